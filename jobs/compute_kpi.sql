@@ -1,0 +1,92 @@
+-- $1 tenant, $2 day
+with bounds as (
+    -- The day in the tenant's time zone, as instants; 28 days of history before it.
+    select
+        t.time_zone,
+        $2::date::timestamp at time zone t.time_zone as day_start,
+        ($2::date + 1)::timestamp at time zone t.time_zone as day_end,
+        ($2::date - 28)::timestamp at time zone t.time_zone as history_start
+    from tenants t where t.id = $1
+), worked as (
+    select
+        coalesce(sum(minutes), 0) as total,
+        coalesce(sum(minutes) filter (where billable), 0) as billable
+    from raw_time_entries
+    where tenant_id = $1 and date_worked = $2
+), created as (
+    select
+        count(*) as tickets,
+        count(*) filter (where k.priority in ('High', 'Critical')) as high_priority
+    from raw_tickets k, bounds b
+    where k.tenant_id = $1 and k.created_at_remote >= b.day_start and k.created_at_remote < b.day_end
+), closed as (
+    select
+        count(*) as tickets,
+        avg(extract(epoch from k.closed_at - k.created_at_remote) / 60)::float8 as resolution_minutes,
+        -- First call resolution: closed with exactly one time entry, whenever that was.
+        avg(case when entries.count = 1 then 1 else 0 end)::float8 as first_call_rate
+    from bounds b
+    join raw_tickets k on k.tenant_id = $1 and k.closed_at >= b.day_start and k.closed_at < b.day_end
+    cross join lateral (
+        select count(*) from raw_time_entries e where e.tenant_id = $1 and e.cw_ticket_id = k.cw_ticket_id
+    ) as entries
+), still_open as (
+    select count(*) as tickets
+    from raw_tickets k, bounds b
+    where k.tenant_id = $1 and k.created_at_remote < b.day_end and (k.closed_at is null or k.closed_at >= b.day_end)
+), satisfaction as (
+    select avg(s.score) as score
+    from raw_csat_surveys s, bounds b
+    where s.tenant_id = $1 and s.submitted_at >= b.day_start and s.submitted_at < b.day_end
+), first_ticket as (
+    select (min(k.created_at_remote) at time zone min(b.time_zone))::date as day
+    from bounds b, lateral (
+        select created_at_remote from raw_tickets where tenant_id = $1 order by created_at_remote limit 1
+    ) as k
+), per_day as (
+    select (k.created_at_remote at time zone b.time_zone)::date as day, count(*) as tickets
+    from raw_tickets k, bounds b
+    where k.tenant_id = $1 and k.created_at_remote >= b.history_start and k.created_at_remote < b.day_start
+    group by 1
+), history as (
+    -- Every day since the first ticket counts, also those without a ticket.
+    select
+        count(*) as days,
+        avg(coalesce(p.tickets, 0)) as mean,
+        stddev_samp(coalesce(p.tickets, 0)) as deviation
+    from first_ticket f
+    cross join lateral generate_series(greatest(f.day, $2::date - 28), $2::date - 1, interval '1 day') as d (day)
+    left join per_day p on p.day = d.day::date
+), scored as (
+    -- Standard score of the day's new tickets: (x - mean) / sample standard deviation.
+    select (case when h.days >= 7 and h.deviation > 0 then (c.tickets - h.mean) / h.deviation end)::float8 as z
+    from created c, history h
+)
+insert into kpi_daily (
+    tenant_id, kpi_date, total_minutes, billable_minutes, non_billable_minutes, avg_resolution_minutes,
+    first_call_resolution_rate, avg_satisfaction_score, tickets_created, tickets_closed, tickets_open,
+    tickets_high_priority, anomaly_detected, z_score, computed_at
+)
+select
+    $1, $2, worked.total, worked.billable, worked.total - worked.billable, closed.resolution_minutes,
+    closed.first_call_rate, satisfaction.score, created.tickets, closed.tickets, still_open.tickets,
+    created.high_priority, coalesce(abs(scored.z) >= 3, false), scored.z, queue.now()
+from worked, created, closed, still_open, satisfaction, scored
+on conflict (tenant_id, kpi_date) do update set
+    total_minutes = excluded.total_minutes,
+    billable_minutes = excluded.billable_minutes,
+    non_billable_minutes = excluded.non_billable_minutes,
+    avg_resolution_minutes = excluded.avg_resolution_minutes,
+    first_call_resolution_rate = excluded.first_call_resolution_rate,
+    avg_satisfaction_score = excluded.avg_satisfaction_score,
+    tickets_created = excluded.tickets_created,
+    tickets_closed = excluded.tickets_closed,
+    tickets_open = excluded.tickets_open,
+    tickets_high_priority = excluded.tickets_high_priority,
+    anomaly_detected = excluded.anomaly_detected,
+    z_score = excluded.z_score,
+    computed_at = excluded.computed_at
+returning
+    total_minutes, billable_minutes, non_billable_minutes, avg_resolution_minutes, first_call_resolution_rate,
+    avg_satisfaction_score, tickets_created, tickets_closed, tickets_open, tickets_high_priority,
+    anomaly_detected, z_score

@@ -1,0 +1,118 @@
+//! Writes the day of a tenant (KPIs, tickets, time entries) as one file.
+
+use std::fmt;
+use std::sync::Arc;
+
+use chrono::NaiveDate;
+use object_store::path::Path;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+use weirgate_queue::{Job, JobContext, JobError};
+
+use crate::export_file::{ExportFile, Written};
+use crate::{App, Tenant, TenantSlug, export_content};
+
+/// How an export is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ExportFormat {
+    /// One JSON document.
+    Json,
+    /// One table; the first column says what a line is.
+    Csv,
+}
+
+impl ExportFormat {
+    /// The name, and the ending of the file.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Json => "json",
+            Self::Csv => "csv",
+        }
+    }
+}
+
+impl fmt::Display for ExportFormat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Writes the day of a tenant as one file.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GenerateExport {
+    /// Whose day.
+    pub tenant: TenantSlug,
+    /// The day, in the tenant's time zone.
+    pub date: NaiveDate,
+    /// How it is written.
+    pub format: ExportFormat,
+}
+
+/// The file that was written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Export {
+    /// Its id under `/v1/exports`.
+    pub export_id: Uuid,
+    /// Size in bytes.
+    pub bytes: i64,
+    /// SHA-256, hexadecimal.
+    pub sha256: String,
+}
+
+impl Job for GenerateExport {
+    const KIND: &'static str = "generate_export";
+    const QUEUE: &'static str = "export";
+    type App = App;
+    type Output = Export;
+
+    async fn run(&self, ctx: &JobContext<App>) -> Result<Export, JobError> {
+        let mut tx = ctx.app.pool.begin().await?;
+        // One picture of the data for the whole file.
+        sqlx::query("set transaction isolation level repeatable read, read only").execute(&mut *tx).await?;
+        let tenant = Tenant::load(&mut tx, &self.tenant).await?;
+        let path = Path::from(format!("{}/{}.{}", tenant.slug, self.date, self.format));
+        let mut file = ExportFile::create(Arc::clone(&ctx.app.exports), path.clone());
+        let content = match self.format {
+            ExportFormat::Json => export_content::write_json(&mut tx, &tenant, self.date, &mut file).await,
+            ExportFormat::Csv => export_content::write_csv(&mut tx, &tenant, self.date, &mut file).await,
+        };
+        let written = file.end(content).await?;
+        tx.commit().await?;
+        self.record(ctx, &tenant, &path, written).await
+    }
+}
+
+impl GenerateExport {
+    async fn record(
+        &self,
+        ctx: &JobContext<App>,
+        tenant: &Tenant,
+        path: &Path,
+        written: Written,
+    ) -> Result<Export, JobError> {
+        let mut tx = ctx.app.pool.begin().await?;
+        let export_id = sqlx::query_scalar!(
+            "insert into exports (tenant_id, id, export_date, format, object_path, bytes, sha256, job_id, created_at)
+             values ($1, $2, $3, $4, $5, $6, $7, $8, queue.now())
+             on conflict (tenant_id, export_date, format) do update
+             set object_path = excluded.object_path, bytes = excluded.bytes, sha256 = excluded.sha256,
+                 job_id = excluded.job_id, created_at = excluded.created_at
+             returning id",
+            tenant.id,
+            Uuid::now_v7(),
+            self.date,
+            self.format.as_str(),
+            path.as_ref(),
+            written.bytes,
+            written.sha256,
+            ctx.job_id()
+        )
+        .fetch_one(&mut *tx)
+        .await?;
+        let export = Export { export_id, bytes: written.bytes, sha256: written.sha256 };
+        ctx.finish_in(tx, &export).await?;
+        Ok(export)
+    }
+}

@@ -1,0 +1,183 @@
+//! What the four ingests share: read a source row by row, set bad rows aside, upsert good ones in batches.
+
+use std::collections::BTreeMap;
+
+use futures_util::TryStreamExt;
+use serde::{Deserialize, Serialize};
+use sqlx::PgConnection;
+use uuid::Uuid;
+use weirgate_queue::{JobContext, JobError};
+
+use crate::sources::rows::{self, Row};
+use crate::sources::{SourceError, SourceRow};
+use crate::{App, Tenant, TenantSlug};
+
+/// Rows in one upsert.
+const BATCH: usize = 1000;
+/// Rejected rows that are kept a run; all are counted.
+const MOST_REJECTS: u64 = 10_000;
+/// Characters kept of a rejected row.
+const CONTENT_CHARS: usize = 2000;
+
+/// A row with a table of its own.
+pub(crate) trait Upsert: Row + Sync {
+    /// What identifies the row within its tenant.
+    fn key(&self) -> (&str, &str);
+
+    /// Inserts the rows, or updates those that differ. No two of them have the same key.
+    fn upsert(
+        conn: &mut PgConnection,
+        tenant: Uuid,
+        rows: &[Self],
+    ) -> impl Future<Output = sqlx::Result<()>> + Send;
+}
+
+/// What an ingest hands on.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ingested {
+    /// Rows of the source.
+    pub read: u64,
+    /// Rows that were taken.
+    pub accepted: u64,
+    /// Rows that were set aside in `ingest_rejects`.
+    pub rejected: u64,
+}
+
+struct Reject {
+    origin: String,
+    line: i64,
+    reason: String,
+    content: Option<String>,
+}
+
+/// Good rows by key, so that the last of two equal keys wins, in one order for all writers, so that they cannot
+/// deadlock.
+struct Batch<R> {
+    good: BTreeMap<(String, String), R>,
+    bad: Vec<Reject>,
+}
+
+/// Reads the whole dataset of one tenant. Repeatable: ends with the same rows however often it runs.
+pub(crate) async fn ingest<R: Upsert>(
+    ctx: &JobContext<App>,
+    slug: &TenantSlug,
+) -> Result<Ingested, JobError> {
+    let tenant = Tenant::load(&mut *ctx.app.pool.acquire().await?, slug).await?;
+    let mut rows = ctx.app.source.rows(&slug.0, R::DATASET);
+    let mut total = Ingested::default();
+    let mut batch: Batch<R> = Batch { good: BTreeMap::new(), bad: Vec::new() };
+    while let Some(row) = rows.try_next().await.map_err(source_error)? {
+        total.read += 1;
+        take(row, slug, &mut batch, &mut total);
+        if batch.good.len() + batch.bad.len() >= BATCH {
+            ctx.check_cancelled()?;
+            write(ctx, &tenant, &mut batch).await?;
+            ctx.progress(total.read, None, &format!("{} {}", total.read, R::DATASET)).await?;
+        }
+    }
+    write(ctx, &tenant, &mut batch).await?;
+    let mut tx = ctx.app.pool.begin().await?;
+    forget_earlier_rejects::<R>(&mut tx, tenant.id, ctx.job_id()).await?;
+    ctx.finish_in(tx, &total).await?;
+    Ok(total)
+}
+
+fn take<R: Upsert>(row: SourceRow, slug: &TenantSlug, batch: &mut Batch<R>, total: &mut Ingested) {
+    let (reason, content) = match row.json {
+        Err(reason) => (reason, None),
+        Ok(text) => match rows::parse::<R>(&text, &slug.0) {
+            Ok(good) => {
+                total.accepted += 1;
+                let (first, second) = good.key();
+                batch.good.insert((first.to_owned(), second.to_owned()), good);
+                return;
+            }
+            Err(reason) => (reason, Some(text.chars().take(CONTENT_CHARS).collect())),
+        },
+    };
+    total.rejected += 1;
+    if total.rejected <= MOST_REJECTS {
+        let line = i64::try_from(row.line).unwrap_or(i64::MAX);
+        batch.bad.push(Reject { origin: row.origin.to_string(), line, reason, content });
+    }
+}
+
+fn source_error(error: SourceError) -> JobError {
+    match error {
+        SourceError::Throttled { retry_after, .. } => JobError::retry_after(retry_after, error),
+        SourceError::Refused { .. } => JobError::discard("source_refused", error),
+        SourceError::Unreadable { .. } => JobError::failed("source_unreadable", error),
+    }
+}
+
+async fn write<R: Upsert>(
+    ctx: &JobContext<App>,
+    tenant: &Tenant,
+    batch: &mut Batch<R>,
+) -> Result<(), JobError> {
+    let good: Vec<R> = std::mem::take(&mut batch.good).into_values().collect();
+    let bad = std::mem::take(&mut batch.bad);
+    let mut tx = ctx.app.pool.begin().await?;
+    if !good.is_empty() {
+        R::upsert(&mut tx, tenant.id, &good).await?;
+    }
+    if !bad.is_empty() {
+        keep_rejects::<R>(&mut tx, tenant.id, ctx.job_id(), bad).await?;
+    }
+    tx.commit().await?;
+    Ok(())
+}
+
+async fn keep_rejects<R: Upsert>(
+    conn: &mut PgConnection,
+    tenant: Uuid,
+    job: Uuid,
+    bad: Vec<Reject>,
+) -> sqlx::Result<()> {
+    // A malformed file may yield two pieces on one line; the last stands for both.
+    let bad: BTreeMap<_, _> =
+        bad.into_iter().map(|it| ((it.origin, it.line), (it.reason, it.content))).collect();
+    let (places, whats): (Vec<_>, Vec<_>) = bad.into_iter().unzip();
+    let (origins, lines): (Vec<_>, Vec<_>) = places.into_iter().unzip();
+    let (reasons, contents): (Vec<_>, Vec<_>) = whats.into_iter().unzip();
+    sqlx::query!(
+        "insert into ingest_rejects (tenant_id, dataset, job_id, origin, line, reason, content, rejected_at)
+         select $1, $2, $3, r.*, queue.now()
+         from unnest($4::text[], $5::bigint[], $6::text[], $7::text[]) as r (origin, line, reason, content)
+         on conflict (tenant_id, dataset, origin, line) do update
+         set job_id = excluded.job_id, reason = excluded.reason, content = excluded.content,
+             rejected_at = excluded.rejected_at",
+        tenant,
+        R::DATASET.name(),
+        job,
+        &origins,
+        &lines,
+        &reasons,
+        &contents as &[Option<String>]
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// What an earlier ingest rejected and this one did not see again was mended or is gone.
+async fn forget_earlier_rejects<R: Upsert>(
+    conn: &mut PgConnection,
+    tenant: Uuid,
+    job: Uuid,
+) -> sqlx::Result<()> {
+    sqlx::query!(
+        "delete from ingest_rejects where tenant_id = $1 and dataset = $2 and job_id <> $3",
+        tenant,
+        R::DATASET.name(),
+        job
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// One column of a batch, for `unnest`.
+pub(crate) fn column<R, T>(rows: &[R], value: impl Fn(&R) -> T) -> Vec<T> {
+    rows.iter().map(value).collect()
+}

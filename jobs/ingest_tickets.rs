@@ -1,0 +1,59 @@
+//! Takes in the tickets of a tenant.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use sqlx::PgConnection;
+use uuid::Uuid;
+use weirgate_queue::{Job, JobContext, JobError};
+
+use crate::ingest::{Ingested, Upsert, column, ingest};
+use crate::sources::rows::Ticket;
+use crate::{App, TenantSlug};
+
+/// Takes in the tickets of a tenant.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct IngestTickets {
+    /// Whose rows.
+    pub tenant: TenantSlug,
+}
+
+impl Job for IngestTickets {
+    const KIND: &'static str = "ingest_tickets";
+    const QUEUE: &'static str = "ingest";
+    type App = App;
+    type Output = Ingested;
+
+    async fn run(&self, ctx: &JobContext<App>) -> Result<Ingested, JobError> {
+        ingest::<Ticket>(ctx, &self.tenant).await
+    }
+}
+
+impl Upsert for Ticket {
+    fn key(&self) -> (&str, &str) {
+        (&self.cw_ticket_id, "")
+    }
+
+    async fn upsert(conn: &mut PgConnection, tenant: Uuid, rows: &[Self]) -> sqlx::Result<()> {
+        sqlx::query_file!(
+            "./ingest_tickets.sql",
+            tenant,
+            &column(rows, |row| row.cw_ticket_id.clone()),
+            &column(rows, |row| row.board.clone()) as &[Option<String>],
+            &column(rows, |row| row.status.clone()),
+            &column(rows, |row| row.priority.clone()),
+            &column(rows, |row| row.summary.clone()) as &[Option<String>],
+            &column(rows, |row| row.description.clone()) as &[Option<String>],
+            &column(rows, |row| row.company.clone()) as &[Option<String>],
+            &column(rows, |row| row.owner.clone()) as &[Option<String>],
+            &column(rows, |row| row.created_at_remote),
+            &column(rows, |row| row.updated_at_remote),
+            &column(rows, |row| row.closed_at_remote) as &[Option<DateTime<Utc>>],
+            &column(rows, |row| row.sla_status.clone()) as &[Option<String>],
+            &column(rows, |row| row.estimated_hours) as &[Option<f64>],
+        )
+        .execute(conn)
+        .await?;
+        Ok(())
+    }
+}

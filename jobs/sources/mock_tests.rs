@@ -1,0 +1,134 @@
+use super::*;
+use std::io::Write as _;
+use tempfile::TempDir;
+
+fn folder(files: &[(&str, &[u8])]) -> (TempDir, MockSource) {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    for (name, bytes) in files {
+        let path = dir.path().join(name);
+        fs::create_dir_all(path.parent().expect("a parent")).expect("a folder");
+        fs::write(path, bytes).expect("a file");
+    }
+    let source = MockSource { path: dir.path().to_owned() };
+    (dir, source)
+}
+
+async fn all(source: &MockSource, slug: &str) -> Batch {
+    source.rows(slug, Dataset::Tickets).collect().await
+}
+
+fn row(origin: &str, line: u64, text: &str) -> Result<SourceRow, SourceError> {
+    Ok(SourceRow { origin: origin.into(), line, json: Ok(text.to_owned()) })
+}
+
+#[tokio::test]
+async fn lines_come_before_the_array_layout() {
+    let (_dir, source) = folder(&[
+        ("a/tickets.jsonl", b"\xEF\xBB\xBF{}\r\n\r\n[]"),
+        ("tickets/a.json", b"[1]"),
+        ("tickets/b.json", b"[\n2,3]"),
+    ]);
+    let found = all(&source, "a").await;
+    let origin = "a/tickets.jsonl";
+    assert_eq!(found, [row(origin, 1, "{}"), row(origin, 3, "[]")]);
+    let origin = "tickets/b.json";
+    let wanted = [row(origin, 2, "2"), row(origin, 2, "3")];
+    assert_eq!(all(&source, "b").await, wanted);
+    assert_eq!(all(&source, "c").await, []);
+    assert!(source.describe().starts_with("mock data in /"));
+}
+
+#[tokio::test]
+async fn a_missing_folder_is_unreadable() {
+    let (dir, _) = folder(&[]);
+    let path = dir.path().join("mistyped");
+    let found = all(&MockSource { path }, "a").await;
+    assert!(
+        matches!(&found[..], [Err(SourceError::Unreadable { origin, .. })] if origin.ends_with("mistyped")),
+        "{found:?}"
+    );
+}
+
+#[tokio::test]
+async fn directories_pipes_and_files_in_the_way_are_unreadable() {
+    let (dir, source) = folder(&[("a/tickets.jsonl/x", b""), ("b", b"not a folder")]);
+    let found = all(&source, "a").await;
+    let wanted = SourceError::Unreadable {
+        origin: "a/tickets.jsonl".to_owned(),
+        reason: "it is a directory".to_owned(),
+    };
+    assert_eq!(found, [Err(wanted)]);
+    let found = all(&source, "b").await;
+    assert!(matches!(&found[..], [Err(SourceError::Unreadable { .. })]), "{found:?}");
+    let pipe = dir.path().join("p");
+    fs::create_dir(&pipe).expect("a folder");
+    let made = std::process::Command::new("mkfifo").arg(pipe.join("tickets.jsonl")).status();
+    if made.is_ok_and(|it| it.success()) {
+        let found = all(&source, "p").await;
+        assert!(matches!(&found[..], [Err(SourceError::Unreadable { .. })]), "{found:?}");
+    }
+}
+
+#[tokio::test]
+async fn unsafe_slugs_are_refused() {
+    let (_dir, source) = folder(&[("tickets/a.json", b"[1]")]);
+    let long = "a".repeat(201);
+    for slug in ["", "..", "../a", "a/b", "a.b", "a\0", "é", "a b", &long] {
+        let found = all(&source, slug).await;
+        assert!(matches!(&found[..], [Err(SourceError::Refused { .. })]), "{slug:?}");
+    }
+}
+
+#[tokio::test]
+async fn bad_bytes_are_bad_rows_and_the_rest_goes_on() {
+    let (_dir, source) = folder(&[("a/tickets.jsonl", b"{}\n\xFF\n{}")]);
+    let found = all(&source, "a").await;
+    let good: Vec<_> =
+        found.into_iter().map(|it| it.expect("no error")).map(|it| (it.line, it.json.is_ok())).collect();
+    assert_eq!(good, [(1, true), (2, false), (3, true)]);
+}
+
+#[tokio::test]
+async fn large_files_come_whole_and_in_order() {
+    let (dir, source) = folder(&[("a/x", b"")]);
+    let file = File::create(dir.path().join("a/tickets.jsonl")).expect("a file");
+    let mut file = io::BufWriter::new(file);
+    for line in 1..=50_000 {
+        writeln!(file, "{{\"line\": {line}}}").expect("a line");
+    }
+    file.into_inner().expect("all is written");
+    let mut line = 0;
+    let mut rows = source.rows("a", Dataset::Tickets);
+    while let Some(row) = rows.next().await {
+        line += 1;
+        let row = row.expect("a row");
+        assert_eq!(row.line, line);
+        assert_eq!(row.json, Ok(format!("{{\"line\": {line}}}")));
+    }
+    assert_eq!(line, 50_000);
+}
+
+#[test]
+fn a_stream_may_be_made_outside_a_runtime_and_dropped() {
+    let (_dir, source) = folder(&[]);
+    drop(source.rows("a", Dataset::Tickets));
+}
+
+/// Run by hand: `cargo test -- --ignored --nocapture million`.
+#[tokio::test]
+#[ignore = "takes seconds and only measures"]
+async fn a_million_lines() {
+    let (dir, source) = folder(&[("a/x", b"")]);
+    let file = File::create(dir.path().join("a/tickets.jsonl")).expect("a file");
+    let mut file = io::BufWriter::new(file);
+    let text = "x".repeat(230);
+    for line in 1..=1_000_000 {
+        writeln!(file, "{{\"line\": {line}, \"text\": \"{text}\"}}").expect("a line");
+    }
+    file.into_inner().expect("all is written");
+    let start = std::time::Instant::now();
+    let count = source.rows("a", Dataset::Tickets).count().await;
+    println!("{count} lines in {:?}", start.elapsed());
+    let status = fs::read_to_string("/proc/self/status").expect("Linux");
+    println!("{:?}", status.lines().find(|it| it.starts_with("VmHWM")));
+}

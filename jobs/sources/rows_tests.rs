@@ -1,0 +1,241 @@
+use super::*;
+use serde_json::{Value, json};
+
+fn ticket() -> Value {
+    json!({
+        "tenant_id": "tenant_a", "cw_ticket_id": "TKT-001", "board": "Service",
+        "status": "In Progress", "priority": "High", "summary": "Cannot access email",
+        "description": "Outlook", "company": "Acme Corp", "owner": "tech1@msp.com",
+        "created_at_remote": "2026-01-20T09:00:00Z",
+        "updated_at_remote": "2026-01-20T14:30:00Z",
+        "sla_status": "OK", "estimated_hours": 2.0
+    })
+}
+
+fn entry() -> Value {
+    json!({
+        "cw_time_entry_id": "TE-001", "cw_ticket_id": "TKT-001", "billable": true,
+        "minutes": 45, "date_worked": "2026-01-20"
+    })
+}
+
+fn survey() -> Value {
+    json!({
+        "survey_id": "SRV-001", "ticket_id": "TKT-001", "score": 5,
+        "submitted_at": "2026-01-20T16:00:00Z"
+    })
+}
+
+fn alert() -> Value {
+    json!({
+        "source": "sentinelone", "alert_id": "S1-001", "severity": "high",
+        "status": "resolved", "detected_at": "2026-01-19T08:15:00Z"
+    })
+}
+
+/// The reason given for a row once one of its fields is set.
+fn reason<R: Row + std::fmt::Debug>(row: &Value, field: &str, value: Value) -> String {
+    let mut row = row.clone();
+    row[field] = value;
+    parse::<R>(&row.to_string(), "tenant_a").expect_err("refused")
+}
+
+fn accepted<R: Row>(row: &Value, field: &str, value: Value) -> R {
+    let mut row = row.clone();
+    row[field] = value;
+    parse(&row.to_string(), "tenant_a").expect("accepted")
+}
+
+fn without<R: Row + std::fmt::Debug>(row: &Value, field: &str) -> Result<R, String> {
+    let mut row = row.clone();
+    row.as_object_mut().expect("an object").remove(field);
+    parse(&row.to_string(), "tenant_a")
+}
+
+#[test]
+fn good_rows_are_read_whole_and_written_back_alike() {
+    let row: Ticket = parse(&ticket().to_string(), "tenant_a").expect("good");
+    assert_eq!(serde_json::to_value(&row).expect("JSON"), ticket());
+    let row: TimeEntry = parse(&entry().to_string(), "tenant_a").expect("good");
+    assert_eq!(serde_json::to_value(&row).expect("JSON"), entry());
+    let row: CsatSurvey = parse(&survey().to_string(), "tenant_a").expect("good");
+    let again: CsatSurvey = parse(&serde_json::to_string(&row).expect("JSON"), "tenant_a").expect("good");
+    assert_eq!(row, again);
+    let row: SecurityAlert = parse(&alert().to_string(), "tenant_a").expect("good");
+    assert_eq!(serde_json::to_value(&row).expect("JSON"), alert());
+}
+
+#[test]
+fn text_that_is_no_json_object_is_refused() {
+    let says = |text: &str| parse::<TimeEntry>(text, "tenant_a").expect_err("refused");
+    assert_eq!(says(r#"{"minutes": nope}"#), "line is not JSON: expected ident at column 14");
+    assert_eq!(says(r#"{"minutes": ,}"#), "line is not JSON: expected value at column 13");
+    assert_eq!(says("{\"minutes\":\n\n x}"), "row is not JSON: expected value at column 2 of its line 3");
+    assert!(says(r#"{"minutes": 1"#).starts_with("line is not JSON: EOF"));
+    assert!(says(&format!("{} x", entry())).starts_with("line is not JSON: trailing"));
+    assert_eq!(says(r#"["TE-1","TKT-1",true,1,"2026-01-20"]"#), "row is not a JSON object but an array");
+    assert_eq!(says("12"), "row: invalid type: integer `12`, expected struct TimeEntry");
+    assert!(says(&"[".repeat(10_000)).contains("array"));
+    let deep = format!("{{\"x\":{}", "[".repeat(100_000));
+    assert!(says(&deep).starts_with("line is not JSON: EOF"));
+}
+
+#[test]
+fn required_fields_must_be_there_and_not_null() {
+    fn all_required<R: Row + std::fmt::Debug>(row: &Value, required: &[&str]) {
+        for field in row.as_object().expect("an object").keys() {
+            let found = without::<R>(row, field);
+            if required.contains(&field.as_str()) {
+                assert_eq!(found.expect_err("refused"), format!("{field}: is missing"));
+                let null = reason::<R>(row, field, Value::Null);
+                assert!(null.starts_with(&format!("{field}: invalid type: null")), "{null}");
+            } else {
+                assert!(found.is_ok(), "{field} is optional");
+                accepted::<R>(row, field, Value::Null);
+            }
+        }
+    }
+    all_required::<Ticket>(
+        &ticket(),
+        &["cw_ticket_id", "status", "priority", "created_at_remote", "updated_at_remote"],
+    );
+    all_required::<TimeEntry>(
+        &entry(),
+        &["cw_time_entry_id", "cw_ticket_id", "billable", "minutes", "date_worked"],
+    );
+    all_required::<CsatSurvey>(&survey(), &["survey_id", "ticket_id", "score", "submitted_at"]);
+    all_required::<SecurityAlert>(&alert(), &["source", "alert_id", "severity", "status", "detected_at"]);
+}
+
+#[test]
+fn wrong_types_are_refused_and_unknown_fields_are_not() {
+    assert_eq!(
+        reason::<TimeEntry>(&entry(), "minutes", json!("45")),
+        "minutes: invalid type: string \"45\", expected i64"
+    );
+    let found = reason::<TimeEntry>(&entry(), "billable", json!(1));
+    assert!(found.starts_with("billable: invalid type"), "{found}");
+    let found = reason::<TimeEntry>(&entry(), "minutes", json!(4.5));
+    assert!(found.starts_with("minutes: invalid type"), "{found}");
+    let found = reason::<Ticket>(&ticket(), "closed_at_remote", json!(12));
+    assert!(found.starts_with("closed_at_remote: invalid type"), "{found}");
+    accepted::<TimeEntry>(&entry(), "approved_by", json!({"name": ["x"]}));
+    let twice = r#"{"minutes": 1, "minutes": 2}"#;
+    let found = parse::<TimeEntry>(twice, "tenant_a").expect_err("refused");
+    assert!(found.contains("duplicate field `minutes`"), "{found}");
+    let long = reason::<TimeEntry>(&entry(), "minutes", json!("x\0".repeat(5000)));
+    assert!(long.chars().count() <= 300 && !long.contains('\0'), "{long}");
+}
+
+#[test]
+fn minutes_have_bounds() {
+    let says = |it: i64| reason::<TimeEntry>(&entry(), "minutes", json!(it));
+    assert_eq!(says(-5), "minutes: -5 is negative");
+    assert_eq!(says(44_641), "minutes: 44641 is more than 44640 (31 days)");
+    for minutes in [0, 44_640] {
+        accepted::<TimeEntry>(&entry(), "minutes", json!(minutes));
+    }
+}
+
+#[test]
+fn dates_must_exist() {
+    let says = |it: &str| reason::<TimeEntry>(&entry(), "date_worked", json!(it));
+    assert_eq!(says("2026-02-30"), "date_worked: \"2026-02-30\" is not a date");
+    for text in ["", "2026-1-5", "2026-01-05T00:00:00Z", " 2026-01-05", "05/01/2026"] {
+        assert!(says(text).ends_with("is not a date"), "{text}");
+    }
+    for text in ["1969-12-31", "2100-01-01"] {
+        assert!(says(text).ends_with("is not between 1970 and 2099"), "{text}");
+    }
+    accepted::<TimeEntry>(&entry(), "date_worked", json!("2024-02-29"));
+}
+
+#[test]
+fn timestamps_are_rfc_3339_or_utc_without_offset() {
+    let read = |it: &str| {
+        let row: Ticket = accepted(&ticket(), "created_at_remote", json!(it));
+        row.created_at_remote.to_rfc3339()
+    };
+    assert_eq!(read("2026-01-20T09:00:00Z"), "2026-01-20T09:00:00+00:00");
+    assert_eq!(read("2026-01-20T09:00:00"), "2026-01-20T09:00:00+00:00");
+    assert_eq!(read("2026-01-20T09:00:00+02:00"), "2026-01-20T07:00:00+00:00");
+    assert_eq!(read("2026-01-20T09:00:00.25"), "2026-01-20T09:00:00.250+00:00");
+    assert_eq!(read("2026-01-20T09:00:00.123456789Z"), "2026-01-20T09:00:00.123456+00:00");
+    assert_eq!(read("2026-01-20T23:59:60Z"), "2026-01-21T00:00:00+00:00");
+
+    let says = |it: &str| reason::<Ticket>(&ticket(), "created_at_remote", json!(it));
+    assert_eq!(
+        says("2026-01-20T09:00:00+00:00Z"),
+        "created_at_remote: \"2026-01-20T09:00:00+00:00Z\" is not a timestamp"
+    );
+    let none = ["", "now", "2026-01-20", "2026-02-30T09:00:00Z", "2026-01-20T25:00:00Z"];
+    let odd = [" 2026-01-20T09:00:00Z", "2026-01-20 09:00:00", "2026-01-20T09:00", "é"];
+    for text in none.into_iter().chain(odd).chain(["2026-01-20T09:00:00ZZ"]) {
+        assert!(says(text).ends_with("is not a timestamp"), "{text}");
+    }
+    for text in ["1969-12-31T23:59:59Z", "2100-01-01T00:00:00Z", "0001-01-01T00:00:00Z"] {
+        assert!(says(text).ends_with("is not between 1970 and 2099"), "{text}");
+    }
+}
+
+#[test]
+fn ids_are_neither_empty_nor_endless() {
+    let says = |it: &str| reason::<Ticket>(&ticket(), "cw_ticket_id", json!(it));
+    assert_eq!(says(""), "cw_ticket_id: is empty");
+    assert_eq!(says(" \t"), "cw_ticket_id: is empty");
+    assert_eq!(says(&"é".repeat(201)), "cw_ticket_id: has 201 characters, more than 200");
+    accepted::<Ticket>(&ticket(), "cw_ticket_id", json!("é".repeat(200)));
+    assert_eq!(reason::<Ticket>(&ticket(), "status", json!("")), "status: is empty");
+    assert_eq!(reason::<SecurityAlert>(&alert(), "source", json!("")), "source: is empty");
+}
+
+#[test]
+fn another_tenants_row_is_refused() {
+    let says = |it: Value| reason::<Ticket>(&ticket(), "tenant_id", it);
+    assert_eq!(says(json!("tenant_b")), "tenant_id: \"tenant_b\" is another tenant");
+    assert_eq!(says(json!("")), "tenant_id: \"\" is another tenant");
+    assert_eq!(says(json!("Tenant_a")), "tenant_id: \"Tenant_a\" is another tenant");
+    assert!(says(json!("x".repeat(9999))).len() < 100);
+    assert!(without::<Ticket>(&ticket(), "tenant_id").is_ok());
+}
+
+#[test]
+fn no_text_may_hold_a_nul() {
+    fn all_texts<R: Row + std::fmt::Debug>(row: &Value, texts: &[&str]) {
+        for field in texts {
+            let found = reason::<R>(row, field, json!("a\0b"));
+            assert_eq!(found, format!("{field}: has a NUL character in it"));
+        }
+    }
+    let texts = ["cw_ticket_id", "board", "status", "priority", "summary", "description"];
+    all_texts::<Ticket>(&ticket(), &texts);
+    all_texts::<Ticket>(&ticket(), &["company", "owner", "sla_status"]);
+    let texts = ["cw_time_entry_id", "cw_ticket_id", "member", "work_type", "notes"];
+    all_texts::<TimeEntry>(&entry(), &texts);
+    all_texts::<CsatSurvey>(&survey(), &["survey_id", "ticket_id", "sentiment", "comment"]);
+    let texts = ["source", "alert_id", "severity", "title", "device", "status"];
+    all_texts::<SecurityAlert>(&alert(), &texts);
+}
+
+#[test]
+fn silly_numbers_are_refused() {
+    let says = |it: f64| reason::<CsatSurvey>(&survey(), "score", json!(it));
+    assert_eq!(says(100.5), "score: 100.5 is not between -100 and 100");
+    assert_eq!(says(-101.0), "score: -101 is not between -100 and 100");
+    let says = |it: f64| reason::<Ticket>(&ticket(), "estimated_hours", json!(it));
+    assert_eq!(says(-0.5), "estimated_hours: -0.5 is not between 0 and 100000");
+    assert!(says(1e300).len() < 400);
+    let text = survey().to_string().replace("\"score\":5", "\"score\":1e999");
+    let found = parse::<CsatSurvey>(&text, "tenant_a").expect_err("refused");
+    assert!(found.contains("number out of range"), "{found}");
+}
+
+#[test]
+fn closing_before_opening_is_refused_and_updating_before_is_not() {
+    assert_eq!(
+        reason::<Ticket>(&ticket(), "closed_at_remote", json!("2026-01-20T08:59:59Z")),
+        "closed_at_remote: is before created_at_remote"
+    );
+    accepted::<Ticket>(&ticket(), "closed_at_remote", json!("2026-01-20T09:00:00Z"));
+    accepted::<Ticket>(&ticket(), "updated_at_remote", json!("2026-01-19T09:00:00Z"));
+}

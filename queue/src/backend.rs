@@ -1,0 +1,261 @@
+//! The apalis backend: claims in, outcomes out.
+
+use std::fmt;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use apalis_core::backend::finalize::Ephemeral;
+use apalis_core::backend::{Backend, BackendConfig};
+use apalis_core::error::BoxDynError;
+use apalis_core::task::builder::TaskBuilder;
+use apalis_core::task::task_id::TaskId;
+use apalis_core::worker::context::WorkerContext;
+use apalis_postgres::PgTask;
+use futures_util::future::BoxFuture;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tower::{Layer, Service};
+use uuid::Uuid;
+
+use crate::claim::{ClaimedJob, claim};
+use crate::finish::{Finish, Outcome};
+use crate::host::Host;
+use crate::job::JobError;
+use crate::runner::Failure;
+
+/// A claimed job with the slot it occupies until its outcome is handed over.
+pub struct Claimed {
+    job: ClaimedJob,
+    worker: Uuid,
+    _slot: OwnedSemaphorePermit,
+}
+
+impl Claimed {
+    pub(crate) fn job(&self) -> &ClaimedJob {
+        &self.job
+    }
+
+    pub(crate) fn worker(&self) -> Uuid {
+        self.worker
+    }
+}
+
+impl fmt::Debug for Claimed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.job.fmt(f)
+    }
+}
+
+/// What apalis carries from the backend to the service.
+pub type JobTask = PgTask<Claimed>;
+
+/// One queue of one worker process.
+pub struct QueueBackend<A> {
+    host: Host<A>,
+    claimed: mpsc::Receiver<Claimed>,
+    closing: Option<BoxFuture<'static, ()>>,
+}
+
+impl<A> fmt::Debug for QueueBackend<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("QueueBackend").finish_non_exhaustive()
+    }
+}
+
+impl<A: Send + Sync + 'static> QueueBackend<A> {
+    /// Claims from `queue` and runs up to `concurrency` of its jobs at once, until the host drains.
+    pub(crate) fn start(host: Host<A>, queue: String, concurrency: usize) -> Self {
+        let (sender, claimed) = mpsc::channel(concurrency);
+        tokio::spawn(claim_loop(host.clone(), queue, concurrency, sender));
+        Self { host, claimed, closing: None }
+    }
+}
+
+/// Never ends for an error: a database that is away is waited for.
+async fn claim_loop<A: Send + Sync + 'static>(
+    host: Host<A>,
+    queue: String,
+    concurrency: usize,
+    sender: mpsc::Sender<Claimed>,
+) {
+    let slots = Arc::new(Semaphore::new(concurrency));
+    let waker = host.wakers().of(&queue);
+    while !host.is_draining() {
+        let mut free = tokio::select! {
+            () = host.drained() => return,
+            permit = slots.clone().acquire_owned() => permit.expect("never closed"),
+        };
+        let more = slots.available_permits().min(host.claim_batch() - 1);
+        if let Ok(permits) = slots.clone().try_acquire_many_owned(u32::try_from(more).unwrap_or(0)) {
+            free.merge(permits);
+        }
+        let taken = claim_some(&host, &queue, &mut free, &sender).await;
+        if taken == 0 {
+            drop(free);
+            tokio::select! {
+                () = host.drained() => return,
+                () = waker.notified() => {}
+                () = tokio::time::sleep(host.poll_interval()) => {}
+            }
+        }
+    }
+}
+
+async fn claim_some<A: Send + Sync + 'static>(
+    host: &Host<A>,
+    queue: &str,
+    free: &mut OwnedSemaphorePermit,
+    sender: &mpsc::Sender<Claimed>,
+) -> usize {
+    let worker = host.worker_id();
+    let claimed = async {
+        let mut conn = host.pool().acquire().await?;
+        claim(&mut conn, worker, queue, free.num_permits()).await
+    };
+    let jobs = match claimed.await {
+        Ok(jobs) => jobs,
+        Err(error) => {
+            tracing::warn!(%error, queue, "could not claim; trying again");
+            tokio::time::sleep(host.poll_interval()).await;
+            return 0;
+        }
+    };
+    let taken = jobs.len();
+    for job in jobs {
+        host.running().insert(job.run.job, job.run.run);
+        let slot = free.split(1).expect("no more jobs than slots");
+        if let Err(unsent) = sender.send(Claimed { job, worker, _slot: slot }).await {
+            hand_back(host, &unsent.0.job).await;
+        }
+    }
+    taken
+}
+
+async fn hand_back<A: Send + Sync + 'static>(host: &Host<A>, job: &ClaimedJob) {
+    host.running().remove(job.run.job, job.run.run);
+    host.finish(Finish { job: job.run.job, run: job.run.run, outcome: Outcome::HandedBack }).await;
+}
+
+impl<A: Send + Sync + 'static> Backend for QueueBackend<A> {
+    type Task = JobTask;
+    type Error = std::convert::Infallible;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>, _: &WorkerContext) -> Poll<Result<(), Self::Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_next(
+        &mut self,
+        cx: &mut Context<'_>,
+        _: &WorkerContext,
+    ) -> Poll<Option<Result<Self::Task, Self::Error>>> {
+        let Some(claimed) = ready!(self.claimed.poll_recv(cx)) else { return Poll::Ready(None) };
+        let run = &claimed.job.run;
+        let (id, attempt) = (run.job, usize::from(run.attempt));
+        Poll::Ready(Some(Ok(TaskBuilder::new(claimed)
+            .task_id(TaskId::from_uuid(id))
+            .attempt(attempt)
+            .build())))
+    }
+
+    fn poll_close(&mut self, cx: &mut Context<'_>, _: &WorkerContext) -> Poll<Result<(), Self::Error>> {
+        if self.closing.is_none() {
+            let host = self.host.clone();
+            let mut claimed = std::mem::replace(&mut self.claimed, mpsc::channel(1).1);
+            // What was claimed and not started goes back at once; the channel ends when the claimer does.
+            self.closing = Some(Box::pin(async move {
+                while let Some(unstarted) = claimed.recv().await {
+                    hand_back(&host, &unstarted.job).await;
+                }
+            }));
+        }
+        let closing = self.closing.as_mut().expect("set above");
+        closing.as_mut().poll(cx).map(Ok)
+    }
+}
+
+impl<A: Send + Sync + 'static> BackendConfig for QueueBackend<A> {
+    type Args = Claimed;
+    type Id = Uuid;
+    type Kind = Ephemeral;
+    type Config = ();
+    type Layer = FinishLayer<A>;
+
+    fn config(&self) -> &Self::Config {
+        &()
+    }
+
+    fn middleware(&mut self, _: &mut WorkerContext) -> Self::Layer {
+        FinishLayer { host: self.host.clone() }
+    }
+}
+
+/// Around everything a worker runs: hands each run's outcome to the finisher.
+pub struct FinishLayer<A> {
+    host: Host<A>,
+}
+
+impl<A> fmt::Debug for FinishLayer<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FinishLayer").finish_non_exhaustive()
+    }
+}
+
+impl<A, S> Layer<S> for FinishLayer<A> {
+    type Service = FinishService<A, S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        FinishService { host: self.host.clone(), inner }
+    }
+}
+
+/// See [`FinishLayer`].
+pub struct FinishService<A, S> {
+    host: Host<A>,
+    inner: S,
+}
+
+impl<A, S> fmt::Debug for FinishService<A, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FinishService").finish_non_exhaustive()
+    }
+}
+
+impl<A, S> Service<JobTask> for FinishService<A, S>
+where
+    A: Send + Sync + 'static,
+    S: Service<JobTask, Response = Outcome>,
+    S::Error: Into<BoxDynError>,
+    S::Future: Send + 'static,
+{
+    type Response = ();
+    type Error = BoxDynError;
+    type Future = BoxFuture<'static, Result<(), BoxDynError>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxDynError>> {
+        self.inner.poll_ready(cx).map_err(Into::into)
+    }
+
+    fn call(&mut self, task: JobTask) -> Self::Future {
+        let host = self.host.clone();
+        let job = task.args.job.clone();
+        let run = self.inner.call(task);
+        Box::pin(async move {
+            let outcome = match run.await.map_err(Into::into) {
+                Ok(outcome) => outcome,
+                Err(error) => host.judge(&job, failure(error)),
+            };
+            tracing::debug!(job.id = %job.run.job, job.kind = %job.kind, ?outcome, "ran");
+            host.running().remove(job.run.job, job.run.run);
+            host.finish(Finish { job: job.run.job, run: job.run.run, outcome }).await;
+            Ok(())
+        })
+    }
+}
+
+/// What a layer reports that is not a handler's own failure is a panic that apalis caught.
+fn failure(error: BoxDynError) -> JobError {
+    match error.downcast::<Failure>() {
+        Ok(failure) => failure.0,
+        Err(other) => JobError::failed("panicked", anyhow::anyhow!("{other}")),
+    }
+}

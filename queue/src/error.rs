@@ -1,0 +1,43 @@
+//! What can go wrong inside the engine.
+
+use uuid::Uuid;
+
+use crate::state::JobState;
+
+/// The engine could not do what it was asked to.
+#[derive(Debug, thiserror::Error)]
+pub enum QueueError {
+    /// Postgres refused, or could not be reached.
+    #[error("the database: {0}")]
+    Database(#[from] sqlx::Error),
+    /// Arguments or output are not JSON.
+    #[error("not representable as JSON: {0}")]
+    Json(#[from] serde_json::Error),
+    /// No handler is registered under that name.
+    #[error("no job kind {0:?} is registered")]
+    UnknownKind(String),
+    /// The job no longer belongs to this run.
+    #[error("run {run} of job {job} is no longer the current one: another worker has it, or it is finished")]
+    Stale {
+        /// The job.
+        job: Uuid,
+        /// The run that came too late.
+        run: i64,
+    },
+    /// There is no such job.
+    #[error("no job {0}")]
+    UnknownJob(Uuid),
+    /// The job's state does not allow it.
+    #[error("job {job} is {state}: {why}")]
+    WrongState {
+        /// The job.
+        job: Uuid,
+        /// Where it stands.
+        state: JobState,
+        /// What is in the way, and what to do.
+        why: String,
+    },
+}
+
+/// Result of an engine's verb.
+pub type Result<T, E = QueueError> = std::result::Result<T, E>;

@@ -1,0 +1,256 @@
+//! One worker process: its lease, its wake-ups, its running jobs, and the finisher they share.
+
+use std::fmt;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use sqlx::PgPool;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
+use uuid::Uuid;
+
+use crate::backend::QueueBackend;
+use crate::claim::ClaimedJob;
+use crate::error::Result;
+use crate::finish::{Finish, Outcome};
+use crate::finisher;
+use crate::job::JobError;
+use crate::lease::{self, Registration};
+use crate::listener::{self, Wakers};
+use crate::maintenance;
+use crate::registry::Registry;
+use crate::runner::Runner;
+use crate::running::{Running, StopReason};
+
+/// How a worker process behaves.
+#[derive(Debug, Clone)]
+pub struct HostConfig {
+    /// Name of the machine, for people.
+    pub host: String,
+    /// Version of the program, for people.
+    pub version: String,
+    /// How long its jobs are its own after its last sign of life; it gives one three times in that time.
+    pub lease: Duration,
+    /// How often it looks for jobs when nothing wakes it.
+    pub poll_interval: Duration,
+    /// How long a cancelled handler may take to return before it is dropped.
+    pub cancel_grace: Duration,
+    /// Most jobs in one claim, at least 1.
+    pub claim_batch: usize,
+    /// Where jitter comes from.
+    pub seed: u64,
+}
+
+impl HostConfig {
+    /// Usual settings, with jitter from `seed`.
+    pub fn new(host: impl Into<String>, version: impl Into<String>, seed: u64) -> Self {
+        Self {
+            host: host.into(),
+            version: version.into(),
+            lease: Duration::from_secs(30),
+            poll_interval: Duration::from_secs(1),
+            cancel_grace: Duration::from_secs(10),
+            claim_batch: 100,
+            seed,
+        }
+    }
+}
+
+struct Inner<A> {
+    pool: PgPool,
+    registry: Arc<Registry<A>>,
+    config: HostConfig,
+    worker: Mutex<Uuid>,
+    running: Running,
+    wakers: Wakers,
+    rng: Mutex<StdRng>,
+    finishes: mpsc::Sender<Finish>,
+    /// No new claims.
+    draining: CancellationToken,
+    /// Everything ends.
+    stopped: CancellationToken,
+    tasks: Mutex<Vec<JoinHandle<()>>>,
+    finisher: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// A handle on the worker process, shared by its queues.
+pub struct Host<A>(Arc<Inner<A>>);
+
+impl<A> Clone for Host<A> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<A> fmt::Debug for Host<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Host").field("config", &self.0.config).finish_non_exhaustive()
+    }
+}
+
+impl<A: Send + Sync + 'static> Host<A> {
+    /// Registers the process for the queues of `registry` and starts its upkeep: heartbeat, wake-ups, finisher,
+    /// promoter, rescuer, pruner.
+    ///
+    /// # Errors
+    /// When the database cannot be reached to register.
+    pub async fn start(pool: PgPool, registry: Arc<Registry<A>>, config: HostConfig) -> Result<Self> {
+        let registration = Registration {
+            host: config.host.clone(),
+            version: config.version.clone(),
+            queues: registry.queues().into_iter().map(str::to_owned).collect(),
+            lease: config.lease,
+        };
+        let worker = lease::register(&pool, &registration).await?;
+        let (finishes, receiver) = mpsc::channel(10_000);
+        let host = Self(Arc::new(Inner {
+            pool: pool.clone(),
+            registry,
+            worker: Mutex::new(worker),
+            running: Running::default(),
+            wakers: Wakers::default(),
+            rng: Mutex::new(StdRng::seed_from_u64(config.seed)),
+            finishes,
+            draining: CancellationToken::new(),
+            stopped: CancellationToken::new(),
+            tasks: Mutex::default(),
+            finisher: Mutex::default(),
+            config,
+        }));
+        let stop = host.0.stopped.clone();
+        let finisher = tokio::spawn(finisher::run(pool.clone(), receiver, stop.clone()));
+        *host.0.finisher.lock().expect("no panic while held") = Some(finisher);
+        let tasks = [
+            tokio::spawn(listener::listen(
+                pool.clone(),
+                host.wakers().clone(),
+                host.running().clone(),
+                stop.clone(),
+            )),
+            tokio::spawn(keep_lease(host.clone(), registration)),
+            tokio::spawn(maintenance::run(pool, host.0.config.seed, stop)),
+        ];
+        host.0.tasks.lock().expect("no panic while held").extend(tasks);
+        Ok(host)
+    }
+
+    /// Starts claiming from `queue`, for an apalis worker to run.
+    pub fn backend(&self, queue: &str, concurrency: usize) -> QueueBackend<A> {
+        QueueBackend::start(self.clone(), queue.to_owned(), concurrency)
+    }
+
+    /// The service that runs what the backends claim.
+    pub fn runner(&self) -> Runner<A> {
+        Runner::new(self.clone(), self.0.registry.clone())
+    }
+
+    /// No new claims from now on; jobs that run may end.
+    pub fn drain(&self) {
+        self.0.draining.cancel();
+    }
+
+    /// Stops the jobs that still run and hands them back, for others to start at once.
+    pub fn hand_back_running(&self) {
+        self.0.running.stop_all(StopReason::ShuttingDown);
+    }
+
+    /// Writes the last outcomes, gives the lease up and stops. Call after the backends have closed.
+    ///
+    /// # Errors
+    /// When the database cannot be told; the lease then runs out by itself.
+    pub async fn close(&self) -> Result<()> {
+        self.drain();
+        self.0.stopped.cancel();
+        let finisher = self.0.finisher.lock().expect("no panic while held").take();
+        if let Some(finisher) = finisher {
+            let _ = finisher.await;
+        }
+        let tasks = std::mem::take(&mut *self.0.tasks.lock().expect("no panic while held"));
+        for task in tasks {
+            let _ = task.await;
+        }
+        lease::give_up(&self.0.pool, self.worker_id()).await
+    }
+
+    pub(crate) fn pool(&self) -> &PgPool {
+        &self.0.pool
+    }
+
+    pub(crate) fn running(&self) -> &Running {
+        &self.0.running
+    }
+
+    pub(crate) fn wakers(&self) -> &Wakers {
+        &self.0.wakers
+    }
+
+    pub(crate) fn worker_id(&self) -> Uuid {
+        *self.0.worker.lock().expect("no panic while held")
+    }
+
+    pub(crate) fn holds_lease(&self, worker: Uuid) -> bool {
+        self.worker_id() == worker
+    }
+
+    pub(crate) fn poll_interval(&self) -> Duration {
+        self.0.config.poll_interval
+    }
+
+    pub(crate) fn cancel_grace(&self) -> Duration {
+        self.0.config.cancel_grace
+    }
+
+    pub(crate) fn claim_batch(&self) -> usize {
+        self.0.config.claim_batch.max(1)
+    }
+
+    pub(crate) fn is_draining(&self) -> bool {
+        self.0.draining.is_cancelled()
+    }
+
+    pub(crate) fn drained(&self) -> WaitForCancellationFuture<'_> {
+        self.0.draining.cancelled()
+    }
+
+    pub(crate) fn judge(&self, job: &ClaimedJob, error: JobError) -> Outcome {
+        self.0.registry.judge(job, error, &mut *self.0.rng.lock().expect("no panic while held"))
+    }
+
+    /// Waits while the finisher is far behind: a database that is away must not fill the memory.
+    pub(crate) async fn finish(&self, finish: Finish) {
+        if !matches!(finish.outcome, Outcome::AlreadyFinished) && self.0.finishes.send(finish).await.is_err()
+        {
+            tracing::error!("an outcome came after the worker had closed; its job will be rescued");
+        }
+    }
+}
+
+/// Three signs of life a lease. A lease that was lost stops what runs under it and is replaced by a new one.
+async fn keep_lease<A: Send + Sync + 'static>(host: Host<A>, registration: Registration) {
+    let interval = registration.lease / 3;
+    loop {
+        tokio::select! {
+            () = host.0.stopped.cancelled() => return,
+            () = tokio::time::sleep(interval) => {}
+        }
+        match lease::renew(host.pool(), host.worker_id(), registration.lease).await {
+            Ok(Some(cancels)) => {
+                for job in cancels {
+                    host.running().stop(job, StopReason::Cancelled);
+                }
+            }
+            Ok(None) => {
+                tracing::warn!("this worker's lease ran out; what it ran may run elsewhere by now");
+                host.running().stop_all(StopReason::LeaseLost);
+                match lease::register(host.pool(), &registration).await {
+                    Ok(worker) => *host.0.worker.lock().expect("no panic while held") = worker,
+                    Err(error) => tracing::warn!(%error, "could not register again; trying on"),
+                }
+            }
+            Err(error) => tracing::warn!(%error, "could not renew the lease; trying on"),
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! The lease of a worker process: one row, renewed by heartbeats; a job belongs to its worker while that lives.
+
+use std::time::Duration;
+
+use sqlx::PgPool;
+use uuid::Uuid;
+
+use crate::error::Result;
+use crate::listener::notify_queues;
+
+/// What a worker says of itself.
+#[derive(Debug, Clone)]
+pub(crate) struct Registration {
+    pub(crate) host: String,
+    pub(crate) version: String,
+    pub(crate) queues: Vec<String>,
+    pub(crate) lease: Duration,
+}
+
+/// Begins a lease under a new id.
+pub(crate) async fn register(pool: &PgPool, worker: &Registration) -> Result<Uuid> {
+    let id = Uuid::now_v7();
+    sqlx::query!(
+        "insert into queue.workers (id, host, pid, version, queues, started_at, heartbeat_at, lease_until)
+         values ($1, $2, $3, $4, $5, queue.now(), queue.now(), queue.now() + make_interval(secs => $6))",
+        id,
+        worker.host,
+        i32::try_from(std::process::id()).unwrap_or(0),
+        worker.version,
+        &worker.queues,
+        worker.lease.as_secs_f64()
+    )
+    .execute(pool)
+    .await?;
+    Ok(id)
+}
+
+/// Renews a lease that still runs and answers which of its jobs were cancelled; `None` when it ran out.
+pub(crate) async fn renew(pool: &PgPool, worker: Uuid, lease: Duration) -> Result<Option<Vec<Uuid>>> {
+    let renewed = sqlx::query!(
+        "update queue.workers
+         set heartbeat_at = queue.now(), lease_until = queue.now() + make_interval(secs => $2)
+         where id = $1 and lease_until > queue.now()",
+        worker,
+        lease.as_secs_f64()
+    )
+    .execute(pool)
+    .await?
+    .rows_affected();
+    if renewed == 0 {
+        return Ok(None);
+    }
+    let cancels = sqlx::query_scalar!(
+        "select id from queue.jobs where worker_id = $1 and state = 'running' and cancel_requested_at is not null",
+        worker
+    )
+    .fetch_all(pool)
+    .await?;
+    Ok(Some(cancels))
+}
+
+/// Ends a lease in good order; should anything still be running under it, it goes back at once.
+pub(crate) async fn give_up(pool: &PgPool, worker: Uuid) -> Result<()> {
+    let mut tx = pool.begin().await?;
+    let queues = sqlx::query_scalar!(
+        "update queue.jobs set state = 'available', attempt = attempt - 1
+         where worker_id = $1 and state = 'running' returning queue",
+        worker
+    )
+    .fetch_all(&mut *tx)
+    .await?;
+    sqlx::query!("delete from queue.workers where id = $1", worker).execute(&mut *tx).await?;
+    notify_queues(&mut tx, queues).await?;
+    tx.commit().await?;
+    Ok(())
+}

@@ -1,0 +1,204 @@
+//! The states of a job and every legal transition, as data.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// Where a job stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum JobState {
+    /// Waits for other jobs.
+    Waiting,
+    /// Waits for its time.
+    Scheduled,
+    /// May start now.
+    Available,
+    /// A worker runs it.
+    Running,
+    /// Failed; waits for its next attempt.
+    Retryable,
+    /// Done. Final.
+    Completed,
+    /// Stopped by somebody, or by the failure of a job it depended on. Final.
+    Cancelled,
+    /// Out of attempts, or failed for good: a dead letter. Final.
+    Discarded,
+}
+
+impl JobState {
+    /// Every state, in the order of a job's life.
+    pub const ALL: [Self; 8] = [
+        Self::Waiting,
+        Self::Scheduled,
+        Self::Available,
+        Self::Running,
+        Self::Retryable,
+        Self::Completed,
+        Self::Cancelled,
+        Self::Discarded,
+    ];
+
+    /// The name in the database and in answers.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Scheduled => "scheduled",
+            Self::Available => "available",
+            Self::Running => "running",
+            Self::Retryable => "retryable",
+            Self::Completed => "completed",
+            Self::Cancelled => "cancelled",
+            Self::Discarded => "discarded",
+        }
+    }
+
+    /// Whether nothing more happens to the job by itself.
+    pub const fn is_final(self) -> bool {
+        matches!(self, Self::Completed | Self::Cancelled | Self::Discarded)
+    }
+}
+
+impl fmt::Display for JobState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The text is not the name of a state.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "{0:?} is not a job state; expected one of waiting, scheduled, available, running, retryable, completed, cancelled, discarded"
+)]
+pub struct UnknownState(String);
+
+impl FromStr for JobState {
+    type Err = UnknownState;
+
+    fn from_str(text: &str) -> Result<Self, UnknownState> {
+        Self::ALL
+            .into_iter()
+            .find(|state| state.as_str() == text)
+            .ok_or_else(|| UnknownState(text.to_owned()))
+    }
+}
+
+/// What moves a job from one state to another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Verb {
+    /// The last job it waited on was done.
+    Release,
+    /// Its time came.
+    Promote,
+    /// A worker took it.
+    Claim,
+    /// Its handler succeeded.
+    Complete,
+    /// Its handler failed and may try again.
+    Retry,
+    /// Its handler asked to run again later.
+    Snooze,
+    /// Its handler failed for good, or for the last time.
+    Discard,
+    /// Somebody stopped it.
+    Cancel,
+    /// A worker that shuts down gave it back unrun or unfinished.
+    HandBack,
+    /// Its worker's lease ran out.
+    Rescue,
+    /// Somebody gave a dead letter another life.
+    Revive,
+}
+
+impl Verb {
+    /// The word in the picture of the states.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Release => "release",
+            Self::Promote => "promote",
+            Self::Claim => "claim",
+            Self::Complete => "complete",
+            Self::Retry => "retry",
+            Self::Snooze => "snooze",
+            Self::Discard => "discard",
+            Self::Cancel => "cancel",
+            Self::HandBack => "hand back",
+            Self::Rescue => "rescue",
+            Self::Revive => "revive",
+        }
+    }
+}
+
+/// Every legal transition. What is not here does not happen; the picture in the README is made from it.
+pub const TRANSITIONS: &[(JobState, Verb, JobState)] = {
+    use JobState as S;
+    use Verb as V;
+    &[
+        (S::Waiting, V::Release, S::Available),
+        (S::Waiting, V::Release, S::Scheduled),
+        (S::Waiting, V::Cancel, S::Cancelled),
+        (S::Scheduled, V::Promote, S::Available),
+        (S::Scheduled, V::Cancel, S::Cancelled),
+        (S::Available, V::Claim, S::Running),
+        (S::Available, V::Cancel, S::Cancelled),
+        (S::Running, V::Complete, S::Completed),
+        (S::Running, V::Retry, S::Retryable),
+        (S::Running, V::Snooze, S::Scheduled),
+        (S::Running, V::Discard, S::Discarded),
+        (S::Running, V::Cancel, S::Cancelled),
+        (S::Running, V::HandBack, S::Available),
+        (S::Running, V::Rescue, S::Available),
+        (S::Running, V::Rescue, S::Discarded),
+        (S::Retryable, V::Promote, S::Available),
+        (S::Retryable, V::Cancel, S::Cancelled),
+        (S::Cancelled, V::Revive, S::Available),
+        (S::Cancelled, V::Revive, S::Waiting),
+        (S::Discarded, V::Revive, S::Available),
+        (S::Discarded, V::Revive, S::Waiting),
+    ]
+};
+
+/// The transitions as a Mermaid state diagram, for the documentation.
+pub fn mermaid() -> String {
+    let mut picture =
+        String::from("stateDiagram-v2\n    [*] --> available\n    [*] --> scheduled\n    [*] --> waiting\n");
+    for (from, verb, to) in TRANSITIONS {
+        picture.push_str(&format!("    {from} --> {to}: {}\n", verb.as_str()));
+    }
+    for state in JobState::ALL.into_iter().filter(|state| state.is_final()) {
+        picture.push_str(&format!("    {state} --> [*]\n"));
+    }
+    picture
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_round_trip() {
+        for state in JobState::ALL {
+            assert_eq!(state.as_str().parse::<JobState>().unwrap(), state);
+        }
+        assert!("done".parse::<JobState>().is_err());
+    }
+
+    #[test]
+    fn every_state_can_be_reached_and_left() {
+        for state in JobState::ALL {
+            let entered = matches!(state, JobState::Waiting | JobState::Scheduled | JobState::Available)
+                || TRANSITIONS.iter().any(|(_, _, to)| *to == state);
+            assert!(entered, "{state} is never reached");
+            let left = TRANSITIONS.iter().any(|(from, _, _)| *from == state);
+            assert!(left || state == JobState::Completed, "{state} is never left");
+        }
+    }
+
+    #[test]
+    fn only_a_revival_leaves_a_final_state() {
+        for (from, verb, _) in TRANSITIONS {
+            assert_eq!(from.is_final(), *verb == Verb::Revive);
+        }
+    }
+}
