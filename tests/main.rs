@@ -1,0 +1,4 @@
+//! One binary for all tests that need a Postgres; it starts its own.
+
+mod engine;
+mod support;
