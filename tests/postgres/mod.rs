@@ -9,10 +9,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use weirgate::postgres::{Options, PrivatePostgres};
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use sqlx::{Connection as _, PgConnection};
 use tempfile::TempDir;
+use weirgate::postgres::{Options, PrivatePostgres};
 
 /// A home in a temporary folder. Whatever server is left on it is ended with it.
 struct Home {
@@ -53,7 +53,7 @@ impl Home {
     /// Another process that starts the server, says its process and port, and waits.
     fn helper(&self) -> Helper {
         let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "helper_process", "--ignored", "--nocapture"])
+            .args(["--exact", "postgres::helper_process", "--nocapture"])
             .env("PG_TEST_HOME", "not yet there/home")
             .current_dir(self.parent.path())
             .stdout(Stdio::piped())
@@ -87,9 +87,7 @@ struct Helper {
 impl Helper {
     /// The process and port of its server.
     fn server(&mut self) -> (u32, u16) {
-        let line = self
-            .lines
-            .find_map(|line| Some(line.ok()?.split_once("STARTED ")?.1.to_owned()));
+        let line = self.lines.find_map(|line| Some(line.ok()?.split_once("STARTED ")?.1.to_owned()));
         let line = line.expect("the helper starts a server");
         let (pid, port) = line.split_once(' ').unwrap();
         (pid.parse().unwrap(), port.parse().unwrap())
@@ -134,16 +132,12 @@ async fn wait_for(what: &str, mut condition: impl FnMut() -> bool) {
 }
 
 async fn refusal(options: Options) -> String {
-    let error = PrivatePostgres::start(options)
-        .await
-        .expect_err("this must be refused");
+    let error = PrivatePostgres::start(options).await.expect_err("this must be refused");
     format!("{error:#}")
 }
 
 async fn connect(server: &PrivatePostgres) -> PgConnection {
-    PgConnection::connect(&server.url("weirgate"))
-        .await
-        .unwrap()
+    PgConnection::connect(&server.url("weirgate")).await.unwrap()
 }
 
 async fn setting(server: &PrivatePostgres, name: &str) -> String {
@@ -164,8 +158,8 @@ async fn read_row(server: &PrivatePostgres) -> i32 {
 }
 
 #[tokio::test]
-#[ignore = "not a test: the other tests run it as a process that they kill"]
 async fn helper_process() {
+    // Run by itself it does nothing: the other tests run it as a process that they kill.
     let Some(home) = std::env::var_os("PG_TEST_HOME") else {
         return;
     };
@@ -214,10 +208,7 @@ async fn the_server_is_closed_to_others() {
     let password = fs::read_to_string(home.path.join("postgres.password")).unwrap();
     assert_eq!(password.len(), 64);
     let port = server.port();
-    assert_eq!(
-        server.url("x"),
-        format!("postgres://weirgate:{password}@127.0.0.1:{port}/x")
-    );
+    assert_eq!(server.url("x"), format!("postgres://weirgate:{password}@127.0.0.1:{port}/x"));
     for name in ["postgres.password", "postgres.log", "lock"] {
         assert_eq!(mode(&home.path.join(name)), 0o600, "{name}");
     }
@@ -225,9 +216,7 @@ async fn the_server_is_closed_to_others() {
     assert_ne!(fs::metadata(home.data()).unwrap().uid(), 0);
 
     let rules = fs::read_to_string(home.data().join("pg_hba.conf")).unwrap();
-    let rules = rules
-        .lines()
-        .filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let rules = rules.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
     rules.for_each(|rule| assert!(rule.ends_with("scram-sha-256"), "{rule}"));
     let wrong = server.url("weirgate").replace(&password, "wrong");
     assert!(PgConnection::connect(&wrong).await.is_err());
@@ -239,9 +228,7 @@ async fn the_server_is_closed_to_others() {
 #[tokio::test]
 async fn durable_unless_told_otherwise() {
     let home = Home::new();
-    let server = PrivatePostgres::start(Options::new(&home.path))
-        .await
-        .unwrap();
+    let server = PrivatePostgres::start(Options::new(&home.path)).await.unwrap();
     for name in ["fsync", "synchronous_commit", "full_page_writes"] {
         assert_eq!(setting(&server, name).await, "on", "{name}");
     }
@@ -343,9 +330,7 @@ async fn a_careless_server_left_running_is_replaced() {
     let mut helper = home.helper();
     let (process, _) = helper.server();
     drop(helper);
-    let server = PrivatePostgres::start(Options::new(&home.path))
-        .await
-        .unwrap();
+    let server = PrivatePostgres::start(Options::new(&home.path)).await.unwrap();
     assert!(has_ended(process));
     assert_eq!(setting(&server, "fsync").await, "on");
     server.stop().await.unwrap();
@@ -366,15 +351,10 @@ async fn a_start_killed_at_any_time_is_made_good() {
     // By now the last initdb that lost its weirgate has ended too.
     let server = home.start().await;
     assert_eq!(read_row(&server).await, 42);
-    let names = fs::read_dir(&home.path)
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name());
+    let names = fs::read_dir(&home.path).unwrap().map(|entry| entry.unwrap().file_name());
     let mut names: Vec<_> = names.map(|name| name.into_string().unwrap()).collect();
     names.sort();
-    assert_eq!(
-        names,
-        ["lock", "postgres", "postgres.log", "postgres.password"]
-    );
+    assert_eq!(names, ["lock", "postgres", "postgres.log", "postgres.password"]);
     server.stop().await.unwrap();
 }
 
@@ -383,20 +363,11 @@ async fn a_pid_given_to_another_process_is_no_server() {
     let home = Home::new();
     home.start().await.stop().await.unwrap();
     let data = fs::metadata(home.data()).unwrap();
-    let mut other = Command::new("sleep")
-        .arg("60")
-        .uid(data.uid())
-        .gid(data.gid())
-        .spawn()
-        .unwrap();
+    let mut other = Command::new("sleep").arg("60").uid(data.uid()).gid(data.gid()).spawn().unwrap();
     let file = home.data().join("postmaster.pid");
     let folder = home.data();
     for text in [
-        format!(
-            "{}\n{}\n1\n5432\n\n127.0.0.1\n1 1\nready   \n",
-            other.id(),
-            folder.display()
-        ),
+        format!("{}\n{}\n1\n5432\n\n127.0.0.1\n1 1\nready   \n", other.id(), folder.display()),
         "999999999\n/x\n1\n5432\n\n127.0.0.1\n1 1\nready   \n".to_owned(),
         String::new(),
     ] {
@@ -436,11 +407,7 @@ async fn a_home_that_cannot_be_reached_has_its_data_elsewhere() {
     chown(&base, Some(12345), None).unwrap();
     assert!(home.refusal().await.contains("should be a folder of root"));
     fs::remove_dir_all(&base).unwrap();
-    assert!(
-        home.refusal()
-            .await
-            .contains("which is not there; put it back")
-    );
+    assert!(home.refusal().await.contains("which is not there; put it back"));
 }
 
 #[tokio::test]
@@ -449,17 +416,9 @@ async fn a_folder_without_programs_is_named() {
     let mut options = home.options();
     options.bin_dir = Some(home.parent.path().to_owned());
     let said = refusal(options.clone()).await;
-    assert!(
-        said.contains("WEIRGATE_PG_BIN is ") && said.contains("has no `initdb`"),
-        "{said}"
-    );
+    assert!(said.contains("WEIRGATE_PG_BIN is ") && said.contains("has no `initdb`"), "{said}");
     options.bin_dir = Some(PathBuf::from("/usr/lib/postgresql/15/bin"));
-    PrivatePostgres::start(options)
-        .await
-        .unwrap()
-        .stop()
-        .await
-        .unwrap();
+    PrivatePostgres::start(options).await.unwrap().stop().await.unwrap();
 }
 
 #[tokio::test]
@@ -472,18 +431,12 @@ async fn what_is_wrong_is_said() {
     let right = fs::read(&version).unwrap();
     fs::write(&version, "14\n").unwrap();
     let said = home.refusal().await;
-    assert!(
-        said.contains("was made by Postgres 14") && said.contains("only 15 ("),
-        "{said}"
-    );
+    assert!(said.contains("was made by Postgres 14") && said.contains("only 15 ("), "{said}");
     fs::write(&version, right).unwrap();
 
     set_mode(&data, 0o750);
     let said = home.refusal().await;
-    assert!(
-        said.contains("is 750, not 700") && said.contains("chmod 700"),
-        "{said}"
-    );
+    assert!(said.contains("is 750, not 700") && said.contains("chmod 700"), "{said}");
     set_mode(&data, 0o700);
 
     let password = home.path.join("postgres.password");
@@ -495,10 +448,7 @@ async fn what_is_wrong_is_said() {
 
     fs::write(data.join("postgresql.conf"), "nonsense = 1\n").unwrap();
     let said = home.refusal().await;
-    assert!(
-        said.contains("the end of its log") && said.contains("\"nonsense\""),
-        "{said}"
-    );
+    assert!(said.contains("the end of its log") && said.contains("\"nonsense\""), "{said}");
 
     set_mode(&home.path, 0o777);
     let said = home.refusal().await;
@@ -517,10 +467,7 @@ async fn what_is_not_a_cluster_is_left_alone() {
     } else {
         fs::write(home.path.join("postgres/mine"), "").unwrap();
         let said = home.refusal().await;
-        assert!(
-            said.contains("not the data directory of a Postgres"),
-            "{said}"
-        );
+        assert!(said.contains("not the data directory of a Postgres"), "{said}");
     }
     fs::remove_dir_all(home.path.join("postgres")).unwrap();
     std::os::unix::fs::symlink("/tmp", home.path.join("postgres")).unwrap();

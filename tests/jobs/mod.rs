@@ -1,0 +1,8 @@
+//! The jobs, called without the queue.
+
+mod demo_kpis;
+mod export;
+mod idempotence;
+mod ingest;
+mod kpi;
+mod row_level_security;
