@@ -102,7 +102,8 @@ pub async fn pending_migrations(pool: &PgPool) -> anyhow::Result<Vec<i64>> {
 }
 
 async fn connect(options: PgConnectOptions, connections: u32) -> anyhow::Result<PgPool> {
-    let options = options.application_name("weirgate");
+    // Compiling a plan takes longer than running it: one day's KPIs over a million tickets, 0.5 s with and 0.1 s without.
+    let options = options.application_name("weirgate").options([("jit", "off")]);
     let place = format!("{}:{}", options.get_host(), options.get_port());
     PgPoolOptions::new()
         .max_connections(connections)
