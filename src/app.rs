@@ -28,7 +28,7 @@ fn source(config: &Config) -> anyhow::Result<Arc<dyn Source>> {
     if !path.is_dir() {
         bail!("MOCK_DATA_PATH: {} is not a folder; `weirgate mock-data --out DIR` makes one", path.display());
     }
-    Ok(Arc::new(MockSource::new(path)))
+    Ok(Arc::new(MockSource { path: path.clone() }))
 }
 
 fn export_store(config: &Config) -> anyhow::Result<Arc<dyn ObjectStore>> {

@@ -11,13 +11,12 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::demo_client::{DemoClient, TenantResult};
-use super::random;
 use super::roles::{random_token, serve_and_work, stop_signal};
-use crate::app;
 use crate::cli::Demo;
 use crate::config::Config;
 use crate::database::Database;
 use crate::seed::{self, Seeded};
+use crate::{app, random};
 
 pub(super) async fn run(options: Demo, mut config: Config) -> anyhow::Result<()> {
     // Apart from what `up` keeps, so that both can run.
@@ -35,7 +34,7 @@ pub(super) async fn run(options: Demo, mut config: Config) -> anyhow::Result<()>
 
 async fn run_on(options: &Demo, config: &Config, database: &Database, stop: CancellationToken) -> anyhow::Result<()> {
     database.migrate().await?;
-    let tenants = seed::seed(&database.pool, &config.mock_data_path, true, &mut random()).await?;
+    let tenants = seed::seed(&database.pool, &config.mock_data_path, true, &mut random::generator()).await?;
     let tenants: Vec<Seeded> = tenants.into_iter().filter(|tenant| tenant.slug.starts_with("tenant_demo_")).collect();
     let listener = listen(config).await?;
     let base = format!("http://{}", listener.local_addr()?);

@@ -9,11 +9,10 @@ use tokio_util::sync::CancellationToken;
 use weirgate_jobs::App;
 use weirgate_queue::{HostConfig, Registry};
 
-use super::random;
 use crate::config::Config;
 use crate::database::Database;
 use crate::worker::{self, WorkerOptions};
-use crate::{app, seed, server};
+use crate::{app, random, seed, server};
 
 /// API and worker on a private Postgres (or `DATABASE_URL`), until Ctrl-C or SIGTERM.
 pub(super) async fn up(config: Config) -> anyhow::Result<()> {
@@ -44,7 +43,7 @@ async fn up_on(config: &Config, database: &Database, listener: TcpListener) -> a
 
 /// New tenants of the mock data get a key, which is shown this once.
 async fn greet_tenants(config: &Config, database: &Database) -> anyhow::Result<()> {
-    for tenant in seed::seed(&database.pool, &config.mock_data_path, false, &mut random()).await? {
+    for tenant in seed::seed(&database.pool, &config.mock_data_path, false, &mut random::generator()).await? {
         if let Some(key) = tenant.api_key {
             eprintln!("tenant       {}   API key {key}   (shown this once)", tenant.slug);
         }
@@ -104,7 +103,7 @@ pub(super) async fn worker(config: Config) -> anyhow::Result<()> {
 
 /// How a worker of this process runs.
 pub(super) fn worker_options(config: &Config) -> WorkerOptions {
-    let mut host = HostConfig::new(host_name(), env!("CARGO_PKG_VERSION"), random().next_u64());
+    let mut host = HostConfig::new(host_name(), env!("CARGO_PKG_VERSION"), random::generator().next_u64());
     host.lease = config.lease;
     WorkerOptions { concurrency: config.concurrency, grace: config.grace, host }
 }
@@ -116,7 +115,7 @@ fn host_name() -> String {
 /// A token that nobody can guess.
 pub(super) fn random_token() -> String {
     let mut bytes = [0; 32];
-    random().fill_bytes(&mut bytes);
+    random::generator().fill_bytes(&mut bytes);
     hex::encode(bytes)
 }
 
