@@ -1,0 +1,3 @@
+//! Weirgate, the service: what `main.rs` assembles and tests reach.
+
+pub mod http;
