@@ -16,13 +16,15 @@ use crate::config::Config;
 ///
 /// # Errors
 /// When a folder cannot be used or the object store's URL is wrong.
-pub fn build(config: &Config, pool: PgPool) -> anyhow::Result<Arc<App>> {
+pub(crate) fn build(config: &Config, pool: PgPool) -> anyhow::Result<Arc<App>> {
     Ok(Arc::new(App { pool, source: source(config)?, exports: export_store(config)? }))
 }
 
 fn source(config: &Config) -> anyhow::Result<Arc<dyn Source>> {
     if !config.mock_mode {
-        bail!("MOCK_MODE: false needs connectors to the source systems, which this version does not have; set it to true");
+        bail!(
+            "MOCK_MODE: false needs connectors to the source systems, which this version does not have; set it to true"
+        );
     }
     let path = &config.mock_data_path;
     if !path.is_dir() {
@@ -34,7 +36,8 @@ fn source(config: &Config) -> anyhow::Result<Arc<dyn Source>> {
 fn export_store(config: &Config) -> anyhow::Result<Arc<dyn ObjectStore>> {
     let Some(url) = &config.export_url else {
         let folder = config.home.join("exports");
-        std::fs::create_dir_all(&folder).with_context(|| format!("making the folder for exports, {}", folder.display()))?;
+        std::fs::create_dir_all(&folder)
+            .with_context(|| format!("making the folder for exports, {}", folder.display()))?;
         return Ok(Arc::new(LocalFileSystem::new_with_prefix(&folder)?));
     };
     // Credentials come from the environment, under the names that each cloud's own tools use.

@@ -50,7 +50,8 @@ pub async fn run(cli: Cli, config: Config) -> anyhow::Result<()> {
 async fn run_seed(config: &Config, fresh_keys: bool) -> anyhow::Result<()> {
     let database = Database::attach(config, "seed").await?;
     database.migrate().await?;
-    let tenants = seed::seed(&database.pool, &config.mock_data_path, fresh_keys, &mut random::generator()).await?;
+    let tenants =
+        seed::seed(&database.pool, &config.mock_data_path, fresh_keys, &mut random::generator()).await?;
     for tenant in tenants {
         let key = tenant.api_key.as_deref().unwrap_or("(has a key already; --fresh-keys makes another)");
         println!("{}\t{}\t{key}", tenant.slug, tenant.id);

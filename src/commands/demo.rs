@@ -32,10 +32,16 @@ pub(super) async fn run(options: Demo, mut config: Config) -> anyhow::Result<()>
     ended
 }
 
-async fn run_on(options: &Demo, config: &Config, database: &Database, stop: CancellationToken) -> anyhow::Result<()> {
+async fn run_on(
+    options: &Demo,
+    config: &Config,
+    database: &Database,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
     database.migrate().await?;
     let tenants = seed::seed(&database.pool, &config.mock_data_path, true, &mut random::generator()).await?;
-    let tenants: Vec<Seeded> = tenants.into_iter().filter(|tenant| tenant.slug.starts_with("tenant_demo_")).collect();
+    let tenants: Vec<Seeded> =
+        tenants.into_iter().filter(|tenant| tenant.slug.starts_with("tenant_demo_")).collect();
     let listener = listen(config).await?;
     let base = format!("http://{}", listener.local_addr()?);
     let token = random_token();
@@ -88,11 +94,15 @@ async fn act(options: &Demo, tenants: &[Seeded], base: &str, token: &str) -> any
 fn print_table(options: &Demo, results: &[TenantResult]) {
     println!("KPIs of {}", options.date);
     let mut table = Table::new();
-    table.load_preset(UTF8_FULL_CONDENSED);
+    table.load_style(UTF8_FULL_CONDENSED);
     table.set_header(std::iter::once("").chain(results.iter().map(|result| result.tenant.as_str())));
     let names = results.first().and_then(|result| result.kpis.as_object()).into_iter().flatten();
-    for (name, _) in names.filter(|(name, _)| !["tenant_id", "tenant", "kpi_date", "computed_at"].contains(&name.as_str())) {
-        table.add_row(std::iter::once(name.clone()).chain(results.iter().map(|result| shown(&result.kpis[name]))));
+    for (name, _) in names.filter(|(name, _)| {
+        !["tenant_id", "tenant", "date", "kpi_date", "computed_at"].contains(&name.as_str())
+    }) {
+        table.add_row(
+            std::iter::once(name.clone()).chain(results.iter().map(|result| shown(&result.kpis[name]))),
+        );
     }
     for column in table.column_iter_mut().skip(1) {
         column.set_cell_alignment(CellAlignment::Right);

@@ -46,7 +46,7 @@ fn print_list(jobs: Vec<JobRow>, as_json: bool) {
         return;
     }
     let mut table = Table::new();
-    table.load_preset(NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+    table.load_style(NOTHING).set_content_arrangement(ContentArrangement::Disabled);
     table.set_header(["ID", "KIND", "STATE", "ATTEMPT", "CREATED", "ARGUMENTS"]);
     for job in jobs {
         let attempt = format!("{}/{}", job.attempt, job.max_attempts);

@@ -20,7 +20,10 @@ pub(super) async fn run(command: Keys, config: &Config) -> anyhow::Result<()> {
             println!("{}", keys::create(&mut conn, tenant.id, &name, bytes).await?);
         }
         Keys::Revoke { key } => {
-            let prefix = keys::prefix(&key);
+            let prefix = key
+                .rsplit_once('_')
+                .filter(|(prefix, _)| prefix.len() > 2)
+                .map_or(key.as_str(), |(prefix, _)| prefix);
             if !keys::revoke(&mut conn, prefix).await? {
                 anyhow::bail!("no live key begins with {prefix:?}");
             }
