@@ -12,12 +12,23 @@ use weirgate_jobs::sources::{MockSource, Source};
 
 use crate::config::Config;
 
-/// The application that handlers and HTTP share.
-///
-/// # Errors
-/// When a folder cannot be used or the object store's URL is wrong.
-pub(crate) fn build(config: &Config, pool: PgPool) -> anyhow::Result<Arc<App>> {
-    Ok(Arc::new(App { pool, source: source(config)?, exports: export_store(config)? }))
+/// What the settings alone decide; made first, so that a wrong one stops the start before a database does.
+pub(crate) struct Parts {
+    source: Arc<dyn Source>,
+    exports: Arc<dyn ObjectStore>,
+}
+
+impl Parts {
+    /// # Errors
+    /// When a folder cannot be used or the object store's URL is wrong.
+    pub(crate) fn new(config: &Config) -> anyhow::Result<Self> {
+        Ok(Self { source: source(config)?, exports: export_store(config)? })
+    }
+
+    /// The application that handlers and HTTP share.
+    pub(crate) fn with(self, pool: PgPool) -> Arc<App> {
+        Arc::new(App { pool, source: self.source, exports: self.exports })
+    }
 }
 
 fn source(config: &Config) -> anyhow::Result<Arc<dyn Source>> {

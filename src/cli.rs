@@ -1,4 +1,5 @@
 //! The command line.
+#![expect(clippy::doc_markdown, reason = "the comments are the help texts")]
 
 use std::path::PathBuf;
 

@@ -39,7 +39,7 @@ pub async fn run(cli: Cli, config: Config) -> anyhow::Result<()> {
         Command::Keys(command) => keys::run(command, &config).await,
         Command::Enqueue(options) => enqueue::run(options, &config).await,
         Command::Jobs(command) => jobs::run(command, &config).await,
-        Command::MockData(options) => run_mock_data(options),
+        Command::MockData(options) => run_mock_data(&options),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "weirgate", &mut io::stdout());
             Ok(())
@@ -59,7 +59,7 @@ async fn run_seed(config: &Config, fresh_keys: bool) -> anyhow::Result<()> {
     database.close().await
 }
 
-fn run_mock_data(options: MockData) -> anyhow::Result<()> {
+fn run_mock_data(options: &MockData) -> anyhow::Result<()> {
     let layout = if options.json { Layout::Json } else { Layout::Jsonl };
     let summary = mock_data::generate(&Generate {
         out: options.out.clone(),

@@ -17,7 +17,10 @@ fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return fail(&format!("cannot start threads: {error}")),
     };
-    match runtime.block_on(commands::run(cli, config)) {
+    let ended = runtime.block_on(commands::run(cli, config));
+    // What still blocks a thread, such as a read that never returns, must not hold the exit up.
+    runtime.shutdown_background();
+    match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&format!("{error:#}")),
     }

@@ -12,11 +12,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::demo_client::{DemoClient, TenantResult};
 use super::roles::{random_token, serve_and_work, stop_signal};
+use crate::app::Parts;
 use crate::cli::Demo;
 use crate::config::Config;
 use crate::database::Database;
+use crate::random;
 use crate::seed::{self, Seeded};
-use crate::{app, random};
 
 pub(super) async fn run(options: Demo, mut config: Config) -> anyhow::Result<()> {
     // Apart from what `up` keeps, so that both can run.
@@ -26,8 +27,9 @@ pub(super) async fn run(options: Demo, mut config: Config) -> anyhow::Result<()>
         config.listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     }
     let stop = stop_signal()?;
+    let parts = Parts::new(&config)?;
     let database = Database::open(&config, "demo").await?;
-    let ended = run_on(&options, &config, &database, stop).await;
+    let ended = run_on(&options, &config, &database, parts, stop).await;
     database.close().await?;
     ended
 }
@@ -36,6 +38,7 @@ async fn run_on(
     options: &Demo,
     config: &Config,
     database: &Database,
+    parts: Parts,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
     database.migrate().await?;
@@ -45,7 +48,7 @@ async fn run_on(
     let listener = listen(config).await?;
     let base = format!("http://{}", listener.local_addr()?);
     let token = random_token();
-    let app = app::build(config, database.pool.clone())?;
+    let app = parts.with(database.pool.clone());
     let service = serve_and_work(listener, app, config, token.clone(), stop.clone());
     let client = async {
         let shown = act(options, &tenants, &base, &token).await;

@@ -30,7 +30,7 @@ pub(super) struct DemoClient {
 
 impl DemoClient {
     pub(super) fn new(base: String, token: String) -> anyhow::Result<Self> {
-        Ok(Self { http: Client::builder().timeout(Duration::from_secs(60)).no_proxy().build()?, base, token })
+        Ok(Self { http: Client::builder().timeout(Duration::from_mins(1)).no_proxy().build()?, base, token })
     }
 
     /// Starts the daily pipeline; answers its workflow's id.

@@ -12,14 +12,15 @@ use weirgate_queue::{JobState, NewJob, QueueError, enqueue};
 
 use super::jobs::describe;
 use super::tenant;
-use crate::app;
+use crate::app::Parts;
 use crate::cli::Enqueue;
 use crate::config::Config;
 use crate::database::Database;
 
 pub(super) async fn run(options: Enqueue, config: &Config) -> anyhow::Result<()> {
+    let parts = Parts::new(config)?;
     let database = Database::attach(config, "enqueue").await?;
-    let registry = weirgate_jobs::registry(app::build(config, database.pool.clone())?);
+    let registry = weirgate_jobs::registry(parts.with(database.pool.clone()));
     let tenant = tenant(&database.pool, &options.tenant).await?;
     if !tenant.is_active {
         bail!("tenant {} is not active", tenant.slug);

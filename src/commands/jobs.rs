@@ -42,7 +42,9 @@ pub(super) async fn run(command: Jobs, config: &Config) -> anyhow::Result<()> {
 
 fn print_list(jobs: Vec<JobRow>, as_json: bool) {
     if as_json {
-        jobs.iter().for_each(|job| println!("{}", describe(job)));
+        for job in &jobs {
+            println!("{}", describe(job));
+        }
         return;
     }
     let mut table = Table::new();
