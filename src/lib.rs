@@ -1,3 +1,15 @@
-//! Weirgate, the service: what `main.rs` assembles and tests reach.
+//! Weirgate: the service.
 
+mod app;
+pub mod cli;
+pub mod commands;
+pub mod config;
+pub mod database;
 pub mod http;
+mod logging;
+pub mod mock_data;
+pub mod postgres;
+mod random;
+pub mod seed;
+pub mod server;
+pub mod worker;

@@ -1,0 +1,261 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use chrono::{DateTime, NaiveDate, Utc};
+use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
+use uuid::Uuid;
+use weirgate_queue::JobState;
+
+/// Durable, multi-tenant jobs on Postgres: HTTP enqueues, workers do, tenants read.
+#[derive(Debug, Parser)]
+#[command(
+    version,
+    arg_required_else_help = true,
+    after_help = "\
+Examples:
+  weirgate demo                      the whole path in one command, nothing set up before
+  weirgate up                        API and worker with a private Postgres, kept between runs
+  weirgate enqueue compute_kpi --tenant tenant_demo_cca --date 2026-01-20 --wait
+  weirgate jobs list --state discarded
+Settings come from the environment and .env; .env.example lists them."
+)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What the program can do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Do the main job once, as n8n would, and show the results
+    #[command(after_help = "\
+Examples:
+  weirgate demo
+  weirgate demo --json
+  weirgate demo --date 2026-01-19 --stay")]
+    Demo(Demo),
+    /// API and worker in one process, for daily use on one machine
+    #[command(after_help = "\
+Examples:
+  weirgate up
+  WEIRGATE_LISTEN=0.0.0.0:80 weirgate up")]
+    Up,
+    /// The API alone, for several hosts (needs SERVICE_TOKEN)
+    #[command(after_help = "Example:\n  SERVICE_TOKEN=$(openssl rand -hex 32) weirgate serve")]
+    Serve,
+    /// A worker alone, for several hosts
+    #[command(after_help = "Example:\n  DATABASE_URL=postgres://… weirgate worker")]
+    Worker,
+    /// The database's schema
+    #[command(subcommand, after_help = "Examples:\n  weirgate migrate up\n  weirgate migrate status")]
+    Migrate(Migrate),
+    /// Make the tenants of MOCK_DATA_PATH/tenants.json, each with an API key
+    #[command(after_help = "Example:\n  MOCK_DATA_PATH=mock-data weirgate seed")]
+    Seed {
+        /// Give every tenant a new key, in place of the one that `seed` gave it before
+        #[arg(long)]
+        fresh_keys: bool,
+    },
+    /// API keys of tenants
+    #[command(
+        subcommand,
+        after_help = "\
+Examples:
+  weirgate keys create tenant_demo_cca --name dashboard
+  weirgate keys revoke wg_1a2b3c4d"
+    )]
+    Keys(Keys),
+    /// Enqueue a job
+    #[command(after_help = "\
+Examples:
+  weirgate enqueue ingest_tickets --tenant tenant_demo_cca
+  weirgate enqueue compute_kpi --tenant tenant_demo_cca --date 2026-01-20 --wait
+  weirgate enqueue generate_export --tenant tenant_demo_cca --date 2026-01-20 --arg format=csv")]
+    Enqueue(Enqueue),
+    /// Look at jobs and act on them
+    #[command(
+        subcommand,
+        after_help = "\
+Examples:
+  weirgate jobs list --tenant tenant_demo_cca --state running,retryable
+  weirgate jobs show 0198c5d2-…
+  weirgate jobs retry 0198c5d2-…"
+    )]
+    Jobs(Jobs),
+    /// Generate mock data for tests and load
+    #[command(after_help = "\
+Examples:
+  weirgate mock-data --out /tmp/mock --tenants 2 --tickets 100
+  weirgate mock-data --out /tmp/mock --tenants 50 --tickets 20000 --bad-rows 20 --seed 7")]
+    MockData(MockData),
+    /// Print completions for a shell
+    #[command(after_help = "Example:\n  weirgate completions bash > /etc/bash_completion.d/weirgate")]
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+}
+
+/// Options of `demo`.
+#[derive(Debug, Args)]
+pub struct Demo {
+    /// Print one JSON document instead of a table
+    #[arg(long)]
+    pub json: bool,
+    /// The day to work out
+    #[arg(long, default_value = "2026-01-20")]
+    pub date: NaiveDate,
+    /// Keep serving afterwards, and print addresses and keys
+    #[arg(long)]
+    pub stay: bool,
+}
+
+/// What can be done to the schema.
+#[derive(Debug, Subcommand)]
+pub enum Migrate {
+    /// Apply what is missing
+    Up,
+    /// Undo the newest migration, with the data it holds
+    Down {
+        /// Undo everything after this version
+        #[arg(long)]
+        to: Option<i64>,
+    },
+    /// List migrations and whether they are applied
+    Status,
+}
+
+/// What can be done with API keys.
+#[derive(Debug, Subcommand)]
+pub enum Keys {
+    /// Make a key and print it, this once
+    Create {
+        /// Slug or UUID of the tenant
+        tenant: String,
+        /// What the key is for
+        #[arg(long, default_value = "cli")]
+        name: String,
+    },
+    /// Refuse a key from now on
+    Revoke {
+        /// The key's prefix (wg_ and 8 characters), or the whole key
+        key: String,
+    },
+}
+
+/// Options of `enqueue`.
+#[derive(Debug, Args)]
+pub struct Enqueue {
+    /// The kind, such as ingest_tickets, compute_kpi, generate_export or pipeline_daily
+    pub kind: String,
+    /// Slug or UUID of the tenant
+    #[arg(long)]
+    pub tenant: String,
+    /// The day, for kinds that work on one
+    #[arg(long)]
+    pub date: Option<NaiveDate>,
+    /// Further arguments of the kind, as name=value
+    #[arg(long = "arg", value_name = "NAME=VALUE", value_parser = name_value)]
+    pub args: Vec<(String, String)>,
+    /// Not before this time (RFC 3339)
+    #[arg(long)]
+    pub run_at: Option<DateTime<Utc>>,
+    /// Higher first
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(i16).range(-100..=100), allow_hyphen_values = true)]
+    pub priority: i16,
+    /// Enqueue even while the same job is on its way
+    #[arg(long)]
+    pub force: bool,
+    /// Wait until the job is final; fail if it is not completed
+    #[arg(long)]
+    pub wait: bool,
+}
+
+fn name_value(text: &str) -> Result<(String, String), String> {
+    text.split_once('=')
+        .filter(|(name, _)| !name.is_empty())
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .ok_or_else(|| "expected NAME=VALUE".to_owned())
+}
+
+/// What can be done with jobs.
+#[derive(Debug, Subcommand)]
+pub enum Jobs {
+    /// List the newest jobs
+    List {
+        /// Slug or UUID of a tenant
+        #[arg(long)]
+        tenant: Option<String>,
+        /// States, separated by commas
+        #[arg(long, value_delimiter = ',')]
+        state: Vec<JobState>,
+        /// A kind
+        #[arg(long)]
+        kind: Option<String>,
+        /// At most this many
+        #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(i64).range(1..=10_000))]
+        limit: i64,
+        /// Print JSON, one job a line
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show one job
+    Show {
+        /// Its id
+        id: Uuid,
+    },
+    /// Give a discarded or cancelled job another life
+    Retry {
+        /// Its id
+        id: Uuid,
+    },
+    /// Cancel a job; a running one is told to stop
+    Cancel {
+        /// Its id
+        id: Uuid,
+    },
+}
+
+/// Options of `mock-data`.
+#[derive(Debug, Args)]
+pub struct MockData {
+    /// The folder to write
+    #[arg(long)]
+    pub out: PathBuf,
+    /// Tenants
+    #[arg(long, default_value_t = 2)]
+    pub tenants: usize,
+    /// Tickets a tenant
+    #[arg(long, default_value_t = 100)]
+    pub tickets: usize,
+    /// Time entries a tenant
+    #[arg(long, default_value_t = 100)]
+    pub time_entries: usize,
+    /// Satisfaction surveys a tenant
+    #[arg(long, default_value_t = 30)]
+    pub surveys: usize,
+    /// Security alerts a tenant
+    #[arg(long, default_value_t = 40)]
+    pub alerts: usize,
+    /// Days back over which the rows are spread
+    #[arg(long, default_value_t = 30)]
+    pub days: u32,
+    /// The last of these days
+    #[arg(long, default_value = "2026-01-20")]
+    pub until: NaiveDate,
+    /// The same seed gives the same files
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// Deliberately bad rows a file
+    #[arg(long, default_value_t = 0)]
+    pub bad_rows: u32,
+    /// One JSON array a file (tickets/TENANT.json) instead of lines (TENANT/tickets.jsonl)
+    #[arg(long)]
+    pub json: bool,
+    /// Write into a folder that is not empty
+    #[arg(long)]
+    pub force: bool,
+}

@@ -1,0 +1,140 @@
+//! `demo`: the main job with nothing set up, through every real part.
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+use anyhow::Context;
+use comfy_table::presets::UTF8_FULL_CONDENSED;
+use comfy_table::{CellAlignment, Table};
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use super::demo_client::{DemoClient, TenantResult};
+use super::roles::{random_token, serve_and_work, stop_signal};
+use crate::cli::Demo;
+use crate::config::Config;
+use crate::database::Database;
+use crate::seed::{self, Seeded};
+use crate::{app, random};
+
+pub(super) async fn run(options: Demo, mut config: Config) -> anyhow::Result<()> {
+    // Apart from what `up` keeps, so that both can run.
+    config.home = config.home.join("demo");
+    config.public_url = None;
+    if !options.stay {
+        config.listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    }
+    let stop = stop_signal()?;
+    let database = Database::open(&config, "demo").await?;
+    let ended = run_on(&options, &config, &database, stop).await;
+    database.close().await?;
+    ended
+}
+
+async fn run_on(
+    options: &Demo,
+    config: &Config,
+    database: &Database,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
+    database.migrate().await?;
+    let tenants = seed::seed(&database.pool, &config.mock_data_path, true, &mut random::generator()).await?;
+    let tenants: Vec<Seeded> =
+        tenants.into_iter().filter(|tenant| tenant.slug.starts_with("tenant_demo_")).collect();
+    let listener = listen(config).await?;
+    let base = format!("http://{}", listener.local_addr()?);
+    let token = random_token();
+    let app = app::build(config, database.pool.clone())?;
+    let service = serve_and_work(listener, app, config, token.clone(), stop.clone());
+    let client = async {
+        let shown = act(options, &tenants, &base, &token).await;
+        if shown.is_ok() && options.stay {
+            print_addresses(&base, &token, &tenants);
+            stop.cancelled().await;
+        }
+        let interrupted = !options.stay && stop.is_cancelled();
+        stop.cancel();
+        if interrupted { Err(anyhow::anyhow!("interrupted")) } else { shown }
+    };
+    let (served, acted) = tokio::join!(service, client);
+    acted.and(served)
+}
+
+/// The address that is configured; where it is taken, any free port.
+async fn listen(config: &Config) -> anyhow::Result<TcpListener> {
+    match TcpListener::bind(config.listen).await {
+        Ok(listener) => Ok(listener),
+        Err(_) => TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.context("finding a free port"),
+    }
+}
+
+async fn act(options: &Demo, tenants: &[Seeded], base: &str, token: &str) -> anyhow::Result<()> {
+    let client = DemoClient::new(base.to_owned(), token.to_owned())?;
+    let mut workflows = Vec::new();
+    for tenant in tenants {
+        let started = client.start_pipeline(tenant, options.date).await;
+        workflows.push(started.with_context(|| format!("starting the pipeline of {}", tenant.slug))?);
+    }
+    let bar = ProgressBar::new(0).with_style(ProgressStyle::with_template("{bar:40} {pos}/{len} jobs")?);
+    let jobs = client.follow(&workflows, &bar).await.context("following the jobs")?;
+    let mut results = Vec::new();
+    for (tenant, jobs) in tenants.iter().zip(jobs) {
+        let read = client.read(tenant, options.date, jobs).await;
+        results.push(read.with_context(|| format!("the pipeline of {}", tenant.slug))?);
+    }
+    if options.json {
+        println!("{}", serde_json::to_string_pretty(&json!({ "tenants": results }))?);
+    } else {
+        print_table(options, &results);
+    }
+    Ok(())
+}
+
+fn print_table(options: &Demo, results: &[TenantResult]) {
+    println!("KPIs of {}", options.date);
+    let mut table = Table::new();
+    table.load_style(UTF8_FULL_CONDENSED);
+    table.set_header(std::iter::once("").chain(results.iter().map(|result| result.tenant.as_str())));
+    let names = results.first().and_then(|result| result.kpis.as_object()).into_iter().flatten();
+    for (name, _) in names.filter(|(name, _)| {
+        !["tenant_id", "tenant", "date", "kpi_date", "computed_at"].contains(&name.as_str())
+    }) {
+        table.add_row(
+            std::iter::once(name.clone()).chain(results.iter().map(|result| shown(&result.kpis[name]))),
+        );
+    }
+    for column in table.column_iter_mut().skip(1) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    println!("{table}");
+    for result in results {
+        let export = &result.export;
+        println!(
+            "{}: {} jobs completed; export {} ({} tickets, {} time entries, {} bytes)",
+            result.tenant,
+            result.jobs.len(),
+            export["id"].as_str().unwrap_or_default(),
+            export["tickets"],
+            export["time_entries"],
+            export["bytes"]
+        );
+        println!("  {}", result.ticket_summary["summary"].as_str().unwrap_or("no ticket"));
+    }
+}
+
+fn shown(value: &Value) -> String {
+    match value {
+        Value::Null => "–".to_owned(),
+        Value::Number(number) if number.is_f64() => format!("{:.2}", number.as_f64().unwrap_or_default()),
+        other => other.to_string(),
+    }
+}
+
+fn print_addresses(base: &str, token: &str, tenants: &[Seeded]) {
+    eprintln!("API           {base}\ndocs          {base}/docs\nSERVICE_TOKEN {token}");
+    for tenant in tenants {
+        eprintln!("{} API key {}", tenant.slug, tenant.api_key.as_deref().unwrap_or_default());
+    }
+    eprintln!("Ctrl-C stops.");
+}

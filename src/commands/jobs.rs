@@ -1,0 +1,74 @@
+//! `jobs`: look at jobs and act on them.
+
+use comfy_table::presets::NOTHING;
+use comfy_table::{ContentArrangement, Table};
+use serde_json::{Value, json};
+use sqlx::PgConnection;
+use uuid::Uuid;
+use weirgate_queue::query::{self, JobFilter, JobRow};
+use weirgate_queue::{JobState, QueueError, control};
+
+use super::tenant;
+use crate::cli::Jobs;
+use crate::config::Config;
+use crate::database::Database;
+
+pub(super) async fn run(command: Jobs, config: &Config) -> anyhow::Result<()> {
+    let database = Database::attach(config, "jobs").await?;
+    let mut tx = database.pool.begin().await?;
+    match command {
+        Jobs::List { tenant: name_or_id, state, kind, limit, json } => {
+            let tenant = match name_or_id {
+                Some(name_or_id) => Some(tenant(&database.pool, &name_or_id).await?.id),
+                None => None,
+            };
+            let states = (!state.is_empty()).then_some(state);
+            let filter = JobFilter { tenant, states, kind, ..JobFilter::default() };
+            print_list(query::list(&mut tx, &filter, None, limit).await?, json);
+        }
+        Jobs::Show { id } => print_job(&mut tx, id).await?,
+        Jobs::Retry { id } => {
+            let state = control::retry(&mut tx, id).await?;
+            println!("{id} is {state}");
+        }
+        Jobs::Cancel { id } => match control::cancel(&mut tx, id).await? {
+            JobState::Running => println!("{id} is running and was told to stop"),
+            state => println!("{id} is {state}"),
+        },
+    }
+    tx.commit().await?;
+    database.close().await
+}
+
+fn print_list(jobs: Vec<JobRow>, as_json: bool) {
+    if as_json {
+        jobs.iter().for_each(|job| println!("{}", describe(job)));
+        return;
+    }
+    let mut table = Table::new();
+    table.load_style(NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+    table.set_header(["ID", "KIND", "STATE", "ATTEMPT", "CREATED", "ARGUMENTS"]);
+    for job in jobs {
+        let attempt = format!("{}/{}", job.attempt, job.max_attempts);
+        let created = job.created_at.format("%Y-%m-%d %H:%M:%S").to_string();
+        table.add_row([job.id.to_string(), job.kind, job.state, attempt, created, job.args.to_string()]);
+    }
+    println!("{table}");
+}
+
+async fn print_job(conn: &mut PgConnection, id: Uuid) -> anyhow::Result<()> {
+    let job = query::get(conn, id).await?.ok_or(QueueError::UnknownJob(id))?;
+    println!("{}", serde_json::to_string_pretty(&describe(&job))?);
+    Ok(())
+}
+
+/// A job as an operator on the database's host sees it; clients get the resource of the HTTP contract.
+pub(super) fn describe(job: &JobRow) -> Value {
+    json!({
+        "id": job.id, "kind": job.kind, "queue": job.queue, "tenant_id": job.tenant_id, "state": job.state,
+        "priority": job.priority, "attempt": job.attempt, "max_attempts": job.max_attempts, "args": job.args,
+        "output": job.output, "errors": job.errors, "progress": job.progress, "workflow_id": job.workflow_id,
+        "depends_on": job.depends_on, "created_at": job.created_at, "scheduled_at": job.scheduled_at,
+        "attempted_at": job.attempted_at, "finalized_at": job.finalized_at,
+    })
+}

@@ -1,0 +1,51 @@
+//! `migrate`: the schema's history, forwards and backwards.
+
+use anyhow::bail;
+
+use crate::cli::Migrate;
+use crate::config::Config;
+use crate::database::{Database, MIGRATIONS, pending_migrations};
+
+pub(super) async fn run(command: Migrate, config: &Config) -> anyhow::Result<()> {
+    let database = Database::attach(config, "migrate").await?;
+    match command {
+        Migrate::Up => {
+            let pending = pending_migrations(&database.pool).await?.len();
+            database.migrate().await?;
+            println!("{pending} applied; the schema is up to date");
+        }
+        Migrate::Down { to } => down(&database, to).await?,
+        Migrate::Status => status(&database).await?,
+    }
+    database.close().await
+}
+
+fn ups() -> impl Iterator<Item = (i64, &'static str)> {
+    MIGRATIONS
+        .iter()
+        .filter(|it| !it.migration_type.is_down_migration())
+        .map(|it| (it.version, it.description.as_ref()))
+}
+
+async fn down(database: &Database, to: Option<i64>) -> anyhow::Result<()> {
+    let pending = pending_migrations(&database.pool).await?;
+    let applied: Vec<i64> =
+        ups().map(|(version, _)| version).filter(|version| !pending.contains(version)).collect();
+    let Some(newest) = applied.last() else { bail!("no migration is applied") };
+    let target = to.unwrap_or_else(|| applied.iter().rev().nth(1).copied().unwrap_or(0));
+    if target >= *newest {
+        bail!("--to {target}: the newest applied migration is {newest}; nothing is after {target}");
+    }
+    MIGRATIONS.undo(&database.pool, target).await?;
+    println!("undone down to version {target}");
+    Ok(())
+}
+
+async fn status(database: &Database) -> anyhow::Result<()> {
+    let pending = pending_migrations(&database.pool).await?;
+    for (version, description) in ups() {
+        let state = if pending.contains(&version) { "pending" } else { "applied" };
+        println!("{version:04}  {state}  {description}");
+    }
+    Ok(())
+}

@@ -1,0 +1,136 @@
+//! `up`, `serve` and `worker`: processes that stay.
+
+use std::sync::Arc;
+
+use rand::Rng;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use weirgate_jobs::App;
+use weirgate_queue::{HostConfig, Registry};
+
+use crate::config::Config;
+use crate::database::Database;
+use crate::worker::{self, WorkerOptions};
+use crate::{app, random, seed, server};
+
+/// API and worker on a private Postgres (or `DATABASE_URL`), until Ctrl-C or SIGTERM.
+pub(super) async fn up(config: Config) -> anyhow::Result<()> {
+    let listener = server::bind(&config).await?;
+    let database = Database::open(&config, "up").await?;
+    let ended = up_on(&config, &database, listener).await;
+    database.close().await?;
+    ended
+}
+
+async fn up_on(config: &Config, database: &Database, listener: TcpListener) -> anyhow::Result<()> {
+    database.migrate().await?;
+    let app = app::build(config, database.pool.clone())?;
+    if config.mock_mode {
+        greet_tenants(config, database).await?;
+    }
+    let token = match &config.service_token {
+        Some(_) => config.required_service_token()?,
+        None => random_token(),
+    };
+    eprintln!("API          http://{}", listener.local_addr()?);
+    eprintln!("docs         http://{}/docs", listener.local_addr()?);
+    if config.service_token.is_none() {
+        eprintln!("SERVICE_TOKEN {token}   (made for this run; set it to keep it)");
+    }
+    serve_and_work(listener, app, config, token, stop_signal()?).await
+}
+
+/// New tenants of the mock data get a key, which is shown this once.
+async fn greet_tenants(config: &Config, database: &Database) -> anyhow::Result<()> {
+    for tenant in seed::seed(&database.pool, &config.mock_data_path, false, &mut random::generator()).await? {
+        if let Some(key) = tenant.api_key {
+            eprintln!("tenant       {}   API key {key}   (shown this once)", tenant.slug);
+        }
+    }
+    Ok(())
+}
+
+/// Both roles in one process; when one ends, the other is stopped.
+pub(super) async fn serve_and_work(
+    listener: TcpListener,
+    app: Arc<App>,
+    config: &Config,
+    token: String,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
+    let registry = Arc::new(weirgate_jobs::registry(app.clone()));
+    let worker = worker::run(app.pool.clone(), registry, worker_options(config), stop.clone());
+    let server = server::run(listener, app, config, token, stop.clone());
+    let worker = async {
+        let ended = worker.await;
+        stop.cancel();
+        ended
+    };
+    let server = async {
+        let ended = server.await;
+        stop.cancel();
+        ended
+    };
+    let (worked, served) = tokio::join!(worker, server);
+    worked.and(served)
+}
+
+/// The API alone.
+pub(super) async fn serve(config: Config) -> anyhow::Result<()> {
+    let token = config.required_service_token()?;
+    let listener = server::bind(&config).await?;
+    let database = Database::open(&config, "serve").await?;
+    database.require_migrated().await?;
+    let app = app::build(&config, database.pool.clone())?;
+    tracing::info!(address = %listener.local_addr()?, "serving");
+    let ended = server::run(listener, app, &config, token, stop_signal()?).await;
+    database.close().await?;
+    ended
+}
+
+/// A worker alone.
+pub(super) async fn worker(config: Config) -> anyhow::Result<()> {
+    let database = Database::open(&config, "worker").await?;
+    database.require_migrated().await?;
+    let app = app::build(&config, database.pool.clone())?;
+    let registry: Arc<Registry<App>> = Arc::new(weirgate_jobs::registry(app));
+    tracing::info!(queues = ?registry.queues(), "working");
+    let ended = worker::run(database.pool.clone(), registry, worker_options(&config), stop_signal()?).await;
+    database.close().await?;
+    ended
+}
+
+/// How a worker of this process runs.
+pub(super) fn worker_options(config: &Config) -> WorkerOptions {
+    let mut host = HostConfig::new(host_name(), env!("CARGO_PKG_VERSION"), random::generator().next_u64());
+    host.lease = config.lease;
+    WorkerOptions { concurrency: config.concurrency, grace: config.grace, host }
+}
+
+fn host_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
+/// A token that nobody can guess.
+pub(super) fn random_token() -> String {
+    let mut bytes = [0; 32];
+    random::generator().fill_bytes(&mut bytes);
+    hex::encode(bytes)
+}
+
+/// Cancelled by Ctrl-C or SIGTERM; a second signal ends the process at once.
+pub(super) fn stop_signal() -> anyhow::Result<CancellationToken> {
+    let stop = CancellationToken::new();
+    let told = stop.clone();
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    tokio::spawn(async move {
+        let mut next = async || tokio::select! { _ = interrupt.recv() => {}, _ = terminate.recv() => {} };
+        next().await;
+        tracing::info!("stopping: running jobs may end; a second signal stops at once");
+        told.cancel();
+        next().await;
+        std::process::exit(130);
+    });
+    Ok(stop)
+}

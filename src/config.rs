@@ -1,0 +1,303 @@
+//! Settings, from the environment and `.env`. A wrong value stops the start with its name and what was expected.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use object_store::path::Path;
+use url::Url;
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Pretty,
+    /// One JSON object a line, with trace and job ids.
+    Json,
+}
+
+/// Everything that can be set.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// `DATABASE_URL`: the database; a private Postgres runs when it is not set.
+    pub database_url: Option<String>,
+    /// `SERVICE_TOKEN`: the credential of `/internal`.
+    pub service_token: Option<String>,
+    /// `MOCK_MODE`: read sources from files.
+    pub mock_mode: bool,
+    /// `MOCK_DATA_PATH`: where these files are.
+    pub mock_data_path: PathBuf,
+    /// `WEIRGATE_LISTEN`: address and port of the API.
+    pub listen: SocketAddr,
+    /// `WEIRGATE_HOME`: what the program keeps between runs.
+    pub home: PathBuf,
+    /// `WEIRGATE_PG_BIN`: folder of Postgres' programs.
+    pub pg_bin: Option<PathBuf>,
+    /// `WEIRGATE_EXPORT_URL`: where exports go; a folder in the home when not set.
+    pub export_url: Option<Url>,
+    /// `WEIRGATE_PUBLIC_URL`: how clients reach the API, for the URLs in its answers.
+    pub public_url: Option<String>,
+    /// `WEIRGATE_DB_CONNECTIONS`: most connections to the database of one process.
+    pub db_connections: u32,
+    /// `WEIRGATE_CONCURRENCY`: jobs at once in each queue of one worker.
+    pub concurrency: usize,
+    /// `WEIRGATE_LEASE_S`: seconds after a worker's last sign of life until its jobs are rescued.
+    pub lease: Duration,
+    /// `WEIRGATE_GRACE_S`: seconds running jobs may take to end when a worker stops.
+    pub grace: Duration,
+    /// `WEIRGATE_REQUESTS_PER_S`: requests a second of one API key or token, on the whole.
+    pub requests_per_second: NonZeroU32,
+    /// `WEIRGATE_REQUEST_BURST`: requests at once of one API key or token.
+    pub request_burst: NonZeroU32,
+    /// `WEIRGATE_LOG`: what is logged, in the syntax of `tracing`'s `EnvFilter`.
+    pub log: String,
+    /// `WEIRGATE_LOG_FORMAT`: `pretty` or `json`.
+    pub log_format: LogFormat,
+}
+
+/// The names of all settings, for typing errors.
+const NAMES: &[&str] = &[
+    "WEIRGATE_LISTEN",
+    "WEIRGATE_HOME",
+    "WEIRGATE_PG_BIN",
+    "WEIRGATE_EXPORT_URL",
+    "WEIRGATE_PUBLIC_URL",
+    "WEIRGATE_DB_CONNECTIONS",
+    "WEIRGATE_CONCURRENCY",
+    "WEIRGATE_LEASE_S",
+    "WEIRGATE_GRACE_S",
+    "WEIRGATE_REQUESTS_PER_S",
+    "WEIRGATE_REQUEST_BURST",
+    "WEIRGATE_LOG",
+    "WEIRGATE_LOG_FORMAT",
+    // Used by the build.
+    "WEIRGATE_BUILD_DATABASE_URL",
+];
+
+/// Every wrong setting, each with what was expected.
+#[derive(Debug, thiserror::Error)]
+pub struct ConfigError(Vec<String>);
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("wrong settings:")?;
+        self.0.iter().try_for_each(|problem| write!(f, "\n  {problem}"))
+    }
+}
+
+/// Reads values and gathers what is wrong with them.
+struct Reader<'a> {
+    get: &'a dyn Fn(&str) -> Option<String>,
+    problems: Vec<String>,
+}
+
+impl Reader<'_> {
+    /// An empty value counts as not set: `.env` files and compose files have such lines.
+    fn text(&self, name: &str) -> Option<String> {
+        (self.get)(name).filter(|value| !value.trim().is_empty())
+    }
+
+    fn value<T>(&mut self, name: &str, expected: &str, parse: impl Fn(&str) -> Option<T>) -> Option<T> {
+        let text = self.text(name)?;
+        let value = parse(text.trim());
+        if value.is_none() {
+            // A URL may hold a password.
+            let shown = if text.contains('@') { "the value".to_owned() } else { format!("{text:?}") };
+            self.problems.push(format!("{name}: {shown} is not {expected}"));
+        }
+        value
+    }
+
+    fn number(&mut self, name: &str, default: u32, least: u32, most: u32) -> u32 {
+        let expected = format!("a whole number from {least} to {most}");
+        self.value(name, &expected, |text| text.parse().ok().filter(|n| (least..=most).contains(n)))
+            .unwrap_or(default)
+    }
+}
+
+impl Config {
+    /// The settings of this process.
+    ///
+    /// # Errors
+    /// Lists every wrong value.
+    pub fn from_env() -> Result<Self, ConfigError> {
+        match dotenvy::dotenv() {
+            Ok(_) => {}
+            Err(error) if error.not_found() => {}
+            Err(error) => return Err(ConfigError(vec![format!(".env cannot be read: {error}")])),
+        }
+        let mut unknown: Vec<_> = std::env::vars()
+            .map(|(name, _)| name)
+            .filter(|name| name.starts_with("WEIRGATE_") && !NAMES.contains(&name.as_str()))
+            .map(|name| format!("{name}: there is no such setting; see .env.example"))
+            .collect();
+        unknown.sort();
+        if !unknown.is_empty() {
+            return Err(ConfigError(unknown));
+        }
+        Self::read(&|name| std::env::var(name).ok())
+    }
+
+    /// The settings as `get` has them, by name.
+    ///
+    /// # Errors
+    /// Lists every wrong value.
+    pub fn read(get: &dyn Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        let mut reader = Reader { get, problems: Vec::new() };
+        let config = Self::assemble(&mut reader);
+        if reader.problems.is_empty() { Ok(config) } else { Err(ConfigError(reader.problems)) }
+    }
+
+    fn assemble(r: &mut Reader<'_>) -> Self {
+        Self {
+            database_url: r.value(
+                "DATABASE_URL",
+                "a Postgres URL, such as postgres://user:password@host/database",
+                |text| {
+                    ["postgres://", "postgresql://"]
+                        .iter()
+                        .any(|scheme| text.starts_with(scheme))
+                        .then(|| text.to_owned())
+                },
+            ),
+            service_token: r.text("SERVICE_TOKEN"),
+            mock_mode: r
+                .value("MOCK_MODE", "true or false", |text| match text.to_ascii_lowercase().as_str() {
+                    "true" | "1" => Some(true),
+                    "false" | "0" => Some(false),
+                    _ => None,
+                })
+                .unwrap_or(true),
+            mock_data_path: r
+                .text("MOCK_DATA_PATH")
+                .map_or_else(|| PathBuf::from("mock-data"), PathBuf::from),
+            listen: r
+                .value("WEIRGATE_LISTEN", "an IP address and port, such as 127.0.0.1:8080", |text| {
+                    text.parse().ok()
+                })
+                .unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8080))),
+            home: r.text("WEIRGATE_HOME").map_or_else(|| default_home(r), PathBuf::from),
+            pg_bin: r.text("WEIRGATE_PG_BIN").map(PathBuf::from),
+            export_url: r.value("WEIRGATE_EXPORT_URL", "a file://, s3://, gs:// or az:// URL", |text| {
+                let url = Url::parse(text).ok()?;
+                object_store::ObjectStoreScheme::parse(&url).ok().map(|(_, _): (_, Path)| url)
+            }),
+            public_url: r.value("WEIRGATE_PUBLIC_URL", "an http:// or https:// URL", |text| {
+                let url = Url::parse(text).ok()?;
+                (matches!(url.scheme(), "http" | "https") && url.has_host())
+                    .then(|| text.trim_end_matches('/').to_owned())
+            }),
+            db_connections: r.number("WEIRGATE_DB_CONNECTIONS", 20, 2, 1000),
+            concurrency: r.number("WEIRGATE_CONCURRENCY", 16, 1, 10_000) as usize,
+            lease: Duration::from_secs(r.number("WEIRGATE_LEASE_S", 30, 1, 3600).into()),
+            grace: Duration::from_secs(r.number("WEIRGATE_GRACE_S", 25, 0, 3600).into()),
+            requests_per_second: non_zero(r.number("WEIRGATE_REQUESTS_PER_S", 200, 1, 1_000_000)),
+            request_burst: non_zero(r.number("WEIRGATE_REQUEST_BURST", 400, 1, 1_000_000)),
+            log: r
+                .value("WEIRGATE_LOG", "a log filter, such as info or weirgate=debug,info", |text| {
+                    text.parse::<tracing_subscriber::EnvFilter>().ok().map(|_| text.to_owned())
+                })
+                .unwrap_or_else(|| "info".to_owned()),
+            log_format: r
+                .value("WEIRGATE_LOG_FORMAT", "pretty or json", |text| match text {
+                    "pretty" => Some(LogFormat::Pretty),
+                    "json" => Some(LogFormat::Json),
+                    _ => None,
+                })
+                .unwrap_or(LogFormat::Pretty),
+        }
+    }
+
+    /// The token of `/internal`, which a server must not be without.
+    ///
+    /// # Errors
+    /// When it is missing, a placeholder or easily guessed.
+    pub fn required_service_token(&self) -> Result<String, ConfigError> {
+        let wrong = |why: &str| {
+            let hint = "set a random one, such as the output of: openssl rand -hex 32";
+            ConfigError(vec![format!("SERVICE_TOKEN: {why}; {hint}")])
+        };
+        let token = self.service_token.clone().ok_or_else(|| wrong("is not set"))?;
+        let defaults = ["changeme", "change-me", "change_me", "secret", "token", "service-token", "default"];
+        if defaults.iter().any(|word| token.eq_ignore_ascii_case(word)) {
+            return Err(wrong("is a placeholder"));
+        }
+        if token.len() < 16 {
+            return Err(wrong("is shorter than 16 characters"));
+        }
+        Ok(token)
+    }
+}
+
+fn non_zero(number: u32) -> NonZeroU32 {
+    NonZeroU32::new(number).unwrap_or(NonZeroU32::MIN)
+}
+
+fn default_home(r: &Reader<'_>) -> PathBuf {
+    let data = r.text("XDG_DATA_HOME").map(PathBuf::from);
+    let data = data.or_else(|| r.text("HOME").map(|home| PathBuf::from(home).join(".local/share")));
+    data.map_or_else(|| PathBuf::from(".weirgate"), |data| data.join("weirgate"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(pairs: &[(&str, &str)]) -> Result<Config, ConfigError> {
+        Config::read(&|name| pairs.iter().find(|(it, _)| *it == name).map(|(_, value)| (*value).to_owned()))
+    }
+
+    #[test]
+    fn nothing_needs_to_be_set() {
+        let config = read(&[("HOME", "/home/ada")]).unwrap();
+        assert_eq!(config.listen.to_string(), "127.0.0.1:8080");
+        assert_eq!(config.home, PathBuf::from("/home/ada/.local/share/weirgate"));
+        assert!(config.mock_mode && config.database_url.is_none());
+    }
+
+    #[test]
+    fn each_wrong_value_is_named_with_what_was_expected() {
+        let error = read(&[
+            ("WEIRGATE_LISTEN", "localhost"),
+            ("MOCK_MODE", "maybe"),
+            ("DATABASE_URL", "mysql://root:hunter2@db/x"),
+            ("WEIRGATE_CONCURRENCY", "0"),
+            ("WEIRGATE_LOG_FORMAT", "xml"),
+            ("WEIRGATE_EXPORT_URL", "ftp://x"),
+        ])
+        .unwrap_err()
+        .to_string();
+        for name in [
+            "WEIRGATE_LISTEN",
+            "MOCK_MODE",
+            "DATABASE_URL",
+            "WEIRGATE_CONCURRENCY",
+            "WEIRGATE_LOG_FORMAT",
+            "WEIRGATE_EXPORT_URL",
+        ] {
+            assert!(error.contains(&format!("\n  {name}: ")), "{name} is missing in {error}");
+        }
+        assert!(error.contains("127.0.0.1:8080"), "an example helps: {error}");
+        assert!(!error.contains("hunter2"), "a password is shown: {error}");
+    }
+
+    #[test]
+    fn a_server_wants_a_token_that_cannot_be_guessed() {
+        for (token, ok) in
+            [("", false), ("changeme", false), ("short", false), ("0123456789abcdef0123456789abcdef", true)]
+        {
+            assert_eq!(
+                read(&[("SERVICE_TOKEN", token)]).unwrap().required_service_token().is_ok(),
+                ok,
+                "{token:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn empty_values_count_as_not_set() {
+        assert!(read(&[("DATABASE_URL", ""), ("WEIRGATE_LISTEN", " ")]).unwrap().database_url.is_none());
+    }
+}

@@ -1,0 +1,202 @@
+//! The private Postgres that runs when no `DATABASE_URL` is given.
+//!
+//! [`PrivatePostgres::start`] makes, starts or takes over one server whose files live under one
+//! folder, the *home*. What it keeps there:
+//!
+//! | name                | what it is                                                          |
+//! |---------------------|---------------------------------------------------------------------|
+//! | `lock`              | held with `flock` by the living owner, and naming it                |
+//! | `postgres/`         | the data directory                                                  |
+//! | `postgres.password` | the password of the role `weirgate`                                 |
+//! | `postgres.log`      | what the server wrote                                               |
+//! | `postgres.location` | only for root: where the data is when it cannot be in the home      |
+//! | `programs/`         | Postgres itself, only if it had to be fetched                       |
+
+mod account;
+mod cluster;
+mod connect;
+mod fetch;
+mod launch;
+mod lock;
+mod log;
+mod pidfile;
+mod place;
+mod programs;
+mod server;
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail};
+use sqlx::postgres::PgConnectOptions;
+
+use self::connect::Credentials;
+use self::lock::{Holder, Lock};
+use self::place::Place;
+use self::server::Server;
+
+/// The role that owns the cluster, and the database made in it.
+const NAME: &str = "weirgate";
+
+/// How long a guest waits for the owner's server to become ready.
+const JOIN_TIMEOUT: Duration = Duration::from_mins(1);
+
+/// How the private Postgres is to be run.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The folder for everything (`WEIRGATE_HOME`); it is made if absent.
+    pub home: PathBuf,
+    /// The folder of the Postgres programs (`WEIRGATE_PG_BIN`); searched for if `None`.
+    pub bin_dir: Option<PathBuf>,
+    /// Whether commits survive a power cut. Only tests should turn this off.
+    pub fsync: bool,
+    /// Whether to fail when another living process owns the home. If `false`, the server of that
+    /// process is used instead, and left running by [`PrivatePostgres::stop`].
+    pub exclusive: bool,
+    /// What this process is, for whoever finds the home in use: for instance `weirgate up`.
+    pub command: String,
+    /// When this process started, in words for people. May be empty.
+    pub started: String,
+}
+
+impl Options {
+    /// The usual options: durable, exclusive, programs searched for.
+    #[must_use]
+    pub fn new(home: impl Into<PathBuf>) -> Self {
+        Self {
+            home: home.into(),
+            bin_dir: None,
+            fsync: true,
+            exclusive: true,
+            command: NAME.to_owned(),
+            started: String::new(),
+        }
+    }
+}
+
+/// A running private Postgres.
+///
+/// Dropping it asks an owned server to shut down but does not wait; [`PrivatePostgres::stop`] does.
+#[derive(Debug)]
+pub struct PrivatePostgres {
+    // Before the lock: fields are dropped in this order, and the server must be told to stop
+    // while the home is still ours.
+    owned: Option<(Server, Lock)>,
+    credentials: Credentials,
+    data: PathBuf,
+}
+
+impl PrivatePostgres {
+    /// Starts the server of this home, or takes over one that a killed process left running, and
+    /// makes the database `weirgate` if absent.
+    ///
+    /// # Errors
+    ///
+    /// If the home is in use by another process (and `exclusive` is set), if no Postgres is found
+    /// or can be fetched, if the folders cannot be made or belong to somebody else, or if the
+    /// server does not start. The messages say what to do.
+    pub async fn start(options: Options) -> Result<Self> {
+        let home = place::prepare_home(&options.home)?;
+        let deadline = Instant::now() + JOIN_TIMEOUT;
+        loop {
+            // Tried again each time: the owner may end while a guest waits for its server.
+            match Lock::take(&home, &options.command, &options.started)? {
+                Ok(lock) => return Self::own(&home, &options, lock).await,
+                Err(holder) if options.exclusive => bail!(in_use(&home, &holder)),
+                Err(holder) => {
+                    if let Some(joined) = Self::join(&home).await? {
+                        return Ok(joined);
+                    }
+                    if Instant::now() > deadline {
+                        bail!("{}, and its Postgres is not ready", in_use(&home, &holder));
+                    }
+                }
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    /// The address of one database of this server, for sqlx or any other client.
+    #[must_use]
+    pub fn url(&self, database: &str) -> String {
+        let Credentials { password, port } = &self.credentials;
+        format!("postgres://{NAME}:{password}@127.0.0.1:{port}/{database}")
+    }
+
+    /// As [`PrivatePostgres::url`], but not swayed by `PGSSLMODE` and its like.
+    #[must_use]
+    pub fn connect_options(&self, database: &str) -> PgConnectOptions {
+        self.credentials.options(database)
+    }
+
+    /// The data directory.
+    #[must_use]
+    pub fn data_dir(&self) -> &Path {
+        &self.data
+    }
+
+    /// The port on 127.0.0.1.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.credentials.port
+    }
+
+    /// The server's process, if this is its owner.
+    #[must_use]
+    pub fn pid(&self) -> Option<u32> {
+        self.owned.as_ref().map(|(server, _)| server.pid())
+    }
+
+    /// Shuts the server down, ending its connections, and waits until it has stopped. Does
+    /// nothing to a server owned by another process.
+    ///
+    /// # Errors
+    ///
+    /// If the server cannot be told to stop or does not stop in time.
+    pub async fn stop(mut self) -> Result<()> {
+        match self.owned.take() {
+            Some((mut server, _lock)) => server.stop().await,
+            None => Ok(()),
+        }
+    }
+
+    /// Starts or takes over the server, the home's lock being held.
+    async fn own(home: &Path, options: &Options, lock: Lock) -> Result<Self> {
+        let place = Place::choose(home)?;
+        let data = place.data();
+        cluster::check(&place)?;
+        let made_by = cluster::made_by(&data)?;
+        let password = cluster::password(&place)?;
+        let server = match server::take_over(&place, &password, options.fsync).await? {
+            Some(server) => server,
+            None => launch::launch(&place, options, &password, made_by).await?,
+        };
+        let credentials = Credentials { password, port: server.port() };
+        let running = Self { owned: Some((server, lock)), credentials, data };
+        running.credentials.ensure_database(NAME).await?;
+        Ok(running)
+    }
+
+    /// Uses the server of the home's living owner, if it is ready.
+    async fn join(home: &Path) -> Result<Option<Self>> {
+        let base = place::known_base(home)?;
+        let data = place::data_in(&base);
+        let Some(port) = pidfile::read(&data)?.and_then(|file| file.ready_port()) else {
+            return Ok(None);
+        };
+        let password = cluster::read_password(&base)?
+            .with_context(|| format!("{} has no password file", base.display()))?;
+        let credentials = Credentials { password, port };
+        // The database is made by the owner moments after the server is ready.
+        let Ok(facts) = credentials.facts().await else {
+            return Ok(None);
+        };
+        let usable = facts.data == data && credentials.has_database(NAME).await?;
+        Ok(usable.then_some(Self { owned: None, credentials, data }))
+    }
+}
+
+/// Says who has the home and what to do about it.
+fn in_use(home: &Path, holder: &Holder) -> String {
+    format!("{} is in use by {holder}; stop it, or set WEIRGATE_HOME to another folder", home.display())
+}

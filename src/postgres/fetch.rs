@@ -1,0 +1,73 @@
+//! Fetching Postgres where the machine has none.
+
+use std::collections::HashMap;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use postgresql_embedded::{PostgreSQL, Settings, VersionReq};
+
+use super::programs::ADVICE;
+
+/// Where prebuilt programs are published.
+const RELEASES: &str = "https://github.com/theseus-rs/postgresql-binaries";
+
+/// The version to fetch when there is no data yet.
+const VERSION: u32 = 17;
+
+/// Some 30 MB, on a slow line.
+const TIMEOUT: Duration = Duration::from_mins(5);
+
+/// Fetches the programs and returns their folder. Those found on this machine were all broken.
+pub(super) async fn fetch(into: &Path, wanted: Option<u32>, broken: &[anyhow::Error]) -> Result<PathBuf> {
+    let major = wanted.unwrap_or(VERSION);
+    tracing::info!("no usable Postgres on this machine: fetching version {major} from {RELEASES}");
+    let fetched = tokio::time::timeout(TIMEOUT, install(into, major))
+        .await
+        .unwrap_or_else(|_| Err(anyhow::anyhow!("{} seconds were not enough", TIMEOUT.as_secs())));
+    let there = broken.first().map_or_else(
+        || "there is no Postgres on this machine".to_owned(),
+        |error| format!("no Postgres on this machine can be run ({error:#})"),
+    );
+    fetched.with_context(|| format!("{there}, and fetching one failed; {ADVICE}"))
+}
+
+async fn install(into: &Path, major: u32) -> Result<PathBuf> {
+    fs::create_dir_all(into)?;
+    fs::set_permissions(into, Permissions::from_mode(0o755))?;
+    let stand_in = into.join("no-data");
+    let mut postgres = PostgreSQL::new(settings(into, &stand_in, major)?);
+    // The crate would go on and run initdb, as root if need be. It does not where the data
+    // directory looks like one that has been made.
+    fs::create_dir_all(&stand_in)?;
+    fs::write(stand_in.join("postgresql.conf"), "")?;
+    let done = postgres.setup().await;
+    fs::remove_dir_all(&stand_in)?;
+    done?;
+    let installed = postgres.settings().installation_dir.clone();
+    // It comes out of a temporary folder that only this account may enter.
+    fs::set_permissions(&installed, Permissions::from_mode(0o755))?;
+    Ok(installed.join("bin"))
+}
+
+/// All written out, as the crate's defaults leave two temporary folders behind each time.
+fn settings(into: &Path, stand_in: &Path, major: u32) -> Result<Settings> {
+    Ok(Settings {
+        releases_url: RELEASES.to_owned(),
+        version: VersionReq::parse(&format!("={major}"))?,
+        installation_dir: into.to_owned(),
+        password_file: stand_in.join("password"),
+        data_dir: stand_in.to_owned(),
+        host: "127.0.0.1".to_owned(),
+        port: 0,
+        username: super::NAME.to_owned(),
+        password: String::new(),
+        temporary: false,
+        timeout: Some(TIMEOUT),
+        configuration: HashMap::new(),
+        trust_installation_dir: false,
+        socket_dir: None,
+    })
+}

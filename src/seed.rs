@@ -1,0 +1,107 @@
+//! Makes the tenants of `tenants.json`, and a first API key for each.
+
+use std::path::Path;
+
+use anyhow::Context;
+use rand::Rng;
+use serde::{Deserialize, Serialize};
+use sqlx::PgPool;
+use uuid::Uuid;
+
+use crate::http::keys;
+
+/// A tenant in `tenants.json`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TenantFile {
+    id: Uuid,
+    slug: String,
+    name: String,
+    is_active: bool,
+    llm_enabled: bool,
+    time_zone: String,
+}
+
+/// A tenant that is there now.
+#[derive(Debug, Clone, Serialize)]
+pub struct Seeded {
+    /// Permanent id.
+    pub id: Uuid,
+    /// Name in URLs.
+    pub slug: String,
+    /// Name for people.
+    pub name: String,
+    /// Its new API key; it is shown only now.
+    pub api_key: Option<String>,
+}
+
+/// Upserts the tenants of `folder/tenants.json`. Tenants without a live key get one; with `fresh_keys`, every one does,
+/// in place of those it got the same way before.
+///
+/// # Errors
+/// When the file cannot be read, or Postgres refuses a row, such as an unknown time zone.
+pub async fn seed(
+    pool: &PgPool,
+    folder: &Path,
+    fresh_keys: bool,
+    rng: &mut impl Rng,
+) -> anyhow::Result<Vec<Seeded>> {
+    let path = folder.join("tenants.json");
+    let text = std::fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
+    let tenants: Vec<TenantFile> = serde_json::from_str(&text)
+        .with_context(|| format!("{} is not a list of tenants", path.display()))?;
+    let mut seeded = Vec::new();
+    for tenant in tenants {
+        let slug = tenant.slug.clone();
+        seeded.push(
+            seed_one(pool, tenant, fresh_keys, rng)
+                .await
+                .with_context(|| format!("seeding tenant {slug}"))?,
+        );
+    }
+    Ok(seeded)
+}
+
+async fn seed_one(
+    pool: &PgPool,
+    tenant: TenantFile,
+    fresh_keys: bool,
+    rng: &mut impl Rng,
+) -> anyhow::Result<Seeded> {
+    let mut tx = pool.begin().await?;
+    sqlx::query!(
+        "insert into tenants (id, slug, name, is_active, llm_enabled, time_zone, created_at)
+         values ($1, $2, $3, $4, $5, $6, queue.now())
+         on conflict (id) do update
+         set slug = excluded.slug, name = excluded.name, is_active = excluded.is_active,
+             llm_enabled = excluded.llm_enabled, time_zone = excluded.time_zone",
+        tenant.id,
+        tenant.slug,
+        tenant.name,
+        tenant.is_active,
+        tenant.llm_enabled,
+        tenant.time_zone
+    )
+    .execute(&mut *tx)
+    .await?;
+    if fresh_keys {
+        sqlx::query!("delete from api_keys where tenant_id = $1 and name = 'seed'", tenant.id)
+            .execute(&mut *tx)
+            .await?;
+    }
+    let has_key = sqlx::query_scalar!(
+        r#"select exists (select from api_keys where tenant_id = $1 and is_active) as "exists!""#,
+        tenant.id
+    )
+    .fetch_one(&mut *tx)
+    .await?;
+    let api_key = if fresh_keys || !has_key {
+        let mut random = [0; 32];
+        rng.fill_bytes(&mut random);
+        Some(keys::create(&mut tx, tenant.id, "seed", random).await?)
+    } else {
+        None
+    };
+    tx.commit().await?;
+    Ok(Seeded { id: tenant.id, slug: tenant.slug, name: tenant.name, api_key })
+}

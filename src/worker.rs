@@ -1,0 +1,72 @@
+//! The worker role: one apalis worker a queue, until told to stop.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use apalis::layers::catch_panic::CatchPanicLayer;
+use apalis::prelude::{Monitor, ParallelizeExt, WorkerBuilder};
+use sqlx::PgPool;
+use tokio_util::sync::CancellationToken;
+use weirgate_queue::{Host, HostConfig, Registry};
+
+/// How a worker process runs.
+#[derive(Debug, Clone)]
+pub struct WorkerOptions {
+    /// Jobs at once in each queue.
+    pub concurrency: usize,
+    /// How long running jobs may take to end after the signal to stop; then they are handed back.
+    pub grace: Duration,
+    /// Lease, polling, and what the worker says of itself.
+    pub host: HostConfig,
+}
+
+/// Runs the jobs of `registry` until `shutdown`: then claims nothing more, lets running jobs end within the grace
+/// period, and hands the rest back at once.
+///
+/// # Errors
+/// When the database cannot be reached at the start, or apalis' monitor fails.
+pub async fn run<A: Send + Sync + 'static>(
+    pool: PgPool,
+    registry: Arc<Registry<A>>,
+    options: WorkerOptions,
+    shutdown: CancellationToken,
+) -> anyhow::Result<()> {
+    let host = Host::start(pool, registry.clone(), options.host).await.context("registering the worker")?;
+    let mut monitor = Monitor::new();
+    for queue in registry.queues() {
+        let host = host.clone();
+        let concurrency = options.concurrency;
+        monitor = monitor.register(move |_restarts| {
+            WorkerBuilder::new(queue)
+                .backend(host.backend(queue, concurrency))
+                .parallelize(tokio::spawn)
+                .layer(CatchPanicLayer::new())
+                .build(host.runner())
+        });
+    }
+    let hand_back = tokio::spawn(hand_back_overdue(host.clone(), shutdown.clone(), options.grace));
+    let stop = {
+        let host = host.clone();
+        async move {
+            shutdown.cancelled().await;
+            host.drain();
+            Ok(())
+        }
+    };
+    let ended = monitor.run_with_signal(stop).await;
+    hand_back.abort();
+    host.close().await.context("giving the worker's lease up")?;
+    ended.map_err(|error| anyhow::anyhow!("the worker's monitor failed: {error}"))
+}
+
+async fn hand_back_overdue<A: Send + Sync + 'static>(
+    host: Host<A>,
+    shutdown: CancellationToken,
+    grace: Duration,
+) {
+    shutdown.cancelled().await;
+    tokio::time::sleep(grace).await;
+    tracing::warn!("handing back the jobs that did not end within {grace:?}");
+    host.hand_back_running();
+}

@@ -1,0 +1,77 @@
+//! Cancels, of jobs that wait and of jobs that run.
+
+use std::time::{Duration, Instant};
+
+use uuid::Uuid;
+use weirgate_queue::{JobState, QueueError, control};
+
+use crate::support::{Does, Probe, Step, TestDb, TestWorker};
+
+#[tokio::test]
+async fn a_waiting_job_is_cancelled_at_once_and_never_runs() {
+    let db = TestDb::new().await;
+    let probe = Probe::new(db.pool.clone());
+    let job = db.enqueue(Uuid::nil(), &Step::new("a", Does::Succeed)).await.id;
+    let mut conn = db.pool.acquire().await.unwrap();
+    assert_eq!(control::cancel(&mut conn, job).await.unwrap(), JobState::Cancelled);
+    assert_eq!(control::cancel(&mut conn, job).await.unwrap(), JobState::Cancelled, "again changes nothing");
+    let worker = TestWorker::start(&db, &probe);
+    let next = db.enqueue(Uuid::nil(), &Step::new("b", Does::Succeed)).await.id;
+    db.until(next, JobState::Completed).await;
+    worker.stop().await;
+    assert_eq!(probe.started(), ["b"]);
+    assert!(matches!(control::cancel(&mut conn, Uuid::now_v7()).await, Err(QueueError::UnknownJob(_))));
+}
+
+#[tokio::test]
+async fn a_running_handler_is_told_and_awaited() {
+    let db = TestDb::new().await;
+    let probe = Probe::new(db.pool.clone());
+    let worker =
+        TestWorker::start_with(&db, &probe, |options| options.host.cancel_grace = Duration::from_mins(5));
+    let job = db.enqueue(Uuid::nil(), &Step::new("polite", Does::GateOrCancel)).await.id;
+    db.until(job, JobState::Running).await;
+    wait_for_start(&probe).await;
+    let asked = Instant::now();
+    let mut conn = db.pool.acquire().await.unwrap();
+    assert_eq!(control::cancel(&mut conn, job).await.unwrap(), JobState::Running);
+    db.until(job, JobState::Cancelled).await;
+    assert!(asked.elapsed() < Duration::from_secs(10), "NOTIFY tells it, not the next heartbeat");
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn a_handler_that_does_not_listen_is_dropped() {
+    let db = TestDb::new().await;
+    let probe = Probe::new(db.pool.clone());
+    let worker = TestWorker::start(&db, &probe);
+    let job = db.enqueue(Uuid::nil(), &Step::new("deaf", Does::Gate)).await.id;
+    db.until(job, JobState::Running).await;
+    wait_for_start(&probe).await;
+    control::cancel(&mut db.pool.acquire().await.unwrap(), job).await.unwrap();
+    db.until(job, JobState::Cancelled).await;
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn a_cancel_without_a_listener_is_found_at_the_next_heartbeat() {
+    let db = TestDb::new().await;
+    let probe = Probe::new(db.pool.clone());
+    let worker = TestWorker::start_with(&db, &probe, |options| options.host.lease = Duration::from_secs(3));
+    let job = db.enqueue(Uuid::nil(), &Step::new("deaf", Does::Gate)).await.id;
+    db.until(job, JobState::Running).await;
+    // What a lost notice leaves: the wish in the row, and nobody told.
+    sqlx::query("update queue.jobs set cancel_requested_at = queue.now() where id = $1")
+        .bind(job)
+        .execute(&db.pool)
+        .await
+        .unwrap();
+    db.until(job, JobState::Cancelled).await;
+    worker.stop().await;
+}
+
+async fn wait_for_start(probe: &Probe) {
+    while probe.started().is_empty() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}

@@ -1,0 +1,121 @@
+//! Finishes: guarded by the run token, together with the handler's writes and the next jobs, or not at all.
+
+use std::time::Duration;
+
+use serde_json::json;
+use uuid::Uuid;
+use weirgate_queue::claim::claim;
+use weirgate_queue::finish::{Finish, Outcome, finish};
+use weirgate_queue::maintenance::rescuer;
+use weirgate_queue::{JobState, NewJob};
+
+use crate::support::{Does, Probe, Step, TestDb, TestWorker};
+
+fn completed(job: Uuid, run: i64) -> Vec<Finish> {
+    vec![Finish { job, run, outcome: Outcome::Completed { output: json!("late"), next: vec![] } }]
+}
+
+#[tokio::test]
+async fn a_stale_run_changes_nothing() {
+    let db = TestDb::new().await;
+    let job = db.enqueue(Uuid::nil(), &Step::new("a", Does::Succeed)).await.id;
+    let worker = db.register_worker().await;
+    let mut conn = db.pool.acquire().await.unwrap();
+    let first = claim(&mut conn, worker, "default", 1).await.unwrap().remove(0).run;
+    // The worker seems dead; the job is rescued and runs again elsewhere.
+    db.travel(Duration::from_secs(61)).await;
+    assert_eq!(rescuer::run_once(&db.pool).await.unwrap(), 1);
+    let worker = db.register_worker().await;
+    let second = claim(&mut conn, worker, "default", 1).await.unwrap().remove(0).run;
+    assert!(second.run > first.run);
+    assert!(finish(&mut conn, completed(job, first.run)).await.unwrap().is_empty());
+    assert_eq!(db.job(job).await.state(), JobState::Running);
+    assert_eq!(finish(&mut conn, completed(job, second.run)).await.unwrap().len(), 1);
+    assert!(
+        finish(&mut conn, completed(job, second.run)).await.unwrap().is_empty(),
+        "a second time is stale too"
+    );
+}
+
+#[tokio::test]
+async fn finish_and_rescue_at_once_end_in_one_of_the_two() {
+    let db = TestDb::new().await;
+    for round in 0..20 {
+        let job = db.enqueue(Uuid::nil(), &Step::new(&round.to_string(), Does::Succeed)).await.id;
+        let worker = db.register_worker().await;
+        let mut conn = db.pool.acquire().await.unwrap();
+        let run = claim(&mut conn, worker, "default", 1).await.unwrap().remove(0).run.run;
+        db.travel(Duration::from_secs(61)).await;
+        let (finished, rescued) = tokio::join!(
+            async { finish(&mut conn, completed(job, run)).await.unwrap().len() as u64 },
+            async { rescuer::run_once(&db.pool).await.unwrap() }
+        );
+        let state = db.job(job).await.state();
+        match (finished, rescued) {
+            (1, 0) => assert_eq!(state, JobState::Completed),
+            (0, 1) => assert_eq!(state, JobState::Available),
+            other => panic!("{other:?}, and the job is {state}"),
+        }
+        sqlx::query("delete from queue.jobs").execute(&db.pool).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn writes_and_completion_commit_together_once() {
+    let db = TestDb::new().await;
+    let probe = Probe::new(db.pool.clone());
+    sqlx::query("create table ledger (label text)").execute(&db.pool).await.unwrap();
+    let slow = TestWorker::start_with(&db, &probe, |options| options.host.lease = Duration::from_hours(1));
+    let job = db.enqueue(Uuid::nil(), &Step::new("write", Does::GateAndWrite)).await.id;
+    db.until(job, JobState::Running).await;
+    // Its lease runs out while the handler still works; another run takes over and finishes first.
+    sqlx::query("update queue.workers set lease_until = queue.now()").execute(&db.pool).await.unwrap();
+    assert_eq!(rescuer::run_once(&db.pool).await.unwrap(), 1);
+    let fast = TestWorker::start(&db, &probe);
+    probe.open("write");
+    probe.open("write");
+    db.until(job, JobState::Completed).await;
+    tokio::join!(slow.stop(), fast.stop());
+    assert_eq!(probe.started(), ["write", "write"], "it ran twice");
+    let rows: i64 = sqlx::query_scalar("select count(*) from ledger").fetch_one(&db.pool).await.unwrap();
+    assert_eq!(rows, 1, "and wrote once");
+}
+
+#[tokio::test]
+async fn next_jobs_come_with_the_completion() {
+    let db = TestDb::new().await;
+    let probe = Probe::new(db.pool.clone());
+    let traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned();
+    let job = NewJob::of(Uuid::nil(), &Step::new("first", Does::Then("second".to_owned()))).unwrap();
+    let worker = TestWorker::start(&db, &probe);
+    db.enqueue_new(job.traceparent(Some(traceparent.clone()))).await;
+    for _ in 0..400 {
+        if probe.started().len() == 2 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(25)).await;
+    }
+    assert_eq!(probe.started(), ["first", "second"]);
+    worker.stop().await;
+    let traces: Vec<Option<String>> =
+        sqlx::query_scalar("select traceparent from queue.jobs").fetch_all(&db.pool).await.unwrap();
+    assert_eq!(traces, [Some(traceparent.clone()), Some(traceparent)], "the trace goes on");
+}
+
+#[tokio::test]
+async fn a_stale_run_enqueues_no_next_jobs() {
+    let db = TestDb::new().await;
+    let job = db.enqueue(Uuid::nil(), &Step::new("a", Does::Succeed)).await.id;
+    let worker = db.register_worker().await;
+    let mut conn = db.pool.acquire().await.unwrap();
+    let run = claim(&mut conn, worker, "default", 1).await.unwrap().remove(0).run.run;
+    let next = NewJob::of(Uuid::nil(), &Step::new("next", Does::Succeed)).unwrap();
+    let stale = Finish {
+        job,
+        run: run - 1,
+        outcome: Outcome::Completed { output: json!(null), next: vec![next.clone()] },
+    };
+    assert!(finish(&mut conn, vec![stale]).await.unwrap().is_empty());
+    let jobs: i64 = sqlx::query_scalar("select count(*) from queue.jobs").fetch_one(&db.pool).await.unwrap();
+    assert_eq!(jobs, 1);
+}

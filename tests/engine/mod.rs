@@ -1,0 +1,10 @@
+//! The engine: queue and worker, on a real Postgres.
+
+mod cancel;
+mod claim;
+mod finish;
+mod life;
+mod rescue;
+mod time;
+mod unique;
+mod workflow;

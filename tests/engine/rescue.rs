@@ -1,0 +1,131 @@
+//! Workers that die, hang and stop: nothing they held is lost.
+
+use std::time::Duration;
+
+use uuid::Uuid;
+use weirgate_queue::claim::claim;
+use weirgate_queue::maintenance::rescuer;
+use weirgate_queue::{JobState, NewJob};
+
+use crate::support::{Does, Probe, Step, TestDb, TestWorker};
+
+#[tokio::test]
+async fn jobs_of_a_dead_worker_are_available_again_and_those_of_a_live_one_are_not_touched() {
+    let db = TestDb::new().await;
+    let (dead, alive) = (db.register_worker().await, db.register_worker().await);
+    let lost = db.enqueue(Uuid::nil(), &Step::new("lost", Does::Succeed)).await.id;
+    let mut conn = db.pool.acquire().await.unwrap();
+    claim(&mut conn, dead, "default", 1).await.unwrap();
+    let kept = db.enqueue(Uuid::nil(), &Step::new("kept", Does::Succeed)).await.id;
+    claim(&mut conn, alive, "default", 1).await.unwrap();
+    assert_eq!(rescuer::run_once(&db.pool).await.unwrap(), 0, "both leases run");
+    sqlx::query("update queue.workers set lease_until = queue.now() where id = $1")
+        .bind(dead)
+        .execute(&db.pool)
+        .await
+        .unwrap();
+    assert_eq!(rescuer::run_once(&db.pool).await.unwrap(), 1);
+    let rescued = db.job(lost).await;
+    assert_eq!(rescued.state(), JobState::Available);
+    assert_eq!(rescued.errors[0]["code"], "worker_lost");
+    assert_eq!(db.job(kept).await.state(), JobState::Running);
+}
+
+#[tokio::test]
+async fn a_job_that_kills_its_workers_ends_as_a_dead_letter() {
+    let db = TestDb::new().await;
+    let job = NewJob::of(Uuid::nil(), &Step::new("killer", Does::Succeed)).unwrap().max_attempts(2);
+    let job = db.enqueue_new(job).await.id;
+    for expected in [JobState::Available, JobState::Discarded] {
+        let worker = db.register_worker().await;
+        claim(&mut db.pool.acquire().await.unwrap(), worker, "default", 1).await.unwrap();
+        db.travel(Duration::from_secs(61)).await;
+        rescuer::run_once(&db.pool).await.unwrap();
+        assert_eq!(db.job(job).await.state(), expected);
+    }
+}
+
+#[tokio::test]
+async fn a_worker_that_slept_past_its_lease_drops_its_jobs_and_goes_on_under_a_new_one() {
+    let db = TestDb::new().await;
+    let probe = Probe::new(db.pool.clone());
+    let worker = TestWorker::start_with(&db, &probe, |options| options.host.lease = Duration::from_secs(3));
+    let job = db.enqueue(Uuid::nil(), &Step::new("a", Does::Gate)).await.id;
+    let first = db.until(job, JobState::Running).await;
+    db.travel(Duration::from_hours(1)).await;
+    // The same process runs it again, under its next run.
+    loop {
+        let again = db.until(job, JobState::Running).await;
+        if again.run > first.run && probe.started().len() == 2 {
+            break;
+        }
+    }
+    probe.open("a");
+    probe.open("a");
+    let done = db.until(job, JobState::Completed).await;
+    assert_eq!(done.run, first.run + 1);
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn a_stop_waits_for_running_jobs_and_claims_nothing_more() {
+    let db = TestDb::new().await;
+    let probe = Probe::new(db.pool.clone());
+    let worker = TestWorker::start(&db, &probe);
+    let running = db.enqueue(Uuid::nil(), &Step::new("running", Does::Gate)).await.id;
+    db.until(running, JobState::Running).await;
+    worker.tell_to_stop();
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let late = db.enqueue(Uuid::nil(), &Step::new("late", Does::Succeed)).await.id;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert_eq!(db.job(running).await.state(), JobState::Running);
+    probe.open("running");
+    worker.ended().await;
+    assert_eq!(db.job(running).await.state(), JobState::Completed);
+    assert_eq!(db.job(late).await.state(), JobState::Available);
+    let workers: i64 =
+        sqlx::query_scalar("select count(*) from queue.workers").fetch_one(&db.pool).await.unwrap();
+    assert_eq!(workers, 0, "the lease is given up");
+}
+
+#[tokio::test]
+async fn what_does_not_end_within_the_grace_period_is_handed_back_without_an_attempt() {
+    let db = TestDb::new().await;
+    let probe = Probe::new(db.pool.clone());
+    let worker = TestWorker::start_with(&db, &probe, |options| {
+        options.grace = Duration::from_millis(200);
+        options.concurrency = 1;
+    });
+    let stuck = db.enqueue(Uuid::nil(), &Step::new("stuck", Does::Gate)).await.id;
+    let queued = db.enqueue(Uuid::nil(), &Step::new("queued", Does::Gate)).await.id;
+    db.until(stuck, JobState::Running).await;
+    worker.stop().await;
+    for job in [stuck, queued] {
+        let job = db.job(job).await;
+        assert_eq!((job.state(), job.attempt), (JobState::Available, 0));
+    }
+}
+
+#[tokio::test]
+async fn a_database_that_goes_away_does_not_end_the_worker() {
+    let db = TestDb::new().await;
+    let probe = Probe::new(db.pool.clone());
+    let worker = TestWorker::start(&db, &probe);
+    let running = db.enqueue(Uuid::nil(), &Step::new("running", Does::Gate)).await.id;
+    db.until(running, JobState::Running).await;
+    for _ in 0..3 {
+        sqlx::query(
+            "select pg_terminate_backend(pid) from pg_stat_activity
+             where datname = current_database() and pid <> pg_backend_pid()",
+        )
+        .execute(&db.pool)
+        .await
+        .unwrap();
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    probe.open("running");
+    db.until(running, JobState::Completed).await;
+    let next = db.enqueue(Uuid::nil(), &Step::new("next", Does::Succeed)).await.id;
+    db.until(next, JobState::Completed).await;
+    worker.stop().await;
+}

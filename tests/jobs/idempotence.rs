@@ -1,0 +1,62 @@
+//! Every job, run twice, leaves the same tables as run once.
+
+use serde_json::Value;
+use weirgate_jobs::{
+    ComputeKpi, ExportFormat, GenerateExport, IngestCsat, IngestSecurityAlerts, IngestTickets,
+    IngestTimeEntries,
+};
+
+use crate::support::{TestApp, tenant};
+
+const TABLES: [&str; 7] = [
+    "raw_tickets",
+    "raw_time_entries",
+    "raw_csat_surveys",
+    "raw_security_alerts",
+    "ingest_rejects",
+    "kpi_daily",
+    "exports",
+];
+
+/// The rows of every table, without the times of writing.
+async fn snapshot(app: &TestApp) -> Vec<Value> {
+    let mut tables = Vec::new();
+    for table in TABLES {
+        let sql = format!(
+            "select coalesce(jsonb_agg(row order by row::text), '[]') from (
+                select to_jsonb(t) - '{{ingested_at,computed_at,created_at,rejected_at}}'::text[] as row from {table} t) rows"
+        );
+        tables.push(sqlx::query_scalar(sqlx::AssertSqlSafe(sql)).fetch_one(&app.db.pool).await.unwrap());
+    }
+    tables
+}
+
+async fn run_all(app: &TestApp) {
+    let tenant = || "acme".into();
+    let date = "2026-01-20".parse().unwrap();
+    let kinds = weirgate_jobs::registry(app.app.clone()).kinds().count();
+    app.run(&IngestTickets { tenant: tenant() }).await.unwrap();
+    app.run(&IngestTimeEntries { tenant: tenant() }).await.unwrap();
+    app.run(&IngestCsat { tenant: tenant() }).await.unwrap();
+    app.run(&IngestSecurityAlerts { tenant: tenant() }).await.unwrap();
+    app.run(&ComputeKpi { tenant: tenant(), date }).await.unwrap();
+    app.run(&GenerateExport { tenant: tenant(), date, format: ExportFormat::Json }).await.unwrap();
+    assert_eq!(kinds, 6, "a new kind belongs into this test");
+}
+
+#[tokio::test]
+async fn every_registered_job_run_twice_is_run_once() {
+    let app = TestApp::new().await;
+    tenant(&app.db.pool, "acme", "Europe/Paris").await;
+    let demo = concat!(env!("CARGO_MANIFEST_DIR"), "/mock-data/tenant_demo_cca");
+    for file in ["tickets.jsonl", "time_entries.jsonl"] {
+        let content =
+            std::fs::read_to_string(format!("{demo}/{file}")).unwrap().replace("tenant_demo_cca", "acme");
+        app.write(&format!("acme/{file}"), content + "\nnot a row\n");
+    }
+    run_all(&app).await;
+    let once = snapshot(&app).await;
+    assert!(once[0].as_array().unwrap().len() >= 5 && once[4].as_array().unwrap().len() == 2);
+    run_all(&app).await;
+    assert_eq!(snapshot(&app).await, once);
+}

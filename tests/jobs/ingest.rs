@@ -1,0 +1,150 @@
+//! Ingests: good rows are taken, bad ones are set aside with file, line and reason, and nothing else is lost.
+
+use serde_json::json;
+use weirgate_jobs::{IngestCsat, IngestSecurityAlerts, IngestTickets, IngestTimeEntries, Ingested};
+use weirgate_queue::JobError;
+
+use crate::support::{TestApp, tenant};
+
+fn ticket(id: &str) -> String {
+    json!({
+        "tenant_id": "acme", "cw_ticket_id": id, "status": "New", "priority": "Low", "summary": "s",
+        "created_at_remote": "2026-01-20T09:00:00Z", "updated_at_remote": "2026-01-20T09:00:00Z",
+    })
+    .to_string()
+}
+
+fn entry(id: &str, minutes: i64) -> String {
+    json!({"cw_time_entry_id": id, "cw_ticket_id": "T-1", "billable": true, "minutes": minutes, "date_worked": "2026-01-20"})
+        .to_string()
+}
+
+async fn rejects(app: &TestApp) -> Vec<(String, i64, String)> {
+    sqlx::query_as("select origin, line, reason from ingest_rejects order by origin, line")
+        .fetch_all(&app.db.pool)
+        .await
+        .unwrap()
+}
+
+async fn count(app: &TestApp, table: &str) -> i64 {
+    let sql = sqlx::AssertSqlSafe(format!("select count(*) from {table}"));
+    sqlx::query_scalar(sql).fetch_one(&app.db.pool).await.unwrap()
+}
+
+#[tokio::test]
+async fn every_kind_of_bad_row_is_set_aside_and_nothing_else_is_lost() {
+    let app = TestApp::new().await;
+    tenant(&app.db.pool, "acme", "UTC").await;
+    let bad = [
+        ("not json", "JSON"),
+        (
+            r#"{"cw_time_entry_id":7,"cw_ticket_id":"T","billable":true,"minutes":1,"date_worked":"2026-01-20"}"#,
+            "cw_time_entry_id",
+        ),
+        (&entry("N", -5), "minutes"),
+        (
+            r#"{"cw_time_entry_id":"D","cw_ticket_id":"T","billable":true,"minutes":1,"date_worked":"2026-02-30"}"#,
+            "date_worked",
+        ),
+        (
+            r#"{"tenant_id":"other","cw_time_entry_id":"O","cw_ticket_id":"T","billable":true,"minutes":1,"date_worked":"2026-01-20"}"#,
+            "tenant_id",
+        ),
+    ];
+    let mut lines = vec![entry("first", 1)];
+    for (i, (line, _)) in bad.iter().enumerate() {
+        lines.push((*line).to_owned());
+        lines.push(entry(&format!("good-{i}"), 2));
+    }
+    app.write("acme/time_entries.jsonl", lines.join("\n"));
+    let ingested = app.run(&IngestTimeEntries { tenant: "acme".into() }).await.unwrap();
+    assert_eq!(ingested, Ingested { read: 11, accepted: 6, rejected: 5 });
+    assert_eq!(count(&app, "raw_time_entries").await, 6);
+    let rejects = rejects(&app).await;
+    assert_eq!(rejects.len(), bad.len());
+    for ((i, (_, reason)), (origin, line, why)) in bad.iter().enumerate().zip(&rejects) {
+        assert_eq!((origin.as_str(), *line), ("acme/time_entries.jsonl", i64::try_from(i).unwrap() * 2 + 2));
+        assert!(why.contains(reason), "{why} does not name {reason}");
+    }
+}
+
+#[tokio::test]
+async fn both_layouts_are_read_and_the_lines_win() {
+    let app = TestApp::new().await;
+    tenant(&app.db.pool, "acme", "UTC").await;
+    let array = format!("[\n{},\n {{\"cw_ticket_id\": nope}},\n{}\n]", ticket("T-1"), ticket("T-2"));
+    app.write("tickets/acme.json", array);
+    let ingested = app.run(&IngestTickets { tenant: "acme".into() }).await.unwrap();
+    assert_eq!(ingested, Ingested { read: 3, accepted: 2, rejected: 1 });
+    assert_eq!(rejects(&app).await[0].1, 3, "the line on which the bad element begins");
+    app.write("acme/tickets.jsonl", ticket("T-3"));
+    assert_eq!(app.run(&IngestTickets { tenant: "acme".into() }).await.unwrap().read, 1);
+    assert_eq!(count(&app, "raw_tickets").await, 3);
+}
+
+#[tokio::test]
+async fn a_missing_file_is_an_empty_source_and_an_unreadable_one_a_retry() {
+    let app = TestApp::new().await;
+    tenant(&app.db.pool, "acme", "UTC").await;
+    assert_eq!(app.run(&IngestCsat { tenant: "acme".into() }).await.unwrap(), Ingested::default());
+    std::fs::create_dir_all(app.folder.path().join("acme/csat.jsonl")).unwrap();
+    let error = app.run(&IngestCsat { tenant: "acme".into() }).await.unwrap_err();
+    assert!(matches!(error, JobError::Failed { code: "source_unreadable", .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn an_unknown_tenant_is_discarded() {
+    let app = TestApp::new().await;
+    let error = app.run(&IngestTickets { tenant: "nobody".into() }).await.unwrap_err();
+    assert!(matches!(error, JobError::Discard { code: "unknown_tenant", .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn the_last_of_two_equal_keys_wins_within_a_file_and_across_runs() {
+    let app = TestApp::new().await;
+    tenant(&app.db.pool, "acme", "UTC").await;
+    app.write("acme/time_entries.jsonl", [entry("E", 1), entry("E", 2)].join("\n"));
+    app.run(&IngestTimeEntries { tenant: "acme".into() }).await.unwrap();
+    let minutes = async || -> i32 {
+        sqlx::query_scalar("select minutes from raw_time_entries").fetch_one(&app.db.pool).await.unwrap()
+    };
+    assert_eq!(minutes().await, 2);
+    app.write("acme/time_entries.jsonl", entry("E", 3));
+    app.run(&IngestTimeEntries { tenant: "acme".into() }).await.unwrap();
+    assert_eq!(minutes().await, 3);
+}
+
+#[tokio::test]
+async fn an_unchanged_row_is_not_written_again() {
+    let app = TestApp::new().await;
+    tenant(&app.db.pool, "acme", "UTC").await;
+    app.write("acme/tickets.jsonl", ticket("T-1"));
+    let version = async || -> String {
+        app.run(&IngestTickets { tenant: "acme".into() }).await.unwrap();
+        sqlx::query_scalar("select xmin::text from raw_tickets").fetch_one(&app.db.pool).await.unwrap()
+    };
+    assert_eq!(version().await, version().await);
+}
+
+#[tokio::test]
+async fn thousands_of_rows_go_through_in_batches() {
+    let app = TestApp::new().await;
+    tenant(&app.db.pool, "acme", "UTC").await;
+    let lines: Vec<String> =
+        (0..3500).map(|i| if i % 7 == 0 { "{".to_owned() } else { ticket(&format!("T-{i}")) }).collect();
+    app.write("acme/tickets.jsonl", lines.join("\r\n"));
+    let ingested = app.run(&IngestTickets { tenant: "acme".into() }).await.unwrap();
+    assert_eq!(ingested, Ingested { read: 3500, accepted: 3000, rejected: 500 });
+    assert_eq!(count(&app, "raw_tickets").await, 3000);
+    assert_eq!(count(&app, "ingest_rejects").await, 500);
+}
+
+#[tokio::test]
+async fn alerts_of_two_products_may_share_an_id() {
+    let app = TestApp::new().await;
+    tenant(&app.db.pool, "acme", "UTC").await;
+    let alert = |source: &str| json!({"source": source, "alert_id": "A-1", "severity": "high", "title": "t", "status": "new", "detected_at": "2026-01-20T00:00:00Z"});
+    app.write("security_alerts/acme.json", json!([alert("sentinelone"), alert("defender")]).to_string());
+    app.run(&IngestSecurityAlerts { tenant: "acme".into() }).await.unwrap();
+    assert_eq!(count(&app, "raw_security_alerts").await, 2);
+}

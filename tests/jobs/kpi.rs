@@ -1,0 +1,280 @@
+//! KPI formulas, against a plain computation in memory over random data.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use chrono::{DateTime, Days, NaiveDate, NaiveDateTime, TimeDelta, Utc};
+use chrono_tz::Tz;
+use proptest::prelude::*;
+use proptest::test_runner::TestRunner;
+use sqlx::PgPool;
+use weirgate_jobs::{ComputeKpi, Kpis, Tenant};
+
+use crate::support::{TestApp, tenant};
+
+#[derive(Debug, Clone)]
+struct Ticket {
+    status: &'static str,
+    priority: &'static str,
+    created: DateTime<Utc>,
+    updated: DateTime<Utc>,
+    closed_remote: Option<DateTime<Utc>>,
+    entries: u8,
+}
+
+impl Ticket {
+    fn closed(&self) -> Option<DateTime<Utc>> {
+        ["Closed", "Resolved", "Completed"]
+            .contains(&self.status)
+            .then(|| self.closed_remote.unwrap_or(self.updated))
+    }
+}
+
+#[derive(Debug, Clone)]
+struct Data {
+    zone: Tz,
+    tickets: Vec<Ticket>,
+    /// Day, minutes, billable.
+    work: Vec<(NaiveDate, i32, bool)>,
+    surveys: Vec<(DateTime<Utc>, f64)>,
+}
+
+fn day() -> NaiveDate {
+    // In Paris and New York the clocks change within the 28 days before.
+    "2026-04-05".parse().unwrap()
+}
+
+fn instant() -> impl Strategy<Value = DateTime<Utc>> + Clone {
+    let noon: NaiveDateTime = day().and_hms_opt(12, 0, 0).unwrap();
+    // Mostly around the day, down to the minute, so that its edges are hit.
+    prop_oneof![3 => -2200i64..2200, 1 => -60_000i64..4000]
+        .prop_map(move |minutes| noon.and_utc() + TimeDelta::minutes(minutes))
+}
+
+fn ticket() -> impl Strategy<Value = Ticket> {
+    let status =
+        prop::sample::select(vec!["New", "In Progress", "Closed", "Resolved", "Completed", "closed"]);
+    let priority = prop::sample::select(vec!["Low", "Medium", "High", "Critical"]);
+    (status, priority, instant(), 0i64..3000, prop::option::of(0i64..3000), 0u8..4).prop_map(
+        |(status, priority, created, updated, closed, entries)| Ticket {
+            status,
+            priority,
+            created,
+            updated: created + TimeDelta::minutes(updated),
+            closed_remote: closed.map(|minutes| created + TimeDelta::minutes(minutes)),
+            entries,
+        },
+    )
+}
+
+fn data() -> impl Strategy<Value = Data> {
+    let zone = prop::sample::select(vec![
+        Tz::UTC,
+        Tz::Europe__Paris,
+        Tz::America__New_York,
+        Tz::Asia__Kolkata,
+        Tz::Pacific__Auckland,
+    ]);
+    let work = (-2i64..=2, 0i32..500, any::<bool>())
+        .prop_map(|(days, minutes, billable)| (day() + TimeDelta::days(days), minutes, billable));
+    (
+        zone,
+        prop::collection::vec(ticket(), 0..60),
+        prop::collection::vec(work, 0..20),
+        prop::collection::vec((instant(), prop::sample::select(vec![-1.0, 0.0, 1.0, 3.0, 5.0])), 0..10),
+    )
+        .prop_map(|(zone, tickets, work, surveys)| Data { zone, tickets, work, surveys })
+}
+
+fn mean(values: &[f64]) -> Option<f64> {
+    #[expect(clippy::cast_precision_loss, reason = "a few dozen values")]
+    (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
+}
+
+/// The formulas as the words have them, a row at a time.
+fn naive(data: &Data) -> Kpis {
+    let local = |at: DateTime<Utc>| at.with_timezone(&data.zone).date_naive();
+    let count = |keep: &dyn Fn(&Ticket) -> bool| {
+        i64::try_from(data.tickets.iter().filter(|it| keep(it)).count()).unwrap()
+    };
+    let minutes = |keep: &dyn Fn(bool) -> bool| {
+        data.work.iter().filter(|it| it.0 == day() && keep(it.2)).map(|it| i64::from(it.1)).sum::<i64>()
+            + data.tickets.iter().map(|it| if keep(true) { i64::from(it.entries) } else { 0 }).sum::<i64>()
+    };
+    let closed: Vec<&Ticket> =
+        data.tickets.iter().filter(|it| it.closed().is_some_and(|at| local(at) == day())).collect();
+    #[expect(clippy::cast_precision_loss, reason = "minutes of a few days")]
+    let resolution: Vec<f64> =
+        closed.iter().map(|it| (it.closed().unwrap() - it.created).num_seconds() as f64 / 60.0).collect();
+    let first_call: Vec<f64> = closed.iter().map(|it| if it.entries == 1 { 1.0 } else { 0.0 }).collect();
+    let scores: Vec<f64> = data.surveys.iter().filter(|it| local(it.0) == day()).map(|it| it.1).collect();
+    let z = z_score(data);
+    Kpis {
+        total_minutes: minutes(&|_| true),
+        billable_minutes: minutes(&|billable| billable),
+        non_billable_minutes: data
+            .work
+            .iter()
+            .filter(|it| it.0 == day() && !it.2)
+            .map(|it| i64::from(it.1))
+            .sum(),
+        avg_resolution_minutes: mean(&resolution),
+        first_call_resolution_rate: mean(&first_call),
+        avg_satisfaction_score: mean(&scores),
+        tickets_created: count(&|it| local(it.created) == day()),
+        tickets_closed: i64::try_from(closed.len()).unwrap(),
+        tickets_open: count(&|it| {
+            local(it.created) <= day() && it.closed().is_none_or(|at| local(at) > day())
+        }),
+        tickets_high_priority: count(&|it| {
+            local(it.created) == day() && ["High", "Critical"].contains(&it.priority)
+        }),
+        anomaly_detected: z.is_some_and(|z| z.abs() >= 3.0),
+        z_score: z,
+    }
+}
+
+fn z_score(data: &Data) -> Option<f64> {
+    let created_on = |date: NaiveDate| -> f64 {
+        let on = |it: &&Ticket| it.created.with_timezone(&data.zone).date_naive() == date;
+        #[expect(clippy::cast_precision_loss, reason = "a few dozen tickets")]
+        let tickets = data.tickets.iter().filter(on).count() as f64;
+        tickets
+    };
+    let first = data.tickets.iter().map(|it| it.created).min()?.with_timezone(&data.zone).date_naive();
+    let from = first.max(day() - Days::new(28));
+    let history: Vec<f64> = from.iter_days().take_while(|date| *date < day()).map(created_on).collect();
+    if history.len() < 7 {
+        return None;
+    }
+    let mean = mean(&history)?;
+    #[expect(clippy::cast_precision_loss, reason = "at most 28")]
+    let variance = history.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / (history.len() - 1) as f64;
+    (variance > 0.0).then(|| (created_on(day()) - mean) / variance.sqrt())
+}
+
+async fn store(pool: &PgPool, tenant: &Tenant, data: &Data) {
+    for (i, it) in data.tickets.iter().enumerate() {
+        let id = i.to_string();
+        sqlx::query(
+            "insert into raw_tickets (tenant_id, cw_ticket_id, status, priority, created_at_remote, updated_at_remote, closed_at_remote)
+             values ($1, $2, $3, $4, $5, $6, $7)",
+        )
+        .bind(tenant.id)
+        .bind(&id)
+        .bind(it.status)
+        .bind(it.priority)
+        .bind(it.created)
+        .bind(it.updated)
+        .bind(it.closed_remote)
+        .execute(pool)
+        .await
+        .unwrap();
+        for entry in 0..it.entries {
+            book(pool, tenant, &format!("{i}-{entry}"), Some(&id), 1, true, day()).await;
+        }
+    }
+    for (i, (date, minutes, billable)) in data.work.iter().enumerate() {
+        book(pool, tenant, &format!("w{i}"), None, *minutes, *billable, *date).await;
+    }
+    for (i, (at, score)) in data.surveys.iter().enumerate() {
+        sqlx::query("insert into raw_csat_surveys (tenant_id, survey_id, score, submitted_at) values ($1, $2, $3, $4)")
+            .bind(tenant.id)
+            .bind(i.to_string())
+            .bind(score)
+            .bind(at)
+            .execute(pool)
+            .await
+            .unwrap();
+    }
+}
+
+async fn book(
+    pool: &PgPool,
+    tenant: &Tenant,
+    id: &str,
+    ticket: Option<&str>,
+    minutes: i32,
+    billable: bool,
+    date: NaiveDate,
+) {
+    sqlx::query(
+        "insert into raw_time_entries (tenant_id, cw_time_entry_id, cw_ticket_id, billable, minutes, date_worked)
+         values ($1, $2, $3, $4, $5, $6)",
+    )
+    .bind(tenant.id)
+    .bind(id)
+    .bind(ticket)
+    .bind(billable)
+    .bind(minutes)
+    .bind(date)
+    .execute(pool)
+    .await
+    .unwrap();
+}
+
+fn assert_same(got: &Kpis, want: &Kpis) {
+    let close = |a: Option<f64>, b: Option<f64>| match (a, b) {
+        (Some(a), Some(b)) => (a - b).abs() < 1e-6,
+        (a, b) => a == b,
+    };
+    for (name, a, b) in [
+        ("avg_resolution_minutes", got.avg_resolution_minutes, want.avg_resolution_minutes),
+        ("first_call_resolution_rate", got.first_call_resolution_rate, want.first_call_resolution_rate),
+        ("avg_satisfaction_score", got.avg_satisfaction_score, want.avg_satisfaction_score),
+        ("z_score", got.z_score, want.z_score),
+    ] {
+        assert!(close(a, b), "{name}: {a:?} instead of {b:?}");
+    }
+    let exact = |kpis: &Kpis| Kpis {
+        avg_resolution_minutes: None,
+        first_call_resolution_rate: None,
+        avg_satisfaction_score: None,
+        z_score: None,
+        ..kpis.clone()
+    };
+    assert_eq!(exact(got), exact(want));
+}
+
+#[test]
+fn sql_and_words_agree_on_random_data() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let app = runtime.block_on(TestApp::new());
+    let cases = AtomicUsize::new(0);
+    let mut runner =
+        TestRunner::new(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() });
+    let result = runner.run(&data(), |data| {
+        let slug = format!("case_{}", cases.fetch_add(1, Ordering::Relaxed));
+        runtime.block_on(async {
+            let tenant = tenant(&app.db.pool, &slug, data.zone.name()).await;
+            store(&app.db.pool, &tenant, &data).await;
+            let kpis = app.run(&ComputeKpi { tenant: slug.as_str().into(), date: day() }).await.unwrap();
+            assert_same(&kpis, &naive(&data));
+        });
+        Ok(())
+    });
+    result.unwrap();
+}
+
+#[tokio::test]
+async fn a_burst_of_tickets_is_an_anomaly() {
+    let app = TestApp::new().await;
+    let tenant = tenant(&app.db.pool, "acme", "UTC").await;
+    let noon = day().and_hms_opt(12, 0, 0).unwrap().and_utc();
+    let at = |days: i64| Ticket {
+        status: "New",
+        priority: "Low",
+        created: noon - TimeDelta::days(days),
+        updated: noon,
+        closed_remote: None,
+        entries: 0,
+    };
+    // One or two a day before, then forty.
+    let mut tickets: Vec<Ticket> =
+        (1..=20).flat_map(|days| vec![at(days); usize::from(days % 2 == 0) + 1]).collect();
+    tickets.extend(vec![at(0); 40]);
+    let data = Data { zone: Tz::UTC, tickets, work: vec![], surveys: vec![] };
+    store(&app.db.pool, &tenant, &data).await;
+    let kpis = app.run(&ComputeKpi { tenant: "acme".into(), date: day() }).await.unwrap();
+    assert!(kpis.anomaly_detected && kpis.z_score.unwrap() > 3.0, "{kpis:?}");
+    assert_same(&kpis, &naive(&data));
+}

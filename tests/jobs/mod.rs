@@ -1,0 +1,9 @@
+//! The jobs, called without the queue.
+
+mod demo_kpis;
+mod export;
+mod idempotence;
+mod ingest;
+mod kpi;
+mod mock_rows;
+mod row_level_security;

@@ -1,0 +1,6 @@
+//! One binary for all tests that need a Postgres; it starts its own.
+
+mod engine;
+mod jobs;
+mod postgres;
+mod support;

@@ -1,0 +1,55 @@
+//! The application with files of the test's own.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use object_store::memory::InMemory;
+use sqlx::PgPool;
+use tempfile::TempDir;
+use uuid::Uuid;
+use weirgate_jobs::sources::MockSource;
+use weirgate_jobs::{App, Tenant};
+use weirgate_queue::{Job, JobContext, JobError};
+
+use super::TestDb;
+
+/// A database, a folder for the sources, an export store in memory.
+pub(crate) struct TestApp {
+    pub(crate) db: TestDb,
+    pub(crate) folder: TempDir,
+    pub(crate) app: Arc<App>,
+}
+
+impl TestApp {
+    pub(crate) async fn new() -> Self {
+        let db = TestDb::new().await;
+        let folder = tempfile::tempdir().unwrap();
+        let source = Arc::new(MockSource { path: folder.path().to_owned() });
+        let app = Arc::new(App { pool: db.pool.clone(), source, exports: Arc::new(InMemory::new()) });
+        Self { db, folder, app }
+    }
+
+    /// Writes a file under the folder of the sources.
+    pub(crate) fn write(&self, path: &str, content: impl AsRef<[u8]>) {
+        let path: &Path = &self.folder.path().join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, content).unwrap();
+    }
+
+    /// Runs a job's handler, without the queue.
+    pub(crate) async fn run<J: Job<App = App>>(&self, job: &J) -> Result<J::Output, JobError> {
+        job.run(&JobContext::detached(self.app.clone(), self.db.pool.clone())).await
+    }
+}
+
+/// Makes a tenant.
+pub(crate) async fn tenant(pool: &PgPool, slug: &str, time_zone: &str) -> Tenant {
+    sqlx::query("insert into tenants (id, slug, name, time_zone) values ($1, $2, $2, $3)")
+        .bind(Uuid::now_v7())
+        .bind(slug)
+        .bind(time_zone)
+        .execute(pool)
+        .await
+        .unwrap();
+    Tenant::find(&mut pool.acquire().await.unwrap(), slug).await.unwrap().unwrap()
+}

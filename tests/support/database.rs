@@ -1,0 +1,116 @@
+//! A database a test, copied from one that was migrated once.
+
+use std::time::Duration;
+
+use sqlx::postgres::PgPoolOptions;
+use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool};
+use tokio::sync::OnceCell;
+use uuid::Uuid;
+use weirgate::database::MIGRATIONS;
+use weirgate_queue::query::{self, JobRow};
+use weirgate_queue::{Enqueued, Job, JobState, NewJob, enqueue};
+
+use super::cluster;
+
+const TEMPLATE: &str = "template_migrated";
+
+/// An empty, migrated database, with a clock that the test moves.
+pub(crate) struct TestDb {
+    pub(crate) pool: PgPool,
+    pub(crate) url: String,
+}
+
+impl TestDb {
+    pub(crate) async fn new() -> Self {
+        template().await;
+        let name = format!("test_{}", Uuid::now_v7().simple());
+        let mut admin = PgConnection::connect_with(&cluster::options("postgres")).await.unwrap();
+        let sql = format!("create database {name} template {TEMPLATE}");
+        sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut admin).await.unwrap();
+        let pool =
+            PgPoolOptions::new().max_connections(8).connect_with(cluster::options(&name)).await.unwrap();
+        Self { pool, url: cluster::url(&name) }
+    }
+
+    /// Moves the engine's clock forward, for every connection at once.
+    pub(crate) async fn travel(&self, by: Duration) {
+        sqlx::query("update test_clock set shift = shift + make_interval(secs => $1)")
+            .bind(by.as_secs_f64())
+            .execute(&self.pool)
+            .await
+            .unwrap();
+    }
+
+    /// Renews every lease, as heartbeats would, after a journey that was longer than one.
+    pub(crate) async fn keep_alive(&self) {
+        sqlx::query("update queue.workers set lease_until = queue.now() + interval '1 minute'")
+            .execute(&self.pool)
+            .await
+            .unwrap();
+    }
+
+    /// A worker that only claims, with a lease of a minute.
+    pub(crate) async fn register_worker(&self) -> Uuid {
+        sqlx::query_scalar(
+            "insert into queue.workers (id, host, pid, version, queues, started_at, heartbeat_at, lease_until)
+             values (gen_random_uuid(), 'test', 1, '0', '{default}', queue.now(), queue.now(),
+                 queue.now() + interval '1 minute')
+             returning id",
+        )
+        .fetch_one(&self.pool)
+        .await
+        .unwrap()
+    }
+
+    pub(crate) async fn enqueue<J: Job>(&self, tenant: Uuid, job: &J) -> Enqueued {
+        self.enqueue_new(NewJob::of(tenant, job).unwrap()).await
+    }
+
+    pub(crate) async fn enqueue_new(&self, job: NewJob) -> Enqueued {
+        let mut tx = self.pool.begin().await.unwrap();
+        let enqueued = enqueue(&mut tx, vec![job]).await.unwrap()[0];
+        tx.commit().await.unwrap();
+        enqueued
+    }
+
+    pub(crate) async fn job(&self, id: Uuid) -> JobRow {
+        query::get(&mut self.pool.acquire().await.unwrap(), id).await.unwrap().expect("the job is there")
+    }
+
+    /// Waits until the job is in `state`; fails with the job as it is when that takes too long.
+    pub(crate) async fn until(&self, id: Uuid, state: JobState) -> JobRow {
+        for _ in 0..600 {
+            let job = self.job(id).await;
+            if job.state() == state {
+                return job;
+            }
+            tokio::time::sleep(Duration::from_millis(25)).await;
+        }
+        panic!("the job is not {state}: {:#?}", self.job(id).await);
+    }
+}
+
+async fn template() {
+    static MADE: OnceCell<()> = OnceCell::const_new();
+    MADE.get_or_init(|| async {
+        let mut admin = PgConnection::connect_with(&cluster::options("postgres")).await.unwrap();
+        sqlx::raw_sql(AssertSqlSafe(format!("create database {TEMPLATE}")))
+            .execute(&mut admin)
+            .await
+            .unwrap();
+        let mut conn = PgConnection::connect_with(&cluster::options(TEMPLATE)).await.unwrap();
+        MIGRATIONS.run_direct(None, &mut conn, false).await.unwrap();
+        sqlx::raw_sql(
+            "create table test_clock (shift interval not null);
+             insert into test_clock values ('0');
+             grant select on test_clock to public;
+             create or replace function queue.now() returns timestamptz language sql stable
+             as $$ select now() + (select shift from public.test_clock) $$",
+        )
+        .execute(&mut conn)
+        .await
+        .unwrap();
+        conn.close().await.unwrap();
+    })
+    .await;
+}

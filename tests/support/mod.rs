@@ -1,0 +1,12 @@
+//! What the tests share: a Postgres of their own, a database a test, a clock to travel with, jobs to run.
+
+mod app;
+mod cluster;
+mod database;
+mod probe;
+mod worker;
+
+pub(crate) use app::{TestApp, tenant};
+pub(crate) use database::TestDb;
+pub(crate) use probe::{Does, Probe, Step, registry};
+pub(crate) use worker::TestWorker;

@@ -1,0 +1,55 @@
+//! The production worker, in this process.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use weirgate::worker::{self, WorkerOptions};
+use weirgate_queue::HostConfig;
+
+use super::{Probe, TestDb, registry};
+
+pub(crate) struct TestWorker {
+    stop: CancellationToken,
+    task: JoinHandle<anyhow::Result<()>>,
+}
+
+impl TestWorker {
+    pub(crate) fn start(db: &TestDb, probe: &Arc<Probe>) -> Self {
+        Self::start_with(db, probe, |_| {})
+    }
+
+    pub(crate) fn start_with(
+        db: &TestDb,
+        probe: &Arc<Probe>,
+        adjust: impl FnOnce(&mut WorkerOptions),
+    ) -> Self {
+        let mut host = HostConfig::new("test", "0", 1);
+        host.poll_interval = Duration::from_millis(100);
+        host.cancel_grace = Duration::from_millis(300);
+        let mut options = WorkerOptions { concurrency: 4, grace: Duration::from_secs(10), host };
+        adjust(&mut options);
+        let stop = CancellationToken::new();
+        let task = tokio::spawn(worker::run(db.pool.clone(), registry(probe.clone()), options, stop.clone()));
+        Self { stop, task }
+    }
+
+    /// As SIGTERM does; returns when the worker has ended.
+    pub(crate) async fn stop(self) {
+        self.stop.cancel();
+        self.ended().await;
+    }
+
+    pub(crate) fn tell_to_stop(&self) {
+        self.stop.cancel();
+    }
+
+    pub(crate) async fn ended(self) {
+        tokio::time::timeout(Duration::from_secs(30), self.task)
+            .await
+            .expect("the worker ends")
+            .expect("the worker does not panic")
+            .expect("the worker ends without an error");
+    }
+}
