@@ -21,6 +21,8 @@ mod params;
 mod prefer;
 mod problem;
 mod tenant_tx;
+#[cfg(test)]
+mod tests;
 mod v1;
 
 use std::collections::HashMap;
@@ -148,16 +150,21 @@ pub fn router(api: Api) -> Router {
     let internal = routes.internal.route_layer(from_fn_with_state(api.clone(), auth::require_service));
     let v1 = routes.v1.route_layer(from_fn_with_state(api.clone(), auth::require_tenant));
     let (app, _) = routes.open.merge(internal).merge(v1).split_for_parts();
-    app.route("/openapi.json", get(docs::get_openapi))
+    let app = app
+        .route("/openapi.json", get(docs::get_openapi))
         .route("/docs", get(docs::get_swagger))
         .route("/docs/{name}", get(docs::get_swagger_file))
         .route("/redoc", get(docs::get_redoc))
-        .route("/redoc/redoc.standalone.js", get(docs::get_redoc_script))
-        .layer(DefaultBodyLimit::max(BODY_LIMIT))
+        .route("/redoc/redoc.standalone.js", get(docs::get_redoc_script));
+    with_layers(app, &api).with_state(api)
+}
+
+/// What surrounds every route; the last one is the outermost.
+fn with_layers<S: Clone + Send + Sync + 'static>(app: Router<S>, api: &Api) -> Router<S> {
+    app.layer(DefaultBodyLimit::max(BODY_LIMIT))
         .layer(from_fn(observe::limit_time))
         .layer(CatchPanicLayer::custom(observe::panicked))
         .layer(from_fn_with_state(api.clone(), observe::observe))
-        .with_state(api)
 }
 
 /// The `OpenAPI` 3.1 document.

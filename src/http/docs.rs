@@ -37,7 +37,9 @@ pub(crate) async fn get_redoc() -> Response {
 
 pub(crate) async fn get_swagger_file(Path(name): Path<String>) -> Result<Response, Problem> {
     let config = Arc::new(Config::from("openapi.json").validator_url("none"));
-    let file = utoipa_swagger_ui::serve(&name, config).ok().flatten();
+    // Swagger UI's own pages are made for another path and another policy.
+    let is_page = std::path::Path::new(&name).extension().is_some_and(|it| it == "html");
+    let file = if is_page { None } else { utoipa_swagger_ui::serve(&name, config).ok().flatten() };
     let file = file.ok_or_else(|| Problem::not_found("unknown_route", "Unknown route", "no such file"))?;
     Ok((asset_headers(&file.content_type), file.bytes.into_owned()).into_response())
 }

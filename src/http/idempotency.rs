@@ -57,7 +57,6 @@ impl IdempotencyKey {
              on conflict (key) do update
              set request_hash = excluded.request_hash, job_id = excluded.job_id, created_at = excluded.created_at
              where k.created_at <= queue.now() - interval '24 hours'
-                or not exists (select from queue.jobs j where j.id = k.job_id)
              returning job_id",
             self.key,
             self.request_hash,
@@ -68,10 +67,12 @@ impl IdempotencyKey {
         if stored.is_some() {
             return Ok(Claimed::First);
         }
-        let earlier =
-            sqlx::query!("select request_hash, job_id from idempotency_keys where key = $1", self.key)
-                .fetch_one(conn)
-                .await?;
+        let earlier = sqlx::query!(
+            "select request_hash, job_id from idempotency_keys where key = $1 for update",
+            self.key
+        )
+        .fetch_one(&mut *conn)
+        .await?;
         if earlier.request_hash != self.request_hash {
             return Err(Problem::new(
                 StatusCode::UNPROCESSABLE_ENTITY,
@@ -79,6 +80,14 @@ impl IdempotencyKey {
                 "Idempotency key reused",
                 "the Idempotency-Key came with another request before",
             ));
+        }
+        // A statement of its own: one that waited for the earlier request would not see that request's job.
+        let kept = sqlx::query_scalar!("select id from queue.jobs where id = $1", earlier.job_id)
+            .fetch_optional(&mut *conn)
+            .await?;
+        if kept.is_none() {
+            self.point_to(conn, job).await?;
+            return Ok(Claimed::First);
         }
         Ok(Claimed::Replay(earlier.job_id))
     }

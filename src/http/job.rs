@@ -1,6 +1,6 @@
 //! The job resource: one shape in enqueue answers, polls, lists and events.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -241,17 +241,17 @@ impl JobResource {
 }
 
 fn why_not_running(row: &JobRow) -> Option<WhyNotRunning> {
+    let due = row.scheduled_at.to_rfc3339_opts(SecondsFormat::Secs, true);
     let (code, message, until, count) = match row.state() {
         JobState::Waiting => {
             let pending = i64::from(row.pending_parents);
             (WhyCode::WaitingOnJobs, format!("waits on {} to end", jobs(pending)), None, Some(pending))
         }
         JobState::Scheduled => {
-            (WhyCode::Scheduled, format!("is to start at {}", row.scheduled_at), Some(row.scheduled_at), None)
+            (WhyCode::Scheduled, format!("is to start at {due}"), Some(row.scheduled_at), None)
         }
         JobState::Retryable => {
-            let message =
-                format!("attempt {} failed; the next one is due at {}", row.attempt, row.scheduled_at);
+            let message = format!("attempt {} failed; the next one is due at {due}", row.attempt);
             (WhyCode::RetryBackoff, message, Some(row.scheduled_at), None)
         }
         JobState::Available if row.has_worker == Some(false) => {

@@ -9,7 +9,7 @@ use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, OneOfBuilder, Schema, 
 use utoipa::openapi::security::{
     ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme,
 };
-use utoipa::openapi::{Content, OpenApi, Ref, RefOr};
+use utoipa::openapi::{Content, OpenApi, Ref, RefOr, Required};
 use utoipa::{IntoResponses, Modify};
 
 use crate::http::problem::ProblemBody;
@@ -83,7 +83,8 @@ fn describe_failures(operation: &mut Operation, guarded: bool, names_something: 
     if names_something {
         failures.push((404, "unknown_…, not_found: there is nothing of that name"));
     }
-    if operation.request_body.is_some() {
+    if let Some(RefOr::T(body)) = &mut operation.request_body {
+        body.required = Some(Required::False);
         failures.extend([
             (400, "malformed_json, unreadable_body"),
             (404, "unknown_tenant"),

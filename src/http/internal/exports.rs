@@ -46,7 +46,7 @@ impl Parse for ExportFormat {
 /// Enqueues the export of a tenant's day to a file.
 #[utoipa::path(
     post, path = "/internal/exports/generate", tag = "Enqueue",
-    params(ExportParams, EnqueueParams, EnqueueHeaders), request_body = Option<EnqueueBody>, responses(JobAccepted)
+    params(ExportParams, EnqueueParams, EnqueueHeaders), request_body = EnqueueBody, responses(JobAccepted)
 )]
 pub(crate) async fn generate_export(
     State(api): State<Api>,

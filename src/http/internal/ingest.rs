@@ -26,8 +26,8 @@ pub(crate) enum Dataset {
 /// Enqueues the ingest of one dataset of a tenant.
 #[utoipa::path(
     post, path = "/internal/ingest/{dataset}", tag = "Enqueue",
-    params(("dataset" = Dataset, Path, description = "What to ingest"), EnqueueParams, EnqueueHeaders),
-    request_body = Option<EnqueueBody>,
+    params(("dataset" = inline(Dataset), Path, description = "What to ingest"), EnqueueParams, EnqueueHeaders),
+    request_body = EnqueueBody,
     responses(JobAccepted)
 )]
 pub(crate) async fn ingest_dataset(

@@ -31,7 +31,7 @@ impl FromQuery for Day {
 /// Enqueues the computation of a tenant's KPIs of one day.
 #[utoipa::path(
     post, path = "/internal/kpi/compute-daily", tag = "Enqueue",
-    params(Day, EnqueueParams, EnqueueHeaders), request_body = Option<EnqueueBody>, responses(JobAccepted)
+    params(Day, EnqueueParams, EnqueueHeaders), request_body = EnqueueBody, responses(JobAccepted)
 )]
 pub(crate) async fn compute_daily_kpi(
     State(api): State<Api>,

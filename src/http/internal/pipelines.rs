@@ -15,7 +15,7 @@ use crate::http::problem::Problem;
 /// Answers with the last job, which is final when all are; `workflow_id` leads to the others. Options apply to each job.
 #[utoipa::path(
     post, path = "/internal/pipelines/daily", tag = "Enqueue",
-    params(Day, EnqueueParams, EnqueueHeaders), request_body = Option<EnqueueBody>, responses(JobAccepted)
+    params(Day, EnqueueParams, EnqueueHeaders), request_body = EnqueueBody, responses(JobAccepted)
 )]
 pub(crate) async fn run_daily_pipeline(
     State(api): State<Api>,
