@@ -81,7 +81,7 @@ comment on column queue.jobs.seq is 'Order of enqueueing, by the database';
 comment on column queue.jobs.tenant_id is 'Whose job it is';
 comment on column queue.jobs.queue is 'Where it waits; with the tenant, its lane';
 comment on column queue.jobs.kind is 'Which handler runs it; a permanent name';
-comment on column queue.jobs.state is 'See docs/states.md';
+comment on column queue.jobs.state is 'Where it stands; README.md has the picture of the states';
 comment on column queue.jobs.priority is 'Higher first, -100 to 100';
 comment on column queue.jobs.attempt is 'Attempts started; snoozes and handed-back runs are not counted';
 comment on column queue.jobs.max_attempts is 'Attempts after which a failure discards it';

@@ -122,6 +122,14 @@ impl Api {
         self.closing.cancel();
     }
 
+    /// Forgets what clients sent long ago. To be called now and then.
+    ///
+    /// # Errors
+    /// When the database cannot answer.
+    pub async fn prune(&self) -> sqlx::Result<u64> {
+        idempotency::prune(&self.pool).await
+    }
+
     fn public_url(&self) -> Option<&str> {
         self.settings.public_url.as_deref()
     }

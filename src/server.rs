@@ -15,6 +15,9 @@ use crate::http::{Api, ApiConfig, router};
 /// How often jobs that somebody follows are looked at.
 const WATCH_INTERVAL: Duration = Duration::from_millis(100);
 
+/// How often what has expired is deleted.
+const PRUNE_INTERVAL: Duration = Duration::from_mins(10);
+
 /// Opens the address to listen on; port 0 picks a free one.
 ///
 /// # Errors
@@ -54,14 +57,25 @@ pub async fn run(
             api.close();
         }
     };
-    let served = axum::serve(listener, router(api)).with_graceful_shutdown(closing);
+    let served = axum::serve(listener, router(api.clone())).with_graceful_shutdown(closing);
     // A client that keeps its connection busy must not hold the stop up.
     let overdue = async {
         shutdown.cancelled().await;
         tokio::time::sleep(Duration::from_secs(5)).await;
     };
     tokio::select! {
+        () = prune(&api) => Ok(()),
         ended = served.into_future() => ended.context("serving HTTP"),
         () = overdue => Ok(()),
+    }
+}
+
+/// Never ends.
+async fn prune(api: &Api) {
+    loop {
+        tokio::time::sleep(PRUNE_INTERVAL).await;
+        if let Err(error) = api.prune().await {
+            tracing::warn!(%error, "could not delete what has expired; trying again");
+        }
     }
 }

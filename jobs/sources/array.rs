@@ -11,7 +11,7 @@ use super::element::{Element, is_blank};
 use super::{BOM, Piece};
 
 /// Splits bytes into the elements of a JSON array. Holds at most one element of at most
-/// [`MAX_ROW_BYTES`].
+/// [`MAX_ROW_BYTES`](super::MAX_ROW_BYTES).
 #[derive(Debug)]
 pub struct ArraySplitter {
     state: State,

@@ -1,4 +1,58 @@
 //! The engine of Weirgate: durable, multi-tenant jobs on Postgres.
+//!
+//! A job is a struct of arguments with a handler. It is enqueued on the caller's transaction, so that it exists if and
+//! only if that commits; a worker claims it, runs it, and commits its outcome. What the engine knows is in the tables
+//! of the schema `queue`, and nothing lives in a process that another could not take over.
+//!
+//! | verb | where | what |
+//! |---|---|---|
+//! | enqueue | [`enqueue()`] | stores jobs, alone or waiting on others |
+//! | claim | [`claim`] | takes a batch for a worker that holds a lease |
+//! | run | [`runner`] | calls the handler, with time-out, cancel and panics caught |
+//! | finish | [`finish`] | commits outcomes, next jobs and released children together |
+//! | cancel, retry | [`control`] | what people do to single jobs |
+//! | promote, rescue, prune | [`maintenance`] | upkeep, safe on every host at once |
+//!
+//! [`host::Host`] is one worker process, [`backend::QueueBackend`] its link to apalis.
+//!
+//! ```no_run
+//! use serde::{Deserialize, Serialize};
+//! use weirgate_queue::{Job, JobContext, JobError, NewJob, enqueue};
+//!
+//! /// Greets somebody.
+//! #[derive(Serialize, Deserialize)]
+//! struct Greet {
+//!     name: String,
+//! }
+//!
+//! impl Job for Greet {
+//!     const KIND: &'static str = "greet";
+//!     type App = sqlx::PgPool;
+//!     type Output = String;
+//!
+//!     async fn run(&self, ctx: &JobContext<sqlx::PgPool>) -> Result<String, JobError> {
+//!         if self.name.is_empty() {
+//!             return Err(JobError::discard("no_name", "nobody to greet"));
+//!         }
+//!         let greeting = format!("Hello, {}", self.name);
+//!         // What the handler writes and the job's completion commit together: exactly once.
+//!         let mut tx = ctx.app.begin().await?;
+//!         sqlx::query("insert into greetings values ($1)").bind(&greeting).execute(&mut *tx).await?;
+//!         ctx.finish_in(tx, &greeting).await?;
+//!         Ok(greeting)
+//!     }
+//! }
+//!
+//! # async fn example(pool: sqlx::PgPool, tenant: uuid::Uuid) -> Result<(), Box<dyn std::error::Error>> {
+//! let mut tx = pool.begin().await?;
+//! let job = NewJob::of(tenant, &Greet { name: "Ada".to_owned() })?;
+//! let enqueued = enqueue(&mut tx, vec![job]).await?;
+//! tx.commit().await?;
+//! println!("{} is on its way", enqueued[0].id);
+//! # Ok(())
+//! # }
+//! ```
+#![warn(missing_docs)]
 
 pub mod backend;
 pub mod claim;

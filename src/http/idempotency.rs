@@ -2,7 +2,7 @@
 
 use axum::http::{HeaderMap, StatusCode};
 use sha2::{Digest, Sha256};
-use sqlx::PgConnection;
+use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
 use crate::http::problem::{FieldError, Problem};
@@ -15,6 +15,16 @@ const MAX_LENGTH: usize = 255;
 pub(crate) struct IdempotencyKey {
     key: String,
     request_hash: Vec<u8>,
+}
+
+/// Forgets keys that are older than 24 hours; returns how many.
+pub(crate) async fn prune(pool: &PgPool) -> sqlx::Result<u64> {
+    let deleted =
+        sqlx::query!("delete from idempotency_keys where created_at <= queue.now() - interval '24 hours'")
+            .execute(pool)
+            .await?
+            .rows_affected();
+    Ok(deleted)
 }
 
 /// What a key says of a request.

@@ -22,7 +22,7 @@ const MOST_DAYS: i64 = 366;
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct DailyKpis {
     /// The day, in the tenant's time zone.
-    date: NaiveDate,
+    kpi_date: NaiveDate,
     /// Minutes worked on the day.
     total_minutes: i64,
     billable_minutes: i64,
@@ -113,7 +113,7 @@ pub(crate) async fn list_daily_kpis(
     let mut tx = TenantTx::begin(&api.pool, &tenant).await?;
     let kpis = sqlx::query_as!(
         DailyKpis,
-        "select kpi_date as date, total_minutes, billable_minutes, non_billable_minutes, avg_resolution_minutes,
+        "select kpi_date, total_minutes, billable_minutes, non_billable_minutes, avg_resolution_minutes,
             first_call_resolution_rate, avg_satisfaction_score, tickets_created, tickets_closed, tickets_open,
             tickets_high_priority, anomaly_detected, z_score, computed_at
          from kpi_daily where kpi_date between $1 and $2 order by kpi_date",
@@ -144,7 +144,7 @@ fn csv_response(kpis: &[DailyKpis]) -> Result<Response, Problem> {
 
 /// The fields of [`DailyKpis`], also for a table without rows.
 const COLUMNS: [&str; 14] = [
-    "date",
+    "kpi_date",
     "total_minutes",
     "billable_minutes",
     "non_billable_minutes",

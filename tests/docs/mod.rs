@@ -1,0 +1,41 @@
+//! The documents say what the code does.
+
+use std::path::Path;
+
+use weirgate_queue::state;
+
+fn read(path: &str) -> String {
+    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
+}
+
+#[test]
+fn the_picture_of_the_states_is_made_from_the_transitions() {
+    assert!(read("README.md").contains(&state::mermaid()), "put this into README.md:\n{}", state::mermaid());
+}
+
+#[test]
+fn every_setting_is_in_the_readme_and_the_example() {
+    let (config, readme, example) = (read("src/config.rs"), read("README.md"), read(".env.example"));
+    let settings: Vec<&str> = config
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("/// `")?.split_once("`:"))
+        .map(|(name, _)| name)
+        .collect();
+    assert!(settings.len() >= 17, "{settings:?}");
+    for name in settings {
+        assert!(readme.contains(&format!("`{name}`")), "{name} is not in README.md");
+        assert!(example.contains(&format!("{name}=")), "{name} is not in .env.example");
+    }
+}
+
+#[test]
+fn every_package_has_a_reason_in_the_readme() {
+    let readme = read("README.md");
+    let manifest = read("Cargo.toml");
+    let packages = manifest.split("[dependencies]").nth(1).unwrap().split("\n[").next().unwrap();
+    for name in packages.lines().filter_map(|line| line.split_once(".workspace")).map(|(name, _)| name) {
+        if !name.starts_with("weirgate") {
+            assert!(readme.contains(&format!("`{name}`")), "{name} has no reason in README.md");
+        }
+    }
+}
