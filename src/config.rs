@@ -189,8 +189,8 @@ impl Config {
                 (matches!(url.scheme(), "http" | "https") && url.has_host())
                     .then(|| text.trim_end_matches('/').to_owned())
             }),
-            db_connections: r.number("WEIRGATE_DB_CONNECTIONS", 20, 2, 1000),
-            concurrency: r.number("WEIRGATE_CONCURRENCY", 16, 1, 10_000) as usize,
+            db_connections: r.number("WEIRGATE_DB_CONNECTIONS", 24, 5, 1000),
+            concurrency: r.number("WEIRGATE_CONCURRENCY", 8, 1, 10_000) as usize,
             lease: Duration::from_secs(r.number("WEIRGATE_LEASE_S", 30, 1, 3600).into()),
             grace: Duration::from_secs(r.number("WEIRGATE_GRACE_S", 25, 0, 3600).into()),
             requests_per_second: non_zero(r.number("WEIRGATE_REQUESTS_PER_S", 200, 1, 1_000_000)),

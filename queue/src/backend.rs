@@ -20,7 +20,7 @@ use crate::claim::{ClaimedJob, claim};
 use crate::finish::{Finish, Outcome};
 use crate::host::Host;
 use crate::job::JobError;
-use crate::runner::Failure;
+use crate::runner::{Failure, trace_id};
 
 /// A claimed job with the slot it occupies until its outcome is handed over.
 pub struct Claimed {
@@ -244,11 +244,35 @@ where
                 Ok(outcome) => outcome,
                 Err(error) => host.judge(&job, failure(error)),
             };
-            tracing::debug!(job.id = %job.run.job, job.kind = %job.kind, ?outcome, "ran");
+            report(&job, &outcome);
             host.running().remove(job.run.job, job.run.run);
             host.finish(Finish { job: job.run.job, run: job.run.run, outcome }).await;
             Ok(())
         })
+    }
+}
+
+/// The log line of a run; only what somebody may have to look into is above debug.
+fn report(job: &ClaimedJob, outcome: &Outcome) {
+    let run = &job.run;
+    let trace = run.traceparent.as_deref().and_then(trace_id);
+    macro_rules! line {
+        ($level:ident, $($rest:tt)+) => {
+            tracing::$level!(
+                job.id = %run.job, job.kind = %job.kind, job.attempt = run.attempt, tenant.id = %run.tenant,
+                trace.id = trace, $($rest)+
+            )
+        };
+    }
+    match outcome {
+        Outcome::Retry { code, message, delay } => {
+            line!(info, code, message, ?delay, "failed; will run again")
+        }
+        Outcome::Discarded { code, message } => line!(warn, code, message, "discarded"),
+        Outcome::Cancelled => line!(info, "cancelled"),
+        Outcome::HandedBack => line!(info, "handed back"),
+        Outcome::Snoozed(delay) => line!(debug, ?delay, "snoozed"),
+        Outcome::Completed { .. } | Outcome::AlreadyFinished => line!(debug, "completed"),
     }
 }
 
