@@ -13,7 +13,7 @@ const USUAL_WAIT: Duration = Duration::from_secs(30);
 /// No wait is shorter: `Retry-After: 0` would be a busy loop.
 const LEAST_WAIT: Duration = Duration::from_secs(1);
 /// No wait is longer: after a day, asking again costs nothing.
-const LONGEST_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
+const LONGEST_WAIT: Duration = Duration::from_hours(24);
 
 /// What to look at when an upstream refuses.
 #[derive(Debug, Clone, Copy)]

@@ -75,7 +75,7 @@ impl ConnectWise {
     /// All service tickets.
     pub fn tickets(&self, tenant: &str) -> RowStream {
         let (tenant, priorities) = (tenant.to_owned(), Arc::clone(&self.priorities));
-        self.rows(&["service", "tickets"], move |it| Some(ticket(it, &tenant, &priorities)))
+        self.rows(&["service", "tickets"], move |it| ticket(it, &tenant, &priorities))
     }
 
     /// All time entries on service tickets.
@@ -110,8 +110,12 @@ fn has_next(headers: &HeaderMap) -> bool {
     headers.get_all(LINK).iter().filter_map(|it| it.to_str().ok()).any(|it| it.contains("rel=\"next\""))
 }
 
-fn ticket(from: &Value, tenant: &str, priorities: &BTreeMap<String, String>) -> Value {
-    Fields::new(from, tenant)
+/// `None` for a project's ticket: the time on those is left out too.
+fn ticket(from: &Value, tenant: &str, priorities: &BTreeMap<String, String>) -> Option<Value> {
+    if from.pointer("/recordType").and_then(Value::as_str).is_some_and(|it| it != "ServiceTicket") {
+        return None;
+    }
+    let row = Fields::new(from, tenant)
         .copy_id("cw_ticket_id", "/id")
         .copy("board", &["/board/name"])
         .copy("status", &["/status/name"])
@@ -126,8 +130,8 @@ fn ticket(from: &Value, tenant: &str, priorities: &BTreeMap<String, String>) -> 
         .copy("updated_at_remote", &["/_info/lastUpdated"])
         .copy("closed_at_remote", &["/closedDate"])
         .set("sla_status", sla_status(from))
-        .copy("estimated_hours", &["/budgetHours"])
-        .done()
+        .copy("estimated_hours", &["/budgetHours"]);
+    Some(row.done())
 }
 
 /// ConnectWise's priorities are named by each account, usually as `Priority 2 - High`. KPIs count by the plain words,

@@ -74,8 +74,11 @@ async fn older_and_poorer_tickets_are_understood() {
     (none["sla"], none["priority"]["name"]) = (json!(null), json!("Drop everything"));
     let mut bad = old.clone();
     (bad["status"], bad["priority"]) = (json!(null), json!({"id": 1, "name": "Priority 5"}));
-    let fake = serving(json!([old, none, bad, 12])).await;
+    let mut project = old.clone();
+    project["recordType"] = json!("ProjectTicket");
+    let fake = serving(json!([old, none, bad, 12, project])).await;
     let rows = all(account(&fake).tickets("tenant_a")).await;
+    assert_eq!(rows.len(), 4);
     let first: Ticket = parsed(&rows[0]).expect("good");
     assert_eq!(first.created_at_remote.to_rfc3339(), "2005-05-27T17:30:19+00:00");
     assert_eq!((first.sla_status.as_deref(), first.owner, first.closed_at_remote), (Some("OK"), None, None));

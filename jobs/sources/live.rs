@@ -81,7 +81,7 @@ impl LiveSource {
             let connectors = Connectors {
                 connectwise: it.connectwise.map(|it| ConnectWise::new(it, client.clone())),
                 smileback: it.smileback.map(|it| SmileBack::new(it, client.clone())),
-                sentinelone: it.sentinelone.map(|it| SentinelOne::new(it, client.clone())),
+                sentinelone: it.sentinelone.map(|it| SentinelOne::new(&it, client.clone())),
                 defender: it.defender.map(|it| Defender::new(it, client.clone())),
             };
             (slug, connectors)
@@ -145,13 +145,12 @@ fn read_private(path: &Path) -> Result<String, String> {
 #[cfg(unix)]
 fn check_mode(metadata: &std::fs::Metadata, path: &Path) -> Result<(), String> {
     use std::os::unix::fs::MetadataExt as _;
-    match metadata.mode() & 0o777 {
-        mode if mode & 0o077 == 0 => Ok(()),
-        mode => Err(format!(
-            "others can use it (mode {mode:03o}), and it has secrets: chmod 600 {}",
-            path.display()
-        )),
+    let mode = metadata.mode() & 0o777;
+    let for_others = mode & 0o077;
+    if for_others == 0 {
+        return Ok(());
     }
+    Err(format!("others can use it (mode {mode:03o}), and it has secrets: chmod 600 {}", path.display()))
 }
 
 #[cfg(not(unix))]

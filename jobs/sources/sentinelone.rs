@@ -56,7 +56,7 @@ struct Pagination {
 }
 
 impl SentinelOne {
-    pub(super) fn new(settings: SentinelOneSettings, client: Client) -> Self {
+    pub(super) fn new(settings: &SentinelOneSettings, client: Client) -> Self {
         let quota = Quota::per_second(settings.requests_per_second);
         let upstream = Arc::new(Upstream::new(client, &settings.url, quota, CHECKS));
         // A secret is plain ASCII, so it always makes a header.
@@ -72,8 +72,8 @@ impl SentinelOne {
             let (upstream, auth, mut url) = (Arc::clone(&upstream), auth.clone(), list.clone());
             async move {
                 url.query_pairs_mut().append_pair("limit", PAGE_SIZE);
-                if let Some(cursor) = &cursor {
-                    url.query_pairs_mut().append_pair("cursor", cursor);
+                if let Some(cursor) = cursor {
+                    url.query_pairs_mut().append_pair("cursor", &cursor);
                 }
                 let page = upstream.get::<Threats>(&url, &auth).await?.body;
                 let next = page.pagination.next_cursor.filter(|it| !it.is_empty());

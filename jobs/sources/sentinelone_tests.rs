@@ -19,7 +19,7 @@ fn threat_1() -> Value {
 
 fn account(fake: &Fake) -> SentinelOne {
     let account = json!({"url": fake.url, "api_token": "hunter2", "requests_per_second": 1000});
-    SentinelOne::new(settings(account), client())
+    SentinelOne::new(&settings(account), client())
 }
 
 #[tokio::test]

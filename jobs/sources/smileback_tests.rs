@@ -40,7 +40,7 @@ async fn serving(reviews: impl Fn(&Asked) -> Told + Clone + Send + Sync + 'stati
     .await
 }
 
-fn list(reviews: &[Value], next: Option<String>) -> Told {
+fn list(reviews: &[Value], next: Option<&str>) -> Told {
     json!({"count": 42, "previous": null, "next": next, "results": reviews}).into()
 }
 
@@ -93,7 +93,7 @@ async fn pages_are_followed_on_the_same_host_only() {
             Some("1") => next(&asked.base().replace("127.0.0.1", "localhost"), 2),
             Some(_) => None,
         };
-        list(&[review_7(&json!(1))], next)
+        list(&[review_7(&json!(1))], next.as_deref())
     })
     .await;
     let (rows, error) = until_error(account(&fake).reviews("tenant_a")).await;
@@ -104,7 +104,7 @@ async fn pages_are_followed_on_the_same_host_only() {
 
 #[tokio::test]
 async fn a_link_to_the_same_page_is_not_an_endless_list() {
-    let fake = serving(|asked: &Asked| list(&[], Some(format!("{}{}", asked.base(), asked.target)))).await;
+    let fake = serving(|asked: &Asked| list(&[], Some(&format!("{}{}", asked.base(), asked.target)))).await;
     let (_, error) = until_error(account(&fake).reviews("tenant_a")).await;
     assert!(matches!(&error, SourceError::Unreadable { .. }), "{error}");
 }
@@ -119,7 +119,7 @@ async fn a_token_is_kept_until_it_is_not_accepted() {
         }
         let next = (!asked.target.contains("offset=1"))
             .then(|| format!("{}/api/v3/reviews/?offset=1", asked.base()));
-        list(&[review_7(&json!(1))], next)
+        list(&[review_7(&json!(1))], next.as_deref())
     })
     .await;
     let account = account(&fake);

@@ -21,7 +21,7 @@ const MAX_ANSWER_BYTES: usize = 64 * 1024 * 1024;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// For a whole answer, to its last byte.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(120);
+const ANSWER_TIMEOUT: Duration = Duration::from_mins(2);
 
 /// How a request says who it is.
 #[derive(Debug, Clone)]

@@ -89,7 +89,7 @@ async fn an_answer_over_the_limit_is_cut_short() {
 #[tokio::test]
 async fn requests_wait_for_the_limit() {
     let fake = Fake::start(|_| json!([]).into()).await;
-    let quota = Quota::with_period(Duration::from_secs(3600))
+    let quota = Quota::with_period(Duration::from_hours(1))
         .expect("a quota")
         .allow_burst(NonZeroU32::new(2).unwrap());
     let upstream = upstream(&fake.url, quota);
