@@ -12,12 +12,23 @@ use weirgate_jobs::sources::{LiveSource, MockSource, Source};
 
 use crate::config::Config;
 
-/// The application that handlers and HTTP share.
-///
-/// # Errors
-/// When a folder cannot be used, or the object store's URL or the accounts at the source systems are wrong.
-pub fn build(config: &Config, pool: PgPool) -> anyhow::Result<Arc<App>> {
-    Ok(Arc::new(App { pool, source: source(config)?, exports: export_store(config)? }))
+/// What the settings alone decide; made first, so that a wrong one stops the start before a database does.
+pub(crate) struct Parts {
+    source: Arc<dyn Source>,
+    exports: Arc<dyn ObjectStore>,
+}
+
+impl Parts {
+    /// # Errors
+    /// When a folder cannot be used, or the object store's URL or the accounts at the source systems are wrong.
+    pub(crate) fn new(config: &Config) -> anyhow::Result<Self> {
+        Ok(Self { source: source(config)?, exports: export_store(config)? })
+    }
+
+    /// The application that handlers and HTTP share.
+    pub(crate) fn with(self, pool: PgPool) -> Arc<App> {
+        Arc::new(App { pool, source: self.source, exports: self.exports })
+    }
 }
 
 fn source(config: &Config) -> anyhow::Result<Arc<dyn Source>> {
@@ -34,13 +45,14 @@ fn source(config: &Config) -> anyhow::Result<Arc<dyn Source>> {
     if !path.is_dir() {
         bail!("MOCK_DATA_PATH: {} is not a folder; `weirgate mock-data --out DIR` makes one", path.display());
     }
-    Ok(Arc::new(MockSource::new(path)))
+    Ok(Arc::new(MockSource { path: path.clone() }))
 }
 
 fn export_store(config: &Config) -> anyhow::Result<Arc<dyn ObjectStore>> {
     let Some(url) = &config.export_url else {
         let folder = config.home.join("exports");
-        std::fs::create_dir_all(&folder).with_context(|| format!("making the folder for exports, {}", folder.display()))?;
+        std::fs::create_dir_all(&folder)
+            .with_context(|| format!("making the folder for exports, {}", folder.display()))?;
         return Ok(Arc::new(LocalFileSystem::new_with_prefix(&folder)?));
     };
     // Credentials come from the environment, under the names that each cloud's own tools use.

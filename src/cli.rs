@@ -1,4 +1,5 @@
 //! The command line.
+#![expect(clippy::doc_markdown, reason = "the comments are the help texts")]
 
 use std::path::PathBuf;
 
@@ -10,13 +11,17 @@ use weirgate_queue::JobState;
 
 /// Durable, multi-tenant jobs on Postgres: HTTP enqueues, workers do, tenants read.
 #[derive(Debug, Parser)]
-#[command(version, arg_required_else_help = true, after_help = "\
+#[command(
+    version,
+    arg_required_else_help = true,
+    after_help = "\
 Examples:
   weirgate demo                      the whole path in one command, nothing set up before
   weirgate up                        API and worker with a private Postgres, kept between runs
   weirgate enqueue compute_kpi --tenant tenant_demo_cca --date 2026-01-20 --wait
   weirgate jobs list --state discarded
-Settings come from the environment and .env; .env.example lists them.")]
+Settings come from the environment and .env; .env.example lists them."
+)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -56,10 +61,13 @@ Examples:
         fresh_keys: bool,
     },
     /// API keys of tenants
-    #[command(subcommand, after_help = "\
+    #[command(
+        subcommand,
+        after_help = "\
 Examples:
   weirgate keys create tenant_demo_cca --name dashboard
-  weirgate keys revoke wg_1a2b3c4d")]
+  weirgate keys revoke wg_1a2b3c4d"
+    )]
     Keys(Keys),
     /// Enqueue a job
     #[command(after_help = "\
@@ -69,11 +77,14 @@ Examples:
   weirgate enqueue generate_export --tenant tenant_demo_cca --date 2026-01-20 --arg format=csv")]
     Enqueue(Enqueue),
     /// Look at jobs and act on them
-    #[command(subcommand, after_help = "\
+    #[command(
+        subcommand,
+        after_help = "\
 Examples:
   weirgate jobs list --tenant tenant_demo_cca --state running,retryable
   weirgate jobs show 0198c5d2-…
-  weirgate jobs retry 0198c5d2-…")]
+  weirgate jobs retry 0198c5d2-…"
+    )]
     Jobs(Jobs),
     /// Generate mock data for tests and load
     #[command(after_help = "\

@@ -12,8 +12,6 @@ use std::io;
 
 use anyhow::Context;
 use clap::CommandFactory;
-use rand::SeedableRng;
-use rand::rngs::StdRng;
 use sqlx::PgPool;
 use weirgate_jobs::Tenant;
 
@@ -22,7 +20,7 @@ use crate::config::Config;
 use crate::database::Database;
 use crate::logging;
 use crate::mock_data::{self, Generate, Layout};
-use crate::seed;
+use crate::{random, seed};
 
 /// Does what the command line says.
 ///
@@ -41,7 +39,7 @@ pub async fn run(cli: Cli, config: Config) -> anyhow::Result<()> {
         Command::Keys(command) => keys::run(command, &config).await,
         Command::Enqueue(options) => enqueue::run(options, &config).await,
         Command::Jobs(command) => jobs::run(command, &config).await,
-        Command::MockData(options) => run_mock_data(options),
+        Command::MockData(options) => run_mock_data(&options),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "weirgate", &mut io::stdout());
             Ok(())
@@ -49,20 +47,11 @@ pub async fn run(cli: Cli, config: Config) -> anyhow::Result<()> {
     }
 }
 
-/// The one place where randomness comes from.
-pub(crate) fn random() -> StdRng {
-    StdRng::from_rng(&mut system_rng())
-}
-
-#[expect(clippy::disallowed_methods, reason = "the root of all randomness of this process")]
-fn system_rng() -> rand::rngs::ThreadRng {
-    rand::rng()
-}
-
 async fn run_seed(config: &Config, fresh_keys: bool) -> anyhow::Result<()> {
     let database = Database::attach(config, "seed").await?;
     database.migrate().await?;
-    let tenants = seed::seed(&database.pool, &config.mock_data_path, fresh_keys, &mut random()).await?;
+    let tenants =
+        seed::seed(&database.pool, &config.mock_data_path, fresh_keys, &mut random::generator()).await?;
     for tenant in tenants {
         let key = tenant.api_key.as_deref().unwrap_or("(has a key already; --fresh-keys makes another)");
         println!("{}\t{}\t{key}", tenant.slug, tenant.id);
@@ -70,7 +59,7 @@ async fn run_seed(config: &Config, fresh_keys: bool) -> anyhow::Result<()> {
     database.close().await
 }
 
-fn run_mock_data(options: MockData) -> anyhow::Result<()> {
+fn run_mock_data(options: &MockData) -> anyhow::Result<()> {
     let layout = if options.json { Layout::Json } else { Layout::Jsonl };
     let summary = mock_data::generate(&Generate {
         out: options.out.clone(),

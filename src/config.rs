@@ -301,6 +301,18 @@ mod tests {
     }
 
     #[test]
+    fn the_example_file_has_every_setting_and_sets_none() {
+        let example = include_str!("../.env.example");
+        let shown: Vec<_> =
+            example.lines().filter_map(|line| line.strip_prefix("# ")?.split_once('=')).map(|it| it.0).collect();
+        let others = ["DATABASE_URL", "SERVICE_TOKEN", "MOCK_MODE", "MOCK_DATA_PATH"];
+        for name in NAMES.iter().chain(&others).filter(|name| **name != "WEIRGATE_BUILD_DATABASE_URL") {
+            assert!(shown.contains(name), "{name} is missing in .env.example");
+        }
+        assert!(example.lines().all(|line| line.is_empty() || line.starts_with("# ")), "a line sets something");
+    }
+
+    #[test]
     fn empty_values_count_as_not_set() {
         assert!(read(&[("DATABASE_URL", ""), ("WEIRGATE_LISTEN", " ")]).unwrap().database_url.is_none());
     }

@@ -14,6 +14,9 @@ use crate::postgres::{Options, PrivatePostgres};
 /// The schema's history.
 pub static MIGRATIONS: Migrator = sqlx::migrate!();
 
+/// How long connections may take to close.
+const CLOSE_LIMIT: Duration = Duration::from_secs(3);
+
 /// A database that is there for as long as this lives.
 #[derive(Debug)]
 pub struct Database {
@@ -80,7 +83,10 @@ impl Database {
     /// # Errors
     /// When Postgres does not stop.
     pub async fn close(self) -> anyhow::Result<()> {
-        self.pool.close().await;
+        // A connection whose query was given up comes back only when Postgres answers it, which may be never.
+        if tokio::time::timeout(CLOSE_LIMIT, self.pool.close()).await.is_err() {
+            tracing::warn!("left a connection that still waited for the database");
+        }
         match self.private {
             Some(private) => private.stop().await,
             None => Ok(()),
@@ -107,7 +113,7 @@ async fn connect(options: PgConnectOptions, connections: u32) -> anyhow::Result<
     let place = format!("{}:{}", options.get_host(), options.get_port());
     PgPoolOptions::new()
         .max_connections(connections)
-        .acquire_timeout(Duration::from_secs(10))
+        .acquire_timeout(Duration::from_secs(5))
         .connect_with(options)
         .await
         .with_context(|| format!("cannot connect to the database at {place}"))

@@ -1,6 +1,15 @@
 //! Weirgate: the service.
 
+mod app;
+pub mod cli;
+pub mod commands;
 pub mod config;
 pub mod database;
+pub mod http;
+mod logging;
+pub mod mock_data;
 pub mod postgres;
+mod random;
+pub mod seed;
+pub mod server;
 pub mod worker;

@@ -8,7 +8,7 @@ use tracing_subscriber::fmt::format::FmtSpan;
 use crate::config::{Config, LogFormat};
 
 /// Starts logging as the settings say; a `quiet` command shows warnings only, unless told otherwise.
-pub fn start(config: &Config, quiet: bool) {
+pub(crate) fn start(config: &Config, quiet: bool) {
     let said = std::env::var("WEIRGATE_LOG").is_ok_and(|value| !value.trim().is_empty());
     let filter = if quiet && !said { "warn" } else { config.log.as_str() };
     let subscriber = tracing_subscriber::fmt()

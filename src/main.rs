@@ -1,1 +1,32 @@
-fn main() {}
+//! The `weirgate` program: parses the command line and hands on.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use weirgate::cli::Cli;
+use weirgate::commands;
+use weirgate::config::Config;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let config = match Config::from_env() {
+        Ok(config) => config,
+        Err(error) => return fail(&error.to_string()),
+    };
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&format!("cannot start threads: {error}")),
+    };
+    let ended = runtime.block_on(commands::run(cli, config));
+    // What still blocks a thread, such as a read that never returns, must not hold the exit up.
+    runtime.shutdown_background();
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&format!("{error:#}")),
+    }
+}
+
+fn fail(message: &str) -> ExitCode {
+    eprintln!("weirgate: {message}");
+    ExitCode::FAILURE
+}

@@ -40,20 +40,34 @@ pub struct Seeded {
 ///
 /// # Errors
 /// When the file cannot be read, or Postgres refuses a row, such as an unknown time zone.
-pub async fn seed(pool: &PgPool, folder: &Path, fresh_keys: bool, rng: &mut impl Rng) -> anyhow::Result<Vec<Seeded>> {
+pub async fn seed(
+    pool: &PgPool,
+    folder: &Path,
+    fresh_keys: bool,
+    rng: &mut impl Rng,
+) -> anyhow::Result<Vec<Seeded>> {
     let path = folder.join("tenants.json");
     let text = std::fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
-    let tenants: Vec<TenantFile> =
-        serde_json::from_str(&text).with_context(|| format!("{} is not a list of tenants", path.display()))?;
+    let tenants: Vec<TenantFile> = serde_json::from_str(&text)
+        .with_context(|| format!("{} is not a list of tenants", path.display()))?;
     let mut seeded = Vec::new();
     for tenant in tenants {
         let slug = tenant.slug.clone();
-        seeded.push(seed_one(pool, tenant, fresh_keys, rng).await.with_context(|| format!("seeding tenant {slug}"))?);
+        seeded.push(
+            seed_one(pool, tenant, fresh_keys, rng)
+                .await
+                .with_context(|| format!("seeding tenant {slug}"))?,
+        );
     }
     Ok(seeded)
 }
 
-async fn seed_one(pool: &PgPool, tenant: TenantFile, fresh_keys: bool, rng: &mut impl Rng) -> anyhow::Result<Seeded> {
+async fn seed_one(
+    pool: &PgPool,
+    tenant: TenantFile,
+    fresh_keys: bool,
+    rng: &mut impl Rng,
+) -> anyhow::Result<Seeded> {
     let mut tx = pool.begin().await?;
     sqlx::query!(
         "insert into tenants (id, slug, name, is_active, llm_enabled, time_zone, created_at)
@@ -71,7 +85,9 @@ async fn seed_one(pool: &PgPool, tenant: TenantFile, fresh_keys: bool, rng: &mut
     .execute(&mut *tx)
     .await?;
     if fresh_keys {
-        sqlx::query!("delete from api_keys where tenant_id = $1 and name = 'seed'", tenant.id).execute(&mut *tx).await?;
+        sqlx::query!("delete from api_keys where tenant_id = $1 and name = 'seed'", tenant.id)
+            .execute(&mut *tx)
+            .await?;
     }
     let has_key = sqlx::query_scalar!(
         r#"select exists (select from api_keys where tenant_id = $1 and is_active) as "exists!""#,

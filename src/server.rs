@@ -47,8 +47,15 @@ pub async fn run(
             burst: config.request_burst,
         },
     );
-    let served = axum::serve(listener, router(api)).with_graceful_shutdown(shutdown.clone().cancelled_owned());
-    // A client that holds a stream open must not hold the stop up.
+    let closing = {
+        let (api, shutdown) = (api.clone(), shutdown.clone());
+        async move {
+            shutdown.cancelled().await;
+            api.close();
+        }
+    };
+    let served = axum::serve(listener, router(api)).with_graceful_shutdown(closing);
+    // A client that keeps its connection busy must not hold the stop up.
     let overdue = async {
         shutdown.cancelled().await;
         tokio::time::sleep(Duration::from_secs(5)).await;

@@ -3,4 +3,5 @@
 mod engine;
 mod jobs;
 mod postgres;
+mod process;
 mod support;

@@ -102,13 +102,13 @@ fn a_row_over_the_limit_is_bad_and_not_kept() {
     let mut out = Vec::new();
     splitter.feed(b"[{\"a\":\"", &mut out);
     for _ in 0..50 {
-        splitter.feed(&[b'x'; 100_000], &mut out);
+        splitter.feed(&b"x".repeat(100_000), &mut out);
         assert!(splitter.element.text.capacity() <= 2 * MAX_ROW_BYTES);
     }
     splitter.feed(b"\"},\n", &mut out);
-    splitter.feed(&[b'['; 3_000_000], &mut out);
+    splitter.feed(&b"[".repeat(3_000_000), &mut out);
     assert!(splitter.element.open.capacity() <= 2 * MAX_TRACKED_DEPTH);
-    splitter.feed(&[b']'; 3_000_000], &mut out);
+    splitter.feed(&b"]".repeat(3_000_000), &mut out);
     splitter.feed(b",{}]", &mut out);
     splitter.finish(&mut out);
     let good: Vec<_> = out.iter().map(|it| (it.line, it.text.is_ok())).collect();

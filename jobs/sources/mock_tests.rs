@@ -17,6 +17,7 @@ async fn all(source: &MockSource, slug: &str) -> Batch {
     source.rows(slug, Dataset::Tickets).collect().await
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "compared with the items of a stream")]
 fn row(origin: &str, line: u64, text: &str) -> Result<SourceRow, SourceError> {
     Ok(SourceRow { origin: origin.into(), line, json: Ok(text.to_owned()) })
 }
@@ -112,23 +113,4 @@ async fn large_files_come_whole_and_in_order() {
 fn a_stream_may_be_made_outside_a_runtime_and_dropped() {
     let (_dir, source) = folder(&[]);
     drop(source.rows("a", Dataset::Tickets));
-}
-
-/// Run by hand: `cargo test -- --ignored --nocapture million`.
-#[tokio::test]
-#[ignore = "takes seconds and only measures"]
-async fn a_million_lines() {
-    let (dir, source) = folder(&[("a/x", b"")]);
-    let file = File::create(dir.path().join("a/tickets.jsonl")).expect("a file");
-    let mut file = io::BufWriter::new(file);
-    let text = "x".repeat(230);
-    for line in 1..=1_000_000 {
-        writeln!(file, "{{\"line\": {line}, \"text\": \"{text}\"}}").expect("a line");
-    }
-    file.into_inner().expect("all is written");
-    let start = std::time::Instant::now();
-    let count = source.rows("a", Dataset::Tickets).count().await;
-    println!("{count} lines in {:?}", start.elapsed());
-    let status = fs::read_to_string("/proc/self/status").expect("Linux");
-    println!("{:?}", status.lines().find(|it| it.starts_with("VmHWM")));
 }

@@ -13,18 +13,18 @@ use crate::finish::{Finish, Outcome, finish};
 const GROUP: usize = 500;
 
 /// Runs until `stop`, then until what was handed over is written.
-pub(crate) async fn run(pool: PgPool, mut receiver: mpsc::Receiver<Finish>, stop: CancellationToken) {
-    let mut group = Vec::with_capacity(GROUP);
+pub(crate) async fn run(pool: PgPool, mut handed_over: mpsc::Receiver<Finish>, stop: CancellationToken) {
+    let mut gathered = Vec::with_capacity(GROUP);
     loop {
         tokio::select! {
             biased;
-            received = receiver.recv_many(&mut group, GROUP) => if received == 0 { return },
+            count = handed_over.recv_many(&mut gathered, GROUP) => if count == 0 { return },
             () = stop.cancelled() => {
-                receiver.close();
+                handed_over.close();
                 continue;
             }
         }
-        commit(&pool, std::mem::take(&mut group), &stop).await;
+        commit(&pool, std::mem::take(&mut gathered), &stop).await;
     }
 }
 

@@ -67,7 +67,7 @@ struct Inner<A> {
     running: Running,
     wakers: Wakers,
     rng: Mutex<StdRng>,
-    finishes: mpsc::Sender<Finish>,
+    outcomes: mpsc::Sender<Finish>,
     /// No new claims.
     draining: CancellationToken,
     /// Everything ends.
@@ -98,22 +98,22 @@ impl<A: Send + Sync + 'static> Host<A> {
     /// # Errors
     /// When the database cannot be reached to register.
     pub async fn start(pool: PgPool, registry: Arc<Registry<A>>, config: HostConfig) -> Result<Self> {
-        let registration = Registration {
+        let worker = Registration {
             host: config.host.clone(),
             version: config.version.clone(),
             queues: registry.queues().into_iter().map(str::to_owned).collect(),
             lease: config.lease,
         };
-        let worker = lease::register(&pool, &registration).await?;
-        let (finishes, receiver) = mpsc::channel(10_000);
+        let id = lease::register(&pool, &worker).await?;
+        let (outcomes, handed_over) = mpsc::channel(10_000);
         let host = Self(Arc::new(Inner {
             pool: pool.clone(),
             registry,
-            worker: Mutex::new(worker),
+            worker: Mutex::new(id),
             running: Running::default(),
             wakers: Wakers::default(),
             rng: Mutex::new(StdRng::seed_from_u64(config.seed)),
-            finishes,
+            outcomes,
             draining: CancellationToken::new(),
             stopped: CancellationToken::new(),
             tasks: Mutex::default(),
@@ -121,7 +121,7 @@ impl<A: Send + Sync + 'static> Host<A> {
             config,
         }));
         let stop = host.0.stopped.clone();
-        let finisher = tokio::spawn(finisher::run(pool.clone(), receiver, stop.clone()));
+        let finisher = tokio::spawn(finisher::run(pool.clone(), handed_over, stop.clone()));
         *host.0.finisher.lock().expect("no panic while held") = Some(finisher);
         let tasks = [
             tokio::spawn(listener::listen(
@@ -130,7 +130,7 @@ impl<A: Send + Sync + 'static> Host<A> {
                 host.running().clone(),
                 stop.clone(),
             )),
-            tokio::spawn(keep_lease(host.clone(), registration)),
+            tokio::spawn(keep_lease(host.clone(), worker)),
             tokio::spawn(maintenance::run(pool, host.0.config.seed, stop)),
         ];
         host.0.tasks.lock().expect("no panic while held").extend(tasks);
@@ -221,7 +221,7 @@ impl<A: Send + Sync + 'static> Host<A> {
 
     /// Waits while the finisher is far behind: a database that is away must not fill the memory.
     pub(crate) async fn finish(&self, finish: Finish) {
-        if !matches!(finish.outcome, Outcome::AlreadyFinished) && self.0.finishes.send(finish).await.is_err()
+        if !matches!(finish.outcome, Outcome::AlreadyFinished) && self.0.outcomes.send(finish).await.is_err()
         {
             tracing::error!("an outcome came after the worker had closed; its job will be rescued");
         }

@@ -58,7 +58,7 @@ mod tests {
     #[test]
     fn the_envelope_doubles_up_to_the_cap() {
         let policy =
-            RetryPolicy { base: Duration::from_secs(2), multiplier: 2.0, cap: Duration::from_secs(60) };
+            RetryPolicy { base: Duration::from_secs(2), multiplier: 2.0, cap: Duration::from_mins(1) };
         let seconds: Vec<_> = (1..=7).map(|attempt| policy.envelope(attempt).as_secs()).collect();
         assert_eq!(seconds, [2, 4, 8, 16, 32, 60, 60]);
     }

@@ -164,10 +164,10 @@ pub fn mermaid() -> String {
     let mut picture =
         String::from("stateDiagram-v2\n    [*] --> available\n    [*] --> scheduled\n    [*] --> waiting\n");
     for (from, verb, to) in TRANSITIONS {
-        picture.push_str(&format!("    {from} --> {to}: {}\n", verb.as_str()));
+        picture += &["    ", from.as_str(), " --> ", to.as_str(), ": ", verb.as_str(), "\n"].concat();
     }
     for state in JobState::ALL.into_iter().filter(|state| state.is_final()) {
-        picture.push_str(&format!("    {state} --> [*]\n"));
+        picture += &["    ", state.as_str(), " --> [*]\n"].concat();
     }
     picture
 }

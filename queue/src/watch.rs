@@ -70,7 +70,7 @@ async fn look_loop(
         match look(&pool, &jobs).await {
             Ok(looks) => tell(&subjects, looks),
             Err(error) => {
-                tracing::warn!(%error, "could not look at the jobs that are followed; trying again")
+                tracing::warn!(%error, "could not look at the jobs that are followed; trying again");
             }
         }
         tokio::time::sleep(interval).await;

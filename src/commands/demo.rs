@@ -11,12 +11,12 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::demo_client::{DemoClient, TenantResult};
-use super::random;
 use super::roles::{random_token, serve_and_work, stop_signal};
-use crate::app;
+use crate::app::Parts;
 use crate::cli::Demo;
 use crate::config::Config;
 use crate::database::Database;
+use crate::random;
 use crate::seed::{self, Seeded};
 
 pub(super) async fn run(options: Demo, mut config: Config) -> anyhow::Result<()> {
@@ -27,20 +27,28 @@ pub(super) async fn run(options: Demo, mut config: Config) -> anyhow::Result<()>
         config.listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     }
     let stop = stop_signal()?;
+    let parts = Parts::new(&config)?;
     let database = Database::open(&config, "demo").await?;
-    let ended = run_on(&options, &config, &database, stop).await;
+    let ended = run_on(&options, &config, &database, parts, stop).await;
     database.close().await?;
     ended
 }
 
-async fn run_on(options: &Demo, config: &Config, database: &Database, stop: CancellationToken) -> anyhow::Result<()> {
+async fn run_on(
+    options: &Demo,
+    config: &Config,
+    database: &Database,
+    parts: Parts,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
     database.migrate().await?;
-    let tenants = seed::seed(&database.pool, &config.mock_data_path, true, &mut random()).await?;
-    let tenants: Vec<Seeded> = tenants.into_iter().filter(|tenant| tenant.slug.starts_with("tenant_demo_")).collect();
+    let tenants = seed::seed(&database.pool, &config.mock_data_path, true, &mut random::generator()).await?;
+    let tenants: Vec<Seeded> =
+        tenants.into_iter().filter(|tenant| tenant.slug.starts_with("tenant_demo_")).collect();
     let listener = listen(config).await?;
     let base = format!("http://{}", listener.local_addr()?);
     let token = random_token();
-    let app = app::build(config, database.pool.clone())?;
+    let app = parts.with(database.pool.clone());
     let service = serve_and_work(listener, app, config, token.clone(), stop.clone());
     let client = async {
         let shown = act(options, &tenants, &base, &token).await;
@@ -89,11 +97,15 @@ async fn act(options: &Demo, tenants: &[Seeded], base: &str, token: &str) -> any
 fn print_table(options: &Demo, results: &[TenantResult]) {
     println!("KPIs of {}", options.date);
     let mut table = Table::new();
-    table.load_preset(UTF8_FULL_CONDENSED);
+    table.load_style(UTF8_FULL_CONDENSED);
     table.set_header(std::iter::once("").chain(results.iter().map(|result| result.tenant.as_str())));
     let names = results.first().and_then(|result| result.kpis.as_object()).into_iter().flatten();
-    for (name, _) in names.filter(|(name, _)| !["tenant_id", "tenant", "kpi_date", "computed_at"].contains(&name.as_str())) {
-        table.add_row(std::iter::once(name.clone()).chain(results.iter().map(|result| shown(&result.kpis[name]))));
+    for (name, _) in names.filter(|(name, _)| {
+        !["tenant_id", "tenant", "date", "kpi_date", "computed_at"].contains(&name.as_str())
+    }) {
+        table.add_row(
+            std::iter::once(name.clone()).chain(results.iter().map(|result| shown(&result.kpis[name]))),
+        );
     }
     for column in table.column_iter_mut().skip(1) {
         column.set_cell_alignment(CellAlignment::Right);

@@ -30,7 +30,7 @@ pub(super) struct DemoClient {
 
 impl DemoClient {
     pub(super) fn new(base: String, token: String) -> anyhow::Result<Self> {
-        Ok(Self { http: Client::builder().timeout(Duration::from_secs(60)).no_proxy().build()?, base, token })
+        Ok(Self { http: Client::builder().timeout(Duration::from_mins(1)).no_proxy().build()?, base, token })
     }
 
     /// Starts the daily pipeline; answers its workflow's id.
@@ -42,7 +42,11 @@ impl DemoClient {
     }
 
     /// Polls the jobs of the workflows to their end; the bar counts those that are final.
-    pub(super) async fn follow(&self, workflows: &[String], bar: &ProgressBar) -> anyhow::Result<Vec<Vec<Value>>> {
+    pub(super) async fn follow(
+        &self,
+        workflows: &[String],
+        bar: &ProgressBar,
+    ) -> anyhow::Result<Vec<Vec<Value>>> {
         loop {
             let mut all = Vec::new();
             for workflow in workflows {
@@ -65,7 +69,12 @@ impl DemoClient {
     }
 
     /// Reads what the tenant may read, with its key.
-    pub(super) async fn read(&self, tenant: &Seeded, date: NaiveDate, jobs: Vec<Value>) -> anyhow::Result<TenantResult> {
+    pub(super) async fn read(
+        &self,
+        tenant: &Seeded,
+        date: NaiveDate,
+        jobs: Vec<Value>,
+    ) -> anyhow::Result<TenantResult> {
         let failed: Vec<String> = jobs
             .iter()
             .filter(|job| job["state"] != "completed")
@@ -93,12 +102,13 @@ impl DemoClient {
         let exports = self.get(key, "/v1/exports?limit=500").await?;
         let mut export = exports["items"]
             .as_array()
-            .and_then(|all| all.iter().find(|it| it["export_date"] == date.to_string() && it["format"] == "json"))
+            .and_then(|all| all.iter().find(|it| it["date"] == date.to_string() && it["format"] == "json"))
             .cloned()
             .with_context(|| format!("/v1/exports has none for {date}"))?;
         let id = export["id"].as_str().context("the export has no id")?;
         let url = self.url(&format!("/v1/exports/{id}/download"));
-        let file = self.http.get(url).header("x-api-key", key).send().await?.error_for_status()?.bytes().await?;
+        let file =
+            self.http.get(url).header("x-api-key", key).send().await?.error_for_status()?.bytes().await?;
         if export["bytes"] != file.len() {
             bail!("the download has {} bytes instead of {}", file.len(), export["bytes"]);
         }

@@ -12,14 +12,15 @@ use weirgate_queue::{JobState, NewJob, QueueError, enqueue};
 
 use super::jobs::describe;
 use super::tenant;
+use crate::app::Parts;
 use crate::cli::Enqueue;
 use crate::config::Config;
 use crate::database::Database;
-use crate::app;
 
 pub(super) async fn run(options: Enqueue, config: &Config) -> anyhow::Result<()> {
+    let parts = Parts::new(config)?;
     let database = Database::attach(config, "enqueue").await?;
-    let registry = weirgate_jobs::registry(app::build(config, database.pool.clone())?);
+    let registry = weirgate_jobs::registry(parts.with(database.pool.clone()));
     let tenant = tenant(&database.pool, &options.tenant).await?;
     if !tenant.is_active {
         bail!("tenant {} is not active", tenant.slug);
@@ -36,14 +37,19 @@ pub(super) async fn run(options: Enqueue, config: &Config) -> anyhow::Result<()>
         let date = options.date.context("pipeline_daily needs --date")?;
         enqueue_daily_pipeline(&mut tx, DailyPipeline::new(&tenant, date, adjust)?, options.force).await?
     } else {
-        let job = registry.new_job(&options.kind, tenant.id, arguments(&options, &tenant)).map_err(|error| match error {
-            QueueError::UnknownKind(_) => {
-                let kinds: Vec<_> = registry.kinds().chain(["pipeline_daily"]).collect();
-                anyhow::anyhow!("{error}; known kinds: {}", kinds.join(", "))
-            }
-            QueueError::Json(why) => anyhow::anyhow!("these are not the arguments of {}: {why}", options.kind),
-            other => other.into(),
-        })?;
+        let job =
+            registry.new_job(&options.kind, tenant.id, arguments(&options, &tenant)).map_err(|error| {
+                match error {
+                    QueueError::UnknownKind(_) => {
+                        let kinds: Vec<_> = registry.kinds().chain(["pipeline_daily"]).collect();
+                        anyhow::anyhow!("{error}; known kinds: {}", kinds.join(", "))
+                    }
+                    QueueError::Json(why) => {
+                        anyhow::anyhow!("these are not the arguments of {}: {why}", options.kind)
+                    }
+                    other => other.into(),
+                }
+            })?;
         let job = if options.force { job.not_unique() } else { job };
         enqueue(&mut tx, vec![adjust(job)]).await?[0]
     };

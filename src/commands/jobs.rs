@@ -42,11 +42,13 @@ pub(super) async fn run(command: Jobs, config: &Config) -> anyhow::Result<()> {
 
 fn print_list(jobs: Vec<JobRow>, as_json: bool) {
     if as_json {
-        jobs.iter().for_each(|job| println!("{}", describe(job)));
+        for job in &jobs {
+            println!("{}", describe(job));
+        }
         return;
     }
     let mut table = Table::new();
-    table.load_preset(NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+    table.load_style(NOTHING).set_content_arrangement(ContentArrangement::Disabled);
     table.set_header(["ID", "KIND", "STATE", "ATTEMPT", "CREATED", "ARGUMENTS"]);
     for job in jobs {
         let attempt = format!("{}/{}", job.attempt, job.max_attempts);

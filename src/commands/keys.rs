@@ -2,11 +2,12 @@
 
 use rand::Rng;
 
-use super::{random, tenant};
+use super::tenant;
 use crate::cli::Keys;
 use crate::config::Config;
 use crate::database::Database;
 use crate::http::keys;
+use crate::random;
 
 pub(super) async fn run(command: Keys, config: &Config) -> anyhow::Result<()> {
     let database = Database::attach(config, "keys").await?;
@@ -15,11 +16,14 @@ pub(super) async fn run(command: Keys, config: &Config) -> anyhow::Result<()> {
         Keys::Create { tenant: name_or_id, name } => {
             let tenant = tenant(&database.pool, &name_or_id).await?;
             let mut bytes = [0; 32];
-            random().fill_bytes(&mut bytes);
+            random::generator().fill_bytes(&mut bytes);
             println!("{}", keys::create(&mut conn, tenant.id, &name, bytes).await?);
         }
         Keys::Revoke { key } => {
-            let prefix = keys::prefix(&key);
+            let prefix = key
+                .rsplit_once('_')
+                .filter(|(prefix, _)| prefix.len() > 2)
+                .map_or(key.as_str(), |(prefix, _)| prefix);
             if !keys::revoke(&mut conn, prefix).await? {
                 anyhow::bail!("no live key begins with {prefix:?}");
             }

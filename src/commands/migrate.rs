@@ -29,7 +29,8 @@ fn ups() -> impl Iterator<Item = (i64, &'static str)> {
 
 async fn down(database: &Database, to: Option<i64>) -> anyhow::Result<()> {
     let pending = pending_migrations(&database.pool).await?;
-    let applied: Vec<i64> = ups().map(|(version, _)| version).filter(|version| !pending.contains(version)).collect();
+    let applied: Vec<i64> =
+        ups().map(|(version, _)| version).filter(|version| !pending.contains(version)).collect();
     let Some(newest) = applied.last() else { bail!("no migration is applied") };
     let target = to.unwrap_or_else(|| applied.iter().rev().nth(1).copied().unwrap_or(0));
     if target >= *newest {

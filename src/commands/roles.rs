@@ -9,24 +9,30 @@ use tokio_util::sync::CancellationToken;
 use weirgate_jobs::App;
 use weirgate_queue::{HostConfig, Registry};
 
-use super::random;
+use crate::app::Parts;
 use crate::config::Config;
 use crate::database::Database;
 use crate::worker::{self, WorkerOptions};
-use crate::{app, seed, server};
+use crate::{random, seed, server};
 
 /// API and worker on a private Postgres (or `DATABASE_URL`), until Ctrl-C or SIGTERM.
 pub(super) async fn up(config: Config) -> anyhow::Result<()> {
+    let parts = Parts::new(&config)?;
     let listener = server::bind(&config).await?;
     let database = Database::open(&config, "up").await?;
-    let ended = up_on(&config, &database, listener).await;
+    let ended = up_on(&config, &database, parts, listener).await;
     database.close().await?;
     ended
 }
 
-async fn up_on(config: &Config, database: &Database, listener: TcpListener) -> anyhow::Result<()> {
+async fn up_on(
+    config: &Config,
+    database: &Database,
+    parts: Parts,
+    listener: TcpListener,
+) -> anyhow::Result<()> {
     database.migrate().await?;
-    let app = app::build(config, database.pool.clone())?;
+    let app = parts.with(database.pool.clone());
     if config.mock_mode {
         greet_tenants(config, database).await?;
     }
@@ -44,7 +50,7 @@ async fn up_on(config: &Config, database: &Database, listener: TcpListener) -> a
 
 /// New tenants of the mock data get a key, which is shown this once.
 async fn greet_tenants(config: &Config, database: &Database) -> anyhow::Result<()> {
-    for tenant in seed::seed(&database.pool, &config.mock_data_path, false, &mut random()).await? {
+    for tenant in seed::seed(&database.pool, &config.mock_data_path, false, &mut random::generator()).await? {
         if let Some(key) = tenant.api_key {
             eprintln!("tenant       {}   API key {key}   (shown this once)", tenant.slug);
         }
@@ -73,17 +79,18 @@ pub(super) async fn serve_and_work(
         stop.cancel();
         ended
     };
-    let (worked, served) = tokio::join!(worker, server);
-    worked.and(served)
+    let ended = tokio::join!(worker, server);
+    ended.0.and(ended.1)
 }
 
 /// The API alone.
 pub(super) async fn serve(config: Config) -> anyhow::Result<()> {
     let token = config.required_service_token()?;
+    let parts = Parts::new(&config)?;
     let listener = server::bind(&config).await?;
     let database = Database::open(&config, "serve").await?;
     database.require_migrated().await?;
-    let app = app::build(&config, database.pool.clone())?;
+    let app = parts.with(database.pool.clone());
     tracing::info!(address = %listener.local_addr()?, "serving");
     let ended = server::run(listener, app, &config, token, stop_signal()?).await;
     database.close().await?;
@@ -92,9 +99,10 @@ pub(super) async fn serve(config: Config) -> anyhow::Result<()> {
 
 /// A worker alone.
 pub(super) async fn worker(config: Config) -> anyhow::Result<()> {
+    let parts = Parts::new(&config)?;
     let database = Database::open(&config, "worker").await?;
     database.require_migrated().await?;
-    let app = app::build(&config, database.pool.clone())?;
+    let app = parts.with(database.pool.clone());
     let registry: Arc<Registry<App>> = Arc::new(weirgate_jobs::registry(app));
     tracing::info!(queues = ?registry.queues(), "working");
     let ended = worker::run(database.pool.clone(), registry, worker_options(&config), stop_signal()?).await;
@@ -104,7 +112,7 @@ pub(super) async fn worker(config: Config) -> anyhow::Result<()> {
 
 /// How a worker of this process runs.
 pub(super) fn worker_options(config: &Config) -> WorkerOptions {
-    let mut host = HostConfig::new(host_name(), env!("CARGO_PKG_VERSION"), random().next_u64());
+    let mut host = HostConfig::new(host_name(), env!("CARGO_PKG_VERSION"), random::generator().next_u64());
     host.lease = config.lease;
     WorkerOptions { concurrency: config.concurrency, grace: config.grace, host }
 }
@@ -116,7 +124,7 @@ fn host_name() -> String {
 /// A token that nobody can guess.
 pub(super) fn random_token() -> String {
     let mut bytes = [0; 32];
-    random().fill_bytes(&mut bytes);
+    random::generator().fill_bytes(&mut bytes);
     hex::encode(bytes)
 }
 

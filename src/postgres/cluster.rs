@@ -7,10 +7,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 
 use anyhow::{Context as _, Result, bail, ensure};
+use rand::Rng;
 
 use super::account;
 use super::place::Place;
 use super::programs::Programs;
+use crate::random;
 
 /// What the name of an unfinished data directory starts with.
 const UNFINISHED: &str = "postgres.new-";
@@ -56,8 +58,9 @@ fn password_file(base: &Path) -> PathBuf {
 
 /// 256 bits from a generator fit for secrets.
 fn random_hex() -> String {
-    let [high, low] = rand::random::<[u128; 2]>();
-    format!("{high:032x}{low:032x}")
+    let mut bytes = [0; 32];
+    random::generator().fill_bytes(&mut bytes);
+    hex::encode(bytes)
 }
 
 fn write_private(path: &Path, text: &str) -> std::io::Result<()> {

@@ -65,7 +65,7 @@ async fn writes_and_completion_commit_together_once() {
     let db = TestDb::new().await;
     let probe = Probe::new(db.pool.clone());
     sqlx::query("create table ledger (label text)").execute(&db.pool).await.unwrap();
-    let slow = TestWorker::start_with(&db, &probe, |options| options.host.lease = Duration::from_secs(3600));
+    let slow = TestWorker::start_with(&db, &probe, |options| options.host.lease = Duration::from_hours(1));
     let job = db.enqueue(Uuid::nil(), &Step::new("write", Does::GateAndWrite)).await.id;
     db.until(job, JobState::Running).await;
     // Its lease runs out while the handler still works; another run takes over and finishes first.

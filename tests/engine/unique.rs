@@ -28,10 +28,10 @@ async fn while_a_job_is_not_final_the_same_one_is_the_answer() {
 async fn many_at_once_are_one() {
     let db = TestDb::new().await;
     let step = Step::new("same", Does::Succeed);
-    let mut enqueues = tokio::task::JoinSet::new();
+    let mut racers = tokio::task::JoinSet::new();
     for _ in 0..16 {
         let (pool, step) = (db.pool.clone(), step.clone());
-        enqueues.spawn(async move {
+        racers.spawn(async move {
             let mut tx = pool.begin().await.unwrap();
             let job = NewJob::of(Uuid::nil(), &step).unwrap();
             let enqueued = weirgate_queue::enqueue(&mut tx, vec![job]).await.unwrap()[0];
@@ -39,7 +39,7 @@ async fn many_at_once_are_one() {
             enqueued
         });
     }
-    let answers = enqueues.join_all().await;
+    let answers = racers.join_all().await;
     assert_eq!(answers.iter().filter(|it| !it.duplicate).count(), 1);
     assert!(answers.iter().all(|it| it.id == answers[0].id));
 }

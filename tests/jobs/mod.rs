@@ -5,4 +5,5 @@ mod export;
 mod idempotence;
 mod ingest;
 mod kpi;
+mod mock_rows;
 mod row_level_security;

@@ -4,9 +4,11 @@ mod app;
 mod cluster;
 mod database;
 mod probe;
+mod process;
 mod worker;
 
 pub(crate) use app::{TestApp, tenant};
 pub(crate) use database::TestDb;
 pub(crate) use probe::{Does, Probe, Step, registry};
+pub(crate) use process::{Process, weirgate};
 pub(crate) use worker::TestWorker;

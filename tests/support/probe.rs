@@ -105,7 +105,6 @@ impl Job for Step {
             started.iter().filter(|label| **label == self.label).count()
         };
         match &self.does {
-            Does::Succeed => {}
             Does::Fail => return Err(anyhow::anyhow!("it went wrong").into()),
             Does::FailUntil(last) => {
                 if attempt <= usize::from(*last) {
@@ -116,7 +115,7 @@ impl Job for Step {
             Does::Snooze { seconds } if attempt == 1 => {
                 return Err(JobError::snooze(Duration::from_secs(*seconds)));
             }
-            Does::Snooze { .. } => {}
+            Does::Succeed | Does::Snooze { .. } => {}
             Does::RetryAfter { seconds } => {
                 return Err(JobError::retry_after(
                     Duration::from_secs(*seconds),
@@ -124,7 +123,7 @@ impl Job for Step {
                 ));
             }
             Does::Panic => panic!("a bug in the handler"),
-            Does::Hang => tokio::time::sleep(Duration::from_secs(60)).await,
+            Does::Hang => tokio::time::sleep(Duration::from_mins(1)).await,
             Does::Gate => self.pass_gate(probe).await,
             Does::GateOrCancel => tokio::select! {
                 () = self.pass_gate(probe) => {}

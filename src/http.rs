@@ -1,0 +1,218 @@
+//! The HTTP surface: every route is in [`router`].
+
+mod auth;
+mod context;
+mod date_range;
+mod docs;
+mod enqueue;
+mod extract;
+mod follow;
+mod health;
+mod idempotency;
+mod internal;
+mod job;
+mod job_list;
+pub mod keys;
+mod metrics;
+mod observe;
+mod openapi;
+mod page;
+mod params;
+mod prefer;
+mod problem;
+mod tenant_tx;
+#[cfg(test)]
+mod tests;
+mod v1;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::num::NonZeroU32;
+use std::sync::{Arc, RwLock};
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::routing::get;
+use object_store::ObjectStore;
+use sqlx::PgPool;
+use tokio_util::sync::CancellationToken;
+use tower_http::catch_panic::CatchPanicLayer;
+use utoipa::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+use uuid::Uuid;
+use weirgate_queue::watch::Watcher;
+
+use crate::http::auth::Limits;
+use crate::http::metrics::Metrics;
+
+/// Largest body of a request, in bytes.
+const BODY_LIMIT: usize = 1024 * 1024;
+
+/// Settings of the HTTP surface.
+#[derive(Clone)]
+pub struct ApiConfig {
+    /// What `/internal` asks for.
+    pub service_token: String,
+    /// Scheme and host in the URLs of answers; from the request's `Host` when not set.
+    pub public_url: Option<String>,
+    /// Requests a second that one credential may make in the long run, per process.
+    pub requests_per_second: NonZeroU32,
+    /// Requests that one credential may make at once.
+    pub burst: NonZeroU32,
+}
+
+impl fmt::Debug for ApiConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { service_token: _, public_url, requests_per_second, burst } = self;
+        f.debug_struct("ApiConfig")
+            .field("public_url", public_url)
+            .field("requests_per_second", requests_per_second)
+            .field("burst", burst)
+            .finish_non_exhaustive()
+    }
+}
+
+struct Settings {
+    service_token_hash: [u8; 32],
+    public_url: Option<String>,
+}
+
+/// What the handlers share. Cheap to clone.
+#[derive(Clone)]
+pub struct Api {
+    pool: PgPool,
+    exports: Arc<dyn ObjectStore>,
+    watcher: Watcher,
+    settings: Arc<Settings>,
+    limits: Arc<Limits>,
+    metrics: Arc<Metrics>,
+    /// Slugs never change, so one that was seen stays true.
+    slugs: Arc<RwLock<HashMap<Uuid, Arc<str>>>>,
+    /// Cancelled when the service closes: held requests and event streams end.
+    closing: CancellationToken,
+}
+
+impl fmt::Debug for Api {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Api").finish_non_exhaustive()
+    }
+}
+
+impl Api {
+    /// The state of a router.
+    pub fn new(pool: PgPool, exports: Arc<dyn ObjectStore>, watcher: Watcher, config: ApiConfig) -> Self {
+        let ApiConfig { service_token, public_url, requests_per_second, burst } = config;
+        let service_token_hash = auth::token_hash(&service_token);
+        Self {
+            pool,
+            exports,
+            watcher,
+            settings: Arc::new(Settings { service_token_hash, public_url }),
+            limits: Arc::new(Limits::new(requests_per_second, burst)),
+            metrics: Arc::new(Metrics::new()),
+            slugs: Arc::default(),
+            closing: CancellationToken::new(),
+        }
+    }
+
+    /// Ends held requests and event streams, so that a graceful shutdown need not wait for them.
+    pub fn close(&self) {
+        self.closing.cancel();
+    }
+
+    fn public_url(&self) -> Option<&str> {
+        self.settings.public_url.as_deref()
+    }
+
+    /// The slug of a tenant; the id of one that is gone.
+    async fn slug(&self, tenant: Uuid) -> sqlx::Result<Arc<str>> {
+        let known = self.slugs.read().ok().and_then(|slugs| slugs.get(&tenant).cloned());
+        if let Some(slug) = known {
+            return Ok(slug);
+        }
+        let slug = sqlx::query_scalar!("select slug from tenants where id = $1", tenant)
+            .fetch_optional(&self.pool)
+            .await?;
+        let Some(slug) = slug else { return Ok(tenant.to_string().into()) };
+        let slug: Arc<str> = slug.into();
+        if let Ok(mut slugs) = self.slugs.write() {
+            slugs.insert(tenant, slug.clone());
+        }
+        Ok(slug)
+    }
+}
+
+/// Every route.
+pub fn router(api: Api) -> Router {
+    let routes = routes();
+    let internal = routes.internal.route_layer(from_fn_with_state(api.clone(), auth::require_service));
+    let v1 = routes.v1.route_layer(from_fn_with_state(api.clone(), auth::require_tenant));
+    let (app, _) = routes.open.merge(internal).merge(v1).split_for_parts();
+    let app = app
+        .route("/openapi.json", get(docs::get_openapi))
+        .route("/docs", get(docs::get_swagger))
+        .route("/docs/{name}", get(docs::get_swagger_file))
+        .route("/redoc", get(docs::get_redoc))
+        .route("/redoc/redoc.standalone.js", get(docs::get_redoc_script));
+    with_layers(app, &api).with_state(api)
+}
+
+/// What surrounds every route; the last one is the outermost.
+fn with_layers<S: Clone + Send + Sync + 'static>(app: Router<S>, api: &Api) -> Router<S> {
+    app.layer(DefaultBodyLimit::max(BODY_LIMIT))
+        .layer(from_fn(observe::limit_time))
+        .layer(CatchPanicLayer::custom(observe::panicked))
+        .layer(from_fn_with_state(api.clone(), observe::observe))
+}
+
+/// The `OpenAPI` 3.1 document.
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    let Routes { open, internal, v1 } = routes();
+    let (_, mut document) = open.merge(internal).merge(v1).split_for_parts();
+    openapi::complete(&mut document);
+    document
+}
+
+/// Routes by who may call them.
+struct Routes {
+    open: OpenApiRouter<Api>,
+    internal: OpenApiRouter<Api>,
+    v1: OpenApiRouter<Api>,
+}
+
+fn routes() -> Routes {
+    let open = OpenApiRouter::with_openapi(openapi::Document::openapi())
+        .routes(routes!(health::get_health))
+        .routes(routes!(health::get_readiness))
+        .routes(routes!(metrics::get_metrics));
+    let internal = OpenApiRouter::new()
+        .routes(routes!(internal::ingest::ingest_dataset))
+        .routes(routes!(internal::kpi::compute_daily_kpi))
+        .routes(routes!(internal::exports::generate_export))
+        .routes(routes!(internal::pipelines::run_daily_pipeline))
+        .routes(routes!(internal::jobs::list_jobs))
+        .routes(routes!(internal::jobs::get_job))
+        .routes(routes!(internal::jobs::stream_job))
+        .routes(routes!(internal::jobs::cancel_job))
+        .routes(routes!(internal::jobs::retry_job))
+        .routes(routes!(internal::workflows::get_workflow))
+        .routes(routes!(internal::tenants::list_tenants))
+        .routes(routes!(internal::workers::list_workers));
+    let v1 = OpenApiRouter::new()
+        .routes(routes!(v1::kpis::list_daily_kpis))
+        .routes(routes!(v1::tickets::list_tickets))
+        .routes(routes!(v1::tickets::get_ticket))
+        .routes(routes!(v1::ticket_summary::get_ticket_summary))
+        .routes(routes!(v1::time_entries::list_time_entries))
+        .routes(routes!(v1::csat::list_csat))
+        .routes(routes!(v1::security_alerts::list_security_alerts))
+        .routes(routes!(v1::exports::list_exports))
+        .routes(routes!(v1::exports::get_export))
+        .routes(routes!(v1::exports::download_export))
+        .routes(routes!(v1::jobs::list_jobs))
+        .routes(routes!(v1::jobs::get_job))
+        .routes(routes!(v1::jobs::stream_job));
+    Routes { open, internal, v1 }
+}

@@ -1,0 +1,117 @@
+//! Who calls: the service by its token, a tenant by its API key.
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::{FromRequestParts, Request, State};
+use axum::http::HeaderMap;
+use axum::http::header::AUTHORIZATION;
+use axum::http::request::Parts;
+use axum::middleware::Next;
+use axum::response::Response;
+use governor::clock::{Clock, DefaultClock};
+use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+use uuid::Uuid;
+
+use crate::http::problem::Problem;
+use crate::http::{Api, keys};
+
+const SERVICE_CHALLENGE: &str = r#"Bearer realm="weirgate""#;
+const TENANT_CHALLENGE: &str = r#"ApiKey realm="weirgate", Bearer realm="weirgate""#;
+
+/// The tenant that calls `/v1`.
+#[derive(Debug, Clone)]
+pub(crate) struct Tenant {
+    pub(crate) id: Uuid,
+    pub(crate) slug: Arc<str>,
+}
+
+impl<S: Sync> FromRequestParts<S> for Tenant {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        parts.extensions.get::<Self>().cloned().ok_or_else(Problem::internal)
+    }
+}
+
+/// Whose requests are counted together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Caller {
+    Service,
+    ApiKey(Uuid),
+    /// Everybody whose credential is wrong; who guesses slows down only other guessers.
+    Unknown,
+}
+
+/// Requests per caller (GCRA, see the `governor` crate), for each process on its own.
+#[derive(Debug)]
+pub(crate) struct Limits(DefaultKeyedRateLimiter<Caller>);
+
+impl Limits {
+    pub(crate) fn new(requests_per_second: NonZeroU32, burst: NonZeroU32) -> Self {
+        Self(RateLimiter::keyed(Quota::per_second(requests_per_second).allow_burst(burst)))
+    }
+
+    fn check(&self, caller: Caller) -> Result<(), Problem> {
+        self.0.check_key(&caller).map_err(|not_until| {
+            let wait = not_until.wait_time_from(DefaultClock::default().now());
+            Problem::too_many_requests(whole_seconds(wait))
+        })
+    }
+}
+
+fn whole_seconds(wait: Duration) -> u64 {
+    wait.as_secs() + u64::from(wait.subsec_nanos() > 0)
+}
+
+/// SHA-256 of the service token: of equal length whatever is compared with it.
+pub(crate) fn token_hash(token: &str) -> [u8; 32] {
+    Sha256::digest(token.as_bytes()).into()
+}
+
+/// Lets only the service through.
+pub(crate) async fn require_service(
+    State(api): State<Api>,
+    request: Request,
+    next: Next,
+) -> Result<Response, Problem> {
+    let right = bearer(request.headers())
+        .is_some_and(|token| token_hash(token).ct_eq(&api.settings.service_token_hash).into());
+    if !right {
+        api.limits.check(Caller::Unknown)?;
+        return Err(Problem::unauthorized(SERVICE_CHALLENGE, "the service token is missing or wrong"));
+    }
+    api.limits.check(Caller::Service)?;
+    Ok(next.run(request).await)
+}
+
+/// Lets only tenants through, and says which one.
+pub(crate) async fn require_tenant(
+    State(api): State<Api>,
+    mut request: Request,
+    next: Next,
+) -> Result<Response, Problem> {
+    let key = request
+        .headers()
+        .get("x-api-key")
+        .map_or_else(|| bearer(request.headers()), |value| value.to_str().ok());
+    let holder = match key {
+        Some(key) => keys::holder(&api.pool, key).await?,
+        None => None,
+    };
+    let Some(holder) = holder else {
+        api.limits.check(Caller::Unknown)?;
+        return Err(Problem::unauthorized(TENANT_CHALLENGE, "the API key is missing or wrong"));
+    };
+    api.limits.check(Caller::ApiKey(holder.key))?;
+    request.extensions_mut().insert(holder.tenant);
+    Ok(next.run(request).await)
+}
+
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let (scheme, token) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}

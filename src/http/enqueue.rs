@@ -1,0 +1,277 @@
+//! What every enqueueing request has in common: how it is read, how it commits, what it answers.
+
+use axum::extract::{FromRequest, Request};
+use axum::http::header::LOCATION;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use axum::response::Response;
+use chrono::{DateTime, Utc};
+use serde::Deserialize;
+use sqlx::PgConnection;
+use utoipa::{IntoParams, ToSchema};
+use uuid::Uuid;
+use weirgate_jobs::{DailyPipeline, Tenant, enqueue_daily_pipeline};
+use weirgate_queue::{Enqueued, NewJob};
+
+use crate::http::Api;
+use crate::http::context::RequestContext;
+use crate::http::extract::{parse_body, read_body};
+use crate::http::follow::{Viewer, job_response};
+use crate::http::idempotency::{Claimed, IdempotencyKey};
+use crate::http::params::{Fields, FromQuery, TenantName};
+use crate::http::prefer;
+use crate::http::problem::Problem;
+
+const MOST_ATTEMPTS: i64 = 100;
+
+/// What every enqueueing request takes.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "documents what EnqueueRequest reads")]
+pub(crate) struct EnqueueParams {
+    /// The tenant's slug or UUID.
+    #[param(pattern = "^[A-Za-z0-9_-]{1,64}$", example = "tenant_demo_cca")]
+    tenant_id: String,
+    /// Enqueue even while the same job is not final.
+    #[param(required = false, default = false)]
+    force: bool,
+    /// Not before this time; also as a body field.
+    #[param(required = false)]
+    run_at: DateTime<Utc>,
+    /// Higher first; also as a body field.
+    #[param(required = false, minimum = -100, maximum = 100, default = 0)]
+    priority: i16,
+    /// Attempts after which a failure discards the job; also as a body field.
+    #[param(required = false, minimum = 1, maximum = 100)]
+    max_attempts: i16,
+}
+
+/// Headers that every enqueueing request takes.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Header)]
+#[expect(dead_code, reason = "documents what EnqueueRequest reads")]
+pub(crate) struct EnqueueHeaders {
+    /// The same key with the same request (method, path, query and body) gives the same job again, for 24 hours.
+    #[param(
+        rename = "Idempotency-Key",
+        required = false,
+        pattern = "^[!-~]{1,255}$",
+        min_length = 1,
+        max_length = 255
+    )]
+    idempotency_key: String,
+    /// `wait=N`: answer with the finished job if it ends within N seconds (at most 60).
+    #[param(rename = "Prefer", required = false, pattern = "^[ -~]*$", example = "wait=10")]
+    prefer: String,
+    /// W3C trace context, carried into the job.
+    #[param(
+        required = false,
+        pattern = "^[ -~]*$",
+        example = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    )]
+    traceparent: String,
+}
+
+/// How the job is to be run. Every field may be left out, and so may the body.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = EnqueueOptions, example = json!({"priority": 10}))]
+pub(crate) struct EnqueueBody {
+    /// Not before this time.
+    #[schema(value_type = Option<DateTime<Utc>>)]
+    run_at: Option<String>,
+    /// Higher first.
+    #[schema(value_type = Option<i16>, minimum = -100, maximum = 100)]
+    priority: Option<i64>,
+    /// Attempts after which a failure discards the job.
+    #[schema(value_type = Option<i16>, minimum = 1, maximum = 100)]
+    max_attempts: Option<i64>,
+}
+
+/// What applies to every job of the request.
+#[derive(Debug, Clone)]
+struct Options {
+    force: bool,
+    run_at: Option<DateTime<Utc>>,
+    priority: i16,
+    max_attempts: Option<i16>,
+    traceparent: String,
+}
+
+impl Options {
+    fn take(fields: &mut Fields, body: &EnqueueBody, traceparent: &str) -> Self {
+        let run_at = fields.get("run_at");
+        let priority = fields.in_range("priority", -100..=100);
+        let max_attempts = fields.in_range("max_attempts", 1..=MOST_ATTEMPTS);
+        let body_run_at = body.run_at.as_ref().and_then(|text| fields.parse("run_at", text));
+        let body_priority = body.priority.and_then(|number| in_range(fields, "priority", number, -100));
+        let body_attempts = body.max_attempts.and_then(|number| in_range(fields, "max_attempts", number, 1));
+        let priority = either(fields, "priority", priority, body_priority);
+        let max_attempts = either(fields, "max_attempts", max_attempts, body_attempts);
+        Self {
+            force: fields.get("force").unwrap_or(false),
+            run_at: either(fields, "run_at", run_at, body_run_at),
+            priority: priority.and_then(|number| number.try_into().ok()).unwrap_or(0),
+            max_attempts: max_attempts.and_then(|number| number.try_into().ok()),
+            traceparent: traceparent.to_owned(),
+        }
+    }
+
+    fn apply(&self, mut job: NewJob) -> NewJob {
+        if let Some(at) = self.run_at {
+            job = job.run_at(at);
+        }
+        if let Some(attempts) = self.max_attempts {
+            job = job.max_attempts(attempts);
+        }
+        job.priority(self.priority).traceparent(Some(self.traceparent.clone()))
+    }
+}
+
+/// Both limits' upper end is 100.
+fn in_range(fields: &mut Fields, name: &str, number: i64, least: i64) -> Option<i64> {
+    if (least..=100).contains(&number) {
+        return Some(number);
+    }
+    fields.fail(name, format!("expected a whole number from {least} to 100"));
+    None
+}
+
+fn either<T>(fields: &mut Fields, name: &str, query: Option<T>, body: Option<T>) -> Option<T> {
+    if query.is_some() && body.is_some() {
+        fields.fail(name, "given both in the query and in the body");
+    }
+    query.or(body)
+}
+
+/// A checked enqueueing request, with the parameters `Q` of its own.
+#[derive(Debug)]
+pub(crate) struct EnqueueRequest<Q> {
+    tenant: TenantName,
+    options: Options,
+    key: Option<IdempotencyKey>,
+    headers: HeaderMap,
+    context: RequestContext,
+    /// The parameters of this endpoint.
+    pub(crate) query: Q,
+}
+
+impl<Q: FromQuery> FromRequest<Api> for EnqueueRequest<Q> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &Api) -> Result<Self, Problem> {
+        let context = request.extensions().get::<RequestContext>().cloned().ok_or_else(Problem::internal)?;
+        let (method, uri, headers) =
+            (request.method().clone(), request.uri().clone(), request.headers().clone());
+        let body = read_body(request).await?;
+        let target = uri.path_and_query().map_or("", axum::http::uri::PathAndQuery::as_str);
+        let key = IdempotencyKey::of(&headers, [method.as_str().as_bytes(), target.as_bytes(), &body])?;
+        let body: EnqueueBody = parse_body(&headers, &body)?;
+        let mut fields = Fields::of(uri.query());
+        let tenant = fields.required("tenant_id");
+        let query = Q::take(&mut fields);
+        let options = Options::take(&mut fields, &body, &context.traceparent);
+        let (tenant, query) = fields.finish(tenant.zip(query))?;
+        Ok(Self { tenant, options, key, headers, context, query })
+    }
+}
+
+/// What a request enqueues.
+pub(crate) enum Plan {
+    /// One job.
+    Job(NewJob),
+    /// A workflow; its last job stands for it.
+    Pipeline(DailyPipeline),
+}
+
+impl Plan {
+    fn id(&self) -> Uuid {
+        match self {
+            Self::Job(job) => job.id,
+            Self::Pipeline(pipeline) => pipeline.last.id,
+        }
+    }
+
+    async fn enqueue(self, conn: &mut PgConnection, force: bool) -> Result<Enqueued, Problem> {
+        Ok(match self {
+            Self::Job(job) => {
+                let job = if force { job.not_unique() } else { job };
+                weirgate_queue::enqueue(conn, vec![job]).await?[0]
+            }
+            Self::Pipeline(pipeline) => enqueue_daily_pipeline(conn, pipeline, force).await?,
+        })
+    }
+}
+
+/// The job that a request is about.
+#[derive(Debug, Clone, Copy)]
+struct Accepted {
+    job: Uuid,
+    duplicate: bool,
+    replayed: bool,
+}
+
+impl<Q> EnqueueRequest<Q> {
+    /// Enqueues what `plan` makes for the tenant and answers with the job. `plan` also gets what to apply to each job.
+    pub(crate) async fn run(
+        self,
+        api: &Api,
+        plan: impl FnOnce(&Tenant, &Q, &dyn Fn(NewJob) -> NewJob) -> weirgate_queue::Result<Plan>,
+    ) -> Result<Response, Problem> {
+        let mut tx = api.pool.begin().await?;
+        let tenant = active_tenant(&mut tx, &self.tenant).await?;
+        let plan = plan(&tenant, &self.query, &|job| self.options.apply(job))?;
+        let accepted = self.accept(&mut tx, plan).await?;
+        tx.commit().await?;
+        self.answer(api, accepted).await
+    }
+
+    async fn accept(&self, conn: &mut PgConnection, plan: Plan) -> Result<Accepted, Problem> {
+        let id = plan.id();
+        if let Some(key) = &self.key
+            && let Claimed::Replay(job) = key.claim(conn, id).await?
+        {
+            return Ok(Accepted { job, duplicate: false, replayed: true });
+        }
+        let enqueued = plan.enqueue(conn, self.options.force).await?;
+        if let Some(key) = &self.key
+            && enqueued.duplicate
+        {
+            key.point_to(conn, enqueued.id).await?;
+        }
+        Ok(Accepted { job: enqueued.id, duplicate: enqueued.duplicate, replayed: false })
+    }
+
+    /// 202, or 200 when the job is final: after the wait the caller preferred, or in a replay.
+    async fn answer(&self, api: &Api, accepted: Accepted) -> Result<Response, Problem> {
+        let viewer = Viewer::service(api, &self.context);
+        let wait = prefer::wait(&self.headers);
+        let job = match wait {
+            Some(wait) => viewer.job_within(accepted.job, wait).await?,
+            None => viewer.job(accepted.job).await?,
+        };
+        let status = if job.is_final() { StatusCode::OK } else { StatusCode::ACCEPTED };
+        let mut response = job_response(status, job);
+        let headers = response.headers_mut();
+        let location = self.context.url(&format!("/internal/jobs/{}", accepted.job));
+        headers.extend(HeaderValue::try_from(location).ok().map(|location| (LOCATION, location)));
+        let mut flag = |name, given: bool| {
+            if given {
+                headers.insert(HeaderName::from_static(name), HeaderValue::from_static("true"));
+            }
+        };
+        flag("job-duplicate", accepted.duplicate);
+        flag("idempotency-replayed", accepted.replayed);
+        let applied = wait.and_then(|wait| HeaderValue::try_from(format!("wait={}", wait.as_secs())).ok());
+        headers.extend(applied.map(|applied| (HeaderName::from_static("preference-applied"), applied)));
+        Ok(response)
+    }
+}
+
+async fn active_tenant(conn: &mut PgConnection, name: &TenantName) -> Result<Tenant, Problem> {
+    let tenant = Tenant::find(conn, &name.0).await?.ok_or_else(|| Problem::unknown_tenant(&name.0))?;
+    if !tenant.is_active {
+        let detail = format!("the tenant {} is inactive: no job is accepted for it", tenant.slug);
+        return Err(Problem::conflict("tenant_inactive", "Tenant inactive", detail));
+    }
+    Ok(tenant)
+}

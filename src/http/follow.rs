@@ -1,0 +1,208 @@
+//! Looking at jobs for one caller: at once, after a wait, or as a stream of events.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::FromRequestParts;
+use axum::http::header::{ETAG, IF_NONE_MATCH, RETRY_AFTER};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::{IntoResponse, Response};
+use futures_util::stream::{Stream, unfold};
+use tokio::sync::watch::Receiver;
+use tokio::time::{Instant, timeout, timeout_at};
+use uuid::Uuid;
+use weirgate_queue::query::{self, JobFilter, JobRow};
+use weirgate_queue::watch::Look;
+
+use crate::http::Api;
+use crate::http::auth::Tenant;
+use crate::http::context::RequestContext;
+use crate::http::job::JobResource;
+use crate::http::problem::Problem;
+use crate::http::tenant_tx::TenantTx;
+
+/// How long an event stream trusts that nothing happened; then it looks whether the job still exists.
+const LOOK_AGAIN: Duration = Duration::from_mins(1);
+
+/// One caller's eyes: the service sees all jobs, a tenant its own.
+#[derive(Clone)]
+pub(crate) struct Viewer {
+    api: Api,
+    context: RequestContext,
+    tenant: Option<Tenant>,
+}
+
+impl FromRequestParts<Api> for Viewer {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
+        let context = RequestContext::from_request_parts(parts, api).await?;
+        Ok(Self { api: api.clone(), context, tenant: parts.extensions.get::<Tenant>().cloned() })
+    }
+}
+
+impl Viewer {
+    /// The service, on behalf of which a request with this context runs.
+    pub(crate) fn service(api: &Api, context: &RequestContext) -> Self {
+        Self { api: api.clone(), context: context.clone(), tenant: None }
+    }
+
+    pub(crate) async fn job(&self, id: Uuid) -> Result<JobResource, Problem> {
+        let row = match &self.tenant {
+            None => query::get(&mut *self.api.pool.acquire().await?, id).await?,
+            Some(tenant) => query::get(TenantTx::begin(&self.api.pool, tenant).await?.conn(), id).await?,
+        };
+        let row = row.ok_or_else(|| Problem::unknown_job(&id))?;
+        Ok(self.resources(vec![row]).await?.remove(0))
+    }
+
+    pub(crate) async fn list(
+        &self,
+        filter: &JobFilter,
+        before: Option<i64>,
+        limit: i64,
+    ) -> Result<Vec<JobRow>, Problem> {
+        let rows = match &self.tenant {
+            None => query::list(&mut *self.api.pool.acquire().await?, filter, before, limit).await?,
+            Some(tenant) => {
+                let mut tx = TenantTx::begin(&self.api.pool, tenant).await?;
+                query::list(tx.conn(), filter, before, limit).await?
+            }
+        };
+        Ok(rows)
+    }
+
+    pub(crate) async fn resources(&self, rows: Vec<JobRow>) -> Result<Vec<JobResource>, Problem> {
+        let url = self.context.url(if self.tenant.is_none() { "/internal/jobs" } else { "/v1/jobs" });
+        let mut resources = Vec::with_capacity(rows.len());
+        for row in rows {
+            let slug = match &self.tenant {
+                Some(tenant) => tenant.slug.clone(),
+                None => self.api.slug(row.tenant_id).await?,
+            };
+            resources.push(JobResource::new(row, &slug, &url, self.tenant.is_none())?);
+        }
+        Ok(resources)
+    }
+
+    /// The job once it is final, or as it is after `wait`.
+    pub(crate) async fn job_within(&self, id: Uuid, wait: Duration) -> Result<JobResource, Problem> {
+        let deadline = Instant::now() + wait;
+        // Followed before the first look, so that no change falls in between.
+        let mut changes = self.api.watcher.follow(id);
+        loop {
+            let job = self.job(id).await?;
+            if job.is_final() || !self.ends_before(&mut changes, deadline).await {
+                return Ok(job);
+            }
+        }
+    }
+
+    /// Whether the job is seen to end; `false` at the deadline or when the service closes.
+    async fn ends_before(&self, changes: &mut Receiver<Option<Look>>, deadline: Instant) -> bool {
+        loop {
+            let event = tokio::select! {
+                () = self.api.closing.cancelled() => return false,
+                event = timeout_at(deadline, changes.changed()) => event,
+            };
+            if !matches!(event, Ok(Ok(()))) {
+                return false;
+            }
+            if changes.borrow_and_update().as_ref().is_some_and(|look| look.state.is_final()) {
+                return true;
+            }
+        }
+    }
+
+    /// The answer to a poll: 304 when the caller has this very end of the job already.
+    pub(crate) async fn poll(
+        &self,
+        id: Uuid,
+        wait: Option<Duration>,
+        headers: &HeaderMap,
+    ) -> Result<Response, Problem> {
+        let job = match wait {
+            Some(wait) => self.job_within(id, wait).await?,
+            None => self.job(id).await?,
+        };
+        let Some(etag) = job.etag().and_then(|etag| HeaderValue::try_from(etag).ok()) else {
+            return Ok(job_response(StatusCode::OK, job));
+        };
+        if none_match(headers, &etag) {
+            return Ok((StatusCode::NOT_MODIFIED, [(ETAG, etag)]).into_response());
+        }
+        Ok(([(ETAG, etag)], Json(job)).into_response())
+    }
+
+    /// The job now and after every change, until it is final.
+    pub(crate) async fn events(self, id: Uuid) -> Result<Response, Problem> {
+        let changes = self.api.watcher.follow(id);
+        let first = self.job(id).await?;
+        let stream = Events { viewer: self, id, changes, last: None, next: Some(first) }.stream();
+        let keep_alive = KeepAlive::new().interval(Duration::from_secs(15)).text("still here");
+        Ok(Sse::new(stream).keep_alive(keep_alive).into_response())
+    }
+}
+
+/// The job, with `Retry-After` while it is not final.
+pub(crate) fn job_response(status: StatusCode, job: JobResource) -> Response {
+    let unfinished = !job.is_final();
+    let mut response = (status, Json(job)).into_response();
+    if unfinished {
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    }
+    response
+}
+
+/// Whether `If-None-Match` names this tag; by weak comparison, as RFC 9110 has it for that header.
+pub(crate) fn none_match(headers: &HeaderMap, etag: &HeaderValue) -> bool {
+    let opaque = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
+    let Some(etag) = etag.to_str().ok().map(opaque) else { return false };
+    let given = headers.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
+    given.flat_map(|value| value.split(',')).any(|tag| tag.trim() == "*" || opaque(tag) == etag)
+}
+
+struct Events {
+    viewer: Viewer,
+    id: Uuid,
+    changes: Receiver<Option<Look>>,
+    /// What was sent last.
+    last: Option<JobResource>,
+    /// What is to be sent at once.
+    next: Option<JobResource>,
+}
+
+impl Events {
+    fn stream(self) -> impl Stream<Item = Result<Event, Infallible>> {
+        unfold(self, async |mut events| {
+            let job = match events.next.take() {
+                Some(job) => job,
+                None => events.change().await?,
+            };
+            let event = Event::default().event("job").json_data(&job).ok()?;
+            events.last = Some(job);
+            Some((Ok(event), events))
+        })
+    }
+
+    /// The job after its next change; `None` when nothing can follow.
+    async fn change(&mut self) -> Option<JobResource> {
+        let last = self.last.as_ref()?;
+        if last.is_final() {
+            return None;
+        }
+        loop {
+            tokio::select! {
+                () = self.viewer.api.closing.cancelled() => return None,
+                changed = timeout(LOOK_AGAIN, self.changes.changed()) => if let Ok(Err(_)) = changed { return None },
+            }
+            let job = self.viewer.job(self.id).await.ok()?;
+            if !last.looks_like(&job) {
+                return Some(job);
+            }
+        }
+    }
+}

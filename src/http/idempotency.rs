@@ -1,0 +1,102 @@
+//! `Idempotency-Key`: the same key with the same request is the same job, for 24 hours.
+
+use axum::http::{HeaderMap, StatusCode};
+use sha2::{Digest, Sha256};
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use crate::http::problem::{FieldError, Problem};
+
+const HEADER: &str = "idempotency-key";
+const MAX_LENGTH: usize = 255;
+
+/// A key, and what it was sent with.
+#[derive(Debug)]
+pub(crate) struct IdempotencyKey {
+    key: String,
+    request_hash: Vec<u8>,
+}
+
+/// What a key says of a request.
+pub(crate) enum Claimed {
+    /// Nothing yet: the request is the first of its key, and stored under it.
+    First,
+    /// It enqueued this job before.
+    Replay(Uuid),
+}
+
+impl IdempotencyKey {
+    /// The key in `headers`, if any, for the request that consists of `parts`.
+    pub(crate) fn of(headers: &HeaderMap, parts: [&[u8]; 3]) -> Result<Option<Self>, Problem> {
+        let mut values = headers.get_all(HEADER).iter();
+        let Some(value) = values.next() else { return Ok(None) };
+        let key = value.as_bytes();
+        let fits = (1..=MAX_LENGTH).contains(&key.len()) && key.iter().all(u8::is_ascii_graphic);
+        match std::str::from_utf8(key) {
+            Ok(key) if fits && values.next().is_none() => {
+                let mut hash = Sha256::new();
+                for part in parts {
+                    hash.update(part.len().to_be_bytes());
+                    hash.update(part);
+                }
+                Ok(Some(Self { key: key.to_owned(), request_hash: hash.finalize().to_vec() }))
+            }
+            _ => Err(Problem::invalid(vec![FieldError {
+                field: "Idempotency-Key".to_owned(),
+                message: format!("expected one value of 1 to {MAX_LENGTH} visible ASCII characters"),
+            }])),
+        }
+    }
+
+    /// Stores the key for `job`, which is about to be enqueued, unless an earlier request did so. A request with the
+    /// same key that is under way is waited for: it holds the row until its transaction ends.
+    pub(crate) async fn claim(&self, conn: &mut PgConnection, job: Uuid) -> Result<Claimed, Problem> {
+        let stored = sqlx::query_scalar!(
+            "insert into idempotency_keys as k (key, request_hash, job_id, created_at)
+             values ($1, $2, $3, queue.now())
+             on conflict (key) do update
+             set request_hash = excluded.request_hash, job_id = excluded.job_id, created_at = excluded.created_at
+             where k.created_at <= queue.now() - interval '24 hours'
+             returning job_id",
+            self.key,
+            self.request_hash,
+            job
+        )
+        .fetch_optional(&mut *conn)
+        .await?;
+        if stored.is_some() {
+            return Ok(Claimed::First);
+        }
+        let earlier = sqlx::query!(
+            "select request_hash, job_id from idempotency_keys where key = $1 for update",
+            self.key
+        )
+        .fetch_one(&mut *conn)
+        .await?;
+        if earlier.request_hash != self.request_hash {
+            return Err(Problem::new(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "idempotency_key_reused",
+                "Idempotency key reused",
+                "the Idempotency-Key came with another request before",
+            ));
+        }
+        // A statement of its own: one that waited for the earlier request would not see that request's job.
+        let kept = sqlx::query_scalar!("select id from queue.jobs where id = $1", earlier.job_id)
+            .fetch_optional(&mut *conn)
+            .await?;
+        if kept.is_none() {
+            self.point_to(conn, job).await?;
+            return Ok(Claimed::First);
+        }
+        Ok(Claimed::Replay(earlier.job_id))
+    }
+
+    /// Names the job that the request turned out to be about.
+    pub(crate) async fn point_to(&self, conn: &mut PgConnection, job: Uuid) -> sqlx::Result<()> {
+        sqlx::query!("update idempotency_keys set job_id = $2 where key = $1", self.key, job)
+            .execute(conn)
+            .await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,145 @@
+//! `/internal/jobs`.
+
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
+use utoipa::IntoParams;
+use uuid::Uuid;
+use weirgate_jobs::Tenant;
+use weirgate_queue::{JobState, control};
+
+use crate::http::Api;
+use crate::http::context::RequestContext;
+use crate::http::extract::{NoBody, Path};
+use crate::http::follow::{Viewer, job_response};
+use crate::http::job::JobResource;
+use crate::http::job_list::{AnyTenantsJobQuery, JobFilterParams};
+use crate::http::openapi::{JobEvents, JobPolled};
+use crate::http::page::{Page, PagingParams};
+use crate::http::params::{Fields, FromQuery, Query, take_wait};
+use crate::http::problem::Problem;
+
+/// How long a cancellation waits for a running job to stop.
+const CANCEL_WAIT: Duration = Duration::from_secs(5);
+
+/// How to poll.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct PollParams {
+    /// Hold the request until the job is final, but no longer than this many seconds.
+    #[param(value_type = u32, required = false, minimum = 0, maximum = 60)]
+    pub(crate) wait: Option<Duration>,
+}
+
+impl FromQuery for PollParams {
+    fn take(fields: &mut Fields) -> Option<Self> {
+        Some(Self { wait: take_wait(fields) })
+    }
+}
+
+/// Lists jobs, newest first.
+#[utoipa::path(
+    get, path = "/internal/jobs", tag = "Jobs",
+    params(
+        JobFilterParams,
+        ("tenant_id" = Option<String>, Query, description = "The tenant's slug or UUID",
+            pattern = "^[A-Za-z0-9_-]{1,64}$"),
+        PagingParams
+    ),
+    responses((status = 200, description = "A page of jobs", body = Page<JobResource>))
+)]
+pub(crate) async fn list_jobs(
+    State(api): State<Api>,
+    viewer: Viewer,
+    context: RequestContext,
+    Query(mut query): Query<AnyTenantsJobQuery>,
+) -> Result<Page<JobResource>, Problem> {
+    if let Some(name) = &query.tenant {
+        let tenant = Tenant::find(&mut *api.pool.acquire().await?, &name.0).await?;
+        query.jobs.of_tenant(tenant.ok_or_else(|| Problem::unknown_tenant(&name.0))?.id);
+    }
+    query.jobs.run(&viewer, &context).await
+}
+
+/// Shows a job. A failed job is still a 200.
+#[utoipa::path(
+    get, path = "/internal/jobs/{id}", tag = "Jobs",
+    params(("id" = Uuid, Path, description = "The job"), PollParams),
+    responses(JobPolled)
+)]
+pub(crate) async fn get_job(
+    viewer: Viewer,
+    Path(id): Path<Uuid>,
+    Query(poll): Query<PollParams>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    viewer.poll(id, poll.wait, &headers).await
+}
+
+/// Streams a job: an event `job` with the whole resource at once and after every change of state or progress.
+///
+/// Closes after the final one.
+#[utoipa::path(
+    get, path = "/internal/jobs/{id}/events", tag = "Jobs",
+    params(("id" = Uuid, Path, description = "The job")),
+    responses(JobEvents)
+)]
+pub(crate) async fn stream_job(
+    viewer: Viewer,
+    Path(id): Path<Uuid>,
+    Query(()): Query<()>,
+) -> Result<Response, Problem> {
+    viewer.events(id).await
+}
+
+/// Cancels a job. A running one is told to stop, and waited for up to 5 seconds; a final one stays as it is.
+#[utoipa::path(
+    post, path = "/internal/jobs/{id}/cancel", tag = "Jobs",
+    params(("id" = Uuid, Path, description = "The job")),
+    responses(
+        (status = 200, description = "It is final now", body = JobResource),
+        (status = 202, description = "It was told to stop", body = JobResource)
+    )
+)]
+pub(crate) async fn cancel_job(
+    State(api): State<Api>,
+    viewer: Viewer,
+    Path(id): Path<Uuid>,
+    Query(()): Query<()>,
+    _: NoBody,
+) -> Result<Response, Problem> {
+    let mut tx = api.pool.begin().await?;
+    let state = control::cancel(&mut tx, id).await?;
+    tx.commit().await?;
+    let job = match state {
+        JobState::Running => viewer.job_within(id, CANCEL_WAIT).await?,
+        _ => viewer.job(id).await?,
+    };
+    let status = if job.is_final() { StatusCode::OK } else { StatusCode::ACCEPTED };
+    Ok(job_response(status, job))
+}
+
+/// Gives a discarded or cancelled job another life, with all its attempts.
+#[utoipa::path(
+    post, path = "/internal/jobs/{id}/retry", tag = "Jobs",
+    params(("id" = Uuid, Path, description = "The job")),
+    responses(
+        (status = 200, description = "It will run again", body = JobResource),
+        (status = 409, description = "wrong_state: it is not discarded or cancelled, the same job is on its way \
+            already, or a job it depends on failed")
+    )
+)]
+pub(crate) async fn retry_job(
+    State(api): State<Api>,
+    viewer: Viewer,
+    Path(id): Path<Uuid>,
+    Query(()): Query<()>,
+    _: NoBody,
+) -> Result<Response, Problem> {
+    let mut tx = api.pool.begin().await?;
+    control::retry(&mut tx, id).await?;
+    tx.commit().await?;
+    Ok(job_response(StatusCode::OK, viewer.job(id).await?))
+}

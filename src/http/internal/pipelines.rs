@@ -1,0 +1,27 @@
+//! `POST /internal/pipelines/daily`.
+
+use axum::extract::State;
+use axum::response::Response;
+use weirgate_jobs::DailyPipeline;
+
+use crate::http::Api;
+use crate::http::enqueue::{EnqueueBody, EnqueueHeaders, EnqueueParams, EnqueueRequest, Plan};
+use crate::http::internal::kpi::Day;
+use crate::http::openapi::JobAccepted;
+use crate::http::problem::Problem;
+
+/// Enqueues a tenant's day as a workflow: the four ingests at once, then the KPIs, then the export.
+///
+/// Answers with the last job, which is final when all are; `workflow_id` leads to the others. Options apply to each job.
+#[utoipa::path(
+    post, path = "/internal/pipelines/daily", tag = "Enqueue",
+    params(Day, EnqueueParams, EnqueueHeaders), request_body = EnqueueBody, responses(JobAccepted)
+)]
+pub(crate) async fn run_daily_pipeline(
+    State(api): State<Api>,
+    request: EnqueueRequest<Day>,
+) -> Result<Response, Problem> {
+    request
+        .run(&api, |tenant, day, adjust| DailyPipeline::new(tenant, day.date, adjust).map(Plan::Pipeline))
+        .await
+}

@@ -1,0 +1,102 @@
+//! What the two lists of jobs have in common.
+
+use chrono::{DateTime, Utc};
+use utoipa::IntoParams;
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{ArrayBuilder, Schema};
+use uuid::Uuid;
+use weirgate_queue::query::JobFilter;
+
+use crate::http::context::RequestContext;
+use crate::http::follow::Viewer;
+use crate::http::job::{JobResource, job_state};
+use crate::http::page::{Page, Paging};
+use crate::http::params::{Fields, FromQuery, TenantName};
+use crate::http::problem::Problem;
+
+/// Filters, for the documentation.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "documents what JobQuery reads")]
+pub(crate) struct JobFilterParams {
+    /// In one of these states; repeated, or with commas between.
+    #[param(required = false, schema_with = job_states)]
+    state: Vec<String>,
+    /// Of this kind.
+    #[param(required = false, min_length = 1, max_length = 2000, example = "ingest_tickets")]
+    kind: String,
+    /// In this queue.
+    #[param(required = false, min_length = 1, max_length = 2000, example = "ingest")]
+    queue: String,
+    #[param(required = false)]
+    workflow_id: Uuid,
+    #[param(required = false)]
+    backfill_id: Uuid,
+    /// Enqueued at this time or after.
+    #[param(required = false)]
+    created_after: DateTime<Utc>,
+    /// Enqueued before this time.
+    #[param(required = false)]
+    created_before: DateTime<Utc>,
+    /// A text in arguments or errors, in any case.
+    #[param(required = false, min_length = 1, max_length = 2000)]
+    q: String,
+}
+
+fn job_states() -> Schema {
+    ArrayBuilder::new().items(RefOr::T(job_state())).build().into()
+}
+
+/// Which jobs to list. `tenant_id` is a parameter of the service only.
+#[derive(Debug)]
+pub(crate) struct JobQuery {
+    filter: JobFilter,
+    paging: Paging<i64>,
+}
+
+impl FromQuery for JobQuery {
+    fn take(fields: &mut Fields) -> Option<Self> {
+        let filter = JobFilter {
+            states: fields.states("state"),
+            kind: fields.get("kind"),
+            queue: fields.get("queue"),
+            tenant: None,
+            workflow: fields.get("workflow_id"),
+            backfill: fields.get("backfill_id"),
+            created_after: fields.get("created_after"),
+            created_before: fields.get("created_before"),
+            text: fields.get("q"),
+        };
+        Some(Self { filter, paging: Paging::take(fields) })
+    }
+}
+
+/// [`JobQuery`] with the parameter that only the service has.
+#[derive(Debug)]
+pub(crate) struct AnyTenantsJobQuery {
+    pub(crate) jobs: JobQuery,
+    pub(crate) tenant: Option<TenantName>,
+}
+
+impl FromQuery for AnyTenantsJobQuery {
+    fn take(fields: &mut Fields) -> Option<Self> {
+        let tenant = fields.get("tenant_id");
+        Some(Self { jobs: JobQuery::take(fields)?, tenant })
+    }
+}
+
+impl JobQuery {
+    pub(crate) fn of_tenant(&mut self, tenant: Uuid) {
+        self.filter.tenant = Some(tenant);
+    }
+
+    pub(crate) async fn run(
+        &self,
+        viewer: &Viewer,
+        context: &RequestContext,
+    ) -> Result<Page<JobResource>, Problem> {
+        let rows = viewer.list(&self.filter, self.paging.after, self.paging.rows()).await?;
+        let Page { items, next } = self.paging.page(rows, context, |row| row.seq);
+        Ok(Page { items: viewer.resources(items).await?, next })
+    }
+}

@@ -1,0 +1,109 @@
+//! Around every request: its id and trace, its log line, its metrics, the headers every answer carries.
+
+use std::time::{Duration, Instant};
+
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, ETAG, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use tracing::Instrument;
+
+use crate::http::context::{REQUEST_ID, RequestContext};
+use crate::http::prefer;
+use crate::http::problem::{self, Problem};
+use crate::http::{Api, params};
+
+/// How long a request may take that does not ask to wait.
+const TIME_LIMIT: Duration = Duration::from_secs(30);
+
+/// The outermost layer.
+pub(crate) async fn observe(State(api): State<Api>, mut request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let context = RequestContext::of(&request, api.public_url());
+    let method = method_label(request.method());
+    let matched = request.extensions().get::<MatchedPath>().cloned();
+    let route = matched.as_ref().map_or("unmatched", MatchedPath::as_str);
+    let path = request.uri().path().to_owned();
+    let span = tracing::info_span!(
+        "request",
+        http.method = method,
+        http.route = route,
+        request.id = context.request_id,
+        trace.id = context.trace_id,
+    );
+    request.extensions_mut().insert(context.clone());
+    let response = next.run(request).instrument(span.clone()).await;
+    let mut response = problem::complete(response, &path, &context.request_id);
+    add_headers(response.headers_mut(), &context);
+    let took = started.elapsed();
+    let status = response.status().as_u16();
+    api.metrics.observe(method, route, status, took);
+    if !matches!(route, "/health" | "/health/ready" | "/metrics") {
+        let took_ms = took.as_secs_f64() * 1000.0;
+        span.in_scope(|| tracing::info!(http.path = path, http.status = status, took_ms, "answered"));
+    }
+    response
+}
+
+/// A label of its own for methods that exist; callers must not be able to make up more.
+fn method_label(method: &Method) -> &'static str {
+    match method.as_str() {
+        "GET" => "GET",
+        "HEAD" => "HEAD",
+        "POST" => "POST",
+        "PUT" => "PUT",
+        "PATCH" => "PATCH",
+        "DELETE" => "DELETE",
+        "OPTIONS" => "OPTIONS",
+        _ => "other",
+    }
+}
+
+fn add_headers(headers: &mut HeaderMap, context: &RequestContext) {
+    if let Ok(id) = HeaderValue::from_str(&context.request_id) {
+        headers.insert(REQUEST_ID, id);
+    }
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
+    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    // What has an ETag may be kept to be asked for again.
+    let cache = if headers.contains_key(ETAG) { "private, no-cache" } else { "no-store" };
+    default_header(headers, CACHE_CONTROL, cache);
+    default_header(headers, CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'");
+}
+
+fn default_header(headers: &mut HeaderMap, name: HeaderName, value: &'static str) {
+    headers.entry(name).or_insert(HeaderValue::from_static(value));
+}
+
+/// Ends requests that take too long. Streams are not concerned: their head is out by then.
+pub(crate) async fn limit_time(request: Request, next: Next) -> Response {
+    let limit = TIME_LIMIT + waits(&request);
+    let Ok(response) = tokio::time::timeout(limit, next.run(request)).await else {
+        tracing::error!(?limit, "a request took too long");
+        return Problem::unavailable("timed_out", "Timed out", "the answer took too long; try again")
+            .into_response();
+    };
+    response
+}
+
+/// How long the request asks to wait.
+fn waits(request: &Request) -> Duration {
+    let asked = params::wait_of(request.uri().query()).or_else(|| prefer::wait(request.headers()));
+    asked.unwrap_or_default().min(prefer::LONGEST_WAIT)
+}
+
+/// The answer in place of one whose handler panicked.
+#[expect(clippy::needless_pass_by_value, reason = "the form tower-http calls")]
+pub(crate) fn panicked(panic: Box<dyn std::any::Any + Send>) -> Response {
+    let message = panic
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| panic.downcast_ref::<&str>().copied())
+        .unwrap_or("no message");
+    tracing::error!(message, "a handler panicked");
+    Problem::internal().into_response()
+}

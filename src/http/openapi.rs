@@ -1,0 +1,205 @@
+//! The `OpenAPI` document: what the handlers' annotations do not say because it holds for all of them.
+
+use std::collections::BTreeMap;
+
+use utoipa::openapi::header::{Header, HeaderBuilder};
+use utoipa::openapi::path::Operation;
+use utoipa::openapi::response::{Response, ResponseBuilder};
+use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, OneOfBuilder, Schema, SchemaFormat, Type};
+use utoipa::openapi::security::{
+    ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme,
+};
+use utoipa::openapi::{Content, OpenApi, Ref, RefOr, Required};
+use utoipa::{IntoResponses, Modify};
+
+use crate::http::problem::ProblemBody;
+
+const DESCRIPTION: &str = "Durable, multi-tenant jobs: `/internal` enqueues and follows them for every tenant, `/v1` \
+shows one tenant its jobs and results.
+
+Every answer carries `X-Request-Id`. Errors are `application/problem+json` (RFC 9457) with a stable `code`. Unknown \
+query parameters and body fields are refused with 422. Times are RFC 3339 in UTC. Lists page by cursor: follow `next` \
+until it is null. A failed job is still a 200: look at `state`. Under `/v1`, `links.cancel` and `links.retry` are null.";
+
+/// The document before the routes are added.
+#[derive(utoipa::OpenApi)]
+#[openapi(
+    info(title = "Weirgate", description = DESCRIPTION, license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0")),
+    components(schemas(ProblemBody)),
+    tags(
+        (name = "Enqueue", description = "Start jobs. Nothing else changes a tenant's data."),
+        (name = "Jobs", description = "Follow and steer jobs of every tenant"),
+        (name = "Results", description = "What a tenant sees of its data and its jobs"),
+        (name = "Operation", description = "Tenants, workers, health")
+    ),
+    modifiers(&SecuritySchemes)
+)]
+pub(crate) struct Document;
+
+struct SecuritySchemes;
+
+impl Modify for SecuritySchemes {
+    fn modify(&self, openapi: &mut OpenApi) {
+        let components = openapi.components.get_or_insert_default();
+        let bearer = |description: &str| {
+            let scheme =
+                HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some(description)).build();
+            SecurityScheme::Http(scheme)
+        };
+        let key = ApiKeyValue::with_description("X-API-Key", "A tenant's API key");
+        components.add_security_scheme("service_token", bearer("The service's own token"));
+        components.add_security_scheme("api_key", SecurityScheme::ApiKey(ApiKey::Header(key)));
+        components.add_security_scheme("api_key_as_bearer", bearer("A tenant's API key"));
+    }
+}
+
+/// Adds what every operation of a surface shares: who may call it and how it fails.
+pub(crate) fn complete(openapi: &mut OpenApi) {
+    for (path, item) in &mut openapi.paths.paths {
+        let schemes: &[&str] = match path {
+            path if path.starts_with("/internal/") => &["service_token"],
+            path if path.starts_with("/v1/") => &["api_key", "api_key_as_bearer"],
+            _ => &[],
+        };
+        for operation in [&mut item.get, &mut item.post, &mut item.put].into_iter().flatten() {
+            if !schemes.is_empty() {
+                let any_of = schemes.iter().map(|name| SecurityRequirement::new(*name, [""; 0])).collect();
+                operation.security = Some(any_of);
+            }
+            describe_failures(operation, !schemes.is_empty(), path.contains('{'));
+        }
+    }
+}
+
+fn describe_failures(operation: &mut Operation, guarded: bool, names_something: bool) {
+    let mut failures = vec![(500, "internal_error"), (503, "database_unavailable, timed_out")];
+    if guarded {
+        failures.extend([
+            (401, "unauthorized: the credential is missing or wrong"),
+            (422, "validation_failed: `errors` lists all that is wrong"),
+            (429, "rate_limited"),
+        ]);
+    }
+    if names_something {
+        failures.push((404, "unknown_…, not_found: there is nothing of that name"));
+    }
+    if let Some(RefOr::T(body)) = &mut operation.request_body {
+        body.required = Some(Required::False);
+        failures.extend([
+            (400, "malformed_json, unreadable_body"),
+            (404, "unknown_tenant"),
+            (409, "tenant_inactive"),
+            (413, "payload_too_large: over 1 MiB"),
+            (415, "unsupported_media_type: a body that is not application/json"),
+            (422, "validation_failed, idempotency_key_reused"),
+        ]);
+    }
+    let responses = &mut operation.responses.responses;
+    for (status, description) in failures {
+        responses.entry(status.to_string()).or_insert_with(|| Response::new(description).into());
+    }
+    for (status, response) in responses {
+        if let RefOr::T(response) = response {
+            describe_response(status, response);
+        }
+    }
+}
+
+fn describe_response(status: &str, response: &mut Response) {
+    let mut header = |name: &str, header: Header| {
+        response.headers.entry(name.to_owned()).or_insert(RefOr::T(header));
+    };
+    header("X-Request-Id", text_header("The caller's, or one made here"));
+    match status {
+        "401" => header("WWW-Authenticate", text_header("What credential is expected")),
+        "429" | "503" => header("Retry-After", retry_after()),
+        _ => {}
+    }
+    if status.starts_with(['4', '5']) && response.content.is_empty() {
+        let content = Content::new(Some(Ref::from_schema_name("Problem")));
+        response.content.insert("application/problem+json".to_owned(), RefOr::T(content));
+    }
+}
+
+fn text_header(description: &str) -> Header {
+    let text = ObjectBuilder::new().schema_type(Type::String);
+    HeaderBuilder::new().schema(Some(text)).description(Some(description)).build()
+}
+
+fn retry_after() -> Header {
+    let seconds = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0));
+    HeaderBuilder::new().schema(Some(seconds)).description(Some("Whole seconds")).build()
+}
+
+fn job(description: &str) -> ResponseBuilder {
+    ResponseBuilder::new()
+        .description(description)
+        .content("application/json", Content::new(Some(Ref::from_schema_name("Job"))))
+}
+
+type Responses = BTreeMap<String, RefOr<Response>>;
+
+/// What an enqueueing request answers when it is accepted.
+#[derive(Debug)]
+pub(crate) struct JobAccepted;
+
+impl IntoResponses for JobAccepted {
+    fn responses() -> Responses {
+        let accepted = |description| {
+            job(description)
+                .header("Location", text_header("The job's URL"))
+                .header(
+                    "Job-Duplicate",
+                    text_header("true when the same job was on its way already; this is that one"),
+                )
+                .header("Idempotency-Replayed", text_header("true when the Idempotency-Key was used before"))
+                .header("Preference-Applied", text_header("The wait that was applied"))
+        };
+        let enqueued =
+            accepted("The job is enqueued, or it was already").header("Retry-After", retry_after());
+        let ended =
+            accepted("The job is final already: after `Prefer: wait`, or under a repeated Idempotency-Key");
+        BTreeMap::from([("202".to_owned(), enqueued.into()), ("200".to_owned(), ended.into())])
+    }
+}
+
+/// What a poll answers.
+#[derive(Debug)]
+pub(crate) struct JobPolled;
+
+impl IntoResponses for JobPolled {
+    fn responses() -> Responses {
+        let found = job("The job")
+            .header("ETag", text_header("Only once final"))
+            .header("Retry-After", retry_after());
+        let same = ResponseBuilder::new().description("If-None-Match names the ETag of the final job");
+        BTreeMap::from([("200".to_owned(), found.into()), ("304".to_owned(), same.into())])
+    }
+}
+
+/// What a stream answers.
+#[derive(Debug)]
+pub(crate) struct JobEvents;
+
+impl IntoResponses for JobEvents {
+    fn responses() -> Responses {
+        let text = ObjectBuilder::new().schema_type(Type::String);
+        let stream = ResponseBuilder::new()
+            .description("Server-sent events `job`; the data of each is a Job")
+            .content("text/event-stream", Content::new(Some(Schema::from(text.build()))));
+        BTreeMap::from([("200".to_owned(), stream.into())])
+    }
+}
+
+/// `json` or `csv`.
+pub(crate) fn export_format() -> Schema {
+    ObjectBuilder::new().schema_type(Type::String).enum_values(Some(["json", "csv"])).build().into()
+}
+
+/// A day or an instant.
+pub(crate) fn date_or_time() -> Schema {
+    let text = |format| {
+        ObjectBuilder::new().schema_type(Type::String).format(Some(SchemaFormat::KnownFormat(format)))
+    };
+    OneOfBuilder::new().item(text(KnownFormat::Date)).item(text(KnownFormat::DateTime)).build().into()
+}

@@ -1,0 +1,113 @@
+//! Lists, page by page: `{"items", "next"}` and `Link: <…>; rel="next"`.
+
+use axum::Json;
+use axum::http::HeaderValue;
+use axum::http::header::LINK;
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use utoipa::{IntoParams, ToSchema};
+
+use crate::http::context::RequestContext;
+use crate::http::params::Fields;
+
+const DEFAULT_LIMIT: i64 = 50;
+const MAX_LIMIT: i64 = 500;
+
+/// One page of a list.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Page<T> {
+    /// What is on this page.
+    pub(crate) items: Vec<T>,
+    /// Absolute URL of the next page; null on the last one. Also in `Link`, as `rel="next"`.
+    #[schema(format = "uri", required = true)]
+    pub(crate) next: Option<String>,
+}
+
+impl<T> Page<T> {
+    /// A list that fits one page.
+    pub(crate) fn whole(items: Vec<T>) -> Self {
+        Self { items, next: None }
+    }
+
+    pub(crate) fn map<U>(self, f: impl FnMut(T) -> U) -> Page<U> {
+        Page { items: self.items.into_iter().map(f).collect(), next: self.next }
+    }
+}
+
+impl<T: Serialize> IntoResponse for Page<T> {
+    fn into_response(self) -> Response {
+        let link =
+            self.next.as_ref().and_then(|url| HeaderValue::try_from(format!("<{url}>; rel=\"next\"")).ok());
+        let mut response = Json(self).into_response();
+        if let Some(link) = link {
+            response.headers_mut().insert(LINK, link);
+        }
+        response
+    }
+}
+
+/// Paging parameters, for the documentation.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "documents what Paging reads")]
+pub(crate) struct PagingParams {
+    /// Most items on a page.
+    #[param(required = false, minimum = 1, maximum = 500, default = 50)]
+    limit: i64,
+    /// Where the page begins; taken from `next`, otherwise opaque.
+    #[param(required = false, pattern = "^[0-9a-f]+$", max_length = 2000)]
+    cursor: String,
+}
+
+/// Which page is asked for; `C` says where the one before ended.
+#[derive(Debug)]
+pub(crate) struct Paging<C> {
+    limit: i64,
+    /// Where the page before ended; `None` on the first one.
+    pub(crate) after: Option<C>,
+}
+
+impl<C: Serialize + DeserializeOwned> Paging<C> {
+    pub(crate) fn take(fields: &mut Fields) -> Self {
+        let limit = fields.in_range("limit", 1..=MAX_LIMIT).unwrap_or(DEFAULT_LIMIT);
+        let after = fields.get::<String>("cursor").and_then(|cursor| {
+            let after = decode(&cursor);
+            if after.is_none() {
+                fields.fail("cursor", "expected a cursor from a page's next");
+            }
+            after
+        });
+        Self { limit, after }
+    }
+
+    /// How many rows to query: one more than the page holds tells whether there is a next one.
+    pub(crate) fn rows(&self) -> i64 {
+        self.limit + 1
+    }
+
+    /// The page in `rows`; `end` is where a row stands in the list's order.
+    pub(crate) fn page<T>(
+        &self,
+        mut rows: Vec<T>,
+        context: &RequestContext,
+        end: impl Fn(&T) -> C,
+    ) -> Page<T> {
+        let limit = usize::try_from(self.limit).unwrap_or(usize::MAX);
+        let more = rows.len() > limit;
+        rows.truncate(limit);
+        let next = rows
+            .last()
+            .filter(|_| more)
+            .and_then(|last| serde_json::to_vec(&end(last)).ok())
+            .map(|cursor| context.url_with_cursor(&hex::encode(cursor)));
+        Page { items: rows, next }
+    }
+}
+
+fn decode<C: DeserializeOwned>(cursor: &str) -> Option<C> {
+    let json = hex::decode(cursor).ok()?;
+    // Postgres cannot hold NUL in a text.
+    let clean = !json.windows(6).any(|part| part == br"\u0000");
+    clean.then(|| serde_json::from_slice(&json).ok()).flatten()
+}

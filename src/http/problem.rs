@@ -1,0 +1,250 @@
+//! Errors as callers see them: RFC 9457 problems with a stable `code`.
+
+use axum::Json;
+use axum::body::Body;
+use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::{HeaderName, HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use utoipa::ToSchema;
+use weirgate_queue::QueueError;
+
+/// What is wrong with one field of a request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub(crate) struct FieldError {
+    /// Query parameter, header or body field.
+    #[schema(example = "date")]
+    pub(crate) field: String,
+    /// What is wrong with it.
+    #[schema(example = "expected a date such as 2026-01-31")]
+    pub(crate) message: String,
+}
+
+/// An error, before it knows the request it answers.
+#[derive(Debug, Clone)]
+pub(crate) struct Problem {
+    status: StatusCode,
+    code: &'static str,
+    title: &'static str,
+    detail: String,
+    errors: Vec<FieldError>,
+    headers: Vec<(HeaderName, HeaderValue)>,
+}
+
+/// An error (RFC 9457).
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub(crate) struct ProblemBody {
+    /// Names the kind of error; the same for each `code`.
+    #[serde(rename = "type")]
+    #[schema(format = "uri", example = "urn:weirgate:problem:unknown_tenant")]
+    kind: String,
+    /// The kind of error, for people.
+    #[schema(example = "Unknown tenant")]
+    title: &'static str,
+    /// The HTTP status.
+    #[schema(minimum = 400, maximum = 599, example = 404)]
+    status: u16,
+    /// The kind of error, for programs. Never changes.
+    #[schema(example = "unknown_tenant")]
+    code: &'static str,
+    /// What went wrong this time.
+    #[schema(example = "no tenant \"acme\"")]
+    detail: String,
+    /// The path that was asked for.
+    #[schema(example = "/internal/ingest/tickets")]
+    instance: String,
+    /// The request's `X-Request-Id`.
+    #[schema(example = "0198c0de-0000-7000-8000-000000000000")]
+    request_id: String,
+    /// Of a validation error, everything that is wrong.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    errors: Vec<FieldError>,
+}
+
+impl Problem {
+    pub(crate) fn new(
+        status: StatusCode,
+        code: &'static str,
+        title: &'static str,
+        detail: impl Into<String>,
+    ) -> Self {
+        Self { status, code, title, detail: detail.into(), errors: Vec::new(), headers: Vec::new() }
+    }
+
+    pub(crate) fn not_found(code: &'static str, title: &'static str, detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, code, title, detail)
+    }
+
+    pub(crate) fn conflict(code: &'static str, title: &'static str, detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::CONFLICT, code, title, detail)
+    }
+
+    /// 422 with everything that is wrong.
+    pub(crate) fn invalid(errors: Vec<FieldError>) -> Self {
+        let detail =
+            errors.iter().map(|it| format!("{}: {}", it.field, it.message)).collect::<Vec<_>>().join("; ");
+        let mut problem =
+            Self::new(StatusCode::UNPROCESSABLE_ENTITY, "validation_failed", "Validation failed", detail);
+        problem.errors = errors;
+        problem
+    }
+
+    pub(crate) fn unauthorized(challenge: &'static str, detail: &'static str) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, "unauthorized", "Unauthorized", detail)
+            .with_header(WWW_AUTHENTICATE, HeaderValue::from_static(challenge))
+    }
+
+    pub(crate) fn too_many_requests(retry_after_s: u64) -> Self {
+        let detail = format!("more requests than allowed; the next one is in {retry_after_s} s");
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", "Too many requests", detail)
+            .with_header(RETRY_AFTER, retry_after_s.into())
+    }
+
+    /// 503: worth trying again soon.
+    pub(crate) fn unavailable(code: &'static str, title: &'static str, detail: &'static str) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, code, title, detail)
+            .with_header(RETRY_AFTER, HeaderValue::from_static("1"))
+    }
+
+    /// 500: what happened is in the log only.
+    pub(crate) fn internal() -> Self {
+        let detail = "something went wrong; the log has it under the request id";
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", "Internal error", detail)
+    }
+
+    pub(crate) fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.push((name, value));
+        self
+    }
+
+    /// The problem for an error answer that was not made here, such as the router's 404 and 405.
+    fn of_status(status: StatusCode) -> Self {
+        let (code, title, detail) = match status {
+            StatusCode::NOT_FOUND => ("unknown_route", "Unknown route", "there is nothing under this path"),
+            StatusCode::METHOD_NOT_ALLOWED => {
+                ("method_not_allowed", "Method not allowed", "the Allow header has the methods of this path")
+            }
+            StatusCode::PAYLOAD_TOO_LARGE => {
+                ("payload_too_large", "Payload too large", "the body is larger than 1 MiB")
+            }
+            status if status.is_client_error() => {
+                ("bad_request", "Bad request", "the request is not understood")
+            }
+            _ => return Self { status, ..Self::internal() },
+        };
+        Self::new(status, code, title, detail)
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let mut response = self.status.into_response();
+        for (name, value) in &self.headers {
+            response.headers_mut().append(name, value.clone());
+        }
+        // The body is written by `complete`, which knows the request.
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+/// Writes the body of an error answer; leaves other answers alone.
+pub(crate) fn complete(response: Response, instance: &str, request_id: &str) -> Response {
+    if !response.status().is_client_error() && !response.status().is_server_error() {
+        return response;
+    }
+    let (mut parts, _) = response.into_parts();
+    let problem = parts.extensions.remove().unwrap_or_else(|| Problem::of_status(parts.status));
+    let body = Json(ProblemBody {
+        kind: format!("urn:weirgate:problem:{}", problem.code),
+        title: problem.title,
+        status: problem.status.as_u16(),
+        code: problem.code,
+        detail: problem.detail,
+        instance: instance.to_owned(),
+        request_id: request_id.to_owned(),
+        errors: problem.errors,
+    });
+    parts.headers.remove(CONTENT_LENGTH);
+    parts.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    Response::from_parts(parts, Body::new(body.into_response().into_body()))
+}
+
+impl From<sqlx::Error> for Problem {
+    fn from(error: sqlx::Error) -> Self {
+        let unavailable = || {
+            Self::unavailable(
+                "database_unavailable",
+                "Database unavailable",
+                "the database cannot answer now; try again",
+            )
+        };
+        let state = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+        let class = state.as_deref().and_then(|state| state.get(..2));
+        match (&error, class) {
+            // A value that no check here refused but Postgres cannot hold.
+            (_, Some("22")) => {
+                tracing::warn!(%error, "the database refused a value of a request");
+                Self::new(
+                    StatusCode::UNPROCESSABLE_ENTITY,
+                    "unacceptable_value",
+                    "Unacceptable value",
+                    "a value of the request is out of range",
+                )
+            }
+            // Lost or refused connections, shutdown, too many connections, deadlocks: passing.
+            (_, Some("08" | "40" | "53" | "57"))
+            | (
+                sqlx::Error::PoolTimedOut
+                | sqlx::Error::PoolClosed
+                | sqlx::Error::Io(_)
+                | sqlx::Error::Protocol(_),
+                _,
+            ) => {
+                tracing::error!(%error, "the database is unavailable");
+                unavailable()
+            }
+            _ => {
+                tracing::error!(%error, "a query failed");
+                Self::internal()
+            }
+        }
+    }
+}
+
+impl From<QueueError> for Problem {
+    fn from(error: QueueError) -> Self {
+        match error {
+            QueueError::Database(error) => error.into(),
+            QueueError::UnknownJob(job) => Self::unknown_job(&job),
+            QueueError::WrongState { job, state, why } => Self::conflict(
+                "wrong_state",
+                "The job's state does not allow it",
+                format!("job {job} is {state}: {why}"),
+            ),
+            error => {
+                tracing::error!(%error, "the engine refused");
+                Self::internal()
+            }
+        }
+    }
+}
+
+impl From<serde_json::Error> for Problem {
+    fn from(error: serde_json::Error) -> Self {
+        tracing::error!(%error, "a stored value is not of the form it was written in");
+        Self::internal()
+    }
+}
+
+impl Problem {
+    pub(crate) fn unknown_job(job: &impl std::fmt::Display) -> Self {
+        Self::not_found("unknown_job", "Unknown job", format!("no job {job}"))
+    }
+
+    pub(crate) fn unknown_tenant(name: &str) -> Self {
+        Self::not_found("unknown_tenant", "Unknown tenant", format!("no tenant {name:?}"))
+    }
+}

@@ -1,0 +1,192 @@
+//! `/v1/exports`: the files, and what is in the database about them.
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::header::{CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_TYPE, ETAG};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use chrono::{DateTime, NaiveDate, Utc};
+use object_store::ObjectStoreExt;
+use object_store::path::Path as ObjectPath;
+use serde::Serialize;
+use sqlx::PgPool;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use crate::http::Api;
+use crate::http::auth::Tenant;
+use crate::http::context::RequestContext;
+use crate::http::extract::Path;
+use crate::http::follow::none_match;
+use crate::http::openapi;
+use crate::http::page::{Page, Paging, PagingParams};
+use crate::http::params::{Fields, FromQuery, Query};
+use crate::http::problem::Problem;
+use crate::http::tenant_tx::TenantTx;
+
+/// An exported file.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ExportResource {
+    id: Uuid,
+    /// The day it is about.
+    date: NaiveDate,
+    #[schema(schema_with = openapi::export_format)]
+    format: String,
+    /// Its size.
+    bytes: i64,
+    /// Of its content, hexadecimal.
+    #[schema(pattern = "^[0-9a-f]{64}$")]
+    sha256: String,
+    /// The job that wrote it.
+    job_id: Uuid,
+    /// When it was last written.
+    created_at: DateTime<Utc>,
+    /// Where its content is.
+    #[schema(format = "uri")]
+    download_url: String,
+}
+
+struct Row {
+    id: Uuid,
+    export_date: NaiveDate,
+    format: String,
+    object_path: String,
+    bytes: i64,
+    sha256: String,
+    job_id: Uuid,
+    created_at: DateTime<Utc>,
+}
+
+impl Row {
+    fn resource(self, context: &RequestContext) -> ExportResource {
+        ExportResource {
+            download_url: context.url(&format!("/v1/exports/{}/download", self.id)),
+            id: self.id,
+            date: self.export_date,
+            format: self.format,
+            bytes: self.bytes,
+            sha256: self.sha256,
+            job_id: self.job_id,
+            created_at: self.created_at,
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct ExportQuery(Paging<(NaiveDate, String)>);
+
+impl FromQuery for ExportQuery {
+    fn take(fields: &mut Fields) -> Option<Self> {
+        Some(Self(Paging::take(fields)))
+    }
+}
+
+/// Lists the tenant's exports, the newest day first.
+#[utoipa::path(
+    get, path = "/v1/exports", tag = "Results", params(PagingParams),
+    responses((status = 200, description = "A page of exports", body = Page<ExportResource>))
+)]
+pub(crate) async fn list_exports(
+    State(api): State<Api>,
+    tenant: Tenant,
+    context: RequestContext,
+    Query(ExportQuery(paging)): Query<ExportQuery>,
+) -> Result<Page<ExportResource>, Problem> {
+    let mut tx = TenantTx::begin(&api.pool, &tenant).await?;
+    let (after_day, after_format) = paging.after.clone().unzip();
+    let rows = sqlx::query_as!(
+        Row,
+        "select id, export_date, format, object_path, bytes, sha256, job_id, created_at from exports
+         where $1::date is null or (export_date, format) < ($1, $2::text)
+         order by export_date desc, format desc limit $3",
+        after_day,
+        after_format,
+        paging.rows()
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    let page = paging.page(rows, &context, |row| (row.export_date, row.format.clone()));
+    Ok(page.map(|row| row.resource(&context)))
+}
+
+/// Shows an export.
+#[utoipa::path(
+    get, path = "/v1/exports/{id}", tag = "Results",
+    params(("id" = Uuid, Path, description = "The export")),
+    responses((status = 200, description = "The export", body = ExportResource))
+)]
+pub(crate) async fn get_export(
+    State(api): State<Api>,
+    tenant: Tenant,
+    context: RequestContext,
+    Path(id): Path<Uuid>,
+    Query(()): Query<()>,
+) -> Result<Json<ExportResource>, Problem> {
+    Ok(Json(find(&api.pool, &tenant, id).await?.resource(&context)))
+}
+
+/// Streams the file of an export.
+#[utoipa::path(
+    get, path = "/v1/exports/{id}/download", tag = "Results",
+    params(("id" = Uuid, Path, description = "The export")),
+    responses(
+        (
+            status = 200, description = "The file",
+            content((serde_json::Value = "application/json"), (String = "text/csv")),
+            headers(
+                ("ETag" = String, description = "Its SHA-256"),
+                ("Content-Disposition" = String, description = "Its name")
+            )
+        ),
+        (status = 304, description = "If-None-Match names its ETag")
+    )
+)]
+pub(crate) async fn download_export(
+    State(api): State<Api>,
+    tenant: Tenant,
+    Path(id): Path<Uuid>,
+    Query(()): Query<()>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let row = find(&api.pool, &tenant, id).await?;
+    let etag = HeaderValue::try_from(format!("\"{}\"", row.sha256)).map_err(|_| Problem::internal())?;
+    if none_match(&headers, &etag) {
+        return Ok((StatusCode::NOT_MODIFIED, [(ETAG, etag)]).into_response());
+    }
+    let path = ObjectPath::from(row.object_path);
+    let file = api.exports.get(&path).await.map_err(|error| match error {
+        object_store::Error::NotFound { .. } => unknown_export(id),
+        error => {
+            tracing::error!(%error, %path, "could not read an export");
+            let detail = "the store of the files cannot answer now; try again";
+            Problem::unavailable("export_store_unavailable", "Export store unavailable", detail)
+        }
+    })?;
+    let content_type = if row.format == "csv" { "text/csv; charset=utf-8" } else { "application/json" };
+    let name = format!("attachment; filename=\"{}_{}.{}\"", tenant.slug, row.export_date, row.format);
+    let name = HeaderValue::try_from(name).map_err(|_| Problem::internal())?;
+    let head = [
+        (CONTENT_TYPE, HeaderValue::from_static(content_type)),
+        (CONTENT_DISPOSITION, name),
+        (CONTENT_LENGTH, file.meta.size.into()),
+        (ETAG, etag),
+    ];
+    Ok((head, Body::from_stream(file.into_stream())).into_response())
+}
+
+async fn find(pool: &PgPool, tenant: &Tenant, id: Uuid) -> Result<Row, Problem> {
+    let mut tx = TenantTx::begin(pool, tenant).await?;
+    let row = sqlx::query_as!(
+        Row,
+        "select id, export_date, format, object_path, bytes, sha256, job_id, created_at from exports where id = $1",
+        id
+    )
+    .fetch_optional(tx.conn())
+    .await?;
+    row.ok_or_else(|| unknown_export(id))
+}
+
+fn unknown_export(id: Uuid) -> Problem {
+    Problem::not_found("unknown_export", "Unknown export", format!("no export {id}"))
+}

@@ -1,0 +1,60 @@
+//! `/v1/jobs`.
+
+use axum::http::HeaderMap;
+use axum::response::Response;
+use uuid::Uuid;
+
+use crate::http::context::RequestContext;
+use crate::http::extract::Path;
+use crate::http::follow::Viewer;
+use crate::http::internal::jobs::PollParams;
+use crate::http::job::JobResource;
+use crate::http::job_list::{JobFilterParams, JobQuery};
+use crate::http::openapi::{JobEvents, JobPolled};
+use crate::http::page::{Page, PagingParams};
+use crate::http::params::Query;
+use crate::http::problem::Problem;
+
+/// Lists the tenant's jobs, newest first.
+#[utoipa::path(
+    get, path = "/v1/jobs", tag = "Results", operation_id = "list_tenant_jobs", params(JobFilterParams, PagingParams),
+    responses((status = 200, description = "A page of jobs", body = Page<JobResource>))
+)]
+pub(crate) async fn list_jobs(
+    viewer: Viewer,
+    context: RequestContext,
+    Query(query): Query<JobQuery>,
+) -> Result<Page<JobResource>, Problem> {
+    query.run(&viewer, &context).await
+}
+
+/// Shows a job of the tenant. A failed job is still a 200.
+#[utoipa::path(
+    get, path = "/v1/jobs/{id}", tag = "Results", operation_id = "get_tenant_job",
+    params(("id" = Uuid, Path, description = "The job"), PollParams),
+    responses(JobPolled)
+)]
+pub(crate) async fn get_job(
+    viewer: Viewer,
+    Path(id): Path<Uuid>,
+    Query(poll): Query<PollParams>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    viewer.poll(id, poll.wait, &headers).await
+}
+
+/// Streams a job of the tenant: an event `job` with the whole resource at once and after every change.
+///
+/// Closes after the final one.
+#[utoipa::path(
+    get, path = "/v1/jobs/{id}/events", tag = "Results", operation_id = "stream_tenant_job",
+    params(("id" = Uuid, Path, description = "The job")),
+    responses(JobEvents)
+)]
+pub(crate) async fn stream_job(
+    viewer: Viewer,
+    Path(id): Path<Uuid>,
+    Query(()): Query<()>,
+) -> Result<Response, Problem> {
+    viewer.events(id).await
+}

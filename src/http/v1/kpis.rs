@@ -1,0 +1,179 @@
+//! `GET /v1/kpis/daily`.
+
+use axum::extract::State;
+use axum::http::header::{ACCEPT, CONTENT_TYPE, VARY};
+use axum::http::{HeaderMap, HeaderValue};
+use axum::response::{IntoResponse, Response};
+use chrono::{DateTime, NaiveDate, Utc};
+use serde::Serialize;
+use utoipa::{IntoParams, ToSchema};
+
+use crate::http::Api;
+use crate::http::auth::Tenant;
+use crate::http::date_range::take_days;
+use crate::http::page::Page;
+use crate::http::params::{Fields, FromQuery, Query};
+use crate::http::problem::Problem;
+use crate::http::tenant_tx::TenantTx;
+
+const MOST_DAYS: i64 = 366;
+
+/// KPIs of one day.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct DailyKpis {
+    /// The day, in the tenant's time zone.
+    date: NaiveDate,
+    /// Minutes worked on the day.
+    total_minutes: i64,
+    billable_minutes: i64,
+    non_billable_minutes: i64,
+    /// Mean minutes from creation to closing, over tickets closed on the day.
+    #[schema(required = true)]
+    avg_resolution_minutes: Option<f64>,
+    /// Share of tickets closed on the day that have exactly one time entry.
+    #[schema(required = true, minimum = 0, maximum = 1)]
+    first_call_resolution_rate: Option<f64>,
+    /// Mean score of surveys submitted on the day.
+    #[schema(required = true)]
+    avg_satisfaction_score: Option<f64>,
+    tickets_created: i64,
+    tickets_closed: i64,
+    /// Created by the end of the day and not closed by then.
+    tickets_open: i64,
+    /// Created on the day with priority High or Critical.
+    tickets_high_priority: i64,
+    /// Whether the z-score is 3 or more either way.
+    anomaly_detected: bool,
+    /// Of `tickets_created`, against the 28 days before; null under 7 days of history.
+    #[schema(required = true)]
+    z_score: Option<f64>,
+    computed_at: DateTime<Utc>,
+}
+
+/// Days, for the documentation.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "documents what KpiQuery reads")]
+pub(crate) struct KpiParams {
+    /// One day; not together with `from` and `to`.
+    #[param(required = false, example = "2026-01-31")]
+    date: NaiveDate,
+    /// The first day; together with `to`.
+    #[param(required = false)]
+    from: NaiveDate,
+    /// The last day, at most 366 days in all.
+    #[param(required = false)]
+    to: NaiveDate,
+}
+
+#[derive(Debug)]
+pub(crate) struct KpiQuery {
+    from: NaiveDate,
+    to: NaiveDate,
+}
+
+impl FromQuery for KpiQuery {
+    fn take(fields: &mut Fields) -> Option<Self> {
+        let date: Option<NaiveDate> = fields.get("date");
+        match (date, take_days(fields)) {
+            (Some(date), (None, None)) => Some(Self { from: date, to: date }),
+            (None, (Some(from), Some(to))) => {
+                if (to - from).num_days() >= MOST_DAYS {
+                    fields.fail("to", format!("more than {MOST_DAYS} days after from"));
+                }
+                Some(Self { from, to })
+            }
+            (Some(_), _) => {
+                fields.fail("date", "expected either date, or from and to");
+                None
+            }
+            (None, (from, _)) => {
+                fields
+                    .fail(if from.is_some() { "to" } else { "from" }, "expected either date, or from and to");
+                None
+            }
+        }
+    }
+}
+
+/// Lists the tenant's KPIs, one item a day that was computed, in order.
+#[utoipa::path(
+    get, path = "/v1/kpis/daily", tag = "Results", params(KpiParams),
+    responses((
+        status = 200, description = "The KPIs, all on one page",
+        content((Page<DailyKpis> = "application/json"), (String = "text/csv"))
+    ))
+)]
+pub(crate) async fn list_daily_kpis(
+    State(api): State<Api>,
+    tenant: Tenant,
+    Query(days): Query<KpiQuery>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let mut tx = TenantTx::begin(&api.pool, &tenant).await?;
+    let kpis = sqlx::query_as!(
+        DailyKpis,
+        "select kpi_date as date, total_minutes, billable_minutes, non_billable_minutes, avg_resolution_minutes,
+            first_call_resolution_rate, avg_satisfaction_score, tickets_created, tickets_closed, tickets_open,
+            tickets_high_priority, anomaly_detected, z_score, computed_at
+         from kpi_daily where kpi_date between $1 and $2 order by kpi_date",
+        days.from,
+        days.to
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    let mut response =
+        if prefers_csv(&headers) { csv_response(&kpis)? } else { Page::whole(kpis).into_response() };
+    response.headers_mut().insert(VARY, HeaderValue::from_static("accept"));
+    Ok(response)
+}
+
+fn csv_response(kpis: &[DailyKpis]) -> Result<Response, Problem> {
+    let failed = |error: &dyn std::fmt::Display| {
+        tracing::error!(%error, "could not write KPIs as CSV");
+        Problem::internal()
+    };
+    let mut writer = csv::WriterBuilder::new().has_headers(false).from_writer(Vec::new());
+    writer.write_record(COLUMNS).map_err(|error| failed(&error))?;
+    for day in kpis {
+        writer.serialize(day).map_err(|error| failed(&error))?;
+    }
+    let bytes = writer.into_inner().map_err(|error| failed(&error))?;
+    Ok(([(CONTENT_TYPE, "text/csv; charset=utf-8")], bytes).into_response())
+}
+
+/// The fields of [`DailyKpis`], also for a table without rows.
+const COLUMNS: [&str; 14] = [
+    "date",
+    "total_minutes",
+    "billable_minutes",
+    "non_billable_minutes",
+    "avg_resolution_minutes",
+    "first_call_resolution_rate",
+    "avg_satisfaction_score",
+    "tickets_created",
+    "tickets_closed",
+    "tickets_open",
+    "tickets_high_priority",
+    "anomaly_detected",
+    "z_score",
+    "computed_at",
+];
+
+/// Whether `Accept` puts CSV above JSON; JSON where it does not say.
+fn prefers_csv(headers: &HeaderMap) -> bool {
+    let given = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    let (mut csv, mut json) = (0.0_f32, 0.0_f32);
+    for range in given.flat_map(|value| value.split(',')) {
+        let mut parts = range.split(';').map(str::trim);
+        let name = parts.next().unwrap_or_default().to_ascii_lowercase();
+        let quality =
+            parts.find_map(|it| it.strip_prefix("q=")).and_then(|q| q.parse().ok()).unwrap_or(1.0_f32);
+        match name.as_str() {
+            "text/csv" => csv = csv.max(quality),
+            "application/json" | "application/*" => json = json.max(quality),
+            _ => {}
+        }
+    }
+    csv > json
+}

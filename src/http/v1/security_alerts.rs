@@ -1,0 +1,71 @@
+//! `GET /v1/security-alerts`.
+
+use axum::extract::State;
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::http::Api;
+use crate::http::auth::Tenant;
+use crate::http::context::RequestContext;
+use crate::http::date_range::{DateRange, DateRangeParams};
+use crate::http::page::{Page, PagingParams};
+use crate::http::params::Query;
+use crate::http::problem::Problem;
+use crate::http::tenant_tx::TenantTx;
+
+/// An alert of a security product.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct SecurityAlert {
+    /// The product.
+    #[schema(example = "sentinelone")]
+    source: String,
+    /// Id in that product.
+    alert_id: String,
+    /// As the product says.
+    severity: String,
+    /// What was seen.
+    #[schema(required = true)]
+    title: Option<String>,
+    /// Where it was seen.
+    #[schema(required = true)]
+    device: Option<String>,
+    /// State of its handling.
+    status: String,
+    detected_at: DateTime<Utc>,
+    ingested_at: DateTime<Utc>,
+}
+
+/// Lists the alerts detected in a range of days, newest first.
+#[utoipa::path(
+    get, path = "/v1/security-alerts", tag = "Results", params(DateRangeParams, PagingParams),
+    responses((status = 200, description = "A page of alerts", body = Page<SecurityAlert>))
+)]
+pub(crate) async fn list_security_alerts(
+    State(api): State<Api>,
+    tenant: Tenant,
+    context: RequestContext,
+    Query(range): Query<DateRange<(DateTime<Utc>, String, String)>>,
+) -> Result<Page<SecurityAlert>, Problem> {
+    let mut tx = TenantTx::begin(&api.pool, &tenant).await?;
+    let instants = tx.days(range.from, range.to).await?;
+    let after = range.paging.after.as_ref();
+    let rows = sqlx::query_as!(
+        SecurityAlert,
+        "select source, alert_id, severity, title, device, status, detected_at, ingested_at
+         from raw_security_alerts
+         where detected_at >= coalesce($1::timestamptz, '-infinity')
+           and detected_at < coalesce($2::timestamptz, 'infinity')
+           and ($3::timestamptz is null or (detected_at, source, alert_id) < ($3, $4::text, $5::text))
+         order by detected_at desc, source desc, alert_id desc limit $6",
+        instants.from,
+        instants.until,
+        after.map(|after| after.0),
+        after.map(|after| &*after.1),
+        after.map(|after| &*after.2),
+        range.paging.rows()
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    Ok(range.paging.page(rows, &context, |row| (row.detected_at, row.source.clone(), row.alert_id.clone())))
+}

@@ -1,0 +1,190 @@
+//! `GET /v1/tickets`, `GET /v1/tickets/{cw_ticket_id}`.
+
+use axum::Json;
+use axum::extract::State;
+use chrono::{DateTime, NaiveDate, Utc};
+use serde::Serialize;
+use utoipa::{IntoParams, ToSchema};
+
+use crate::http::Api;
+use crate::http::auth::Tenant;
+use crate::http::context::RequestContext;
+use crate::http::extract::Path;
+use crate::http::openapi;
+use crate::http::page::{Page, Paging, PagingParams};
+use crate::http::params::{Fields, FromQuery, Parse, Query};
+use crate::http::problem::Problem;
+use crate::http::tenant_tx::TenantTx;
+
+/// A ticket as the source system has it.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Ticket {
+    /// Id in the source system.
+    #[schema(example = "T-1001")]
+    cw_ticket_id: String,
+    /// Service board.
+    #[schema(required = true)]
+    board: Option<String>,
+    /// `Closed`, `Resolved` and `Completed` count as closed.
+    status: String,
+    /// `High` and `Critical` count as high.
+    priority: String,
+    /// One line.
+    #[schema(required = true)]
+    summary: Option<String>,
+    /// Full text.
+    #[schema(required = true)]
+    description: Option<String>,
+    /// The end customer.
+    #[schema(required = true)]
+    company: Option<String>,
+    /// Technician in charge.
+    #[schema(required = true)]
+    owner: Option<String>,
+    /// When it was opened in the source system.
+    created_at_remote: DateTime<Utc>,
+    /// When it last changed there.
+    updated_at_remote: DateTime<Utc>,
+    /// When it counts as closed; null while open.
+    #[schema(required = true)]
+    closed_at: Option<DateTime<Utc>>,
+    /// Service level as the source system sees it.
+    #[schema(required = true)]
+    sla_status: Option<String>,
+    #[schema(required = true)]
+    estimated_hours: Option<f64>,
+    ingested_at: DateTime<Utc>,
+}
+
+/// Filters, for the documentation.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "documents what TicketQuery reads")]
+pub(crate) struct TicketFilterParams {
+    /// Status in the source system.
+    #[param(required = false, min_length = 1, max_length = 2000, example = "Closed")]
+    status: String,
+    /// Opened on this day of the tenant's time zone or after; or at this time or after.
+    #[param(required = false, schema_with = openapi::date_or_time)]
+    created_from: String,
+    /// Opened on this day or before; or before this time.
+    #[param(required = false, schema_with = openapi::date_or_time)]
+    created_to: String,
+}
+
+/// A day or an instant.
+#[derive(Debug, Clone, Copy)]
+enum Moment {
+    Day(NaiveDate),
+    At(DateTime<Utc>),
+}
+
+impl Moment {
+    fn day(self) -> Option<NaiveDate> {
+        if let Self::Day(day) = self { Some(day) } else { None }
+    }
+
+    fn at(self) -> Option<DateTime<Utc>> {
+        if let Self::At(at) = self { Some(at) } else { None }
+    }
+}
+
+impl Parse for Moment {
+    fn parse(text: &str) -> Result<Self, String> {
+        <NaiveDate as Parse>::parse(text)
+            .map(Self::Day)
+            .or_else(|_| <DateTime<Utc> as Parse>::parse(text).map(Self::At))
+            .map_err(|_| "expected a date or an RFC 3339 time".to_owned())
+    }
+}
+
+/// Which tickets.
+#[derive(Debug)]
+pub(crate) struct TicketQuery {
+    status: Option<String>,
+    created_from: Option<Moment>,
+    created_to: Option<Moment>,
+    paging: Paging<(DateTime<Utc>, String)>,
+}
+
+impl FromQuery for TicketQuery {
+    fn take(fields: &mut Fields) -> Option<Self> {
+        Some(Self {
+            status: fields.get("status"),
+            created_from: fields.get("created_from"),
+            created_to: fields.get("created_to"),
+            paging: Paging::take(fields),
+        })
+    }
+}
+
+/// Lists tickets, the newest first.
+#[utoipa::path(
+    get, path = "/v1/tickets", tag = "Results", params(TicketFilterParams, PagingParams),
+    responses((status = 200, description = "A page of tickets", body = Page<Ticket>))
+)]
+pub(crate) async fn list_tickets(
+    State(api): State<Api>,
+    tenant: Tenant,
+    context: RequestContext,
+    Query(query): Query<TicketQuery>,
+) -> Result<Page<Ticket>, Problem> {
+    let TicketQuery { status, created_from, created_to, paging } = query;
+    let mut tx = TenantTx::begin(&api.pool, &tenant).await?;
+    let days = tx.days(created_from.and_then(Moment::day), created_to.and_then(Moment::day)).await?;
+    let (after_time, after_id) = paging.after.clone().unzip();
+    let rows = sqlx::query_as!(
+        Ticket,
+        "select cw_ticket_id, board, status, priority, summary, description, company, owner, created_at_remote,
+            updated_at_remote, closed_at, sla_status, estimated_hours, ingested_at
+         from raw_tickets
+         where created_at_remote >= coalesce($1::timestamptz, '-infinity')
+           and created_at_remote < coalesce($2::timestamptz, 'infinity')
+           and ($3::text is null or status = $3)
+           and ($4::timestamptz is null or (created_at_remote, cw_ticket_id) < ($4, $5::text))
+         order by created_at_remote desc, cw_ticket_id desc limit $6",
+        days.from.or_else(|| created_from.and_then(Moment::at)),
+        days.until.or_else(|| created_to.and_then(Moment::at)),
+        status,
+        after_time,
+        after_id,
+        paging.rows()
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    Ok(paging.page(rows, &context, |row| (row.created_at_remote, row.cw_ticket_id.clone())))
+}
+
+/// Shows a ticket.
+#[utoipa::path(
+    get, path = "/v1/tickets/{cw_ticket_id}", tag = "Results",
+    params(("cw_ticket_id" = String, Path, description = "Id in the source system", min_length = 1)),
+    responses((status = 200, description = "The ticket", body = Ticket))
+)]
+pub(crate) async fn get_ticket(
+    State(api): State<Api>,
+    tenant: Tenant,
+    Path(id): Path<String>,
+    Query(()): Query<()>,
+) -> Result<Json<Ticket>, Problem> {
+    let mut tx = TenantTx::begin(&api.pool, &tenant).await?;
+    let ticket = sqlx::query_as!(
+        Ticket,
+        "select cw_ticket_id, board, status, priority, summary, description, company, owner, created_at_remote,
+            updated_at_remote, closed_at, sla_status, estimated_hours, ingested_at
+         from raw_tickets where cw_ticket_id = $1",
+        known_form(&id)?
+    )
+    .fetch_optional(tx.conn())
+    .await?;
+    ticket.map(Json).ok_or_else(|| unknown_ticket(&id))
+}
+
+/// The id, unless Postgres could not hold it.
+pub(crate) fn known_form(id: &str) -> Result<&str, Problem> {
+    if id.contains('\0') { Err(unknown_ticket(id)) } else { Ok(id) }
+}
+
+pub(crate) fn unknown_ticket(id: &str) -> Problem {
+    Problem::not_found("unknown_ticket", "Unknown ticket", format!("no ticket {id:?}"))
+}

@@ -1,0 +1,70 @@
+//! `GET /v1/time-entries`.
+
+use axum::extract::State;
+use chrono::{DateTime, NaiveDate, Utc};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::http::Api;
+use crate::http::auth::Tenant;
+use crate::http::context::RequestContext;
+use crate::http::date_range::{DateRange, DateRangeParams};
+use crate::http::page::{Page, PagingParams};
+use crate::http::params::Query;
+use crate::http::problem::Problem;
+use crate::http::tenant_tx::TenantTx;
+
+/// Time worked.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct TimeEntry {
+    /// Id in the source system.
+    cw_time_entry_id: String,
+    /// The ticket it was booked on.
+    #[schema(required = true)]
+    cw_ticket_id: Option<String>,
+    /// Who worked.
+    #[schema(required = true)]
+    member: Option<String>,
+    /// Kind of work.
+    #[schema(required = true)]
+    work_type: Option<String>,
+    billable: bool,
+    minutes: i32,
+    /// What was done.
+    #[schema(required = true)]
+    notes: Option<String>,
+    /// The day, in the tenant's time zone.
+    date_worked: NaiveDate,
+    ingested_at: DateTime<Utc>,
+}
+
+/// Lists the time worked in a range of days, newest first.
+#[utoipa::path(
+    get, path = "/v1/time-entries", tag = "Results", params(DateRangeParams, PagingParams),
+    responses((status = 200, description = "A page of time entries", body = Page<TimeEntry>))
+)]
+pub(crate) async fn list_time_entries(
+    State(api): State<Api>,
+    tenant: Tenant,
+    context: RequestContext,
+    Query(range): Query<DateRange<(NaiveDate, String)>>,
+) -> Result<Page<TimeEntry>, Problem> {
+    let mut tx = TenantTx::begin(&api.pool, &tenant).await?;
+    let (after_day, after_id) = range.paging.after.clone().unzip();
+    let rows = sqlx::query_as!(
+        TimeEntry,
+        "select cw_time_entry_id, cw_ticket_id, member, work_type, billable, minutes, notes, date_worked, ingested_at
+         from raw_time_entries
+         where date_worked >= coalesce($1::date, '-infinity') and date_worked <= coalesce($2::date, 'infinity')
+           and ($3::date is null or (date_worked, cw_time_entry_id) < ($3, $4::text))
+         order by date_worked desc, cw_time_entry_id desc limit $5",
+        range.from,
+        range.to,
+        after_day,
+        after_id,
+        range.paging.rows()
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    Ok(range.paging.page(rows, &context, |row| (row.date_worked, row.cw_time_entry_id.clone())))
+}

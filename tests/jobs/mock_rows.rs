@@ -1,0 +1,32 @@
+//! The shipped mock data is good, and has the number of rows it should have.
+
+use futures_util::StreamExt as _;
+use std::path::Path;
+use weirgate_jobs::sources::rows::{CsatSurvey, Row, SecurityAlert, Ticket, TimeEntry, parse};
+use weirgate_jobs::sources::{MockSource, Source as _};
+
+async fn count<R: Row>(slug: &str) -> usize {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("mock-data");
+    let mut rows = MockSource { path }.rows(slug, R::DATASET);
+    let mut count = 0;
+    while let Some(row) = rows.next().await {
+        let row = row.expect("readable");
+        let text = row.json.expect("a text");
+        parse::<R>(&text, slug).unwrap_or_else(|reason| panic!("{}:{}: {reason}", row.origin, row.line));
+        count += 1;
+    }
+    count
+}
+
+#[tokio::test]
+async fn all_rows_are_good() {
+    for (slug, counts) in [("tenant_demo_cca", [5, 5, 3, 3]), ("tenant_demo_client2", [2, 2, 1, 1])] {
+        let found = [
+            count::<Ticket>(slug).await,
+            count::<TimeEntry>(slug).await,
+            count::<CsatSurvey>(slug).await,
+            count::<SecurityAlert>(slug).await,
+        ];
+        assert_eq!(found, counts, "{slug}");
+    }
+}

@@ -1,0 +1,162 @@
+//! The commands, on a database of their own.
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::support::{Probe, Process, TestDb, TestWorker, weirgate};
+
+struct Cli {
+    db: TestDb,
+    home: TempDir,
+}
+
+impl Cli {
+    async fn new() -> Self {
+        Self { db: TestDb::new().await, home: tempfile::tempdir().unwrap() }
+    }
+
+    fn command(&self, args: &[&str]) -> std::process::Command {
+        let mut command = weirgate(args, self.home.path());
+        command.env("DATABASE_URL", &self.db.url);
+        command
+    }
+
+    async fn run(&self, args: &[&str]) -> (bool, String) {
+        let mut command = self.command(args);
+        let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+        let both = [output.stdout, output.stderr].concat();
+        (output.status.success(), String::from_utf8(both).unwrap())
+    }
+
+    async fn ok(&self, args: &[&str]) -> String {
+        let (ok, said) = self.run(args).await;
+        assert!(ok, "{args:?}: {said}");
+        said
+    }
+
+    async fn refused(&self, args: &[&str]) -> String {
+        let (ok, said) = self.run(args).await;
+        assert!(!ok, "{args:?}: {said}");
+        said
+    }
+}
+
+#[tokio::test]
+async fn from_seed_to_a_finished_job() {
+    let cli = Cli::new().await;
+    let seeded = cli.ok(&["seed"]).await;
+    assert!(seeded.contains("tenant_demo_cca") && seeded.contains("wg_"), "{seeded}");
+    assert!(!cli.ok(&["seed"]).await.contains("wg_"), "a second seed shows no key");
+    let worker = Process::start(&mut cli.command(&["worker"]));
+    let job: Value = serde_json::from_str(
+        &cli.ok(&["enqueue", "ingest_tickets", "--tenant", "tenant_demo_cca", "--wait"]).await,
+    )
+    .unwrap();
+    assert_eq!((job["state"].as_str(), job["output"]["accepted"].as_i64()), (Some("completed"), Some(5)));
+    let args =
+        ["enqueue", "pipeline_daily", "--tenant", "tenant_demo_client2", "--date", "2026-01-20", "--wait"];
+    assert!(cli.ok(&args).await.contains("generate_export"));
+    let listed = cli.ok(&["jobs", "list", "--tenant", "tenant_demo_client2", "--state", "completed"]).await;
+    assert_eq!(listed.lines().count(), 7, "{listed}");
+    let shown = cli.ok(&["jobs", "show", job["id"].as_str().unwrap()]).await;
+    assert!(shown.contains("\"ingest_tickets\""), "{shown}");
+    drop(worker);
+}
+
+#[tokio::test]
+async fn cancel_and_retry_by_hand() {
+    let cli = Cli::new().await;
+    cli.ok(&["seed"]).await;
+    let args = ["enqueue", "compute_kpi", "--tenant", "tenant_demo_cca", "--date", "2026-01-20"];
+    let id = cli.ok(&args).await.trim().to_owned();
+    assert!(cli.ok(&args).await.contains("on its way already"));
+    assert!(cli.ok(&["jobs", "cancel", &id]).await.contains("cancelled"));
+    assert!(cli.ok(&["jobs", "retry", &id]).await.contains("available"));
+    let refused = cli.refused(&["jobs", "retry", &id]).await;
+    assert!(refused.contains("only a discarded or cancelled job"), "{refused}");
+}
+
+#[tokio::test]
+async fn wrong_words_are_refused_with_what_to_do() {
+    let cli = Cli::new().await;
+    let said = cli.refused(&["enqueue", "compute_kpi", "--tenant", "nobody"]).await;
+    assert!(said.contains("nobody") && said.contains("weirgate seed"), "{said}");
+    cli.ok(&["seed"]).await;
+    let said = cli.refused(&["enqueue", "compute", "--tenant", "tenant_demo_cca"]).await;
+    assert!(said.contains("compute_kpi"), "the known kinds are named: {said}");
+    let said = cli.refused(&["enqueue", "compute_kpi", "--tenant", "tenant_demo_cca"]).await;
+    assert!(said.contains("date"), "{said}");
+    assert!(cli.refused(&["jobs", "list", "--state", "done"]).await.contains("available"));
+}
+
+#[tokio::test]
+async fn keys_come_and_go() {
+    let cli = Cli::new().await;
+    cli.ok(&["seed"]).await;
+    let key = cli.ok(&["keys", "create", "tenant_demo_cca", "--name", "n8n"]).await.trim().to_owned();
+    assert!(key.starts_with("wg_"));
+    cli.ok(&["keys", "revoke", &key]).await;
+    assert!(cli.refused(&["keys", "revoke", &key]).await.contains("no live key"));
+}
+
+#[tokio::test]
+async fn the_schema_goes_down_and_up_again() {
+    let cli = Cli::new().await;
+    assert!(!cli.ok(&["migrate", "status"]).await.contains("pending"));
+    assert!(cli.ok(&["migrate", "down"]).await.contains("version"));
+    assert!(cli.ok(&["migrate", "status"]).await.contains("pending"));
+    let said = cli.refused(&["worker"]).await;
+    assert!(said.contains("weirgate migrate up"), "{said}");
+    cli.ok(&["migrate", "down", "--to", "0"]).await;
+    let left: i64 = sqlx::query_scalar(
+        "select count(*) from pg_class c join pg_namespace n on n.oid = c.relnamespace
+         where n.nspname in ('public', 'queue') and c.relkind in ('r', 'v', 'S')
+           and c.relname not in ('_sqlx_migrations', 'test_clock')",
+    )
+    .fetch_one(&cli.db.pool)
+    .await
+    .unwrap();
+    assert_eq!(left, 0, "everything is undone");
+    assert!(cli.ok(&["migrate", "up"]).await.contains("up to date"));
+    assert!(!cli.ok(&["migrate", "status"]).await.contains("pending"));
+    // The schema works again.
+    let worker = TestWorker::start(&cli.db, &Probe::new(cli.db.pool.clone()));
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn help_and_completions_name_every_command() {
+    let cli = Cli::new().await;
+    let help = cli.ok(&["--help"]).await;
+    for command in
+        ["demo", "up", "serve", "worker", "migrate", "seed", "keys", "enqueue", "jobs", "mock-data"]
+    {
+        assert!(help.contains(command), "{command}");
+        assert!(cli.ok(&[command, "--help"]).await.contains("Example"), "{command} has an example");
+    }
+    for shell in ["bash", "zsh", "fish"] {
+        assert!(cli.ok(&["completions", shell]).await.contains("weirgate"));
+    }
+}
+
+#[tokio::test]
+async fn mock_data_goes_through_the_ingests() {
+    let cli = Cli::new().await;
+    let out = cli.home.path().join("generated");
+    let out = out.to_str().unwrap();
+    cli.ok(&["mock-data", "--out", out, "--tenants", "1", "--tickets", "50", "--bad-rows", "3"]).await;
+    let said = cli.refused(&["mock-data", "--out", out]).await;
+    assert!(said.contains("not empty") || said.contains("force"), "{said}");
+    let with_data = async |args: &[&str]| {
+        let mut command = cli.command(args);
+        command.env("MOCK_DATA_PATH", out);
+        tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap()
+    };
+    assert!(with_data(&["seed"]).await.status.success());
+    let mut worker = cli.command(&["worker"]);
+    let worker = Process::start(worker.env("MOCK_DATA_PATH", out));
+    let output = with_data(&["enqueue", "ingest_tickets", "--tenant", "tenant_demo_1", "--wait"]).await;
+    let job: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((job["output"]["accepted"].as_i64(), job["output"]["rejected"].as_i64()), (Some(50), Some(3)));
+    drop(worker);
+}

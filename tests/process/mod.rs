@@ -1,0 +1,7 @@
+//! The real program: killed, stopped, misconfigured, used.
+
+mod cli;
+mod demo;
+mod settings;
+mod up;
+mod worker;

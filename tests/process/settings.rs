@@ -1,0 +1,40 @@
+//! Wrong settings stop the start, with their name and what was expected.
+
+use crate::support::weirgate;
+
+fn stderr_of(args: &[&str], settings: &[(&str, &str)]) -> String {
+    let home = tempfile::tempdir().unwrap();
+    let output = weirgate(args, home.path()).envs(settings.iter().copied()).output().unwrap();
+    assert!(!output.status.success(), "{args:?} with {settings:?} must not start");
+    String::from_utf8(output.stderr).unwrap()
+}
+
+#[test]
+fn a_wrong_value_is_named() {
+    for (name, value) in [
+        ("WEIRGATE_LISTEN", "8080"),
+        ("MOCK_MODE", "perhaps"),
+        ("WEIRGATE_GRACE_S", "-1"),
+        ("DATABASE_URL", "sqlite://x"),
+        ("WEIRGATE_LISTN", "127.0.0.1:80"),
+    ] {
+        let said = stderr_of(&["worker"], &[(name, value)]);
+        assert!(said.contains(name), "{said}");
+    }
+    let said = stderr_of(&["worker"], &[("MOCK_DATA_PATH", "/no/such/folder")]);
+    assert!(said.contains("MOCK_DATA_PATH") && said.contains("/no/such/folder"), "{said}");
+}
+
+#[test]
+fn serve_wants_a_service_token() {
+    for token in ["", "changeme", "short"] {
+        let said = stderr_of(&["serve"], &[("SERVICE_TOKEN", token)]);
+        assert!(said.contains("SERVICE_TOKEN") && said.contains("openssl rand"), "{said}");
+    }
+}
+
+#[test]
+fn a_database_that_is_not_there_is_named_without_its_password() {
+    let said = stderr_of(&["worker"], &[("DATABASE_URL", "postgres://u:hunter2@127.0.0.1:1/x")]);
+    assert!(said.contains("127.0.0.1:1") && !said.contains("hunter2"), "{said}");
+}

@@ -1,0 +1,113 @@
+//! Workers that are killed and stopped while they run a job.
+//!
+//! The job is an ingest whose table the test keeps locked, so that it runs until the test lets it.
+
+use std::time::{Duration, Instant};
+
+use sqlx::{Postgres, Transaction};
+use tempfile::TempDir;
+use uuid::Uuid;
+use weirgate_jobs::IngestTickets;
+use weirgate_queue::{JobState, NewJob};
+
+use crate::support::{Process, TestDb, tenant, weirgate};
+
+const TICKET: &str = r#"{"cw_ticket_id":"T-1","status":"New","priority":"Low","created_at_remote":"2026-01-20T09:00:00Z","updated_at_remote":"2026-01-20T09:00:00Z"}"#;
+
+struct Fixture {
+    db: TestDb,
+    folder: TempDir,
+    job: Uuid,
+    gate: Transaction<'static, Postgres>,
+}
+
+impl Fixture {
+    async fn new() -> Self {
+        let db = TestDb::new().await;
+        let tenant = tenant(&db.pool, "acme", "UTC").await;
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(folder.path().join("data/acme")).unwrap();
+        std::fs::write(folder.path().join("data/acme/tickets.jsonl"), TICKET).unwrap();
+        let job = NewJob::of(tenant.id, &IngestTickets { tenant: "acme".into() }).unwrap();
+        let job = db.enqueue_new(job).await.id;
+        let mut gate = db.pool.begin().await.unwrap();
+        sqlx::query("lock table raw_tickets in access exclusive mode").execute(&mut *gate).await.unwrap();
+        Self { db, folder, job, gate }
+    }
+
+    fn worker(&self, grace_s: u32) -> Process {
+        let mut command = weirgate(&["worker"], self.folder.path());
+        command.env("DATABASE_URL", &self.db.url).env("MOCK_DATA_PATH", self.folder.path().join("data"));
+        command.env("WEIRGATE_LEASE_S", "3").env("WEIRGATE_GRACE_S", grace_s.to_string());
+        Process::start(&mut command)
+    }
+
+    /// Until some handler waits at the lock.
+    async fn until_it_waits(&self) {
+        self.db.until(self.job, JobState::Running).await;
+        let waiting =
+            "select count(*) from pg_locks where relation = 'raw_tickets'::regclass and not granted";
+        for _ in 0..400 {
+            if sqlx::query_scalar::<_, i64>(waiting).fetch_one(&self.db.pool).await.unwrap() > 0 {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(25)).await;
+        }
+        panic!("no handler waits");
+    }
+}
+
+async fn tickets(db: &TestDb) -> i64 {
+    sqlx::query_scalar("select count(*) from raw_tickets").fetch_one(&db.pool).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_worker_killed_with_sigkill_loses_nothing() {
+    let fixture = Fixture::new().await;
+    let mut first = fixture.worker(25);
+    fixture.until_it_waits().await;
+    first.kill();
+    let second = fixture.worker(25);
+    // The second one rescues it when the first one's lease is over, and runs it.
+    let running = loop {
+        let job = fixture.db.until(fixture.job, JobState::Running).await;
+        if job.run == 2 {
+            break job;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    };
+    assert_eq!(running.errors[0]["code"], "worker_lost");
+    fixture.gate.commit().await.unwrap();
+    let done = fixture.db.until(fixture.job, JobState::Completed).await;
+    assert_eq!((done.attempt, tickets(&fixture.db).await), (2, 1));
+    drop(second);
+}
+
+#[tokio::test]
+async fn sigterm_lets_a_running_job_end() {
+    let fixture = Fixture::new().await;
+    let mut worker = fixture.worker(25);
+    fixture.until_it_waits().await;
+    worker.signal("TERM");
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    fixture.gate.commit().await.unwrap();
+    assert!(worker.ended().await.success());
+    let done = fixture.db.job(fixture.job).await;
+    assert_eq!((done.state(), done.attempt, done.run), (JobState::Completed, 1, 1));
+}
+
+#[tokio::test]
+async fn sigterm_hands_a_job_back_that_does_not_end_in_time() {
+    let fixture = Fixture::new().await;
+    let mut worker = fixture.worker(1);
+    fixture.until_it_waits().await;
+    let asked = Instant::now();
+    worker.signal("TERM");
+    assert!(worker.ended().await.success());
+    assert!(asked.elapsed() < Duration::from_secs(20), "it does not wait for the stuck query");
+    let job = fixture.db.job(fixture.job).await;
+    assert_eq!((job.state(), job.attempt), (JobState::Available, 0), "{}", job.errors);
+    let leases: i64 =
+        sqlx::query_scalar("select count(*) from queue.workers").fetch_one(&fixture.db.pool).await.unwrap();
+    assert_eq!(leases, 0);
+}
