@@ -74,6 +74,9 @@ mod tests {
         let error = started(&[("MOCK_MODE", "false")]).unwrap_err().to_string();
         assert!(error.starts_with("WEIRGATE_SOURCES: is not set") && error.contains("JSON file"), "{error}");
         let error = started(&[("MOCK_MODE", "false"), ("WEIRGATE_SOURCES", "/nowhere.json")]).unwrap_err();
-        assert!(format!("{error:#}").starts_with("WEIRGATE_SOURCES: /nowhere.json: cannot be read"), "{error:#}");
+        assert!(
+            format!("{error:#}").starts_with("WEIRGATE_SOURCES: /nowhere.json: cannot be read"),
+            "{error:#}"
+        );
     }
 }
