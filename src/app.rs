@@ -8,7 +8,7 @@ use object_store::local::LocalFileSystem;
 use object_store::prefix::PrefixStore;
 use sqlx::PgPool;
 use weirgate_jobs::App;
-use weirgate_jobs::sources::{MockSource, Source};
+use weirgate_jobs::sources::{LiveSource, MockSource, Source};
 
 use crate::config::Config;
 
@@ -20,7 +20,7 @@ pub(crate) struct Parts {
 
 impl Parts {
     /// # Errors
-    /// When a folder cannot be used or the object store's URL is wrong.
+    /// When a folder cannot be used, or the object store's URL or the accounts at the source systems are wrong.
     pub(crate) fn new(config: &Config) -> anyhow::Result<Self> {
         Ok(Self { source: source(config)?, exports: export_store(config)? })
     }
@@ -33,9 +33,13 @@ impl Parts {
 
 fn source(config: &Config) -> anyhow::Result<Arc<dyn Source>> {
     if !config.mock_mode {
-        bail!(
-            "MOCK_MODE: false needs connectors to the source systems, which this version does not have; set it to true"
-        );
+        let Some(path) = &config.sources else {
+            bail!(
+                "WEIRGATE_SOURCES: is not set; with MOCK_MODE=false it is the path of a JSON file with the accounts at \
+                 the source systems (see docs/sources.md)"
+            );
+        };
+        return Ok(Arc::new(LiveSource::load(path).context("WEIRGATE_SOURCES")?));
     }
     let path = &config.mock_data_path;
     if !path.is_dir() {
@@ -54,4 +58,25 @@ fn export_store(config: &Config) -> anyhow::Result<Arc<dyn ObjectStore>> {
     // Credentials come from the environment, under the names that each cloud's own tools use.
     let (store, path) = object_store::parse_url_opts(url, std::env::vars()).context("WEIRGATE_EXPORT_URL")?;
     Ok(Arc::new(PrefixStore::new(store, path)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn started(pairs: &[(&str, &str)]) -> anyhow::Result<String> {
+        let get = |name: &str| pairs.iter().find(|(it, _)| *it == name).map(|(_, value)| (*value).to_owned());
+        source(&Config::read(&get)?).map(|it| it.describe())
+    }
+
+    #[test]
+    fn real_sources_need_their_accounts() {
+        let error = started(&[("MOCK_MODE", "false")]).unwrap_err().to_string();
+        assert!(error.starts_with("WEIRGATE_SOURCES: is not set") && error.contains("JSON file"), "{error}");
+        let error = started(&[("MOCK_MODE", "false"), ("WEIRGATE_SOURCES", "/nowhere.json")]).unwrap_err();
+        assert!(
+            format!("{error:#}").starts_with("WEIRGATE_SOURCES: /nowhere.json: cannot be read"),
+            "{error:#}"
+        );
+    }
 }

@@ -29,6 +29,8 @@ pub struct Config {
     pub mock_mode: bool,
     /// `MOCK_DATA_PATH`: where these files are.
     pub mock_data_path: PathBuf,
+    /// `WEIRGATE_SOURCES`: file with the accounts at the source systems, for `MOCK_MODE=false`.
+    pub sources: Option<PathBuf>,
     /// `WEIRGATE_LISTEN`: address and port of the API.
     pub listen: SocketAddr,
     /// `WEIRGATE_HOME`: what the program keeps between runs.
@@ -59,6 +61,7 @@ pub struct Config {
 
 /// The names of all settings, for typing errors.
 const NAMES: &[&str] = &[
+    "WEIRGATE_SOURCES",
     "WEIRGATE_LISTEN",
     "WEIRGATE_HOME",
     "WEIRGATE_PG_BIN",
@@ -173,6 +176,7 @@ impl Config {
             mock_data_path: r
                 .text("MOCK_DATA_PATH")
                 .map_or_else(|| PathBuf::from("mock-data"), PathBuf::from),
+            sources: r.text("WEIRGATE_SOURCES").map(PathBuf::from),
             listen: r
                 .value("WEIRGATE_LISTEN", "an IP address and port, such as 127.0.0.1:8080", |text| {
                     text.parse().ok()

@@ -10,14 +10,27 @@ use std::time::Duration;
 
 use futures_util::stream::BoxStream;
 
+mod answer;
 pub mod array;
+pub mod connectwise;
+pub mod defender;
 mod element;
+#[cfg(test)]
+mod fake;
 pub mod lines;
+pub mod live;
 pub mod mock;
+mod oauth;
+mod pages;
 mod parse;
 pub mod rows;
+pub mod sentinelone;
+pub mod settings;
+pub mod smileback;
+mod upstream;
 mod values;
 
+pub use live::LiveSource;
 pub use mock::MockSource;
 
 /// The longest row a source hands out, in bytes (1 MiB). A longer one is a bad row, and is never

@@ -1,0 +1,200 @@
+//! Tickets and time entries from ConnectWise PSA (Manage), by its REST API.
+//!
+//! Pages are asked for by number, in the order of ids, so that what is added meanwhile comes last and moves nothing.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+
+use governor::Quota;
+use reqwest::Client;
+use reqwest::header::{HeaderMap, LINK};
+use serde::Deserialize;
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use super::answer::Checks;
+use super::pages::{self, Fields, Page};
+use super::settings::{BaseUrl, Secret, usual_rate};
+use super::upstream::{Auth, Upstream};
+use super::{RowStream, SourceError};
+
+/// The most objects a page of ConnectWise can have.
+const PAGE_SIZE: usize = 1000;
+
+const CHECKS: Checks = Checks {
+    credentials: "company, public_key, private_key and client_id",
+    rights: "that the API member's security role may inquire all service tickets and time entries",
+};
+
+/// The words for priorities that KPIs know.
+const PRIORITIES: [&str; 4] = ["Low", "Medium", "High", "Critical"];
+
+/// An account at ConnectWise.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ConnectWiseSettings {
+    /// The API's host, such as `https://api-na.myconnectwise.net`.
+    pub url: BaseUrl,
+    /// The company id one signs in with.
+    pub company: String,
+    /// The public key of the API member.
+    pub public_key: String,
+    /// The private key of the API member.
+    pub private_key: Secret,
+    /// The client id of the integration, from ConnectWise's developer network.
+    pub client_id: Secret,
+    /// What this account's own names of priorities mean, such as `{"Priority 1 - Emergency": "Critical"}`.
+    #[serde(default)]
+    pub priorities: BTreeMap<String, String>,
+    /// The most requests a second.
+    #[serde(default = "usual_rate")]
+    pub requests_per_second: NonZeroU32,
+}
+
+/// Reads one account.
+#[derive(Debug, Clone)]
+pub struct ConnectWise {
+    upstream: Arc<Upstream>,
+    auth: Auth,
+    priorities: Arc<BTreeMap<String, String>>,
+}
+
+impl ConnectWise {
+    pub(super) fn new(settings: ConnectWiseSettings, client: Client) -> Self {
+        let quota = Quota::per_second(settings.requests_per_second);
+        let upstream = Upstream::new(client, &settings.url, quota, CHECKS);
+        let user = format!("{}+{}", settings.company, settings.public_key);
+        Self {
+            upstream: Arc::new(upstream.with_header("clientid", &settings.client_id)),
+            auth: Auth::Basic(user, settings.private_key),
+            priorities: Arc::new(settings.priorities),
+        }
+    }
+
+    /// All service tickets.
+    pub fn tickets(&self, tenant: &str) -> RowStream {
+        let (tenant, priorities) = (tenant.to_owned(), Arc::clone(&self.priorities));
+        self.rows(&["service", "tickets"], move |it| ticket(it, &tenant, &priorities))
+    }
+
+    /// All time entries on service tickets.
+    pub fn time_entries(&self, tenant: &str) -> RowStream {
+        let tenant = tenant.to_owned();
+        self.rows(&["time", "entries"], move |it| time_entry(it, &tenant))
+    }
+
+    fn rows(&self, path: &[&str], map: impl Fn(&Value) -> Option<Value> + Send + 'static) -> RowStream {
+        let url = self.upstream.url(&[&["v4_6_release", "apis", "3.0"], path].concat());
+        let (upstream, auth, list) = (Arc::clone(&self.upstream), self.auth.clone(), url.clone());
+        let fetch = move |number: u64| {
+            let (upstream, auth, mut url) = (Arc::clone(&upstream), auth.clone(), list.clone());
+            async move {
+                url.query_pairs_mut()
+                    .append_pair("orderBy", "id asc")
+                    .append_pair("pageSize", &PAGE_SIZE.to_string())
+                    .append_pair("page", &number.to_string());
+                let answer = upstream.get::<Vec<Box<RawValue>>>(&url, &auth).await?;
+                let items = answer.body;
+                // A short page ends the list, unless the upstream says that it goes on: it may cap pages lower.
+                let more = items.len() >= PAGE_SIZE || (!items.is_empty() && has_next(&answer.headers));
+                Ok::<_, SourceError>(Page { items, next: more.then_some(number + 1) })
+            }
+        };
+        pages::rows(&url, 1, fetch, map)
+    }
+}
+
+/// Whether a `Link` header names a next page.
+fn has_next(headers: &HeaderMap) -> bool {
+    headers.get_all(LINK).iter().filter_map(|it| it.to_str().ok()).any(|it| it.contains("rel=\"next\""))
+}
+
+/// `None` for a project's ticket: the time on those is left out too.
+fn ticket(from: &Value, tenant: &str, priorities: &BTreeMap<String, String>) -> Option<Value> {
+    if from.pointer("/recordType").and_then(Value::as_str).is_some_and(|it| it != "ServiceTicket") {
+        return None;
+    }
+    let row = Fields::new(from, tenant)
+        .copy_id("cw_ticket_id", "/id")
+        .copy("board", &["/board/name"])
+        .copy("status", &["/status/name"])
+        .set("priority", priority(from.pointer("/priority/name"), priorities))
+        .copy("summary", &["/summary"])
+        // Lists do not have it today: it is write-only in the API's description.
+        .copy("description", &["/initialDescription"])
+        .copy("company", &["/company/name", "/company/identifier"])
+        .copy("owner", &["/owner/identifier", "/owner/name"])
+        // Older releases have the date at the top, newer ones among the metadata.
+        .copy("created_at_remote", &["/dateEntered", "/_info/dateEntered"])
+        .copy("updated_at_remote", &["/_info/lastUpdated"])
+        .copy("closed_at_remote", &["/closedDate"])
+        .set("sla_status", sla_status(from))
+        .copy("estimated_hours", &["/budgetHours"]);
+    Some(row.done())
+}
+
+/// ConnectWise's priorities are named by each account, usually as `Priority 2 - High`. KPIs count by the plain words,
+/// so the settings' translation comes first, then a plain word at the end, then the name as it is.
+fn priority(name: Option<&Value>, priorities: &BTreeMap<String, String>) -> Option<Value> {
+    let name = name.filter(|it| !it.is_null())?;
+    let Some(text) = name.as_str() else { return Some(name.clone()) };
+    if let Some(word) = priorities.get(text) {
+        return Some(Value::from(word.as_str()));
+    }
+    let last = text.rsplit(" - ").next().unwrap_or(text).trim();
+    let word = PRIORITIES.into_iter().find(|it| it.eq_ignore_ascii_case(last));
+    Some(Value::from(word.unwrap_or(text)))
+}
+
+/// The account's own word for it, or whether the agreement is kept, where there is one.
+fn sla_status(from: &Value) -> Option<Value> {
+    let text = from.pointer("/slaStatus").filter(|it| !it.is_null() && it.as_str() != Some(""));
+    if let Some(text) = text {
+        return Some(text.clone());
+    }
+    from.pointer("/sla").filter(|it| !it.is_null())?;
+    let kept = from.pointer("/isInSla")?.as_bool()?;
+    Some(Value::from(if kept { "OK" } else { "Breached" }))
+}
+
+/// `None` for time that is not worked on a service ticket: on projects, activities, or charge codes such as holidays.
+fn time_entry(from: &Value, tenant: &str) -> Option<Value> {
+    let charged_to = from.pointer("/chargeToType").and_then(Value::as_str);
+    if charged_to.is_some_and(|it| it != "ServiceTicket") {
+        return None;
+    }
+    let row = Fields::new(from, tenant)
+        .copy_id("cw_time_entry_id", "/id")
+        .copy("member", &["/member/identifier", "/member/name"])
+        .copy("work_type", &["/workType/name"])
+        .set("billable", from.pointer("/billableOption").map(|it| Value::from(it == "Billable")))
+        .set("minutes", from.pointer("/actualHours").and_then(minutes))
+        .copy("notes", &["/notes"])
+        .set("date_worked", from.pointer("/timeStart").and_then(date_part));
+    // Without a type the id could be anything's: such a row has no ticket, and is refused for that.
+    let row = if charged_to.is_some() { row.copy_id("cw_ticket_id", "/chargeToId") } else { row };
+    Some(row.done())
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "it saturates, and rows of so many minutes are refused")]
+fn minutes(hours: &Value) -> Option<Value> {
+    match hours.as_f64() {
+        Some(hours) => Some(Value::from((hours * 60.0).round() as i64)),
+        None if hours.is_null() => None,
+        None => Some(hours.clone()),
+    }
+}
+
+/// The date of a timestamp; what is no timestamp is left as it is.
+fn date_part(instant: &Value) -> Option<Value> {
+    match instant.as_str().and_then(|it| it.split_once('T')) {
+        Some((date, _)) => Some(Value::from(date)),
+        None if instant.is_null() => None,
+        None => Some(instant.clone()),
+    }
+}
+
+#[cfg(test)]
+#[path = "connectwise_tests.rs"]
+mod tests;

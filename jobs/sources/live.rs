@@ -1,0 +1,181 @@
+//! Reads the real systems, each tenant's by its own accounts.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::fs::File;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use futures_util::stream::{self, StreamExt, TryStreamExt};
+use reqwest::Client;
+use serde::Deserialize;
+use serde_json::error::Category;
+
+use super::connectwise::{ConnectWise, ConnectWiseSettings};
+use super::defender::{Defender, DefenderSettings};
+use super::sentinelone::{SentinelOne, SentinelOneSettings};
+use super::smileback::{SmileBack, SmileBackSettings};
+use super::upstream::client_builder;
+use super::{Dataset, RowStream, Source};
+
+/// The accounts of one tenant, as the file has them. What is absent is not read.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TenantSettings {
+    connectwise: Option<ConnectWiseSettings>,
+    smileback: Option<SmileBackSettings>,
+    sentinelone: Option<SentinelOneSettings>,
+    defender: Option<DefenderSettings>,
+}
+
+/// The connectors of one tenant.
+#[derive(Debug)]
+struct Connectors {
+    connectwise: Option<ConnectWise>,
+    smileback: Option<SmileBack>,
+    sentinelone: Option<SentinelOne>,
+    defender: Option<Defender>,
+}
+
+/// Rows of the real systems: tickets and time entries of ConnectWise, surveys of SmileBack, security alerts of
+/// SentinelOne and Defender.
+///
+/// A tenant or dataset without an account is an empty stream, as a missing file of the mock data is. Each account is
+/// asked no faster than its settings say, by this process; several processes each have that rate.
+#[derive(Debug)]
+pub struct LiveSource {
+    path: PathBuf,
+    tenants: BTreeMap<String, Connectors>,
+}
+
+/// Why the file with the accounts cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("{}: {problem}", path.display())]
+pub struct LiveSourceError {
+    path: PathBuf,
+    problem: String,
+}
+
+impl LiveSource {
+    /// Makes connectors for the accounts in a JSON file; see `docs/sources.md` for its form. No upstream is called.
+    ///
+    /// # Errors
+    /// When the file cannot be read, others than its owner may read it, or something in it is wrong: the error names
+    /// the place, and never a secret.
+    pub fn load(path: &Path) -> Result<Self, LiveSourceError> {
+        let wrong = |problem| LiveSourceError { path: path.to_owned(), problem };
+        let text = read_private(path).map_err(wrong)?;
+        let client = client_builder().build().map_err(|error| {
+            wrong(format!(
+                "no HTTPS client can be made ({error}); are the system's CA certificates installed?"
+            ))
+        })?;
+        Self::from_json(path, &text, &client).map_err(wrong)
+    }
+
+    fn from_json(path: &Path, text: &str, client: &Client) -> Result<Self, String> {
+        let mut json = serde_json::Deserializer::from_str(text);
+        let tenants: BTreeMap<String, TenantSettings> =
+            serde_path_to_error::deserialize(&mut json).map_err(|error| explain(&error))?;
+        json.end().map_err(|error| format!("has more after its object (line {})", error.line()))?;
+        let connectors = |(slug, it): (String, TenantSettings)| {
+            let connectors = Connectors {
+                connectwise: it.connectwise.map(|it| ConnectWise::new(it, client.clone())),
+                smileback: it.smileback.map(|it| SmileBack::new(it, client.clone())),
+                sentinelone: it.sentinelone.map(|it| SentinelOne::new(&it, client.clone())),
+                defender: it.defender.map(|it| Defender::new(it, client.clone())),
+            };
+            (slug, connectors)
+        };
+        Ok(Self { path: path.to_owned(), tenants: tenants.into_iter().map(connectors).collect() })
+    }
+}
+
+impl Source for LiveSource {
+    fn rows(&self, tenant_slug: &str, dataset: Dataset) -> RowStream {
+        let Some(it) = self.tenants.get(tenant_slug) else {
+            return stream::empty().boxed();
+        };
+        let streams = match dataset {
+            Dataset::Tickets => [it.connectwise.as_ref().map(|it| it.tickets(tenant_slug)), None],
+            Dataset::TimeEntries => [it.connectwise.as_ref().map(|it| it.time_entries(tenant_slug)), None],
+            Dataset::Csat => [it.smileback.as_ref().map(|it| it.reviews(tenant_slug)), None],
+            Dataset::SecurityAlerts => [
+                it.sentinelone.as_ref().map(|it| it.threats(tenant_slug)),
+                it.defender.as_ref().map(|it| it.alerts(tenant_slug)),
+            ],
+        };
+        chained(streams.into_iter().flatten().collect())
+    }
+
+    fn describe(&self) -> String {
+        format!("the accounts of {} tenants in {}", self.tenants.len(), self.path.display())
+    }
+}
+
+/// One stream after the other. An error comes last: an upstream that is down must not hide the rows of the others.
+fn chained(streams: VecDeque<RowStream>) -> RowStream {
+    stream::try_unfold((streams, None), |(mut streams, mut error)| async move {
+        while let Some(current) = streams.front_mut() {
+            match current.try_next().await {
+                Ok(Some(row)) => return Ok(Some((row, (streams, error)))),
+                Ok(None) => {}
+                Err(new) => error = error.or(Some(new)),
+            }
+            streams.pop_front();
+        }
+        error.map_or(Ok(None), Err)
+    })
+    .boxed()
+}
+
+/// The text of a file that only its owner can read, since it is full of secrets.
+fn read_private(path: &Path) -> Result<String, String> {
+    let unread = |error: std::io::Error| format!("cannot be read: {error}");
+    // Looked at before it is opened: opening a named pipe would wait for its writer for ever.
+    if !std::fs::metadata(path).map_err(unread)?.is_file() {
+        return Err("is not a file".to_owned());
+    }
+    let mut file = File::open(path).map_err(unread)?;
+    check_mode(&file.metadata().map_err(unread)?, path)?;
+    let mut text = String::new();
+    file.read_to_string(&mut text).map_err(unread)?;
+    Ok(text)
+}
+
+#[cfg(unix)]
+fn check_mode(metadata: &std::fs::Metadata, path: &Path) -> Result<(), String> {
+    use std::os::unix::fs::MetadataExt as _;
+    let mode = metadata.mode() & 0o777;
+    let for_others = mode & 0o077;
+    if for_others == 0 {
+        return Ok(());
+    }
+    Err(format!("others can use it (mode {mode:03o}), and it has secrets: chmod 600 {}", path.display()))
+}
+
+#[cfg(not(unix))]
+fn check_mode(_: &std::fs::Metadata, _: &Path) -> Result<(), String> {
+    Ok(())
+}
+
+/// Puts an error in words. Where serde would quote the value, only what was expected is kept.
+fn explain(error: &serde_path_to_error::Error<serde_json::Error>) -> String {
+    let (path, inner) = (error.path(), error.inner());
+    let (line, column) = (inner.line(), inner.column());
+    if inner.classify() != Category::Data {
+        return format!("is not JSON at line {line} column {column}");
+    }
+    let full = inner.to_string();
+    let what = full.strip_suffix(&format!(" at line {line} column {column}")).unwrap_or(&full);
+    match what.rsplit_once(", expected ") {
+        Some((start, wanted)) if start.starts_with("invalid ") => {
+            let wanted = if wanted.starts_with("struct ") { "a JSON object" } else { wanted };
+            format!("{path}: is not {wanted}")
+        }
+        _ => format!("{path}: {what}"),
+    }
+}
+
+#[cfg(test)]
+#[path = "live_tests.rs"]
+mod tests;

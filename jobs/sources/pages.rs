@@ -1,0 +1,110 @@
+//! Turns an upstream's pages into rows, holding one page at a time.
+
+use std::sync::Arc;
+
+use futures_util::stream::{self, StreamExt, TryStreamExt};
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+use url::Url;
+
+use super::upstream::{origin, unreadable};
+use super::{MAX_ROW_BYTES, Piece, RowStream, SourceError, SourceRow};
+
+/// One page: its objects, unread, and where the next page is.
+#[derive(Debug)]
+pub(super) struct Page<S> {
+    pub(super) items: Vec<Box<RawValue>>,
+    pub(super) next: Option<S>,
+}
+
+/// The rows of all pages from `first` on. `map` makes an upstream's object a row; `None` leaves it out. A row's line
+/// is the number of its object, from 1 on over all pages.
+pub(super) fn rows<S, F, Fut, M>(url: &Url, first: S, fetch: F, map: M) -> RowStream
+where
+    S: Clone + PartialEq + Send + 'static,
+    F: Fn(S) -> Fut + Send + 'static,
+    Fut: Future<Output = Result<Page<S>, SourceError>> + Send + 'static,
+    M: Fn(&Value) -> Option<Value> + Send + 'static,
+{
+    let (shown, url): (Arc<str>, _) = (origin(url).into(), url.clone());
+    let pages = stream::try_unfold((Some(first), fetch), move |(at, fetch)| {
+        let url = url.clone();
+        async move {
+            let Some(at) = at else { return Ok(None) };
+            let coming = fetch(at.clone());
+            let page = coming.await?;
+            if page.next.as_ref() == Some(&at) {
+                return Err(unreadable(&url, "its next page is the same page again".to_owned()));
+            }
+            Ok(Some((stream::iter(page.items.into_iter().map(Ok)), (page.next, fetch))))
+        }
+    });
+    pages
+        .try_flatten()
+        .zip(stream::iter(1..))
+        .filter_map(move |(item, line): (Result<Box<RawValue>, _>, u64)| {
+            let row = item.map(|item| row(&shown, line, &item, &map)).transpose();
+            std::future::ready(row)
+        })
+        .boxed()
+}
+
+fn row(
+    origin: &Arc<str>,
+    line: u64,
+    item: &RawValue,
+    map: &impl Fn(&Value) -> Option<Value>,
+) -> Option<SourceRow> {
+    let piece = match serde_json::from_str::<Value>(item.get()) {
+        Ok(object) => {
+            let text = map(&object)?.to_string();
+            if text.len() > MAX_ROW_BYTES { Piece::too_long(line) } else { Piece { line, text: Ok(text) } }
+        }
+        Err(error) => Piece::bad(line, &format!("object cannot be read: {error}")),
+    };
+    Some(SourceRow { origin: Arc::clone(origin), line, json: piece.text })
+}
+
+/// Builds a row from an upstream's object. Values are taken over as they are, also those of a wrong type: whether a
+/// row is good is for [`super::rows::parse`] to say. Nulls are left out, so that it says "is missing".
+#[derive(Debug)]
+pub(super) struct Fields<'a> {
+    from: &'a Value,
+    row: Map<String, Value>,
+}
+
+impl<'a> Fields<'a> {
+    pub(super) fn new(from: &'a Value, tenant: &str) -> Self {
+        let tenant = ("tenant_id".to_owned(), Value::from(tenant));
+        Self { from, row: Map::from_iter([tenant]) }
+    }
+
+    /// Sets a field to the first of the pointers (RFC 6901) that has a value.
+    pub(super) fn copy(self, field: &str, pointers: &[&str]) -> Self {
+        let value = pointers.iter().find_map(|it| self.from.pointer(it).filter(|value| !value.is_null()));
+        let value = value.cloned();
+        self.set(field, value)
+    }
+
+    /// As [`Self::copy`], for an id, which upstreams write as a number and rows as a text.
+    pub(super) fn copy_id(self, field: &str, pointer: &str) -> Self {
+        let value = match self.from.pointer(pointer) {
+            Some(Value::Number(number)) => Some(Value::from(number.to_string())),
+            Some(Value::Null) | None => None,
+            Some(other) => Some(other.clone()),
+        };
+        self.set(field, value)
+    }
+
+    /// Sets a field when there is a value.
+    pub(super) fn set(mut self, field: &str, value: Option<Value>) -> Self {
+        if let Some(value) = value {
+            self.row.insert(field.to_owned(), value);
+        }
+        self
+    }
+
+    pub(super) fn done(self) -> Value {
+        Value::Object(self.row)
+    }
+}
