@@ -48,7 +48,11 @@ fn source(config: &Config) -> anyhow::Result<Arc<dyn Source>> {
     Ok(Arc::new(MockSource { path: path.clone() }))
 }
 
-fn export_store(config: &Config) -> anyhow::Result<Arc<dyn ObjectStore>> {
+/// Where exports lie.
+///
+/// # Errors
+/// When the folder cannot be made or the URL is wrong.
+pub(crate) fn export_store(config: &Config) -> anyhow::Result<Arc<dyn ObjectStore>> {
     let Some(url) = &config.export_url else {
         let folder = config.home.join("exports");
         std::fs::create_dir_all(&folder)

@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use object_store::ObjectStore;
+use sqlx::PgPool;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use weirgate_jobs::App;
 use weirgate_queue::watch::Watcher;
 
 use crate::config::Config;
@@ -34,15 +35,16 @@ pub async fn bind(config: &Config) -> anyhow::Result<TcpListener> {
 /// When the listener fails.
 pub async fn run(
     listener: TcpListener,
-    app: Arc<App>,
+    pool: PgPool,
+    exports: Arc<dyn ObjectStore>,
     config: &Config,
     service_token: String,
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
     let api = Api::new(
-        app.pool.clone(),
-        app.exports.clone(),
-        Watcher::start(app.pool.clone(), WATCH_INTERVAL),
+        pool.clone(),
+        exports,
+        Watcher::start(pool, WATCH_INTERVAL),
         ApiConfig {
             service_token,
             public_url: config.public_url.clone(),

@@ -266,7 +266,7 @@ fn report(job: &ClaimedJob, outcome: &Outcome) {
     }
     match outcome {
         Outcome::Retry { code, message, delay } => {
-            line!(info, code, message, ?delay, "failed; will run again")
+            line!(info, code, message, ?delay, "failed; will run again");
         }
         Outcome::Discarded { code, message } => line!(warn, code, message, "discarded"),
         Outcome::Cancelled => line!(info, "cancelled"),

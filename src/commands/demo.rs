@@ -23,6 +23,8 @@ pub(super) async fn run(options: Demo, mut config: Config) -> anyhow::Result<()>
     // Apart from what `up` keeps, so that both can run.
     config.home = config.home.join("demo");
     config.public_url = None;
+    // It shows the rows of the mock data, whatever else is set up here.
+    config.mock_mode = true;
     if !options.stay {
         config.listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     }

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use weirgate_jobs::App;
 use weirgate_queue::{HostConfig, Registry};
 
-use crate::app::Parts;
+use crate::app::{self, Parts};
 use crate::config::Config;
 use crate::database::Database;
 use crate::worker::{self, WorkerOptions};
@@ -68,7 +68,7 @@ pub(super) async fn serve_and_work(
 ) -> anyhow::Result<()> {
     let registry = Arc::new(weirgate_jobs::registry(app.clone()));
     let worker = worker::run(app.pool.clone(), registry, worker_options(config), stop.clone());
-    let server = server::run(listener, app, config, token, stop.clone());
+    let server = server::run(listener, app.pool.clone(), app.exports.clone(), config, token, stop.clone());
     let worker = async {
         let ended = worker.await;
         stop.cancel();
@@ -86,13 +86,12 @@ pub(super) async fn serve_and_work(
 /// The API alone.
 pub(super) async fn serve(config: Config) -> anyhow::Result<()> {
     let token = config.required_service_token()?;
-    let parts = Parts::new(&config)?;
+    let exports = app::export_store(&config)?;
     let listener = server::bind(&config).await?;
     let database = Database::open(&config, "serve").await?;
     database.require_migrated().await?;
-    let app = parts.with(database.pool.clone());
     tracing::info!(address = %listener.local_addr()?, "serving");
-    let ended = server::run(listener, app, &config, token, stop_signal()?).await;
+    let ended = server::run(listener, database.pool.clone(), exports, &config, token, stop_signal()?).await;
     database.close().await?;
     ended
 }
