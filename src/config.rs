@@ -299,13 +299,19 @@ mod tests {
     #[test]
     fn the_example_file_has_every_setting_and_sets_none() {
         let example = include_str!("../.env.example");
-        let shown: Vec<_> =
-            example.lines().filter_map(|line| line.strip_prefix("# ")?.split_once('=')).map(|it| it.0).collect();
+        let shown: Vec<_> = example
+            .lines()
+            .filter_map(|line| line.strip_prefix("# ")?.split_once('='))
+            .map(|it| it.0)
+            .collect();
         let others = ["DATABASE_URL", "SERVICE_TOKEN", "MOCK_MODE", "MOCK_DATA_PATH"];
         for name in NAMES.iter().chain(&others).filter(|name| **name != "WEIRGATE_BUILD_DATABASE_URL") {
             assert!(shown.contains(name), "{name} is missing in .env.example");
         }
-        assert!(example.lines().all(|line| line.is_empty() || line.starts_with("# ")), "a line sets something");
+        assert!(
+            example.lines().all(|line| line.is_empty() || line.starts_with("# ")),
+            "a line sets something"
+        );
     }
 
     #[test]
