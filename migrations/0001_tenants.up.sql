@@ -1,18 +1,25 @@
 -- Tenants, their API keys, and the role as which a tenant's reads run.
 
 -- The role of a tenant's reads: it owns nothing and cannot bypass row-level security. A role belongs to the
--- whole server, so another database of the same server may have made it already.
+-- whole server, so another database of the same server, or an administrator, may have made it already.
 do $$
 begin
-    create role weirgate_tenant nologin;
-exception
-    when duplicate_object or unique_violation then null;
-end
-$$;
-
-do $$
-begin
-    execute format('grant weirgate_tenant to %I', current_user);
+    if not exists (select from pg_roles where rolname = 'weirgate_tenant') then
+        begin
+            create role weirgate_tenant nologin;
+        exception
+            when duplicate_object or unique_violation then null;
+        end;
+    end if;
+    begin
+        execute format('grant weirgate_tenant to %I', current_user);
+    exception
+        when insufficient_privilege then null;
+    end;
+    if not pg_has_role(current_user, 'weirgate_tenant', 'member') then
+        raise exception 'the role % may not act as weirgate_tenant', current_user
+            using hint = format('as an administrator: grant weirgate_tenant to %I', current_user);
+    end if;
 end
 $$;
 
