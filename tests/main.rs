@@ -1,6 +1,7 @@
 //! One binary for all tests that need a Postgres; it starts its own.
 
 mod engine;
+mod http;
 mod jobs;
 mod postgres;
 mod process;
