@@ -115,6 +115,8 @@ async fn each_wrong_parameter_of_a_result_is_named() {
     let api = TestApi::new().await;
     for (target, field) in [
         ("kpis/daily", "from"),
+        ("kpis/daily?date=2026-02-30", "date"),
+        ("kpis/daily?from=2026-02-30&to=2026-03-01", "from"),
         ("kpis/daily?date=2026-01-20&from=2026-01-01&to=2026-01-31", "date"),
         ("kpis/daily?from=2026-01-01", "to"),
         ("kpis/daily?to=2026-01-01", "from"),
