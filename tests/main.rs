@@ -2,6 +2,7 @@
 
 mod docs;
 mod engine;
+mod http;
 mod jobs;
 mod postgres;
 mod process;

@@ -61,6 +61,11 @@ impl Fields {
         self.errors.push(FieldError { field: field.to_owned(), message: message.to_string() });
     }
 
+    /// Whether something was wrong so far.
+    pub(crate) fn has_failed(&self) -> bool {
+        !self.errors.is_empty()
+    }
+
     /// All values of a parameter that may be repeated.
     pub(crate) fn all(&mut self, name: &str) -> Vec<String> {
         let (taken, rest) = std::mem::take(&mut self.pairs).into_iter().partition(|(given, _)| given == name);

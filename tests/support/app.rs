@@ -13,6 +13,9 @@ use weirgate_queue::{Job, JobContext, JobError};
 
 use super::TestDb;
 
+/// The demo tenants and their files.
+pub(crate) const MOCK_DATA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/mock-data");
+
 /// A database, a folder for the sources, an export store in memory.
 pub(crate) struct TestApp {
     pub(crate) db: TestDb,
@@ -26,6 +29,14 @@ impl TestApp {
         let folder = tempfile::tempdir().unwrap();
         let source = Arc::new(MockSource { path: folder.path().to_owned() });
         let app = Arc::new(App { pool: db.pool.clone(), source, exports: Arc::new(InMemory::new()) });
+        Self { db, folder, app }
+    }
+
+    /// With the demo tenants' files as the sources.
+    pub(crate) async fn demo() -> Self {
+        let Self { db, folder, app } = Self::new().await;
+        let source = Arc::new(MockSource { path: MOCK_DATA.into() });
+        let app = Arc::new(App { pool: app.pool.clone(), source, exports: app.exports.clone() });
         Self { db, folder, app }
     }
 

@@ -1,5 +1,6 @@
 //! What the tests share: a Postgres of their own, a database a test, a clock to travel with, jobs to run.
 
+mod api;
 mod app;
 mod cluster;
 mod database;
@@ -7,6 +8,7 @@ mod probe;
 mod process;
 mod worker;
 
+pub(crate) use api::{Answer, TestApi, id};
 pub(crate) use app::{TestApp, tenant};
 pub(crate) use database::TestDb;
 pub(crate) use probe::{Does, Probe, Step, registry};

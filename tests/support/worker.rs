@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use weirgate::worker::{self, WorkerOptions};
-use weirgate_queue::HostConfig;
+use weirgate_queue::{HostConfig, Registry};
 
 use super::{Probe, TestDb, registry};
 
@@ -25,13 +25,22 @@ impl TestWorker {
         probe: &Arc<Probe>,
         adjust: impl FnOnce(&mut WorkerOptions),
     ) -> Self {
+        Self::start_jobs(db, registry(probe.clone()), adjust)
+    }
+
+    /// Runs the jobs of any registry.
+    pub(crate) fn start_jobs<A: Send + Sync + 'static>(
+        db: &TestDb,
+        jobs: Arc<Registry<A>>,
+        adjust: impl FnOnce(&mut WorkerOptions),
+    ) -> Self {
         let mut host = HostConfig::new("test", "0", 1);
         host.poll_interval = Duration::from_millis(100);
         host.cancel_grace = Duration::from_millis(300);
         let mut options = WorkerOptions { concurrency: 4, grace: Duration::from_secs(10), host };
         adjust(&mut options);
         let stop = CancellationToken::new();
-        let task = tokio::spawn(worker::run(db.pool.clone(), registry(probe.clone()), options, stop.clone()));
+        let task = tokio::spawn(worker::run(db.pool.clone(), jobs, options, stop.clone()));
         Self { stop, task }
     }
 

@@ -75,7 +75,12 @@ pub(crate) struct KpiQuery {
 impl FromQuery for KpiQuery {
     fn take(fields: &mut Fields) -> Option<Self> {
         let date: Option<NaiveDate> = fields.get("date");
-        match (date, take_days(fields)) {
+        let days = take_days(fields);
+        if fields.has_failed() {
+            // What is given but wrong is not missing.
+            return None;
+        }
+        match (date, days) {
             (Some(date), (None, None)) => Some(Self { from: date, to: date }),
             (None, (Some(from), Some(to))) => {
                 if (to - from).num_days() >= MOST_DAYS {

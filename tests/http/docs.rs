@@ -1,0 +1,124 @@
+//! The documentation: all of the surface, from this host only.
+
+use std::collections::BTreeSet;
+
+use axum::http::StatusCode;
+use serde_json::Value;
+
+use crate::support::TestApi;
+
+/// Every operation there is, with something in place of its parameters.
+const OPERATIONS: [(&str, &str); 28] = [
+    ("GET", "/health"),
+    ("GET", "/health/ready"),
+    ("GET", "/metrics"),
+    ("POST", "/internal/ingest/{dataset}"),
+    ("POST", "/internal/kpi/compute-daily"),
+    ("POST", "/internal/exports/generate"),
+    ("POST", "/internal/pipelines/daily"),
+    ("GET", "/internal/jobs"),
+    ("GET", "/internal/jobs/{id}"),
+    ("GET", "/internal/jobs/{id}/events"),
+    ("POST", "/internal/jobs/{id}/cancel"),
+    ("POST", "/internal/jobs/{id}/retry"),
+    ("GET", "/internal/workflows/{id}"),
+    ("GET", "/internal/tenants"),
+    ("GET", "/internal/workers"),
+    ("GET", "/v1/kpis/daily"),
+    ("GET", "/v1/tickets"),
+    ("GET", "/v1/tickets/{cw_ticket_id}"),
+    ("GET", "/v1/tickets/{cw_ticket_id}/summary"),
+    ("GET", "/v1/time-entries"),
+    ("GET", "/v1/csat"),
+    ("GET", "/v1/security-alerts"),
+    ("GET", "/v1/exports"),
+    ("GET", "/v1/exports/{id}"),
+    ("GET", "/v1/exports/{id}/download"),
+    ("GET", "/v1/jobs"),
+    ("GET", "/v1/jobs/{id}"),
+    ("GET", "/v1/jobs/{id}/events"),
+];
+
+/// Every operation, with something in place of its path parameters.
+pub(super) fn operations() -> Vec<(&'static str, String)> {
+    OPERATIONS
+        .iter()
+        .map(|(method, path)| {
+            let path = path
+                .replace("{dataset}", "tickets")
+                .replace("{cw_ticket_id}", "TKT-001")
+                .replace("{id}", "0198c0de-0000-7000-8000-000000000000");
+            (*method, path)
+        })
+        .collect()
+}
+
+async fn document(api: &TestApi) -> Value {
+    api.anonymous("GET", "/openapi.json").send().await.ok(StatusCode::OK)
+}
+
+#[tokio::test]
+async fn the_document_has_every_operation_and_no_other() {
+    let document = document(&TestApi::new().await).await;
+    assert_eq!(document["openapi"], "3.1.0");
+    let mut documented = BTreeSet::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            assert!(!operation["summary"].as_str().unwrap().is_empty(), "{method} {path}");
+            documented.insert((method.to_uppercase(), path.clone()));
+        }
+    }
+    let expected =
+        OPERATIONS.iter().map(|(method, path)| ((*method).to_owned(), (*path).to_owned())).collect();
+    assert_eq!(documented, expected);
+}
+
+#[tokio::test]
+async fn the_router_has_every_operation_of_the_document() {
+    let api = TestApi::new().await;
+    for (method, path) in operations() {
+        let call = if path.starts_with("/v1") {
+            api.tenant(&api.cca, method, &path)
+        } else {
+            api.service(method, &path)
+        };
+        let answer = call.send().await;
+        assert_ne!(answer.status, StatusCode::METHOD_NOT_ALLOWED, "{method} {path}");
+        assert!(!answer.text().contains("unknown_route"), "{method} {path}");
+    }
+}
+
+#[tokio::test]
+async fn the_document_is_the_one_that_was_reviewed() {
+    let mut document = document(&TestApi::new().await).await;
+    document["info"]["version"] = "[version]".into();
+    insta::assert_json_snapshot!("openapi", document);
+}
+
+#[tokio::test]
+async fn the_pages_load_from_this_host_only() {
+    let api = TestApi::new().await;
+    for page in ["/docs", "/redoc"] {
+        let answer = api.anonymous("GET", page).send().await;
+        assert_eq!(answer.status, StatusCode::OK);
+        assert_eq!(answer.header("content-type"), Some("text/html; charset=utf-8"));
+        let references = references(answer.text());
+        assert!(
+            references.iter().any(|it| std::path::Path::new(it).extension().is_some_and(|it| it == "js"))
+        );
+        for reference in references {
+            assert!(!reference.contains("//"), "{page} loads {reference}");
+            let file = api.anonymous("GET", &format!("/{reference}")).send().await;
+            assert_eq!(file.status, StatusCode::OK, "{reference}");
+        }
+        let policy = answer.header("content-security-policy").unwrap();
+        assert!(policy.contains("script-src 'self'") && !policy.contains("http"), "{policy}");
+    }
+    api.anonymous("GET", "/docs/nothing.js").send().await.problem(404, "unknown_route");
+}
+
+/// What the page's `src` and `href` attributes name.
+fn references(html: &str) -> Vec<String> {
+    let attributes = html.split(" src=\"").skip(1).chain(html.split(" href=\"").skip(1));
+    attributes.map(|rest| rest.split('"').next().unwrap().to_owned()).collect()
+}

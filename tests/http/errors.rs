@@ -1,0 +1,152 @@
+//! Errors: problems with a stable code, whoever made them.
+
+use axum::http::StatusCode;
+
+use crate::support::TestApi;
+
+const NOBODY: &str = "0198c0de-0000-7000-8000-000000000000";
+
+#[tokio::test]
+async fn what_is_not_there_is_a_404() {
+    let api = TestApi::new().await;
+    for (method, path, code) in [
+        ("GET", "/nothing".to_owned(), "unknown_route"),
+        ("GET", "/internal/nothing".to_owned(), "unknown_route"),
+        ("POST", "/internal/ingest/assets?tenant_id=tenant_demo_cca".to_owned(), "not_found"),
+        ("POST", "/internal/ingest/tickets?tenant_id=acme".to_owned(), "unknown_tenant"),
+        ("POST", format!("/internal/ingest/tickets?tenant_id={NOBODY}"), "unknown_tenant"),
+        ("GET", "/internal/jobs?tenant_id=acme".to_owned(), "unknown_tenant"),
+        ("GET", format!("/internal/jobs/{NOBODY}"), "unknown_job"),
+        ("GET", format!("/internal/jobs/{NOBODY}/events"), "unknown_job"),
+        ("POST", format!("/internal/jobs/{NOBODY}/cancel"), "unknown_job"),
+        ("POST", format!("/internal/jobs/{NOBODY}/retry"), "unknown_job"),
+        ("GET", "/internal/jobs/7".to_owned(), "not_found"),
+        ("GET", format!("/internal/workflows/{NOBODY}"), "unknown_workflow"),
+    ] {
+        let problem = api.service(method, &path).send().await.problem(404, code);
+        assert_eq!(problem["instance"].as_str(), path.split('?').next());
+    }
+    assert_eq!(api.count("queue.jobs").await, 0);
+}
+
+#[tokio::test]
+async fn what_a_tenant_does_not_have_is_a_404() {
+    let api = TestApi::new().await;
+    for (path, code) in [
+        (format!("/v1/jobs/{NOBODY}"), "unknown_job"),
+        (format!("/v1/jobs/{NOBODY}/events"), "unknown_job"),
+        ("/v1/tickets/T-1".to_owned(), "unknown_ticket"),
+        ("/v1/tickets/T-1/summary".to_owned(), "unknown_ticket"),
+        ("/v1/tickets/%00".to_owned(), "unknown_ticket"),
+        (format!("/v1/exports/{NOBODY}"), "unknown_export"),
+        (format!("/v1/exports/{NOBODY}/download"), "unknown_export"),
+        ("/v1/exports/7".to_owned(), "not_found"),
+        ("/v1/nothing".to_owned(), "unknown_route"),
+    ] {
+        api.v1(&path).await.problem(404, code);
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_method_is_told_the_right_ones() {
+    let api = TestApi::new().await;
+    for (path, methods) in super::docs::operations().into_iter().map(|(method, path)| (path, method)) {
+        let call = if path.starts_with("/v1") {
+            api.tenant(&api.cca, "DELETE", &path)
+        } else {
+            api.service("DELETE", &path)
+        };
+        let refused = call.send().await;
+        refused.problem(405, "method_not_allowed");
+        assert!(refused.header("allow").unwrap().split(',').any(|it| it == methods), "{path}");
+    }
+    // A browser's question whether another site may call is not answered with a yes.
+    let preflight = api.service("OPTIONS", "/internal/jobs").header("origin", "https://elsewhere.example");
+    preflight.header("access-control-request-method", "POST").send().await.problem(405, "method_not_allowed");
+}
+
+#[tokio::test]
+async fn bodies_that_are_no_json_object_in_time_are_refused() {
+    let api = TestApi::new().await;
+    let post = || api.service("POST", "/internal/ingest/tickets?tenant_id=tenant_demo_cca");
+    post().json("{\"priority\": ").send().await.problem(400, "malformed_json");
+    post().body("text/plain", "priority=1").send().await.problem(415, "unsupported_media_type");
+    post().body("", "{}").send().await.problem(415, "unsupported_media_type");
+    let large = format!("{{\"x\": \"{}\"}}", "x".repeat(1024 * 1024));
+    post().json(large).send().await.problem(413, "payload_too_large");
+    let cancel = format!("/internal/jobs/{NOBODY}/cancel");
+    let fields = api.service("POST", &cancel).json(r#"{"why": "so"}"#).send().await.wrong_fields();
+    assert_eq!(fields, ["why"]);
+    assert_eq!(api.count("queue.jobs").await, 0);
+    let fine = post().body("application/json; charset=utf-8", "{}").send().await;
+    assert_eq!(fine.status, StatusCode::ACCEPTED);
+}
+
+#[tokio::test]
+async fn an_inactive_tenant_gets_no_jobs() {
+    let api = TestApi::new().await;
+    api.execute("update tenants set is_active = false where slug = 'tenant_demo_cca'").await;
+    for path in ["ingest/tickets?", "kpi/compute-daily?date=2026-01-20&", "pipelines/daily?date=2026-01-20&"]
+    {
+        let path = format!("/internal/{path}tenant_id=tenant_demo_cca");
+        api.post(&path).await.problem(409, "tenant_inactive");
+    }
+    assert_eq!(api.count("queue.jobs").await, 0);
+}
+
+#[tokio::test]
+async fn without_its_database_it_lives_but_is_not_ready() {
+    let api = TestApi::new().await;
+    let ready = api.anonymous("GET", "/health/ready").send().await;
+    assert_eq!(ready.ok(StatusCode::OK)["status"], "ok");
+    api.db().pool.close().await;
+    for path in ["/health/ready", "/internal/jobs", "/internal/tenants"] {
+        let away = api.get(path).await;
+        away.problem(503, "database_unavailable");
+        assert_eq!(away.header("retry-after"), Some("1"), "{path}");
+    }
+    let alive = api.anonymous("GET", "/health").send().await;
+    assert_eq!(alive.ok(StatusCode::OK)["status"], "ok");
+}
+
+#[tokio::test]
+async fn a_request_id_comes_back_unless_it_is_unusable() {
+    let api = TestApi::new().await;
+    let ask = |id: &str| api.anonymous("GET", "/nothing").header("x-request-id", id).send();
+    let problem = ask("caller-7").await.problem(404, "unknown_route");
+    assert_eq!(problem["request_id"], "caller-7");
+    for unusable in ["two words", &"x".repeat(200), ""] {
+        let answer = ask(unusable).await;
+        answer.problem(404, "unknown_route");
+        let made = answer.header("x-request-id").unwrap();
+        assert!(made.parse::<uuid::Uuid>().is_ok(), "{made}");
+    }
+    assert_eq!(api.get("/internal/jobs").await.header("x-request-id"), Some("test-1"));
+}
+
+#[tokio::test]
+async fn what_fails_inside_is_told_to_nobody_and_leaves_nothing() {
+    let api = TestApi::new().await;
+    // At the commit, after everything was written.
+    api.execute(
+        "create function fail() returns trigger language plpgsql as $$ begin raise exception 'inside story'; end $$;
+         create constraint trigger fails after insert on queue.jobs deferrable initially deferred
+         for each row when (new.kind = 'generate_export') execute function fail()",
+    )
+    .await;
+    for path in ["exports/generate", "pipelines/daily"] {
+        let path = format!("/internal/{path}?tenant_id=tenant_demo_cca&date=2026-01-20");
+        let call = || api.service("POST", &path).header("idempotency-key", &path.replace('/', "."));
+        let failed = call().send().await;
+        failed.problem(500, "internal_error");
+        assert!(!failed.text().contains("inside story"));
+    }
+    for table in ["queue.jobs", "queue.job_dependencies", "idempotency_keys"] {
+        assert_eq!(api.count(table).await, 0, "{table}");
+    }
+    api.execute("drop trigger fails on queue.jobs").await;
+    let path = "/internal/exports/generate?tenant_id=tenant_demo_cca&date=2026-01-20";
+    let again = api.service("POST", path).header("idempotency-key", &path.replace('/', ".")).send().await;
+    again.ok(StatusCode::ACCEPTED);
+    assert_eq!(again.header("idempotency-replayed"), None);
+}

@@ -1,0 +1,87 @@
+//! Tenants, workers, metrics.
+
+use std::time::Duration;
+
+use axum::http::StatusCode;
+use serde_json::json;
+use weirgate_queue::JobState;
+
+use crate::support::{Does, Probe, Step, TestApi, TestWorker};
+
+#[tokio::test]
+async fn tenants_are_listed_by_slug_while_they_are_active() {
+    let api = TestApi::new().await;
+    let tenants = api.get("/internal/tenants").await.items();
+    let mut first = tenants[0].clone();
+    assert!(first.as_object_mut().unwrap().remove("created_at").unwrap().is_string());
+    let expected = json!({
+        "id": api.cca.id, "slug": "tenant_demo_cca", "name": "CCA Demo", "is_active": true, "llm_enabled": true,
+        "time_zone": "UTC",
+    });
+    assert_eq!((first, tenants.len()), (expected, 2));
+    let page = api.get("/internal/tenants?limit=1").await.ok(StatusCode::OK);
+    let next = page["next"].as_str().unwrap().strip_prefix("http://localhost").unwrap();
+    assert_eq!(api.get(next).await.column("slug"), ["tenant_demo_client2"]);
+    api.execute("update tenants set is_active = false where slug = 'tenant_demo_cca'").await;
+    assert_eq!(api.get("/internal/tenants").await.column("slug"), ["tenant_demo_client2"]);
+}
+
+#[tokio::test]
+async fn workers_are_listed_while_they_hold_a_lease() {
+    let api = TestApi::new().await;
+    assert!(api.get("/internal/workers").await.items().is_empty());
+    let id = api.db().register_worker().await;
+    let mut worker = api.get("/internal/workers").await.items().remove(0);
+    for time in ["started_at", "heartbeat_at"] {
+        assert!(worker.as_object_mut().unwrap().remove(time).unwrap().is_string(), "{time}");
+    }
+    let expected = json!({
+        "id": id, "host": "test", "pid": 1, "version": "0", "queues": ["default"], "running": 0,
+    });
+    assert_eq!(worker, expected);
+    api.db().travel(Duration::from_mins(2)).await;
+    assert!(api.get("/internal/workers").await.items().is_empty());
+}
+
+#[tokio::test]
+async fn a_worker_tells_its_queues_and_what_it_runs() {
+    let api = TestApi::new().await;
+    let production = api.start_worker();
+    let done = api.enqueue("/internal/ingest/csat?tenant_id=tenant_demo_cca").await;
+    api.db().until(crate::support::id(&done["id"]), JobState::Completed).await;
+    let queues = api.get("/internal/workers").await.items()[0]["queues"].clone();
+    assert_eq!(queues, json!(["export", "ingest", "kpi"]));
+    production.stop().await;
+    let probe = Probe::new(api.db().pool.clone());
+    let worker = TestWorker::start(api.db(), &probe);
+    let job = api.db().enqueue(api.cca.id, &Step::new("a", Does::Gate)).await.id;
+    api.db().until(job, JobState::Running).await;
+    let workers = api.get("/internal/workers").await.items();
+    assert_eq!((workers.len(), &workers[0]["running"]), (1, &json!(1)), "who stopped is gone");
+    probe.open("a");
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn metrics_count_requests_by_route_and_tell_no_tenant() {
+    let api = TestApi::new().await;
+    let job = api.enqueue("/internal/ingest/csat?tenant_id=tenant_demo_cca").await;
+    for _ in 0..2 {
+        api.get(&format!("/internal/jobs/{}", job["id"].as_str().unwrap())).await;
+    }
+    api.get("/no/such/route").await;
+    let answer = api.anonymous("GET", "/metrics").send().await;
+    assert_eq!(answer.status, StatusCode::OK);
+    assert!(answer.header("content-type").unwrap().starts_with("application/openmetrics-text"));
+    let text = answer.text();
+    for line in [
+        r#"weirgate_http_requests_total{method="GET",route="/internal/jobs/{id}",status="200"} 2"#,
+        r#"weirgate_http_requests_total{method="POST",route="/internal/ingest/{dataset}",status="202"} 1"#,
+        r#"weirgate_http_requests_total{method="GET",route="unmatched",status="404"} 1"#,
+        r#"weirgate_http_request_duration_seconds_count{method="GET",route="/internal/jobs/{id}"} 2"#,
+        r#"weirgate_db_connections{state="max"} 8"#,
+    ] {
+        assert!(text.lines().any(|it| it == line), "{line} is not in\n{text}");
+    }
+    assert!(!text.contains("tenant_demo") && text.ends_with("# EOF\n"));
+}
