@@ -21,7 +21,7 @@ async fn kpis_are_those_worked_out_by_hand() {
         let mut days = answer.items();
         let day = days[0].as_object_mut().unwrap();
         assert!(day.remove("computed_at").unwrap().is_string());
-        assert_eq!(day.remove("date"), Some(json!("2026-01-20")));
+        assert_eq!(day.remove("kpi_date"), Some(json!("2026-01-20")));
         assert_eq!(days, [expected[&tenant.slug].clone()], "{}", tenant.slug);
     }
 }
@@ -39,7 +39,7 @@ async fn kpis_of_a_range_come_in_order_and_only_for_computed_days() {
         ("from=2026-01-20&to=2026-01-20", &["2026-01-20"]),
         ("date=2026-01-21", &[]),
     ] {
-        assert_eq!(api.v1(&format!("/v1/kpis/daily?{query}")).await.column("date"), dates, "{query}");
+        assert_eq!(api.v1(&format!("/v1/kpis/daily?{query}")).await.column("kpi_date"), dates, "{query}");
     }
 }
 
