@@ -1,8 +1,11 @@
 //! Following a job: polls, waits, streams.
 
+use std::time::Duration;
+
 use axum::http::StatusCode;
 use futures_util::StreamExt;
 use serde_json::Value;
+use tokio::time::timeout;
 use uuid::Uuid;
 use weirgate_queue::JobState;
 
@@ -122,7 +125,8 @@ impl Events {
                 let data = event.strip_prefix("event: job\ndata: ").expect("an event of a job");
                 return Some(serde_json::from_str(data.trim_end()).unwrap());
             }
-            let chunk = self.body.next().await?.unwrap();
+            let chunk = timeout(Duration::from_secs(30), self.body.next()).await.expect("the stream goes on");
+            let chunk = chunk?.unwrap();
             self.text += std::str::from_utf8(&chunk).unwrap();
         }
     }
