@@ -115,6 +115,10 @@ impl Events {
 
     /// The next event; `None` when the stream closes.
     async fn next(&mut self) -> Option<Value> {
+        timeout(Duration::from_secs(30), self.read()).await.expect("the stream goes on")
+    }
+
+    async fn read(&mut self) -> Option<Value> {
         loop {
             if let Some(end) = self.text.find("\n\n") {
                 let event: String = self.text.drain(..end + 2).collect();
@@ -125,8 +129,7 @@ impl Events {
                 let data = event.strip_prefix("event: job\ndata: ").expect("an event of a job");
                 return Some(serde_json::from_str(data.trim_end()).unwrap());
             }
-            let chunk = timeout(Duration::from_secs(30), self.body.next()).await.expect("the stream goes on");
-            let chunk = chunk?.unwrap();
+            let chunk = self.body.next().await?.unwrap();
             self.text += std::str::from_utf8(&chunk).unwrap();
         }
     }
