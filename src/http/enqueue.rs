@@ -1,7 +1,7 @@
 //! What every enqueueing request has in common: how it is read, how it commits, what it answers.
 
 use axum::extract::{FromRequest, Request};
-use axum::http::header::LOCATION;
+use axum::http::header::{LOCATION, RETRY_AFTER};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::Response;
 use chrono::{DateTime, Utc};
@@ -241,7 +241,8 @@ impl<Q> EnqueueRequest<Q> {
         Ok(Accepted { job: enqueued.id, duplicate: enqueued.duplicate, replayed: false })
     }
 
-    /// 202, or 200 when the job is final: after the wait the caller preferred, or in a replay.
+    /// 202, or 200 when the job is final: after the wait the caller preferred, or in a replay. A fast worker alone does
+    /// not change the status.
     async fn answer(&self, api: &Api, accepted: Accepted) -> Result<Response, Problem> {
         let viewer = Viewer::service(api, &self.context);
         let wait = prefer::wait(&self.headers);
@@ -249,9 +250,13 @@ impl<Q> EnqueueRequest<Q> {
             Some(wait) => viewer.job_within(accepted.job, wait).await?,
             None => viewer.job(accepted.job).await?,
         };
-        let status = if job.is_final() { StatusCode::OK } else { StatusCode::ACCEPTED };
+        let may_be_final = wait.is_some() || accepted.replayed;
+        let status = if may_be_final && job.is_final() { StatusCode::OK } else { StatusCode::ACCEPTED };
         let mut response = job_response(status, job);
         let headers = response.headers_mut();
+        if status == StatusCode::ACCEPTED {
+            headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        }
         let location = self.context.url(&format!("/internal/jobs/{}", accepted.job));
         headers.extend(HeaderValue::try_from(location).ok().map(|location| (LOCATION, location)));
         let mut flag = |name, given: bool| {

@@ -1,8 +1,11 @@
 //! Following a job: polls, waits, streams.
 
+use std::time::Duration;
+
 use axum::http::StatusCode;
 use futures_util::StreamExt;
 use serde_json::Value;
+use tokio::time::timeout;
 use uuid::Uuid;
 use weirgate_queue::JobState;
 
@@ -112,6 +115,10 @@ impl Events {
 
     /// The next event; `None` when the stream closes.
     async fn next(&mut self) -> Option<Value> {
+        timeout(Duration::from_secs(30), self.read()).await.expect("the stream goes on")
+    }
+
+    async fn read(&mut self) -> Option<Value> {
         loop {
             if let Some(end) = self.text.find("\n\n") {
                 let event: String = self.text.drain(..end + 2).collect();

@@ -91,3 +91,20 @@ async fn whoever_waits_in_vain_gets_the_job_as_it_is() {
         assert_eq!(answer.header("retry-after"), Some("1"));
     }
 }
+
+#[tokio::test]
+async fn a_worker_faster_than_the_answer_does_not_change_its_status() {
+    let api = TestApi::new().await;
+    api.execute(
+        "create function done() returns trigger language plpgsql as $$ begin
+             new.state := 'completed'; new.finalized_at := queue.now(); return new;
+         end $$;
+         create trigger done before insert on queue.jobs for each row execute function done()",
+    )
+    .await;
+    let answer = api.post(TICKETS).await;
+    assert_eq!(answer.ok(StatusCode::ACCEPTED)["state"], "completed");
+    assert_eq!(answer.header("retry-after"), Some("1"));
+    let waited = api.service("POST", TICKETS).header("prefer", "wait=5").send().await;
+    assert_eq!(waited.ok(StatusCode::OK)["state"], "completed");
+}

@@ -12,6 +12,7 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 use serde_json::Value;
 use sqlx::AssertSqlSafe;
+use tokio::time::timeout;
 use tower::ServiceExt;
 use uuid::Uuid;
 use weirgate::http::{Api, ApiConfig, router};
@@ -26,6 +27,9 @@ use super::app::MOCK_DATA;
 use super::{TestApp, TestDb, TestWorker};
 
 const SERVICE_TOKEN: &str = "the-service-token-of-the-tests";
+
+/// A test that would hang fails after this.
+const LONGEST_ANSWER: Duration = Duration::from_secs(30);
 
 /// The API with the two demo tenants.
 pub(crate) struct TestApi {
@@ -164,8 +168,11 @@ impl Call {
 
     /// The whole answer.
     pub(crate) async fn send(self) -> Answer {
-        let (parts, body) = self.start().await.into_parts();
-        let body = to_bytes(body, usize::MAX).await.unwrap();
+        let whole = async {
+            let (parts, body) = self.start().await.into_parts();
+            (parts, to_bytes(body, usize::MAX).await.unwrap())
+        };
+        let (parts, body) = timeout(LONGEST_ANSWER, whole).await.expect("the answer ends");
         let answer = Answer { status: parts.status, headers: parts.headers, body };
         answer.check_what_all_have_in_common();
         answer
