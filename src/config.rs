@@ -203,7 +203,7 @@ impl Config {
                 .value("WEIRGATE_LOG", "a log filter, such as info or weirgate=debug,info", |text| {
                     text.parse::<tracing_subscriber::EnvFilter>().ok().map(|_| text.to_owned())
                 })
-                .unwrap_or_else(|| "info".to_owned()),
+                .unwrap_or_else(|| "info,apalis_core=warn,sqlx=warn".to_owned()),
             log_format: r
                 .value("WEIRGATE_LOG_FORMAT", "pretty or json", |text| match text {
                     "pretty" => Some(LogFormat::Pretty),
