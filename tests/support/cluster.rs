@@ -1,5 +1,6 @@
 //! One private Postgres for the whole run, gone when the process is, however it ends.
 
+use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
@@ -45,6 +46,8 @@ async fn start() -> PrivatePostgres {
     );
     let guard = Command::new("sh")
         .args(["-c", &guard])
+        // A signal to the tests' own group, such as Ctrl-C, must leave it to its work.
+        .process_group(0)
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
