@@ -141,11 +141,6 @@ impl NewJob {
         self
     }
 
-    /// The arguments as they will be stored.
-    pub fn args(&self) -> &Value {
-        &self.args
-    }
-
     pub(crate) fn inherit_trace(&mut self, traceparent: Option<&String>) {
         if self.traceparent.is_none() {
             self.traceparent = traceparent.cloned();

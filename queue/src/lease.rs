@@ -59,12 +59,13 @@ pub(crate) async fn renew(pool: &PgPool, worker: Uuid, lease: Duration) -> Resul
     Ok(Some(cancels))
 }
 
-/// Ends a lease in good order; should anything still be running under it, it goes back at once.
+/// Ends a lease in good order; should anything still be running under it, it goes back at once. What was told to stop
+/// is left to the rescuer, which cancels it.
 pub(crate) async fn give_up(pool: &PgPool, worker: Uuid) -> Result<()> {
     let mut tx = pool.begin().await?;
     let queues = sqlx::query_scalar!(
         "update queue.jobs set state = 'available', attempt = attempt - 1
-         where worker_id = $1 and state = 'running' returning queue",
+         where worker_id = $1 and state = 'running' and cancel_requested_at is null returning queue",
         worker
     )
     .fetch_all(&mut *tx)

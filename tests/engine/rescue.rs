@@ -129,3 +129,33 @@ async fn a_database_that_goes_away_does_not_end_the_worker() {
     db.until(next, JobState::Completed).await;
     worker.stop().await;
 }
+
+#[tokio::test]
+async fn a_stop_does_not_give_back_what_was_cancelled() {
+    let db = TestDb::new().await;
+    let worker = TestWorker::start(&db, &Probe::new(db.pool.clone()));
+    let leased =
+        async || sqlx::query_scalar::<_, Uuid>("select id from queue.workers").fetch_optional(&db.pool).await;
+    let id = loop {
+        if let Some(id) = leased().await.unwrap() {
+            break id;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    };
+    // Runs as far as the database knows, and nothing in the process speaks for it any more.
+    let job = NewJob::of(Uuid::nil(), &Step::new("a", Does::Succeed)).unwrap().delay(Duration::from_hours(1));
+    let job = db.enqueue_new(job).await.id;
+    sqlx::query(
+        "update queue.jobs set state = 'running', run = 1, attempt = 1, worker_id = $2, cancel_requested_at = queue.now()
+         where id = $1",
+    )
+    .bind(job)
+    .bind(id)
+    .execute(&db.pool)
+    .await
+    .unwrap();
+    worker.stop().await;
+    assert_eq!(db.job(job).await.state(), JobState::Running);
+    assert_eq!(rescuer::run_once(&db.pool).await.unwrap(), 1);
+    assert_eq!(db.job(job).await.state(), JobState::Cancelled);
+}
