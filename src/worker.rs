@@ -32,7 +32,8 @@ pub async fn run<A: Send + Sync + 'static>(
     options: WorkerOptions,
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
-    let host = Host::start(pool, registry.clone(), options.host).await.context("registering the worker")?;
+    let config = HostConfig { slots: options.concurrency, ..options.host };
+    let host = Host::start(pool, registry.clone(), config).await.context("registering the worker")?;
     let mut monitor = Monitor::new();
     for queue in registry.queues() {
         let host = host.clone();

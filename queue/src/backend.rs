@@ -1,8 +1,9 @@
 //! The apalis backend: claims in, outcomes out.
 
+use std::collections::HashMap;
 use std::fmt;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use apalis_core::backend::finalize::Ephemeral;
 use apalis_core::backend::{Backend, BackendConfig};
@@ -12,21 +13,23 @@ use apalis_core::task::task_id::TaskId;
 use apalis_core::worker::context::WorkerContext;
 use apalis_postgres::PgTask;
 use futures_util::future::BoxFuture;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::mpsc;
 use tower::{Layer, Service};
 use uuid::Uuid;
 
-use crate::claim::{ClaimedJob, claim};
+use crate::claim::{Claim, ClaimedJob, Claimer, Room};
+use crate::error::Result;
 use crate::finish::{Finish, Outcome};
 use crate::host::Host;
 use crate::job::JobError;
 use crate::runner::{Failure, trace_id};
+use crate::slots::{Slot, Slots};
 
 /// A claimed job with the slot it occupies until its outcome is handed over.
 pub struct Claimed {
     job: ClaimedJob,
     worker: Uuid,
-    _slot: OwnedSemaphorePermit,
+    _slot: Slot,
 }
 
 impl Claimed {
@@ -64,71 +67,94 @@ impl<A> fmt::Debug for QueueBackend<A> {
 impl<A: Send + Sync + 'static> QueueBackend<A> {
     /// Claims from `queue` and runs up to `concurrency` of its jobs at once, until the host drains.
     pub(crate) fn start(host: Host<A>, queue: String, concurrency: usize) -> Self {
-        let (sender, claimed) = mpsc::channel(concurrency);
-        tokio::spawn(claim_loop(host.clone(), queue, concurrency, sender));
+        let slots = Slots::new(concurrency, host.wakers().of(&queue));
+        // Live work may find slots beyond these, as many as backfills use.
+        let (sender, claimed) = mpsc::channel(concurrency * 2);
+        tokio::spawn(ClaimLoop { host: host.clone(), queue, slots, sender, claimer: None }.run());
         Self { host, claimed, closing: None }
     }
 }
 
-/// Never ends for an error: a database that is away is waited for.
-async fn claim_loop<A: Send + Sync + 'static>(
+/// Claims for one queue of one process.
+struct ClaimLoop<A> {
     host: Host<A>,
     queue: String,
-    concurrency: usize,
+    slots: Slots,
     sender: mpsc::Sender<Claimed>,
-) {
-    let slots = Arc::new(Semaphore::new(concurrency));
-    let waker = host.wakers().of(&queue);
-    while !host.is_draining() {
-        let mut free = tokio::select! {
-            () = host.drained() => return,
-            permit = slots.clone().acquire_owned() => permit.expect("never closed"),
-        };
-        let more = slots.available_permits().min(host.claim_batch() - 1);
-        if let Ok(permits) = slots.clone().try_acquire_many_owned(u32::try_from(more).unwrap_or(0)) {
-            free.merge(permits);
-        }
-        let taken = claim_some(&host, &queue, &mut free, &sender).await;
-        if taken == 0 {
-            drop(free);
+    claimer: Option<Claimer>,
+}
+
+impl<A: Send + Sync + 'static> ClaimLoop<A> {
+    /// Never ends for an error: a database that is away is waited for.
+    async fn run(mut self) {
+        let host = self.host.clone();
+        let waker = host.wakers().of(&self.queue);
+        while !host.is_draining() {
+            let room = self.room();
+            let pause = if room.jobs == 0 { host.poll_interval() } else { self.claim(room).await };
+            if pause.is_zero() {
+                continue;
+            }
             tokio::select! {
                 () = host.drained() => return,
                 () = waker.notified() => {}
-                () = tokio::time::sleep(host.poll_interval()) => {}
+                () = tokio::time::sleep(pause) => {}
+            }
+        }
+    }
+
+    fn room(&self) -> Room {
+        let none = HashMap::new();
+        let backfills = self.claimer.as_ref().map_or(&none, |claimer| &claimer.book().settings().backfills);
+        let Room { jobs, live, backfill } = self.slots.room(backfills);
+        Room { jobs: jobs.min(self.host.claim_batch()), live, backfill }
+    }
+
+    /// Claims once; returns how long there will be nothing to claim, unless something wakes it.
+    async fn claim(&mut self, room: Room) -> Duration {
+        let poll = self.host.poll_interval();
+        let worker = self.host.worker_id();
+        match self.try_claim(worker, room).await {
+            Ok(claim) => {
+                let pause = if claim.again { Duration::ZERO } else { pause_until(&claim, poll) };
+                self.hand_over(worker, claim.jobs).await;
+                pause
+            }
+            Err(error) => {
+                tracing::warn!(%error, queue = self.queue, "could not claim; trying again");
+                poll
+            }
+        }
+    }
+
+    async fn try_claim(&mut self, worker: Uuid, room: Room) -> Result<Claim> {
+        let mut conn = self.host.pool().acquire().await?;
+        let claimer = match &mut self.claimer {
+            Some(claimer) => claimer,
+            none => none.insert(Claimer::open(&mut conn, &self.queue).await?),
+        };
+        claimer.claim(&mut conn, worker, room).await
+    }
+
+    async fn hand_over(&self, worker: Uuid, jobs: Vec<ClaimedJob>) {
+        for job in jobs {
+            self.host.running().insert(job.run.job, job.run.run);
+            let slot = self.slots.take(job.backfill);
+            if let Err(unsent) = self.sender.send(Claimed { job, worker, _slot: slot }).await {
+                hand_back(&self.host, &unsent.0.job).await;
             }
         }
     }
 }
 
-async fn claim_some<A: Send + Sync + 'static>(
-    host: &Host<A>,
-    queue: &str,
-    free: &mut OwnedSemaphorePermit,
-    sender: &mpsc::Sender<Claimed>,
-) -> usize {
-    let worker = host.worker_id();
-    let claimed = async {
-        let mut conn = host.pool().acquire().await?;
-        claim(&mut conn, worker, queue, free.num_permits()).await
-    };
-    let jobs = match claimed.await {
-        Ok(jobs) => jobs,
-        Err(error) => {
-            tracing::warn!(%error, queue, "could not claim; trying again");
-            tokio::time::sleep(host.poll_interval()).await;
-            return 0;
-        }
-    };
-    let taken = jobs.len();
-    for job in jobs {
-        host.running().insert(job.run.job, job.run.run);
-        let slot = free.split(1).expect("no more jobs than slots");
-        if let Err(unsent) = sender.send(Claimed { job, worker, _slot: slot }).await {
-            hand_back(host, &unsent.0.job).await;
-        }
-    }
-    taken
+/// Until a throttled lane may go on, or the next look of habit.
+fn pause_until(claim: &Claim, poll: Duration) -> Duration {
+    let due = claim.next_due.map_or(poll, |due| (due - claim.now).to_std().unwrap_or_default());
+    due.clamp(SHORTEST_PAUSE, poll)
 }
+
+/// Lanes that come due within it are claimed together.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
 
 async fn hand_back<A: Send + Sync + 'static>(host: &Host<A>, job: &ClaimedJob) {
     host.running().remove(job.run.job, job.run.run);

@@ -1,11 +1,19 @@
-//! Claim: a worker takes a batch of jobs that may start.
+//! Claim: a worker takes a batch of jobs that may start, decided once for all hosts.
 
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
 use serde_json::Value;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::error::Result;
 use crate::job::RunId;
+use crate::lanes::Book;
+use crate::lanes::log::Turn;
+use crate::lanes::plan::Plan;
+
+pub use crate::lanes::plan::Room;
 
 /// A job that this worker runs now.
 #[derive(Debug, Clone)]
@@ -18,56 +26,218 @@ pub struct ClaimedJob {
     pub args: Value,
     /// Attempts after which a failure discards it.
     pub max_attempts: u16,
+    /// The backfill it belongs to.
+    pub backfill: Option<Uuid>,
 }
 
-/// Takes up to `limit` available jobs of `queue` for `worker`: higher priority first, then in order of enqueueing.
-///
-/// A worker whose lease ran out gets nothing. Concurrent claims never take the same job, nor wait for each other.
+/// What a look at the queue brought.
+#[derive(Debug, Default)]
+pub struct Claim {
+    /// Jobs of the worker, in the order in which they start.
+    pub jobs: Vec<ClaimedJob>,
+    /// Something was left to do when this was decided: look again at once.
+    pub again: bool,
+    /// When a throttled lane may start its next job; the database's clock.
+    pub next_due: Option<DateTime<Utc>>,
+    /// The database's time of the look.
+    pub now: DateTime<Utc>,
+}
+
+/// One worker's claims from one queue.
+#[derive(Debug)]
+pub struct Claimer {
+    book: Book,
+    lost: Option<Lost>,
+}
+
+/// A claim whose answer did not come: the connection broke, and what the database did is open.
+#[derive(Debug, Clone, Copy)]
+struct Lost {
+    /// The worker that asked, and for which turn.
+    worker: Uuid,
+    no: i64,
+    /// When the turn was taken, once that is known.
+    at: Option<DateTime<Utc>>,
+}
+
+impl Claimer {
+    /// Begins with the picture of `queue` as of now.
+    pub async fn open(conn: &mut PgConnection, queue: &str) -> Result<Self> {
+        Ok(Self { book: Book::open(conn, queue).await?, lost: None })
+    }
+
+    /// The picture that claims are decided on.
+    pub fn book(&self) -> &Book {
+        &self.book
+    }
+
+    /// Takes the jobs that are next, as far as there is `room`, for `worker`: lanes by fair share, within limits; inside
+    /// a lane higher priority first, then in order of enqueueing.
+    ///
+    /// A worker whose lease ran out gets nothing. After an error the outcome is open: the next call finds out, and
+    /// returns what the lost answer had.
+    pub async fn claim(&mut self, conn: &mut PgConnection, worker: Uuid, room: Room) -> Result<Claim> {
+        let turns = self.book.look(conn).await?;
+        let mut claim = Claim { jobs: self.take_up(conn, &turns).await?, ..Claim::default() };
+        claim.now = self.book.now();
+        claim.next_due = self.book.places.next_due();
+        if let Some(plan) = self.book.plan(room.less(claim.jobs.len())) {
+            let before = self.lost;
+            self.lost = Some(Lost { worker, no: self.book.no + 1, at: None });
+            match self.ask(conn, worker, &plan).await? {
+                Answer::Taken(jobs) => {
+                    self.lost = None;
+                    claim.again = !jobs.is_empty();
+                    claim.jobs.extend(jobs);
+                }
+                // Perhaps by the very claim whose answer was lost.
+                Answer::Late => (self.lost, claim.again) = (before, true),
+                Answer::NoLease => self.lost = before,
+            }
+        }
+        Ok(claim)
+    }
+
+    /// The jobs of a claim whose answer was lost, if it turns out that it happened.
+    async fn take_up(&mut self, conn: &mut PgConnection, turns: &[Turn]) -> Result<Vec<ClaimedJob>> {
+        let Some(mut lost) = self.lost else { return Ok(Vec::new()) };
+        if let Some(turn) = turns.iter().find(|turn| turn.no == lost.no) {
+            lost.at = (turn.worker == Some(lost.worker)).then_some(turn.at);
+            self.lost = lost.at.map(|_| lost);
+        }
+        let Some(at) = lost.at else { return Ok(Vec::new()) };
+        let jobs = claimed_at(conn, self.book.queue(), lost.worker, at).await?;
+        self.lost = None;
+        Ok(jobs)
+    }
+
+    /// One statement: the turn, the limits' new state and the jobs, or nothing.
+    async fn ask(&mut self, conn: &mut PgConnection, worker: Uuid, plan: &Plan) -> Result<Answer> {
+        let (marks, wants) = (&plan.marks, &plan.wants);
+        macro_rules! column {
+            ($of:ident, $field:expr) => {
+                $of.iter().map($field).collect::<Vec<_>>()
+            };
+        }
+        let rows = sqlx::query_file!(
+            "src/claim.sql",
+            self.book.queue,
+            self.book.no + 1,
+            worker,
+            &plan.virtual_times,
+            self.book.queue_tat,
+            plan.queue_adds_us,
+            &column!(marks, |mark| mark.flow.tenant),
+            &column!(marks, |mark| mark.flow.backfill) as &[Option<Uuid>],
+            &column!(marks, |mark| mark.tag),
+            &column!(marks, |mark| mark.tat) as &[Option<DateTime<Utc>>],
+            &column!(marks, |mark| mark.adds_us),
+            &column!(wants, |want| want.flow.tenant),
+            &column!(wants, |want| want.flow.backfill) as &[Option<Uuid>],
+            &column!(wants, |want| want.priority),
+            &column!(wants, |want| want.from),
+            &column!(wants, |want| i32::try_from(want.count).unwrap_or(i32::MAX)),
+        )
+        .fetch_all(conn)
+        .await?;
+        match rows.first() {
+            Some(row) if row.taken => {}
+            Some(row) if row.held => return Ok(Answer::Late),
+            _ => return Ok(Answer::NoLease),
+        }
+        let mut cursors: HashMap<usize, Cursor> = HashMap::new();
+        let mut jobs = Vec::with_capacity(rows.len());
+        for row in rows {
+            let (Some(want), Some(seq)) = (row.want, row.seq) else { continue };
+            let cursor = cursors.entry(usize::try_from(want - 1).expect("counted from 1")).or_default();
+            let (Some(id), Some(run), Some(tenant)) = (row.id, row.run, row.tenant_id) else {
+                cursor.left.get_or_insert(seq);
+                continue;
+            };
+            cursor.past = seq + 1;
+            jobs.push(ClaimedJob {
+                run: RunId {
+                    job: id,
+                    run,
+                    tenant,
+                    attempt: row.attempt.unwrap_or_default().unsigned_abs(),
+                    traceparent: row.traceparent,
+                },
+                kind: row.kind.unwrap_or_default(),
+                args: row.args.unwrap_or_default(),
+                max_attempts: row.max_attempts.unwrap_or_default().unsigned_abs(),
+                backfill: row.backfill_id,
+            });
+        }
+        for (want, cursor) in cursors {
+            let want = &wants[want];
+            self.book.advance(want.flow, want.priority, cursor.left.unwrap_or(cursor.past));
+        }
+        Ok(Answer::Taken(jobs))
+    }
+}
+
+enum Answer {
+    /// The turn was this claim's.
+    Taken(Vec<ClaimedJob>),
+    /// Another one took the turn.
+    Late,
+    /// The worker's lease ran out.
+    NoLease,
+}
+
+/// How far a lane was read: past what was claimed, but not past what somebody else held.
+#[derive(Default)]
+struct Cursor {
+    past: i64,
+    left: Option<i64>,
+}
+
+/// What a claim took whose answer was lost: nobody else can have it, and it has not started.
+async fn claimed_at(
+    conn: &mut PgConnection,
+    queue: &str,
+    worker: Uuid,
+    at: DateTime<Utc>,
+) -> Result<Vec<ClaimedJob>> {
+    let rows = sqlx::query!(
+        "select id, run, tenant_id, backfill_id, attempt, traceparent, kind, args, max_attempts from queue.jobs
+         where worker_id = $1 and state = 'running' and queue = $2 and attempted_at = $3 order by priority desc, seq",
+        worker,
+        queue,
+        at
+    )
+    .fetch_all(conn)
+    .await?;
+    tracing::info!(jobs = rows.len(), queue, "a claim whose answer was lost is taken up");
+    let jobs = rows.into_iter().map(|row| ClaimedJob {
+        run: RunId {
+            job: row.id,
+            run: row.run,
+            tenant: row.tenant_id,
+            attempt: row.attempt.unsigned_abs(),
+            traceparent: row.traceparent,
+        },
+        kind: row.kind,
+        args: row.args,
+        max_attempts: row.max_attempts.unsigned_abs(),
+        backfill: row.backfill_id,
+    });
+    Ok(jobs.collect())
+}
+
+/// One claim by a worker that has not looked before: for tests and tools. A worker keeps its [`Claimer`].
 pub async fn claim(
     conn: &mut PgConnection,
     worker: Uuid,
     queue: &str,
     limit: usize,
 ) -> Result<Vec<ClaimedJob>> {
-    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let rows = sqlx::query!(
-        r#"
-        with picked as materialized (
-            select id from queue.jobs
-            where queue = $2 and state = 'available'
-              and exists (select from queue.workers where id = $1 and lease_until > queue.now())
-            order by priority desc, seq
-            limit $3
-            for update skip locked
-        )
-        update queue.jobs j
-        set state = 'running', run = j.run + 1, attempt = j.attempt + 1, worker_id = $1, attempted_at = queue.now(),
-            progress = null
-        from picked where j.id = picked.id
-        returning j.id, j.seq, j.priority, j.run, j.tenant_id, j.attempt, j.traceparent, j.kind, j.args, j.max_attempts
-        "#,
-        worker,
-        queue,
-        limit
-    )
-    .fetch_all(conn)
-    .await?;
-    // An UPDATE returns in any order; workers start what they claim in the lane's order.
-    let mut ordered: Vec<_> = rows.into_iter().collect();
-    ordered.sort_by_key(|row| (std::cmp::Reverse(row.priority), row.seq));
-    Ok(ordered
-        .into_iter()
-        .map(|row| ClaimedJob {
-            run: RunId {
-                job: row.id,
-                run: row.run,
-                tenant: row.tenant_id,
-                attempt: row.attempt.unsigned_abs(),
-                traceparent: row.traceparent,
-            },
-            kind: row.kind,
-            args: row.args,
-            max_attempts: row.max_attempts.unsigned_abs(),
-        })
-        .collect())
+    let mut claimer = Claimer::open(conn, queue).await?;
+    loop {
+        let claim = claimer.claim(conn, worker, Room::of(limit)).await?;
+        if !claim.jobs.is_empty() || !claim.again {
+            return Ok(claim.jobs);
+        }
+    }
 }

@@ -8,12 +8,18 @@ use tokio_util::sync::CancellationToken;
 
 use crate::error::{QueueError, Result};
 use crate::finish::{Finish, Outcome, finish};
+use crate::listener::Wakers;
 
 /// Most outcomes in one transaction.
 const GROUP: usize = 500;
 
 /// Runs until `stop`, then until what was handed over is written.
-pub(crate) async fn run(pool: PgPool, mut handed_over: mpsc::Receiver<Finish>, stop: CancellationToken) {
+pub(crate) async fn run(
+    pool: PgPool,
+    mut handed_over: mpsc::Receiver<Finish>,
+    wakers: Wakers,
+    stop: CancellationToken,
+) {
     let mut gathered = Vec::with_capacity(GROUP);
     loop {
         tokio::select! {
@@ -25,6 +31,8 @@ pub(crate) async fn run(pool: PgPool, mut handed_over: mpsc::Receiver<Finish>, s
             }
         }
         commit(&pool, std::mem::take(&mut gathered), &stop).await;
+        // Lanes that were full have room again.
+        wakers.wake_all();
     }
 }
 

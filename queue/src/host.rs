@@ -38,6 +38,8 @@ pub struct HostConfig {
     pub poll_interval: Duration,
     /// How long a cancelled handler may take to return before it is dropped.
     pub cancel_grace: Duration,
+    /// Jobs it runs at once in each queue, for the shares of backfills.
+    pub slots: usize,
     /// Most jobs in one claim, at least 1.
     pub claim_batch: usize,
     /// Where jitter comes from.
@@ -53,6 +55,7 @@ impl HostConfig {
             lease: Duration::from_secs(30),
             poll_interval: Duration::from_secs(1),
             cancel_grace: Duration::from_secs(10),
+            slots: 0,
             claim_batch: 100,
             seed,
         }
@@ -102,6 +105,7 @@ impl<A: Send + Sync + 'static> Host<A> {
             host: config.host.clone(),
             version: config.version.clone(),
             queues: registry.queues().into_iter().map(str::to_owned).collect(),
+            slots: i32::try_from(config.slots).unwrap_or(i32::MAX),
             lease: config.lease,
         };
         let id = lease::register(&pool, &worker).await?;
@@ -121,7 +125,8 @@ impl<A: Send + Sync + 'static> Host<A> {
             config,
         }));
         let stop = host.0.stopped.clone();
-        let finisher = tokio::spawn(finisher::run(pool.clone(), handed_over, stop.clone()));
+        let finisher =
+            tokio::spawn(finisher::run(pool.clone(), handed_over, host.wakers().clone(), stop.clone()));
         *host.0.finisher.lock().expect("no panic while held") = Some(finisher);
         let tasks = [
             tokio::spawn(listener::listen(

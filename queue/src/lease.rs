@@ -14,6 +14,7 @@ pub(crate) struct Registration {
     pub(crate) host: String,
     pub(crate) version: String,
     pub(crate) queues: Vec<String>,
+    pub(crate) slots: i32,
     pub(crate) lease: Duration,
 }
 
@@ -21,13 +22,14 @@ pub(crate) struct Registration {
 pub(crate) async fn register(pool: &PgPool, worker: &Registration) -> Result<Uuid> {
     let id = Uuid::now_v7();
     sqlx::query!(
-        "insert into queue.workers (id, host, pid, version, queues, started_at, heartbeat_at, lease_until)
-         values ($1, $2, $3, $4, $5, queue.now(), queue.now(), queue.now() + make_interval(secs => $6))",
+        "insert into queue.workers (id, host, pid, version, queues, slots, started_at, heartbeat_at, lease_until)
+         values ($1, $2, $3, $4, $5, $6, queue.now(), queue.now(), queue.now() + make_interval(secs => $7))",
         id,
         worker.host,
         i32::try_from(std::process::id()).unwrap_or(0),
         worker.version,
         &worker.queues,
+        worker.slots,
         worker.lease.as_secs_f64()
     )
     .execute(pool)

@@ -7,7 +7,7 @@
 //! | verb | where | what |
 //! |---|---|---|
 //! | enqueue | [`enqueue()`] | stores jobs, alone or waiting on others |
-//! | claim | [`claim`] | takes a batch for a worker that holds a lease |
+//! | claim | [`claim`] | takes a batch for a worker that holds a lease: lanes by fair share, within their limits |
 //! | run | [`runner`] | calls the handler, with time-out, cancel and panics caught |
 //! | finish | [`finish`] | commits outcomes, next jobs and released children together |
 //! | cancel, retry | [`control`] | what people do to single jobs |
@@ -63,6 +63,7 @@ pub mod finish;
 mod finisher;
 pub mod host;
 pub mod job;
+pub mod lanes;
 mod lease;
 mod listener;
 pub mod maintenance;
@@ -71,6 +72,7 @@ pub mod registry;
 pub mod retry;
 pub mod runner;
 mod running;
+mod slots;
 pub mod state;
 pub mod watch;
 mod workflow;

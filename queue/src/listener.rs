@@ -54,7 +54,7 @@ impl Wakers {
         self.0.lock().expect("no panic while held").entry(queue.to_owned()).or_default().clone()
     }
 
-    fn wake_all(&self) {
+    pub(crate) fn wake_all(&self) {
         for notify in self.0.lock().expect("no panic while held").values() {
             notify.notify_one();
         }

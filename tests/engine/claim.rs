@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use sqlx::Row;
+use sqlx::{AssertSqlSafe, Row};
 use uuid::Uuid;
 use weirgate_queue::NewJob;
 use weirgate_queue::claim::claim;
@@ -82,23 +82,19 @@ async fn the_generic_plan_of_the_claim_reads_the_index_in_its_order() {
     .unwrap();
     sqlx::query("analyze queue.jobs").execute(&mut *tx).await.unwrap();
     sqlx::query("set local plan_cache_mode = force_generic_plan").execute(&mut *tx).await.unwrap();
-    // The text of the claim's inner query, which decides what is read.
-    sqlx::raw_sql(
-        "prepare pick(uuid, text, bigint) as
-         select id from queue.jobs where queue = $2 and state = 'available'
-           and exists (select from queue.workers where id = $1 and lease_until > queue.now())
-         order by priority desc, seq limit $3 for update skip locked",
+    let text = include_str!("../../queue/src/claim.sql");
+    sqlx::raw_sql(AssertSqlSafe(format!("prepare take as {text}"))).execute(&mut *tx).await.unwrap();
+    let plan: String = sqlx::raw_sql(
+        "explain execute take('q1', 1, gen_random_uuid(), '{0,0}', null, 0, array[gen_random_uuid()], '{null}', '{1}',
+             '{null}', '{0}', array[gen_random_uuid()], '{null}', '{0}', '{0}', '{100}')",
     )
-    .execute(&mut *tx)
+    .fetch_all(&mut *tx)
     .await
-    .unwrap();
-    let plan: String = sqlx::raw_sql("explain execute pick(gen_random_uuid(), 'q1', 100)")
-        .fetch_all(&mut *tx)
-        .await
-        .unwrap()
-        .iter()
-        .map(|row| row.get::<String, _>(0) + "\n")
-        .collect();
-    assert!(plan.contains("Index Scan using jobs_claim"), "{plan}");
-    assert!(!plan.contains("Sort"), "{plan}");
+    .unwrap()
+    .iter()
+    .map(|row| row.get::<String, _>(0) + "\n")
+    .collect();
+    assert!(plan.contains("Index Scan using jobs_backfill_lane"), "{plan}");
+    assert!(!plan.contains("Seq Scan on jobs"), "{plan}");
+    assert!(plan.contains("Index Scan using jobs_lane"), "{plan}");
 }

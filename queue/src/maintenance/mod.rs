@@ -1,5 +1,6 @@
 //! Upkeep: small services of one shape, each with a `run_once`. Safe to run on every host at once.
 
+pub mod bookkeeper;
 pub mod promoter;
 pub mod pruner;
 pub mod rescuer;
@@ -17,6 +18,7 @@ pub(crate) async fn run(pool: PgPool, seed: u64, stop: CancellationToken) {
         every(Duration::from_millis(500), seed, &stop, "promoter", || promoter::run_once(&pool)),
         every(Duration::from_secs(2), seed ^ 1, &stop, "rescuer", || rescuer::run_once(&pool)),
         every(Duration::from_mins(1), seed ^ 2, &stop, "pruner", || pruner::run_once(&pool)),
+        every(Duration::from_secs(30), seed ^ 3, &stop, "bookkeeper", || bookkeeper::run_once(&pool)),
     );
 }
 

@@ -1,0 +1,15 @@
+drop trigger log_inserted on queue.jobs;
+drop trigger log_updated on queue.jobs;
+drop trigger log_deleted on queue.jobs;
+drop function queue.log_inserted_jobs();
+drop function queue.log_updated_jobs();
+drop function queue.log_deleted_jobs();
+create index jobs_claim on queue.jobs (queue, priority desc, seq) where state = 'available';
+drop index queue.jobs_lane;
+drop index queue.jobs_backfill_lane;
+alter table queue.workers drop column slots;
+drop table queue.lane_books;
+drop table queue.lane_log;
+drop table queue.backfills;
+drop table queue.lanes;
+drop table queue.queues;

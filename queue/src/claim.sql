@@ -1,0 +1,65 @@
+with lease as materialized (
+    select exists (select from queue.workers where id = $3 and lease_until > queue.now()) as held
+), turn as (
+    -- The claim was decided on the picture after turn $2 − 1. If another one took turn $2 meanwhile, this changes
+    -- nothing. A worker whose lease ran out gets nothing either.
+    insert into queue.lane_log (queue, no, worker_id, virtual_times, queue_tat, tenants, backfills, tags, tats)
+    select
+        $1, $2, $3, $4,
+        case when $6::bigint > 0 then greatest($5, queue.now()) + $6::bigint * interval '1 microsecond' end,
+        $7, $8, $9,
+        array(
+            select case
+                when m.adds_us > 0 then greatest(m.tat, queue.now()) + m.adds_us * interval '1 microsecond'
+            end
+            from unnest($10::timestamptz[], $11::bigint[]) with ordinality as m (tat, adds_us, position)
+            order by m.position
+        )
+    from lease where held
+    on conflict (queue, no) where no is not null do nothing
+    returning no
+), wanted as materialized (
+    select w.*
+    from turn, unnest($12::uuid[], $13::uuid[], $14::smallint[], $15::bigint[], $16::integer[])
+        with ordinality as w (tenant_id, backfill_id, priority, from_seq, count, want)
+), candidate as materialized (
+    -- Each from its cursor, which is past all that was claimed; the lateral's limit is a plan of its own a lane.
+    select w.want, c.*
+    from wanted w
+    cross join lateral (
+        select j.ctid as place, j.seq from queue.jobs j
+        where j.queue = $1 and j.tenant_id = w.tenant_id and j.priority = w.priority and j.seq >= w.from_seq
+          and j.state = 'available' and j.backfill_id is null
+        order by j.seq limit w.count
+    ) c
+    where w.backfill_id is null
+    union all
+    select w.want, c.*
+    from wanted w
+    cross join lateral (
+        select j.ctid as place, j.seq from queue.jobs j
+        where j.queue = $1 and j.tenant_id = w.tenant_id and j.backfill_id = w.backfill_id
+          and j.priority = w.priority and j.seq >= w.from_seq and j.state = 'available' and j.backfill_id is not null
+        order by j.seq limit w.count
+    ) c
+    where w.backfill_id is not null
+), locked as materialized (
+    -- What somebody else holds, such as a cancel, is left where it is.
+    select j.ctid as place from queue.jobs j join candidate c on j.ctid = c.place
+    where j.state = 'available' for update of j skip locked
+), claimed as (
+    update queue.jobs j
+    set state = 'running', run = j.run + 1, attempt = j.attempt + 1, worker_id = $3, attempted_at = queue.now(),
+        progress = null
+    from locked l where j.ctid = l.place
+    returning j.id, j.seq, j.run, j.tenant_id, j.backfill_id, j.attempt, j.traceparent, j.kind, j.args, j.max_attempts
+)
+select
+    lease.held as "held!", turn.no is not null as "taken!", c.want as "want?", c.seq as "seq?",
+    j.id as "id?", j.run as "run?", j.tenant_id as "tenant_id?", j.backfill_id as "backfill_id?", j.attempt as "attempt?",
+    j.traceparent as "traceparent?", j.kind as "kind?", j.args as "args?", j.max_attempts as "max_attempts?"
+from lease
+left join turn on true
+left join candidate c on true
+left join claimed j on j.seq = c.seq
+order by c.want, c.seq

@@ -1,0 +1,310 @@
+//! One host's picture of a queue: what waits and runs in each lane, and what each may start.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, HashMap};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::{Deserialize, Serialize};
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use crate::error::Result;
+use crate::lanes::limits::{self, Settings};
+use crate::lanes::log::{self, Count, News, Seen, Turn};
+use crate::lanes::places::Places;
+use crate::state::JobState;
+
+/// The jobs of a lane that are scheduled together: its live work, or its part of one backfill.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub(crate) struct FlowId {
+    pub(crate) tenant: Uuid,
+    pub(crate) backfill: Option<Uuid>,
+}
+
+/// Jobs of one flow and priority that may start.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Level {
+    pub(crate) available: i64,
+    /// The cursor: no available job has a lower `seq`.
+    pub(crate) from: i64,
+}
+
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Flow {
+    /// What may start, by priority, highest first.
+    pub(crate) levels: BTreeMap<Reverse<i16>, Level>,
+    /// Jobs by priority and state.
+    counts: BTreeMap<(i16, u8), i64>,
+    /// Finish tag of its last start.
+    pub(crate) tag: f64,
+}
+
+impl Flow {
+    fn is_empty(&self) -> bool {
+        self.counts.values().all(|count| *count == 0)
+    }
+}
+
+/// What the flows of a tenant share.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Lane {
+    pub(crate) tat: Option<DateTime<Utc>>,
+    pub(crate) running: i64,
+    pub(crate) flows: Vec<FlowId>,
+}
+
+/// See the module.
+#[derive(Debug, Default)]
+pub struct Book {
+    pub(crate) queue: String,
+    pub(crate) seen: Seen,
+    pub(crate) now: DateTime<Utc>,
+    /// The last turn that was taken.
+    pub(crate) no: i64,
+    pub(crate) settings: Settings,
+    settings_turn: Option<i64>,
+    /// Of live work, and of backfills.
+    pub(crate) virtual_times: [f64; 2],
+    pub(crate) queue_tat: Option<DateTime<Utc>>,
+    pub(crate) running: i64,
+    pub(crate) lanes: HashMap<Uuid, Lane>,
+    pub(crate) flows: HashMap<FlowId, Flow>,
+    /// Running jobs of each backfill.
+    pub(crate) backfills: HashMap<Uuid, i64>,
+    pub(crate) places: Places,
+    /// Jobs that the live workers of the queue can run at once, as of `slots_at`; only kept while backfills are there.
+    pub(crate) slots: i64,
+    slots_at: DateTime<Utc>,
+    read: u64,
+}
+
+impl Book {
+    /// A book that was not looked into for longer begins anew; the log is kept for twice as long.
+    pub(crate) const MAX_AGE: TimeDelta = TimeDelta::minutes(5);
+
+    /// The picture of `queue` as of now.
+    pub async fn open(conn: &mut PgConnection, queue: &str) -> Result<Self> {
+        let mut book = Self::reopen(conn, queue).await?;
+        book.refresh(conn).await?;
+        Ok(book)
+    }
+
+    async fn reopen(conn: &mut PgConnection, queue: &str) -> Result<Self> {
+        let saved = log::load(conn, queue).await?;
+        Ok(saved.unwrap_or_else(|| Self { queue: queue.to_owned(), ..Self::default() }))
+    }
+
+    /// Reads what happened since the last look, on all hosts.
+    pub async fn refresh(&mut self, conn: &mut PgConnection) -> Result<()> {
+        self.look(conn).await.map(drop)
+    }
+
+    pub(crate) async fn look(&mut self, conn: &mut PgConnection) -> Result<Vec<Turn>> {
+        let mut news = log::news(conn, &self.queue, &self.seen).await?;
+        if self.seen.xmax > 0 && (news.now - self.now).abs() > Self::MAX_AGE {
+            *self = Self::reopen(conn, &self.queue).await?;
+            news = log::news(conn, &self.queue, &self.seen).await?;
+        }
+        // Read after the turns: a later turn's settings may be in them already, an earlier one's are never missed.
+        let changed = self.settings_turn.is_none() || news.turns.iter().any(|turn| turn.worker.is_none());
+        let settings = if changed { Some(limits::settings(conn, &self.queue).await?) } else { None };
+        if !self.backfills.is_empty() && (news.now - self.slots_at).abs() > TimeDelta::seconds(2) {
+            self.slots = log::slots(conn, &self.queue).await?;
+            self.slots_at = news.now;
+        }
+        self.take(&news);
+        if let Some(settings) = settings {
+            self.set(settings);
+        }
+        Ok(news.turns)
+    }
+
+    /// Log rows that it read beyond the book it began with.
+    pub(crate) fn read(&self) -> u64 {
+        self.read
+    }
+
+    /// The queue.
+    pub fn queue(&self) -> &str {
+        &self.queue
+    }
+
+    /// The settings that apply now.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    pub(crate) fn set(&mut self, settings: Settings) {
+        self.settings = settings;
+        self.settings_turn = Some(self.no);
+        self.replace_all();
+    }
+
+    fn take(&mut self, news: &News) {
+        self.seen = news.seen.clone();
+        self.now = news.now;
+        self.read += (news.turns.len() + news.counts.len()) as u64;
+        for turn in &news.turns {
+            self.take_turn(turn);
+        }
+        for count in &news.counts {
+            self.count(count);
+        }
+        for count in &news.counts {
+            self.replace(FlowId { tenant: count.tenant, backfill: count.backfill });
+        }
+        self.replace_due();
+    }
+
+    fn take_turn(&mut self, turn: &Turn) {
+        self.no = self.no.max(turn.no);
+        if turn.worker.is_none() {
+            return;
+        }
+        for (time, of_turn) in self.virtual_times.iter_mut().zip(turn.virtual_times) {
+            *time = time.max(of_turn);
+        }
+        self.queue_tat = turn.queue_tat.or(self.queue_tat);
+        for flow in &turn.flows {
+            let id = FlowId { tenant: flow.tenant, backfill: flow.backfill };
+            self.flow(id).tag = flow.tag;
+            if flow.tat.is_some() {
+                self.lanes.entry(flow.tenant).or_default().tat = flow.tat;
+            }
+        }
+        for flow in &turn.flows {
+            self.replace_lane(flow.tenant);
+        }
+    }
+
+    pub(crate) fn count(&mut self, count: &Count) {
+        let id = FlowId { tenant: count.tenant, backfill: count.backfill };
+        let flow = self.flow(id);
+        *flow.counts.entry((count.priority, count.state as u8)).or_default() += count.change;
+        match count.state {
+            JobState::Available => {
+                let level = flow.levels.entry(Reverse(count.priority)).or_default();
+                level.available += count.change;
+                if let Some(lowest) = count.lowest {
+                    level.from = level.from.min(lowest);
+                }
+            }
+            JobState::Running => {
+                self.running += count.change;
+                self.lanes.entry(count.tenant).or_default().running += count.change;
+                if let Some(backfill) = count.backfill {
+                    *self.backfills.entry(backfill).or_default() += count.change;
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Every count that is not zero.
+    pub(crate) fn counts(&self) -> impl Iterator<Item = ((Uuid, Option<Uuid>, i16, JobState), i64)> {
+        self.flows.iter().flat_map(|(id, flow)| {
+            let counts = flow.counts.iter().filter(|(_, count)| **count != 0);
+            counts.map(|((priority, state), count)| {
+                ((id.tenant, id.backfill, *priority, JobState::ALL[usize::from(*state)]), *count)
+            })
+        })
+    }
+
+    /// The virtual time that counts for a flow.
+    pub(crate) fn virtual_time(&self, id: FlowId) -> f64 {
+        self.virtual_times[usize::from(id.backfill.is_some())]
+    }
+
+    /// A claim read a lane up to here.
+    pub(crate) fn advance(&mut self, flow: FlowId, priority: i16, cursor: i64) {
+        let level = self.flows.get_mut(&flow).and_then(|flow| flow.levels.get_mut(&Reverse(priority)));
+        if let Some(level) = level {
+            level.from = level.from.max(cursor);
+        }
+    }
+
+    fn flow(&mut self, id: FlowId) -> &mut Flow {
+        self.flows.entry(id).or_insert_with(|| {
+            self.lanes.entry(id.tenant).or_default().flows.push(id);
+            Flow::default()
+        })
+    }
+}
+
+/// What is written down of a book: everything that is not in the settings' tables.
+#[derive(Serialize, Deserialize)]
+struct Saved {
+    queue: String,
+    seen: Seen,
+    now: DateTime<Utc>,
+    no: i64,
+    virtual_times: [f64; 2],
+    queue_tat: Option<DateTime<Utc>>,
+    tats: Vec<(Uuid, DateTime<Utc>)>,
+    flows: Vec<SavedFlow>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct SavedFlow {
+    id: FlowId,
+    tag: f64,
+    counts: Vec<(i16, JobState, i64)>,
+}
+
+impl Serialize for Book {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let flows = self
+            .flows
+            .iter()
+            .filter(|(id, flow)| !flow.is_empty() || flow.tag > self.virtual_time(**id))
+            .map(|(id, flow)| {
+                let counts = flow.counts.iter().filter(|(_, count)| **count != 0);
+                let counts = counts.map(|((priority, state), count)| {
+                    (*priority, JobState::ALL[usize::from(*state)], *count)
+                });
+                SavedFlow { id: *id, tag: flow.tag, counts: counts.collect() }
+            })
+            .collect();
+        let tats = self
+            .lanes
+            .iter()
+            .filter_map(|(tenant, lane)| Some((*tenant, lane.tat.filter(|tat| *tat > self.now)?)));
+        Saved {
+            queue: self.queue.clone(),
+            seen: self.seen.clone(),
+            now: self.now,
+            no: self.no,
+            virtual_times: self.virtual_times,
+            queue_tat: self.queue_tat,
+            tats: tats.collect(),
+            flows,
+        }
+        .serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Book {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let saved = Saved::deserialize(deserializer)?;
+        let mut book = Self {
+            queue: saved.queue,
+            seen: saved.seen,
+            now: saved.now,
+            no: saved.no,
+            virtual_times: saved.virtual_times,
+            queue_tat: saved.queue_tat,
+            ..Self::default()
+        };
+        for SavedFlow { id, tag, counts } in saved.flows {
+            book.flow(id).tag = tag;
+            for (priority, state, change) in counts {
+                let FlowId { tenant, backfill } = id;
+                book.count(&Count { tenant, backfill, priority, state, change, lowest: None });
+            }
+        }
+        for (tenant, tat) in saved.tats {
+            book.lanes.entry(tenant).or_default().tat = Some(tat);
+        }
+        Ok(book)
+    }
+}

@@ -1,0 +1,214 @@
+//! The log of a queue's lanes: rows that nobody updates, read once each by every host.
+
+use chrono::{DateTime, Utc};
+use sqlx::PgConnection;
+use sqlx::types::Json;
+use uuid::Uuid;
+
+use crate::error::Result;
+use crate::lanes::book::Book;
+use crate::state::JobState;
+
+/// Which transactions a reader has seen: all below `xmax` but those that were under way then.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub(crate) struct Seen {
+    pub(crate) xmax: i64,
+    pub(crate) under_way: Vec<i64>,
+}
+
+impl Seen {
+    fn oldest_unseen(&self) -> i64 {
+        self.under_way.iter().copied().min().unwrap_or(self.xmax)
+    }
+}
+
+/// What is new since the last look.
+pub(crate) struct News {
+    pub(crate) seen: Seen,
+    /// The database's time of this look.
+    pub(crate) now: DateTime<Utc>,
+    pub(crate) turns: Vec<Turn>,
+    pub(crate) counts: Vec<Count>,
+}
+
+/// A claim or a change of settings.
+pub(crate) struct Turn {
+    pub(crate) no: i64,
+    pub(crate) at: DateTime<Utc>,
+    /// Who claimed; none when settings changed.
+    pub(crate) worker: Option<Uuid>,
+    pub(crate) virtual_times: [f64; 2],
+    pub(crate) queue_tat: Option<DateTime<Utc>>,
+    pub(crate) flows: Vec<FlowTurn>,
+}
+
+/// What a claim left a flow with.
+pub(crate) struct FlowTurn {
+    pub(crate) tenant: Uuid,
+    pub(crate) backfill: Option<Uuid>,
+    pub(crate) tag: f64,
+    pub(crate) tat: Option<DateTime<Utc>>,
+}
+
+/// By how much the number of jobs of a flow in a state changed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Count {
+    pub(crate) tenant: Uuid,
+    pub(crate) backfill: Option<Uuid>,
+    pub(crate) priority: i16,
+    pub(crate) state: JobState,
+    pub(crate) change: i64,
+    /// Lowest `seq` that came into the state.
+    pub(crate) lowest: Option<i64>,
+}
+
+/// Reads what `seen` does not hold.
+pub(crate) async fn news(conn: &mut PgConnection, queue: &str, seen: &Seen) -> Result<News> {
+    let rows = sqlx::query!(
+        r#"
+        with look as materialized (select pg_current_snapshot() as snapshot)
+        select
+            pg_snapshot_xmax(snapshot)::text::bigint as "xmax!",
+            array(select x::text::bigint from pg_snapshot_xip(snapshot) as x) as "under_way!",
+            queue.now() as "now!",
+            l.no as "no?", l.at as "at?", l.worker_id as "worker_id?", l.virtual_times as "virtual_times?",
+            l.queue_tat as "queue_tat?",
+            l.tenants as "tenants?", l.backfills as "backfills?: Vec<Option<Uuid>>", l.priorities as "priorities?",
+            l.states::text[] as "states?: Vec<String>", l.changes as "changes?", l.lowest as "lowest?: Vec<Option<i64>>",
+            l.tags as "tags?", l.tats as "tats?: Vec<Option<DateTime<Utc>>>"
+        from look left join queue.lane_log l on l.queue = $1 and (l.txid >= $2 or l.txid = any($3))
+        order by l.no
+        "#,
+        queue,
+        seen.xmax,
+        &seen.under_way
+    )
+    .fetch_all(conn)
+    .await?;
+    let first = rows.first().expect("the look itself is a row");
+    let mut news = News {
+        seen: Seen { xmax: first.xmax, under_way: first.under_way.clone() },
+        now: first.now,
+        turns: Vec::new(),
+        counts: Vec::new(),
+    };
+    for row in rows {
+        let Some(tenants) = row.tenants else { continue };
+        let backfills = row.backfills.unwrap_or_default();
+        if let (Some(no), Some(at)) = (row.no, row.at) {
+            let (tags, arrivals) = (row.tags.unwrap_or_default(), row.tats.unwrap_or_default());
+            let flows = (0..tenants.len())
+                .map(|i| FlowTurn {
+                    tenant: tenants[i],
+                    backfill: backfills[i],
+                    tag: tags[i],
+                    tat: arrivals[i],
+                })
+                .collect();
+            let virtual_times = row.virtual_times.and_then(|times| times.try_into().ok()).unwrap_or_default();
+            news.turns.push(Turn {
+                no,
+                at,
+                worker: row.worker_id,
+                virtual_times,
+                queue_tat: row.queue_tat,
+                flows,
+            });
+        } else {
+            let (priorities, states) = (row.priorities.unwrap_or_default(), row.states.unwrap_or_default());
+            let (changes, lowest) = (row.changes.unwrap_or_default(), row.lowest.unwrap_or_default());
+            news.counts.extend((0..tenants.len()).map(|i| Count {
+                tenant: tenants[i],
+                backfill: backfills[i],
+                priority: priorities[i],
+                state: states[i].parse().expect("the enum's names are the states'"),
+                change: i64::from(changes[i]),
+                lowest: lowest[i],
+            }));
+        }
+    }
+    Ok(news)
+}
+
+/// Takes the next turn without a claim: what is decided on the picture before it will find its number taken.
+pub(crate) async fn take_turn(conn: &mut PgConnection, queue: &str) -> Result<()> {
+    // Others wait for this turn: a process that is stopped in its transaction must not hold them up.
+    sqlx::query!("select set_config('idle_in_transaction_session_timeout', '5s', true)")
+        .fetch_one(&mut *conn)
+        .await?;
+    loop {
+        let taken = sqlx::query!(
+            "insert into queue.lane_log (queue, no)
+             select $1, greatest(
+                 (select coalesce(max(no), 0) from queue.lane_log where queue = $1 and no is not null),
+                 (select coalesce(max(no), 0) from queue.lane_books where queue = $1)) + 1
+             on conflict (queue, no) where no is not null do nothing",
+            queue
+        )
+        .execute(&mut *conn)
+        .await?
+        .rows_affected();
+        if taken == 1 {
+            return Ok(());
+        }
+    }
+}
+
+/// Jobs that the live workers of the queue can run at once.
+pub(crate) async fn slots(conn: &mut PgConnection, queue: &str) -> Result<i64> {
+    let slots = sqlx::query_scalar!(
+        r#"select coalesce(sum(slots), 0) as "slots!" from queue.workers
+           where $1 = any(queues) and lease_until > queue.now()"#,
+        queue
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok(slots)
+}
+
+/// The newest book that was written down.
+pub(crate) async fn load(conn: &mut PgConnection, queue: &str) -> Result<Option<Book>> {
+    let book = sqlx::query_scalar!(
+        r#"select book as "book: Json<Book>" from queue.lane_books where queue = $1 order by at desc limit 1"#,
+        queue
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(book.map(|json| json.0))
+}
+
+/// Writes a book down for hosts that begin to read.
+pub(crate) async fn save(conn: &mut PgConnection, book: &Book) -> Result<()> {
+    sqlx::query!(
+        "insert into queue.lane_books (queue, at, oldest_xid, no, book) values ($1, queue.now(), $2, $3, $4)
+         on conflict do nothing",
+        book.queue,
+        book.seen.oldest_unseen(),
+        book.no,
+        Json(book) as _
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Deletes what every book of the last ten minutes holds, and the books before; returns how many rows.
+///
+/// A host that has not looked for longer than [`Book::MAX_AGE`] begins anew from a book.
+pub(crate) async fn prune(conn: &mut PgConnection, queue: &str) -> Result<u64> {
+    let deleted = sqlx::query!(
+        "with base as (
+            select at, oldest_xid, no from queue.lane_books
+            where queue = $1 and at < queue.now() - interval '10 minutes' order by at desc limit 1
+        ), books as (
+            delete from queue.lane_books b using base where b.queue = $1 and b.at < base.at
+        )
+        delete from queue.lane_log l using base
+        where l.queue = $1 and l.txid < base.oldest_xid and (l.no is null or l.no < base.no)",
+        queue
+    )
+    .execute(conn)
+    .await?
+    .rows_affected();
+    Ok(deleted)
+}
