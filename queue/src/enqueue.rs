@@ -48,6 +48,7 @@ pub struct NewJob {
     delay_s: f64,
     unique_key: Option<Vec<u8>>,
     workflow: Option<Uuid>,
+    backfill: Option<Uuid>,
     traceparent: Option<String>,
     parents: Vec<(Uuid, OnFailure)>,
 }
@@ -73,6 +74,7 @@ impl NewJob {
             delay_s: 0.0,
             unique_key,
             workflow: None,
+            backfill: None,
             traceparent: None,
             parents: Vec::new(),
         })
@@ -124,6 +126,13 @@ impl NewJob {
     #[must_use]
     pub fn workflow(mut self, workflow: Uuid) -> Self {
         self.workflow = Some(workflow);
+        self
+    }
+
+    /// Part of this backfill: it waits in a lane of its own, behind the tenant's live work.
+    #[must_use]
+    pub fn backfill(mut self, backfill: Uuid) -> Self {
+        self.backfill = Some(backfill);
         self
     }
 
@@ -258,6 +267,7 @@ async fn insert(conn: &mut PgConnection, jobs: &[&NewJob]) -> Result<Vec<Inserte
         &column!(|job| job.delay_s),
         &column!(|job| job.unique_key.clone()) as &[Option<Vec<u8>>],
         &column!(|job| job.workflow) as &[Option<Uuid>],
+        &column!(|job| job.backfill) as &[Option<Uuid>],
         &column!(|job| job.traceparent.clone()) as &[Option<String>],
         &column!(|job| i32::try_from(job.parents.len()).unwrap_or(i32::MAX)),
     )
