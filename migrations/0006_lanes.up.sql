@@ -28,6 +28,10 @@ comment on column queue.lanes.queue is 'The queue';
 comment on column queue.lanes.paused is 'Whether nothing of it starts';
 comment on column queue.lanes.limits is '{"rate", "period_ms", "burst", "max_running", "weight"} in place of the queue''s lane_limits; null for these';
 
+alter table queue.lanes enable row level security;
+create policy tenant_reads on queue.lanes for select to weirgate_tenant using (tenant_id = public.current_tenant());
+grant select on queue.lanes to weirgate_tenant;
+
 create table queue.backfills (
     id          uuid primary key,
     paused      boolean not null default false,

@@ -3,6 +3,7 @@
 mod cancel;
 mod claim;
 mod finish;
+mod lanes;
 mod life;
 mod rescue;
 mod time;

@@ -120,7 +120,7 @@ impl Book {
     }
 
     /// Log rows that it read beyond the book it began with.
-    pub(crate) fn read(&self) -> u64 {
+    pub fn read(&self) -> u64 {
         self.read
     }
 
