@@ -9,6 +9,8 @@ use clap_complete::Shell;
 use uuid::Uuid;
 use weirgate_queue::JobState;
 
+use crate::bench::Scenario;
+
 /// Durable, multi-tenant jobs on Postgres: HTTP enqueues, workers do, tenants read.
 #[derive(Debug, Parser)]
 #[command(
@@ -86,6 +88,24 @@ Examples:
   weirgate jobs retry 0198c5d2-…"
     )]
     Jobs(Jobs),
+    /// Measure the engine in a database of its own
+    #[command(after_help = "\
+Examples:
+  weirgate bench fairness
+  weirgate bench limits --json")]
+    Bench {
+        /// What to measure
+        scenario: Scenario,
+        /// Print one JSON document instead of a table
+        #[arg(long)]
+        json: bool,
+    },
+    /// A worker process of `bench`
+    #[command(hide = true)]
+    BenchWorker {
+        #[arg(long)]
+        slots: usize,
+    },
     /// Generate mock data for tests and load
     #[command(after_help = "\
 Examples:

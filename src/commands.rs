@@ -15,6 +15,7 @@ use clap::CommandFactory;
 use sqlx::PgPool;
 use weirgate_jobs::Tenant;
 
+use crate::bench;
 use crate::cli::{Cli, Command, MockData};
 use crate::config::Config;
 use crate::database::Database;
@@ -39,6 +40,10 @@ pub async fn run(cli: Cli, config: Config) -> anyhow::Result<()> {
         Command::Keys(command) => keys::run(command, &config).await,
         Command::Enqueue(options) => enqueue::run(options, &config).await,
         Command::Jobs(command) => jobs::run(command, &config).await,
+        Command::Bench { scenario, json } => bench::run(scenario, json, config).await,
+        Command::BenchWorker { slots } => {
+            bench::run_worker(config.database_url.as_deref().context("DATABASE_URL is not set")?, slots).await
+        }
         Command::MockData(options) => run_mock_data(&options),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "weirgate", &mut io::stdout());

@@ -10,7 +10,7 @@ use crate::config::{Config, LogFormat};
 /// Starts logging as the settings say; a `quiet` command shows warnings only, unless told otherwise.
 pub(crate) fn start(config: &Config, quiet: bool) {
     let said = std::env::var("WEIRGATE_LOG").is_ok_and(|value| !value.trim().is_empty());
-    let filter = if quiet && !said { "warn" } else { config.log.as_str() };
+    let filter = if quiet && !said { "warn,sqlx::query=error" } else { config.log.as_str() };
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::new(filter))
         .with_span_events(FmtSpan::NONE)

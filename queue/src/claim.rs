@@ -37,7 +37,7 @@ pub struct Claim {
     pub jobs: Vec<ClaimedJob>,
     /// Something was left to do when this was decided: look again at once.
     pub again: bool,
-    /// When a throttled lane may start its next job; the database's clock.
+    /// When a throttled lane is due for a look; the database's clock.
     pub next_due: Option<DateTime<Utc>>,
     /// The database's time of the look.
     pub now: DateTime<Utc>,
@@ -80,7 +80,7 @@ impl Claimer {
         let turns = self.book.look(conn).await?;
         let mut claim = Claim { jobs: self.take_up(conn, &turns).await?, ..Claim::default() };
         claim.now = self.book.now();
-        claim.next_due = self.book.places.next_due();
+        claim.next_due = self.book.next_due();
         if let Some(plan) = self.book.plan(room.less(claim.jobs.len())) {
             let before = self.lost;
             self.lost = Some(Lost { worker, no: self.book.no + 1, at: None });

@@ -44,11 +44,22 @@ impl Gcra {
         (at > now).then_some(at)
     }
 
+    /// When a throttled lane is worth a look: up to [`LOOK`] after its next start, so that many lanes are looked at
+    /// together, but never so late that the rate suffers.
+    pub(crate) fn due(self, next_start: DateTime<Utc>) -> DateTime<Utc> {
+        let at = next_start.timestamp_micros();
+        let late = (LOOK - at.rem_euclid(LOOK)).min((self.burst - 1) * self.interval);
+        next_start + TimeDelta::microseconds(late)
+    }
+
     /// The TAT after `starts` at `now`; `claim.sql` computes the same.
     pub fn after(self, tat: Option<DateTime<Utc>>, now: DateTime<Utc>, starts: i64) -> DateTime<Utc> {
         tat.map_or(now, |tat| tat.max(now)) + TimeDelta::microseconds(self.interval * starts)
     }
 }
+
+/// Microseconds between looks at throttled lanes.
+const LOOK: i64 = 5_000;
 
 const CENTURY: i64 = 100 * 365 * 86_400 * 1_000_000;
 
@@ -77,6 +88,13 @@ mod tests {
         assert_eq!(gcra.allowed(tat, at(50_000)), 1);
         assert_eq!(gcra.allowed(tat, at(250_000)), 5);
         assert_eq!(gcra.allowed(tat, at(10_000_000)), 5);
+    }
+
+    #[test]
+    fn a_look_at_a_throttled_lane_is_never_late_for_its_rate() {
+        assert_eq!(gcra(20, 1000, 5).due(at(12_345)), at(15_000));
+        assert_eq!(gcra(20, 1000, 1).due(at(12_345)), at(12_345));
+        assert_eq!(gcra(1000, 1000, 2).due(at(12_345)), at(13_345));
     }
 
     #[test]

@@ -12,6 +12,7 @@ use chrono::{DateTime, Utc};
 
 use crate::lanes::book::{Book, FlowId};
 use crate::lanes::explain::Blocked;
+use crate::lanes::gcra::Gcra;
 
 /// A virtual time, in order.
 #[derive(Debug, Clone, Copy)]
@@ -63,7 +64,7 @@ impl Places {
         self.backfill.iter().copied()
     }
 
-    /// When the next throttled flow may start.
+    /// When the next throttled flow is due for a look.
     pub(crate) fn next_due(&self) -> Option<DateTime<Utc>> {
         self.throttled.first().map(|(at, _)| *at)
     }
@@ -96,11 +97,22 @@ impl Places {
 }
 
 impl Book {
+    /// When something that is throttled is due for a look.
+    pub(crate) fn next_due(&self) -> Option<DateTime<Utc>> {
+        match self.queue_blocked() {
+            Some(Blocked::QueueThrottled(at)) => Some(at),
+            _ => self.places.next_due(),
+        }
+    }
+
     /// Puts a flow where it belongs now.
     pub(crate) fn replace(&mut self, id: FlowId) {
         let place = match self.blocked(id) {
             _ if !self.has_backlog(id) => None,
-            Some(Blocked::Throttled(at)) => Some(Place::Throttled(at)),
+            Some(Blocked::Throttled(at)) => {
+                let rate = self.settings.lane(id.tenant).rate;
+                Some(Place::Throttled(rate.map_or(at, |rate| Gcra::new(rate).due(at))))
+            }
             Some(_) => None,
             None => {
                 let finish = self.flows.get(&id).map_or(0.0, |flow| flow.tag);

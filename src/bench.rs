@@ -1,0 +1,46 @@
+//! `bench`: what the engine does, measured in a database of its own, printed with settings and machine.
+
+mod fairness;
+mod lanes;
+mod limits;
+mod report;
+mod stage;
+mod work;
+
+use clap::ValueEnum;
+
+use crate::config::Config;
+
+pub use self::work::run_worker;
+
+/// What can be measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Scenario {
+    /// One tenant with a huge backlog beside a hundred small ones; shares by weight
+    Fairness,
+    /// Rates and most-running over four worker processes
+    Limits,
+    /// What a claim costs with few and many lanes, free and throttled
+    Lanes,
+}
+
+/// Measures `scenario` and prints it.
+///
+/// # Errors
+/// When the database is not there, or breaks.
+pub async fn run(scenario: Scenario, json: bool, mut config: Config) -> anyhow::Result<()> {
+    // Apart from what `up` keeps, so that both can run.
+    config.home = config.home.join("bench");
+    let stage = stage::Stage::open(&config).await?;
+    let measured = match scenario {
+        Scenario::Fairness => fairness::run(&stage).await,
+        Scenario::Limits => limits::run(&stage).await,
+        Scenario::Lanes => lanes::run(&stage).await,
+    };
+    let machine = stage.machine().await;
+    stage.close().await?;
+    let mut report = measured?;
+    report.machine = machine?;
+    report.print(json);
+    Ok(())
+}

@@ -1,0 +1,96 @@
+//! A database of its own for a measurement, migrated and dropped at the end.
+
+use std::collections::BTreeMap;
+
+use anyhow::Context;
+use serde_json::Value;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{AssertSqlSafe, PgPool};
+use uuid::Uuid;
+
+use crate::config::Config;
+use crate::database::{Database, MIGRATIONS};
+
+pub(super) struct Stage {
+    server: Database,
+    name: String,
+    options: PgConnectOptions,
+    pub(super) pool: PgPool,
+}
+
+impl Stage {
+    /// On the private Postgres or the server of `DATABASE_URL`, whose role must be allowed to make databases.
+    pub(super) async fn open(config: &Config) -> anyhow::Result<Self> {
+        let server = Database::open(config, "bench").await?;
+        let name = format!("weirgate_bench_{}", Uuid::now_v7().simple());
+        sqlx::raw_sql(AssertSqlSafe(format!("create database {name}")))
+            .execute(&server.pool)
+            .await
+            .context("making a database for the measurement")?;
+        let options = (*server.pool.connect_options()).clone().database(&name);
+        let pool = PgPoolOptions::new().max_connections(24).connect_with(options.clone()).await?;
+        MIGRATIONS.run(&pool).await.context("migrating the measurement's database")?;
+        Ok(Self { server, name, options, pool })
+    }
+
+    /// For worker processes.
+    pub(super) fn url(&self) -> String {
+        use sqlx::ConnectOptions as _;
+        self.options.to_url_lossy().to_string()
+    }
+
+    /// Nothing of what the last part left.
+    pub(super) async fn clear(&self) -> anyhow::Result<()> {
+        sqlx::raw_sql(
+            "truncate queue.jobs, queue.lane_log, queue.lane_books, queue.lanes, queue.queues, queue.backfills,
+                 queue.workers, queue.job_dependencies",
+        )
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// `jobs` available jobs for each of `tenants`, written by the database itself.
+    pub(super) async fn fill(&self, tenants: &[Uuid], jobs: i64, args: Value) -> anyhow::Result<()> {
+        sqlx::query(
+            "insert into queue.jobs (id, tenant_id, queue, kind, state, max_attempts, args, created_at, scheduled_at)
+             select gen_random_uuid(), tenant, 'bench', 'bench', 'available', 10, $3, queue.now(), queue.now()
+             from generate_series(1, $2) as n, unnest($1) with ordinality as t (tenant, place)
+             order by n, place",
+        )
+        .bind(tenants)
+        .bind(jobs)
+        .bind(args)
+        .execute(&self.pool)
+        .await?;
+        sqlx::raw_sql("vacuum (analyze) queue.jobs").execute(&self.pool).await?;
+        sqlx::raw_sql("checkpoint").execute(&self.pool).await.ok();
+        Ok(())
+    }
+
+    /// What the figures depend on.
+    pub(super) async fn machine(&self) -> anyhow::Result<BTreeMap<&'static str, Value>> {
+        let mut machine = BTreeMap::new();
+        machine.insert("cores", std::thread::available_parallelism()?.get().into());
+        machine.insert("weirgate", env!("CARGO_PKG_VERSION").into());
+        machine.insert("profile", if cfg!(debug_assertions) { "debug" } else { "release" }.into());
+        for setting in ["server_version", "shared_buffers", "fsync", "synchronous_commit"] {
+            let value: String =
+                sqlx::query_scalar("select current_setting($1)").bind(setting).fetch_one(&self.pool).await?;
+            machine.insert(setting, value.into());
+        }
+        Ok(machine)
+    }
+
+    pub(super) async fn close(self) -> anyhow::Result<()> {
+        self.pool.close().await;
+        let drop = format!("drop database if exists {} with (force)", self.name);
+        sqlx::raw_sql(AssertSqlSafe(drop)).execute(&self.server.pool).await?;
+        self.server.close().await
+    }
+}
+
+/// Tenants with ids from `first` on.
+pub(super) fn tenants(first: u128, count: u128) -> Vec<Uuid> {
+    (first..first + count).map(|n| Uuid::from_u128(n + 1)).collect()
+}

@@ -1,0 +1,101 @@
+//! The job of the measurements, and the workers that run it.
+
+use std::collections::HashMap;
+use std::process::Stdio;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use serde::{Deserialize, Serialize};
+use sqlx::PgPool;
+use sqlx::postgres::PgPoolOptions;
+use tokio::process::{Child, Command};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+use weirgate_queue::{HostConfig, Job, JobContext, JobError, Registry};
+
+use crate::worker::{self, WorkerOptions};
+
+/// Takes its time and does nothing.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(super) struct Work {
+    pub(super) takes_ms: u64,
+}
+
+/// When jobs of this process started, for those who wait for it.
+#[derive(Debug, Default)]
+pub(super) struct Starts(Mutex<HashMap<Uuid, Instant>>);
+
+impl Starts {
+    pub(super) fn take(&self) -> HashMap<Uuid, Instant> {
+        std::mem::take(&mut *self.0.lock().expect("no panic while held"))
+    }
+}
+
+impl Job for Work {
+    const KIND: &'static str = "bench";
+    const QUEUE: &'static str = "bench";
+    type App = Starts;
+    type Output = ();
+
+    async fn run(&self, ctx: &JobContext<Starts>) -> Result<(), JobError> {
+        ctx.app.0.lock().expect("no panic while held").insert(ctx.job_id(), Instant::now());
+        if self.takes_ms > 0 {
+            tokio::time::sleep(Duration::from_millis(self.takes_ms)).await;
+        }
+        Ok(())
+    }
+}
+
+/// A worker in this process.
+pub(super) struct Worker {
+    stop: CancellationToken,
+    task: JoinHandle<anyhow::Result<()>>,
+}
+
+impl Worker {
+    pub(super) fn start(pool: PgPool, starts: Arc<Starts>, slots: usize) -> Self {
+        let stop = CancellationToken::new();
+        let registry = Arc::new(Registry::new(starts).with::<Work>());
+        let task = tokio::spawn(worker::run(pool, registry, options(slots), stop.clone()));
+        Self { stop, task }
+    }
+
+    pub(super) async fn stop(self) -> anyhow::Result<()> {
+        self.stop.cancel();
+        self.task.await?
+    }
+}
+
+fn options(slots: usize) -> WorkerOptions {
+    let mut host = HostConfig::new("bench", env!("CARGO_PKG_VERSION"), 1);
+    host.claim_batch = 500;
+    WorkerOptions { concurrency: slots, grace: Duration::from_secs(5), host }
+}
+
+/// A worker as a process of its own: this program once more.
+pub(super) fn spawn_worker(url: &str, slots: usize) -> anyhow::Result<Child> {
+    let program = std::env::current_exe().context("finding this program")?;
+    Command::new(program)
+        .args(["bench-worker", "--slots", &slots.to_string()])
+        .env("DATABASE_URL", url)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .context("starting a worker process")
+}
+
+/// What such a process does: works until its standard input ends.
+///
+/// # Errors
+/// When the database cannot be reached.
+pub async fn run_worker(url: &str, slots: usize) -> anyhow::Result<()> {
+    let pool = PgPoolOptions::new().max_connections(10).connect(url).await?;
+    let worker = Worker::start(pool.clone(), Arc::default(), slots);
+    tokio::io::copy(&mut tokio::io::stdin(), &mut tokio::io::sink()).await?;
+    worker.stop().await?;
+    pool.close().await;
+    Ok(())
+}
