@@ -1,6 +1,7 @@
 //! What Weirgate runs. One file a job; [`registry`] is the only list of them.
 
 mod app;
+mod bulk_jobs;
 mod compute_kpi;
 mod daily_pipeline;
 mod export_content;
@@ -19,6 +20,7 @@ use std::sync::Arc;
 use weirgate_queue::Registry;
 
 pub use app::App;
+pub use bulk_jobs::{BulkDone, BulkJobs, BulkRefused};
 pub use compute_kpi::{ComputeKpi, Kpis};
 pub use daily_pipeline::{DailyPipeline, enqueue_daily_pipeline};
 pub use generate_export::{Export, ExportFormat, GenerateExport};
@@ -27,7 +29,7 @@ pub use ingest_csat::IngestCsat;
 pub use ingest_security_alerts::IngestSecurityAlerts;
 pub use ingest_tickets::IngestTickets;
 pub use ingest_time_entries::IngestTimeEntries;
-pub use tenant::{Tenant, TenantSlug};
+pub use tenant::{SYSTEM_SLUG, SYSTEM_TENANT, Tenant, TenantSlug};
 
 /// Every job there is.
 pub fn registry(app: Arc<App>) -> Registry<App> {
@@ -38,4 +40,5 @@ pub fn registry(app: Arc<App>) -> Registry<App> {
         .with::<IngestSecurityAlerts>()
         .with::<ComputeKpi>()
         .with::<GenerateExport>()
+        .with::<BulkJobs>()
 }

@@ -24,6 +24,13 @@ impl From<&str> for TenantSlug {
     }
 }
 
+/// The owner of jobs that are no single tenant's, such as bulk actions. It is no row of `tenants` and has no key, so that
+/// nobody sees these jobs under `/v1`.
+pub const SYSTEM_TENANT: Uuid = Uuid::nil();
+
+/// What [`SYSTEM_TENANT`] is called where a tenant's slug stands; no tenant may have it.
+pub const SYSTEM_SLUG: &str = "system";
+
 /// A tenant as stored.
 #[derive(Debug, Clone)]
 pub struct Tenant {

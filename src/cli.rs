@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use chrono::{DateTime, NaiveDate, Utc};
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use uuid::Uuid;
 use weirgate_queue::JobState;
@@ -85,7 +85,8 @@ Examples:
 Examples:
   weirgate jobs list --tenant tenant_demo_cca --state running,retryable
   weirgate jobs show 0198c5d2-…
-  weirgate jobs retry 0198c5d2-…"
+  weirgate jobs retry 0198c5d2-…
+  weirgate jobs bulk retry --state discarded --dry-run"
     )]
     Jobs(Jobs),
     /// Measure the engine in a database of its own
@@ -238,6 +239,67 @@ pub enum Jobs {
         /// Its id
         id: Uuid,
     },
+    /// Retry, cancel or delete all jobs that a filter takes; a worker does it
+    #[command(after_help = "\
+Examples:
+  weirgate jobs bulk retry --state discarded --kind ingest_tickets --dry-run
+  weirgate jobs bulk cancel --tenant tenant_demo_cca --wait
+  weirgate jobs bulk delete --state completed --created-before 2026-01-01T00:00:00Z")]
+    Bulk(Bulk),
+}
+
+/// Options of `jobs bulk`. A job has to fulfil all filters.
+#[derive(Debug, Args)]
+pub struct Bulk {
+    /// What to do
+    pub action: BulkVerb,
+    /// States, separated by commas
+    #[arg(long, value_delimiter = ',')]
+    pub state: Vec<JobState>,
+    /// A kind
+    #[arg(long)]
+    pub kind: Option<String>,
+    /// A queue
+    #[arg(long)]
+    pub queue: Option<String>,
+    /// Slug or UUID of a tenant
+    #[arg(long)]
+    pub tenant: Option<String>,
+    /// A workflow
+    #[arg(long)]
+    pub workflow: Option<Uuid>,
+    /// A backfill
+    #[arg(long)]
+    pub backfill: Option<Uuid>,
+    /// Enqueued at this time or after (RFC 3339)
+    #[arg(long)]
+    pub created_after: Option<DateTime<Utc>>,
+    /// Enqueued before this time (RFC 3339)
+    #[arg(long)]
+    pub created_before: Option<DateTime<Utc>>,
+    /// A text in arguments or errors
+    #[arg(long)]
+    pub q: Option<String>,
+    /// Every job of every tenant, in place of filters
+    #[arg(long)]
+    pub all: bool,
+    /// Only count
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Wait until all is done; fail if it is not completed
+    #[arg(long, conflicts_with = "dry_run")]
+    pub wait: bool,
+}
+
+/// Actions of `jobs bulk`.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum BulkVerb {
+    /// Another life for discarded and cancelled jobs
+    Retry,
+    /// The end of jobs that are not final
+    Cancel,
+    /// Forget final jobs that no other one waits on
+    Delete,
 }
 
 /// Options of `mock-data`.

@@ -1,5 +1,6 @@
 //! What each command does.
 
+mod bulk;
 mod demo;
 mod demo_client;
 mod enqueue;

@@ -42,6 +42,7 @@ use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use uuid::Uuid;
+use weirgate_jobs::{SYSTEM_SLUG, SYSTEM_TENANT};
 use weirgate_queue::watch::Watcher;
 
 use crate::http::auth::Limits;
@@ -136,6 +137,9 @@ impl Api {
 
     /// The slug of a tenant; the id of one that is gone.
     async fn slug(&self, tenant: Uuid) -> sqlx::Result<Arc<str>> {
+        if tenant == SYSTEM_TENANT {
+            return Ok(SYSTEM_SLUG.into());
+        }
         let known = self.slugs.read().ok().and_then(|slugs| slugs.get(&tenant).cloned());
         if let Some(slug) = known {
             return Ok(slug);
@@ -205,6 +209,7 @@ fn routes() -> Routes {
         .routes(routes!(internal::jobs::stream_job))
         .routes(routes!(internal::jobs::cancel_job))
         .routes(routes!(internal::jobs::retry_job))
+        .routes(routes!(internal::bulk::bulk_jobs))
         .routes(routes!(internal::workflows::get_workflow))
         .routes(routes!(internal::tenants::list_tenants))
         .routes(routes!(internal::workers::list_workers));

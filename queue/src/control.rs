@@ -14,10 +14,15 @@ use crate::workflow::{self, Ended};
 /// # Errors
 /// [`QueueError::UnknownJob`].
 pub async fn cancel(conn: &mut PgConnection, job: Uuid) -> Result<JobState> {
-    let row = sqlx::query!(
+    cancel_all(conn, &[job]).await?.pop().ok_or(QueueError::UnknownJob(job))
+}
+
+/// Cancels jobs, as [`cancel`] does one. Returns the states they have now, of those that there are.
+pub(crate) async fn cancel_all(conn: &mut PgConnection, jobs: &[Uuid]) -> Result<Vec<JobState>> {
+    let rows = sqlx::query!(
         r#"
         with locked as (
-            select id, state as old_state from queue.jobs where id = $1 for update
+            select id, state as old_state from queue.jobs where id = any($1) order by id for update
         )
         update queue.jobs j
         set state = (case
@@ -33,21 +38,26 @@ pub async fn cancel(conn: &mut PgConnection, job: Uuid) -> Result<JobState> {
                 else j.cancel_requested_at
             end
         from locked l where j.id = l.id
-        returning l.old_state::text as "old_state!", j.state::text as "state!"
+        returning j.id, l.old_state::text as "old_state!", j.state::text as "state!"
         "#,
-        job
+        jobs
     )
-    .fetch_optional(&mut *conn)
-    .await?
-    .ok_or(QueueError::UnknownJob(job))?;
-    let old: JobState = row.old_state.parse().expect("the enum's names are the states'");
-    let new: JobState = row.state.parse().expect("the enum's names are the states'");
-    if new == JobState::Running {
-        notify_cancel(conn, job).await?;
-    } else if new != old {
-        workflow::settle(conn, vec![Ended { id: job, completed: false }]).await?;
+    .fetch_all(&mut *conn)
+    .await?;
+    let mut states = Vec::with_capacity(rows.len());
+    let mut ended = Vec::new();
+    for row in rows {
+        let old: JobState = row.old_state.parse().expect("the enum's names are the states'");
+        let new: JobState = row.state.parse().expect("the enum's names are the states'");
+        if new == JobState::Running {
+            notify_cancel(conn, row.id).await?;
+        } else if new != old {
+            ended.push(Ended { id: row.id, completed: false });
+        }
+        states.push(new);
     }
-    Ok(new)
+    workflow::settle(conn, ended).await?;
+    Ok(states)
 }
 
 /// Gives a discarded or cancelled job another life, with all its attempts. Waits on parents that are not final.

@@ -119,8 +119,8 @@ pub struct RunId {
 pub struct JobContext<A> {
     /// The application.
     pub app: std::sync::Arc<A>,
-    pool: PgPool,
-    run: Option<RunId>,
+    pub(crate) pool: PgPool,
+    pub(crate) run: Option<RunId>,
     cancel: CancellationToken,
     next: Mutex<Vec<NewJob>>,
     finished: AtomicBool,

@@ -11,6 +11,7 @@
 //! | run | [`runner`] | calls the handler, with time-out, cancel and panics caught |
 //! | finish | [`finish`] | commits outcomes, next jobs and released children together |
 //! | cancel, retry | [`control`] | what people do to single jobs |
+//! | retry, cancel, delete | [`bulk`] | what people do to all jobs that a filter takes |
 //! | promote, rescue, prune | [`maintenance`] | upkeep, safe on every host at once |
 //!
 //! [`host::Host`] is one worker process, [`backend::QueueBackend`] its link to apalis.
@@ -55,6 +56,8 @@
 #![warn(missing_docs)]
 
 pub mod backend;
+pub mod bulk;
+mod checkpoint;
 pub mod claim;
 pub mod control;
 pub mod enqueue;

@@ -1,6 +1,7 @@
 //! Reads: jobs as clients see them, workflows, workers. The caller's connection decides what is visible.
 
 use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -83,26 +84,36 @@ pub async fn get(conn: &mut PgConnection, id: Uuid) -> Result<Option<JobRow>> {
     Ok(job_rows!("where j.id = $1", id).fetch_optional(conn).await?)
 }
 
-/// Which jobs to list; empty fields do not filter.
-#[derive(Debug, Clone, Default)]
+/// Which jobs to list; empty fields do not filter. Stored under the names that requests have.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct JobFilter {
     /// One of these states.
+    #[serde(rename = "state", skip_serializing_if = "Option::is_none")]
     pub states: Option<Vec<JobState>>,
     /// Of this kind.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
     /// In this queue.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub queue: Option<String>,
     /// Of this tenant.
+    #[serde(rename = "tenant_id", skip_serializing_if = "Option::is_none")]
     pub tenant: Option<Uuid>,
     /// Of this workflow.
+    #[serde(rename = "workflow_id", skip_serializing_if = "Option::is_none")]
     pub workflow: Option<Uuid>,
     /// Of this backfill.
+    #[serde(rename = "backfill_id", skip_serializing_if = "Option::is_none")]
     pub backfill: Option<Uuid>,
     /// Enqueued at or after.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub created_after: Option<DateTime<Utc>>,
     /// Enqueued before.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub created_before: Option<DateTime<Utc>>,
     /// This text, in any case, in arguments or errors.
+    #[serde(rename = "q", skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
 }
 
@@ -146,7 +157,7 @@ pub async fn list(
     Ok(rows)
 }
 
-fn like_pattern(text: &str) -> String {
+pub(crate) fn like_pattern(text: &str) -> String {
     let escaped = text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
     format!("%{escaped}%")
 }

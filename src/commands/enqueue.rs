@@ -8,7 +8,7 @@ use sqlx::PgPool;
 use uuid::Uuid;
 use weirgate_jobs::{DailyPipeline, Tenant, enqueue_daily_pipeline};
 use weirgate_queue::query::{self, JobRow};
-use weirgate_queue::{JobState, NewJob, QueueError, enqueue};
+use weirgate_queue::{Enqueued, JobState, NewJob, QueueError, enqueue};
 
 use super::jobs::describe;
 use super::tenant;
@@ -54,16 +54,25 @@ pub(super) async fn run(options: Enqueue, config: &Config) -> anyhow::Result<()>
         enqueue(&mut tx, vec![adjust(job)]).await?[0]
     };
     tx.commit().await?;
-    if options.wait {
-        let job = wait(&database.pool, enqueued.id).await?;
-        println!("{}", serde_json::to_string_pretty(&describe(&job))?);
-        if job.state() != JobState::Completed {
-            bail!("job {} is {}", job.id, job.state);
-        }
-    } else {
-        println!("{}{}", enqueued.id, if enqueued.duplicate { "\t(was on its way already)" } else { "" });
-    }
+    report(&database.pool, enqueued, options.wait).await?;
     database.close().await
+}
+
+/// Prints the job's id, or with `to_the_end` the whole job once it is final.
+///
+/// # Errors
+/// When that is not completed.
+pub(super) async fn report(pool: &PgPool, enqueued: Enqueued, to_the_end: bool) -> anyhow::Result<()> {
+    if !to_the_end {
+        println!("{}{}", enqueued.id, if enqueued.duplicate { "\t(was on its way already)" } else { "" });
+        return Ok(());
+    }
+    let job = wait(pool, enqueued.id).await?;
+    println!("{}", serde_json::to_string_pretty(&describe(&job))?);
+    if job.state() != JobState::Completed {
+        bail!("job {} is {}", job.id, job.state);
+    }
+    Ok(())
 }
 
 /// A value that is JSON other than text is taken as such, everything else as text.

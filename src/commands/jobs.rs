@@ -8,7 +8,7 @@ use uuid::Uuid;
 use weirgate_queue::query::{self, JobFilter, JobRow};
 use weirgate_queue::{JobState, QueueError, control};
 
-use super::tenant;
+use super::{bulk, tenant};
 use crate::cli::Jobs;
 use crate::config::Config;
 use crate::database::Database;
@@ -35,6 +35,10 @@ pub(super) async fn run(command: Jobs, config: &Config) -> anyhow::Result<()> {
             JobState::Running => println!("{id} is running and was told to stop"),
             state => println!("{id} is {state}"),
         },
+        Jobs::Bulk(options) => {
+            drop(tx);
+            return bulk::run(options, database).await;
+        }
     }
     tx.commit().await?;
     database.close().await

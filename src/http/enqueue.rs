@@ -1,5 +1,6 @@
 //! What every enqueueing request has in common: how it is read, how it commits, what it answers.
 
+use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
 use axum::http::header::{LOCATION, RETRY_AFTER};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
@@ -7,6 +8,7 @@ use axum::response::Response;
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use sqlx::PgConnection;
+use utoipa::openapi::path::{Parameter, ParameterIn};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 use weirgate_jobs::{DailyPipeline, Tenant, enqueue_daily_pipeline};
@@ -23,14 +25,31 @@ use crate::http::problem::Problem;
 
 const MOST_ATTEMPTS: i64 = 100;
 
-/// What every enqueueing request takes.
+/// Whose job it is.
 #[derive(Debug, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "documents what EnqueueRequest reads")]
-pub(crate) struct EnqueueParams {
+struct TenantParam {
     /// The tenant's slug or UUID.
     #[param(pattern = "^[A-Za-z0-9_-]{1,64}$", example = "tenant_demo_cca")]
     tenant_id: String,
+}
+
+/// What every request that enqueues for a tenant takes.
+#[derive(Debug)]
+pub(crate) struct EnqueueParams;
+
+impl IntoParams for EnqueueParams {
+    fn into_params(place: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        [TenantParam::into_params(&place), OptionParams::into_params(&place)].concat()
+    }
+}
+
+/// What every enqueueing request takes.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "documents what Options reads")]
+pub(crate) struct OptionParams {
     /// Enqueue even while the same job is not final.
     #[param(required = false, default = false)]
     force: bool,
@@ -78,13 +97,13 @@ pub(crate) struct EnqueueHeaders {
 pub(crate) struct EnqueueBody {
     /// Not before this time.
     #[schema(value_type = Option<DateTime<Utc>>)]
-    run_at: Option<String>,
+    pub(crate) run_at: Option<String>,
     /// Higher first.
     #[schema(value_type = Option<i16>, minimum = -100, maximum = 100)]
-    priority: Option<i64>,
+    pub(crate) priority: Option<i64>,
     /// Attempts after which a failure discards the job.
     #[schema(value_type = Option<i16>, minimum = 1, maximum = 100)]
-    max_attempts: Option<i64>,
+    pub(crate) max_attempts: Option<i64>,
 }
 
 /// What applies to every job of the request.
@@ -143,14 +162,48 @@ fn either<T>(fields: &mut Fields, name: &str, query: Option<T>, body: Option<T>)
     query.or(body)
 }
 
-/// A checked enqueueing request, with the parameters `Q` of its own.
+/// A request with its body, read but not understood yet.
 #[derive(Debug)]
-pub(crate) struct EnqueueRequest<Q> {
-    tenant: TenantName,
+pub(crate) struct Received {
+    pub(crate) query: Option<String>,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+    key: Option<IdempotencyKey>,
+    context: RequestContext,
+}
+
+impl Received {
+    pub(crate) async fn read(request: Request) -> Result<Self, Problem> {
+        let context = request.extensions().get::<RequestContext>().cloned().ok_or_else(Problem::internal)?;
+        let (method, uri, headers) =
+            (request.method().clone(), request.uri().clone(), request.headers().clone());
+        let body = read_body(request).await?;
+        let target = uri.path_and_query().map_or("", axum::http::uri::PathAndQuery::as_str);
+        let key = IdempotencyKey::of(&headers, [method.as_str().as_bytes(), target.as_bytes(), &body])?;
+        Ok(Self { query: uri.query().map(str::to_owned), headers, body, key, context })
+    }
+
+    /// How its jobs are to be enqueued, from the parameters and from `body`.
+    pub(crate) fn terms(self, fields: &mut Fields, body: &EnqueueBody) -> Terms {
+        let options = Options::take(fields, body, &self.context.traceparent);
+        Terms { options, key: self.key, headers: self.headers, context: self.context }
+    }
+}
+
+/// How the jobs of a request are enqueued and what is answered.
+#[derive(Debug)]
+pub(crate) struct Terms {
     options: Options,
     key: Option<IdempotencyKey>,
     headers: HeaderMap,
     context: RequestContext,
+}
+
+/// A checked request that enqueues for a tenant, with the parameters `Q` of its own.
+#[derive(Debug)]
+pub(crate) struct EnqueueRequest<Q> {
+    tenant: TenantName,
+    terms: Terms,
     /// The parameters of this endpoint.
     pub(crate) query: Q,
 }
@@ -159,19 +212,14 @@ impl<Q: FromQuery> FromRequest<Api> for EnqueueRequest<Q> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, _: &Api) -> Result<Self, Problem> {
-        let context = request.extensions().get::<RequestContext>().cloned().ok_or_else(Problem::internal)?;
-        let (method, uri, headers) =
-            (request.method().clone(), request.uri().clone(), request.headers().clone());
-        let body = read_body(request).await?;
-        let target = uri.path_and_query().map_or("", axum::http::uri::PathAndQuery::as_str);
-        let key = IdempotencyKey::of(&headers, [method.as_str().as_bytes(), target.as_bytes(), &body])?;
-        let body: EnqueueBody = parse_body(&headers, &body)?;
-        let mut fields = Fields::of(uri.query());
+        let received = Received::read(request).await?;
+        let body: EnqueueBody = parse_body(&received.headers, &received.body)?;
+        let mut fields = Fields::of(received.query.as_deref());
         let tenant = fields.required("tenant_id");
         let query = Q::take(&mut fields);
-        let options = Options::take(&mut fields, &body, &context.traceparent);
+        let terms = received.terms(&mut fields, &body);
         let (tenant, query) = fields.finish(tenant.zip(query))?;
-        Ok(Self { tenant, options, key, headers, context, query })
+        Ok(Self { tenant, terms, query })
     }
 }
 
@@ -219,8 +267,18 @@ impl<Q> EnqueueRequest<Q> {
     ) -> Result<Response, Problem> {
         let mut tx = api.pool.begin().await?;
         let tenant = active_tenant(&mut tx, &self.tenant).await?;
-        let plan = plan(&tenant, &self.query, &|job| self.options.apply(job))?;
-        let accepted = self.accept(&mut tx, plan).await?;
+        let plan = plan(&tenant, &self.query, &|job| self.terms.options.apply(job))?;
+        let accepted = self.terms.accept(&mut tx, plan).await?;
+        tx.commit().await?;
+        self.terms.answer(api, accepted).await
+    }
+}
+
+impl Terms {
+    /// Enqueues a job of no single tenant and answers with it.
+    pub(crate) async fn run(self, api: &Api, job: NewJob) -> Result<Response, Problem> {
+        let mut tx = api.pool.begin().await?;
+        let accepted = self.accept(&mut tx, Plan::Job(self.options.apply(job))).await?;
         tx.commit().await?;
         self.answer(api, accepted).await
     }

@@ -39,7 +39,7 @@ pub(crate) struct JobResource {
     /// Its arguments.
     #[schema(value_type = Object, example = json!({"tenant": "tenant_demo_cca"}))]
     args: Value,
-    /// What it returned, once completed.
+    /// What it returned, once completed; a job that works in pieces shows what is done so far.
     #[schema(required = true)]
     output: Option<Value>,
     /// Its failed attempts.

@@ -5,8 +5,10 @@ use utoipa::IntoParams;
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{ArrayBuilder, Schema};
 use uuid::Uuid;
+use weirgate_jobs::{SYSTEM_SLUG, SYSTEM_TENANT, Tenant};
 use weirgate_queue::query::JobFilter;
 
+use crate::http::Api;
 use crate::http::context::RequestContext;
 use crate::http::follow::Viewer;
 use crate::http::job::{JobResource, job_state};
@@ -47,6 +49,30 @@ fn job_states() -> Schema {
     ArrayBuilder::new().items(RefOr::T(job_state())).build().into()
 }
 
+/// The filter, but for the tenant.
+pub(crate) fn take_filter(fields: &mut Fields) -> JobFilter {
+    JobFilter {
+        states: fields.states("state"),
+        kind: fields.get("kind"),
+        queue: fields.get("queue"),
+        tenant: None,
+        workflow: fields.get("workflow_id"),
+        backfill: fields.get("backfill_id"),
+        created_after: fields.get("created_after"),
+        created_before: fields.get("created_before"),
+        text: fields.get("q"),
+    }
+}
+
+/// The tenant whose jobs are meant: one that there is, or the system.
+pub(crate) async fn tenant_of_filter(api: &Api, name: &TenantName) -> Result<Uuid, Problem> {
+    if name.0 == SYSTEM_SLUG || name.0.parse() == Ok(SYSTEM_TENANT) {
+        return Ok(SYSTEM_TENANT);
+    }
+    let tenant = Tenant::find(&mut *api.pool.acquire().await?, &name.0).await?;
+    Ok(tenant.ok_or_else(|| Problem::unknown_tenant(&name.0))?.id)
+}
+
 /// Which jobs to list. `tenant_id` is a parameter of the service only.
 #[derive(Debug)]
 pub(crate) struct JobQuery {
@@ -56,18 +82,7 @@ pub(crate) struct JobQuery {
 
 impl FromQuery for JobQuery {
     fn take(fields: &mut Fields) -> Option<Self> {
-        let filter = JobFilter {
-            states: fields.states("state"),
-            kind: fields.get("kind"),
-            queue: fields.get("queue"),
-            tenant: None,
-            workflow: fields.get("workflow_id"),
-            backfill: fields.get("backfill_id"),
-            created_after: fields.get("created_after"),
-            created_before: fields.get("created_before"),
-            text: fields.get("q"),
-        };
-        Some(Self { filter, paging: Paging::take(fields) })
+        Some(Self { filter: take_filter(fields), paging: Paging::take(fields) })
     }
 }
 

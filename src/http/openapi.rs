@@ -12,6 +12,7 @@ use utoipa::openapi::security::{
 use utoipa::openapi::{Content, OpenApi, Ref, RefOr, Required};
 use utoipa::{IntoResponses, Modify};
 
+use crate::http::internal::bulk::BulkCount;
 use crate::http::problem::ProblemBody;
 
 const DESCRIPTION: &str = "Durable, multi-tenant jobs: `/internal` enqueues and follows them for every tenant, `/v1` \
@@ -25,7 +26,7 @@ until it is null. A failed job is still a 200: look at `state`. Under `/v1`, `li
 #[derive(utoipa::OpenApi)]
 #[openapi(
     info(title = "Weirgate", description = DESCRIPTION, license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0")),
-    components(schemas(ProblemBody)),
+    components(schemas(ProblemBody, BulkCount)),
     tags(
         (name = "Enqueue", description = "Start jobs. Nothing else changes a tenant's data."),
         (name = "Jobs", description = "Follow and steer jobs of every tenant"),
@@ -84,7 +85,9 @@ fn describe_failures(operation: &mut Operation, guarded: bool, names_something: 
         failures.push((404, "unknown_…, not_found: there is nothing of that name"));
     }
     if let Some(RefOr::T(body)) = &mut operation.request_body {
-        body.required = Some(Required::False);
+        if body.content.values().any(is_options_only) {
+            body.required = Some(Required::False);
+        }
         failures.extend([
             (400, "malformed_json, unreadable_body"),
             (404, "unknown_tenant"),
@@ -103,6 +106,12 @@ fn describe_failures(operation: &mut Operation, guarded: bool, names_something: 
             describe_response(status, response);
         }
     }
+}
+
+/// Whether the body holds nothing but options of an enqueue, so that it may be left out.
+fn is_options_only(content: &RefOr<Content>) -> bool {
+    let RefOr::T(Content { schema: Some(RefOr::Ref(schema)), .. }) = content else { return false };
+    schema.ref_location.ends_with("/EnqueueOptions")
 }
 
 fn describe_response(status: &str, response: &mut Response) {

@@ -57,6 +57,19 @@ impl Fields {
         Self { pairs, errors: Vec::new() }
     }
 
+    /// What a member of a body holds, to be read like parameters.
+    pub(crate) fn of_pairs(pairs: Vec<(String, String)>) -> Self {
+        Self { pairs, errors: Vec::new() }
+    }
+
+    /// Takes over what was wrong with the member `name` of a body.
+    pub(crate) fn fail_within(&mut self, name: &str, mut inner: Self) {
+        inner.refuse_unknown();
+        self.errors.extend(
+            inner.errors.into_iter().map(|it| FieldError { field: format!("{name}.{}", it.field), ..it }),
+        );
+    }
+
     pub(crate) fn fail(&mut self, field: &str, message: impl Display) {
         self.errors.push(FieldError { field: field.to_owned(), message: message.to_string() });
     }
@@ -128,15 +141,19 @@ impl Fields {
 
     /// `value`, unless something was wrong or a parameter is left over.
     pub(crate) fn finish<T>(mut self, value: Option<T>) -> Result<T, Problem> {
+        self.refuse_unknown();
+        match value {
+            Some(value) if self.errors.is_empty() => Ok(value),
+            _ => Err(Problem::invalid(self.errors)),
+        }
+    }
+
+    fn refuse_unknown(&mut self) {
         let mut unknown: Vec<String> =
             std::mem::take(&mut self.pairs).into_iter().map(|(name, _)| name).collect();
         unknown.dedup();
         for name in unknown {
             self.fail(&name, "unknown parameter");
-        }
-        match value {
-            Some(value) if self.errors.is_empty() => Ok(value),
-            _ => Err(Problem::invalid(self.errors)),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The engine: queue and worker, on a real Postgres.
 
+mod bulk;
 mod cancel;
 mod claim;
 mod finish;

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::support::TestApi;
 
 /// Every operation there is, with something in place of its parameters.
-const OPERATIONS: [(&str, &str); 28] = [
+const OPERATIONS: [(&str, &str); 29] = [
     ("GET", "/health"),
     ("GET", "/health/ready"),
     ("GET", "/metrics"),
@@ -21,6 +21,7 @@ const OPERATIONS: [(&str, &str); 28] = [
     ("GET", "/internal/jobs/{id}/events"),
     ("POST", "/internal/jobs/{id}/cancel"),
     ("POST", "/internal/jobs/{id}/retry"),
+    ("POST", "/internal/jobs/bulk"),
     ("GET", "/internal/workflows/{id}"),
     ("GET", "/internal/tenants"),
     ("GET", "/internal/workers"),

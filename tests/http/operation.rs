@@ -50,7 +50,7 @@ async fn a_worker_tells_its_queues_and_what_it_runs() {
     let done = api.enqueue("/internal/ingest/csat?tenant_id=tenant_demo_cca").await;
     api.db().until(crate::support::id(&done["id"]), JobState::Completed).await;
     let queues = api.get("/internal/workers").await.items()[0]["queues"].clone();
-    assert_eq!(queues, json!(["export", "ingest", "kpi"]));
+    assert_eq!(queues, json!(["export", "ingest", "kpi", "system"]));
     production.stop().await;
     let probe = Probe::new(api.db().pool.clone());
     let worker = TestWorker::start(api.db(), &probe);

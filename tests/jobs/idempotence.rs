@@ -2,9 +2,11 @@
 
 use serde_json::Value;
 use weirgate_jobs::{
-    ComputeKpi, ExportFormat, GenerateExport, IngestCsat, IngestSecurityAlerts, IngestTickets,
+    BulkJobs, ComputeKpi, ExportFormat, GenerateExport, IngestCsat, IngestSecurityAlerts, IngestTickets,
     IngestTimeEntries,
 };
+use weirgate_queue::bulk::BulkAction;
+use weirgate_queue::query::JobFilter;
 
 use crate::support::{TestApp, tenant};
 
@@ -41,7 +43,9 @@ async fn run_all(app: &TestApp) {
     app.run(&IngestSecurityAlerts { tenant: tenant() }).await.unwrap();
     app.run(&ComputeKpi { tenant: tenant(), date }).await.unwrap();
     app.run(&GenerateExport { tenant: tenant(), date, format: ExportFormat::Json }).await.unwrap();
-    assert_eq!(kinds, 6, "a new kind belongs into this test");
+    let filter = JobFilter { kind: Some("none".to_owned()), ..JobFilter::default() };
+    app.run(&BulkJobs::new(BulkAction::Retry, filter, false).unwrap()).await.unwrap();
+    assert_eq!(kinds, 7, "a new kind belongs into this test");
 }
 
 #[tokio::test]

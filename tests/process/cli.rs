@@ -77,6 +77,27 @@ async fn cancel_and_retry_by_hand() {
 }
 
 #[tokio::test]
+async fn many_jobs_at_once() {
+    let cli = Cli::new().await;
+    cli.ok(&["seed"]).await;
+    for tenant in ["tenant_demo_cca", "tenant_demo_client2"] {
+        cli.ok(&["enqueue", "ingest_csat", "--tenant", tenant, "--run-at", "2100-01-01T00:00:00Z"]).await;
+    }
+    let bulk = |verb, more: &[&'static str]| [&["jobs", "bulk", verb], more].concat();
+    assert_eq!(cli.ok(&bulk("cancel", &["--all", "--dry-run"])).await.trim(), "2");
+    let worker = Process::start(&mut cli.command(&["worker"]));
+    let cancel = bulk("cancel", &["--tenant", "tenant_demo_cca", "--state", "scheduled", "--wait"]);
+    let job: Value = serde_json::from_str(&cli.ok(&cancel).await).unwrap();
+    assert_eq!((&job["kind"], &job["output"]["touched"]), (&"bulk_jobs".into(), &1.into()));
+    drop(worker);
+    assert_eq!(cli.ok(&bulk("retry", &["--kind", "ingest_csat", "--dry-run"])).await.trim(), "1");
+    let refused = cli.refused(&bulk("delete", &[])).await;
+    assert!(refused.contains("names no jobs") && refused.contains("--all"), "{refused}");
+    let refused = cli.refused(&bulk("retry", &["--state", "completed"])).await;
+    assert!(refused.contains("retry is for discarded and cancelled"), "{refused}");
+}
+
+#[tokio::test]
 async fn wrong_words_are_refused_with_what_to_do() {
     let cli = Cli::new().await;
     let said = cli.refused(&["enqueue", "compute_kpi", "--tenant", "nobody"]).await;

@@ -7,7 +7,6 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use utoipa::IntoParams;
 use uuid::Uuid;
-use weirgate_jobs::Tenant;
 use weirgate_queue::{JobState, control};
 
 use crate::http::Api;
@@ -15,7 +14,7 @@ use crate::http::context::RequestContext;
 use crate::http::extract::{NoBody, Path};
 use crate::http::follow::{Viewer, job_response};
 use crate::http::job::JobResource;
-use crate::http::job_list::{AnyTenantsJobQuery, JobFilterParams};
+use crate::http::job_list::{AnyTenantsJobQuery, JobFilterParams, tenant_of_filter};
 use crate::http::openapi::{JobEvents, JobPolled};
 use crate::http::page::{Page, PagingParams};
 use crate::http::params::{Fields, FromQuery, Query, take_wait};
@@ -44,7 +43,7 @@ impl FromQuery for PollParams {
     get, path = "/internal/jobs", tag = "Jobs",
     params(
         JobFilterParams,
-        ("tenant_id" = Option<String>, Query, description = "The tenant's slug or UUID",
+        ("tenant_id" = Option<String>, Query, description = "The tenant's slug or UUID; `system` has what is no single tenant's",
             pattern = "^[A-Za-z0-9_-]{1,64}$"),
         PagingParams
     ),
@@ -57,8 +56,7 @@ pub(crate) async fn list_jobs(
     Query(mut query): Query<AnyTenantsJobQuery>,
 ) -> Result<Page<JobResource>, Problem> {
     if let Some(name) = &query.tenant {
-        let tenant = Tenant::find(&mut *api.pool.acquire().await?, &name.0).await?;
-        query.jobs.of_tenant(tenant.ok_or_else(|| Problem::unknown_tenant(&name.0))?.id);
+        query.jobs.of_tenant(tenant_of_filter(&api, name).await?);
     }
     query.jobs.run(&viewer, &context).await
 }
