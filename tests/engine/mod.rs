@@ -3,8 +3,11 @@
 mod cancel;
 mod claim;
 mod finish;
+mod graph;
 mod life;
 mod rescue;
+mod resume;
 mod time;
 mod unique;
 mod workflow;
+mod workflow_races;

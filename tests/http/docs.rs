@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::support::TestApi;
 
 /// Every operation there is, with something in place of its parameters.
-const OPERATIONS: [(&str, &str); 28] = [
+const OPERATIONS: [(&str, &str); 29] = [
     ("GET", "/health"),
     ("GET", "/health/ready"),
     ("GET", "/metrics"),
@@ -22,6 +22,7 @@ const OPERATIONS: [(&str, &str); 28] = [
     ("POST", "/internal/jobs/{id}/cancel"),
     ("POST", "/internal/jobs/{id}/retry"),
     ("GET", "/internal/workflows/{id}"),
+    ("POST", "/internal/workflows/{id}/cancel"),
     ("GET", "/internal/tenants"),
     ("GET", "/internal/workers"),
     ("GET", "/v1/kpis/daily"),
