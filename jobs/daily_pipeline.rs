@@ -3,43 +3,50 @@
 use chrono::NaiveDate;
 use sqlx::PgConnection;
 use uuid::Uuid;
-use weirgate_queue::{Enqueued, NewJob, OnFailure, Result, enqueue_workflow};
+use weirgate_queue::{Enqueued, NewJob, Result, Workflow};
 
 use crate::{
     ComputeKpi, ExportFormat, GenerateExport, IngestCsat, IngestSecurityAlerts, IngestTickets,
     IngestTimeEntries, Tenant,
 };
 
+const INGESTS: [&str; 4] = ["tickets", "time_entries", "csat", "security_alerts"];
+
 /// What a daily pipeline is made of, before it is enqueued. Its last job, the export, stands for the whole.
 #[derive(Debug, Clone)]
 pub struct DailyPipeline {
-    /// The export: final when the pipeline is.
-    pub last: NewJob,
-    /// The jobs before it, in order.
-    pub before: Vec<NewJob>,
+    workflow: Workflow,
+    export: NewJob,
 }
 
 impl DailyPipeline {
     /// The pipeline of `tenant` for `date`; `adjust` sets what all its jobs share, such as priority.
     pub fn new(tenant: &Tenant, date: NaiveDate, adjust: impl Fn(NewJob) -> NewJob) -> Result<Self> {
         let slug = || tenant.slug.clone();
-        let workflow = Uuid::now_v7();
-        let part = |job: NewJob| adjust(job.not_unique().workflow(workflow));
+        let part = |job: NewJob| adjust(job.not_unique());
+        let mut workflow = Workflow::new();
         let ingests = [
-            part(NewJob::of(tenant.id, &IngestTickets { tenant: slug() })?),
-            part(NewJob::of(tenant.id, &IngestTimeEntries { tenant: slug() })?),
-            part(NewJob::of(tenant.id, &IngestCsat { tenant: slug() })?),
-            part(NewJob::of(tenant.id, &IngestSecurityAlerts { tenant: slug() })?),
+            NewJob::of(tenant.id, &IngestTickets { tenant: slug() })?,
+            NewJob::of(tenant.id, &IngestTimeEntries { tenant: slug() })?,
+            NewJob::of(tenant.id, &IngestCsat { tenant: slug() })?,
+            NewJob::of(tenant.id, &IngestSecurityAlerts { tenant: slug() })?,
         ];
-        let mut kpi = part(NewJob::of(tenant.id, &ComputeKpi { tenant: slug(), date })?);
-        for ingest in &ingests {
-            kpi = kpi.after(ingest.id, OnFailure::Cancel);
+        for (name, ingest) in INGESTS.into_iter().zip(ingests) {
+            workflow.add(name, part(ingest));
+        }
+        let kpis = NewJob::of(tenant.id, &ComputeKpi { tenant: slug(), date })?;
+        let kpis = workflow.add("kpis", part(kpis));
+        for ingest in INGESTS {
+            kpis.after(ingest);
         }
         let export = GenerateExport { tenant: slug(), date, format: ExportFormat::Json };
-        let last = part(NewJob::of(tenant.id, &export)?)
-            .unique_by("pipeline_daily", &date.to_string())
-            .after(kpi.id, OnFailure::Cancel);
-        Ok(Self { last, before: ingests.into_iter().chain([kpi]).collect() })
+        let export = part(NewJob::of(tenant.id, &export)?).unique_by("pipeline_daily", &date.to_string());
+        Ok(Self { workflow, export })
+    }
+
+    /// Id of the last job: final when the pipeline is.
+    pub fn last(&self) -> Uuid {
+        self.export.id
     }
 }
 
@@ -50,6 +57,7 @@ pub async fn enqueue_daily_pipeline(
     pipeline: DailyPipeline,
     force: bool,
 ) -> Result<Enqueued> {
-    let DailyPipeline { last, before } = pipeline;
-    enqueue_workflow(conn, if force { last.not_unique() } else { last }, before).await
+    let DailyPipeline { mut workflow, export } = pipeline;
+    workflow.add("export", if force { export.not_unique() } else { export }).after("kpis");
+    workflow.enqueue_once(conn, "export").await
 }

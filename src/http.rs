@@ -211,6 +211,7 @@ fn routes() -> Routes {
         .routes(routes!(internal::jobs::retry_job))
         .routes(routes!(internal::bulk::bulk_jobs))
         .routes(routes!(internal::workflows::get_workflow))
+        .routes(routes!(internal::workflows::cancel_workflow))
         .routes(routes!(internal::tenants::list_tenants))
         .routes(routes!(internal::workers::list_workers));
     let v1 = OpenApiRouter::new()

@@ -1,12 +1,12 @@
 //! What people do to single jobs: cancel and retry.
 
-use sqlx::PgConnection;
+use sqlx::{Acquire, PgConnection};
 use uuid::Uuid;
 
 use crate::error::{QueueError, Result};
 use crate::listener::{notify_cancel, notify_queues};
 use crate::state::JobState;
-use crate::workflow::{self, Ended};
+use crate::workflow;
 
 /// Cancels a job: at once while it waits; a running one is told to stop and becomes `cancelled` when its handler
 /// has returned. A final job stays as it is. Returns the state the job has now.
@@ -14,10 +14,14 @@ use crate::workflow::{self, Ended};
 /// # Errors
 /// [`QueueError::UnknownJob`].
 pub async fn cancel(conn: &mut PgConnection, job: Uuid) -> Result<JobState> {
-    cancel_all(conn, &[job]).await?.pop().ok_or(QueueError::UnknownJob(job))
+    let mut tx = conn.begin().await?;
+    let state = cancel_all(&mut tx, &[job]).await?.pop().ok_or(QueueError::UnknownJob(job))?;
+    tx.commit().await?;
+    Ok(state)
 }
 
-/// Cancels jobs, as [`cancel`] does one. Returns the states they have now, of those that there are.
+/// Cancels jobs in the caller's transaction, as [`cancel`] does one. Returns the states they have now, of those that
+/// there are.
 pub(crate) async fn cancel_all(conn: &mut PgConnection, jobs: &[Uuid]) -> Result<Vec<JobState>> {
     let rows = sqlx::query!(
         r#"
@@ -52,7 +56,7 @@ pub(crate) async fn cancel_all(conn: &mut PgConnection, jobs: &[Uuid]) -> Result
         if new == JobState::Running {
             notify_cancel(conn, row.id).await?;
         } else if new != old {
-            ended.push(Ended { id: row.id, completed: false });
+            ended.push(row.id);
         }
         states.push(new);
     }
@@ -62,28 +66,23 @@ pub(crate) async fn cancel_all(conn: &mut PgConnection, jobs: &[Uuid]) -> Result
 
 /// Gives a discarded or cancelled job another life, with all its attempts. Waits on parents that are not final.
 ///
+/// Jobs that were cancelled because of it, directly or down the graph, live again too and wait on it: all but those with
+/// another failed parent, those that somebody cancelled by hand, and those with a live twin, which can be retried when
+/// the twin is final.
+///
 /// # Errors
 /// [`QueueError::UnknownJob`]; [`QueueError::WrongState`] when it is not discarded or cancelled, when a live job with
 /// the same arguments exists, or when a job it depends on failed.
 pub async fn retry(conn: &mut PgConnection, job: Uuid) -> Result<JobState> {
-    // Held against a finish of a parent: it would not count down a child that is not waiting yet.
-    sqlx::query!(
-        "select id from queue.jobs where id in (select parent_id from queue.job_dependencies where child_id = $1)
-         order by id for share",
-        job
-    )
-    .fetch_all(&mut *conn)
-    .await?;
+    let mut tx = conn.begin().await?;
+    let state = retry_in(&mut tx, job).await?;
+    tx.commit().await?;
+    Ok(state)
+}
+
+async fn retry_in(conn: &mut PgConnection, job: Uuid) -> Result<JobState> {
     let row = sqlx::query!(
-        r#"
-        select j.state::text as "state!", j.unique_key,
-            (select count(*) from queue.job_dependencies d join queue.jobs p on p.id = d.parent_id
-             where d.child_id = j.id and p.state not in ('completed', 'cancelled', 'discarded')) as "pending!",
-            (select min(p.kind || ' ' || p.id || ' is ' || p.state)
-             from queue.job_dependencies d join queue.jobs p on p.id = d.parent_id
-             where d.child_id = j.id and d.on_failure = 'cancel' and p.state in ('cancelled', 'discarded')) as failed_parent
-        from queue.jobs j where j.id = $1 for update of j
-        "#,
+        r#"select state::text as "state!", unique_key, failed_parents from queue.jobs where id = $1 for no key update"#,
         job
     )
     .fetch_optional(&mut *conn)
@@ -94,18 +93,35 @@ pub async fn retry(conn: &mut PgConnection, job: Uuid) -> Result<JobState> {
     if !matches!(state, JobState::Discarded | JobState::Cancelled) {
         return Err(refuse("only a discarded or cancelled job can be retried".to_owned()));
     }
-    if let Some(parent) = row.failed_parent {
+    if row.failed_parents > 0 {
+        let parent = failed_parent(conn, job).await?;
         return Err(refuse(format!("a job it depends on failed ({parent}); retry that one first")));
     }
     if let Some(live) = live_twin(conn, row.unique_key.as_deref()).await? {
         return Err(refuse(format!("job {live} with the same arguments is on its way already")));
     }
-    revive(conn, job, i32::try_from(row.pending).unwrap_or(i32::MAX)).await.map_err(|error| match error {
+    let revived = match revive(conn, job).await {
+        Ok(state) => workflow::settle_revived(conn, job).await.map(|()| state),
+        Err(error) => Err(error),
+    };
+    revived.map_err(|error| match error {
         QueueError::Database(sqlx::Error::Database(e)) if e.is_unique_violation() => {
-            refuse("a job with the same arguments was enqueued meanwhile".to_owned())
+            refuse("a job with the same arguments was enqueued meanwhile; try again".to_owned())
         }
         other => other,
     })
+}
+
+async fn failed_parent(conn: &mut PgConnection, job: Uuid) -> Result<String> {
+    let parent = sqlx::query_scalar!(
+        r#"select p.kind || ' ' || p.id || ' was ' || p.state as "parent!"
+           from queue.job_dependencies d join queue.jobs p on p.id = d.parent_id
+           where d.child_id = $1 and d.outcome = 'failed' order by p.seq limit 1"#,
+        job
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok(parent)
 }
 
 async fn live_twin(conn: &mut PgConnection, unique_key: Option<&[u8]>) -> Result<Option<Uuid>> {
@@ -119,18 +135,16 @@ async fn live_twin(conn: &mut PgConnection, unique_key: Option<&[u8]>) -> Result
     Ok(id)
 }
 
-async fn revive(conn: &mut PgConnection, job: Uuid, pending_parents: i32) -> Result<JobState> {
+async fn revive(conn: &mut PgConnection, job: Uuid) -> Result<JobState> {
     let row = sqlx::query!(
         r#"
         update queue.jobs
-        set state = (case when $2::integer > 0 then 'waiting' else 'available' end)::queue.job_state,
-            pending_parents = $2, attempt = 0, scheduled_at = queue.now(), finalized_at = null,
+        set state = (case when pending_parents > 0 then 'waiting' else 'available' end)::queue.job_state, attempt = 0, scheduled_at = queue.now(), finalized_at = null,
             cancel_requested_at = null, progress = null
         where id = $1
         returning state::text as "state!", queue
         "#,
-        job,
-        pending_parents
+        job
     )
     .fetch_one(&mut *conn)
     .await?;

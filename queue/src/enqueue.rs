@@ -6,13 +6,13 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use sqlx::PgConnection;
+use sqlx::{Acquire, PgConnection};
 use uuid::Uuid;
 
 use crate::error::Result;
 use crate::job::Job;
 use crate::listener::notify_queues;
-use crate::workflow::{self, Edge};
+use crate::workflow;
 
 /// What a discarded or cancelled parent does to the job that waits on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -38,7 +38,7 @@ impl OnFailure {
 pub struct NewJob {
     /// Its id, known before it is stored.
     pub id: Uuid,
-    tenant: Uuid,
+    pub(crate) tenant: Uuid,
     queue: String,
     kind: String,
     args: Value,
@@ -49,8 +49,10 @@ pub struct NewJob {
     unique_key: Option<Vec<u8>>,
     workflow: Option<Uuid>,
     backfill: Option<Uuid>,
+    joins_workflow: bool,
+    name: Option<String>,
     traceparent: Option<String>,
-    parents: Vec<(Uuid, OnFailure)>,
+    pub(crate) parents: Vec<(Uuid, OnFailure)>,
 }
 
 impl NewJob {
@@ -75,6 +77,8 @@ impl NewJob {
             unique_key,
             workflow: None,
             backfill: None,
+            joins_workflow: false,
+            name: None,
             traceparent: None,
             parents: Vec::new(),
         })
@@ -136,6 +140,20 @@ impl NewJob {
         self
     }
 
+    /// Part of the workflow of the job that enqueues it with [`crate::JobContext::then`], if that one is in any.
+    #[must_use]
+    pub fn join_workflow(mut self) -> Self {
+        self.joins_workflow = true;
+        self
+    }
+
+    /// What people call it within its workflow.
+    #[must_use]
+    pub fn named(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
     /// Carries on the trace of a request (W3C `traceparent`).
     #[must_use]
     pub fn traceparent(mut self, traceparent: Option<String>) -> Self {
@@ -150,10 +168,19 @@ impl NewJob {
         self
     }
 
-    pub(crate) fn inherit_trace(&mut self, traceparent: Option<&String>) {
+    /// What a job hands on to those that it enqueues with its completion.
+    pub(crate) fn inherit(&mut self, traceparent: Option<&String>, workflow: Option<Uuid>) {
         if self.traceparent.is_none() {
             self.traceparent = traceparent.cloned();
         }
+        if self.joins_workflow && self.workflow.is_none() {
+            self.workflow = workflow;
+        }
+    }
+
+    /// How an error names it.
+    pub(crate) fn label(&self) -> String {
+        self.name.clone().unwrap_or_else(|| format!("{} {}", self.kind, self.id))
     }
 }
 
@@ -177,43 +204,29 @@ pub struct Enqueued {
 
 /// Stores `jobs` on the caller's connection, in the order given, and wakes workers when that commits.
 ///
-/// A job that would duplicate a live unique one is not stored; the answer names the live one in its place.
+/// A job that would duplicate a live unique one is not stored; the answer names the live one in its place, and its
+/// children in `jobs` wait on that one.
+///
+/// # Errors
+/// With nothing stored: [`QueueError::Cycle`] when the jobs would wait on each other, [`QueueError::UnknownParent`] when
+/// one waits on a job that is neither among them nor stored.
+///
+/// [`QueueError::Cycle`]: crate::QueueError::Cycle
+/// [`QueueError::UnknownParent`]: crate::QueueError::UnknownParent
 pub async fn enqueue(conn: &mut PgConnection, jobs: Vec<NewJob>) -> Result<Vec<Enqueued>> {
-    let enqueued = insert_all(conn, &jobs).await?;
-    let new = jobs.iter().zip(&enqueued).filter(|(_, enqueued)| !enqueued.duplicate).map(|(job, _)| job);
-    workflow::link(conn, edges(new)).await?;
-    Ok(enqueued)
-}
-
-/// Stores a workflow whose `last` job stands for the whole. When `last` would duplicate a live job, that one is the
-/// answer and nothing is stored.
-pub async fn enqueue_workflow(
-    conn: &mut PgConnection,
-    last: NewJob,
-    before: Vec<NewJob>,
-) -> Result<Enqueued> {
-    // The last job decides whether there is anything to store, so it goes in first; its edges follow its parents.
-    let enqueued = insert_all(conn, std::slice::from_ref(&last)).await?[0];
-    if !enqueued.duplicate {
-        enqueue(conn, before).await?;
-        workflow::link(conn, edges([&last].into_iter())).await?;
+    if jobs.iter().all(|job| job.parents.is_empty()) {
+        return insert_all(conn, &jobs).await;
     }
+    workflow::check_acyclic(&jobs)?;
+    let mut tx = conn.begin().await?;
+    let states = workflow::lock_parents(&mut tx, &jobs).await?;
+    let enqueued = insert_all(&mut tx, &jobs).await?;
+    workflow::link(&mut tx, jobs, &enqueued, states).await?;
+    tx.commit().await?;
     Ok(enqueued)
 }
 
-fn edges<'a>(jobs: impl Iterator<Item = &'a NewJob>) -> Vec<Edge> {
-    jobs.flat_map(|job| {
-        job.parents.iter().map(|(parent, on_failure)| Edge {
-            tenant: job.tenant,
-            child: job.id,
-            parent: *parent,
-            on_failure: *on_failure,
-        })
-    })
-    .collect()
-}
-
-/// Inserts without edges: jobs with parents are `waiting` until [`workflow::link`] knows these.
+/// Inserts without edges: jobs with parents are `waiting` until [`workflow::link`] stores these.
 async fn insert_all(conn: &mut PgConnection, jobs: &[NewJob]) -> Result<Vec<Enqueued>> {
     let mut found: HashMap<Uuid, Enqueued> = HashMap::new();
     let mut woken = BTreeSet::new();
@@ -270,6 +283,7 @@ async fn insert(conn: &mut PgConnection, jobs: &[&NewJob]) -> Result<Vec<Inserte
         &column!(|job| job.backfill) as &[Option<Uuid>],
         &column!(|job| job.traceparent.clone()) as &[Option<String>],
         &column!(|job| i32::try_from(job.parents.len()).unwrap_or(i32::MAX)),
+        &column!(|job| job.name.clone()) as &[Option<String>],
     )
     .fetch_all(conn)
     .await?;

@@ -1,6 +1,6 @@
 insert into queue.jobs (
     id, tenant_id, queue, kind, state, priority, max_attempts, pending_parents,
-    args, unique_key, workflow_id, backfill_id, traceparent, created_at, scheduled_at
+    args, unique_key, workflow_id, backfill_id, name, traceparent, created_at, scheduled_at
 )
 select
     n.id, n.tenant_id, n.queue, n.kind,
@@ -10,13 +10,13 @@ select
         else 'available'
     end)::queue.job_state,
     n.priority, n.max_attempts, n.parents,
-    n.args, n.unique_key, n.workflow_id, n.backfill_id, n.traceparent, queue.now(), due.at
+    n.args, n.unique_key, n.workflow_id, n.backfill_id, n.name, n.traceparent, queue.now(), due.at
 from unnest(
     $1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::jsonb[], $6::smallint[], $7::smallint[],
-    $8::timestamptz[], $9::float8[], $10::bytea[], $11::uuid[], $12::uuid[], $13::text[], $14::integer[]
+    $8::timestamptz[], $9::float8[], $10::bytea[], $11::uuid[], $12::uuid[], $13::text[], $14::integer[], $15::text[]
 ) with ordinality as n (
     id, tenant_id, queue, kind, args, priority, max_attempts,
-    run_at, delay_s, unique_key, workflow_id, backfill_id, traceparent, parents, position
+    run_at, delay_s, unique_key, workflow_id, backfill_id, traceparent, parents, name, position
 )
 cross join lateral (select coalesce(n.run_at, queue.now() + make_interval(secs => n.delay_s)) as at) as due
 order by n.position

@@ -27,6 +27,23 @@ pub enum QueueError {
     /// There is no such job.
     #[error("no job {0}")]
     UnknownJob(Uuid),
+    /// There is no such workflow.
+    #[error("no workflow {0}")]
+    UnknownWorkflow(Uuid),
+    /// The jobs would wait on each other for ever. Holds the path, such as `a → b → a`.
+    #[error("these jobs would wait on each other for ever: {0}; take one of the dependencies out")]
+    Cycle(String),
+    /// A job waits on one that does not exist.
+    #[error("{child} waits on {parent}: there is no such job")]
+    UnknownParent {
+        /// The job that would wait.
+        child: String,
+        /// What it was to wait on.
+        parent: String,
+    },
+    /// Two jobs of a workflow have one name.
+    #[error("two jobs of the workflow are named {0:?}; give each a name of its own")]
+    NameTaken(String),
     /// The job's state does not allow it.
     #[error("job {job} is {state}: {why}")]
     WrongState {

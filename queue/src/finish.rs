@@ -11,7 +11,7 @@ use crate::enqueue::{NewJob, enqueue};
 use crate::error::Result;
 use crate::listener::notify_queues;
 use crate::state::JobState;
-use crate::workflow::{self, Ended};
+use crate::workflow;
 
 /// How an attempt ended.
 #[derive(Debug, Clone)]
@@ -129,11 +129,11 @@ pub async fn finish(conn: &mut PgConnection, finishes: Vec<Finish>) -> Result<Ha
     for row in rows {
         let state: JobState = row.state.parse().expect("the enum's names are the states'");
         if state.is_final() {
-            ended.push(Ended { id: row.id, completed: state == JobState::Completed });
+            ended.push(row.id);
         } else if state == JobState::Available {
             woken.push(row.queue);
         }
-        applied.insert(row.id, row.traceparent);
+        applied.insert(row.id, Legacy { traceparent: row.traceparent, workflow: row.workflow_id });
     }
     enqueue_next(conn, finishes, &applied).await?;
     workflow::settle(conn, ended).await?;
@@ -141,17 +141,23 @@ pub async fn finish(conn: &mut PgConnection, finishes: Vec<Finish>) -> Result<Ha
     Ok(applied.into_keys().collect())
 }
 
+/// What a job hands on to its next ones.
+struct Legacy {
+    traceparent: Option<String>,
+    workflow: Option<Uuid>,
+}
+
 async fn enqueue_next(
     conn: &mut PgConnection,
     finishes: Vec<Finish>,
-    applied: &HashMap<Uuid, Option<String>>,
+    applied: &HashMap<Uuid, Legacy>,
 ) -> Result<()> {
     let mut all = Vec::new();
     for finish in finishes {
-        let Some(traceparent) = applied.get(&finish.job) else { continue };
+        let Some(legacy) = applied.get(&finish.job) else { continue };
         if let Outcome::Completed { next, .. } = finish.outcome {
             all.extend(next.into_iter().map(|mut job| {
-                job.inherit_trace(traceparent.as_ref());
+                job.inherit(legacy.traceparent.as_ref(), legacy.workflow);
                 job
             }));
         }

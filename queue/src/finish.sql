@@ -36,4 +36,4 @@ set state = l.new_state,
     end
 from locked l
 where j.id = l.id
-returning j.id, j.queue, j.state::text as "state!", j.traceparent
+returning j.id, j.queue, j.state::text as "state!", j.traceparent, j.workflow_id

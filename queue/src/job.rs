@@ -17,6 +17,7 @@ use crate::enqueue::NewJob;
 use crate::error::QueueError;
 use crate::finish::{self, Finish, Outcome};
 use crate::retry::RetryPolicy;
+use crate::workflow::{self, Parent};
 
 /// A kind of job. The struct holds its arguments; they carry ids, never rows.
 pub trait Job: Serialize + DeserializeOwned + Send + Sync + 'static {
@@ -161,7 +162,17 @@ impl<A> JobContext<A> {
         if self.cancel.is_cancelled() { Err(JobError::Cancelled) } else { Ok(()) }
     }
 
+    /// The jobs that this one waited on, with their outputs, in order of enqueueing; none in a detached context.
+    pub async fn parents(&self) -> Result<Vec<Parent>, JobError> {
+        match &self.run {
+            Some(run) => Ok(workflow::parents_of(&self.pool, run.job).await?),
+            None => Ok(Vec::new()),
+        }
+    }
+
     /// Enqueues `job` in the transaction that completes this one, or not at all.
+    ///
+    /// [`NewJob::join_workflow`] makes it part of this one's workflow.
     pub fn then(&self, job: NewJob) {
         self.next.lock().expect("no panic while held").push(job);
     }

@@ -10,6 +10,7 @@
 //! | claim | [`claim`] | takes a batch for a worker that holds a lease: lanes by fair share, within their limits |
 //! | run | [`runner`] | calls the handler, with time-out, cancel and panics caught |
 //! | finish | [`finish`] | commits outcomes, next jobs and released children together |
+//! | order | [`workflow`] | jobs that wait on jobs: their graph, and what the end of one does to the others |
 //! | cancel, retry | [`control`] | what people do to single jobs |
 //! | retry, cancel, delete | [`bulk`] | what people do to all jobs that a filter takes |
 //! | promote, rescue, prune | [`maintenance`] | upkeep, safe on every host at once |
@@ -78,11 +79,12 @@ mod running;
 mod slots;
 pub mod state;
 pub mod watch;
-mod workflow;
+pub mod workflow;
 
-pub use enqueue::{Enqueued, NewJob, OnFailure, enqueue, enqueue_workflow};
+pub use enqueue::{Enqueued, NewJob, OnFailure, enqueue};
 pub use error::{QueueError, Result};
 pub use host::{Host, HostConfig};
 pub use job::{Job, JobContext, JobError};
 pub use registry::Registry;
 pub use state::JobState;
+pub use workflow::Workflow;

@@ -1,5 +1,7 @@
 //! Reads: jobs as clients see them, workflows, workers. The caller's connection decides what is visible.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -29,6 +31,7 @@ pub struct JobRow {
     pub progress: Option<Value>,
     pub errors: Value,
     pub workflow_id: Option<Uuid>,
+    pub name: Option<String>,
     pub backfill_id: Option<Uuid>,
     pub traceparent: Option<String>,
     pub created_at: DateTime<Utc>,
@@ -59,7 +62,7 @@ macro_rules! job_rows {
             JobRow,
             r#"select j.id, j.seq as "seq!", j.tenant_id, j.queue, j.kind, j.state::text as "state!", j.priority,
                 j.attempt, j.max_attempts, j.run, j.pending_parents, j.args, j.output, j.progress, j.errors,
-                j.workflow_id, j.backfill_id, j.traceparent, j.created_at, j.scheduled_at, j.attempted_at,
+                j.workflow_id, j.name, j.backfill_id, j.traceparent, j.created_at, j.scheduled_at, j.attempted_at,
                 j.finalized_at,
                 array(select d.parent_id from queue.job_dependencies d where d.child_id = j.id order by 1)
                     as "depends_on!",
@@ -162,9 +165,34 @@ pub(crate) fn like_pattern(text: &str) -> String {
     format!("%{escaped}%")
 }
 
-/// The jobs of a workflow, in order of enqueueing; empty when there is no such workflow.
-pub async fn workflow(conn: &mut PgConnection, id: Uuid) -> Result<Vec<JobRow>> {
-    Ok(job_rows!("where j.workflow_id = $1 order by j.seq", id).fetch_all(conn).await?)
+/// The first `limit` jobs of a workflow after `after` (a [`JobRow::seq`]), in order of enqueueing.
+pub async fn workflow(
+    conn: &mut PgConnection,
+    id: Uuid,
+    after: Option<i64>,
+    limit: i64,
+) -> Result<Vec<JobRow>> {
+    let rows = job_rows!(
+        "where j.workflow_id = $1 and ($2::bigint is null or j.seq > $2) order by j.seq limit $3",
+        id,
+        after,
+        limit
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows)
+}
+
+/// How many jobs a workflow has in each state it has any in; empty when there is no such workflow.
+pub async fn workflow_counts(conn: &mut PgConnection, id: Uuid) -> Result<HashMap<JobState, u64>> {
+    let rows = sqlx::query!(
+        r#"select state::text as "state!", count(*) as "count!" from queue.jobs where workflow_id = $1 group by state"#,
+        id
+    )
+    .fetch_all(conn)
+    .await?;
+    let state = |name: String| name.parse().expect("the enum's names are the states'");
+    Ok(rows.into_iter().map(|row| (state(row.state), row.count.unsigned_abs())).collect())
 }
 
 /// A worker that holds a lease.

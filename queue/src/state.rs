@@ -107,7 +107,7 @@ pub enum Verb {
     HandBack,
     /// Its worker's lease ran out.
     Rescue,
-    /// Somebody gave a dead letter another life.
+    /// Somebody gave a dead letter another life, or the job whose failure had cancelled it.
     Revive,
 }
 
@@ -154,6 +154,7 @@ pub const TRANSITIONS: &[(JobState, Verb, JobState)] = {
         (S::Retryable, V::Cancel, S::Cancelled),
         (S::Cancelled, V::Revive, S::Available),
         (S::Cancelled, V::Revive, S::Waiting),
+        (S::Cancelled, V::Revive, S::Scheduled),
         (S::Discarded, V::Revive, S::Available),
         (S::Discarded, V::Revive, S::Waiting),
     ]

@@ -1,156 +1,172 @@
-//! Jobs that wait on jobs: edges, and what the end of a parent does to its children.
+//! Workflows: jobs with dependencies, enqueued in one transaction.
+//!
+//! A child waits until its parents are final. What it knows of them is kept on the edges (`pending`, `passed` or
+//! `failed`) and counted on the child, so that each end or revival of a parent costs one step an edge, whatever the
+//! shape of the graph:
+//!
+//! - no edge pending: the child is released;
+//! - an edge failed (a parent was discarded or cancelled, and the edge does not say to go on): the child is cancelled, with
+//!   the error `dependency_failed`, and its own children are told in turn;
+//! - a parent that is retried makes its edges pending again: children that still wait, wait for it too, and children that
+//!   were cancelled because of failed parents live again once none of their edges is failed. What somebody cancelled by
+//!   hand stays cancelled, and so does a child with a live twin (a job with its unique key): retry it when that one is final.
+//!
+//! Up to [`settle::STEP`] edges are told in the transaction that changed the parent; the rest is noted there and told in
+//! steps of that size by [`crate::maintenance::settler`], so that no number of children makes a long transaction.
 
-use std::collections::BTreeSet;
+mod cancel;
+mod graph;
+mod link;
+mod parents;
+mod settle;
+mod told;
 
-use sqlx::PgConnection;
+use std::collections::{HashMap, HashSet};
+
+use sqlx::{Acquire, PgConnection};
 use uuid::Uuid;
 
-use crate::enqueue::OnFailure;
-use crate::error::Result;
-use crate::listener::notify_queues;
+use crate::enqueue::{Enqueued, NewJob, OnFailure, enqueue};
+use crate::error::{QueueError, Result};
 
-/// One job waits on another.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Edge {
-    pub(crate) tenant: Uuid,
-    pub(crate) child: Uuid,
-    pub(crate) parent: Uuid,
-    pub(crate) on_failure: OnFailure,
+pub use cancel::cancel;
+pub use parents::Parent;
+
+pub(crate) use graph::check as check_acyclic;
+pub(crate) use link::{link, lock_parents};
+pub(crate) use parents::of as parents_of;
+pub(crate) use settle::{settle, settle_revived, settle_some};
+
+/// A set of jobs with dependencies, before it is enqueued.
+///
+/// ```no_run
+/// # use serde::{Deserialize, Serialize};
+/// # use weirgate_queue::{Job, JobContext, JobError, NewJob, Workflow};
+/// # #[derive(Serialize, Deserialize)]
+/// # struct Step(u8);
+/// # impl Job for Step {
+/// #     const KIND: &'static str = "step";
+/// #     type App = ();
+/// #     type Output = ();
+/// #     async fn run(&self, _: &JobContext<()>) -> Result<(), JobError> { Ok(()) }
+/// # }
+/// # async fn example(tenant: uuid::Uuid, conn: &mut sqlx::PgConnection) -> weirgate_queue::Result<()> {
+/// let mut day = Workflow::new();
+/// day.add("tickets", NewJob::of(tenant, &Step(1))?);
+/// day.add("surveys", NewJob::of(tenant, &Step(2))?);
+/// day.add("kpis", NewJob::of(tenant, &Step(3))?).after("tickets").after("surveys");
+/// day.enqueue(conn).await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+pub struct Workflow {
+    id: Uuid,
+    steps: Vec<Step>,
 }
 
-/// A job that just became final.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Ended {
-    pub(crate) id: Uuid,
-    pub(crate) completed: bool,
+/// One job of a [`Workflow`], and what it waits on.
+#[derive(Debug, Clone)]
+pub struct Step {
+    name: String,
+    job: NewJob,
+    after: Vec<(String, OnFailure)>,
 }
 
-/// Stores edges of children that were just inserted as `waiting`, and settles those whose parent is already final.
-pub(crate) async fn link(conn: &mut PgConnection, edges: Vec<Edge>) -> Result<()> {
-    if edges.is_empty() {
-        return Ok(());
+impl Step {
+    /// Starts after the job `name` has completed; is cancelled when that one is discarded or cancelled.
+    pub fn after(&mut self, name: impl Into<String>) -> &mut Self {
+        self.after_with(name, OnFailure::Cancel)
     }
-    let children: Vec<Uuid> = edges.iter().map(|edge| edge.child).collect();
-    let parents: Vec<Uuid> = edges.iter().map(|edge| edge.parent).collect();
-    sqlx::query!(
-        "insert into queue.job_dependencies (tenant_id, child_id, parent_id, on_failure)
-         select * from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[])",
-        &edges.iter().map(|edge| edge.tenant).collect::<Vec<_>>(),
-        &children,
-        &parents,
-        &edges.iter().map(|edge| edge.on_failure.as_str().to_owned()).collect::<Vec<_>>(),
-    )
-    .execute(&mut *conn)
-    .await?;
-    // The lock makes a finish of the parent either be seen here, or see these edges.
-    let ended: Vec<Ended> = sqlx::query!(
-        r#"select id, state = 'completed' as "completed!", state in ('completed', 'cancelled', 'discarded') as "ended!"
-           from queue.jobs where id = any($1) order by id for share"#,
-        &parents
-    )
-    .fetch_all(&mut *conn)
-    .await?
-    .into_iter()
-    .filter(|row| row.ended)
-    .map(|row| Ended { id: row.id, completed: row.completed })
-    .collect();
-    settle_children(conn, ended, Some(&children)).await
-}
 
-/// Tells the children of jobs that became final: the last parent releases its child, a failed one cancels it where
-/// the edge says so, and on down the graph.
-pub(crate) async fn settle(conn: &mut PgConnection, ended: Vec<Ended>) -> Result<()> {
-    settle_children(conn, ended, None).await
-}
-
-async fn settle_children(
-    conn: &mut PgConnection,
-    mut ended: Vec<Ended>,
-    only: Option<&[Uuid]>,
-) -> Result<()> {
-    let mut only = only.map(<[Uuid]>::to_vec);
-    let mut woken = BTreeSet::new();
-    while !ended.is_empty() {
-        let all: Vec<Uuid> = ended.iter().map(|job| job.id).collect();
-        let failed: Vec<Uuid> = ended.iter().filter(|job| !job.completed).map(|job| job.id).collect();
-        let cancelled = cancel_children(conn, &failed, only.as_deref()).await?;
-        woken.extend(release_children(conn, &all, only.as_deref()).await?);
-        ended = cancelled.into_iter().map(|id| Ended { id, completed: false }).collect();
-        only = None;
+    /// Starts after the job `name` is final; `on_failure` says what its discard or cancel does.
+    pub fn after_with(&mut self, name: impl Into<String>, on_failure: OnFailure) -> &mut Self {
+        self.after.push((name.into(), on_failure));
+        self
     }
-    notify_queues(conn, woken).await
 }
 
-async fn cancel_children(
-    conn: &mut PgConnection,
-    failed: &[Uuid],
-    only: Option<&[Uuid]>,
-) -> Result<Vec<Uuid>> {
-    if failed.is_empty() {
-        return Ok(Vec::new());
+impl Default for Workflow {
+    fn default() -> Self {
+        Self::new()
     }
-    let ids = sqlx::query_scalar!(
-        r#"
-        with doomed as (
-            select c.id, min(p.kind || ' ' || p.id || ' was ' || p.state) as why
-            from queue.job_dependencies d
-            join queue.jobs c on c.id = d.child_id
-            join queue.jobs p on p.id = d.parent_id
-            where d.parent_id = any($1) and d.on_failure = 'cancel' and c.state = 'waiting'
-              and ($2::uuid[] is null or d.child_id = any($2))
-            group by c.id
-        ), locked as (
-            select c.id, doomed.why from queue.jobs c join doomed using (id)
-            where c.state = 'waiting' order by c.id for update of c
-        )
-        update queue.jobs c
-        set state = 'cancelled',
-            finalized_at = queue.now(),
-            errors = c.errors || jsonb_build_object(
-                'attempt', c.attempt, 'at', queue.now(), 'code', 'dependency_failed', 'message', locked.why,
-                'retry_at', null)
-        from locked where c.id = locked.id
-        returning c.id
-        "#,
-        failed,
-        only
-    )
-    .fetch_all(conn)
-    .await?;
-    Ok(ids)
 }
 
-async fn release_children(
-    conn: &mut PgConnection,
-    ended: &[Uuid],
-    only: Option<&[Uuid]>,
-) -> Result<Vec<String>> {
-    let rows = sqlx::query!(
-        r#"
-        with counted as (
-            select child_id as id, count(*)::integer as settled
-            from queue.job_dependencies
-            where parent_id = any($1) and ($2::uuid[] is null or child_id = any($2))
-            group by child_id
-        ), locked as (
-            select c.id, c.pending_parents - counted.settled as pending
-            from queue.jobs c join counted using (id)
-            where c.state = 'waiting' order by c.id for update of c
-        )
-        update queue.jobs c
-        set pending_parents = locked.pending,
-            state = (case
-                when locked.pending > 0 then 'waiting'
-                when c.scheduled_at > queue.now() then 'scheduled'
-                else 'available'
-            end)::queue.job_state
-        from locked where c.id = locked.id
-        returning c.queue, c.state = 'available' as "available!"
-        "#,
-        ended,
-        only
-    )
-    .fetch_all(conn)
-    .await?;
-    Ok(rows.into_iter().filter(|row| row.available).map(|row| row.queue).collect())
+impl Workflow {
+    /// A workflow without jobs.
+    pub fn new() -> Self {
+        Self { id: Uuid::now_v7(), steps: Vec::new() }
+    }
+
+    /// Its id, known before it is stored.
+    pub fn id(&self) -> Uuid {
+        self.id
+    }
+
+    /// Adds a job under a name of its own. What it waits on is added to the answer and may come later.
+    ///
+    /// Jobs outside the workflow are waited on with [`NewJob::after`].
+    pub fn add(&mut self, name: impl Into<String>, job: NewJob) -> &mut Step {
+        self.steps.push(Step { name: name.into(), job, after: Vec::new() });
+        self.steps.last_mut().expect("just pushed")
+    }
+
+    /// Stores all jobs, or none, and answers what became of each in the order in which they were added.
+    ///
+    /// A live job with the unique key of one of them takes its place: its children wait on that one.
+    ///
+    /// # Errors
+    /// Before anything is stored: [`QueueError::Cycle`], [`QueueError::UnknownParent`], [`QueueError::NameTaken`].
+    pub async fn enqueue(self, conn: &mut PgConnection) -> Result<Vec<Enqueued>> {
+        let jobs = self.resolve()?;
+        let order = graph::order(&jobs)?;
+        let ids: Vec<Uuid> = jobs.iter().map(|job| job.id).collect();
+        // Parents first: ids of one transaction and the order of enqueueing then agree with the graph.
+        let mut unsorted: Vec<Option<NewJob>> = jobs.into_iter().map(Some).collect();
+        let sorted: Vec<NewJob> = order.iter().filter_map(|at| unsorted[*at].take()).collect();
+        let stored: HashMap<Uuid, Enqueued> =
+            order.iter().map(|at| ids[*at]).zip(enqueue(conn, sorted).await?).collect();
+        Ok(ids.iter().map(|id| stored[id]).collect())
+    }
+
+    /// Stores the workflow unless the job `last`, which stands for the whole, would duplicate a live job: then that one
+    /// is the answer and nothing is stored.
+    ///
+    /// # Errors
+    /// As [`Self::enqueue`]; [`QueueError::UnknownParent`] when there is no job `last`.
+    pub async fn enqueue_once(self, conn: &mut PgConnection, last: &str) -> Result<Enqueued> {
+        let at = self.steps.iter().position(|step| step.name == last).ok_or_else(|| {
+            QueueError::UnknownParent { child: "the workflow's end".to_owned(), parent: format!("{last:?}") }
+        })?;
+        let mut tx = conn.begin().await?;
+        let enqueued = self.enqueue(&mut tx).await?[at];
+        if enqueued.duplicate {
+            tx.rollback().await?;
+        } else {
+            tx.commit().await?;
+        }
+        Ok(enqueued)
+    }
+
+    /// The jobs with names, workflow and parents set.
+    fn resolve(self) -> Result<Vec<NewJob>> {
+        let ids: HashMap<String, Uuid> =
+            self.steps.iter().map(|step| (step.name.clone(), step.job.id)).collect();
+        let mut seen = HashSet::with_capacity(ids.len());
+        let mut jobs = Vec::with_capacity(self.steps.len());
+        for Step { name, mut job, after } in self.steps {
+            if !seen.insert(name.clone()) {
+                return Err(QueueError::NameTaken(name));
+            }
+            for (parent, on_failure) in after {
+                let id = ids.get(&parent).ok_or_else(|| QueueError::UnknownParent {
+                    child: name.clone(),
+                    parent: format!("{parent:?}, which is not in its workflow"),
+                })?;
+                job = job.after(*id, on_failure);
+            }
+            jobs.push(job.workflow(self.id).named(name));
+        }
+        Ok(jobs)
+    }
 }

@@ -42,6 +42,11 @@ impl RequestContext {
         format!("{}{path}", self.base)
     }
 
+    /// As if the request were for `path`, without a query: for answers with another resource than the request's.
+    pub(crate) fn at(&self, path: &str) -> Self {
+        Self { uri: path.parse().unwrap_or_else(|_| self.uri.clone()), ..self.clone() }
+    }
+
     /// This request's absolute URL with another cursor.
     pub(crate) fn url_with_cursor(&self, cursor: &str) -> String {
         let pairs = form_urlencoded::parse(self.uri.query().unwrap_or_default().as_bytes());

@@ -235,7 +235,7 @@ impl Plan {
     fn id(&self) -> Uuid {
         match self {
             Self::Job(job) => job.id,
-            Self::Pipeline(pipeline) => pipeline.last.id,
+            Self::Pipeline(pipeline) => pipeline.last(),
         }
     }
 

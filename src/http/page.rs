@@ -1,8 +1,8 @@
 //! Lists, page by page: `{"items", "next"}` and `Link: <…>; rel="next"`.
 
 use axum::Json;
-use axum::http::HeaderValue;
 use axum::http::header::LINK;
+use axum::http::{HeaderName, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -37,14 +37,16 @@ impl<T> Page<T> {
 
 impl<T: Serialize> IntoResponse for Page<T> {
     fn into_response(self) -> Response {
-        let link =
-            self.next.as_ref().and_then(|url| HeaderValue::try_from(format!("<{url}>; rel=\"next\"")).ok());
+        let link = next_link(self.next.as_deref());
         let mut response = Json(self).into_response();
-        if let Some(link) = link {
-            response.headers_mut().insert(LINK, link);
-        }
+        response.headers_mut().extend(link);
         response
     }
+}
+
+/// The header that names the next page.
+pub(crate) fn next_link(next: Option<&str>) -> Option<(HeaderName, HeaderValue)> {
+    next.and_then(|url| Some((LINK, HeaderValue::try_from(format!("<{url}>; rel=\"next\"")).ok()?)))
 }
 
 /// Paging parameters, for the documentation.
@@ -79,6 +81,11 @@ impl<C: Serialize + DeserializeOwned> Paging<C> {
             after
         });
         Self { limit, after }
+    }
+
+    /// The first page, of the usual size.
+    pub(crate) fn first() -> Self {
+        Self { limit: DEFAULT_LIMIT, after: None }
     }
 
     /// How many rows to query: one more than the page holds tells whether there is a next one.

@@ -224,6 +224,9 @@ impl From<QueueError> for Problem {
                 "The job's state does not allow it",
                 format!("job {job} is {state}: {why}"),
             ),
+            QueueError::UnknownWorkflow(id) => {
+                Self::not_found("unknown_workflow", "Unknown workflow", format!("no workflow {id}"))
+            }
             error => {
                 tracing::error!(%error, "the engine refused");
                 Self::internal()

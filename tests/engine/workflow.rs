@@ -1,18 +1,111 @@
 //! Jobs that wait on jobs.
 
+use serde_json::{Value, json};
 use uuid::Uuid;
-use weirgate_queue::{JobState, NewJob, OnFailure, control, enqueue, enqueue_workflow};
+use weirgate_queue::maintenance::settler;
+use weirgate_queue::{JobState, NewJob, OnFailure, QueueError, Workflow, control, enqueue};
 
-use crate::support::{Does, Probe, Step, TestDb, TestWorker};
-
-fn step(label: &str, does: Does) -> NewJob {
-    NewJob::of(Uuid::nil(), &Step::new(label, does)).unwrap()
-}
+use super::graph::{Graph, STEP, check, step};
+use crate::support::{Does, Probe, TestDb, TestWorker};
 
 async fn enqueue_all(db: &TestDb, jobs: Vec<NewJob>) {
     let mut tx = db.pool.begin().await.unwrap();
     enqueue(&mut tx, jobs).await.unwrap();
     tx.commit().await.unwrap();
+}
+
+async fn refused(db: &TestDb, workflow: Workflow) -> QueueError {
+    let mut conn = db.pool.acquire().await.unwrap();
+    let error = workflow.enqueue(&mut conn).await.unwrap_err();
+    let jobs: i64 =
+        sqlx::query_scalar("select count(*) from queue.jobs").fetch_one(&mut *conn).await.unwrap();
+    assert_eq!(jobs, 0, "nothing is stored");
+    error
+}
+
+#[tokio::test]
+async fn a_cycle_is_refused_with_its_path() {
+    let db = TestDb::new().await;
+    let mut workflow = Workflow::new();
+    workflow.add("start", step("start", Does::Succeed));
+    workflow.add("a", step("a", Does::Succeed)).after("start").after("c");
+    workflow.add("b", step("b", Does::Succeed)).after("a");
+    workflow.add("c", step("c", Does::Succeed)).after("b");
+    workflow.add("end", step("end", Does::Succeed)).after("c");
+    let error = refused(&db, workflow).await;
+    assert!(matches!(&error, QueueError::Cycle(path) if path == "a → b → c → a"), "{error}");
+    let mut workflow = Workflow::new();
+    workflow.add("a", step("a", Does::Succeed)).after("a");
+    let error = refused(&db, workflow).await;
+    assert!(matches!(&error, QueueError::Cycle(path) if path == "a → a"), "{error}");
+    // By hand, too.
+    let (a, b) = (step("a", Does::Succeed), step("b", Does::Succeed));
+    let (a_id, b_id) = (a.id, b.id);
+    let jobs = vec![a.after(b_id, OnFailure::Cancel), b.after(a_id, OnFailure::Cancel)];
+    let error = enqueue(&mut db.pool.acquire().await.unwrap(), jobs).await.unwrap_err();
+    assert!(matches!(&error, QueueError::Cycle(path) if path.contains(&b_id.to_string())), "{error}");
+}
+
+#[tokio::test]
+async fn what_stands_in_for_another_job_must_not_close_a_circle() {
+    let db = TestDb::new().await;
+    // The second `twin` would be the first one, which waits on `b`, which waits on it.
+    let twin = || step("twin", Does::Succeed);
+    let (late, early) = (twin(), twin());
+    let b = step("b", Does::Succeed).after(early.id, OnFailure::Cancel);
+    let late = late.after(b.id, OnFailure::Cancel);
+    let mut conn = db.pool.acquire().await.unwrap();
+    let error = enqueue(&mut conn, vec![late, early, b]).await.unwrap_err();
+    assert!(matches!(error, QueueError::Cycle(_)), "{error}");
+    let jobs: i64 =
+        sqlx::query_scalar("select count(*) from queue.jobs").fetch_one(&mut *conn).await.unwrap();
+    assert_eq!(jobs, 0, "nothing is stored");
+}
+
+#[tokio::test]
+async fn an_unknown_parent_and_a_name_given_twice_are_refused() {
+    let db = TestDb::new().await;
+    let mut workflow = Workflow::new();
+    workflow.add("kpis", step("kpis", Does::Succeed)).after("tickets");
+    let error = refused(&db, workflow).await;
+    assert!(matches!(error, QueueError::UnknownParent { .. }));
+    assert!(error.to_string().contains(r#"kpis waits on "tickets""#), "{error}");
+    let mut workflow = Workflow::new();
+    workflow.add("a", step("one", Does::Succeed));
+    workflow.add("a", step("two", Does::Succeed));
+    assert!(matches!(refused(&db, workflow).await, QueueError::NameTaken(name) if name == "a"));
+    let nobody = Uuid::now_v7();
+    let job = step("orphan", Does::Succeed).after(nobody, OnFailure::Cancel);
+    let mut workflow = Workflow::new();
+    workflow.add("orphan", job);
+    let error = refused(&db, workflow).await.to_string();
+    assert!(error.contains(&format!("orphan waits on job {nobody}")), "{error}");
+}
+
+#[tokio::test]
+async fn a_workflow_may_wait_on_jobs_outside_of_it_and_on_live_twins() {
+    let db = TestDb::new().await;
+    let outside = db.enqueue_new(step("outside", Does::Succeed)).await.id;
+    let twin = db.enqueue_new(step("twin", Does::Succeed)).await.id;
+    let mut workflow = Workflow::new();
+    workflow.add("twin", step("twin", Does::Succeed));
+    workflow.add("again", step("twin", Does::Succeed));
+    let child =
+        step("child", Does::Succeed).after(outside, OnFailure::Cancel).after(outside, OnFailure::Continue);
+    workflow.add("child", child).after("twin").after("again");
+    let mut conn = db.pool.acquire().await.unwrap();
+    let enqueued = workflow.enqueue(&mut conn).await.unwrap();
+    assert_eq!(enqueued.iter().map(|it| it.duplicate).collect::<Vec<_>>(), [true, true, false]);
+    assert_eq!((enqueued[0].id, enqueued[1].id), (twin, twin));
+    let child = db.job(enqueued[2].id).await;
+    let mut parents = vec![outside, twin];
+    parents.sort_unstable();
+    assert_eq!((child.pending_parents, child.depends_on), (2, parents));
+    check(&db).await;
+    let worker = TestWorker::start(&db, &Probe::new(db.pool.clone()));
+    db.until(child.id, JobState::Completed).await;
+    worker.stop().await;
+    check(&db).await;
 }
 
 #[tokio::test]
@@ -54,14 +147,58 @@ async fn a_failed_parent_cancels_all_below_or_lets_them_go_on() {
 }
 
 #[tokio::test]
+async fn each_edge_has_its_own_policy_all_the_way_down() {
+    // `mixed` needs b and goes on without c; `late` goes on after a cancelled job.
+    let graph = Graph::new(&[
+        "a",
+        "b",
+        "c",
+        "mixed < b c?",
+        "strict < b c",
+        "late < strict?",
+        "last < late mixed",
+        "other < a c?",
+    ])
+    .await;
+    graph.discard(&["c"]).await;
+    assert_eq!(
+        graph.states().await,
+        "a:available b:available c:discarded mixed:waiting strict:cancelled late:available last:waiting other:waiting"
+    );
+    graph.complete(&["a", "b"]).await;
+    graph.complete(&["late", "mixed", "other"]).await;
+    assert_eq!(
+        graph.states().await,
+        "a:completed b:completed c:discarded mixed:completed strict:cancelled late:completed last:available \
+         other:completed"
+    );
+    let strict = graph.db.job(graph.id("strict")).await;
+    let why = strict.errors[0]["message"].as_str().unwrap();
+    assert!(why.contains(&graph.id("c").to_string()) && why.ends_with("was discarded"), "{why}");
+    check(&graph.db).await;
+}
+
+#[tokio::test]
 async fn a_parent_that_is_final_already_does_not_hold_its_child_up() {
     let db = TestDb::new().await;
     let worker = TestWorker::start(&db, &Probe::new(db.pool.clone()));
     let parent = db.enqueue_new(step("parent", Does::Succeed)).await.id;
+    let failed = db.enqueue_new(step("failed", Does::Discard)).await.id;
     db.until(parent, JobState::Completed).await;
+    db.until(failed, JobState::Discarded).await;
     let child = db.enqueue_new(step("child", Does::Succeed).after(parent, OnFailure::Cancel)).await.id;
     db.until(child, JobState::Completed).await;
+    let brave = db.enqueue_new(step("brave", Does::Succeed).after(failed, OnFailure::Continue)).await.id;
+    db.until(brave, JobState::Completed).await;
+    let doomed =
+        step("doomed", Does::Succeed).after(failed, OnFailure::Cancel).after(parent, OnFailure::Cancel);
+    let below = step("below", Does::Succeed).after(doomed.id, OnFailure::Cancel);
+    let (doomed_id, below_id) = (doomed.id, below.id);
+    enqueue_all(&db, vec![below, doomed]).await;
+    assert_eq!(db.job(doomed_id).await.state(), JobState::Cancelled);
+    assert_eq!(db.job(below_id).await.state(), JobState::Cancelled);
     worker.stop().await;
+    check(&db).await;
 }
 
 #[tokio::test]
@@ -91,16 +228,14 @@ async fn ten_parents_that_end_at_once_release_their_child_once() {
 async fn a_workflow_whose_last_job_is_on_its_way_is_not_stored_again() {
     let db = TestDb::new().await;
     let workflow = || {
-        let first = step("first", Does::Succeed).not_unique();
-        let last =
-            step("last", Does::Succeed).unique_by("pipeline", "today").after(first.id, OnFailure::Cancel);
-        (last, vec![first])
+        let mut workflow = Workflow::new();
+        workflow.add("last", step("last", Does::Succeed).unique_by("pipeline", "today")).after("first");
+        workflow.add("first", step("first", Does::Succeed).not_unique());
+        workflow
     };
     let mut conn = db.pool.acquire().await.unwrap();
-    let (last, before) = workflow();
-    let one = enqueue_workflow(&mut conn, last, before).await.unwrap();
-    let (last, before) = workflow();
-    let two = enqueue_workflow(&mut conn, last, before).await.unwrap();
+    let one = workflow().enqueue_once(&mut conn, "last").await.unwrap();
+    let two = workflow().enqueue_once(&mut conn, "last").await.unwrap();
     assert!(!one.duplicate && two.duplicate);
     assert_eq!(one.id, two.id);
     let jobs: i64 = sqlx::query_scalar("select count(*) from queue.jobs").fetch_one(&db.pool).await.unwrap();
@@ -108,4 +243,199 @@ async fn a_workflow_whose_last_job_is_on_its_way_is_not_stored_again() {
     let worker = TestWorker::start(&db, &Probe::new(db.pool.clone()));
     db.until(one.id, JobState::Completed).await;
     worker.stop().await;
+}
+
+#[tokio::test]
+async fn a_job_sees_its_parents_and_what_they_returned() {
+    let db = TestDb::new().await;
+    let mut workflow = Workflow::new();
+    workflow.add("first", step("1", Does::Parents));
+    workflow.add("left", step("2", Does::Parents)).after("first");
+    workflow.add("right", step("3", Does::Discard)).after("first");
+    let join = workflow.add("join", step("4", Does::ParentsOnSecond).max_attempts(2));
+    join.after("left").after_with("right", OnFailure::Continue);
+    let enqueued = workflow.enqueue(&mut db.pool.acquire().await.unwrap()).await.unwrap();
+    let worker = TestWorker::start(&db, &Probe::new(db.pool.clone()));
+    let retryable = db.until(enqueued[3].id, JobState::Retryable).await;
+    assert_eq!(retryable.attempt, 1);
+    sqlx::query("update queue.jobs set scheduled_at = queue.now() where id = $1")
+        .bind(enqueued[3].id)
+        .execute(&db.pool)
+        .await
+        .unwrap();
+    let join = db.until(enqueued[3].id, JobState::Completed).await;
+    assert_eq!(db.job(enqueued[0].id).await.output, Some(json!("")));
+    assert_eq!(db.job(enqueued[1].id).await.output, Some(json!("first step completed \"\"")));
+    let seen = join.output.unwrap();
+    let [left, right] = seen.as_str().unwrap().split("; ").collect::<Vec<_>>().try_into().unwrap();
+    assert_eq!(left, r#"left step completed "first step completed \"\"""#);
+    assert_eq!(right, "right step discarded null");
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn a_chained_job_joins_the_workflow_when_it_wants_to() {
+    let db = TestDb::new().await;
+    let mut workflow = Workflow::new();
+    let id = workflow.id();
+    workflow.add("stays", step("stays", Does::ThenJoin("inside".to_owned())));
+    workflow.add("leaves", step("leaves", Does::Then("outside".to_owned())));
+    workflow.enqueue(&mut db.pool.acquire().await.unwrap()).await.unwrap();
+    db.enqueue_new(step("alone", Does::ThenJoin("nowhere".to_owned()))).await;
+    let worker = TestWorker::start(&db, &Probe::new(db.pool.clone()));
+    for (label, expected) in [("inside", Some(id)), ("outside", None), ("nowhere", None)] {
+        let found = async || {
+            sqlx::query_scalar::<_, Uuid>("select id from queue.jobs where args ->> 'label' = $1")
+                .bind(label)
+                .fetch_optional(&db.pool)
+                .await
+                .unwrap()
+        };
+        let job = loop {
+            if let Some(job) = found().await {
+                break job;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        };
+        assert_eq!(db.until(job, JobState::Completed).await.workflow_id, expected, "{label}");
+    }
+    worker.stop().await;
+}
+
+/// Most children that one transaction has written, and the number of transactions that have.
+async fn largest_step(db: &TestDb) -> (i64, i64) {
+    sqlx::query_as(
+        "select max(rows), count(*) from (
+             select count(*) as rows from queue.jobs where name <> 'parent' group by xmin::text) steps",
+    )
+    .fetch_one(&db.pool)
+    .await
+    .unwrap()
+}
+
+#[tokio::test]
+async fn three_thousand_children_are_released_in_bounded_steps_that_survive_a_crash() {
+    let db = TestDb::new().await;
+    let children: Vec<String> = (0..3000).map(|i| format!("child{i} < parent")).collect();
+    let lines: Vec<&str> = ["parent"].into_iter().chain(children.iter().map(String::as_str)).collect();
+    let graph = Graph::on(db, &lines).await;
+    graph.complete(&["parent"]).await;
+    let available = async || -> i64 {
+        sqlx::query_scalar("select count(*) from queue.jobs where state = 'available'")
+            .fetch_one(&graph.db.pool)
+            .await
+            .unwrap()
+    };
+    assert_eq!(available().await, STEP, "the finish itself takes one step");
+    // A settler that dies in the middle of its work leaves what it has not done to the next one.
+    let settling = tokio::spawn({
+        let pool = graph.db.pool.clone();
+        async move { settler::run_once(&pool).await }
+    });
+    sqlx::query(
+        "select pg_terminate_backend(pid) from pg_stat_activity
+         where datname = current_database() and pid <> pg_backend_pid()",
+    )
+    .execute(&graph.db.pool)
+    .await
+    .unwrap();
+    let _ = settling.await;
+    graph.settle().await;
+    assert_eq!(available().await, 3000);
+    let (largest, steps) = largest_step(&graph.db).await;
+    assert_eq!((largest, steps), (STEP, 3000 / STEP));
+    check(&graph.db).await;
+}
+
+#[tokio::test]
+async fn a_failure_above_three_thousand_chains_cancels_them_in_bounded_steps_and_a_retry_revives_them() {
+    let db = TestDb::new().await;
+    let chains: Vec<String> =
+        (0..1500).flat_map(|i| [format!("child{i} < parent"), format!("grandchild{i} < child{i}")]).collect();
+    let lines: Vec<&str> = ["parent"].into_iter().chain(chains.iter().map(String::as_str)).collect();
+    let graph = Graph::on(db, &lines).await;
+    let count = async |state: &str| -> i64 {
+        sqlx::query_scalar("select count(*) from queue.jobs where state = $1::queue.job_state")
+            .bind(state)
+            .fetch_one(&graph.db.pool)
+            .await
+            .unwrap()
+    };
+    graph.discard(&["parent"]).await;
+    graph.settle().await;
+    assert_eq!(count("cancelled").await, 3000);
+    assert!(largest_step(&graph.db).await.0 <= STEP);
+    check(&graph.db).await;
+    graph.retry("parent").await.unwrap();
+    graph.settle().await;
+    assert_eq!((count("cancelled").await, count("waiting").await), (0, 3000));
+    assert!(largest_step(&graph.db).await.0 <= STEP);
+    check(&graph.db).await;
+}
+
+#[tokio::test]
+async fn three_thousand_parents_that_end_in_groups_write_their_child_once_a_group() {
+    let db = TestDb::new().await;
+    let parents: Vec<String> = (0..3000).map(|i| format!("parent{i}")).collect();
+    let child = format!("child < {}", parents.join(" "));
+    let lines: Vec<&str> = parents.iter().map(String::as_str).chain([child.as_str()]).collect();
+    let graph = Graph::on(db, &lines).await;
+    sqlx::raw_sql(
+        "create table writes (at bigint generated always as identity);
+         create function count_write() returns trigger language plpgsql as $$ begin
+             insert into writes default values; return new; end $$;
+         create trigger count_write after update on queue.jobs for each row
+             when (new.name = 'child') execute function count_write()",
+    )
+    .execute(&graph.db.pool)
+    .await
+    .unwrap();
+    let names: Vec<&str> = parents.iter().map(String::as_str).collect();
+    for group in names.chunks(500) {
+        graph.complete(group).await;
+    }
+    let child = graph.db.job(graph.id("child")).await;
+    assert_eq!((child.state(), child.pending_parents), (JobState::Available, 0));
+    let writes: i64 =
+        sqlx::query_scalar("select count(*) from writes").fetch_one(&graph.db.pool).await.unwrap();
+    assert_eq!(writes, 6);
+    check(&graph.db).await;
+}
+
+/// The plan of each statement that tells children reads edges and jobs by their keys only.
+#[tokio::test]
+async fn what_tells_children_reads_by_index_only() {
+    let db = TestDb::new().await;
+    let lines: Vec<String> =
+        (0..2000).map(|i| format!("job{i}{}", if i == 0 { "" } else { " < job0" })).collect();
+    let graph = Graph::on(db, &lines.iter().map(String::as_str).collect::<Vec<_>>()).await;
+    sqlx::raw_sql("analyze queue.jobs, queue.job_dependencies").execute(&graph.db.pool).await.unwrap();
+    let edges = include_str!("../../queue/src/workflow/edges.sql");
+    let children = include_str!("../../queue/src/workflow/children.sql");
+    let count = include_str!("../../queue/src/workflow/count_edges.sql");
+    let next = include_str!("../../queue/src/workflow/next_edges.sql");
+    let put_off = include_str!("../../queue/src/workflow/put_off.sql");
+    let ripple = "array[gen_random_uuid()], array[gen_random_uuid()]";
+    let limited = &format!("{ripple}, 500");
+    for (sql, types, args) in [
+        (edges, "uuid[], uuid[]", ripple),
+        (count, "uuid[], uuid[], bigint", limited),
+        (next, "uuid[], uuid[], bigint", limited),
+        (put_off, "uuid[], uuid[]", ripple),
+        (
+            children,
+            "uuid[], integer[], integer[], uuid[]",
+            "array[gen_random_uuid()], '{-1}', '{0}', array[null::uuid]",
+        ),
+    ] {
+        let mut tx = graph.db.pool.begin().await.unwrap();
+        // What a prepared statement comes to after some runs, whatever the size of its arrays.
+        let prepare = format!(
+            "set local plan_cache_mode = force_generic_plan; deallocate all; prepare told ({types}) as {sql}"
+        );
+        sqlx::raw_sql(sqlx::AssertSqlSafe(prepare)).execute(&mut *tx).await.unwrap();
+        let explain = format!("explain (format json) execute told ({args})");
+        let plan: Value = sqlx::query_scalar(sqlx::AssertSqlSafe(explain)).fetch_one(&mut *tx).await.unwrap();
+        assert!(!plan.to_string().contains("Seq Scan"), "{plan:#}");
+    }
 }

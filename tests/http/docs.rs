@@ -23,6 +23,7 @@ const OPERATIONS: [(&str, &str); 29] = [
     ("POST", "/internal/jobs/{id}/retry"),
     ("POST", "/internal/jobs/bulk"),
     ("GET", "/internal/workflows/{id}"),
+    ("POST", "/internal/workflows/{id}/cancel"),
     ("GET", "/internal/tenants"),
     ("GET", "/internal/workers"),
     ("GET", "/v1/kpis/daily"),

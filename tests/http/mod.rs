@@ -18,3 +18,4 @@ mod steer;
 mod tickets;
 mod validation;
 mod why_not_running;
+mod workflows;

@@ -46,6 +46,8 @@ pub(crate) enum Does {
     /// Fails on attempts up to this one.
     FailUntil(u16),
     Discard,
+    /// The same, and then succeeds.
+    DiscardOnce,
     Snooze {
         seconds: u64,
     },
@@ -63,6 +65,12 @@ pub(crate) enum Does {
     GateAndWrite,
     /// Enqueues a step of this label with its completion.
     Then(String),
+    /// The same, in the same workflow.
+    ThenJoin(String),
+    /// Returns what it sees of its parents.
+    Parents,
+    /// The same, after an attempt that fails.
+    ParentsOnSecond,
     Progress {
         done: u64,
         total: u64,
@@ -112,10 +120,11 @@ impl Job for Step {
                 }
             }
             Does::Discard => return Err(JobError::discard("hopeless", "no attempt can succeed")),
+            Does::DiscardOnce if attempt == 1 => return Err(JobError::discard("hopeless", "not yet")),
             Does::Snooze { seconds } if attempt == 1 => {
                 return Err(JobError::snooze(Duration::from_secs(*seconds)));
             }
-            Does::Succeed | Does::Snooze { .. } => {}
+            Does::Succeed | Does::Snooze { .. } | Does::DiscardOnce => {}
             Does::RetryAfter { seconds } => {
                 return Err(JobError::retry_after(
                     Duration::from_secs(*seconds),
@@ -137,6 +146,11 @@ impl Job for Step {
                 ctx.finish_in(tx, &self.label).await?;
             }
             Does::Then(next) => ctx.then(NewJob::of(Uuid::nil(), &Self::new(next, Does::Succeed))?),
+            Does::ThenJoin(next) => {
+                ctx.then(NewJob::of(Uuid::nil(), &Self::new(next, Does::Succeed))?.join_workflow());
+            }
+            Does::ParentsOnSecond if attempt == 1 => return Err(anyhow::anyhow!("not yet").into()),
+            Does::Parents | Does::ParentsOnSecond => return describe_parents(ctx).await,
             Does::Progress { done, total } => {
                 ctx.progress(*done, Some(*total), "on the way").await?;
                 self.pass_gate(probe).await;
@@ -145,6 +159,16 @@ impl Job for Step {
         }
         Ok(self.label.clone())
     }
+}
+
+async fn describe_parents(ctx: &JobContext<Probe>) -> Result<String, JobError> {
+    let parents = ctx.parents().await?;
+    let seen = parents.iter().map(|parent| {
+        let output = parent.output_as::<String>().map(|output| serde_json::json!(output));
+        let name = parent.name.as_deref().unwrap_or("?");
+        Ok(format!("{name} {} {} {}", parent.kind, parent.state, output?))
+    });
+    Ok(seen.collect::<Result<Vec<_>, JobError>>()?.join("; "))
 }
 
 pub(crate) fn registry(probe: Arc<Probe>) -> Arc<Registry<Probe>> {

@@ -4,7 +4,7 @@ use sqlx::PgPool;
 
 use crate::error::Result;
 use crate::listener::notify_queues;
-use crate::workflow::{self, Ended};
+use crate::workflow;
 
 /// Rescues in batches; returns how many jobs.
 ///
@@ -43,8 +43,7 @@ pub async fn run_once(pool: &PgPool) -> Result<u64> {
         .fetch_all(&mut *tx)
         .await?;
         let count = rows.len() as u64;
-        let ended =
-            rows.iter().filter(|row| !row.available).map(|row| Ended { id: row.id, completed: false });
+        let ended = rows.iter().filter(|row| !row.available).map(|row| row.id);
         workflow::settle(&mut tx, ended.collect()).await?;
         notify_queues(&mut tx, rows.into_iter().filter(|row| row.available).map(|row| row.queue)).await?;
         tx.commit().await?;

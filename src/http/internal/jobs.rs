@@ -120,6 +120,8 @@ pub(crate) async fn cancel_job(
 }
 
 /// Gives a discarded or cancelled job another life, with all its attempts.
+///
+/// Jobs that were cancelled because of it live again too, but for those that cannot: docs/workflows.md has the rules.
 #[utoipa::path(
     post, path = "/internal/jobs/{id}/retry", tag = "Jobs",
     params(("id" = Uuid, Path, description = "The job")),

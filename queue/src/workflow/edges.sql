@@ -1,0 +1,17 @@
+with edge as (
+    select
+        d.parent_id, d.child_id, d.outcome as was,
+        case
+            when p.state not in ('completed', 'cancelled', 'discarded') then 'pending'
+            when p.state = 'completed' or d.on_failure = 'continue' then 'passed'
+            else 'failed'
+        end as now
+    from unnest($1::uuid[], $2::uuid[]) as e (parent_id, child_id)
+    join queue.job_dependencies d on d.child_id = e.child_id and d.parent_id = e.parent_id
+    join queue.jobs p on p.id = d.parent_id
+)
+update queue.job_dependencies d
+set outcome = edge.now
+from edge
+where d.child_id = edge.child_id and d.parent_id = edge.parent_id and edge.was <> edge.now
+returning d.child_id, d.parent_id, edge.was as "was!", edge.now as "now!"
