@@ -11,6 +11,7 @@ mod ingest_csat;
 mod ingest_security_alerts;
 mod ingest_tickets;
 mod ingest_time_entries;
+mod schedules;
 pub mod sources;
 mod tenant;
 
@@ -27,6 +28,7 @@ pub use ingest_csat::IngestCsat;
 pub use ingest_security_alerts::IngestSecurityAlerts;
 pub use ingest_tickets::IngestTickets;
 pub use ingest_time_entries::IngestTimeEntries;
+pub use schedules::schedules;
 pub use tenant::{Tenant, TenantSlug};
 
 /// Every job there is.

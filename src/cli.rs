@@ -86,6 +86,17 @@ Examples:
   weirgate jobs retry 0198c5d2-…"
     )]
     Jobs(Jobs),
+    /// What is done by the clock: look at it, pause it, resume it
+    #[command(
+        subcommand,
+        after_help = "\
+Examples:
+  weirgate schedules list
+  weirgate schedules pause daily_pipeline
+  weirgate schedules resume daily_pipeline
+Times, zones and what happens to missed ticks: PUT /internal/schedules/{name}."
+    )]
+    Schedules(Schedules),
     /// Generate mock data for tests and load
     #[command(after_help = "\
 Examples:
@@ -217,6 +228,23 @@ pub enum Jobs {
     Cancel {
         /// Its id
         id: Uuid,
+    },
+}
+
+/// What can be done with schedules.
+#[derive(Debug, Subcommand)]
+pub enum Schedules {
+    /// List them, each with its next run
+    List,
+    /// Let one do nothing until it is resumed
+    Pause {
+        /// Its name
+        name: String,
+    },
+    /// Let one go on; what it missed stays missed
+    Resume {
+        /// Its name
+        name: String,
     },
 }
 

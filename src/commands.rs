@@ -7,6 +7,7 @@ mod jobs;
 mod keys;
 mod migrate;
 mod roles;
+mod schedules;
 
 use std::io;
 
@@ -39,6 +40,7 @@ pub async fn run(cli: Cli, config: Config) -> anyhow::Result<()> {
         Command::Keys(command) => keys::run(command, &config).await,
         Command::Enqueue(options) => enqueue::run(options, &config).await,
         Command::Jobs(command) => jobs::run(command, &config).await,
+        Command::Schedules(command) => schedules::run(command, &config).await,
         Command::MockData(options) => run_mock_data(&options),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "weirgate", &mut io::stdout());

@@ -24,6 +24,9 @@ pub enum QueueError {
         /// The run that came too late.
         run: i64,
     },
+    /// The application's code for a schedule panicked.
+    #[error("schedule {0} panicked")]
+    SchedulePanicked(String),
     /// There is no such job.
     #[error("no job {0}")]
     UnknownJob(Uuid),

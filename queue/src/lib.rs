@@ -11,7 +11,9 @@
 //! | run | [`runner`] | calls the handler, with time-out, cancel and panics caught |
 //! | finish | [`finish`] | commits outcomes, next jobs and released children together |
 //! | cancel, retry | [`control`] | what people do to single jobs |
-//! | promote, rescue, prune | [`maintenance`] | upkeep, safe on every host at once |
+//! | lead | [`leader`] | one host among many, by a lease |
+//! | schedule | [`schedule`] | enqueues by the clock, each tick once |
+//! | promote, rescue, prune | [`maintenance`] | upkeep |
 //!
 //! [`host::Host`] is one worker process, [`backend::QueueBackend`] its link to apalis.
 //!
@@ -57,12 +59,14 @@
 pub mod backend;
 pub mod claim;
 pub mod control;
+pub mod cron;
 pub mod enqueue;
 pub mod error;
 pub mod finish;
 mod finisher;
 pub mod host;
 pub mod job;
+pub mod leader;
 mod lease;
 mod listener;
 pub mod maintenance;
@@ -71,6 +75,7 @@ pub mod registry;
 pub mod retry;
 pub mod runner;
 mod running;
+pub mod schedule;
 pub mod state;
 pub mod watch;
 mod workflow;
