@@ -60,10 +60,7 @@ fn a_stretch_ends_with_its_last_instant() {
 
 #[test]
 fn seconds_may_be_left_out() {
-    assert_eq!(
-        berlin("15 8 * * *", "2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z"),
-        ["01 08:15:00 CET"]
-    );
+    assert_eq!(berlin("15 8 * * *", "2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z"), ["01 08:15:00 CET"]);
     assert_eq!(berlin("*/20 * * * * *", "2026-01-01T00:00:00Z", "2026-01-01T00:01:00Z").len(), 3);
 }
 

@@ -42,5 +42,16 @@ pub enum QueueError {
     },
 }
 
+impl QueueError {
+    /// Whether the database cannot be reached now, whatever it is asked.
+    pub(crate) fn is_connection_lost(&self) -> bool {
+        use sqlx::Error::{Io, PoolClosed, PoolTimedOut, Protocol, Tls, WorkerCrashed};
+        matches!(
+            self,
+            Self::Database(Io(_) | Tls(_) | Protocol(_) | PoolTimedOut | PoolClosed | WorkerCrashed)
+        )
+    }
+}
+
 /// Result of an engine's verb.
 pub type Result<T, E = QueueError> = std::result::Result<T, E>;

@@ -53,8 +53,7 @@ async fn run_on(
     let token = random_token();
     let app = parts.with(database.pool.clone());
     // What it shows is what it started, at any time of day.
-    let service =
-        serve_and_work(listener, app, config, Schedules::default(), token.clone(), stop.clone());
+    let service = serve_and_work(listener, app, config, Schedules::default(), token.clone(), stop.clone());
     let client = async {
         let shown = act(options, &tenants, &base, &token).await;
         if shown.is_ok() && options.stay {

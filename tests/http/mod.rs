@@ -13,6 +13,7 @@ mod operation;
 mod options;
 mod pipeline;
 mod results;
+mod schedules;
 mod steer;
 mod tickets;
 mod validation;

@@ -18,6 +18,9 @@ use crate::schedule::{self, Due, Schedule, Schedules, Settings, Tick};
 /// A schedule with nothing due is looked at after this time all the same: its tenants may have changed.
 const LOOK_AGAIN: TimeDelta = TimeDelta::seconds(30);
 
+/// A tick that failed is tried again after this time.
+const TRY_AGAIN: TimeDelta = TimeDelta::seconds(5);
+
 /// Fires what is due. Keeps in memory only when there is nothing to look for.
 #[derive(Debug)]
 pub struct Scheduler {
@@ -69,7 +72,9 @@ impl Scheduler {
             let Some(settings) = settings.filter(|it| !self.is_idle(it, now)) else { continue };
             match self.look(leader, schedule, settings, now).await {
                 Ok(count) => fired += count,
-                Err(error) => tracing::error!(schedule = definition.name, %error, "a schedule failed; trying again"),
+                Err(error) => {
+                    tracing::error!(schedule = definition.name, %error, "a schedule failed; trying again");
+                }
             }
         }
         Ok(fired)
@@ -88,55 +93,59 @@ impl Scheduler {
         settings: &Settings,
         now: DateTime<Utc>,
     ) -> Result<u64> {
+        let cron = match Cron::parse(&settings.cron) {
+            Ok(cron) => cron,
+            Err(why) => {
+                let problems = vec![format!("cron {:?}: {why}", settings.cron)];
+                self.rest(Idle { settings: settings.clone(), until: now + LOOK_AGAIN, problems });
+                return Ok(0);
+            }
+        };
+        let (targets, problems) = targets(leader.pool(), schedule, settings).await?;
         let mut until = now + LOOK_AGAIN;
         let mut fired = 0;
-        let mut problems = Vec::new();
-        match Cron::parse(&settings.cron) {
-            Err(why) => problems.push(format!("cron {:?}: {why}", settings.cron)),
-            Ok(cron) => {
-                let targets = targets(leader.pool(), schedule, settings, &mut problems).await?;
-                // Most tenants of a zone stand at the same tick.
-                let mut same = BTreeMap::new();
-                for target in targets {
-                    let key = (target.zone.name(), target.after);
-                    let (due, next) = same.entry(key).or_insert_with(|| {
-                        let due = schedule::due(&cron, target.zone, settings, target.after, now);
-                        (due, cron.next_after(now, target.zone))
-                    });
-                    until = next.map_or(until, |next| next.min(until));
-                    match fire_all(leader, schedule, target.tenant, due).await {
-                        Ok(Some(count)) => fired += count,
-                        Ok(None) => return Ok(fired),
-                        Err(error) => {
-                            let (schedule, tenant) = (&settings.name, target.tenant);
-                            tracing::error!(schedule, ?tenant, %error, "a tick could not fire; it is tried again");
-                            until = now;
-                        }
-                    }
+        // Most tenants of a zone stand at the same tick.
+        let mut same = BTreeMap::new();
+        for target in targets {
+            let (due, next) = same.entry((target.zone.name(), target.after)).or_insert_with(|| {
+                let due = schedule::due(&cron, target.zone, settings, target.after, now);
+                (due, cron.next_after(now, target.zone))
+            });
+            until = next.map_or(until, |next| next.min(until));
+            match fire_all(leader, schedule, target.tenant, due).await {
+                Ok(Some(count)) => fired += count,
+                Ok(None) => return Ok(fired),
+                Err(error) if error.is_connection_lost() => return Err(error),
+                Err(error) => {
+                    let (schedule, tenant) = (&settings.name, target.tenant);
+                    tracing::error!(schedule, ?tenant, %error, "a tick could not fire; it is tried again");
+                    until = until.min(now + TRY_AGAIN);
                 }
             }
         }
-        let idle = Idle { settings: settings.clone(), until, problems };
-        let before = self.idle.lock().expect("no panic while held").insert(settings.name.clone(), idle.clone());
-        // Said once, not at every look.
-        for problem in idle.problems {
-            if before.as_ref().is_none_or(|it| !it.problems.contains(&problem)) {
-                tracing::error!(schedule = settings.name, problem, "a schedule cannot run");
-            }
-        }
+        self.rest(Idle { settings: settings.clone(), until, problems });
         Ok(fired)
+    }
+
+    /// Leaves a schedule alone for a while. What is wrong with it is said once, not at every look.
+    fn rest(&self, idle: Idle) {
+        let mut all = self.idle.lock().expect("no panic while held");
+        let said = all.get(&idle.settings.name).map_or(&[][..], |before| &before.problems);
+        for problem in idle.problems.iter().filter(|it| !said.contains(it)) {
+            tracing::error!(schedule = idle.settings.name, problem, "a schedule cannot run");
+        }
+        all.insert(idle.settings.name.clone(), idle);
     }
 }
 
-/// Those whom a schedule fires for, each with its zone and where it stands.
+/// Those whom a schedule fires for, each with its zone and where it stands; and why it cannot for others.
 async fn targets(
     pool: &PgPool,
     schedule: &Arc<dyn Schedule>,
     settings: &Settings,
-    problems: &mut Vec<String>,
-) -> Result<Vec<Target>> {
+) -> Result<(Vec<Target>, Vec<String>)> {
     let mut conn = pool.acquire().await?;
-    let mut targets = Vec::new();
+    let (mut targets, mut problems) = (Vec::new(), Vec::new());
     if schedule.definition().per_tenant {
         for tenant in survive(&settings.name, schedule.tenants(&mut conn)).await? {
             match parse_zone(settings.time_zone.as_ref().unwrap_or(&tenant.time_zone)) {
@@ -157,7 +166,7 @@ async fn targets(
         let decided = newest.get(&target.tenant.unwrap_or_default()).copied();
         target.after = target.after.max(settings.since).max(decided.unwrap_or(DateTime::<Utc>::MIN_UTC));
     }
-    Ok(targets)
+    Ok((targets, problems))
 }
 
 /// Each tick in a transaction of its own, oldest first: one that fails holds back those after it. `None` when another

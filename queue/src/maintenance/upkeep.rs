@@ -22,7 +22,11 @@ impl Upkeep {
     }
 
     /// Does `once` if this process leads and a tick has come since it did so last; a new leader does it at once.
-    pub(super) async fn run_once(&self, leader: &Leader, once: impl AsyncFnOnce() -> Result<u64>) -> Result<u64> {
+    pub(super) async fn run_once(
+        &self,
+        leader: &Leader,
+        once: impl AsyncFnOnce() -> Result<u64>,
+    ) -> Result<u64> {
         if !leader.leads() {
             *self.last.lock().expect("no panic while held") = None;
             return Ok(0);
@@ -47,7 +51,8 @@ impl Upkeep {
     fn has_tick(&self, settings: &Settings, last: DateTime<Utc>, now: DateTime<Utc>) -> bool {
         // Settings that make no sense any more must not end the upkeep.
         let cron = Cron::parse(&settings.cron).or_else(|_| Cron::parse(self.definition.cron));
-        let zone = settings.time_zone.as_deref().map_or(Ok(chrono_tz::UTC), parse_zone).unwrap_or(chrono_tz::UTC);
+        let zone =
+            settings.time_zone.as_deref().map_or(Ok(chrono_tz::UTC), parse_zone).unwrap_or(chrono_tz::UTC);
         cron.is_ok_and(|cron| cron.next_after(last, zone).is_some_and(|next| next <= now))
     }
 }

@@ -142,11 +142,7 @@ pub struct WrongSetting {
 }
 
 /// Everything that is wrong with a change.
-pub async fn check(
-    conn: &mut PgConnection,
-    of: &Definition,
-    change: &Change,
-) -> Result<Vec<WrongSetting>> {
+pub async fn check(conn: &mut PgConnection, of: &Definition, change: &Change) -> Result<Vec<WrongSetting>> {
     let now = sqlx::query_scalar!(r#"select queue.now() as "now!""#).fetch_one(conn).await?;
     let mut wrong = Vec::new();
     let mut refuse = |field, message: String| wrong.push(WrongSetting { field, message });

@@ -22,7 +22,13 @@ pub(crate) struct Due {
 }
 
 /// The ticks after `after` up to `now`, by the schedule's policy.
-pub(crate) fn due(cron: &Cron, zone: Tz, settings: &Settings, after: DateTime<Utc>, now: DateTime<Utc>) -> Due {
+pub(crate) fn due(
+    cron: &Cron,
+    zone: Tz,
+    settings: &Settings,
+    after: DateTime<Utc>,
+    now: DateTime<Utc>,
+) -> Due {
     let late = (now - IN_TIME).max(after);
     let in_time: Vec<_> = cron.between(late, now, zone).collect();
     let take = match settings.missed {

@@ -109,7 +109,9 @@ fn next_runs(
             })),
         }
     }
-    runs.sort_by(|a, b| (a.at, a.tenant.as_ref().map(|it| &it.1)).cmp(&(b.at, b.tenant.as_ref().map(|it| &it.1))));
+    runs.sort_by(|a, b| {
+        (a.at, a.tenant.as_ref().map(|it| &it.1)).cmp(&(b.at, b.tenant.as_ref().map(|it| &it.1)))
+    });
     runs.truncate(AHEAD);
     if settings.enabled { runs } else { Vec::new() }
 }

@@ -87,6 +87,7 @@ pub(crate) struct ScheduleChange {
     /// IANA time zone; null for each tenant's own.
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<String>, example = "Europe/Berlin")]
+    #[expect(clippy::option_option, reason = "null and absent mean different things")]
     time_zone: Option<Option<String>>,
     /// False pauses it, true resumes it: from then on, ticks of the past stay past.
     enabled: Option<bool>,
@@ -96,6 +97,7 @@ pub(crate) struct ScheduleChange {
 }
 
 /// Tells a null from a field that is not there.
+#[expect(clippy::option_option, reason = "null and absent mean different things")]
 fn given<'de, D: Deserializer<'de>>(value: D) -> Result<Option<Option<String>>, D::Error> {
     Option::deserialize(value).map(Some)
 }
