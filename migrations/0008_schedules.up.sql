@@ -61,3 +61,6 @@ comment on column queue.schedule_ticks.tick is 'When it was due';
 comment on column queue.schedule_ticks.fired is 'False for the newest of the missed ticks that were passed over';
 comment on column queue.schedule_ticks.job_id is 'The job that stands for what it enqueued';
 comment on column queue.schedule_ticks.decided_at is 'When it was fired or passed over';
+
+alter table queue.schedule_ticks enable row level security;
+create policy tenant_reads on queue.schedule_ticks for select to weirgate_tenant using (tenant_id = public.current_tenant());

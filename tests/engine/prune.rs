@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use sqlx::PgPool;
 use uuid::Uuid;
+use weirgate_queue::claim::claim;
 use weirgate_queue::maintenance::pruner::{self, Retention};
+use weirgate_queue::maintenance::rescuer;
 use weirgate_queue::schedule::Schedules;
 use weirgate_queue::{NewJob, OnFailure};
 
@@ -101,12 +103,18 @@ async fn of_old_ticks_the_newest_stays_so_that_none_fires_again() {
 }
 
 #[tokio::test]
-async fn who_no_longer_leads_deletes_nothing() {
+async fn who_no_longer_leads_deletes_and_rescues_nothing() {
     let db = TestDb::new().await;
     let leader = leader(&db).await;
     end(&db.pool, db.enqueue(Uuid::nil(), &Step::new("a", Does::Succeed)).await.id, "completed").await;
+    db.enqueue(Uuid::nil(), &Step::new("lost", Does::Succeed)).await;
+    let worker = db.register_worker().await;
+    claim(&mut db.pool.acquire().await.unwrap(), worker, "default", 1).await.unwrap();
     db.travel(DAY * 31).await;
-    assert_eq!(pruner::run_once(&leader, Retention::default()).await.unwrap(), 0);
-    leader.run_once().await.unwrap();
-    assert_eq!(pruner::run_once(&leader, Retention::default()).await.unwrap(), 1);
+    for (leads, count) in [(false, 0), (true, 1)] {
+        assert!(!leads || leader.run_once().await.unwrap());
+        assert_eq!(rescuer::run_once(&leader).await.unwrap(), count);
+        // The job and the worker's registration.
+        assert_eq!(pruner::run_once(&leader, Retention::default()).await.unwrap(), 2 * count);
+    }
 }

@@ -84,19 +84,44 @@ async fn a_pause_that_comes_between_look_and_fire_holds() {
     let (leader, looks) = (leader(&db).await, Scheduler::new(schedules.clone()));
     let looking = tokio::spawn(async move { looks.run_once(&leader).await.unwrap() });
     // It comes to the gate when it has read the settings.
-    while !waits_at(&gate, &looking).await {}
+    until_at(&gate, 1).await;
     db.change(&schedules, "a", Change { enabled: Some(false), ..Change::default() }).await;
     gate.add_permits(1);
     assert_eq!(looking.await.unwrap(), 0);
     assert!(db.labels().await.is_empty());
 }
 
-/// Whether the other task is at the gate; fails when it ended before.
-async fn waits_at(gate: &Arc<Semaphore>, task: &tokio::task::JoinHandle<u64>) -> bool {
-    tokio::time::sleep(Duration::from_millis(20)).await;
-    assert!(!task.is_finished());
-    // The test's, the schedule's, and that of who waits.
-    Arc::strong_count(gate) > 2
+/// Until so many wait at the gate.
+async fn until_at(gate: &Arc<Semaphore>, waiting: usize) {
+    // Besides theirs, the test's and the schedule's.
+    while Arc::strong_count(gate) < 2 + waiting {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+#[tokio::test]
+async fn the_key_alone_makes_a_tick_fire_once() {
+    let db = TestDb::new().await;
+    let ticking = Ticking::hourly("a").per_tenant(&[("", "UTC")]);
+    let clockwork = ticking.clockwork();
+    let schedules = Schedules::default().with(ticking);
+    db.fire_at("2030-01-10T00:30:00Z", &schedules).await;
+    db.travel_to("2030-01-10T01:00:01Z").await;
+    let gate = Arc::new(Semaphore::new(0));
+    *clockwork.gate.lock().unwrap() = Some(gate.clone());
+    // One lease for all of them, so that it refuses none.
+    let leader = Arc::new(leader(&db).await);
+    let racers: Vec<_> = (0..4)
+        .map(|_| (leader.clone(), Scheduler::new(schedules.clone())))
+        .map(|(leader, racer)| tokio::spawn(async move { racer.run_once(&leader).await.unwrap() }))
+        .collect();
+    until_at(&gate, 4).await;
+    gate.add_permits(4);
+    let mut fired = 0;
+    for racer in racers {
+        fired += racer.await.unwrap();
+    }
+    assert_eq!((fired, db.labels().await.len()), (1, 1));
 }
 
 #[tokio::test]
