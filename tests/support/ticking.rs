@@ -27,6 +27,15 @@ pub(crate) struct Clockwork {
     pub(crate) panics: AtomicBool,
     /// Where it waits while it looks for its tenants, when closed.
     pub(crate) gate: Mutex<Option<Arc<Semaphore>>>,
+    /// Where it waits while it fires, when closed.
+    pub(crate) fire_gate: Mutex<Option<Arc<Semaphore>>>,
+}
+
+async fn pass(gate: &Mutex<Option<Arc<Semaphore>>>) {
+    let gate = gate.lock().unwrap().clone();
+    if let Some(gate) = gate {
+        gate.acquire().await.unwrap().forget();
+    }
 }
 
 /// Enqueues a step with the tick as its label.
@@ -90,10 +99,7 @@ impl Schedule for Ticking {
 
     fn tenants<'a>(&'a self, _: &'a mut PgConnection) -> BoxFuture<'a, Result<Vec<ScheduledTenant>>> {
         Box::pin(async {
-            let gate = self.clockwork.gate.lock().unwrap().clone();
-            if let Some(gate) = gate {
-                gate.acquire().await.unwrap().forget();
-            }
+            pass(&self.clockwork.gate).await;
             Ok(self.clockwork.tenants.lock().unwrap().clone())
         })
     }
@@ -105,6 +111,7 @@ impl Schedule for Ticking {
             let label = format!("{}{name} {}", self.definition.name, tick.at.format("%m-%dT%H:%M:%S"));
             let job = NewJob::of(tick.tenant.unwrap_or_default(), &Step::new(&label, Does::Succeed))?;
             let job = enqueue(conn, vec![job.not_unique()]).await?[0].id;
+            pass(&self.clockwork.fire_gate).await;
             assert!(!self.clockwork.panics.load(Ordering::SeqCst), "a bug in the schedule");
             if self.clockwork.fails.load(Ordering::SeqCst) {
                 return Err(QueueError::UnknownKind("on purpose".to_owned()));
