@@ -112,9 +112,9 @@ impl Scheduler {
                 (due, cron.next_after(now, target.zone))
             });
             until = next.map_or(until, |next| next.min(until));
-            match fire_all(leader, schedule, target.tenant, due).await {
-                Ok(Some(count)) => fired += count,
-                Ok(None) => return Ok(fired),
+            match fire_all(leader, schedule, target.tenant, due, &mut fired).await {
+                Ok(true) => {}
+                Ok(false) => return Ok(fired),
                 Err(error) if error.is_connection_lost() => return Err(error),
                 Err(error) => {
                     let (schedule, tenant) = (&settings.name, target.tenant);
@@ -169,33 +169,33 @@ async fn targets(
     Ok((targets, problems))
 }
 
-/// Each tick in a transaction of its own, oldest first: one that fails holds back those after it. `None` when another
-/// host leads.
+/// Each tick in a transaction of its own, oldest first: one that fails holds back those after it. False when this
+/// host no longer leads.
 async fn fire_all(
     leader: &Leader,
     schedule: &Arc<dyn Schedule>,
     tenant: Option<Uuid>,
     due: &Due,
-) -> Result<Option<u64>> {
+    fired: &mut u64,
+) -> Result<bool> {
     let name = schedule.definition().name;
     if let Some(at) = due.passed_over {
-        let Some(mut tx) = leader.begin().await? else { return Ok(None) };
+        let Some(mut tx) = leader.begin().await? else { return Ok(false) };
         schedule::pass_over(&mut tx, name, Tick { tenant, at }).await?;
         tx.commit().await?;
     }
-    let mut fired = 0;
     for &at in &due.fire {
         let tick = Tick { tenant, at };
-        let Some(mut tx) = leader.begin().await? else { return Ok(None) };
+        let Some(mut tx) = leader.begin().await? else { return Ok(false) };
         if schedule::claim(&mut tx, name, tick).await? {
             let job = survive(name, schedule.fire(&mut tx, tick)).await?;
             schedule::note_job(&mut tx, name, tick, job).await?;
             tx.commit().await?;
             tracing::info!(schedule = name, ?tenant, tick = %at, job.id = ?job, "a tick fired");
-            fired += 1;
+            *fired += 1;
         }
     }
-    Ok(Some(fired))
+    Ok(true)
 }
 
 /// A panic of the application's code must not end the upkeep of this host.
