@@ -12,6 +12,7 @@ mod ingest_csat;
 mod ingest_security_alerts;
 mod ingest_tickets;
 mod ingest_time_entries;
+mod schedules;
 pub mod sources;
 mod tenant;
 
@@ -29,6 +30,7 @@ pub use ingest_csat::IngestCsat;
 pub use ingest_security_alerts::IngestSecurityAlerts;
 pub use ingest_tickets::IngestTickets;
 pub use ingest_time_entries::IngestTimeEntries;
+pub use schedules::schedules;
 pub use tenant::{SYSTEM_SLUG, SYSTEM_TENANT, Tenant, TenantSlug};
 
 /// Every job there is.

@@ -107,6 +107,17 @@ Examples:
         #[arg(long)]
         slots: usize,
     },
+    /// What is done by the clock: look at it, pause it, resume it
+    #[command(
+        subcommand,
+        after_help = "\
+Examples:
+  weirgate schedules list
+  weirgate schedules pause daily_pipeline
+  weirgate schedules resume daily_pipeline
+Times, zones and what happens to missed ticks: PUT /internal/schedules/{name}."
+    )]
+    Schedules(Schedules),
     /// Generate mock data for tests and load
     #[command(after_help = "\
 Examples:
@@ -300,6 +311,23 @@ pub enum BulkVerb {
     Cancel,
     /// Forget final jobs that no other one waits on
     Delete,
+}
+
+/// What can be done with schedules.
+#[derive(Debug, Subcommand)]
+pub enum Schedules {
+    /// List them, each with its next run
+    List,
+    /// Let one do nothing until it is resumed
+    Pause {
+        /// Its name
+        name: String,
+    },
+    /// Let one go on; what it missed stays missed
+    Resume {
+        /// Its name
+        name: String,
+    },
 }
 
 /// Options of `mock-data`.

@@ -8,6 +8,7 @@ mod jobs;
 mod keys;
 mod migrate;
 mod roles;
+mod schedules;
 
 use std::io;
 
@@ -45,6 +46,7 @@ pub async fn run(cli: Cli, config: Config) -> anyhow::Result<()> {
         Command::BenchWorker { slots } => {
             bench::run_worker(config.database_url.as_deref().context("DATABASE_URL is not set")?, slots).await
         }
+        Command::Schedules(command) => schedules::run(command, &config).await,
         Command::MockData(options) => run_mock_data(&options),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "weirgate", &mut io::stdout());

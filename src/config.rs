@@ -49,6 +49,10 @@ pub struct Config {
     pub lease: Duration,
     /// `WEIRGATE_GRACE_S`: seconds running jobs may take to end when a worker stops.
     pub grace: Duration,
+    /// `WEIRGATE_RETENTION_DAYS`: days that completed and cancelled jobs are kept after their end.
+    pub retention: Duration,
+    /// `WEIRGATE_DISCARDED_RETENTION_DAYS`: days that discarded jobs are kept after their end.
+    pub discarded_retention: Duration,
     /// `WEIRGATE_REQUESTS_PER_S`: requests a second of one API key or token, on the whole.
     pub requests_per_second: NonZeroU32,
     /// `WEIRGATE_REQUEST_BURST`: requests at once of one API key or token.
@@ -71,6 +75,8 @@ const NAMES: &[&str] = &[
     "WEIRGATE_CONCURRENCY",
     "WEIRGATE_LEASE_S",
     "WEIRGATE_GRACE_S",
+    "WEIRGATE_RETENTION_DAYS",
+    "WEIRGATE_DISCARDED_RETENTION_DAYS",
     "WEIRGATE_REQUESTS_PER_S",
     "WEIRGATE_REQUEST_BURST",
     "WEIRGATE_LOG",
@@ -197,6 +203,8 @@ impl Config {
             concurrency: r.number("WEIRGATE_CONCURRENCY", 8, 1, 10_000) as usize,
             lease: Duration::from_secs(r.number("WEIRGATE_LEASE_S", 30, 1, 3600).into()),
             grace: Duration::from_secs(r.number("WEIRGATE_GRACE_S", 25, 0, 3600).into()),
+            retention: days(r.number("WEIRGATE_RETENTION_DAYS", 30, 1, 36_500)),
+            discarded_retention: days(r.number("WEIRGATE_DISCARDED_RETENTION_DAYS", 90, 1, 36_500)),
             requests_per_second: non_zero(r.number("WEIRGATE_REQUESTS_PER_S", 200, 1, 1_000_000)),
             request_burst: non_zero(r.number("WEIRGATE_REQUEST_BURST", 400, 1, 1_000_000)),
             log: r
@@ -233,6 +241,10 @@ impl Config {
         }
         Ok(token)
     }
+}
+
+fn days(number: u32) -> Duration {
+    Duration::from_hours(24 * u64::from(number))
 }
 
 fn non_zero(number: u32) -> NonZeroU32 {

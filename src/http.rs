@@ -213,7 +213,9 @@ fn routes() -> Routes {
         .routes(routes!(internal::workflows::get_workflow))
         .routes(routes!(internal::workflows::cancel_workflow))
         .routes(routes!(internal::tenants::list_tenants))
-        .routes(routes!(internal::workers::list_workers));
+        .routes(routes!(internal::workers::list_workers))
+        .routes(routes!(internal::schedules::list_schedules))
+        .routes(routes!(internal::schedules::change_schedule));
     let v1 = OpenApiRouter::new()
         .routes(routes!(v1::kpis::list_daily_kpis))
         .routes(routes!(v1::tickets::list_tickets))

@@ -24,6 +24,9 @@ pub enum QueueError {
         /// The run that came too late.
         run: i64,
     },
+    /// The application's code for a schedule panicked.
+    #[error("schedule {0} panicked")]
+    SchedulePanicked(String),
     /// There is no such job.
     #[error("no job {0}")]
     UnknownJob(Uuid),
@@ -54,6 +57,17 @@ pub enum QueueError {
         /// What is in the way, and what to do.
         why: String,
     },
+}
+
+impl QueueError {
+    /// Whether the database cannot be reached now, whatever it is asked.
+    pub(crate) fn is_connection_lost(&self) -> bool {
+        use sqlx::Error::{Io, PoolClosed, PoolTimedOut, Protocol, Tls, WorkerCrashed};
+        matches!(
+            self,
+            Self::Database(Io(_) | Tls(_) | Protocol(_) | PoolTimedOut | PoolClosed | WorkerCrashed)
+        )
+    }
 }
 
 /// Result of an engine's verb.

@@ -8,16 +8,15 @@ use tokio_util::sync::CancellationToken;
 
 use crate::error::{QueueError, Result};
 use crate::finish::{Finish, Outcome, finish};
-use crate::listener::Wakers;
 
 /// Most outcomes in one transaction.
 const GROUP: usize = 500;
 
-/// Runs until `stop`, then until what was handed over is written.
+/// Runs until `stop`, then until what was handed over is written. Calls `room` after each group.
 pub(crate) async fn run(
     pool: PgPool,
     mut handed_over: mpsc::Receiver<Finish>,
-    wakers: Wakers,
+    room: impl Fn(),
     stop: CancellationToken,
 ) {
     let mut gathered = Vec::with_capacity(GROUP);
@@ -32,7 +31,7 @@ pub(crate) async fn run(
         }
         commit(&pool, std::mem::take(&mut gathered), &stop).await;
         // Lanes that were full have room again.
-        wakers.wake_all();
+        room();
     }
 }
 

@@ -18,12 +18,20 @@ use crate::error::Result;
 use crate::finish::{Finish, Outcome};
 use crate::finisher;
 use crate::job::JobError;
+use crate::leader::Leader;
 use crate::lease::{self, Registration};
 use crate::listener::{self, Wakers};
-use crate::maintenance;
+use crate::maintenance::pruner::Retention;
+use crate::maintenance::scheduler::Scheduler;
+use crate::maintenance::{self, Maintenance};
 use crate::registry::Registry;
 use crate::runner::Runner;
 use crate::running::{Running, StopReason};
+use crate::schedule::Schedules;
+
+/// The longest lease of the leader; half of a worker's where that is shorter. So another host leads, and rescues, by the
+/// time the lease of a worker that died as leader ends.
+const LEADER_LEASE: Duration = Duration::from_secs(8);
 
 /// How a worker process behaves.
 #[derive(Debug, Clone)]
@@ -42,12 +50,16 @@ pub struct HostConfig {
     pub slots: usize,
     /// Most jobs in one claim, at least 1.
     pub claim_batch: usize,
+    /// What it fires by the clock when it leads.
+    pub schedules: Schedules,
+    /// How long it keeps what is finished, when it leads.
+    pub retention: Retention,
     /// Where jitter comes from.
     pub seed: u64,
 }
 
 impl HostConfig {
-    /// Usual settings, with jitter from `seed`.
+    /// Usual settings, no schedules, with jitter from `seed`.
     pub fn new(host: impl Into<String>, version: impl Into<String>, seed: u64) -> Self {
         Self {
             host: host.into(),
@@ -57,6 +69,8 @@ impl HostConfig {
             cancel_grace: Duration::from_secs(10),
             slots: 0,
             claim_batch: 100,
+            schedules: Schedules::default(),
+            retention: Retention::default(),
             seed,
         }
     }
@@ -96,7 +110,7 @@ impl<A> fmt::Debug for Host<A> {
 
 impl<A: Send + Sync + 'static> Host<A> {
     /// Registers the process for the queues of `registry` and starts its upkeep: heartbeat, wake-ups, finisher,
-    /// promoter, rescuer, settler, pruner.
+    /// promoter, settler, and what the leader does while it leads.
     ///
     /// # Errors
     /// When the database cannot be reached to register.
@@ -125,8 +139,7 @@ impl<A: Send + Sync + 'static> Host<A> {
             config,
         }));
         let stop = host.0.stopped.clone();
-        let finisher =
-            tokio::spawn(finisher::run(pool.clone(), handed_over, host.wakers().clone(), stop.clone()));
+        let finisher = tokio::spawn(finisher::run(pool.clone(), handed_over, host.room(), stop.clone()));
         *host.0.finisher.lock().expect("no panic while held") = Some(finisher);
         let tasks = [
             tokio::spawn(listener::listen(
@@ -136,15 +149,30 @@ impl<A: Send + Sync + 'static> Host<A> {
                 stop.clone(),
             )),
             tokio::spawn(keep_lease(host.clone(), worker)),
-            tokio::spawn(maintenance::run(
-                pool,
-                host.0.config.seed,
-                host.wakers().of(maintenance::settler::WAKE),
-                stop,
-            )),
+            tokio::spawn(maintenance::run(host.maintenance(), stop)),
         ];
         host.0.tasks.lock().expect("no panic while held").extend(tasks);
         Ok(host)
+    }
+
+    /// Wakes the claimers of this process.
+    fn room(&self) -> impl Fn() + Send + 'static {
+        let wakers: Vec<_> =
+            self.0.registry.queues().into_iter().map(|queue| self.wakers().of(queue)).collect();
+        move || wakers.iter().for_each(|waker| waker.notify_one())
+    }
+
+    fn maintenance(&self) -> Maintenance {
+        let Inner { pool, config, wakers, .. } = &*self.0;
+        let lease = LEADER_LEASE.min(config.lease / 2);
+        Maintenance {
+            pool: pool.clone(),
+            leader: Leader::new(pool.clone(), &config.host, lease),
+            scheduler: Scheduler::new(config.schedules.clone()),
+            retention: config.retention,
+            wakers: wakers.clone(),
+            seed: config.seed,
+        }
     }
 
     /// Starts claiming from `queue`, for an apalis worker to run.

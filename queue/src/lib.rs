@@ -13,7 +13,9 @@
 //! | order | [`workflow`] | jobs that wait on jobs: their graph, and what the end of one does to the others |
 //! | cancel, retry | [`control`] | what people do to single jobs |
 //! | retry, cancel, delete | [`bulk`] | what people do to all jobs that a filter takes |
-//! | promote, rescue, prune | [`maintenance`] | upkeep, safe on every host at once |
+//! | lead | [`leader`] | one host among many, by a lease |
+//! | schedule | [`schedule`] | enqueues by the clock, each tick once |
+//! | promote, rescue, prune | [`maintenance`] | upkeep |
 //!
 //! [`host::Host`] is one worker process, [`backend::QueueBackend`] its link to apalis.
 //!
@@ -61,6 +63,7 @@ pub mod bulk;
 mod checkpoint;
 pub mod claim;
 pub mod control;
+pub mod cron;
 pub mod enqueue;
 pub mod error;
 pub mod finish;
@@ -68,6 +71,7 @@ mod finisher;
 pub mod host;
 pub mod job;
 pub mod lanes;
+pub mod leader;
 mod lease;
 mod listener;
 pub mod maintenance;
@@ -76,6 +80,7 @@ pub mod registry;
 pub mod retry;
 pub mod runner;
 mod running;
+pub mod schedule;
 mod slots;
 pub mod state;
 pub mod watch;

@@ -15,6 +15,7 @@ use crate::running::{Running, StopReason};
 
 const JOBS_CHANNEL: &str = "weirgate_jobs";
 const CANCEL_CHANNEL: &str = "weirgate_cancel";
+const LEADER_CHANNEL: &str = "weirgate_leader";
 
 /// Wakes the workers of `queues` when the transaction commits. Postgres folds equal notices of one transaction.
 pub(crate) async fn notify_queues(
@@ -45,7 +46,13 @@ pub(crate) async fn notify_cancel(conn: &mut PgConnection, job: Uuid) -> Result<
     Ok(())
 }
 
-/// One wake-up a queue.
+/// Tells the other hosts that the leader stepped down.
+pub(crate) async fn notify_leader(conn: &mut PgConnection) -> Result<()> {
+    sqlx::query!(r#"select pg_notify($1, '') as "notified: ()""#, LEADER_CHANNEL).fetch_all(conn).await?;
+    Ok(())
+}
+
+/// One wake-up a queue, and one for the election of a leader.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Wakers(Arc<Mutex<HashMap<String, Arc<Notify>>>>);
 
@@ -54,7 +61,12 @@ impl Wakers {
         self.0.lock().expect("no panic while held").entry(queue.to_owned()).or_default().clone()
     }
 
-    pub(crate) fn wake_all(&self) {
+    /// The leader stepped down.
+    pub(crate) fn of_election(&self) -> Arc<Notify> {
+        self.of(LEADER_CHANNEL)
+    }
+
+    fn wake_all(&self) {
         for notify in self.0.lock().expect("no panic while held").values() {
             notify.notify_one();
         }
@@ -81,12 +93,13 @@ pub(crate) async fn listen(pool: PgPool, wakers: Wakers, running: Running, stop:
 
 async fn listen_once(pool: &PgPool, wakers: &Wakers, running: &Running) -> Result<(), sqlx::Error> {
     let mut listener = PgListener::connect_with(pool).await?;
-    listener.listen_all([JOBS_CHANNEL, CANCEL_CHANNEL]).await?;
+    listener.listen_all([JOBS_CHANNEL, CANCEL_CHANNEL, LEADER_CHANNEL]).await?;
     // What was notified while nobody listened is found by looking.
     wakers.wake_all();
     while let Some(notice) = listener.try_recv().await? {
         match (notice.channel(), notice.payload()) {
             (JOBS_CHANNEL, queue) => wakers.of(queue).notify_one(),
+            (LEADER_CHANNEL, _) => wakers.of_election().notify_one(),
             (CANCEL_CHANNEL, job) => {
                 if let Ok(job) = job.parse() {
                     running.stop(job, StopReason::Cancelled);

@@ -9,6 +9,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+use weirgate_queue::schedule::Schedules;
 
 use super::demo_client::{DemoClient, TenantResult};
 use super::roles::{random_token, serve_and_work, stop_signal};
@@ -51,7 +52,8 @@ async fn run_on(
     let base = format!("http://{}", listener.local_addr()?);
     let token = random_token();
     let app = parts.with(database.pool.clone());
-    let service = serve_and_work(listener, app, config, token.clone(), stop.clone());
+    // What it shows is what it started, at any time of day.
+    let service = serve_and_work(listener, app, config, Schedules::default(), token.clone(), stop.clone());
     let client = async {
         let shown = act(options, &tenants, &base, &token).await;
         if shown.is_ok() && options.stay {

@@ -7,6 +7,8 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use weirgate_jobs::App;
+use weirgate_queue::maintenance::pruner::Retention;
+use weirgate_queue::schedule::Schedules;
 use weirgate_queue::{HostConfig, Registry};
 
 use crate::app::{self, Parts};
@@ -45,7 +47,7 @@ async fn up_on(
     if config.service_token.is_none() {
         eprintln!("SERVICE_TOKEN {token}   (made for this run; set it to keep it)");
     }
-    serve_and_work(listener, app, config, token, stop_signal()?).await
+    serve_and_work(listener, app, config, weirgate_jobs::schedules(), token, stop_signal()?).await
 }
 
 /// New tenants of the mock data get a key, which is shown this once.
@@ -63,11 +65,12 @@ pub(super) async fn serve_and_work(
     listener: TcpListener,
     app: Arc<App>,
     config: &Config,
+    schedules: Schedules,
     token: String,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
     let registry = Arc::new(weirgate_jobs::registry(app.clone()));
-    let worker = worker::run(app.pool.clone(), registry, worker_options(config), stop.clone());
+    let worker = worker::run(app.pool.clone(), registry, worker_options(config, schedules), stop.clone());
     let server = server::run(listener, app.pool.clone(), app.exports.clone(), config, token, stop.clone());
     let worker = async {
         let ended = worker.await;
@@ -104,15 +107,18 @@ pub(super) async fn worker(config: Config) -> anyhow::Result<()> {
     let app = parts.with(database.pool.clone());
     let registry: Arc<Registry<App>> = Arc::new(weirgate_jobs::registry(app));
     tracing::info!(queues = ?registry.queues(), "working");
-    let ended = worker::run(database.pool.clone(), registry, worker_options(&config), stop_signal()?).await;
+    let options = worker_options(&config, weirgate_jobs::schedules());
+    let ended = worker::run(database.pool.clone(), registry, options, stop_signal()?).await;
     database.close().await?;
     ended
 }
 
 /// How a worker of this process runs.
-pub(super) fn worker_options(config: &Config) -> WorkerOptions {
+fn worker_options(config: &Config, schedules: Schedules) -> WorkerOptions {
     let mut host = HostConfig::new(host_name(), env!("CARGO_PKG_VERSION"), random::generator().next_u64());
     host.lease = config.lease;
+    host.schedules = schedules;
+    host.retention = Retention { finished: config.retention, discarded: config.discarded_retention };
     WorkerOptions { concurrency: config.concurrency, grace: config.grace, host }
 }
 

@@ -6,6 +6,7 @@ pub(crate) mod ingest;
 pub(crate) mod jobs;
 pub(crate) mod kpi;
 pub(crate) mod pipelines;
+pub(crate) mod schedules;
 pub(crate) mod tenants;
 pub(crate) mod workers;
 pub(crate) mod workflows;

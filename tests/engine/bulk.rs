@@ -6,7 +6,7 @@ use serde_json::Value;
 use uuid::Uuid;
 use weirgate_queue::bulk::{self, BulkAction, Cursor, Step as BulkStep};
 use weirgate_queue::query::{self, JobFilter};
-use weirgate_queue::{JobState, NewJob, OnFailure, control, enqueue, enqueue_workflow};
+use weirgate_queue::{JobState, NewJob, OnFailure, control, enqueue};
 
 use crate::support::{Does, Probe, Step, TestDb, TestWorker};
 
@@ -209,7 +209,7 @@ async fn children_come_back_after_their_parents() {
     let (parent_id, child_id) = (parent.id, child.id);
     let mut tx = db.pool.begin().await.unwrap();
     // The child is stored before its parent.
-    enqueue_workflow(&mut tx, child, vec![parent]).await.unwrap();
+    enqueue(&mut tx, vec![child, parent]).await.unwrap();
     control::cancel(&mut tx, parent_id).await.unwrap();
     tx.commit().await.unwrap();
     assert!(db.job(child_id).await.seq < db.job(parent_id).await.seq);

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::support::TestApi;
 
 /// Every operation there is, with something in place of its parameters.
-const OPERATIONS: [(&str, &str); 29] = [
+const OPERATIONS: [(&str, &str); 32] = [
     ("GET", "/health"),
     ("GET", "/health/ready"),
     ("GET", "/metrics"),
@@ -26,6 +26,8 @@ const OPERATIONS: [(&str, &str); 29] = [
     ("POST", "/internal/workflows/{id}/cancel"),
     ("GET", "/internal/tenants"),
     ("GET", "/internal/workers"),
+    ("GET", "/internal/schedules"),
+    ("PUT", "/internal/schedules/{name}"),
     ("GET", "/v1/kpis/daily"),
     ("GET", "/v1/tickets"),
     ("GET", "/v1/tickets/{cw_ticket_id}"),
@@ -48,6 +50,7 @@ pub(super) fn operations() -> Vec<(&'static str, String)> {
         .map(|(method, path)| {
             let path = path
                 .replace("{dataset}", "tickets")
+                .replace("{name}", "daily_pipeline")
                 .replace("{cw_ticket_id}", "TKT-001")
                 .replace("{id}", "0198c0de-0000-7000-8000-000000000000");
             (*method, path)

@@ -14,6 +14,7 @@ mod operation;
 mod options;
 mod pipeline;
 mod results;
+mod schedules;
 mod steer;
 mod tickets;
 mod validation;

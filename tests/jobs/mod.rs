@@ -7,3 +7,4 @@ mod ingest;
 mod kpi;
 mod mock_rows;
 mod row_level_security;
+mod schedules;

@@ -47,6 +47,8 @@ async fn from_seed_to_a_finished_job() {
     let seeded = cli.ok(&["seed"]).await;
     assert!(seeded.contains("tenant_demo_cca") && seeded.contains("wg_"), "{seeded}");
     assert!(!cli.ok(&["seed"]).await.contains("wg_"), "a second seed shows no key");
+    // The jobs are counted below, at whatever time of night.
+    cli.ok(&["schedules", "pause", "daily_pipeline"]).await;
     let worker = Process::start(&mut cli.command(&["worker"]));
     let job: Value = serde_json::from_str(
         &cli.ok(&["enqueue", "ingest_tickets", "--tenant", "tenant_demo_cca", "--wait"]).await,
@@ -121,6 +123,27 @@ async fn keys_come_and_go() {
 }
 
 #[tokio::test]
+async fn schedules_are_listed_paused_and_resumed() {
+    let cli = Cli::new().await;
+    cli.ok(&["seed"]).await;
+    let line = async || {
+        let listed = cli.ok(&["schedules", "list"]).await;
+        listed.lines().find(|line| line.contains("daily_pipeline")).expect(&listed).to_owned()
+    };
+    let (before, said) = (line().await, cli.ok(&["schedules", "pause", "daily_pipeline"]).await);
+    assert!(before.contains("each tenant's") && before.contains("tenant_demo_"), "{before}");
+    let paused = line().await;
+    assert!(
+        said.contains("paused") && paused.contains("paused") && !paused.contains("tenant_demo_"),
+        "{paused}"
+    );
+    cli.ok(&["schedules", "resume", "daily_pipeline"]).await;
+    assert_eq!(line().await, before);
+    let said = cli.refused(&["schedules", "pause", "nightly"]).await;
+    assert!(said.contains("nightly") && said.contains("daily_pipeline, prune, rescue"), "{said}");
+}
+
+#[tokio::test]
 async fn the_schema_goes_down_and_up_again() {
     let cli = Cli::new().await;
     assert!(!cli.ok(&["migrate", "status"]).await.contains("pending"));
@@ -149,9 +172,19 @@ async fn the_schema_goes_down_and_up_again() {
 async fn help_and_completions_name_every_command() {
     let cli = Cli::new().await;
     let help = cli.ok(&["--help"]).await;
-    for command in
-        ["demo", "up", "serve", "worker", "migrate", "seed", "keys", "enqueue", "jobs", "mock-data"]
-    {
+    for command in [
+        "demo",
+        "up",
+        "serve",
+        "worker",
+        "migrate",
+        "seed",
+        "keys",
+        "enqueue",
+        "jobs",
+        "schedules",
+        "mock-data",
+    ] {
         assert!(help.contains(command), "{command}");
         assert!(cli.ok(&[command, "--help"]).await.contains("Example"), "{command} has an example");
     }

@@ -2,6 +2,7 @@
 
 mod cli;
 mod demo;
+mod schedules;
 mod settings;
 mod up;
 mod worker;

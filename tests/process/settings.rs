@@ -15,6 +15,7 @@ fn a_wrong_value_is_named() {
         ("WEIRGATE_LISTEN", "8080"),
         ("MOCK_MODE", "perhaps"),
         ("WEIRGATE_GRACE_S", "-1"),
+        ("WEIRGATE_RETENTION_DAYS", "0"),
         ("DATABASE_URL", "sqlite://x"),
         ("WEIRGATE_LISTN", "127.0.0.1:80"),
     ] {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use sqlx::postgres::PgPoolOptions;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool};
 use tokio::sync::OnceCell;
@@ -36,6 +37,15 @@ impl TestDb {
     pub(crate) async fn travel(&self, by: Duration) {
         sqlx::query("update test_clock set shift = shift + make_interval(secs => $1)")
             .bind(by.as_secs_f64())
+            .execute(&self.pool)
+            .await
+            .unwrap();
+    }
+
+    /// Sets the engine's clock to this time; it goes on from there.
+    pub(crate) async fn travel_to(&self, at: &str) {
+        sqlx::query("update test_clock set shift = $1::timestamptz - now()")
+            .bind(at.parse::<DateTime<Utc>>().unwrap())
             .execute(&self.pool)
             .await
             .unwrap();

@@ -1,12 +1,17 @@
-//! Upkeep: small services of one shape, each with a `run_once`. Safe to run on every host at once.
+//! Upkeep: small services of one shape, each with a `run_once`.
+//!
+//! Every host promotes, settles and keeps books. Everything else is the leader's, and each of its transactions checks that it still leads. To add
+//! a service of the leader's, give it a `run_once` that takes its transactions from a [`Begin`](crate::leader::Begin),
+//! and a line in `run`.
 
 pub mod bookkeeper;
 pub mod promoter;
 pub mod pruner;
 pub mod rescuer;
+pub mod scheduler;
 pub mod settler;
+mod upkeep;
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use rand::rngs::StdRng;
@@ -15,16 +20,63 @@ use sqlx::PgPool;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+use crate::leader::Leader;
+use crate::listener::Wakers;
+use crate::schedule::{PRUNE, RESCUE};
+
+use pruner::Retention;
+use scheduler::Scheduler;
+use upkeep::Upkeep;
+
+/// What the upkeep of one host works with.
+pub(crate) struct Maintenance {
+    pub(crate) pool: PgPool,
+    pub(crate) leader: Leader,
+    pub(crate) scheduler: Scheduler,
+    pub(crate) retention: Retention,
+    pub(crate) wakers: Wakers,
+    pub(crate) seed: u64,
+}
+
 /// Runs them all until `stop`. An error is logged and tried again at the next turn.
-pub(crate) async fn run(pool: PgPool, seed: u64, settle: Arc<Notify>, stop: CancellationToken) {
+pub(crate) async fn run(with: Maintenance, stop: CancellationToken) {
+    let Maintenance { pool, leader, scheduler, retention, wakers, seed } = with;
+    let (rescue, prune) = (Upkeep::new(RESCUE), Upkeep::new(PRUNE));
+    let settle = wakers.of(settler::WAKE);
     let never = Notify::new();
+    let half_second = Duration::from_millis(500);
     tokio::join!(
-        every(Duration::from_millis(500), seed, &stop, &never, "promoter", || promoter::run_once(&pool)),
-        every(Duration::from_secs(2), seed ^ 1, &stop, &never, "rescuer", || rescuer::run_once(&pool)),
-        every(Duration::from_mins(1), seed ^ 2, &stop, &never, "pruner", || pruner::run_once(&pool)),
-        every(Duration::from_secs(1), seed ^ 3, &stop, &settle, "settler", || settler::run_once(&pool)),
-        every(Duration::from_secs(30), seed ^ 4, &stop, &never, "bookkeeper", || bookkeeper::run_once(&pool)),
+        lead(&leader, &wakers, &stop),
+        every(half_second, seed, &stop, &never, "promoter", || promoter::run_once(&pool)),
+        every(Duration::from_secs(1), seed ^ 4, &stop, &settle, "settler", || settler::run_once(&pool)),
+        every(half_second, seed ^ 1, &stop, &never, "rescuer", || {
+            rescue.run_once(&leader, async || rescuer::run_once(&leader).await)
+        }),
+        every(half_second, seed ^ 2, &stop, &never, "scheduler", || scheduler.run_once(&leader)),
+        every(Duration::from_secs(5), seed ^ 3, &stop, &never, "pruner", || {
+            prune.run_once(&leader, async || pruner::run_once(&leader, retention).await)
+        }),
+        every(Duration::from_secs(30), seed ^ 5, &stop, &never, "bookkeeper", || bookkeeper::run_once(&pool)),
     );
+}
+
+/// Stands for leader until `stop`, and steps down then.
+async fn lead(leader: &Leader, wakers: &Wakers, stop: &CancellationToken) {
+    let stepped_down = wakers.of_election();
+    loop {
+        if let Err(error) = leader.run_once().await {
+            tracing::warn!(%error, "could not ask who leads; trying on");
+        }
+        tokio::select! {
+            () = stop.cancelled() => break,
+            () = tokio::time::sleep(leader.interval()) => {}
+            () = stepped_down.notified() => {}
+            () = leader.lost() => {}
+        }
+    }
+    if let Err(error) = leader.resign().await {
+        tracing::warn!(%error, "could not step down; another host leads when the lease ends");
+    }
 }
 
 /// Calls `once` about every `interval`, a little apart on each host, and whenever `wake` says so.

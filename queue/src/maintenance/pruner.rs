@@ -1,15 +1,99 @@
-//! Forgets workers whose lease ended long ago.
+//! Deletes what was kept long enough: finished jobs, ticks of schedules, workers whose lease ended long ago.
 
-use sqlx::PgPool;
+use std::time::Duration;
 
 use crate::error::Result;
+use crate::leader::Begin;
+
+/// Rows that one transaction looks at, so that none takes long.
+const BATCH: i64 = 1000;
+
+/// How long things are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retention {
+    /// Completed and cancelled jobs after their end, and ticks of schedules.
+    pub finished: Duration,
+    /// Discarded jobs after their end: somebody may want to retry them.
+    pub discarded: Duration,
+}
+
+impl Default for Retention {
+    /// 30 and 90 days.
+    fn default() -> Self {
+        let days = |days: u64| Duration::from_hours(24 * days);
+        Self { finished: days(30), discarded: days(90) }
+    }
+}
 
 /// Deletes what is of no use any more; returns how many rows.
-pub async fn run_once(pool: &PgPool) -> Result<u64> {
+pub async fn run_once(host: &impl Begin, retention: Retention) -> Result<u64> {
+    Ok(workers(host).await? + ticks(host, retention).await? + jobs(host, retention).await?)
+}
+
+async fn workers(host: &impl Begin) -> Result<u64> {
+    let Some(mut tx) = host.begin().await? else { return Ok(0) };
     let deleted =
         sqlx::query!("delete from queue.workers where lease_until < queue.now() - interval '1 hour'")
-            .execute(pool)
+            .execute(&mut *tx)
             .await?
             .rows_affected();
+    tx.commit().await?;
     Ok(deleted)
+}
+
+/// The newest tick of each schedule and tenant stays: it says where they stand.
+async fn ticks(host: &impl Begin, retention: Retention) -> Result<u64> {
+    let mut pruned = 0;
+    loop {
+        let Some(mut tx) = host.begin().await? else { return Ok(pruned) };
+        let deleted = sqlx::query!(
+            "delete from queue.schedule_ticks t using (
+                select old.tenant_id, old.schedule, old.tick
+                from queue.schedules s
+                cross join lateral (
+                    select tenant_id, schedule, tick from queue.schedule_ticks o
+                    where schedule = s.name and tick < queue.now() - make_interval(secs => $1)
+                      and exists (
+                          select from queue.schedule_ticks newer
+                          where newer.tenant_id = o.tenant_id and newer.schedule = o.schedule and newer.tick > o.tick)
+                    order by tick limit $2
+                ) old
+             ) old
+             where (t.tenant_id, t.schedule, t.tick) = (old.tenant_id, old.schedule, old.tick)",
+            retention.finished.as_secs_f64(),
+            BATCH
+        )
+        .execute(&mut *tx)
+        .await?
+        .rows_affected();
+        tx.commit().await?;
+        pruned += deleted;
+        if deleted < BATCH.unsigned_abs() {
+            return Ok(pruned);
+        }
+    }
+}
+
+/// Walks the jobs from the oldest until they are too young to be pruned, by the order of enqueueing: an index on their
+/// end, for this alone, would cost every finish.
+async fn jobs(host: &impl Begin, retention: Retention) -> Result<u64> {
+    let (mut pruned, mut after) = (0, i64::MIN);
+    loop {
+        let Some(mut tx) = host.begin().await? else { return Ok(pruned) };
+        let batch = sqlx::query_file!(
+            "src/maintenance/prune_jobs.sql",
+            after,
+            BATCH,
+            retention.finished.as_secs_f64(),
+            retention.discarded.as_secs_f64()
+        )
+        .fetch_one(&mut *tx)
+        .await?;
+        tx.commit().await?;
+        pruned += batch.deleted.unsigned_abs();
+        match batch.last {
+            Some(last) => after = last,
+            None => return Ok(pruned),
+        }
+    }
 }

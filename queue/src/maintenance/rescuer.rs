@@ -1,18 +1,17 @@
 //! Gives back what dead workers held: jobs that run under a lease that ran out or is gone.
 
-use sqlx::PgPool;
-
 use crate::error::Result;
+use crate::leader::Begin;
 use crate::listener::notify_queues;
 use crate::workflow;
 
 /// Rescues in batches; returns how many jobs.
 ///
 /// The attempt counts, so that a job which kills its worker ends as a dead letter.
-pub async fn run_once(pool: &PgPool) -> Result<u64> {
+pub async fn run_once(host: &impl Begin) -> Result<u64> {
     let mut rescued = 0;
     loop {
-        let mut tx = pool.begin().await?;
+        let Some(mut tx) = host.begin().await? else { return Ok(rescued) };
         let rows = sqlx::query!(
             r#"
             with lost as (

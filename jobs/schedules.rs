@@ -1,0 +1,62 @@
+//! What is enqueued by the clock; [`schedules`] is the only list.
+
+use futures_util::future::BoxFuture;
+use sqlx::PgConnection;
+use uuid::Uuid;
+use weirgate_queue::Result;
+use weirgate_queue::schedule::{Definition, Missed, Schedule, ScheduledTenant, Schedules, Tick};
+
+use crate::{DailyPipeline, Tenant, enqueue_daily_pipeline};
+
+/// Every schedule there is.
+pub fn schedules() -> Schedules {
+    Schedules::default().with(NightlyPipeline)
+}
+
+/// The daily pipeline of each active tenant, after its midnight, for the day that just ended.
+struct NightlyPipeline;
+
+impl Schedule for NightlyPipeline {
+    fn definition(&self) -> Definition {
+        Definition {
+            name: "daily_pipeline",
+            description: "Runs each active tenant's daily pipeline for the day that just ended in its time zone",
+            cron: "0 15 0 * * *",
+            time_zone: None,
+            per_tenant: true,
+            // A night that was missed is a day without KPIs.
+            missed: Missed::All,
+            missed_limit: 7,
+        }
+    }
+
+    fn tenants<'a>(&'a self, conn: &'a mut PgConnection) -> BoxFuture<'a, Result<Vec<ScheduledTenant>>> {
+        Box::pin(async {
+            let tenants = sqlx::query_as!(
+                ScheduledTenant,
+                "select id, slug as name, time_zone, created_at as since from tenants where is_active order by slug"
+            )
+            .fetch_all(conn)
+            .await?;
+            Ok(tenants)
+        })
+    }
+
+    fn fire<'a>(&'a self, conn: &'a mut PgConnection, tick: Tick) -> BoxFuture<'a, Result<Option<Uuid>>> {
+        Box::pin(async move {
+            let Some(id) = tick.tenant else { return Ok(None) };
+            let tenant = Tenant::find(&mut *conn, &id.to_string()).await?;
+            let Some(tenant) = tenant.filter(|tenant| tenant.is_active) else { return Ok(None) };
+            // By the database's calendar, as the KPIs are.
+            let date = sqlx::query_scalar!(
+                r#"select ($1::timestamptz at time zone $2)::date - 1 as "date!""#,
+                tick.at,
+                tenant.time_zone
+            )
+            .fetch_one(&mut *conn)
+            .await?;
+            let pipeline = DailyPipeline::new(&tenant, date, |job| job)?;
+            Ok(Some(enqueue_daily_pipeline(conn, pipeline, false).await?.id))
+        })
+    }
+}

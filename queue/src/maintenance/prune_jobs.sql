@@ -1,0 +1,19 @@
+with walked as (
+    -- The next jobs in order of enqueueing. An end is never before the beginning, so younger ones need no look.
+    select seq, created_at < queue.now() - make_interval(secs => least($3::float8, $4::float8)) as is_old
+    from queue.jobs where seq > $1 order by seq limit $2
+), over as (
+    select j.id from queue.jobs j join walked on walked.seq = j.seq
+    where walked.is_old
+      and (j.state in ('completed', 'cancelled') and j.finalized_at < queue.now() - make_interval(secs => $3)
+           or j.state = 'discarded' and j.finalized_at < queue.now() - make_interval(secs => $4))
+      -- A job that may still run, or run again, keeps those it waited on.
+      and not exists (
+          select from queue.job_dependencies d join queue.jobs c on c.id = d.child_id
+          where d.parent_id = j.id and c.state <> 'completed')
+    for update of j skip locked
+), deleted as (
+    delete from queue.jobs j using over where j.id = over.id returning j.id
+)
+select (select count(*) from deleted) as "deleted!",
+    (select max(seq) from walked having bool_or(is_old)) as last

@@ -1,0 +1,210 @@
+//! `/internal/schedules`.
+
+use axum::Json;
+use axum::extract::State;
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Deserializer, Serialize};
+use utoipa::ToSchema;
+use uuid::Uuid;
+use weirgate_queue::schedule::{self, Change, Overview, Run};
+
+use crate::http::Api;
+use crate::http::extract::{Body, Path};
+use crate::http::page::Page;
+use crate::http::params::Query;
+use crate::http::problem::{FieldError, Problem};
+
+/// What is done by the clock.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Schedule {
+    /// Permanent.
+    #[schema(example = "daily_pipeline")]
+    name: &'static str,
+    description: &'static str,
+    /// Whether the leader of the workers does it itself rather than enqueueing jobs.
+    is_upkeep: bool,
+    /// Whether it fires for each active tenant.
+    per_tenant: bool,
+    /// Second, minute, hour, day of month, month, day of week.
+    #[schema(example = "0 15 0 * * *")]
+    cron: String,
+    /// IANA time zone that `cron` is read in; null: each tenant's own.
+    #[schema(required = true, example = "Europe/Berlin")]
+    time_zone: Option<String>,
+    /// False while it is paused.
+    enabled: bool,
+    /// What happens to ticks that are over a minute late: `skip`, `one` (the newest) or `all`.
+    missed: Missed,
+    /// With `all`: at most so many, the newest.
+    missed_limit: u16,
+    /// The newest tick that fired. Of upkeep, when it was last done, to the minute.
+    #[schema(required = true)]
+    last_tick_at: Option<DateTime<Utc>>,
+    /// The job that stands for what that tick enqueued.
+    #[schema(required = true)]
+    last_job_id: Option<Uuid>,
+    /// The next ten; none while it is paused.
+    next_runs: Vec<NextRun>,
+    /// Why it, or a tenant's part of it, cannot run.
+    problems: Vec<String>,
+    /// When its settings were last changed; null before a worker has first seen it.
+    #[schema(required = true)]
+    updated_at: Option<DateTime<Utc>>,
+}
+
+/// A run to come.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct NextRun {
+    at: DateTime<Utc>,
+    /// For whom; null for a schedule that is not per tenant.
+    #[schema(required = true)]
+    tenant_id: Option<Uuid>,
+    /// Its slug.
+    #[schema(required = true)]
+    tenant: Option<String>,
+}
+
+/// What happens to ticks that are over a minute late.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = MissedTicks)]
+pub(crate) enum Missed {
+    /// They are passed over.
+    Skip,
+    /// The newest fires, unless one that is in time does.
+    One,
+    /// All fire, oldest first, at most `missed_limit`.
+    All,
+}
+
+/// What to change; a field that is not there stays as it is.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ScheduleChange {
+    /// Second, minute, hour, day of month, month, day of week; of five fields, the second is 0.
+    #[schema(example = "0 30 1 * * *")]
+    cron: Option<String>,
+    /// IANA time zone; null for each tenant's own.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Option<String>, example = "Europe/Berlin")]
+    #[expect(clippy::option_option, reason = "null and absent mean different things")]
+    time_zone: Option<Option<String>>,
+    /// False pauses it, true resumes it: from then on, ticks of the past stay past.
+    enabled: Option<bool>,
+    missed: Option<Missed>,
+    #[schema(minimum = 1, maximum = 1000)]
+    missed_limit: Option<u16>,
+}
+
+/// Tells a null from a field that is not there.
+#[expect(clippy::option_option, reason = "null and absent mean different things")]
+fn given<'de, D: Deserializer<'de>>(value: D) -> Result<Option<Option<String>>, D::Error> {
+    Option::deserialize(value).map(Some)
+}
+
+impl From<Overview> for Schedule {
+    fn from(overview: Overview) -> Self {
+        let Overview { definition, settings, last_tick_at, last_job, next_runs, problems } = overview;
+        Self {
+            name: definition.name,
+            description: definition.description,
+            is_upkeep: definition.is_upkeep(),
+            per_tenant: definition.per_tenant,
+            cron: settings.cron,
+            time_zone: settings.time_zone,
+            enabled: settings.enabled,
+            missed: settings.missed.into(),
+            missed_limit: settings.missed_limit,
+            last_tick_at,
+            last_job_id: last_job,
+            next_runs: next_runs.into_iter().map(NextRun::from).collect(),
+            problems,
+            updated_at: settings.updated_at,
+        }
+    }
+}
+
+impl From<Run> for NextRun {
+    fn from(Run { at, tenant }: Run) -> Self {
+        let (tenant_id, tenant) = tenant.unzip();
+        Self { at, tenant_id, tenant }
+    }
+}
+
+impl From<schedule::Missed> for Missed {
+    fn from(missed: schedule::Missed) -> Self {
+        match missed {
+            schedule::Missed::Skip => Self::Skip,
+            schedule::Missed::One => Self::One,
+            schedule::Missed::All => Self::All,
+        }
+    }
+}
+
+impl From<Missed> for schedule::Missed {
+    fn from(missed: Missed) -> Self {
+        match missed {
+            Missed::Skip => Self::Skip,
+            Missed::One => Self::One,
+            Missed::All => Self::All,
+        }
+    }
+}
+
+impl From<ScheduleChange> for Change {
+    fn from(change: ScheduleChange) -> Self {
+        let ScheduleChange { cron, time_zone, enabled, missed, missed_limit } = change;
+        Self { cron, time_zone, enabled, missed: missed.map(schedule::Missed::from), missed_limit }
+    }
+}
+
+/// Lists the schedules, by name, on one page.
+#[utoipa::path(
+    get, path = "/internal/schedules", tag = "Operation",
+    responses((status = 200, description = "All schedules", body = Page<Schedule>))
+)]
+pub(crate) async fn list_schedules(
+    State(api): State<Api>,
+    Query(()): Query<()>,
+) -> Result<Page<Schedule>, Problem> {
+    let mut conn = api.pool.acquire().await?;
+    let all = schedule::overview(&mut conn, &weirgate_jobs::schedules()).await?;
+    Ok(Page::whole(all.into_iter().map(Schedule::from).collect()))
+}
+
+/// Changes a schedule for good: times, zone, pause, what happens to missed ticks.
+///
+/// What it says survives restarts and new versions.
+#[utoipa::path(
+    put, path = "/internal/schedules/{name}", tag = "Operation",
+    params(("name" = String, Path, description = "The schedule")), request_body = ScheduleChange,
+    responses((status = 200, description = "The schedule as it is now", body = Schedule))
+)]
+pub(crate) async fn change_schedule(
+    State(api): State<Api>,
+    Path(name): Path<String>,
+    Query(()): Query<()>,
+    Body(change): Body<ScheduleChange>,
+) -> Result<Json<Schedule>, Problem> {
+    let schedules = weirgate_jobs::schedules();
+    let change = Change::from(change);
+    let definition = schedules.definitions().into_iter().find(|it| it.name == name);
+    let Some(definition) = definition else { return Err(unknown(&name)) };
+    let mut tx = api.pool.begin().await?;
+    let wrong = schedule::check(&mut tx, &definition, &change).await?;
+    if !wrong.is_empty() {
+        let error =
+            |it: schedule::WrongSetting| FieldError { field: it.field.to_owned(), message: it.message };
+        return Err(Problem::invalid(wrong.into_iter().map(error).collect()));
+    }
+    schedule::change(&mut tx, &definition, &change).await?;
+    let all = schedule::overview(&mut tx, &schedules).await?;
+    tx.commit().await?;
+    let changed = all.into_iter().find(|it| it.definition.name == name);
+    changed.map(|it| Json(it.into())).ok_or_else(|| unknown(&name))
+}
+
+fn unknown(name: &str) -> Problem {
+    let detail = format!("no schedule {name:?}; GET /internal/schedules lists them");
+    Problem::not_found("unknown_schedule", "Unknown schedule", detail)
+}

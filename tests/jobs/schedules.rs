@@ -1,0 +1,91 @@
+//! What the schedules enqueue.
+
+use serde_json::Value;
+use weirgate_jobs::schedules;
+
+use crate::support::{TestDb, tenant};
+
+/// Tenant, date and workflow of the exports enqueued so far, in order.
+async fn exports(db: &TestDb) -> Vec<(Value, Value)> {
+    let args: Vec<Value> =
+        sqlx::query_scalar("select args from queue.jobs where kind = 'generate_export' order by seq")
+            .fetch_all(&db.pool)
+            .await
+            .unwrap();
+    args.into_iter().map(|mut args| (args["tenant"].take(), args["date"].take())).collect()
+}
+
+fn expected(runs: &[(&str, &str)]) -> Vec<(Value, Value)> {
+    runs.iter().map(|(tenant, date)| ((*tenant).into(), (*date).into())).collect()
+}
+
+#[tokio::test]
+async fn each_active_tenants_day_is_worked_out_after_its_midnight() {
+    let db = TestDb::new().await;
+    for (slug, zone) in [("auckland", "Pacific/Auckland"), ("lima", "America/Lima"), ("utc", "UTC")] {
+        tenant(&db.pool, slug, zone).await;
+    }
+    let gone = tenant(&db.pool, "gone", "UTC").await;
+    sqlx::query("update tenants set is_active = false where id = $1")
+        .bind(gone.id)
+        .execute(&db.pool)
+        .await
+        .unwrap();
+    assert_eq!(db.fire_at("2030-01-10T12:00:00Z", &schedules()).await, 0);
+    for hour in 12..36 {
+        let (day, hour) = (10 + hour / 24, hour % 24);
+        db.fire_at(&format!("2030-01-{day}T{hour:02}:14:59Z"), &schedules()).await;
+        db.fire_at(&format!("2030-01-{day}T{hour:02}:15:01Z"), &schedules()).await;
+    }
+    let runs = [("utc", "2030-01-10"), ("lima", "2030-01-10"), ("auckland", "2030-01-11")];
+    assert_eq!(exports(&db).await, expected(&runs));
+    let jobs: i64 = sqlx::query_scalar("select count(*) from queue.jobs").fetch_one(&db.pool).await.unwrap();
+    assert_eq!(jobs, 3 * 6, "the whole pipeline");
+    let linked: i64 = sqlx::query_scalar(
+        "select count(*) from queue.schedule_ticks t join queue.jobs j on j.id = t.job_id
+         where j.kind = 'generate_export' and j.tenant_id = t.tenant_id",
+    )
+    .fetch_one(&db.pool)
+    .await
+    .unwrap();
+    assert_eq!(linked, 3);
+}
+
+#[tokio::test]
+async fn nights_that_were_missed_are_made_up_for() {
+    let db = TestDb::new().await;
+    tenant(&db.pool, "utc", "UTC").await;
+    db.fire_at("2030-01-10T12:00:00Z", &schedules()).await;
+    assert_eq!(db.fire_at("2030-01-13T12:00:00Z", &schedules()).await, 3);
+    let runs = [("utc", "2030-01-10"), ("utc", "2030-01-11"), ("utc", "2030-01-12")];
+    assert_eq!(exports(&db).await, expected(&runs));
+    assert_eq!(db.fire_at("2030-02-13T12:00:00Z", &schedules()).await, 7, "but not a whole month");
+}
+
+#[tokio::test]
+async fn a_tenant_that_is_new_has_no_past() {
+    let db = TestDb::new().await;
+    db.fire_at("2030-01-10T12:00:00Z", &schedules()).await;
+    db.travel_to("2030-01-13T12:00:00Z").await;
+    let tenant = tenant(&db.pool, "utc", "UTC").await;
+    sqlx::query("update tenants set created_at = queue.now() where id = $1")
+        .bind(tenant.id)
+        .execute(&db.pool)
+        .await
+        .unwrap();
+    assert_eq!(db.fire_at("2030-01-13T12:01:00Z", &schedules()).await, 0);
+    assert_eq!(db.fire_at("2030-01-14T00:15:00Z", &schedules()).await, 1);
+}
+
+#[tokio::test]
+async fn another_zone_for_the_schedule_does_not_change_which_day_ended() {
+    let db = TestDb::new().await;
+    tenant(&db.pool, "auckland", "Pacific/Auckland").await;
+    db.fire_at("2030-01-10T12:00:00Z", &schedules()).await;
+    let change =
+        weirgate_queue::schedule::Change { time_zone: Some(Some("UTC".to_owned())), ..Default::default() };
+    db.change(&schedules(), "daily_pipeline", change).await;
+    // 00:15 in UTC is 13:15 of the 11th in Auckland.
+    assert_eq!(db.fire_at("2030-01-11T00:15:00Z", &schedules()).await, 1);
+    assert_eq!(exports(&db).await, expected(&[("auckland", "2030-01-10")]));
+}
