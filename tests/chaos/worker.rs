@@ -134,6 +134,7 @@ async fn process() {
 async fn work(settings: Settings) -> anyhow::Result<()> {
     let get = |name: &str| match name {
         "DATABASE_URL" => Some(settings.url.clone()),
+        "WEIRGATE_LEASE_S" => Some(settings.lease.as_secs().to_string()),
         "WEIRGATE_DB_CONNECTIONS" => Some((settings.concurrency + 4).to_string()),
         _ => None,
     };
