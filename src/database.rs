@@ -4,7 +4,8 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use sqlx::PgPool;
+use sqlx::{Connection, PgConnection, PgPool};
+
 use sqlx::migrate::{Migrate, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
@@ -122,9 +123,22 @@ async fn connect(options: PgConnectOptions, config: &Config) -> anyhow::Result<P
     PgPoolOptions::new()
         .max_connections(config.db_connections)
         .acquire_timeout(Duration::from_secs(5))
+        .after_release(|conn, _| Box::pin(async { end_stray_transaction(conn).await.map(|()| true) }))
         .connect_with(options)
         .await
         .with_context(|| format!("cannot connect to the database at {place}"))
+}
+
+/// A `begin` that is dropped while it waits for its answer leaves a transaction that sqlx 0.9.0 does not know of
+/// (launchbadge/sqlx#4393, mended after 0.9.0): what others did on that connection next would never be committed. A
+/// handler that times out and an HTTP client that goes away both drop one.
+async fn end_stray_transaction(conn: &mut PgConnection) -> sqlx::Result<()> {
+    // The empty statement begins nothing, so this fails unless a transaction is open.
+    match conn.begin_with("").await {
+        Err(sqlx::Error::BeginFailed) => Ok(()),
+        Ok(stray) => stray.rollback().await,
+        Err(error) => Err(error),
+    }
 }
 
 /// Only for people who ask who holds a folder.

@@ -1,6 +1,6 @@
 //! What must hold once the load has drained, whatever was done to it. Every promise is one entry of [`PROMISES`].
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use sqlx::{PgPool, Row};
 use uuid::Uuid;
@@ -42,7 +42,7 @@ const PROMISES: &[Promise] = &[
     Promise {
         name: "completed without a ledger row",
         broken_by: "select to_jsonb(j) from queue.jobs j
-            where state = 'completed' and not (args->>'plain')::boolean
+            where state = 'completed' and not coalesce((args->>'plain')::boolean, false)
               and not exists (select from ledger l where l.job = j.id)",
     },
     Promise {
@@ -98,12 +98,31 @@ pub(crate) struct Counts {
     pub(crate) completed: i64,
     pub(crate) still_due: i64,
     pub(crate) ledger_rows: i64,
-    /// Attempts that ended with their worker's lease.
-    pub(crate) rescued: i64,
+    /// Failed attempts by their code.
+    failures: BTreeMap<String, i64>,
     /// Runs that were given back without counting as an attempt.
     pub(crate) handed_back: i64,
     /// Enqueues whose commit got no answer.
     pub(crate) unknown: usize,
+}
+
+impl Counts {
+    /// Attempts that ended with this code.
+    pub(crate) fn failed(&self, code: &str) -> i64 {
+        self.failures.get(code).copied().unwrap_or_default()
+    }
+
+    /// Attempts that ended with their worker's lease.
+    pub(crate) fn rescued(&self) -> i64 {
+        self.failed("worker_lost")
+    }
+
+    /// Attempts that failed by themselves, by their code.
+    pub(crate) fn failures(&self) -> String {
+        let own = self.failures.iter().filter(|(code, _)| *code != "worker_lost");
+        let own: Vec<String> = own.map(|(code, count)| format!("{count} {code}")).collect();
+        if own.is_empty() { "no failures".to_owned() } else { own.join(", ") }
+    }
 }
 
 /// Checks every promise.
@@ -174,7 +193,6 @@ async fn count(db: &PgPool, book: &Book, unknown: &[Uuid]) -> Counts {
     let row = sqlx::query(sqlx::AssertSqlSafe(format!(
         "select count(*) filter (where state = 'completed'), count(*) filter (where {STILL_DUE}),
             (select count(*) from ledger),
-            coalesce(sum((select count(*) from jsonb_array_elements(errors) as e where e->>'code' = 'worker_lost')), 0)::bigint,
             coalesce(sum(run - attempt), 0)::bigint,
             count(*) filter (where args->>'parent' is not null)
          from queue.jobs"
@@ -182,14 +200,20 @@ async fn count(db: &PgPool, book: &Book, unknown: &[Uuid]) -> Counts {
     .fetch_one(db)
     .await
     .unwrap();
-    let followed = usize::try_from(row.get::<i64, _>(5)).unwrap();
+    let failures: Vec<(String, i64)> = sqlx::query_as(
+        "select e->>'code', count(*) from queue.jobs, jsonb_array_elements(errors) as e group by 1",
+    )
+    .fetch_all(db)
+    .await
+    .unwrap();
+    let followed = usize::try_from(row.get::<i64, _>(4)).unwrap();
     Counts {
         accepted: book.accepted.len() + unknown.len() + followed,
         completed: row.get(0),
         still_due: row.get(1),
         ledger_rows: row.get(2),
-        rescued: row.get(3),
-        handed_back: row.get(4),
+        failures: failures.into_iter().collect(),
+        handed_back: row.get(3),
         unknown: book.unknown.len(),
     }
 }

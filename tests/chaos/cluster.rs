@@ -76,9 +76,15 @@ impl Cluster {
         let mut admin = PgConnection::connect_with(&self.options("postgres")).await.unwrap();
         let sql = format!("create database {name} template {TEMPLATE}");
         sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut admin).await.unwrap();
-        let pool =
-            PgPoolOptions::new().max_connections(6).connect_with(self.options(&name)).await.unwrap();
+        let pool = PgPoolOptions::new().max_connections(6).connect_with(self.options(&name)).await.unwrap();
         (name, pool)
+    }
+
+    /// With it goes what a restart has to sync.
+    pub(crate) async fn drop_database(&self, name: &str) {
+        let mut admin = PgConnection::connect_with(&self.options("postgres")).await.unwrap();
+        let sql = AssertSqlSafe(format!("drop database {name} with (force)"));
+        sqlx::raw_sql(sql).execute(&mut admin).await.unwrap();
     }
 
     async fn template(&self) {

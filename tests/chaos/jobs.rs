@@ -21,7 +21,7 @@ pub(crate) struct Site {
 }
 
 pub(crate) fn registry(site: Site) -> Arc<Registry<Site>> {
-    Arc::new(Registry::new(Arc::new(site)).with::<Chore>().with::<Trouble>())
+    Arc::new(Registry::new(Arc::new(site)).with::<Chore>().with::<Trouble>().with::<Bulky>())
 }
 
 /// Failures are part of the load; what counts is that no job ends by them.
@@ -92,7 +92,7 @@ impl Job for Chore {
 }
 
 /// What goes wrong in a handler's first attempt; the second writes its row.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Ill {
     Panics,
@@ -101,35 +101,18 @@ pub(crate) enum Ill {
     Blocks,
     /// Fills 500 MB, then panics.
     Hoards,
-    /// 10 MB with the row.
-    Large,
-    /// 10 MB through the worker's own finish; the row is written by the job after it.
-    LargePlain,
 }
 
 impl Ill {
-    pub(crate) const ALL: [Self; 6] =
-        [Self::Panics, Self::Hangs, Self::Blocks, Self::Hoards, Self::Large, Self::LargePlain];
+    pub(crate) const ALL: [Self; 4] = [Self::Panics, Self::Hangs, Self::Blocks, Self::Hoards];
 }
 
-const LARGE: usize = 10_000_000;
 const HOARD: usize = 500_000_000;
 
 /// A handler that misbehaves.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Trouble {
-    pub(crate) tenant: Uuid,
     pub(crate) ill: Ill,
-    /// Whether it writes no row itself, and how many follow; as in [`Chore`].
-    pub(crate) plain: bool,
-    pub(crate) chain: u8,
-}
-
-impl Trouble {
-    pub(crate) fn new(tenant: Uuid, ill: Ill) -> Self {
-        let plain = ill == Ill::LargePlain;
-        Self { tenant, ill, plain, chain: u8::from(plain) }
-    }
 }
 
 impl Job for Trouble {
@@ -147,23 +130,44 @@ impl Job for Trouble {
     }
 
     async fn run(&self, ctx: &JobContext<Site>) -> Result<String, JobError> {
-        let first = attempt(ctx).await? == 1;
-        let mut output = String::new();
-        match self.ill {
-            Ill::Panics if first => panic!("a bug in the handler"),
-            Ill::Hangs if first => std::future::pending().await,
-            Ill::Blocks if first => std::thread::sleep(Self::timeout() + Duration::from_millis(200)),
-            Ill::Hoards if first => {
-                let hoard = std::hint::black_box(vec![1_u8; HOARD]);
-                panic!("a bug in the handler that holds {} bytes", hoard.len());
+        let output = format!("{:?}", self.ill);
+        if attempt(ctx).await? == 1 {
+            match self.ill {
+                Ill::Panics => panic!("a bug in the handler"),
+                Ill::Hangs => std::future::pending().await,
+                Ill::Blocks => std::thread::sleep(Self::timeout() + Duration::from_millis(200)),
+                Ill::Hoards => {
+                    let hoard = std::hint::black_box(vec![1_u8; HOARD]);
+                    panic!("a bug in the handler that holds {} bytes", hoard.len());
+                }
             }
-            Ill::Panics | Ill::Hangs | Ill::Blocks | Ill::Hoards => {}
-            Ill::Large | Ill::LargePlain => output = "x".repeat(LARGE),
         }
-        if self.plain {
-            let next = Chore { parent: Some(ctx.job_id()), ..Chore::new(self.tenant, 0) };
-            ctx.then(NewJob::of(self.tenant, &next)?.not_unique());
-        } else {
+        finish_with_a_row(ctx, &output).await?;
+        Ok(output)
+    }
+}
+
+const BULK: usize = 10_000_000;
+
+/// A handler that returns 10 MB: with its row or, if plain, through the worker's own finish.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Bulky {
+    pub(crate) plain: bool,
+}
+
+impl Job for Bulky {
+    const KIND: &'static str = "bulky";
+    const MAX_ATTEMPTS: u16 = ATTEMPTS;
+    type App = Site;
+    type Output = String;
+
+    fn retry() -> RetryPolicy {
+        impatient()
+    }
+
+    async fn run(&self, ctx: &JobContext<Site>) -> Result<String, JobError> {
+        let output = "x".repeat(BULK);
+        if !self.plain {
             finish_with_a_row(ctx, &output).await?;
         }
         Ok(output)

@@ -85,7 +85,8 @@ impl Load {
         let backlog = Arc::new(AtomicI64::new(0));
         let mut tasks = vec![tokio::spawn(watch(direct.clone(), backlog.clone(), stop.clone()))];
         for clock in clocks {
-            let mix = Mix { tenants: tenants.to_vec(), clock: *clock, rng: StdRng::seed_from_u64(rng.random()) };
+            let mix =
+                Mix { tenants: tenants.to_vec(), clock: *clock, rng: StdRng::seed_from_u64(rng.random()) };
             tasks.push(tokio::spawn(keep_producing(
                 producers.clone(),
                 book.clone(),

@@ -75,7 +75,9 @@ impl Proxy {
         *self.shared.aim.lock().unwrap() = Some(Aim { event: (kind, place), loses, hit });
         tokio::time::timeout(LONGEST_WAIT, cut)
             .await
-            .unwrap_or_else(|_| panic!("no {kind:?} ({place:?}) passed; has its SQL other words by now? (wire.rs)"))
+            .unwrap_or_else(|_| {
+                panic!("no {kind:?} ({place:?}) passed; has its SQL other words by now? (wire.rs)")
+            })
             .expect("an aim is only replaced when it was hit");
     }
 

@@ -55,6 +55,7 @@ impl Plan {
 pub(crate) struct Scene {
     pub(crate) plan: Plan,
     pub(crate) cluster: &'static Cluster,
+    database: String,
     /// Not through the proxy.
     pub(crate) db: PgPool,
     /// Through the proxy.
@@ -100,6 +101,7 @@ impl Scene {
         Self {
             plan,
             cluster,
+            database: name,
             db,
             producers,
             proxy,
@@ -119,8 +121,7 @@ impl Scene {
         let mut scene = Self::new(plan).await;
         let clocks: Vec<_> = (0..3).map(|host| scene.plan.clock(host)).collect();
         let mut rng = StdRng::seed_from_u64(scene.rng.random());
-        let load =
-            Load::start(&scene.producers, &scene.db, &scene.book, &scene.tenants, &clocks, &mut rng);
+        let load = Load::start(&scene.producers, &scene.db, &scene.book, &scene.tenants, &clocks, &mut rng);
         scene.load = Some(load);
         // Faults come once every worker has some of it.
         for worker in 0..scene.workers.len() {
@@ -176,6 +177,8 @@ impl Scene {
             assert!(worker.lives(), "{} has ended by itself", worker.settings.name);
         }
         println!("{}", self.line(what, &counts));
+        self.workers.clear();
+        self.cluster.drop_database(&self.database).await;
         counts
     }
 
@@ -201,18 +204,19 @@ impl Scene {
     }
 
     fn line(&self, what: &str, counts: &Counts) -> String {
-        let Counts { accepted, completed, still_due, ledger_rows, rescued, handed_back, unknown } = counts;
         let n = |number: i64| grouped(number.unsigned_abs());
         format!(
-            "{}: {what}, {} accepted, {} completed, {} still due, {} ledger rows, {} rescued, {} handed back, \
-             {unknown} commits unanswered, 0 lost, 0 twice, {} s",
+            "{}: {what}, {} accepted, {} completed, {} still due, {} ledger rows, {} rescued, {} handed back, {}, \
+             {} commits unanswered, 0 lost, 0 twice, {} s",
             self.plan.name,
-            grouped(*accepted as u64),
-            n(*completed),
-            n(*still_due),
-            n(*ledger_rows),
-            n(*rescued),
-            n(*handed_back),
+            grouped(counts.accepted as u64),
+            n(counts.completed),
+            n(counts.still_due),
+            n(counts.ledger_rows),
+            n(counts.rescued()),
+            n(counts.handed_back),
+            counts.failures(),
+            counts.unknown,
             self.started.elapsed().as_secs()
         )
     }

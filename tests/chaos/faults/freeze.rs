@@ -73,8 +73,11 @@ async fn until(scene: &Scene, jobs: &[Uuid], condition: &str) {
     let deadline = Instant::now() + LONGEST;
     let sql = format!("select to_jsonb(j) from queue.jobs j where id = any($1) and not ({condition})");
     loop {
-        let others: Vec<Value> =
-            sqlx::query_scalar(sqlx::AssertSqlSafe(sql.clone())).bind(jobs).fetch_all(&scene.db).await.unwrap();
+        let others: Vec<Value> = sqlx::query_scalar(sqlx::AssertSqlSafe(sql.clone()))
+            .bind(jobs)
+            .fetch_all(&scene.db)
+            .await
+            .unwrap();
         if others.is_empty() {
             return;
         }

@@ -1,37 +1,38 @@
-//! Handlers that panic, hang, block their thread, return 10 MB or take 500 MB: the process lives, and so does its work.
+//! Handlers that panic, hang, block their thread, take 500 MB or return 10 MB: the process lives, and so does its work.
 
-use crate::jobs::{Ill, Trouble};
-use crate::load::{SkewedClock, produce};
+use std::time::Duration;
+
+use uuid::Uuid;
+use weirgate_queue::{Job, NewJob};
+
+use crate::jobs::{Bulky, Ill, Trouble};
+use crate::load::produce;
 use crate::profile::times;
 use crate::scene::{Plan, Scene};
-use weirgate_queue::NewJob;
+use crate::worker::Worker;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn handlers() {
     // A machine that is busy zeroing memory must not cost anybody its lease.
-    let plan = Plan { lease: std::time::Duration::from_secs(10), ..Plan::new("bad handlers") };
+    let plan = Plan { lease: Duration::from_secs(15), ..Plan::new("bad handlers") };
     let scene = Scene::under_load(plan).await;
-    let pids: Vec<u32> = scene.workers.iter().map(super::super::worker::Worker::pid).collect();
-    let rounds = times(2, 20);
+    let pids = |scene: &Scene| scene.workers.iter().map(Worker::pid).collect::<Vec<_>>();
+    let before = pids(&scene);
+    let rounds = times(2, 15);
     for _ in 0..rounds {
-        let troubles = Ill::ALL.map(|ill| {
-            let mut job =
-                NewJob::of(scene.tenants[0], &Trouble::new(scene.tenants[0], ill)).unwrap().not_unique();
-            job.id = SkewedClock::default().id();
-            job.priority(10)
-        });
-        produce(&scene.db, &scene.book, troubles.to_vec()).await;
+        let mut jobs: Vec<_> = Ill::ALL.map(|ill| job(scene.tenants[0], &Trouble { ill })).to_vec();
+        jobs.extend([false, true].map(|plain| job(scene.tenants[0], &Bulky { plain })));
+        produce(&scene.db, &scene.book, jobs).await;
+        // Other jobs go on meanwhile.
         scene.headway(50).await;
     }
-    assert_eq!(scene.workers.iter().map(super::super::worker::Worker::pid).collect::<Vec<_>>(), pids);
-    let codes: Vec<(String, i64)> = sqlx::query_as(
-        "select e->>'code', count(*) from queue.jobs, jsonb_array_elements(errors) as e
-         where kind = 'trouble' group by 1 order by 1",
-    )
-    .fetch_all(&scene.db)
-    .await
-    .unwrap();
-    let failed: Vec<String> = codes.iter().map(|(code, count)| format!("{count} {code}")).collect();
-    let what = format!("{} of each of {} kinds ({})", rounds, Ill::ALL.len(), failed.join(", "));
-    scene.end(&what).await;
+    assert_eq!(pids(&scene), before);
+    let counts = scene.end(&format!("{rounds} of each of 6 kinds")).await;
+    // Each of the ill failed once, by itself or, on a busy machine, by its time.
+    let (panicked, timed_out) = (counts.failed("panicked"), counts.failed("timed_out"));
+    assert!(panicked > 0 && timed_out > 0 && panicked + timed_out >= 4 * i64::try_from(rounds).unwrap());
+}
+
+fn job<J: Job>(tenant: Uuid, job: &J) -> NewJob {
+    NewJob::of(tenant, job).unwrap().not_unique().priority(10)
 }

@@ -19,5 +19,5 @@ async fn kill() {
         scene.workers[victim].start_again();
     }
     let counts = scene.end(&format!("{kills} kills ({with_jobs} of workers that held jobs)")).await;
-    assert!(counts.rescued > 0, "nothing had to be rescued: the kills hit nobody");
+    assert!(counts.rescued() > 0, "nothing had to be rescued: the kills hit nobody");
 }

@@ -32,5 +32,5 @@ async fn roll() {
     }
     let counts = scene.end(&format!("{rounds} rounds of all workers")).await;
     assert!(counts.handed_back > 0, "nothing had to be handed back");
-    assert_eq!(counts.rescued, 0, "jobs waited for the end of a lease");
+    assert_eq!(counts.rescued(), 0, "jobs waited for the end of a lease");
 }
