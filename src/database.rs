@@ -133,8 +133,8 @@ async fn connect(options: PgConnectOptions, config: &Config) -> anyhow::Result<P
 /// (launchbadge/sqlx#4393, mended after 0.9.0): what others did on that connection next would never be committed. A
 /// handler that times out and an HTTP client that goes away both drop one.
 async fn end_stray_transaction(conn: &mut PgConnection) -> sqlx::Result<()> {
-    // The empty statement begins nothing, so this fails unless a transaction is open.
-    match conn.begin_with("").await {
+    // This begins nothing, so it fails unless a transaction is open; in one that has failed, Postgres refuses it.
+    match conn.begin_with("select").await {
         Err(sqlx::Error::BeginFailed) => Ok(()),
         Ok(stray) => stray.rollback().await,
         Err(error) => Err(error),

@@ -25,7 +25,7 @@ pub(crate) struct SkewedClock {
 }
 
 impl SkewedClock {
-    /// A UUIDv7 of that host's present.
+    /// A v7 UUID of that host's present.
     #[expect(clippy::disallowed_methods, reason = "the host's clock, to be wrong on purpose")]
     pub(crate) fn id(self) -> Uuid {
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();

@@ -1,6 +1,8 @@
 //! Hosts whose clocks are an hour apart. A process' clock cannot be shifted for real here; but all that the engine makes
-//! of a host's clock are the times inside its UUIDv7s, and those come from shifted clocks: of producers and of handlers
+//! of a host's clock are the times inside its v7 UUIDs, and those come from shifted clocks: of producers and of handlers
 //! that enqueue. That every stored time is the database's is one of the promises that are always checked.
+
+use std::time::Duration;
 
 use crate::jobs::Chore;
 use crate::load::{SkewedClock, new_job, produce};
@@ -20,7 +22,10 @@ async fn clocks() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn order() {
     let clocks = CLOCKS.map(|ahead_s| SkewedClock { ahead_s }).to_vec();
-    let plan = Plan { clocks, workers: 2, concurrency: 1, ..Plan::new("order with clocks an hour apart") };
+    // A rescued job would rightly start after later ones.
+    let lease = Duration::from_mins(1);
+    let plan =
+        Plan { clocks, lease, workers: 2, concurrency: 1, ..Plan::new("order with clocks an hour apart") };
     let scene = Scene::new(plan).await;
     let jobs = times(60, 600);
     // Each enqueued by another host, all in one lane.
@@ -29,7 +34,7 @@ async fn order() {
         produce(&scene.db, &scene.book, vec![new_job(&Chore::new(scene.tenants[0], 1), clock)]).await;
     }
     while scene.completed().await < i64::try_from(jobs).unwrap() {
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
     // Each worker runs one at a time, so its own starts are in the order of enqueueing.
     let out_of_order: i64 = sqlx::query_scalar(
