@@ -125,11 +125,18 @@ impl Scene {
         scene.load = Some(load);
         // Faults come once every worker has some of it.
         for worker in 0..scene.workers.len() {
-            while scene.held_by(worker).await.is_empty() {
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
+            scene.at_work(worker).await;
         }
         scene
+    }
+
+    /// Waits until a worker holds jobs.
+    pub(crate) async fn at_work(&self, worker: usize) {
+        let deadline = Instant::now() + STUCK;
+        while self.held_by(worker).await.is_empty() {
+            assert!(Instant::now() < deadline, "worker-{worker} claims nothing");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
 
     /// The jobs that a worker's process runs, with their runs, as the database knows it.

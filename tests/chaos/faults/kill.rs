@@ -11,8 +11,9 @@ async fn kill() {
     let kills = times(6, 50);
     let mut with_jobs = 0;
     for _ in 0..kills {
-        scene.pause(50..600).await;
         let victim = scene.rng.random_range(0..scene.workers.len());
+        scene.at_work(victim).await;
+        scene.pause(0..400).await;
         with_jobs += usize::from(!scene.held_by(victim).await.is_empty());
         scene.workers[victim].kill();
         scene.pause(0..100).await;
