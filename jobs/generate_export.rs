@@ -71,6 +71,8 @@ impl Job for GenerateExport {
         let mut tx = ctx.app.pool.begin().await?;
         // One picture of the data for the whole file.
         sqlx::query("set transaction isolation level repeatable read, read only").execute(&mut *tx).await?;
+        // It locks nothing, and waits as long as the object store takes.
+        sqlx::query("set local idle_in_transaction_session_timeout = 0").execute(&mut *tx).await?;
         let tenant = Tenant::load(&mut tx, &self.tenant).await?;
         let path = Path::from(format!("{}/{}.{}", tenant.slug, self.date, self.format));
         let mut file = ExportFile::create(Arc::clone(&ctx.app.exports), path.clone());

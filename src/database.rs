@@ -4,7 +4,8 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use sqlx::PgPool;
+use sqlx::{Connection, PgConnection, PgPool};
+
 use sqlx::migrate::{Migrate, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
@@ -13,6 +14,9 @@ use crate::postgres::{Options, PrivatePostgres};
 
 /// The schema's history.
 pub static MIGRATIONS: Migrator = sqlx::migrate!();
+
+/// Postgres' setting for how long a transaction may do nothing.
+const IDLE_LIMIT: &str = "idle_in_transaction_session_timeout";
 
 /// How long connections may take to close.
 const CLOSE_LIMIT: Duration = Duration::from_secs(3);
@@ -37,7 +41,7 @@ impl Database {
     async fn start(config: &Config, command: &str, exclusive: bool) -> anyhow::Result<Self> {
         if let Some(url) = &config.database_url {
             let options = PgConnectOptions::from_str(url).context("DATABASE_URL")?;
-            return Ok(Self { pool: connect(options, config.db_connections).await?, private: None });
+            return Ok(Self { pool: connect(options, config).await?, private: None });
         }
         let mut options = Options::new(&config.home);
         options.bin_dir.clone_from(&config.pg_bin);
@@ -45,7 +49,7 @@ impl Database {
         options.started = started_at();
         options.exclusive = exclusive;
         let private = PrivatePostgres::start(options).await?;
-        let pool = connect(private.connect_options("weirgate"), config.db_connections).await?;
+        let pool = connect(private.connect_options("weirgate"), config).await?;
         Ok(Self { pool, private: Some(private) })
     }
 
@@ -107,16 +111,34 @@ pub async fn pending_migrations(pool: &PgPool) -> anyhow::Result<Vec<i64>> {
     Ok(known.filter(|version| !applied.iter().any(|it| it.version == *version)).collect())
 }
 
-async fn connect(options: PgConnectOptions, connections: u32) -> anyhow::Result<PgPool> {
+async fn connect(options: PgConnectOptions, config: &Config) -> anyhow::Result<PgPool> {
     // Compiling a plan takes longer than running it: one day's KPIs over a million tickets, 0.5 s with and 0.1 s without.
-    let options = options.application_name("weirgate").options([("jit", "off")]);
+    let mut options = options.application_name("weirgate").options([("jit", "off")]);
+    // A process that stands still in a transaction holds the rows it locked. As long as its lease they are its own; then
+    // others must get at its jobs, and at those that wait on them.
+    if !options.get_options().is_some_and(|set| set.contains(IDLE_LIMIT)) {
+        options = options.options([(IDLE_LIMIT, format!("{}s", config.lease.as_secs()))]);
+    }
     let place = format!("{}:{}", options.get_host(), options.get_port());
     PgPoolOptions::new()
-        .max_connections(connections)
+        .max_connections(config.db_connections)
         .acquire_timeout(Duration::from_secs(5))
+        .after_release(|conn, _| Box::pin(async { end_stray_transaction(conn).await.map(|()| true) }))
         .connect_with(options)
         .await
         .with_context(|| format!("cannot connect to the database at {place}"))
+}
+
+/// A `begin` that is dropped while it waits for its answer leaves a transaction that sqlx 0.9.0 does not know of
+/// (launchbadge/sqlx#4393, mended after 0.9.0): what others did on that connection next would never be committed. A
+/// handler that times out and an HTTP client that goes away both drop one.
+async fn end_stray_transaction(conn: &mut PgConnection) -> sqlx::Result<()> {
+    // This begins nothing, so it fails unless a transaction is open; in one that has failed, Postgres refuses it.
+    match conn.begin_with("select").await {
+        Err(sqlx::Error::BeginFailed) => Ok(()),
+        Ok(stray) => stray.rollback().await,
+        Err(error) => Err(error),
+    }
 }
 
 /// Only for people who ask who holds a folder.

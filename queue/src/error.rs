@@ -27,6 +27,16 @@ pub enum QueueError {
     /// The application's code for a schedule panicked.
     #[error("schedule {0} panicked")]
     SchedulePanicked(String),
+    /// The output does not fit a row.
+    #[error(
+        "the output of job {job} has {bytes} bytes; at most 100000000 are stored: keep it elsewhere and return where it is"
+    )]
+    OutputTooLarge {
+        /// The job.
+        job: Uuid,
+        /// What it takes, about.
+        bytes: usize,
+    },
     /// There is no such job.
     #[error("no job {0}")]
     UnknownJob(Uuid),

@@ -8,7 +8,7 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::enqueue::{NewJob, enqueue};
-use crate::error::Result;
+use crate::error::{QueueError, Result};
 use crate::listener::notify_queues;
 use crate::state::JobState;
 use crate::workflow;
@@ -47,6 +47,28 @@ pub enum Outcome {
     HandedBack,
     /// The handler committed its own completion through `finish_in`.
     AlreadyFinished,
+}
+
+/// The largest output that is stored, in bytes. Postgres' own limit is not far off, and it hangs up on what is past it.
+const MOST_OUTPUT: usize = 100_000_000;
+
+impl Outcome {
+    /// About what its output takes.
+    pub(crate) fn output_bytes(&self) -> usize {
+        match self {
+            Self::Completed { output, .. } => bytes(output),
+            _ => 0,
+        }
+    }
+}
+
+fn bytes(value: &Value) -> usize {
+    8 + match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) => 0,
+        Value::String(text) => text.len(),
+        Value::Array(items) => items.iter().map(bytes).sum(),
+        Value::Object(fields) => fields.iter().map(|(name, value)| name.len() + bytes(value)).sum(),
+    }
 }
 
 /// The outcome of one run.
@@ -105,9 +127,16 @@ impl Columns {
 ///
 /// A finish whose run is no longer the current one of a running job changes nothing: its job is missing from the
 /// answer. A run that would go on (retry, snooze, hand back) ends cancelled when a cancel was asked for meanwhile.
+///
+/// # Errors
+/// [`QueueError::OutputTooLarge`] past 100 MB; store such results elsewhere and return where they are.
 pub async fn finish(conn: &mut PgConnection, finishes: Vec<Finish>) -> Result<HashSet<Uuid>> {
     let mut columns = Columns::default();
     for finish in &finishes {
+        let bytes = finish.outcome.output_bytes();
+        if bytes > MOST_OUTPUT {
+            return Err(QueueError::OutputTooLarge { job: finish.job, bytes });
+        }
         columns.push(finish);
     }
     let rows = sqlx::query_file!(

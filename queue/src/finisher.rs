@@ -11,6 +11,11 @@ use crate::finish::{Finish, Outcome, finish};
 
 /// Most outcomes in one transaction.
 const GROUP: usize = 500;
+/// Most bytes of outputs in one transaction, unless one alone has more: Postgres hangs up on a message of a gigabyte,
+/// and to try that again would never end.
+const GROUP_BYTES: usize = 16_000_000;
+/// The code of a job whose outcome Postgres refused.
+const UNSTORABLE: &str = "unstorable_outcome";
 
 /// Runs until `stop`, then until what was handed over is written. Calls `room` after each group.
 pub(crate) async fn run(
@@ -29,10 +34,30 @@ pub(crate) async fn run(
                 continue;
             }
         }
-        commit(&pool, std::mem::take(&mut gathered), &stop).await;
-        // Lanes that were full have room again.
-        room();
+        for group in by_size(std::mem::take(&mut gathered)) {
+            commit(&pool, group, &stop).await;
+            // Lanes that were full have room again.
+            room();
+        }
     }
+}
+
+/// In their order, in groups of no more than [`GROUP_BYTES`].
+fn by_size(finishes: Vec<Finish>) -> Vec<Vec<Finish>> {
+    let mut groups: Vec<Vec<Finish>> = Vec::new();
+    let mut bytes = usize::MAX;
+    for finish in finishes {
+        let more = finish.outcome.output_bytes();
+        bytes = bytes.saturating_add(more);
+        match groups.last_mut() {
+            Some(group) if bytes <= GROUP_BYTES => group.push(finish),
+            _ => {
+                groups.push(vec![finish]);
+                bytes = more;
+            }
+        }
+    }
+    groups
 }
 
 /// Tries until the group is written. While the worker runs, a database that is away is waited for; when it closes,
@@ -57,14 +82,15 @@ async fn commit(pool: &PgPool, group: Vec<Finish>, stop: &CancellationToken) {
 /// One outcome that Postgres refuses must not hold the others up.
 async fn commit_singly(pool: &PgPool, group: Vec<Finish>, why: &QueueError, stop: &CancellationToken) {
     if let [single] = group.as_slice() {
+        if matches!(&single.outcome, Outcome::Discarded { code, .. } if code == UNSTORABLE) {
+            tracing::error!(job.id = %single.job, error = %why, "could not discard it either; its lease's end will");
+            return;
+        }
         tracing::error!(job.id = %single.job, error = %why, "Postgres refuses this outcome; discarding the job");
         let message = format!("its outcome could not be stored: {why}").replace('\0', "\u{fffd}");
-        let outcome = Outcome::Discarded { code: "unstorable_outcome".to_owned(), message };
+        let outcome = Outcome::Discarded { code: UNSTORABLE.to_owned(), message };
         let discard = Finish { outcome, ..single.clone() };
-        if let Err(error) = write(pool, vec![discard]).await {
-            tracing::error!(job.id = %single.job, %error, "could not discard it either; it will be rescued");
-        }
-        return;
+        return Box::pin(commit(pool, vec![discard], stop)).await;
     }
     for single in group {
         Box::pin(commit(pool, vec![single], stop)).await;
@@ -92,5 +118,32 @@ fn is_passing(error: &sqlx::Error) -> bool {
             error,
             sqlx::Error::Encode(_) | sqlx::Error::Decode(_) | sqlx::Error::ColumnDecode { .. }
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn finish(run: i64, bytes: usize) -> Finish {
+        let output = json!({ "text": "x".repeat(bytes) });
+        Finish { job: Uuid::nil(), run, outcome: Outcome::Completed { output, next: vec![] } }
+    }
+
+    #[test]
+    fn groups_keep_their_order_and_are_bounded() {
+        let half = GROUP_BYTES / 2 - 100;
+        let finishes = [half, half, 1, half, 2 * GROUP_BYTES, 1]
+            .into_iter()
+            .zip(0..)
+            .map(|(bytes, run)| finish(run, bytes));
+        let groups = by_size(finishes.collect());
+        let runs: Vec<Vec<i64>> =
+            groups.iter().map(|group| group.iter().map(|it| it.run).collect()).collect();
+        assert_eq!(runs, [vec![0, 1, 2], vec![3], vec![4], vec![5]]);
+        assert!(by_size(Vec::new()).is_empty());
     }
 }

@@ -76,9 +76,12 @@ async fn an_outcome_that_postgres_refuses_is_a_dead_letter_and_holds_nothing_up(
     let db = TestDb::new().await;
     let worker = TestWorker::start(&db, &Probe::new(db.pool.clone()));
     let bad = db.enqueue(Uuid::nil(), &Step::new("unstorable", Does::Unstorable)).await;
+    let huge = db.enqueue(Uuid::nil(), &Step::new("huge", Does::Output { megabytes: 101 })).await;
     let good = db.enqueue(Uuid::nil(), &Step::new("good", Does::Succeed)).await;
-    let dead = db.until(bad.id, JobState::Discarded).await;
-    assert_eq!(dead.errors[0]["code"], "unstorable_outcome");
+    for bad in [bad.id, huge.id] {
+        let dead = db.until(bad, JobState::Discarded).await;
+        assert_eq!(dead.errors[0]["code"], "unstorable_outcome");
+    }
     db.until(good.id, JobState::Completed).await;
     worker.stop().await;
 }

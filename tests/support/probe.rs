@@ -77,6 +77,10 @@ pub(crate) enum Does {
     },
     /// An output that Postgres cannot store.
     Unstorable,
+    /// An output of so many megabytes.
+    Output {
+        megabytes: usize,
+    },
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -156,6 +160,7 @@ impl Job for Step {
                 self.pass_gate(probe).await;
             }
             Does::Unstorable => return Ok("a NUL: \0".to_owned()),
+            Does::Output { megabytes } => return Ok("x".repeat(megabytes * 1_000_000)),
         }
         Ok(self.label.clone())
     }

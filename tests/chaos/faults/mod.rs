@@ -1,0 +1,9 @@
+//! One fault a file. They run one after the other.
+
+mod clocks;
+mod cut;
+mod freeze;
+mod handlers;
+mod kill;
+mod restart;
+mod roll;

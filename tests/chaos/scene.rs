@@ -1,0 +1,239 @@
+//! What every fault needs: a database, a proxy before it, worker processes, a load, and the check at the end.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use sqlx::PgPool;
+use sqlx::postgres::PgPoolOptions;
+use tokio::sync::{Mutex, MutexGuard};
+use uuid::Uuid;
+
+use crate::check::{Counts, check};
+use crate::cluster::{Cluster, cluster};
+use crate::load::{Load, SharedBook, SkewedClock, tenants};
+use crate::profile;
+use crate::proxy::Proxy;
+use crate::worker::{Settings, Worker};
+
+/// The faults take turns: they share the machine and a server that some of them restart.
+static TURN: Mutex<()> = Mutex::const_new(());
+
+/// A load that makes no headway for this long is stuck.
+const STUCK: Duration = Duration::from_secs(40);
+
+/// What differs between faults.
+pub(crate) struct Plan {
+    pub(crate) name: &'static str,
+    pub(crate) workers: usize,
+    pub(crate) lease: Duration,
+    pub(crate) grace: Duration,
+    pub(crate) concurrency: usize,
+    /// Of the hosts, in turn.
+    pub(crate) clocks: Vec<SkewedClock>,
+}
+
+impl Plan {
+    /// Three workers whose jobs are rescued soon after their end.
+    pub(crate) fn new(name: &'static str) -> Self {
+        Self {
+            name,
+            workers: 3,
+            lease: Duration::from_secs(3),
+            grace: Duration::from_secs(5),
+            concurrency: 8,
+            clocks: vec![SkewedClock::default()],
+        }
+    }
+
+    fn clock(&self, host: usize) -> SkewedClock {
+        self.clocks[host % self.clocks.len()]
+    }
+}
+
+pub(crate) struct Scene {
+    pub(crate) plan: Plan,
+    pub(crate) cluster: &'static Cluster,
+    database: String,
+    /// Not through the proxy.
+    pub(crate) db: PgPool,
+    /// Through the proxy.
+    pub(crate) producers: PgPool,
+    pub(crate) proxy: Proxy,
+    pub(crate) workers: Vec<Worker>,
+    pub(crate) book: SharedBook,
+    pub(crate) tenants: Vec<Uuid>,
+    pub(crate) rng: StdRng,
+    load: Option<Load>,
+    /// By the database.
+    began: String,
+    started: Instant,
+    _turn: MutexGuard<'static, ()>,
+}
+
+impl Scene {
+    /// Workers and producers are there, and idle.
+    pub(crate) async fn new(plan: Plan) -> Self {
+        let turn = TURN.lock().await;
+        let mut rng = profile::rng(plan.name);
+        let cluster = cluster();
+        let (name, db) = cluster.database().await;
+        let proxy = Proxy::new(cluster.port());
+        let began = sqlx::query_scalar("select queue.now()::text").fetch_one(&db).await.unwrap();
+        let url = cluster.url_through(proxy.listen("producers").await, &name);
+        let producers = PgPoolOptions::new().max_connections(4).connect(&url).await.unwrap();
+        let mut workers = Vec::new();
+        for host in 0..plan.workers {
+            let client = format!("worker-{host}");
+            let settings = Settings {
+                url: cluster.url_through(proxy.listen(&client).await, &name),
+                name: client,
+                lease: plan.lease,
+                grace: plan.grace,
+                concurrency: plan.concurrency,
+                clock: plan.clock(host),
+                seed: rng.random(),
+            };
+            workers.push(Worker::start(plan.name, settings));
+        }
+        let tenants = tenants(5, &mut rng);
+        Self {
+            plan,
+            cluster,
+            database: name,
+            db,
+            producers,
+            proxy,
+            workers,
+            book: Arc::default(),
+            tenants,
+            rng,
+            load: None,
+            began,
+            started: Instant::now(),
+            _turn: turn,
+        }
+    }
+
+    /// With three producers at work.
+    pub(crate) async fn under_load(plan: Plan) -> Self {
+        let mut scene = Self::new(plan).await;
+        let clocks: Vec<_> = (0..3).map(|host| scene.plan.clock(host)).collect();
+        let mut rng = StdRng::seed_from_u64(scene.rng.random());
+        let load = Load::start(&scene.producers, &scene.db, &scene.book, &scene.tenants, &clocks, &mut rng);
+        scene.load = Some(load);
+        // Faults come once every worker has some of it.
+        for worker in 0..scene.workers.len() {
+            scene.at_work(worker).await;
+        }
+        scene
+    }
+
+    /// Waits until a worker holds jobs.
+    pub(crate) async fn at_work(&self, worker: usize) {
+        let deadline = Instant::now() + STUCK;
+        while self.held_by(worker).await.is_empty() {
+            assert!(Instant::now() < deadline, "worker-{worker} claims nothing");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// The jobs that a worker's process runs, with their runs, as the database knows it.
+    pub(crate) async fn held_by(&self, worker: usize) -> Vec<(Uuid, i64)> {
+        sqlx::query_as(
+            "select j.id, j.run from queue.jobs j join queue.workers w on w.id = j.worker_id
+             where j.state = 'running' and w.pid = $1",
+        )
+        .bind(self.workers[worker].pid().cast_signed())
+        .fetch_all(&self.db)
+        .await
+        .unwrap()
+    }
+
+    pub(crate) async fn completed(&self) -> i64 {
+        let sql = "select count(*) from queue.jobs where state = 'completed'";
+        sqlx::query_scalar(sql).fetch_one(&self.db).await.unwrap()
+    }
+
+    /// Waits until that many more jobs have completed.
+    pub(crate) async fn headway(&self, jobs: i64) {
+        let goal = self.completed().await + jobs;
+        let deadline = Instant::now() + STUCK;
+        while self.completed().await < goal {
+            assert!(Instant::now() < deadline, "no {jobs} jobs more were completed in {STUCK:?}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    pub(crate) async fn pause(&mut self, millis: std::ops::Range<u64>) {
+        tokio::time::sleep(Duration::from_millis(self.rng.random_range(millis))).await;
+    }
+
+    /// Stops the load, waits until it has drained, checks, and prints the line of this fault.
+    pub(crate) async fn end(mut self, what: &str) -> Counts {
+        if let Some(load) = self.load.take() {
+            load.stop().await;
+        }
+        self.drain().await;
+        let book = std::mem::take(&mut *self.book.lock().unwrap());
+        let counts = check(&self.db, &book, &self.began)
+            .await
+            .unwrap_or_else(|wrong| panic!("{} ({what}): {wrong}", self.plan.name));
+        for worker in &mut self.workers {
+            assert!(worker.lives(), "{} has ended by itself", worker.settings.name);
+        }
+        println!("{}", self.line(what, &counts));
+        self.workers.clear();
+        self.cluster.drop_database(&self.database).await;
+        counts
+    }
+
+    /// Returns also when nothing moves any more; the check then names what is stuck.
+    async fn drain(&self) {
+        let (mut last, mut since) = (i64::MAX, Instant::now());
+        loop {
+            let open = sqlx::query_scalar(
+                "select count(*) from queue.jobs where state not in ('completed', 'cancelled', 'discarded')
+                 and not (state = 'scheduled' and scheduled_at > queue.now() + interval '1 hour')",
+            )
+            .fetch_one(&self.db)
+            .await
+            .unwrap();
+            if open == 0 || since.elapsed() > STUCK {
+                return;
+            }
+            if open != last {
+                (last, since) = (open, Instant::now());
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    fn line(&self, what: &str, counts: &Counts) -> String {
+        let n = |number: i64| grouped(number.unsigned_abs());
+        format!(
+            "{}: {what}, {} accepted, {} completed, {} still due, {} ledger rows, {} rescued, {} handed back, {}, \
+             {} commits unanswered, 0 lost, 0 twice, {} s",
+            self.plan.name,
+            grouped(counts.accepted as u64),
+            n(counts.completed),
+            n(counts.still_due),
+            n(counts.ledger_rows),
+            n(counts.rescued()),
+            n(counts.handed_back),
+            counts.failures(),
+            counts.unknown,
+            self.started.elapsed().as_secs()
+        )
+    }
+}
+
+/// 12345 as 12,345.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let head = digits.len() % 3;
+    let mut parts: Vec<&str> = if head > 0 { vec![&digits[..head]] } else { Vec::new() };
+    parts.extend((head..digits.len()).step_by(3).map(|at| &digits[at..at + 3]));
+    parts.join(",")
+}

@@ -1,0 +1,92 @@
+//! What the program's connections do by themselves.
+
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use sqlx::Connection;
+use tokio::time::timeout;
+use uuid::Uuid;
+use weirgate::config::Config;
+use weirgate::database::Database;
+use weirgate_queue::JobState;
+use weirgate_queue::claim::claim;
+use weirgate_queue::maintenance::rescuer;
+
+use crate::support::{Does, Step, TestDb};
+
+/// The program's own connections to a test's database.
+async fn open(db: &TestDb) -> Database {
+    open_url(&db.url).await
+}
+
+async fn open_url(url: &str) -> Database {
+    let get = |name: &str| match name {
+        "DATABASE_URL" => Some(url.to_owned()),
+        "WEIRGATE_LEASE_S" => Some("1".to_owned()),
+        _ => None,
+    };
+    Database::open(&Config::read(&get).unwrap(), "test").await.unwrap()
+}
+
+#[tokio::test]
+async fn a_begin_that_is_dropped_leaves_no_transaction_to_others() {
+    let db = TestDb::new().await;
+    let database = open(&db).await;
+    sqlx::raw_sql("create table noted (round integer)").execute(&db.pool).await.unwrap();
+    let mut dropped = 0;
+    for round in 1..=20 {
+        let mut conn = database.pool.acquire().await.unwrap();
+        // Polled once: the statement is sent, and its answer is rarely there already.
+        dropped += usize::from(conn.begin().now_or_never().is_none());
+        drop(conn);
+        while database.pool.num_idle() < database.pool.size() as usize {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        sqlx::query("insert into noted values ($1)").bind(round).execute(&database.pool).await.unwrap();
+        let noted: i64 = sqlx::query_scalar("select count(*) from noted").fetch_one(&db.pool).await.unwrap();
+        assert_eq!(noted, i64::from(round), "what was written is not committed");
+    }
+    assert!(dropped > 0, "Postgres answered at once each time");
+    database.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_process_that_stands_still_in_a_transaction_does_not_keep_its_jobs() {
+    let db = TestDb::new().await;
+    let database = open(&db).await;
+    let job = db.enqueue(Uuid::nil(), &Step::new("a", Does::Succeed)).await.id;
+    let worker = db.register_worker().await;
+    claim(&mut db.pool.acquire().await.unwrap(), worker, "default", 1).await.unwrap();
+    let mut frozen = database.pool.begin().await.unwrap();
+    sqlx::query("select id from queue.jobs where id = $1 for update")
+        .bind(job)
+        .execute(&mut *frozen)
+        .await
+        .unwrap();
+    db.travel(Duration::from_mins(2)).await;
+    assert_eq!(rescuer::run_once(&db.pool).await.unwrap(), 0, "the row is locked");
+    let rescued = async {
+        while rescuer::run_once(&db.pool).await.unwrap() == 0 {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    timeout(Duration::from_secs(20), rescued).await.expect("Postgres ends the transaction after a lease");
+    assert_eq!(db.job(job).await.state(), JobState::Available);
+    assert!(frozen.commit().await.is_err());
+}
+
+#[tokio::test]
+async fn a_limit_for_idle_transactions_in_the_url_is_kept() {
+    let db = TestDb::new().await;
+    for (parameters, expected) in [("", "1s"), ("?options[idle_in_transaction_session_timeout]=7s", "7s")] {
+        let database = open_url(&format!("{}{parameters}", db.url)).await;
+        let set: (String, String) = sqlx::query_as(
+            "select current_setting('idle_in_transaction_session_timeout'), current_setting('jit')",
+        )
+        .fetch_one(&database.pool)
+        .await
+        .unwrap();
+        assert_eq!(set, (expected.to_owned(), "off".to_owned()));
+        database.close().await.unwrap();
+    }
+}
