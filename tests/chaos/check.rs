@@ -4,7 +4,10 @@ use std::collections::{BTreeMap, HashSet};
 
 use sqlx::{PgPool, Row};
 use uuid::Uuid;
+use weirgate_queue::Job;
+use weirgate_queue::lanes::reconcile;
 
+use crate::jobs::Chore;
 use crate::load::Book;
 
 /// A promise, and the query for what breaks it: each row is one job or ledger row, as JSON.
@@ -86,7 +89,40 @@ const PROMISES: &[Promise] = &[
             or attempted_at < created_at or attempted_at > queue.now()
             or finalized_at < attempted_at or finalized_at > queue.now()",
     },
+    OVER_THEIR_RATE,
+    OVER_MAX_RUNNING,
 ];
+
+/// Starts of every claim, from the log that each writes: nothing forgets one, not even a job's next attempt.
+const OVER_THEIR_RATE: Promise = Promise {
+    name: "starts over a lane's rate",
+    broken_by: "
+        with started as (
+            select l.tenant_id, g.at, c.change, (l.limits->>'burst')::integer as burst,
+                (l.limits->>'period_ms')::float8 * 1000 / (l.limits->>'rate')::float8 as interval_us,
+                sum(c.change) over (partition by l.tenant_id order by g.at) as until_now
+            from queue.lane_log g
+            cross join unnest(g.tenants, g.states, g.changes) as c (tenant_id, state, change)
+            join queue.lanes l on l.queue = g.queue and l.tenant_id = c.tenant_id and l.limits ? 'rate'
+            where c.state = 'running' and c.change > 0
+        )
+        select jsonb_build_object('from', to_jsonb(a), 'to', to_jsonb(b)) from started a
+        join started b on b.tenant_id = a.tenant_id and b.at >= a.at
+        where b.until_now - a.until_now + a.change
+            > a.burst + floor(extract(epoch from b.at - a.at) * 1000000 / a.interval_us)",
+};
+
+const OVER_MAX_RUNNING: Promise = Promise {
+    name: "running beside more than a lane may",
+    broken_by:
+        "
+        select to_jsonb(j) - 'output' from queue.jobs j
+        join queue.lanes l on l.queue = j.queue and l.tenant_id = j.tenant_id and l.limits ? 'max_running'
+        where (l.limits->>'max_running')::integer < (
+            select count(*) from queue.jobs o
+            where o.queue = j.queue and o.tenant_id = j.tenant_id
+              and o.attempted_at <= j.attempted_at and coalesce(o.finalized_at, 'infinity') > j.attempted_at)",
+};
 
 /// A job that rightly waits for its time.
 const STILL_DUE: &str = "(state = 'scheduled' and scheduled_at > queue.now() + interval '1 hour')";
@@ -102,6 +138,8 @@ pub(crate) struct Counts {
     failures: BTreeMap<String, i64>,
     /// Runs that were given back without counting as an attempt.
     pub(crate) handed_back: i64,
+    /// Starts in lanes with limits.
+    pub(crate) limited: i64,
     /// Enqueues whose commit got no answer.
     pub(crate) unknown: usize,
 }
@@ -147,6 +185,7 @@ pub(crate) async fn check(db: &PgPool, book: &Book, began: &str) -> Result<Count
     }
     let (unknown, torn) = unknown(db, book).await;
     report(&mut wrong, "torn: part of a transaction is there", &torn);
+    report(&mut wrong, "counts of lanes adrift", &drifts(db).await);
     let counts = count(db, book, &unknown).await;
     let explained = book.accepted.len() + unknown.len();
     let ended_or_due = counts.completed + counts.still_due;
@@ -157,6 +196,13 @@ pub(crate) async fn check(db: &PgPool, book: &Book, began: &str) -> Result<Count
         ));
     }
     if wrong.is_empty() { Ok(counts) } else { Err(format!("{}\n{counts:?}", wrong.join("\n"))) }
+}
+
+/// What the reconciler has to repair: nothing, ever.
+async fn drifts(db: &PgPool) -> Vec<serde_json::Value> {
+    let mut conn = db.acquire().await.unwrap();
+    let drifts = reconcile::run_once(&mut conn, Chore::QUEUE).await.unwrap();
+    drifts.into_iter().map(|drift| format!("{drift:?}").into()).collect()
 }
 
 /// Every query gets the same parameters, so each must use them.
@@ -194,7 +240,8 @@ async fn count(db: &PgPool, book: &Book, unknown: &[Uuid]) -> Counts {
         "select count(*) filter (where state = 'completed'), count(*) filter (where {STILL_DUE}),
             (select count(*) from ledger),
             coalesce(sum(run - attempt), 0)::bigint,
-            count(*) filter (where args->>'parent' is not null)
+            count(*) filter (where args->>'parent' is not null),
+            coalesce(sum(run) filter (where tenant_id in (select tenant_id from queue.lanes)), 0)::bigint
          from queue.jobs"
     )))
     .fetch_one(db)
@@ -214,6 +261,7 @@ async fn count(db: &PgPool, book: &Book, unknown: &[Uuid]) -> Counts {
         ledger_rows: row.get(2),
         failures: failures.into_iter().collect(),
         handed_back: row.get(3),
+        limited: row.get(5),
         unknown: book.unknown.len(),
     }
 }

@@ -9,9 +9,12 @@ use sqlx::PgPool;
 use sqlx::postgres::PgPoolOptions;
 use tokio::sync::{Mutex, MutexGuard};
 use uuid::Uuid;
+use weirgate_queue::Job;
+use weirgate_queue::lanes::limits::{LaneLimits, LaneSettings, Rate, set_lane};
 
 use crate::check::{Counts, check};
 use crate::cluster::{Cluster, cluster};
+use crate::jobs::Chore;
 use crate::load::{Load, SharedBook, SkewedClock, tenants};
 use crate::profile;
 use crate::proxy::Proxy;
@@ -97,7 +100,8 @@ impl Scene {
             };
             workers.push(Worker::start(plan.name, settings));
         }
-        let tenants = tenants(5, &mut rng);
+        let tenants = tenants(7, &mut rng);
+        limit(&db, &tenants[5..]).await;
         Self {
             plan,
             cluster,
@@ -214,7 +218,7 @@ impl Scene {
         let n = |number: i64| grouped(number.unsigned_abs());
         format!(
             "{}: {what}, {} accepted, {} completed, {} still due, {} ledger rows, {} rescued, {} handed back, {}, \
-             {} commits unanswered, 0 lost, 0 twice, {} s",
+             {} commits unanswered, {} starts in lanes with limits, 0 over a limit, 0 lost, 0 twice, 0 counts adrift, {} s",
             self.plan.name,
             grouped(counts.accepted as u64),
             n(counts.completed),
@@ -224,8 +228,23 @@ impl Scene {
             n(counts.handed_back),
             counts.failures(),
             counts.unknown,
+            n(counts.limited),
             self.started.elapsed().as_secs()
         )
+    }
+}
+
+/// The first may start so many a second, the second so many at once.
+async fn limit(db: &PgPool, tenants: &[Uuid]) {
+    let rate = Some(Rate { rate: 50, period_ms: 1000, burst: 10 });
+    let limits = [
+        LaneLimits { rate, ..LaneLimits::default() },
+        LaneLimits { max_running: Some(3), ..LaneLimits::default() },
+    ];
+    let mut conn = db.acquire().await.unwrap();
+    for (tenant, limits) in tenants.iter().zip(limits) {
+        let lane = LaneSettings { paused: false, limits: Some(limits) };
+        set_lane(&mut conn, Chore::QUEUE, *tenant, lane).await.unwrap();
     }
 }
 
