@@ -1,4 +1,4 @@
-//! What Weirgate runs. One file a job; [`registry`] is the only list of them.
+//! What Weirgate runs. One file a job; [`kinds`] is the only list of them.
 
 mod app;
 mod compute_kpi;
@@ -16,7 +16,7 @@ mod tenant;
 
 use std::sync::Arc;
 
-use weirgate_queue::Registry;
+use weirgate_queue::{Kinds, Registry};
 
 pub use app::App;
 pub use compute_kpi::{ComputeKpi, Kpis};
@@ -29,9 +29,14 @@ pub use ingest_tickets::IngestTickets;
 pub use ingest_time_entries::IngestTimeEntries;
 pub use tenant::{Tenant, TenantSlug};
 
-/// Every job there is.
+/// Every job there is, to be run.
 pub fn registry(app: Arc<App>) -> Registry<App> {
-    Registry::new(app)
+    kinds().run_with(app)
+}
+
+/// Every job there is: the only list of them.
+pub fn kinds() -> Kinds<App> {
+    Kinds::default()
         .with::<IngestTickets>()
         .with::<IngestTimeEntries>()
         .with::<IngestCsat>()

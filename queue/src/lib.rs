@@ -81,5 +81,5 @@ pub use enqueue::{Enqueued, NewJob, OnFailure, enqueue, enqueue_workflow};
 pub use error::{QueueError, Result};
 pub use host::{Host, HostConfig};
 pub use job::{Job, JobContext, JobError};
-pub use registry::Registry;
+pub use registry::{Kinds, Registry};
 pub use state::JobState;

@@ -121,7 +121,7 @@ async fn a_throttled_lane_holds_nobody_up_and_says_when_it_goes_on() {
     let due = claim.next_due.expect("the lane comes due");
     assert!((due - claim.now).num_seconds() <= 60);
     assert_eq!(host.book().explain(tenant(0), None), Some(Blocked::Throttled(due)));
-    db.travel(Duration::from_secs(60)).await;
+    db.travel(Duration::from_mins(1)).await;
     db.keep_alive().await;
     assert_eq!(host.claim(&mut conn, worker, Room::of(100)).await.unwrap().jobs.len(), 1);
 }

@@ -1,5 +1,6 @@
 //! The engine: queue and worker, on a real Postgres.
 
+mod books;
 mod cancel;
 mod claim;
 mod finish;
