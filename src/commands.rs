@@ -5,7 +5,9 @@ mod demo_client;
 mod enqueue;
 mod jobs;
 mod keys;
+mod limits;
 mod migrate;
+mod queues;
 mod roles;
 
 use std::io;
@@ -39,6 +41,8 @@ pub async fn run(cli: Cli, config: Config) -> anyhow::Result<()> {
         Command::Keys(command) => keys::run(command, &config).await,
         Command::Enqueue(options) => enqueue::run(options, &config).await,
         Command::Jobs(command) => jobs::run(command, &config).await,
+        Command::Queues(command) => queues::run(command, &config).await,
+        Command::Limits(command) => limits::run(command, &config).await,
         Command::MockData(options) => run_mock_data(&options),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "weirgate", &mut io::stdout());

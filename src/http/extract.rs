@@ -89,6 +89,20 @@ fn is_json(headers: &HeaderMap) -> bool {
     essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"))
 }
 
+/// A JSON object; the default where there is no body.
+#[derive(Debug)]
+pub(crate) struct Body<T>(pub(crate) T);
+
+impl<T: DeserializeOwned + Default, S: Send + Sync> FromRequest<S> for Body<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+        let headers = request.headers().clone();
+        let body = read_body(request).await?;
+        parse_body(&headers, &body).map(Self)
+    }
+}
+
 /// Refuses a body with anything in it, for requests that take none.
 #[derive(Debug)]
 pub(crate) struct NoBody;
@@ -100,9 +114,7 @@ struct Nothing {}
 impl<S: Send + Sync> FromRequest<S> for NoBody {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
-        let headers = request.headers().clone();
-        let body = read_body(request).await?;
-        parse_body::<Nothing>(&headers, &body).map(|_| Self)
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        Body::<Nothing>::from_request(request, state).await.map(|_| Self)
     }
 }

@@ -12,6 +12,7 @@ use utoipa::openapi::security::{
 use utoipa::openapi::{Content, OpenApi, Ref, RefOr, Required};
 use utoipa::{IntoResponses, Modify};
 
+use crate::http::internal::limits::LaneBody;
 use crate::http::problem::ProblemBody;
 
 const DESCRIPTION: &str = "Durable, multi-tenant jobs: `/internal` enqueues and follows them for every tenant, `/v1` \
@@ -25,12 +26,12 @@ until it is null. A failed job is still a 200: look at `state`. Under `/v1`, `li
 #[derive(utoipa::OpenApi)]
 #[openapi(
     info(title = "Weirgate", description = DESCRIPTION, license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0")),
-    components(schemas(ProblemBody)),
+    components(schemas(ProblemBody, LaneBody)),
     tags(
         (name = "Enqueue", description = "Start jobs. Nothing else changes a tenant's data."),
         (name = "Jobs", description = "Follow and steer jobs of every tenant"),
         (name = "Results", description = "What a tenant sees of its data and its jobs"),
-        (name = "Operation", description = "Tenants, workers, health")
+        (name = "Operation", description = "Tenants, queues, limits, workers, health")
     ),
     modifiers(&SecuritySchemes)
 )]
@@ -87,12 +88,16 @@ fn describe_failures(operation: &mut Operation, guarded: bool, names_something: 
         body.required = Some(Required::False);
         failures.extend([
             (400, "malformed_json, unreadable_body"),
-            (404, "unknown_tenant"),
-            (409, "tenant_inactive"),
             (413, "payload_too_large: over 1 MiB"),
             (415, "unsupported_media_type: a body that is not application/json"),
-            (422, "validation_failed, idempotency_key_reused"),
         ]);
+        if operation.tags.iter().flatten().any(|tag| tag == "Enqueue") {
+            failures.extend([
+                (404, "unknown_tenant"),
+                (409, "tenant_inactive"),
+                (422, "validation_failed, idempotency_key_reused"),
+            ]);
+        }
     }
     let responses = &mut operation.responses.responses;
     for (status, description) in failures {

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::support::TestApi;
 
 /// Every operation there is, with something in place of its parameters.
-const OPERATIONS: [(&str, &str); 28] = [
+const OPERATIONS: [(&str, &str); 35] = [
     ("GET", "/health"),
     ("GET", "/health/ready"),
     ("GET", "/metrics"),
@@ -23,6 +23,13 @@ const OPERATIONS: [(&str, &str); 28] = [
     ("POST", "/internal/jobs/{id}/retry"),
     ("GET", "/internal/workflows/{id}"),
     ("GET", "/internal/tenants"),
+    ("GET", "/internal/tenants/{id}/limits"),
+    ("PUT", "/internal/tenants/{id}/limits"),
+    ("GET", "/internal/queues"),
+    ("GET", "/internal/queues/{name}"),
+    ("POST", "/internal/queues/{name}/pause"),
+    ("POST", "/internal/queues/{name}/resume"),
+    ("PUT", "/internal/queues/{name}/limits"),
     ("GET", "/internal/workers"),
     ("GET", "/v1/kpis/daily"),
     ("GET", "/v1/tickets"),
@@ -46,6 +53,7 @@ pub(super) fn operations() -> Vec<(&'static str, String)> {
         .map(|(method, path)| {
             let path = path
                 .replace("{dataset}", "tickets")
+                .replace("{name}", "ingest")
                 .replace("{cw_ticket_id}", "TKT-001")
                 .replace("{id}", "0198c0de-0000-7000-8000-000000000000");
             (*method, path)
