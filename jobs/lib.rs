@@ -1,4 +1,4 @@
-//! What Weirgate runs. One file a job; [`registry`] is the only list of them.
+//! What Weirgate runs. One file a job; [`kinds`] is the only list of them.
 
 mod app;
 mod bulk_jobs;
@@ -18,7 +18,7 @@ mod tenant;
 
 use std::sync::Arc;
 
-use weirgate_queue::Registry;
+use weirgate_queue::{Kinds, Registry};
 
 pub use app::App;
 pub use bulk_jobs::{BulkDone, BulkJobs, BulkRefused};
@@ -33,9 +33,14 @@ pub use ingest_time_entries::IngestTimeEntries;
 pub use schedules::schedules;
 pub use tenant::{SYSTEM_SLUG, SYSTEM_TENANT, Tenant, TenantSlug};
 
-/// Every job there is.
+/// Every job there is, to be run.
 pub fn registry(app: Arc<App>) -> Registry<App> {
-    Registry::new(app)
+    kinds().run_with(app)
+}
+
+/// Every job there is: the only list of them.
+pub fn kinds() -> Kinds<App> {
+    Kinds::default()
         .with::<IngestTickets>()
         .with::<IngestTimeEntries>()
         .with::<IngestCsat>()

@@ -1,6 +1,8 @@
 //! The command line.
 #![expect(clippy::doc_markdown, reason = "the comments are the help texts")]
 
+mod queues;
+
 use std::path::PathBuf;
 
 use chrono::{DateTime, NaiveDate, Utc};
@@ -8,6 +10,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use uuid::Uuid;
 use weirgate_queue::JobState;
+
+pub use queues::{Limits, Queues, SetLimits};
 
 use crate::bench::Scenario;
 
@@ -118,6 +122,26 @@ Examples:
 Times, zones and what happens to missed ticks: PUT /internal/schedules/{name}."
     )]
     Schedules(Schedules),
+    /// Queues: look at them, pause and resume them
+    #[command(
+        subcommand,
+        after_help = "\
+Examples:
+  weirgate queues list
+  weirgate queues pause ingest
+  weirgate queues resume ingest"
+    )]
+    Queues(Queues),
+    /// What each tenant may start and run in each queue
+    #[command(
+        subcommand,
+        after_help = "\
+Examples:
+  weirgate limits show tenant_demo_cca
+  weirgate limits set tenant_demo_cca ingest --rate 20 --period 1s --burst 5 --max-running 3 --weight 2
+  weirgate limits clear tenant_demo_cca ingest"
+    )]
+    Limits(Limits),
     /// Generate mock data for tests and load
     #[command(after_help = "\
 Examples:

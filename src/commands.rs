@@ -6,7 +6,9 @@ mod demo_client;
 mod enqueue;
 mod jobs;
 mod keys;
+mod limits;
 mod migrate;
+mod queues;
 mod roles;
 mod schedules;
 
@@ -47,6 +49,8 @@ pub async fn run(cli: Cli, config: Config) -> anyhow::Result<()> {
             bench::run_worker(config.database_url.as_deref().context("DATABASE_URL is not set")?, slots).await
         }
         Command::Schedules(command) => schedules::run(command, &config).await,
+        Command::Queues(command) => queues::run(command, &config).await,
+        Command::Limits(command) => limits::run(command, &config).await,
         Command::MockData(options) => run_mock_data(&options),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "weirgate", &mut io::stdout());

@@ -13,6 +13,7 @@ mod internal;
 mod job;
 mod job_list;
 pub mod keys;
+mod limits;
 mod metrics;
 mod observe;
 mod openapi;
@@ -24,6 +25,7 @@ mod tenant_tx;
 #[cfg(test)]
 mod tests;
 mod v1;
+mod why;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -43,6 +45,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use uuid::Uuid;
 use weirgate_jobs::{SYSTEM_SLUG, SYSTEM_TENANT};
+use weirgate_queue::lanes::Books;
 use weirgate_queue::watch::Watcher;
 
 use crate::http::auth::Limits;
@@ -86,6 +89,8 @@ pub struct Api {
     pool: PgPool,
     exports: Arc<dyn ObjectStore>,
     watcher: Watcher,
+    /// What claims are decided on, for those who ask why a job waits.
+    books: Books,
     settings: Arc<Settings>,
     limits: Arc<Limits>,
     metrics: Arc<Metrics>,
@@ -107,6 +112,7 @@ impl Api {
         let ApiConfig { service_token, public_url, requests_per_second, burst } = config;
         let service_token_hash = auth::token_hash(&service_token);
         Self {
+            books: Books::new(pool.clone()),
             pool,
             exports,
             watcher,
@@ -212,6 +218,12 @@ fn routes() -> Routes {
         .routes(routes!(internal::bulk::bulk_jobs))
         .routes(routes!(internal::workflows::get_workflow))
         .routes(routes!(internal::workflows::cancel_workflow))
+        .routes(routes!(internal::queues::list_queues))
+        .routes(routes!(internal::queues::get_queue))
+        .routes(routes!(internal::queues::pause_queue))
+        .routes(routes!(internal::queues::resume_queue))
+        .routes(routes!(internal::queues::set_queue_limits))
+        .routes(routes!(internal::limits::get_tenant_limits, internal::limits::set_tenant_limits))
         .routes(routes!(internal::tenants::list_tenants))
         .routes(routes!(internal::workers::list_workers))
         .routes(routes!(internal::schedules::list_schedules))

@@ -10,6 +10,7 @@ pub mod http;
 mod logging;
 pub mod mock_data;
 pub mod postgres;
+mod queues;
 mod random;
 pub mod seed;
 pub mod server;

@@ -7,14 +7,21 @@
 //! `docs/lanes.md` has the reasons, and what else was tried.
 
 pub mod book;
+pub mod change;
+pub mod check;
 pub mod explain;
+pub mod facts;
 pub mod gcra;
 pub mod limits;
 pub(crate) mod log;
+mod oldest;
 mod places;
 pub(crate) mod plan;
 pub mod reconcile;
+pub mod traffic;
+pub mod view;
 
 pub use book::Book;
 pub use explain::Blocked;
 pub use limits::{LaneLimits, Rate};
+pub use view::Books;

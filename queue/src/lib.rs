@@ -90,6 +90,6 @@ pub use enqueue::{Enqueued, NewJob, OnFailure, enqueue};
 pub use error::{QueueError, Result};
 pub use host::{Host, HostConfig};
 pub use job::{Job, JobContext, JobError};
-pub use registry::Registry;
+pub use registry::{Kinds, Registry};
 pub use state::JobState;
 pub use workflow::Workflow;

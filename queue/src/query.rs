@@ -44,7 +44,8 @@ pub struct JobRow {
     pub observed_at: DateTime<Utc>,
     /// Whether a live worker claims from its queue; null unless it is available.
     pub has_worker: Option<bool>,
-    /// Jobs of its lane that start before it, counted to 1,000; null unless it is available.
+    /// Jobs of its lane (or of its backfill's part of it) and priority that start before it, counted to 1,000; null
+    /// unless it is available.
     pub ahead: Option<i64>,
 }
 
@@ -72,8 +73,14 @@ macro_rules! job_rows {
                 end as has_worker,
                 case when j.state = 'available' then (select count(*) from (
                     select from queue.jobs a
-                    where a.queue = j.queue and a.state = 'available' and a.tenant_id = j.tenant_id
-                      and (a.priority > j.priority or (a.priority = j.priority and a.seq < j.seq))
+                    where j.backfill_id is null and a.backfill_id is null and a.queue = j.queue
+                      and a.state = 'available' and a.tenant_id = j.tenant_id and a.priority = j.priority
+                      and a.seq < j.seq
+                    union all
+                    select from queue.jobs a
+                    where a.backfill_id is not null and a.backfill_id = j.backfill_id and a.queue = j.queue
+                      and a.state = 'available' and a.tenant_id = j.tenant_id and a.priority = j.priority
+                      and a.seq < j.seq
                     limit 1000) lane)
                 end as ahead
             from queue.jobs j "# + $tail,

@@ -28,24 +28,22 @@ struct Kind<A> {
     new_job: fn(Uuid, Value) -> Result<NewJob>,
 }
 
-/// Every kind that a worker can run, by its permanent name.
-pub struct Registry<A> {
-    app: Arc<A>,
-    kinds: BTreeMap<&'static str, Kind<A>>,
+/// Kinds of jobs by their permanent names, before they have an application to run in.
+pub struct Kinds<A>(BTreeMap<&'static str, Kind<A>>);
+
+impl<A> Default for Kinds<A> {
+    fn default() -> Self {
+        Self(BTreeMap::new())
+    }
 }
 
-impl<A> fmt::Debug for Registry<A> {
+impl<A> fmt::Debug for Kinds<A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.kinds.keys()).finish()
+        f.debug_list().entries(self.0.keys()).finish()
     }
 }
 
-impl<A: Send + Sync + 'static> Registry<A> {
-    /// No kinds yet; handlers will share `app`.
-    pub fn new(app: Arc<A>) -> Self {
-        Self { app, kinds: BTreeMap::new() }
-    }
-
+impl<A: Send + Sync + 'static> Kinds<A> {
     /// Adds a kind.
     ///
     /// # Panics
@@ -59,8 +57,46 @@ impl<A: Send + Sync + 'static> Registry<A> {
             handler: Arc::new(|args, ctx| Box::pin(run::<J>(args, ctx))),
             new_job: |tenant, args| NewJob::of(tenant, &serde_json::from_value::<J>(args)?),
         };
-        assert!(self.kinds.insert(J::KIND, kind).is_none(), "two jobs are named {}", J::KIND);
+        assert!(self.0.insert(J::KIND, kind).is_none(), "two jobs are named {}", J::KIND);
         self
+    }
+
+    /// The queues they wait in.
+    pub fn queues(&self) -> BTreeSet<&'static str> {
+        self.0.values().map(|kind| kind.queue).collect()
+    }
+
+    /// What a worker needs to run them: their handlers share `app`.
+    pub fn run_with(self, app: Arc<A>) -> Registry<A> {
+        Registry { app, kinds: self }
+    }
+}
+
+/// Every kind that a worker can run, by its permanent name.
+pub struct Registry<A> {
+    app: Arc<A>,
+    kinds: Kinds<A>,
+}
+
+impl<A> fmt::Debug for Registry<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.kinds.fmt(f)
+    }
+}
+
+impl<A: Send + Sync + 'static> Registry<A> {
+    /// No kinds yet; handlers will share `app`.
+    pub fn new(app: Arc<A>) -> Self {
+        Kinds::default().run_with(app)
+    }
+
+    /// Adds a kind.
+    ///
+    /// # Panics
+    /// When another one has the same name.
+    #[must_use]
+    pub fn with<J: Job<App = A>>(self) -> Self {
+        self.kinds.with::<J>().run_with(self.app)
     }
 
     /// The application that handlers share.
@@ -70,12 +106,12 @@ impl<A: Send + Sync + 'static> Registry<A> {
 
     /// The names of the kinds.
     pub fn kinds(&self) -> impl Iterator<Item = &'static str> {
-        self.kinds.keys().copied()
+        self.kinds.0.keys().copied()
     }
 
     /// The queues its kinds wait in.
     pub fn queues(&self) -> BTreeSet<&'static str> {
-        self.kinds.values().map(|kind| kind.queue).collect()
+        self.kinds.queues()
     }
 
     /// A job of a kind known by name only.
@@ -83,12 +119,12 @@ impl<A: Send + Sync + 'static> Registry<A> {
     /// # Errors
     /// [`QueueError::UnknownKind`]; [`QueueError::Json`] when the arguments are not that kind's.
     pub fn new_job(&self, kind: &str, tenant: Uuid, args: Value) -> Result<NewJob> {
-        let kind = self.kinds.get(kind).ok_or_else(|| QueueError::UnknownKind(kind.to_owned()))?;
+        let kind = self.kinds.0.get(kind).ok_or_else(|| QueueError::UnknownKind(kind.to_owned()))?;
         (kind.new_job)(tenant, args)
     }
 
     pub(crate) async fn run(&self, job: &ClaimedJob, ctx: JobContext<A>) -> Result<Outcome, JobError> {
-        let Some(kind) = self.kinds.get(job.kind.as_str()) else {
+        let Some(kind) = self.kinds.0.get(job.kind.as_str()) else {
             // Another version of the program may know it: leave it for that one.
             return Err(JobError::failed("unknown_kind", QueueError::UnknownKind(job.kind.clone())));
         };
@@ -110,7 +146,7 @@ impl<A: Send + Sync + 'static> Registry<A> {
                     return Outcome::Discarded { code, message };
                 }
                 let policy =
-                    self.kinds.get(job.kind.as_str()).map_or_else(RetryPolicy::default, |kind| kind.retry);
+                    self.kinds.0.get(job.kind.as_str()).map_or_else(RetryPolicy::default, |kind| kind.retry);
                 let delay = retry_after.unwrap_or_else(|| policy.delay(job.run.attempt, rng));
                 Outcome::Retry { code, message, delay }
             }

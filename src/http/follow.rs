@@ -1,5 +1,6 @@
 //! Looking at jobs for one caller: at once, after a wait, or as a stream of events.
 
+use std::collections::HashMap;
 use std::convert::Infallible;
 use std::time::Duration;
 
@@ -14,6 +15,9 @@ use futures_util::stream::{Stream, unfold};
 use tokio::sync::watch::Receiver;
 use tokio::time::{Instant, timeout, timeout_at};
 use uuid::Uuid;
+use weirgate_queue::JobState;
+use weirgate_queue::lanes::Book;
+use weirgate_queue::lanes::facts::Standing;
 use weirgate_queue::query::{self, JobFilter, JobRow};
 use weirgate_queue::watch::Look;
 
@@ -78,14 +82,36 @@ impl Viewer {
     pub(crate) async fn resources(&self, rows: Vec<JobRow>) -> Result<Vec<JobResource>, Problem> {
         let url = self.context.url(if self.tenant.is_none() { "/internal/jobs" } else { "/v1/jobs" });
         let mut resources = Vec::with_capacity(rows.len());
+        let standings = self.standings(&rows).await?;
         for row in rows {
             let slug = match &self.tenant {
                 Some(tenant) => tenant.slug.clone(),
                 None => self.api.slug(row.tenant_id).await?,
             };
-            resources.push(JobResource::new(row, &slug, &url, self.tenant.is_none())?);
+            let standing = standings.get(&row.id);
+            resources.push(JobResource::new(row, standing, &slug, &url, self.tenant.is_none())?);
         }
         Ok(resources)
+    }
+
+    /// Where the jobs stand that may start; one look a queue.
+    async fn standings(&self, rows: &[JobRow]) -> Result<HashMap<Uuid, Standing>, Problem> {
+        let mut by_queue: HashMap<&str, Vec<&JobRow>> = HashMap::new();
+        for row in rows.iter().filter(|row| row.state() == JobState::Available) {
+            by_queue.entry(&row.queue).or_default().push(row);
+        }
+        let mut standings = HashMap::new();
+        for (queue, rows) in by_queue {
+            let of = |book: &Book, row: &JobRow| {
+                (row.id, book.standing(row.tenant_id, row.backfill_id, row.priority))
+            };
+            let found = self
+                .api
+                .books
+                .read(queue, |book| rows.into_iter().map(|row| of(book, row)).collect::<Vec<_>>());
+            standings.extend(found.await?);
+        }
+        Ok(standings)
     }
 
     /// The job once it is final, or as it is after `wait`.

@@ -1,13 +1,16 @@
 //! The job resource: one shape in enqueue answers, polls, lists and events.
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 use uuid::Uuid;
 use weirgate_queue::JobState;
+use weirgate_queue::lanes::facts::Standing;
 use weirgate_queue::query::JobRow;
+
+use crate::http::why::{WhyCode, WhyNotRunning};
 
 /// A job.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
@@ -65,7 +68,7 @@ pub(crate) struct JobResource {
     /// When it became completed, cancelled or discarded.
     #[schema(required = true)]
     finalized_at: Option<DateTime<Utc>>,
-    /// Until when its tenant's rate holds it back.
+    /// Until when its tenant's rate, or that of the whole queue, holds it back; null unless it is `rate_limited`.
     #[schema(required = true)]
     throttled_until: Option<DateTime<Utc>>,
     /// Why it is not running; null for a running or final job.
@@ -121,39 +124,6 @@ pub(crate) struct Progress {
     message: String,
 }
 
-/// Why a job is not running.
-#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
-pub(crate) struct WhyNotRunning {
-    code: WhyCode,
-    /// For people.
-    message: String,
-    /// When that will have passed, where it is known.
-    #[schema(required = true)]
-    until: Option<DateTime<Utc>>,
-    /// With `behind_in_lane`, the jobs before it (counted to 1000); with `waiting_on_jobs`, the jobs waited on.
-    #[schema(required = true)]
-    count: Option<i64>,
-}
-
-/// Why a job is not running, for programs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-#[expect(
-    dead_code,
-    reason = "limits and pauses are reported once the engine has them; the names are fixed already"
-)]
-pub(crate) enum WhyCode {
-    Scheduled,
-    RetryBackoff,
-    WaitingOnJobs,
-    RateLimited,
-    TenantAtMaxRunning,
-    QueuePaused,
-    BackfillPaused,
-    NoLiveWorker,
-    BehindInLane,
-}
-
 /// Where to go from a job. `cancel` and `retry` are null under `/v1`, where they are not offered.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub(crate) struct JobLinks {
@@ -170,9 +140,11 @@ pub(crate) struct JobLinks {
 }
 
 impl JobResource {
-    /// The job as callers of `jobs_url` see it; `operable` when they may cancel and retry it.
+    /// The job as callers of `jobs_url` see it; `operable` when they may cancel and retry it. `standing` is where it
+    /// stands if it may start.
     pub(crate) fn new(
         row: JobRow,
+        standing: Option<&Standing>,
         tenant: &str,
         jobs_url: &str,
         operable: bool,
@@ -180,8 +152,11 @@ impl JobResource {
         let state = row.state();
         let url = format!("{jobs_url}/{}", row.id);
         let control = |verb: &str| operable.then(|| format!("{url}/{verb}"));
+        let why = WhyNotRunning::of(&row, tenant, standing);
+        let throttled = why.as_ref().filter(|why| why.code == WhyCode::RateLimited);
         Ok(Self {
-            why_not_running: why_not_running(&row),
+            throttled_until: throttled.and_then(|why| why.until),
+            why_not_running: why,
             links: JobLinks {
                 cancel: control("cancel"),
                 retry: control("retry"),
@@ -209,7 +184,6 @@ impl JobResource {
             scheduled_at: row.scheduled_at,
             attempted_at: row.attempted_at,
             finalized_at: row.finalized_at,
-            throttled_until: None,
             status_url: url,
             retry_after_s: (!state.is_final()).then_some(1),
             observed_at: row.observed_at,
@@ -238,37 +212,4 @@ impl JobResource {
         let at = self.finalized_at.filter(|_| self.is_final())?;
         Some(format!("W/\"{}-{:x}\"", self.id.simple(), at.timestamp_micros()))
     }
-}
-
-fn why_not_running(row: &JobRow) -> Option<WhyNotRunning> {
-    let due = row.scheduled_at.to_rfc3339_opts(SecondsFormat::Secs, true);
-    let (code, message, until, count) = match row.state() {
-        JobState::Waiting => {
-            let pending = i64::from(row.pending_parents);
-            (WhyCode::WaitingOnJobs, format!("waits on {} to end", jobs(pending)), None, Some(pending))
-        }
-        JobState::Scheduled => {
-            (WhyCode::Scheduled, format!("is to start at {due}"), Some(row.scheduled_at), None)
-        }
-        JobState::Retryable => {
-            let message = format!("attempt {} failed; the next one is due at {due}", row.attempt);
-            (WhyCode::RetryBackoff, message, Some(row.scheduled_at), None)
-        }
-        JobState::Available if row.has_worker == Some(false) => {
-            let message = format!("no live worker takes jobs from the queue {:?}", row.queue);
-            (WhyCode::NoLiveWorker, message, None, None)
-        }
-        JobState::Available => {
-            let ahead = row.ahead.unwrap_or(0);
-            let message =
-                format!("{} of its tenant start before it in the queue {:?}", jobs(ahead), row.queue);
-            (WhyCode::BehindInLane, message, None, Some(ahead))
-        }
-        JobState::Running | JobState::Completed | JobState::Cancelled | JobState::Discarded => return None,
-    };
-    Some(WhyNotRunning { code, message, until, count })
-}
-
-fn jobs(count: i64) -> String {
-    if count == 1 { "1 job".to_owned() } else { format!("{count} jobs") }
 }

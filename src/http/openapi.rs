@@ -13,6 +13,7 @@ use utoipa::openapi::{Content, OpenApi, Ref, RefOr, Required};
 use utoipa::{IntoResponses, Modify};
 
 use crate::http::internal::bulk::BulkCount;
+use crate::http::internal::limits::LaneBody;
 use crate::http::problem::ProblemBody;
 
 const DESCRIPTION: &str = "Durable, multi-tenant jobs: `/internal` enqueues and follows them for every tenant, `/v1` \
@@ -26,12 +27,12 @@ until it is null. A failed job is still a 200: look at `state`. Under `/v1`, `li
 #[derive(utoipa::OpenApi)]
 #[openapi(
     info(title = "Weirgate", description = DESCRIPTION, license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0")),
-    components(schemas(ProblemBody, BulkCount)),
+    components(schemas(ProblemBody, BulkCount, LaneBody)),
     tags(
         (name = "Enqueue", description = "Start jobs. Nothing else changes a tenant's data."),
         (name = "Jobs", description = "Follow and steer jobs of every tenant"),
         (name = "Results", description = "What a tenant sees of its data and its jobs"),
-        (name = "Operation", description = "Tenants, workers, schedules, health")
+        (name = "Operation", description = "Tenants, queues, limits, workers, schedules, health")
     ),
     modifiers(&SecuritySchemes)
 )]

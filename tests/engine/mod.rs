@@ -1,5 +1,6 @@
 //! The engine: queue and worker, on a real Postgres.
 
+mod books;
 mod bulk;
 mod cancel;
 mod claim;

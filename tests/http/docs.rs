@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::support::TestApi;
 
 /// Every operation there is, with something in place of its parameters.
-const OPERATIONS: [(&str, &str); 32] = [
+const OPERATIONS: [(&str, &str); 39] = [
     ("GET", "/health"),
     ("GET", "/health/ready"),
     ("GET", "/metrics"),
@@ -25,6 +25,13 @@ const OPERATIONS: [(&str, &str); 32] = [
     ("GET", "/internal/workflows/{id}"),
     ("POST", "/internal/workflows/{id}/cancel"),
     ("GET", "/internal/tenants"),
+    ("GET", "/internal/tenants/{id}/limits"),
+    ("PUT", "/internal/tenants/{id}/limits"),
+    ("GET", "/internal/queues"),
+    ("GET", "/internal/queues/{name}"),
+    ("POST", "/internal/queues/{name}/pause"),
+    ("POST", "/internal/queues/{name}/resume"),
+    ("PUT", "/internal/queues/{name}/limits"),
     ("GET", "/internal/workers"),
     ("GET", "/internal/schedules"),
     ("PUT", "/internal/schedules/{name}"),
@@ -50,7 +57,8 @@ pub(super) fn operations() -> Vec<(&'static str, String)> {
         .map(|(method, path)| {
             let path = path
                 .replace("{dataset}", "tickets")
-                .replace("{name}", "daily_pipeline")
+                .replace("schedules/{name}", "schedules/daily_pipeline")
+                .replace("{name}", "ingest")
                 .replace("{cw_ticket_id}", "TKT-001")
                 .replace("{id}", "0198c0de-0000-7000-8000-000000000000");
             (*method, path)

@@ -9,14 +9,14 @@ use weirgate_queue::{JobState, NewJob};
 
 use crate::support::{Does, Probe, Step, TestApi, TestWorker};
 
-async fn why(api: &TestApi, job: Uuid) -> Value {
+pub(super) async fn why(api: &TestApi, job: Uuid) -> Value {
     let job = api.get(&format!("/internal/jobs/{job}")).await.ok(StatusCode::OK);
     let why = job["why_not_running"].clone();
     assert!(!why["message"].as_str().unwrap().is_empty());
     why
 }
 
-async fn step(api: &TestApi, tenant: Uuid, priority: i16) -> Uuid {
+pub(super) async fn step(api: &TestApi, tenant: Uuid, priority: i16) -> Uuid {
     let step = Step::new(&Uuid::now_v7().to_string(), Does::Succeed);
     api.db().enqueue_new(NewJob::of(tenant, &step).unwrap().priority(priority)).await.id
 }

@@ -183,6 +183,8 @@ async fn help_and_completions_name_every_command() {
         "enqueue",
         "jobs",
         "schedules",
+        "queues",
+        "limits",
         "mock-data",
     ] {
         assert!(help.contains(command), "{command}");
@@ -213,4 +215,39 @@ async fn mock_data_goes_through_the_ingests() {
     let job: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!((job["output"]["accepted"].as_i64(), job["output"]["rejected"].as_i64()), (Some(50), Some(3)));
     drop(worker);
+}
+
+#[tokio::test]
+async fn queues_are_paused_and_limits_are_set() {
+    let cli = Cli::new().await;
+    cli.ok(&["seed"]).await;
+    assert!(cli.ok(&["queues", "pause", "kpi"]).await.contains("paused"));
+    let listed = cli.ok(&["queues", "list"]).await;
+    let line = |listed: &str, queue: &str| {
+        listed.lines().find(|it| it.trim_start().starts_with(queue)).expect(listed).to_owned()
+    };
+    assert!(
+        line(&listed, "kpi").contains("paused") && !line(&listed, "ingest").contains("paused"),
+        "{listed}"
+    );
+    assert!(cli.ok(&["queues", "resume", "kpi"]).await.contains("goes on"));
+    assert!(!cli.ok(&["queues", "list"]).await.contains("paused"));
+    assert!(cli.refused(&["queues", "pause", "nothing"]).await.contains("export, ingest, kpi"));
+    let tenant = "tenant_demo_cca";
+    let set = ["limits", "set", tenant, "ingest", "--rate", "20", "--period", "500ms", "--burst", "5"];
+    let set = cli.ok(&[&set[..], &["--max-running", "3", "--weight", "2"]].concat()).await;
+    for part in ["its own", "20/500 ms", " 5 ", " 3 ", " 2 ", "now"] {
+        assert!(line(&set, "ingest").contains(part), "{part}: {set}");
+    }
+    let shown = cli.ok(&["limits", "show", tenant]).await;
+    assert_eq!(line(&shown, "ingest"), line(&set, "ingest"));
+    assert!(line(&shown, "kpi").contains("the queue's"));
+    let cleared = cli.ok(&["limits", "clear", tenant, "ingest"]).await;
+    assert!(line(&cleared, "ingest").contains("the queue's"), "{cleared}");
+    assert!(
+        cli.refused(&["limits", "set", tenant, "ingest", "--rate", "0"]).await.contains("rate: expected")
+    );
+    assert!(cli.refused(&["limits", "set", tenant, "ingest", "--period", "1"]).await.contains("500ms"));
+    assert!(cli.refused(&["limits", "set", tenant, "ingest"]).await.contains("at least one"));
+    assert!(cli.refused(&["limits", "set", tenant, "nothing", "--rate", "1"]).await.contains("ingest"));
 }

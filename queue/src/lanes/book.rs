@@ -34,7 +34,7 @@ pub(crate) struct Flow {
     /// What may start, by priority, highest first.
     pub(crate) levels: BTreeMap<Reverse<i16>, Level>,
     /// Jobs by priority and state.
-    counts: BTreeMap<(i16, u8), i64>,
+    pub(crate) counts: BTreeMap<(i16, u8), i64>,
     /// Finish tag of its last start.
     pub(crate) tag: f64,
 }

@@ -40,7 +40,20 @@ impl Book {
     /// What keeps the next job of `tenant` (of `backfill`, or its live work) from starting; none when it only has to
     /// wait for its turn.
     pub fn explain(&self, tenant: Uuid, backfill: Option<Uuid>) -> Option<Blocked> {
-        self.queue_blocked().or_else(|| self.blocked(FlowId { tenant, backfill }))
+        let id = FlowId { tenant, backfill };
+        self.paused(id).or_else(|| self.queue_blocked()).or_else(|| self.blocked(id))
+    }
+
+    /// The pause that keeps a flow from starting: nothing else ends it but somebody who resumes.
+    fn paused(&self, id: FlowId) -> Option<Blocked> {
+        let backfill = id.backfill.and_then(|id| self.settings.backfills.get(&id));
+        if self.settings.paused {
+            Some(Blocked::QueuePaused)
+        } else if self.settings.lane_paused(id.tenant) {
+            Some(Blocked::LanePaused)
+        } else {
+            backfill.filter(|backfill| backfill.paused).map(|_| Blocked::BackfillPaused)
+        }
     }
 
     /// The database's time at the last look.

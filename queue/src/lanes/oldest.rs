@@ -1,0 +1,48 @@
+//! How long the jobs have waited that are next in their lanes.
+
+use std::cmp::Reverse;
+
+use chrono::{DateTime, Utc};
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use crate::error::Result;
+use crate::lanes::book::{Book, FlowId};
+
+/// Lanes and priorities that are looked into, each for its first job.
+const MOST: usize = 1_000;
+
+impl Book {
+    /// Since when the longest-waiting of the first jobs could have started. Remembers where it found them, so that the
+    /// next look does not walk over what started meanwhile.
+    pub(crate) async fn oldest(&mut self, conn: &mut PgConnection) -> Result<Option<DateTime<Utc>>> {
+        let mut firsts: Vec<(i64, FlowId, i16)> = self
+            .flows
+            .iter()
+            .flat_map(|(id, flow)| {
+                let waits = flow.levels.iter().filter(|(_, level)| level.available > 0);
+                waits.map(|(Reverse(priority), level)| (level.from, *id, *priority))
+            })
+            .collect();
+        if firsts.is_empty() {
+            return Ok(None);
+        }
+        firsts.sort_unstable();
+        firsts.truncate(MOST);
+        let rows = sqlx::query_file!(
+            "src/lanes/oldest.sql",
+            self.queue,
+            &firsts.iter().map(|(_, id, _)| id.tenant).collect::<Vec<_>>(),
+            &firsts.iter().map(|(_, id, _)| id.backfill).collect::<Vec<_>>() as &[Option<Uuid>],
+            &firsts.iter().map(|(_, _, priority)| *priority).collect::<Vec<_>>(),
+            &firsts.iter().map(|(from, _, _)| *from).collect::<Vec<_>>(),
+        )
+        .fetch_all(conn)
+        .await?;
+        for row in &rows {
+            let (_, id, priority) = firsts[usize::try_from(row.place - 1).expect("counted from 1")];
+            self.advance(id, priority, row.seq);
+        }
+        Ok(rows.into_iter().map(|row| row.scheduled_at).min())
+    }
+}

@@ -1,0 +1,81 @@
+//! What goes through the queues, and who works on them.
+
+use std::collections::{BTreeSet, HashMap};
+
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use crate::error::Result;
+
+/// Seconds over which [`traffic`] is measured.
+pub const WINDOW_S: u32 = 60;
+
+/// Jobs a second, over the last [`WINDOW_S`] seconds.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Traffic {
+    /// Attempts that started.
+    pub started: f64,
+    /// Jobs that ended: completed, cancelled or discarded.
+    pub finished: f64,
+}
+
+/// Live workers of a queue.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Workers {
+    /// Processes that claim from it.
+    pub count: i64,
+    /// Jobs that they can run at once.
+    pub slots: i64,
+}
+
+/// What goes through `queue`, summed up from its log of the last minute; reads no jobs.
+pub async fn traffic(conn: &mut PgConnection, queue: &str) -> Result<Traffic> {
+    let row = sqlx::query!(
+        r#"
+        with base as (
+            -- A book is written about every minute while there is much to sum up; its transactions bound the part of the
+            -- log that is read.
+            select coalesce((
+                select oldest_xid from queue.lane_books
+                where queue = $1 and at <= queue.now() - make_interval(secs => $2) order by at desc limit 1), 0) as xid
+        )
+        select coalesce(sum(c.change) filter (where c.state = 'running'), 0) as "started!",
+            coalesce(sum(c.change) filter (where c.state in ('completed', 'cancelled', 'discarded')), 0) as "finished!"
+        from queue.lane_log l cross join lateral unnest(l.states, l.changes) as c (state, change)
+        where l.queue = $1 and l.txid >= (select xid from base) and l.at > queue.now() - make_interval(secs => $2)
+          and c.change > 0
+        "#,
+        queue,
+        f64::from(WINDOW_S)
+    )
+    .fetch_one(conn)
+    .await?;
+    #[expect(clippy::cast_precision_loss, reason = "counts of a minute")]
+    let per_second = |count: i64| count as f64 / f64::from(WINDOW_S);
+    Ok(Traffic { started: per_second(row.started), finished: per_second(row.finished) })
+}
+
+/// The live workers, by queue.
+pub async fn workers(conn: &mut PgConnection) -> Result<HashMap<String, Workers>> {
+    let rows = sqlx::query!(
+        r#"select name as "name!", count(*) as "count!", sum(w.slots) as "slots!"
+           from queue.workers w cross join unnest(w.queues) as name
+           where w.lease_until > queue.now() group by name"#
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.name, Workers { count: row.count, slots: row.slots })).collect())
+}
+
+/// Queues that have a live worker, or settings: of their own, or of the lane of `tenant`.
+pub async fn queues(conn: &mut PgConnection, tenant: Option<Uuid>) -> Result<BTreeSet<String>> {
+    let names = sqlx::query_scalar!(
+        r#"select name as "name!" from queue.queues
+           union select unnest(queues) from queue.workers where lease_until > queue.now()
+           union select queue from queue.lanes where tenant_id = $1"#,
+        tenant
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(names.into_iter().collect())
+}

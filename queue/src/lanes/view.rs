@@ -1,0 +1,102 @@
+//! Books for readers: who asks why a job waits is answered from what claims are decided on.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use sqlx::{PgConnection, PgPool};
+use tokio::time::Instant;
+
+use crate::error::Result;
+use crate::lanes::book::Book;
+
+/// A book that nobody looked into for longer is behind by so much of the log that a new one costs less.
+const KEEP: Duration = Duration::from_mins(1);
+
+/// The books of one process's readers, a queue each. Cheap to clone.
+///
+/// A reader sees all that was committed when it asked. Readers that ask while another one looks share the next look, so
+/// that a queue costs one small query at a time, however many ask.
+#[derive(Debug, Clone)]
+pub struct Books {
+    pool: PgPool,
+    entries: Arc<Mutex<HashMap<String, Arc<Entry>>>>,
+}
+
+#[derive(Debug, Default)]
+struct Entry {
+    /// Readers that have asked so far.
+    asked: AtomicU64,
+    opened: tokio::sync::Mutex<Opened>,
+}
+
+#[derive(Debug, Default)]
+struct Opened {
+    book: Option<(Book, Instant)>,
+    /// How many readers had asked when the last look began: it serves all of these.
+    served: u64,
+}
+
+impl Books {
+    /// None yet; a queue's is opened when somebody asks for it.
+    pub fn new(pool: PgPool) -> Self {
+        Self { pool, entries: Arc::default() }
+    }
+
+    /// What `read` finds in the book of `queue`.
+    ///
+    /// # Errors
+    /// When the database cannot be asked.
+    pub async fn read<T>(&self, queue: &str, read: impl FnOnce(&Book) -> T) -> Result<T> {
+        let entry = self.entry(queue);
+        let ticket = entry.asked.fetch_add(1, Ordering::SeqCst) + 1;
+        // Before the lock: who waits for the pool does not make others wait.
+        let mut conn = self.pool.acquire().await?;
+        let mut opened = entry.opened.lock().await;
+        Ok(read(opened.look(&mut conn, queue, &entry.asked, ticket).await?))
+    }
+
+    /// Since when the longest-waiting job of `queue` could have started, of those that are next in their lanes; of at
+    /// most 1,000 lanes.
+    ///
+    /// # Errors
+    /// When the database cannot be asked.
+    pub async fn oldest(&self, queue: &str) -> Result<Option<DateTime<Utc>>> {
+        let entry = self.entry(queue);
+        let ticket = entry.asked.fetch_add(1, Ordering::SeqCst) + 1;
+        let mut conn = self.pool.acquire().await?;
+        let mut opened = entry.opened.lock().await;
+        opened.look(&mut conn, queue, &entry.asked, ticket).await?.oldest(&mut conn).await
+    }
+
+    fn entry(&self, queue: &str) -> Arc<Entry> {
+        let mut entries = self.entries.lock().expect("no panic while held");
+        entries.entry(queue.to_owned()).or_default().clone()
+    }
+}
+
+impl Opened {
+    async fn look(
+        &mut self,
+        conn: &mut PgConnection,
+        queue: &str,
+        asked: &AtomicU64,
+        ticket: u64,
+    ) -> Result<&mut Book> {
+        if self.served < ticket || self.book.is_none() {
+            let serves = asked.load(Ordering::SeqCst);
+            let now = Instant::now();
+            match &mut self.book {
+                Some((book, at)) if now - *at <= KEEP => {
+                    book.refresh(conn).await?;
+                    *at = now;
+                }
+                stale => *stale = Some((Book::open(conn, queue).await?, now)),
+            }
+            self.served = serves;
+        }
+        Ok(&mut self.book.as_mut().expect("it was opened above").0)
+    }
+}

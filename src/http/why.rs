@@ -1,0 +1,158 @@
+//! Why a job is not running: from its own state, and from what claims are decided on.
+
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+use serde::Serialize;
+use utoipa::ToSchema;
+use weirgate_queue::JobState;
+use weirgate_queue::lanes::Blocked;
+use weirgate_queue::lanes::facts::Standing;
+use weirgate_queue::query::JobRow;
+
+/// Why a job is not running.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub(crate) struct WhyNotRunning {
+    pub(crate) code: WhyCode,
+    /// For people.
+    message: String,
+    /// When that will have passed, where it is known.
+    #[schema(required = true)]
+    pub(crate) until: Option<DateTime<Utc>>,
+    /// With `behind_in_lane`, the jobs before it (those of its own priority are counted to 1000); with
+    /// `waiting_on_jobs`, the jobs waited on.
+    #[schema(required = true)]
+    count: Option<i64>,
+}
+
+/// Why a job is not running, for programs. The first of these that holds:
+///
+/// `scheduled`, `retry_backoff`, `waiting_on_jobs` tell its own state. Of a job that may start: `no_live_worker` takes
+/// from its queue; `queue_paused` (the queue, or its tenant's lane in it) or `backfill_paused`; `tenant_at_max_running` (its
+/// tenant's lane, its backfill, or the whole queue); `rate_limited` (its lane, or the whole queue); else it is
+/// `behind_in_lane`. `message` tells which.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum WhyCode {
+    Scheduled,
+    RetryBackoff,
+    WaitingOnJobs,
+    RateLimited,
+    TenantAtMaxRunning,
+    QueuePaused,
+    BackfillPaused,
+    NoLiveWorker,
+    BehindInLane,
+}
+
+impl WhyNotRunning {
+    fn new(code: WhyCode, message: String) -> Self {
+        Self { code, message, until: None, count: None }
+    }
+
+    fn until(self, at: DateTime<Utc>) -> Self {
+        Self { until: Some(at), ..self }
+    }
+
+    fn count(self, count: i64) -> Self {
+        Self { count: Some(count), ..self }
+    }
+
+    /// Why `row`, a job of `tenant`, is not running; `standing` is where it stands if it may start.
+    pub(crate) fn of(row: &JobRow, tenant: &str, standing: Option<&Standing>) -> Option<Self> {
+        let due = row.scheduled_at.to_rfc3339_opts(SecondsFormat::Secs, true);
+        let why = match row.state() {
+            JobState::Waiting => {
+                let pending = i64::from(row.pending_parents);
+                Self::new(WhyCode::WaitingOnJobs, format!("waits on {} to end", jobs(pending))).count(pending)
+            }
+            JobState::Scheduled => {
+                Self::new(WhyCode::Scheduled, format!("is to start at {due}")).until(row.scheduled_at)
+            }
+            JobState::Retryable => {
+                let message = format!("attempt {} failed; the next one is due at {due}", row.attempt);
+                Self::new(WhyCode::RetryBackoff, message).until(row.scheduled_at)
+            }
+            JobState::Available if row.has_worker == Some(false) => {
+                let message = format!("no live worker takes jobs from the queue {:?}", row.queue);
+                Self::new(WhyCode::NoLiveWorker, message)
+            }
+            JobState::Available => match standing.and_then(|it| Some((it, it.blocked?))) {
+                Some((standing, blocked)) => Self::blocked(&row.queue, tenant, standing, blocked),
+                None => Self::behind(row, standing),
+            },
+            JobState::Running | JobState::Completed | JobState::Cancelled | JobState::Discarded => {
+                return None;
+            }
+        };
+        Some(why)
+    }
+
+    fn blocked(queue: &str, tenant: &str, standing: &Standing, blocked: Blocked) -> Self {
+        let running = jobs(standing.running);
+        let wait = |until| seconds(until - standing.now);
+        match blocked {
+            Blocked::QueuePaused => Self::new(WhyCode::QueuePaused, format!("the queue {queue:?} is paused")),
+            Blocked::LanePaused => {
+                let message = format!("the jobs of {tenant} in the queue {queue:?} are paused");
+                Self::new(WhyCode::QueuePaused, message)
+            }
+            Blocked::BackfillPaused => {
+                Self::new(WhyCode::BackfillPaused, "its backfill is paused".to_owned())
+            }
+            Blocked::LaneFull { max_running } => {
+                let message = format!(
+                    "{tenant} runs {running} of the queue {queue:?}; its max_running is {max_running}"
+                );
+                Self::new(WhyCode::TenantAtMaxRunning, message)
+            }
+            Blocked::QueueFull { max_running } => {
+                let message = format!(
+                    "all tenants together run as many jobs of the queue {queue:?} as its max_running, {max_running}"
+                );
+                Self::new(WhyCode::TenantAtMaxRunning, message)
+            }
+            Blocked::BackfillFull { max_running } => {
+                let message = format!(
+                    "its backfill runs as many jobs of the queue {queue:?} as its max_running, {max_running}"
+                );
+                Self::new(WhyCode::TenantAtMaxRunning, message)
+            }
+            Blocked::Throttled(until) => {
+                let message = format!("{tenant} may start its next job in {}", wait(until));
+                Self::new(WhyCode::RateLimited, message).until(until)
+            }
+            Blocked::QueueThrottled(until) => {
+                let message = format!("the queue {queue:?} may start its next job in {}", wait(until));
+                Self::new(WhyCode::RateLimited, message).until(until)
+            }
+        }
+    }
+
+    fn behind(row: &JobRow, standing: Option<&Standing>) -> Self {
+        let ahead = row.ahead.unwrap_or(0) + standing.map_or(0, |it| it.ahead);
+        let whose = if row.backfill_id.is_some() { "backfill" } else { "tenant" };
+        let message = format!("{} of its {whose} start before it in the queue {:?}", jobs(ahead), row.queue);
+        Self::new(WhyCode::BehindInLane, message).count(ahead)
+    }
+}
+
+fn jobs(count: i64) -> String {
+    if count == 1 { "1 job".to_owned() } else { format!("{count} jobs") }
+}
+
+/// Tenths of a second, rounded up.
+fn seconds(wait: TimeDelta) -> String {
+    let tenths = (wait.num_milliseconds().max(0) + 99) / 100;
+    format!("{}.{} s", tenths / 10, tenths % 10)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_are_rounded_up() {
+        for (ms, text) in [(0, "0.0 s"), (1, "0.1 s"), (100, "0.1 s"), (2_010, "2.1 s"), (60_000, "60.0 s")] {
+            assert_eq!(seconds(TimeDelta::milliseconds(ms)), text);
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! Books of readers: as new as the question, however many ask at once.
+
+use uuid::Uuid;
+use weirgate_queue::JobState;
+use weirgate_queue::claim::claim;
+use weirgate_queue::lanes::Books;
+use weirgate_queue::lanes::traffic::{WINDOW_S, queues, traffic};
+
+use crate::support::{Does, Probe, Step, TestDb, TestWorker};
+
+const QUEUE: &str = "default";
+
+async fn fill(db: &TestDb, tenant: Uuid, jobs: usize) {
+    for _ in 0..jobs {
+        db.enqueue(tenant, &Step::new(&Uuid::now_v7().to_string(), Does::Succeed)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_reader_sees_all_that_was_committed_when_it_asked() {
+    let db = TestDb::new().await;
+    let books = Books::new(db.pool.clone());
+    let readers = (0..6).map(|n| {
+        let (books, db) = (books.clone(), TestDb { pool: db.pool.clone(), url: db.url.clone() });
+        tokio::spawn(async move {
+            let tenant = Uuid::from_u128(n + 1);
+            for jobs in 1..=25 {
+                fill(&db, tenant, 1).await;
+                let facts = books.read(QUEUE, |book| book.lane_facts(tenant)).await.unwrap();
+                assert_eq!(facts.counts[&JobState::Available], jobs, "of reader {n}");
+            }
+        })
+    });
+    for reader in readers.collect::<Vec<_>>() {
+        reader.await.unwrap();
+    }
+    let facts = books.read(QUEUE, weirgate_queue::lanes::Book::facts).await.unwrap();
+    assert_eq!((facts.counts[&JobState::Available], facts.lanes_with_backlog), (150, 6));
+}
+
+#[tokio::test]
+async fn a_reader_that_gives_up_spoils_nothing() {
+    let db = TestDb::new().await;
+    let books = Books::new(db.pool.clone());
+    let tenant = Uuid::from_u128(1);
+    fill(&db, tenant, 1).await;
+    let mut locked = db.pool.begin().await.unwrap();
+    sqlx::query("lock table queue.lane_log in access exclusive mode").execute(&mut *locked).await.unwrap();
+    let given_up =
+        tokio::time::timeout(std::time::Duration::from_millis(50), books.read(QUEUE, |_| ())).await;
+    assert!(given_up.is_err(), "it could not look");
+    locked.rollback().await.unwrap();
+    let facts = books.read(QUEUE, |book| book.lane_facts(tenant)).await.unwrap();
+    assert_eq!(facts.counts[&JobState::Available], 1);
+}
+
+#[tokio::test]
+async fn the_oldest_is_the_longest_waiting_of_those_that_are_next() {
+    let db = TestDb::new().await;
+    let books = Books::new(db.pool.clone());
+    assert_eq!(books.oldest(QUEUE).await.unwrap(), None);
+    for tenant in [1, 2, 3] {
+        fill(&db, Uuid::from_u128(tenant), 2).await;
+    }
+    let due: Vec<chrono::DateTime<chrono::Utc>> =
+        sqlx::query_scalar("select scheduled_at from queue.jobs order by seq")
+            .fetch_all(&db.pool)
+            .await
+            .unwrap();
+    assert_eq!(books.oldest(QUEUE).await.unwrap(), Some(due[0]));
+    let worker = db.register_worker().await;
+    let mut conn = db.pool.acquire().await.unwrap();
+    // One of each lane.
+    let first = claim(&mut conn, worker, QUEUE, 3).await.unwrap();
+    assert_eq!(books.oldest(QUEUE).await.unwrap(), Some(due[1]));
+    // One that comes back is the first of its lane again.
+    sqlx::query("update queue.jobs set state = 'available' where id = $1")
+        .bind(first[0].run.job)
+        .execute(&db.pool)
+        .await
+        .unwrap();
+    assert_eq!(books.oldest(QUEUE).await.unwrap(), Some(due[0]));
+    claim(&mut conn, worker, QUEUE, 10).await.unwrap();
+    assert_eq!(books.oldest(QUEUE).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn traffic_is_that_of_the_last_minute() {
+    let db = TestDb::new().await;
+    let worker = TestWorker::start(&db, &Probe::new(db.pool.clone()));
+    for does in [Does::Succeed, Does::Discard, Does::RetryAfter { seconds: 3600 }] {
+        let ends = match does {
+            Does::Succeed => JobState::Completed,
+            Does::Discard => JobState::Discarded,
+            _ => JobState::Retryable,
+        };
+        let id = db.enqueue(Uuid::from_u128(1), &Step::new(&Uuid::now_v7().to_string(), does)).await.id;
+        db.until(id, ends).await;
+    }
+    worker.stop().await;
+    let mut conn = db.pool.acquire().await.unwrap();
+    let now = traffic(&mut conn, QUEUE).await.unwrap();
+    let window = f64::from(WINDOW_S);
+    assert!(
+        (now.started * window - 3.0).abs() < 1e-9 && (now.finished * window - 2.0).abs() < 1e-9,
+        "{now:?}"
+    );
+    // Deleting what ended is no traffic.
+    sqlx::query("delete from queue.jobs where state = 'completed'").execute(&db.pool).await.unwrap();
+    assert_eq!(traffic(&mut conn, QUEUE).await.unwrap(), now);
+    db.travel(std::time::Duration::from_secs(WINDOW_S.into())).await;
+    assert_eq!(traffic(&mut conn, QUEUE).await.unwrap(), weirgate_queue::lanes::traffic::Traffic::default());
+    assert!(queues(&mut conn, None).await.unwrap().is_empty(), "nobody works on it any more");
+}
