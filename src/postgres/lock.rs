@@ -13,7 +13,14 @@ use serde_json::{Value, json};
 /// The lock, held until dropped; the kernel also lets it go when the process is killed.
 #[derive(Debug)]
 pub(super) struct Lock {
-    _file: File,
+    file: File,
+}
+
+impl Drop for Lock {
+    /// To close the file is not enough: a process that is being started beside this has it too until its program runs.
+    fn drop(&mut self) {
+        let _ = self.file.unlock();
+    }
 }
 
 /// Who holds a lock, as far as its file tells.
@@ -47,7 +54,7 @@ impl Lock {
         file.set_len(0)
             .and_then(|()| writeln!(file, "{text}"))
             .with_context(|| format!("cannot write {}", path.display()))?;
-        Ok(Ok(Self { _file: file }))
+        Ok(Ok(Self { file }))
     }
 }
 

@@ -430,12 +430,16 @@ async fn what_tells_children_reads_by_index_only() {
     ] {
         let mut tx = graph.db.pool.begin().await.unwrap();
         // What a prepared statement comes to after some runs, whatever the size of its arrays.
-        let prepare = format!(
-            "set local plan_cache_mode = force_generic_plan; deallocate all; prepare told ({types}) as {sql}"
-        );
+        let prepare =
+            format!("set local plan_cache_mode = force_generic_plan; prepare told ({types}) as {sql}");
         sqlx::raw_sql(sqlx::AssertSqlSafe(prepare)).execute(&mut *tx).await.unwrap();
         let explain = format!("explain (format json) execute told ({args})");
-        let plan: Value = sqlx::query_scalar(sqlx::AssertSqlSafe(explain)).fetch_one(&mut *tx).await.unwrap();
+        let plan: Value = sqlx::query_scalar(sqlx::AssertSqlSafe(explain))
+            .persistent(false)
+            .fetch_one(&mut *tx)
+            .await
+            .unwrap();
+        sqlx::raw_sql("deallocate told").execute(&mut *tx).await.unwrap();
         assert!(!plan.to_string().contains("Seq Scan"), "{plan:#}");
     }
 }

@@ -49,7 +49,7 @@ async fn every_queue_is_shown_with_what_applies() {
     let answer = get(&api).await;
     assert_eq!((&answer["tenant"], &answer["tenant_id"]), (&json!("tenant_demo_cca"), &json!(api.cca.id)));
     let queues: Vec<&String> = answer["queues"].as_object().unwrap().keys().collect();
-    assert_eq!(queues, ["export", "ingest", "kpi"]);
+    assert_eq!(queues, ["export", "ingest", "kpi", "system"]);
     assert_eq!(settled(&answer["queues"]["kpi"]), idle(false, &Value::Null, &none(), "none"));
     let by_id = api.get(&format!("/internal/tenants/{}/limits", api.cca.id)).await.ok(StatusCode::OK);
     assert_eq!(settled(&by_id["queues"]["kpi"]), settled(&answer["queues"]["kpi"]));
@@ -142,7 +142,11 @@ async fn what_is_wrong_is_named_and_nothing_is_set() {
         assert_eq!(refused.wrong_fields(), fields, "{body}");
     }
     let refused = api.service("PUT", PATH).json(r#"{"queues": {"inges": null}}"#).send().await;
-    assert!(refused.text().contains("export, ingest, kpi"), "the known ones are named: {}", refused.text());
+    assert!(
+        refused.text().contains("export, ingest, kpi, system"),
+        "the known ones are named: {}",
+        refused.text()
+    );
     let shown = get(&api).await;
     assert_eq!(settled(&shown["queues"]["ingest"]), idle(false, &Value::Null, &none(), "none"));
     assert_eq!(api.count("queue.lanes").await, 0);

@@ -24,11 +24,11 @@ async fn put(api: &TestApi, body: &str) -> Value {
 #[tokio::test]
 async fn every_queue_is_listed() {
     let api = TestApi::new().await;
-    assert_eq!(api.get("/internal/queues").await.column("name"), ["export", "ingest", "kpi"]);
+    assert_eq!(api.get("/internal/queues").await.column("name"), ["export", "ingest", "kpi", "system"]);
     api.db().register_worker().await;
     let listed = api.get("/internal/queues").await.items();
     let names: Vec<&str> = listed.iter().map(|it| it["name"].as_str().unwrap()).collect();
-    assert_eq!(names, ["default", "export", "ingest", "kpi"], "a live worker takes from one more");
+    assert_eq!(names, ["default", "export", "ingest", "kpi", "system"], "a live worker takes from one more");
     let mut first = listed[0].clone();
     assert!(first.as_object_mut().unwrap().remove("observed_at").unwrap().is_string());
     let url = "http://localhost/internal/queues/default";
@@ -63,7 +63,7 @@ async fn an_unknown_queue_is_a_404_that_names_the_known_ones() {
     ];
     for answer in answers {
         let problem = answer.problem(404, "unknown_queue");
-        assert!(problem["detail"].as_str().unwrap().contains("export, ingest, kpi"), "{problem}");
+        assert!(problem["detail"].as_str().unwrap().contains("export, ingest, kpi, system"), "{problem}");
     }
     assert_eq!(api.count("queue.queues").await, 0);
 }

@@ -474,3 +474,26 @@ async fn what_is_not_a_cluster_is_left_alone() {
     let said = home.refusal().await;
     assert!(said.contains("is not a folder"), "{said}");
 }
+
+#[tokio::test]
+async fn a_process_that_is_being_started_does_not_keep_the_home() {
+    let home = Home::new();
+    let spawning = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(true));
+    let others: Vec<_> = (0..4)
+        .map(|_| {
+            let spawning = spawning.clone();
+            std::thread::spawn(move || {
+                while spawning.load(std::sync::atomic::Ordering::Relaxed) {
+                    Command::new("true").status().unwrap();
+                }
+            })
+        })
+        .collect();
+    for _ in 0..5 {
+        home.start().await.stop().await.unwrap();
+    }
+    spawning.store(false, std::sync::atomic::Ordering::Relaxed);
+    for other in others {
+        other.join().unwrap();
+    }
+}

@@ -232,7 +232,7 @@ async fn queues_are_paused_and_limits_are_set() {
     );
     assert!(cli.ok(&["queues", "resume", "kpi"]).await.contains("goes on"));
     assert!(!cli.ok(&["queues", "list"]).await.contains("paused"));
-    assert!(cli.refused(&["queues", "pause", "nothing"]).await.contains("export, ingest, kpi"));
+    assert!(cli.refused(&["queues", "pause", "nothing"]).await.contains("export, ingest, kpi, system"));
     let tenant = "tenant_demo_cca";
     let set = ["limits", "set", tenant, "ingest", "--rate", "20", "--period", "500ms", "--burst", "5"];
     let set = cli.ok(&[&set[..], &["--max-running", "3", "--weight", "2"]].concat()).await;
