@@ -5,6 +5,7 @@ mod claim;
 mod finish;
 mod lanes;
 mod life;
+mod model;
 mod rescue;
 mod time;
 mod unique;
