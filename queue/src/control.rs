@@ -124,6 +124,7 @@ async fn revive(conn: &mut PgConnection, job: Uuid, pending_parents: i32) -> Res
     )
     .fetch_one(&mut *conn)
     .await?;
+    workflow::wait_again(conn, job).await?;
     let state: JobState = row.state.parse().expect("the enum's names are the states'");
     if state == JobState::Available {
         notify_queues(conn, [row.queue]).await?;

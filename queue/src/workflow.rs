@@ -154,3 +154,19 @@ async fn release_children(
     .await?;
     Ok(rows.into_iter().filter(|row| row.available).map(|row| row.queue).collect())
 }
+
+/// Children that still wait on other parents wait on this one again: its first end was counted, and its next one will be.
+pub(crate) async fn wait_again(conn: &mut PgConnection, revived: Uuid) -> Result<()> {
+    sqlx::query!(
+        "with locked as (
+            select c.id from queue.jobs c
+            join queue.job_dependencies d on d.child_id = c.id
+            where d.parent_id = $1 and c.state = 'waiting' order by c.id for update of c
+        )
+        update queue.jobs c set pending_parents = c.pending_parents + 1 from locked where c.id = locked.id",
+        revived
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
