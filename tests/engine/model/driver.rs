@@ -3,39 +3,35 @@
 use std::fmt::Write;
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
-use serde_json::Value;
+use anyhow::{Result, ensure};
+use sqlx::Postgres;
 use sqlx::pool::PoolConnection;
-use sqlx::{Connection, Postgres};
 use uuid::Uuid;
-use weirgate_queue::claim::{Claimer, Room};
-use weirgate_queue::finish::{Finish, Outcome, finish};
+use weirgate_queue::claim::Claimer;
 use weirgate_queue::lanes::limits::{LaneSettings, QueueLimits, pause_queue, set_lane, set_queue_limits};
 use weirgate_queue::lanes::reconcile;
-use weirgate_queue::maintenance::{bookkeeper, promoter, rescuer};
-use weirgate_queue::{JobState, NewJob, OnFailure, QueueError, control, enqueue};
 
-use super::commands::{Command, HOSTS, How, LANES, Minutes};
+use super::commands::{Command, HOSTS, LANES};
 use super::expected::Expected;
-use crate::support::{Does, Step, TestDb};
+use crate::support::TestDb;
 
-const QUEUE: &str = "default";
+pub(super) const QUEUE: &str = "default";
 
 /// A worker process.
-struct Host {
-    worker: Uuid,
-    claimer: Claimer,
+pub(super) struct Host {
+    pub(super) worker: Uuid,
+    pub(super) claimer: Claimer,
 }
 
 pub(super) struct Case<'a> {
-    db: &'a TestDb,
-    conn: PoolConnection<Postgres>,
-    hosts: Vec<Host>,
+    pub(super) db: &'a TestDb,
+    pub(super) conn: PoolConnection<Postgres>,
+    pub(super) hosts: Vec<Host>,
     /// By the model's number.
-    ids: Vec<Uuid>,
+    pub(super) ids: Vec<Uuid>,
     pub(super) expected: Expected,
     /// What happened so far, in words.
-    told: Vec<String>,
+    pub(super) told: Vec<String>,
 }
 
 impl<'a> Case<'a> {
@@ -83,7 +79,7 @@ impl<'a> Case<'a> {
         story + "but " + end
     }
 
-    fn say(&mut self, what: impl Into<String>) {
+    pub(super) fn say(&mut self, what: impl Into<String>) {
         self.told.push(what.into());
     }
 
@@ -107,213 +103,15 @@ impl<'a> Case<'a> {
                 self.db.travel(Duration::from_mins(*minutes)).await;
                 Ok(())
             }
-            Command::Promote => {
-                self.say("promote");
-                let promoted = promoter::run_once(&self.db.pool).await?;
-                let due = self.expected.promote();
-                ensure!(promoted == due as u64, "{promoted} were promoted; {due} were due");
-                Ok(())
-            }
+            Command::Promote => self.promote().await,
             Command::WriteBook => self.write_book().await,
             settings => self.set(settings).await,
         }
     }
 
-    async fn enqueue(
-        &mut self,
-        lane: usize,
-        jobs: usize,
-        (priority, delay, max_attempts): (i16, Minutes, i16),
-        parents: Vec<(usize, OnFailure)>,
-    ) -> Result<()> {
-        let first = self.ids.len();
-        let mut line = format!("enqueue {} in lane {lane}", numbers(first..first + jobs));
-        let details = [("priority", i64::from(priority), 0), ("minutes later", delay.cast_signed(), 0)];
-        for (name, value, usual) in details.into_iter().chain([("attempts", max_attempts.into(), 3)]) {
-            if value != usual {
-                let _ = write!(line, ", {name}: {value}");
-            }
-        }
-        for (parent, on_failure) in &parents {
-            let _ = write!(line, ", after job {parent} (on failure {on_failure:?})");
-        }
-        self.say(line);
-        let mut new = Vec::new();
-        for _ in 0..jobs {
-            let job = NewJob::of(tenant(lane), &Step::new("job", Does::Succeed))?.not_unique();
-            let job = job.priority(priority).max_attempts(max_attempts).delay(Duration::from_mins(delay));
-            let after = |job: NewJob, (parent, on_failure): &(usize, OnFailure)| {
-                job.after(self.ids[*parent], *on_failure)
-            };
-            new.push(parents.iter().fold(job, after));
-            self.expected.enqueue(lane, (priority, delay, max_attempts), parents.clone());
-        }
-        self.ids.extend(new.iter().map(|job| job.id));
-        let mut tx = self.conn.begin().await?;
-        enqueue(&mut tx, new).await?;
-        Ok(tx.commit().await?)
-    }
-
-    /// In the lane of its first parent.
-    async fn enqueue_child(
-        &mut self,
-        newest: &[(usize, OnFailure)],
-        priority: i16,
-        delay: Minutes,
-    ) -> Result<()> {
-        let mut parents: Vec<(usize, OnFailure)> = Vec::new();
-        for (newest, on_failure) in newest {
-            let Some(parent) = self.newest(*newest) else { return Ok(()) };
-            if parents.iter().all(|(other, _)| *other != parent) {
-                parents.push((parent, *on_failure));
-            }
-        }
-        let lane = self.expected.jobs[parents[0].0].lane;
-        self.enqueue(lane, 1, (priority, delay, 3), parents).await
-    }
-
-    fn newest(&self, number: usize) -> Option<usize> {
-        (0..self.ids.len()).rev().cycle().nth(number)
-    }
-
-    async fn claim(&mut self, host: usize, room: usize) -> Result<()> {
-        self.say(format!("host {host} claims with room for {room}"));
-        let Host { worker, claimer } = &mut self.hosts[host];
-        let mut tries = 0;
-        let claimed = loop {
-            let claim = claimer.claim(&mut self.conn, *worker, Room::of(room)).await?;
-            if !claim.jobs.is_empty() || !claim.again {
-                break claim.jobs;
-            }
-            tries += 1;
-            ensure!(tries < 3, "its turn comes late, and nobody else claims");
-        };
-        let jobs = claimed.iter().map(|job| self.ids.iter().position(|id| *id == job.run.job));
-        let jobs: Vec<usize> = jobs.collect::<Option<_>>().context("a job that was never enqueued")?;
-        let line = self.told.last_mut().expect("told above");
-        *line += &format!(", gets {}", numbers(jobs.iter().copied()));
-        self.expected.claim(host, room, &jobs)?;
-        for (job, claimed) in jobs.into_iter().zip(claimed) {
-            let says = &self.expected.jobs[job];
-            let run = &claimed.run;
-            ensure!(
-                (run.run, u16::try_from(says.attempt)?, run.tenant)
-                    == (says.run, run.attempt, tenant(says.lane)),
-                "job {job} was handed out as {run:?}"
-            );
-        }
-        Ok(())
-    }
-
-    async fn finish(&mut self, newest: usize, jobs: usize, how: How) -> Result<()> {
-        let running: Vec<_> = self.expected.running().collect();
-        let jobs: Vec<_> =
-            running.iter().rev().cycle().skip(newest).take(jobs.min(running.len())).copied().collect();
-        if jobs.is_empty() {
-            return Ok(());
-        }
-        self.say(format!("{} ends: {how:?}", numbers(jobs.iter().copied())));
-        let finishes = jobs.iter().map(|job| {
-            let of = &self.expected.jobs[*job];
-            Finish { job: self.ids[*job], run: of.run, outcome: outcome(how, of.attempt < of.max_attempts) }
-        });
-        let finishes = finishes.collect();
-        let mut tx = self.conn.begin().await?;
-        let applied = finish(&mut tx, finishes).await?;
-        tx.commit().await?;
-        for job in &jobs {
-            self.expected.finish(*job, how);
-            ensure!(applied.contains(&self.ids[*job]), "the finish of job {job} was taken for stale");
-        }
-        Ok(())
-    }
-
-    /// By the run before the one that runs, or by the last one of a job that does not run.
-    async fn stale_finish(&mut self, newest: usize, how: How) -> Result<()> {
-        let Some(job) = self.newest(newest) else { return Ok(()) };
-        let of = &self.expected.jobs[job];
-        let run = of.run - i64::from(of.state == JobState::Running);
-        self.say(format!("run {run} of job {job} ends late: {how:?}"));
-        let stale = Finish { job: self.ids[job], run, outcome: outcome(how, true) };
-        let mut tx = self.conn.begin().await?;
-        let applied = finish(&mut tx, vec![stale]).await?;
-        tx.commit().await?;
-        ensure!(applied.is_empty(), "it was applied");
-        Ok(())
-    }
-
-    async fn cancel(&mut self, newest: usize) -> Result<()> {
-        let Some(job) = self.newest(newest) else { return Ok(()) };
-        self.say(format!("cancel job {job}"));
-        let mut tx = self.conn.begin().await?;
-        let answer = control::cancel(&mut tx, self.ids[job]).await?;
-        tx.commit().await?;
-        let says = self.expected.cancel(job);
-        ensure!(answer == says, "the answer is {answer}, the model says {says}");
-        Ok(())
-    }
-
-    async fn retry(&mut self, newest: usize) -> Result<()> {
-        let Some(job) = self.newest(newest) else { return Ok(()) };
-        self.say(format!("retry job {job}"));
-        let mut tx = self.conn.begin().await?;
-        let answer = match control::retry(&mut tx, self.ids[job]).await {
-            Ok(state) => Some(state),
-            Err(QueueError::WrongState { .. }) => None,
-            Err(error) => return Err(error.into()),
-        };
-        tx.commit().await?;
-        let says = self.expected.retry(job);
-        ensure!(answer == says, "the answer is {answer:?}, the model says {says:?}");
-        Ok(())
-    }
-
-    /// Its lease runs out, the jobs are rescued, and the host goes on under a new lease.
-    async fn lose_worker(&mut self, host: usize, restarts: bool) -> Result<()> {
-        self.say(format!(
-            "the worker of host {host} is lost{}",
-            if restarts { ", the host restarts" } else { "" }
-        ));
-        let Host { worker, claimer } = &mut self.hosts[host];
-        sqlx::query("update queue.workers set lease_until = queue.now() where id = $1")
-            .bind(*worker)
-            .execute(&mut *self.conn)
-            .await?;
-        let claim = claimer.claim(&mut self.conn, *worker, Room::of(6)).await?;
-        ensure!(claim.jobs.is_empty(), "it claims without a lease");
-        let rescued = rescuer::run_once(&self.db.pool).await?;
-        let held = self.expected.rescue(host);
-        ensure!(rescued == held as u64, "{rescued} were rescued; it held {held}");
-        *worker = register(self.db).await?;
-        if restarts {
-            *claimer = Claimer::open(&mut self.conn, QUEUE).await?;
-        }
-        Ok(())
-    }
-
-    /// The log, made long enough by changes of nothing, is summed up, and pruned where an older book allows.
-    async fn write_book(&mut self) -> Result<()> {
-        self.say("the log is summed up");
-        sqlx::query(
-            "insert into queue.lane_log (queue, tenants, backfills, priorities, states, changes, lowest)
-             select $1, array_agg($2), array_agg(null::uuid), array_agg(0), array_agg('completed'::queue.job_state),
-                 array_agg(0), array_agg(null::bigint)
-             from generate_series(1, 1000)",
-        )
-        .bind(QUEUE)
-        .bind(tenant(0))
-        .execute(&mut *self.conn)
-        .await?;
-        bookkeeper::run_once(&self.db.pool).await?;
-        let books: i64 =
-            sqlx::query_scalar("select count(*) from queue.lane_books").fetch_one(&mut *self.conn).await?;
-        ensure!(books > 0, "no book was written");
-        Ok(())
-    }
-
     async fn set(&mut self, command: &Command) -> Result<()> {
         let expected = &mut self.expected;
-        let (line, lane) = match command {
+        let (text, lane) = match command {
             Command::PauseLane { lane, paused } => {
                 expected.lanes[*lane].paused = *paused;
                 (format!("{} lane {lane}", if *paused { "pause" } else { "resume" }), Some(*lane))
@@ -346,7 +144,7 @@ impl<'a> Case<'a> {
             let settings = LaneSettings { paused: of.paused, limits: of.limits };
             set_lane(&mut self.conn, QUEUE, tenant(lane), settings).await?;
         }
-        self.say(line);
+        self.say(text);
         Ok(())
     }
 
@@ -373,7 +171,7 @@ impl<'a> Case<'a> {
 }
 
 /// With a lease that outlasts every journey.
-async fn register(db: &TestDb) -> Result<Uuid> {
+pub(super) async fn register(db: &TestDb) -> Result<Uuid> {
     let worker = db.register_worker().await;
     sqlx::query("update queue.workers set lease_until = queue.now() + interval '10 years' where id = $1")
         .bind(worker)
@@ -382,30 +180,7 @@ async fn register(db: &TestDb) -> Result<Uuid> {
     Ok(worker)
 }
 
-fn tenant(lane: usize) -> Uuid {
+pub(super) fn tenant(lane: usize) -> Uuid {
     debug_assert!(lane < LANES);
     Uuid::from_u128(lane as u128 + 1)
-}
-
-fn outcome(how: How, attempts_left: bool) -> Outcome {
-    let (code, message) = (String::from("test"), String::from("as the test says"));
-    match how {
-        How::Complete => Outcome::Completed { output: Value::Null, next: Vec::new() },
-        How::Fail(delay) if attempts_left => {
-            Outcome::Retry { code, message, delay: Duration::from_mins(delay) }
-        }
-        How::Fail(_) | How::Discard => Outcome::Discarded { code, message },
-        How::Snooze(delay) => Outcome::Snoozed(Duration::from_mins(delay)),
-        How::HandBack => Outcome::HandedBack,
-        How::Stop => Outcome::Cancelled,
-    }
-}
-
-fn numbers(jobs: impl Iterator<Item = usize>) -> String {
-    let jobs: Vec<_> = jobs.map(|job| job.to_string()).collect();
-    match jobs.as_slice() {
-        [] => "nothing".to_owned(),
-        [job] => format!("job {job}"),
-        jobs => format!("jobs {}", jobs.join(", ")),
-    }
 }

@@ -42,7 +42,7 @@ impl Starts {
                 worth + more * interval <= now - self.0[first].0 + burst * interval
             })
         };
-        usize::try_from((1..=burst).take_while(fits).count()).unwrap()
+        (1..=burst).take_while(fits).count()
     }
 
     fn note(&mut self, rate: Option<Rate>, now: Minutes) {
