@@ -50,7 +50,7 @@ pub(super) fn sequence() -> impl Strategy<Value = Vec<Command>> {
 
 fn command() -> impl Strategy<Value = Command> {
     prop_oneof![
-        20 => (0..LANES, 1..=3_usize, priority(), delay(), 1..=3_i16).prop_map(
+        20 => (0..LANES, 1..=3_usize, priority(), delay(), prop::sample::select(vec![3, 1, 2])).prop_map(
             |(lane, jobs, priority, delay, max_attempts)| Command::Enqueue { lane, jobs, priority, delay, max_attempts }),
         10 => (prop::collection::vec((job(), on_failure()), 1..=3), priority(), delay())
             .prop_map(|(parents, priority, delay)| Command::EnqueueChild { parents, priority, delay }),
@@ -63,13 +63,13 @@ fn command() -> impl Strategy<Value = Command> {
         1 => Just(Command::PauseQueue(true)),
         3 => Just(Command::PauseQueue(false)),
         3 => (0..LANES, any::<bool>()).prop_map(|(lane, paused)| Command::PauseLane { lane, paused }),
-        5 => (0..LANES, prop::option::of(lane_limits()))
+        7 => (0..LANES, prop::option::weighted(0.7, lane_limits()))
             .prop_map(|(lane, limits)| Command::LimitLane { lane, limits }),
         2 => (prop::option::of(rate()), most(), lane_limits())
             .prop_map(|(rate, max_running, lanes)| Command::LimitQueue { rate, max_running, lanes }),
         10 => prop::sample::select(vec![4, 20, 60, 180]).prop_map(Command::Travel),
         8 => Just(Command::Promote),
-        1 => Just(Command::WriteBook),
+        4 => Just(Command::WriteBook),
     ]
 }
 
@@ -112,4 +112,12 @@ fn rate() -> impl Strategy<Value = Rate> {
 
 fn most() -> impl Strategy<Value = Option<u32>> {
     prop::option::of(1..=4_u32)
+}
+
+/// Limits in words.
+pub(super) fn limits(rate: Option<Rate>, max_running: Option<u32>) -> String {
+    let rate = rate.map(|rate| format!("start {} an hour and {} at once", rate.rate, rate.burst));
+    let most = max_running.map(|most| format!("run {most}"));
+    let both: Vec<_> = rate.into_iter().chain(most).collect();
+    if both.is_empty() { "do as it likes".to_owned() } else { both.join(", ") }
 }

@@ -9,9 +9,9 @@ use sqlx::pool::PoolConnection;
 use uuid::Uuid;
 use weirgate_queue::claim::Claimer;
 use weirgate_queue::lanes::limits::{LaneSettings, QueueLimits, pause_queue, set_lane, set_queue_limits};
-use weirgate_queue::lanes::reconcile;
+use weirgate_queue::lanes::{LaneLimits, reconcile};
 
-use super::commands::{Command, HOSTS, LANES};
+use super::commands::{Command, HOSTS, LANES, limits};
 use super::expected::Expected;
 use crate::support::TestDb;
 
@@ -116,15 +116,10 @@ impl<'a> Case<'a> {
                 expected.lanes[*lane].paused = *paused;
                 (format!("{} lane {lane}", if *paused { "pause" } else { "resume" }), Some(*lane))
             }
-            Command::LimitLane { lane, limits } => {
-                expected.lanes[*lane].limits = *limits;
-                (
-                    limits.map_or_else(
-                        || format!("lane {lane} has no limits of its own"),
-                        |limits| format!("lane {lane} may {limits:?}"),
-                    ),
-                    Some(*lane),
-                )
+            Command::LimitLane { lane, limits: own } => {
+                expected.lanes[*lane].limits = *own;
+                let words = own.map_or_else(|| "do as the queue says".to_owned(), lane_limits);
+                (format!("lane {lane} may {words}"), Some(*lane))
             }
             Command::PauseQueue(paused) => {
                 expected.paused = *paused;
@@ -135,7 +130,14 @@ impl<'a> Case<'a> {
                 expected.limits = QueueLimits { rate: *rate, max_running: *max_running };
                 expected.lane_limits = *lanes;
                 set_queue_limits(&mut self.conn, QUEUE, expected.limits, *lanes).await?;
-                (format!("the queue may {:?}, each lane {lanes:?}", expected.limits), None)
+                (
+                    format!(
+                        "the queue may {}; a lane may {}",
+                        limits(*rate, *max_running),
+                        lane_limits(*lanes)
+                    ),
+                    None,
+                )
             }
             other => unreachable!("{other:?} is no setting"),
         };
@@ -183,4 +185,8 @@ pub(super) async fn register(db: &TestDb) -> Result<Uuid> {
 pub(super) fn tenant(lane: usize) -> Uuid {
     debug_assert!(lane < LANES);
     Uuid::from_u128(lane as u128 + 1)
+}
+
+fn lane_limits(of: LaneLimits) -> String {
+    format!("{} (weight {})", limits(of.rate, of.max_running), of.weight)
 }

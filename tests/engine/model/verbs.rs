@@ -232,10 +232,13 @@ fn outcome(how: How, attempts_left: bool) -> Outcome {
 }
 
 fn numbers(jobs: impl Iterator<Item = usize>) -> String {
-    let jobs: Vec<_> = jobs.map(|job| job.to_string()).collect();
+    let jobs: Vec<_> = jobs.collect();
     match jobs.as_slice() {
         [] => "nothing".to_owned(),
         [job] => format!("job {job}"),
-        jobs => format!("jobs {}", jobs.join(", ")),
+        [first, _, .., last] if (*first..=*last).eq(jobs.iter().copied()) => {
+            format!("jobs {first} to {last}")
+        }
+        _ => format!("jobs {}", jobs.iter().map(usize::to_string).collect::<Vec<_>>().join(", ")),
     }
 }
