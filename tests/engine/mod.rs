@@ -9,6 +9,7 @@ mod graph;
 mod lanes;
 mod leader;
 mod life;
+mod model;
 mod prune;
 mod rescue;
 mod resume;

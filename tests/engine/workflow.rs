@@ -2,6 +2,8 @@
 
 use serde_json::{Value, json};
 use uuid::Uuid;
+use weirgate_queue::claim::claim;
+use weirgate_queue::finish::{Finish, Outcome, finish};
 use weirgate_queue::maintenance::settler;
 use weirgate_queue::{JobState, NewJob, OnFailure, QueueError, Workflow, control, enqueue};
 
@@ -441,5 +443,39 @@ async fn what_tells_children_reads_by_index_only() {
             .unwrap();
         sqlx::raw_sql("deallocate told").execute(&mut *tx).await.unwrap();
         assert!(!plan.to_string().contains("Seq Scan"), "{plan:#}");
+    }
+}
+
+#[tokio::test]
+async fn a_parent_that_lives_again_is_waited_for_again_and_counts_once() {
+    let db = TestDb::new().await;
+    let (a, b) = (step("a", Does::Succeed), step("b", Does::Succeed));
+    let child = step("child", Does::Succeed).after(a.id, OnFailure::Continue).after(b.id, OnFailure::Cancel);
+    let (a, b, child) = {
+        let ids = (a.id, b.id, child.id);
+        enqueue_all(&db, vec![a, b, child]).await;
+        ids
+    };
+    let mut conn = db.pool.acquire().await.unwrap();
+    for _ in 0..2 {
+        control::cancel(&mut conn, a).await.unwrap();
+        assert_eq!(db.job(child).await.state(), JobState::Waiting, "on b");
+        control::retry(&mut conn, a).await.unwrap();
+    }
+    let worker = db.register_worker().await;
+    for (parent, then) in [(b, JobState::Waiting), (a, JobState::Available)] {
+        let jobs = claim(&mut conn, worker, "default", 10).await.unwrap();
+        // Only what is named ends; the other goes back.
+        let finishes = jobs.iter().map(|job| {
+            let (job, run) = (job.run.job, job.run.run);
+            let outcome = if job == parent {
+                Outcome::Completed { output: serde_json::Value::Null, next: Vec::new() }
+            } else {
+                Outcome::HandedBack
+            };
+            Finish { job, run, outcome }
+        });
+        finish(&mut conn, finishes.collect()).await.unwrap();
+        assert_eq!(db.job(child).await.state(), then);
     }
 }
