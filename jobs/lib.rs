@@ -1,6 +1,7 @@
 //! What Weirgate runs. One file a job; [`registry`] is the only list of them.
 
 mod app;
+mod backfills;
 mod compute_kpi;
 mod daily_pipeline;
 mod export_content;
@@ -19,6 +20,7 @@ use std::sync::Arc;
 use weirgate_queue::Registry;
 
 pub use app::App;
+pub use backfills::{BackfillKind, BackfillOrder, BackfillRange, DailySlices, Reprocess};
 pub use compute_kpi::{ComputeKpi, Kpis};
 pub use daily_pipeline::{DailyPipeline, enqueue_daily_pipeline};
 pub use generate_export::{Export, ExportFormat, GenerateExport};
@@ -38,4 +40,5 @@ pub fn registry(app: Arc<App>) -> Registry<App> {
         .with::<IngestSecurityAlerts>()
         .with::<ComputeKpi>()
         .with::<GenerateExport>()
+        .with_slices(Arc::new(DailySlices))
 }

@@ -192,12 +192,25 @@ pub async fn enqueue_workflow(
     last: NewJob,
     before: Vec<NewJob>,
 ) -> Result<Enqueued> {
-    // The last job decides whether there is anything to store, so it goes in first; its edges follow its parents.
-    let enqueued = insert_all(conn, std::slice::from_ref(&last)).await?[0];
-    if !enqueued.duplicate {
+    Ok(enqueue_workflows(conn, vec![(last, before)]).await?[0])
+}
+
+/// The same for many workflows, each a last job and those before it, in as many statements as for one.
+pub(crate) async fn enqueue_workflows(
+    conn: &mut PgConnection,
+    workflows: Vec<(NewJob, Vec<NewJob>)>,
+) -> Result<Vec<Enqueued>> {
+    // The last jobs decide whether there is anything to store, so they go in first; their edges follow their parents.
+    let (last, before): (Vec<NewJob>, Vec<Vec<NewJob>>) = workflows.into_iter().unzip();
+    let enqueued = insert_all(conn, &last).await?;
+    let is_new = |position: &usize| !enqueued[*position].duplicate;
+    let before: Vec<NewJob> =
+        before.into_iter().enumerate().filter(|(i, _)| is_new(i)).flat_map(|(_, jobs)| jobs).collect();
+    if !before.is_empty() {
         enqueue(conn, before).await?;
-        workflow::link(conn, edges([&last].into_iter())).await?;
     }
+    let last = last.iter().enumerate().filter(|(i, _)| is_new(i)).map(|(_, job)| job);
+    workflow::link(conn, edges(last)).await?;
     Ok(enqueued)
 }
 
@@ -229,11 +242,11 @@ async fn insert_all(conn: &mut PgConnection, jobs: &[NewJob]) -> Result<Vec<Enqu
             }
         }
         // A live job may end between the insert and this look; then the loop inserts after all.
+        let missing: Vec<&NewJob> = missing.into_iter().filter(|job| !found.contains_key(&job.id)).collect();
+        let live = live_duplicates(conn, &missing).await?;
         for job in missing {
-            if !found.contains_key(&job.id)
-                && let Some(id) = live_duplicate(conn, job).await?
-            {
-                found.insert(job.id, Enqueued { id, duplicate: true });
+            if let Some(id) = job.unique_key.as_ref().and_then(|key| live.get(key)) {
+                found.insert(job.id, Enqueued { id: *id, duplicate: true });
             }
         }
     }
@@ -276,13 +289,17 @@ async fn insert(conn: &mut PgConnection, jobs: &[&NewJob]) -> Result<Vec<Inserte
     Ok(rows)
 }
 
-async fn live_duplicate(conn: &mut PgConnection, job: &NewJob) -> Result<Option<Uuid>> {
-    let id = sqlx::query_scalar!(
-        "select id from queue.jobs
-         where unique_key = $1 and state in ('waiting', 'scheduled', 'available', 'running', 'retryable')",
-        job.unique_key
+async fn live_duplicates(conn: &mut PgConnection, jobs: &[&NewJob]) -> Result<HashMap<Vec<u8>, Uuid>> {
+    let keys: Vec<Vec<u8>> = jobs.iter().filter_map(|job| job.unique_key.clone()).collect();
+    if keys.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let rows = sqlx::query!(
+        r#"select unique_key as "unique_key!", id from queue.jobs
+           where unique_key = any($1) and state in ('waiting', 'scheduled', 'available', 'running', 'retryable')"#,
+        &keys
     )
-    .fetch_optional(conn)
+    .fetch_all(conn)
     .await?;
-    Ok(id)
+    Ok(rows.into_iter().map(|row| (row.unique_key, row.id)).collect())
 }

@@ -2,6 +2,7 @@
 
 use uuid::Uuid;
 
+use crate::backfill::BackfillState;
 use crate::state::JobState;
 
 /// The engine could not do what it was asked to.
@@ -27,6 +28,19 @@ pub enum QueueError {
     /// There is no such job.
     #[error("no job {0}")]
     UnknownJob(Uuid),
+    /// There is no such backfill.
+    #[error("no backfill {0}")]
+    UnknownBackfill(Uuid),
+    /// The backfill's state does not allow it.
+    #[error("backfill {backfill} is {state}: {why}")]
+    WrongBackfillState {
+        /// The backfill.
+        backfill: Uuid,
+        /// Where it stands.
+        state: BackfillState,
+        /// What is in the way, and what to do.
+        why: &'static str,
+    },
     /// The job's state does not allow it.
     #[error("job {job} is {state}: {why}")]
     WrongState {

@@ -96,7 +96,7 @@ impl<A> fmt::Debug for Host<A> {
 
 impl<A: Send + Sync + 'static> Host<A> {
     /// Registers the process for the queues of `registry` and starts its upkeep: heartbeat, wake-ups, finisher,
-    /// promoter, rescuer, pruner.
+    /// promoter, rescuer, expander, pruner.
     ///
     /// # Errors
     /// When the database cannot be reached to register.
@@ -136,7 +136,7 @@ impl<A: Send + Sync + 'static> Host<A> {
                 stop.clone(),
             )),
             tokio::spawn(keep_lease(host.clone(), worker)),
-            tokio::spawn(maintenance::run(pool, host.0.config.seed, stop)),
+            tokio::spawn(maintenance::run(pool, host.0.registry.slices(), host.0.config.seed, stop)),
         ];
         host.0.tasks.lock().expect("no panic while held").extend(tasks);
         Ok(host)

@@ -11,6 +11,7 @@
 //! | run | [`runner`] | calls the handler, with time-out, cancel and panics caught |
 //! | finish | [`finish`] | commits outcomes, next jobs and released children together |
 //! | cancel, retry | [`control`] | what people do to single jobs |
+//! | backfill | [`backfill`] | a range as an object, which becomes jobs piece by piece |
 //! | promote, rescue, prune | [`maintenance`] | upkeep, safe on every host at once |
 //!
 //! [`host::Host`] is one worker process, [`backend::QueueBackend`] its link to apalis.
@@ -55,6 +56,7 @@
 #![warn(missing_docs)]
 
 pub mod backend;
+pub mod backfill;
 pub mod claim;
 pub mod control;
 pub mod enqueue;

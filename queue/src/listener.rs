@@ -45,6 +45,18 @@ pub(crate) async fn notify_cancel(conn: &mut PgConnection, job: Uuid) -> Result<
     Ok(())
 }
 
+/// The same for many jobs.
+pub(crate) async fn notify_cancels(conn: &mut PgConnection, jobs: &[Uuid]) -> Result<()> {
+    sqlx::query!(
+        r#"select pg_notify($1, job::text) as "notified: ()" from unnest($2::uuid[]) as job"#,
+        CANCEL_CHANNEL,
+        jobs
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(())
+}
+
 /// One wake-up a queue.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Wakers(Arc<Mutex<HashMap<String, Arc<Notify>>>>);

@@ -10,6 +10,7 @@ use rand::Rng;
 use serde_json::Value;
 use uuid::Uuid;
 
+use crate::backfill::Slices;
 use crate::claim::ClaimedJob;
 use crate::enqueue::NewJob;
 use crate::error::{QueueError, Result};
@@ -32,6 +33,7 @@ struct Kind<A> {
 pub struct Registry<A> {
     app: Arc<A>,
     kinds: BTreeMap<&'static str, Kind<A>>,
+    slices: Option<Arc<dyn Slices>>,
 }
 
 impl<A> fmt::Debug for Registry<A> {
@@ -43,7 +45,7 @@ impl<A> fmt::Debug for Registry<A> {
 impl<A: Send + Sync + 'static> Registry<A> {
     /// No kinds yet; handlers will share `app`.
     pub fn new(app: Arc<A>) -> Self {
-        Self { app, kinds: BTreeMap::new() }
+        Self { app, kinds: BTreeMap::new(), slices: None }
     }
 
     /// Adds a kind.
@@ -61,6 +63,17 @@ impl<A: Send + Sync + 'static> Registry<A> {
         };
         assert!(self.kinds.insert(J::KIND, kind).is_none(), "two jobs are named {}", J::KIND);
         self
+    }
+
+    /// Says what the slices of backfills become; without it, its workers leave backfills to others.
+    #[must_use]
+    pub fn with_slices(mut self, slices: Arc<dyn Slices>) -> Self {
+        self.slices = Some(slices);
+        self
+    }
+
+    pub(crate) fn slices(&self) -> Option<Arc<dyn Slices>> {
+        self.slices.clone()
     }
 
     /// The application that handlers share.
