@@ -29,7 +29,7 @@ pub use ingest_csat::IngestCsat;
 pub use ingest_security_alerts::IngestSecurityAlerts;
 pub use ingest_tickets::IngestTickets;
 pub use ingest_time_entries::IngestTimeEntries;
-pub use tenant::{Tenant, TenantSlug};
+pub use tenant::{Tenant, TenantSlug, TenantsError};
 
 /// Every job there is.
 pub fn registry(app: Arc<App>) -> Registry<App> {

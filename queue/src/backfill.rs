@@ -264,7 +264,7 @@ impl Locked {
 
 async fn lock(conn: &mut PgConnection, id: Uuid) -> Result<Locked> {
     let row = sqlx::query!(
-        r#"select paused, share, max_running, queues, cancelled_at is not null as "cancelled!",
+        r#"select paused, share::text::float8 as "share!", max_running, queues, cancelled_at is not null as "cancelled!",
             finished_at is not null as "finished!", counts as "counts: sqlx::types::Json<crate::state::StateCounts>"
            from queue.backfills where id = $1 for update"#,
         id
@@ -275,7 +275,7 @@ async fn lock(conn: &mut PgConnection, id: Uuid) -> Result<Locked> {
     let counts = row.counts.map(|json| json.0).unwrap_or_default();
     Ok(Locked {
         paused: row.paused,
-        settings: Settings { share: row.share.into(), max_running: row.max_running.map(i32::unsigned_abs) },
+        settings: Settings { share: row.share, max_running: row.max_running.map(i32::unsigned_abs) },
         queues: row.queues,
         state: progress::state(row.paused, row.cancelled, row.finished, &counts),
     })

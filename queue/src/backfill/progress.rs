@@ -101,7 +101,7 @@ struct Row {
     spec: Value,
     queues: Vec<String>,
     paused: bool,
-    share: f32,
+    share: f64,
     max_running: Option<i32>,
     priority: i16,
     total: i64,
@@ -120,7 +120,7 @@ macro_rules! rows {
     ($tail:literal, $($args:expr),*) => {
         sqlx::query_as!(
             Row,
-            r#"select id, kind, spec, queues, paused, share, max_running, priority, total, next_slice, skipped, jobs,
+            r#"select id, kind, spec, queues, paused, share::text::float8 as "share!", max_running, priority, total, next_slice, skipped, jobs,
                 counts as "counts: Json<StateCounts>", samples as "samples!: Json<Vec<Sample>>", created_at,
                 cancelled_at, finished_at, clock_timestamp() + (queue.now() - now()) as "observed_at!"
             from queue.backfills "# + $tail,
@@ -193,7 +193,7 @@ impl Row {
             spec: self.spec,
             state,
             settings: Settings {
-                share: self.share.into(),
+                share: self.share,
                 max_running: self.max_running.map(i32::unsigned_abs),
             },
             priority: self.priority,
