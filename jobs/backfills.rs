@@ -8,7 +8,7 @@ use std::str::FromStr;
 use chrono::NaiveDate;
 use futures_util::future::{BoxFuture, FutureExt};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 use sqlx::PgConnection;
 use uuid::Uuid;
 use weirgate_queue::backfill::{Expansion, NewBackfill, Settings, Slice, Slices};
@@ -177,27 +177,34 @@ pub struct BackfillRange {
 }
 
 impl BackfillRange {
+    /// Most slices that a backfill may have.
+    pub const MOST_SLICES: u64 = 100_000_000;
+
     /// Slices there are: each tenant's days.
     pub fn total(&self) -> u64 {
         let days = (self.to - self.from).num_days() + 1;
         u64::try_from(days).unwrap_or(0) * self.tenants.len() as u64
     }
 
-    /// The backfill of these days; `asked_for` is what people see of it.
+    /// The backfill of these days. People see the tenants' slugs where they were `named`, else that it is for all.
     ///
     /// # Errors
     /// Never in practice: ids and dates are representable as JSON.
     pub fn backfill(
         &self,
         kind: BackfillKind,
-        asked_for: Value,
+        named: Option<&[Tenant]>,
         priority: i16,
         settings: Settings,
         traceparent: Option<String>,
     ) -> weirgate_queue::Result<NewBackfill> {
+        let slugs = |tenants: &[Tenant]| tenants.iter().map(|tenant| tenant.slug.0.clone()).collect();
+        let tenants = named.map_or(Value::from("all"), slugs);
         Ok(NewBackfill {
             kind: kind.as_str().to_owned(),
-            spec: asked_for,
+            spec: json!({
+                "tenants": tenants, "from": self.from, "to": self.to, "order": self.order, "reprocess": self.reprocess,
+            }),
             plan: serde_json::to_value(self)?,
             total: self.total(),
             queues: kind.queues(),

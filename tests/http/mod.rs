@@ -1,6 +1,7 @@
 //! The HTTP surface: the production router, without sockets.
 
 mod auth;
+mod backfills;
 mod docs;
 mod enqueue;
 mod errors;

@@ -129,7 +129,7 @@ async fn help_and_completions_name_every_command() {
     let cli = Cli::new().await;
     let help = cli.ok(&["--help"]).await;
     for command in
-        ["demo", "up", "serve", "worker", "migrate", "seed", "keys", "enqueue", "jobs", "mock-data"]
+        ["demo", "up", "serve", "worker", "migrate", "seed", "keys", "enqueue", "backfill", "backfills", "jobs", "mock-data"]
     {
         assert!(help.contains(command), "{command}");
         assert!(cli.ok(&[command, "--help"]).await.contains("Example"), "{command} has an example");

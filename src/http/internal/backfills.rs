@@ -11,7 +11,7 @@ use weirgate_jobs::{BackfillRange, Tenant};
 use weirgate_queue::backfill;
 
 use crate::http::Api;
-use crate::http::backfill::{AskedFor, BackfillResource, DryRun, TenantNames, TenantSlices};
+use crate::http::backfill::{BackfillResource, DryRun, TenantNames, TenantSlices};
 use crate::http::backfill_request::{BackfillBody, BackfillRequest, SettingsBody, SettingsRequest};
 use crate::http::context::RequestContext;
 use crate::http::extract::{NoBody, Path};
@@ -19,9 +19,6 @@ use crate::http::idempotency::Claimed;
 use crate::http::page::{Page, Paging, PagingParams};
 use crate::http::params::{Fields, FromQuery, Query};
 use crate::http::problem::{FieldError, Problem};
-
-/// Most slices of one backfill.
-const MOST_SLICES: u64 = 100_000_000;
 
 /// Makes a backfill: a job for each tenant and day of a range, or a pipeline of them.
 ///
@@ -54,20 +51,18 @@ pub(crate) async fn create_backfill(
     let (from, to, order, reprocess) = (request.from, request.to, request.order, request.reprocess);
     let range =
         BackfillRange { tenants: tenants.iter().map(|tenant| tenant.id).collect(), from, to, order, reprocess };
-    if range.total() > MOST_SLICES {
-        let message = format!("{} slices are more than {MOST_SLICES}", range.total());
+    if range.total() > BackfillRange::MOST_SLICES {
+        let message =
+            format!("{} slices are more than the {} that are allowed", range.total(), BackfillRange::MOST_SLICES);
         return Err(Problem::invalid(vec![FieldError { field: "to".to_owned(), message }]));
     }
     if request.dry_run {
         return dry_run(&mut tx, &request, &range).await;
     }
-    let slugs = tenants.into_iter().map(|tenant| tenant.slug.0).collect();
-    let tenants = names.map_or(request.tenants.clone(), |_| TenantNames::Named(slugs));
-    let asked_for = serde_json::to_value(AskedFor { tenants, from, to, order, reprocess })?;
     let context = &request.context;
     let new = range.backfill(
         request.kind,
-        asked_for,
+        names.map(|_| tenants.as_slice()),
         request.priority,
         request.settings,
         Some(context.traceparent.clone()),
