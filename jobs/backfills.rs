@@ -299,8 +299,7 @@ impl Slices for DailySlices {
     ) -> BoxFuture<'a, weirgate_queue::Result<Expansion>> {
         async move {
             let days = BackfillRange::deserialize(plan)?;
-            let kind: BackfillKind =
-                kind.parse().map_err(|_| QueueError::UnknownKind(kind.to_owned()))?;
+            let kind: BackfillKind = kind.parse().map_err(|_| QueueError::UnknownKind(kind.to_owned()))?;
             let look = range.start..range.end.min(range.start + LOOK);
             let due = days.due(conn, kind, &look, most).await?;
             let next = if due.len() < most { look.end } else { due.last().map_or(look.end, |(n, ..)| n + 1) };

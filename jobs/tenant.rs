@@ -88,7 +88,10 @@ impl Tenant {
     ///
     /// # Errors
     /// Names those that are unknown, or else those that are inactive.
-    pub async fn active(conn: &mut PgConnection, names: Option<&[String]>) -> Result<Vec<Self>, TenantsError> {
+    pub async fn active(
+        conn: &mut PgConnection,
+        names: Option<&[String]>,
+    ) -> Result<Vec<Self>, TenantsError> {
         let Some(names) = names else {
             let rows = sqlx::query_as!(
                 Row,

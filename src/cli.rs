@@ -232,7 +232,8 @@ pub struct Backfill {
 fn share(text: &str) -> Result<f64, String> {
     text.parse()
         .ok()
-        .filter(|share| (1e-6..=1.0).contains(share))
+        .filter(|share: &f64| *share > 0.0 && *share <= 1.0)
+        .map(|share| share.max(1e-6))
         .ok_or_else(|| "expected a number above 0, up to 1".to_owned())
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 use sqlx::PgPool;
+use tokio::signal::unix::{SignalKind, signal};
 use uuid::Uuid;
 use weirgate_jobs::{BackfillRange, Tenant};
 use weirgate_queue::backfill::{self, BackfillState, Settings};
@@ -33,7 +34,11 @@ pub(super) async fn run(options: Backfill, config: &Config) -> anyhow::Result<()
         reprocess: options.reprocess,
     };
     if range.total() > BackfillRange::MOST_SLICES {
-        bail!("{} days of tenants are more than the {} that are allowed", range.total(), BackfillRange::MOST_SLICES);
+        bail!(
+            "{} days of tenants are more than the {} that are allowed",
+            range.total(),
+            BackfillRange::MOST_SLICES
+        );
     }
     if options.dry_run {
         let counts = range.count(&mut tx, options.kind).await?;
@@ -59,8 +64,7 @@ pub(super) async fn run(options: Backfill, config: &Config) -> anyhow::Result<()
 /// Shows how far it is until it is over, or Ctrl-C; fails if it is not completed then.
 pub(super) async fn watch(pool: &PgPool, id: Uuid) -> anyhow::Result<()> {
     let shown = Shown::new()?;
-    let interrupted = tokio::signal::ctrl_c();
-    tokio::pin!(interrupted);
+    let mut interrupt = signal(SignalKind::interrupt()).context("listening to Ctrl-C")?;
     let state = loop {
         let backfill = look(pool, id).await?;
         shown.update(&backfill);
@@ -68,7 +72,7 @@ pub(super) async fn watch(pool: &PgPool, id: Uuid) -> anyhow::Result<()> {
             break backfill.state;
         }
         tokio::select! {
-            _ = &mut interrupted => {
+            _ = interrupt.recv() => {
                 shown.bar.abandon();
                 println!("it goes on by itself; look at it with: weirgate backfills show {id} --watch");
                 return Ok(());

@@ -26,7 +26,7 @@ pub(crate) enum All {
     All,
 }
 
-/// What was asked for, as it is stored for people.
+/// What a backfill was asked to do.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub(crate) struct AskedFor {
     /// `"all"` that were active when it was made, or their slugs.
@@ -199,15 +199,23 @@ fn names<const N: usize>(names: [&'static str; N]) -> ObjectBuilder {
 }
 
 pub(crate) fn kinds() -> Schema {
-    names(BackfillKind::ALL.map(BackfillKind::as_str)).build().into()
+    names(BackfillKind::ALL.map(BackfillKind::as_str))
+        .description(Some("What is done for each tenant and day"))
+        .build()
+        .into()
 }
 
 pub(crate) fn orders() -> Schema {
-    names(["newest_first", "oldest_first"]).build().into()
+    names(["newest_first", "oldest_first"])
+        .description(Some("Which end of the range comes first; newest_first when left out"))
+        .build()
+        .into()
 }
 
 pub(crate) fn reprocesses() -> Schema {
-    names(["missing", "failed", "all"]).build().into()
+    let description = "Which days: missing (without a result; when left out), failed (failed for good, without a result \
+        since), or all";
+    names(["missing", "failed", "all"]).description(Some(description)).build().into()
 }
 
 fn states() -> Schema {

@@ -180,9 +180,9 @@ fn most_running(number: i64) -> Result<u32, String> {
 }
 
 fn a_share(share: f64) -> Result<f64, String> {
-    // Less than Postgres' real can hold would be 0 there.
-    let fits = (1e-6..=1.0).contains(&share);
-    fits.then_some(share).ok_or_else(|| "expected a number above 0, up to 1".to_owned())
+    let fits = share > 0.0 && share <= 1.0;
+    // A smaller one would be 0 in the database; it is one slot in any case.
+    fits.then_some(share.max(1e-6)).ok_or_else(|| "expected a number above 0, up to 1".to_owned())
 }
 
 /// What can be changed of a backfill; what is left out stays as it is.

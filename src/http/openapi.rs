@@ -62,7 +62,8 @@ pub(crate) fn complete(openapi: &mut OpenApi) {
             path if path.starts_with("/v1/") => &["api_key", "api_key_as_bearer"],
             _ => &[],
         };
-        for operation in [&mut item.get, &mut item.post, &mut item.put, &mut item.patch].into_iter().flatten() {
+        for operation in [&mut item.get, &mut item.post, &mut item.put, &mut item.patch].into_iter().flatten()
+        {
             if !schemes.is_empty() {
                 let any_of = schemes.iter().map(|name| SecurityRequirement::new(*name, [""; 0])).collect();
                 operation.security = Some(any_of);

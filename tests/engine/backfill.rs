@@ -191,7 +191,11 @@ async fn a_slice_may_be_a_workflow() {
     let again = steps.backfill(&db, 100, Settings::default()).await;
     expander.run_once(&db.pool).await.unwrap();
     let again = show(&db, again).await;
-    assert_eq!((again.skipped, again.jobs), (100, 0), "nothing of a slice is stored when its last job is live");
+    assert_eq!(
+        (again.skipped, again.jobs),
+        (100, 0),
+        "nothing of a slice is stored when its last job is live"
+    );
 }
 
 #[tokio::test]

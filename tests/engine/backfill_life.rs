@@ -25,6 +25,16 @@ async fn until_it(db: &TestDb, id: Uuid, is: impl Fn(&Backfill) -> bool) -> Back
     panic!("it does not come to that: {:#?}", show(db, id).await);
 }
 
+async fn until_started(probe: &Probe, jobs: usize) {
+    for _ in 0..5000 {
+        if probe.started().len() >= jobs {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    panic!("no further job starts after {:?}", probe.started());
+}
+
 async fn pause(db: &TestDb, id: Uuid, paused: bool) {
     let mut tx = db.pool.begin().await.unwrap();
     if paused {
@@ -78,7 +88,9 @@ async fn pause_stops_starts_and_expansion_and_resume_goes_on() {
     pause(&db, id, true).await;
     let started = probe.started();
     // All that runs ends, and room is made in the window.
-    started.iter().for_each(|label| probe.open(label));
+    for label in &started {
+        probe.open(label);
+    }
     until_it(&db, id, |it| it.counts.of(JobState::Running) == 0).await;
     sqlx::query(
         "update queue.jobs set state = 'completed', finalized_at = queue.now()
@@ -189,14 +201,16 @@ async fn a_backfill_at_its_max_running_goes_on_through_all_tenants() {
     let steps = Steps { tenants: 20, ..Steps::that(Does::Gate) };
     let id = steps.backfill(&db, 60, settings).await;
     until_it(&db, id, |it| it.counts.of(JobState::Running) == 1 && it.expanded == 60).await;
+    // Every host looks at all of its flows anew while it is full.
+    let mut tx = db.pool.begin().await.unwrap();
+    backfill::set(&mut tx, id, |settings| settings.max_running = Some(1)).await.unwrap();
+    tx.commit().await.unwrap();
     for done in 1..=60 {
         let running = probe.started();
         assert_eq!(running.len(), done, "one at a time");
         probe.open(running.last().unwrap());
         if done < 60 {
-            while probe.started().len() == done {
-                tokio::time::sleep(Duration::from_millis(2)).await;
-            }
+            until_started(&probe, done + 1).await;
         }
     }
     until(&db, id, BackfillState::Completed).await;
@@ -215,15 +229,14 @@ async fn a_tenants_live_work_gets_the_slot_that_its_backfill_gives_back() {
     limits::set_lane(&mut db.pool.acquire().await.unwrap(), "default", tenant, full).await.unwrap();
     let worker = TestWorker::start(&db, &probe);
     let steps = Steps { tenants: 1, ..Steps::that(Does::Gate) };
-    let id = steps.backfill(&db, 1, Settings::default()).await;
-    until_it(&db, id, |it| it.counts.of(JobState::Running) == 1).await;
-    // Enqueued while the lane is full.
+    let id = steps.backfill(&db, 2, Settings::default()).await;
+    until_it(&db, id, |it| it.counts.of(JobState::Running) == 1 && it.expanded == 2).await;
+    // Enqueued while the lane is full, and before the next slice in any case.
     let live = db.enqueue(tenant, &Step::new("live", Does::Succeed)).await.id;
-    while probe.started().is_empty() {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    until_started(&probe, 1).await;
     probe.open("0");
     db.until(live, JobState::Completed).await;
+    assert_eq!(probe.started()[..2], ["0", "live"]);
     worker.stop().await;
 }
 

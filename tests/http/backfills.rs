@@ -192,7 +192,11 @@ async fn missing_days_are_those_without_a_result() {
             {"tenant_id": api.client2.id, "tenant": "tenant_demo_client2", "slices": 31},
         ]});
         assert_eq!(counts, expected);
-        assert_eq!(api.count("queue.backfills").await + api.count("queue.jobs").await, 0, "nothing is stored");
+        assert_eq!(
+            api.count("queue.backfills").await + api.count("queue.jobs").await,
+            0,
+            "nothing is stored"
+        );
         let made = create(&api, &body).await;
         expand(&api).await;
         let shown = show(&api, &made).await;
@@ -209,7 +213,9 @@ async fn failed_days_are_those_that_failed_for_good_and_have_no_result_since() {
         ("generate_export", "/internal/exports/generate"),
         ("pipeline", "/internal/pipelines/daily"),
     ] {
-        for (date, state) in [("01", "discarded"), ("02", "completed"), ("03", "discarded"), ("04", "cancelled")] {
+        for (date, state) in
+            [("01", "discarded"), ("02", "completed"), ("03", "discarded"), ("04", "cancelled")]
+        {
             let date = format!("2026-01-{date}");
             api.enqueue(&format!("{enqueue}?tenant_id=tenant_demo_cca&date={date}")).await;
             end_job(&api, &date, state).await;
@@ -228,8 +234,10 @@ async fn failed_days_are_those_that_failed_for_good_and_have_no_result_since() {
         let job = if kind == "compute_kpi" { "compute_kpi" } else { "generate_export" };
         let made = days(&api, &made, job).await;
         assert_eq!(made, [("tenant_demo_cca".to_owned(), "2026-01-01".to_owned())], "{kind}");
-        api.execute("delete from queue.jobs; delete from queue.backfills; delete from kpi_daily; delete from exports")
-            .await;
+        api.execute(
+            "delete from queue.jobs; delete from queue.backfills; delete from kpi_daily; delete from exports",
+        )
+        .await;
     }
 }
 
@@ -263,7 +271,11 @@ async fn a_second_one_over_the_same_days_makes_nothing_while_the_first_is_on_its
     }
     expand(&api).await;
     let states: BTreeSet<String> = api.get(PATH).await.column("state").into_iter().collect();
-    assert_eq!(states, ["completed".to_owned(), "running".to_owned()].into(), "the second ones had nothing to do");
+    assert_eq!(
+        states,
+        ["completed".to_owned(), "running".to_owned()].into(),
+        "the second ones had nothing to do"
+    );
 }
 
 #[tokio::test]
@@ -336,8 +348,7 @@ async fn all_that_is_wrong_is_told() {
         "kind": "ingest_tickets", "tenants": [], "from": "2026-02-30", "to": "soon", "order": "random",
         "reprocess": "some", "max_running": 0, "share": 1.5, "priority": 101
     });
-    let fields =
-        ["kind", "tenants", "from", "to", "order", "reprocess", "max_running", "share", "priority"];
+    let fields = ["kind", "tenants", "from", "to", "order", "reprocess", "max_running", "share", "priority"];
     let answer = post(&api, &wrong).await;
     assert_eq!(answer.wrong_fields(), fields);
     assert!(answer.text().contains("takes in all that its source has, not one day"), "{}", answer.text());
@@ -357,7 +368,8 @@ async fn all_that_is_wrong_is_told() {
             assert_eq!(answer.wrong_fields(), [field]);
         }
     }
-    let unknown = post(&api, &with(january("compute_kpi"), "tenants", json!(["acme", "tenant_demo_cca", "b"]))).await;
+    let unknown =
+        post(&api, &with(january("compute_kpi"), "tenants", json!(["acme", "tenant_demo_cca", "b"]))).await;
     assert_eq!(unknown.problem(404, "unknown_tenant")["detail"], r#"no tenant "acme", "b""#);
     api.execute("update tenants set is_active = false where slug = 'tenant_demo_cca'").await;
     let inactive = post(&api, &with(january("compute_kpi"), "tenants", json!(["tenant_demo_cca"]))).await;
@@ -392,7 +404,10 @@ async fn the_same_key_is_the_same_backfill() {
     let again = post(&body).await;
     let made = first.ok(StatusCode::ACCEPTED);
     assert_eq!(again.ok(StatusCode::ACCEPTED)["id"], made["id"]);
-    assert_eq!((first.header("idempotency-replayed"), again.header("idempotency-replayed")), (None, Some("true")));
+    assert_eq!(
+        (first.header("idempotency-replayed"), again.header("idempotency-replayed")),
+        (None, Some("true"))
+    );
     post(&with(january("pipeline"), "priority", 1).to_string()).await.problem(422, "idempotency_key_reused");
     assert_eq!(api.count("queue.backfills").await, 1);
 }
@@ -406,6 +421,11 @@ async fn they_are_listed_newest_first() {
     }
     let page = api.get(&format!("{PATH}?limit=2")).await;
     assert_eq!(page.column("id"), ids[..2]);
-    let next = page.ok(StatusCode::OK)["next"].as_str().unwrap().strip_prefix("http://localhost").unwrap().to_owned();
+    let next = page.ok(StatusCode::OK)["next"]
+        .as_str()
+        .unwrap()
+        .strip_prefix("http://localhost")
+        .unwrap()
+        .to_owned();
     assert_eq!(api.get(&next).await.column("id"), ids[2..]);
 }

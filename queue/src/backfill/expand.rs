@@ -130,7 +130,10 @@ pub(crate) async fn expand(
     let range = window.next_slice..window.total;
     let Expansion { next, slices } =
         slices.expand(&mut tx, &window.kind, &row.plan, range.clone(), most).await?;
-    assert!(next > range.start && next <= range.end && slices.len() <= most, "an expansion within its bounds");
+    assert!(
+        next > range.start && next <= range.end && slices.len() <= most,
+        "an expansion within its bounds"
+    );
     let in_backfill = |mut job: NewJob| {
         job.inherit_trace(row.traceparent.as_ref());
         job.priority(row.priority).backfill(window.id)

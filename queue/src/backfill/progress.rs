@@ -30,7 +30,7 @@ impl Sample {
 /// A backfill as it is now.
 #[derive(Debug, Clone)]
 pub struct Backfill {
-    /// UUIDv7.
+    /// A UUID of version 7.
     pub id: Uuid,
     /// What its slices are.
     pub kind: String,
@@ -175,7 +175,8 @@ async fn complete(conn: &mut PgConnection, rows: Vec<Row>) -> Result<Vec<Backfil
 impl Row {
     fn with(self, booked: StateCounts) -> Backfill {
         let unsigned = |number: i64| number.unsigned_abs();
-        let (expanded, skipped, jobs) = (unsigned(self.next_slice), unsigned(self.skipped), unsigned(self.jobs));
+        let (expanded, skipped, jobs) =
+            (unsigned(self.next_slice), unsigned(self.skipped), unsigned(self.jobs));
         // Jobs that ended long ago may be deleted: then what was noted at the end holds.
         let noted = self.counts.map(|json| json.0);
         let counts = noted.filter(|_| booked.total() < self.jobs).unwrap_or(booked);
@@ -192,10 +193,7 @@ impl Row {
             kind: self.kind.unwrap_or_default(),
             spec: self.spec,
             state,
-            settings: Settings {
-                share: self.share,
-                max_running: self.max_running.map(i32::unsigned_abs),
-            },
+            settings: Settings { share: self.share, max_running: self.max_running.map(i32::unsigned_abs) },
             priority: self.priority,
             total,
             expanded,

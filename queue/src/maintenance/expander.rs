@@ -1,8 +1,8 @@
 //! Keeps backfills going: a bounded number of their slices on their way, failed jobs revived, cancels carried out,
 //! the end noted.
 
-use std::collections::{BTreeSet, HashMap};
 use std::collections::hash_map::Entry;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::sync::Arc;
 
@@ -84,8 +84,7 @@ impl Expander {
                 done += backfill::retry_some(pool, window.id).await?;
             }
             if window.sampled_at.is_none_or(|at| now.is_some_and(|now| now - at >= Sample::EVERY)) {
-                let slices =
-                    backfill::done(window.next_slice, window.skipped, window.jobs, live);
+                let slices = backfill::done(window.next_slice, window.skipped, window.jobs, live);
                 backfill::sample(pool, window.id, slices).await?;
             }
             if !window.paused && window.next_slice < window.total && self.slices.knows(&window.kind) {

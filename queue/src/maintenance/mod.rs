@@ -18,12 +18,7 @@ use crate::backfill::Slices;
 use crate::maintenance::expander::Expander;
 
 /// Runs them all until `stop`. An error is logged and tried again at the next turn.
-pub(crate) async fn run(
-    pool: PgPool,
-    slices: Option<Arc<dyn Slices>>,
-    seed: u64,
-    stop: CancellationToken,
-) {
+pub(crate) async fn run(pool: PgPool, slices: Option<Arc<dyn Slices>>, seed: u64, stop: CancellationToken) {
     tokio::join!(
         every(Duration::from_millis(500), seed, &stop, "promoter", || promoter::run_once(&pool)),
         every(Duration::from_secs(2), seed ^ 1, &stop, "rescuer", || rescuer::run_once(&pool)),
@@ -34,12 +29,7 @@ pub(crate) async fn run(
 }
 
 /// Looks more often while backfills make headway, so that the fleet does not run out of their slices.
-async fn expand(
-    pool: &PgPool,
-    slices: Option<Arc<dyn Slices>>,
-    seed: u64,
-    stop: &CancellationToken,
-) {
+async fn expand(pool: &PgPool, slices: Option<Arc<dyn Slices>>, seed: u64, stop: &CancellationToken) {
     let Some(slices) = slices else { return };
     let expander = Expander::new(slices);
     every(Duration::from_millis(200), seed, stop, "expander", || async {

@@ -49,11 +49,19 @@ pub(crate) async fn create_backfill(
     };
     let tenants = Tenant::active(&mut tx, names).await?;
     let (from, to, order, reprocess) = (request.from, request.to, request.order, request.reprocess);
-    let range =
-        BackfillRange { tenants: tenants.iter().map(|tenant| tenant.id).collect(), from, to, order, reprocess };
+    let range = BackfillRange {
+        tenants: tenants.iter().map(|tenant| tenant.id).collect(),
+        from,
+        to,
+        order,
+        reprocess,
+    };
     if range.total() > BackfillRange::MOST_SLICES {
-        let message =
-            format!("{} slices are more than the {} that are allowed", range.total(), BackfillRange::MOST_SLICES);
+        let message = format!(
+            "{} slices are more than the {} that are allowed",
+            range.total(),
+            BackfillRange::MOST_SLICES
+        );
         return Err(Problem::invalid(vec![FieldError { field: "to".to_owned(), message }]));
     }
     if request.dry_run {
