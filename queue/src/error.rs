@@ -31,6 +31,9 @@ pub enum QueueError {
     /// There is no such backfill.
     #[error("no backfill {0}")]
     UnknownBackfill(Uuid),
+    /// What was to say what its slices are said something that cannot be.
+    #[error("the expansion of backfill {0} is outside of its bounds; this is a bug of what expands it")]
+    BadExpansion(Uuid),
     /// The backfill's state does not allow it.
     #[error("backfill {backfill} is {state}: {why}")]
     WrongBackfillState {

@@ -207,12 +207,18 @@ async fn one_backfill_that_cannot_go_on_does_not_hold_others_up() {
     let error = expander().run_once(&db.pool).await.unwrap_err().to_string();
     assert!(error.contains("missing field"), "{error}");
     assert_eq!((show(&db, broken).await.expanded, show(&db, good).await.expanded), (0, 10));
+    let overdone = Steps { overdoes: true, ..Steps::that(Does::Succeed) };
+    let overdone = overdone.backfill(&db, 10, Settings::default()).await;
+    let error = expander().run_once(&db.pool).await.unwrap_err().to_string();
+    assert!(error.contains("outside of its bounds"), "{error}");
+    assert_eq!(show(&db, overdone).await.jobs, 0);
     // Another version of the program may know it.
     sqlx::query("update queue.backfills set kind = 'new' where id = $1")
         .bind(broken)
         .execute(&db.pool)
         .await
         .unwrap();
+    backfill::cancel(&db.pool, overdone).await.unwrap();
     expander().run_once(&db.pool).await.unwrap();
     assert_eq!(show(&db, broken).await.state, BackfillState::Running);
     assert!(backfill::get(&mut db.pool.acquire().await.unwrap(), Uuid::now_v7()).await.unwrap().is_none());

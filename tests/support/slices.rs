@@ -22,13 +22,15 @@ pub(crate) struct Steps {
     pub(crate) does: Does,
     /// Only every so manieth slice has something to do.
     pub(crate) every: u64,
+    /// It says that it looked at more slices than there are.
+    pub(crate) overdoes: bool,
     /// Each slice is a workflow of two jobs.
     pub(crate) pairs: bool,
 }
 
 impl Steps {
     pub(crate) fn that(does: Does) -> Self {
-        Self { tenants: 3, does, every: 1, pairs: false }
+        Self { tenants: 3, does, every: 1, overdoes: false, pairs: false }
     }
 
     /// Makes a backfill of so many slices.
@@ -90,6 +92,7 @@ impl Slices for StepSlices {
             let look = range.start..range.end.min(range.start + 1000);
             let due: Vec<u64> = look.clone().filter(|n| n % steps.every == 0).take(most).collect();
             let next = if due.len() < most { look.end } else { due[most - 1] + 1 };
+            let next = if steps.overdoes { range.end + 1 } else { next };
             Ok(Expansion { next, slices: due.into_iter().map(|n| steps.slice(n)).collect() })
         }
         .boxed()

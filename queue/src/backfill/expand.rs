@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::backfill::to_i64;
 use crate::enqueue::{NewJob, enqueue_workflows};
-use crate::error::Result;
+use crate::error::{QueueError, Result};
 
 /// The jobs of one slice.
 #[derive(Debug, Clone)]
@@ -130,10 +130,9 @@ pub(crate) async fn expand(
     let range = window.next_slice..window.total;
     let Expansion { next, slices } =
         slices.expand(&mut tx, &window.kind, &row.plan, range.clone(), most).await?;
-    assert!(
-        next > range.start && next <= range.end && slices.len() <= most,
-        "an expansion within its bounds"
-    );
+    if next <= range.start || next > range.end || slices.len() > most {
+        return Err(QueueError::BadExpansion(window.id));
+    }
     let in_backfill = |mut job: NewJob| {
         job.inherit_trace(row.traceparent.as_ref());
         job.priority(row.priority).backfill(window.id)

@@ -129,7 +129,7 @@ macro_rules! rows {
     };
 }
 
-/// A backfill as it is now.
+/// A backfill as it is now. On a connection without an open transaction.
 pub async fn get(conn: &mut PgConnection, id: Uuid) -> Result<Option<Backfill>> {
     // One snapshot for the row and the books.
     let mut tx = conn.begin().await?;
@@ -140,7 +140,7 @@ pub async fn get(conn: &mut PgConnection, id: Uuid) -> Result<Option<Backfill>> 
     Ok(backfill)
 }
 
-/// The newest `limit` backfills that are older than `before`, newest first.
+/// The newest `limit` backfills that are older than `before`, newest first. On a connection without an open transaction.
 pub async fn list(conn: &mut PgConnection, before: Option<Uuid>, limit: i64) -> Result<Vec<Backfill>> {
     let mut tx = conn.begin().await?;
     sqlx::query!("set transaction isolation level repeatable read, read only").execute(&mut *tx).await?;

@@ -35,7 +35,15 @@ async fn expand(pool: &PgPool, slices: Option<Arc<dyn Slices>>, seed: u64, stop:
     every(Duration::from_millis(200), seed, stop, "expander", || async {
         let (mut all, mut idle) = (0, 10);
         loop {
-            let count = expander.run_once(pool).await?;
+            let ran = expander.run_once(pool).await;
+            if ran.is_err() {
+                // What is wrong with one of them may last.
+                tokio::select! {
+                    () = stop.cancelled() => {}
+                    () = tokio::time::sleep(Duration::from_secs(2)) => {}
+                }
+            }
+            let count = ran?;
             all += count;
             idle = if count > 0 { 0 } else { idle + 1 };
             if idle > 10 || stop.is_cancelled() {
