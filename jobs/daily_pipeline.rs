@@ -10,6 +10,7 @@ use crate::{
     IngestTimeEntries, Tenant,
 };
 
+const EXPORT: &str = "export";
 const INGESTS: [&str; 4] = ["tickets", "time_entries", "csat", "security_alerts"];
 
 /// What a daily pipeline is made of, before it is enqueued. Its last job, the export, stands for the whole.
@@ -48,6 +49,17 @@ impl DailyPipeline {
     pub fn last(&self) -> Uuid {
         self.export.id
     }
+
+    /// All its jobs, to be enqueued with others.
+    pub fn into_jobs(self) -> Result<Vec<NewJob>> {
+        self.whole().into_jobs()
+    }
+
+    fn whole(self) -> Workflow {
+        let Self { mut workflow, export } = self;
+        workflow.add(EXPORT, export).after("kpis");
+        workflow
+    }
 }
 
 /// Enqueues the pipeline; while one for the same tenant and date is under way, that one is the answer.
@@ -57,7 +69,7 @@ pub async fn enqueue_daily_pipeline(
     pipeline: DailyPipeline,
     force: bool,
 ) -> Result<Enqueued> {
-    let DailyPipeline { mut workflow, export } = pipeline;
-    workflow.add("export", if force { export.not_unique() } else { export }).after("kpis");
-    workflow.enqueue_once(conn, "export").await
+    let DailyPipeline { workflow, export } = pipeline;
+    let export = if force { export.not_unique() } else { export };
+    DailyPipeline { workflow, export }.whole().enqueue_once(conn, EXPORT).await
 }

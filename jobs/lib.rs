@@ -1,6 +1,7 @@
 //! What Weirgate runs. One file a job; [`kinds`] is the only list of them.
 
 mod app;
+mod backfills;
 mod bulk_jobs;
 mod compute_kpi;
 mod daily_pipeline;
@@ -21,6 +22,7 @@ use std::sync::Arc;
 use weirgate_queue::{Kinds, Registry};
 
 pub use app::App;
+pub use backfills::{BackfillKind, BackfillOrder, BackfillRange, DailySlices, Reprocess};
 pub use bulk_jobs::{BulkDone, BulkJobs, BulkRefused};
 pub use compute_kpi::{ComputeKpi, Kpis};
 pub use daily_pipeline::{DailyPipeline, enqueue_daily_pipeline};
@@ -31,11 +33,11 @@ pub use ingest_security_alerts::IngestSecurityAlerts;
 pub use ingest_tickets::IngestTickets;
 pub use ingest_time_entries::IngestTimeEntries;
 pub use schedules::schedules;
-pub use tenant::{SYSTEM_SLUG, SYSTEM_TENANT, Tenant, TenantSlug};
+pub use tenant::{SYSTEM_SLUG, SYSTEM_TENANT, Tenant, TenantSlug, TenantsError};
 
 /// Every job there is, to be run.
 pub fn registry(app: Arc<App>) -> Registry<App> {
-    kinds().run_with(app)
+    kinds().run_with(app).with_slices(Arc::new(DailySlices))
 }
 
 /// Every job there is: the only list of them.

@@ -1,5 +1,7 @@
 //! What each command does.
 
+mod backfill;
+mod backfills;
 mod bulk;
 mod demo;
 mod demo_client;
@@ -43,6 +45,8 @@ pub async fn run(cli: Cli, config: Config) -> anyhow::Result<()> {
         Command::Seed { fresh_keys } => run_seed(&config, fresh_keys).await,
         Command::Keys(command) => keys::run(command, &config).await,
         Command::Enqueue(options) => enqueue::run(options, &config).await,
+        Command::Backfill(options) => backfill::run(options, &config).await,
+        Command::Backfills(command) => backfills::run(command, &config).await,
         Command::Jobs(command) => jobs::run(command, &config).await,
         Command::Bench { scenario, json } => bench::run(scenario, json, config).await,
         Command::BenchWorker { slots } => {

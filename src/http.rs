@@ -1,6 +1,8 @@
 //! The HTTP surface: every route is in [`router`].
 
 mod auth;
+mod backfill;
+mod backfill_request;
 mod context;
 mod date_range;
 mod docs;
@@ -210,6 +212,12 @@ fn routes() -> Routes {
         .routes(routes!(internal::kpi::compute_daily_kpi))
         .routes(routes!(internal::exports::generate_export))
         .routes(routes!(internal::pipelines::run_daily_pipeline))
+        .routes(routes!(internal::backfills::create_backfill, internal::backfills::list_backfills))
+        .routes(routes!(internal::backfills::get_backfill, internal::backfills::set_backfill))
+        .routes(routes!(internal::backfills::pause_backfill))
+        .routes(routes!(internal::backfills::resume_backfill))
+        .routes(routes!(internal::backfills::cancel_backfill))
+        .routes(routes!(internal::backfills::retry_failed_of_backfill))
         .routes(routes!(internal::jobs::list_jobs))
         .routes(routes!(internal::jobs::get_job))
         .routes(routes!(internal::jobs::stream_job))

@@ -242,11 +242,11 @@ async fn insert_all(conn: &mut PgConnection, jobs: &[NewJob]) -> Result<Vec<Enqu
             }
         }
         // A live job may end between the insert and this look; then the loop inserts after all.
+        let missing: Vec<&NewJob> = missing.into_iter().filter(|job| !found.contains_key(&job.id)).collect();
+        let live = live_duplicates(conn, &missing).await?;
         for job in missing {
-            if !found.contains_key(&job.id)
-                && let Some(id) = live_duplicate(conn, job).await?
-            {
-                found.insert(job.id, Enqueued { id, duplicate: true });
+            if let Some(id) = job.unique_key.as_ref().and_then(|key| live.get(key)) {
+                found.insert(job.id, Enqueued { id: *id, duplicate: true });
             }
         }
     }
@@ -290,13 +290,17 @@ async fn insert(conn: &mut PgConnection, jobs: &[&NewJob]) -> Result<Vec<Inserte
     Ok(rows)
 }
 
-async fn live_duplicate(conn: &mut PgConnection, job: &NewJob) -> Result<Option<Uuid>> {
-    let id = sqlx::query_scalar!(
-        "select id from queue.jobs
-         where unique_key = $1 and state in ('waiting', 'scheduled', 'available', 'running', 'retryable')",
-        job.unique_key
+async fn live_duplicates(conn: &mut PgConnection, jobs: &[&NewJob]) -> Result<HashMap<Vec<u8>, Uuid>> {
+    let keys: Vec<Vec<u8>> = jobs.iter().filter_map(|job| job.unique_key.clone()).collect();
+    if keys.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let rows = sqlx::query!(
+        r#"select unique_key as "unique_key!", id from queue.jobs
+           where unique_key = any($1) and state in ('waiting', 'scheduled', 'available', 'running', 'retryable')"#,
+        &keys
     )
-    .fetch_optional(conn)
+    .fetch_all(conn)
     .await?;
-    Ok(id)
+    Ok(rows.into_iter().map(|row| (row.unique_key, row.id)).collect())
 }

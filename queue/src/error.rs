@@ -2,6 +2,7 @@
 
 use uuid::Uuid;
 
+use crate::backfill::BackfillState;
 use crate::state::JobState;
 
 /// The engine could not do what it was asked to.
@@ -57,6 +58,22 @@ pub enum QueueError {
     /// Two jobs of a workflow have one name.
     #[error("two jobs of the workflow are named {0:?}; give each a name of its own")]
     NameTaken(String),
+    /// There is no such backfill.
+    #[error("no backfill {0}")]
+    UnknownBackfill(Uuid),
+    /// What was to say what its slices are said something that cannot be.
+    #[error("the expansion of backfill {0} is outside of its bounds; this is a bug of what expands it")]
+    BadExpansion(Uuid),
+    /// The backfill's state does not allow it.
+    #[error("backfill {backfill} is {state}: {why}")]
+    WrongBackfillState {
+        /// The backfill.
+        backfill: Uuid,
+        /// Where it stands.
+        state: BackfillState,
+        /// What is in the way, and what to do.
+        why: &'static str,
+    },
     /// The job's state does not allow it.
     #[error("job {job} is {state}: {why}")]
     WrongState {

@@ -110,7 +110,7 @@ impl<A> fmt::Debug for Host<A> {
 
 impl<A: Send + Sync + 'static> Host<A> {
     /// Registers the process for the queues of `registry` and starts its upkeep: heartbeat, wake-ups, finisher,
-    /// promoter, settler, and what the leader does while it leads.
+    /// promoter, settler, expander, and what the leader does while it leads.
     ///
     /// # Errors
     /// When the database cannot be reached to register.
@@ -163,13 +163,14 @@ impl<A: Send + Sync + 'static> Host<A> {
     }
 
     fn maintenance(&self) -> Maintenance {
-        let Inner { pool, config, wakers, .. } = &*self.0;
+        let Inner { pool, config, wakers, registry, .. } = &*self.0;
         let lease = LEADER_LEASE.min(config.lease / 2);
         Maintenance {
             pool: pool.clone(),
             leader: Leader::new(pool.clone(), &config.host, lease),
             scheduler: Scheduler::new(config.schedules.clone()),
             retention: config.retention,
+            slices: registry.slices(),
             wakers: wakers.clone(),
             seed: config.seed,
         }

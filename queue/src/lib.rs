@@ -13,6 +13,7 @@
 //! | order | [`workflow`] | jobs that wait on jobs: their graph, and what the end of one does to the others |
 //! | cancel, retry | [`control`] | what people do to single jobs |
 //! | retry, cancel, delete | [`bulk`] | what people do to all jobs that a filter takes |
+//! | backfill | [`backfill`] | a range as an object, which becomes jobs piece by piece |
 //! | lead | [`leader`] | one host among many, by a lease |
 //! | schedule | [`schedule`] | enqueues by the clock, each tick once |
 //! | promote, rescue, prune | [`maintenance`] | upkeep |
@@ -59,6 +60,7 @@
 #![warn(missing_docs)]
 
 pub mod backend;
+pub mod backfill;
 pub mod bulk;
 mod checkpoint;
 pub mod claim;

@@ -46,6 +46,18 @@ pub(crate) async fn notify_cancel(conn: &mut PgConnection, job: Uuid) -> Result<
     Ok(())
 }
 
+/// The same for many jobs.
+pub(crate) async fn notify_cancels(conn: &mut PgConnection, jobs: &[Uuid]) -> Result<()> {
+    sqlx::query!(
+        r#"select pg_notify($1, job::text) as "notified: ()" from unnest($2::uuid[]) as job"#,
+        CANCEL_CHANNEL,
+        jobs
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(())
+}
+
 /// Tells the other hosts that the leader stepped down.
 pub(crate) async fn notify_leader(conn: &mut PgConnection) -> Result<()> {
     sqlx::query!(r#"select pg_notify($1, '') as "notified: ()""#, LEADER_CHANNEL).fetch_all(conn).await?;

@@ -10,6 +10,7 @@ use rand::Rng;
 use serde_json::Value;
 use uuid::Uuid;
 
+use crate::backfill::Slices;
 use crate::claim::ClaimedJob;
 use crate::enqueue::NewJob;
 use crate::error::{QueueError, Result};
@@ -68,7 +69,7 @@ impl<A: Send + Sync + 'static> Kinds<A> {
 
     /// What a worker needs to run them: their handlers share `app`.
     pub fn run_with(self, app: Arc<A>) -> Registry<A> {
-        Registry { app, kinds: self }
+        Registry { app, kinds: self, slices: None }
     }
 }
 
@@ -76,6 +77,7 @@ impl<A: Send + Sync + 'static> Kinds<A> {
 pub struct Registry<A> {
     app: Arc<A>,
     kinds: Kinds<A>,
+    slices: Option<Arc<dyn Slices>>,
 }
 
 impl<A> fmt::Debug for Registry<A> {
@@ -96,7 +98,18 @@ impl<A: Send + Sync + 'static> Registry<A> {
     /// When another one has the same name.
     #[must_use]
     pub fn with<J: Job<App = A>>(self) -> Self {
-        self.kinds.with::<J>().run_with(self.app)
+        Self { kinds: self.kinds.with::<J>(), ..self }
+    }
+
+    /// Says what the slices of backfills become; without it, its workers leave backfills to others.
+    #[must_use]
+    pub fn with_slices(mut self, slices: Arc<dyn Slices>) -> Self {
+        self.slices = Some(slices);
+        self
+    }
+
+    pub(crate) fn slices(&self) -> Option<Arc<dyn Slices>> {
+        self.slices.clone()
     }
 
     /// The application that handlers share.

@@ -60,6 +60,44 @@ impl JobState {
     }
 }
 
+/// How many jobs are in each state.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct StateCounts([i64; 8]);
+
+impl StateCounts {
+    /// Jobs in `state`.
+    pub const fn of(&self, state: JobState) -> i64 {
+        self.0[state as usize]
+    }
+
+    /// Jobs that are not final.
+    pub fn live(&self) -> i64 {
+        self.iter().filter(|(state, _)| !state.is_final()).map(|(_, count)| count).sum()
+    }
+
+    /// Jobs in any state.
+    pub fn total(&self) -> i64 {
+        self.0.iter().sum()
+    }
+
+    /// Every state with its jobs, in the order of a job's life.
+    pub fn iter(&self) -> impl Iterator<Item = (JobState, i64)> + use<> {
+        JobState::ALL.into_iter().zip(self.0)
+    }
+
+    /// Counts `change` more jobs in `state`.
+    pub(crate) fn change(&mut self, state: JobState, change: i64) {
+        self.0[state as usize] += change;
+    }
+
+    pub(crate) fn add(&mut self, other: &Self) {
+        for (state, count) in other.iter() {
+            self.change(state, count);
+        }
+    }
+}
+
 impl fmt::Display for JobState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())

@@ -148,7 +148,14 @@ impl Workflow {
         Ok(enqueued)
     }
 
-    /// The jobs with names, workflow and parents set.
+    /// The jobs with names, workflow and parents set, to be enqueued with others in one go.
+    ///
+    /// # Errors
+    /// [`QueueError::UnknownParent`], [`QueueError::NameTaken`].
+    pub fn into_jobs(self) -> Result<Vec<NewJob>> {
+        self.resolve()
+    }
+
     fn resolve(self) -> Result<Vec<NewJob>> {
         let ids: HashMap<String, Uuid> =
             self.steps.iter().map(|step| (step.name.clone(), step.job.id)).collect();

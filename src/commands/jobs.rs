@@ -74,7 +74,8 @@ pub(super) fn describe(job: &JobRow) -> Value {
         "id": job.id, "kind": job.kind, "queue": job.queue, "tenant_id": job.tenant_id, "state": job.state,
         "priority": job.priority, "attempt": job.attempt, "max_attempts": job.max_attempts, "args": job.args,
         "output": job.output, "errors": job.errors, "progress": job.progress, "workflow_id": job.workflow_id,
-        "name": job.name,        "depends_on": job.depends_on, "created_at": job.created_at, "scheduled_at": job.scheduled_at,
+        "backfill_id": job.backfill_id, "name": job.name, "depends_on": job.depends_on,
+        "created_at": job.created_at, "scheduled_at": job.scheduled_at,
         "attempted_at": job.attempted_at, "finalized_at": job.finalized_at,
     })
 }

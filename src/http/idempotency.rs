@@ -1,4 +1,4 @@
-//! `Idempotency-Key`: the same key with the same request is the same job, for 24 hours.
+//! `Idempotency-Key`: the same key with the same request is the same job or backfill, for 24 hours.
 
 use axum::http::{HeaderMap, StatusCode};
 use sha2::{Digest, Sha256};
@@ -31,7 +31,7 @@ pub(crate) async fn prune(pool: &PgPool) -> sqlx::Result<u64> {
 pub(crate) enum Claimed {
     /// Nothing yet: the request is the first of its key, and stored under it.
     First,
-    /// It enqueued this job before.
+    /// It enqueued this job, or made this backfill, before.
     Replay(Uuid),
 }
 
@@ -58,7 +58,7 @@ impl IdempotencyKey {
         }
     }
 
-    /// Stores the key for `job`, which is about to be enqueued, unless an earlier request did so. A request with the
+    /// Stores the key for `job` (or a backfill), which is about to be stored, unless an earlier request did so. A request with the
     /// same key that is under way is waited for: it holds the row until its transaction ends.
     pub(crate) async fn claim(&self, conn: &mut PgConnection, job: Uuid) -> Result<Claimed, Problem> {
         let stored = sqlx::query_scalar!(
@@ -92,10 +92,14 @@ impl IdempotencyKey {
             ));
         }
         // A statement of its own: one that waited for the earlier request would not see that request's job.
-        let kept = sqlx::query_scalar!("select id from queue.jobs where id = $1", earlier.job_id)
-            .fetch_optional(&mut *conn)
-            .await?;
-        if kept.is_none() {
+        let kept = sqlx::query_scalar!(
+            r#"select exists (select from queue.jobs where id = $1)
+                or exists (select from queue.backfills where id = $1) as "kept!""#,
+            earlier.job_id
+        )
+        .fetch_one(&mut *conn)
+        .await?;
+        if !kept {
             self.point_to(conn, job).await?;
             return Ok(Claimed::First);
         }

@@ -31,6 +31,7 @@ until it is null. A failed job is still a 200: look at `state`. Under `/v1`, `li
     tags(
         (name = "Enqueue", description = "Start jobs. Nothing else changes a tenant's data."),
         (name = "Jobs", description = "Follow and steer jobs of every tenant"),
+        (name = "Backfills", description = "Ranges of days, worked off behind the live work"),
         (name = "Results", description = "What a tenant sees of its data and its jobs"),
         (name = "Operation", description = "Tenants, queues, limits, workers, schedules, health")
     ),
@@ -63,7 +64,8 @@ pub(crate) fn complete(openapi: &mut OpenApi) {
             path if path.starts_with("/v1/") => &["api_key", "api_key_as_bearer"],
             _ => &[],
         };
-        for operation in [&mut item.get, &mut item.post, &mut item.put].into_iter().flatten() {
+        for operation in [&mut item.get, &mut item.post, &mut item.put, &mut item.patch].into_iter().flatten()
+        {
             if !schemes.is_empty() {
                 let any_of = schemes.iter().map(|name| SecurityRequirement::new(*name, [""; 0])).collect();
                 operation.security = Some(any_of);

@@ -7,6 +7,7 @@ use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
+use weirgate_jobs::TenantsError;
 use weirgate_queue::QueueError;
 
 /// What is wrong with one field of a request.
@@ -219,6 +220,12 @@ impl From<QueueError> for Problem {
         match error {
             QueueError::Database(error) => error.into(),
             QueueError::UnknownJob(job) => Self::unknown_job(&job),
+            QueueError::UnknownBackfill(id) => Self::unknown_backfill(id),
+            QueueError::WrongBackfillState { backfill, state, why } => Self::conflict(
+                "wrong_state",
+                "The backfill's state does not allow it",
+                format!("backfill {backfill} is {state}: {why}"),
+            ),
             QueueError::WrongState { job, state, why } => Self::conflict(
                 "wrong_state",
                 "The job's state does not allow it",
@@ -235,6 +242,17 @@ impl From<QueueError> for Problem {
     }
 }
 
+impl From<TenantsError> for Problem {
+    fn from(error: TenantsError) -> Self {
+        let detail = error.to_string();
+        match error {
+            TenantsError::Unknown(_) => Self::not_found("unknown_tenant", "Unknown tenant", detail),
+            TenantsError::Inactive(_) => Self::conflict("tenant_inactive", "Tenant inactive", detail),
+            TenantsError::Database(error) => error.into(),
+        }
+    }
+}
+
 impl From<serde_json::Error> for Problem {
     fn from(error: serde_json::Error) -> Self {
         tracing::error!(%error, "a stored value is not of the form it was written in");
@@ -245,6 +263,10 @@ impl From<serde_json::Error> for Problem {
 impl Problem {
     pub(crate) fn unknown_job(job: &impl std::fmt::Display) -> Self {
         Self::not_found("unknown_job", "Unknown job", format!("no job {job}"))
+    }
+
+    pub(crate) fn unknown_backfill(id: uuid::Uuid) -> Self {
+        Self::not_found("unknown_backfill", "Unknown backfill", format!("no backfill {id}"))
     }
 
     pub(crate) fn unknown_tenant(name: &str) -> Self {

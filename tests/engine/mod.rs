@@ -1,5 +1,7 @@
 //! The engine: queue and worker, on a real Postgres.
 
+mod backfill;
+mod backfill_life;
 mod books;
 mod bulk;
 mod cancel;

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::support::TestApi;
 
 /// Every operation there is, with something in place of its parameters.
-const OPERATIONS: [(&str, &str); 39] = [
+const OPERATIONS: [(&str, &str); 47] = [
     ("GET", "/health"),
     ("GET", "/health/ready"),
     ("GET", "/metrics"),
@@ -16,6 +16,14 @@ const OPERATIONS: [(&str, &str); 39] = [
     ("POST", "/internal/kpi/compute-daily"),
     ("POST", "/internal/exports/generate"),
     ("POST", "/internal/pipelines/daily"),
+    ("POST", "/internal/backfills"),
+    ("GET", "/internal/backfills"),
+    ("GET", "/internal/backfills/{id}"),
+    ("PATCH", "/internal/backfills/{id}"),
+    ("POST", "/internal/backfills/{id}/pause"),
+    ("POST", "/internal/backfills/{id}/resume"),
+    ("POST", "/internal/backfills/{id}/cancel"),
+    ("POST", "/internal/backfills/{id}/retry_failed"),
     ("GET", "/internal/jobs"),
     ("GET", "/internal/jobs/{id}"),
     ("GET", "/internal/jobs/{id}/events"),

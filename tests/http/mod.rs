@@ -1,6 +1,7 @@
 //! The HTTP surface: the production router, without sockets.
 
 mod auth;
+mod backfills;
 mod bulk;
 mod docs;
 mod enqueue;

@@ -181,6 +181,8 @@ async fn help_and_completions_name_every_command() {
         "seed",
         "keys",
         "enqueue",
+        "backfill",
+        "backfills",
         "jobs",
         "schedules",
         "queues",
@@ -250,4 +252,85 @@ async fn queues_are_paused_and_limits_are_set() {
     assert!(cli.refused(&["limits", "set", tenant, "ingest", "--period", "1"]).await.contains("500ms"));
     assert!(cli.refused(&["limits", "set", tenant, "ingest"]).await.contains("at least one"));
     assert!(cli.refused(&["limits", "set", tenant, "nothing", "--rate", "1"]).await.contains("ingest"));
+}
+
+#[tokio::test]
+async fn a_backfill_from_the_first_count_to_its_end() {
+    let cli = Cli::new().await;
+    cli.ok(&["seed"]).await;
+    let range = ["backfill", "compute_kpi", "--from", "2026-01-01", "--to", "2026-01-10"];
+    let said = cli.ok(&[&range[..], &["--dry-run"]].concat()).await;
+    assert!(said.contains("tenant_demo_cca\t10") && said.contains("in all\t20"), "{said}");
+    assert!(!cli.ok(&["backfills", "list"]).await.contains("compute_kpi"));
+    let id = cli.ok(&[&range[..], &["--tenants", "tenant_demo_cca"]].concat()).await.trim().to_owned();
+    assert!(cli.ok(&["backfills", "pause", &id]).await.contains("is paused"));
+    assert!(cli.ok(&["backfills", "list"]).await.contains(&id));
+    let worker = Process::start(&mut cli.command(&["worker"]));
+    assert!(cli.ok(&["backfills", "resume", &id]).await.contains("is running"));
+    // Not on a terminal: lines.
+    let said = cli.ok(&["backfills", "show", &id, "--watch"]).await;
+    assert!(said.lines().last().unwrap().contains("10/10 completed"), "{said}");
+    let shown: Value = serde_json::from_str(&cli.ok(&["backfills", "show", &id]).await).unwrap();
+    assert_eq!(
+        (shown["counts"]["completed"].as_i64(), shown["spec"]["tenants"][0].as_str()),
+        (Some(10), Some("tenant_demo_cca"))
+    );
+    assert!(cli.ok(&["backfills", "retry-failed", &id]).await.contains("none of its jobs is discarded"));
+    let said = cli.ok(&[&range[..], &["--watch"]].concat()).await;
+    assert!(said.contains("20/20 completed"), "those that were missing: {said}");
+    drop(worker);
+    let next = cli.ok(&[&range[..], &["--reprocess", "all"]].concat()).await.trim().to_owned();
+    assert!(cli.ok(&["backfills", "cancel", &next]).await.contains("is cancelling"));
+    let said = cli.refused(&["backfills", "resume", &next]).await;
+    assert!(said.contains("running or paused"), "{said}");
+}
+
+#[tokio::test]
+async fn a_watched_backfill_goes_on_after_ctrl_c() {
+    let cli = Cli::new().await;
+    cli.ok(&["seed"]).await;
+    let mut command =
+        cli.command(&["backfill", "compute_kpi", "--from", "2026-01-01", "--to", "2026-01-10", "--watch"]);
+    let watching = command.stdout(std::process::Stdio::piped()).spawn().unwrap();
+    let row = "select count(*) from queue.backfills";
+    while sqlx::query_scalar::<_, i64>(row).fetch_one(&cli.db.pool).await.unwrap() == 0 {
+        tokio::time::sleep(std::time::Duration::from_millis(25)).await;
+    }
+    // It listens to the signal from its first look on.
+    let mut watching = watching;
+    let mut said = std::io::BufReader::new(watching.stdout.take().unwrap());
+    let (said, id) = tokio::task::spawn_blocking(move || {
+        let mut lines = String::new();
+        while lines.lines().count() < 2 {
+            std::io::BufRead::read_line(&mut said, &mut lines).unwrap();
+        }
+        let id = watching.id().to_string();
+        assert!(std::process::Command::new("kill").args(["-INT", &id]).status().unwrap().success());
+        std::io::Read::read_to_string(&mut said, &mut lines).unwrap();
+        assert!(watching.wait().unwrap().success());
+        let id = lines.lines().next().unwrap().to_owned();
+        (lines, id)
+    })
+    .await
+    .unwrap();
+    assert!(said.contains(&format!("weirgate backfills show {id} --watch")), "{said}");
+    assert!(cli.ok(&["backfills", "show", &id]).await.contains("\"running\""));
+}
+
+#[tokio::test]
+async fn a_backfill_that_makes_no_sense_is_refused() {
+    let cli = Cli::new().await;
+    cli.ok(&["seed"]).await;
+    for (args, hint) in [
+        (&["ingest_tickets", "--from", "2026-01-01", "--to", "2026-01-10"][..], "backfill pipeline"),
+        (&["compute_kpi", "--from", "2026-01-11", "--to", "2026-01-10"], "is before"),
+        (&["compute_kpi", "--from", "2026-01-01", "--to", "2026-01-10", "--share", "0"], "above 0"),
+        (
+            &["compute_kpi", "--from", "2026-01-01", "--to", "2026-01-10", "--tenants", "acme"],
+            "no tenant \"acme\"",
+        ),
+    ] {
+        let said = cli.refused(&[&["backfill"], args].concat()).await;
+        assert!(said.contains(hint), "{said}");
+    }
 }

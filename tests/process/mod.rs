@@ -1,5 +1,6 @@
 //! The real program: killed, stopped, misconfigured, used.
 
+mod backfill;
 mod cli;
 mod demo;
 mod schedules;

@@ -6,6 +6,7 @@ mod cluster;
 mod database;
 mod probe;
 mod process;
+mod slices;
 mod ticking;
 mod worker;
 
@@ -14,5 +15,6 @@ pub(crate) use app::{TestApp, tenant};
 pub(crate) use database::TestDb;
 pub(crate) use probe::{Does, Probe, Step, registry};
 pub(crate) use process::{Process, weirgate};
+pub(crate) use slices::{StepSlices, Steps, expander, show};
 pub(crate) use ticking::{Ticking, leader};
 pub(crate) use worker::TestWorker;

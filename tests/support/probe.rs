@@ -10,6 +10,8 @@ use tokio::sync::Semaphore;
 use uuid::Uuid;
 use weirgate_queue::{Job, JobContext, JobError, NewJob, Registry};
 
+use super::StepSlices;
+
 /// What the jobs of a test share with it.
 pub(crate) struct Probe {
     pub(crate) pool: PgPool,
@@ -177,5 +179,5 @@ async fn describe_parents(ctx: &JobContext<Probe>) -> Result<String, JobError> {
 }
 
 pub(crate) fn registry(probe: Arc<Probe>) -> Arc<Registry<Probe>> {
-    Arc::new(Registry::new(probe).with::<Step>())
+    Arc::new(Registry::new(probe).with::<Step>().with_slices(Arc::new(StepSlices::default())))
 }

@@ -12,7 +12,7 @@ use crate::error::Result;
 use crate::lanes::limits::{self, Settings};
 use crate::lanes::log::{self, Count, News, Seen, Turn};
 use crate::lanes::places::Places;
-use crate::state::JobState;
+use crate::state::{JobState, StateCounts};
 
 /// The jobs of a lane that are scheduled together: its live work, or its part of one backfill.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -69,8 +69,8 @@ pub struct Book {
     pub(crate) running: i64,
     pub(crate) lanes: HashMap<Uuid, Lane>,
     pub(crate) flows: HashMap<FlowId, Flow>,
-    /// Running jobs of each backfill.
-    pub(crate) backfills: HashMap<Uuid, i64>,
+    /// The jobs of each backfill.
+    backfills: HashMap<Uuid, StateCounts>,
     pub(crate) places: Places,
     /// Jobs that the live workers of the queue can run at once, as of `slots_at`; only kept while backfills are there.
     pub(crate) slots: i64,
@@ -151,7 +151,12 @@ impl Book {
             self.count(count);
         }
         for count in &news.counts {
-            self.replace(FlowId { tenant: count.tenant, backfill: count.backfill });
+            if count.state == JobState::Running {
+                // Room that one flow of a lane gives back is room for each of them.
+                self.replace_lane(count.tenant);
+            } else {
+                self.replace(FlowId { tenant: count.tenant, backfill: count.backfill });
+            }
         }
         self.replace_due();
     }
@@ -181,9 +186,12 @@ impl Book {
         let id = FlowId { tenant: count.tenant, backfill: count.backfill };
         let flow = self.flow(id);
         *flow.counts.entry((count.priority, count.state as u8)).or_default() += count.change;
+        if let Some(backfill) = count.backfill {
+            self.backfills.entry(backfill).or_default().change(count.state, count.change);
+        }
         match count.state {
             JobState::Available => {
-                let level = flow.levels.entry(Reverse(count.priority)).or_default();
+                let level = self.flow(id).levels.entry(Reverse(count.priority)).or_default();
                 level.available += count.change;
                 if let Some(lowest) = count.lowest {
                     level.from = level.from.min(lowest);
@@ -192,9 +200,6 @@ impl Book {
             JobState::Running => {
                 self.running += count.change;
                 self.lanes.entry(count.tenant).or_default().running += count.change;
-                if let Some(backfill) = count.backfill {
-                    *self.backfills.entry(backfill).or_default() += count.change;
-                }
             }
             _ => {}
         }
@@ -208,6 +213,16 @@ impl Book {
                 ((id.tenant, id.backfill, *priority, JobState::ALL[usize::from(*state)]), *count)
             })
         })
+    }
+
+    /// The jobs of a backfill in this queue.
+    pub fn backfill(&self, id: Uuid) -> StateCounts {
+        self.backfills.get(&id).copied().unwrap_or_default()
+    }
+
+    /// Jobs that the live workers of the queue can run at once.
+    pub(crate) fn slots(&self) -> i64 {
+        self.slots
     }
 
     /// The virtual time that counts for a flow.

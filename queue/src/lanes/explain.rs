@@ -5,6 +5,7 @@ use uuid::Uuid;
 
 use crate::lanes::book::{Book, FlowId};
 use crate::lanes::gcra::Gcra;
+use crate::state::JobState;
 
 /// What keeps the next job of a lane from starting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,16 +80,9 @@ impl Book {
         if self.settings.lane_paused(id.tenant) {
             return Some(Blocked::LanePaused);
         }
-        if let Some(backfill) = id.backfill
-            && let Some(settings) = self.settings.backfills.get(&backfill)
-        {
-            if settings.paused {
-                return Some(Blocked::BackfillPaused);
-            }
-            let running = self.backfills.get(&backfill).copied().unwrap_or_default();
-            if let Some(max_running) = settings.max_running.filter(|most| running >= i64::from(*most)) {
-                return Some(Blocked::BackfillFull { max_running });
-            }
+        let backfill = id.backfill.and_then(|backfill| self.settings.backfills.get(&backfill));
+        if backfill.is_some_and(|settings| settings.paused) {
+            return Some(Blocked::BackfillPaused);
         }
         let limits = self.settings.lane(id.tenant);
         let lane = self.lanes.get(&id.tenant);
@@ -98,6 +92,13 @@ impl Book {
         }
         let tat = lane.and_then(|lane| lane.tat);
         let until = limits.rate.and_then(|rate| Gcra::new(rate).next_start(tat, self.now));
-        until.map(Blocked::Throttled)
+        until.map(Blocked::Throttled).or_else(|| self.backfill_full(id))
+    }
+
+    fn backfill_full(&self, id: FlowId) -> Option<Blocked> {
+        let settings = self.settings.backfills.get(&id.backfill?)?;
+        let running = self.backfill(id.backfill?).of(JobState::Running);
+        let max_running = settings.max_running.filter(|most| running >= i64::from(*most))?;
+        Some(Blocked::BackfillFull { max_running })
     }
 }

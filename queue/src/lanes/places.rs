@@ -113,13 +113,14 @@ impl Book {
                 let rate = self.settings.lane(id.tenant).rate;
                 Some(Place::Throttled(rate.map_or(at, |rate| Gcra::new(rate).due(at))))
             }
-            Some(_) => None,
-            None => {
+            // It stays ready: its other flows would not hear of the room that one of them gives back.
+            None | Some(Blocked::BackfillFull { .. }) => {
                 let finish = self.flows.get(&id).map_or(0.0, |flow| flow.tag);
                 // While it stays ready it keeps its turn; when it comes back it gets no credit for the time away.
                 let start = self.places.tag(id).unwrap_or(self.virtual_time(id)).max(finish);
                 Some(Place::Ready(Tag(start)))
             }
+            Some(_) => None,
         };
         self.places.put(id, place);
     }

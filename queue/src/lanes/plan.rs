@@ -9,6 +9,7 @@ use uuid::Uuid;
 use crate::lanes::book::{Book, FlowId};
 use crate::lanes::gcra::Gcra;
 use crate::lanes::places::Tag;
+use crate::state::JobState;
 
 /// Jobs that a worker has room for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -176,7 +177,7 @@ impl Planner<'_> {
             most = most.min(Gcra::new(rate).allowed(lane.tat, book.now) - lane_given);
         }
         if let Some(backfill) = id.backfill {
-            let running = book.backfills.get(&backfill).copied().unwrap_or_default()
+            let running = book.backfill(backfill).of(JobState::Running)
                 + self.backfills.get(&backfill).copied().unwrap_or_default();
             let settings = book.settings.backfills.get(&backfill);
             if let Some(max_running) = settings.and_then(|settings| settings.max_running) {

@@ -5,6 +5,7 @@
 //! and a line in `run`.
 
 pub mod bookkeeper;
+pub mod expander;
 pub mod promoter;
 pub mod pruner;
 pub mod rescuer;
@@ -12,6 +13,7 @@ pub mod scheduler;
 pub mod settler;
 mod upkeep;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use rand::rngs::StdRng;
@@ -20,10 +22,12 @@ use sqlx::PgPool;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+use crate::backfill::Slices;
 use crate::leader::Leader;
 use crate::listener::Wakers;
 use crate::schedule::{PRUNE, RESCUE};
 
+use expander::Expander;
 use pruner::Retention;
 use scheduler::Scheduler;
 use upkeep::Upkeep;
@@ -34,13 +38,14 @@ pub(crate) struct Maintenance {
     pub(crate) leader: Leader,
     pub(crate) scheduler: Scheduler,
     pub(crate) retention: Retention,
+    pub(crate) slices: Option<Arc<dyn Slices>>,
     pub(crate) wakers: Wakers,
     pub(crate) seed: u64,
 }
 
 /// Runs them all until `stop`. An error is logged and tried again at the next turn.
 pub(crate) async fn run(with: Maintenance, stop: CancellationToken) {
-    let Maintenance { pool, leader, scheduler, retention, wakers, seed } = with;
+    let Maintenance { pool, leader, scheduler, retention, slices, wakers, seed } = with;
     let (rescue, prune) = (Upkeep::new(RESCUE), Upkeep::new(PRUNE));
     let settle = wakers.of(settler::WAKE);
     let never = Notify::new();
@@ -57,6 +62,7 @@ pub(crate) async fn run(with: Maintenance, stop: CancellationToken) {
             prune.run_once(&leader, async || pruner::run_once(&leader, retention).await)
         }),
         every(Duration::from_secs(30), seed ^ 5, &stop, &never, "bookkeeper", || bookkeeper::run_once(&pool)),
+        expand(&pool, slices, seed ^ 6, &stop),
     );
 }
 
@@ -77,6 +83,33 @@ async fn lead(leader: &Leader, wakers: &Wakers, stop: &CancellationToken) {
     if let Err(error) = leader.resign().await {
         tracing::warn!(%error, "could not step down; another host leads when the lease ends");
     }
+}
+
+/// Looks more often while backfills make headway, so that the fleet does not run out of their slices.
+async fn expand(pool: &PgPool, slices: Option<Arc<dyn Slices>>, seed: u64, stop: &CancellationToken) {
+    let Some(slices) = slices else { return };
+    let expander = Expander::new(slices);
+    every(Duration::from_millis(200), seed, stop, &Notify::new(), "expander", || async {
+        let (mut all, mut idle) = (0, 10);
+        loop {
+            let ran = expander.run_once(pool).await;
+            if ran.is_err() {
+                // What is wrong with one of them may last.
+                tokio::select! {
+                    () = stop.cancelled() => {}
+                    () = tokio::time::sleep(Duration::from_secs(2)) => {}
+                }
+            }
+            let count = ran?;
+            all += count;
+            idle = if count > 0 { 0 } else { idle + 1 };
+            if idle > 10 || stop.is_cancelled() {
+                return Ok(all);
+            }
+            tokio::time::sleep(Duration::from_millis(25)).await;
+        }
+    })
+    .await;
 }
 
 /// Calls `once` about every `interval`, a little apart on each host, and whenever `wake` says so.

@@ -1,0 +1,30 @@
+-- The slices from $4 up to $5 (not included) that there is something to do for, the first $9 of them. $1 tenants,
+-- $2 the day that comes first, $3 1 or −1 for the days after it, $6 kind of the backfill, $7 kind of the job that
+-- stands for a slice, $8 which days.
+with slice as materialized (
+    select n, ($1::uuid[])[n % cardinality($1::uuid[]) + 1] as tenant_id,
+        $2::date + $3::integer * (n / cardinality($1::uuid[]))::integer as date
+    from generate_series($4::bigint, $5::bigint - 1) as n
+)
+select s.n as "n!", s.date as "date!", t.id, t.slug, t.name, t.is_active, t.time_zone
+from slice s
+join tenants t on t.id = s.tenant_id and t.is_active
+left join kpi_daily k on $6 = 'compute_kpi' and k.tenant_id = s.tenant_id and k.kpi_date = s.date
+left join exports e on $6 <> 'compute_kpi' and e.tenant_id = s.tenant_id and e.export_date = s.date and e.format = 'json'
+where case $8
+    when 'all' then true
+    when 'missing' then k.kpi_date is null and e.export_date is null
+    -- As in backfill_count.sql.
+    else exists (
+        select from queue.jobs j
+        where j.kind = $7 and j.tenant_id = s.tenant_id and left(j.args ->> 'date', 10) = s.date::text
+          and j.state in ('discarded', 'cancelled')
+          and coalesce(j.args ->> 'format', 'json') = 'json'
+          and (j.state = 'discarded' or j.errors @> '[{"code": "dependency_failed"}]')
+          and ($6 <> 'pipeline' or j.workflow_id is not null)
+          and ($6 = 'pipeline' or j.state = 'discarded')
+          and j.finalized_at > coalesce(k.computed_at, e.created_at, '-infinity')
+    )
+end
+order by s.n
+limit $9

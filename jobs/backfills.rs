@@ -1,0 +1,311 @@
+//! Backfills of days: a slice is one tenant and day. Slices go day by day, and through all tenants within a day, so
+//! that no tenant waits for another one's whole range.
+
+use std::fmt;
+use std::ops::Range;
+use std::str::FromStr;
+
+use chrono::NaiveDate;
+use futures_util::future::{BoxFuture, FutureExt};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use sqlx::PgConnection;
+use uuid::Uuid;
+use weirgate_queue::backfill::{Expansion, NewBackfill, Settings, Slice, Slices};
+use weirgate_queue::{Job, NewJob, QueueError};
+
+use crate::{
+    ComputeKpi, DailyPipeline, ExportFormat, GenerateExport, IngestCsat, IngestSecurityAlerts, IngestTickets,
+    IngestTimeEntries, Tenant, TenantSlug,
+};
+
+/// Slices that one step looks at, at most.
+const LOOK: u64 = 10_000;
+
+/// What is done for each tenant and day.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BackfillKind {
+    /// The job `compute_kpi`.
+    ComputeKpi,
+    /// The job `generate_export`, as JSON.
+    GenerateExport,
+    /// The daily pipeline.
+    Pipeline,
+}
+
+impl BackfillKind {
+    /// Every kind.
+    pub const ALL: [Self; 3] = [Self::ComputeKpi, Self::GenerateExport, Self::Pipeline];
+
+    /// The name in requests and in the database.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::ComputeKpi => ComputeKpi::KIND,
+            Self::GenerateExport => GenerateExport::KIND,
+            Self::Pipeline => "pipeline",
+        }
+    }
+
+    /// The kind of the job that stands for a slice.
+    const fn job_kind(self) -> &'static str {
+        match self {
+            Self::ComputeKpi => ComputeKpi::KIND,
+            Self::GenerateExport | Self::Pipeline => GenerateExport::KIND,
+        }
+    }
+
+    fn queues(self) -> Vec<String> {
+        let names = match self {
+            Self::ComputeKpi => vec![ComputeKpi::QUEUE],
+            Self::GenerateExport => vec![GenerateExport::QUEUE],
+            Self::Pipeline => vec![GenerateExport::QUEUE, IngestTickets::QUEUE, ComputeKpi::QUEUE],
+        };
+        names.into_iter().map(str::to_owned).collect()
+    }
+
+    fn slice(self, tenant: &Tenant, date: NaiveDate) -> weirgate_queue::Result<Slice> {
+        let slug = || tenant.slug.clone();
+        Ok(match self {
+            Self::ComputeKpi => NewJob::of(tenant.id, &ComputeKpi { tenant: slug(), date })?.into(),
+            Self::GenerateExport => {
+                let job = GenerateExport { tenant: slug(), date, format: ExportFormat::Json };
+                NewJob::of(tenant.id, &job)?.into()
+            }
+            Self::Pipeline => {
+                let pipeline = DailyPipeline::new(tenant, date, |job| job)?;
+                Slice { last: pipeline.last(), jobs: pipeline.into_jobs()? }
+            }
+        })
+    }
+}
+
+impl fmt::Display for BackfillKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for BackfillKind {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let ingests =
+            [IngestTickets::KIND, IngestTimeEntries::KIND, IngestCsat::KIND, IngestSecurityAlerts::KIND];
+        if ingests.contains(&text) {
+            return Err(format!(
+                "{text} takes in all that its source has, not one day: enqueue it once, or backfill pipeline"
+            ));
+        }
+        Self::ALL
+            .into_iter()
+            .find(|kind| kind.as_str() == text)
+            .ok_or_else(|| "expected compute_kpi, generate_export or pipeline".to_owned())
+    }
+}
+
+/// Which end of the range comes first.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BackfillOrder {
+    /// The last day first.
+    #[default]
+    NewestFirst,
+    /// The first day first.
+    OldestFirst,
+}
+
+impl FromStr for BackfillOrder {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "newest_first" => Ok(Self::NewestFirst),
+            "oldest_first" => Ok(Self::OldestFirst),
+            _ => Err("expected newest_first or oldest_first".to_owned()),
+        }
+    }
+}
+
+/// Which days there is something to do for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reprocess {
+    /// Days without a result.
+    #[default]
+    Missing,
+    /// Days that failed for good, without a result since.
+    Failed,
+    /// Every day.
+    All,
+}
+
+impl Reprocess {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Missing => "missing",
+            Self::Failed => "failed",
+            Self::All => "all",
+        }
+    }
+}
+
+impl FromStr for Reprocess {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        [Self::Missing, Self::Failed, Self::All]
+            .into_iter()
+            .find(|it| it.as_str() == text)
+            .ok_or_else(|| "expected missing, failed or all".to_owned())
+    }
+}
+
+/// Days of tenants.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct BackfillRange {
+    /// Whose days, in the order in which they have their turns.
+    pub tenants: Vec<Uuid>,
+    /// The first day, in each tenant's time zone.
+    pub from: NaiveDate,
+    /// The last day, not before the first.
+    pub to: NaiveDate,
+    /// Which end comes first.
+    pub order: BackfillOrder,
+    /// Which of the days.
+    pub reprocess: Reprocess,
+}
+
+impl BackfillRange {
+    /// Most slices that a backfill may have.
+    pub const MOST_SLICES: u64 = 100_000_000;
+
+    /// Slices there are: each tenant's days.
+    pub fn total(&self) -> u64 {
+        let days = (self.to - self.from).num_days() + 1;
+        u64::try_from(days).unwrap_or(0) * self.tenants.len() as u64
+    }
+
+    /// The backfill of these days. People see the tenants' slugs where they were `named`, else that it is for all.
+    ///
+    /// # Errors
+    /// Never in practice: ids and dates are representable as JSON.
+    pub fn backfill(
+        &self,
+        kind: BackfillKind,
+        named: Option<&[Tenant]>,
+        priority: i16,
+        settings: Settings,
+        traceparent: Option<String>,
+    ) -> weirgate_queue::Result<NewBackfill> {
+        let slugs = |tenants: &[Tenant]| tenants.iter().map(|tenant| tenant.slug.0.clone()).collect();
+        let tenants = named.map_or(Value::from("all"), slugs);
+        Ok(NewBackfill {
+            kind: kind.as_str().to_owned(),
+            spec: json!({
+                "tenants": tenants, "from": self.from, "to": self.to, "order": self.order, "reprocess": self.reprocess,
+            }),
+            plan: serde_json::to_value(self)?,
+            total: self.total(),
+            queues: kind.queues(),
+            priority,
+            settings,
+            traceparent,
+        })
+    }
+
+    /// Slices that there is something to do for, by tenant, in their order; those that are on their way already count.
+    pub async fn count(
+        &self,
+        conn: &mut PgConnection,
+        kind: BackfillKind,
+    ) -> sqlx::Result<Vec<(Uuid, TenantSlug, u64)>> {
+        let rows = sqlx::query_file!(
+            "./backfill_count.sql",
+            &self.tenants,
+            self.from,
+            self.to,
+            kind.as_str(),
+            kind.job_kind(),
+            self.reprocess.as_str()
+        )
+        .fetch_all(conn)
+        .await?;
+        Ok(rows
+            .into_iter()
+            .map(|row| (row.id, TenantSlug(row.slug), row.slices.max(0).unsigned_abs()))
+            .collect())
+    }
+
+    /// The first of the `slices` that there is something to do for.
+    async fn due(
+        &self,
+        conn: &mut PgConnection,
+        kind: BackfillKind,
+        slices: &Range<u64>,
+        most: usize,
+    ) -> sqlx::Result<Vec<(u64, Tenant, NaiveDate)>> {
+        let (first_day, step) = match self.order {
+            BackfillOrder::NewestFirst => (self.to, -1),
+            BackfillOrder::OldestFirst => (self.from, 1),
+        };
+        let to_i64 = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+        let rows = sqlx::query_file!(
+            "./backfill_slices.sql",
+            &self.tenants,
+            first_day,
+            step,
+            to_i64(slices.start),
+            to_i64(slices.end),
+            kind.as_str(),
+            kind.job_kind(),
+            self.reprocess.as_str(),
+            i64::try_from(most).unwrap_or(i64::MAX)
+        )
+        .fetch_all(conn)
+        .await?;
+        Ok(rows
+            .into_iter()
+            .map(|row| {
+                let tenant = Tenant {
+                    id: row.id,
+                    slug: TenantSlug(row.slug),
+                    name: row.name,
+                    is_active: row.is_active,
+                    time_zone: row.time_zone,
+                };
+                (row.n.unsigned_abs(), tenant, row.date)
+            })
+            .collect())
+    }
+}
+
+/// Says what the slices of a [`BackfillRange`] become.
+#[derive(Debug, Clone, Copy)]
+pub struct DailySlices;
+
+impl Slices for DailySlices {
+    fn knows(&self, kind: &str) -> bool {
+        kind.parse::<BackfillKind>().is_ok()
+    }
+
+    fn expand<'a>(
+        &'a self,
+        conn: &'a mut PgConnection,
+        kind: &'a str,
+        plan: &'a Value,
+        range: Range<u64>,
+        most: usize,
+    ) -> BoxFuture<'a, weirgate_queue::Result<Expansion>> {
+        async move {
+            let days = BackfillRange::deserialize(plan)?;
+            let kind: BackfillKind = kind.parse().map_err(|_| QueueError::UnknownKind(kind.to_owned()))?;
+            let look = range.start..range.end.min(range.start + LOOK);
+            let due = days.due(conn, kind, &look, most).await?;
+            let next = if due.len() < most { look.end } else { due.last().map_or(look.end, |(n, ..)| n + 1) };
+            let slices = due.iter().map(|(_, tenant, date)| kind.slice(tenant, *date));
+            Ok(Expansion { next, slices: slices.collect::<Result<_, _>>()? })
+        }
+        .boxed()
+    }
+}

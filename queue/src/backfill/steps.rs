@@ -1,0 +1,146 @@
+//! The small steps of a backfill's life, each a transaction: to stop its jobs, to revive them, to note how far it is,
+//! to end.
+
+use serde_json::json;
+use sqlx::types::Json;
+use sqlx::{Acquire, PgPool};
+use uuid::Uuid;
+
+use crate::backfill::{Sample, settings_changed, to_i64};
+use crate::control;
+use crate::error::{QueueError, Result};
+use crate::listener::notify_cancels;
+use crate::state::StateCounts;
+use crate::workflow;
+
+/// Most jobs in one step.
+const STEP: i64 = 500;
+
+/// Stops some jobs of a cancelled backfill: those that wait end at once, those that run are told. Returns how many.
+pub(crate) async fn cancel_some(pool: &PgPool, id: Uuid) -> Result<u64> {
+    let mut tx = pool.begin().await?;
+    let rows = sqlx::query!(
+        r#"
+        with doomed as (
+            select j.id, j.state as old_state from queue.jobs j
+            where j.backfill_id = $1 and j.backfill_id is not null and j.cancel_requested_at is null
+              and j.state in ('waiting', 'scheduled', 'available', 'running', 'retryable')
+            order by j.seq limit $2 for update skip locked
+        )
+        update queue.jobs j
+        set state = (case when old_state = 'running' then 'running' else 'cancelled' end)::queue.job_state,
+            cancel_requested_at = case when old_state = 'running' then queue.now() end,
+            finalized_at = case when old_state <> 'running' then queue.now() end
+        from doomed where j.id = doomed.id
+        returning j.id, old_state = 'running' as "running!"
+        "#,
+        id,
+        STEP
+    )
+    .fetch_all(&mut *tx)
+    .await?;
+    let running: Vec<Uuid> = rows.iter().filter(|row| row.running).map(|row| row.id).collect();
+    let ended = rows.iter().filter(|row| !row.running).map(|row| row.id);
+    workflow::settle(&mut tx, ended.collect()).await?;
+    notify_cancels(&mut tx, &running).await?;
+    tx.commit().await?;
+    Ok(rows.len() as u64)
+}
+
+/// Revives some of the jobs that were discarded before the retry was asked for. Returns how many it looked at.
+pub(crate) async fn retry_some(pool: &PgPool, id: Uuid) -> Result<u64> {
+    let mut tx = pool.begin().await?;
+    let request = sqlx::query!(
+        r#"select retry_requested_at as "at!", retried_to from queue.backfills
+           where id = $1 and retry_requested_at is not null and finished_at is null for update skip locked"#,
+        id
+    )
+    .fetch_optional(&mut *tx)
+    .await?;
+    let Some(request) = request else { return Ok(0) };
+    let failed = sqlx::query!(
+        r#"select id, seq as "seq!" from queue.jobs
+           where backfill_id = $1 and backfill_id is not null and state = 'discarded' and seq > $2
+             and finalized_at <= $3
+           order by seq limit $4"#,
+        id,
+        request.retried_to,
+        request.at,
+        STEP
+    )
+    .fetch_all(&mut *tx)
+    .await?;
+    for job in &failed {
+        // Of its own, as one that is refused must not take the others with it.
+        let mut one = tx.begin().await?;
+        match control::retry(&mut one, job.id).await {
+            Ok(_) => one.commit().await?,
+            Err(error @ QueueError::WrongState { .. }) => {
+                tracing::info!(backfill.id = %id, %error, "a failed job is not retried");
+                one.rollback().await?;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    let more = failed.len() as u64 == STEP.unsigned_abs();
+    sqlx::query!(
+        "update queue.backfills
+         set retried_to = coalesce($2, retried_to), retry_requested_at = case when $3 then retry_requested_at end
+         where id = $1",
+        id,
+        failed.last().map(|job| job.seq),
+        more
+    )
+    .execute(&mut *tx)
+    .await?;
+    tx.commit().await?;
+    Ok(failed.len() as u64)
+}
+
+/// Notes how many slices are done now, unless that was noted a moment ago.
+pub(crate) async fn sample(pool: &PgPool, id: Uuid, done: u64) -> Result<()> {
+    sqlx::query!(
+        "update queue.backfills
+         set samples = (
+                 select coalesce(jsonb_agg(sample order by position), '[]')
+                 from jsonb_array_elements(samples) with ordinality as s (sample, position)
+                 where (sample ->> 'at')::timestamptz > queue.now() - make_interval(secs => $2)
+             ) || jsonb_build_array(jsonb_build_object('at', queue.now()) || $4)
+         where id = (
+             select id from queue.backfills
+             where id = $1 and finished_at is null
+               and coalesce((samples -> -1 ->> 'at')::timestamptz <= queue.now() - make_interval(secs => $3), true)
+             for update skip locked)",
+        id,
+        Sample::KEPT.as_seconds_f64(),
+        Sample::EVERY.as_seconds_f64(),
+        json!({ "done": done })
+    )
+    .execute(pool)
+    .await?;
+    Ok(())
+}
+
+/// Ends a backfill whose jobs are all final, as seen when its next slice was `next_slice`.
+pub(crate) async fn finish(pool: &PgPool, id: Uuid, next_slice: u64, counts: StateCounts) -> Result<bool> {
+    let mut tx = pool.begin().await?;
+    let queues = sqlx::query_scalar!(
+        "update queue.backfills set finished_at = queue.now(), paused = false, counts = $3
+         where id = (
+             select id from queue.backfills
+             where id = $1 and next_slice = $2 and (next_slice = total or cancelled_at is not null)
+               and finished_at is null and retry_requested_at is null
+             for update skip locked)
+         returning queues",
+        id,
+        to_i64(next_slice),
+        Json(counts) as _
+    )
+    .fetch_optional(&mut *tx)
+    .await?;
+    let Some(queues) = queues else { return Ok(false) };
+    settings_changed(&mut tx, &queues).await?;
+    tx.commit().await?;
+    tracing::info!(backfill.id = %id, ?counts, "a backfill is finished");
+    Ok(true)
+}

@@ -1,0 +1,287 @@
+//! `/internal/backfills`.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::header::{LOCATION, RETRY_AFTER};
+use axum::http::{HeaderName, HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use sqlx::PgConnection;
+use uuid::Uuid;
+use weirgate_jobs::{BackfillRange, Tenant};
+use weirgate_queue::backfill;
+
+use crate::http::Api;
+use crate::http::backfill::{BackfillResource, DryRun, TenantNames, TenantSlices};
+use crate::http::backfill_request::{BackfillBody, BackfillRequest, SettingsBody, SettingsRequest};
+use crate::http::context::RequestContext;
+use crate::http::extract::{NoBody, Path};
+use crate::http::idempotency::Claimed;
+use crate::http::page::{Page, Paging, PagingParams};
+use crate::http::params::{Fields, FromQuery, Query};
+use crate::http::problem::{FieldError, Problem};
+
+/// Makes a backfill: a job for each tenant and day of a range, or a pipeline of them.
+///
+/// They are made piece by piece, a bounded number ahead, and run behind the live work. With `dry_run` nothing is stored:
+/// the answer is how many slices there are to do.
+#[utoipa::path(
+    post, path = "/internal/backfills", tag = "Backfills", request_body = BackfillBody,
+    params(("Idempotency-Key" = Option<String>, Header, pattern = "^[!-~]{1,255}$", min_length = 1, max_length = 255,
+        description = "The same key with the same request gives the same backfill again, for 24 hours")),
+    responses(
+        (status = 202, description = "The backfill is stored", body = BackfillResource, headers(
+            ("Location" = String, description = "The backfill's URL"),
+            ("Idempotency-Replayed" = String, description = "true when the Idempotency-Key was used before")
+        )),
+        (status = 200, description = "What it would do (`dry_run`)", body = DryRun),
+        (status = 404, description = "unknown_tenant: `detail` names each"),
+        (status = 409, description = "tenant_inactive: `detail` names each")
+    )
+)]
+pub(crate) async fn create_backfill(
+    State(api): State<Api>,
+    request: BackfillRequest,
+) -> Result<Response, Problem> {
+    let mut tx = api.pool.begin().await?;
+    let names = match &request.tenants {
+        TenantNames::All(_) => None,
+        TenantNames::Named(names) => Some(names.as_slice()),
+    };
+    let tenants = Tenant::active(&mut tx, names).await?;
+    let (from, to, order, reprocess) = (request.from, request.to, request.order, request.reprocess);
+    let range = BackfillRange {
+        tenants: tenants.iter().map(|tenant| tenant.id).collect(),
+        from,
+        to,
+        order,
+        reprocess,
+    };
+    if range.total() > BackfillRange::MOST_SLICES {
+        let message = format!(
+            "{} slices are more than the {} that are allowed",
+            range.total(),
+            BackfillRange::MOST_SLICES
+        );
+        return Err(Problem::invalid(vec![FieldError { field: "to".to_owned(), message }]));
+    }
+    if request.dry_run {
+        return dry_run(&mut tx, &request, &range).await;
+    }
+    let context = &request.context;
+    let new = range.backfill(
+        request.kind,
+        names.map(|_| tenants.as_slice()),
+        request.priority,
+        request.settings,
+        Some(context.traceparent.clone()),
+    )?;
+    let mut id = Uuid::now_v7();
+    let replay = match &request.key {
+        Some(key) => key.claim(&mut tx, id).await?,
+        None => Claimed::First,
+    };
+    match replay {
+        Claimed::First => backfill::create(&mut tx, id, &new).await?,
+        Claimed::Replay(earlier) => id = earlier,
+    }
+    tx.commit().await?;
+    let mut response = answer(&api, context, id, StatusCode::ACCEPTED).await?;
+    if matches!(replay, Claimed::First) {
+        // However soon it was over.
+        *response.status_mut() = StatusCode::ACCEPTED;
+    }
+    let headers = response.headers_mut();
+    let location = context.url(&format!("/internal/backfills/{id}"));
+    headers.extend(HeaderValue::try_from(location).ok().map(|location| (LOCATION, location)));
+    if matches!(replay, Claimed::Replay(_)) {
+        headers.insert(HeaderName::from_static("idempotency-replayed"), HeaderValue::from_static("true"));
+    }
+    Ok(response)
+}
+
+async fn dry_run(
+    conn: &mut PgConnection,
+    request: &BackfillRequest,
+    range: &BackfillRange,
+) -> Result<Response, Problem> {
+    let counts = range.count(conn, request.kind).await?;
+    let tenants: Vec<TenantSlices> = counts
+        .into_iter()
+        .map(|(tenant_id, slug, slices)| TenantSlices { tenant_id, tenant: slug.0, slices })
+        .collect();
+    let total = tenants.iter().map(|tenant| tenant.slices).sum();
+    let kind = request.kind.as_str().to_owned();
+    Ok(Json(DryRun { dry_run: true, kind, total, tenants }).into_response())
+}
+
+/// Which page of backfills.
+#[derive(Debug)]
+pub(crate) struct BackfillQuery(Paging<Uuid>);
+
+impl FromQuery for BackfillQuery {
+    fn take(fields: &mut Fields) -> Option<Self> {
+        Some(Self(Paging::take(fields)))
+    }
+}
+
+/// Lists backfills, newest first.
+#[utoipa::path(
+    get, path = "/internal/backfills", tag = "Backfills", params(PagingParams),
+    responses((status = 200, description = "A page of backfills", body = Page<BackfillResource>))
+)]
+pub(crate) async fn list_backfills(
+    State(api): State<Api>,
+    context: RequestContext,
+    Query(BackfillQuery(paging)): Query<BackfillQuery>,
+) -> Result<Page<BackfillResource>, Problem> {
+    let mut conn = api.pool.acquire().await?;
+    let rows = backfill::list(&mut conn, paging.after, paging.rows()).await?;
+    let Page { items, next } = paging.page(rows, &context, |row| row.id);
+    let items = items.into_iter().map(|row| BackfillResource::new(row, &context.base));
+    Ok(Page { items: items.collect::<Result<_, _>>()?, next })
+}
+
+/// Shows a backfill: how far it is, how fast, until when.
+#[utoipa::path(
+    get, path = "/internal/backfills/{id}", tag = "Backfills",
+    params(("id" = Uuid, Path, description = "The backfill")),
+    responses((status = 200, description = "The backfill", body = BackfillResource))
+)]
+pub(crate) async fn get_backfill(
+    State(api): State<Api>,
+    context: RequestContext,
+    Path(id): Path<Uuid>,
+    Query(()): Query<()>,
+) -> Result<Response, Problem> {
+    answer(&api, &context, id, StatusCode::OK).await
+}
+
+/// Sets how much of the fleet a backfill may take, from the next claim on.
+#[utoipa::path(
+    patch, path = "/internal/backfills/{id}", tag = "Backfills", request_body = SettingsBody,
+    params(("id" = Uuid, Path, description = "The backfill")),
+    responses(
+        (status = 200, description = "It is set", body = BackfillResource),
+        (status = 404, description = "unknown_backfill, not_found: there is nothing of that name"),
+        (status = 409, description = "wrong_state: it is over, or being cancelled")
+    )
+)]
+pub(crate) async fn set_backfill(
+    State(api): State<Api>,
+    context: RequestContext,
+    Path(id): Path<Uuid>,
+    request: SettingsRequest,
+) -> Result<Response, Problem> {
+    let mut tx = api.pool.begin().await?;
+    backfill::set(&mut tx, id, |settings| request.apply(settings)).await?;
+    tx.commit().await?;
+    answer(&api, &context, id, StatusCode::OK).await
+}
+
+/// Pauses a backfill: nothing of it starts, and no more jobs are made. What runs goes on running.
+#[utoipa::path(
+    post, path = "/internal/backfills/{id}/pause", tag = "Backfills",
+    params(("id" = Uuid, Path, description = "The backfill")),
+    responses(
+        (status = 200, description = "It is paused", body = BackfillResource),
+        (status = 409, description = "wrong_state: it is over, or being cancelled")
+    )
+)]
+pub(crate) async fn pause_backfill(
+    State(api): State<Api>,
+    context: RequestContext,
+    Path(id): Path<Uuid>,
+    Query(()): Query<()>,
+    _: NoBody,
+) -> Result<Response, Problem> {
+    let mut tx = api.pool.begin().await?;
+    backfill::pause(&mut tx, id).await?;
+    tx.commit().await?;
+    answer(&api, &context, id, StatusCode::OK).await
+}
+
+/// Lets a paused backfill go on.
+#[utoipa::path(
+    post, path = "/internal/backfills/{id}/resume", tag = "Backfills",
+    params(("id" = Uuid, Path, description = "The backfill")),
+    responses(
+        (status = 200, description = "It goes on", body = BackfillResource),
+        (status = 409, description = "wrong_state: it is over, or being cancelled")
+    )
+)]
+pub(crate) async fn resume_backfill(
+    State(api): State<Api>,
+    context: RequestContext,
+    Path(id): Path<Uuid>,
+    Query(()): Query<()>,
+    _: NoBody,
+) -> Result<Response, Problem> {
+    let mut tx = api.pool.begin().await?;
+    backfill::resume(&mut tx, id).await?;
+    tx.commit().await?;
+    answer(&api, &context, id, StatusCode::OK).await
+}
+
+/// Cancels a backfill: no more jobs are made, those that wait are cancelled, those that run are told to stop.
+///
+/// One that is over stays as it is.
+#[utoipa::path(
+    post, path = "/internal/backfills/{id}/cancel", tag = "Backfills",
+    params(("id" = Uuid, Path, description = "The backfill")),
+    responses(
+        (status = 200, description = "It is final", body = BackfillResource),
+        (status = 202, description = "Its jobs are being stopped", body = BackfillResource)
+    )
+)]
+pub(crate) async fn cancel_backfill(
+    State(api): State<Api>,
+    context: RequestContext,
+    Path(id): Path<Uuid>,
+    Query(()): Query<()>,
+    _: NoBody,
+) -> Result<Response, Problem> {
+    backfill::cancel(&api.pool, id).await?;
+    answer(&api, &context, id, StatusCode::ACCEPTED).await
+}
+
+/// Gives the discarded jobs of a backfill another life, a few at a time. One that was over runs again.
+#[utoipa::path(
+    post, path = "/internal/backfills/{id}/retry_failed", tag = "Backfills",
+    params(("id" = Uuid, Path, description = "The backfill")),
+    responses(
+        (status = 200, description = "None has failed, and it is final", body = BackfillResource),
+        (status = 202, description = "Those that have failed will run again", body = BackfillResource),
+        (status = 409, description = "wrong_state: it was cancelled")
+    )
+)]
+pub(crate) async fn retry_failed_of_backfill(
+    State(api): State<Api>,
+    context: RequestContext,
+    Path(id): Path<Uuid>,
+    Query(()): Query<()>,
+    _: NoBody,
+) -> Result<Response, Problem> {
+    let mut tx = api.pool.begin().await?;
+    backfill::retry_failed(&mut tx, id).await?;
+    tx.commit().await?;
+    answer(&api, &context, id, StatusCode::ACCEPTED).await
+}
+
+/// The backfill as it is now; 200 once it is final.
+async fn answer(
+    api: &Api,
+    context: &RequestContext,
+    id: Uuid,
+    status: StatusCode,
+) -> Result<Response, Problem> {
+    let backfill = backfill::get(&mut *api.pool.acquire().await?, id).await?;
+    let backfill = backfill.ok_or_else(|| Problem::unknown_backfill(id))?;
+    let resource = BackfillResource::new(backfill, &context.base)?;
+    let is_final = resource.state.is_final();
+    let status = if is_final { StatusCode::OK } else { status };
+    let mut response = (status, Json(resource)).into_response();
+    if !is_final {
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    }
+    Ok(response)
+}

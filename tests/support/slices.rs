@@ -1,0 +1,110 @@
+//! Backfills of steps: slice `n` is the step of that label, of one tenant after the other.
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use futures_util::future::{BoxFuture, FutureExt};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use sqlx::PgConnection;
+use uuid::Uuid;
+use weirgate_queue::backfill::{self, Backfill, Expansion, NewBackfill, Settings, Slice, Slices};
+use weirgate_queue::maintenance::expander::Expander;
+use weirgate_queue::{NewJob, OnFailure};
+
+use super::{Does, Step, TestDb};
+
+/// What the slices are made from.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Steps {
+    pub(crate) tenants: u64,
+    pub(crate) does: Does,
+    /// Only every so manieth slice has something to do.
+    pub(crate) every: u64,
+    /// It says that it looked at more slices than there are.
+    pub(crate) overdoes: bool,
+    /// Each slice is a workflow of two jobs.
+    pub(crate) pairs: bool,
+}
+
+impl Steps {
+    pub(crate) fn that(does: Does) -> Self {
+        Self { tenants: 3, does, every: 1, overdoes: false, pairs: false }
+    }
+
+    /// Makes a backfill of so many slices.
+    pub(crate) async fn backfill(self, db: &TestDb, total: u64, settings: Settings) -> Uuid {
+        let id = Uuid::now_v7();
+        let new = NewBackfill {
+            kind: "steps".to_owned(),
+            spec: Value::Null,
+            plan: serde_json::to_value(self).unwrap(),
+            total,
+            queues: vec!["default".to_owned()],
+            priority: 5,
+            settings,
+            traceparent: Some("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".to_owned()),
+        };
+        let mut tx = db.pool.begin().await.unwrap();
+        backfill::create(&mut tx, id, &new).await.unwrap();
+        tx.commit().await.unwrap();
+        id
+    }
+
+    fn slice(&self, n: u64) -> Slice {
+        let tenant = Uuid::from_u128(u128::from(n % self.tenants));
+        let last = NewJob::of(tenant, &Step::new(&n.to_string(), self.does.clone())).unwrap();
+        if !self.pairs {
+            return last.into();
+        }
+        let first = Step::new(&format!("before {n}"), Does::Succeed);
+        let first = NewJob::of(tenant, &first).unwrap().not_unique();
+        Slice { last: last.id, jobs: vec![last.after(first.id, OnFailure::Cancel), first] }
+    }
+}
+
+/// Knows only [`Steps`].
+#[derive(Debug, Default)]
+pub(crate) struct StepSlices {
+    /// The connection dies within the next expansion.
+    pub(crate) dies: AtomicBool,
+}
+
+impl Slices for StepSlices {
+    fn knows(&self, kind: &str) -> bool {
+        kind == "steps"
+    }
+
+    fn expand<'a>(
+        &'a self,
+        conn: &'a mut PgConnection,
+        _: &'a str,
+        plan: &'a Value,
+        range: Range<u64>,
+        most: usize,
+    ) -> BoxFuture<'a, weirgate_queue::Result<Expansion>> {
+        async move {
+            if self.dies.swap(false, Ordering::Relaxed) {
+                sqlx::query("select pg_terminate_backend(pg_backend_pid())").execute(conn).await?;
+            }
+            let steps = Steps::deserialize(plan)?;
+            let look = range.start..range.end.min(range.start + 1000);
+            let due: Vec<u64> = look.clone().filter(|n| n % steps.every == 0).take(most).collect();
+            let next = if due.len() < most { look.end } else { due[most - 1] + 1 };
+            let next = if steps.overdoes { range.end + 1 } else { next };
+            Ok(Expansion { next, slices: due.into_iter().map(|n| steps.slice(n)).collect() })
+        }
+        .boxed()
+    }
+}
+
+pub(crate) fn expander() -> Expander {
+    Expander::new(Arc::new(StepSlices::default()))
+}
+
+/// The backfill as it is now.
+pub(crate) async fn show(db: &TestDb, id: Uuid) -> Backfill {
+    let mut conn = db.pool.acquire().await.unwrap();
+    backfill::get(&mut conn, id).await.unwrap().expect("the backfill is there")
+}
