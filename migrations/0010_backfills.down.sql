@@ -1,8 +1,6 @@
 drop index queue.jobs_failed_day;
 drop index queue.jobs_backfill_failed;
 drop index queue.jobs_backfill_live;
-create index jobs_backfill on queue.jobs (backfill_id) where backfill_id is not null;
-drop index queue.jobs_backfill_seq;
 
 alter table queue.backfills
     drop column kind, drop column spec, drop column plan, drop column queues, drop column priority,

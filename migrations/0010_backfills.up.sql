@@ -36,9 +36,7 @@ comment on column queue.backfills.retried_to is 'Of these, jobs up to this seq w
 comment on column queue.backfills.created_at is 'When it was made';
 comment on column queue.backfills.cancelled_at is 'When it was cancelled';
 
--- Lists of a backfill's jobs are read in their order; its live and its failed jobs are found without the others.
-create index jobs_backfill_seq on queue.jobs (backfill_id, seq) where backfill_id is not null;
-drop index queue.jobs_backfill;
+-- A backfill's live and its failed jobs are found without the others.
 create index jobs_backfill_live on queue.jobs (backfill_id, seq)
     where backfill_id is not null and state in ('waiting', 'scheduled', 'available', 'running', 'retryable');
 create index jobs_backfill_failed on queue.jobs (backfill_id, seq) where backfill_id is not null and state = 'discarded';
