@@ -1,7 +1,9 @@
 //! `bench`: what the engine does, measured in a database of its own, printed with settings and machine.
 
+mod backfill;
 mod fairness;
 mod lanes;
+mod light;
 mod limits;
 mod report;
 mod stage;
@@ -22,6 +24,8 @@ pub enum Scenario {
     Limits,
     /// What a claim costs with few and many lanes, free and throttled
     Lanes,
+    /// Making and expanding ten million slices, and live work beside them
+    Backfill,
 }
 
 /// Measures `scenario` and prints it.
@@ -36,6 +40,7 @@ pub async fn run(scenario: Scenario, json: bool, mut config: Config) -> anyhow::
         Scenario::Fairness => fairness::run(&stage).await,
         Scenario::Limits => limits::run(&stage).await,
         Scenario::Lanes => lanes::run(&stage).await,
+        Scenario::Backfill => backfill::run(&stage).await,
     };
     let machine = stage.machine().await;
     stage.close().await?;

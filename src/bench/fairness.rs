@@ -2,25 +2,21 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::json;
-use tokio::task::JoinSet;
 use uuid::Uuid;
 use weirgate_queue::lanes::limits::{LaneLimits, LaneSettings, set_lane};
-use weirgate_queue::{NewJob, enqueue};
 
+use super::light::{self, Light};
 use super::report::{Report, percentile_ms};
 use super::stage::{Stage, tenants};
-use super::work::{Starts, Work, Worker};
+use super::work::{Starts, Worker};
 
 const HEAVY_JOBS: i64 = 1_000_000;
-const LIGHT: u128 = 100;
-const EVERY: Duration = Duration::from_millis(100);
-const TICKS: u32 = 100;
+const LIGHT: Light = Light { tenants: 100, every: Duration::from_millis(100), ticks: 100 };
 const SLOTS: usize = 16;
 const WORKERS: usize = 2;
-const WORK: Work = Work { takes_ms: 10 };
 const WEIGHTS: [f64; 8] = [1.0, 1.0, 2.0, 2.0, 3.0, 4.0, 5.0, 8.0];
 const SHARE_SECONDS: u64 = 10;
 
@@ -39,7 +35,7 @@ pub(super) async fn run(stage: &Stage) -> anyhow::Result<Report> {
     report.setting("light_tenants", 100);
     report.setting("light_every_ms", 100);
     report.setting("slots", json!({"workers": WORKERS, "each": SLOTS}));
-    report.setting("takes_ms", WORK.takes_ms);
+    report.setting("takes_ms", light::WORK.takes_ms);
     report.setting("weights", json!(WEIGHTS));
     report.setting("share_seconds", SHARE_SECONDS);
     Ok(report)
@@ -49,43 +45,17 @@ pub(super) async fn run(stage: &Stage) -> anyhow::Result<Report> {
 async fn light_latencies(stage: &Stage, with_heavy: bool) -> anyhow::Result<Vec<Duration>> {
     stage.clear().await?;
     if with_heavy {
-        stage.fill(&tenants(0, 1), HEAVY_JOBS, json!(WORK)).await?;
+        stage.fill(&tenants(0, 1), HEAVY_JOBS, json!(light::WORK)).await?;
     }
     let starts = Arc::new(Starts::default());
     let workers: Vec<_> =
         (0..WORKERS).map(|_| Worker::start(stage.pool.clone(), starts.clone(), SLOTS)).collect();
     tokio::time::sleep(Duration::from_secs(2)).await;
-    let mut producers = JoinSet::new();
-    for (n, tenant) in tenants(1, LIGHT).into_iter().enumerate() {
-        let pool = stage.pool.clone();
-        producers.spawn(async move {
-            let mut committed = Vec::new();
-            // Spread over the 100 ms, as tenants know nothing of each other.
-            let first = tokio::time::Instant::now() + EVERY * u32::try_from(n)? / 100;
-            for tick in 0..TICKS {
-                tokio::time::sleep_until(first + EVERY * tick).await;
-                let mut tx = pool.begin().await?;
-                let job = enqueue(&mut tx, vec![NewJob::of(tenant, &WORK)?.not_unique()]).await?[0].id;
-                tx.commit().await?;
-                committed.push((job, Instant::now()));
-            }
-            anyhow::Ok(committed)
-        });
-    }
-    let mut committed = Vec::new();
-    while let Some(of_tenant) = producers.join_next().await {
-        committed.extend(of_tenant??);
-    }
-    tokio::time::sleep(Duration::from_secs(2)).await;
+    let latencies = light::latencies(&stage.pool, &starts, &tenants(1, LIGHT.tenants.into()), &LIGHT).await?;
     for worker in workers {
         worker.stop().await?;
     }
-    let started = starts.take();
-    let latency = |(job, at): (Uuid, Instant)| {
-        // What never started counts as the whole time.
-        started.get(&job).map_or(Duration::from_mins(1), |start| start.saturating_duration_since(at))
-    };
-    Ok(committed.into_iter().map(latency).collect())
+    Ok(latencies)
 }
 
 /// The largest error of received against due by weight, and Jain's index of received by weight
@@ -99,7 +69,7 @@ async fn shares(stage: &Stage) -> anyhow::Result<(f64, f64)> {
         set_lane(&mut conn, "bench", *tenant, LaneSettings { paused: false, limits }).await?;
     }
     drop(conn);
-    stage.fill(&tenants, 20_000, json!(WORK)).await?;
+    stage.fill(&tenants, 20_000, json!(light::WORK)).await?;
     let workers: Vec<_> =
         (0..WORKERS).map(|_| Worker::start(stage.pool.clone(), Arc::default(), SLOTS)).collect();
     tokio::time::sleep(Duration::from_secs(1)).await;

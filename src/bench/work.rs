@@ -21,6 +21,9 @@ use crate::worker::{self, WorkerOptions};
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(super) struct Work {
     pub(super) takes_ms: u64,
+    /// Which slice of a backfill it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) slice: Option<u64>,
 }
 
 /// When jobs of this process started, for those who wait for it.
@@ -56,9 +59,12 @@ pub(super) struct Worker {
 
 impl Worker {
     pub(super) fn start(pool: PgPool, starts: Arc<Starts>, slots: usize) -> Self {
+        Self::run(pool, Registry::new(starts).with::<Work>(), slots)
+    }
+
+    pub(super) fn run(pool: PgPool, registry: Registry<Starts>, slots: usize) -> Self {
         let stop = CancellationToken::new();
-        let registry = Arc::new(Registry::new(starts).with::<Work>());
-        let task = tokio::spawn(worker::run(pool, registry, options(slots), stop.clone()));
+        let task = tokio::spawn(worker::run(pool, Arc::new(registry), options(slots), stop.clone()));
         Self { stop, task }
     }
 
