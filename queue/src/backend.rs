@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use apalis_core::backend::finalize::Ephemeral;
 use apalis_core::backend::{Backend, BackendConfig};
@@ -90,6 +90,7 @@ impl<A: Send + Sync + 'static> ClaimLoop<A> {
         let host = self.host.clone();
         let waker = host.wakers().of(&self.queue);
         while !host.is_draining() {
+            let looked = Instant::now();
             let room = self.room();
             let pause = if room.jobs == 0 { host.poll_interval() } else { self.claim(room).await };
             if pause.is_zero() {
@@ -97,7 +98,7 @@ impl<A: Send + Sync + 'static> ClaimLoop<A> {
             }
             tokio::select! {
                 () = host.drained() => return,
-                () = waker.notified() => {}
+                () = waker.notified() => tokio::time::sleep(LOOK.saturating_sub(looked.elapsed())).await,
                 () = tokio::time::sleep(pause) => {}
             }
         }
@@ -116,7 +117,11 @@ impl<A: Send + Sync + 'static> ClaimLoop<A> {
         let worker = self.host.worker_id();
         match self.try_claim(worker, room).await {
             Ok(claim) => {
-                let pause = if claim.again { Duration::ZERO } else { pause_until(&claim, poll) };
+                let pause = match claim.jobs.len() {
+                    0 if !claim.again => pause_until(&claim, poll),
+                    taken if taken < room.jobs => LOOK,
+                    _ => Duration::ZERO,
+                };
                 self.hand_over(worker, claim.jobs).await;
                 pause
             }
@@ -150,11 +155,11 @@ impl<A: Send + Sync + 'static> ClaimLoop<A> {
 /// Until a throttled lane may go on, or the next look of habit.
 fn pause_until(claim: &Claim, poll: Duration) -> Duration {
     let due = claim.next_due.map_or(poll, |due| (due - claim.now).to_std().unwrap_or_default());
-    due.clamp(SHORTEST_PAUSE, poll)
+    due.clamp(LOOK, poll)
 }
 
-/// Lanes that come due within it are claimed together.
-const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
+/// Between two looks that found less than there was room for: what comes in meanwhile is claimed together.
+const LOOK: Duration = Duration::from_millis(1);
 
 async fn hand_back<A: Send + Sync + 'static>(host: &Host<A>, job: &ClaimedJob) {
     host.running().remove(job.run.job, job.run.run);

@@ -23,14 +23,15 @@ with lease as materialized (
     from turn, unnest($12::uuid[], $13::uuid[], $14::smallint[], $15::bigint[], $16::integer[])
         with ordinality as w (tenant_id, backfill_id, priority, from_seq, count, want)
 ), candidate as materialized (
-    -- Each from its cursor, which is past all that was claimed; the lateral's limit is a plan of its own a lane.
+    -- Each from its cursor, which is past all that was claimed. Written so that only the lane's own index gives the order:
+    -- by seq alone, a plan may walk over all jobs.
     select w.want, c.*
     from wanted w
     cross join lateral (
         select j.ctid as place, j.seq from queue.jobs j
-        where j.queue = $1 and j.tenant_id = w.tenant_id and j.priority = w.priority and j.seq >= w.from_seq
-          and j.state = 'available' and j.backfill_id is null
-        order by j.seq limit w.count
+        where j.queue = $1 and j.tenant_id = w.tenant_id and (j.priority, j.seq) >= (w.priority, w.from_seq)
+          and j.priority <= w.priority and j.state = 'available' and j.backfill_id is null
+        order by j.priority, j.seq limit w.count
     ) c
     where w.backfill_id is null
     union all
@@ -39,19 +40,21 @@ with lease as materialized (
     cross join lateral (
         select j.ctid as place, j.seq from queue.jobs j
         where j.queue = $1 and j.tenant_id = w.tenant_id and j.backfill_id = w.backfill_id
-          and j.priority = w.priority and j.seq >= w.from_seq and j.state = 'available' and j.backfill_id is not null
-        order by j.seq limit w.count
+          and (j.priority, j.seq) >= (w.priority, w.from_seq) and j.priority <= w.priority
+          and j.state = 'available' and j.backfill_id is not null
+        order by j.priority, j.seq limit w.count
     ) c
     where w.backfill_id is not null
 ), locked as materialized (
-    -- What somebody else holds, such as a cancel, is left where it is.
-    select j.ctid as place from queue.jobs j join candidate c on j.ctid = c.place
-    where j.state = 'available' for update of j skip locked
+    -- What somebody else holds, such as a cancel, is left where it is. As an array, since a limit that is not known to the
+    -- planner looks like a tenth of the table, and a join to that like a scan of all of it.
+    select j.ctid as place from queue.jobs j
+    where j.ctid = any(array(select place from candidate)) and j.state = 'available' for update of j skip locked
 ), claimed as (
     update queue.jobs j
     set state = 'running', run = j.run + 1, attempt = j.attempt + 1, worker_id = $3, attempted_at = queue.now(),
         progress = null
-    from locked l where j.ctid = l.place
+    where j.ctid = any(array(select place from locked))
     returning j.id, j.seq, j.run, j.tenant_id, j.backfill_id, j.attempt, j.traceparent, j.kind, j.args, j.max_attempts
 )
 select

@@ -1,5 +1,7 @@
-with outcome as (
-    select * from unnest(
+with outcome as materialized (
+    -- The state it must still be in is a column, so that the planner does not take the index of running jobs: by stale
+    -- statistics that has one row, and is then read for each outcome.
+    select o.*, 'running'::queue.job_state as expected from unnest(
         $1::uuid[], $2::bigint[], $3::text[], $4::jsonb[], $5::text[], $6::text[], $7::float8[], $8::smallint[]
     ) as o (id, run, state, output, code, message, delay_s, refund)
 ), locked as (
@@ -13,8 +15,7 @@ with outcome as (
         end)::queue.job_state as new_state,
         queue.now() + make_interval(secs => o.delay_s) as due_at
     from queue.jobs j
-    join outcome o on o.id = j.id and o.run = j.run
-    where j.state = 'running'
+    join outcome o on o.id = j.id and o.run = j.run and o.expected = j.state
     order by j.id
     for update of j
 )

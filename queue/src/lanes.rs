@@ -1,7 +1,7 @@
 //! Lanes: one tenant's place in one queue. Who may start how much, decided once for the whole fleet.
 //!
-//! Every host keeps a [`book`] a queue: what waits and runs in each lane, summed up from the [`log`] that every change
-//! of a job's state is written to in its own transaction. From it a claim [`plan`]s how many jobs of which lanes are
+//! Every host keeps a [`book`] a queue: what waits and runs in each lane, summed up from the log that every change
+//! of a job's state is written to in its own transaction. From it a claim plans how many jobs of which lanes are
 //! next, and asks the database for exactly these under the number of the next turn. If another host took that turn
 //! first, the picture was outdated and nothing happens; so limits are exact without a lock that anybody holds.
 //! `docs/lanes.md` has the reasons, and what else was tried.

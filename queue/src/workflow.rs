@@ -11,7 +11,7 @@
 //!   were cancelled because of failed parents live again once none of their edges is failed. What somebody cancelled by
 //!   hand stays cancelled, and so does a child with a live twin (a job with its unique key): retry it when that one is final.
 //!
-//! Up to [`settle::STEP`] edges are told in the transaction that changed the parent; the rest is noted there and told in
+//! Up to 500 edges are told in the transaction that changed the parent; the rest is noted there and told in
 //! steps of that size by [`crate::maintenance::settler`], so that no number of children makes a long transaction.
 
 mod cancel;

@@ -105,7 +105,7 @@ async fn live(stage: &Stage, with_backfill: bool) -> anyhow::Result<(Vec<Duratio
     let workers: Vec<_> = (0..WORKERS)
         .map(|_| {
             let registry = Registry::new(starts.clone()).with::<Work>().with_slices(Arc::new(WorkSlices));
-            Worker::run(stage.pool.clone(), registry, SLOTS)
+            Worker::run(stage.connections(), registry, SLOTS)
         })
         .collect();
     tokio::time::sleep(Duration::from_secs(2)).await;

@@ -49,7 +49,7 @@ async fn light_latencies(stage: &Stage, with_heavy: bool) -> anyhow::Result<Vec<
     }
     let starts = Arc::new(Starts::default());
     let workers: Vec<_> =
-        (0..WORKERS).map(|_| Worker::start(stage.pool.clone(), starts.clone(), SLOTS)).collect();
+        (0..WORKERS).map(|_| Worker::start(stage.connections(), starts.clone(), SLOTS)).collect();
     tokio::time::sleep(Duration::from_secs(2)).await;
     let latencies = light::latencies(&stage.pool, &starts, &tenants(1, LIGHT.tenants.into()), &LIGHT).await?;
     for worker in workers {
@@ -71,7 +71,7 @@ async fn shares(stage: &Stage) -> anyhow::Result<(f64, f64)> {
     drop(conn);
     stage.fill(&tenants, 20_000, json!(light::WORK)).await?;
     let workers: Vec<_> =
-        (0..WORKERS).map(|_| Worker::start(stage.pool.clone(), Arc::default(), SLOTS)).collect();
+        (0..WORKERS).map(|_| Worker::start(stage.connections(), Arc::default(), SLOTS)).collect();
     tokio::time::sleep(Duration::from_secs(1)).await;
     let before = received(stage).await?;
     tokio::time::sleep(Duration::from_secs(SHARE_SECONDS)).await;

@@ -157,7 +157,7 @@ async fn claim_without_lanes(conn: &mut PgConnection, worker: Uuid) -> anyhow::R
         update queue.jobs j
         set state = 'running', run = j.run + 1, attempt = j.attempt + 1, worker_id = $1, attempted_at = queue.now(),
             progress = null
-        from picked where j.ctid = picked.place
+        where j.ctid = any(array(select place from picked))
         returning j.id, j.seq, j.run, j.tenant_id, j.backfill_id, j.attempt, j.traceparent, j.kind, j.args, j.max_attempts",
     )
     .bind(worker)

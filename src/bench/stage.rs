@@ -33,6 +33,11 @@ impl Stage {
         Ok(Self { server, name, options, pool })
     }
 
+    /// Connections of their own for one more part of the measurement, as another process has.
+    pub(super) fn connections(&self) -> PgPool {
+        PgPoolOptions::new().max_connections(10).connect_lazy_with(self.options.clone())
+    }
+
     /// For worker processes.
     pub(super) fn url(&self) -> String {
         use sqlx::ConnectOptions as _;
