@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde_json::json;
+use sqlx::{AssertSqlSafe, Row};
 use uuid::Uuid;
 use weirgate_queue::claim::claim;
 use weirgate_queue::finish::{Finish, Outcome, finish};
@@ -118,4 +119,35 @@ async fn a_stale_run_enqueues_no_next_jobs() {
     assert!(finish(&mut conn, vec![stale]).await.unwrap().is_empty());
     let jobs: i64 = sqlx::query_scalar("select count(*) from queue.jobs").fetch_one(&db.pool).await.unwrap();
     assert_eq!(jobs, 1);
+}
+
+#[tokio::test]
+async fn the_plan_of_a_finish_finds_each_job_by_its_key_whatever_the_statistics() {
+    let db = TestDb::new().await;
+    let mut tx = db.pool.begin().await.unwrap();
+    // Nothing runs as far as the statistics know, as after any quiet time.
+    sqlx::raw_sql(
+        "insert into queue.jobs (id, tenant_id, queue, kind, state, max_attempts, args, created_at, scheduled_at)
+         select gen_random_uuid(), gen_random_uuid(), 'q', 'k', 'completed', 3, '{}', now(), now()
+         from generate_series(1, 20000);
+         analyze queue.jobs; set local plan_cache_mode = force_generic_plan",
+    )
+    .execute(&mut *tx)
+    .await
+    .unwrap();
+    let text = include_str!("../../queue/src/finish.sql");
+    sqlx::raw_sql(AssertSqlSafe(format!("prepare done as {text}"))).execute(&mut *tx).await.unwrap();
+    let plan: Vec<String> = sqlx::raw_sql(
+        "explain execute done(array[gen_random_uuid()], '{1}', '{completed}', '{null}', '{null}', '{null}', '{0}', '{0}')",
+    )
+    .fetch_all(&mut *tx)
+    .await
+    .unwrap()
+    .iter()
+    .map(|row| row.get(0))
+    .collect();
+    sqlx::raw_sql("deallocate done").execute(&mut *tx).await.unwrap();
+    let plan = plan.join("\n");
+    assert_eq!(plan.matches("Index Scan using jobs_pkey").count(), 2, "{plan}");
+    assert!(!plan.contains("jobs_running") && !plan.contains("Seq Scan on jobs"), "{plan}");
 }
