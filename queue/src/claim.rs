@@ -81,7 +81,12 @@ impl Claimer {
         let mut claim = Claim { jobs: self.take_up(conn, &turns).await?, ..Claim::default() };
         claim.now = self.book.now();
         claim.next_due = self.book.next_due();
-        if let Some(plan) = self.book.plan(room.less(claim.jobs.len())) {
+        if !claim.jobs.is_empty() {
+            // Handed over before anything else can go wrong.
+            claim.again = true;
+            return Ok(claim);
+        }
+        if let Some(plan) = self.book.plan(room) {
             let before = self.lost;
             self.lost = Some(Lost { worker, no: self.book.no + 1, at: None });
             match self.ask(conn, worker, &plan).await? {

@@ -369,6 +369,41 @@ async fn a_claim_decided_on_an_outdated_picture_changes_nothing() {
     no_drift(&db).await;
 }
 
+#[tokio::test]
+async fn an_answer_that_was_lost_is_taken_up_before_anything_else() {
+    let db = TestDb::new().await;
+    fill(&db, tenant(0), 5).await;
+    let worker = db.register_worker().await;
+    let mut conn = db.pool.acquire().await.unwrap();
+    let mut host = Claimer::open(&mut conn, QUEUE).await.unwrap();
+    let mut other = db.pool.begin().await.unwrap();
+    pause_queue(&mut other, QUEUE, true).await.unwrap();
+    // The claim has reached the database, and nobody waits for its answer any more.
+    tokio::select! {
+        _ = host.claim(&mut conn, worker, Room::of(3)) => panic!("it waits for the other turn"),
+        () = blocked_on_a_transaction(&db) => {}
+    }
+    drop(conn.detach());
+    other.rollback().await.unwrap();
+    let mut conn = db.pool.acquire().await.unwrap();
+    let taken_up = loop {
+        let running: i64 = sqlx::query_scalar("select count(*) from queue.jobs where state = 'running'")
+            .fetch_one(&db.pool)
+            .await
+            .unwrap();
+        if running == 3 {
+            break host.claim(&mut conn, worker, Room::of(5)).await.unwrap();
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    };
+    // Only these: were more asked for at the same time and that failed, they would be lost again.
+    assert_eq!(taken_up.jobs.len(), 3);
+    assert!(taken_up.again);
+    complete(&mut conn, &taken_up.jobs).await;
+    assert_eq!(host.claim(&mut conn, worker, Room::of(5)).await.unwrap().jobs.len(), 2);
+    no_drift(&db).await;
+}
+
 async fn blocked_on_a_transaction(db: &TestDb) {
     for _ in 0..400 {
         let waits: bool = sqlx::query_scalar(

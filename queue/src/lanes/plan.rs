@@ -27,15 +27,6 @@ impl Room {
     pub fn of(jobs: usize) -> Self {
         Self { jobs, live: jobs, backfill: jobs }
     }
-
-    /// Without `jobs` that were taken.
-    pub(crate) fn less(self, jobs: usize) -> Self {
-        Self {
-            jobs: self.jobs.saturating_sub(jobs),
-            live: self.live.saturating_sub(jobs),
-            backfill: self.backfill.saturating_sub(jobs),
-        }
-    }
 }
 
 /// Jobs of one flow and priority.
