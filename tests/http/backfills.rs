@@ -408,6 +408,14 @@ async fn the_same_key_is_the_same_backfill() {
         (first.header("idempotency-replayed"), again.header("idempotency-replayed")),
         (None, Some("true"))
     );
+    let cancelled =
+        api.service("POST", &format!("{PATH}/{}/cancel", made["id"].as_str().unwrap())).send().await;
+    assert!(cancelled.status.is_success());
+    sqlx::query("update queue.backfills set finished_at = queue.now()")
+        .execute(&api.db().pool)
+        .await
+        .unwrap();
+    assert_eq!(post(&body).await.ok(StatusCode::ACCEPTED)["state"], "cancelled", "200 would be a dry run's");
     post(&with(january("pipeline"), "priority", 1).to_string()).await.problem(422, "idempotency_key_reused");
     assert_eq!(api.count("queue.backfills").await, 1);
 }

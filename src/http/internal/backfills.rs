@@ -86,10 +86,8 @@ pub(crate) async fn create_backfill(
     }
     tx.commit().await?;
     let mut response = answer(&api, context, id, StatusCode::ACCEPTED).await?;
-    if matches!(replay, Claimed::First) {
-        // However soon it was over.
-        *response.status_mut() = StatusCode::ACCEPTED;
-    }
+    // However soon it was over, and also when it is long over: 200 is a dry run's.
+    *response.status_mut() = StatusCode::ACCEPTED;
     let headers = response.headers_mut();
     let location = context.url(&format!("/internal/backfills/{id}"));
     headers.extend(HeaderValue::try_from(location).ok().map(|location| (LOCATION, location)));
