@@ -12,6 +12,7 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 use serde_json::Value;
 use sqlx::AssertSqlSafe;
+use tokio::sync::OnceCell;
 use tokio::time::timeout;
 use tower::ServiceExt;
 use uuid::Uuid;
@@ -24,9 +25,13 @@ use weirgate_jobs::{
 use weirgate_queue::watch::Watcher;
 
 use super::app::MOCK_DATA;
+use super::documented::Operations;
 use super::{TestApp, TestDb, TestWorker};
 
 const SERVICE_TOKEN: &str = "the-service-token-of-the-tests";
+
+/// The document is the same for every test.
+static OPERATIONS: OnceCell<Operations> = OnceCell::const_new();
 
 /// A test that would hang fails after this.
 const LONGEST_ANSWER: Duration = Duration::from_secs(30);
@@ -161,9 +166,14 @@ impl Call {
         self.header("content-type", media_type)
     }
 
-    /// The answer once its head is there.
+    /// The answer once its head is there. Its status is one that the `OpenAPI` document names.
     pub(crate) async fn start(self) -> Response {
-        self.router.oneshot(self.request.body(self.body).unwrap()).await.unwrap()
+        let request = self.request.body(self.body).unwrap();
+        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+        let answer = self.router.clone().oneshot(request).await.unwrap();
+        let documented = OPERATIONS.get_or_init(|| Operations::of(self.router)).await;
+        documented.check(&method, &path, answer.status());
+        answer
     }
 
     /// The whole answer.

@@ -4,6 +4,7 @@ mod api;
 mod app;
 mod cluster;
 mod database;
+mod documented;
 mod probe;
 mod process;
 mod slices;

@@ -51,11 +51,11 @@ impl Books {
     /// When the database cannot be asked.
     pub async fn read<T>(&self, queue: &str, read: impl FnOnce(&Book) -> T) -> Result<T> {
         let entry = self.entry(queue);
-        let ticket = entry.asked.fetch_add(1, Ordering::SeqCst) + 1;
+        let question = entry.asked.fetch_add(1, Ordering::SeqCst) + 1;
         // Before the lock: who waits for the pool does not make others wait.
         let mut conn = self.pool.acquire().await?;
         let mut opened = entry.opened.lock().await;
-        Ok(read(opened.look(&mut conn, queue, &entry.asked, ticket).await?))
+        Ok(read(opened.look(&mut conn, queue, &entry.asked, question).await?))
     }
 
     /// Since when the longest-waiting job of `queue` could have started, of those that are next in their lanes; of at
@@ -65,10 +65,10 @@ impl Books {
     /// When the database cannot be asked.
     pub async fn oldest(&self, queue: &str) -> Result<Option<DateTime<Utc>>> {
         let entry = self.entry(queue);
-        let ticket = entry.asked.fetch_add(1, Ordering::SeqCst) + 1;
+        let question = entry.asked.fetch_add(1, Ordering::SeqCst) + 1;
         let mut conn = self.pool.acquire().await?;
         let mut opened = entry.opened.lock().await;
-        opened.look(&mut conn, queue, &entry.asked, ticket).await?.oldest(&mut conn).await
+        opened.look(&mut conn, queue, &entry.asked, question).await?.oldest(&mut conn).await
     }
 
     fn entry(&self, queue: &str) -> Arc<Entry> {
@@ -83,9 +83,9 @@ impl Opened {
         conn: &mut PgConnection,
         queue: &str,
         asked: &AtomicU64,
-        ticket: u64,
+        question: u64,
     ) -> Result<&mut Book> {
-        if self.served < ticket || self.book.is_none() {
+        if self.served < question || self.book.is_none() {
             let serves = asked.load(Ordering::SeqCst);
             let now = Instant::now();
             match &mut self.book {

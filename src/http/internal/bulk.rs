@@ -217,6 +217,12 @@ pub(crate) struct BulkAnswers;
 impl IntoResponses for BulkAnswers {
     fn responses() -> BTreeMap<String, RefOr<ResponseDoc>> {
         let mut responses = JobAccepted::responses();
+        for (status, description) in [
+            ("404", "unknown_tenant: `filter` names a tenant that is not there"),
+            ("422", "validation_failed, idempotency_key_reused"),
+        ] {
+            responses.insert(status.to_owned(), ResponseDoc::new(description).into());
+        }
         if let Some(RefOr::T(response)) = responses.get_mut("200") {
             response.description = format!("With `dry_run`, the count. {}", response.description);
             let either = OneOfBuilder::new()

@@ -47,7 +47,10 @@ impl FromQuery for PollParams {
             pattern = "^[A-Za-z0-9_-]{1,64}$"),
         PagingParams
     ),
-    responses((status = 200, description = "A page of jobs", body = Page<JobResource>))
+    responses(
+        (status = 200, description = "A page of jobs", body = Page<JobResource>),
+        (status = 404, description = "unknown_tenant")
+    )
 )]
 pub(crate) async fn list_jobs(
     State(api): State<Api>,
