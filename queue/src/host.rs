@@ -19,7 +19,7 @@ use crate::finish::{Finish, Outcome};
 use crate::finisher;
 use crate::job::JobError;
 use crate::leader::Leader;
-use crate::lease::{self, Registration};
+use crate::lease::{self, Line, Registration};
 use crate::listener::{self, Wakers};
 use crate::maintenance::pruner::Retention;
 use crate::maintenance::scheduler::Scheduler;
@@ -122,7 +122,9 @@ impl<A: Send + Sync + 'static> Host<A> {
             slots: i32::try_from(config.slots).unwrap_or(i32::MAX),
             lease: config.lease,
         };
-        let id = lease::register(&pool, &worker).await?;
+        let id = lease::register(&mut *pool.acquire().await?, &worker).await?;
+        // An answer that takes a lease comes too late.
+        let line = Line::new(&pool, config.lease);
         let (outcomes, handed_over) = mpsc::channel(10_000);
         let host = Self(Arc::new(Inner {
             pool: pool.clone(),
@@ -148,7 +150,7 @@ impl<A: Send + Sync + 'static> Host<A> {
                 host.running().clone(),
                 stop.clone(),
             )),
-            tokio::spawn(keep_lease(host.clone(), worker)),
+            tokio::spawn(keep_lease(host.clone(), worker, line)),
             tokio::spawn(maintenance::run(host.maintenance(), stop)),
         ];
         host.0.tasks.lock().expect("no panic while held").extend(tasks);
@@ -268,14 +270,14 @@ impl<A: Send + Sync + 'static> Host<A> {
 }
 
 /// Three signs of life a lease. A lease that was lost stops what runs under it and is replaced by a new one.
-async fn keep_lease<A: Send + Sync + 'static>(host: Host<A>, registration: Registration) {
+async fn keep_lease<A: Send + Sync + 'static>(host: Host<A>, registration: Registration, mut line: Line) {
     let interval = registration.lease / 3;
     loop {
         tokio::select! {
-            () = host.0.stopped.cancelled() => return,
+            () = host.0.stopped.cancelled() => return line.close().await,
             () = tokio::time::sleep(interval) => {}
         }
-        match lease::renew(host.pool(), host.worker_id(), registration.lease).await {
+        match line.renew(host.worker_id(), registration.lease).await {
             Ok(Some(cancels)) => {
                 for job in cancels {
                     host.running().stop(job, StopReason::Cancelled);
@@ -284,7 +286,7 @@ async fn keep_lease<A: Send + Sync + 'static>(host: Host<A>, registration: Regis
             Ok(None) => {
                 tracing::warn!("this worker's lease ran out; what it ran may run elsewhere by now");
                 host.running().stop_all(StopReason::LeaseLost);
-                match lease::register(host.pool(), &registration).await {
+                match line.register(&registration).await {
                     Ok(worker) => *host.0.worker.lock().expect("no panic while held") = worker,
                     Err(error) => tracing::warn!(%error, "could not register again; trying on"),
                 }

@@ -1,11 +1,15 @@
 //! The lease of a worker process: one row, renewed by heartbeats; a job belongs to its worker while that lives.
 
+use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::PgPool;
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{Connection, PgConnection, PgPool};
+use tokio::time::timeout;
 use uuid::Uuid;
 
-use crate::error::Result;
+use crate::error::{QueueError, Result};
 use crate::listener::notify_queues;
 
 /// What a worker says of itself.
@@ -18,8 +22,56 @@ pub(crate) struct Registration {
     pub(crate) lease: Duration,
 }
 
+/// A connection of the lease's own: handlers that hold all of the pool must not cost a worker its lease, and neither
+/// must a connection that died without a word.
+pub(crate) struct Line {
+    options: Arc<PgConnectOptions>,
+    conn: Option<PgConnection>,
+    /// How long an answer may take.
+    limit: Duration,
+}
+
+impl Line {
+    /// To the database of `pool`; connects when it is first used.
+    pub(crate) fn new(pool: &PgPool, limit: Duration) -> Self {
+        Self { options: pool.connect_options(), conn: None, limit }
+    }
+
+    /// Renews a lease that still runs and answers which of its jobs were cancelled; `None` when it ran out.
+    pub(crate) async fn renew(&mut self, worker: Uuid, lease: Duration) -> Result<Option<Vec<Uuid>>> {
+        self.call(async |conn| renew(conn, worker, lease).await).await
+    }
+
+    /// Begins a lease under a new id.
+    pub(crate) async fn register(&mut self, worker: &Registration) -> Result<Uuid> {
+        self.call(async |conn| register(conn, worker).await).await
+    }
+
+    /// What fails or takes too long loses the connection; the next call makes a new one.
+    async fn call<T>(&mut self, call: impl AsyncFnOnce(&mut PgConnection) -> Result<T>) -> Result<T> {
+        let conn = self.conn.take();
+        let whole = async {
+            let mut conn = match conn {
+                Some(conn) => conn,
+                None => PgConnection::connect_with(&self.options).await?,
+            };
+            Ok::<_, QueueError>((call(&mut conn).await?, conn))
+        };
+        let late = |_| sqlx::Error::Io(io::Error::new(io::ErrorKind::TimedOut, "no answer in time"));
+        let (answer, conn) = timeout(self.limit, whole).await.map_err(late)??;
+        self.conn = Some(conn);
+        Ok(answer)
+    }
+
+    pub(crate) async fn close(self) {
+        if let Some(conn) = self.conn {
+            let _ = timeout(self.limit, conn.close()).await;
+        }
+    }
+}
+
 /// Begins a lease under a new id.
-pub(crate) async fn register(pool: &PgPool, worker: &Registration) -> Result<Uuid> {
+pub(crate) async fn register(conn: &mut PgConnection, worker: &Registration) -> Result<Uuid> {
     let id = Uuid::now_v7();
     sqlx::query!(
         "insert into queue.workers (id, host, pid, version, queues, slots, started_at, heartbeat_at, lease_until)
@@ -32,13 +84,12 @@ pub(crate) async fn register(pool: &PgPool, worker: &Registration) -> Result<Uui
         worker.slots,
         worker.lease.as_secs_f64()
     )
-    .execute(pool)
+    .execute(conn)
     .await?;
     Ok(id)
 }
 
-/// Renews a lease that still runs and answers which of its jobs were cancelled; `None` when it ran out.
-pub(crate) async fn renew(pool: &PgPool, worker: Uuid, lease: Duration) -> Result<Option<Vec<Uuid>>> {
+async fn renew(conn: &mut PgConnection, worker: Uuid, lease: Duration) -> Result<Option<Vec<Uuid>>> {
     let renewed = sqlx::query!(
         "update queue.workers
          set heartbeat_at = queue.now(), lease_until = queue.now() + make_interval(secs => $2)
@@ -46,7 +97,7 @@ pub(crate) async fn renew(pool: &PgPool, worker: Uuid, lease: Duration) -> Resul
         worker,
         lease.as_secs_f64()
     )
-    .execute(pool)
+    .execute(&mut *conn)
     .await?
     .rows_affected();
     if renewed == 0 {
@@ -56,7 +107,7 @@ pub(crate) async fn renew(pool: &PgPool, worker: Uuid, lease: Duration) -> Resul
         "select id from queue.jobs where worker_id = $1 and state = 'running' and cancel_requested_at is not null",
         worker
     )
-    .fetch_all(pool)
+    .fetch_all(conn)
     .await?;
     Ok(Some(cancels))
 }

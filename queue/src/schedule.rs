@@ -136,7 +136,7 @@ impl Schedules {
     /// What the code says of all of them, the engine's upkeep with them, by name.
     pub fn definitions(&self) -> Vec<Definition> {
         let mut all: Vec<Definition> = self.0.iter().map(|it| it.definition()).collect();
-        all.extend([RESCUE, PRUNE]);
+        all.extend(UPKEEP);
         all.sort_by_key(|it| it.name);
         all
     }
@@ -171,9 +171,20 @@ pub(crate) const PRUNE: Definition = Definition {
     ..RESCUE
 };
 
+/// Compares what the lanes count with what is there.
+pub(crate) const RECONCILE: Definition = Definition {
+    name: "reconcile",
+    description: "Proves that no lane's counts are adrift, and repairs them",
+    cron: "0 40 3 * * *",
+    ..RESCUE
+};
+
+/// What the leader does itself.
+const UPKEEP: [Definition; 3] = [RESCUE, PRUNE, RECONCILE];
+
 impl Definition {
     /// Whether the leader does it itself, rather than enqueueing a job.
     pub fn is_upkeep(&self) -> bool {
-        [RESCUE.name, PRUNE.name].contains(&self.name)
+        UPKEEP.iter().any(|it| it.name == self.name)
     }
 }

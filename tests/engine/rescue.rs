@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use sqlx::PgConnection;
 use uuid::Uuid;
 use weirgate_queue::claim::claim;
 use weirgate_queue::maintenance::rescuer;
@@ -64,6 +65,33 @@ async fn a_worker_that_slept_past_its_lease_drops_its_jobs_and_goes_on_under_a_n
     probe.open("a");
     let done = db.until(job, JobState::Completed).await;
     assert_eq!(done.run, first.run + 1);
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn a_worker_whose_jobs_hold_all_connections_keeps_its_lease() {
+    let db = TestDb::new().await;
+    let leased = async |conn: &mut PgConnection| -> Option<Uuid> {
+        let sql = "select id from queue.workers where lease_until > queue.now()";
+        sqlx::query_scalar(sql).fetch_optional(conn).await.unwrap()
+    };
+    let worker = TestWorker::start_with(&db, &Probe::new(db.pool.clone()), |options| {
+        options.host.lease = Duration::from_secs(2);
+    });
+    let mut held = vec![db.pool.acquire().await.unwrap()];
+    let lease = loop {
+        if let Some(lease) = leased(&mut held[0]).await {
+            break lease;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    };
+    // One listens.
+    while held.len() + 1 < db.pool.options().get_max_connections() as usize {
+        held.push(db.pool.acquire().await.unwrap());
+    }
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    assert_eq!(leased(&mut held[0]).await, Some(lease));
+    drop(held);
     worker.stop().await;
 }
 

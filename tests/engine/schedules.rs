@@ -5,6 +5,7 @@ use std::time::Duration;
 use uuid::Uuid;
 use weirgate_queue::JobState;
 use weirgate_queue::claim::claim;
+use weirgate_queue::lanes::reconcile;
 use weirgate_queue::schedule::{Change, Missed, Schedules, overview};
 
 use crate::support::{Does, Probe, Step, TestDb, TestWorker, Ticking};
@@ -74,7 +75,7 @@ async fn what_an_operator_set_survives_a_new_version() {
     assert_eq!(db.fire_at("2030-01-10T01:30:00Z", &new).await, 1, "India's hours begin at half past");
     let all = overview(&mut db.pool.acquire().await.unwrap(), &new).await.unwrap();
     let names: Vec<_> = all.iter().map(|it| it.definition.name).collect();
-    assert_eq!(names, ["a", "b", "prune", "rescue"]);
+    assert_eq!(names, ["a", "b", "prune", "reconcile", "rescue"]);
     assert_eq!(all[0].settings.cron, "0 0 * * * *", "a default counts on first sight only");
 }
 
@@ -152,6 +153,27 @@ async fn next_runs_are_told_for_each_tenant() {
     let hourly = all.remove(1).next_runs;
     assert_eq!(hourly.len(), 10);
     assert!(hourly.windows(2).all(|pair| pair[0].at < pair[1].at && pair[0].tenant.is_none()));
+}
+
+#[tokio::test]
+async fn the_leader_finds_counts_that_are_adrift() {
+    let db = TestDb::new().await;
+    sqlx::query(
+        "insert into queue.lane_log (queue, tenants, backfills, priorities, states, changes, lowest)
+         values ('default', array[$1], '{null}', '{0}', '{running}', '{2}', '{null}')",
+    )
+    .bind(Uuid::nil())
+    .execute(&db.pool)
+    .await
+    .unwrap();
+    let worker = TestWorker::start(&db, &Probe::new(db.pool.clone()));
+    let done = "select upkeep_at from queue.schedules where name = 'reconcile' and upkeep_at is not null";
+    while sqlx::query(done).fetch_optional(&db.pool).await.unwrap().is_none() {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    worker.stop().await;
+    let mut conn = db.pool.acquire().await.unwrap();
+    assert_eq!(reconcile::run_once(&mut conn, "default").await.unwrap(), Vec::new(), "it was repaired");
 }
 
 #[tokio::test]

@@ -18,7 +18,10 @@ async fn get(api: &TestApi, name: &str) -> Value {
 async fn all_are_listed_with_their_next_runs() {
     let api = TestApi::new().await;
     api.db().travel_to("2030-03-29T23:30:00Z").await;
-    assert_eq!(api.get("/internal/schedules").await.column("name"), ["daily_pipeline", "prune", "rescue"]);
+    assert_eq!(
+        api.get("/internal/schedules").await.column("name"),
+        ["daily_pipeline", "prune", "reconcile", "rescue"]
+    );
     let mut daily = get(&api, "daily_pipeline").await;
     let runs = daily["next_runs"].take();
     assert!(!daily["description"].take().as_str().unwrap().is_empty());

@@ -59,6 +59,10 @@ impl Operation {
     fn is(&self, method: &Method, parts: &[&str]) -> bool {
         self.method == method.as_str()
             && self.segments.len() == parts.len()
-            && self.segments.iter().zip(parts).all(|(segment, part)| segment.as_deref().is_none_or(|s| s == *part))
+            && self
+                .segments
+                .iter()
+                .zip(parts)
+                .all(|(segment, part)| segment.as_deref().is_none_or(|s| s == *part))
     }
 }

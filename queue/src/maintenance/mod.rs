@@ -1,13 +1,14 @@
 //! Upkeep: small services of one shape, each with a `run_once`.
 //!
-//! Every host promotes, settles and keeps books. Everything else is the leader's, and each of its transactions checks that it still leads. To add
-//! a service of the leader's, give it a `run_once` that takes its transactions from a [`Begin`](crate::leader::Begin),
-//! and a line in `run`.
+//! Every host promotes, settles and keeps books. Everything else is the leader's, and where two at once would do harm,
+//! each of its transactions checks that it still leads. To add a service of the leader's, give it a `run_once` that
+//! takes its transactions from a [`Begin`](crate::leader::Begin), and a line in `run`.
 
 pub mod bookkeeper;
 pub mod expander;
 pub mod promoter;
 pub mod pruner;
+pub mod reconciler;
 pub mod rescuer;
 pub mod scheduler;
 pub mod settler;
@@ -25,7 +26,7 @@ use tokio_util::sync::CancellationToken;
 use crate::backfill::Slices;
 use crate::leader::Leader;
 use crate::listener::Wakers;
-use crate::schedule::{PRUNE, RESCUE};
+use crate::schedule::{PRUNE, RECONCILE, RESCUE};
 
 use expander::Expander;
 use pruner::Retention;
@@ -46,7 +47,7 @@ pub(crate) struct Maintenance {
 /// Runs them all until `stop`. An error is logged and tried again at the next turn.
 pub(crate) async fn run(with: Maintenance, stop: CancellationToken) {
     let Maintenance { pool, leader, scheduler, retention, slices, wakers, seed } = with;
-    let (rescue, prune) = (Upkeep::new(RESCUE), Upkeep::new(PRUNE));
+    let [rescue, prune, reconcile] = [RESCUE, PRUNE, RECONCILE].map(Upkeep::new);
     let settle = wakers.of(settler::WAKE);
     let never = Notify::new();
     let half_second = Duration::from_millis(500);
@@ -62,6 +63,9 @@ pub(crate) async fn run(with: Maintenance, stop: CancellationToken) {
             prune.run_once(&leader, async || pruner::run_once(&leader, retention).await)
         }),
         every(Duration::from_secs(30), seed ^ 5, &stop, &never, "bookkeeper", || bookkeeper::run_once(&pool)),
+        every(Duration::from_secs(5), seed ^ 7, &stop, &never, "reconciler", || {
+            reconcile.run_once(&leader, async || reconciler::run_once(&pool).await)
+        }),
         expand(&pool, slices, seed ^ 6, &stop),
     );
 }

@@ -21,7 +21,7 @@ impl Upkeep {
         Self { definition, last: Mutex::new(None) }
     }
 
-    /// Does `once` if this process leads and a tick has come since it did so last; a new leader does it at once.
+    /// Does `once` if this process leads and a tick has come since it was last done.
     pub(super) async fn run_once(
         &self,
         leader: &Leader,
@@ -33,7 +33,7 @@ impl Upkeep {
         }
         let (settings, now) =
             schedule::load_one(&mut *leader.pool().acquire().await?, &self.definition).await?;
-        let last = *self.last.lock().expect("no panic while held");
+        let last = self.last.lock().expect("no panic while held").or(settings.upkeep_at);
         if !settings.enabled || last.is_some_and(|last| !self.has_tick(&settings, last, now)) {
             return Ok(0);
         }
