@@ -25,16 +25,6 @@ async fn until_it(db: &TestDb, id: Uuid, is: impl Fn(&Backfill) -> bool) -> Back
     panic!("it does not come to that: {:#?}", show(db, id).await);
 }
 
-async fn until_started(probe: &Probe, jobs: usize) {
-    for _ in 0..5000 {
-        if probe.started().len() >= jobs {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(2)).await;
-    }
-    panic!("no further job starts after {:?}", probe.started());
-}
-
 async fn pause(db: &TestDb, id: Uuid, paused: bool) {
     let mut tx = db.pool.begin().await.unwrap();
     if paused {
@@ -210,7 +200,7 @@ async fn a_backfill_at_its_max_running_goes_on_through_all_tenants() {
         assert_eq!(running.len(), done, "one at a time");
         probe.open(running.last().unwrap());
         if done < 60 {
-            until_started(&probe, done + 1).await;
+            probe.until_started(done + 1).await;
         }
     }
     until(&db, id, BackfillState::Completed).await;
@@ -233,7 +223,7 @@ async fn a_tenants_live_work_gets_the_slot_that_its_backfill_gives_back() {
     until_it(&db, id, |it| it.counts.of(JobState::Running) == 1 && it.expanded == 2).await;
     // Enqueued while the lane is full, and before the next slice in any case.
     let live = db.enqueue(tenant, &Step::new("live", Does::Succeed)).await.id;
-    until_started(&probe, 1).await;
+    probe.until_started(1).await;
     probe.open("0");
     db.until(live, JobState::Completed).await;
     assert_eq!(probe.started()[..2], ["0", "live"]);

@@ -31,7 +31,7 @@ async fn a_running_handler_is_told_and_awaited() {
         TestWorker::start_with(&db, &probe, |options| options.host.cancel_grace = Duration::from_mins(5));
     let job = db.enqueue(Uuid::nil(), &Step::new("polite", Does::GateOrCancel)).await.id;
     db.until(job, JobState::Running).await;
-    wait_for_start(&probe).await;
+    probe.until_started(1).await;
     let asked = Instant::now();
     let mut conn = db.pool.acquire().await.unwrap();
     assert_eq!(control::cancel(&mut conn, job).await.unwrap(), JobState::Running);
@@ -47,7 +47,7 @@ async fn a_handler_that_does_not_listen_is_dropped() {
     let worker = TestWorker::start(&db, &probe);
     let job = db.enqueue(Uuid::nil(), &Step::new("deaf", Does::Gate)).await.id;
     db.until(job, JobState::Running).await;
-    wait_for_start(&probe).await;
+    probe.until_started(1).await;
     control::cancel(&mut db.pool.acquire().await.unwrap(), job).await.unwrap();
     db.until(job, JobState::Cancelled).await;
     worker.stop().await;
@@ -68,10 +68,4 @@ async fn a_cancel_without_a_listener_is_found_at_the_next_heartbeat() {
         .unwrap();
     db.until(job, JobState::Cancelled).await;
     worker.stop().await;
-}
-
-async fn wait_for_start(probe: &Probe) {
-    while probe.started().is_empty() {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
 }

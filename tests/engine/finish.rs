@@ -90,12 +90,7 @@ async fn next_jobs_come_with_the_completion() {
     let job = NewJob::of(Uuid::nil(), &Step::new("first", Does::Then("second".to_owned()))).unwrap();
     let worker = TestWorker::start(&db, &probe);
     db.enqueue_new(job.traceparent(Some(traceparent.clone()))).await;
-    for _ in 0..400 {
-        if probe.started().len() == 2 {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(25)).await;
-    }
+    probe.until_started(2).await;
     assert_eq!(probe.started(), ["first", "second"]);
     worker.stop().await;
     let traces: Vec<Option<String>> =

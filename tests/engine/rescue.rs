@@ -101,7 +101,7 @@ async fn a_stop_waits_for_running_jobs_and_claims_nothing_more() {
     let probe = Probe::new(db.pool.clone());
     let worker = TestWorker::start(&db, &probe);
     let running = db.enqueue(Uuid::nil(), &Step::new("running", Does::Gate)).await.id;
-    db.until(running, JobState::Running).await;
+    probe.until_started(1).await;
     worker.tell_to_stop();
     tokio::time::sleep(Duration::from_millis(300)).await;
     let late = db.enqueue(Uuid::nil(), &Step::new("late", Does::Succeed)).await.id;

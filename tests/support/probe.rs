@@ -29,6 +29,17 @@ impl Probe {
         self.started.lock().unwrap().clone()
     }
 
+    /// Waits until so many attempts were started. A job that is claimed only may still be handed back.
+    pub(crate) async fn until_started(&self, attempts: usize) {
+        for _ in 0..5000 {
+            if self.started().len() >= attempts {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        panic!("no further job starts after {:?}", self.started());
+    }
+
     /// Lets one job that waits at the gate of this label pass.
     pub(crate) fn open(&self, label: &str) {
         self.gate(label).add_permits(1);
