@@ -45,7 +45,7 @@ pub(super) async fn run(stage: &Stage) -> anyhow::Result<Report> {
 async fn light_latencies(stage: &Stage, with_heavy: bool) -> anyhow::Result<Vec<Duration>> {
     stage.clear().await?;
     if with_heavy {
-        stage.fill(&tenants(0, 1), HEAVY_JOBS, json!(light::WORK)).await?;
+        stage.fill("bench", &tenants(0, 1), HEAVY_JOBS, json!(light::WORK)).await?;
     }
     let starts = Arc::new(Starts::default());
     let workers: Vec<_> =
@@ -69,7 +69,7 @@ async fn shares(stage: &Stage) -> anyhow::Result<(f64, f64)> {
         set_lane(&mut conn, "bench", *tenant, LaneSettings { paused: false, limits }).await?;
     }
     drop(conn);
-    stage.fill(&tenants, 20_000, json!(light::WORK)).await?;
+    stage.fill("bench", &tenants, 20_000, json!(light::WORK)).await?;
     let workers: Vec<_> =
         (0..WORKERS).map(|_| Worker::start(stage.connections(), Arc::default(), SLOTS)).collect();
     tokio::time::sleep(Duration::from_secs(1)).await;

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use sqlx::PgConnection;
+use sqlx::{AssertSqlSafe, PgConnection, Postgres, Transaction};
 use uuid::Uuid;
 use weirgate_queue::claim::{Claimer, Room};
 use weirgate_queue::finish::{Finish, Outcome, finish};
@@ -17,14 +17,16 @@ const BATCH: usize = 100;
 const CLAIMS: usize = 200;
 /// For the whole way of a job: claim and finish.
 const BIG_BATCH: usize = 500;
-const ROUNDS: usize = 4;
+const ROUNDS: usize = 20;
+const TURN: usize = 5_000;
+const WARM_UP: usize = 500;
+/// Jobs whose rate is measured, after those that leave dead rows.
+const TAIL: usize = 100_000;
+const TAIL_AFTER: usize = 400_000;
 
 pub(super) async fn run(stage: &Stage) -> anyhow::Result<Report> {
     let mut report = Report::new("lanes");
-    let one = claim_ms(stage, 1, 0).await?;
-    let hundred = claim_ms(stage, 100, 0).await?;
-    let many = claim_ms(stage, 10_000, 0).await?;
-    let throttled = claim_ms(stage, 10_000, 9_900).await?;
+    let [one, hundred, many, throttled] = claims_ms(stage).await?;
     report.figure("claim_ms_1_lane", one);
     report.figure("claim_ms_100_lanes", hundred);
     report.figure("claim_ms_10000_lanes", many);
@@ -32,14 +34,20 @@ pub(super) async fn run(stage: &Stage) -> anyhow::Result<Report> {
     report.figure("ratio_100_lanes", hundred / one);
     report.figure("ratio_10000_lanes", many / one);
     report.figure("ratio_99pct_throttled", throttled / one);
-    let (with, without) = rates(stage).await?;
-    report.figure("jobs_per_s", with);
-    report.figure("jobs_per_s_without_lanes", without);
-    report.figure("fairness_cost", 1.0 - with / without);
+    let rates = rates(stage).await?;
+    report.figure("jobs_per_s", rates.with);
+    report.figure("jobs_per_s_without_lanes", rates.without);
+    report.figure("fairness_cost", rates.cost);
+    let (free, pinned) = (tail(stage, false).await?, tail(stage, true).await?);
+    report.figure("ratio_pinned", free.as_secs_f64() / pinned.as_secs_f64());
     report.setting("jobs", JOBS);
     report.setting("batch", BATCH);
     report.setting("claims", CLAIMS);
-    report.setting("rates", json!({"lanes": 50, "batch": BIG_BATCH, "rounds": ROUNDS, "connections": 1}));
+    report.setting(
+        "rates",
+        json!({"lanes": 50, "batch": BIG_BATCH, "rounds": ROUNDS, "turn": TURN, "connections": 1}),
+    );
+    report.setting("pinned", json!({"jobs": TAIL, "after": TAIL_AFTER}));
     Ok(report)
 }
 
@@ -47,7 +55,7 @@ async fn worker(conn: &mut PgConnection) -> anyhow::Result<Uuid> {
     let id = Uuid::now_v7();
     sqlx::query(
         "insert into queue.workers (id, host, pid, version, queues, started_at, heartbeat_at, lease_until)
-         values ($1, 'bench', 1, '0', '{bench}', queue.now(), queue.now(), queue.now() + interval '1 hour')",
+         values ($1, 'bench', 1, '0', '{}', queue.now(), queue.now(), queue.now() + interval '1 hour')",
     )
     .bind(id)
     .execute(conn)
@@ -55,93 +63,175 @@ async fn worker(conn: &mut PgConnection) -> anyhow::Result<Uuid> {
     Ok(id)
 }
 
-/// The median time of a claim of a batch, with a backlog in each of `lanes`, of which `throttled` may start nothing.
-async fn claim_ms(stage: &Stage, lanes: u128, throttled: u128) -> anyhow::Result<f64> {
+/// The median times of a claim of a batch with a backlog in one, 100 and 10,000 lanes, and in 10,000 of which 99 % may
+/// start nothing. They take turns, so that whatever else the machine does falls on all of them.
+async fn claims_ms(stage: &Stage) -> anyhow::Result<[f64; 4]> {
     stage.clear().await?;
     let mut conn = stage.pool.acquire().await?;
     let worker = worker(&mut conn).await?;
+    let mut sides = Vec::new();
+    for (queue, lanes, throttled) in
+        [("one", 1, 0), ("hundred", 100, 0), ("many", 10_000, 0), ("throttled", 10_000, 9_900)]
+    {
+        backlog(stage, &mut conn, worker, queue, lanes, throttled).await?;
+        sides.push((queue, Vec::with_capacity(CLAIMS)));
+    }
+    let mut claimers = Vec::new();
+    for (queue, _) in &sides {
+        claimers.push(Claimer::open(&mut conn, queue).await?);
+    }
+    for _ in 0..CLAIMS {
+        for (claimer, (queue, times)) in claimers.iter_mut().zip(&mut sides) {
+            let begun = Instant::now();
+            let jobs = claimer.claim(&mut conn, worker, Room::of(BATCH)).await?.jobs.len();
+            times.push(begun.elapsed());
+            anyhow::ensure!(jobs == BATCH, "only {jobs} of {BATCH} jobs in a claim from {queue}");
+        }
+    }
+    let medians: Vec<f64> = sides.iter_mut().map(|(_, times)| percentile_ms(times, 50)).collect();
+    medians.try_into().map_err(|_| anyhow::anyhow!("not four medians"))
+}
+
+/// Fills `lanes` lanes of `queue`, of which `throttled` may start nothing.
+async fn backlog(
+    stage: &Stage,
+    conn: &mut PgConnection,
+    worker: Uuid,
+    queue: &str,
+    lanes: u128,
+    throttled: u128,
+) -> anyhow::Result<()> {
     let all = tenants(0, lanes);
     let each = JOBS / i64::try_from(lanes)?;
-    stage.fill(&all, each.max(3), json!({"takes_ms": 0})).await?;
-    if throttled > 0 {
-        // One start an hour, and each has had it.
-        let rate = Some(Rate { rate: 1, period_ms: 3_600_000, burst: 1 });
-        let lane = LaneLimits { rate, ..LaneLimits::default() };
-        set_queue_limits(&mut conn, "bench", QueueLimits::default(), lane).await?;
-        let mut claimer = Claimer::open(&mut conn, "bench").await?;
-        while claimer.claim(&mut conn, worker, Room::of(2_000)).await?.again {}
-        // The rest of them are free.
-        sqlx::query(
-            "insert into queue.lanes (tenant_id, queue, limits) select tenant, 'bench', '{\"weight\": 1}' from unnest($1) as tenant",
-        )
-        .bind(&all[usize::try_from(throttled)?..])
-        .execute(&mut *conn)
-        .await?;
-        let free: Vec<_> = all[usize::try_from(throttled)?..].to_vec();
-        stage.fill(&free, JOBS / 100, json!({"takes_ms": 0})).await?;
-        weirgate_queue::lanes::limits::changed(&mut conn, "bench").await?;
+    stage.fill(queue, &all, each, json!({"takes_ms": 0})).await?;
+    if throttled == 0 {
+        return Ok(());
     }
-    let mut claimer = Claimer::open(&mut conn, "bench").await?;
-    let mut times = Vec::with_capacity(CLAIMS);
-    for _ in 0..CLAIMS {
-        let begun = Instant::now();
-        let claim = claimer.claim(&mut conn, worker, Room::of(BATCH)).await?;
-        times.push(begun.elapsed());
-        anyhow::ensure!(claim.jobs.len() == BATCH, "only {} of {BATCH} jobs in a claim", claim.jobs.len());
-    }
-    Ok(percentile_ms(&mut times, 50))
+    // One start an hour, and each has had it.
+    let rate = Some(Rate { rate: 1, period_ms: 3_600_000, burst: 1 });
+    let lane = LaneLimits { rate, ..LaneLimits::default() };
+    set_queue_limits(conn, queue, QueueLimits::default(), lane).await?;
+    let mut claimer = Claimer::open(conn, queue).await?;
+    while claimer.claim(conn, worker, Room::of(2_000)).await?.again {}
+    // The rest of them are free.
+    let free = &all[usize::try_from(throttled)?..];
+    sqlx::query(
+        "insert into queue.lanes (tenant_id, queue, limits) select tenant, $2, '{\"weight\": 1}' from unnest($1) as tenant",
+    )
+    .bind(free)
+    .bind(queue)
+    .execute(&mut *conn)
+    .await?;
+    stage.fill(queue, free, JOBS / 100, json!({"takes_ms": 0})).await?;
+    weirgate_queue::lanes::limits::changed(conn, queue).await?;
+    Ok(())
 }
 
-/// Jobs a second through claim and finish, with lanes and without: alternating, so that both have the same machine.
-async fn rates(stage: &Stage) -> anyhow::Result<(f64, f64)> {
-    let (mut with, mut without) = (Vec::new(), Vec::new());
-    for _ in 0..ROUNDS {
-        with.push(drain(stage, true).await?);
-        without.push(drain(stage, false).await?);
-    }
-    Ok((median_rate(&mut with), median_rate(&mut without)))
+/// Jobs a second through claim and finish, with lanes and without, and what part of the rate lanes cost.
+struct Rates {
+    with: f64,
+    without: f64,
+    cost: f64,
 }
 
-fn median_rate(times: &mut [Duration]) -> f64 {
-    times.sort_unstable();
-    let jobs: f64 = 25_000.0;
-    jobs / times[times.len() / 2].as_secs_f64()
-}
-
-async fn drain(stage: &Stage, lanes: bool) -> anyhow::Result<Duration> {
+/// Short turns of both, in pairs, each as often first: so that both have the same machine.
+async fn rates(stage: &Stage) -> anyhow::Result<Rates> {
     stage.clear().await?;
     let mut conn = stage.pool.acquire().await?;
     let worker = worker(&mut conn).await?;
-    stage.fill(&tenants(0, 50), 500, json!({"takes_ms": 0})).await?;
-    // Without lanes, nothing of them is paid for: no log, and the one index that such a claim needs.
-    let schema = if lanes {
-        "alter table queue.jobs enable trigger all; drop index if exists queue.bench_claim;"
-    } else {
-        "alter table queue.jobs disable trigger user;
-         create index if not exists bench_claim on queue.jobs (queue, priority desc, seq) where state = 'available';"
-    };
-    sqlx::raw_sql(schema).execute(&mut *conn).await?;
+    for queue in ["bench", "list"] {
+        let each = ROUNDS * (WARM_UP + TURN) / 50;
+        stage.fill(queue, &tenants(0, 50), i64::try_from(each)?, json!({"takes_ms": 0})).await?;
+    }
+    // The one index that a claim without lanes needs.
+    sqlx::raw_sql(
+        "create index bench_list on queue.jobs (priority desc, seq) where state = 'available' and queue = 'list'",
+    )
+    .execute(&mut *conn)
+    .await?;
     let mut claimer = Claimer::open(&mut conn, "bench").await?;
+    let (mut with, mut without, mut costs) = (Vec::new(), Vec::new(), Vec::new());
+    for round in 0..ROUNDS {
+        let lanes_first = round % 2 == 0;
+        for lanes in [lanes_first, !lanes_first] {
+            // Without lanes, nothing of them is paid for: no log.
+            let triggers = if lanes { "enable" } else { "disable" };
+            sqlx::raw_sql(AssertSqlSafe(format!("alter table queue.jobs {triggers} trigger user")))
+                .execute(&mut *conn)
+                .await?;
+            let mut claimer = lanes.then_some(&mut claimer);
+            run_jobs(&mut conn, claimer.as_deref_mut(), worker, WARM_UP).await?;
+            let took = run_jobs(&mut conn, claimer, worker, TURN).await?.as_secs_f64();
+            let rate = f64::from(u32::try_from(TURN)?) / took;
+            if lanes { &mut with } else { &mut without }.push(rate);
+        }
+        costs.push(1.0 - with[round] / without[round]);
+    }
+    sqlx::raw_sql("drop index queue.bench_list; alter table queue.jobs enable trigger user")
+        .execute(&mut *conn)
+        .await?;
+    Ok(Rates { with: median(with), without: median(without), cost: median(costs) })
+}
+
+fn median(mut figures: Vec<f64>) -> f64 {
+    figures.sort_unstable_by(f64::total_cmp);
+    f64::midpoint(figures[(figures.len() - 1) / 2], figures[figures.len() / 2])
+}
+
+/// How long the last of many jobs take; `pinned` while an old snapshot is held open from the first one on, which keeps
+/// vacuum from removing any dead row.
+async fn tail(stage: &Stage, pinned: bool) -> anyhow::Result<Duration> {
+    stage.clear().await?;
+    let mut conn = stage.pool.acquire().await?;
+    let worker = worker(&mut conn).await?;
+    let each = (TAIL_AFTER + TAIL) / 50;
+    stage.fill("bench", &tenants(0, 50), i64::try_from(each)?, json!({"takes_ms": 0})).await?;
+    let pin = if pinned { Some(pin(stage).await?) } else { None };
+    let mut claimer = Claimer::open(&mut conn, "bench").await?;
+    run_jobs(&mut conn, Some(&mut claimer), worker, TAIL_AFTER).await?;
+    let took = run_jobs(&mut conn, Some(&mut claimer), worker, TAIL).await?;
+    if let Some(pin) = pin {
+        pin.rollback().await?;
+    }
+    Ok(took)
+}
+
+async fn pin(stage: &Stage) -> anyhow::Result<Transaction<'static, Postgres>> {
+    let mut tx = stage.pool.begin().await?;
+    sqlx::raw_sql(
+        "set transaction isolation level repeatable read;
+         set local idle_in_transaction_session_timeout = 0;
+         select pg_current_xact_id();",
+    )
+    .execute(&mut *tx)
+    .await?;
+    Ok(tx)
+}
+
+/// How long it takes to claim and finish so many jobs; without a claimer, as one list.
+async fn run_jobs(
+    conn: &mut PgConnection,
+    mut claimer: Option<&mut Claimer>,
+    worker: Uuid,
+    jobs: usize,
+) -> anyhow::Result<Duration> {
     let begun = Instant::now();
     let mut done = 0;
-    while done < 25_000 {
-        let runs: Vec<(Uuid, i64)> = if lanes {
-            let jobs = claimer.claim(&mut conn, worker, Room::of(BIG_BATCH)).await?.jobs;
-            jobs.into_iter().map(|job| (job.run.job, job.run.run)).collect()
-        } else {
-            claim_without_lanes(&mut conn, worker).await?
+    while done < jobs {
+        let runs: Vec<(Uuid, i64)> = match &mut claimer {
+            Some(claimer) => {
+                let jobs = claimer.claim(conn, worker, Room::of(BIG_BATCH)).await?.jobs;
+                jobs.into_iter().map(|job| (job.run.job, job.run.run)).collect()
+            }
+            None => claim_without_lanes(conn, worker).await?,
         };
         anyhow::ensure!(!runs.is_empty(), "nothing was claimed");
         done += runs.len();
         let outcome = Outcome::Completed { output: serde_json::Value::Null, next: Vec::new() };
         let finishes = runs.into_iter().map(|(job, run)| Finish { job, run, outcome: outcome.clone() });
-        finish(&mut conn, finishes.collect()).await?;
+        finish(conn, finishes.collect()).await?;
     }
-    let took = begun.elapsed();
-    sqlx::raw_sql("alter table queue.jobs enable trigger all; drop index if exists queue.bench_claim;")
-        .execute(&mut *conn)
-        .await?;
-    Ok(took)
+    Ok(begun.elapsed())
 }
 
 /// The same claim where all jobs are one list.
@@ -150,7 +240,7 @@ async fn claim_without_lanes(conn: &mut PgConnection, worker: Uuid) -> anyhow::R
     let rows: Vec<Row> = sqlx::query_as(
         "with picked as materialized (
             select j.ctid as place from queue.jobs j
-            where j.queue = 'bench' and j.state = 'available'
+            where j.queue = 'list' and j.state = 'available'
               and exists (select from queue.workers where id = $1 and lease_until > queue.now())
             order by j.priority desc, j.seq limit $2 for update skip locked
         )

@@ -26,8 +26,8 @@ pub(super) async fn run(stage: &Stage) -> anyhow::Result<Report> {
     let narrow = tenants(1000, 10);
     limit(stage, &rated, LaneLimits { rate: Some(RATE), ..LaneLimits::default() }).await?;
     limit(stage, &narrow, LaneLimits { max_running: Some(MAX_RUNNING), ..LaneLimits::default() }).await?;
-    stage.fill(&rated, i64::from(RATE.rate * (SECONDS + 10)), json!({"takes_ms": 2})).await?;
-    stage.fill(&narrow, 10_000, json!({"takes_ms": 20})).await?;
+    stage.fill("bench", &rated, i64::from(RATE.rate * (SECONDS + 10)), json!({"takes_ms": 2})).await?;
+    stage.fill("bench", &narrow, 10_000, json!({"takes_ms": 20})).await?;
     let url = stage.url();
     let workers: Vec<_> = (0..PROCESSES).map(|_| spawn_worker(&url, SLOTS)).collect::<Result<_, _>>()?;
     tokio::time::sleep(Duration::from_secs(u64::from(SECONDS) + 2)).await;

@@ -56,16 +56,23 @@ impl Stage {
     }
 
     /// `jobs` available jobs for each of `tenants`, written by the database itself.
-    pub(super) async fn fill(&self, tenants: &[Uuid], jobs: i64, args: Value) -> anyhow::Result<()> {
+    pub(super) async fn fill(
+        &self,
+        queue: &str,
+        tenants: &[Uuid],
+        jobs: i64,
+        args: Value,
+    ) -> anyhow::Result<()> {
         sqlx::query(
             "insert into queue.jobs (id, tenant_id, queue, kind, state, max_attempts, args, created_at, scheduled_at)
-             select gen_random_uuid(), tenant, 'bench', 'bench', 'available', 10, $3, queue.now(), queue.now()
+             select gen_random_uuid(), tenant, $4, 'bench', 'available', 10, $3, queue.now(), queue.now()
              from generate_series(1, $2) as n, unnest($1) with ordinality as t (tenant, place)
              order by n, place",
         )
         .bind(tenants)
         .bind(jobs)
         .bind(args)
+        .bind(queue)
         .execute(&self.pool)
         .await?;
         sqlx::raw_sql("vacuum (analyze) queue.jobs").execute(&self.pool).await?;

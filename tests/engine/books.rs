@@ -1,8 +1,9 @@
 //! Books of readers: as new as the question, however many ask at once.
 
+use sqlx::{Connection, PgConnection};
 use uuid::Uuid;
 use weirgate_queue::JobState;
-use weirgate_queue::claim::claim;
+use weirgate_queue::claim::{Claimer, Room, claim};
 use weirgate_queue::lanes::Books;
 use weirgate_queue::lanes::traffic::{WINDOW_S, queues, traffic};
 
@@ -111,4 +112,37 @@ async fn traffic_is_that_of_the_last_minute() {
     db.travel(std::time::Duration::from_secs(WINDOW_S.into())).await;
     assert_eq!(traffic(&mut conn, QUEUE).await.unwrap(), weirgate_queue::lanes::traffic::Traffic::default());
     assert!(queues(&mut conn, None).await.unwrap().is_empty(), "nobody works on it any more");
+}
+
+#[tokio::test]
+async fn a_look_reads_what_is_new_and_not_the_whole_log() {
+    let db = TestDb::new().await;
+    let worker = db.register_worker().await;
+    fill(&db, Uuid::from_u128(1), 120).await;
+    // Its number stays among those that were under way, at the very beginning of the log.
+    let mut pin = db.pool.begin().await.unwrap();
+    sqlx::query("select pg_current_xact_id()").execute(&mut *pin).await.unwrap();
+    let mut conn = db.pool.acquire().await.unwrap();
+    let mut claimer = Claimer::open(&mut conn, QUEUE).await.unwrap();
+    for _ in 0..100 {
+        assert_eq!(claimer.claim(&mut conn, worker, Room::of(1)).await.unwrap().jobs.len(), 1);
+    }
+    let mut tx = conn.begin().await.unwrap();
+    let before = log_rows_read(&mut tx).await;
+    assert_eq!(claimer.claim(&mut tx, worker, Room::of(1)).await.unwrap().jobs.len(), 1);
+    let read = log_rows_read(&mut tx).await - before;
+    assert!(read < 10, "{read} rows of a log of over 200");
+    tx.rollback().await.unwrap();
+    pin.rollback().await.unwrap();
+}
+
+/// By this connection, as far as Postgres has not passed it on to its statistics.
+async fn log_rows_read(conn: &mut PgConnection) -> i64 {
+    sqlx::query_scalar(
+        "select coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0) from pg_stat_xact_user_tables
+         where schemaname = 'queue' and relname = 'lane_log'",
+    )
+    .fetch_one(conn)
+    .await
+    .unwrap()
 }

@@ -76,7 +76,15 @@ pub(crate) async fn news(conn: &mut PgConnection, queue: &str, seen: &Seen) -> R
             l.tenants as "tenants?", l.backfills as "backfills?: Vec<Option<Uuid>>", l.priorities as "priorities?",
             l.states::text[] as "states?: Vec<String>", l.changes as "changes?", l.lowest as "lowest?: Vec<Option<i64>>",
             l.tags as "tags?", l.tats as "tats?: Vec<Option<DateTime<Utc>>>"
-        from look left join queue.lane_log l on l.queue = $1 and (l.txid >= $2 or l.txid = any($3))
+        from look
+        left join lateral (
+            -- Written so that each is a search of the index, whatever the statistics say: one condition with `or`, or with
+            -- `any`, becomes a walk over the queue's whole log.
+            select * from queue.lane_log where queue = $1 and txid >= $2
+            union all
+            select late.* from unnest($3::bigint[]) as x
+            cross join lateral (select * from queue.lane_log where queue = $1 and txid = x offset 0) as late
+        ) l on true
         order by l.no
         "#,
         queue,
