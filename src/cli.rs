@@ -1,17 +1,18 @@
 //! The command line.
 #![expect(clippy::doc_markdown, reason = "the comments are the help texts")]
 
+mod backfills;
+mod jobs;
+mod mock_data;
 mod queues;
 
-use std::path::PathBuf;
-
-use chrono::{DateTime, NaiveDate, Utc};
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use chrono::NaiveDate;
+use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
-use uuid::Uuid;
-use weirgate_jobs::{BackfillKind, BackfillOrder, Reprocess};
-use weirgate_queue::JobState;
 
+pub use backfills::{Backfill, Backfills};
+pub use jobs::{Bulk, BulkVerb, Enqueue, Jobs};
+pub use mock_data::MockData;
 pub use queues::{Limits, Queues, SetLimits};
 
 use crate::bench::Scenario;
@@ -220,224 +221,6 @@ pub enum Keys {
     },
 }
 
-/// Options of `enqueue`.
-#[derive(Debug, Args)]
-pub struct Enqueue {
-    /// The kind, such as ingest_tickets, compute_kpi, generate_export or pipeline_daily
-    pub kind: String,
-    /// Slug or UUID of the tenant
-    #[arg(long)]
-    pub tenant: String,
-    /// The day, for kinds that work on one
-    #[arg(long)]
-    pub date: Option<NaiveDate>,
-    /// Further arguments of the kind, as name=value
-    #[arg(long = "arg", value_name = "NAME=VALUE", value_parser = name_value)]
-    pub args: Vec<(String, String)>,
-    /// Not before this time (RFC 3339)
-    #[arg(long)]
-    pub run_at: Option<DateTime<Utc>>,
-    /// Higher first
-    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(i16).range(-100..=100), allow_hyphen_values = true)]
-    pub priority: i16,
-    /// Enqueue even while the same job is on its way
-    #[arg(long)]
-    pub force: bool,
-    /// Wait until the job is final; fail if it is not completed
-    #[arg(long)]
-    pub wait: bool,
-}
-
-/// Options of `backfill`.
-#[derive(Debug, Args)]
-pub struct Backfill {
-    /// What to do for each tenant and day: compute_kpi, generate_export or pipeline
-    pub kind: BackfillKind,
-    /// Slugs or UUIDs of tenants, separated by commas; all means every active one
-    #[arg(long, value_delimiter = ',', default_value = "all")]
-    pub tenants: Vec<String>,
-    /// The first day
-    #[arg(long)]
-    pub from: NaiveDate,
-    /// The last day
-    #[arg(long)]
-    pub to: NaiveDate,
-    /// Which end comes first: newest_first or oldest_first
-    #[arg(long, default_value = "newest_first")]
-    pub order: BackfillOrder,
-    /// Which days: missing (without a result), failed (for good, without a result since) or all
-    #[arg(long, default_value = "missing")]
-    pub reprocess: Reprocess,
-    /// What part of the fleet it may take while live work waits; all of it while none does
-    #[arg(long, default_value_t = 0.25, value_parser = share)]
-    pub share: f64,
-    /// Most of its jobs at once in a queue
-    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
-    pub max_running: Option<u32>,
-    /// Of its jobs; higher first
-    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(i16).range(-100..=100), allow_hyphen_values = true)]
-    pub priority: i16,
-    /// Only say how many days there are to do
-    #[arg(long)]
-    pub dry_run: bool,
-    /// Show how far it is until it is over; fail if not all days were done
-    #[arg(long, conflicts_with = "dry_run")]
-    pub watch: bool,
-}
-
-fn share(text: &str) -> Result<f64, String> {
-    text.parse()
-        .ok()
-        .filter(|share: &f64| *share > 0.0 && *share <= 1.0)
-        .map(|share| share.max(1e-6))
-        .ok_or_else(|| "expected a number above 0, up to 1".to_owned())
-}
-
-/// What can be done with backfills.
-#[derive(Debug, Subcommand)]
-pub enum Backfills {
-    /// List the newest backfills
-    List {
-        /// At most this many
-        #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(i64).range(1..=500))]
-        limit: i64,
-    },
-    /// Show one backfill
-    Show {
-        /// Its id
-        id: Uuid,
-        /// Go on showing it until it is over
-        #[arg(long)]
-        watch: bool,
-    },
-    /// Start nothing of it until it is resumed
-    Pause {
-        /// Its id
-        id: Uuid,
-    },
-    /// Let a paused one go on
-    Resume {
-        /// Its id
-        id: Uuid,
-    },
-    /// Stop it: what waits is cancelled, what runs is told to stop
-    Cancel {
-        /// Its id
-        id: Uuid,
-    },
-    /// Give its discarded jobs another life
-    RetryFailed {
-        /// Its id
-        id: Uuid,
-    },
-}
-
-fn name_value(text: &str) -> Result<(String, String), String> {
-    text.split_once('=')
-        .filter(|(name, _)| !name.is_empty())
-        .map(|(name, value)| (name.to_owned(), value.to_owned()))
-        .ok_or_else(|| "expected NAME=VALUE".to_owned())
-}
-
-/// What can be done with jobs.
-#[derive(Debug, Subcommand)]
-pub enum Jobs {
-    /// List the newest jobs
-    List {
-        /// Slug or UUID of a tenant
-        #[arg(long)]
-        tenant: Option<String>,
-        /// States, separated by commas
-        #[arg(long, value_delimiter = ',')]
-        state: Vec<JobState>,
-        /// A kind
-        #[arg(long)]
-        kind: Option<String>,
-        /// At most this many
-        #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(i64).range(1..=10_000))]
-        limit: i64,
-        /// Print JSON, one job a line
-        #[arg(long)]
-        json: bool,
-    },
-    /// Show one job
-    Show {
-        /// Its id
-        id: Uuid,
-    },
-    /// Give a discarded or cancelled job another life
-    Retry {
-        /// Its id
-        id: Uuid,
-    },
-    /// Cancel a job; a running one is told to stop
-    Cancel {
-        /// Its id
-        id: Uuid,
-    },
-    /// Retry, cancel or delete all jobs that a filter takes; a worker does it
-    #[command(after_help = "\
-Examples:
-  weirgate jobs bulk retry --state discarded --kind ingest_tickets --dry-run
-  weirgate jobs bulk cancel --tenant tenant_demo_cca --wait
-  weirgate jobs bulk delete --state completed --created-before 2026-01-01T00:00:00Z")]
-    Bulk(Bulk),
-}
-
-/// Options of `jobs bulk`. A job has to fulfil all filters.
-#[derive(Debug, Args)]
-pub struct Bulk {
-    /// What to do
-    pub action: BulkVerb,
-    /// States, separated by commas
-    #[arg(long, value_delimiter = ',')]
-    pub state: Vec<JobState>,
-    /// A kind
-    #[arg(long)]
-    pub kind: Option<String>,
-    /// A queue
-    #[arg(long)]
-    pub queue: Option<String>,
-    /// Slug or UUID of a tenant
-    #[arg(long)]
-    pub tenant: Option<String>,
-    /// A workflow
-    #[arg(long)]
-    pub workflow: Option<Uuid>,
-    /// A backfill
-    #[arg(long)]
-    pub backfill: Option<Uuid>,
-    /// Enqueued at this time or after (RFC 3339)
-    #[arg(long)]
-    pub created_after: Option<DateTime<Utc>>,
-    /// Enqueued before this time (RFC 3339)
-    #[arg(long)]
-    pub created_before: Option<DateTime<Utc>>,
-    /// A text in arguments or errors
-    #[arg(long)]
-    pub q: Option<String>,
-    /// Every job of every tenant, in place of filters
-    #[arg(long)]
-    pub all: bool,
-    /// Only count
-    #[arg(long)]
-    pub dry_run: bool,
-    /// Wait until all is done; fail if it is not completed
-    #[arg(long, conflicts_with = "dry_run")]
-    pub wait: bool,
-}
-
-/// Actions of `jobs bulk`.
-#[derive(Debug, Clone, Copy, ValueEnum)]
-pub enum BulkVerb {
-    /// Another life for discarded and cancelled jobs
-    Retry,
-    /// The end of jobs that are not final
-    Cancel,
-    /// Forget final jobs that no other one waits on
-    Delete,
-}
-
 /// What can be done with schedules.
 #[derive(Debug, Subcommand)]
 pub enum Schedules {
@@ -453,45 +236,4 @@ pub enum Schedules {
         /// Its name
         name: String,
     },
-}
-
-/// Options of `mock-data`.
-#[derive(Debug, Args)]
-pub struct MockData {
-    /// The folder to write
-    #[arg(long)]
-    pub out: PathBuf,
-    /// Tenants
-    #[arg(long, default_value_t = 2)]
-    pub tenants: usize,
-    /// Tickets a tenant
-    #[arg(long, default_value_t = 100)]
-    pub tickets: usize,
-    /// Time entries a tenant
-    #[arg(long, default_value_t = 100)]
-    pub time_entries: usize,
-    /// Satisfaction surveys a tenant
-    #[arg(long, default_value_t = 30)]
-    pub surveys: usize,
-    /// Security alerts a tenant
-    #[arg(long, default_value_t = 40)]
-    pub alerts: usize,
-    /// Days back over which the rows are spread
-    #[arg(long, default_value_t = 30)]
-    pub days: u32,
-    /// The last of these days
-    #[arg(long, default_value = "2026-01-20")]
-    pub until: NaiveDate,
-    /// The same seed gives the same files
-    #[arg(long, default_value_t = 1)]
-    pub seed: u64,
-    /// Deliberately bad rows a file
-    #[arg(long, default_value_t = 0)]
-    pub bad_rows: u32,
-    /// One JSON array a file (tickets/TENANT.json) instead of lines (TENANT/tickets.jsonl)
-    #[arg(long)]
-    pub json: bool,
-    /// Write into a folder that is not empty
-    #[arg(long)]
-    pub force: bool,
 }

@@ -9,6 +9,7 @@ use axum::http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use crate::http::params::Query;
 use crate::http::problem::{FieldError, Problem};
 
 /// A path parameter. A malformed one names nothing, so it is a 404.
@@ -103,18 +104,22 @@ impl<T: DeserializeOwned + Default, S: Send + Sync> FromRequest<S> for Body<T> {
     }
 }
 
-/// Refuses a body with anything in it, for requests that take none.
+/// A request that only names something: it has no parameters, and no body with anything in it.
 #[derive(Debug)]
-pub(crate) struct NoBody;
+pub(crate) struct Only<T>(pub(crate) T);
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Nothing {}
 
-impl<S: Send + Sync> FromRequest<S> for NoBody {
+impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequest<S> for Only<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        Body::<Nothing>::from_request(request, state).await.map(|_| Self)
+        let (mut parts, body) = request.into_parts();
+        let Path(name) = Path::from_request_parts(&mut parts, state).await?;
+        let Query(()) = Query::from_request_parts(&mut parts, state).await?;
+        Body::<Nothing>::from_request(Request::from_parts(parts, body), state).await?;
+        Ok(Self(name))
     }
 }

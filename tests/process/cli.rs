@@ -140,7 +140,7 @@ async fn schedules_are_listed_paused_and_resumed() {
     cli.ok(&["schedules", "resume", "daily_pipeline"]).await;
     assert_eq!(line().await, before);
     let said = cli.refused(&["schedules", "pause", "nightly"]).await;
-    assert!(said.contains("nightly") && said.contains("daily_pipeline, prune, rescue"), "{said}");
+    assert!(said.contains("nightly") && said.contains("daily_pipeline, prune, reconcile, rescue"), "{said}");
 }
 
 #[tokio::test]

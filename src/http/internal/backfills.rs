@@ -14,7 +14,7 @@ use crate::http::Api;
 use crate::http::backfill::{BackfillResource, DryRun, TenantNames, TenantSlices};
 use crate::http::backfill_request::{BackfillBody, BackfillRequest, SettingsBody, SettingsRequest};
 use crate::http::context::RequestContext;
-use crate::http::extract::{NoBody, Path};
+use crate::http::extract::{Only, Path};
 use crate::http::idempotency::Claimed;
 use crate::http::page::{Page, Paging, PagingParams};
 use crate::http::params::{Fields, FromQuery, Query};
@@ -188,9 +188,7 @@ pub(crate) async fn set_backfill(
 pub(crate) async fn pause_backfill(
     State(api): State<Api>,
     context: RequestContext,
-    Path(id): Path<Uuid>,
-    Query(()): Query<()>,
-    _: NoBody,
+    Only(id): Only<Uuid>,
 ) -> Result<Response, Problem> {
     let mut tx = api.pool.begin().await?;
     backfill::pause(&mut tx, id).await?;
@@ -210,9 +208,7 @@ pub(crate) async fn pause_backfill(
 pub(crate) async fn resume_backfill(
     State(api): State<Api>,
     context: RequestContext,
-    Path(id): Path<Uuid>,
-    Query(()): Query<()>,
-    _: NoBody,
+    Only(id): Only<Uuid>,
 ) -> Result<Response, Problem> {
     let mut tx = api.pool.begin().await?;
     backfill::resume(&mut tx, id).await?;
@@ -234,9 +230,7 @@ pub(crate) async fn resume_backfill(
 pub(crate) async fn cancel_backfill(
     State(api): State<Api>,
     context: RequestContext,
-    Path(id): Path<Uuid>,
-    Query(()): Query<()>,
-    _: NoBody,
+    Only(id): Only<Uuid>,
 ) -> Result<Response, Problem> {
     backfill::cancel(&api.pool, id).await?;
     answer(&api, &context, id, StatusCode::ACCEPTED).await
@@ -255,9 +249,7 @@ pub(crate) async fn cancel_backfill(
 pub(crate) async fn retry_failed_of_backfill(
     State(api): State<Api>,
     context: RequestContext,
-    Path(id): Path<Uuid>,
-    Query(()): Query<()>,
-    _: NoBody,
+    Only(id): Only<Uuid>,
 ) -> Result<Response, Problem> {
     let mut tx = api.pool.begin().await?;
     backfill::retry_failed(&mut tx, id).await?;

@@ -11,7 +11,7 @@ use weirgate_queue::{JobState, control};
 
 use crate::http::Api;
 use crate::http::context::RequestContext;
-use crate::http::extract::{NoBody, Path};
+use crate::http::extract::{Only, Path};
 use crate::http::follow::{Viewer, job_response};
 use crate::http::job::JobResource;
 use crate::http::job_list::{AnyTenantsJobQuery, JobFilterParams, tenant_of_filter};
@@ -107,9 +107,7 @@ pub(crate) async fn stream_job(
 pub(crate) async fn cancel_job(
     State(api): State<Api>,
     viewer: Viewer,
-    Path(id): Path<Uuid>,
-    Query(()): Query<()>,
-    _: NoBody,
+    Only(id): Only<Uuid>,
 ) -> Result<Response, Problem> {
     let mut tx = api.pool.begin().await?;
     let state = control::cancel(&mut tx, id).await?;
@@ -137,9 +135,7 @@ pub(crate) async fn cancel_job(
 pub(crate) async fn retry_job(
     State(api): State<Api>,
     viewer: Viewer,
-    Path(id): Path<Uuid>,
-    Query(()): Query<()>,
-    _: NoBody,
+    Only(id): Only<Uuid>,
 ) -> Result<Response, Problem> {
     let mut tx = api.pool.begin().await?;
     control::retry(&mut tx, id).await?;

@@ -15,7 +15,7 @@ use weirgate_queue::lanes::traffic::{self, Traffic, WINDOW_S, Workers};
 
 use crate::http::Api;
 use crate::http::context::RequestContext;
-use crate::http::extract::{Body, NoBody, Path};
+use crate::http::extract::{Body, Only, Path};
 use crate::http::limits::{LimitsOfQueue, LimitsOfQueueBody};
 use crate::http::page::Page;
 use crate::http::params::Query;
@@ -138,9 +138,7 @@ pub(crate) async fn get_queue(
 pub(crate) async fn pause_queue(
     State(api): State<Api>,
     context: RequestContext,
-    Path(name): Path<String>,
-    Query(()): Query<()>,
-    _: NoBody,
+    Only(name): Only<String>,
 ) -> Result<Json<Queue>, Problem> {
     pause(&api, &context, name, true).await
 }
@@ -154,9 +152,7 @@ pub(crate) async fn pause_queue(
 pub(crate) async fn resume_queue(
     State(api): State<Api>,
     context: RequestContext,
-    Path(name): Path<String>,
-    Query(()): Query<()>,
-    _: NoBody,
+    Only(name): Only<String>,
 ) -> Result<Json<Queue>, Problem> {
     pause(&api, &context, name, false).await
 }

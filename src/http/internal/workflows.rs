@@ -14,7 +14,7 @@ use weirgate_queue::{JobState, QueueError, query, workflow};
 
 use crate::http::Api;
 use crate::http::context::RequestContext;
-use crate::http::extract::{NoBody, Path};
+use crate::http::extract::{Only, Path};
 use crate::http::follow::Viewer;
 use crate::http::job::JobResource;
 use crate::http::page::{Page, Paging, PagingParams, next_link};
@@ -109,9 +109,7 @@ pub(crate) async fn cancel_workflow(
     State(api): State<Api>,
     viewer: Viewer,
     context: RequestContext,
-    Path(id): Path<Uuid>,
-    Query(()): Query<()>,
-    _: NoBody,
+    Only(id): Only<Uuid>,
 ) -> Result<Response, Problem> {
     workflow::cancel(&mut *api.pool.acquire().await?, id).await?;
     let context = context.at(&format!("/internal/workflows/{id}"));

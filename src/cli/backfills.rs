@@ -1,0 +1,90 @@
+//! `backfill` and `backfills`.
+
+use chrono::NaiveDate;
+use clap::{Args, Subcommand};
+use uuid::Uuid;
+use weirgate_jobs::{BackfillKind, BackfillOrder, Reprocess};
+
+/// Options of `backfill`.
+#[derive(Debug, Args)]
+pub struct Backfill {
+    /// What to do for each tenant and day: compute_kpi, generate_export or pipeline
+    pub kind: BackfillKind,
+    /// Slugs or UUIDs of tenants, separated by commas; all means every active one
+    #[arg(long, value_delimiter = ',', default_value = "all")]
+    pub tenants: Vec<String>,
+    /// The first day
+    #[arg(long)]
+    pub from: NaiveDate,
+    /// The last day
+    #[arg(long)]
+    pub to: NaiveDate,
+    /// Which end comes first: newest_first or oldest_first
+    #[arg(long, default_value = "newest_first")]
+    pub order: BackfillOrder,
+    /// Which days: missing (without a result), failed (for good, without a result since) or all
+    #[arg(long, default_value = "missing")]
+    pub reprocess: Reprocess,
+    /// What part of the fleet it may take while live work waits; all of it while none does
+    #[arg(long, default_value_t = 0.25, value_parser = share)]
+    pub share: f64,
+    /// Most of its jobs at once in a queue
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub max_running: Option<u32>,
+    /// Of its jobs; higher first
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(i16).range(-100..=100), allow_hyphen_values = true)]
+    pub priority: i16,
+    /// Only say how many days there are to do
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Show how far it is until it is over; fail if not all days were done
+    #[arg(long, conflicts_with = "dry_run")]
+    pub watch: bool,
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    text.parse()
+        .ok()
+        .filter(|share: &f64| *share > 0.0 && *share <= 1.0)
+        .map(|share| share.max(1e-6))
+        .ok_or_else(|| "expected a number above 0, up to 1".to_owned())
+}
+
+/// What can be done with backfills.
+#[derive(Debug, Subcommand)]
+pub enum Backfills {
+    /// List the newest backfills
+    List {
+        /// At most this many
+        #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(i64).range(1..=500))]
+        limit: i64,
+    },
+    /// Show one backfill
+    Show {
+        /// Its id
+        id: Uuid,
+        /// Go on showing it until it is over
+        #[arg(long)]
+        watch: bool,
+    },
+    /// Start nothing of it until it is resumed
+    Pause {
+        /// Its id
+        id: Uuid,
+    },
+    /// Let a paused one go on
+    Resume {
+        /// Its id
+        id: Uuid,
+    },
+    /// Stop it: what waits is cancelled, what runs is told to stop
+    Cancel {
+        /// Its id
+        id: Uuid,
+    },
+    /// Give its discarded jobs another life
+    RetryFailed {
+        /// Its id
+        id: Uuid,
+    },
+}
