@@ -70,14 +70,17 @@ impl Credentials {
         Ok(found)
     }
 
-    /// Makes a database if absent. The name must be a plain identifier.
+    /// Makes a database if absent. The name must be a plain identifier. One that appears meanwhile
+    /// is as good: a start that was killed may have left a server that is still making it.
     pub(super) async fn ensure_database(&self, name: &'static str) -> Result<()> {
         let mut connection = self.connect().await?;
         if !has_database(&mut connection, name).await? {
-            sqlx::query(AssertSqlSafe(format!("CREATE DATABASE \"{name}\"")))
+            let made = sqlx::query(AssertSqlSafe(format!("CREATE DATABASE \"{name}\"")))
                 .execute(&mut connection)
-                .await
-                .with_context(|| format!("cannot make the database {name}"))?;
+                .await;
+            if made.is_err() && !has_database(&mut connection, name).await? {
+                made.with_context(|| format!("cannot make the database {name}"))?;
+            }
         }
         connection.close().await?;
         Ok(())

@@ -1,5 +1,8 @@
 //! The private Postgres with real servers. These run as root and as an ordinary user alike.
 
+mod killed;
+mod refused;
+
 use std::fs::{self, Permissions};
 use std::io::{BufRead as _, BufReader};
 use std::net::TcpStream;
@@ -236,39 +239,6 @@ async fn durable_unless_told_otherwise() {
 }
 
 #[tokio::test]
-async fn a_killed_server_is_started_again() {
-    let home = Home::new();
-    // Without fsync, what was just committed may be lost with the server's memory.
-    let options = Options::new(&home.path);
-    let server = PrivatePostgres::start(options.clone()).await.unwrap();
-    write_row(&server).await;
-    let process = server.pid().unwrap();
-    kill_process(pid(process), Signal::KILL).unwrap();
-    drop(server);
-    assert!(home.data().join("postmaster.pid").exists());
-    let server = PrivatePostgres::start(options).await.unwrap();
-    assert_ne!(server.pid(), Some(process));
-    assert_eq!(read_row(&server).await, 42);
-    server.stop().await.unwrap();
-}
-
-#[tokio::test]
-async fn a_dropped_server_stops() {
-    let home = Home::new();
-    let server = home.start().await;
-    write_row(&server).await;
-    let process = server.pid().unwrap();
-    drop(server);
-    // Started while the first is still stopping.
-    let server = home.start().await;
-    assert!(has_ended(process));
-    assert_eq!(read_row(&server).await, 42);
-    let process = server.pid().unwrap();
-    drop(server);
-    wait_for("the end of the server", || has_ended(process)).await;
-}
-
-#[tokio::test]
 async fn a_second_start_names_the_holder() {
     let home = Home::new();
     let mut options = home.options();
@@ -300,87 +270,6 @@ async fn a_second_start_names_the_holder() {
 }
 
 #[tokio::test]
-async fn a_server_left_running_is_taken_over() {
-    let home = Home::new();
-    let mut helper = home.helper();
-    let (process, port) = helper.server();
-    let holder = format!("is in use by pid {} (weirgate)", helper.child.id());
-    assert!(home.refusal().await.contains(&holder));
-    drop(helper);
-    assert!(!has_ended(process));
-    let server = home.start().await;
-    assert_eq!((server.pid(), server.port()), (Some(process), port));
-    write_row(&server).await;
-    server.stop().await.unwrap();
-    assert!(has_ended(process));
-
-    // One that is dropped is told to stop as well.
-    let mut helper = home.helper();
-    let (process, _) = helper.server();
-    drop(helper);
-    let server = home.start().await;
-    assert_eq!(read_row(&server).await, 42);
-    drop(server);
-    wait_for("the end of the server", || has_ended(process)).await;
-}
-
-#[tokio::test]
-async fn a_careless_server_left_running_is_replaced() {
-    let home = Home::new();
-    let mut helper = home.helper();
-    let (process, _) = helper.server();
-    drop(helper);
-    let server = PrivatePostgres::start(Options::new(&home.path)).await.unwrap();
-    assert!(has_ended(process));
-    assert_eq!(setting(&server, "fsync").await, "on");
-    server.stop().await.unwrap();
-}
-
-#[tokio::test]
-async fn a_start_killed_at_any_time_is_made_good() {
-    let home = Home::new();
-    for milliseconds in [0, 30, 200, 600, 900, 1200] {
-        let helper = home.helper();
-        wait_for("the lock", || home.path.join("lock").exists()).await;
-        tokio::time::sleep(Duration::from_millis(milliseconds)).await;
-        drop(helper);
-    }
-    let server = home.start().await;
-    write_row(&server).await;
-    server.stop().await.unwrap();
-    // By now the last initdb that lost its weirgate has ended too.
-    let server = home.start().await;
-    assert_eq!(read_row(&server).await, 42);
-    let names = fs::read_dir(&home.path).unwrap().map(|entry| entry.unwrap().file_name());
-    let mut names: Vec<_> = names.map(|name| name.into_string().unwrap()).collect();
-    names.sort();
-    assert_eq!(names, ["lock", "postgres", "postgres.log", "postgres.password"]);
-    server.stop().await.unwrap();
-}
-
-#[tokio::test]
-async fn a_pid_given_to_another_process_is_no_server() {
-    let home = Home::new();
-    home.start().await.stop().await.unwrap();
-    let data = fs::metadata(home.data()).unwrap();
-    let mut other = Command::new("sleep").arg("60").uid(data.uid()).gid(data.gid()).spawn().unwrap();
-    let file = home.data().join("postmaster.pid");
-    let folder = home.data();
-    for text in [
-        format!("{}\n{}\n1\n5432\n\n127.0.0.1\n1 1\nready   \n", other.id(), folder.display()),
-        "999999999\n/x\n1\n5432\n\n127.0.0.1\n1 1\nready   \n".to_owned(),
-        String::new(),
-    ] {
-        fs::write(&file, &text).unwrap();
-        chown(&file, Some(data.uid()), Some(data.gid())).unwrap();
-        let server = home.start().await;
-        server.stop().await.unwrap();
-    }
-    other.kill().unwrap();
-    other.wait().unwrap();
-}
-
-#[tokio::test]
 async fn a_home_that_cannot_be_reached_has_its_data_elsewhere() {
     if !is_root() {
         return;
@@ -408,71 +297,6 @@ async fn a_home_that_cannot_be_reached_has_its_data_elsewhere() {
     assert!(home.refusal().await.contains("should be a folder of root"));
     fs::remove_dir_all(&base).unwrap();
     assert!(home.refusal().await.contains("which is not there; put it back"));
-}
-
-#[tokio::test]
-async fn a_folder_without_programs_is_named() {
-    let home = Home::new();
-    let mut options = home.options();
-    options.bin_dir = Some(home.parent.path().to_owned());
-    let said = refusal(options.clone()).await;
-    assert!(said.contains("WEIRGATE_PG_BIN is ") && said.contains("has no `initdb`"), "{said}");
-    options.bin_dir = Some(PathBuf::from("/usr/lib/postgresql/15/bin"));
-    PrivatePostgres::start(options).await.unwrap().stop().await.unwrap();
-}
-
-#[tokio::test]
-async fn what_is_wrong_is_said() {
-    let home = Home::new();
-    home.start().await.stop().await.unwrap();
-    let data = home.data();
-
-    let version = data.join("PG_VERSION");
-    let right = fs::read(&version).unwrap();
-    fs::write(&version, "14\n").unwrap();
-    let said = home.refusal().await;
-    assert!(said.contains("was made by Postgres 14") && said.contains("only 15 ("), "{said}");
-    fs::write(&version, right).unwrap();
-
-    set_mode(&data, 0o750);
-    let said = home.refusal().await;
-    assert!(said.contains("is 750, not 700") && said.contains("chmod 700"), "{said}");
-    set_mode(&data, 0o700);
-
-    let password = home.path.join("postgres.password");
-    let right = fs::read(&password).unwrap();
-    fs::remove_file(&password).unwrap();
-    let said = home.refusal().await;
-    assert!(said.contains("postgres.password is missing"), "{said}");
-    fs::write(&password, right).unwrap();
-
-    fs::write(data.join("postgresql.conf"), "nonsense = 1\n").unwrap();
-    let said = home.refusal().await;
-    assert!(said.contains("the end of its log") && said.contains("\"nonsense\""), "{said}");
-
-    set_mode(&home.path, 0o777);
-    let said = home.refusal().await;
-    assert!(said.contains("may be written by everyone"), "{said}");
-    set_mode(&home.path, 0o711);
-}
-
-#[tokio::test]
-async fn what_is_not_a_cluster_is_left_alone() {
-    let home = Home::new();
-    fs::create_dir_all(home.path.join("postgres")).unwrap();
-    set_mode(&home.path.join("postgres"), 0o700);
-    if is_root() {
-        let said = home.refusal().await;
-        assert!(said.contains("belongs to uid 0"), "{said}");
-    } else {
-        fs::write(home.path.join("postgres/mine"), "").unwrap();
-        let said = home.refusal().await;
-        assert!(said.contains("not the data directory of a Postgres"), "{said}");
-    }
-    fs::remove_dir_all(home.path.join("postgres")).unwrap();
-    std::os::unix::fs::symlink("/tmp", home.path.join("postgres")).unwrap();
-    let said = home.refusal().await;
-    assert!(said.contains("is not a folder"), "{said}");
 }
 
 #[tokio::test]
