@@ -33,6 +33,8 @@ async fn freeze_once(scene: &mut Scene) -> usize {
     let (worker, held) = loop {
         let worker = scene.rng.random_range(0..scene.workers.len());
         scene.workers[worker].signal(Signal::STOP);
+        // Finishes that are on their way arrive without it.
+        tokio::time::sleep(Duration::from_millis(100)).await;
         let held = scene.held_by(worker).await;
         if !held.is_empty() {
             break (worker, held);
@@ -42,7 +44,8 @@ async fn freeze_once(scene: &mut Scene) -> usize {
     };
     let lease = lease(scene, worker).await;
     let jobs: Vec<Uuid> = held.iter().map(|(job, _)| *job).collect();
-    // While it stands still, others have run what it held.
+    // While it stands still, its lease runs out and others run what it held.
+    until_over(scene, lease).await;
     until(scene, &jobs, "state in ('completed', 'discarded')").await;
     let before = rows(scene, &jobs).await;
     scene.workers[worker].signal(Signal::CONT);
@@ -64,6 +67,15 @@ async fn lease(scene: &Scene, worker: usize) -> Uuid {
         .fetch_one(&scene.db)
         .await
         .unwrap()
+}
+
+async fn until_over(scene: &Scene, lease: Uuid) {
+    let deadline = Instant::now() + LONGEST;
+    let sql = "select exists (select from queue.workers where id = $1 and lease_until > queue.now())";
+    while sqlx::query_scalar(sql).bind(lease).fetch_one(&scene.db).await.unwrap() {
+        assert!(Instant::now() < deadline, "the lease of a frozen worker does not run out");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
 
 async fn until(scene: &Scene, jobs: &[Uuid], condition: &str) {
