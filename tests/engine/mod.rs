@@ -21,3 +21,4 @@ mod time;
 mod unique;
 mod workflow;
 mod workflow_races;
+mod workflow_size;

@@ -1,30 +1,10 @@
 //! Parents and children that change at once. Each race is held at its narrowest point, one transaction open while the
 //! other goes on, and then the other way round.
 
-use std::time::Duration;
-
 use weirgate_queue::{JobState, OnFailure, control, enqueue, workflow};
 
 use super::graph::{Graph, STEP, check, completed, discarded, step};
 use crate::support::{Does, TestDb};
-
-/// Returns once a connection to this database waits for a lock.
-async fn until_blocked(db: &TestDb) {
-    for _ in 0..1000 {
-        let blocked: bool = sqlx::query_scalar(
-            "select exists (select from pg_stat_activity
-                where datname = current_database() and wait_event_type = 'Lock')",
-        )
-        .fetch_one(&db.pool)
-        .await
-        .unwrap();
-        if blocked {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    panic!("nobody waits");
-}
 
 #[tokio::test]
 async fn a_cancel_of_the_workflow_waits_for_the_finish_of_a_parent_and_takes_the_child_it_released() {
@@ -35,7 +15,7 @@ async fn a_cancel_of_the_workflow_waits_for_the_finish_of_a_parent_and_takes_the
     let (pool, id) = (graph.db.pool.clone(), graph.workflow);
     let cancelling =
         tokio::spawn(async move { workflow::cancel(&mut pool.acquire().await.unwrap(), id).await.unwrap() });
-    until_blocked(&graph.db).await;
+    graph.db.until_blocked().await;
     finishing.commit().await.unwrap();
     assert_eq!(cancelling.await.unwrap(), 1);
     assert_eq!(graph.states().await, "parent:completed child:cancelled");
@@ -54,7 +34,7 @@ async fn a_finish_that_comes_after_the_cancel_of_the_workflow_releases_nobody() 
         tx.commit().await.unwrap();
     };
     let commit = async {
-        until_blocked(&graph.db).await;
+        graph.db.until_blocked().await;
         cancelling.commit().await.unwrap();
     };
     tokio::join!(finishing, commit);
@@ -155,7 +135,7 @@ async fn an_enqueue_below_a_parent_that_ends_is_released_either_way() {
     let mut finishing = graph.db.pool.begin().await.unwrap();
     let finished = graph.finish_on(&mut finishing, &["parent"], completed());
     let commit = async {
-        until_blocked(&graph.db).await;
+        graph.db.until_blocked().await;
         enqueueing.commit().await.unwrap();
     };
     tokio::join!(finished, commit);
@@ -167,7 +147,7 @@ async fn an_enqueue_below_a_parent_that_ends_is_released_either_way() {
         id
     };
     let commit = async {
-        until_blocked(&graph.db).await;
+        graph.db.until_blocked().await;
         finishing.commit().await.unwrap();
     };
     let (after, ()) = tokio::join!(late, commit);

@@ -87,6 +87,24 @@ impl TestDb {
         query::get(&mut self.pool.acquire().await.unwrap(), id).await.unwrap().expect("the job is there")
     }
 
+    /// Returns once a connection to this database waits for a lock.
+    pub(crate) async fn until_blocked(&self) {
+        for _ in 0..1000 {
+            let blocked: bool = sqlx::query_scalar(
+                "select exists (select from pg_stat_activity
+                    where datname = current_database() and wait_event_type = 'Lock')",
+            )
+            .fetch_one(&self.pool)
+            .await
+            .unwrap();
+            if blocked {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("nobody waits");
+    }
+
     /// Waits until the job is in `state`; fails with the job as it is when that takes too long.
     pub(crate) async fn until(&self, id: Uuid, state: JobState) -> JobRow {
         for _ in 0..600 {

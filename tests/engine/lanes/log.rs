@@ -1,0 +1,68 @@
+//! The log of changes is the truth: hosts begin from a book of it, and it is proven.
+
+use super::*;
+
+#[tokio::test]
+async fn a_host_that_begins_late_begins_from_a_book() {
+    let db = TestDb::new().await;
+    limit(&db, tenant(0), rate(1, 1)).await;
+    fill(&db, tenant(0), 2).await;
+    let mut conn = db.pool.acquire().await.unwrap();
+    let worker = db.register_worker().await;
+    for _ in 0..1100 {
+        fill(&db, tenant(1), 1).await;
+    }
+    assert_eq!(claim(&mut conn, worker, QUEUE, 3).await.unwrap().len(), 3);
+    maintenance::bookkeeper::run_once(&db.pool).await.unwrap();
+    db.travel(Duration::from_mins(11)).await;
+    db.keep_alive().await;
+    for _ in 0..1100 {
+        fill(&db, tenant(2), 1).await;
+    }
+    maintenance::bookkeeper::run_once(&db.pool).await.unwrap();
+    let rows: i64 =
+        sqlx::query_scalar("select count(*) from queue.lane_log").fetch_one(&db.pool).await.unwrap();
+    assert!((1100..1200).contains(&rows), "{rows} rows are left: what the first book holds is gone");
+    no_drift(&db).await;
+    let book = Book::open(&mut conn, QUEUE).await.unwrap();
+    assert!(book.read() < 1100);
+    let jobs = claim(&mut conn, worker, QUEUE, 5000).await.unwrap();
+    assert_eq!(by_tenant(&jobs), HashMap::from([(tenant(0), 1), (tenant(1), 1098), (tenant(2), 1100)]));
+}
+
+#[tokio::test]
+async fn a_count_that_is_adrift_is_found_and_repaired() {
+    let db = TestDb::new().await;
+    fill(&db, tenant(0), 3).await;
+    no_drift(&db).await;
+    sqlx::query(
+        "insert into queue.lane_log (queue, tenants, backfills, priorities, states, changes, lowest)
+         values ('default', array[$1], '{null}', '{0}', '{running}', '{2}', '{null}')",
+    )
+    .bind(tenant(0))
+    .execute(&db.pool)
+    .await
+    .unwrap();
+    let mut conn = db.pool.acquire().await.unwrap();
+    let drifts = reconcile::run_once(&mut conn, QUEUE).await.unwrap();
+    assert_eq!((drifts.len(), drifts[0].counted, drifts[0].there), (1, 2, 0));
+    no_drift(&db).await;
+}
+
+#[tokio::test]
+async fn what_people_do_to_rows_by_hand_is_counted_too() {
+    let db = TestDb::new().await;
+    let jobs = fill(&db, tenant(0), 4).await;
+    let mut conn = db.pool.acquire().await.unwrap();
+    control::cancel(&mut conn, jobs[0]).await.unwrap();
+    sqlx::query("update queue.jobs set state = 'discarded', finalized_at = queue.now() where id = $1")
+        .bind(jobs[1])
+        .execute(&db.pool)
+        .await
+        .unwrap();
+    sqlx::query("delete from queue.jobs where id = $1").bind(jobs[2]).execute(&db.pool).await.unwrap();
+    no_drift(&db).await;
+    let worker = db.register_worker().await;
+    assert_eq!(claim(&mut conn, worker, QUEUE, 10).await.unwrap()[0].run.job, jobs[3]);
+    no_drift(&db).await;
+}

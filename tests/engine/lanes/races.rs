@@ -1,0 +1,102 @@
+//! What commits, fails or is held while a claim is decided.
+
+use super::*;
+
+#[tokio::test]
+async fn what_comes_in_behind_the_cursor_is_found() {
+    let db = TestDb::new().await;
+    let mut late = db.pool.begin().await.unwrap();
+    let late_job = enqueue(&mut late, vec![step(tenant(0))]).await.unwrap()[0].id;
+    fill(&db, tenant(0), 5).await;
+    let mut conn = db.pool.acquire().await.unwrap();
+    let worker = db.register_worker().await;
+    let mut host = Claimer::open(&mut conn, QUEUE).await.unwrap();
+    let first = host.claim(&mut conn, worker, Room::of(4)).await.unwrap().jobs;
+    late.commit().await.unwrap();
+    let found = host.claim(&mut conn, worker, Room::of(1)).await.unwrap().jobs;
+    assert_eq!(found[0].run.job, late_job, "it was enqueued first and committed last");
+    // Handed back, it is the lane's first again.
+    let back = Finish { job: first[0].run.job, run: first[0].run.run, outcome: Outcome::HandedBack };
+    finish(&mut conn, vec![back]).await.unwrap();
+    let again = host.claim(&mut conn, worker, Room::of(1)).await.unwrap().jobs;
+    assert_eq!(again[0].run.job, first[0].run.job);
+    assert_eq!(host.claim(&mut conn, worker, Room::of(10)).await.unwrap().jobs.len(), 1);
+}
+
+#[tokio::test]
+async fn a_job_that_somebody_holds_is_neither_waited_for_nor_forgotten() {
+    let db = TestDb::new().await;
+    let jobs = fill(&db, tenant(0), 3).await;
+    let mut holder = db.pool.begin().await.unwrap();
+    sqlx::query("select from queue.jobs where id = $1 for update")
+        .bind(jobs[1])
+        .execute(&mut *holder)
+        .await
+        .unwrap();
+    let mut conn = db.pool.acquire().await.unwrap();
+    let worker = db.register_worker().await;
+    let mut host = Claimer::open(&mut conn, QUEUE).await.unwrap();
+    let ids = |claimed: Vec<ClaimedJob>| claimed.iter().map(|job| job.run.job).collect::<Vec<_>>();
+    assert_eq!(ids(host.claim(&mut conn, worker, Room::of(3)).await.unwrap().jobs), [jobs[0], jobs[2]]);
+    assert!(host.claim(&mut conn, worker, Room::of(3)).await.unwrap().jobs.is_empty());
+    holder.rollback().await.unwrap();
+    assert_eq!(ids(host.claim(&mut conn, worker, Room::of(3)).await.unwrap().jobs), [jobs[1]]);
+}
+
+#[tokio::test]
+async fn a_claim_decided_on_an_outdated_picture_changes_nothing() {
+    let db = TestDb::new().await;
+    fill(&db, tenant(0), 2).await;
+    let mut conn = db.pool.acquire().await.unwrap();
+    let worker = db.register_worker().await;
+    let mut host = Claimer::open(&mut conn, QUEUE).await.unwrap();
+    // The next turn is being taken, and commits while the host asks for it.
+    let mut other = db.pool.begin().await.unwrap();
+    pause_queue(&mut other, QUEUE, true).await.unwrap();
+    let asking = tokio::spawn(async move {
+        let claim = host.claim(&mut conn, worker, Room::of(2)).await.unwrap();
+        (claim, host)
+    });
+    db.until_blocked().await;
+    other.commit().await.unwrap();
+    let (claim, mut host) = asking.await.unwrap();
+    assert!(claim.jobs.is_empty() && claim.again);
+    let claim = host.claim(&mut db.pool.acquire().await.unwrap(), worker, Room::of(2)).await.unwrap();
+    assert!(claim.jobs.is_empty() && !claim.again, "the queue is paused");
+    no_drift(&db).await;
+}
+
+#[tokio::test]
+async fn an_answer_that_was_lost_is_taken_up_before_anything_else() {
+    let db = TestDb::new().await;
+    fill(&db, tenant(0), 5).await;
+    let worker = db.register_worker().await;
+    let mut conn = db.pool.acquire().await.unwrap();
+    let mut host = Claimer::open(&mut conn, QUEUE).await.unwrap();
+    let mut other = db.pool.begin().await.unwrap();
+    pause_queue(&mut other, QUEUE, true).await.unwrap();
+    // The claim has reached the database, and nobody waits for its answer any more.
+    tokio::select! {
+        _ = host.claim(&mut conn, worker, Room::of(3)) => panic!("it waits for the other turn"),
+        () = db.until_blocked() => {}
+    }
+    drop(conn.detach());
+    other.rollback().await.unwrap();
+    let mut conn = db.pool.acquire().await.unwrap();
+    let taken_up = loop {
+        let running: i64 = sqlx::query_scalar("select count(*) from queue.jobs where state = 'running'")
+            .fetch_one(&db.pool)
+            .await
+            .unwrap();
+        if running == 3 {
+            break host.claim(&mut conn, worker, Room::of(5)).await.unwrap();
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    };
+    // Only these: were more asked for at the same time and that failed, they would be lost again.
+    assert_eq!(taken_up.jobs.len(), 3);
+    assert!(taken_up.again);
+    complete(&mut conn, &taken_up.jobs).await;
+    assert_eq!(host.claim(&mut conn, worker, Room::of(5)).await.unwrap().jobs.len(), 2);
+    no_drift(&db).await;
+}
