@@ -76,6 +76,7 @@ async fn pause_stops_starts_and_expansion_and_resume_goes_on() {
     let id = Steps::that(Does::Gate).backfill(&db, 600, Settings::default()).await;
     until_it(&db, id, |it| it.counts.of(JobState::Running) == 4 && it.expanded == 500).await;
     pause(&db, id, true).await;
+    probe.until_started(4).await;
     let started = probe.started();
     // All that runs ends, and room is made in the window.
     for label in &started {

@@ -69,6 +69,7 @@ async fn writes_and_completion_commit_together_once() {
     let slow = TestWorker::start_with(&db, &probe, |options| options.host.lease = Duration::from_hours(1));
     let job = db.enqueue(Uuid::nil(), &Step::new("write", Does::GateAndWrite)).await.id;
     db.until(job, JobState::Running).await;
+    probe.until_started(1).await;
     // Its lease runs out while the handler still works; another run takes over and finishes first.
     sqlx::query("update queue.workers set lease_until = queue.now()").execute(&db.pool).await.unwrap();
     assert_eq!(rescuer::run_once(&db.pool).await.unwrap(), 1);

@@ -53,6 +53,7 @@ async fn a_worker_that_slept_past_its_lease_drops_its_jobs_and_goes_on_under_a_n
     let worker = TestWorker::start_with(&db, &probe, |options| options.host.lease = Duration::from_secs(3));
     let job = db.enqueue(Uuid::nil(), &Step::new("a", Does::Gate)).await.id;
     let first = db.until(job, JobState::Running).await;
+    probe.until_started(1).await;
     db.travel(Duration::from_hours(1)).await;
     // The same process runs it again, under its next run.
     loop {
