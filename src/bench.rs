@@ -1,7 +1,9 @@
 //! `bench`: what the engine does, measured in a database of its own, printed with settings and machine.
 
 mod backfill;
+mod drain;
 mod fairness;
+mod floor;
 mod lanes;
 mod light;
 mod limits;
@@ -26,6 +28,10 @@ pub enum Scenario {
     Lanes,
     /// Making and expanding ten million slices, and live work beside them
     Backfill,
+    /// What plain SQL does with minimal rows: the yardstick
+    Floor,
+    /// 100,000 jobs of 50 tenants, by one and two worker processes
+    Drain,
 }
 
 /// Measures `scenario` and prints it.
@@ -41,6 +47,8 @@ pub async fn run(scenario: Scenario, json: bool, mut config: Config) -> anyhow::
         Scenario::Limits => limits::run(&stage).await,
         Scenario::Lanes => lanes::run(&stage).await,
         Scenario::Backfill => backfill::run(&stage).await,
+        Scenario::Floor => floor::run(&stage).await,
+        Scenario::Drain => drain::run(&stage).await,
     };
     let machine = stage.machine().await;
     stage.close().await?;

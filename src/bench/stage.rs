@@ -35,7 +35,12 @@ impl Stage {
 
     /// Connections of their own for one more part of the measurement, as another process has.
     pub(super) fn connections(&self) -> PgPool {
-        PgPoolOptions::new().max_connections(10).connect_lazy_with(self.options.clone())
+        self.connections_of(10)
+    }
+
+    pub(super) fn connections_of(&self, most: usize) -> PgPool {
+        let most = u32::try_from(most).expect("few");
+        PgPoolOptions::new().max_connections(most).connect_lazy_with(self.options.clone())
     }
 
     /// For worker processes.
