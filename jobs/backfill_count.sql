@@ -15,7 +15,7 @@ with result as (
     left join result r on r.tenant_id = j.tenant_id and r.date::text = left(j.args ->> 'date', 10)
     where $6 = 'failed'
       and j.kind = $5 and j.tenant_id = any($1) and left(j.args ->> 'date', 10) between $2::text and $3::text
-      and j.state in ('discarded', 'cancelled')
+      and j.aside in ('discarded', 'cancelled')
       and coalesce(j.args ->> 'format', 'json') = 'json'
       and (j.state = 'discarded' or j.errors @> '[{"code": "dependency_failed"}]')
       and ($4 <> 'pipeline' or j.workflow_id is not null)

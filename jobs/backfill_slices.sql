@@ -18,7 +18,7 @@ where case $8
     else exists (
         select from queue.jobs j
         where j.kind = $7 and j.tenant_id = s.tenant_id and left(j.args ->> 'date', 10) = s.date::text
-          and j.state in ('discarded', 'cancelled')
+          and j.aside in ('discarded', 'cancelled')
           and coalesce(j.args ->> 'format', 'json') = 'json'
           and (j.state = 'discarded' or j.errors @> '[{"code": "dependency_failed"}]')
           and ($6 <> 'pipeline' or j.workflow_id is not null)

@@ -20,6 +20,7 @@ use uuid::Uuid;
 use crate::claim::{Claim, ClaimedJob, Claimer, Room};
 use crate::error::Result;
 use crate::finish::{Finish, Outcome};
+use crate::holdings::{ClaimKey, Share};
 use crate::host::Host;
 use crate::job::JobError;
 use crate::runner::{Failure, trace_id};
@@ -29,6 +30,7 @@ use crate::slots::{Slot, Slots};
 pub struct Claimed {
     job: ClaimedJob,
     worker: Uuid,
+    share: Share,
     _slot: Slot,
 }
 
@@ -122,7 +124,7 @@ impl<A: Send + Sync + 'static> ClaimLoop<A> {
                     taken if taken < room.jobs => LOOK,
                     _ => Duration::ZERO,
                 };
-                self.hand_over(worker, claim.jobs).await;
+                self.hand_over(worker, claim).await;
                 pause
             }
             Err(error) => {
@@ -141,12 +143,15 @@ impl<A: Send + Sync + 'static> ClaimLoop<A> {
         claimer.claim(&mut conn, worker, room).await
     }
 
-    async fn hand_over(&self, worker: Uuid, jobs: Vec<ClaimedJob>) {
-        for job in jobs {
+    async fn hand_over(&self, worker: Uuid, claim: Claim) {
+        let key = ClaimKey { worker, queue: self.queue.clone(), no: claim.no };
+        let share = self.host.worked_off().expect(key, claim.jobs.len());
+        for job in claim.jobs {
             self.host.running().insert(job.run.job, job.run.run);
             let slot = self.slots.take(job.backfill);
-            if let Err(unsent) = self.sender.send(Claimed { job, worker, _slot: slot }).await {
-                hand_back(&self.host, &unsent.0.job).await;
+            let claimed = Claimed { job, worker, share: share.clone(), _slot: slot };
+            if let Err(unsent) = self.sender.send(claimed).await {
+                hand_back(&self.host, &unsent.0).await;
             }
         }
     }
@@ -161,9 +166,13 @@ fn pause_until(claim: &Claim, poll: Duration) -> Duration {
 /// Between two looks that found less than there was room for: what comes in meanwhile is claimed together.
 const LOOK: Duration = Duration::from_millis(1);
 
-async fn hand_back<A: Send + Sync + 'static>(host: &Host<A>, job: &ClaimedJob) {
+async fn hand_back<A: Send + Sync + 'static>(host: &Host<A>, claimed: &Claimed) {
+    end(host, &claimed.job, claimed.share.clone(), Outcome::HandedBack).await;
+}
+
+async fn end<A: Send + Sync + 'static>(host: &Host<A>, job: &ClaimedJob, share: Share, outcome: Outcome) {
     host.running().remove(job.run.job, job.run.run);
-    host.finish(Finish { job: job.run.job, run: job.run.run, outcome: Outcome::HandedBack }).await;
+    host.finish(Finish { job: job.run.job, run: job.run.run, outcome }, share).await;
 }
 
 impl<A: Send + Sync + 'static> Backend for QueueBackend<A> {
@@ -195,7 +204,7 @@ impl<A: Send + Sync + 'static> Backend for QueueBackend<A> {
             // What was claimed and not started goes back at once; the channel ends when the claimer does.
             self.closing = Some(Box::pin(async move {
                 while let Some(unstarted) = claimed.recv().await {
-                    hand_back(&host, &unstarted.job).await;
+                    hand_back(&host, &unstarted).await;
                 }
             }));
         }
@@ -268,7 +277,7 @@ where
 
     fn call(&mut self, task: JobTask) -> Self::Future {
         let host = self.host.clone();
-        let job = task.args.job.clone();
+        let (job, share) = (task.args.job.clone(), task.args.share.clone());
         let run = self.inner.call(task);
         Box::pin(async move {
             let outcome = match run.await.map_err(Into::into) {
@@ -276,8 +285,7 @@ where
                 Err(error) => host.judge(&job, failure(error)),
             };
             report(&job, &outcome);
-            host.running().remove(job.run.job, job.run.run);
-            host.finish(Finish { job: job.run.job, run: job.run.run, outcome }).await;
+            end(&host, &job, share, outcome).await;
             Ok(())
         })
     }

@@ -37,6 +37,8 @@ pub struct Claim {
     pub jobs: Vec<ClaimedJob>,
     /// Something was left to do when this was decided: look again at once.
     pub again: bool,
+    /// The turn in which they were taken.
+    pub no: i64,
     /// When a throttled lane is due for a look; the database's clock.
     pub next_due: Option<DateTime<Utc>>,
     /// The database's time of the look.
@@ -56,8 +58,8 @@ struct Lost {
     /// The worker that asked, and for which turn.
     worker: Uuid,
     no: i64,
-    /// When the turn was taken, once that is known.
-    at: Option<DateTime<Utc>>,
+    /// Whether it is known that the turn was this claim's.
+    taken: bool,
 }
 
 impl Claimer {
@@ -78,7 +80,7 @@ impl Claimer {
     /// returns what the lost answer had.
     pub async fn claim(&mut self, conn: &mut PgConnection, worker: Uuid, room: Room) -> Result<Claim> {
         let turns = self.book.look(conn).await?;
-        let mut claim = Claim { jobs: self.take_up(conn, &turns).await?, ..Claim::default() };
+        let mut claim = self.take_up(conn, &turns).await?.unwrap_or_default();
         claim.now = self.book.now();
         claim.next_due = self.book.next_due();
         if !claim.jobs.is_empty() {
@@ -88,7 +90,8 @@ impl Claimer {
         }
         if let Some(plan) = self.book.plan(room) {
             let before = self.lost;
-            self.lost = Some(Lost { worker, no: self.book.no + 1, at: None });
+            claim.no = self.book.no + 1;
+            self.lost = Some(Lost { worker, no: claim.no, taken: false });
             match self.ask(conn, worker, &plan).await? {
                 Answer::Taken(jobs) => {
                     self.lost = None;
@@ -104,16 +107,18 @@ impl Claimer {
     }
 
     /// The jobs of a claim whose answer was lost, if it turns out that it happened.
-    async fn take_up(&mut self, conn: &mut PgConnection, turns: &[Turn]) -> Result<Vec<ClaimedJob>> {
-        let Some(mut lost) = self.lost else { return Ok(Vec::new()) };
+    async fn take_up(&mut self, conn: &mut PgConnection, turns: &[Turn]) -> Result<Option<Claim>> {
+        let Some(mut lost) = self.lost else { return Ok(None) };
         if let Some(turn) = turns.iter().find(|turn| turn.no == lost.no) {
-            lost.at = (turn.worker == Some(lost.worker)).then_some(turn.at);
-            self.lost = lost.at.map(|_| lost);
+            lost.taken = turn.worker == Some(lost.worker);
+            self.lost = lost.taken.then_some(lost);
         }
-        let Some(at) = lost.at else { return Ok(Vec::new()) };
-        let jobs = claimed_at(conn, self.book.queue(), lost.worker, at).await?;
+        if !lost.taken {
+            return Ok(None);
+        }
+        let jobs = taken_in(conn, self.book.queue(), lost.worker, lost.no).await?;
         self.lost = None;
-        Ok(jobs)
+        Ok(Some(Claim { jobs, no: lost.no, ..Claim::default() }))
     }
 
     /// One statement: the turn, the limits' new state and the jobs, or nothing.
@@ -199,18 +204,15 @@ struct Cursor {
 }
 
 /// What a claim took whose answer was lost: nobody else can have it, and it has not started.
-async fn claimed_at(
-    conn: &mut PgConnection,
-    queue: &str,
-    worker: Uuid,
-    at: DateTime<Utc>,
-) -> Result<Vec<ClaimedJob>> {
+async fn taken_in(conn: &mut PgConnection, queue: &str, worker: Uuid, no: i64) -> Result<Vec<ClaimedJob>> {
     let rows = sqlx::query!(
-        "select id, run, tenant_id, backfill_id, attempt, traceparent, kind, args, max_attempts from queue.jobs
-         where worker_id = $1 and state = 'running' and queue = $2 and attempted_at = $3 order by priority desc, seq",
+        "select id, run, tenant_id, backfill_id, attempt, traceparent, kind, args, max_attempts
+         from queue.claims c cross join unnest(c.jobs) as taken (seq) join queue.jobs j using (seq)
+         where c.worker_id = $1 and c.queue = $2 and c.no = $3 and j.worker_id = $1 and j.state = 'running'
+         order by j.priority desc, j.seq",
         worker,
         queue,
-        at
+        no
     )
     .fetch_all(conn)
     .await?;

@@ -28,7 +28,7 @@ with lease as materialized (
     select w.want, c.*
     from wanted w
     cross join lateral (
-        select j.ctid as place, j.seq from queue.jobs j
+        select j.ctid as place, j.xmax = '0'::xid as free, j.seq from queue.jobs j
         where j.queue = $1 and j.tenant_id = w.tenant_id and (j.priority, j.seq) >= (w.priority, w.from_seq)
           and j.priority <= w.priority and j.state = 'available' and j.backfill_id is null
         order by j.priority, j.seq limit w.count
@@ -38,7 +38,7 @@ with lease as materialized (
     select w.want, c.*
     from wanted w
     cross join lateral (
-        select j.ctid as place, j.seq from queue.jobs j
+        select j.ctid as place, j.xmax = '0'::xid as free, j.seq from queue.jobs j
         where j.queue = $1 and j.tenant_id = w.tenant_id and j.backfill_id = w.backfill_id
           and (j.priority, j.seq) >= (w.priority, w.from_seq) and j.priority <= w.priority
           and j.state = 'available' and j.backfill_id is not null
@@ -46,16 +46,23 @@ with lease as materialized (
     ) c
     where w.backfill_id is not null
 ), locked as materialized (
-    -- What somebody else holds, such as a cancel, is left where it is. As an array, since a limit that is not known to the
-    -- planner looks like a tenth of the table, and a join to that like a scan of all of it.
+    -- What somebody else holds, such as a cancel, is left where it is. Only what has been locked or written before is
+    -- asked: claims of a queue do not compete, so that locks of their own would only be written for nothing. As an array,
+    -- since a limit that is not known to the planner looks like a tenth of the table, and a join to that like a scan of it.
     select j.ctid as place from queue.jobs j
-    where j.ctid = any(array(select place from candidate)) and j.state = 'available' for update of j skip locked
+    where j.ctid = any(array(select place from candidate where not free)) and j.state = 'available'
+    for update of j skip locked
 ), claimed as (
     update queue.jobs j
     set state = 'running', run = j.run + 1, attempt = j.attempt + 1, worker_id = $3, attempted_at = queue.now(),
         progress = null
-    where j.ctid = any(array(select place from locked))
+    where j.ctid = any(array(select place from candidate where free union all select place from locked))
+      and j.state = 'available'
     returning j.id, j.seq, j.run, j.tenant_id, j.backfill_id, j.attempt, j.traceparent, j.kind, j.args, j.max_attempts
+), noted as (
+    -- Where they are found when the worker dies.
+    insert into queue.claims (worker_id, queue, no, jobs)
+    select $3, $1, $2, array_agg(seq) from claimed having count(*) > 0
 )
 select
     lease.held as "held!", turn.no is not null as "taken!", c.want as "want?", c.seq as "seq?",

@@ -125,13 +125,9 @@ async fn failed_parent(conn: &mut PgConnection, job: Uuid) -> Result<String> {
 }
 
 async fn live_twin(conn: &mut PgConnection, unique_key: Option<&[u8]>) -> Result<Option<Uuid>> {
-    let id = sqlx::query_scalar!(
-        "select id from queue.jobs
-         where unique_key = $1 and state in ('waiting', 'scheduled', 'available', 'running', 'retryable')",
-        unique_key
-    )
-    .fetch_optional(conn)
-    .await?;
+    let id = sqlx::query_scalar!("select id from queue.jobs where live_key = $1", unique_key)
+        .fetch_optional(conn)
+        .await?;
     Ok(id)
 }
 

@@ -296,8 +296,8 @@ async fn live_duplicates(conn: &mut PgConnection, jobs: &[&NewJob]) -> Result<Ha
         return Ok(HashMap::new());
     }
     let rows = sqlx::query!(
-        r#"select unique_key as "unique_key!", id from queue.jobs
-           where unique_key = any($1) and state in ('waiting', 'scheduled', 'available', 'running', 'retryable')"#,
+        r#"select live_key as "unique_key!", id from queue.jobs
+           where live_key = any($1)"#,
         &keys
     )
     .fetch_all(conn)

@@ -21,7 +21,5 @@ from unnest(
 cross join lateral (select coalesce(n.run_at, queue.now() + make_interval(secs => n.delay_s)) as at) as due
 order by n.position
 -- A live job with the same unique key stays the only one.
-on conflict (unique_key)
-    where unique_key is not null and state in ('waiting', 'scheduled', 'available', 'running', 'retryable')
-    do nothing
+on conflict (live_key) where live_key is not null do nothing
 returning id, queue, state = 'available' as "available!"

@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::error::{QueueError, Result};
 use crate::finish::{Finish, Outcome, finish};
+use crate::holdings::{Share, WorkedOff, forget};
 
 /// Most outcomes in one transaction.
 const GROUP: usize = 500;
@@ -17,10 +18,18 @@ const GROUP_BYTES: usize = 16_000_000;
 /// The code of a job whose outcome Postgres refused.
 const UNSTORABLE: &str = "unstorable_outcome";
 
+/// An outcome on its way into the database.
+#[derive(Debug, Clone)]
+pub(crate) struct Ended {
+    pub(crate) finish: Finish,
+    pub(crate) share: Share,
+}
+
 /// Runs until `stop`, then until what was handed over is written. Calls `room` after each group.
 pub(crate) async fn run(
     pool: PgPool,
-    mut handed_over: mpsc::Receiver<Finish>,
+    mut handed_over: mpsc::Receiver<Ended>,
+    worked_off: WorkedOff,
     room: impl Fn(),
     stop: CancellationToken,
 ) {
@@ -35,7 +44,7 @@ pub(crate) async fn run(
             }
         }
         for group in by_size(std::mem::take(&mut gathered)) {
-            commit(&pool, group, &stop).await;
+            commit(&pool, &worked_off, group, &stop).await;
             // Lanes that were full have room again.
             room();
         }
@@ -43,16 +52,16 @@ pub(crate) async fn run(
 }
 
 /// In their order, in groups of no more than [`GROUP_BYTES`].
-fn by_size(finishes: Vec<Finish>) -> Vec<Vec<Finish>> {
-    let mut groups: Vec<Vec<Finish>> = Vec::new();
+fn by_size(all: Vec<Ended>) -> Vec<Vec<Ended>> {
+    let mut groups: Vec<Vec<Ended>> = Vec::new();
     let mut bytes = usize::MAX;
-    for finish in finishes {
-        let more = finish.outcome.output_bytes();
+    for ended in all {
+        let more = ended.finish.outcome.output_bytes();
         bytes = bytes.saturating_add(more);
         match groups.last_mut() {
-            Some(group) if bytes <= GROUP_BYTES => group.push(finish),
+            Some(group) if bytes <= GROUP_BYTES => group.push(ended),
             _ => {
-                groups.push(vec![finish]);
+                groups.push(vec![ended]);
                 bytes = more;
             }
         }
@@ -62,9 +71,9 @@ fn by_size(finishes: Vec<Finish>) -> Vec<Vec<Finish>> {
 
 /// Tries until the group is written. While the worker runs, a database that is away is waited for; when it closes,
 /// the leases' end takes over.
-async fn commit(pool: &PgPool, group: Vec<Finish>, stop: &CancellationToken) {
+async fn commit(pool: &PgPool, worked_off: &WorkedOff, group: Vec<Ended>, stop: &CancellationToken) {
     for attempt in 1_u32.. {
-        match write(pool, group.clone()).await {
+        match write(pool, worked_off, &group).await {
             Ok(()) => return,
             Err(QueueError::Database(error)) if is_passing(&error) => {
                 if stop.is_cancelled() && attempt > 5 {
@@ -74,14 +83,20 @@ async fn commit(pool: &PgPool, group: Vec<Finish>, stop: &CancellationToken) {
                 tracing::warn!(%error, jobs = group.len(), "could not write outcomes; trying again");
                 tokio::time::sleep(Duration::from_millis(200)).await;
             }
-            Err(error) => return commit_singly(pool, group, &error, stop).await,
+            Err(error) => return commit_singly(pool, worked_off, group, &error, stop).await,
         }
     }
 }
 
 /// One outcome that Postgres refuses must not hold the others up.
-async fn commit_singly(pool: &PgPool, group: Vec<Finish>, why: &QueueError, stop: &CancellationToken) {
-    if let [single] = group.as_slice() {
+async fn commit_singly(
+    pool: &PgPool,
+    worked_off: &WorkedOff,
+    group: Vec<Ended>,
+    why: &QueueError,
+    stop: &CancellationToken,
+) {
+    if let [Ended { finish: single, share }] = group.as_slice() {
         if matches!(&single.outcome, Outcome::Discarded { code, .. } if code == UNSTORABLE) {
             tracing::error!(job.id = %single.job, error = %why, "could not discard it either; its lease's end will");
             return;
@@ -89,21 +104,30 @@ async fn commit_singly(pool: &PgPool, group: Vec<Finish>, why: &QueueError, stop
         tracing::error!(job.id = %single.job, error = %why, "Postgres refuses this outcome; discarding the job");
         let message = format!("its outcome could not be stored: {why}").replace('\0', "\u{fffd}");
         let outcome = Outcome::Discarded { code: UNSTORABLE.to_owned(), message };
-        let discard = Finish { outcome, ..single.clone() };
-        return Box::pin(commit(pool, vec![discard], stop)).await;
+        let discard = Ended { finish: Finish { outcome, ..single.clone() }, share: share.clone() };
+        return Box::pin(commit(pool, worked_off, vec![discard], stop)).await;
     }
     for single in group {
-        Box::pin(commit(pool, vec![single], stop)).await;
+        Box::pin(commit(pool, worked_off, vec![single], stop)).await;
     }
 }
 
-async fn write(pool: &PgPool, group: Vec<Finish>) -> Result<()> {
-    let runs: Vec<_> = group.iter().map(|finish| (finish.job, finish.run)).collect();
-    let mut tx = pool.begin().await?;
-    let applied = finish(&mut tx, group).await?;
-    tx.commit().await?;
-    for (job, run) in runs.into_iter().filter(|(job, _)| !applied.contains(job)) {
-        tracing::warn!(job.id = %job, run, "stale finish: the job is another run's or final; nothing changed");
+async fn write(pool: &PgPool, worked_off: &WorkedOff, group: &[Ended]) -> Result<()> {
+    let claims = worked_off.take();
+    let applied = async {
+        let mut tx = pool.begin().await?;
+        forget(&mut tx, &claims).await?;
+        let applied = finish(&mut tx, group.iter().map(|ended| ended.finish.clone()).collect()).await?;
+        tx.commit().await?;
+        Ok(applied)
+    }
+    .await;
+    let applied = applied.inspect_err(|_: &QueueError| worked_off.put_back(claims))?;
+    for Ended { finish: Finish { job, run, .. }, share } in group {
+        share.over();
+        if !applied.contains(job) {
+            tracing::warn!(job.id = %job, run, "stale finish: the job is another run's or final; nothing changed");
+        }
     }
     Ok(())
 }
@@ -127,22 +151,25 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
+    use crate::holdings::ClaimKey;
 
-    fn finish(run: i64, bytes: usize) -> Finish {
+    fn ended(run: i64, bytes: usize) -> Ended {
         let output = json!({ "text": "x".repeat(bytes) });
-        Finish { job: Uuid::nil(), run, outcome: Outcome::Completed { output, next: vec![] } }
+        let finish = Finish { job: Uuid::nil(), run, outcome: Outcome::Completed { output, next: vec![] } };
+        let claim = ClaimKey { worker: Uuid::nil(), queue: String::new(), no: 1 };
+        Ended { finish, share: WorkedOff::default().expect(claim, 1) }
     }
 
     #[test]
     fn groups_keep_their_order_and_are_bounded() {
         let half = GROUP_BYTES / 2 - 100;
-        let finishes = [half, half, 1, half, 2 * GROUP_BYTES, 1]
+        let all = [half, half, 1, half, 2 * GROUP_BYTES, 1]
             .into_iter()
             .zip(0..)
-            .map(|(bytes, run)| finish(run, bytes));
-        let groups = by_size(finishes.collect());
+            .map(|(bytes, run)| ended(run, bytes));
+        let groups = by_size(all.collect());
         let runs: Vec<Vec<i64>> =
-            groups.iter().map(|group| group.iter().map(|it| it.run).collect()).collect();
+            groups.iter().map(|group| group.iter().map(|it| it.finish.run).collect()).collect();
         assert_eq!(runs, [vec![0, 1, 2], vec![3], vec![4], vec![5]]);
         assert!(by_size(Vec::new()).is_empty());
     }

@@ -16,7 +16,8 @@ use crate::backend::QueueBackend;
 use crate::claim::ClaimedJob;
 use crate::error::Result;
 use crate::finish::{Finish, Outcome};
-use crate::finisher;
+use crate::finisher::{self, Ended};
+use crate::holdings::{Share, WorkedOff};
 use crate::job::JobError;
 use crate::leader::Leader;
 use crate::lease::{self, Line, Registration};
@@ -84,7 +85,8 @@ struct Inner<A> {
     running: Running,
     wakers: Wakers,
     rng: Mutex<StdRng>,
-    outcomes: mpsc::Sender<Finish>,
+    outcomes: mpsc::Sender<Ended>,
+    worked_off: WorkedOff,
     /// No new claims.
     draining: CancellationToken,
     /// Everything ends.
@@ -134,6 +136,7 @@ impl<A: Send + Sync + 'static> Host<A> {
             wakers: Wakers::default(),
             rng: Mutex::new(StdRng::seed_from_u64(config.seed)),
             outcomes,
+            worked_off: WorkedOff::default(),
             draining: CancellationToken::new(),
             stopped: CancellationToken::new(),
             tasks: Mutex::default(),
@@ -141,7 +144,13 @@ impl<A: Send + Sync + 'static> Host<A> {
             config,
         }));
         let stop = host.0.stopped.clone();
-        let finisher = tokio::spawn(finisher::run(pool.clone(), handed_over, host.room(), stop.clone()));
+        let finisher = tokio::spawn(finisher::run(
+            pool.clone(),
+            handed_over,
+            host.worked_off().clone(),
+            host.room(),
+            stop.clone(),
+        ));
         *host.0.finisher.lock().expect("no panic while held") = Some(finisher);
         let tasks = [
             tokio::spawn(listener::listen(
@@ -224,6 +233,10 @@ impl<A: Send + Sync + 'static> Host<A> {
         &self.0.running
     }
 
+    pub(crate) fn worked_off(&self) -> &WorkedOff {
+        &self.0.worked_off
+    }
+
     pub(crate) fn wakers(&self) -> &Wakers {
         &self.0.wakers
     }
@@ -261,9 +274,10 @@ impl<A: Send + Sync + 'static> Host<A> {
     }
 
     /// Waits while the finisher is far behind: a database that is away must not fill the memory.
-    pub(crate) async fn finish(&self, finish: Finish) {
-        if !matches!(finish.outcome, Outcome::AlreadyFinished) && self.0.outcomes.send(finish).await.is_err()
-        {
+    pub(crate) async fn finish(&self, finish: Finish, share: Share) {
+        if matches!(finish.outcome, Outcome::AlreadyFinished) {
+            share.over();
+        } else if self.0.outcomes.send(Ended { finish, share }).await.is_err() {
             tracing::error!("an outcome came after the worker had closed; its job will be rescued");
         }
     }
@@ -277,7 +291,12 @@ async fn keep_lease<A: Send + Sync + 'static>(host: Host<A>, registration: Regis
             () = host.0.stopped.cancelled() => return line.close().await,
             () = tokio::time::sleep(interval) => {}
         }
-        match line.renew(host.worker_id(), registration.lease).await {
+        let worked_off = host.worked_off().take();
+        let renewed = line.renew(host.worker_id(), registration.lease, &worked_off).await;
+        if renewed.is_err() {
+            host.worked_off().put_back(worked_off);
+        }
+        match renewed {
             Ok(Some(cancels)) => {
                 for job in cancels {
                     host.running().stop(job, StopReason::Cancelled);

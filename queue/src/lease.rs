@@ -10,6 +10,7 @@ use tokio::time::timeout;
 use uuid::Uuid;
 
 use crate::error::{QueueError, Result};
+use crate::holdings::{ClaimKey, forget};
 use crate::listener::notify_queues;
 
 /// What a worker says of itself.
@@ -38,8 +39,19 @@ impl Line {
     }
 
     /// Renews a lease that still runs and answers which of its jobs were cancelled; `None` when it ran out.
-    pub(crate) async fn renew(&mut self, worker: Uuid, lease: Duration) -> Result<Option<Vec<Uuid>>> {
-        self.call(async |conn| renew(conn, worker, lease).await).await
+    ///
+    /// Rows of claims that are worked off go with it.
+    pub(crate) async fn renew(
+        &mut self,
+        worker: Uuid,
+        lease: Duration,
+        worked_off: &[ClaimKey],
+    ) -> Result<Option<Vec<Uuid>>> {
+        self.call(async |conn| {
+            forget(conn, worked_off).await?;
+            renew(conn, worker, lease).await
+        })
+        .await
     }
 
     /// Begins a lease under a new id.
@@ -104,7 +116,8 @@ async fn renew(conn: &mut PgConnection, worker: Uuid, lease: Duration) -> Result
         return Ok(None);
     }
     let cancels = sqlx::query_scalar!(
-        "select id from queue.jobs where worker_id = $1 and state = 'running' and cancel_requested_at is not null",
+        "select j.id from queue.claims c cross join unnest(c.jobs) as taken (seq) join queue.jobs j using (seq)
+         where c.worker_id = $1 and j.worker_id = $1 and j.state = 'running' and j.cancel_requested_at is not null",
         worker
     )
     .fetch_all(conn)
@@ -117,11 +130,23 @@ async fn renew(conn: &mut PgConnection, worker: Uuid, lease: Duration) -> Result
 pub(crate) async fn give_up(pool: &PgPool, worker: Uuid) -> Result<()> {
     let mut tx = pool.begin().await?;
     let queues = sqlx::query_scalar!(
-        "update queue.jobs set state = 'available', attempt = attempt - 1
-         where worker_id = $1 and state = 'running' and cancel_requested_at is null returning queue",
+        "update queue.jobs j set state = 'available', attempt = attempt - 1
+         from queue.claims c cross join unnest(c.jobs) as taken (seq)
+         where c.worker_id = $1 and j.seq = taken.seq and j.worker_id = $1 and j.state = 'running'
+           and j.cancel_requested_at is null
+         returning j.queue",
         worker
     )
     .fetch_all(&mut *tx)
+    .await?;
+    // A job that was told to stop is found through its claim.
+    sqlx::query!(
+        "delete from queue.claims c where worker_id = $1 and not exists (
+             select from unnest(c.jobs) as taken (seq) join queue.jobs j using (seq)
+             where j.worker_id = $1 and j.state = 'running')",
+        worker
+    )
+    .execute(&mut *tx)
     .await?;
     sqlx::query!("delete from queue.workers where id = $1", worker).execute(&mut *tx).await?;
     notify_queues(&mut tx, queues).await?;

@@ -70,6 +70,7 @@ pub mod enqueue;
 pub mod error;
 pub mod finish;
 mod finisher;
+mod holdings;
 pub mod host;
 pub mod job;
 pub mod lanes;

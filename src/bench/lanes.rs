@@ -144,12 +144,11 @@ async fn rates(stage: &Stage) -> anyhow::Result<Rates> {
         stage.fill(queue, &tenants(0, 50), i64::try_from(each)?, json!({"takes_ms": 0})).await?;
     }
     // The one index that a claim without lanes needs.
-    sqlx::raw_sql(
-        "create index bench_list on queue.jobs (priority desc, seq) where state = 'available' and queue = 'list'",
-    )
-    .execute(&mut *conn)
-    .await?;
+    sqlx::raw_sql("create index bench_list on queue.jobs (priority, seq) where queue = 'list'")
+        .execute(&mut *conn)
+        .await?;
     let mut claimer = Claimer::open(&mut conn, "bench").await?;
+    let mut list = List::default();
     let (mut with, mut without, mut costs) = (Vec::new(), Vec::new(), Vec::new());
     for round in 0..ROUNDS {
         let lanes_first = round % 2 == 0;
@@ -159,9 +158,9 @@ async fn rates(stage: &Stage) -> anyhow::Result<Rates> {
             sqlx::raw_sql(AssertSqlSafe(format!("alter table queue.jobs {triggers} trigger user")))
                 .execute(&mut *conn)
                 .await?;
-            let mut claimer = lanes.then_some(&mut claimer);
-            run_jobs(&mut conn, claimer.as_deref_mut(), worker, WARM_UP).await?;
-            let took = run_jobs(&mut conn, claimer, worker, TURN).await?.as_secs_f64();
+            let mut from = if lanes { From::Lanes(&mut claimer) } else { From::List(&mut list) };
+            run_jobs(&mut conn, &mut from, worker, WARM_UP).await?;
+            let took = run_jobs(&mut conn, &mut from, worker, TURN).await?.as_secs_f64();
             let rate = f64::from(u32::try_from(TURN)?) / took;
             if lanes { &mut with } else { &mut without }.push(rate);
         }
@@ -188,8 +187,8 @@ async fn tail(stage: &Stage, pinned: bool) -> anyhow::Result<Duration> {
     stage.fill("bench", &tenants(0, 50), i64::try_from(each)?, json!({"takes_ms": 0})).await?;
     let pin = if pinned { Some(pin(stage).await?) } else { None };
     let mut claimer = Claimer::open(&mut conn, "bench").await?;
-    run_jobs(&mut conn, Some(&mut claimer), worker, TAIL_AFTER).await?;
-    let took = run_jobs(&mut conn, Some(&mut claimer), worker, TAIL).await?;
+    run_jobs(&mut conn, &mut From::Lanes(&mut claimer), worker, TAIL_AFTER).await?;
+    let took = run_jobs(&mut conn, &mut From::Lanes(&mut claimer), worker, TAIL).await?;
     if let Some(pin) = pin {
         pin.rollback().await?;
     }
@@ -208,22 +207,28 @@ async fn pin(stage: &Stage) -> anyhow::Result<Transaction<'static, Postgres>> {
     Ok(tx)
 }
 
-/// How long it takes to claim and finish so many jobs; without a claimer, as one list.
+/// Where jobs are claimed from.
+enum From<'a> {
+    Lanes(&'a mut Claimer),
+    List(&'a mut List),
+}
+
+/// How long it takes to claim and finish so many jobs.
 async fn run_jobs(
     conn: &mut PgConnection,
-    mut claimer: Option<&mut Claimer>,
+    from: &mut From<'_>,
     worker: Uuid,
     jobs: usize,
 ) -> anyhow::Result<Duration> {
     let begun = Instant::now();
     let mut done = 0;
     while done < jobs {
-        let runs: Vec<(Uuid, i64)> = match &mut claimer {
-            Some(claimer) => {
+        let runs: Vec<(Uuid, i64)> = match from {
+            From::Lanes(claimer) => {
                 let jobs = claimer.claim(conn, worker, Room::of(BIG_BATCH)).await?.jobs;
                 jobs.into_iter().map(|job| (job.run.job, job.run.run)).collect()
             }
-            None => claim_without_lanes(conn, worker).await?,
+            From::List(list) => list.claim(conn, worker).await?,
         };
         anyhow::ensure!(!runs.is_empty(), "nothing was claimed");
         done += runs.len();
@@ -234,25 +239,42 @@ async fn run_jobs(
     Ok(begun.elapsed())
 }
 
-/// The same claim where all jobs are one list.
-async fn claim_without_lanes(conn: &mut PgConnection, worker: Uuid) -> anyhow::Result<Vec<(Uuid, i64)>> {
-    type Row = (Uuid, i64, i64, Uuid, Option<Uuid>, i16, Option<String>, String, serde_json::Value, i16);
-    let rows: Vec<Row> = sqlx::query_as(
-        "with picked as materialized (
-            select j.ctid as place from queue.jobs j
-            where j.queue = 'list' and j.state = 'available'
-              and exists (select from queue.workers where id = $1 and lease_until > queue.now())
-            order by j.priority desc, j.seq limit $2 for update skip locked
+/// The same claim where all jobs are one list, read from a cursor as well.
+#[derive(Default)]
+struct List {
+    cursor: i64,
+    no: i64,
+}
+
+impl List {
+    async fn claim(&mut self, conn: &mut PgConnection, worker: Uuid) -> anyhow::Result<Vec<(Uuid, i64)>> {
+        type Row = (Uuid, i64, i64, Uuid, Option<Uuid>, i16, Option<String>, String, serde_json::Value, i16);
+        self.no += 1;
+        let rows: Vec<Row> = sqlx::query_as(
+            "with picked as materialized (
+                select j.ctid as place from queue.jobs j
+                where j.queue = 'list' and j.state = 'available' and (j.priority, j.seq) > (0, $3) and j.priority <= 0
+                  and exists (select from queue.workers where id = $1 and lease_until > queue.now())
+                order by j.priority, j.seq limit $2 for update skip locked
+            ), claimed as (
+                update queue.jobs j
+                set state = 'running', run = j.run + 1, attempt = j.attempt + 1, worker_id = $1,
+                    attempted_at = queue.now(), progress = null
+                where j.ctid = any(array(select place from picked))
+                returning j.id, j.seq, j.run, j.tenant_id, j.backfill_id, j.attempt, j.traceparent, j.kind, j.args,
+                    j.max_attempts
+            ), noted as (
+                insert into queue.claims (worker_id, queue, no, jobs) select $1, 'list', $4, array_agg(seq) from claimed
+            )
+            select * from claimed",
         )
-        update queue.jobs j
-        set state = 'running', run = j.run + 1, attempt = j.attempt + 1, worker_id = $1, attempted_at = queue.now(),
-            progress = null
-        where j.ctid = any(array(select place from picked))
-        returning j.id, j.seq, j.run, j.tenant_id, j.backfill_id, j.attempt, j.traceparent, j.kind, j.args, j.max_attempts",
-    )
-    .bind(worker)
-    .bind(i64::try_from(BIG_BATCH)?)
-    .fetch_all(conn)
-    .await?;
-    Ok(rows.into_iter().map(|row| (row.0, row.2)).collect())
+        .bind(worker)
+        .bind(i64::try_from(BIG_BATCH)?)
+        .bind(self.cursor)
+        .bind(self.no)
+        .fetch_all(conn)
+        .await?;
+        self.cursor = rows.iter().map(|row| row.1).max().unwrap_or(self.cursor);
+        Ok(rows.into_iter().map(|row| (row.0, row.2)).collect())
+    }
 }

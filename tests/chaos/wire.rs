@@ -23,7 +23,7 @@ impl Kind {
         ("insert into ledger", Self::Run),
         ("insert into queue.jobs", Self::Enqueue),
         ("set state = 'running'", Self::Claim),
-        ("set state = l.new_state", Self::Finish),
+        ("then o.state else o.when_cancelled end", Self::Finish),
     ];
 
     fn of(sql: &str) -> Option<Self> {

@@ -89,7 +89,7 @@ async fn walk(db: &TestDb, action: BulkAction, filter: &JobFilter) -> (u64, u64)
 /// The row, but for what differs between any two jobs.
 async fn row(db: &TestDb, job: Uuid) -> Value {
     sqlx::query_scalar(
-        "select to_jsonb(j) - '{id,seq,args,unique_key,created_at,scheduled_at}'::text[] from queue.jobs j where id = $1",
+        "select to_jsonb(j) - '{id,seq,args,unique_key,live_key,created_at,scheduled_at}'::text[] from queue.jobs j where id = $1",
     )
     .bind(job)
     .fetch_one(&db.pool)
@@ -362,7 +362,7 @@ async fn a_walk_reads_along_an_index_whatever_the_plan() {
     let mut conn = db.pool.acquire().await.unwrap();
     let types = "text, bigint, bigint, bigint, bigint, text[], text, text, uuid, uuid, uuid, timestamptz, timestamptz, text";
     let prepare = format!(
-        "update queue.jobs set tenant_id = gen_random_uuid() where seq % 2 = 0; analyze queue.jobs; set plan_cache_mode = force_generic_plan; prepare w ({types}) as {WINDOW}"
+        "update queue.jobs set tenant_id = gen_random_uuid(), workflow_id = gen_random_uuid(), backfill_id = gen_random_uuid() where seq % 2 = 0; analyze queue.jobs; set plan_cache_mode = force_generic_plan; prepare w ({types}) as {WINDOW}"
     );
     sqlx::raw_sql(sqlx::AssertSqlSafe(prepare)).execute(&mut *conn).await.unwrap();
     for (path, index) in [

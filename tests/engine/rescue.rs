@@ -5,7 +5,7 @@ use std::time::Duration;
 use sqlx::PgConnection;
 use uuid::Uuid;
 use weirgate_queue::claim::claim;
-use weirgate_queue::maintenance::rescuer;
+use weirgate_queue::maintenance::{reconciler, rescuer};
 use weirgate_queue::{JobState, NewJob};
 
 use crate::support::{Does, Probe, Step, TestDb, TestWorker};
@@ -175,8 +175,11 @@ async fn a_stop_does_not_give_back_what_was_cancelled() {
     let job = NewJob::of(Uuid::nil(), &Step::new("a", Does::Succeed)).unwrap().delay(Duration::from_hours(1));
     let job = db.enqueue_new(job).await.id;
     sqlx::query(
-        "update queue.jobs set state = 'running', run = 1, attempt = 1, worker_id = $2, cancel_requested_at = queue.now()
-         where id = $1",
+        "with running as (
+             update queue.jobs set state = 'running', run = 1, attempt = 1, worker_id = $2,
+                 cancel_requested_at = queue.now()
+             where id = $1 returning seq)
+         insert into queue.claims (worker_id, queue, no, jobs) select $2, 'default', 0, array[seq] from running",
     )
     .bind(job)
     .bind(id)
@@ -187,4 +190,50 @@ async fn a_stop_does_not_give_back_what_was_cancelled() {
     assert_eq!(db.job(job).await.state(), JobState::Running);
     assert_eq!(rescuer::run_once(&db.pool).await.unwrap(), 1);
     assert_eq!(db.job(job).await.state(), JobState::Cancelled);
+}
+
+#[tokio::test]
+async fn a_claims_row_goes_when_its_jobs_have_ended() {
+    let db = TestDb::new().await;
+    let probe = Probe::new(db.pool.clone());
+    let worker = TestWorker::start_with(&db, &probe, |options| options.host.lease = Duration::from_secs(3));
+    let gate = db.enqueue(Uuid::nil(), &Step::new("gate", Does::Gate)).await.id;
+    probe.until_started(1).await;
+    for n in 0..20 {
+        let job = db.enqueue(Uuid::nil(), &Step::new(&n.to_string(), Does::Succeed)).await.id;
+        db.until(job, JobState::Completed).await;
+    }
+    let rows = async || -> Vec<Vec<i64>> {
+        sqlx::query_scalar("select jobs from queue.claims").fetch_all(&db.pool).await.unwrap()
+    };
+    // With the next heartbeat at the latest.
+    let seq: i64 = sqlx::query_scalar("select seq from queue.jobs where id = $1")
+        .bind(gate)
+        .fetch_one(&db.pool)
+        .await
+        .unwrap();
+    while rows().await != [vec![seq]] {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    probe.open("gate");
+    db.until(gate, JobState::Completed).await;
+    worker.stop().await;
+    assert!(rows().await.is_empty());
+}
+
+#[tokio::test]
+async fn a_running_job_that_no_claim_has_is_found_by_the_reconciler() {
+    let db = TestDb::new().await;
+    let job = db.enqueue(Uuid::nil(), &Step::new("a", Does::Succeed)).await.id;
+    sqlx::query(
+        "update queue.jobs set state = 'running', run = 1, attempt = 1, worker_id = gen_random_uuid()",
+    )
+    .execute(&db.pool)
+    .await
+    .unwrap();
+    assert_eq!(rescuer::run_once(&db.pool).await.unwrap(), 0, "it cannot know");
+    assert_eq!(reconciler::run_once(&db.pool).await.unwrap(), 1);
+    assert_eq!(reconciler::run_once(&db.pool).await.unwrap(), 0);
+    assert_eq!(rescuer::run_once(&db.pool).await.unwrap(), 1);
+    assert_eq!(db.job(job).await.state(), JobState::Available);
 }

@@ -23,8 +23,7 @@ pub(crate) async fn cancel_some(pool: &PgPool, id: Uuid) -> Result<u64> {
         r#"
         with doomed as (
             select j.id, j.state as old_state from queue.jobs j
-            where j.backfill_id = $1 and j.backfill_id is not null and j.cancel_requested_at is null
-              and j.state in ('waiting', 'scheduled', 'available', 'running', 'retryable')
+            where j.live_backfill_id = $1 and j.cancel_requested_at is null
             order by j.seq limit $2 for update skip locked
         )
         update queue.jobs j
@@ -60,7 +59,7 @@ pub(crate) async fn retry_some(pool: &PgPool, id: Uuid) -> Result<u64> {
     let Some(request) = request else { return Ok(0) };
     let failed = sqlx::query!(
         r#"select id, seq as "seq!" from queue.jobs
-           where backfill_id = $1 and backfill_id is not null and state = 'discarded' and seq > $2
+           where backfill_id = $1 and backfill_id is not null and aside = 'discarded' and seq > $2
              and finalized_at <= $3
            order by seq limit $4"#,
         id,

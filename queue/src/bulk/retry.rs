@@ -84,9 +84,7 @@ async fn revive(conn: &mut PgConnection, jobs: &[Uuid]) -> Result<u64> {
             -- Lateral, so that each key is looked up: an anti-join reads all live jobs when statistics are old.
             left join lateral (
                 select true as lives from queue.jobs t
-                where t.unique_key = j.unique_key
-                  and t.state in ('waiting', 'scheduled', 'available', 'running', 'retryable')
-                limit 1
+                where t.live_key = j.unique_key limit 1
             ) twin on true
             where j.id = any($1) and twin.lives is null
             order by coalesce(j.unique_key, uuid_send(j.id)), j.seq

@@ -32,11 +32,11 @@ with stretch as materialized (
         union all
         (select * from (
             (select * from queue.jobs
-             where $1 = 'failed' and 'discarded' = any($6) and state = 'discarded' and seq > $2 and seq < $3
+             where $1 = 'failed' and 'discarded' = any($6) and aside = 'discarded' and seq > $2 and seq < $3
              order by seq limit $4)
             union all
             (select * from queue.jobs
-             where $1 = 'failed' and 'cancelled' = any($6) and state = 'cancelled' and seq > $2 and seq < $3
+             where $1 = 'failed' and 'cancelled' = any($6) and aside = 'cancelled' and seq > $2 and seq < $3
              order by seq limit $4)
         ) failed order by seq limit $4)
     ) s

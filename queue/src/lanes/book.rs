@@ -22,11 +22,15 @@ pub(crate) struct FlowId {
 }
 
 /// Jobs of one flow and priority that may start.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Level {
     pub(crate) available: i64,
-    /// The cursor: no available job has a lower `seq`.
+    /// The cursor: no available job has a lower `seq`. What is behind it is never read again.
     pub(crate) from: i64,
+}
+
+impl Level {
+    const EMPTY: Self = Self { available: 0, from: i64::MAX };
 }
 
 #[derive(Debug, Clone, Default)]
@@ -150,6 +154,10 @@ impl Book {
         for count in &news.counts {
             self.count(count);
         }
+        // Only now, as counts of one look come in no order.
+        for count in &news.counts {
+            self.rewind(count);
+        }
         for count in &news.counts {
             if count.state == JobState::Running {
                 // Room that one flow of a lane gives back is room for each of them.
@@ -191,7 +199,7 @@ impl Book {
         }
         match count.state {
             JobState::Available => {
-                let level = self.flow(id).levels.entry(Reverse(count.priority)).or_default();
+                let level = self.flow(id).levels.entry(Reverse(count.priority)).or_insert(Level::EMPTY);
                 level.available += count.change;
                 if let Some(lowest) = count.lowest {
                     level.from = level.from.min(lowest);
@@ -202,6 +210,17 @@ impl Book {
                 self.lanes.entry(count.tenant).or_default().running += count.change;
             }
             _ => {}
+        }
+    }
+
+    /// Where nothing is available, the cursor waits for what comes next.
+    fn rewind(&mut self, count: &Count) {
+        let id = FlowId { tenant: count.tenant, backfill: count.backfill };
+        let levels = self.flows.get_mut(&id).map(|flow| &mut flow.levels);
+        if let Some(level) = levels.and_then(|levels| levels.get_mut(&Reverse(count.priority)))
+            && level.available == 0
+        {
+            *level = Level::EMPTY;
         }
     }
 
@@ -264,6 +283,9 @@ struct SavedFlow {
     id: FlowId,
     tag: f64,
     counts: Vec<(i16, JobState, i64)>,
+    /// Cursors by priority; a book of before they were saved has none.
+    #[serde(default)]
+    cursors: Vec<(i16, i64)>,
 }
 
 impl Serialize for Book {
@@ -277,7 +299,9 @@ impl Serialize for Book {
                 let counts = counts.map(|((priority, state), count)| {
                     (*priority, JobState::ALL[usize::from(*state)], *count)
                 });
-                SavedFlow { id: *id, tag: flow.tag, counts: counts.collect() }
+                let waiting = flow.levels.iter().filter(|(_, level)| level.available > 0);
+                let cursors = waiting.map(|(Reverse(priority), level)| (*priority, level.from));
+                SavedFlow { id: *id, tag: flow.tag, counts: counts.collect(), cursors: cursors.collect() }
             })
             .collect();
         let tats = self
@@ -310,11 +334,12 @@ impl<'de> Deserialize<'de> for Book {
             queue_tat: saved.queue_tat,
             ..Self::default()
         };
-        for SavedFlow { id, tag, counts } in saved.flows {
+        for SavedFlow { id, tag, counts, cursors } in saved.flows {
             book.flow(id).tag = tag;
             for (priority, state, change) in counts {
                 let FlowId { tenant, backfill } = id;
-                book.count(&Count { tenant, backfill, priority, state, change, lowest: None });
+                let cursor = cursors.iter().find(|(of, _)| *of == priority).map_or(0, |(_, from)| *from);
+                book.count(&Count { tenant, backfill, priority, state, change, lowest: Some(cursor) });
             }
         }
         for (tenant, tat) in saved.tats {

@@ -34,7 +34,6 @@ pub(crate) struct News {
 /// A claim or a change of settings.
 pub(crate) struct Turn {
     pub(crate) no: i64,
-    pub(crate) at: DateTime<Utc>,
     /// Who claimed; none when settings changed.
     pub(crate) worker: Option<Uuid>,
     pub(crate) virtual_times: [f64; 2],
@@ -71,7 +70,7 @@ pub(crate) async fn news(conn: &mut PgConnection, queue: &str, seen: &Seen) -> R
             pg_snapshot_xmax(snapshot)::text::bigint as "xmax!",
             array(select x::text::bigint from pg_snapshot_xip(snapshot) as x) as "under_way!",
             queue.now() as "now!",
-            l.no as "no?", l.at as "at?", l.worker_id as "worker_id?", l.virtual_times as "virtual_times?",
+            l.no as "no?", l.worker_id as "worker_id?", l.virtual_times as "virtual_times?",
             l.queue_tat as "queue_tat?",
             l.tenants as "tenants?", l.backfills as "backfills?: Vec<Option<Uuid>>", l.priorities as "priorities?",
             l.states::text[] as "states?: Vec<String>", l.changes as "changes?", l.lowest as "lowest?: Vec<Option<i64>>",
@@ -103,7 +102,7 @@ pub(crate) async fn news(conn: &mut PgConnection, queue: &str, seen: &Seen) -> R
     for row in rows {
         let Some(tenants) = row.tenants else { continue };
         let backfills = row.backfills.unwrap_or_default();
-        if let (Some(no), Some(at)) = (row.no, row.at) {
+        if let Some(no) = row.no {
             let (tags, arrivals) = (row.tags.unwrap_or_default(), row.tats.unwrap_or_default());
             let flows = (0..tenants.len())
                 .map(|i| FlowTurn {
@@ -116,7 +115,6 @@ pub(crate) async fn news(conn: &mut PgConnection, queue: &str, seen: &Seen) -> R
             let virtual_times = row.virtual_times.and_then(|times| times.try_into().ok()).unwrap_or_default();
             news.turns.push(Turn {
                 no,
-                at,
                 worker: row.worker_id,
                 virtual_times,
                 queue_tat: row.queue_tat,

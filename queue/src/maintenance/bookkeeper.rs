@@ -26,8 +26,10 @@ pub async fn run_once(pool: &PgPool) -> Result<u64> {
 }
 
 async fn keep(conn: &mut PgConnection, queue: &str) -> Result<u64> {
-    let book = Book::open(conn, queue).await?;
+    let mut book = Book::open(conn, queue).await?;
     if book.read() >= WORTH {
+        // Cursors go along with it: who begins from this book reads each lane from where it is now.
+        book.oldest(conn).await?;
         log::save(conn, &book).await?;
     }
     log::prune(conn, queue).await

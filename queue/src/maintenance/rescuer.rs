@@ -1,57 +1,109 @@
 //! Gives back what dead workers held: jobs that run under a lease that ran out or is gone.
 
+use sqlx::PgConnection;
+use uuid::Uuid;
+
 use crate::error::Result;
+use crate::holdings::ClaimKey;
 use crate::leader::Begin;
 use crate::listener::notify_queues;
 use crate::workflow;
+
+/// Claims looked into at once.
+const STEP: i64 = 10;
 
 /// Rescues in batches; returns how many jobs.
 ///
 /// The attempt counts, so that a job which kills its worker ends as a dead letter.
 pub async fn run_once(host: &impl Begin) -> Result<u64> {
     let mut rescued = 0;
+    let mut after = None;
     loop {
         let Some(mut tx) = host.begin().await? else { return Ok(rescued) };
-        let rows = sqlx::query!(
-            r#"
-            with lost as (
-                select j.id from queue.jobs j
-                where j.state = 'running' and not exists (
-                    select from queue.workers w where w.id = j.worker_id and w.lease_until > queue.now())
-                order by j.id limit 1000 for update of j skip locked
-            )
-            update queue.jobs j
-            set state = (case
-                    when j.cancel_requested_at is not null then 'cancelled'
-                    when j.attempt >= j.max_attempts then 'discarded'
-                    else 'available'
-                end)::queue.job_state,
-                finalized_at = case
-                    when j.cancel_requested_at is not null or j.attempt >= j.max_attempts then queue.now()
-                end,
-                errors = j.errors || jsonb_build_object(
-                    'attempt', j.attempt, 'at', queue.now(), 'code', 'worker_lost',
-                    'message', 'the worker that ran it gave no sign of life until its lease ran out',
-                    'retry_at', case
-                        when j.cancel_requested_at is null and j.attempt < j.max_attempts then queue.now()
-                    end)
-            from lost where j.id = lost.id
-            returning j.id, j.queue, j.state = 'available' as "available!"
-            "#
-        )
-        .fetch_all(&mut *tx)
-        .await?;
-        let count = rows.len() as u64;
-        let ended = rows.iter().filter(|row| !row.available).map(|row| row.id);
-        workflow::settle(&mut tx, ended.collect()).await?;
-        notify_queues(&mut tx, rows.into_iter().filter(|row| row.available).map(|row| row.queue)).await?;
+        let claims = orphaned(&mut tx, after.as_ref()).await?;
+        let Some(last) = claims.last().cloned() else { return Ok(rescued) };
+        rescued += rescue(&mut tx, &claims).await?;
         tx.commit().await?;
-        rescued += count;
-        if count > 0 {
-            tracing::warn!(jobs = count, "rescued jobs of workers that are gone");
-        }
-        if count < 1000 {
-            return Ok(rescued);
-        }
+        after = Some(last);
     }
+}
+
+/// The next claims of workers whose lease ran out or is gone.
+async fn orphaned(conn: &mut PgConnection, after: Option<&ClaimKey>) -> Result<Vec<ClaimKey>> {
+    let claims = sqlx::query_as!(
+        ClaimKey,
+        "select c.worker_id as worker, c.queue, c.no from queue.claims c
+         where not exists (select from queue.workers w where w.id = c.worker_id and w.lease_until > queue.now())
+           and ($1::uuid is null or (c.worker_id, c.queue, c.no) > ($1, $2, $3))
+         order by c.worker_id, c.queue, c.no limit $4 for update of c skip locked",
+        after.map(|claim| claim.worker),
+        after.map(|claim| claim.queue.as_str()),
+        after.map(|claim| claim.no),
+        STEP
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(claims)
+}
+
+/// Gives back what still runs of these claims. A job that somebody else holds stays for the next time, and its claim.
+async fn rescue(conn: &mut PgConnection, claims: &[ClaimKey]) -> Result<u64> {
+    let workers: Vec<Uuid> = claims.iter().map(|claim| claim.worker).collect();
+    let queues: Vec<String> = claims.iter().map(|claim| claim.queue.clone()).collect();
+    let nos: Vec<i64> = claims.iter().map(|claim| claim.no).collect();
+    let rows = sqlx::query!(
+        r#"
+        with orphan as materialized (
+            select c.worker_id, taken.seq
+            from unnest($1::uuid[], $2::text[], $3::bigint[]) as gone (worker_id, queue, no)
+            join queue.claims c using (worker_id, queue, no)
+            cross join unnest(c.jobs) as taken (seq)
+        ), lost as (
+            select j.id from queue.jobs j join orphan on orphan.seq = j.seq
+            where j.state = 'running' and j.worker_id = orphan.worker_id
+            order by j.id for update of j skip locked
+        )
+        update queue.jobs j
+        set state = (case
+                when j.cancel_requested_at is not null then 'cancelled'
+                when j.attempt >= j.max_attempts then 'discarded'
+                else 'available'
+            end)::queue.job_state,
+            finalized_at = case
+                when j.cancel_requested_at is not null or j.attempt >= j.max_attempts then queue.now()
+            end,
+            errors = j.errors || jsonb_build_object(
+                'attempt', j.attempt, 'at', queue.now(), 'code', 'worker_lost',
+                'message', 'the worker that ran it gave no sign of life until its lease ran out',
+                'retry_at', case
+                    when j.cancel_requested_at is null and j.attempt < j.max_attempts then queue.now()
+                end)
+        from lost where j.id = lost.id
+        returning j.id, j.queue, j.state = 'available' as "available!"
+        "#,
+        &workers,
+        &queues,
+        &nos
+    )
+    .fetch_all(&mut *conn)
+    .await?;
+    sqlx::query!(
+        "delete from queue.claims c using unnest($1::uuid[], $2::text[], $3::bigint[]) as gone (worker_id, queue, no)
+         where c.worker_id = gone.worker_id and c.queue = gone.queue and c.no = gone.no and not exists (
+             select from unnest(c.jobs) as taken (seq) join queue.jobs j using (seq)
+             where j.worker_id = c.worker_id and j.state = 'running')",
+        &workers,
+        &queues,
+        &nos
+    )
+    .execute(&mut *conn)
+    .await?;
+    let count = rows.len() as u64;
+    let ended = rows.iter().filter(|row| !row.available).map(|row| row.id);
+    workflow::settle(conn, ended.collect()).await?;
+    notify_queues(conn, rows.into_iter().filter(|row| row.available).map(|row| row.queue)).await?;
+    if count > 0 {
+        tracing::warn!(jobs = count, "rescued jobs of workers that are gone");
+    }
+    Ok(count)
 }

@@ -14,10 +14,7 @@ with told as (
     -- Beside a live twin it stays as it is, and of two twins only one lives.
     select distinct on (coalesce(unique_key, uuid_send(id))) id
     from child
-    where may_live and not exists (
-        select from queue.jobs t
-        where t.unique_key = child.unique_key
-          and t.state in ('waiting', 'scheduled', 'available', 'running', 'retryable'))
+    where may_live and not exists (select from queue.jobs t where t.live_key = child.unique_key)
     order by coalesce(unique_key, uuid_send(id)), id
 ), decided as (
     select

@@ -28,9 +28,10 @@ async fn handlers() {
     }
     assert_eq!(pids(&scene), before);
     let counts = scene.end(&format!("{rounds} of each of 6 kinds")).await;
-    // Each of the ill failed once, by itself or, on a busy machine, by its time.
+    // Each of the ill failed once, by itself or, on a busy machine, by its time. Not so one that blocks its thread: when it
+    // comes back and ends before the clock is looked at, it has done its work.
     let (panicked, timed_out) = (counts.failed("panicked"), counts.failed("timed_out"));
-    assert!(panicked > 0 && timed_out > 0 && panicked + timed_out >= 4 * i64::try_from(rounds).unwrap());
+    assert!(panicked > 0 && timed_out > 0 && panicked + timed_out >= 3 * i64::try_from(rounds).unwrap());
 }
 
 fn job<J: Job>(tenant: Uuid, job: &J) -> NewJob {

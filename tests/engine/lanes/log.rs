@@ -1,5 +1,7 @@
 //! The log of changes is the truth: hosts begin from a book of it, and it is proven.
 
+use sqlx::Connection as _;
+
 use super::*;
 
 #[tokio::test]
@@ -65,4 +67,36 @@ async fn what_people_do_to_rows_by_hand_is_counted_too() {
     let worker = db.register_worker().await;
     assert_eq!(claim(&mut conn, worker, QUEUE, 10).await.unwrap()[0].run.job, jobs[3]);
     no_drift(&db).await;
+}
+
+#[tokio::test]
+async fn a_host_that_begins_late_does_not_read_what_was_finished_before() {
+    let db = TestDb::new().await;
+    let worker = db.register_worker().await;
+    let mut conn = db.pool.acquire().await.unwrap();
+    fill(&db, tenant(0), 3000).await;
+    let mut host = Claimer::open(&mut conn, QUEUE).await.unwrap();
+    for _ in 0..1200 {
+        let jobs = host.claim(&mut conn, worker, Room::of(2)).await.unwrap().jobs;
+        complete(&mut conn, &jobs).await;
+    }
+    maintenance::bookkeeper::run_once(&db.pool).await.unwrap();
+    let mut late = Claimer::open(&mut conn, QUEUE).await.unwrap();
+    let mut tx = conn.begin().await.unwrap();
+    let before = jobs_read(&mut tx).await;
+    assert_eq!(late.claim(&mut tx, worker, Room::of(2)).await.unwrap().jobs.len(), 2);
+    let read = jobs_read(&mut tx).await - before;
+    assert!(read < 20, "{read} rows of jobs for 2 of them");
+    tx.rollback().await.unwrap();
+}
+
+/// By this connection, as far as Postgres has not passed it on to its statistics.
+async fn jobs_read(conn: &mut PgConnection) -> i64 {
+    sqlx::query_scalar(
+        "select coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0) from pg_stat_xact_user_tables
+         where schemaname = 'queue' and relname = 'jobs'",
+    )
+    .fetch_one(conn)
+    .await
+    .unwrap()
 }

@@ -1,0 +1,56 @@
+-- A claim and a finish change a job's row and nothing else: no index names a column that they change, so that Postgres
+-- writes the new row beside the old one and leaves the indexes as they are (HOT). docs/lanes.md has the figures.
+
+alter table queue.jobs set (fillfactor = 50);
+
+alter table queue.jobs
+    add column aside queue.job_state generated always as (
+        case when state in ('waiting', 'scheduled', 'retryable', 'cancelled', 'discarded') then state end) stored,
+    add column live_key bytea generated always as (
+        case when state in ('waiting', 'scheduled', 'available', 'running', 'retryable') then unique_key end) stored,
+    add column live_backfill_id uuid generated always as (
+        case when state in ('waiting', 'scheduled', 'available', 'running', 'retryable') then backfill_id end) stored;
+
+comment on column queue.jobs.aside is 'The state, unless it is one that every job goes through (available, running, completed): for indexes';
+comment on column queue.jobs.live_key is 'The unique key, while the job is not final: no other live job may have it';
+comment on column queue.jobs.live_backfill_id is 'The backfill, while the job is not final';
+
+drop index queue.jobs_running;
+
+drop index queue.jobs_due;
+create index jobs_due on queue.jobs (scheduled_at) where aside in ('scheduled', 'retryable');
+drop index queue.jobs_unique;
+create unique index jobs_unique on queue.jobs (live_key) where live_key is not null;
+drop index queue.jobs_discarded;
+create index jobs_discarded on queue.jobs (seq) where aside = 'discarded';
+drop index queue.jobs_cancelled;
+create index jobs_cancelled on queue.jobs (seq) where aside = 'cancelled';
+drop index queue.jobs_backfill_live;
+create index jobs_backfill_live on queue.jobs (live_backfill_id, seq) where live_backfill_id is not null;
+drop index queue.jobs_backfill_failed;
+create index jobs_backfill_failed on queue.jobs (backfill_id, seq) where backfill_id is not null and aside = 'discarded';
+drop index queue.jobs_failed_day;
+create index jobs_failed_day on queue.jobs (kind, tenant_id, left(args ->> 'date', 10)) where aside in ('discarded', 'cancelled');
+
+-- Whole lanes, read from a cursor on.
+drop index queue.jobs_lane;
+create index jobs_lane on queue.jobs (queue, tenant_id, priority, seq) where backfill_id is null;
+drop index queue.jobs_backfill_lane;
+create index jobs_backfill_lane on queue.jobs (queue, tenant_id, backfill_id, priority, seq) where backfill_id is not null;
+
+create table queue.claims (
+    worker_id uuid not null,
+    queue     text not null,
+    no        bigint not null,
+    jobs      bigint[] not null,
+    primary key (worker_id, queue, no)
+);
+
+comment on table queue.claims is 'What each worker took and has not finished all of: where the jobs of a dead worker are found';
+comment on column queue.claims.worker_id is 'The worker';
+comment on column queue.claims.queue is 'The queue';
+comment on column queue.claims.no is 'The turn of the claim';
+comment on column queue.claims.jobs is 'The seq of each job it took';
+
+insert into queue.claims (worker_id, queue, no, jobs)
+select worker_id, queue, 0, array_agg(seq) from queue.jobs where state = 'running' group by worker_id, queue;
