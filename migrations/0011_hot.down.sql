@@ -1,3 +1,26 @@
+create or replace function queue.log_updated_jobs() returns trigger language plpgsql as $$
+begin
+    insert into queue.lane_log (queue, tenants, backfills, priorities, states, changes, lowest)
+    select queue, array_agg(tenant_id), array_agg(backfill_id), array_agg(priority), array_agg(state), array_agg(change),
+        array_agg(lowest)
+    from (
+        select queue, tenant_id, backfill_id, priority, state, sum(change)::integer as change, min(seq) as lowest
+        from (
+            select queue, tenant_id, backfill_id, priority, state, -1 as change, null::bigint as seq from old_jobs
+            union all
+            select queue, tenant_id, backfill_id, priority, state, 1, seq from new_jobs
+        ) as both_sides
+        group by 1, 2, 3, 4, 5
+        -- A job that takes another's place in a lane changes no count, but where the lane begins.
+        having sum(change) <> 0 or state = 'available'
+    ) as counted
+    group by queue;
+    return null;
+end
+$$;
+
+alter table queue.lane_log drop column returned;
+
 drop table queue.claims;
 
 drop index queue.jobs_due;

@@ -54,3 +54,28 @@ comment on column queue.claims.jobs is 'The seq of each job it took';
 
 insert into queue.claims (worker_id, queue, no, jobs)
 select worker_id, queue, 0, array_agg(seq) from queue.jobs where state = 'running' group by worker_id, queue;
+
+-- Jobs that come back into a lane, behind what was claimed since, are told one by one, so that nobody has to search for them.
+alter table queue.lane_log add column returned boolean not null default false;
+
+comment on column queue.lane_log.returned is 'Counts: jobs that were there before changed; each that became available has an element of its own, with its seq as lowest';
+
+create or replace function queue.log_updated_jobs() returns trigger language plpgsql as $$
+begin
+    insert into queue.lane_log (queue, returned, tenants, backfills, priorities, states, changes, lowest)
+    select queue, true, array_agg(tenant_id), array_agg(backfill_id), array_agg(priority), array_agg(state), array_agg(change),
+        array_agg(lowest)
+    from (
+        select queue, tenant_id, backfill_id, priority, state, sum(change)::integer as change, min(seq) as lowest
+        from (
+            select queue, tenant_id, backfill_id, priority, state, -1 as change, null::bigint as seq from old_jobs
+            union all
+            select queue, tenant_id, backfill_id, priority, state, 1, seq from new_jobs
+        ) as both_sides
+        group by 1, 2, 3, 4, 5, case when state = 'available' and change > 0 then seq end
+        having sum(change) <> 0
+    ) as counted
+    group by queue;
+    return null;
+end
+$$;

@@ -1,6 +1,6 @@
 //! Claim: a worker takes a batch of jobs that may start, decided once for all hosts.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
@@ -11,7 +11,7 @@ use crate::error::Result;
 use crate::job::RunId;
 use crate::lanes::Book;
 use crate::lanes::log::Turn;
-use crate::lanes::plan::Plan;
+use crate::lanes::plan::{Plan, Want};
 
 pub use crate::lanes::plan::Room;
 
@@ -124,6 +124,10 @@ impl Claimer {
     /// One statement: the turn, the limits' new state and the jobs, or nothing.
     async fn ask(&mut self, conn: &mut PgConnection, worker: Uuid, plan: &Plan) -> Result<Answer> {
         let (marks, wants) = (&plan.marks, &plan.wants);
+        let strays: Vec<(i32, i64)> = (1_i32..)
+            .zip(wants)
+            .flat_map(|(number, want)| want.strays.iter().map(move |seq| (number, *seq)))
+            .collect();
         macro_rules! column {
             ($of:ident, $field:expr) => {
                 $of.iter().map($field).collect::<Vec<_>>()
@@ -147,6 +151,8 @@ impl Claimer {
             &column!(wants, |want| want.priority),
             &column!(wants, |want| want.from),
             &column!(wants, |want| i32::try_from(want.count).unwrap_or(i32::MAX)),
+            &column!(strays, |(want, _)| *want),
+            &column!(strays, |(_, seq)| *seq),
         )
         .fetch_all(conn)
         .await?;
@@ -158,13 +164,24 @@ impl Claimer {
         let mut cursors: HashMap<usize, Cursor> = HashMap::new();
         let mut jobs = Vec::with_capacity(rows.len());
         for row in rows {
-            let (Some(want), Some(seq)) = (row.want, row.seq) else { continue };
-            let cursor = cursors.entry(usize::try_from(want - 1).expect("counted from 1")).or_default();
+            let (Some(number), Some(seq)) = (row.want, row.seq) else { continue };
+            let number = usize::try_from(number - 1).expect("counted from 1");
+            let cursor = cursors.entry(number).or_default();
+            let is_stray = seq < wants[number].from;
+            if is_stray {
+                cursor.strays.push(seq);
+            }
             let (Some(id), Some(run), Some(tenant)) = (row.id, row.run, row.tenant_id) else {
-                cursor.left.get_or_insert(seq);
+                if is_stray {
+                    cursor.held.insert(seq);
+                } else {
+                    cursor.left.get_or_insert(seq);
+                }
                 continue;
             };
-            cursor.past = seq + 1;
+            if !is_stray {
+                cursor.past = seq + 1;
+            }
             jobs.push(ClaimedJob {
                 run: RunId {
                     job: id,
@@ -179,8 +196,9 @@ impl Claimer {
                 backfill: row.backfill_id,
             });
         }
-        for (want, cursor) in cursors {
-            let want = &wants[want];
+        for (number, want) in wants.iter().enumerate() {
+            let cursor = cursors.remove(&number).unwrap_or_default();
+            self.book.forget_strays(want.flow, want.priority, cursor.gone(want));
             self.book.advance(want.flow, want.priority, cursor.left.unwrap_or(cursor.past));
         }
         Ok(Answer::Taken(jobs))
@@ -201,6 +219,21 @@ enum Answer {
 struct Cursor {
     past: i64,
     left: Option<i64>,
+    /// Strays that were there, and those of them that somebody else held.
+    strays: Vec<i64>,
+    held: HashSet<i64>,
+}
+
+impl Cursor {
+    /// The strays that were asked for and are not available any more.
+    fn gone<'a>(&self, want: &'a Want) -> impl Iterator<Item = &'a i64> {
+        // With as many as were wanted, those behind the last one were not looked for.
+        let is_full = self.strays.len() >= usize::try_from(want.count).unwrap_or_default();
+        let last = if is_full { self.strays.iter().max().copied() } else { None };
+        want.strays
+            .iter()
+            .filter(move |seq| last.is_none_or(|last| **seq <= last) && !self.held.contains(seq))
+    }
 }
 
 /// What a claim took whose answer was lost: nobody else can have it, and it has not started.

@@ -19,11 +19,29 @@ with lease as materialized (
     on conflict (queue, no) where no is not null do nothing
     returning no
 ), wanted as materialized (
-    select w.*
+    select w.*, strays.seqs
     from turn, unnest($12::uuid[], $13::uuid[], $14::smallint[], $15::bigint[], $16::integer[])
         with ordinality as w (tenant_id, backfill_id, priority, from_seq, count, want)
+    left join (
+        select s.want, array_agg(s.seq) as seqs from unnest($17::integer[], $18::bigint[]) as s (want, seq) group by s.want
+    ) as strays using (want)
+), back as materialized (
+    -- What came back behind the cursor, and is still there.
+    select w.want, b.*
+    from wanted w
+    cross join lateral (
+        -- The offset keeps the planner from reading the tenant's jobs for them.
+        select j.place, j.free, j.seq
+        from (select *, ctid as place, xmax = '0'::xid as free from queue.jobs where seq = any(w.seqs) offset 0) j
+        where j.queue = $1 and j.tenant_id = w.tenant_id and j.backfill_id is not distinct from w.backfill_id
+          and j.priority = w.priority and j.state = 'available'
+        order by j.seq limit w.count
+    ) b
+    where w.seqs is not null
 ), candidate as materialized (
-    -- Each from its cursor, which is past all that was claimed. Written so that only the lane's own index gives the order:
+    select * from back
+    union all
+    -- Each lane from its cursor, which is past all that was claimed. Written so that only the lane's own index gives the order:
     -- by seq alone, a plan may walk over all jobs.
     select w.want, c.*
     from wanted w
@@ -31,7 +49,9 @@ with lease as materialized (
         select j.ctid as place, j.xmax = '0'::xid as free, j.seq from queue.jobs j
         where j.queue = $1 and j.tenant_id = w.tenant_id and (j.priority, j.seq) >= (w.priority, w.from_seq)
           and j.priority <= w.priority and j.state = 'available' and j.backfill_id is null
-        order by j.priority, j.seq limit w.count
+        order by j.priority, j.seq limit w.count - case
+            when w.seqs is null then 0 else (select count(*) from back b where b.want = w.want)
+        end
     ) c
     where w.backfill_id is null
     union all
@@ -42,7 +62,9 @@ with lease as materialized (
         where j.queue = $1 and j.tenant_id = w.tenant_id and j.backfill_id = w.backfill_id
           and (j.priority, j.seq) >= (w.priority, w.from_seq) and j.priority <= w.priority
           and j.state = 'available' and j.backfill_id is not null
-        order by j.priority, j.seq limit w.count
+        order by j.priority, j.seq limit w.count - case
+            when w.seqs is null then 0 else (select count(*) from back b where b.want = w.want)
+        end
     ) c
     where w.backfill_id is not null
 ), locked as materialized (

@@ -1,7 +1,7 @@
 //! One host's picture of a queue: what waits and runs in each lane, and what each may start.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
@@ -22,15 +22,36 @@ pub(crate) struct FlowId {
 }
 
 /// Jobs of one flow and priority that may start.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Level {
     pub(crate) available: i64,
-    /// The cursor: no available job has a lower `seq`. What is behind it is never read again.
+    /// The cursor: no available job but strays has a lower `seq`. What is behind it is never read again.
     pub(crate) from: i64,
+    /// Jobs behind the cursor that came back; some may be gone again.
+    pub(crate) strays: BTreeSet<i64>,
 }
 
 impl Level {
-    const EMPTY: Self = Self { available: 0, from: i64::MAX };
+    const EMPTY: Self = Self { available: 0, from: i64::MAX, strays: BTreeSet::new() };
+
+    /// With more strays than this, the lane is read again from the first one on.
+    const MOST_STRAYS: usize = 10_000;
+
+    fn came(&mut self, lowest: i64, returned: bool) {
+        if lowest >= self.from {
+            return;
+        }
+        if returned {
+            self.strays.insert(lowest);
+            if self.strays.len() > Self::MOST_STRAYS {
+                self.from = self.strays.first().copied().unwrap_or(lowest);
+                self.strays.clear();
+            }
+        } else {
+            self.from = lowest;
+            self.strays.split_off(&lowest);
+        }
+    }
 }
 
 #[derive(Debug, Clone, Default)]
@@ -202,7 +223,7 @@ impl Book {
                 let level = self.flow(id).levels.entry(Reverse(count.priority)).or_insert(Level::EMPTY);
                 level.available += count.change;
                 if let Some(lowest) = count.lowest {
-                    level.from = level.from.min(lowest);
+                    level.came(lowest, count.returned);
                 }
             }
             JobState::Running => {
@@ -249,6 +270,21 @@ impl Book {
         self.virtual_times[usize::from(id.backfill.is_some())]
     }
 
+    /// Strays that are not behind the cursor any more.
+    pub(crate) fn forget_strays<'a>(
+        &mut self,
+        flow: FlowId,
+        priority: i16,
+        strays: impl Iterator<Item = &'a i64>,
+    ) {
+        let level = self.flows.get_mut(&flow).and_then(|flow| flow.levels.get_mut(&Reverse(priority)));
+        if let Some(level) = level {
+            for seq in strays {
+                level.strays.remove(seq);
+            }
+        }
+    }
+
     /// A claim read a lane up to here.
     pub(crate) fn advance(&mut self, flow: FlowId, priority: i16, cursor: i64) {
         let level = self.flows.get_mut(&flow).and_then(|flow| flow.levels.get_mut(&Reverse(priority)));
@@ -283,9 +319,9 @@ struct SavedFlow {
     id: FlowId,
     tag: f64,
     counts: Vec<(i16, JobState, i64)>,
-    /// Cursors by priority; a book of before they were saved has none.
+    /// Cursors and strays by priority; a book of before they were saved has none.
     #[serde(default)]
-    cursors: Vec<(i16, i64)>,
+    cursors: Vec<(i16, i64, BTreeSet<i64>)>,
 }
 
 impl Serialize for Book {
@@ -300,7 +336,8 @@ impl Serialize for Book {
                     (*priority, JobState::ALL[usize::from(*state)], *count)
                 });
                 let waiting = flow.levels.iter().filter(|(_, level)| level.available > 0);
-                let cursors = waiting.map(|(Reverse(priority), level)| (*priority, level.from));
+                let cursors =
+                    waiting.map(|(Reverse(priority), level)| (*priority, level.from, level.strays.clone()));
                 SavedFlow { id: *id, tag: flow.tag, counts: counts.collect(), cursors: cursors.collect() }
             })
             .collect();
@@ -338,8 +375,20 @@ impl<'de> Deserialize<'de> for Book {
             book.flow(id).tag = tag;
             for (priority, state, change) in counts {
                 let FlowId { tenant, backfill } = id;
-                let cursor = cursors.iter().find(|(of, _)| *of == priority).map_or(0, |(_, from)| *from);
-                book.count(&Count { tenant, backfill, priority, state, change, lowest: Some(cursor) });
+                book.count(&Count {
+                    tenant,
+                    backfill,
+                    priority,
+                    state,
+                    change,
+                    lowest: None,
+                    returned: false,
+                });
+            }
+            let levels = &mut book.flow(id).levels;
+            for (priority, level) in levels.iter_mut() {
+                let cursor = cursors.iter().find(|(of, ..)| *of == priority.0);
+                (level.from, level.strays) = cursor.map_or_else(Default::default, |c| (c.1, c.2.clone()));
             }
         }
         for (tenant, tat) in saved.tats {

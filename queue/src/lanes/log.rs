@@ -59,6 +59,8 @@ pub(crate) struct Count {
     pub(crate) change: i64,
     /// Lowest `seq` that came into the state.
     pub(crate) lowest: Option<i64>,
+    /// This one job came back: `lowest` is its `seq`.
+    pub(crate) returned: bool,
 }
 
 /// Reads what `seen` does not hold.
@@ -70,7 +72,7 @@ pub(crate) async fn news(conn: &mut PgConnection, queue: &str, seen: &Seen) -> R
             pg_snapshot_xmax(snapshot)::text::bigint as "xmax!",
             array(select x::text::bigint from pg_snapshot_xip(snapshot) as x) as "under_way!",
             queue.now() as "now!",
-            l.no as "no?", l.worker_id as "worker_id?", l.virtual_times as "virtual_times?",
+            l.no as "no?", l.returned as "returned?", l.worker_id as "worker_id?", l.virtual_times as "virtual_times?",
             l.queue_tat as "queue_tat?",
             l.tenants as "tenants?", l.backfills as "backfills?: Vec<Option<Uuid>>", l.priorities as "priorities?",
             l.states::text[] as "states?: Vec<String>", l.changes as "changes?", l.lowest as "lowest?: Vec<Option<i64>>",
@@ -130,6 +132,7 @@ pub(crate) async fn news(conn: &mut PgConnection, queue: &str, seen: &Seen) -> R
                 state: states[i].parse().expect("the enum's names are the states'"),
                 change: i64::from(changes[i]),
                 lowest: lowest[i],
+                returned: row.returned.unwrap_or_default(),
             }));
         }
     }

@@ -1,6 +1,7 @@
 //! How long the jobs have waited that are next in their lanes.
 
 use std::cmp::Reverse;
+use std::collections::HashSet;
 
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
@@ -27,6 +28,7 @@ impl Book {
         if firsts.is_empty() {
             return Ok(None);
         }
+        let stray = self.oldest_stray(conn).await?;
         firsts.sort_unstable();
         firsts.truncate(MOST);
         let rows = sqlx::query_file!(
@@ -42,6 +44,31 @@ impl Book {
         for row in &rows {
             let (_, id, priority) = firsts[usize::try_from(row.place - 1).expect("counted from 1")];
             self.advance(id, priority, row.seq);
+        }
+        Ok(rows.into_iter().map(|row| row.scheduled_at).chain(stray).min())
+    }
+
+    /// The same of those that came back behind the cursors; forgets which are gone.
+    async fn oldest_stray(&mut self, conn: &mut PgConnection) -> Result<Option<DateTime<Utc>>> {
+        let strays: Vec<(FlowId, i16, i64)> = self
+            .flows
+            .iter()
+            .flat_map(|(id, flow)| flow.levels.iter().map(move |(priority, level)| (id, priority.0, level)))
+            .flat_map(|(id, priority, level)| level.strays.iter().map(move |seq| (*id, priority, *seq)))
+            .take(MOST)
+            .collect();
+        if strays.is_empty() {
+            return Ok(None);
+        }
+        let rows = sqlx::query!(
+            r#"select seq as "seq!", scheduled_at from queue.jobs where seq = any($1) and state = 'available'"#,
+            &strays.iter().map(|(.., seq)| *seq).collect::<Vec<_>>()
+        )
+        .fetch_all(conn)
+        .await?;
+        let there: HashSet<i64> = rows.iter().map(|row| row.seq).collect();
+        for (id, priority, seq) in strays.iter().filter(|(.., seq)| !there.contains(seq)) {
+            self.forget_strays(*id, *priority, std::iter::once(seq));
         }
         Ok(rows.into_iter().map(|row| row.scheduled_at).min())
     }

@@ -29,13 +29,18 @@ impl Room {
     }
 }
 
+/// Strays of a level that one claim asks for: more than it wants, as some may be gone.
+const MOST_STRAYS: usize = 1_000;
+
 /// Jobs of one flow and priority.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Want {
     pub(crate) flow: FlowId,
     pub(crate) priority: i16,
     pub(crate) from: i64,
     pub(crate) count: i64,
+    /// Jobs behind `from` that are asked for first.
+    pub(crate) strays: Vec<i64>,
 }
 
 /// What the claim leaves a flow with.
@@ -209,7 +214,8 @@ impl Planner<'_> {
             for (Reverse(priority), level) in &self.book.flows[id].levels {
                 let count = level.available.clamp(0, jobs);
                 if count > 0 {
-                    plan.wants.push(Want { flow: *id, priority: *priority, from: level.from, count });
+                    let strays = level.strays.iter().copied().take(MOST_STRAYS).collect();
+                    plan.wants.push(Want { flow: *id, priority: *priority, from: level.from, count, strays });
                     jobs -= count;
                 }
             }

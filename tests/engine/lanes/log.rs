@@ -89,14 +89,3 @@ async fn a_host_that_begins_late_does_not_read_what_was_finished_before() {
     assert!(read < 20, "{read} rows of jobs for 2 of them");
     tx.rollback().await.unwrap();
 }
-
-/// By this connection, as far as Postgres has not passed it on to its statistics.
-async fn jobs_read(conn: &mut PgConnection) -> i64 {
-    sqlx::query_scalar(
-        "select coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0) from pg_stat_xact_user_tables
-         where schemaname = 'queue' and relname = 'jobs'",
-    )
-    .fetch_one(conn)
-    .await
-    .unwrap()
-}

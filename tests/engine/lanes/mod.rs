@@ -68,3 +68,14 @@ async fn no_drift(db: &TestDb) {
     let mut conn = db.pool.acquire().await.unwrap();
     assert_eq!(reconcile::run_once(&mut conn, QUEUE).await.unwrap(), Vec::new());
 }
+
+/// Rows of jobs that were read by this connection, as far as Postgres has not passed it on to its statistics.
+async fn jobs_read(conn: &mut PgConnection) -> i64 {
+    sqlx::query_scalar(
+        "select coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0) from pg_stat_xact_user_tables
+         where schemaname = 'queue' and relname = 'jobs'",
+    )
+    .fetch_one(conn)
+    .await
+    .unwrap()
+}

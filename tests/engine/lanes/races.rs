@@ -1,5 +1,7 @@
 //! What commits, fails or is held while a claim is decided.
 
+use sqlx::Connection as _;
+
 use super::*;
 
 #[tokio::test]
@@ -98,5 +100,45 @@ async fn an_answer_that_was_lost_is_taken_up_before_anything_else() {
     assert!(taken_up.again);
     complete(&mut conn, &taken_up.jobs).await;
     assert_eq!(host.claim(&mut conn, worker, Room::of(5)).await.unwrap().jobs.len(), 2);
+    no_drift(&db).await;
+}
+
+#[tokio::test]
+async fn jobs_that_come_back_are_found_without_a_search() {
+    let db = TestDb::new().await;
+    let worker = db.register_worker().await;
+    let mut conn = db.pool.acquire().await.unwrap();
+    let ids = fill(&db, tenant(0), 1010).await;
+    let mut hosts =
+        [Claimer::open(&mut conn, QUEUE).await.unwrap(), Claimer::open(&mut conn, QUEUE).await.unwrap()];
+    for host in &mut hosts {
+        for _ in 0..5 {
+            let jobs = host.claim(&mut conn, worker, Room::of(100)).await.unwrap().jobs;
+            complete(&mut conn, &jobs).await;
+        }
+    }
+    // Of the first that ran, two come back.
+    for n in [3, 7] {
+        sqlx::query("update queue.jobs set state = 'available', finalized_at = null where id = $1")
+            .bind(ids[n])
+            .execute(&db.pool)
+            .await
+            .unwrap();
+    }
+    let [first, second] = &mut hosts;
+    let mut tx = conn.begin().await.unwrap();
+    let before = jobs_read(&mut tx).await;
+    let jobs = first.claim(&mut tx, worker, Room::of(4)).await.unwrap().jobs;
+    let claimed: Vec<_> = jobs.iter().map(|job| job.run.job).collect();
+    assert_eq!(claimed[..2], [ids[3], ids[7]], "in their order");
+    assert_eq!(claimed[2..], [ids[1000], ids[1001]]);
+    // It has read past the claims of the other once before.
+    let read = jobs_read(&mut tx).await - before;
+    assert!(read < 600, "{read} rows of jobs for 4 of them");
+    tx.commit().await.unwrap();
+    // What another host took costs this one nothing that it may start.
+    let jobs = second.claim(&mut conn, worker, Room::of(3)).await.unwrap().jobs;
+    let claimed: Vec<_> = jobs.iter().map(|job| job.run.job).collect();
+    assert_eq!(claimed, [ids[1002], ids[1003], ids[1004]]);
     no_drift(&db).await;
 }
