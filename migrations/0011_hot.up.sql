@@ -1,5 +1,6 @@
--- A claim and a finish change a job's row and nothing else: no index names a column that they change, so that Postgres
--- writes the new row beside the old one and leaves the indexes as they are (HOT). docs/lanes.md has the figures.
+-- A claim changes a job's row and no index, and so does the finish of a job without a unique key and outside of backfills: no
+-- index names a column that they change, so that Postgres writes the new row beside the old one (HOT). docs/performance.md
+-- has the figures.
 
 alter table queue.jobs set (fillfactor = 50);
 
@@ -53,7 +54,8 @@ comment on column queue.claims.no is 'The turn of the claim';
 comment on column queue.claims.jobs is 'The seq of each job it took';
 
 insert into queue.claims (worker_id, queue, no, jobs)
-select worker_id, queue, 0, array_agg(seq) from queue.jobs where state = 'running' group by worker_id, queue;
+select worker_id, queue, 0, array_agg(seq) from queue.jobs
+where state = 'running' and worker_id is not null group by worker_id, queue;
 
 -- Jobs that come back into a lane, behind what was claimed since, are told one by one, so that nobody has to search for them.
 alter table queue.lane_log add column returned boolean not null default false;

@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use sqlx::{AssertSqlSafe, PgConnection, PgPool};
+use sqlx::pool::PoolConnection;
+use sqlx::{PgConnection, Postgres};
 use tokio::task::JoinSet;
 
 use super::report::Report;
@@ -88,11 +89,10 @@ async fn drain(stage: &Stage, finish: Finish, batch: i32, connections: usize) ->
         .execute(&stage.pool)
         .await?;
     sqlx::raw_sql("vacuum (analyze) floor.jobs").execute(&stage.pool).await?;
-    let pool = warm(stage, connections).await?;
+    let open = connections_to(stage, connections).await?;
     let begun = Instant::now();
     let mut workers = JoinSet::new();
-    for _ in 0..connections {
-        let mut conn = pool.acquire().await?;
+    for mut conn in open {
         workers.spawn(async move {
             let mut done = 0;
             while let jobs @ 1.. = round(&mut conn, finish, batch).await? {
@@ -126,14 +126,13 @@ async fn round(conn: &mut PgConnection, finish: Finish, batch: i32) -> anyhow::R
     Ok(i64::try_from(ids.len())?)
 }
 
-/// As many open connections.
-async fn warm(stage: &Stage, connections: usize) -> anyhow::Result<PgPool> {
-    let pool = stage.connections();
+async fn connections_to(stage: &Stage, count: usize) -> anyhow::Result<Vec<PoolConnection<Postgres>>> {
+    let pool = stage.connections_of(count);
     let mut open = Vec::new();
-    for _ in 0..connections {
+    for _ in 0..count {
         open.push(pool.acquire().await?);
     }
-    Ok(pool)
+    Ok(open)
 }
 
 /// Rows a second into one table by one `COPY`.
@@ -153,11 +152,7 @@ async fn copy(stage: &Stage) -> anyhow::Result<f64> {
 /// Commits a second of one row each.
 async fn commits(stage: &Stage) -> anyhow::Result<f64> {
     tables(stage).await?;
-    let pool = stage.connections_of(COMMITTERS);
-    let mut open = Vec::new();
-    for _ in 0..COMMITTERS {
-        open.push(pool.acquire().await?);
-    }
+    let open = connections_to(stage, COMMITTERS).await?;
     let begun = Instant::now();
     let mut committers = JoinSet::new();
     for mut conn in open {
@@ -175,6 +170,6 @@ async fn commits(stage: &Stage) -> anyhow::Result<f64> {
         commits += of_committer??;
     }
     let took = begun.elapsed();
-    sqlx::query(AssertSqlSafe("drop schema floor cascade")).execute(&stage.pool).await?;
+    sqlx::raw_sql("drop schema floor cascade").execute(&stage.pool).await?;
     Ok(f64::from(commits) / took.as_secs_f64())
 }

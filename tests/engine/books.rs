@@ -1,13 +1,13 @@
 //! Books of readers: as new as the question, however many ask at once.
 
-use sqlx::{Connection, PgConnection};
+use sqlx::Connection;
 use uuid::Uuid;
 use weirgate_queue::JobState;
 use weirgate_queue::claim::{Claimer, Room, claim};
 use weirgate_queue::lanes::Books;
 use weirgate_queue::lanes::traffic::{WINDOW_S, queues, traffic};
 
-use crate::support::{Does, Probe, Step, TestDb, TestWorker};
+use crate::support::{Does, Probe, Step, TestDb, TestWorker, rows_read};
 
 const QUEUE: &str = "default";
 
@@ -128,21 +128,10 @@ async fn a_look_reads_what_is_new_and_not_the_whole_log() {
         assert_eq!(claimer.claim(&mut conn, worker, Room::of(1)).await.unwrap().jobs.len(), 1);
     }
     let mut tx = conn.begin().await.unwrap();
-    let before = log_rows_read(&mut tx).await;
+    let before = rows_read(&mut tx, "lane_log").await;
     assert_eq!(claimer.claim(&mut tx, worker, Room::of(1)).await.unwrap().jobs.len(), 1);
-    let read = log_rows_read(&mut tx).await - before;
+    let read = rows_read(&mut tx, "lane_log").await - before;
     assert!(read < 10, "{read} rows of a log of over 200");
     tx.rollback().await.unwrap();
     pin.rollback().await.unwrap();
-}
-
-/// By this connection, as far as Postgres has not passed it on to its statistics.
-async fn log_rows_read(conn: &mut PgConnection) -> i64 {
-    sqlx::query_scalar(
-        "select coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0) from pg_stat_xact_user_tables
-         where schemaname = 'queue' and relname = 'lane_log'",
-    )
-    .fetch_one(conn)
-    .await
-    .unwrap()
 }

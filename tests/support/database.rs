@@ -142,3 +142,15 @@ async fn template() {
     })
     .await;
 }
+
+/// Rows of a table of the engine's that this connection has read, as far as Postgres has not passed that on to its statistics.
+pub(crate) async fn rows_read(conn: &mut PgConnection, table: &str) -> i64 {
+    sqlx::query_scalar(
+        "select coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0) from pg_stat_xact_user_tables
+         where schemaname = 'queue' and relname = $1",
+    )
+    .bind(table)
+    .fetch_one(conn)
+    .await
+    .unwrap()
+}

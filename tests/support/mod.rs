@@ -13,7 +13,7 @@ mod worker;
 
 pub(crate) use api::{Answer, TestApi, id};
 pub(crate) use app::{TestApp, tenant};
-pub(crate) use database::TestDb;
+pub(crate) use database::{TestDb, rows_read};
 pub(crate) use probe::{Does, Probe, Step, registry};
 pub(crate) use process::{Process, weirgate};
 pub(crate) use slices::{StepSlices, Steps, expander, show};

@@ -83,9 +83,9 @@ async fn a_host_that_begins_late_does_not_read_what_was_finished_before() {
     maintenance::bookkeeper::run_once(&db.pool).await.unwrap();
     let mut late = Claimer::open(&mut conn, QUEUE).await.unwrap();
     let mut tx = conn.begin().await.unwrap();
-    let before = jobs_read(&mut tx).await;
+    let before = rows_read(&mut tx, "jobs").await;
     assert_eq!(late.claim(&mut tx, worker, Room::of(2)).await.unwrap().jobs.len(), 2);
-    let read = jobs_read(&mut tx).await - before;
+    let read = rows_read(&mut tx, "jobs").await - before;
     assert!(read < 20, "{read} rows of jobs for 2 of them");
     tx.rollback().await.unwrap();
 }

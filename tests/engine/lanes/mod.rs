@@ -17,7 +17,7 @@ use weirgate_queue::lanes::limits::{LaneSettings, QueueLimits, pause_queue, set_
 use weirgate_queue::lanes::{Blocked, Book, LaneLimits, Rate, reconcile};
 use weirgate_queue::{NewJob, control, enqueue, maintenance};
 
-use crate::support::{Does, Step, TestDb};
+use crate::support::{Does, Step, TestDb, rows_read};
 
 const QUEUE: &str = "default";
 
@@ -67,15 +67,4 @@ fn by_tenant(jobs: &[ClaimedJob]) -> HashMap<Uuid, usize> {
 async fn no_drift(db: &TestDb) {
     let mut conn = db.pool.acquire().await.unwrap();
     assert_eq!(reconcile::run_once(&mut conn, QUEUE).await.unwrap(), Vec::new());
-}
-
-/// Rows of jobs that were read by this connection, as far as Postgres has not passed it on to its statistics.
-async fn jobs_read(conn: &mut PgConnection) -> i64 {
-    sqlx::query_scalar(
-        "select coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0) from pg_stat_xact_user_tables
-         where schemaname = 'queue' and relname = 'jobs'",
-    )
-    .fetch_one(conn)
-    .await
-    .unwrap()
 }

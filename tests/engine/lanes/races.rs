@@ -127,13 +127,13 @@ async fn jobs_that_come_back_are_found_without_a_search() {
     }
     let [first, second] = &mut hosts;
     let mut tx = conn.begin().await.unwrap();
-    let before = jobs_read(&mut tx).await;
+    let before = rows_read(&mut tx, "jobs").await;
     let jobs = first.claim(&mut tx, worker, Room::of(4)).await.unwrap().jobs;
     let claimed: Vec<_> = jobs.iter().map(|job| job.run.job).collect();
     assert_eq!(claimed[..2], [ids[3], ids[7]], "in their order");
     assert_eq!(claimed[2..], [ids[1000], ids[1001]]);
     // It has read past the claims of the other once before.
-    let read = jobs_read(&mut tx).await - before;
+    let read = rows_read(&mut tx, "jobs").await - before;
     assert!(read < 600, "{read} rows of jobs for 4 of them");
     tx.commit().await.unwrap();
     // What another host took costs this one nothing that it may start.
