@@ -3,11 +3,15 @@
 mod backfill;
 mod drain;
 mod fairness;
+mod fill;
 mod floor;
+mod history;
 mod lanes;
 mod light;
 mod limits;
+mod reads;
 mod report;
+mod scale;
 mod stage;
 mod work;
 
@@ -32,6 +36,12 @@ pub enum Scenario {
     Floor,
     /// 100,000 jobs of 50 tenants, by one and two worker processes
     Drain,
+    /// The same with ten million finished jobs kept
+    History,
+    /// The same with up to 8 worker processes and a backlog of up to ten million jobs
+    Scale,
+    /// A job's state from 50 connections, lists and overviews over HTTP, with ten million jobs
+    Reads,
 }
 
 /// Measures `scenario` and prints it.
@@ -49,6 +59,9 @@ pub async fn run(scenario: Scenario, json: bool, mut config: Config) -> anyhow::
         Scenario::Backfill => backfill::run(&stage).await,
         Scenario::Floor => floor::run(&stage).await,
         Scenario::Drain => drain::run(&stage).await,
+        Scenario::History => history::run(&stage).await,
+        Scenario::Scale => scale::run(&stage).await,
+        Scenario::Reads => reads::run(&stage).await,
     };
     let machine = stage.machine().await;
     stage.close().await?;

@@ -1,6 +1,6 @@
 //! A backlog worked off by worker processes as fast as they can, against the floor of the same run.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 use sqlx::PgPool;
@@ -15,11 +15,13 @@ const JOBS: i64 = 100_000;
 const TENANTS: u128 = 50;
 /// Jobs at once in each worker: its slots, as no-op jobs need no more than the claims can bring.
 pub(super) const SLOTS: usize = 2000;
+/// A drain that takes longer has stopped.
+const LONGEST: Duration = Duration::from_mins(3);
 
 pub(super) async fn run(stage: &Stage) -> anyhow::Result<Report> {
     let mut report = Report::new("drain");
-    let one = drain(stage, JOBS, 1).await?;
-    let two = drain(stage, JOBS, 2).await?;
+    let one = Drain::default().run(stage).await?;
+    let two = Drain { workers: 2, ..Drain::default() }.run(stage).await?;
     let (floor, with) = floor::claim_finish(stage).await?;
     report.figure("jobs_per_s_1", one);
     report.figure("jobs_per_s_2", two);
@@ -32,38 +34,94 @@ pub(super) async fn run(stage: &Stage) -> anyhow::Result<Report> {
     Ok(report)
 }
 
-/// Jobs a second of `jobs` of 50 tenants through so many worker processes, from the word to the last finish.
-pub(super) async fn drain(stage: &Stage, jobs: i64, workers: usize) -> anyhow::Result<f64> {
-    stage.clear().await?;
-    let tenants = tenants(0, TENANTS);
-    stage.fill("bench", &tenants, jobs / i64::try_from(TENANTS)?, json!({"takes_ms": 0})).await?;
-    pause(&stage.pool, true).await?;
-    let url = stage.url();
-    let mut running: Vec<_> = (0..workers).map(|_| spawn_worker(&url, SLOTS)).collect::<Result<_, _>>()?;
-    while workers_up(&stage.pool).await? < i64::try_from(workers)? {
-        tokio::time::sleep(Duration::from_millis(50)).await;
+/// What is worked off, and by whom.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Drain {
+    pub(super) tenants: u128,
+    /// Jobs that are there.
+    pub(super) backlog: i64,
+    /// After so many finishes it is over.
+    pub(super) measured: i64,
+    /// Worker processes.
+    pub(super) workers: usize,
+}
+
+impl Default for Drain {
+    fn default() -> Self {
+        Self { tenants: TENANTS, backlog: JOBS, measured: JOBS, workers: 1 }
     }
-    // They have looked at the queue and wait.
-    tokio::time::sleep(Duration::from_secs(2)).await;
-    let begun: f64 = sqlx::query_scalar("select extract(epoch from clock_timestamp())::float8")
-        .fetch_one(&stage.pool)
-        .await?;
-    pause(&stage.pool, false).await?;
-    // Seldom, as this reads jobs; when the last one ended is in its row.
-    while unfinished(&stage.pool).await? {
-        tokio::time::sleep(Duration::from_millis(500)).await;
+}
+
+impl Drain {
+    /// Jobs a second, with nothing else in the database.
+    pub(super) async fn run(&self, stage: &Stage) -> anyhow::Result<f64> {
+        stage.clear().await?;
+        self.fill(stage).await?;
+        self.measure(stage).await
     }
-    let (completed, ended): (i64, f64) = sqlx::query_as(
-        "select count(*), extract(epoch from max(finalized_at))::float8 from queue.jobs where state = 'completed'",
-    )
-    .fetch_one(&stage.pool)
-    .await?;
-    for worker in &mut running {
-        drop(worker.stdin.take());
-        worker.wait().await?;
+
+    pub(super) async fn fill(&self, stage: &Stage) -> anyhow::Result<()> {
+        let each = self.backlog / i64::try_from(self.tenants)?;
+        stage.fill("bench", &tenants(0, self.tenants), each, json!({"takes_ms": 0})).await
     }
-    anyhow::ensure!(completed == jobs, "{completed} of {jobs} jobs were completed");
-    Ok(f64::from(u32::try_from(completed)?) / (ended - begun))
+
+    /// Jobs a second of what is there, from the word to the finish that is the last one measured.
+    pub(super) async fn measure(&self, stage: &Stage) -> anyhow::Result<f64> {
+        pause(&stage.pool, true).await?;
+        let url = stage.url();
+        let mut running: Vec<_> =
+            (0..self.workers).map(|_| spawn_worker(&url, SLOTS)).collect::<Result<_, _>>()?;
+        while workers_up(&stage.pool).await? < i64::try_from(self.workers)? {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        // They have looked at the queue and wait.
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        let begun = Begun::now(&stage.pool).await?;
+        pause(&stage.pool, false).await?;
+        let deadline = Instant::now() + LONGEST;
+        let rate = loop {
+            tokio::time::sleep(Duration::from_millis(250)).await;
+            if let Some(rate) = begun.rate(&stage.pool, self.measured).await? {
+                break rate;
+            }
+            anyhow::ensure!(Instant::now() < deadline, "{} jobs were not completed in time", self.measured);
+        };
+        for worker in &mut running {
+            drop(worker.stdin.take());
+            worker.wait().await?;
+        }
+        Ok(rate)
+    }
+}
+
+/// When the word was given, and the transaction before.
+struct Begun {
+    at: f64,
+    xid: i64,
+}
+
+impl Begun {
+    async fn now(pool: &PgPool) -> anyhow::Result<Self> {
+        let sql =
+            "select pg_current_xact_id()::text::bigint, extract(epoch from clock_timestamp())::float8";
+        let (xid, at) = sqlx::query_as(sql).fetch_one(pool).await?;
+        Ok(Self { at, xid })
+    }
+
+    /// Completed jobs a second until there were `measured`; from the lanes' log, which has a row for each group of
+    /// finishes, so that no jobs are read while they are worked off.
+    async fn rate(&self, pool: &PgPool, measured: i64) -> anyhow::Result<Option<f64>> {
+        let sql = "
+            select completed::float8 / (extract(epoch from at)::float8 - $2)
+            from (
+                select l.at, sum(sum(c.change)) over (order by l.at) as completed
+                from queue.lane_log l cross join lateral unnest(l.states, l.changes) as c (state, change)
+                where l.queue = 'bench' and l.txid >= $1 and c.state = 'completed'
+                group by l.at
+            ) finishes
+            where completed >= $3 order by at limit 1";
+        Ok(sqlx::query_scalar(sql).bind(self.xid).bind(self.at).bind(measured).fetch_optional(pool).await?)
+    }
 }
 
 async fn pause(pool: &PgPool, paused: bool) -> anyhow::Result<()> {
@@ -74,10 +132,6 @@ async fn pause(pool: &PgPool, paused: bool) -> anyhow::Result<()> {
 }
 
 async fn workers_up(pool: &PgPool) -> anyhow::Result<i64> {
-    Ok(sqlx::query_scalar("select count(*) from queue.workers").fetch_one(pool).await?)
-}
-
-async fn unfinished(pool: &PgPool) -> anyhow::Result<bool> {
-    let sql = "select exists (select from queue.jobs where state in ('available', 'running'))";
+    let sql = "select count(*) from queue.workers where lease_until > queue.now()";
     Ok(sqlx::query_scalar(sql).fetch_one(pool).await?)
 }

@@ -9,7 +9,7 @@ use weirgate_queue::claim::{Claimer, Room};
 use weirgate_queue::finish::{Finish, Outcome, finish};
 use weirgate_queue::lanes::limits::{LaneLimits, QueueLimits, Rate, set_queue_limits};
 
-use super::report::{Report, percentile_ms};
+use super::report::{Report, median, percentile_ms};
 use super::stage::{Stage, tenants};
 
 const JOBS: i64 = 100_000;
@@ -170,11 +170,6 @@ async fn rates(stage: &Stage) -> anyhow::Result<Rates> {
         .execute(&mut *conn)
         .await?;
     Ok(Rates { with: median(with), without: median(without), cost: median(costs) })
-}
-
-fn median(mut figures: Vec<f64>) -> f64 {
-    figures.sort_unstable_by(f64::total_cmp);
-    f64::midpoint(figures[(figures.len() - 1) / 2], figures[figures.len() / 2])
 }
 
 /// How long the last of many jobs take; `pinned` while an old snapshot is held open from the first one on, which keeps

@@ -56,3 +56,9 @@ pub(super) fn percentile_ms(durations: &mut [Duration], percent: usize) -> f64 {
     let last = durations.len().saturating_sub(1);
     durations.get((durations.len() * percent / 100).min(last)).map_or(0.0, |at| at.as_secs_f64() * 1000.0)
 }
+
+/// The middle one.
+pub(super) fn median(mut figures: Vec<f64>) -> f64 {
+    figures.sort_unstable_by(f64::total_cmp);
+    f64::midpoint(figures[(figures.len() - 1) / 2], figures[figures.len() / 2])
+}

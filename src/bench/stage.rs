@@ -1,6 +1,7 @@
 //! A database of its own for a measurement, migrated and dropped at the end.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use anyhow::Context;
 use serde_json::Value;
@@ -12,9 +13,14 @@ use crate::config::Config;
 use crate::database::{Database, MIGRATIONS};
 
 pub(super) struct Stage {
-    server: Database,
+    /// None where another stage on the same server has it.
+    server: Option<Database>,
+    /// Connections to the server, to make and drop databases.
+    servers_pool: PgPool,
     name: String,
     options: PgConnectOptions,
+    /// What processes may keep their files in.
+    pub(super) home: PathBuf,
     pub(super) pool: PgPool,
 }
 
@@ -22,15 +28,26 @@ impl Stage {
     /// On the private Postgres or the server of `DATABASE_URL`, whose role must be allowed to make databases.
     pub(super) async fn open(config: &Config) -> anyhow::Result<Self> {
         let server = Database::open(config, "bench").await?;
+        let mut stage = Self::on(server.pool.clone(), config.home.clone()).await?;
+        stage.server = Some(server);
+        Ok(stage)
+    }
+
+    /// Another database on the same server.
+    pub(super) async fn beside(&self) -> anyhow::Result<Self> {
+        Self::on(self.servers_pool.clone(), self.home.clone()).await
+    }
+
+    async fn on(servers_pool: PgPool, home: PathBuf) -> anyhow::Result<Self> {
         let name = format!("weirgate_bench_{}", Uuid::now_v7().simple());
         sqlx::raw_sql(AssertSqlSafe(format!("create database {name}")))
-            .execute(&server.pool)
+            .execute(&servers_pool)
             .await
             .context("making a database for the measurement")?;
-        let options = (*server.pool.connect_options()).clone().database(&name);
+        let options = (*servers_pool.connect_options()).clone().database(&name);
         let pool = PgPoolOptions::new().max_connections(24).connect_with(options.clone()).await?;
         MIGRATIONS.run(&pool).await.context("migrating the measurement's database")?;
-        Ok(Self { server, name, options, pool })
+        Ok(Self { server: None, servers_pool, name, options, home, pool })
     }
 
     /// Connections of their own for one more part of the measurement, as another process has.
@@ -60,31 +77,6 @@ impl Stage {
         Ok(())
     }
 
-    /// `jobs` available jobs for each of `tenants`, written by the database itself.
-    pub(super) async fn fill(
-        &self,
-        queue: &str,
-        tenants: &[Uuid],
-        jobs: i64,
-        args: Value,
-    ) -> anyhow::Result<()> {
-        sqlx::query(
-            "insert into queue.jobs (id, tenant_id, queue, kind, state, max_attempts, args, created_at, scheduled_at)
-             select gen_random_uuid(), tenant, $4, 'bench', 'available', 10, $3, queue.now(), queue.now()
-             from generate_series(1, $2) as n, unnest($1) with ordinality as t (tenant, place)
-             order by n, place",
-        )
-        .bind(tenants)
-        .bind(jobs)
-        .bind(args)
-        .bind(queue)
-        .execute(&self.pool)
-        .await?;
-        sqlx::raw_sql("vacuum (analyze) queue.jobs").execute(&self.pool).await?;
-        sqlx::raw_sql("checkpoint").execute(&self.pool).await.ok();
-        Ok(())
-    }
-
     /// What the figures depend on.
     pub(super) async fn machine(&self) -> anyhow::Result<BTreeMap<&'static str, Value>> {
         let mut machine = BTreeMap::new();
@@ -102,8 +94,11 @@ impl Stage {
     pub(super) async fn close(self) -> anyhow::Result<()> {
         self.pool.close().await;
         let drop = format!("drop database if exists {} with (force)", self.name);
-        sqlx::raw_sql(AssertSqlSafe(drop)).execute(&self.server.pool).await?;
-        self.server.close().await
+        sqlx::raw_sql(AssertSqlSafe(drop)).execute(&self.servers_pool).await?;
+        match self.server {
+            Some(server) => server.close().await,
+            None => Ok(()),
+        }
     }
 }
 

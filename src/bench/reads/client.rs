@@ -1,0 +1,44 @@
+//! One connection to the API, kept alive: as little work as a client can have, since it shares the cores with the server.
+
+use std::net::SocketAddr;
+
+use anyhow::Context;
+use axum::body::{Body, Bytes, to_bytes};
+use axum::http::header::HOST;
+use axum::http::{HeaderName, HeaderValue, Request, StatusCode};
+use hyper::client::conn::http1::{SendRequest, handshake};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+
+/// Whoever asks.
+pub(super) type Credential = (HeaderName, HeaderValue);
+
+pub(super) struct Client {
+    sender: SendRequest<Body>,
+    host: String,
+}
+
+impl Client {
+    pub(super) async fn connect(address: SocketAddr) -> anyhow::Result<Self> {
+        let stream = TcpStream::connect(address).await.context("connecting to the API")?;
+        stream.set_nodelay(true)?;
+        let (sender, connection) = handshake(TokioIo::new(stream)).await?;
+        tokio::spawn(connection);
+        Ok(Self { sender, host: address.to_string() })
+    }
+
+    /// The body of the answer, which must be a 200.
+    pub(super) async fn get(&mut self, path: &str, (name, value): &Credential) -> anyhow::Result<Bytes> {
+        self.sender.ready().await?;
+        let request = Request::get(path).header(HOST, &self.host).header(name, value).body(Body::empty())?;
+        let answer = self.sender.send_request(request).await.with_context(|| path.to_owned())?;
+        let status = answer.status();
+        let body = to_bytes(Body::new(answer.into_body()), usize::MAX).await?;
+        anyhow::ensure!(
+            status == StatusCode::OK,
+            "{path} answered {status}: {}",
+            String::from_utf8_lossy(&body)
+        );
+        Ok(body)
+    }
+}

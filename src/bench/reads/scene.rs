@@ -1,0 +1,137 @@
+//! Ten million jobs of the last days, and a process of the API on them.
+
+use std::net::{SocketAddr, TcpListener};
+use std::process::Stdio;
+use std::time::Duration;
+
+use anyhow::Context;
+use axum::http::HeaderValue;
+use axum::http::header::AUTHORIZATION;
+use rand::Rng;
+use serde_json::{Value, json};
+use tokio::process::{Child, Command};
+use uuid::Uuid;
+use weirgate_queue::backfill::{self, NewBackfill, Settings};
+
+use super::client::{Client, Credential};
+use crate::bench::fill::Past;
+use crate::bench::stage::{Stage, tenants};
+use crate::http::keys;
+use crate::random;
+
+pub(super) const JOBS: i64 = 10_000_000;
+pub(super) const TENANTS: u128 = 200;
+pub(super) const BACKFILLS: usize = 20;
+/// As many as the demo's kinds have, and a few of a rare one.
+const KINDS: [(&str, &str, usize); 7] = [
+    ("ingest", "ingest_tickets", 180),
+    ("ingest", "ingest_time_entries", 180),
+    ("ingest", "ingest_csat", 180),
+    ("ingest", "ingest_security_alerts", 180),
+    ("kpi", "compute_kpi", 180),
+    ("export", "generate_export", 99),
+    ("system", "bulk_jobs", 1),
+];
+
+/// What is asked for.
+pub(super) struct Scene {
+    pub(super) tenants: Vec<Uuid>,
+    pub(super) backfills: Vec<Uuid>,
+    /// Of the first tenant.
+    pub(super) api_key: Credential,
+}
+
+impl Scene {
+    pub(super) async fn set(stage: &Stage) -> anyhow::Result<Self> {
+        let tenants = tenants(0, TENANTS);
+        sqlx::query(
+            "insert into tenants (id, slug, name)
+             select id, 'tenant_bench_' || n, 'Tenant ' || n from unnest($1) with ordinality as t (id, n)",
+        )
+        .bind(&tenants)
+        .execute(&stage.pool)
+        .await?;
+        let mut random = [0; 32];
+        random::generator().fill_bytes(&mut random);
+        let key = keys::create(&mut *stage.pool.acquire().await?, tenants[0], "bench", random).await?;
+        let backfills = backfills(stage).await?;
+        stage
+            .fill_past(&Past {
+                jobs: JOBS,
+                tenants: &tenants,
+                kinds: &KINDS,
+                backfills: &backfills,
+                live: true,
+            })
+            .await?;
+        let api_key = ("x-api-key".try_into()?, HeaderValue::try_from(key)?);
+        Ok(Self { tenants, backfills, api_key })
+    }
+}
+
+/// Backfills that are over, but for what waits.
+async fn backfills(stage: &Stage) -> anyhow::Result<Vec<Uuid>> {
+    let ids: Vec<Uuid> = (0..BACKFILLS).map(|_| Uuid::now_v7()).collect();
+    let mut tx = stage.pool.begin().await?;
+    for id in &ids {
+        let new = NewBackfill {
+            kind: "compute_kpi".to_owned(),
+            spec: json!({
+                "tenants": "all", "from": "2025-01-01", "to": "2025-12-31", "order": "newest_first",
+                "reprocess": "missing"
+            }),
+            plan: Value::Null,
+            total: u64::try_from(JOBS)? / 20 / BACKFILLS as u64,
+            queues: ["ingest", "kpi", "export", "system"].map(str::to_owned).to_vec(),
+            priority: 0,
+            settings: Settings::default(),
+            traceparent: None,
+        };
+        backfill::create(&mut tx, *id, &new).await?;
+    }
+    sqlx::raw_sql("update queue.backfills set next_slice = total, jobs = total").execute(&mut *tx).await?;
+    tx.commit().await?;
+    Ok(ids)
+}
+
+/// A process of its own that serves: this program once more. Ends when dropped.
+pub(super) struct Api {
+    _process: Child,
+    pub(super) address: SocketAddr,
+    pub(super) service: Credential,
+}
+
+impl Api {
+    pub(super) async fn start(stage: &Stage) -> anyhow::Result<Self> {
+        let mut secret = [0; 32];
+        random::generator().fill_bytes(&mut secret);
+        let token = hex::encode(secret);
+        // A port that is free now.
+        let address = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?;
+        let process = Command::new(std::env::current_exe().context("finding this program")?)
+            .arg("serve")
+            .env("DATABASE_URL", stage.url())
+            .env("SERVICE_TOKEN", &token)
+            .env("WEIRGATE_HOME", &stage.home)
+            .env("WEIRGATE_LISTEN", address.to_string())
+            // One client asks for all.
+            .env("WEIRGATE_REQUESTS_PER_S", "1000000")
+            .env("WEIRGATE_REQUEST_BURST", "1000000")
+            .env("WEIRGATE_LOG", "warn")
+            .stdin(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
+            .context("starting the API")?;
+        let service = (AUTHORIZATION, HeaderValue::try_from(format!("Bearer {token}"))?);
+        let api = Self { _process: process, address, service };
+        for _ in 0..100 {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            if let Ok(mut client) = Client::connect(address).await
+                && client.get("/health/ready", &api.service).await.is_ok()
+            {
+                return Ok(api);
+            }
+        }
+        anyhow::bail!("the API did not start")
+    }
+}
