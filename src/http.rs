@@ -48,6 +48,7 @@ use utoipa_axum::routes;
 use uuid::Uuid;
 use weirgate_jobs::{SYSTEM_SLUG, SYSTEM_TENANT};
 use weirgate_queue::lanes::Books;
+use weirgate_queue::query::Reader;
 use weirgate_queue::watch::Watcher;
 
 use crate::http::auth::Limits;
@@ -91,6 +92,7 @@ pub struct Api {
     pool: PgPool,
     exports: Arc<dyn ObjectStore>,
     watcher: Watcher,
+    reader: Reader,
     /// What claims are decided on, for those who ask why a job waits.
     books: Books,
     settings: Arc<Settings>,
@@ -115,6 +117,7 @@ impl Api {
         let service_token_hash = auth::token_hash(&service_token);
         Self {
             books: Books::new(pool.clone()),
+            reader: Reader::start(pool.clone()),
             pool,
             exports,
             watcher,

@@ -10,7 +10,9 @@ select
         else 'available'
     end)::queue.job_state,
     n.priority, n.max_attempts, n.parents,
-    n.args, n.unique_key, n.workflow_id, n.backfill_id, n.name, n.traceparent, queue.now(), due.at
+    n.args, n.unique_key, n.workflow_id, n.backfill_id, n.name, n.traceparent,
+    -- The time of the row, not of the transaction: jobs are numbered and dated in the same order.
+    clock_timestamp() + (queue.now() - now()), due.at
 from unnest(
     $1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::jsonb[], $6::smallint[], $7::smallint[],
     $8::timestamptz[], $9::float8[], $10::bytea[], $11::uuid[], $12::uuid[], $13::text[], $14::integer[], $15::text[]

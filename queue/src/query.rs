@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -56,9 +55,10 @@ impl JobRow {
     }
 }
 
-/// A query for [`JobRow`]s with the given tail; sqlx checks each whole text at compile time.
+/// A query for [`JobRow`]s from `queue.jobs j`, or from what takes its place, with the given tail; sqlx checks each whole text at
+/// compile time.
 macro_rules! job_rows {
-    ($tail:literal, $($args:expr),* $(,)?) => {
+    (from $($from:literal)*, $($args:expr),* $(,)?) => {
         sqlx::query_as!(
             JobRow,
             r#"select j.id, j.seq as "seq!", j.tenant_id, j.queue, j.kind, j.state::text as "state!", j.priority,
@@ -83,93 +83,25 @@ macro_rules! job_rows {
                       and a.seq < j.seq
                     limit 1000) lane)
                 end as ahead
-            from queue.jobs j "# + $tail,
+            from "# $(+ $from)*,
             $($args),*
         )
     };
+    ($tail:literal, $($args:expr),* $(,)?) => {
+        job_rows!(from "queue.jobs j " $tail, $($args),*)
+    };
 }
+
+mod list;
+mod reader;
+
+pub(crate) use list::like_pattern;
+pub use list::{JobFilter, Listed, list};
+pub use reader::Reader;
 
 /// One job.
 pub async fn get(conn: &mut PgConnection, id: Uuid) -> Result<Option<JobRow>> {
     Ok(job_rows!("where j.id = $1", id).fetch_optional(conn).await?)
-}
-
-/// Which jobs to list; empty fields do not filter. Stored under the names that requests have.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct JobFilter {
-    /// One of these states.
-    #[serde(rename = "state", skip_serializing_if = "Option::is_none")]
-    pub states: Option<Vec<JobState>>,
-    /// Of this kind.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub kind: Option<String>,
-    /// In this queue.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub queue: Option<String>,
-    /// Of this tenant.
-    #[serde(rename = "tenant_id", skip_serializing_if = "Option::is_none")]
-    pub tenant: Option<Uuid>,
-    /// Of this workflow.
-    #[serde(rename = "workflow_id", skip_serializing_if = "Option::is_none")]
-    pub workflow: Option<Uuid>,
-    /// Of this backfill.
-    #[serde(rename = "backfill_id", skip_serializing_if = "Option::is_none")]
-    pub backfill: Option<Uuid>,
-    /// Enqueued at or after.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub created_after: Option<DateTime<Utc>>,
-    /// Enqueued before.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub created_before: Option<DateTime<Utc>>,
-    /// This text, in any case, in arguments or errors.
-    #[serde(rename = "q", skip_serializing_if = "Option::is_none")]
-    pub text: Option<String>,
-}
-
-/// The newest `limit` jobs that match, older than `before` (a [`JobRow::seq`]), newest first.
-pub async fn list(
-    conn: &mut PgConnection,
-    filter: &JobFilter,
-    before: Option<i64>,
-    limit: i64,
-) -> Result<Vec<JobRow>> {
-    let states: Option<Vec<String>> =
-        filter.states.as_ref().map(|states| states.iter().map(ToString::to_string).collect());
-    let pattern = filter.text.as_ref().map(|text| like_pattern(text));
-    let rows = job_rows!(
-        "where ($1::text[] is null or j.state = any($1::text[]::queue.job_state[]))
-           and ($2::text is null or j.kind = $2)
-           and ($3::text is null or j.queue = $3)
-           and ($4::uuid is null or j.tenant_id = $4)
-           and ($5::uuid is null or j.workflow_id = $5)
-           and ($6::uuid is null or j.backfill_id = $6)
-           and ($7::timestamptz is null or j.created_at >= $7)
-           and ($8::timestamptz is null or j.created_at < $8)
-           and ($9::text is null or j.args::text ilike $9 or j.errors::text ilike $9)
-           and ($10::bigint is null or j.seq < $10)
-         order by j.seq desc
-         limit $11",
-        states.as_deref(),
-        filter.kind,
-        filter.queue,
-        filter.tenant,
-        filter.workflow,
-        filter.backfill,
-        filter.created_after,
-        filter.created_before,
-        pattern,
-        before,
-        limit,
-    )
-    .fetch_all(conn)
-    .await?;
-    Ok(rows)
-}
-
-pub(crate) fn like_pattern(text: &str) -> String {
-    let escaped = text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
-    format!("%{escaped}%")
 }
 
 /// The first `limit` jobs of a workflow after `after` (a [`JobRow::seq`]), in order of enqueueing.

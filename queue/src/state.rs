@@ -54,6 +54,11 @@ impl JobState {
         }
     }
 
+    /// Whether it is a state that not every job goes through: few jobs are in it.
+    pub(crate) const fn is_aside(self) -> bool {
+        !matches!(self, Self::Available | Self::Running | Self::Completed)
+    }
+
     /// Whether nothing more happens to the job by itself.
     pub const fn is_final(self) -> bool {
         matches!(self, Self::Completed | Self::Cancelled | Self::Discarded)

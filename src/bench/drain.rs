@@ -102,8 +102,7 @@ struct Begun {
 
 impl Begun {
     async fn now(pool: &PgPool) -> anyhow::Result<Self> {
-        let sql =
-            "select pg_current_xact_id()::text::bigint, extract(epoch from clock_timestamp())::float8";
+        let sql = "select pg_current_xact_id()::text::bigint, extract(epoch from clock_timestamp())::float8";
         let (xid, at) = sqlx::query_as(sql).fetch_one(pool).await?;
         Ok(Self { at, xid })
     }

@@ -33,7 +33,8 @@ pub(super) async fn run(stage: &Stage) -> anyhow::Result<Report> {
     report.setting("jobs", JOBS);
     report.setting("tenants", u64::try_from(TENANTS)?);
     report.setting("backfills", BACKFILLS);
-    report.setting("status", json!({"connections": CONNECTIONS, "rounds": ROUNDS, "seconds": ROUND.as_secs()}));
+    report
+        .setting("status", json!({"connections": CONNECTIONS, "rounds": ROUNDS, "seconds": ROUND.as_secs()}));
     report.setting("requests_per_path", REQUESTS);
     Ok(report)
 }

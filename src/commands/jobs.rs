@@ -24,7 +24,7 @@ pub(super) async fn run(command: Jobs, config: &Config) -> anyhow::Result<()> {
             };
             let states = (!state.is_empty()).then_some(state);
             let filter = JobFilter { tenant, states, kind, ..JobFilter::default() };
-            print_list(query::list(&mut tx, &filter, None, limit).await?, json);
+            print_list(list(&mut tx, &filter, limit).await?, json);
         }
         Jobs::Show { id } => print_job(&mut tx, id).await?,
         Jobs::Retry { id } => {
@@ -42,6 +42,21 @@ pub(super) async fn run(command: Jobs, config: &Config) -> anyhow::Result<()> {
     }
     tx.commit().await?;
     database.close().await
+}
+
+/// Page after page, until there are enough.
+async fn list(conn: &mut PgConnection, filter: &JobFilter, limit: i64) -> anyhow::Result<Vec<JobRow>> {
+    let mut jobs = Vec::new();
+    let mut before = None;
+    loop {
+        let missing = limit - i64::try_from(jobs.len())?;
+        let page = query::list(conn, filter, before, missing).await?;
+        jobs.extend(page.rows);
+        before = page.next;
+        if before.is_none() || i64::try_from(jobs.len())? >= limit {
+            return Ok(jobs);
+        }
+    }
 }
 
 fn print_list(jobs: Vec<JobRow>, as_json: bool) {

@@ -18,7 +18,7 @@ use uuid::Uuid;
 use weirgate_queue::JobState;
 use weirgate_queue::lanes::Book;
 use weirgate_queue::lanes::facts::Standing;
-use weirgate_queue::query::{self, JobFilter, JobRow};
+use weirgate_queue::query::{self, JobFilter, JobRow, Listed};
 use weirgate_queue::watch::Look;
 
 use crate::http::Api;
@@ -56,7 +56,7 @@ impl Viewer {
 
     pub(crate) async fn job(&self, id: Uuid) -> Result<JobResource, Problem> {
         let row = match &self.tenant {
-            None => query::get(&mut *self.api.pool.acquire().await?, id).await?,
+            None => self.api.reader.get(id).await?,
             Some(tenant) => query::get(TenantTx::begin(&self.api.pool, tenant).await?.conn(), id).await?,
         };
         let row = row.ok_or_else(|| Problem::unknown_job(&id))?;
@@ -68,15 +68,17 @@ impl Viewer {
         filter: &JobFilter,
         before: Option<i64>,
         limit: i64,
-    ) -> Result<Vec<JobRow>, Problem> {
-        let rows = match &self.tenant {
+    ) -> Result<Listed, Problem> {
+        let listed = match &self.tenant {
             None => query::list(&mut *self.api.pool.acquire().await?, filter, before, limit).await?,
             Some(tenant) => {
                 let mut tx = TenantTx::begin(&self.api.pool, tenant).await?;
-                query::list(tx.conn(), filter, before, limit).await?
+                // For the way to them; it is row-level security that hides others.
+                let filter = JobFilter { tenant: Some(tenant.id), ..filter.clone() };
+                query::list(tx.conn(), &filter, before, limit).await?
             }
         };
-        Ok(rows)
+        Ok(listed)
     }
 
     pub(crate) async fn resources(&self, rows: Vec<JobRow>) -> Result<Vec<JobResource>, Problem> {

@@ -12,7 +12,7 @@ use crate::http::Api;
 use crate::http::context::RequestContext;
 use crate::http::follow::Viewer;
 use crate::http::job::{JobResource, job_state};
-use crate::http::page::{Page, Paging};
+use crate::http::page::{Page, Paging, next_url};
 use crate::http::params::{Fields, FromQuery, TenantName};
 use crate::http::problem::Problem;
 
@@ -110,8 +110,8 @@ impl JobQuery {
         viewer: &Viewer,
         context: &RequestContext,
     ) -> Result<Page<JobResource>, Problem> {
-        let rows = viewer.list(&self.filter, self.paging.after, self.paging.rows()).await?;
-        let Page { items, next } = self.paging.page(rows, context, |row| row.seq);
-        Ok(Page { items: viewer.resources(items).await?, next })
+        let listed = viewer.list(&self.filter, self.paging.after, self.paging.limit()).await?;
+        let next = listed.next.and_then(|below| next_url(&below, context));
+        Ok(Page { items: viewer.resources(listed.rows).await?, next })
     }
 }

@@ -88,6 +88,11 @@ impl<C: Serialize + DeserializeOwned> Paging<C> {
         Self { limit: DEFAULT_LIMIT, after: None }
     }
 
+    /// How many items a page holds.
+    pub(crate) fn limit(&self) -> i64 {
+        self.limit
+    }
+
     /// How many rows to query: one more than the page holds tells whether there is a next one.
     pub(crate) fn rows(&self) -> i64 {
         self.limit + 1
@@ -103,13 +108,15 @@ impl<C: Serialize + DeserializeOwned> Paging<C> {
         let limit = usize::try_from(self.limit).unwrap_or(usize::MAX);
         let more = rows.len() > limit;
         rows.truncate(limit);
-        let next = rows
-            .last()
-            .filter(|_| more)
-            .and_then(|last| serde_json::to_vec(&end(last)).ok())
-            .map(|cursor| context.url_with_cursor(&hex::encode(cursor)));
+        let next = rows.last().filter(|_| more).and_then(|last| next_url(&end(last), context));
         Page { items: rows, next }
     }
+}
+
+/// The URL of the page after the one that ended at `end`.
+pub(crate) fn next_url(end: &impl Serialize, context: &RequestContext) -> Option<String> {
+    let cursor = serde_json::to_vec(end).ok()?;
+    Some(context.url_with_cursor(&hex::encode(cursor)))
 }
 
 fn decode<C: DeserializeOwned>(cursor: &str) -> Option<C> {

@@ -330,7 +330,7 @@ async fn it_takes_what_the_list_shows() {
         (labelled("%"), 1),
         (labelled("A"), 3),
     ] {
-        let listed = query::list(&mut conn, &filter, None, 500).await.unwrap().len();
+        let listed = query::list(&mut conn, &filter, None, 500).await.unwrap().rows.len();
         let budget = Duration::from_secs(10);
         let count = bulk::count(&mut conn, BulkAction::Cancel, &filter, i64::MAX, budget).await.unwrap();
         assert_eq!(

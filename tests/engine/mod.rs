@@ -11,6 +11,7 @@ mod graph;
 mod lanes;
 mod leader;
 mod life;
+mod list;
 mod model;
 mod prune;
 mod rescue;

@@ -30,12 +30,7 @@ pub(super) async fn paths(stage: &Stage, scene: &Scene) -> anyhow::Result<Vec<Pa
     let mut paths = Vec::new();
     for (figure, filter) in filters(stage, scene).await? {
         for part in [Part::List, Part::Deep] {
-            paths.push(Path {
-                figure,
-                part,
-                path: format!("/internal/jobs?{filter}"),
-                by_tenant: false,
-            });
+            paths.push(Path { figure, part, path: format!("/internal/jobs?{filter}"), by_tenant: false });
         }
     }
     let plain = |figure, part, path: &str, by_tenant| Path { figure, part, path: path.to_owned(), by_tenant };
@@ -67,8 +62,16 @@ async fn filters(stage: &Stage, scene: &Scene) -> anyhow::Result<Vec<(&'static s
     let (tenant, backfill) = (scene.tenants[1], scene.backfills[1]);
     let mut filters = vec![("list_all_p95_ms", "limit=50".to_owned())];
     for states in [
-        "completed", "discarded", "cancelled", "retryable", "scheduled", "waiting", "available", "running",
-        "running,retryable", "discarded,cancelled",
+        "completed",
+        "discarded",
+        "cancelled",
+        "retryable",
+        "scheduled",
+        "waiting",
+        "available",
+        "running",
+        "running,retryable",
+        "discarded,cancelled",
     ] {
         filters.push(("list_state_p95_ms", format!("state={states}")));
     }
