@@ -11,6 +11,7 @@ mod extract;
 mod follow;
 mod health;
 mod idempotency;
+mod intake;
 mod internal;
 mod job;
 mod job_list;
@@ -52,6 +53,7 @@ use weirgate_queue::query::Reader;
 use weirgate_queue::watch::Watcher;
 
 use crate::http::auth::Limits;
+use crate::http::intake::Intake;
 use crate::http::metrics::Metrics;
 
 /// Largest body of a request, in bytes.
@@ -93,6 +95,7 @@ pub struct Api {
     exports: Arc<dyn ObjectStore>,
     watcher: Watcher,
     reader: Reader,
+    intake: Intake,
     /// What claims are decided on, for those who ask why a job waits.
     books: Books,
     settings: Arc<Settings>,
@@ -118,6 +121,7 @@ impl Api {
         Self {
             books: Books::new(pool.clone()),
             reader: Reader::start(pool.clone()),
+            intake: Intake::start(&pool),
             pool,
             exports,
             watcher,

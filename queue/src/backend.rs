@@ -172,7 +172,7 @@ async fn hand_back<A: Send + Sync + 'static>(host: &Host<A>, claimed: &Claimed) 
 
 async fn end<A: Send + Sync + 'static>(host: &Host<A>, job: &ClaimedJob, share: Share, outcome: Outcome) {
     host.running().remove(job.run.job, job.run.run);
-    host.finish(Finish { job: job.run.job, run: job.run.run, outcome }, share).await;
+    host.finish(Finish::of(&job.run, outcome), share).await;
 }
 
 impl<A: Send + Sync + 'static> Backend for QueueBackend<A> {

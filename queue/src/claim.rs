@@ -185,6 +185,7 @@ impl Claimer {
             jobs.push(ClaimedJob {
                 run: RunId {
                     job: id,
+                    seq,
                     run,
                     tenant,
                     attempt: row.attempt.unwrap_or_default().unsigned_abs(),
@@ -239,7 +240,7 @@ impl Cursor {
 /// What a claim took whose answer was lost: nobody else can have it, and it has not started.
 async fn taken_in(conn: &mut PgConnection, queue: &str, worker: Uuid, no: i64) -> Result<Vec<ClaimedJob>> {
     let rows = sqlx::query!(
-        "select id, run, tenant_id, backfill_id, attempt, traceparent, kind, args, max_attempts
+        "select id, j.seq, run, tenant_id, backfill_id, attempt, traceparent, kind, args, max_attempts
          from queue.claims c cross join unnest(c.jobs) as taken (seq) join queue.jobs j using (seq)
          where c.worker_id = $1 and c.queue = $2 and c.no = $3 and j.worker_id = $1 and j.state = 'running'
          order by j.priority desc, j.seq",
@@ -253,6 +254,7 @@ async fn taken_in(conn: &mut PgConnection, queue: &str, worker: Uuid, no: i64) -
     let jobs = rows.into_iter().map(|row| ClaimedJob {
         run: RunId {
             job: row.id,
+            seq: row.seq,
             run: row.run,
             tenant: row.tenant_id,
             attempt: row.attempt.unsigned_abs(),

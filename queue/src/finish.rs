@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use serde_json::Value;
 use sqlx::PgConnection;
+use sqlx::types::Json;
 use uuid::Uuid;
 
 use crate::enqueue::{NewJob, enqueue};
 use crate::error::{QueueError, Result};
+use crate::job::RunId;
 use crate::listener::notify_queues;
 use crate::state::JobState;
 use crate::workflow;
@@ -53,12 +55,16 @@ pub enum Outcome {
 const MOST_OUTPUT: usize = 100_000_000;
 
 impl Outcome {
+    fn output(&self) -> Option<&Value> {
+        match self {
+            Self::Completed { output, .. } => Some(output),
+            _ => None,
+        }
+    }
+
     /// About what its output takes.
     pub(crate) fn output_bytes(&self) -> usize {
-        match self {
-            Self::Completed { output, .. } => bytes(output),
-            _ => 0,
-        }
+        self.output().map_or(0, bytes)
     }
 }
 
@@ -76,50 +82,18 @@ fn bytes(value: &Value) -> usize {
 pub struct Finish {
     /// The job.
     pub job: Uuid,
+    /// Its number.
+    pub seq: i64,
     /// The run that speaks.
     pub run: i64,
     /// How it ended.
     pub outcome: Outcome,
 }
 
-/// What a finish is as a row.
-#[derive(Default)]
-struct Columns {
-    job: Vec<Uuid>,
-    run: Vec<i64>,
-    state: Vec<String>,
-    output: Vec<Option<Value>>,
-    code: Vec<Option<String>>,
-    message: Vec<Option<String>>,
-    delay_s: Vec<f64>,
-    refund: Vec<i16>,
-}
-
-impl Columns {
-    fn push(&mut self, finish: &Finish) {
-        let (state, output, error, delay, refund) = match &finish.outcome {
-            Outcome::Completed { output, .. } => {
-                (JobState::Completed, Some(output.clone()), None, Duration::ZERO, 0)
-            }
-            Outcome::Retry { code, message, delay } => {
-                (JobState::Retryable, None, Some((code, message)), *delay, 0)
-            }
-            Outcome::Discarded { code, message } => {
-                (JobState::Discarded, None, Some((code, message)), Duration::ZERO, 0)
-            }
-            Outcome::Snoozed(delay) => (JobState::Scheduled, None, None, *delay, 1),
-            Outcome::Cancelled => (JobState::Cancelled, None, None, Duration::ZERO, 0),
-            Outcome::HandedBack => (JobState::Available, None, None, Duration::ZERO, 1),
-            Outcome::AlreadyFinished => return,
-        };
-        self.job.push(finish.job);
-        self.run.push(finish.run);
-        self.state.push(state.as_str().to_owned());
-        self.output.push(output);
-        self.code.push(error.map(|(code, _)| code.clone()));
-        self.message.push(error.map(|(_, message)| message.clone()));
-        self.delay_s.push(delay.as_secs_f64());
-        self.refund.push(refund);
+impl Finish {
+    /// What `run` came to.
+    pub fn of(run: &RunId, outcome: Outcome) -> Self {
+        Self { job: run.job, seq: run.seq, run: run.run, outcome }
     }
 }
 
@@ -130,69 +104,139 @@ impl Columns {
 ///
 /// # Errors
 /// [`QueueError::OutputTooLarge`] past 100 MB; store such results elsewhere and return where they are.
-pub async fn finish(conn: &mut PgConnection, finishes: Vec<Finish>) -> Result<HashSet<Uuid>> {
-    let mut columns = Columns::default();
-    for finish in &finishes {
+pub async fn finish(conn: &mut PgConnection, mut finishes: Vec<Finish>) -> Result<HashSet<Uuid>> {
+    // Rows are locked in this order, so that finishers of overlapping batches do not wait for each other in a circle.
+    finishes.sort_unstable_by_key(|finish| finish.seq);
+    let (completions, others): (Vec<_>, Vec<_>) =
+        finishes.into_iter().partition(|finish| matches!(finish.outcome, Outcome::Completed { .. }));
+    let completed = complete(conn, &completions).await?;
+    let ended = end_otherwise(conn, &others).await?;
+    let job_of: HashMap<i64, Uuid> =
+        completions.iter().chain(&others).map(|finish| (finish.seq, finish.job)).collect();
+    let applied = completed.iter().copied().chain(ended.iter().map(|(seq, ..)| *seq));
+    let applied: HashSet<Uuid> = applied.map(|seq| job_of[&seq]).collect();
+    enqueue_next(conn, completions, &completed).await?;
+    let finals = ended.iter().filter(|(_, state, _)| state.is_final()).map(|(seq, ..)| *seq);
+    workflow::settle(conn, completed.iter().copied().chain(finals).map(|seq| job_of[&seq]).collect()).await?;
+    let woken = ended.into_iter().filter(|(_, state, _)| *state == JobState::Available);
+    notify_queues(conn, woken.map(|(.., queue)| queue)).await?;
+    Ok(applied)
+}
+
+/// Returns the numbers of the jobs that have completed.
+async fn complete(conn: &mut PgConnection, completions: &[Finish]) -> Result<HashSet<i64>> {
+    if completions.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let mut outputs = Vec::with_capacity(completions.len());
+    for finish in completions {
         let bytes = finish.outcome.output_bytes();
         if bytes > MOST_OUTPUT {
             return Err(QueueError::OutputTooLarge { job: finish.job, bytes });
         }
-        columns.push(finish);
+        outputs.push(finish.outcome.output().map(Json));
+    }
+    let rows = sqlx::query_file_scalar!(
+        "src/complete.sql",
+        &completions.iter().map(|finish| finish.seq).collect::<Vec<_>>(),
+        &completions.iter().map(|finish| finish.run).collect::<Vec<_>>(),
+        &outputs as &[Option<Json<&Value>>],
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().collect())
+}
+
+/// Returns what became of jobs that have not completed: their numbers, states and queues.
+async fn end_otherwise(conn: &mut PgConnection, finishes: &[Finish]) -> Result<Vec<(i64, JobState, String)>> {
+    let mut columns = Columns::default();
+    finishes.iter().for_each(|finish| columns.push(finish));
+    if columns.seq.is_empty() {
+        return Ok(Vec::new());
     }
     let rows = sqlx::query_file!(
         "src/finish.sql",
-        &columns.job,
+        &columns.seq,
         &columns.run,
         &columns.state,
-        &columns.output as &[Option<Value>],
         &columns.code as &[Option<String>],
         &columns.message as &[Option<String>],
         &columns.delay_s,
         &columns.refund,
     )
-    .fetch_all(&mut *conn)
+    .fetch_all(conn)
     .await?;
-    let mut ended = Vec::new();
-    let mut woken = Vec::new();
-    let mut applied = HashMap::new();
-    for row in rows {
-        let state: JobState = row.state.parse().expect("the enum's names are the states'");
-        if state.is_final() {
-            ended.push(row.id);
-        } else if state == JobState::Available {
-            woken.push(row.queue);
-        }
-        applied.insert(row.id, Legacy { traceparent: row.traceparent, workflow: row.workflow_id });
+    let state = |name: String| name.parse().expect("the enum's names are the states'");
+    Ok(rows.into_iter().map(|row| (row.seq, state(row.state), row.queue)).collect())
+}
+
+/// What finishes other than completions are as rows.
+#[derive(Default)]
+struct Columns {
+    seq: Vec<i64>,
+    run: Vec<i64>,
+    state: Vec<String>,
+    code: Vec<Option<String>>,
+    message: Vec<Option<String>>,
+    delay_s: Vec<f64>,
+    refund: Vec<i16>,
+}
+
+impl Columns {
+    fn push(&mut self, finish: &Finish) {
+        let (state, error, delay, refund) = match &finish.outcome {
+            Outcome::Retry { code, message, delay } => {
+                (JobState::Retryable, Some((code, message)), *delay, 0)
+            }
+            Outcome::Discarded { code, message } => {
+                (JobState::Discarded, Some((code, message)), Duration::ZERO, 0)
+            }
+            Outcome::Snoozed(delay) => (JobState::Scheduled, None, *delay, 1),
+            Outcome::Cancelled => (JobState::Cancelled, None, Duration::ZERO, 0),
+            Outcome::HandedBack => (JobState::Available, None, Duration::ZERO, 1),
+            Outcome::Completed { .. } | Outcome::AlreadyFinished => return,
+        };
+        self.seq.push(finish.seq);
+        self.run.push(finish.run);
+        self.state.push(state.as_str().to_owned());
+        self.code.push(error.map(|(code, _)| code.clone()));
+        self.message.push(error.map(|(_, message)| message.clone()));
+        self.delay_s.push(delay.as_secs_f64());
+        self.refund.push(refund);
     }
-    enqueue_next(conn, finishes, &applied).await?;
-    workflow::settle(conn, ended).await?;
-    notify_queues(conn, woken).await?;
-    Ok(applied.into_keys().collect())
 }
 
-/// What a job hands on to its next ones.
-struct Legacy {
-    traceparent: Option<String>,
-    workflow: Option<Uuid>,
-}
-
+/// Enqueues the next jobs of those that have completed.
 async fn enqueue_next(
     conn: &mut PgConnection,
-    finishes: Vec<Finish>,
-    applied: &HashMap<Uuid, Legacy>,
+    completions: Vec<Finish>,
+    completed: &HashSet<i64>,
 ) -> Result<()> {
-    let mut all = Vec::new();
-    for finish in finishes {
-        let Some(legacy) = applied.get(&finish.job) else { continue };
-        if let Outcome::Completed { next, .. } = finish.outcome {
-            all.extend(next.into_iter().map(|mut job| {
-                job.inherit(legacy.traceparent.as_ref(), legacy.workflow);
-                job
-            }));
+    let mut next: HashMap<i64, Vec<NewJob>> = HashMap::new();
+    for finish in completions {
+        if let Outcome::Completed { next: jobs, .. } = finish.outcome
+            && !jobs.is_empty()
+            && completed.contains(&finish.seq)
+        {
+            next.insert(finish.seq, jobs);
         }
     }
-    if !all.is_empty() {
-        enqueue(conn, all).await?;
+    if next.is_empty() {
+        return Ok(());
     }
+    let parents = sqlx::query!(
+        "select seq, traceparent, workflow_id from queue.jobs where seq = any($1) order by seq",
+        &next.keys().copied().collect::<Vec<_>>()
+    )
+    .fetch_all(&mut *conn)
+    .await?;
+    let mut all = Vec::new();
+    for parent in parents {
+        for mut job in next.remove(&parent.seq).unwrap_or_default() {
+            job.inherit(parent.traceparent.as_ref(), parent.workflow_id);
+            all.push(job);
+        }
+    }
+    enqueue(conn, all).await?;
     Ok(())
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use sqlx::PgPool;
 use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::error::{QueueError, Result};
@@ -12,6 +13,8 @@ use crate::holdings::{Share, WorkedOff, forget};
 
 /// Most outcomes in one transaction.
 const GROUP: usize = 500;
+/// Most transactions at once.
+const AT_ONCE: usize = 2;
 /// Most bytes of outputs in one transaction, unless one alone has more: Postgres hangs up on a message of a gigabyte,
 /// and to try that again would never end.
 const GROUP_BYTES: usize = 16_000_000;
@@ -26,6 +29,9 @@ pub(crate) struct Ended {
 }
 
 /// Runs until `stop`, then until what was handed over is written. Calls `room` after each group.
+///
+/// While little comes in, one group is written after the other, so that as few commits as possible do it. Where a whole
+/// group gathers meanwhile it is written beside the first: one connection alone would set the pace.
 pub(crate) async fn run(
     pool: PgPool,
     mut handed_over: mpsc::Receiver<Ended>,
@@ -33,21 +39,32 @@ pub(crate) async fn run(
     room: impl Fn(),
     stop: CancellationToken,
 ) {
+    let mut writing = JoinSet::new();
     let mut gathered = Vec::with_capacity(GROUP);
-    loop {
+    let mut closed = false;
+    while !closed || !writing.is_empty() {
+        let fits = writing.is_empty() || gathered.len() == GROUP && writing.len() < AT_ONCE;
+        if fits && !gathered.is_empty() {
+            let group = std::mem::replace(&mut gathered, Vec::with_capacity(GROUP));
+            writing.spawn(write_all(pool.clone(), worked_off.clone(), group, stop.clone()));
+        }
+        let more = GROUP - gathered.len();
         tokio::select! {
             biased;
-            count = handed_over.recv_many(&mut gathered, GROUP) => if count == 0 { return },
-            () = stop.cancelled() => {
-                handed_over.close();
-                continue;
+            count = handed_over.recv_many(&mut gathered, more), if !closed && more > 0 => closed = count == 0,
+            Some(written) = writing.join_next() => {
+                written.expect("writing does not panic");
+                // Lanes that were full have room again.
+                room();
             }
+            () = stop.cancelled(), if !handed_over.is_closed() => handed_over.close(),
         }
-        for group in by_size(std::mem::take(&mut gathered)) {
-            commit(&pool, &worked_off, group, &stop).await;
-            // Lanes that were full have room again.
-            room();
-        }
+    }
+}
+
+async fn write_all(pool: PgPool, worked_off: WorkedOff, outcomes: Vec<Ended>, stop: CancellationToken) {
+    for group in by_size(outcomes) {
+        commit(&pool, &worked_off, group, &stop).await;
     }
 }
 
@@ -155,7 +172,8 @@ mod tests {
 
     fn ended(run: i64, bytes: usize) -> Ended {
         let output = json!({ "text": "x".repeat(bytes) });
-        let finish = Finish { job: Uuid::nil(), run, outcome: Outcome::Completed { output, next: vec![] } };
+        let outcome = Outcome::Completed { output, next: vec![] };
+        let finish = Finish { job: Uuid::nil(), seq: 0, run, outcome };
         let claim = ClaimKey { worker: Uuid::nil(), queue: String::new(), no: 1 };
         Ended { finish, share: WorkedOff::default().expect(claim, 1) }
     }

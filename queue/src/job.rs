@@ -105,6 +105,8 @@ impl<E: Into<anyhow::Error>> From<E> for JobError {
 pub struct RunId {
     /// The job.
     pub job: Uuid,
+    /// Its number, in order of enqueueing.
+    pub seq: i64,
     /// Its run token.
     pub run: i64,
     /// Whose job it is.
@@ -212,12 +214,9 @@ impl<A> JobContext<A> {
         output: &T,
     ) -> Result<(), JobError> {
         if let Some(run) = &self.run {
-            let finish = Finish {
-                job: run.job,
-                run: run.run,
-                outcome: Outcome::Completed { output: serde_json::to_value(output)?, next: self.take_next() },
-            };
-            let applied = finish::finish(&mut tx, vec![finish]).await?;
+            let outcome =
+                Outcome::Completed { output: serde_json::to_value(output)?, next: self.take_next() };
+            let applied = finish::finish(&mut tx, vec![Finish::of(run, outcome)]).await?;
             if applied.is_empty() {
                 return Err(QueueError::Stale { job: run.job, run: run.run }.into());
             }

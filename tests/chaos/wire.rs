@@ -19,10 +19,11 @@ impl Kind {
     pub(crate) const ALL: [Self; 4] = [Self::Claim, Self::Run, Self::Finish, Self::Enqueue];
 
     /// Words that only that statement has.
-    const WORDS: [(&'static str, Self); 4] = [
+    const WORDS: [(&'static str, Self); 5] = [
         ("insert into ledger", Self::Run),
         ("insert into queue.jobs", Self::Enqueue),
         ("set state = 'running'", Self::Claim),
+        ("set state = 'completed', output = coalesce", Self::Finish),
         ("then o.state else o.when_cancelled end", Self::Finish),
     ];
 

@@ -7,13 +7,14 @@ use sqlx::{AssertSqlSafe, Row};
 use uuid::Uuid;
 use weirgate_queue::claim::claim;
 use weirgate_queue::finish::{Finish, Outcome, finish};
+use weirgate_queue::job::RunId;
 use weirgate_queue::maintenance::rescuer;
 use weirgate_queue::{JobState, NewJob};
 
 use crate::support::{Does, Probe, Step, TestDb, TestWorker};
 
-fn completed(job: Uuid, run: i64) -> Vec<Finish> {
-    vec![Finish { job, run, outcome: Outcome::Completed { output: json!("late"), next: vec![] } }]
+fn completed(run: &RunId) -> Vec<Finish> {
+    vec![Finish::of(run, Outcome::Completed { output: json!("late"), next: vec![] })]
 }
 
 #[tokio::test]
@@ -29,13 +30,10 @@ async fn a_stale_run_changes_nothing() {
     let worker = db.register_worker().await;
     let second = claim(&mut conn, worker, "default", 1).await.unwrap().remove(0).run;
     assert!(second.run > first.run);
-    assert!(finish(&mut conn, completed(job, first.run)).await.unwrap().is_empty());
+    assert!(finish(&mut conn, completed(&first)).await.unwrap().is_empty());
     assert_eq!(db.job(job).await.state(), JobState::Running);
-    assert_eq!(finish(&mut conn, completed(job, second.run)).await.unwrap().len(), 1);
-    assert!(
-        finish(&mut conn, completed(job, second.run)).await.unwrap().is_empty(),
-        "a second time is stale too"
-    );
+    assert_eq!(finish(&mut conn, completed(&second)).await.unwrap().len(), 1);
+    assert!(finish(&mut conn, completed(&second)).await.unwrap().is_empty(), "a second time is stale too");
 }
 
 #[tokio::test]
@@ -45,12 +43,12 @@ async fn finish_and_rescue_at_once_end_in_one_of_the_two() {
         let job = db.enqueue(Uuid::nil(), &Step::new(&round.to_string(), Does::Succeed)).await.id;
         let worker = db.register_worker().await;
         let mut conn = db.pool.acquire().await.unwrap();
-        let run = claim(&mut conn, worker, "default", 1).await.unwrap().remove(0).run.run;
+        let run = claim(&mut conn, worker, "default", 1).await.unwrap().remove(0).run;
         db.travel(Duration::from_secs(61)).await;
-        let (finished, rescued) = tokio::join!(
-            async { finish(&mut conn, completed(job, run)).await.unwrap().len() as u64 },
-            async { rescuer::run_once(&db.pool).await.unwrap() }
-        );
+        let (finished, rescued) =
+            tokio::join!(async { finish(&mut conn, completed(&run)).await.unwrap().len() as u64 }, async {
+                rescuer::run_once(&db.pool).await.unwrap()
+            });
         let state = db.job(job).await.state();
         match (finished, rescued) {
             (1, 0) => assert_eq!(state, JobState::Completed),
@@ -102,16 +100,13 @@ async fn next_jobs_come_with_the_completion() {
 #[tokio::test]
 async fn a_stale_run_enqueues_no_next_jobs() {
     let db = TestDb::new().await;
-    let job = db.enqueue(Uuid::nil(), &Step::new("a", Does::Succeed)).await.id;
+    db.enqueue(Uuid::nil(), &Step::new("a", Does::Succeed)).await;
     let worker = db.register_worker().await;
     let mut conn = db.pool.acquire().await.unwrap();
-    let run = claim(&mut conn, worker, "default", 1).await.unwrap().remove(0).run.run;
+    let run = claim(&mut conn, worker, "default", 1).await.unwrap().remove(0).run;
     let next = NewJob::of(Uuid::nil(), &Step::new("next", Does::Succeed)).unwrap();
-    let stale = Finish {
-        job,
-        run: run - 1,
-        outcome: Outcome::Completed { output: json!(null), next: vec![next.clone()] },
-    };
+    let outcome = Outcome::Completed { output: json!(null), next: vec![next.clone()] };
+    let stale = Finish { run: run.run - 1, ..Finish::of(&run, outcome) };
     assert!(finish(&mut conn, vec![stale]).await.unwrap().is_empty());
     let jobs: i64 = sqlx::query_scalar("select count(*) from queue.jobs").fetch_one(&db.pool).await.unwrap();
     assert_eq!(jobs, 1);
@@ -131,21 +126,25 @@ async fn the_plan_of_a_finish_finds_each_job_by_its_key_whatever_the_statistics(
     .execute(&mut *tx)
     .await
     .unwrap();
-    let text = include_str!("../../queue/src/finish.sql");
-    sqlx::raw_sql(AssertSqlSafe(format!("prepare done as {text}"))).execute(&mut *tx).await.unwrap();
-    let plan: Vec<String> = sqlx::raw_sql(
-        "explain execute done(array[gen_random_uuid()], '{1}', '{completed}', '{null}', '{null}', '{null}', '{0}', '{0}')",
-    )
-    .fetch_all(&mut *tx)
-    .await
-    .unwrap()
-    .iter()
-    .map(|row| row.get(0))
-    .collect();
-    sqlx::raw_sql("deallocate done").execute(&mut *tx).await.unwrap();
-    let plan = plan.join("\n");
-    assert_eq!(plan.matches("Index Scan using jobs_pkey").count(), 1, "{plan}");
-    assert!(!plan.contains("Seq Scan on jobs"), "{plan}");
+    let completed = ("'{1}', '{1}', '{null}'", include_str!("../../queue/src/complete.sql"));
+    let others = (
+        "'{1}', '{1}', '{retryable}', '{c}', '{m}', '{0}', '{0}'",
+        include_str!("../../queue/src/finish.sql"),
+    );
+    for (arguments, text) in [completed, others] {
+        sqlx::raw_sql(AssertSqlSafe(format!("prepare done as {text}"))).execute(&mut *tx).await.unwrap();
+        let plan: Vec<String> = sqlx::raw_sql(AssertSqlSafe(format!("explain execute done({arguments})")))
+            .fetch_all(&mut *tx)
+            .await
+            .unwrap()
+            .iter()
+            .map(|row| row.get(0))
+            .collect();
+        sqlx::raw_sql("deallocate done").execute(&mut *tx).await.unwrap();
+        let plan = plan.join("\n");
+        assert_eq!(plan.matches("Index Scan using jobs_seq").count(), 1, "{plan}");
+        assert!(!plan.contains("Seq Scan on jobs"), "{plan}");
+    }
 }
 
 /// So that Postgres writes the new row beside the old one and leaves all indexes as they are.
@@ -175,12 +174,12 @@ async fn a_claim_and_a_finish_change_nothing_that_an_index_names() {
     let worker = db.register_worker().await;
     let mut conn = db.pool.acquire().await.unwrap();
     let claimed = claim(&mut conn, worker, "default", 1).await.unwrap();
-    let run = claimed[0].run.run;
+    let run = &claimed[0].run;
     let changed = |now: &serde_json::Value| {
         indexed.iter().filter(|column| now[column] != before[column]).cloned().collect::<Vec<_>>()
     };
     assert_eq!(changed(&row().await), Vec::<String>::new());
-    assert_eq!(finish(&mut conn, completed(job, run)).await.unwrap().len(), 1);
+    assert_eq!(finish(&mut conn, completed(run)).await.unwrap().len(), 1);
     assert_eq!(changed(&row().await), Vec::<String>::new());
     assert_eq!(row().await["state"], "completed");
 }

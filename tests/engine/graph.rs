@@ -79,12 +79,14 @@ impl Graph {
 
     async fn outcomes(&self, names: &[&str], outcome: Outcome) -> Vec<Finish> {
         let ids: Vec<Uuid> = names.iter().map(|name| self.id(name)).collect();
-        let runs: Vec<(Uuid, i64)> = sqlx::query_as("select id, run from queue.jobs where id = any($1)")
-            .bind(&ids)
-            .fetch_all(&self.db.pool)
-            .await
-            .unwrap();
-        runs.into_iter().map(|(job, run)| Finish { job, run, outcome: outcome.clone() }).collect()
+        let runs: Vec<(Uuid, i64, i64)> =
+            sqlx::query_as("select id, seq, run from queue.jobs where id = any($1)")
+                .bind(&ids)
+                .fetch_all(&self.db.pool)
+                .await
+                .unwrap();
+        let finish = |(job, seq, run)| Finish { job, seq, run, outcome: outcome.clone() };
+        runs.into_iter().map(finish).collect()
     }
 
     /// Finishes running jobs in the caller's transaction.

@@ -324,13 +324,12 @@ async fn a_parent_that_lives_again_is_waited_for_again_and_counts_once() {
         let jobs = claim(&mut conn, worker, "default", 10).await.unwrap();
         // Only what is named ends; the other goes back.
         let finishes = jobs.iter().map(|job| {
-            let (job, run) = (job.run.job, job.run.run);
-            let outcome = if job == parent {
+            let outcome = if job.run.job == parent {
                 Outcome::Completed { output: serde_json::Value::Null, next: Vec::new() }
             } else {
                 Outcome::HandedBack
             };
-            Finish { job, run, outcome }
+            Finish::of(&job.run, outcome)
         });
         finish(&mut conn, finishes.collect()).await.unwrap();
         assert_eq!(db.job(child).await.state(), then);

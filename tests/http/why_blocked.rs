@@ -117,7 +117,7 @@ async fn its_tenant_runs_as_many_as_it_may() {
     assert_eq!((&answer[1]["code"], &answer[0]), (&json!("tenant_at_max_running"), &Value::Null));
     assert_eq!(message, "tenant_demo_cca runs 2 jobs of the queue \"default\"; its max_running is 2");
     let done = Outcome::Completed { output: Value::Null, next: Vec::new() };
-    let done = Finish { job: running[0].run.job, run: running[0].run.run, outcome: done };
+    let done = Finish::of(&running[0].run, done);
     finish(&mut api.db().pool.acquire().await.unwrap(), vec![done]).await.unwrap();
     assert_eq!(why(&api, next).await["code"], "behind_in_lane");
 }

@@ -52,7 +52,7 @@ fn most(max_running: u32) -> LaneLimits {
 
 async fn complete(conn: &mut PgConnection, jobs: &[ClaimedJob]) {
     let outcome = Outcome::Completed { output: serde_json::Value::Null, next: Vec::new() };
-    let done = jobs.iter().map(|job| Finish { job: job.run.job, run: job.run.run, outcome: outcome.clone() });
+    let done = jobs.iter().map(|job| Finish::of(&job.run, outcome.clone()));
     assert_eq!(finish(conn, done.collect()).await.unwrap().len(), jobs.len());
 }
 

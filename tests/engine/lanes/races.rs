@@ -18,7 +18,7 @@ async fn what_comes_in_behind_the_cursor_is_found() {
     let found = host.claim(&mut conn, worker, Room::of(1)).await.unwrap().jobs;
     assert_eq!(found[0].run.job, late_job, "it was enqueued first and committed last");
     // Handed back, it is the lane's first again.
-    let back = Finish { job: first[0].run.job, run: first[0].run.run, outcome: Outcome::HandedBack };
+    let back = Finish::of(&first[0].run, Outcome::HandedBack);
     finish(&mut conn, vec![back]).await.unwrap();
     let again = host.claim(&mut conn, worker, Room::of(1)).await.unwrap().jobs;
     assert_eq!(again[0].run.job, first[0].run.job);

@@ -110,11 +110,12 @@ impl Case<'_> {
             return Ok(());
         }
         self.say(format!("{} ends: {how:?}", numbers(jobs.iter().copied())));
-        let finishes = jobs.iter().map(|job| {
+        let mut finishes = Vec::new();
+        for job in &jobs {
             let of = &self.expected.jobs[*job];
-            Finish { job: self.ids[*job], run: of.run, outcome: outcome(how, of.attempt < of.max_attempts) }
-        });
-        let finishes = finishes.collect();
+            let (run, outcome) = (of.run, outcome(how, of.attempt < of.max_attempts));
+            finishes.push(self.finish_of(*job, run, outcome).await?);
+        }
         let mut tx = self.conn.begin().await?;
         let applied = finish(&mut tx, finishes).await?;
         tx.commit().await?;
@@ -125,13 +126,20 @@ impl Case<'_> {
         Ok(())
     }
 
+    async fn finish_of(&mut self, number: usize, run: i64, outcome: Outcome) -> Result<Finish> {
+        let job = self.ids[number];
+        let sql = "select seq from queue.jobs where id = $1";
+        let seq = sqlx::query_scalar(sql).bind(job).fetch_one(&mut *self.conn).await?;
+        Ok(Finish { job, seq, run, outcome })
+    }
+
     /// By the run before the one that runs, or by the last one of a job that does not run.
     pub(super) async fn stale_finish(&mut self, newest: usize, how: How) -> Result<()> {
         let Some(job) = self.newest(newest) else { return Ok(()) };
         let of = &self.expected.jobs[job];
         let run = of.run - i64::from(of.state == JobState::Running);
         self.say(format!("run {run} of job {job} ends late: {how:?}"));
-        let stale = Finish { job: self.ids[job], run, outcome: outcome(how, true) };
+        let stale = self.finish_of(job, run, outcome(how, true)).await?;
         let mut tx = self.conn.begin().await?;
         let applied = finish(&mut tx, vec![stale]).await?;
         tx.commit().await?;
