@@ -1,6 +1,6 @@
 //! Enqueue: the caller's transaction takes the jobs; its commit is the promise.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use crate::error::Result;
 use crate::job::Job;
-use crate::listener::notify_queues;
+use crate::listener::JOBS_CHANNEL;
 use crate::workflow;
 
 /// What a discarded or cancelled parent does to the job that waits on it.
@@ -228,18 +228,14 @@ pub async fn enqueue(conn: &mut PgConnection, jobs: Vec<NewJob>) -> Result<Vec<E
 
 /// Inserts without edges: jobs with parents are `waiting` until [`workflow::link`] stores these.
 async fn insert_all(conn: &mut PgConnection, jobs: &[NewJob]) -> Result<Vec<Enqueued>> {
-    let mut found: HashMap<Uuid, Enqueued> = HashMap::new();
-    let mut woken = BTreeSet::new();
+    let mut found: HashMap<Uuid, Enqueued> = HashMap::with_capacity(jobs.len());
     loop {
         let missing: Vec<&NewJob> = jobs.iter().filter(|job| !found.contains_key(&job.id)).collect();
         if missing.is_empty() {
             break;
         }
-        for row in insert(conn, &missing).await? {
-            found.insert(row.id, Enqueued { id: row.id, duplicate: false });
-            if row.available {
-                woken.insert(row.queue);
-            }
+        for id in insert(conn, &missing).await? {
+            found.insert(id, Enqueued { id, duplicate: false });
         }
         // A live job may end between the insert and this look; then the loop inserts after all.
         let missing: Vec<&NewJob> = missing.into_iter().filter(|job| !found.contains_key(&job.id)).collect();
@@ -250,24 +246,17 @@ async fn insert_all(conn: &mut PgConnection, jobs: &[NewJob]) -> Result<Vec<Enqu
             }
         }
     }
-    notify_queues(conn, woken).await?;
     Ok(jobs.iter().map(|job| found[&job.id]).collect())
 }
 
-struct Inserted {
-    id: Uuid,
-    queue: String,
-    available: bool,
-}
-
-async fn insert(conn: &mut PgConnection, jobs: &[&NewJob]) -> Result<Vec<Inserted>> {
+/// Returns which of them were inserted, and wakes the workers of their queues when that commits.
+async fn insert(conn: &mut PgConnection, jobs: &[&NewJob]) -> Result<Vec<Uuid>> {
     macro_rules! column {
         ($of:expr) => {
             jobs.iter().map($of).collect::<Vec<_>>()
         };
     }
-    let rows = sqlx::query_file_as!(
-        Inserted,
+    let ids = sqlx::query_file_scalar!(
         "src/enqueue.sql",
         &column!(|job| job.id),
         &column!(|job| job.tenant),
@@ -284,10 +273,11 @@ async fn insert(conn: &mut PgConnection, jobs: &[&NewJob]) -> Result<Vec<Inserte
         &column!(|job| job.traceparent.clone()) as &[Option<String>],
         &column!(|job| i32::try_from(job.parents.len()).unwrap_or(i32::MAX)),
         &column!(|job| job.name.clone()) as &[Option<String>],
+        JOBS_CHANNEL,
     )
     .fetch_all(conn)
     .await?;
-    Ok(rows)
+    Ok(ids)
 }
 
 async fn live_duplicates(conn: &mut PgConnection, jobs: &[&NewJob]) -> Result<HashMap<Vec<u8>, Uuid>> {

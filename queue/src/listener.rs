@@ -13,7 +13,8 @@ use uuid::Uuid;
 use crate::error::Result;
 use crate::running::{Running, StopReason};
 
-const JOBS_CHANNEL: &str = "weirgate_jobs";
+/// Carries names of queues.
+pub(crate) const JOBS_CHANNEL: &str = "weirgate_jobs";
 const CANCEL_CHANNEL: &str = "weirgate_cancel";
 const LEADER_CHANNEL: &str = "weirgate_leader";
 
