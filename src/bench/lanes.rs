@@ -218,17 +218,18 @@ async fn run_jobs(
     let begun = Instant::now();
     let mut done = 0;
     while done < jobs {
-        let runs: Vec<(Uuid, i64)> = match from {
+        let runs: Vec<(Uuid, i64, i64)> = match from {
             From::Lanes(claimer) => {
                 let jobs = claimer.claim(conn, worker, Room::of(BIG_BATCH)).await?.jobs;
-                jobs.into_iter().map(|job| (job.run.job, job.run.run)).collect()
+                jobs.into_iter().map(|job| (job.run.job, job.run.seq, job.run.run)).collect()
             }
             From::List(list) => list.claim(conn, worker).await?,
         };
         anyhow::ensure!(!runs.is_empty(), "nothing was claimed");
         done += runs.len();
         let outcome = Outcome::Completed { output: serde_json::Value::Null, next: Vec::new() };
-        let finishes = runs.into_iter().map(|(job, run)| Finish { job, run, outcome: outcome.clone() });
+        let finishes =
+            runs.into_iter().map(|(job, seq, run)| Finish { job, seq, run, outcome: outcome.clone() });
         finish(conn, finishes.collect()).await?;
     }
     Ok(begun.elapsed())
@@ -242,7 +243,11 @@ struct List {
 }
 
 impl List {
-    async fn claim(&mut self, conn: &mut PgConnection, worker: Uuid) -> anyhow::Result<Vec<(Uuid, i64)>> {
+    async fn claim(
+        &mut self,
+        conn: &mut PgConnection,
+        worker: Uuid,
+    ) -> anyhow::Result<Vec<(Uuid, i64, i64)>> {
         type Row = (Uuid, i64, i64, Uuid, Option<Uuid>, i16, Option<String>, String, serde_json::Value, i16);
         self.no += 1;
         let rows: Vec<Row> = sqlx::query_as(
@@ -270,6 +275,6 @@ impl List {
         .fetch_all(conn)
         .await?;
         self.cursor = rows.iter().map(|row| row.1).max().unwrap_or(self.cursor);
-        Ok(rows.into_iter().map(|row| (row.0, row.2)).collect())
+        Ok(rows.into_iter().map(|row| (row.0, row.1, row.2)).collect())
     }
 }

@@ -76,7 +76,7 @@ impl Worker {
 
 fn options(slots: usize) -> WorkerOptions {
     let mut host = HostConfig::new("bench", env!("CARGO_PKG_VERSION"), 1);
-    host.claim_batch = 500;
+    host.claim_batch = 1000;
     WorkerOptions { concurrency: slots, grace: Duration::from_secs(5), host }
 }
 
