@@ -90,6 +90,24 @@ impl Tenant {
         Ok(row.map(Self::from))
     }
 
+    /// For each of these slugs or UUIDs the tenant, if there is one.
+    pub async fn find_each(conn: &mut PgConnection, names: &[String]) -> sqlx::Result<Vec<Option<Self>>> {
+        let ids: Vec<Option<Uuid>> = names.iter().map(|name| name.parse().ok()).collect();
+        let rows = sqlx::query_as!(
+            Row,
+            "select id, slug, name, is_active, time_zone from tenants where slug = any($1) or id = any($2)",
+            names,
+            &ids as &[Option<Uuid>]
+        )
+        .fetch_all(conn)
+        .await?;
+        let tenants: Vec<Self> = rows.into_iter().map(Self::from).collect();
+        let find = |(name, id): (&String, &Option<Uuid>)| {
+            tenants.iter().find(|tenant| tenant.slug.0 == *name || Some(tenant.id) == *id).cloned()
+        };
+        Ok(names.iter().zip(&ids).map(find).collect())
+    }
+
     /// The active tenants of these slugs or UUIDs, each once and in their order; every active one, by slug, where `names`
     /// is none.
     ///

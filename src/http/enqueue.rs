@@ -7,18 +7,17 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::Response;
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
-use sqlx::PgConnection;
 use utoipa::openapi::path::{Parameter, ParameterIn};
 use utoipa::{IntoParams, ToSchema};
-use uuid::Uuid;
-use weirgate_jobs::{DailyPipeline, Tenant, enqueue_daily_pipeline};
-use weirgate_queue::{Enqueued, NewJob};
+use weirgate_jobs::Tenant;
+use weirgate_queue::NewJob;
 
 use crate::http::Api;
 use crate::http::context::RequestContext;
 use crate::http::extract::{parse_body, read_body};
 use crate::http::follow::{Viewer, job_response};
-use crate::http::idempotency::{Claimed, IdempotencyKey};
+use crate::http::idempotency::IdempotencyKey;
+use crate::http::intake::{Accepted, Plan, enqueue_alone};
 use crate::http::params::{Fields, FromQuery, TenantName};
 use crate::http::prefer;
 use crate::http::problem::Problem;
@@ -223,118 +222,63 @@ impl<Q: FromQuery> FromRequest<Api> for EnqueueRequest<Q> {
     }
 }
 
-/// What a request enqueues.
-pub(crate) enum Plan {
-    /// One job.
-    Job(NewJob),
-    /// A workflow; its last job stands for it.
-    Pipeline(DailyPipeline),
-}
-
-impl Plan {
-    fn id(&self) -> Uuid {
-        match self {
-            Self::Job(job) => job.id,
-            Self::Pipeline(pipeline) => pipeline.last(),
-        }
-    }
-
-    async fn enqueue(self, conn: &mut PgConnection, force: bool) -> Result<Enqueued, Problem> {
-        Ok(match self {
-            Self::Job(job) => {
-                let job = if force { job.not_unique() } else { job };
-                weirgate_queue::enqueue(conn, vec![job]).await?[0]
-            }
-            Self::Pipeline(pipeline) => enqueue_daily_pipeline(conn, pipeline, force).await?,
-        })
-    }
-}
-
-/// The job that a request is about.
-#[derive(Debug, Clone, Copy)]
-struct Accepted {
-    job: Uuid,
-    duplicate: bool,
-    replayed: bool,
-}
-
-impl<Q> EnqueueRequest<Q> {
+impl<Q: Send + 'static> EnqueueRequest<Q> {
     /// Enqueues what `plan` makes for the tenant and answers with the job. `plan` also gets what to apply to each job.
     pub(crate) async fn run(
         self,
         api: &Api,
-        plan: impl FnOnce(&Tenant, &Q, &dyn Fn(NewJob) -> NewJob) -> weirgate_queue::Result<Plan>,
+        plan: impl FnOnce(&Tenant, &Q, &dyn Fn(NewJob) -> NewJob) -> weirgate_queue::Result<Plan> + Send + 'static,
     ) -> Result<Response, Problem> {
-        let mut tx = api.pool.begin().await?;
-        let tenant = active_tenant(&mut tx, &self.tenant).await?;
-        let plan = plan(&tenant, &self.query, &|job| self.terms.options.apply(job))?;
-        let accepted = self.terms.accept(&mut tx, plan).await?;
-        tx.commit().await?;
-        self.terms.answer(api, accepted).await
+        let Self { tenant, terms, query } = self;
+        let Terms { options, key, headers, context } = terms;
+        let force = options.force;
+        let plan = move |tenant: &Tenant| plan(tenant, &query, &|job| options.apply(job));
+        let accepted = api.intake.enqueue(&tenant.0, key, force, plan).await?;
+        answer(api, &context, &headers, accepted).await
     }
 }
 
 impl Terms {
     /// Enqueues a job of no single tenant and answers with it.
     pub(crate) async fn run(self, api: &Api, job: NewJob) -> Result<Response, Problem> {
-        let mut tx = api.pool.begin().await?;
-        let accepted = self.accept(&mut tx, Plan::Job(self.options.apply(job))).await?;
-        tx.commit().await?;
-        self.answer(api, accepted).await
-    }
-
-    async fn accept(&self, conn: &mut PgConnection, plan: Plan) -> Result<Accepted, Problem> {
-        let id = plan.id();
-        if let Some(key) = &self.key
-            && let Claimed::Replay(job) = key.claim(conn, id).await?
-        {
-            return Ok(Accepted { job, duplicate: false, replayed: true });
-        }
-        let enqueued = plan.enqueue(conn, self.options.force).await?;
-        if let Some(key) = &self.key
-            && enqueued.duplicate
-        {
-            key.point_to(conn, enqueued.id).await?;
-        }
-        Ok(Accepted { job: enqueued.id, duplicate: enqueued.duplicate, replayed: false })
-    }
-
-    /// 202, or 200 when the job is final: after the wait the caller preferred, or in a replay. A fast worker alone does
-    /// not change the status.
-    async fn answer(&self, api: &Api, accepted: Accepted) -> Result<Response, Problem> {
-        let viewer = Viewer::service(api, &self.context);
-        let wait = prefer::wait(&self.headers);
-        let job = match wait {
-            Some(wait) => viewer.job_within(accepted.job, wait).await?,
-            None => viewer.job(accepted.job).await?,
-        };
-        let may_be_final = wait.is_some() || accepted.replayed;
-        let status = if may_be_final && job.is_final() { StatusCode::OK } else { StatusCode::ACCEPTED };
-        let mut response = job_response(status, job);
-        let headers = response.headers_mut();
-        if status == StatusCode::ACCEPTED {
-            headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
-        }
-        let location = self.context.url(&format!("/internal/jobs/{}", accepted.job));
-        headers.extend(HeaderValue::try_from(location).ok().map(|location| (LOCATION, location)));
-        let mut flag = |name, given: bool| {
-            if given {
-                headers.insert(HeaderName::from_static(name), HeaderValue::from_static("true"));
-            }
-        };
-        flag("job-duplicate", accepted.duplicate);
-        flag("idempotency-replayed", accepted.replayed);
-        let applied = wait.and_then(|wait| HeaderValue::try_from(format!("wait={}", wait.as_secs())).ok());
-        headers.extend(applied.map(|applied| (HeaderName::from_static("preference-applied"), applied)));
-        Ok(response)
+        let Self { options, key, headers, context } = self;
+        let plan = Plan::Job(options.apply(job));
+        let accepted = enqueue_alone(&api.pool, plan, key.as_ref(), options.force).await?;
+        answer(api, &context, &headers, accepted).await
     }
 }
 
-async fn active_tenant(conn: &mut PgConnection, name: &TenantName) -> Result<Tenant, Problem> {
-    let tenant = Tenant::find(conn, &name.0).await?.ok_or_else(|| Problem::unknown_tenant(&name.0))?;
-    if !tenant.is_active {
-        let detail = format!("the tenant {} is inactive: no job is accepted for it", tenant.slug);
-        return Err(Problem::conflict("tenant_inactive", "Tenant inactive", detail));
+/// 202, or 200 when the job is final: after the wait the caller preferred, or in a replay. A fast worker alone does
+/// not change the status.
+async fn answer(
+    api: &Api,
+    context: &RequestContext,
+    headers: &HeaderMap,
+    accepted: Accepted,
+) -> Result<Response, Problem> {
+    let viewer = Viewer::service(api, context);
+    let wait = prefer::wait(headers);
+    let job = match wait {
+        Some(wait) => viewer.job_within(accepted.job, wait).await?,
+        None => viewer.job(accepted.job).await?,
+    };
+    let may_be_final = wait.is_some() || accepted.replayed;
+    let status = if may_be_final && job.is_final() { StatusCode::OK } else { StatusCode::ACCEPTED };
+    let mut response = job_response(status, job);
+    let answered = response.headers_mut();
+    if status == StatusCode::ACCEPTED {
+        answered.insert(RETRY_AFTER, HeaderValue::from_static("1"));
     }
-    Ok(tenant)
+    let location = context.url(&format!("/internal/jobs/{}", accepted.job));
+    answered.extend(HeaderValue::try_from(location).ok().map(|location| (LOCATION, location)));
+    let mut flag = |name, given: bool| {
+        if given {
+            answered.insert(HeaderName::from_static(name), HeaderValue::from_static("true"));
+        }
+    };
+    flag("job-duplicate", accepted.duplicate);
+    flag("idempotency-replayed", accepted.replayed);
+    let applied = wait.and_then(|wait| HeaderValue::try_from(format!("wait={}", wait.as_secs())).ok());
+    answered.extend(applied.map(|applied| (HeaderName::from_static("preference-applied"), applied)));
+    Ok(response)
 }

@@ -1,5 +1,7 @@
 //! `Idempotency-Key`: the same key with the same request is the same job or backfill, for 24 hours.
 
+use std::collections::HashSet;
+
 use axum::http::{HeaderMap, StatusCode};
 use sha2::{Digest, Sha256};
 use sqlx::{PgConnection, PgPool};
@@ -35,7 +37,37 @@ pub(crate) enum Claimed {
     Replay(Uuid),
 }
 
+/// Stores keys that are new, each for its job, and returns which these are. No key may come twice.
+pub(crate) async fn claim_new(
+    conn: &mut PgConnection,
+    keys: &[(&IdempotencyKey, Uuid)],
+) -> Result<HashSet<String>, Problem> {
+    if keys.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let stored = sqlx::query_scalar!(
+        "insert into idempotency_keys as k (key, request_hash, job_id, created_at)
+         select n.key, n.request_hash, n.job_id, queue.now()
+         from unnest($1::text[], $2::bytea[], $3::uuid[]) as n (key, request_hash, job_id)
+         order by n.key
+         on conflict (key) do update
+         set request_hash = excluded.request_hash, job_id = excluded.job_id, created_at = excluded.created_at
+         where k.created_at <= queue.now() - interval '24 hours'
+         returning key",
+        &keys.iter().map(|(key, _)| key.key.clone()).collect::<Vec<_>>(),
+        &keys.iter().map(|(key, _)| key.request_hash.clone()).collect::<Vec<_>>(),
+        &keys.iter().map(|(_, job)| *job).collect::<Vec<_>>(),
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(stored.into_iter().collect())
+}
+
 impl IdempotencyKey {
+    pub(crate) fn text(&self) -> &str {
+        &self.key
+    }
+
     /// The key in `headers`, if any, for the request that consists of `parts`.
     pub(crate) fn of(headers: &HeaderMap, parts: [&[u8]; 3]) -> Result<Option<Self>, Problem> {
         let mut values = headers.get_all(HEADER).iter();

@@ -109,6 +109,12 @@ impl Problem {
             .with_header(RETRY_AFTER, HeaderValue::from_static("1"))
     }
 
+    /// 503: the database is away, or full.
+    pub(crate) fn database_unavailable() -> Self {
+        let detail = "the database cannot answer now; try again";
+        Self::unavailable("database_unavailable", "Database unavailable", detail)
+    }
+
     /// 500: what happened is in the log only.
     pub(crate) fn internal() -> Self {
         let detail = "something went wrong; the log has it under the request id";
@@ -175,13 +181,6 @@ pub(crate) fn complete(response: Response, instance: &str, request_id: &str) -> 
 
 impl From<sqlx::Error> for Problem {
     fn from(error: sqlx::Error) -> Self {
-        let unavailable = || {
-            Self::unavailable(
-                "database_unavailable",
-                "Database unavailable",
-                "the database cannot answer now; try again",
-            )
-        };
         let state = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
         let class = state.as_deref().and_then(|state| state.get(..2));
         match (&error, class) {
@@ -205,7 +204,7 @@ impl From<sqlx::Error> for Problem {
                 _,
             ) => {
                 tracing::error!(%error, "the database is unavailable");
-                unavailable()
+                Self::database_unavailable()
             }
             _ => {
                 tracing::error!(%error, "a query failed");

@@ -8,7 +8,8 @@ use weirgate_jobs::{ExportFormat, GenerateExport};
 use weirgate_queue::NewJob;
 
 use crate::http::Api;
-use crate::http::enqueue::{EnqueueBody, EnqueueHeaders, EnqueueParams, EnqueueRequest, Plan};
+use crate::http::enqueue::{EnqueueBody, EnqueueHeaders, EnqueueParams, EnqueueRequest};
+use crate::http::intake::Plan;
 use crate::http::openapi::{self, JobAccepted};
 use crate::http::params::{Fields, FromQuery, Parse};
 use crate::http::problem::Problem;

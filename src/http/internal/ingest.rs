@@ -8,8 +8,9 @@ use weirgate_jobs::{IngestCsat, IngestSecurityAlerts, IngestTickets, IngestTimeE
 use weirgate_queue::NewJob;
 
 use crate::http::Api;
-use crate::http::enqueue::{EnqueueBody, EnqueueHeaders, EnqueueParams, EnqueueRequest, Plan};
+use crate::http::enqueue::{EnqueueBody, EnqueueHeaders, EnqueueParams, EnqueueRequest};
 use crate::http::extract::Path;
+use crate::http::intake::Plan;
 use crate::http::openapi::JobAccepted;
 use crate::http::problem::Problem;
 
@@ -36,7 +37,7 @@ pub(crate) async fn ingest_dataset(
     request: EnqueueRequest<()>,
 ) -> Result<Response, Problem> {
     request
-        .run(&api, |tenant, (), adjust| {
+        .run(&api, move |tenant, (), adjust| {
             let (id, tenant) = (tenant.id, tenant.slug.clone());
             let job = match dataset {
                 Dataset::Tickets => NewJob::of(id, &IngestTickets { tenant }),

@@ -5,7 +5,8 @@ use axum::response::Response;
 use weirgate_jobs::DailyPipeline;
 
 use crate::http::Api;
-use crate::http::enqueue::{EnqueueBody, EnqueueHeaders, EnqueueParams, EnqueueRequest, Plan};
+use crate::http::enqueue::{EnqueueBody, EnqueueHeaders, EnqueueParams, EnqueueRequest};
+use crate::http::intake::Plan;
 use crate::http::internal::kpi::Day;
 use crate::http::openapi::JobAccepted;
 use crate::http::problem::Problem;

@@ -1,0 +1,259 @@
+//! What requests enqueue, many requests in one transaction: who comes while one is written shares the next one. Each is
+//! answered after the commit.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use sqlx::{PgConnection, PgPool};
+use tokio::sync::{Mutex, mpsc, oneshot};
+use uuid::Uuid;
+use weirgate_jobs::{DailyPipeline, Tenant, enqueue_daily_pipeline};
+use weirgate_queue::{Enqueued, NewJob};
+
+use crate::http::idempotency::{self, Claimed, IdempotencyKey};
+use crate::http::problem::Problem;
+
+/// Transactions under way at once; so many more requests come while they are that the next ones are well filled.
+const TRANSACTIONS: usize = 2;
+
+/// Most requests of one transaction.
+const MOST: usize = 100;
+
+/// A transaction of many waits for nobody: where somebody holds a key or a twin of one of its jobs, each goes alone.
+const BEGIN: &str = "begin; set local lock_timeout = '100ms'";
+
+/// What a request enqueues.
+pub(crate) enum Plan {
+    /// One job.
+    Job(NewJob),
+    /// A workflow; its last job stands for it.
+    Pipeline(DailyPipeline),
+}
+
+impl Plan {
+    fn id(&self) -> Uuid {
+        match self {
+            Self::Job(job) => job.id,
+            Self::Pipeline(pipeline) => pipeline.last(),
+        }
+    }
+
+    async fn enqueue(self, conn: &mut PgConnection, force: bool) -> Result<Enqueued, Problem> {
+        Ok(match self {
+            Self::Job(job) => {
+                let job = if force { job.not_unique() } else { job };
+                weirgate_queue::enqueue(conn, vec![job]).await?[0]
+            }
+            Self::Pipeline(pipeline) => enqueue_daily_pipeline(conn, pipeline, force).await?,
+        })
+    }
+}
+
+/// The job that a request is about.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Accepted {
+    pub(crate) job: Uuid,
+    /// A live twin, instead of a new job.
+    pub(crate) duplicate: bool,
+    /// What the same request enqueued before.
+    pub(crate) replayed: bool,
+}
+
+impl Accepted {
+    fn new(Enqueued { id, duplicate }: Enqueued) -> Self {
+        Self { job: id, duplicate, replayed: false }
+    }
+}
+
+type Answer = Result<Accepted, Problem>;
+type MakePlan = Box<dyn FnOnce(&Tenant) -> weirgate_queue::Result<Plan> + Send>;
+
+/// What is to be enqueued for a tenant.
+struct Wish {
+    tenant: String,
+    plan: MakePlan,
+    key: Option<IdempotencyKey>,
+    force: bool,
+    answer: oneshot::Sender<Answer>,
+}
+
+/// A wish whose tenant is there and active.
+struct Planned {
+    plan: Plan,
+    key: Option<IdempotencyKey>,
+    force: bool,
+    answer: oneshot::Sender<Answer>,
+}
+
+/// Takes jobs in. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct Intake(mpsc::UnboundedSender<Wish>);
+
+impl Intake {
+    /// Ends with its last handle.
+    pub(crate) fn start(pool: &PgPool) -> Self {
+        let (wishes, wished) = mpsc::unbounded_channel();
+        let wished = Arc::new(Mutex::new(wished));
+        for _ in 0..TRANSACTIONS {
+            tokio::spawn(take_in(pool.clone(), wished.clone()));
+        }
+        Self(wishes)
+    }
+
+    /// Enqueues what `plan` makes for the tenant of that slug or UUID; returns when it is committed.
+    pub(crate) async fn enqueue(
+        &self,
+        tenant: &str,
+        key: Option<IdempotencyKey>,
+        force: bool,
+        plan: impl FnOnce(&Tenant) -> weirgate_queue::Result<Plan> + Send + 'static,
+    ) -> Answer {
+        let (answer, answered) = oneshot::channel();
+        let wish = Wish { tenant: tenant.to_owned(), plan: Box::new(plan), key, force, answer };
+        // Ends with the runtime only.
+        let _ = self.0.send(wish);
+        answered.await.unwrap_or_else(|_| Err(Problem::internal()))
+    }
+}
+
+/// Enqueues one request's plan in a transaction of its own.
+pub(crate) async fn enqueue_alone(
+    pool: &PgPool,
+    plan: Plan,
+    key: Option<&IdempotencyKey>,
+    force: bool,
+) -> Answer {
+    let mut tx = pool.begin().await?;
+    if let Some(key) = key
+        && let Claimed::Replay(job) = key.claim(&mut tx, plan.id()).await?
+    {
+        return Ok(Accepted { job, duplicate: false, replayed: true });
+    }
+    let enqueued = plan.enqueue(&mut tx, force).await?;
+    if let Some(key) = key
+        && enqueued.duplicate
+    {
+        key.point_to(&mut tx, enqueued.id).await?;
+    }
+    tx.commit().await?;
+    Ok(Accepted::new(enqueued))
+}
+
+async fn take_in(pool: PgPool, wished: Arc<Mutex<mpsc::UnboundedReceiver<Wish>>>) {
+    loop {
+        let mut wishes = Vec::with_capacity(MOST);
+        if wished.lock().await.recv_many(&mut wishes, MOST).await == 0 {
+            return;
+        }
+        let names: Vec<String> = wishes.iter().map(|wish| wish.tenant.clone()).collect();
+        let mut tenants = match tenants(&pool, &names).await {
+            Ok(tenants) => tenants.into_iter(),
+            Err(error) => {
+                // Each is told; the next ones find out for themselves.
+                tracing::warn!(%error, requests = wishes.len(), "could not read tenants");
+                wishes.into_iter().for_each(|wish| tell(wish.answer, Err(Problem::database_unavailable())));
+                continue;
+            }
+        };
+        let mut together = Vec::with_capacity(wishes.len());
+        let mut keys = HashSet::new();
+        for wish in wishes {
+            let Wish { tenant: name, plan, key, force, answer } = wish;
+            match active(&name, tenants.next().flatten()).and_then(|tenant| Ok(plan(&tenant)?)) {
+                Err(problem) => tell(answer, Err(problem)),
+                Ok(plan) => {
+                    let again = key.as_ref().is_some_and(|key| !keys.insert(key.text().to_owned()));
+                    let planned = Planned { plan, key, force, answer };
+                    match planned.plan {
+                        Plan::Job(_) if !again => together.push(planned),
+                        _ => drop(tokio::spawn(alone(pool.clone(), planned))),
+                    }
+                }
+            }
+        }
+        commit(&pool, together).await;
+    }
+}
+
+async fn tenants(pool: &PgPool, names: &[String]) -> sqlx::Result<Vec<Option<Tenant>>> {
+    Tenant::find_each(&mut *pool.acquire().await?, names).await
+}
+
+fn active(name: &str, tenant: Option<Tenant>) -> Result<Tenant, Problem> {
+    let tenant = tenant.ok_or_else(|| Problem::unknown_tenant(name))?;
+    if !tenant.is_active {
+        let detail = format!("the tenant {} is inactive: no job is accepted for it", tenant.slug);
+        return Err(Problem::conflict("tenant_inactive", "Tenant inactive", detail));
+    }
+    Ok(tenant)
+}
+
+async fn alone(pool: PgPool, planned: Planned) {
+    let Planned { plan, key, force, answer } = planned;
+    tell(answer, enqueue_alone(&pool, plan, key.as_ref(), force).await);
+}
+
+/// All in one transaction; where that fails, each in one of its own, so that nobody suffers for another.
+async fn commit(pool: &PgPool, planned: Vec<Planned>) {
+    if planned.is_empty() {
+        return;
+    }
+    if let [_] = planned.as_slice() {
+        // Alone already; it may wait as long as it has to, and nobody waits for it.
+        planned.into_iter().for_each(|one| drop(tokio::spawn(alone(pool.clone(), one))));
+        return;
+    }
+    match together(pool, &planned).await {
+        Ok(accepted) => {
+            for (one, accepted) in planned.into_iter().zip(accepted) {
+                match accepted {
+                    Some(accepted) => tell(one.answer, Ok(accepted)),
+                    None => drop(tokio::spawn(alone(pool.clone(), one))),
+                }
+            }
+        }
+        Err(error) => {
+            tracing::debug!(?error, requests = planned.len(), "not enqueued together; each alone");
+            planned.into_iter().for_each(|one| drop(tokio::spawn(alone(pool.clone(), one))));
+        }
+    }
+}
+
+/// What was accepted; none for those whose key came before.
+async fn together(pool: &PgPool, planned: &[Planned]) -> Result<Vec<Option<Accepted>>, Problem> {
+    let mut tx = pool.begin_with(BEGIN).await?;
+    let keys: Vec<_> = planned.iter().filter_map(|one| Some((one.key.as_ref()?, one.plan.id()))).collect();
+    let first = idempotency::claim_new(&mut tx, &keys).await?;
+    let is_first = |one: &&Planned| one.key.as_ref().is_none_or(|key| first.contains(key.text()));
+    let jobs: Vec<NewJob> = planned
+        .iter()
+        .filter(is_first)
+        .filter_map(|one| match &one.plan {
+            Plan::Job(job) if one.force => Some(job.clone().not_unique()),
+            Plan::Job(job) => Some(job.clone()),
+            Plan::Pipeline(_) => None,
+        })
+        .collect();
+    let mut enqueued = weirgate_queue::enqueue(&mut tx, jobs).await?.into_iter();
+    let mut accepted = Vec::with_capacity(planned.len());
+    for one in planned {
+        if !is_first(&one) {
+            accepted.push(None);
+            continue;
+        }
+        let job = enqueued.next().map(Accepted::new);
+        if let Some(Accepted { job, duplicate: true, .. }) = job
+            && let Some(key) = &one.key
+        {
+            key.point_to(&mut tx, job).await?;
+        }
+        accepted.push(job);
+    }
+    tx.commit().await?;
+    Ok(accepted)
+}
+
+/// Who went away needs no answer.
+fn tell(answer: oneshot::Sender<Answer>, what: Answer) {
+    let _ = answer.send(what);
+}
