@@ -9,6 +9,7 @@ mod history;
 mod lanes;
 mod light;
 mod limits;
+mod meter;
 mod reads;
 mod report;
 mod scale;

@@ -4,9 +4,11 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 use sqlx::PgPool;
+use tokio::process::Child;
 use weirgate_queue::lanes::limits::pause_queue;
 
 use super::floor;
+use super::meter::{Meter, Spent};
 use super::report::Report;
 use super::stage::{Stage, tenants};
 use super::work::spawn_worker;
@@ -20,11 +22,12 @@ const LONGEST: Duration = Duration::from_mins(3);
 
 pub(super) async fn run(stage: &Stage) -> anyhow::Result<Report> {
     let mut report = Report::new("drain");
-    let one = Drain::default().run(stage).await?;
+    let (one, spent) = Drain::default().metered(stage).await?;
     let two = Drain { workers: 2, ..Drain::default() }.run(stage).await?;
     let (floor, with) = floor::claim_finish(stage).await?;
     report.figure("jobs_per_s_1", one);
     report.figure("jobs_per_s_2", two);
+    spent.report(&mut report, JOBS)?;
     report.figure("floor_per_s", floor);
     report.figure("floor_ratio", one.max(two) / floor);
     report.setting("jobs", JOBS);
@@ -60,6 +63,19 @@ impl Drain {
         self.measure(stage).await
     }
 
+    /// As [`Drain::run`], and what it cost; that takes longer to find out.
+    async fn metered(&self, stage: &Stage) -> anyhow::Result<(f64, Spent)> {
+        stage.clear().await?;
+        self.fill(stage).await?;
+        let running = self.start(stage).await?;
+        let processes: Vec<u32> = running.iter().filter_map(Child::id).collect();
+        let meter = Meter::begin(&stage.pool, &processes).await?;
+        let rate = self.work_off(stage).await?;
+        let stopped = meter.stop().await?;
+        end(running).await?;
+        Ok((rate, stopped.spent().await?))
+    }
+
     pub(super) async fn fill(&self, stage: &Stage) -> anyhow::Result<()> {
         let each = self.backlog / i64::try_from(self.tenants)?;
         stage.fill("bench", &tenants(0, self.tenants), each, json!({"takes_ms": 0})).await
@@ -67,31 +83,45 @@ impl Drain {
 
     /// Jobs a second of what is there, from the word to the finish that is the last one measured.
     pub(super) async fn measure(&self, stage: &Stage) -> anyhow::Result<f64> {
+        let running = self.start(stage).await?;
+        let rate = self.work_off(stage).await?;
+        end(running).await?;
+        Ok(rate)
+    }
+
+    /// Workers that have looked at the paused queue and wait.
+    async fn start(&self, stage: &Stage) -> anyhow::Result<Vec<Child>> {
         pause(&stage.pool, true).await?;
         let url = stage.url();
-        let mut running: Vec<_> =
+        let running: Vec<_> =
             (0..self.workers).map(|_| spawn_worker(&url, SLOTS)).collect::<Result<_, _>>()?;
         while workers_up(&stage.pool).await? < i64::try_from(self.workers)? {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        // They have looked at the queue and wait.
         tokio::time::sleep(Duration::from_secs(2)).await;
+        Ok(running)
+    }
+
+    async fn work_off(&self, stage: &Stage) -> anyhow::Result<f64> {
         let begun = Begun::now(&stage.pool).await?;
         pause(&stage.pool, false).await?;
         let deadline = Instant::now() + LONGEST;
-        let rate = loop {
+        loop {
             tokio::time::sleep(Duration::from_millis(250)).await;
             if let Some(rate) = begun.rate(&stage.pool, self.measured).await? {
-                break rate;
+                return Ok(rate);
             }
             anyhow::ensure!(Instant::now() < deadline, "{} jobs were not completed in time", self.measured);
-        };
-        for worker in &mut running {
-            drop(worker.stdin.take());
-            worker.wait().await?;
         }
-        Ok(rate)
     }
+}
+
+async fn end(running: Vec<Child>) -> anyhow::Result<()> {
+    for mut worker in running {
+        drop(worker.stdin.take());
+        worker.wait().await?;
+    }
+    Ok(())
 }
 
 /// When the word was given, and the transaction before.
