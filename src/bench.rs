@@ -20,6 +20,7 @@ use clap::ValueEnum;
 
 use crate::config::Config;
 
+pub use self::stage::run_server;
 pub use self::work::run_worker;
 
 /// What can be measured.

@@ -129,6 +129,9 @@ Examples:
         #[arg(long)]
         slots: usize,
     },
+    /// The server of `bench`, for measurements by other programs
+    #[command(hide = true)]
+    BenchServer,
     /// What is done by the clock: look at it, pause it, resume it
     #[command(
         subcommand,

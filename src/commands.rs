@@ -52,6 +52,7 @@ pub async fn run(cli: Cli, config: Config) -> anyhow::Result<()> {
         Command::BenchWorker { slots } => {
             bench::run_worker(config.database_url.as_deref().context("DATABASE_URL is not set")?, slots).await
         }
+        Command::BenchServer => bench::run_server(config).await,
         Command::Schedules(command) => schedules::run(command, &config).await,
         Command::Queues(command) => queues::run(command, &config).await,
         Command::Limits(command) => limits::run(command, &config).await,

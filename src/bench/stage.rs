@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anyhow::Context;
 use serde_json::Value;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{AssertSqlSafe, PgPool};
+use sqlx::{AssertSqlSafe, ConnectOptions as _, PgPool};
 use uuid::Uuid;
 
 use crate::config::Config;
@@ -62,7 +62,6 @@ impl Stage {
 
     /// For worker processes.
     pub(super) fn url(&self) -> String {
-        use sqlx::ConnectOptions as _;
         self.options.to_url_lossy().to_string()
     }
 
@@ -100,6 +99,18 @@ impl Stage {
             None => Ok(()),
         }
     }
+}
+
+/// Holds the server that measurements run on until its input ends, and says where it is.
+///
+/// # Errors
+/// When there is none and none can be started.
+pub async fn run_server(mut config: Config) -> anyhow::Result<()> {
+    config.home = config.home.join("bench");
+    let server = Database::open(&config, "bench-server").await?;
+    println!("{}", server.pool.connect_options().to_url_lossy());
+    tokio::io::copy(&mut tokio::io::stdin(), &mut tokio::io::sink()).await?;
+    server.close().await
 }
 
 /// Tenants with ids from `first` on.
