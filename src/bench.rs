@@ -1,7 +1,10 @@
 //! `bench`: what the engine does, measured in a database of its own, printed with settings and machine.
 
+mod api;
 mod backfill;
+mod client;
 mod drain;
+mod enqueue;
 mod fairness;
 mod fill;
 mod floor;
@@ -38,9 +41,11 @@ pub enum Scenario {
     Floor,
     /// 100,000 jobs of 50 tenants, by one and two worker processes
     Drain,
-    /// The same with ten million finished jobs kept
+    /// Jobs that come in: one by one, ten at once, in bulk, over HTTP
+    Enqueue,
+    /// `drain` with ten million finished jobs kept
     History,
-    /// The same with up to 8 worker processes and a backlog of up to ten million jobs
+    /// `drain` with up to 8 worker processes and a backlog of up to ten million jobs
     Scale,
     /// A job's state from 50 connections, lists and overviews over HTTP, with ten million jobs
     Reads,
@@ -61,6 +66,7 @@ pub async fn run(scenario: Scenario, json: bool, mut config: Config) -> anyhow::
         Scenario::Backfill => backfill::run(&stage).await,
         Scenario::Floor => floor::run(&stage).await,
         Scenario::Drain => drain::run(&stage).await,
+        Scenario::Enqueue => enqueue::run(&stage).await,
         Scenario::History => history::run(&stage).await,
         Scenario::Scale => scale::run(&stage).await,
         Scenario::Reads => reads::run(&stage).await,

@@ -1,6 +1,5 @@
 //! Reads over HTTP from a process of the API, with ten million jobs in the database.
 
-mod client;
 mod paths;
 mod scene;
 
@@ -12,9 +11,10 @@ use serde_json::json;
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
-use self::client::Client;
 use self::paths::{Part, Path};
-use self::scene::{Api, BACKFILLS, JOBS, Scene, TENANTS};
+use self::scene::{BACKFILLS, JOBS, Scene, TENANTS};
+use super::api::Api;
+use super::client::Client;
 use super::report::{Report, median, percentile_ms};
 use super::stage::Stage;
 

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use anyhow::Context;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::http::header::HOST;
-use axum::http::{HeaderName, HeaderValue, Request, StatusCode};
+use axum::http::{HeaderName, HeaderValue, Method, Request, StatusCode};
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
@@ -28,17 +28,29 @@ impl Client {
     }
 
     /// The body of the answer, which must be a 200.
-    pub(super) async fn get(&mut self, path: &str, (name, value): &Credential) -> anyhow::Result<Bytes> {
+    pub(super) async fn get(&mut self, path: &str, who: &Credential) -> anyhow::Result<Bytes> {
+        self.ask(Method::GET, path, who, StatusCode::OK).await
+    }
+
+    /// The body of the answer, which must be a 202.
+    pub(super) async fn post(&mut self, path: &str, who: &Credential) -> anyhow::Result<Bytes> {
+        self.ask(Method::POST, path, who, StatusCode::ACCEPTED).await
+    }
+
+    async fn ask(
+        &mut self,
+        method: Method,
+        path: &str,
+        (name, value): &Credential,
+        expected: StatusCode,
+    ) -> anyhow::Result<Bytes> {
         self.sender.ready().await?;
-        let request = Request::get(path).header(HOST, &self.host).header(name, value).body(Body::empty())?;
+        let request = Request::builder().method(method).uri(path);
+        let request = request.header(HOST, &self.host).header(name, value).body(Body::empty())?;
         let answer = self.sender.send_request(request).await.with_context(|| path.to_owned())?;
         let status = answer.status();
         let body = to_bytes(Body::new(answer.into_body()), usize::MAX).await?;
-        anyhow::ensure!(
-            status == StatusCode::OK,
-            "{path} answered {status}: {}",
-            String::from_utf8_lossy(&body)
-        );
+        anyhow::ensure!(status == expected, "{path} answered {status}: {}", String::from_utf8_lossy(&body));
         Ok(body)
     }
 }
