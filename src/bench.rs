@@ -3,6 +3,8 @@
 mod api;
 mod backfill;
 mod client;
+mod clock;
+mod commits;
 mod drain;
 mod enqueue;
 mod fairness;
@@ -10,6 +12,7 @@ mod fill;
 mod floor;
 mod history;
 mod lanes;
+mod latency;
 mod light;
 mod limits;
 mod meter;
@@ -49,6 +52,8 @@ pub enum Scenario {
     Scale,
     /// A job's state from 50 connections, lists and overviews over HTTP, with ten million jobs
     Reads,
+    /// Single jobs at idle: from commit to start and to the end
+    Latency,
 }
 
 /// Measures `scenario` and prints it.
@@ -70,6 +75,7 @@ pub async fn run(scenario: Scenario, json: bool, mut config: Config) -> anyhow::
         Scenario::History => history::run(&stage).await,
         Scenario::Scale => scale::run(&stage).await,
         Scenario::Reads => reads::run(&stage).await,
+        Scenario::Latency => latency::run(&stage).await,
     };
     let machine = stage.machine().await;
     stage.close().await?;

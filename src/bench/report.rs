@@ -24,9 +24,7 @@ impl Report {
 
     /// Adds a figure, to four significant digits.
     pub(super) fn figure(&mut self, name: &'static str, value: f64) {
-        let digits = if value == 0.0 || !value.is_finite() { 0.0 } else { 3.0 - value.abs().log10().floor() };
-        let scale = 10_f64.powf(digits.clamp(0.0, 12.0));
-        self.figures.insert(name, (value * scale).round() / scale);
+        self.figures.insert(name, rounded(value));
     }
 
     pub(super) fn setting(&mut self, name: &'static str, value: impl Into<Value>) {
@@ -48,6 +46,13 @@ impl Report {
             println!("{name}: {value}");
         }
     }
+}
+
+/// To four significant digits.
+pub(super) fn rounded(value: f64) -> f64 {
+    let digits = if value == 0.0 || !value.is_finite() { 0.0 } else { 3.0 - value.abs().log10().floor() };
+    let scale = 10_f64.powf(digits.clamp(0.0, 12.0));
+    (value * scale).round() / scale
 }
 
 /// Milliseconds at a percentile (0 to 100) of the durations; 0 without any.

@@ -60,6 +60,11 @@ impl Stage {
         PgPoolOptions::new().max_connections(most).connect_lazy_with(self.options.clone())
     }
 
+    /// For connections outside of any pool.
+    pub(super) fn options(&self) -> PgConnectOptions {
+        self.options.clone()
+    }
+
     /// For worker processes.
     pub(super) fn url(&self) -> String {
         self.options.to_url_lossy().to_string()
