@@ -9,6 +9,7 @@ mod drain;
 mod enqueue;
 mod fairness;
 mod fill;
+mod fleet;
 mod floor;
 mod history;
 mod lanes;
@@ -17,9 +18,13 @@ mod light;
 mod limits;
 mod meter;
 mod reads;
+pub mod meter;
+mod offer;
+mod outcome;
 mod report;
 mod scale;
 mod stage;
+mod steady;
 mod work;
 
 use clap::ValueEnum;
@@ -54,6 +59,8 @@ pub enum Scenario {
     Reads,
     /// Single jobs at idle: from commit to start and to the end
     Latency,
+    /// 5,000 jobs a second for a minute: time from end to end, backlog
+    Steady,
 }
 
 /// Measures `scenario` and prints it.
@@ -76,6 +83,7 @@ pub async fn run(scenario: Scenario, json: bool, mut config: Config) -> anyhow::
         Scenario::Scale => scale::run(&stage).await,
         Scenario::Reads => reads::run(&stage).await,
         Scenario::Latency => latency::run(&stage).await,
+        Scenario::Steady => steady::run(&stage).await,
     };
     let machine = stage.machine().await;
     stage.close().await?;
