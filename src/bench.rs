@@ -21,8 +21,10 @@ mod reads;
 pub mod meter;
 mod offer;
 mod outcome;
+mod pinned;
 mod report;
 mod scale;
+mod snapshots;
 mod stage;
 mod steady;
 mod work;
@@ -61,13 +63,21 @@ pub enum Scenario {
     Latency,
     /// 5,000 jobs a second for a minute: time from end to end, backlog
     Steady,
+    /// The same beside a transaction left open, and beside slow readers
+    Pinned,
 }
 
-/// Measures `scenario` and prints it.
+/// Measures `scenario` and prints it. `minutes` are for [`Scenario::Pinned`].
 ///
 /// # Errors
 /// When the database is not there, or breaks.
-pub async fn run(scenario: Scenario, json: bool, mut config: Config) -> anyhow::Result<()> {
+pub async fn run(
+    scenario: Scenario,
+    minutes: Option<f64>,
+    json: bool,
+    mut config: Config,
+) -> anyhow::Result<()> {
+    anyhow::ensure!(minutes.is_none() || scenario == Scenario::Pinned, "--minutes is for `pinned` only");
     // Apart from what `up` keeps, so that both can run.
     config.home = config.home.join("bench");
     let stage = stage::Stage::open(&config).await?;
@@ -84,6 +94,7 @@ pub async fn run(scenario: Scenario, json: bool, mut config: Config) -> anyhow::
         Scenario::Reads => reads::run(&stage).await,
         Scenario::Latency => latency::run(&stage).await,
         Scenario::Steady => steady::run(&stage).await,
+        Scenario::Pinned => pinned::run(&stage, minutes.unwrap_or(pinned::MINUTES)).await,
     };
     let machine = stage.machine().await;
     stage.close().await?;

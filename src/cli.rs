@@ -115,10 +115,14 @@ Examples:
     #[command(after_help = "\
 Examples:
   weirgate bench fairness
-  weirgate bench limits --json")]
+  weirgate bench limits --json
+  weirgate bench pinned --minutes 30")]
     Bench {
         /// What to measure
         scenario: Scenario,
+        /// How long `pinned` takes [default: 5]
+        #[arg(long)]
+        minutes: Option<f64>,
         /// Print one JSON document instead of a table
         #[arg(long)]
         json: bool,

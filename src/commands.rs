@@ -48,7 +48,7 @@ pub async fn run(cli: Cli, config: Config) -> anyhow::Result<()> {
         Command::Backfill(options) => backfill::run(options, &config).await,
         Command::Backfills(command) => backfills::run(command, &config).await,
         Command::Jobs(command) => jobs::run(command, &config).await,
-        Command::Bench { scenario, json } => bench::run(scenario, json, config).await,
+        Command::Bench { scenario, minutes, json } => bench::run(scenario, minutes, json, config).await,
         Command::BenchWorker { slots } => {
             bench::run_worker(config.database_url.as_deref().context("DATABASE_URL is not set")?, slots).await
         }

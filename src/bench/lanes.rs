@@ -3,13 +3,14 @@
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use sqlx::{AssertSqlSafe, PgConnection, Postgres, Transaction};
+use sqlx::{AssertSqlSafe, PgConnection};
 use uuid::Uuid;
 use weirgate_queue::claim::{Claimer, Room};
 use weirgate_queue::finish::{Finish, Outcome, finish};
 use weirgate_queue::lanes::limits::{LaneLimits, QueueLimits, Rate, set_queue_limits};
 
 use super::report::{Report, median, percentile_ms};
+use super::snapshots::pin;
 use super::stage::{Stage, tenants};
 
 const JOBS: i64 = 100_000;
@@ -188,18 +189,6 @@ async fn tail(stage: &Stage, pinned: bool) -> anyhow::Result<Duration> {
         pin.rollback().await?;
     }
     Ok(took)
-}
-
-async fn pin(stage: &Stage) -> anyhow::Result<Transaction<'static, Postgres>> {
-    let mut tx = stage.pool.begin().await?;
-    sqlx::raw_sql(
-        "set transaction isolation level repeatable read;
-         set local idle_in_transaction_session_timeout = 0;
-         select pg_current_xact_id();",
-    )
-    .execute(&mut *tx)
-    .await?;
-    Ok(tx)
 }
 
 /// Where jobs are claimed from.
