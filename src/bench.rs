@@ -27,6 +27,7 @@ mod scale;
 mod snapshots;
 mod stage;
 mod steady;
+mod wal;
 mod work;
 
 use clap::ValueEnum;
@@ -65,6 +66,8 @@ pub enum Scenario {
     Steady,
     /// The same beside a transaction left open, and beside slow readers
     Pinned,
+    /// Bytes of WAL and commits a job
+    Wal,
 }
 
 /// Measures `scenario` and prints it. `minutes` are for [`Scenario::Pinned`].
@@ -95,6 +98,7 @@ pub async fn run(
         Scenario::Latency => latency::run(&stage).await,
         Scenario::Steady => steady::run(&stage).await,
         Scenario::Pinned => pinned::run(&stage, minutes.unwrap_or(pinned::MINUTES)).await,
+        Scenario::Wal => wal::run(&stage).await,
     };
     let machine = stage.machine().await;
     stage.close().await?;
