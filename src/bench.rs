@@ -12,6 +12,10 @@ mod fill;
 mod fleet;
 mod floor;
 mod history;
+mod footprint;
+mod ingest;
+mod kpi;
+mod kpi_data;
 mod lanes;
 mod latency;
 mod light;
@@ -22,12 +26,14 @@ pub mod meter;
 mod offer;
 mod outcome;
 mod pinned;
+mod process;
 mod report;
 mod scale;
 mod snapshots;
 mod stage;
 mod steady;
 mod wal;
+mod upstream;
 mod work;
 
 use clap::ValueEnum;
@@ -68,6 +74,12 @@ pub enum Scenario {
     Pinned,
     /// Bytes of WAL and commits a job
     Wal,
+    /// A year of KPIs of 20 tenants, as a backfill
+    Kpi,
+    /// A file of a million tickets
+    Ingest,
+    /// Memory of idle and busy processes, and how soon the API answers
+    Footprint,
 }
 
 /// Measures `scenario` and prints it. `minutes` are for [`Scenario::Pinned`].
@@ -99,6 +111,9 @@ pub async fn run(
         Scenario::Steady => steady::run(&stage).await,
         Scenario::Pinned => pinned::run(&stage, minutes.unwrap_or(pinned::MINUTES)).await,
         Scenario::Wal => wal::run(&stage).await,
+        Scenario::Kpi => kpi::run(&stage).await,
+        Scenario::Ingest => ingest::run(&stage).await,
+        Scenario::Footprint => footprint::run(&stage).await,
     };
     let machine = stage.machine().await;
     stage.close().await?;

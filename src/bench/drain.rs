@@ -160,7 +160,7 @@ async fn pause(pool: &PgPool, paused: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn workers_up(pool: &PgPool) -> anyhow::Result<i64> {
+pub(super) async fn workers_up(pool: &PgPool) -> anyhow::Result<i64> {
     let sql = "select count(*) from queue.workers where lease_until > queue.now()";
     Ok(sqlx::query_scalar(sql).fetch_one(pool).await?)
 }

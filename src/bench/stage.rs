@@ -22,6 +22,8 @@ pub(super) struct Stage {
     /// What processes may keep their files in.
     pub(super) home: PathBuf,
     pub(super) pool: PgPool,
+    /// For files; empty at first, and removed at the end.
+    pub(super) folder: PathBuf,
 }
 
 impl Stage {
@@ -40,6 +42,8 @@ impl Stage {
 
     async fn on(servers_pool: PgPool, home: PathBuf) -> anyhow::Result<Self> {
         let name = format!("weirgate_bench_{}", Uuid::now_v7().simple());
+        let folder = home.join(&name);
+        std::fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
         sqlx::raw_sql(AssertSqlSafe(format!("create database {name}")))
             .execute(&servers_pool)
             .await
@@ -47,7 +51,7 @@ impl Stage {
         let options = (*servers_pool.connect_options()).clone().database(&name);
         let pool = PgPoolOptions::new().max_connections(24).connect_with(options.clone()).await?;
         MIGRATIONS.run(&pool).await.context("migrating the measurement's database")?;
-        Ok(Self { server: None, servers_pool, name, options, home, pool })
+        Ok(Self { server: None, servers_pool, name, options, home, pool, folder })
     }
 
     /// Connections of their own for one more part of the measurement, as another process has.
@@ -97,6 +101,7 @@ impl Stage {
 
     pub(super) async fn close(self) -> anyhow::Result<()> {
         self.pool.close().await;
+        std::fs::remove_dir_all(&self.folder).ok();
         let drop = format!("drop database if exists {} with (force)", self.name);
         sqlx::raw_sql(AssertSqlSafe(drop)).execute(&self.servers_pool).await?;
         match self.server {
