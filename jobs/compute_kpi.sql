@@ -13,12 +13,11 @@ with bounds as (
         coalesce(sum(minutes) filter (where billable), 0) as billable
     from raw_time_entries
     where tenant_id = $1 and date_worked = $2
-), created as (
-    select
-        count(*) as tickets,
-        count(*) filter (where k.priority in ('High', 'Critical')) as high_priority
+), high_priority as (
+    select count(*) as tickets
     from raw_tickets k, bounds b
     where k.tenant_id = $1 and k.created_at_remote >= b.day_start and k.created_at_remote < b.day_end
+      and k.priority in ('High', 'Critical')
 ), closed as (
     select
         count(*) as tickets,
@@ -30,10 +29,27 @@ with bounds as (
     cross join lateral (
         select count(*) from raw_time_entries e where e.tenant_id = $1 and e.cw_ticket_id = k.cw_ticket_id
     ) as entries
-), still_open as (
+), per_day as materialized (
+    -- The tickets of the history's days and of the day itself, and how many of each are open at the end of that one. A
+    -- scan a day is cheaper than to ask of each ticket which day it is of.
+    select $2::date - d.ago as day, k.tickets, k.still_open
+    from bounds b
+    cross join generate_series(0, 28) as d (ago)
+    cross join lateral (
+        select count(*) as tickets, count(*) filter (where closed_at is null or closed_at >= b.day_end) as still_open
+        from raw_tickets
+        where tenant_id = $1
+          and created_at_remote >= ($2::date - d.ago)::timestamp at time zone b.time_zone
+          and created_at_remote < ($2::date - d.ago + 1)::timestamp at time zone b.time_zone
+    ) as k
+), long_open as (
+    -- What was there before and is still open has been so for 29 days, which may lack an hour: it is in the small index
+    -- raw_tickets_long_open, whose condition is the last one.
     select count(*) as tickets
     from raw_tickets k, bounds b
-    where k.tenant_id = $1 and k.created_at_remote < b.day_end and (k.closed_at is null or k.closed_at >= b.day_end)
+    where k.tenant_id = $1 and k.created_at_remote < b.history_start
+      and (k.closed_at is null or k.closed_at >= b.day_end)
+      and (k.closed_at is null or k.closed_at - k.created_at_remote > interval '28 days')
 ), satisfaction as (
     select avg(s.score) as score
     from raw_csat_surveys s, bounds b
@@ -43,20 +59,13 @@ with bounds as (
     from bounds b, lateral (
         select created_at_remote from raw_tickets where tenant_id = $1 order by created_at_remote limit 1
     ) as k
-), per_day as (
-    select (k.created_at_remote at time zone b.time_zone)::date as day, count(*) as tickets
-    from raw_tickets k, bounds b
-    where k.tenant_id = $1 and k.created_at_remote >= b.history_start and k.created_at_remote < b.day_start
-    group by 1
 ), history as (
     -- Every day since the first ticket counts, also those without a ticket.
-    select
-        count(*) as days,
-        avg(coalesce(p.tickets, 0)) as mean,
-        stddev_samp(coalesce(p.tickets, 0)) as deviation
+    select count(*) as days, avg(p.tickets) as mean, stddev_samp(p.tickets) as deviation
     from first_ticket f
-    cross join lateral generate_series(greatest(f.day, $2::date - 28), $2::date - 1, interval '1 day') as d (day)
-    left join per_day p on p.day = d.day::date
+    join per_day p on p.day >= f.day and p.day < $2
+), created as (
+    select sum(tickets) filter (where day = $2)::bigint as tickets, sum(still_open)::bigint as still_open from per_day
 ), scored as (
     -- Standard score of the day's new tickets: (x - mean) / sample standard deviation.
     select (case when h.days >= 7 and h.deviation > 0 then (c.tickets - h.mean) / h.deviation end)::float8 as z
@@ -69,9 +78,10 @@ insert into kpi_daily (
 )
 select
     $1, $2, worked.total, worked.billable, worked.total - worked.billable, closed.resolution_minutes,
-    closed.first_call_rate, satisfaction.score, created.tickets, closed.tickets, still_open.tickets,
-    created.high_priority, coalesce(abs(scored.z) >= 3, false), scored.z, queue.now()
-from worked, created, closed, still_open, satisfaction, scored
+    closed.first_call_rate, satisfaction.score, created.tickets, closed.tickets,
+    created.still_open + long_open.tickets, high_priority.tickets, coalesce(abs(scored.z) >= 3, false), scored.z,
+    queue.now()
+from worked, high_priority, closed, long_open, satisfaction, created, scored
 on conflict (tenant_id, kpi_date) do update set
     total_minutes = excluded.total_minutes,
     billable_minutes = excluded.billable_minutes,

@@ -54,7 +54,9 @@ fn ticket() -> impl Strategy<Value = Ticket> {
     let status =
         prop::sample::select(vec!["New", "In Progress", "Closed", "Resolved", "Completed", "closed"]);
     let priority = prop::sample::select(vec!["Low", "Medium", "High", "Critical"]);
-    (status, priority, instant(), 0i64..3000, prop::option::of(0i64..3000), 0u8..4).prop_map(
+    // Most within two days; some stay open for about the 28 days of history, or longer.
+    let open = prop_oneof![3 => 0i64..3000, 1 => 38_000i64..44_000, 1 => 0i64..60_000];
+    (status, priority, instant(), open.clone(), prop::option::of(open), 0u8..4).prop_map(
         |(status, priority, created, updated, closed, entries)| Ticket {
             status,
             priority,

@@ -1,0 +1,1 @@
+drop index raw_tickets_long_open;
