@@ -5,11 +5,13 @@ use std::collections::BTreeMap;
 use futures_util::TryStreamExt;
 use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
+use tokio::task::JoinSet;
+use tracing::Instrument;
 use uuid::Uuid;
 use weirgate_queue::{JobContext, JobError};
 
 use crate::sources::rows::{self, Row};
-use crate::sources::{SourceError, SourceRow};
+use crate::sources::{RowStream, SourceError, SourceRow};
 use crate::{App, Tenant, TenantSlug};
 
 /// Rows in one upsert.
@@ -55,6 +57,15 @@ struct Reject {
 struct Batch<R> {
     good: BTreeMap<(String, String), R>,
     bad: Vec<Reject>,
+    /// Of this batch and all before it.
+    total: Ingested,
+}
+
+/// A source, and how far it is read.
+struct Reader {
+    rows: RowStream,
+    slug: TenantSlug,
+    total: Ingested,
 }
 
 /// Reads the whole dataset of one tenant. Repeatable: ends with the same rows however often it runs.
@@ -63,42 +74,61 @@ pub(crate) async fn ingest<R: Upsert>(
     slug: &TenantSlug,
 ) -> Result<Ingested, JobError> {
     let tenant = Tenant::load(&mut *ctx.app.pool.acquire().await?, slug).await?;
-    let mut rows = ctx.app.source.rows(&slug.0, R::DATASET);
+    let rows = ctx.app.source.rows(&slug.0, R::DATASET);
+    let reader = Reader { rows, slug: slug.clone(), total: Ingested::default() };
+    // A task of its own, which ends with this one: the next batch is read and checked while one is written.
+    let mut ahead = JoinSet::new();
+    ahead.spawn(reader.next::<R>().in_current_span());
     let mut total = Ingested::default();
-    let mut batch: Batch<R> = Batch { good: BTreeMap::new(), bad: Vec::new() };
-    while let Some(row) = rows.try_next().await.map_err(source_error)? {
-        total.read += 1;
-        take(row, slug, &mut batch, &mut total);
-        if batch.good.len() + batch.bad.len() >= BATCH {
-            ctx.check_cancelled()?;
-            write(ctx, &tenant, &mut batch).await?;
-            ctx.progress(total.read, None, &format!("{} {}", total.read, R::DATASET)).await?;
+    while let Some(read) = ahead.join_next().await {
+        let (batch, reader) = read?.map_err(source_error)?;
+        total = batch.total.clone();
+        if let Some(reader) = reader {
+            ahead.spawn(reader.next::<R>().in_current_span());
         }
+        ctx.check_cancelled()?;
+        write(ctx, &tenant, batch).await?;
+        ctx.progress(total.read, None, &format!("{} {}", total.read, R::DATASET)).await?;
     }
-    write(ctx, &tenant, &mut batch).await?;
     let mut tx = ctx.app.pool.begin().await?;
     forget_earlier_rejects::<R>(&mut tx, tenant.id, ctx.job_id()).await?;
     ctx.finish_in(tx, &total).await?;
     Ok(total)
 }
 
-fn take<R: Upsert>(row: SourceRow, slug: &TenantSlug, batch: &mut Batch<R>, total: &mut Ingested) {
-    let (reason, content) = match row.json {
-        Err(reason) => (reason, None),
-        Ok(text) => match rows::parse::<R>(&text, &slug.0) {
-            Ok(good) => {
-                total.accepted += 1;
-                let (first, second) = good.key();
-                batch.good.insert((first.to_owned(), second.to_owned()), good);
-                return;
-            }
-            Err(reason) => (reason, Some(text.chars().take(CONTENT_CHARS).collect())),
-        },
-    };
-    total.rejected += 1;
-    if total.rejected <= MOST_REJECTS {
-        let line = i64::try_from(row.line).unwrap_or(i64::MAX);
-        batch.bad.push(Reject { origin: row.origin.to_string(), line, reason, content });
+impl Reader {
+    /// The next batch, and the rest, unless that was the last one.
+    async fn next<R: Upsert>(mut self) -> Result<(Batch<R>, Option<Self>), SourceError> {
+        let mut batch = Batch { good: BTreeMap::new(), bad: Vec::new(), total: self.total };
+        while batch.good.len() + batch.bad.len() < BATCH {
+            let Some(row) = self.rows.try_next().await? else { return Ok((batch, None)) };
+            batch.take(row, &self.slug);
+        }
+        self.total = batch.total.clone();
+        Ok((batch, Some(self)))
+    }
+}
+
+impl<R: Upsert> Batch<R> {
+    fn take(&mut self, row: SourceRow, slug: &TenantSlug) {
+        self.total.read += 1;
+        let (reason, content) = match row.json {
+            Err(reason) => (reason, None),
+            Ok(text) => match rows::parse::<R>(&text, &slug.0) {
+                Ok(good) => {
+                    self.total.accepted += 1;
+                    let (first, second) = good.key();
+                    self.good.insert((first.to_owned(), second.to_owned()), good);
+                    return;
+                }
+                Err(reason) => (reason, Some(text.chars().take(CONTENT_CHARS).collect())),
+            },
+        };
+        self.total.rejected += 1;
+        if self.total.rejected <= MOST_REJECTS {
+            let line = i64::try_from(row.line).unwrap_or(i64::MAX);
+            self.bad.push(Reject { origin: row.origin.to_string(), line, reason, content });
+        }
     }
 }
 
@@ -110,19 +140,16 @@ fn source_error(error: SourceError) -> JobError {
     }
 }
 
-async fn write<R: Upsert>(
-    ctx: &JobContext<App>,
-    tenant: &Tenant,
-    batch: &mut Batch<R>,
-) -> Result<(), JobError> {
-    let good: Vec<R> = std::mem::take(&mut batch.good).into_values().collect();
-    let bad = std::mem::take(&mut batch.bad);
-    let mut tx = ctx.app.pool.begin().await?;
+async fn write<R: Upsert>(ctx: &JobContext<App>, tenant: &Tenant, batch: Batch<R>) -> Result<(), JobError> {
+    let good: Vec<R> = batch.good.into_values().collect();
+    // Not waited for until it is on disk: the commit that finishes the job is, and takes all before it along; without that
+    // one the whole dataset is read again.
+    let mut tx = ctx.app.pool.begin_with("begin; set local synchronous_commit = off").await?;
     if !good.is_empty() {
         R::upsert(&mut tx, tenant.id, &good).await?;
     }
-    if !bad.is_empty() {
-        keep_rejects::<R>(&mut tx, tenant.id, ctx.job_id(), bad).await?;
+    if !batch.bad.is_empty() {
+        keep_rejects::<R>(&mut tx, tenant.id, ctx.job_id(), batch.bad).await?;
     }
     tx.commit().await?;
     Ok(())
@@ -178,6 +205,6 @@ async fn forget_earlier_rejects<R: Upsert>(
 }
 
 /// One column of a batch, for `unnest`.
-pub(crate) fn column<R, T>(rows: &[R], value: impl Fn(&R) -> T) -> Vec<T> {
+pub(crate) fn column<'a, R, T>(rows: &'a [R], value: impl Fn(&'a R) -> T) -> Vec<T> {
     rows.iter().map(value).collect()
 }

@@ -37,11 +37,11 @@ impl Upsert for CsatSurvey {
         sqlx::query_file!(
             "./ingest_csat.sql",
             tenant,
-            &column(rows, |row| row.survey_id.clone()),
-            &column(rows, |row| row.ticket_id.clone()),
+            &column(rows, |row| row.survey_id.as_str()) as &[&str],
+            &column(rows, |row| row.ticket_id.as_str()) as &[&str],
             &column(rows, |row| row.score),
-            &column(rows, |row| row.sentiment.clone()) as &[Option<String>],
-            &column(rows, |row| row.comment.clone()) as &[Option<String>],
+            &column(rows, |row| row.sentiment.as_deref()) as &[Option<&str>],
+            &column(rows, |row| row.comment.as_deref()) as &[Option<&str>],
             &column(rows, |row| row.submitted_at),
         )
         .execute(conn)

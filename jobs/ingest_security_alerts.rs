@@ -37,12 +37,12 @@ impl Upsert for SecurityAlert {
         sqlx::query_file!(
             "./ingest_security_alerts.sql",
             tenant,
-            &column(rows, |row| row.source.clone()),
-            &column(rows, |row| row.alert_id.clone()),
-            &column(rows, |row| row.severity.clone()),
-            &column(rows, |row| row.title.clone()) as &[Option<String>],
-            &column(rows, |row| row.device.clone()) as &[Option<String>],
-            &column(rows, |row| row.status.clone()),
+            &column(rows, |row| row.source.as_str()) as &[&str],
+            &column(rows, |row| row.alert_id.as_str()) as &[&str],
+            &column(rows, |row| row.severity.as_str()) as &[&str],
+            &column(rows, |row| row.title.as_deref()) as &[Option<&str>],
+            &column(rows, |row| row.device.as_deref()) as &[Option<&str>],
+            &column(rows, |row| row.status.as_str()) as &[&str],
             &column(rows, |row| row.detected_at),
         )
         .execute(conn)

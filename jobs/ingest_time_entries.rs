@@ -37,13 +37,13 @@ impl Upsert for TimeEntry {
         sqlx::query_file!(
             "./ingest_time_entries.sql",
             tenant,
-            &column(rows, |row| row.cw_time_entry_id.clone()),
-            &column(rows, |row| row.cw_ticket_id.clone()),
-            &column(rows, |row| row.member.clone()) as &[Option<String>],
-            &column(rows, |row| row.work_type.clone()) as &[Option<String>],
+            &column(rows, |row| row.cw_time_entry_id.as_str()) as &[&str],
+            &column(rows, |row| row.cw_ticket_id.as_str()) as &[&str],
+            &column(rows, |row| row.member.as_deref()) as &[Option<&str>],
+            &column(rows, |row| row.work_type.as_deref()) as &[Option<&str>],
             &column(rows, |row| row.billable),
             &column(rows, |row| i32::try_from(row.minutes).unwrap_or(i32::MAX)),
-            &column(rows, |row| row.notes.clone()) as &[Option<String>],
+            &column(rows, |row| row.notes.as_deref()) as &[Option<&str>],
             &column(rows, |row| row.date_worked),
         )
         .execute(conn)
