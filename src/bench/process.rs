@@ -13,6 +13,8 @@ use super::stage::Stage;
 
 /// How long a process may take to start, and to end.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// What the API asks its operators for.
+pub(super) const TOKEN: &str = "only for this measurement";
 
 /// How much of its memory is meant.
 #[derive(Debug, Clone, Copy)]
@@ -50,7 +52,7 @@ impl Process {
             .env("WEIRGATE_LOG", "warn")
             .env("MOCK_MODE", "true")
             .env("MOCK_DATA_PATH", mock_data)
-            .env("SERVICE_TOKEN", "only for this measurement")
+            .env("SERVICE_TOKEN", TOKEN)
             .envs(settings.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::null())

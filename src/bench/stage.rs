@@ -19,8 +19,7 @@ pub(super) struct Stage {
     servers_pool: PgPool,
     name: String,
     options: PgConnectOptions,
-    /// What processes may keep their files in.
-    pub(super) home: PathBuf,
+    home: PathBuf,
     pub(super) pool: PgPool,
     /// For files; empty at first, and removed at the end.
     pub(super) folder: PathBuf,
