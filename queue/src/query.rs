@@ -43,8 +43,8 @@ pub struct JobRow {
     pub observed_at: DateTime<Utc>,
     /// Whether a live worker claims from its queue; null unless it is available.
     pub has_worker: Option<bool>,
-    /// Jobs of its lane (or of its backfill's part of it) and priority that start before it, of the 100 enqueued last before it;
-    /// null unless it is available.
+    /// Jobs of its lane (or of its backfill's part of it) and priority that start before it, counted to
+    /// 1,000; null unless it is available.
     pub ahead: Option<i64>,
 }
 
@@ -55,8 +55,8 @@ impl JobRow {
     }
 }
 
-/// A query for [`JobRow`]s from `queue.jobs j`, or from what takes its place, with the given tail; sqlx checks each whole text at
-/// compile time.
+/// A query for [`JobRow`]s from `queue.jobs j`, or from what takes its place, with the given tail; sqlx
+/// checks each whole text at compile time.
 macro_rules! job_rows {
     (from $($from:literal)*, $($args:expr),* $(,)?) => {
         sqlx::query_as!(
@@ -72,16 +72,16 @@ macro_rules! job_rows {
                     select from queue.workers w where j.queue = any(w.queues) and w.lease_until > queue.now())
                 end as has_worker,
                 case when j.state = 'available' then (select count(*) from (
-                    (select a.state from queue.jobs a
+                    select from queue.jobs a
                     where j.backfill_id is null and a.backfill_id is null and a.queue = j.queue
-                      and a.tenant_id = j.tenant_id and a.priority = j.priority and a.seq < j.seq
-                    order by a.seq desc limit 100)
+                      and a.state = 'available' and a.tenant_id = j.tenant_id and a.priority = j.priority
+                      and a.seq < j.seq
                     union all
-                    (select a.state from queue.jobs a
+                    select from queue.jobs a
                     where a.backfill_id is not null and a.backfill_id = j.backfill_id and a.queue = j.queue
-                      and a.tenant_id = j.tenant_id and a.priority = j.priority and a.seq < j.seq
-                    order by a.seq desc limit 100)
-                    ) before where before.state = 'available')
+                      and a.state = 'available' and a.tenant_id = j.tenant_id and a.priority = j.priority
+                      and a.seq < j.seq
+                    limit 1000) lane)
                 end as ahead
             from "# $(+ $from)*,
             $($args),*

@@ -1,4 +1,5 @@
-//! One connection to the API, kept alive: as little work as a client can have, since it shares the cores with the server.
+//! One connection to the API, kept alive: as little work as a client can have, since it shares the cores with
+//! the server.
 
 use std::net::SocketAddr;
 

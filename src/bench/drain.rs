@@ -137,8 +137,8 @@ impl Begun {
         Ok(Self { at, xid })
     }
 
-    /// Completed jobs a second until there were `measured`; from the lanes' log, which has a row for each group of
-    /// finishes, so that no jobs are read while they are worked off.
+    /// Completed jobs a second until there were `measured`; from the lanes' log, which has a row for each
+    /// group of finishes, so that no jobs are read while they are worked off.
     async fn rate(&self, pool: &PgPool, measured: i64) -> anyhow::Result<Option<f64>> {
         let sql = "
             select completed::float8 / (extract(epoch from at)::float8 - $2)

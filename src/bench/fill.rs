@@ -1,5 +1,5 @@
-//! Jobs by the million, written by the database itself: in chunks, each a statement, and with the indexes made at the end.
-//! The triggers stay as they are, so that the lanes' counts are right.
+//! Jobs by the million, written by the database itself: in chunks, each a statement, and with the indexes
+//! made at the end. The triggers stay as they are, so that the lanes' counts are right.
 
 use serde_json::Value;
 use sqlx::{AssertSqlSafe, PgConnection};

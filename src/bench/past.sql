@@ -1,17 +1,18 @@
--- Jobs $1 to $2 of $3, spread over a week until now: 97 to 98 in a hundred completed, a few discarded or cancelled. With
--- $8, some are retried or scheduled for tomorrow, and of the last ones most may start.
-insert into queue.jobs (id, tenant_id, queue, kind, state, attempt, max_attempts, run, args, output, errors, workflow_id,
-    backfill_id, created_at, scheduled_at, attempted_at, finalized_at)
+-- Jobs $1 to $2 of $3, spread over a week until now: 97 to 98 in a hundred completed, a few discarded or
+-- cancelled. With $8, some are retried or scheduled for tomorrow, and of the last ones most may start.
+insert into queue.jobs (id, tenant_id, queue, kind, state, attempt, max_attempts, run, args, output, errors,
+    workflow_id, backfill_id, created_at, scheduled_at, attempted_at, finalized_at)
 select
     -- A UUIDv7 of its time.
     encode(set_byte(overlay(
-        uuid_send(gen_random_uuid())
-        placing substring(int8send((extract(epoch from at) * 1000)::bigint) from 3) from 1), 6, 112), 'hex')::uuid,
+        uuid_send(gen_random_uuid()) placing substring(
+            int8send((extract(epoch from at) * 1000)::bigint) from 3) from 1), 6, 112), 'hex')::uuid,
     tenant, queue, kind, state, attempt, 10, attempt,
     jsonb_build_object('tenant', tenant, 'date', at::date),
     case when state = 'completed' then '{"rows": 120}'::jsonb end,
     case when state in ('discarded', 'retryable') then jsonb_build_array(jsonb_build_object(
-        'attempt', attempt, 'at', at, 'code', 'upstream_unavailable', 'message', 'the source answered 503', 'retry_at', null))
+        'attempt', attempt, 'at', at, 'code', 'upstream_unavailable', 'message', 'the source answered 503',
+        'retry_at', null))
     else '[]' end,
     case when n / 6 % 12 = 0 then md5('workflow' || n / 6)::uuid end,
     case when n % 20 = 7 then $7[1 + n * cardinality($7) / ($3 + 1)] end,
@@ -20,7 +21,8 @@ select
     case when attempt > 0 then at + interval '1 second' end,
     case when state in ('completed', 'discarded', 'cancelled') then at + interval '2 seconds' end
 from (
-    select *, case state when 'completed' then 1 when 'discarded' then 3 when 'retryable' then 3 else 0 end as attempt
+    select *,
+        case state when 'completed' then 1 when 'discarded' then 3 when 'retryable' then 3 else 0 end as attempt
     from (
         select
             n,
@@ -38,6 +40,8 @@ from (
             end)::queue.job_state as state
         from generate_series($1, $2) as n
         -- The same in every run, and independent of each other.
-        cross join lateral (select hashint8(n) & 2147483647, hashint8(n + $3) & 2147483647) as r (random_kind, random_state)
+        cross join lateral (
+            select hashint8(n) & 2147483647, hashint8(n + $3) & 2147483647
+        ) as r (random_kind, random_state)
     ) placed
 ) job

@@ -29,7 +29,8 @@ pub(super) async fn run(stage: &Stage) -> anyhow::Result<Report> {
     Ok(report)
 }
 
-/// The rates of each drain, one after the other and again, so that whatever else the machine does falls on all of them.
+/// The rates of each drain, one after the other and again, so that whatever else the machine does falls on
+/// all of them.
 async fn in_turns<const N: usize>(
     stage: &Stage,
     report: &mut Report,

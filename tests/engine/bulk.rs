@@ -370,8 +370,7 @@ async fn a_walk_reads_along_an_index_whatever_the_plan() {
         ("tenant", "jobs_tenant"),
         ("workflow", "jobs_workflow"),
         ("backfill", "jobs_backfill"),
-        ("failed", "jobs_discarded"),
-        ("failed", "jobs_cancelled"),
+        ("failed", "jobs_aside"),
     ] {
         let nil = Uuid::nil();
         let explain = format!(

@@ -13,11 +13,13 @@ const JOBS: i64 = 24_000;
 const TENANT: Uuid = Uuid::from_u128(1);
 const OTHER: Uuid = Uuid::from_u128(2);
 
-/// A job a second. Every 6,000th is discarded, of a kind of its own and says so; all but every 1,000th are of one tenant.
+/// A job a second. Every 6,000th is discarded, of a kind of its own and says so; all but every 1,000th are of
+/// one tenant.
 async fn many_jobs() -> TestDb {
     let db = TestDb::new().await;
     sqlx::query(
-        "insert into queue.jobs (id, tenant_id, queue, kind, state, max_attempts, args, created_at, scheduled_at)
+        "insert into queue.jobs
+             (id, tenant_id, queue, kind, state, max_attempts, args, created_at, scheduled_at)
          select gen_random_uuid(), case when n % 1000 = 0 then $3 else $2 end, 'default',
              case when n % 6000 = 0 then 'rare' else 'step' end,
              (case when n % 6000 = 0 then 'discarded' else 'completed' end)::queue.job_state, 3,

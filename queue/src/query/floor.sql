@@ -1,7 +1,9 @@
--- Where a walk down the path $1 from below $2 ends that meets $4 + 1 jobs; null where it ends at $3 before that. Only the branch
--- that $1 names is executed.
+-- Where a walk down the path $1 from below $2 ends that meets $4 + 1 jobs; null where it ends at $3 before
+-- that. Only the branch that $1 names is executed.
 select max(seq) from (
-    (select seq from queue.jobs where $1 = 'All' and seq < $2 and seq >= $3 order by seq desc offset $4 limit 1)
+    (select seq from queue.jobs
+     where $1 = 'All' and seq < $2 and seq >= $3
+     order by seq desc offset $4 limit 1)
     union all
     -- Compared as rows, so that only the index on both columns has the order.
     (select seq from queue.jobs
@@ -19,7 +21,8 @@ select max(seq) from (
      order by backfill_id desc, seq desc offset $4 limit 1)
     union all
     (select seq from queue.jobs
-     where $1 = 'TenantAside' and aside is not null and (tenant_id, seq) < ($5, $2) and (tenant_id, seq) >= ($5, $3)
+     where $1 = 'TenantAside' and aside is not null
+       and (tenant_id, seq) < ($5, $2) and (tenant_id, seq) >= ($5, $3)
      order by tenant_id desc, seq desc offset $4 limit 1)
     union all
     -- Every state's walk ends where the first one does.

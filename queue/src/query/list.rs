@@ -1,7 +1,7 @@
 //! Lists of jobs, newest first, at a bounded cost whatever they are filtered by.
 //!
-//! A page is a walk down the index that fits its filter best, over a bounded number of jobs. Where these hold too few that
-//! match, the page is short, and the next one goes on from there.
+//! A page is a walk down the index that fits its filter best, over a bounded number of jobs. Where these hold
+//! too few that match, the page is short, and the next one goes on from there.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
@@ -99,7 +99,8 @@ impl Path {
     }
 }
 
-/// The newest jobs that match and have a [`JobRow::seq`] below `before`: at most `limit`, and fewer where the walk ends before.
+/// The newest jobs that match and have a [`JobRow::seq`] below `before`: at most `limit`, and fewer where the
+/// walk ends before.
 pub async fn list(
     conn: &mut PgConnection,
     filter: &JobFilter,
@@ -187,8 +188,8 @@ impl Path {
 
 /// The matches of a range, newest first.
 ///
-/// Each is read one by one down its own index, and no further than the last match: the offset keeps the planner from taking
-/// another way, and the index is that of the order, which on two columns only itself has.
+/// Each is read one by one down its own index, and no further than the last match: the offset keeps the
+/// planner from taking another way, and the index is that of the order, which on two columns only itself has.
 async fn walk(conn: &mut PgConnection, filter: &JobFilter, range: &Range, limit: i64) -> Result<Vec<JobRow>> {
     let states = names(filter);
     let pattern = filter.text.as_deref().map(like_pattern);
@@ -239,14 +240,16 @@ async fn walk(conn: &mut PgConnection, filter: &JobFilter, range: &Range, limit:
         Path::Workflow => walk!(
             "(select s.* from (
                 select * from queue.jobs
-                where workflow_id is not null and (workflow_id, seq) < ($5, $10) and (workflow_id, seq) >= ($5, $11)
+                where workflow_id is not null
+                  and (workflow_id, seq) < ($5, $10) and (workflow_id, seq) >= ($5, $11)
                 order by workflow_id desc, seq desc offset 0
               ) s"
         ),
         Path::Backfill => walk!(
             "(select s.* from (
                 select * from queue.jobs
-                where backfill_id is not null and (backfill_id, seq) < ($6, $10) and (backfill_id, seq) >= ($6, $11)
+                where backfill_id is not null
+                  and (backfill_id, seq) < ($6, $10) and (backfill_id, seq) >= ($6, $11)
                 order by backfill_id desc, seq desc offset 0
               ) s"
         ),
@@ -266,8 +269,8 @@ async fn walk(conn: &mut PgConnection, filter: &JobFilter, range: &Range, limit:
         ),
         Path::Claims => walk!(
             "(select s.* from (
-                select distinct seq from queue.claims cross join unnest(jobs) as seq where seq < $10 and seq >= $11
-                order by seq desc
+                select distinct seq from queue.claims cross join unnest(jobs) as seq
+                where seq < $10 and seq >= $11 order by seq desc
               ) c cross join lateral (select * from queue.jobs where seq = c.seq offset 0) s"
         ),
     };

@@ -39,6 +39,8 @@ impl FromQuery for PollParams {
 }
 
 /// Lists jobs, newest first.
+///
+/// A page looks at a bounded number of jobs: where few match it can be short, or empty, and `next` goes on from there.
 #[utoipa::path(
     get, path = "/internal/jobs", tag = "Jobs",
     params(

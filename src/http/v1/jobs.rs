@@ -16,6 +16,8 @@ use crate::http::params::Query;
 use crate::http::problem::Problem;
 
 /// Lists the tenant's jobs, newest first.
+///
+/// A page looks at a bounded number of jobs: where few match it can be short, or empty, and `next` goes on from there.
 #[utoipa::path(
     get, path = "/v1/jobs", tag = "Results", operation_id = "list_tenant_jobs", params(JobFilterParams, PagingParams),
     responses((status = 200, description = "A page of jobs", body = Page<JobResource>))
