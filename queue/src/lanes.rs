@@ -6,6 +6,7 @@
 //! first, the picture was outdated and nothing happens; so limits are exact without a lock that anybody holds.
 //! `docs/lanes.md` has the reasons, and what else was tried.
 
+mod ahead;
 pub mod book;
 pub mod change;
 pub mod check;

@@ -43,9 +43,6 @@ pub struct JobRow {
     pub observed_at: DateTime<Utc>,
     /// Whether a live worker claims from its queue; null unless it is available.
     pub has_worker: Option<bool>,
-    /// Jobs of its lane (or of its backfill's part of it) and priority that start before it, counted to
-    /// 1,000; null unless it is available.
-    pub ahead: Option<i64>,
 }
 
 impl JobRow {
@@ -70,19 +67,7 @@ macro_rules! job_rows {
                 clock_timestamp() + (queue.now() - now()) as "observed_at!",
                 case when j.state = 'available' then exists (
                     select from queue.workers w where j.queue = any(w.queues) and w.lease_until > queue.now())
-                end as has_worker,
-                case when j.state = 'available' then (select count(*) from (
-                    select from queue.jobs a
-                    where j.backfill_id is null and a.backfill_id is null and a.queue = j.queue
-                      and a.state = 'available' and a.tenant_id = j.tenant_id and a.priority = j.priority
-                      and a.seq < j.seq
-                    union all
-                    select from queue.jobs a
-                    where a.backfill_id is not null and a.backfill_id = j.backfill_id and a.queue = j.queue
-                      and a.state = 'available' and a.tenant_id = j.tenant_id and a.priority = j.priority
-                      and a.seq < j.seq
-                    limit 1000) lane)
-                end as ahead
+                end as has_worker
             from "# $(+ $from)*,
             $($args),*
         )

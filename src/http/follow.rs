@@ -16,7 +16,6 @@ use tokio::sync::watch::Receiver;
 use tokio::time::{Instant, timeout, timeout_at};
 use uuid::Uuid;
 use weirgate_queue::JobState;
-use weirgate_queue::lanes::Book;
 use weirgate_queue::lanes::facts::Standing;
 use weirgate_queue::query::{self, JobFilter, JobRow, Listed};
 use weirgate_queue::watch::Look;
@@ -104,14 +103,8 @@ impl Viewer {
         }
         let mut standings = HashMap::new();
         for (queue, rows) in by_queue {
-            let of = |book: &Book, row: &JobRow| {
-                (row.id, book.standing(row.tenant_id, row.backfill_id, row.priority))
-            };
-            let found = self
-                .api
-                .books
-                .read(queue, |book| rows.into_iter().map(|row| of(book, row)).collect::<Vec<_>>());
-            standings.extend(found.await?);
+            let found = self.api.books.standings(queue, &rows).await?;
+            standings.extend(rows.iter().map(|row| row.id).zip(found));
         }
         Ok(standings)
     }

@@ -128,7 +128,7 @@ impl WhyNotRunning {
     }
 
     fn behind(row: &JobRow, standing: Option<&Standing>) -> Self {
-        let ahead = row.ahead.unwrap_or(0) + standing.map_or(0, |it| it.ahead);
+        let ahead = standing.map_or(0, |it| it.ahead);
         let whose = if row.backfill_id.is_some() { "backfill" } else { "tenant" };
         let message = format!("{} of its {whose} start before it in the queue {:?}", jobs(ahead), row.queue);
         Self::new(WhyCode::BehindInLane, message).count(ahead)

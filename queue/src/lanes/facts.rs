@@ -8,6 +8,7 @@ use uuid::Uuid;
 use crate::lanes::book::{Book, Flow, FlowId};
 use crate::lanes::explain::Blocked;
 use crate::lanes::gcra::Gcra;
+use crate::query::JobRow;
 use crate::state::JobState;
 
 /// Jobs by state; those that ended count until they are deleted. A state that is not there has none.
@@ -20,7 +21,8 @@ pub struct Standing {
     pub blocked: Option<Blocked>,
     /// Jobs of its lane that run.
     pub running: i64,
-    /// Jobs of its lane that may start and have a higher priority.
+    /// Jobs of its lane (or of its backfill's part of it) that may start and start before it; those of its own priority are
+    /// counted to 1,000.
     pub ahead: i64,
     /// The database's time of the look.
     pub now: DateTime<Utc>,
@@ -40,15 +42,16 @@ pub struct Facts {
 }
 
 impl Book {
-    /// Where a job of `tenant` (of `backfill`, or its live work) stands that may start.
-    pub fn standing(&self, tenant: Uuid, backfill: Option<Uuid>, priority: i16) -> Standing {
+    /// Where a job stands that may start; `ahead` of its own priority start before it.
+    pub(crate) fn standing(&self, job: &JobRow, ahead: i64) -> Standing {
+        let (tenant, backfill) = (job.tenant_id, job.backfill_id);
         let flow = self.flows.get(&FlowId { tenant, backfill });
         let levels = flow.into_iter().flat_map(|flow| &flow.levels);
-        let above = levels.filter(|(of, _)| of.0 > priority).map(|(_, level)| level.available.max(0));
+        let above = levels.filter(|(of, _)| of.0 > job.priority).map(|(_, level)| level.available.max(0));
         Standing {
             blocked: self.explain(tenant, backfill),
             running: self.lanes.get(&tenant).map_or(0, |lane| lane.running),
-            ahead: above.sum(),
+            ahead: ahead + above.sum::<i64>(),
             now: self.now,
         }
     }

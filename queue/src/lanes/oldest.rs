@@ -49,7 +49,7 @@ impl Book {
     }
 
     /// The same of those that came back behind the cursors; forgets which are gone.
-    async fn oldest_stray(&mut self, conn: &mut PgConnection) -> Result<Option<DateTime<Utc>>> {
+    pub(super) async fn oldest_stray(&mut self, conn: &mut PgConnection) -> Result<Option<DateTime<Utc>>> {
         let strays: Vec<(FlowId, i16, i64)> = self
             .flows
             .iter()

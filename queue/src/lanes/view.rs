@@ -11,6 +11,8 @@ use tokio::time::Instant;
 
 use crate::error::Result;
 use crate::lanes::book::Book;
+use crate::lanes::facts::Standing;
+use crate::query::JobRow;
 
 /// A book that nobody looked into for longer is behind by so much of the log that a new one costs less.
 const KEEP: Duration = Duration::from_mins(1);
@@ -56,6 +58,20 @@ impl Books {
         let mut conn = self.pool.acquire().await?;
         let mut opened = entry.opened.lock().await;
         Ok(read(opened.look(&mut conn, queue, &entry.asked, question).await?))
+    }
+
+    /// Where jobs of `queue` stand that may start, in their order.
+    ///
+    /// # Errors
+    /// When the database cannot be asked.
+    pub async fn standings(&self, queue: &str, jobs: &[&JobRow]) -> Result<Vec<Standing>> {
+        let entry = self.entry(queue);
+        let question = entry.asked.fetch_add(1, Ordering::SeqCst) + 1;
+        let mut conn = self.pool.acquire().await?;
+        let mut opened = entry.opened.lock().await;
+        let book = opened.look(&mut conn, queue, &entry.asked, question).await?;
+        let ahead = book.ahead(&mut conn, jobs).await?;
+        Ok(jobs.iter().zip(ahead).map(|(job, ahead)| book.standing(job, ahead)).collect())
     }
 
     /// Since when the longest-waiting job of `queue` could have started, of those that are next in their lanes; of at
