@@ -18,6 +18,9 @@ pub static MIGRATIONS: Migrator = sqlx::migrate!();
 /// Postgres' setting for how long a transaction may do nothing.
 const IDLE_LIMIT: &str = "idle_in_transaction_session_timeout";
 
+/// For so long a connection that is not in use is taken to be there.
+const FRESH: Duration = Duration::from_secs(1);
+
 /// How long connections may take to close.
 const CLOSE_LIMIT: Duration = Duration::from_secs(3);
 
@@ -123,6 +126,16 @@ async fn connect(options: PgConnectOptions, config: &Config) -> anyhow::Result<P
     PgPoolOptions::new()
         .max_connections(config.db_connections)
         .acquire_timeout(Duration::from_secs(5))
+        // One that was in use a moment ago is there: to ask it each time would cost every query a round trip.
+        .test_before_acquire(false)
+        .before_acquire(|conn, meta| {
+            Box::pin(async move {
+                if meta.idle_for >= FRESH {
+                    conn.ping().await?;
+                }
+                Ok(true)
+            })
+        })
         .after_release(|conn, _| Box::pin(async { end_stray_transaction(conn).await.map(|()| true) }))
         .connect_with(options)
         .await

@@ -118,9 +118,10 @@ impl Api {
     pub fn new(pool: PgPool, exports: Arc<dyn ObjectStore>, watcher: Watcher, config: ApiConfig) -> Self {
         let ApiConfig { service_token, public_url, requests_per_second, burst } = config;
         let service_token_hash = auth::token_hash(&service_token);
+        let books = Books::new(pool.clone());
         Self {
-            books: Books::new(pool.clone()),
-            reader: Reader::start(pool.clone()),
+            reader: Reader::start(pool.clone(), books.clone()),
+            books,
             intake: Intake::start(&pool),
             pool,
             exports,

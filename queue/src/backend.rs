@@ -20,6 +20,7 @@ use uuid::Uuid;
 use crate::claim::{Claim, ClaimedJob, Claimer, Room};
 use crate::error::Result;
 use crate::finish::{Finish, Outcome};
+use crate::held::Held;
 use crate::holdings::{ClaimKey, Share};
 use crate::host::Host;
 use crate::job::JobError;
@@ -72,7 +73,8 @@ impl<A: Send + Sync + 'static> QueueBackend<A> {
         let slots = Slots::new(concurrency, host.wakers().of(&queue));
         // Live work may find slots beyond these, as many as backfills use.
         let (sender, claimed) = mpsc::channel(concurrency * 2);
-        tokio::spawn(ClaimLoop { host: host.clone(), queue, slots, sender, claimer: None }.run());
+        let held = Held::new(host.pool().clone());
+        tokio::spawn(ClaimLoop { host: host.clone(), queue, slots, sender, claimer: None, held }.run());
         Self { host, claimed, closing: None }
     }
 }
@@ -84,6 +86,7 @@ struct ClaimLoop<A> {
     slots: Slots,
     sender: mpsc::Sender<Claimed>,
     claimer: Option<Claimer>,
+    held: Held,
 }
 
 impl<A: Send + Sync + 'static> ClaimLoop<A> {
@@ -98,9 +101,18 @@ impl<A: Send + Sync + 'static> ClaimLoop<A> {
             if pause.is_zero() {
                 continue;
             }
+            if pause > LOOK {
+                self.held.release();
+            }
             tokio::select! {
                 () = host.drained() => return,
-                () = waker.notified() => tokio::time::sleep(LOOK.saturating_sub(looked.elapsed())).await,
+                () = waker.notified() => {
+                    let early = LOOK.saturating_sub(looked.elapsed());
+                    // Timers round up: to sleep for no time takes a millisecond.
+                    if !early.is_zero() {
+                        tokio::time::sleep(early).await;
+                    }
+                }
                 () = tokio::time::sleep(pause) => {}
             }
         }
@@ -129,18 +141,19 @@ impl<A: Send + Sync + 'static> ClaimLoop<A> {
             }
             Err(error) => {
                 tracing::warn!(%error, queue = self.queue, "could not claim; trying again");
+                self.held.release();
                 poll
             }
         }
     }
 
     async fn try_claim(&mut self, worker: Uuid, room: Room) -> Result<Claim> {
-        let mut conn = self.host.pool().acquire().await?;
+        let conn = self.held.conn().await?;
         let claimer = match &mut self.claimer {
             Some(claimer) => claimer,
-            none => none.insert(Claimer::open(&mut conn, &self.queue).await?),
+            none => none.insert(Claimer::open(conn, &self.queue).await?),
         };
-        claimer.claim(&mut conn, worker, room).await
+        claimer.claim(conn, worker, room).await
     }
 
     async fn hand_over(&self, worker: Uuid, claim: Claim) {

@@ -150,7 +150,9 @@ async fn complete(conn: &mut PgConnection, completions: &[Finish]) -> Result<Has
 /// Returns what became of jobs that have not completed: their numbers, states and queues.
 async fn end_otherwise(conn: &mut PgConnection, finishes: &[Finish]) -> Result<Vec<(i64, JobState, String)>> {
     let mut columns = Columns::default();
-    finishes.iter().for_each(|finish| columns.push(finish));
+    for finish in finishes {
+        columns.push(finish);
+    }
     if columns.seq.is_empty() {
         return Ok(Vec::new());
     }

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use sqlx::PgPool;
+use sqlx::{Connection, PgPool};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::error::{QueueError, Result};
 use crate::finish::{Finish, Outcome, finish};
+use crate::held::Held;
 use crate::holdings::{Share, WorkedOff, forget};
 
 /// Most outcomes in one transaction.
@@ -40,20 +41,25 @@ pub(crate) async fn run(
     stop: CancellationToken,
 ) {
     let mut writing = JoinSet::new();
+    let mut idle = Vec::new();
     let mut gathered = Vec::with_capacity(GROUP);
     let mut closed = false;
     while !closed || !writing.is_empty() {
         let fits = writing.is_empty() || gathered.len() == GROUP && writing.len() < AT_ONCE;
         if fits && !gathered.is_empty() {
             let group = std::mem::replace(&mut gathered, Vec::with_capacity(GROUP));
-            writing.spawn(write_all(pool.clone(), worked_off.clone(), group, stop.clone()));
+            let held = idle.pop().unwrap_or_else(|| Held::new(pool.clone()));
+            writing.spawn(write_all(held, worked_off.clone(), group, stop.clone()));
+        }
+        if writing.is_empty() {
+            idle.clear();
         }
         let more = GROUP - gathered.len();
         tokio::select! {
             biased;
             count = handed_over.recv_many(&mut gathered, more), if !closed && more > 0 => closed = count == 0,
             Some(written) = writing.join_next() => {
-                written.expect("writing does not panic");
+                idle.push(written.expect("writing does not panic"));
                 // Lanes that were full have room again.
                 room();
             }
@@ -62,10 +68,16 @@ pub(crate) async fn run(
     }
 }
 
-async fn write_all(pool: PgPool, worked_off: WorkedOff, outcomes: Vec<Ended>, stop: CancellationToken) {
+async fn write_all(
+    mut held: Held,
+    worked_off: WorkedOff,
+    outcomes: Vec<Ended>,
+    stop: CancellationToken,
+) -> Held {
     for group in by_size(outcomes) {
-        commit(&pool, &worked_off, group, &stop).await;
+        commit(&mut held, &worked_off, group, &stop).await;
     }
+    held
 }
 
 /// In their order, in groups of no more than [`GROUP_BYTES`].
@@ -88,9 +100,9 @@ fn by_size(all: Vec<Ended>) -> Vec<Vec<Ended>> {
 
 /// Tries until the group is written. While the worker runs, a database that is away is waited for; when it closes,
 /// the leases' end takes over.
-async fn commit(pool: &PgPool, worked_off: &WorkedOff, group: Vec<Ended>, stop: &CancellationToken) {
+async fn commit(held: &mut Held, worked_off: &WorkedOff, group: Vec<Ended>, stop: &CancellationToken) {
     for attempt in 1_u32.. {
-        match write(pool, worked_off, &group).await {
+        match write(held, worked_off, &group).await {
             Ok(()) => return,
             Err(QueueError::Database(error)) if is_passing(&error) => {
                 if stop.is_cancelled() && attempt > 5 {
@@ -100,14 +112,14 @@ async fn commit(pool: &PgPool, worked_off: &WorkedOff, group: Vec<Ended>, stop: 
                 tracing::warn!(%error, jobs = group.len(), "could not write outcomes; trying again");
                 tokio::time::sleep(Duration::from_millis(200)).await;
             }
-            Err(error) => return commit_singly(pool, worked_off, group, &error, stop).await,
+            Err(error) => return commit_singly(held, worked_off, group, &error, stop).await,
         }
     }
 }
 
 /// One outcome that Postgres refuses must not hold the others up.
 async fn commit_singly(
-    pool: &PgPool,
+    held: &mut Held,
     worked_off: &WorkedOff,
     group: Vec<Ended>,
     why: &QueueError,
@@ -122,24 +134,27 @@ async fn commit_singly(
         let message = format!("its outcome could not be stored: {why}").replace('\0', "\u{fffd}");
         let outcome = Outcome::Discarded { code: UNSTORABLE.to_owned(), message };
         let discard = Ended { finish: Finish { outcome, ..single.clone() }, share: share.clone() };
-        return Box::pin(commit(pool, worked_off, vec![discard], stop)).await;
+        return Box::pin(commit(held, worked_off, vec![discard], stop)).await;
     }
     for single in group {
-        Box::pin(commit(pool, worked_off, vec![single], stop)).await;
+        Box::pin(commit(held, worked_off, vec![single], stop)).await;
     }
 }
 
-async fn write(pool: &PgPool, worked_off: &WorkedOff, group: &[Ended]) -> Result<()> {
+async fn write(held: &mut Held, worked_off: &WorkedOff, group: &[Ended]) -> Result<()> {
     let claims = worked_off.take();
     let applied = async {
-        let mut tx = pool.begin().await?;
+        let mut tx = held.conn().await?.begin().await?;
         forget(&mut tx, &claims).await?;
         let applied = finish(&mut tx, group.iter().map(|ended| ended.finish.clone()).collect()).await?;
         tx.commit().await?;
         Ok(applied)
     }
     .await;
-    let applied = applied.inspect_err(|_: &QueueError| worked_off.put_back(claims))?;
+    let applied = applied.inspect_err(|_: &QueueError| {
+        held.release();
+        worked_off.put_back(claims);
+    })?;
     for Ended { finish: Finish { job, run, .. }, share } in group {
         share.over();
         if !applied.contains(job) {

@@ -70,6 +70,7 @@ pub mod enqueue;
 pub mod error;
 pub mod finish;
 mod finisher;
+pub mod held;
 mod holdings;
 pub mod host;
 pub mod job;

@@ -82,7 +82,7 @@ mod reader;
 
 pub(crate) use list::like_pattern;
 pub use list::{JobFilter, Listed, list};
-pub use reader::Reader;
+pub use reader::{Found, Reader};
 
 /// One job.
 pub async fn get(conn: &mut PgConnection, id: Uuid) -> Result<Option<JobRow>> {

@@ -54,12 +54,13 @@ impl Viewer {
     }
 
     pub(crate) async fn job(&self, id: Uuid) -> Result<JobResource, Problem> {
-        let row = match &self.tenant {
-            None => self.api.reader.get(id).await?,
-            Some(tenant) => query::get(TenantTx::begin(&self.api.pool, tenant).await?.conn(), id).await?,
-        };
-        let row = row.ok_or_else(|| Problem::unknown_job(&id))?;
-        Ok(self.resources(vec![row]).await?.remove(0))
+        if let Some(tenant) = &self.tenant {
+            let row = query::get(TenantTx::begin(&self.api.pool, tenant).await?.conn(), id).await?;
+            let row = row.ok_or_else(|| Problem::unknown_job(&id))?;
+            return Ok(self.resources(vec![row]).await?.remove(0));
+        }
+        let (row, standing) = self.api.reader.get(id).await?.ok_or_else(|| Problem::unknown_job(&id))?;
+        self.resource(row, standing.as_ref()).await
     }
 
     pub(crate) async fn list(
@@ -81,32 +82,26 @@ impl Viewer {
     }
 
     pub(crate) async fn resources(&self, rows: Vec<JobRow>) -> Result<Vec<JobResource>, Problem> {
-        let url = self.context.url(if self.tenant.is_none() { "/internal/jobs" } else { "/v1/jobs" });
+        let standings = if rows.iter().any(|row| row.state() == JobState::Available) {
+            self.api.books.standings(&mut *self.api.pool.acquire().await?, &rows).await?
+        } else {
+            HashMap::new()
+        };
         let mut resources = Vec::with_capacity(rows.len());
-        let standings = self.standings(&rows).await?;
         for row in rows {
-            let slug = match &self.tenant {
-                Some(tenant) => tenant.slug.clone(),
-                None => self.api.slug(row.tenant_id).await?,
-            };
             let standing = standings.get(&row.id);
-            resources.push(JobResource::new(row, standing, &slug, &url, self.tenant.is_none())?);
+            resources.push(self.resource(row, standing).await?);
         }
         Ok(resources)
     }
 
-    /// Where the jobs stand that may start; one look a queue.
-    async fn standings(&self, rows: &[JobRow]) -> Result<HashMap<Uuid, Standing>, Problem> {
-        let mut by_queue: HashMap<&str, Vec<&JobRow>> = HashMap::new();
-        for row in rows.iter().filter(|row| row.state() == JobState::Available) {
-            by_queue.entry(&row.queue).or_default().push(row);
-        }
-        let mut standings = HashMap::new();
-        for (queue, rows) in by_queue {
-            let found = self.api.books.standings(queue, &rows).await?;
-            standings.extend(rows.iter().map(|row| row.id).zip(found));
-        }
-        Ok(standings)
+    async fn resource(&self, row: JobRow, standing: Option<&Standing>) -> Result<JobResource, Problem> {
+        let url = self.context.url(if self.tenant.is_none() { "/internal/jobs" } else { "/v1/jobs" });
+        let slug = match &self.tenant {
+            Some(tenant) => tenant.slug.clone(),
+            None => self.api.slug(row.tenant_id).await?,
+        };
+        Ok(JobResource::new(row, standing, &slug, &url, self.tenant.is_none())?)
     }
 
     /// The job once it is final, or as it is after `wait`.

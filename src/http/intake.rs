@@ -4,10 +4,11 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use sqlx::{PgConnection, PgPool};
+use sqlx::{Connection, PgConnection, PgPool};
 use tokio::sync::{Mutex, mpsc, oneshot};
 use uuid::Uuid;
 use weirgate_jobs::{DailyPipeline, Tenant, enqueue_daily_pipeline};
+use weirgate_queue::held::{Held, gather};
 use weirgate_queue::{Enqueued, NewJob};
 
 use crate::http::idempotency::{self, Claimed, IdempotencyKey};
@@ -92,10 +93,10 @@ pub(crate) struct Intake(mpsc::UnboundedSender<Wish>);
 impl Intake {
     /// Ends with its last handle.
     pub(crate) fn start(pool: &PgPool) -> Self {
-        let (wishes, wished) = mpsc::unbounded_channel();
-        let wished = Arc::new(Mutex::new(wished));
+        let (wishes, queue) = mpsc::unbounded_channel();
+        let queue = Arc::new(Mutex::new(queue));
         for _ in 0..TRANSACTIONS {
-            tokio::spawn(take_in(pool.clone(), wished.clone()));
+            tokio::spawn(take_in(pool.clone(), queue.clone()));
         }
         Self(wishes)
     }
@@ -139,19 +140,23 @@ pub(crate) async fn enqueue_alone(
     Ok(Accepted::new(enqueued))
 }
 
-async fn take_in(pool: PgPool, wished: Arc<Mutex<mpsc::UnboundedReceiver<Wish>>>) {
+async fn take_in(pool: PgPool, queue: Arc<Mutex<mpsc::UnboundedReceiver<Wish>>>) {
+    let mut held = Held::new(pool.clone());
     loop {
-        let mut wishes = Vec::with_capacity(MOST);
-        if wished.lock().await.recv_many(&mut wishes, MOST).await == 0 {
+        let wishes = gather(&queue, MOST, &mut held).await;
+        if wishes.is_empty() {
             return;
         }
         let names: Vec<String> = wishes.iter().map(|wish| wish.tenant.clone()).collect();
-        let mut tenants = match tenants(&pool, &names).await {
+        let mut tenants = match tenants(&mut held, &names).await {
             Ok(tenants) => tenants.into_iter(),
             Err(error) => {
                 // Each is told; the next ones find out for themselves.
                 tracing::warn!(%error, requests = wishes.len(), "could not read tenants");
-                wishes.into_iter().for_each(|wish| tell(wish.answer, Err(Problem::database_unavailable())));
+                held.release();
+                for wish in wishes {
+                    tell(wish.answer, Err(Problem::database_unavailable()));
+                }
                 continue;
             }
         };
@@ -171,12 +176,12 @@ async fn take_in(pool: PgPool, wished: Arc<Mutex<mpsc::UnboundedReceiver<Wish>>>
                 }
             }
         }
-        commit(&pool, together).await;
+        commit(&pool, &mut held, together).await;
     }
 }
 
-async fn tenants(pool: &PgPool, names: &[String]) -> sqlx::Result<Vec<Option<Tenant>>> {
-    Tenant::find_each(&mut *pool.acquire().await?, names).await
+async fn tenants(held: &mut Held, names: &[String]) -> sqlx::Result<Vec<Option<Tenant>>> {
+    Tenant::find_each(held.conn().await?, names).await
 }
 
 fn active(name: &str, tenant: Option<Tenant>) -> Result<Tenant, Problem> {
@@ -193,17 +198,23 @@ async fn alone(pool: PgPool, planned: Planned) {
     tell(answer, enqueue_alone(&pool, plan, key.as_ref(), force).await);
 }
 
+fn each_alone(pool: &PgPool, planned: Vec<Planned>) {
+    for one in planned {
+        tokio::spawn(alone(pool.clone(), one));
+    }
+}
+
 /// All in one transaction; where that fails, each in one of its own, so that nobody suffers for another.
-async fn commit(pool: &PgPool, planned: Vec<Planned>) {
+async fn commit(pool: &PgPool, held: &mut Held, planned: Vec<Planned>) {
     if planned.is_empty() {
         return;
     }
     if let [_] = planned.as_slice() {
         // Alone already; it may wait as long as it has to, and nobody waits for it.
-        planned.into_iter().for_each(|one| drop(tokio::spawn(alone(pool.clone(), one))));
+        each_alone(pool, planned);
         return;
     }
-    match together(pool, &planned).await {
+    match together(held, &planned).await {
         Ok(accepted) => {
             for (one, accepted) in planned.into_iter().zip(accepted) {
                 match accepted {
@@ -214,14 +225,15 @@ async fn commit(pool: &PgPool, planned: Vec<Planned>) {
         }
         Err(error) => {
             tracing::debug!(?error, requests = planned.len(), "not enqueued together; each alone");
-            planned.into_iter().for_each(|one| drop(tokio::spawn(alone(pool.clone(), one))));
+            held.release();
+            each_alone(pool, planned);
         }
     }
 }
 
 /// What was accepted; none for those whose key came before.
-async fn together(pool: &PgPool, planned: &[Planned]) -> Result<Vec<Option<Accepted>>, Problem> {
-    let mut tx = pool.begin_with(BEGIN).await?;
+async fn together(held: &mut Held, planned: &[Planned]) -> Result<Vec<Option<Accepted>>, Problem> {
+    let mut tx = held.conn().await?.begin_with(BEGIN).await?;
     let keys: Vec<_> = planned.iter().filter_map(|one| Some((one.key.as_ref()?, one.plan.id()))).collect();
     let first = idempotency::claim_new(&mut tx, &keys).await?;
     let is_first = |one: &&Planned| one.key.as_ref().is_none_or(|key| first.contains(key.text()));

@@ -17,7 +17,7 @@ pub(crate) struct WhyNotRunning {
     /// When that will have passed, where it is known.
     #[schema(required = true)]
     pub(crate) until: Option<DateTime<Utc>>,
-    /// With `behind_in_lane`, the jobs before it (of its own priority the last 100 of them are counted); with
+    /// With `behind_in_lane`, the jobs before it (those of its own priority are counted to 100); with
     /// `waiting_on_jobs`, the jobs waited on.
     #[schema(required = true)]
     count: Option<i64>,

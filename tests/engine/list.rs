@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 use weirgate_queue::JobState;
+use weirgate_queue::lanes::Books;
 use weirgate_queue::query::{self, JobFilter};
 
 use crate::support::TestDb;
@@ -140,12 +141,12 @@ async fn many_who_ask_at_once_get_each_their_own() {
         .fetch_all(&db.pool)
         .await
         .unwrap();
-    let reader = query::Reader::start(db.pool.clone());
+    let reader = query::Reader::start(db.pool.clone(), Books::new(db.pool.clone()));
     // Some ask for the same one, and some for none that there is.
     let asked: Vec<Uuid> = ids.iter().copied().chain([ids[0], Uuid::nil(), ids[0]]).collect();
     let answers = futures_util::future::join_all(asked.iter().map(|id| reader.get(*id))).await;
     for (id, answer) in asked.iter().zip(answers) {
-        let found = answer.unwrap().map(|row| row.id);
+        let found = answer.unwrap().map(|row| row.0.id);
         assert_eq!(found, Some(*id).filter(|id| !id.is_nil()));
     }
 }

@@ -11,7 +11,7 @@ use crate::lanes::book::{Book, FlowId, Level};
 use crate::query::JobRow;
 
 /// More are not counted.
-const MOST: usize = 1_000;
+const MOST: usize = 100;
 
 fn lane(job: &JobRow) -> (FlowId, i16) {
     (FlowId { tenant: job.tenant_id, backfill: job.backfill_id }, job.priority)

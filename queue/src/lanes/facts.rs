@@ -22,7 +22,7 @@ pub struct Standing {
     /// Jobs of its lane that run.
     pub running: i64,
     /// Jobs of its lane (or of its backfill's part of it) that may start and start before it; those of its own priority are
-    /// counted to 1,000.
+    /// counted to 100.
     pub ahead: i64,
     /// The database's time of the look.
     pub now: DateTime<Utc>,

@@ -1,6 +1,6 @@
 //! Books for readers: who asks why a job waits is answered from what claims are decided on.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -8,11 +8,13 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgPool};
 use tokio::time::Instant;
+use uuid::Uuid;
 
 use crate::error::Result;
 use crate::lanes::book::Book;
 use crate::lanes::facts::Standing;
 use crate::query::JobRow;
+use crate::state::JobState;
 
 /// A book that nobody looked into for longer is behind by so much of the log that a new one costs less.
 const KEEP: Duration = Duration::from_mins(1);
@@ -60,18 +62,29 @@ impl Books {
         Ok(read(opened.look(&mut conn, queue, &entry.asked, question).await?))
     }
 
-    /// Where jobs of `queue` stand that may start, in their order.
+    /// Where those of `jobs` stand that may start; one look a queue.
     ///
     /// # Errors
     /// When the database cannot be asked.
-    pub async fn standings(&self, queue: &str, jobs: &[&JobRow]) -> Result<Vec<Standing>> {
-        let entry = self.entry(queue);
-        let question = entry.asked.fetch_add(1, Ordering::SeqCst) + 1;
-        let mut conn = self.pool.acquire().await?;
-        let mut opened = entry.opened.lock().await;
-        let book = opened.look(&mut conn, queue, &entry.asked, question).await?;
-        let ahead = book.ahead(&mut conn, jobs).await?;
-        Ok(jobs.iter().zip(ahead).map(|(job, ahead)| book.standing(job, ahead)).collect())
+    pub async fn standings(
+        &self,
+        conn: &mut PgConnection,
+        jobs: &[JobRow],
+    ) -> Result<HashMap<Uuid, Standing>> {
+        let mut by_queue: BTreeMap<&str, Vec<&JobRow>> = BTreeMap::new();
+        for job in jobs.iter().filter(|job| job.state() == JobState::Available) {
+            by_queue.entry(&job.queue).or_default().push(job);
+        }
+        let mut standings = HashMap::new();
+        for (queue, jobs) in by_queue {
+            let entry = self.entry(queue);
+            let question = entry.asked.fetch_add(1, Ordering::SeqCst) + 1;
+            let mut opened = entry.opened.lock().await;
+            let book = opened.look(conn, queue, &entry.asked, question).await?;
+            let ahead = book.ahead(conn, &jobs).await?;
+            standings.extend(jobs.iter().zip(ahead).map(|(job, ahead)| (job.id, book.standing(job, ahead))));
+        }
+        Ok(standings)
     }
 
     /// Since when the longest-waiting job of `queue` could have started, of those that are next in their lanes; of at

@@ -3,12 +3,15 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use sqlx::PgPool;
+use sqlx::{PgConnection, PgPool};
 use tokio::sync::{Mutex, mpsc, oneshot};
 use uuid::Uuid;
 
 use super::JobRow;
 use crate::error::Result;
+use crate::held::{Held, gather};
+use crate::lanes::Books;
+use crate::lanes::facts::Standing;
 
 /// Queries under way at once; so many more ask while they are that the next ones are well filled.
 const QUERIES: usize = 2;
@@ -16,58 +19,73 @@ const QUERIES: usize = 2;
 /// Jobs of one query.
 const MOST: usize = 100;
 
-type Question = (Uuid, oneshot::Sender<Option<JobRow>>);
+/// A job, and where it stands if it may start.
+pub type Found = (JobRow, Option<Standing>);
+type Question = (Uuid, oneshot::Sender<Option<Found>>);
 
 /// Reads single jobs. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Reader {
     pool: PgPool,
+    books: Books,
     questions: mpsc::UnboundedSender<Question>,
 }
 
 impl Reader {
     /// Ends with its last handle.
-    pub fn start(pool: PgPool) -> Self {
+    pub fn start(pool: PgPool, books: Books) -> Self {
         let (questions, asked) = mpsc::unbounded_channel();
         let asked = Arc::new(Mutex::new(asked));
         for _ in 0..QUERIES {
-            tokio::spawn(answer_all(pool.clone(), asked.clone()));
+            tokio::spawn(answer_all(Held::new(pool.clone()), books.clone(), asked.clone()));
         }
-        Self { pool, questions }
+        Self { pool, books, questions }
     }
 
     /// The job as it is now.
-    pub async fn get(&self, id: Uuid) -> Result<Option<JobRow>> {
+    ///
+    /// # Errors
+    /// When the database cannot be asked.
+    pub async fn get(&self, id: Uuid) -> Result<Option<Found>> {
         let (answer, answered) = oneshot::channel();
         // Ends with the runtime only.
         let _ = self.questions.send((id, answer));
         match answered.await {
             Ok(job) => Ok(job),
             // The query failed: this one finds out why, or does better.
-            Err(_) => super::get(&mut *self.pool.acquire().await?, id).await,
+            Err(_) => Ok(find(&mut *self.pool.acquire().await?, &self.books, &[id]).await?.remove(&id)),
         }
     }
 }
 
-async fn answer_all(pool: PgPool, asked: Arc<Mutex<mpsc::UnboundedReceiver<Question>>>) {
-    let mut questions = Vec::with_capacity(MOST);
-    while asked.lock().await.recv_many(&mut questions, MOST).await > 0 {
-        match answer(&pool, &questions).await {
-            Ok(jobs) => tell(jobs, &mut questions),
+async fn answer_all(mut held: Held, books: Books, asked: Arc<Mutex<mpsc::UnboundedReceiver<Question>>>) {
+    loop {
+        let questions = gather(&asked, MOST, &mut held).await;
+        if questions.is_empty() {
+            return;
+        }
+        let ids: Vec<Uuid> = questions.iter().map(|(id, _)| *id).collect();
+        let found = async { find(held.conn().await?, &books, &ids).await }.await;
+        match found {
+            Ok(jobs) => tell(&jobs, questions),
             // Those who asked see that there is no answer.
-            Err(_) => questions.clear(),
+            Err(_) => held.release(),
         }
     }
 }
 
-async fn answer(pool: &PgPool, questions: &[Question]) -> Result<Vec<JobRow>> {
-    let ids: Vec<Uuid> = questions.iter().map(|(id, _)| *id).collect();
-    Ok(job_rows!("where j.id = any($1)", &ids).fetch_all(&mut *pool.acquire().await?).await?)
+async fn find(conn: &mut PgConnection, books: &Books, ids: &[Uuid]) -> Result<HashMap<Uuid, Found>> {
+    let rows = job_rows!("where j.id = any($1)", ids).fetch_all(&mut *conn).await?;
+    let mut standings = books.standings(conn, &rows).await?;
+    let found = |row: JobRow| {
+        let standing = standings.remove(&row.id);
+        (row.id, (row, standing))
+    };
+    Ok(rows.into_iter().map(found).collect())
 }
 
-fn tell(jobs: Vec<JobRow>, questions: &mut Vec<Question>) {
-    let jobs: HashMap<Uuid, JobRow> = jobs.into_iter().map(|job| (job.id, job)).collect();
-    for (id, answer) in questions.drain(..) {
+fn tell(jobs: &HashMap<Uuid, Found>, questions: Vec<Question>) {
+    for (id, answer) in questions {
         // Who went away needs no answer.
         let _ = answer.send(jobs.get(&id).cloned());
     }
