@@ -1,5 +1,7 @@
+-- What the planner could take for rare or few stands in selects of its own: else each call is planned anew, which takes longer than
+-- a small claim.
 with lease as materialized (
-    select exists (select from queue.workers where id = $3 and lease_until > queue.now()) as held
+    select exists (select from queue.workers where id = (select $3::uuid) and lease_until > queue.now()) as held
 ), turn as (
     -- The claim was decided on the picture after turn $2 − 1. If another one took turn $2 meanwhile, this changes
     -- nothing. A worker whose lease ran out gets nothing either.
@@ -12,7 +14,7 @@ with lease as materialized (
             select case
                 when m.adds_us > 0 then greatest(m.tat, queue.now()) + m.adds_us * interval '1 microsecond'
             end
-            from unnest($10::timestamptz[], $11::bigint[]) with ordinality as m (tat, adds_us, position)
+            from unnest((select $10::timestamptz[]), (select $11::bigint[])) with ordinality as m (tat, adds_us, position)
             order by m.position
         )
     from lease where held
@@ -20,10 +22,11 @@ with lease as materialized (
     returning no
 ), wanted as materialized (
     select w.*, strays.seqs
-    from turn, unnest($12::uuid[], $13::uuid[], $14::smallint[], $15::bigint[], $16::integer[])
-        with ordinality as w (tenant_id, backfill_id, priority, from_seq, count, want)
+    from turn, unnest(
+        (select $12::uuid[]), (select $13::uuid[]), (select $14::smallint[]), (select $15::bigint[]), (select $16::integer[])
+    ) with ordinality as w (tenant_id, backfill_id, priority, from_seq, count, want)
     left join (
-        select s.want, array_agg(s.seq) as seqs from unnest($17::integer[], $18::bigint[]) as s (want, seq) group by s.want
+        select s.want, array_agg(s.seq) as seqs from unnest((select $17::integer[]), (select $18::bigint[])) as s (want, seq) group by s.want
     ) as strays using (want)
 ), back as materialized (
     -- What came back behind the cursor, and is still there.
@@ -33,7 +36,7 @@ with lease as materialized (
         -- The offset keeps the planner from reading the tenant's jobs for them.
         select j.place, j.free, j.seq
         from (select *, ctid as place, xmax = '0'::xid as free from queue.jobs where seq = any(w.seqs) offset 0) j
-        where j.queue = $1 and j.tenant_id = w.tenant_id and j.backfill_id is not distinct from w.backfill_id
+        where j.queue = (select $1::text) and j.tenant_id = w.tenant_id and j.backfill_id is not distinct from w.backfill_id
           and j.priority = w.priority and j.state = 'available'
         order by j.seq limit w.count
     ) b
@@ -47,7 +50,7 @@ with lease as materialized (
     from wanted w
     cross join lateral (
         select j.ctid as place, j.xmax = '0'::xid as free, j.seq from queue.jobs j
-        where j.queue = $1 and j.tenant_id = w.tenant_id and (j.priority, j.seq) >= (w.priority, w.from_seq)
+        where j.queue = (select $1::text) and j.tenant_id = w.tenant_id and (j.priority, j.seq) >= (w.priority, w.from_seq)
           and j.priority <= w.priority and j.state = 'available' and j.backfill_id is null
         order by j.priority, j.seq limit w.count - case
             when w.seqs is null then 0 else (select count(*) from back b where b.want = w.want)
@@ -59,7 +62,7 @@ with lease as materialized (
     from wanted w
     cross join lateral (
         select j.ctid as place, j.xmax = '0'::xid as free, j.seq from queue.jobs j
-        where j.queue = $1 and j.tenant_id = w.tenant_id and j.backfill_id = w.backfill_id
+        where j.queue = (select $1::text) and j.tenant_id = w.tenant_id and j.backfill_id = w.backfill_id
           and (j.priority, j.seq) >= (w.priority, w.from_seq) and j.priority <= w.priority
           and j.state = 'available' and j.backfill_id is not null
         order by j.priority, j.seq limit w.count - case

@@ -80,11 +80,12 @@ pub(crate) async fn news(conn: &mut PgConnection, queue: &str, seen: &Seen) -> R
         from look
         left join lateral (
             -- Written so that each is a search of the index, whatever the statistics say: one condition with `or`, or with
-            -- `any`, becomes a walk over the queue's whole log.
-            select * from queue.lane_log where queue = $1 and txid >= $2
+            -- `any`, becomes a walk over the queue's whole log. The parameters are hidden from the planner, which otherwise
+            -- plans anew for each.
+            select * from queue.lane_log where queue = (select $1::text) and txid >= (select $2::bigint)
             union all
-            select late.* from unnest($3::bigint[]) as x
-            cross join lateral (select * from queue.lane_log where queue = $1 and txid = x offset 0) as late
+            select late.* from unnest((select $3::bigint[])) as x
+            cross join lateral (select * from queue.lane_log where queue = (select $1::text) and txid = x offset 0) as late
         ) l on true
         order by l.no
         "#,

@@ -1,12 +1,13 @@
+-- The arrays are hidden from the planner, which otherwise plans anew for each of their lengths.
 select r.job as "job!", r.after as "after!", e.edges as "edges!"
-from unnest($1::uuid[], $2::uuid[]) as r (job, after)
+from unnest((select $1::uuid[]), (select $2::uuid[])) as r (job, after)
 cross join lateral (
     select count(*) as edges
     from (
         select from queue.job_dependencies d
         where d.parent_id = r.job and d.child_id > r.after
         order by d.parent_id, d.child_id
-        limit $3::bigint + 1
+        limit (select $3::bigint) + 1
     ) few
 ) e
 where e.edges > 0
