@@ -93,6 +93,7 @@ fn figures(outcome: &Outcome, phases: &Phases, report: &mut Report) {
             "seconds": phase.lasts.as_secs_f64(),
             "p50_ms": rounded(outcome.percentile_ms(phase, 50)),
             "p99_ms": rounded(outcome.percentile_ms(phase, 99)),
+            "max_ms": rounded(outcome.percentile_ms(phase, 100)),
             "p99_ms_first_and_last_tenth": first_and_last(outcome, phase),
             "parts_ms": outcome.parts_ms(phase),
         })

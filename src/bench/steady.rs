@@ -35,6 +35,8 @@ pub(super) async fn run(stage: &Stage) -> anyhow::Result<Report> {
     report.figure("rate", outcome.rate(span));
     report.figure("e2e_p50_ms", outcome.percentile_ms(span, 50));
     report.figure("e2e_p99_ms", outcome.percentile_ms(span, 99));
+    // The stalls that a percentile hides.
+    report.figure("e2e_max_ms", outcome.percentile_ms(span, 100));
     report.figure("backlog_end", outcome.backlog(span.end()));
     let windows = outcome.windows_p99_ms(span, WINDOW).into_iter().map(rounded);
     report.setting("p99_ms_of_each_5_s", windows.collect::<Vec<_>>());
