@@ -106,7 +106,7 @@ impl Stage {
         let mut tx = self.pool.begin().await?;
         let count: i64 = sqlx::query_scalar(self.peer.unfinished()).fetch_one(&mut *tx).await?;
         tx.rollback().await?;
-        Ok(u64::try_from(count)?)
+        Ok(u64::try_from(count.max(0))?)
     }
 }
 
