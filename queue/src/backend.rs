@@ -74,7 +74,10 @@ impl<A: Send + Sync + 'static> QueueBackend<A> {
         // Live work may find slots beyond these, as many as backfills use.
         let (sender, claimed) = mpsc::channel(concurrency * 2);
         let held = Held::new(host.pool().clone());
-        tokio::spawn(ClaimLoop { host: host.clone(), queue, slots, sender, claimer: None, held }.run());
+        tokio::spawn(
+            ClaimLoop { host: host.clone(), queue, slots, sender, claimer: None, held, took: Duration::ZERO }
+                .run(),
+        );
         Self { host, claimed, closing: None }
     }
 }
@@ -87,6 +90,8 @@ struct ClaimLoop<A> {
     sender: mpsc::Sender<Claimed>,
     claimer: Option<Claimer>,
     held: Held,
+    /// How long the last claim took, with the wait for its turn.
+    took: Duration,
 }
 
 impl<A: Send + Sync + 'static> ClaimLoop<A> {
@@ -95,8 +100,13 @@ impl<A: Send + Sync + 'static> ClaimLoop<A> {
         let host = self.host.clone();
         let waker = host.wakers().of(&self.queue);
         while !host.is_draining() {
+            let mut room = self.room();
+            if room.jobs > 0 && self.slots.is_busy() && self.took >= LOOK {
+                // There is enough to do meanwhile: one claim of many costs all hosts less than many of a few.
+                tokio::time::sleep(self.took / 2).await;
+                room = self.room();
+            }
             let looked = Instant::now();
-            let room = self.room();
             let pause = if room.jobs == 0 { host.poll_interval() } else { self.claim(room).await };
             if pause.is_zero() {
                 continue;
@@ -129,7 +139,10 @@ impl<A: Send + Sync + 'static> ClaimLoop<A> {
     async fn claim(&mut self, room: Room) -> Duration {
         let poll = self.host.poll_interval();
         let worker = self.host.worker_id();
-        match self.try_claim(worker, room).await {
+        let asked = Instant::now();
+        let claim = self.try_claim(worker, room).await;
+        self.took = asked.elapsed().min(MOST_GATHERED);
+        match claim {
             Ok(claim) => {
                 let pause = match claim.jobs.len() {
                     0 if !claim.again => pause_until(&claim, poll),
@@ -178,6 +191,9 @@ fn pause_until(claim: &Claim, poll: Duration) -> Duration {
 
 /// Between two looks that found less than there was room for: what comes in meanwhile is claimed together.
 const LOOK: Duration = Duration::from_millis(1);
+
+/// A claim that took longer was held up by something else than others' claims.
+const MOST_GATHERED: Duration = Duration::from_millis(20);
 
 async fn hand_back<A: Send + Sync + 'static>(host: &Host<A>, claimed: &Claimed) {
     end(host, &claimed.job, claimed.share.clone(), Outcome::HandedBack).await;

@@ -50,6 +50,12 @@ impl Slots {
         Room { jobs: live.max(backfill), live, backfill }
     }
 
+    /// Whether more than three quarters of them are used: the process has enough to do until more are free.
+    pub(crate) fn is_busy(&self) -> bool {
+        let in_use = self.0.in_use.lock().expect("no panic while held");
+        in_use.live + in_use.backfills.values().sum::<usize>() > self.0.total / 4 * 3
+    }
+
     /// A slot of a claimed job, until it is dropped.
     pub(crate) fn take(&self, backfill: Option<Uuid>) -> Slot {
         let mut in_use = self.0.in_use.lock().expect("no panic while held");

@@ -75,7 +75,15 @@ async fn answer_all(mut held: Held, books: Books, asked: Arc<Mutex<mpsc::Unbound
 }
 
 async fn find(conn: &mut PgConnection, books: &Books, ids: &[Uuid]) -> Result<HashMap<Uuid, Found>> {
-    let rows = job_rows!("where j.id = any($1)", ids).fetch_all(&mut *conn).await?;
+    // One by one by their key: what looks for many at once may be planned as a walk over a table that is small when it is planned,
+    // and has grown since.
+    let rows = job_rows!(
+        from "unnest((select $1::uuid[])) as asked (id)
+              cross join lateral (select * from queue.jobs where id = asked.id offset 0) as j",
+        ids
+    )
+    .fetch_all(&mut *conn)
+    .await?;
     let mut standings = books.standings(conn, &rows).await?;
     let found = |row: JobRow| {
         let standing = standings.remove(&row.id);
