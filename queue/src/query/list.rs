@@ -137,8 +137,8 @@ impl Range {
         if let Some(at) = filter.created_after {
             lowest = seq_at(conn, at - DISORDER).await?;
         }
-        // What workers hold is little, and without another filter everything matches.
-        if path == Path::Claims || *filter == path.whole(filter) {
+        // What workers hold is little.
+        if path == Path::Claims {
             return Ok(Self { path, before, floor: lowest, goes_on: false });
         }
         let floor = path.floor(conn, filter, before, lowest).await?;
@@ -147,19 +147,6 @@ impl Range {
 }
 
 impl Path {
-    /// The filter that takes every job of the path that `filter` leads to.
-    fn whole(self, filter: &JobFilter) -> JobFilter {
-        let mut whole = JobFilter::default();
-        match self {
-            Self::All | Self::TenantAside => {}
-            Self::Tenant => whole.tenant = filter.tenant,
-            Self::Workflow => whole.workflow = filter.workflow,
-            Self::Backfill => whole.backfill = filter.backfill,
-            Self::Aside | Self::Claims => whole.states.clone_from(&filter.states),
-        }
-        whole
-    }
-
     /// The last job of the longest walk that begins below `before`; none where the path ends earlier.
     async fn floor(
         self,
