@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use serde_json::json;
 use tokio::task::JoinSet;
 
 use super::{BULK, Stage, fill, float};
@@ -15,14 +16,13 @@ const JOBS: usize = 100_000;
 pub(super) async fn run(stage: &Stage, report: &mut Report) -> anyhow::Result<()> {
     report.figure("single_per_s", singles(stage, 1).await?);
     report.figure("ten_per_s", singles(stage, PRODUCERS).await?);
-    let producer = stage.peer.producer(&stage.url, 1).await?;
+    let producer = stage.peer.producer(&stage.url, 2).await?;
     let begun = Instant::now();
-    fill(&*producer, JOBS, BULK).await?;
+    tokio::try_join!(fill(&*producer, JOBS / 2, BULK), fill(&*producer, JOBS / 2, BULK))?;
     report.figure("bulk_per_s", float(u64::try_from(JOBS)?) / begun.elapsed().as_secs_f64());
     report.setting("single", "one job a transaction, one connection");
     report.setting("ten", "one job a transaction, ten producers and connections");
-    report.setting("bulk", JOBS);
-    report.setting("bulk_at_once", BULK);
+    report.setting("bulk", json!({"jobs": JOBS, "at_once": BULK, "connections": 2}));
     Ok(())
 }
 
