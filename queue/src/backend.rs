@@ -25,6 +25,7 @@ use crate::holdings::{ClaimKey, Share};
 use crate::host::Host;
 use crate::job::JobError;
 use crate::runner::{Failure, trace_id};
+use crate::sleeper::Sleeper;
 use crate::slots::{Slot, Slots};
 
 /// A claimed job with the slot it occupies until its outcome is handed over.
@@ -73,11 +74,17 @@ impl<A: Send + Sync + 'static> QueueBackend<A> {
         let slots = Slots::new(concurrency, host.wakers().of(&queue));
         // Live work may find slots beyond these, as many as backfills use.
         let (sender, claimed) = mpsc::channel(concurrency * 2);
-        let held = Held::new(host.pool().clone());
-        tokio::spawn(
-            ClaimLoop { host: host.clone(), queue, slots, sender, claimer: None, held, took: Duration::ZERO }
-                .run(),
-        );
+        let claims = ClaimLoop {
+            host: host.clone(),
+            slots,
+            sender,
+            claimer: None,
+            held: Held::new(host.pool().clone()),
+            sleeper: Sleeper::new(queue.clone()),
+            queue,
+            took: Duration::ZERO,
+        };
+        tokio::spawn(claims.run());
         Self { host, claimed, closing: None }
     }
 }
@@ -90,6 +97,7 @@ struct ClaimLoop<A> {
     sender: mpsc::Sender<Claimed>,
     claimer: Option<Claimer>,
     held: Held,
+    sleeper: Sleeper,
     /// How long the last claim took, with the wait for its turn.
     took: Duration,
 }
@@ -140,24 +148,38 @@ impl<A: Send + Sync + 'static> ClaimLoop<A> {
         let poll = self.host.poll_interval();
         let worker = self.host.worker_id();
         let asked = Instant::now();
-        let claim = self.try_claim(worker, room).await;
+        let claimed = self.try_claim(worker, room).await;
         self.took = asked.elapsed().min(MOST_GATHERED);
-        match claim {
+        let paused = match claimed {
             Ok(claim) => {
-                let pause = match claim.jobs.len() {
-                    0 if !claim.again => pause_until(&claim, poll),
-                    taken if taken < room.jobs => LOOK,
-                    _ => Duration::ZERO,
-                };
+                let (found, again, until) = (claim.jobs.len(), claim.again, pause_until(&claim, poll));
                 self.hand_over(worker, claim).await;
-                pause
+                match found {
+                    0 if !again => self.sleep(worker, until).await,
+                    _ => self.go_on(found, room.jobs).await,
+                }
             }
-            Err(error) => {
-                tracing::warn!(%error, queue = self.queue, "could not claim; trying again");
-                self.held.release();
-                poll
-            }
-        }
+            Err(error) => Err(error),
+        };
+        paused.unwrap_or_else(|error| {
+            tracing::warn!(%error, queue = self.queue, "could not claim; trying again");
+            self.held.release();
+            self.sleeper.forget();
+            poll
+        })
+    }
+
+    /// Nothing may start before so long.
+    async fn sleep(&mut self, worker: Uuid, until: Duration) -> Result<Duration> {
+        let under_way = self.claimer.as_ref().map_or(&[][..], |claimer| claimer.book().under_way());
+        let conn = self.held.conn().await?;
+        self.sleeper.looked(conn, false).await?;
+        self.sleeper.sleep(conn, worker, under_way, until).await
+    }
+
+    async fn go_on(&mut self, found: usize, room: usize) -> Result<Duration> {
+        self.sleeper.looked(self.held.conn().await?, found > 0).await?;
+        Ok(if found < room { LOOK } else { Duration::ZERO })
     }
 
     async fn try_claim(&mut self, worker: Uuid, room: Room) -> Result<Claim> {

@@ -11,7 +11,6 @@ use uuid::Uuid;
 
 use crate::error::Result;
 use crate::job::Job;
-use crate::listener::JOBS_CHANNEL;
 use crate::workflow;
 
 /// What a discarded or cancelled parent does to the job that waits on it.
@@ -249,7 +248,7 @@ async fn insert_all(conn: &mut PgConnection, jobs: &[NewJob]) -> Result<Vec<Enqu
     Ok(jobs.iter().map(|job| found[&job.id]).collect())
 }
 
-/// Returns which of them were inserted, and wakes the workers of their queues when that commits.
+/// Returns which of them were inserted. The commit wakes the workers of their queues that sleep: a trigger sees to that.
 async fn insert(conn: &mut PgConnection, jobs: &[&NewJob]) -> Result<Vec<Uuid>> {
     macro_rules! column {
         ($of:expr) => {
@@ -273,7 +272,6 @@ async fn insert(conn: &mut PgConnection, jobs: &[&NewJob]) -> Result<Vec<Uuid>> 
         &column!(|job| job.traceparent.clone()) as &[Option<String>],
         &column!(|job| i32::try_from(job.parents.len()).unwrap_or(i32::MAX)),
         &column!(|job| job.name.clone()) as &[Option<String>],
-        JOBS_CHANNEL,
     )
     .fetch_all(conn)
     .await?;

@@ -13,7 +13,7 @@ use crate::held::Held;
 use crate::holdings::{Share, WorkedOff, forget};
 
 /// Most outcomes in one transaction.
-const GROUP: usize = 500;
+const GROUP: usize = 1000;
 /// Most transactions at once.
 const AT_ONCE: usize = 2;
 /// Most bytes of outputs in one transaction, unless one alone has more: Postgres hangs up on a message of a gigabyte,

@@ -69,7 +69,7 @@ impl HostConfig {
             poll_interval: Duration::from_secs(1),
             cancel_grace: Duration::from_secs(10),
             slots: 0,
-            claim_batch: 100,
+            claim_batch: 1000,
             schedules: Schedules::default(),
             retention: Retention::default(),
             seed,

@@ -85,6 +85,7 @@ pub mod retry;
 pub mod runner;
 mod running;
 pub mod schedule;
+mod sleeper;
 mod slots;
 pub mod state;
 pub mod watch;

@@ -1,4 +1,5 @@
-//! Wake-ups: `NOTIFY` once a transaction and queue, `LISTEN` once a process. Polling backs both up.
+//! Wake-ups: `NOTIFY` once a transaction and queue, for new jobs only where somebody sleeps; `LISTEN` once a process. Polling backs
+//! both up.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -13,8 +14,8 @@ use uuid::Uuid;
 use crate::error::Result;
 use crate::running::{Running, StopReason};
 
-/// Carries names of queues.
-pub(crate) const JOBS_CHANNEL: &str = "weirgate_jobs";
+/// Carries names of queues; also in the trigger that sees new jobs.
+const JOBS_CHANNEL: &str = "weirgate_jobs";
 const CANCEL_CHANNEL: &str = "weirgate_cancel";
 const LEADER_CHANNEL: &str = "weirgate_leader";
 

@@ -77,7 +77,7 @@ impl Stage {
     pub(super) async fn clear(&self) -> anyhow::Result<()> {
         sqlx::raw_sql(
             "truncate queue.jobs, queue.claims, queue.lane_log, queue.lane_books, queue.lanes, queue.queues, queue.backfills,
-                 queue.workers, queue.job_dependencies",
+                 queue.workers, queue.sleepers, queue.job_dependencies",
         )
         .execute(&self.pool)
         .await?;

@@ -75,8 +75,7 @@ impl Worker {
 }
 
 fn options(slots: usize) -> WorkerOptions {
-    let mut host = HostConfig::new("bench", env!("CARGO_PKG_VERSION"), 1);
-    host.claim_batch = 1000;
+    let host = HostConfig::new("bench", env!("CARGO_PKG_VERSION"), 1);
     WorkerOptions { concurrency: slots, grace: Duration::from_secs(5), host }
 }
 

@@ -20,6 +20,7 @@ mod schedule_ticks;
 mod schedules;
 mod time;
 mod unique;
+mod wake;
 mod workflow;
 mod workflow_races;
 mod workflow_size;

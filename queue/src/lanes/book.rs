@@ -149,6 +149,11 @@ impl Book {
         self.read
     }
 
+    /// Transactions that were under way at the last look.
+    pub(crate) fn under_way(&self) -> &[i64] {
+        &self.seen.under_way
+    }
+
     /// The queue.
     pub fn queue(&self) -> &str {
         &self.queue

@@ -42,6 +42,11 @@ pub struct Facts {
 }
 
 impl Book {
+    /// Whether a limit or a pause keeps a job from starting that may start.
+    pub(crate) fn is_blocked(&self, job: &JobRow) -> bool {
+        self.explain(job.tenant_id, job.backfill_id).is_some()
+    }
+
     /// Where a job stands that may start; `ahead` of its own priority start before it.
     pub(crate) fn standing(&self, job: &JobRow, ahead: i64) -> Standing {
         let (tenant, backfill) = (job.tenant_id, job.backfill_id);

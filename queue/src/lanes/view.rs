@@ -81,8 +81,12 @@ impl Books {
             let question = entry.asked.fetch_add(1, Ordering::SeqCst) + 1;
             let mut opened = entry.opened.lock().await;
             let book = opened.look(conn, queue, &entry.asked, question).await?;
-            let ahead = book.ahead(conn, &jobs).await?;
-            standings.extend(jobs.iter().zip(ahead).map(|(job, ahead)| (job.id, book.standing(job, ahead))));
+            // Only where nothing else keeps it from starting is it asked how many start before it.
+            let (next, held): (Vec<&JobRow>, Vec<&JobRow>) =
+                jobs.into_iter().partition(|job| job.has_worker == Some(true) && !book.is_blocked(job));
+            let ahead = if next.is_empty() { Vec::new() } else { book.ahead(conn, &next).await? };
+            standings.extend(next.iter().zip(ahead).map(|(job, ahead)| (job.id, book.standing(job, ahead))));
+            standings.extend(held.iter().map(|job| (job.id, book.standing(job, 0))));
         }
         Ok(standings)
     }

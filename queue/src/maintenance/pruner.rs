@@ -32,6 +32,12 @@ pub async fn run_once(host: &impl Begin, retention: Retention) -> Result<u64> {
 
 async fn workers(host: &impl Begin) -> Result<u64> {
     let Some(mut tx) = host.begin().await? else { return Ok(0) };
+    // Nobody wakes them any more.
+    sqlx::query!(
+        "delete from queue.sleepers s using queue.workers w where w.id = s.worker_id and w.lease_until < queue.now()"
+    )
+    .execute(&mut *tx)
+    .await?;
     let deleted =
         sqlx::query!("delete from queue.workers where lease_until < queue.now() - interval '1 hour'")
             .execute(&mut *tx)
