@@ -62,15 +62,17 @@ impl Peer for Graphile {
     fn work<'a>(&'a self, url: &'a str) -> Answer<'a, ()> {
         async move {
             let queue = LocalQueueConfig::default().with_size(QUEUE_SIZE).with_queue_count(QUEUES);
-            let worker = WorkerOptions::default()
-                .schema(SCHEMA)
-                .concurrency(CONCURRENCY)
-                .local_queue(queue)
-                .complete_job_batch_delay(COMPLETION_DELAY)
-                .define_job::<Bench>()
-                .pg_pool(pool(url, CONNECTIONS).await?)
-                .init()
-                .await?;
+            let worker = Box::pin(
+                WorkerOptions::default()
+                    .schema(SCHEMA)
+                    .concurrency(CONCURRENCY)
+                    .local_queue(queue)
+                    .complete_job_batch_delay(COMPLETION_DELAY)
+                    .define_job::<Bench>()
+                    .pg_pool(pool(url, CONNECTIONS).await?)
+                    .init(),
+            )
+            .await?;
             worker.run().await.context("graphile_worker's worker")
         }
         .boxed()

@@ -3,33 +3,33 @@
 use std::collections::BTreeMap;
 
 use comfy_table::Table;
-use comfy_table::presets::UTF8_FULL_CONDENSED;
+use comfy_table::presets::ASCII_MARKDOWN;
 
 use crate::ours;
 use crate::peer;
 use crate::report::Report;
 use crate::scenario::Scenario;
 
-/// A column: its heading, and the figure of a scenario in it.
-type Column = (&'static str, Scenario, &'static str);
+/// A row: what it is, and the figure of a scenario in it.
+type Row = (&'static str, Scenario, &'static str);
 
-const DRAINED: Column = ("drain/s\n1 proc", Scenario::Drain, "jobs_per_s_1");
-const DRAINED_BY_TWO: Column = ("drain/s\n2 procs", Scenario::Drain, "jobs_per_s_2");
-const COLUMNS: [Column; 14] = [
-    ("enqueue/s\n×1", Scenario::Enqueue, "single_per_s"),
-    ("enqueue/s\n×10", Scenario::Enqueue, "ten_per_s"),
-    ("enqueue/s\nbulk", Scenario::Enqueue, "bulk_per_s"),
-    ("start\np50 ms", Scenario::Latency, "start_p50_ms"),
-    ("start\np99 ms", Scenario::Latency, "start_p99_ms"),
-    ("steady\nper s", Scenario::Steady, "rate"),
-    ("steady\np99 ms", Scenario::Steady, "e2e_p99_ms"),
-    ("history\nratio", Scenario::History, "ratio"),
-    ("WAL B\ndrained", Scenario::Drain, "wal_bytes_per_job_1"),
-    ("WAL B\nin all", Scenario::Wal, "wal_bytes_per_job"),
-    ("commits\ndrained", Scenario::Drain, "commits_per_job_1"),
-    ("commits\nin all", Scenario::Wal, "commits_per_job"),
-    ("server\nµs", Scenario::Drain, "server_us_per_job_1"),
-    ("client\nµs", Scenario::Drain, "client_us_per_job_1"),
+const DRAINED: Row = ("drain, 1 process: jobs/s", Scenario::Drain, "jobs_per_s_1");
+const DRAINED_BY_TWO: Row = ("drain, 2 processes: jobs/s", Scenario::Drain, "jobs_per_s_2");
+const SINGLE: Row = ("enqueue one by one: jobs/s", Scenario::Enqueue, "single_per_s");
+const TEN: Row = ("enqueue, ten connections: jobs/s", Scenario::Enqueue, "ten_per_s");
+const BULK: Row = ("enqueue in bulk: jobs/s", Scenario::Enqueue, "bulk_per_s");
+const ROWS: [Row; 11] = [
+    ("start at idle, p50: ms", Scenario::Latency, "start_p50_ms"),
+    ("start at idle, p99: ms", Scenario::Latency, "start_p99_ms"),
+    ("5,000 jobs/s offered: jobs/s", Scenario::Steady, "rate"),
+    ("5,000 jobs/s offered, end to end, p99: ms", Scenario::Steady, "e2e_p99_ms"),
+    ("drain with a long history, of that without", Scenario::History, "ratio"),
+    ("drain: WAL bytes a job", Scenario::Drain, "wal_bytes_per_job_1"),
+    ("enqueue and run: WAL bytes a job", Scenario::Wal, "wal_bytes_per_job"),
+    ("drain: commits a job", Scenario::Drain, "commits_per_job_1"),
+    ("enqueue and run: commits a job", Scenario::Wal, "commits_per_job"),
+    ("drain: server's processor time, µs a job", Scenario::Drain, "server_us_per_job_1"),
+    ("drain: client's processor time, µs a job", Scenario::Drain, "client_us_per_job_1"),
 ];
 
 /// What has been measured.
@@ -41,14 +41,14 @@ impl Results {
         self.0.insert((scenario, name.to_owned()), measured);
     }
 
-    fn figure(&self, name: &str, (_, scenario, figure): Column) -> Option<f64> {
+    fn figure(&self, name: &str, (_, scenario, figure): Row) -> Option<f64> {
         let report = self.0.get(&(scenario, name.to_owned()))?.as_ref().ok()?;
         report.figures.get(figure).copied()
     }
 
     /// The better of the two drains.
     fn best(&self, name: &str) -> Option<f64> {
-        let two = [DRAINED, DRAINED_BY_TWO].map(|column| self.figure(name, column));
+        let two = [DRAINED, DRAINED_BY_TWO].map(|row| self.figure(name, row));
         two.into_iter().flatten().reduce(f64::max)
     }
 
@@ -56,32 +56,38 @@ impl Results {
         self.figure(ours::NAME, ("", Scenario::Floor, figure))
     }
 
-    fn cell(&self, name: &str, column: Column) -> String {
-        match self.0.get(&(column.1, name.to_owned())) {
+    fn cell(&self, name: &str, row: Row) -> String {
+        match self.0.get(&(row.1, name.to_owned())) {
             Some(Err(_)) => "✗".to_owned(),
-            _ => shown(self.figure(name, column)),
+            _ => shown(self.figure(name, row)),
         }
     }
 
+    /// In Markdown, one column each.
     pub(crate) fn table(&self) -> String {
+        let names: Vec<&str> = [ours::NAME].into_iter().chain(peer::all().map(peer::Peer::name)).collect();
         let mut table = Table::new();
-        let mut heading = vec!["", DRAINED.0, DRAINED_BY_TWO.0, "of the\nfloor", "weirgate\nto it"];
-        heading.extend(COLUMNS.map(|column| column.0));
-        table.load_style(UTF8_FULL_CONDENSED).set_header(heading);
-        for name in [ours::NAME].into_iter().chain(peer::all().map(peer::Peer::name)) {
-            let mut row = vec![name.to_owned(), self.cell(name, DRAINED), self.cell(name, DRAINED_BY_TWO)];
-            row.push(shown(ratio(self.best(name), self.floor("claim_finish_per_s"))));
-            row.push(shown(ratio(self.best(ours::NAME), self.best(name))));
-            row.extend(COLUMNS.map(|column| self.cell(name, column)));
-            table.add_row(row);
-        }
+        table.load_style(ASCII_MARKDOWN);
+        table.set_header([""].into_iter().chain(names.iter().copied()).chain(["floor"]));
+        let mut add = |label: &str, cell: &dyn Fn(&str) -> String, floor: &str| {
+            let cells = names.iter().map(|name| cell(name));
+            table.add_row([label.to_owned()].into_iter().chain(cells).chain([floor.to_owned()]));
+        };
         let floor = |figure| shown(self.floor(figure));
         let claims = floor("claim_finish_per_s");
-        let mut row =
-            vec!["floor".to_owned(), claims.clone(), claims, "1".to_owned(), String::new(), String::new()];
-        row.extend([floor("commits_per_s"), floor("copy_per_s")]);
-        row.resize(COLUMNS.len() + 5, String::new());
-        table.add_row(row);
+        for row in [DRAINED, DRAINED_BY_TWO] {
+            add(row.0, &|name| self.cell(name, row), &claims);
+        }
+        let of_floor = |name: &str| shown(ratio(self.best(name), self.floor("claim_finish_per_s")));
+        add("the better of both, of the floor", &of_floor, "1");
+        let of_it = |name: &str| shown(ratio(self.best(ours::NAME), self.best(name)));
+        add("weirgate to it", &of_it, "");
+        add(SINGLE.0, &|name| self.cell(name, SINGLE), "");
+        add(TEN.0, &|name| self.cell(name, TEN), &floor("commits_per_s"));
+        add(BULK.0, &|name| self.cell(name, BULK), &floor("copy_per_s"));
+        for row in ROWS {
+            add(row.0, &|name| self.cell(name, row), "");
+        }
         let failed = self.0.iter().filter_map(|((scenario, name), measured)| {
             let error = measured.as_ref().err()?;
             Some(format!("\n✗ {}, {name}: {error}", scenario.name()))
@@ -140,10 +146,15 @@ mod tests {
         results.keep(Scenario::Floor, "weirgate", Ok(floor));
         results.keep(Scenario::History, "awa", Err("no rows".to_owned()));
         let table = results.table();
-        let awa = table.lines().find(|line| line.contains("awa")).unwrap();
-        let cells: Vec<_> = awa.split(['│', '┆']).map(str::trim).collect();
-        assert_eq!(cells[1..6], ["awa", "10.0k", "20.0k", "0.17", "3.00"]);
-        assert!(awa.contains('✗'));
+        let row = |label: &str| {
+            let line = table.lines().find(|line| line.contains(label)).unwrap();
+            line.split('|').map(|cell| cell.trim().to_owned()).collect::<Vec<_>>()
+        };
+        let column = row("graphile_worker").iter().position(|name| name == "awa").unwrap();
+        assert_eq!(row("drain, 2 processes")[column], "20.0k");
+        assert_eq!(row("of the floor")[column], "0.17");
+        assert_eq!(row("weirgate to it")[column], "3.00");
+        assert_eq!(row("long history")[column], "✗");
         assert!(table.ends_with("✗ history, awa: no rows"));
     }
 }
