@@ -83,6 +83,7 @@ impl<A: Send + Sync + 'static> QueueBackend<A> {
             sleeper: Sleeper::new(queue.clone()),
             queue,
             took: Duration::ZERO,
+            pace: LOOK,
         };
         tokio::spawn(claims.run());
         Self { host, claimed, closing: None }
@@ -100,6 +101,8 @@ struct ClaimLoop<A> {
     sleeper: Sleeper,
     /// How long the last claim took, with the wait for its turn.
     took: Duration,
+    /// Between two looks, at least.
+    pace: Duration,
 }
 
 impl<A: Send + Sync + 'static> ClaimLoop<A> {
@@ -119,13 +122,13 @@ impl<A: Send + Sync + 'static> ClaimLoop<A> {
             if pause.is_zero() {
                 continue;
             }
-            if pause > LOOK {
+            if pause > BUSY_LOOK {
                 self.held.release();
             }
             tokio::select! {
                 () = host.drained() => return,
                 () = waker.notified() => {
-                    let early = LOOK.saturating_sub(looked.elapsed());
+                    let early = self.pace.saturating_sub(looked.elapsed());
                     // Timers round up: to sleep for no time takes a millisecond.
                     if !early.is_zero() {
                         tokio::time::sleep(early).await;
@@ -179,7 +182,10 @@ impl<A: Send + Sync + 'static> ClaimLoop<A> {
 
     async fn go_on(&mut self, found: usize, room: usize) -> Result<Duration> {
         self.sleeper.looked(self.held.conn().await?, found > 0).await?;
-        Ok(if found < room { LOOK } else { Duration::ZERO })
+        // Where slots are what is scarce, the next jobs are wanted as soon as one is free.
+        let scarce = found < room;
+        self.pace = if scarce && self.sleeper.is_wakeful() { BUSY_LOOK } else { LOOK };
+        Ok(if scarce { self.pace } else { Duration::ZERO })
     }
 
     async fn try_claim(&mut self, worker: Uuid, room: Room) -> Result<Claim> {
@@ -213,6 +219,9 @@ fn pause_until(claim: &Claim, poll: Duration) -> Duration {
 
 /// Between two looks that found less than there was room for: what comes in meanwhile is claimed together.
 const LOOK: Duration = Duration::from_millis(1);
+
+/// The same while jobs come in all the time, and fewer than there is room for.
+pub(crate) const BUSY_LOOK: Duration = Duration::from_millis(4);
 
 /// A claim that took longer was held up by something else than others' claims.
 const MOST_GATHERED: Duration = Duration::from_millis(20);

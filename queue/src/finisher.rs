@@ -1,6 +1,6 @@
 //! Commits outcomes in groups: whatever has gathered while the last group was written.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sqlx::{Connection, PgPool};
 use tokio::sync::mpsc;
@@ -14,6 +14,10 @@ use crate::holdings::{Share, WorkedOff, forget};
 
 /// Most outcomes in one transaction.
 const GROUP: usize = 1000;
+/// So many are worth a transaction at once.
+const WORTH: usize = 200;
+/// Between the beginnings of two transactions of fewer: what ends meanwhile shares one commit.
+const PACE: Duration = Duration::from_millis(4);
 /// Most transactions at once.
 const AT_ONCE: usize = 2;
 /// Most bytes of outputs in one transaction, unless one alone has more: Postgres hangs up on a message of a gigabyte,
@@ -31,7 +35,8 @@ pub(crate) struct Ended {
 
 /// Runs until `stop`, then until what was handed over is written. Calls `room` after each group.
 ///
-/// While little comes in, one group is written after the other, so that as few commits as possible do it. Where a whole
+/// An outcome that comes alone is written at once. While more come, one group is written after the other and none too soon, so that as
+/// few commits as possible do it. Where a whole
 /// group gathers meanwhile it is written beside the first: one connection alone would set the pace.
 pub(crate) async fn run(
     pool: PgPool,
@@ -44,9 +49,14 @@ pub(crate) async fn run(
     let mut idle = Vec::new();
     let mut gathered = Vec::with_capacity(GROUP);
     let mut closed = false;
-    while !closed || !writing.is_empty() {
-        let fits = writing.is_empty() || gathered.len() == GROUP && writing.len() < AT_ONCE;
-        if fits && !gathered.is_empty() {
+    // The first one is written at once.
+    let mut begun = Instant::now().checked_sub(PACE).unwrap_or_else(Instant::now);
+    while !closed || !writing.is_empty() || !gathered.is_empty() {
+        let whole = gathered.len() == GROUP && writing.len() < AT_ONCE;
+        let now = closed || gathered.len() >= WORTH;
+        let early = if now { Duration::ZERO } else { PACE.saturating_sub(begun.elapsed()) };
+        if whole || writing.is_empty() && early.is_zero() && !gathered.is_empty() {
+            begun = Instant::now();
             let group = std::mem::replace(&mut gathered, Vec::with_capacity(GROUP));
             let held = idle.pop().unwrap_or_else(|| Held::new(pool.clone()));
             writing.spawn(write_all(held, worked_off.clone(), group, stop.clone()));
@@ -63,6 +73,7 @@ pub(crate) async fn run(
                 // Lanes that were full have room again.
                 room();
             }
+            () = tokio::time::sleep(early), if writing.is_empty() && !gathered.is_empty() => {}
             () = stop.cancelled(), if !handed_over.is_closed() => handed_over.close(),
         }
     }

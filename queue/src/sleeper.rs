@@ -1,7 +1,7 @@
 //! Whether a worker is told of new jobs of a queue, or looks for itself.
 //!
 //! Who is told has a row in `queue.sleepers`; without any, enqueues send no notice (see the migration for why). A worker that finds
-//! jobs again and again has none: it looks every millisecond or two, and enqueues are spared the notice.
+//! jobs again and again has none: it looks every few milliseconds, and enqueues are spared the notice.
 //!
 //! Nothing is missed in between. An enqueue looks for sleepers after its transaction has got its number. So whoever was not seen
 //! there has put its row down later; its next look finds that transaction ended or under way, and it looks on until it has ended.
@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
+use crate::backend::BUSY_LOOK;
 use crate::error::Result;
 
 /// How long is counted before it is decided again.
@@ -19,7 +20,7 @@ const WINDOW: Duration = Duration::from_millis(100);
 const BUSY: u32 = 20;
 /// Below so many it sleeps.
 const QUIET: u32 = 5;
-/// Between two looks of a worker that looks for itself, and the first pause for transactions under way.
+/// The first pause for transactions under way.
 const SOON: Duration = Duration::from_millis(1);
 /// The longest pause for transactions under way.
 const LATER: Duration = Duration::from_millis(250);
@@ -50,6 +51,11 @@ impl Sleeper {
             under_way: None,
             pause: SOON,
         }
+    }
+
+    /// Whether it looks for itself, as jobs come in all the time.
+    pub(crate) fn is_wakeful(&self) -> bool {
+        self.wakeful
     }
 
     /// A look has found jobs, or none.
@@ -86,7 +92,7 @@ impl Sleeper {
         pause: Duration,
     ) -> Result<Duration> {
         if self.wakeful {
-            return Ok(pause.min(SOON));
+            return Ok(pause.min(BUSY_LOOK));
         }
         if self.posted != Some(worker) {
             sqlx::query!(

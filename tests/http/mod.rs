@@ -9,6 +9,7 @@ mod errors;
 mod exports;
 mod follow;
 mod idempotency;
+mod intake;
 mod isolation;
 mod limits;
 mod list;

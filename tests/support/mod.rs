@@ -11,7 +11,7 @@ mod slices;
 mod ticking;
 mod worker;
 
-pub(crate) use api::{Answer, TestApi, id};
+pub(crate) use api::{Answer, Call, TestApi, id};
 pub(crate) use app::{TestApp, tenant};
 pub(crate) use database::{TestDb, rows_read};
 pub(crate) use probe::{Does, Probe, Step, registry};

@@ -38,7 +38,7 @@ struct Cli {
 enum Command {
     /// Everything, for everyone
     All {
-        /// A JSON line for each measurement instead of the table
+        /// A JSON line for each measurement; the table goes to standard error
         #[arg(long)]
         json: bool,
     },
@@ -75,7 +75,7 @@ struct Options {
     /// Only this one: weirgate or the name of a peer
     #[arg(long)]
     peer: Option<String>,
-    /// A JSON line for each measurement instead of the table
+    /// A JSON line for each measurement; the table goes to standard error
     #[arg(long)]
     json: bool,
 }
@@ -147,7 +147,10 @@ async fn compare(scenarios: &[Scenario], only: Option<&str>, json: bool) -> anyh
         }
     }
     server.close().await?;
-    if !json {
+    if json {
+        // For people who watch; the lines are for programs.
+        eprintln!("{}", results.table());
+    } else {
         println!("{}", results.table());
     }
     Ok(())
