@@ -23,11 +23,16 @@ impl Held {
         Self { pool, conn: None }
     }
 
-    /// The connection; from the pool where none is held.
+    /// The connection; from the pool where none is held, or where others wait for one: then it is theirs first.
     ///
     /// # Errors
     /// When the pool has none in time.
     pub async fn conn(&mut self) -> sqlx::Result<&mut PgConnection> {
+        let used_up =
+            self.pool.num_idle() == 0 && self.pool.size() >= self.pool.options().get_max_connections();
+        if used_up {
+            self.release();
+        }
         if self.conn.is_none() {
             self.conn = Some(self.pool.acquire().await?);
         }
