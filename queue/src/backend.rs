@@ -175,13 +175,12 @@ impl<A: Send + Sync + 'static> ClaimLoop<A> {
     /// Nothing may start before so long.
     async fn sleep(&mut self, worker: Uuid, until: Duration) -> Result<Duration> {
         let under_way = self.claimer.as_ref().map_or(&[][..], |claimer| claimer.book().under_way());
-        let conn = self.held.conn().await?;
-        self.sleeper.looked(conn, false).await?;
-        self.sleeper.sleep(conn, worker, under_way, until).await
+        self.sleeper.looked(&mut self.held, false).await?;
+        self.sleeper.sleep(&mut self.held, worker, under_way, until).await
     }
 
     async fn go_on(&mut self, found: usize, room: usize) -> Result<Duration> {
-        self.sleeper.looked(self.held.conn().await?, found > 0).await?;
+        self.sleeper.looked(&mut self.held, found > 0).await?;
         // Where slots are what is scarce, the next jobs are wanted as soon as one is free.
         let scarce = found < room;
         self.pace = if scarce && self.sleeper.is_wakeful() { BUSY_LOOK } else { LOOK };

@@ -36,8 +36,8 @@ pub(crate) struct Ended {
 /// Runs until `stop`, then until what was handed over is written. Calls `room` after each group.
 ///
 /// An outcome that comes alone is written at once. While more come, one group is written after the other and none too soon, so that as
-/// few commits as possible do it. Where a whole
-/// group gathers meanwhile it is written beside the first: one connection alone would set the pace.
+/// few commits as possible do it. Where a whole group gathers meanwhile it is written beside the first: one connection alone would
+/// set the pace.
 pub(crate) async fn run(
     pool: PgPool,
     mut handed_over: mpsc::Receiver<Ended>,

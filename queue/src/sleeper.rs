@@ -8,11 +8,11 @@
 
 use std::time::{Duration, Instant};
 
-use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::backend::BUSY_LOOK;
 use crate::error::Result;
+use crate::held::Held;
 
 /// How long is counted before it is decided again.
 const WINDOW: Duration = Duration::from_millis(100);
@@ -59,7 +59,7 @@ impl Sleeper {
     }
 
     /// A look has found jobs, or none.
-    pub(crate) async fn looked(&mut self, conn: &mut PgConnection, found: bool) -> Result<()> {
+    pub(crate) async fn looked(&mut self, held: &mut Held, found: bool) -> Result<()> {
         self.found += u32::from(found);
         if self.window.elapsed() < WINDOW {
             return Ok(());
@@ -72,7 +72,7 @@ impl Sleeper {
                     self.queue,
                     worker
                 )
-                .execute(conn)
+                .execute(held.conn().await?)
                 .await?;
             }
         } else if self.found < QUIET {
@@ -86,7 +86,7 @@ impl Sleeper {
     /// again at once.
     pub(crate) async fn sleep(
         &mut self,
-        conn: &mut PgConnection,
+        held: &mut Held,
         worker: Uuid,
         under_way: &[i64],
         pause: Duration,
@@ -101,7 +101,7 @@ impl Sleeper {
                 self.queue,
                 worker
             )
-            .execute(conn)
+            .execute(held.conn().await?)
             .await?;
             self.posted = Some(worker);
             (self.under_way, self.pause) = (None, SOON);

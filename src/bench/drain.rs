@@ -4,14 +4,13 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 use sqlx::PgPool;
-use tokio::process::Child;
 use weirgate_queue::lanes::limits::pause_queue;
 
+use super::fleet::Fleet;
 use super::floor;
 use super::meter::{Meter, Spent};
 use super::report::Report;
 use super::stage::{Stage, tenants};
-use super::work::spawn_worker;
 
 const JOBS: i64 = 100_000;
 const TENANTS: u128 = 50;
@@ -68,11 +67,10 @@ impl Drain {
         stage.clear().await?;
         self.fill(stage).await?;
         let running = self.start(stage).await?;
-        let processes: Vec<u32> = running.iter().filter_map(Child::id).collect();
-        let meter = Meter::begin(&stage.pool, &processes).await?;
+        let meter = Meter::begin(&stage.pool, &running.processes()).await?;
         let rate = self.work_off(stage).await?;
         let stopped = meter.stop().await?;
-        end(running).await?;
+        running.stop().await?;
         Ok((rate, stopped.spent().await?))
     }
 
@@ -85,21 +83,14 @@ impl Drain {
     pub(super) async fn measure(&self, stage: &Stage) -> anyhow::Result<f64> {
         let running = self.start(stage).await?;
         let rate = self.work_off(stage).await?;
-        end(running).await?;
+        running.stop().await?;
         Ok(rate)
     }
 
     /// Workers that have looked at the paused queue and wait.
-    async fn start(&self, stage: &Stage) -> anyhow::Result<Vec<Child>> {
+    async fn start(&self, stage: &Stage) -> anyhow::Result<Fleet> {
         pause(&stage.pool, true).await?;
-        let url = stage.url();
-        let running: Vec<_> =
-            (0..self.workers).map(|_| spawn_worker(&url, SLOTS)).collect::<Result<_, _>>()?;
-        while workers_up(&stage.pool).await? < i64::try_from(self.workers)? {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-        tokio::time::sleep(Duration::from_secs(2)).await;
-        Ok(running)
+        Fleet::start(stage, self.workers, SLOTS).await
     }
 
     async fn work_off(&self, stage: &Stage) -> anyhow::Result<f64> {
@@ -114,14 +105,6 @@ impl Drain {
             anyhow::ensure!(Instant::now() < deadline, "{} jobs were not completed in time", self.measured);
         }
     }
-}
-
-async fn end(running: Vec<Child>) -> anyhow::Result<()> {
-    for mut worker in running {
-        drop(worker.stdin.take());
-        worker.wait().await?;
-    }
-    Ok(())
 }
 
 /// When the word was given, and the transaction before.
@@ -158,9 +141,4 @@ async fn pause(pool: &PgPool, paused: bool) -> anyhow::Result<()> {
     pause_queue(&mut tx, "bench", paused).await?;
     tx.commit().await?;
     Ok(())
-}
-
-pub(super) async fn workers_up(pool: &PgPool) -> anyhow::Result<i64> {
-    let sql = "select count(*) from queue.workers where lease_until > queue.now()";
-    Ok(sqlx::query_scalar(sql).fetch_one(pool).await?)
 }

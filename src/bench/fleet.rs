@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anyhow::ensure;
+use sqlx::PgPool;
 use tokio::process::Child;
 use tokio::time::Instant;
 
@@ -20,8 +21,7 @@ impl Fleet {
         let fleet = Self((0..workers).map(|_| spawn_worker(&url, slots)).collect::<Result<_, _>>()?);
         let deadline = Instant::now() + START_LIMIT;
         loop {
-            let up: i64 =
-                sqlx::query_scalar("select count(*) from queue.workers").fetch_one(&stage.pool).await?;
+            let up = workers_up(&stage.pool).await?;
             if up >= i64::try_from(workers)? {
                 break;
             }
@@ -44,4 +44,10 @@ impl Fleet {
         }
         Ok(())
     }
+}
+
+/// Workers that hold a lease.
+pub(super) async fn workers_up(pool: &PgPool) -> anyhow::Result<i64> {
+    let sql = "select count(*) from queue.workers where lease_until > queue.now()";
+    Ok(sqlx::query_scalar(sql).fetch_one(pool).await?)
 }

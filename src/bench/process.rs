@@ -8,7 +8,7 @@ use anyhow::{Context, bail};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::{Child, Command};
 
-use super::drain::workers_up;
+use super::fleet::workers_up;
 use super::stage::Stage;
 
 /// How long a process may take to start, and to end.
