@@ -1,8 +1,7 @@
 alter table queue.lane_log reset (toast_tuple_target);
 alter table queue.claims reset (toast_tuple_target);
 
-drop index queue.jobs_due, queue.jobs_unique, queue.jobs_discarded, queue.jobs_cancelled, queue.jobs_backfill_live,
-    queue.jobs_backfill_failed, queue.jobs_failed_day;
+drop index queue.jobs_due, queue.jobs_unique, queue.jobs_backfill_live, queue.jobs_backfill_failed, queue.jobs_failed_day;
 alter table queue.jobs drop column aside, drop column live_key, drop column live_backfill_id;
 alter table queue.jobs
     add column aside queue.job_state generated always as (

@@ -18,8 +18,7 @@ comment on column queue.jobs.live_backfill_id is 'The backfill, while the job is
 
 create index jobs_due on queue.jobs (scheduled_at) where aside in ('scheduled', 'retryable');
 create unique index jobs_unique on queue.jobs (live_key) where live_key is not null;
-create index jobs_discarded on queue.jobs (seq) where aside = 'discarded';
-create index jobs_cancelled on queue.jobs (seq) where aside = 'cancelled';
+-- An index of all rare states takes the place of those two (0014).
 create index jobs_backfill_live on queue.jobs (live_backfill_id, seq) where live_backfill_id is not null;
 create index jobs_backfill_failed on queue.jobs (backfill_id, seq) where backfill_id is not null and aside = 'discarded';
 create index jobs_failed_day on queue.jobs (kind, tenant_id, left(args ->> 'date', 10)) where aside in ('discarded', 'cancelled');

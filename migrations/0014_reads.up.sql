@@ -4,8 +4,6 @@
 -- finishes of jobs that complete write it.
 create index jobs_aside on queue.jobs (aside, seq) where aside is not null;
 create index jobs_tenant_aside on queue.jobs (tenant_id, seq) where aside is not null;
-drop index queue.jobs_discarded;
-drop index queue.jobs_cancelled;
 
 -- Where running jobs are found; row-level security hides other tenants' jobs themselves.
 grant select (jobs) on queue.claims to weirgate_tenant;
