@@ -200,7 +200,7 @@ impl<A: Send + Sync + 'static> ClaimLoop<A> {
         let key = ClaimKey { worker, queue: self.queue.clone(), no: claim.no };
         let share = self.host.worked_off().expect(key, claim.jobs.len());
         for job in claim.jobs {
-            self.host.running().insert(job.run.job, job.run.run);
+            self.host.running().insert(job.run.job, job.run.start());
             let slot = self.slots.take(job.backfill);
             let claimed = Claimed { job, worker, share: share.clone(), _slot: slot };
             if let Err(unsent) = self.sender.send(claimed).await {

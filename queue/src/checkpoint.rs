@@ -6,6 +6,7 @@ use sqlx::{Postgres, Transaction};
 
 use crate::error::QueueError;
 use crate::job::{JobContext, JobError};
+use crate::mark;
 
 impl<A> JobContext<A> {
     /// What [`checkpoint_in`](Self::checkpoint_in) stored last, in this attempt or one before.
@@ -33,6 +34,7 @@ impl<A> JobContext<A> {
         message: &str,
     ) -> Result<(), JobError> {
         if let Some(run) = &self.run {
+            mark::mark(&mut tx, std::iter::once(run.start()).collect()).await?;
             let applied = sqlx::query!(
                 "update queue.jobs set output = $3, progress = $4 where id = $1 and run = $2 and state = 'running'",
                 run.job,

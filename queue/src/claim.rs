@@ -1,6 +1,6 @@
 //! Claim: a worker takes a batch of jobs that may start, decided once for all hosts.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
@@ -12,6 +12,7 @@ use crate::job::RunId;
 use crate::lanes::Book;
 use crate::lanes::log::Turn;
 use crate::lanes::plan::{Plan, Want};
+use crate::mark::mark;
 
 pub use crate::lanes::plan::Room;
 
@@ -150,9 +151,11 @@ impl Claimer {
             &column!(wants, |want| want.flow.backfill) as &[Option<Uuid>],
             &column!(wants, |want| want.priority),
             &column!(wants, |want| want.from),
+            &column!(wants, |want| want.fresh),
             &column!(wants, |want| i32::try_from(want.count).unwrap_or(i32::MAX)),
             &column!(strays, |(want, _)| *want),
             &column!(strays, |(_, seq)| *seq),
+            self.book.oldest_claim,
         )
         .fetch_all(conn)
         .await?;
@@ -164,31 +167,28 @@ impl Claimer {
         let mut cursors: HashMap<usize, Cursor> = HashMap::new();
         let mut jobs = Vec::with_capacity(rows.len());
         for row in rows {
-            let (Some(number), Some(seq)) = (row.want, row.seq) else { continue };
-            let number = usize::try_from(number - 1).expect("counted from 1");
-            let cursor = cursors.entry(number).or_default();
-            let is_stray = seq < wants[number].from;
-            if is_stray {
-                cursor.strays.push(seq);
-            }
-            let (Some(id), Some(run), Some(tenant)) = (row.id, row.run, row.tenant_id) else {
-                if is_stray {
-                    cursor.held.insert(seq);
-                } else {
-                    cursor.left.get_or_insert(seq);
-                }
+            let (Some(number), Some(seq), Some(job), Some(run), Some(tenant)) =
+                (row.want, row.seq, row.id, row.run, row.tenant_id)
+            else {
                 continue;
             };
-            if !is_stray {
-                cursor.past = seq + 1;
+            let number = usize::try_from(number - 1).expect("counted from 1");
+            let cursor = cursors.entry(number).or_default();
+            if seq < wants[number].from {
+                cursor.strays.push(seq);
+            } else {
+                cursor.past = cursor.past.max(seq + 1);
             }
+            let attempt = row.attempt.unwrap_or_default().unsigned_abs();
             jobs.push(ClaimedJob {
                 run: RunId {
-                    job: id,
+                    job,
                     seq,
                     run,
                     tenant,
-                    attempt: row.attempt.unwrap_or_default().unsigned_abs(),
+                    attempt,
+                    worker,
+                    at: row.at,
                     traceparent: row.traceparent,
                 },
                 kind: row.kind.unwrap_or_default(),
@@ -199,8 +199,8 @@ impl Claimer {
         }
         for (number, want) in wants.iter().enumerate() {
             let cursor = cursors.remove(&number).unwrap_or_default();
-            self.book.forget_strays(want.flow, want.priority, cursor.gone(want));
-            self.book.advance(want.flow, want.priority, cursor.left.unwrap_or(cursor.past));
+            self.book.forget_strays(want.flow, want.priority, cursor.asked_for(want));
+            self.book.advance(want.flow, want.priority, cursor.past);
         }
         Ok(Answer::Taken(jobs))
     }
@@ -215,35 +215,34 @@ enum Answer {
     NoLease,
 }
 
-/// How far a lane was read: past what was claimed, but not past what somebody else held.
+/// How far a lane was read.
 #[derive(Default)]
 struct Cursor {
+    /// Past what was claimed.
     past: i64,
-    left: Option<i64>,
-    /// Strays that were there, and those of them that somebody else held.
+    /// Strays that were claimed.
     strays: Vec<i64>,
-    held: HashSet<i64>,
 }
 
 impl Cursor {
-    /// The strays that were asked for and are not available any more.
-    fn gone<'a>(&self, want: &'a Want) -> impl Iterator<Item = &'a i64> {
+    /// The strays that were looked for: they are claimed now, or were not available any more.
+    fn asked_for<'a>(&self, want: &'a Want) -> impl Iterator<Item = &'a i64> {
         // With as many as were wanted, those behind the last one were not looked for.
         let is_full = self.strays.len() >= usize::try_from(want.count).unwrap_or_default();
         let last = if is_full { self.strays.iter().max().copied() } else { None };
-        want.strays
-            .iter()
-            .filter(move |seq| last.is_none_or(|last| **seq <= last) && !self.held.contains(seq))
+        want.strays.iter().filter(move |seq| last.is_none_or(|last| **seq <= last))
     }
 }
 
 /// What a claim took whose answer was lost: nobody else can have it, and it has not started.
 async fn taken_in(conn: &mut PgConnection, queue: &str, worker: Uuid, no: i64) -> Result<Vec<ClaimedJob>> {
     let rows = sqlx::query!(
-        "select id, j.seq, run, tenant_id, backfill_id, attempt, traceparent, kind, args, max_attempts
-         from queue.claims c cross join unnest(c.jobs) as taken (seq) join queue.jobs j using (seq)
-         where c.worker_id = $1 and c.queue = $2 and c.no = $3 and j.worker_id = $1 and j.state = 'running'
-         order by j.priority desc, j.seq",
+        r#"select j.id, j.seq, t.run as "run!", t.at as "at!", tenant_id, backfill_id, traceparent, kind, args, max_attempts,
+               attempt, j.run = t.run as "marked!"
+           from queue.taken t join queue.jobs j using (seq)
+           where t.worker_id = $1 and t.queue = $2 and t.no = $3
+             and (j.run = t.run and j.state = 'running' or j.run = t.run - 1 and j.state = 'available')
+           order by j.priority desc, j.seq"#,
         worker,
         queue,
         no
@@ -257,7 +256,9 @@ async fn taken_in(conn: &mut PgConnection, queue: &str, worker: Uuid, no: i64) -
             seq: row.seq,
             run: row.run,
             tenant: row.tenant_id,
-            attempt: row.attempt.unsigned_abs(),
+            attempt: row.attempt.unsigned_abs() + u16::from(!row.marked),
+            worker,
+            at: row.at,
             traceparent: row.traceparent,
         },
         kind: row.kind,
@@ -268,7 +269,7 @@ async fn taken_in(conn: &mut PgConnection, queue: &str, worker: Uuid, no: i64) -
     Ok(jobs.collect())
 }
 
-/// One claim by a worker that has not looked before: for tests and tools. A worker keeps its [`Claimer`].
+/// One claim by a worker that has not looked before, with the jobs marked at once: for tests and tools. A worker keeps its [`Claimer`].
 pub async fn claim(
     conn: &mut PgConnection,
     worker: Uuid,
@@ -279,6 +280,7 @@ pub async fn claim(
     loop {
         let claim = claimer.claim(conn, worker, Room::of(limit)).await?;
         if !claim.jobs.is_empty() || !claim.again {
+            mark(conn, claim.jobs.iter().map(|job| job.run.start()).collect()).await?;
             return Ok(claim.jobs);
         }
     }

@@ -23,21 +23,27 @@ with lease as materialized (
 ), wanted as materialized (
     select w.*, strays.seqs
     from turn, unnest(
-        (select $12::uuid[]), (select $13::uuid[]), (select $14::smallint[]), (select $15::bigint[]), (select $16::integer[])
-    ) with ordinality as w (tenant_id, backfill_id, priority, from_seq, count, want)
+        (select $12::uuid[]), (select $13::uuid[]), (select $14::smallint[]), (select $15::bigint[]), (select $16::bigint[]),
+        (select $17::integer[])
+    ) with ordinality as w (tenant_id, backfill_id, priority, from_seq, fresh_seq, count, want)
     left join (
-        select s.want, array_agg(s.seq) as seqs from unnest((select $17::integer[]), (select $18::bigint[])) as s (want, seq) group by s.want
+        select s.want, array_agg(s.seq) as seqs from unnest((select $18::integer[]), (select $19::bigint[])) as s (want, seq) group by s.want
     ) as strays using (want)
+), taken as materialized (
+    -- What was claimed and does not say so in its row: seen by whoever took turn $2, as it is all from turns before. Only read where a
+    -- lane is read again, or a job has come back.
+    select t.seq, t.run from queue.claims c cross join unnest(c.jobs, c.runs) as t (seq, run)
+    where c.queue = (select $1::text) and c.no >= (select $20::bigint)
 ), back as materialized (
     -- What came back behind the cursor, and is still there.
     select w.want, b.*
     from wanted w
     cross join lateral (
         -- The offset keeps the planner from reading the tenant's jobs for them.
-        select j.place, j.free, j.seq
-        from (select *, ctid as place, xmax = '0'::xid as free from queue.jobs where seq = any(w.seqs) offset 0) j
+        select j.seq, j.id, j.run, j.tenant_id, j.backfill_id, j.attempt, j.traceparent, j.kind, j.args, j.max_attempts
+        from (select * from queue.jobs where seq = any(w.seqs) offset 0) j
         where j.queue = (select $1::text) and j.tenant_id = w.tenant_id and j.backfill_id is not distinct from w.backfill_id
-          and j.priority = w.priority and j.state = 'available'
+          and j.priority = w.priority and j.state = 'available' and (j.seq, j.run + 1) not in (select seq, run from taken)
         order by j.seq limit w.count
     ) b
     where w.seqs is not null
@@ -49,9 +55,11 @@ with lease as materialized (
     select w.want, c.*
     from wanted w
     cross join lateral (
-        select j.ctid as place, j.xmax = '0'::xid as free, j.seq from queue.jobs j
+        select j.seq, j.id, j.run, j.tenant_id, j.backfill_id, j.attempt, j.traceparent, j.kind, j.args, j.max_attempts
+        from queue.jobs j
         where j.queue = (select $1::text) and j.tenant_id = w.tenant_id and (j.priority, j.seq) >= (w.priority, w.from_seq)
           and j.priority <= w.priority and j.state = 'available' and j.backfill_id is null
+          and (j.seq >= w.fresh_seq or (j.seq, j.run + 1) not in (select seq, run from taken))
         order by j.priority, j.seq limit w.count - case
             when w.seqs is null then 0 else (select count(*) from back b where b.want = w.want)
         end
@@ -61,40 +69,35 @@ with lease as materialized (
     select w.want, c.*
     from wanted w
     cross join lateral (
-        select j.ctid as place, j.xmax = '0'::xid as free, j.seq from queue.jobs j
+        select j.seq, j.id, j.run, j.tenant_id, j.backfill_id, j.attempt, j.traceparent, j.kind, j.args, j.max_attempts
+        from queue.jobs j
         where j.queue = (select $1::text) and j.tenant_id = w.tenant_id and j.backfill_id = w.backfill_id
           and (j.priority, j.seq) >= (w.priority, w.from_seq) and j.priority <= w.priority
           and j.state = 'available' and j.backfill_id is not null
+          and (j.seq >= w.fresh_seq or (j.seq, j.run + 1) not in (select seq, run from taken))
         order by j.priority, j.seq limit w.count - case
             when w.seqs is null then 0 else (select count(*) from back b where b.want = w.want)
         end
     ) c
     where w.backfill_id is not null
-), locked as materialized (
-    -- What somebody else holds, such as a cancel, is left where it is. Only what has been locked or written before is
-    -- asked: claims of a queue do not compete, so that locks of their own would only be written for nothing. As an array,
-    -- since a limit that is not known to the planner looks like a tenth of the table, and a join to that like a scan of it.
-    select j.ctid as place from queue.jobs j
-    where j.ctid = any(array(select place from candidate where not free)) and j.state = 'available'
-    for update of j skip locked
-), claimed as (
-    update queue.jobs j
-    set state = 'running', run = j.run + 1, attempt = j.attempt + 1, worker_id = $3, attempted_at = queue.now(),
-        progress = null
-    where j.ctid = any(array(select place from candidate where free union all select place from locked))
-      and j.state = 'available'
-    returning j.id, j.seq, j.run, j.tenant_id, j.backfill_id, j.attempt, j.traceparent, j.kind, j.args, j.max_attempts
 ), noted as (
-    -- Where they are found when the worker dies.
-    insert into queue.claims (worker_id, queue, no, jobs)
-    select $3, $1, $2, array_agg(seq) from claimed having count(*) > 0
+    -- Where they are found by whoever must know that they run: the next claims, the rescuer, who wants to change them.
+    insert into queue.claims (worker_id, queue, no, jobs, runs)
+    select $3, $1, $2, array_agg(seq), array_agg(run + 1) from candidate having count(*) > 0
+), counted as (
+    insert into queue.lane_log (queue, of_turn, tenants, backfills, priorities, states, changes, lowest)
+    select $1, $2, array_agg(w.tenant_id), array_agg(w.backfill_id), array_agg(w.priority), array_agg(s.state), array_agg(s.sign * c.count),
+        array_agg(case when s.sign > 0 then c.past end)
+    from (select want, count(*)::integer as count, max(seq) + 1 as past from candidate group by want) c
+    join wanted w using (want)
+    cross join (values ('available'::queue.job_state, -1), ('running', 1)) as s (state, sign)
+    having count(*) > 0
 )
 select
-    lease.held as "held!", turn.no is not null as "taken!", c.want as "want?", c.seq as "seq?",
-    j.id as "id?", j.run as "run?", j.tenant_id as "tenant_id?", j.backfill_id as "backfill_id?", j.attempt as "attempt?",
-    j.traceparent as "traceparent?", j.kind as "kind?", j.args as "args?", j.max_attempts as "max_attempts?"
+    lease.held as "held!", turn.no is not null as "taken!", queue.now() as "at!", c.want as "want?", c.seq as "seq?",
+    c.id as "id?", c.run + 1 as "run?", c.tenant_id as "tenant_id?", c.backfill_id as "backfill_id?", (c.attempt + 1)::smallint as "attempt?",
+    c.traceparent as "traceparent?", c.kind as "kind?", c.args as "args?", c.max_attempts as "max_attempts?"
 from lease
 left join turn on true
 left join candidate c on true
-left join claimed j on j.seq = c.seq
 order by c.want, c.seq

@@ -5,6 +5,7 @@ use uuid::Uuid;
 
 use crate::error::{QueueError, Result};
 use crate::listener::{notify_cancel, notify_queues};
+use crate::mark::mark_claimed;
 use crate::state::JobState;
 use crate::workflow;
 
@@ -23,10 +24,14 @@ pub async fn cancel(conn: &mut PgConnection, job: Uuid) -> Result<JobState> {
 /// Cancels jobs in the caller's transaction, as [`cancel`] does one. Returns the states they have now, of those that
 /// there are.
 pub(crate) async fn cancel_all(conn: &mut PgConnection, jobs: &[Uuid]) -> Result<Vec<JobState>> {
+    sqlx::query!("select id from queue.jobs where id = any($1) order by id for update", jobs)
+        .fetch_all(&mut *conn)
+        .await?;
+    mark_claimed(conn, jobs).await?;
     let rows = sqlx::query!(
         r#"
-        with locked as (
-            select id, state as old_state from queue.jobs where id = any($1) order by id for update
+        with before as (
+            select id, state as old_state from queue.jobs where id = any($1)
         )
         update queue.jobs j
         set state = (case
@@ -41,7 +46,7 @@ pub(crate) async fn cancel_all(conn: &mut PgConnection, jobs: &[Uuid]) -> Result
                 when l.old_state = 'running' then coalesce(j.cancel_requested_at, queue.now())
                 else j.cancel_requested_at
             end
-        from locked l where j.id = l.id
+        from before l where j.id = l.id
         returning j.id, l.old_state::text as "old_state!", j.state::text as "state!"
         "#,
         jobs

@@ -12,6 +12,7 @@ use crate::enqueue::{NewJob, enqueue};
 use crate::error::{QueueError, Result};
 use crate::job::RunId;
 use crate::listener::notify_queues;
+use crate::mark::{Start, Starts};
 use crate::state::JobState;
 use crate::workflow;
 
@@ -82,10 +83,8 @@ fn bytes(value: &Value) -> usize {
 pub struct Finish {
     /// The job.
     pub job: Uuid,
-    /// Its number.
-    pub seq: i64,
     /// The run that speaks.
-    pub run: i64,
+    pub start: Start,
     /// How it ended.
     pub outcome: Outcome,
 }
@@ -93,7 +92,7 @@ pub struct Finish {
 impl Finish {
     /// What `run` came to.
     pub fn of(run: &RunId, outcome: Outcome) -> Self {
-        Self { job: run.job, seq: run.seq, run: run.run, outcome }
+        Self { job: run.job, start: run.start(), outcome }
     }
 }
 
@@ -106,13 +105,13 @@ impl Finish {
 /// [`QueueError::OutputTooLarge`] past 100 MB; store such results elsewhere and return where they are.
 pub async fn finish(conn: &mut PgConnection, mut finishes: Vec<Finish>) -> Result<HashSet<Uuid>> {
     // Rows are locked in this order, so that finishers of overlapping batches do not wait for each other in a circle.
-    finishes.sort_unstable_by_key(|finish| finish.seq);
+    finishes.sort_unstable_by_key(|finish| finish.start.seq);
     let (completions, others): (Vec<_>, Vec<_>) =
         finishes.into_iter().partition(|finish| matches!(finish.outcome, Outcome::Completed { .. }));
     let completed = complete(conn, &completions).await?;
     let ended = end_otherwise(conn, &others).await?;
     let job_of: HashMap<i64, Uuid> =
-        completions.iter().chain(&others).map(|finish| (finish.seq, finish.job)).collect();
+        completions.iter().chain(&others).map(|finish| (finish.start.seq, finish.job)).collect();
     let applied = completed.iter().copied().chain(ended.iter().map(|(seq, ..)| *seq));
     let applied: HashSet<Uuid> = applied.map(|seq| job_of[&seq]).collect();
     enqueue_next(conn, completions, &completed).await?;
@@ -136,10 +135,14 @@ async fn complete(conn: &mut PgConnection, completions: &[Finish]) -> Result<Has
         }
         outputs.push(finish.outcome.output().map(Json));
     }
+    let starts: Starts = completions.iter().map(|finish| finish.start).collect();
     let rows = sqlx::query_file_scalar!(
         "src/complete.sql",
-        &completions.iter().map(|finish| finish.seq).collect::<Vec<_>>(),
-        &completions.iter().map(|finish| finish.run).collect::<Vec<_>>(),
+        &starts.seqs,
+        &starts.runs,
+        &starts.attempts,
+        &starts.workers,
+        &starts.times,
         &outputs as &[Option<Json<&Value>>],
     )
     .fetch_all(conn)
@@ -150,16 +153,18 @@ async fn complete(conn: &mut PgConnection, completions: &[Finish]) -> Result<Has
 /// Returns what became of jobs that have not completed: their numbers, states and queues.
 async fn end_otherwise(conn: &mut PgConnection, finishes: &[Finish]) -> Result<Vec<(i64, JobState, String)>> {
     let mut columns = Columns::default();
-    for finish in finishes {
-        columns.push(finish);
-    }
-    if columns.seq.is_empty() {
+    let ended = finishes.iter().filter(|finish| columns.push(&finish.outcome));
+    let starts: Starts = ended.map(|finish| finish.start).collect();
+    if starts.seqs.is_empty() {
         return Ok(Vec::new());
     }
     let rows = sqlx::query_file!(
         "src/finish.sql",
-        &columns.seq,
-        &columns.run,
+        &starts.seqs,
+        &starts.runs,
+        &starts.attempts,
+        &starts.workers,
+        &starts.times,
         &columns.state,
         &columns.code as &[Option<String>],
         &columns.message as &[Option<String>],
@@ -175,8 +180,6 @@ async fn end_otherwise(conn: &mut PgConnection, finishes: &[Finish]) -> Result<V
 /// What finishes other than completions are as rows.
 #[derive(Default)]
 struct Columns {
-    seq: Vec<i64>,
-    run: Vec<i64>,
     state: Vec<String>,
     code: Vec<Option<String>>,
     message: Vec<Option<String>>,
@@ -185,8 +188,9 @@ struct Columns {
 }
 
 impl Columns {
-    fn push(&mut self, finish: &Finish) {
-        let (state, error, delay, refund) = match &finish.outcome {
+    /// Whether it is one of them.
+    fn push(&mut self, outcome: &Outcome) -> bool {
+        let (state, error, delay, refund) = match outcome {
             Outcome::Retry { code, message, delay } => {
                 (JobState::Retryable, Some((code, message)), *delay, 0)
             }
@@ -196,15 +200,14 @@ impl Columns {
             Outcome::Snoozed(delay) => (JobState::Scheduled, None, *delay, 1),
             Outcome::Cancelled => (JobState::Cancelled, None, Duration::ZERO, 0),
             Outcome::HandedBack => (JobState::Available, None, Duration::ZERO, 1),
-            Outcome::Completed { .. } | Outcome::AlreadyFinished => return,
+            Outcome::Completed { .. } | Outcome::AlreadyFinished => return false,
         };
-        self.seq.push(finish.seq);
-        self.run.push(finish.run);
         self.state.push(state.as_str().to_owned());
         self.code.push(error.map(|(code, _)| code.clone()));
         self.message.push(error.map(|(_, message)| message.clone()));
         self.delay_s.push(delay.as_secs_f64());
         self.refund.push(refund);
+        true
     }
 }
 
@@ -218,9 +221,9 @@ async fn enqueue_next(
     for finish in completions {
         if let Outcome::Completed { next: jobs, .. } = finish.outcome
             && !jobs.is_empty()
-            && completed.contains(&finish.seq)
+            && completed.contains(&finish.start.seq)
         {
-            next.insert(finish.seq, jobs);
+            next.insert(finish.start.seq, jobs);
         }
     }
     if next.is_empty() {

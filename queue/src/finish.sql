@@ -1,19 +1,24 @@
 -- What does not simply complete. The same guard as there.
 with outcome as materialized (
     select
-        o.seq, o.run, o.code, o.message, o.refund, o.state::queue.job_state,
-        'running'::queue.job_state as expected,
+        o.*, o.state::queue.job_state as new_state,
+        'running'::queue.job_state as marked, 'available'::queue.job_state as unmarked,
         -- A job that was told to stop does not come back.
         (case when o.state in ('retryable', 'scheduled', 'available') then 'cancelled' else o.state end)::queue.job_state
             as when_cancelled,
         queue.now() + make_interval(secs => o.delay_s) as due_at
     from unnest(
-        $1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::float8[], $7::smallint[]
-    ) as o (seq, run, state, code, message, delay_s, refund)
+        $1::bigint[], $2::bigint[], $3::smallint[], $4::uuid[], $5::timestamptz[], $6::text[], $7::text[], $8::text[], $9::float8[],
+        $10::smallint[]
+    ) as o (seq, run, attempt, worker_id, at, state, code, message, delay_s, refund)
 )
 update queue.jobs j
-set state = case when j.cancel_requested_at is null then o.state else o.when_cancelled end,
-    attempt = j.attempt - o.refund,
+set state = case when j.cancel_requested_at is null then o.new_state else o.when_cancelled end,
+    run = o.run,
+    attempt = o.attempt - o.refund,
+    worker_id = o.worker_id,
+    attempted_at = o.at,
+    progress = case when j.run = o.run then j.progress end,
     scheduled_at = case
         when o.state in ('retryable', 'scheduled') and j.cancel_requested_at is null then o.due_at
         else j.scheduled_at
@@ -24,7 +29,7 @@ set state = case when j.cancel_requested_at is null then o.state else o.when_can
     errors = case
         when o.code is null then j.errors
         else j.errors || jsonb_build_object(
-            'attempt', j.attempt,
+            'attempt', o.attempt,
             'at', queue.now(),
             'code', o.code,
             'message', o.message,
@@ -32,5 +37,5 @@ set state = case when j.cancel_requested_at is null then o.state else o.when_can
         )
     end
 from outcome o
-where j.seq = o.seq and j.run = o.run and j.state = o.expected
+where j.seq = o.seq and (j.run = o.run and j.state = o.marked or j.run = o.run - 1 and j.state = o.unmarked)
 returning j.seq, j.queue, j.state::text as "state!"

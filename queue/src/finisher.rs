@@ -166,10 +166,10 @@ async fn write(held: &mut Held, worked_off: &WorkedOff, group: &[Ended]) -> Resu
         held.release();
         worked_off.put_back(claims);
     })?;
-    for Ended { finish: Finish { job, run, .. }, share } in group {
+    for Ended { finish: Finish { job, start, .. }, share } in group {
         share.over();
         if !applied.contains(job) {
-            tracing::warn!(job.id = %job, run, "stale finish: the job is another run's or final; nothing changed");
+            tracing::warn!(job.id = %job, start.run, "stale finish: the job is another run's or final; nothing changed");
         }
     }
     Ok(())
@@ -190,16 +190,19 @@ fn is_passing(error: &sqlx::Error) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use chrono::DateTime;
     use serde_json::json;
     use uuid::Uuid;
 
     use super::*;
     use crate::holdings::ClaimKey;
+    use crate::mark::Start;
 
     fn ended(run: i64, bytes: usize) -> Ended {
         let output = json!({ "text": "x".repeat(bytes) });
         let outcome = Outcome::Completed { output, next: vec![] };
-        let finish = Finish { job: Uuid::nil(), seq: 0, run, outcome };
+        let start = Start { seq: 0, run, attempt: 1, worker: Uuid::nil(), at: DateTime::default() };
+        let finish = Finish { job: Uuid::nil(), start, outcome };
         let claim = ClaimKey { worker: Uuid::nil(), queue: String::new(), no: 1 };
         Ended { finish, share: WorkedOff::default().expect(claim, 1) }
     }
@@ -213,7 +216,7 @@ mod tests {
             .map(|(bytes, run)| ended(run, bytes));
         let groups = by_size(all.collect());
         let runs: Vec<Vec<i64>> =
-            groups.iter().map(|group| group.iter().map(|it| it.finish.run).collect()).collect();
+            groups.iter().map(|group| group.iter().map(|it| it.finish.start.run).collect()).collect();
         assert_eq!(runs, [vec![0, 1, 2], vec![3], vec![4], vec![5]]);
         assert!(by_size(Vec::new()).is_empty());
     }

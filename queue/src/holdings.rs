@@ -85,13 +85,14 @@ pub(crate) async fn adopt(conn: &mut PgConnection) -> Result<u64> {
         r#"
         with stray as (
             -- A set operation, as joins are guessed wrong: nothing is known of how much claims hold.
-            select worker_id, queue, seq from queue.jobs where state = 'running' and worker_id is not null
+            select worker_id, queue, seq, run from queue.jobs where state = 'running' and worker_id is not null
             except
-            select worker_id, queue, unnest(jobs) from queue.claims
+            select worker_id, queue, seq, run from queue.taken
         ), noted as (
-            insert into queue.claims as c (worker_id, queue, no, jobs)
-            select worker_id, queue, 0, array_agg(seq) from stray group by worker_id, queue
-            on conflict (worker_id, queue, no) do update set jobs = c.jobs || excluded.jobs
+            insert into queue.claims as c (worker_id, queue, no, jobs, runs)
+            select worker_id, queue, 0, array_agg(seq), array_agg(run) from stray group by worker_id, queue
+            on conflict (worker_id, queue, no) do update
+            set jobs = c.jobs || excluded.jobs, runs = c.runs || excluded.runs
         )
         select count(*) as "strays!" from stray
         "#

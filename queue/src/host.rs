@@ -1,8 +1,9 @@
 //! One worker process: its lease, its wake-ups, its running jobs, and the finisher they share.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rand::SeedableRng;
 use rand::rngs::StdRng;
@@ -25,6 +26,7 @@ use crate::listener::{self, Wakers};
 use crate::maintenance::pruner::Retention;
 use crate::maintenance::scheduler::Scheduler;
 use crate::maintenance::{self, Maintenance};
+use crate::mark;
 use crate::registry::Registry;
 use crate::runner::Runner;
 use crate::running::{Running, StopReason};
@@ -33,6 +35,9 @@ use crate::schedule::Schedules;
 /// The longest lease of the leader; half of a worker's where that is shorter. So another host leads, and rescues, by the
 /// time the lease of a worker that died as leader ends.
 const LEADER_LEASE: Duration = Duration::from_secs(8);
+
+/// Most jobs that are marked in one statement.
+const MARKED_AT_ONCE: usize = 1000;
 
 /// How a worker process behaves.
 #[derive(Debug, Clone)]
@@ -283,14 +288,43 @@ impl<A: Send + Sync + 'static> Host<A> {
     }
 }
 
+/// Jobs that run for longer show it in their rows.
+async fn mark_running<A: Send + Sync + 'static>(host: &Host<A>, line: &mut Line) {
+    loop {
+        let starts = host.running().to_mark(mark::AFTER, MARKED_AT_ONCE);
+        if starts.is_empty() {
+            return;
+        }
+        let all = starts.len() < MARKED_AT_ONCE;
+        let seqs: HashSet<i64> = starts.iter().map(|start| start.seq).collect();
+        match line.mark(starts.into_iter().collect()).await {
+            Ok(held) => host.running().not_marked(|seq| held.contains(&seq)),
+            Err(error) => {
+                tracing::warn!(%error, "could not mark running jobs; trying on");
+                host.running().not_marked(|seq| seqs.contains(&seq));
+                return;
+            }
+        }
+        if all {
+            return;
+        }
+    }
+}
+
 /// Three signs of life a lease. A lease that was lost stops what runs under it and is replaced by a new one.
 async fn keep_lease<A: Send + Sync + 'static>(host: Host<A>, registration: Registration, mut line: Line) {
     let interval = registration.lease / 3;
+    let mut renewed_at = Instant::now();
     loop {
         tokio::select! {
             () = host.0.stopped.cancelled() => return line.close().await,
-            () = tokio::time::sleep(interval) => {}
+            () = tokio::time::sleep(mark::AFTER.min(interval)) => {}
         }
+        mark_running(&host, &mut line).await;
+        if renewed_at.elapsed() < interval {
+            continue;
+        }
+        renewed_at = Instant::now();
         let worked_off = host.worked_off().take();
         let renewed = line.renew(host.worker_id(), registration.lease, &worked_off).await;
         if renewed.is_err() {

@@ -6,6 +6,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -16,6 +17,7 @@ use uuid::Uuid;
 use crate::enqueue::NewJob;
 use crate::error::QueueError;
 use crate::finish::{self, Finish, Outcome};
+use crate::mark::{self, Start};
 use crate::retry::RetryPolicy;
 use crate::workflow::{self, Parent};
 
@@ -113,8 +115,19 @@ pub struct RunId {
     pub tenant: Uuid,
     /// Number of the attempt, from 1.
     pub attempt: u16,
+    /// The worker that claimed it.
+    pub worker: Uuid,
+    /// When, by the database's clock.
+    pub at: DateTime<Utc>,
     /// W3C trace context of the request that enqueued it.
     pub traceparent: Option<String>,
+}
+
+impl RunId {
+    /// What the job's row says of it.
+    pub fn start(&self) -> Start {
+        Start { seq: self.seq, run: self.run, attempt: self.attempt, worker: self.worker, at: self.at }
+    }
 }
 
 /// What a handler has at hand.
@@ -154,6 +167,11 @@ impl<A> JobContext<A> {
         self.run.as_ref().map_or(Uuid::nil(), |run| run.job)
     }
 
+    /// Which attempt this is; none in a detached context. The job's row says so only once it has run for a moment.
+    pub fn run(&self) -> Option<&RunId> {
+        self.run.as_ref()
+    }
+
     /// Resolves when the job is cancelled or its worker has to give it up: return soon, with [`JobError::Cancelled`].
     pub async fn cancelled(&self) {
         self.cancel.cancelled().await;
@@ -190,13 +208,15 @@ impl<A> JobContext<A> {
             *last = Some(Instant::now());
         }
         let progress = serde_json::json!({ "done": done, "total": total, "message": message });
+        let mut conn = self.pool.acquire().await?;
+        mark::mark(&mut conn, std::iter::once(run.start()).collect()).await?;
         sqlx::query!(
             "update queue.jobs set progress = $3 where id = $1 and run = $2 and state = 'running'",
             run.job,
             run.run,
             progress
         )
-        .execute(&self.pool)
+        .execute(&mut *conn)
         .await?;
         Ok(())
     }

@@ -12,6 +12,7 @@ use uuid::Uuid;
 use crate::error::{QueueError, Result};
 use crate::holdings::{ClaimKey, forget};
 use crate::listener::notify_queues;
+use crate::mark::{self, Starts};
 
 /// What a worker says of itself.
 #[derive(Debug, Clone)]
@@ -52,6 +53,11 @@ impl Line {
             renew(conn, worker, lease).await
         })
         .await
+    }
+
+    /// Marks attempts of this worker; returns the numbers of those that somebody else holds just now.
+    pub(crate) async fn mark(&mut self, starts: Starts) -> Result<Vec<i64>> {
+        self.call(async |conn| mark::mark(conn, starts).await).await
     }
 
     /// Begins a lease under a new id.
@@ -129,6 +135,7 @@ async fn renew(conn: &mut PgConnection, worker: Uuid, lease: Duration) -> Result
 /// is left to the rescuer, which cancels it.
 pub(crate) async fn give_up(pool: &PgPool, worker: Uuid) -> Result<()> {
     let mut tx = pool.begin().await?;
+    mark::mark_all_of(&mut tx, worker).await?;
     let queues = sqlx::query_scalar!(
         "update queue.jobs j set state = 'available', attempt = attempt - 1
          from queue.claims c cross join unnest(c.jobs) as taken (seq)

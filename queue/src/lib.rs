@@ -8,6 +8,7 @@
 //! |---|---|---|
 //! | enqueue | [`enqueue()`] | stores jobs, alone or waiting on others |
 //! | claim | [`claim`] | takes a batch for a worker that holds a lease: lanes by fair share, within their limits |
+//! | mark | [`mark`] | writes into a job's row that it runs, once it does so for longer |
 //! | run | [`runner`] | calls the handler, with time-out, cancel and panics caught |
 //! | finish | [`finish`] | commits outcomes, next jobs and released children together |
 //! | order | [`workflow`] | jobs that wait on jobs: their graph, and what the end of one does to the others |
@@ -79,6 +80,7 @@ pub mod leader;
 mod lease;
 mod listener;
 pub mod maintenance;
+pub mod mark;
 pub mod query;
 pub mod registry;
 pub mod retry;

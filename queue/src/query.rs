@@ -139,9 +139,9 @@ pub async fn workers(conn: &mut PgConnection) -> Result<Vec<WorkerRow>> {
     let rows = sqlx::query_as!(
         WorkerRow,
         r#"select w.id, w.host, w.pid, w.version, w.queues, w.started_at, w.heartbeat_at,
-            (select count(*) from queue.claims c cross join unnest(c.jobs) as taken (seq)
-             join queue.jobs j using (seq)
-             where c.worker_id = w.id and j.worker_id = w.id and j.state = 'running') as "running!"
+            (select count(*) from queue.taken t join queue.jobs j using (seq)
+             where t.worker_id = w.id and (j.run = t.run and j.state = 'running' or j.run = t.run - 1 and j.state = 'available')
+            ) as "running!"
         from queue.workers w where w.lease_until > queue.now() order by w.started_at"#
     )
     .fetch_all(conn)

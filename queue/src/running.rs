@@ -2,9 +2,12 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
+
+use crate::mark::Start;
 
 /// Why a run has to stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,17 +42,50 @@ impl Stop {
     }
 }
 
+#[derive(Debug)]
+struct Run {
+    start: Start,
+    since: Instant,
+    /// Whether its row says, or is about to say, that it runs.
+    marked: bool,
+    stop: Stop,
+}
+
 /// By job and run: a rescued job may be back in the same process under its next run.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Running(Arc<Mutex<HashMap<(Uuid, i64), Stop>>>);
+pub(crate) struct Running(Arc<Mutex<HashMap<(Uuid, i64), Run>>>);
 
 impl Running {
-    pub(crate) fn insert(&self, job: Uuid, run: i64) {
-        self.0.lock().expect("no panic while held").insert((job, run), Stop::default());
+    pub(crate) fn insert(&self, job: Uuid, start: Start) {
+        let run = Run { start, since: Instant::now(), marked: false, stop: Stop::default() };
+        self.0.lock().expect("no panic while held").insert((job, start.run), run);
     }
 
     pub(crate) fn get(&self, job: Uuid, run: i64) -> Stop {
-        self.0.lock().expect("no panic while held").get(&(job, run)).cloned().unwrap_or_default()
+        let runs = self.0.lock().expect("no panic while held");
+        runs.get(&(job, run)).map(|run| run.stop.clone()).unwrap_or_default()
+    }
+
+    /// At most `most` of those that have run for `after` and are to be marked, in order of their numbers. They count as marked from now on.
+    pub(crate) fn to_mark(&self, after: Duration, most: usize) -> Vec<Start> {
+        let mut runs = self.0.lock().expect("no panic while held");
+        let due = runs.values_mut().filter(|run| !run.marked && run.since.elapsed() >= after).take(most);
+        let mut starts: Vec<Start> = due
+            .map(|run| {
+                run.marked = true;
+                run.start
+            })
+            .collect();
+        starts.sort_unstable_by_key(|start| start.seq);
+        starts
+    }
+
+    /// Those of `starts` with these numbers could not be marked.
+    pub(crate) fn not_marked(&self, seqs: impl Fn(i64) -> bool) {
+        let mut runs = self.0.lock().expect("no panic while held");
+        for run in runs.values_mut().filter(|run| seqs(run.start.seq)) {
+            run.marked = false;
+        }
     }
 
     pub(crate) fn remove(&self, job: Uuid, run: i64) {
@@ -57,16 +93,16 @@ impl Running {
     }
 
     pub(crate) fn stop(&self, job: Uuid, reason: StopReason) {
-        for ((id, _), stop) in self.0.lock().expect("no panic while held").iter() {
+        for ((id, _), run) in self.0.lock().expect("no panic while held").iter() {
             if *id == job {
-                stop.tell(reason);
+                run.stop.tell(reason);
             }
         }
     }
 
     pub(crate) fn stop_all(&self, reason: StopReason) {
-        for stop in self.0.lock().expect("no panic while held").values() {
-            stop.tell(reason);
+        for run in self.0.lock().expect("no panic while held").values() {
+            run.stop.tell(reason);
         }
     }
 }

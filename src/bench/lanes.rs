@@ -2,12 +2,14 @@
 
 use std::time::{Duration, Instant};
 
+use chrono::{DateTime, Utc};
 use serde_json::json;
 use sqlx::{AssertSqlSafe, PgConnection};
 use uuid::Uuid;
 use weirgate_queue::claim::{Claimer, Room};
 use weirgate_queue::finish::{Finish, Outcome, finish};
 use weirgate_queue::lanes::limits::{LaneLimits, QueueLimits, Rate, set_queue_limits};
+use weirgate_queue::mark::Start;
 
 use super::report::{Report, median, percentile_ms};
 use super::snapshots::pin;
@@ -207,18 +209,17 @@ async fn run_jobs(
     let begun = Instant::now();
     let mut done = 0;
     while done < jobs {
-        let runs: Vec<(Uuid, i64, i64)> = match from {
+        let runs: Vec<(Uuid, Start)> = match from {
             From::Lanes(claimer) => {
                 let jobs = claimer.claim(conn, worker, Room::of(BIG_BATCH)).await?.jobs;
-                jobs.into_iter().map(|job| (job.run.job, job.run.seq, job.run.run)).collect()
+                jobs.into_iter().map(|job| (job.run.job, job.run.start())).collect()
             }
             From::List(list) => list.claim(conn, worker).await?,
         };
         anyhow::ensure!(!runs.is_empty(), "nothing was claimed");
         done += runs.len();
         let outcome = Outcome::Completed { output: serde_json::Value::Null, next: Vec::new() };
-        let finishes =
-            runs.into_iter().map(|(job, seq, run)| Finish { job, seq, run, outcome: outcome.clone() });
+        let finishes = runs.into_iter().map(|(job, start)| Finish { job, start, outcome: outcome.clone() });
         finish(conn, finishes.collect()).await?;
     }
     Ok(begun.elapsed())
@@ -232,30 +233,34 @@ struct List {
 }
 
 impl List {
-    async fn claim(
-        &mut self,
-        conn: &mut PgConnection,
-        worker: Uuid,
-    ) -> anyhow::Result<Vec<(Uuid, i64, i64)>> {
-        type Row = (Uuid, i64, i64, Uuid, Option<Uuid>, i16, Option<String>, String, serde_json::Value, i16);
+    async fn claim(&mut self, conn: &mut PgConnection, worker: Uuid) -> anyhow::Result<Vec<(Uuid, Start)>> {
+        type Row = (
+            Uuid,
+            i64,
+            i64,
+            Uuid,
+            Option<Uuid>,
+            i16,
+            Option<String>,
+            String,
+            serde_json::Value,
+            i16,
+            DateTime<Utc>,
+        );
         self.no += 1;
         let rows: Vec<Row> = sqlx::query_as(
             "with picked as materialized (
-                select j.ctid as place from queue.jobs j
+                select j.id, j.seq, j.run + 1 as run, j.tenant_id, j.backfill_id, j.attempt, j.traceparent, j.kind, j.args,
+                    j.max_attempts
+                from queue.jobs j
                 where j.queue = 'list' and j.state = 'available' and (j.priority, j.seq) > (0, $3) and j.priority <= 0
                   and exists (select from queue.workers where id = $1 and lease_until > queue.now())
-                order by j.priority, j.seq limit $2 for update skip locked
-            ), claimed as (
-                update queue.jobs j
-                set state = 'running', run = j.run + 1, attempt = j.attempt + 1, worker_id = $1,
-                    attempted_at = queue.now(), progress = null
-                where j.ctid = any(array(select place from picked))
-                returning j.id, j.seq, j.run, j.tenant_id, j.backfill_id, j.attempt, j.traceparent, j.kind, j.args,
-                    j.max_attempts
+                order by j.priority, j.seq limit $2
             ), noted as (
-                insert into queue.claims (worker_id, queue, no, jobs) select $1, 'list', $4, array_agg(seq) from claimed
+                insert into queue.claims (worker_id, queue, no, jobs, runs)
+                select $1, 'list', $4, array_agg(seq), array_agg(run) from picked
             )
-            select * from claimed",
+            select *, queue.now() from picked",
         )
         .bind(worker)
         .bind(i64::try_from(BIG_BATCH)?)
@@ -264,6 +269,7 @@ impl List {
         .fetch_all(conn)
         .await?;
         self.cursor = rows.iter().map(|row| row.1).max().unwrap_or(self.cursor);
-        Ok(rows.into_iter().map(|row| (row.0, row.1, row.2)).collect())
+        let start = |row: &Row| Start { seq: row.1, run: row.2, attempt: 1, worker, at: row.10 };
+        Ok(rows.iter().map(|row| (row.0, start(row))).collect())
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
 use uuid::Uuid;
+use weirgate_queue::job::RunId;
 use weirgate_queue::retry::RetryPolicy;
 use weirgate_queue::{Job, JobContext, JobError, NewJob, Registry};
 
@@ -76,7 +77,7 @@ impl Job for Chore {
     }
 
     async fn run(&self, ctx: &JobContext<Site>) -> Result<String, JobError> {
-        if self.failures > 0 && attempt(ctx).await? <= self.failures {
+        if run_of(ctx).attempt.cast_signed() <= self.failures {
             return Err(JobError::failed("not_yet", anyhow::anyhow!("fails {} times", self.failures)));
         }
         tokio::time::sleep(Duration::from_millis(self.millis)).await;
@@ -131,7 +132,7 @@ impl Job for Trouble {
 
     async fn run(&self, ctx: &JobContext<Site>) -> Result<String, JobError> {
         let output = format!("{:?}", self.ill);
-        if attempt(ctx).await? == 1 {
+        if run_of(ctx).attempt == 1 {
             match self.ill {
                 Ill::Panics => panic!("a bug in the handler"),
                 Ill::Hangs => std::future::pending().await,
@@ -174,21 +175,20 @@ impl Job for Bulky {
     }
 }
 
-async fn attempt(ctx: &JobContext<Site>) -> Result<i16, JobError> {
-    let attempt = sqlx::query_scalar("select attempt from queue.jobs where id = $1")
-        .bind(ctx.job_id())
-        .fetch_one(&ctx.app.pool)
-        .await?;
-    Ok(attempt)
+fn run_of(ctx: &JobContext<Site>) -> &RunId {
+    ctx.run().expect("it is run by a worker")
 }
 
 async fn finish_with_a_row(ctx: &JobContext<Site>, output: &String) -> Result<(), JobError> {
+    let run = run_of(ctx);
     let mut tx = ctx.app.pool.begin().await?;
     sqlx::query(
-        "insert into ledger (job, run, attempt, lease, worker, at)
-         select id, run, attempt, worker_id, $2, queue.now() from queue.jobs where id = $1",
+        "insert into ledger (job, run, attempt, lease, worker, at) values ($1, $2, $3, $4, $5, queue.now())",
     )
-    .bind(ctx.job_id())
+    .bind(run.job)
+    .bind(run.run)
+    .bind(run.attempt.cast_signed())
+    .bind(run.worker)
     .bind(&ctx.app.worker)
     .execute(&mut *tx)
     .await?;

@@ -22,9 +22,9 @@ impl Kind {
     const WORDS: [(&'static str, Self); 5] = [
         ("insert into ledger", Self::Run),
         ("insert into queue.jobs", Self::Enqueue),
-        ("set state = 'running'", Self::Claim),
+        ("insert into queue.claims (worker_id, queue, no, jobs, runs) select $3", Self::Claim),
         ("set state = 'completed', output = coalesce", Self::Finish),
-        ("then o.state else o.when_cancelled end", Self::Finish),
+        ("then o.new_state else o.when_cancelled end", Self::Finish),
     ];
 
     fn of(sql: &str) -> Option<Self> {
@@ -166,7 +166,7 @@ fn statements_are_told_apart_through_their_names() {
     frames.push(&8_u32.to_be_bytes());
     frames.push(b"user");
     for (kind, body) in [
-        (b'P', &b"s1\0update queue.jobs j\nset state = 'running', run = 1\0\0\0"[..]),
+        (b'P', &b"s1\0insert into queue.claims (worker_id, queue, no, jobs, runs)\nselect $3\0\0\0"[..]),
         (b'B', b"\0s1\0\0\0"),
         (b'E', b"\0\0\0\0\0"),
         (b'Q', b"BEGIN\0"),

@@ -92,7 +92,7 @@ async fn the_plan_of_the_claim_reads_a_lane_by_its_index_whatever_the_statistics
             let plan: String = sqlx::raw_sql(
                 "explain execute take('q', 1, gen_random_uuid(), '{0,0}', null, 0,
                      '{00000000-0000-0000-0000-000000000001}', '{null}', '{1}', '{null}', '{0}',
-                     '{00000000-0000-0000-0000-000000000001}', '{null}', '{0}', '{0}', '{100}', '{1}', '{7}'); ",
+                     '{00000000-0000-0000-0000-000000000001}', '{null}', '{0}', '{0}', '{5}', '{100}', '{1}', '{7}', 0); ",
             )
             .fetch_all(&mut *tx)
             .await

@@ -9,6 +9,7 @@ use weirgate_queue::claim::claim;
 use weirgate_queue::finish::{Finish, Outcome, finish};
 use weirgate_queue::job::RunId;
 use weirgate_queue::maintenance::rescuer;
+use weirgate_queue::mark::Start;
 use weirgate_queue::{JobState, NewJob};
 
 use crate::support::{Does, Probe, Step, TestDb, TestWorker};
@@ -106,7 +107,8 @@ async fn a_stale_run_enqueues_no_next_jobs() {
     let run = claim(&mut conn, worker, "default", 1).await.unwrap().remove(0).run;
     let next = NewJob::of(Uuid::nil(), &Step::new("next", Does::Succeed)).unwrap();
     let outcome = Outcome::Completed { output: json!(null), next: vec![next.clone()] };
-    let stale = Finish { run: run.run - 1, ..Finish::of(&run, outcome) };
+    let before = Start { run: run.run - 1, ..run.start() };
+    let stale = Finish { start: before, ..Finish::of(&run, outcome) };
     assert!(finish(&mut conn, vec![stale]).await.unwrap().is_empty());
     let jobs: i64 = sqlx::query_scalar("select count(*) from queue.jobs").fetch_one(&db.pool).await.unwrap();
     assert_eq!(jobs, 1);
@@ -126,20 +128,19 @@ async fn the_plan_of_a_finish_finds_each_job_by_its_key_whatever_the_statistics(
     .execute(&mut *tx)
     .await
     .unwrap();
-    let completed = ("'{1}', '{1}', '{null}'", include_str!("../../queue/src/complete.sql"));
-    let others = (
-        "'{1}', '{1}', '{retryable}', '{c}', '{m}', '{0}', '{0}'",
-        include_str!("../../queue/src/finish.sql"),
-    );
+    let start = "'{1}', '{1}', '{1}', '{00000000-0000-0000-0000-000000000001}', '{2026-01-01}'";
+    let completed = ("'{null}'", include_str!("../../queue/src/complete.sql"));
+    let others = ("'{retryable}', '{c}', '{m}', '{0}', '{0}'", include_str!("../../queue/src/finish.sql"));
     for (arguments, text) in [completed, others] {
         sqlx::raw_sql(AssertSqlSafe(format!("prepare done as {text}"))).execute(&mut *tx).await.unwrap();
-        let plan: Vec<String> = sqlx::raw_sql(AssertSqlSafe(format!("explain execute done({arguments})")))
-            .fetch_all(&mut *tx)
-            .await
-            .unwrap()
-            .iter()
-            .map(|row| row.get(0))
-            .collect();
+        let plan: Vec<String> =
+            sqlx::raw_sql(AssertSqlSafe(format!("explain execute done({start}, {arguments})")))
+                .fetch_all(&mut *tx)
+                .await
+                .unwrap()
+                .iter()
+                .map(|row| row.get(0))
+                .collect();
         sqlx::raw_sql("deallocate done").execute(&mut *tx).await.unwrap();
         let plan = plan.join("\n");
         assert_eq!(plan.matches("Index Scan using jobs_seq").count(), 1, "{plan}");

@@ -2,11 +2,13 @@
 
 use std::collections::HashMap;
 
+use chrono::DateTime;
 use serde_json::json;
 use sqlx::PgConnection;
 use uuid::Uuid;
 use weirgate_queue::finish::{Finish, Outcome, finish};
 use weirgate_queue::maintenance::settler;
+use weirgate_queue::mark::Start;
 use weirgate_queue::{Enqueued, JobState, NewJob, OnFailure, Result, Workflow, control};
 
 use crate::support::{Does, Step, TestDb};
@@ -63,11 +65,11 @@ impl Graph {
         self.ids[name]
     }
 
-    /// Makes jobs that may start run, as a claim does.
+    /// Makes jobs that may start run.
     pub(super) async fn start(&self, names: &[&str]) {
         let ids: Vec<Uuid> = names.iter().map(|name| self.id(name)).collect();
         let started = sqlx::query(
-            "update queue.jobs set state = 'running', run = run + 1, attempt = attempt + 1
+            "update queue.jobs set state = 'running', attempt = attempt + 1
              where id = any($1) and state = 'available'",
         )
         .bind(&ids)
@@ -79,13 +81,17 @@ impl Graph {
 
     async fn outcomes(&self, names: &[&str], outcome: Outcome) -> Vec<Finish> {
         let ids: Vec<Uuid> = names.iter().map(|name| self.id(name)).collect();
-        let runs: Vec<(Uuid, i64, i64)> =
-            sqlx::query_as("select id, seq, run from queue.jobs where id = any($1)")
+        let runs: Vec<(Uuid, i64, i64, i16)> =
+            sqlx::query_as("select id, seq, run, attempt from queue.jobs where id = any($1)")
                 .bind(&ids)
                 .fetch_all(&self.db.pool)
                 .await
                 .unwrap();
-        let finish = |(job, seq, run)| Finish { job, seq, run, outcome: outcome.clone() };
+        let finish = |(job, seq, run, attempt): (Uuid, i64, i64, i16)| {
+            let attempt = attempt.unsigned_abs();
+            let start = Start { seq, run, attempt, worker: Uuid::nil(), at: DateTime::default() };
+            Finish { job, start, outcome: outcome.clone() }
+        };
         runs.into_iter().map(finish).collect()
     }
 

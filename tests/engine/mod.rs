@@ -12,6 +12,7 @@ mod lanes;
 mod leader;
 mod life;
 mod list;
+mod mark;
 mod model;
 mod prune;
 mod rescue;

@@ -10,6 +10,7 @@ use crate::backfill::{Sample, settings_changed, to_i64};
 use crate::control;
 use crate::error::{QueueError, Result};
 use crate::listener::notify_cancels;
+use crate::mark::mark_claimed;
 use crate::state::StateCounts;
 use crate::workflow;
 
@@ -19,12 +20,19 @@ const STEP: i64 = 500;
 /// Stops some jobs of a cancelled backfill: those that wait end at once, those that run are told. Returns how many.
 pub(crate) async fn cancel_some(pool: &PgPool, id: Uuid) -> Result<u64> {
     let mut tx = pool.begin().await?;
+    let doomed = sqlx::query_scalar!(
+        "select j.id from queue.jobs j where j.live_backfill_id = $1 and j.cancel_requested_at is null
+         order by j.seq limit $2 for update skip locked",
+        id,
+        STEP
+    )
+    .fetch_all(&mut *tx)
+    .await?;
+    mark_claimed(&mut tx, &doomed).await?;
     let rows = sqlx::query!(
         r#"
         with doomed as (
-            select j.id, j.state as old_state from queue.jobs j
-            where j.live_backfill_id = $1 and j.cancel_requested_at is null
-            order by j.seq limit $2 for update skip locked
+            select j.id, j.state as old_state from queue.jobs j where j.id = any($1)
         )
         update queue.jobs j
         set state = (case when old_state = 'running' then 'running' else 'cancelled' end)::queue.job_state,
@@ -33,8 +41,7 @@ pub(crate) async fn cancel_some(pool: &PgPool, id: Uuid) -> Result<u64> {
         from doomed where j.id = doomed.id
         returning j.id, old_state = 'running' as "running!"
         "#,
-        id,
-        STEP
+        &doomed
     )
     .fetch_all(&mut *tx)
     .await?;

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::error::Result;
 use crate::lanes::limits::{self, Settings};
-use crate::lanes::log::{self, Count, News, Seen, Turn};
+use crate::lanes::log::{self, Claimed, Count, News, Seen, Turn};
 use crate::lanes::places::Places;
 use crate::state::{JobState, StateCounts};
 
@@ -22,34 +22,51 @@ pub(crate) struct FlowId {
 }
 
 /// Jobs of one flow and priority that may start.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Level {
+    #[serde(skip)]
     pub(crate) available: i64,
-    /// The cursor: no available job but strays has a lower `seq`. What is behind it is never read again.
+    /// The cursor: no job behind it may start but strays.
     pub(crate) from: i64,
-    /// Jobs behind the cursor that came back; some may be gone again.
+    /// Nobody has claimed a job with this `seq` or a higher one. Of lower ones, rows do not tell who has.
+    pub(crate) fresh: i64,
+    /// The last turn when the cursor went back. Who took the next one may not have known why, but everybody after that.
+    went_back: i64,
+    /// Jobs that came back; some may be gone again. Those from the cursor on are met there.
     pub(crate) strays: BTreeSet<i64>,
 }
 
 impl Level {
-    const EMPTY: Self = Self { available: 0, from: i64::MAX, strays: BTreeSet::new() };
-
     /// With more strays than this, the lane is read again from the first one on.
     const MOST_STRAYS: usize = 10_000;
 
-    fn came(&mut self, lowest: i64, returned: bool) {
-        if lowest >= self.from {
-            return;
-        }
+    /// Nothing is available, and nobody has claimed from `fresh` on. The cursor waits for what comes next.
+    fn empty(fresh: i64) -> Self {
+        Self { available: 0, from: i64::MAX, fresh, went_back: 0, strays: BTreeSet::new() }
+    }
+
+    /// Jobs came in, seen with turn `no`.
+    fn came(&mut self, lowest: i64, returned: bool, no: i64) {
         if returned {
+            // Wherever the cursor is: another host's may be further.
             self.strays.insert(lowest);
             if self.strays.len() > Self::MOST_STRAYS {
-                self.from = self.strays.first().copied().unwrap_or(lowest);
+                self.from = self.from.min(self.strays.first().copied().unwrap_or(lowest));
                 self.strays.clear();
+                // Others go on by their strays, and their cursors say nothing of these.
+                self.went_back = i64::MAX;
             }
-        } else {
+        } else if lowest < self.from {
             self.from = lowest;
-            self.strays.split_off(&lowest);
+            self.went_back = self.went_back.max(no);
+        }
+    }
+
+    /// A claim took jobs from here. It went past all that it knew of.
+    fn claimed(&mut self, claimed: Claimed) {
+        self.fresh = self.fresh.max(claimed.past);
+        if claimed.turn > self.went_back.saturating_add(1) {
+            self.from = self.from.max(claimed.past);
         }
     }
 }
@@ -100,6 +117,13 @@ pub struct Book {
     /// Jobs that the live workers of the queue can run at once, as of `slots_at`; only kept while backfills are there.
     pub(crate) slots: i64,
     slots_at: DateTime<Utc>,
+    /// Claims before this turn are worked off, as of `claims_at`.
+    pub(crate) oldest_claim: i64,
+    claims_at: DateTime<Utc>,
+    /// The seq after the last that was claimed in any lane.
+    fresh: i64,
+    /// The same as of when this book was begun: what it says nothing of may have been claimed up to here.
+    fresh_before: i64,
     read: u64,
 }
 
@@ -137,7 +161,12 @@ impl Book {
             self.slots = log::slots(conn, &self.queue).await?;
             self.slots_at = news.now;
         }
+        let read_claims = (news.now - self.claims_at).abs() > TimeDelta::seconds(1);
         self.take(&news);
+        if read_claims {
+            self.oldest_claim = log::oldest_claim(conn, &self.queue, self.oldest_claim, self.no + 1).await?;
+            self.claims_at = self.now;
+        }
         if let Some(settings) = settings {
             self.set(settings);
         }
@@ -225,15 +254,20 @@ impl Book {
         }
         match count.state {
             JobState::Available => {
-                let level = self.flow(id).levels.entry(Reverse(count.priority)).or_insert(Level::EMPTY);
+                let no = self.no;
+                let level = self.level_mut(id, count.priority);
                 level.available += count.change;
                 if let Some(lowest) = count.lowest {
-                    level.came(lowest, count.returned);
+                    level.came(lowest, count.returned, no);
                 }
             }
             JobState::Running => {
                 self.running += count.change;
                 self.lanes.entry(count.tenant).or_default().running += count.change;
+                if let Some(claimed) = count.claimed {
+                    self.fresh = self.fresh.max(claimed.past);
+                    self.level_mut(id, count.priority).claimed(claimed);
+                }
             }
             _ => {}
         }
@@ -246,7 +280,7 @@ impl Book {
         if let Some(level) = levels.and_then(|levels| levels.get_mut(&Reverse(count.priority)))
             && level.available == 0
         {
-            *level = Level::EMPTY;
+            *level = Level::empty(level.fresh);
         }
     }
 
@@ -293,9 +327,21 @@ impl Book {
     /// A claim read a lane up to here.
     pub(crate) fn advance(&mut self, flow: FlowId, priority: i16, cursor: i64) {
         let level = self.flows.get_mut(&flow).and_then(|flow| flow.levels.get_mut(&Reverse(priority)));
-        if let Some(level) = level {
-            level.from = level.from.max(cursor);
+        if let Some(level) = level
+            && cursor > level.from
+        {
+            // It took those that came back on this way.
+            let behind: Vec<i64> = level.strays.range(level.from..cursor).copied().collect();
+            for seq in behind {
+                level.strays.remove(&seq);
+            }
+            level.from = cursor;
         }
+    }
+
+    fn level_mut(&mut self, id: FlowId, priority: i16) -> &mut Level {
+        let fresh = self.fresh_before;
+        self.flow(id).levels.entry(Reverse(priority)).or_insert_with(|| Level::empty(fresh))
     }
 
     fn flow(&mut self, id: FlowId) -> &mut Flow {
@@ -316,6 +362,9 @@ struct Saved {
     virtual_times: [f64; 2],
     queue_tat: Option<DateTime<Utc>>,
     tats: Vec<(Uuid, DateTime<Utc>)>,
+    /// Missing in books of before claims left jobs' rows as they are; the same goes for the levels.
+    #[serde(default)]
+    fresh: i64,
     flows: Vec<SavedFlow>,
 }
 
@@ -324,9 +373,9 @@ struct SavedFlow {
     id: FlowId,
     tag: f64,
     counts: Vec<(i16, JobState, i64)>,
-    /// Cursors and strays by priority; a book of before they were saved has none.
+    /// Where something may start, by priority.
     #[serde(default)]
-    cursors: Vec<(i16, i64, BTreeSet<i64>)>,
+    levels: Vec<(i16, Level)>,
 }
 
 impl Serialize for Book {
@@ -341,9 +390,8 @@ impl Serialize for Book {
                     (*priority, JobState::ALL[usize::from(*state)], *count)
                 });
                 let waiting = flow.levels.iter().filter(|(_, level)| level.available > 0);
-                let cursors =
-                    waiting.map(|(Reverse(priority), level)| (*priority, level.from, level.strays.clone()));
-                SavedFlow { id: *id, tag: flow.tag, counts: counts.collect(), cursors: cursors.collect() }
+                let levels = waiting.map(|(Reverse(priority), level)| (*priority, level.clone()));
+                SavedFlow { id: *id, tag: flow.tag, counts: counts.collect(), levels: levels.collect() }
             })
             .collect();
         let tats = self
@@ -358,6 +406,7 @@ impl Serialize for Book {
             virtual_times: self.virtual_times,
             queue_tat: self.queue_tat,
             tats: tats.collect(),
+            fresh: self.fresh,
             flows,
         }
         .serialize(serializer)
@@ -374,9 +423,11 @@ impl<'de> Deserialize<'de> for Book {
             no: saved.no,
             virtual_times: saved.virtual_times,
             queue_tat: saved.queue_tat,
+            fresh: saved.fresh,
+            fresh_before: saved.fresh,
             ..Self::default()
         };
-        for SavedFlow { id, tag, counts, cursors } in saved.flows {
+        for SavedFlow { id, tag, counts, levels } in saved.flows {
             book.flow(id).tag = tag;
             for (priority, state, change) in counts {
                 let FlowId { tenant, backfill } = id;
@@ -388,12 +439,15 @@ impl<'de> Deserialize<'de> for Book {
                     change,
                     lowest: None,
                     returned: false,
+                    claimed: None,
                 });
             }
-            let levels = &mut book.flow(id).levels;
-            for (priority, level) in levels.iter_mut() {
-                let cursor = cursors.iter().find(|(of, ..)| *of == priority.0);
-                (level.from, level.strays) = cursor.map_or_else(Default::default, |c| (c.1, c.2.clone()));
+            // A level that was not saved is read from the beginning.
+            for (priority, level) in &mut book.flow(id).levels {
+                let saved = levels.iter().find(|(of, _)| *of == priority.0).map(|(_, level)| level.clone());
+                let available = level.available;
+                *level = saved.unwrap_or(Level { fresh: level.fresh, ..Level::default() });
+                level.available = available;
             }
         }
         for (tenant, tat) in saved.tats {

@@ -57,10 +57,20 @@ pub(crate) struct Count {
     pub(crate) priority: i16,
     pub(crate) state: JobState,
     pub(crate) change: i64,
-    /// Lowest `seq` that came into the state.
+    /// Lowest `seq` that became available.
     pub(crate) lowest: Option<i64>,
     /// This one job came back: `lowest` is its `seq`.
     pub(crate) returned: bool,
+    /// What a claim has taken.
+    pub(crate) claimed: Option<Claimed>,
+}
+
+/// How far a claim has come in a lane: past everything there but what came back.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Claimed {
+    pub(crate) turn: i64,
+    /// The `seq` after the last that it took.
+    pub(crate) past: i64,
 }
 
 /// Reads what `seen` does not hold.
@@ -72,7 +82,7 @@ pub(crate) async fn news(conn: &mut PgConnection, queue: &str, seen: &Seen) -> R
             pg_snapshot_xmax(snapshot)::text::bigint as "xmax!",
             array(select x::text::bigint from pg_snapshot_xip(snapshot) as x) as "under_way!",
             queue.now() as "now!",
-            l.no as "no?", l.returned as "returned?", l.worker_id as "worker_id?", l.virtual_times as "virtual_times?",
+            l.no as "no?", l.of_turn, l.returned as "returned?", l.worker_id as "worker_id?", l.virtual_times as "virtual_times?",
             l.queue_tat as "queue_tat?",
             l.tenants as "tenants?", l.backfills as "backfills?: Vec<Option<Uuid>>", l.priorities as "priorities?",
             l.states::text[] as "states?: Vec<String>", l.changes as "changes?", l.lowest as "lowest?: Vec<Option<i64>>",
@@ -127,12 +137,13 @@ pub(crate) async fn news(conn: &mut PgConnection, queue: &str, seen: &Seen) -> R
             let (priorities, states) = (row.priorities.unwrap_or_default(), row.states.unwrap_or_default());
             let (changes, lowest) = (row.changes.unwrap_or_default(), row.lowest.unwrap_or_default());
             news.counts.extend((0..tenants.len()).map(|i| Count {
+                claimed: row.of_turn.zip(lowest[i]).map(|(turn, past)| Claimed { turn, past }),
                 tenant: tenants[i],
                 backfill: backfills[i],
                 priority: priorities[i],
                 state: states[i].parse().expect("the enum's names are the states'"),
                 change: i64::from(changes[i]),
-                lowest: lowest[i],
+                lowest: if row.of_turn.is_some() { None } else { lowest[i] },
                 returned: row.returned.unwrap_or_default(),
             }));
         }
@@ -162,6 +173,15 @@ pub(crate) async fn take_turn(conn: &mut PgConnection, queue: &str) -> Result<()
             return Ok(());
         }
     }
+}
+
+/// The oldest claim of the queue, from `since` on, that is not worked off; `next` where there is none.
+pub(crate) async fn oldest_claim(conn: &mut PgConnection, queue: &str, since: i64, next: i64) -> Result<i64> {
+    let no =
+        sqlx::query_scalar!("select min(no) from queue.claims where queue = $1 and no >= $2", queue, since)
+            .fetch_one(conn)
+            .await?;
+    Ok(no.unwrap_or(next))
 }
 
 /// Jobs that the live workers of the queue can run at once.

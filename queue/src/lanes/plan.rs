@@ -38,6 +38,8 @@ pub(crate) struct Want {
     pub(crate) flow: FlowId,
     pub(crate) priority: i16,
     pub(crate) from: i64,
+    /// Nobody has claimed what comes from here on.
+    pub(crate) fresh: i64,
     pub(crate) count: i64,
     /// Jobs behind `from` that are asked for first.
     pub(crate) strays: Vec<i64>,
@@ -214,8 +216,9 @@ impl Planner<'_> {
             for (Reverse(priority), level) in &self.book.flows[id].levels {
                 let count = level.available.clamp(0, jobs);
                 if count > 0 {
-                    let strays = level.strays.iter().copied().take(MOST_STRAYS).collect();
-                    plan.wants.push(Want { flow: *id, priority: *priority, from: level.from, count, strays });
+                    let (from, fresh) = (level.from, level.fresh);
+                    let strays = level.strays.range(..from).copied().take(MOST_STRAYS).collect();
+                    plan.wants.push(Want { flow: *id, priority: *priority, from, fresh, count, strays });
                     jobs -= count;
                 }
             }

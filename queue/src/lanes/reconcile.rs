@@ -43,7 +43,13 @@ async fn compare(conn: &mut PgConnection, queue: &str) -> Result<Vec<Drift>> {
     let book = Book::open(&mut tx, queue).await?;
     let mut there: HashMap<_, i64> = HashMap::new();
     let rows = sqlx::query!(
-        r#"select tenant_id, backfill_id, priority, state::text as "state!", count(*) as "count!"
+        // What is claimed runs, whatever its row says.
+        r#"select tenant_id, backfill_id, priority,
+               case
+                   when state = 'available' and (seq, run + 1) in (select seq, run from queue.taken where queue = $1) then 'running'
+                   else state::text
+               end as "state!",
+               count(*) as "count!"
            from queue.jobs where queue = $1 group by 1, 2, 3, 4"#,
         queue
     )

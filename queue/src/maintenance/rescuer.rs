@@ -7,6 +7,7 @@ use crate::error::Result;
 use crate::holdings::ClaimKey;
 use crate::leader::Begin;
 use crate::listener::notify_queues;
+use crate::mark::{Start, mark};
 use crate::workflow;
 
 /// Claims looked into at once.
@@ -51,13 +52,13 @@ async fn rescue(conn: &mut PgConnection, claims: &[ClaimKey]) -> Result<u64> {
     let workers: Vec<Uuid> = claims.iter().map(|claim| claim.worker).collect();
     let queues: Vec<String> = claims.iter().map(|claim| claim.queue.clone()).collect();
     let nos: Vec<i64> = claims.iter().map(|claim| claim.no).collect();
+    mark_claims(conn, &workers, &queues, &nos).await?;
     let rows = sqlx::query!(
         r#"
         with orphan as materialized (
-            select c.worker_id, taken.seq
+            select t.worker_id, t.seq
             from unnest($1::uuid[], $2::text[], $3::bigint[]) as gone (worker_id, queue, no)
-            join queue.claims c using (worker_id, queue, no)
-            cross join unnest(c.jobs) as taken (seq)
+            join queue.taken t using (worker_id, queue, no)
         ), lost as (
             select j.id from queue.jobs j join orphan on orphan.seq = j.seq
             where j.state = 'running' and j.worker_id = orphan.worker_id
@@ -90,8 +91,8 @@ async fn rescue(conn: &mut PgConnection, claims: &[ClaimKey]) -> Result<u64> {
     sqlx::query!(
         "delete from queue.claims c using unnest($1::uuid[], $2::text[], $3::bigint[]) as gone (worker_id, queue, no)
          where c.worker_id = gone.worker_id and c.queue = gone.queue and c.no = gone.no and not exists (
-             select from unnest(c.jobs) as taken (seq) join queue.jobs j using (seq)
-             where j.worker_id = c.worker_id and j.state = 'running')",
+             select from unnest(c.jobs, c.runs) as t (seq, run) join queue.jobs j using (seq)
+             where j.worker_id = c.worker_id and j.state = 'running' or j.run = t.run - 1 and j.state = 'available')",
         &workers,
         &queues,
         &nos
@@ -106,4 +107,36 @@ async fn rescue(conn: &mut PgConnection, claims: &[ClaimKey]) -> Result<u64> {
         tracing::warn!(jobs = count, "rescued jobs of workers that are gone");
     }
     Ok(count)
+}
+
+/// Jobs that did not run for long enough to say so in their rows.
+async fn mark_claims(
+    conn: &mut PgConnection,
+    workers: &[Uuid],
+    queues: &[String],
+    nos: &[i64],
+) -> Result<()> {
+    let starts = sqlx::query!(
+        r#"
+        select t.seq as "seq!", t.run as "run!", j.attempt, t.worker_id as "worker!", t.at as "at!"
+        from unnest($1::uuid[], $2::text[], $3::bigint[]) as gone (worker_id, queue, no)
+        join queue.taken t using (worker_id, queue, no)
+        cross join lateral (select * from queue.jobs where seq = t.seq offset 0) j
+        where j.state = 'available' and j.run = t.run - 1
+        "#,
+        workers,
+        queues,
+        nos
+    )
+    .fetch_all(&mut *conn)
+    .await?;
+    let starts = starts.into_iter().map(|row| Start {
+        seq: row.seq,
+        run: row.run,
+        attempt: row.attempt.unsigned_abs() + 1,
+        worker: row.worker,
+        at: row.at,
+    });
+    mark(conn, starts.collect()).await?;
+    Ok(())
 }

@@ -6,6 +6,7 @@ use uuid::Uuid;
 use super::settle::{STEP, settle};
 use crate::error::{QueueError, Result};
 use crate::listener::notify_cancel;
+use crate::mark::mark_claimed;
 
 /// Cancels what is not final in `workflow`: at once what waits, while running jobs are told to stop and become `cancelled`
 /// when their handlers have returned. What has completed stays. Answers how many jobs it cancelled or told.
@@ -38,19 +39,22 @@ pub async fn cancel(conn: &mut PgConnection, workflow: Uuid) -> Result<u64> {
 }
 
 async fn cancel_some(conn: &mut PgConnection, jobs: &[Uuid]) -> Result<u64> {
+    sqlx::query!("select id from queue.jobs where id = any($1) order by id for no key update", jobs)
+        .fetch_all(&mut *conn)
+        .await?;
+    mark_claimed(conn, jobs).await?;
     let rows = sqlx::query!(
         r#"
-        with locked as materialized (
+        with before as materialized (
             select id, state from queue.jobs
             where id = any($1) and state not in ('completed', 'cancelled', 'discarded')
               and (state <> 'running' or cancel_requested_at is null)
-            order by id for no key update
         )
         update queue.jobs j
         set state = case when l.state = 'running' then j.state else 'cancelled' end,
             finalized_at = case when l.state = 'running' then null else queue.now() end,
             cancel_requested_at = case when l.state = 'running' then queue.now() else j.cancel_requested_at end
-        from locked l where j.id = l.id
+        from before l where j.id = l.id
         returning j.id, j.state = 'running' as "running!"
         "#,
         jobs

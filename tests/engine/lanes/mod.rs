@@ -15,7 +15,7 @@ use weirgate_queue::claim::{ClaimedJob, Claimer, Room, claim};
 use weirgate_queue::finish::{Finish, Outcome, finish};
 use weirgate_queue::lanes::limits::{LaneSettings, QueueLimits, pause_queue, set_lane, set_queue_limits};
 use weirgate_queue::lanes::{Blocked, Book, LaneLimits, Rate, reconcile};
-use weirgate_queue::{NewJob, control, enqueue, maintenance};
+use weirgate_queue::{JobState, NewJob, control, enqueue, maintenance};
 
 use crate::support::{Does, Step, TestDb, rows_read};
 

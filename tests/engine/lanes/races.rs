@@ -26,23 +26,101 @@ async fn what_comes_in_behind_the_cursor_is_found() {
 }
 
 #[tokio::test]
-async fn a_job_that_somebody_holds_is_neither_waited_for_nor_forgotten() {
+async fn a_job_that_is_being_cancelled_is_claimed_by_nobody() {
     let db = TestDb::new().await;
     let jobs = fill(&db, tenant(0), 3).await;
-    let mut holder = db.pool.begin().await.unwrap();
-    sqlx::query("select from queue.jobs where id = $1 for update")
-        .bind(jobs[1])
-        .execute(&mut *holder)
-        .await
-        .unwrap();
-    let mut conn = db.pool.acquire().await.unwrap();
     let worker = db.register_worker().await;
+    let mut host = Claimer::open(&mut db.pool.acquire().await.unwrap(), QUEUE).await.unwrap();
+    let mut cancelling = db.pool.begin().await.unwrap();
+    assert_eq!(control::cancel(&mut cancelling, jobs[1]).await.unwrap(), JobState::Cancelled);
+    let mut conn = db.pool.acquire().await.unwrap();
+    let asking = tokio::spawn(async move {
+        let claim = host.claim(&mut conn, worker, Room::of(3)).await.unwrap();
+        (claim, host, conn)
+    });
+    db.until_blocked().await;
+    cancelling.commit().await.unwrap();
+    let (claim, mut host, mut conn) = asking.await.unwrap();
+    assert!(claim.jobs.is_empty() && claim.again, "it was decided on the picture before");
+    let claimed = host.claim(&mut conn, worker, Room::of(3)).await.unwrap().jobs;
+    assert_eq!(claimed.iter().map(|job| job.run.job).collect::<Vec<_>>(), [jobs[0], jobs[2]]);
+    no_drift(&db).await;
+}
+
+#[tokio::test]
+async fn a_cancel_knows_what_is_claimed_though_no_row_says_so() {
+    let db = TestDb::new().await;
+    let jobs = fill(&db, tenant(0), 3).await;
+    let worker = db.register_worker().await;
+    let mut conn = db.pool.acquire().await.unwrap();
     let mut host = Claimer::open(&mut conn, QUEUE).await.unwrap();
-    let ids = |claimed: Vec<ClaimedJob>| claimed.iter().map(|job| job.run.job).collect::<Vec<_>>();
-    assert_eq!(ids(host.claim(&mut conn, worker, Room::of(3)).await.unwrap().jobs), [jobs[0], jobs[2]]);
-    assert!(host.claim(&mut conn, worker, Room::of(3)).await.unwrap().jobs.is_empty());
-    holder.rollback().await.unwrap();
-    assert_eq!(ids(host.claim(&mut conn, worker, Room::of(3)).await.unwrap().jobs), [jobs[1]]);
+    let claimed = host.claim(&mut conn, worker, Room::of(2)).await.unwrap().jobs;
+    assert_eq!(db.job(jobs[0]).await.state(), JobState::Available, "a claim writes no job");
+    assert_eq!(control::cancel(&mut conn, jobs[0]).await.unwrap(), JobState::Running, "it is told to stop");
+    let told: (i16, i64, Option<Uuid>) =
+        sqlx::query_as("select attempt, run, worker_id from queue.jobs where id = $1")
+            .bind(jobs[0])
+            .fetch_one(&db.pool)
+            .await
+            .unwrap();
+    assert_eq!(told, (1, 1, Some(worker)));
+    assert_eq!(control::cancel(&mut conn, jobs[2]).await.unwrap(), JobState::Cancelled);
+    no_drift(&db).await;
+    let ended = claimed.iter().map(|job| Finish::of(&job.run, Outcome::HandedBack)).collect();
+    assert_eq!(finish(&mut conn, ended).await.unwrap().len(), 2);
+    assert_eq!(db.job(jobs[0]).await.state(), JobState::Cancelled);
+    assert_eq!(db.job(jobs[1]).await.state(), JobState::Available);
+    let again = host.claim(&mut conn, worker, Room::of(3)).await.unwrap().jobs;
+    assert_eq!(again.iter().map(|job| (job.run.job, job.run.run)).collect::<Vec<_>>(), [(jobs[1], 2)]);
+    no_drift(&db).await;
+}
+
+#[tokio::test]
+async fn a_lane_that_is_read_again_gives_nothing_out_twice() {
+    let db = TestDb::new().await;
+    let worker = db.register_worker().await;
+    let mut conn = db.pool.acquire().await.unwrap();
+    let mut late = db.pool.begin().await.unwrap();
+    let late_job = enqueue(&mut late, vec![step(tenant(0))]).await.unwrap()[0].id;
+    let jobs = fill(&db, tenant(0), 6).await;
+    let mut hosts =
+        [Claimer::open(&mut conn, QUEUE).await.unwrap(), Claimer::open(&mut conn, QUEUE).await.unwrap()];
+    let mut claimed = Vec::new();
+    for host in &mut hosts {
+        claimed.extend(host.claim(&mut conn, worker, Room::of(2)).await.unwrap().jobs);
+    }
+    // All go back to before what is claimed, and what is claimed looks as if it waited.
+    late.commit().await.unwrap();
+    let mut new_host = Claimer::open(&mut conn, QUEUE).await.unwrap();
+    for host in hosts.iter_mut().chain([&mut new_host]) {
+        claimed.extend(host.claim(&mut conn, worker, Room::of(1)).await.unwrap().jobs);
+    }
+    let ids: Vec<_> = claimed.iter().map(|job| job.run.job).collect();
+    assert_eq!(ids, [jobs[0], jobs[1], jobs[2], jobs[3], late_job, jobs[4], jobs[5]]);
+    no_drift(&db).await;
+}
+
+#[tokio::test]
+async fn what_came_back_and_is_claimed_again_is_not_met_a_second_time() {
+    let db = TestDb::new().await;
+    let worker = db.register_worker().await;
+    let mut conn = db.pool.acquire().await.unwrap();
+    let mut late = db.pool.begin().await.unwrap();
+    let late_job = enqueue(&mut late, vec![step(tenant(0))]).await.unwrap()[0].id;
+    let jobs = fill(&db, tenant(0), 2).await;
+    let mut hosts =
+        [Claimer::open(&mut conn, QUEUE).await.unwrap(), Claimer::open(&mut conn, QUEUE).await.unwrap()];
+    let all = hosts[0].claim(&mut conn, worker, Room::of(2)).await.unwrap().jobs;
+    let back = all.iter().map(|job| Finish::of(&job.run, Outcome::HandedBack)).collect();
+    finish(&mut conn, back).await.unwrap();
+    // Taken as jobs that came back, and not marked.
+    assert_eq!(hosts[1].claim(&mut conn, worker, Room::of(2)).await.unwrap().jobs.len(), 2);
+    late.commit().await.unwrap();
+    for (host, gets) in hosts.iter_mut().zip([vec![late_job], vec![]]) {
+        let claimed = host.claim(&mut conn, worker, Room::of(5)).await.unwrap().jobs;
+        assert_eq!(claimed.iter().map(|job| job.run.job).collect::<Vec<_>>(), gets, "of {jobs:?}");
+    }
+    no_drift(&db).await;
 }
 
 #[tokio::test]
@@ -86,10 +164,8 @@ async fn an_answer_that_was_lost_is_taken_up_before_anything_else() {
     other.rollback().await.unwrap();
     let mut conn = db.pool.acquire().await.unwrap();
     let taken_up = loop {
-        let running: i64 = sqlx::query_scalar("select count(*) from queue.jobs where state = 'running'")
-            .fetch_one(&db.pool)
-            .await
-            .unwrap();
+        let running: i64 =
+            sqlx::query_scalar("select count(*) from queue.taken").fetch_one(&db.pool).await.unwrap();
         if running == 3 {
             break host.claim(&mut conn, worker, Room::of(5)).await.unwrap();
         }

@@ -1,5 +1,6 @@
 //! Does to the engine and to the model what a command says, and compares.
 
+use std::collections::HashMap;
 use std::fmt::Write;
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use uuid::Uuid;
 use weirgate_queue::claim::Claimer;
 use weirgate_queue::lanes::limits::{LaneSettings, QueueLimits, pause_queue, set_lane, set_queue_limits};
 use weirgate_queue::lanes::{LaneLimits, reconcile};
+use weirgate_queue::mark::Start;
 
 use super::commands::{Command, HOSTS, LANES, limits};
 use super::expected::Expected;
@@ -29,6 +31,8 @@ pub(super) struct Case<'a> {
     pub(super) hosts: Vec<Host>,
     /// By the model's number.
     pub(super) ids: Vec<Uuid>,
+    /// Each run that was handed out, by the model's number of its job.
+    pub(super) starts: HashMap<(usize, i64), Start>,
     pub(super) expected: Expected,
     /// What happened so far, in words.
     pub(super) told: Vec<String>,
@@ -39,7 +43,7 @@ impl<'a> Case<'a> {
     pub(super) async fn new(db: &'a TestDb) -> Result<Self> {
         let mut conn = db.pool.acquire().await?;
         sqlx::raw_sql(
-            "delete from queue.jobs; delete from queue.lane_log; delete from queue.lane_books;
+            "delete from queue.jobs; delete from queue.claims; delete from queue.lane_log; delete from queue.lane_books;
              delete from queue.lanes; delete from queue.queues; delete from queue.workers",
         )
         .execute(&mut *conn)
@@ -49,7 +53,15 @@ impl<'a> Case<'a> {
             let claimer = Claimer::open(&mut conn, QUEUE).await?;
             hosts.push(Host { worker: register(db).await?, claimer });
         }
-        Ok(Self { db, conn, hosts, ids: Vec::new(), expected: Expected::default(), told: Vec::new() })
+        Ok(Self {
+            db,
+            conn,
+            hosts,
+            ids: Vec::new(),
+            starts: HashMap::new(),
+            expected: Expected::default(),
+            told: Vec::new(),
+        })
     }
 
     /// All commands; the error is the story and how it ended.
@@ -103,6 +115,7 @@ impl<'a> Case<'a> {
                 self.db.travel(Duration::from_mins(*minutes)).await;
                 Ok(())
             }
+            Command::Mark => self.mark().await,
             Command::Promote => self.promote().await,
             Command::WriteBook => self.write_book().await,
             settings => self.set(settings).await,
@@ -153,9 +166,15 @@ impl<'a> Case<'a> {
     /// Every job of the engine against the model's.
     async fn compare(&mut self) -> Result<()> {
         let jobs: Vec<(Uuid, String, i16, i64)> =
-            sqlx::query_as("select id, state::text, attempt, run from queue.jobs order by seq")
-                .fetch_all(&mut *self.conn)
-                .await?;
+            sqlx::query_as(
+                "select id, case when t.run is null then state::text else 'running' end,
+                     case when t.run is null then attempt else (attempt + 1)::smallint end, coalesce(t.run, j.run)
+                 from queue.jobs j
+                 left join queue.taken t on t.seq = j.seq and t.run = j.run + 1 and j.state = 'available'
+                 order by j.seq",
+            )
+            .fetch_all(&mut *self.conn)
+            .await?;
         ensure!(jobs.len() == self.ids.len(), "there are {} jobs, not {}", jobs.len(), self.ids.len());
         let mut differences = Vec::new();
         for (number, (id, state, attempt, run)) in jobs.into_iter().enumerate() {

@@ -4,11 +4,14 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use chrono::DateTime;
 use serde_json::Value;
 use sqlx::Connection;
+use uuid::Uuid;
 use weirgate_queue::claim::{Claimer, Room};
 use weirgate_queue::finish::{Finish, Outcome, finish};
 use weirgate_queue::maintenance::{bookkeeper, promoter, rescuer};
+use weirgate_queue::mark::{Start, mark};
 use weirgate_queue::{JobState, NewJob, OnFailure, QueueError, control, enqueue};
 
 use super::commands::{How, Minutes};
@@ -93,6 +96,7 @@ impl Case<'_> {
         for (job, claimed) in jobs.into_iter().zip(claimed) {
             let says = &self.expected.jobs[job];
             let run = &claimed.run;
+            self.starts.insert((job, run.run), run.start());
             ensure!(
                 (run.run, u16::try_from(says.attempt)?, run.tenant)
                     == (says.run, run.attempt, tenant(says.lane)),
@@ -130,7 +134,19 @@ impl Case<'_> {
         let job = self.ids[number];
         let sql = "select seq from queue.jobs where id = $1";
         let seq = sqlx::query_scalar(sql).bind(job).fetch_one(&mut *self.conn).await?;
-        Ok(Finish { job, seq, run, outcome })
+        // A job that never ran has none.
+        let never = Start { seq, run, attempt: 0, worker: Uuid::nil(), at: DateTime::default() };
+        let start = self.starts.get(&(number, run)).copied().unwrap_or(never);
+        Ok(Finish { job, start, outcome })
+    }
+
+    /// What runs has done so for longer.
+    pub(super) async fn mark(&mut self) -> Result<()> {
+        self.say("what runs is marked");
+        let running = self.expected.running().map(|job| self.starts[&(job, self.expected.jobs[job].run)]);
+        let held = mark(&mut self.conn, running.collect()).await?;
+        ensure!(held.is_empty(), "{held:?} were not marked");
+        Ok(())
     }
 
     /// By the run before the one that runs, or by the last one of a job that does not run.
