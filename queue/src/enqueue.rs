@@ -1,11 +1,13 @@
 //! Enqueue: the caller's transaction takes the jobs; its commit is the promise.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
+use sqlx::types::Json;
 use sqlx::{Acquire, PgConnection};
 use uuid::Uuid;
 
@@ -38,8 +40,8 @@ pub struct NewJob {
     /// Its id, known before it is stored.
     pub id: Uuid,
     pub(crate) tenant: Uuid,
-    queue: String,
-    kind: String,
+    queue: Cow<'static, str>,
+    kind: Cow<'static, str>,
     args: Value,
     priority: i16,
     max_attempts: i16,
@@ -66,8 +68,8 @@ impl NewJob {
         Ok(Self {
             id: Uuid::now_v7(),
             tenant,
-            queue: J::QUEUE.to_owned(),
-            kind: J::KIND.to_owned(),
+            queue: Cow::Borrowed(J::QUEUE),
+            kind: Cow::Borrowed(J::KIND),
             args,
             priority: 0,
             max_attempts: i16::try_from(J::MAX_ATTEMPTS).unwrap_or(i16::MAX),
@@ -227,51 +229,57 @@ pub async fn enqueue(conn: &mut PgConnection, jobs: Vec<NewJob>) -> Result<Vec<E
 
 /// Inserts without edges: jobs with parents are `waiting` until [`workflow::link`] stores these.
 async fn insert_all(conn: &mut PgConnection, jobs: &[NewJob]) -> Result<Vec<Enqueued>> {
-    let mut found: HashMap<Uuid, Enqueued> = HashMap::with_capacity(jobs.len());
+    let ids = insert(conn, jobs).await?;
+    if ids.len() == jobs.len() {
+        return Ok(ids.into_iter().map(|id| Enqueued { id, duplicate: false }).collect());
+    }
+    let new = |id| (id, Enqueued { id, duplicate: false });
+    let mut found: HashMap<Uuid, Enqueued> = ids.into_iter().map(new).collect();
     loop {
         let missing: Vec<&NewJob> = jobs.iter().filter(|job| !found.contains_key(&job.id)).collect();
         if missing.is_empty() {
             break;
         }
-        for id in insert(conn, &missing).await? {
-            found.insert(id, Enqueued { id, duplicate: false });
-        }
-        // A live job may end between the insert and this look; then the loop inserts after all.
-        let missing: Vec<&NewJob> = missing.into_iter().filter(|job| !found.contains_key(&job.id)).collect();
         let live = live_duplicates(conn, &missing).await?;
+        let mut gone = Vec::new();
         for job in missing {
             if let Some(id) = job.unique_key.as_ref().and_then(|key| live.get(key)) {
                 found.insert(job.id, Enqueued { id: *id, duplicate: true });
+            } else {
+                gone.push(job);
             }
         }
+        // A live job may end between the insert and this look.
+        found.extend(insert(conn, gone).await?.into_iter().map(new));
     }
     Ok(jobs.iter().map(|job| found[&job.id]).collect())
 }
 
 /// Returns which of them were inserted. The commit wakes the workers of their queues that sleep: a trigger sees to that.
-async fn insert(conn: &mut PgConnection, jobs: &[&NewJob]) -> Result<Vec<Uuid>> {
+async fn insert(conn: &mut PgConnection, jobs: impl IntoIterator<Item = &NewJob, IntoIter: Clone>) -> Result<Vec<Uuid>> {
+    let jobs = jobs.into_iter();
     macro_rules! column {
         ($of:expr) => {
-            jobs.iter().map($of).collect::<Vec<_>>()
+            jobs.clone().map($of).collect::<Vec<_>>()
         };
     }
     let ids = sqlx::query_file_scalar!(
         "src/enqueue.sql",
         &column!(|job| job.id),
         &column!(|job| job.tenant),
-        &column!(|job| job.queue.clone()),
-        &column!(|job| job.kind.clone()),
-        &column!(|job| job.args.clone()),
+        &column!(|job| &*job.queue) as &[&str],
+        &column!(|job| &*job.kind) as &[&str],
+        &column!(|job| Json(&job.args)) as &[Json<&Value>],
         &column!(|job| job.priority),
         &column!(|job| job.max_attempts),
         &column!(|job| job.run_at) as &[Option<DateTime<Utc>>],
         &column!(|job| job.delay_s),
-        &column!(|job| job.unique_key.clone()) as &[Option<Vec<u8>>],
+        &column!(|job| job.unique_key.as_deref()) as &[Option<&[u8]>],
         &column!(|job| job.workflow) as &[Option<Uuid>],
         &column!(|job| job.backfill) as &[Option<Uuid>],
-        &column!(|job| job.traceparent.clone()) as &[Option<String>],
+        &column!(|job| job.traceparent.as_deref()) as &[Option<&str>],
         &column!(|job| i32::try_from(job.parents.len()).unwrap_or(i32::MAX)),
-        &column!(|job| job.name.clone()) as &[Option<String>],
+        &column!(|job| job.name.as_deref()) as &[Option<&str>],
     )
     .fetch_all(conn)
     .await?;
