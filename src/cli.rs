@@ -5,6 +5,7 @@ mod backfills;
 mod jobs;
 mod mock_data;
 mod queues;
+mod users;
 
 use chrono::NaiveDate;
 use clap::{Args, Parser, Subcommand};
@@ -14,6 +15,7 @@ pub use backfills::{Backfill, Backfills};
 pub use jobs::{Bulk, BulkVerb, Enqueue, Jobs};
 pub use mock_data::MockData;
 pub use queues::{Limits, Queues, SetLimits};
+pub use users::{GivenPassword, Users};
 
 use crate::bench::Scenario;
 
@@ -77,6 +79,16 @@ Examples:
   weirgate keys revoke wg_1a2b3c4d"
     )]
     Keys(Keys),
+    /// People who sign in to the dashboard
+    #[command(
+        subcommand,
+        after_help = "\
+Examples:
+  weirgate users create ada@example.com --role operator
+  weirgate users password ada@example.com
+  weirgate users disable ada@example.com"
+    )]
+    Users(Users),
     /// Enqueue a job
     #[command(after_help = "\
 Examples:

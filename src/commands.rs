@@ -13,6 +13,7 @@ mod migrate;
 mod queues;
 mod roles;
 mod schedules;
+mod users;
 
 use std::io;
 
@@ -44,6 +45,7 @@ pub async fn run(cli: Cli, config: Config) -> anyhow::Result<()> {
         Command::Migrate(command) => migrate::run(command, &config).await,
         Command::Seed { fresh_keys } => run_seed(&config, fresh_keys).await,
         Command::Keys(command) => keys::run(command, &config).await,
+        Command::Users(command) => users::run(command, &config).await,
         Command::Enqueue(options) => enqueue::run(options, &config).await,
         Command::Backfill(options) => backfill::run(options, &config).await,
         Command::Backfills(command) => backfills::run(command, &config).await,

@@ -4,6 +4,7 @@ mod auth;
 mod backfill;
 mod backfill_request;
 mod context;
+mod dashboard;
 mod date_range;
 mod docs;
 mod enqueue;
@@ -24,6 +25,7 @@ mod page;
 mod params;
 mod prefer;
 mod problem;
+mod queue_facts;
 mod tenant_tx;
 #[cfg(test)]
 mod tests;
@@ -53,6 +55,7 @@ use weirgate_queue::query::Reader;
 use weirgate_queue::watch::Watcher;
 
 use crate::http::auth::Limits;
+use crate::http::dashboard::{Live, SignIns};
 use crate::http::intake::Intake;
 use crate::http::metrics::Metrics;
 
@@ -100,6 +103,8 @@ pub struct Api {
     books: Books,
     settings: Arc<Settings>,
     limits: Arc<Limits>,
+    sign_ins: Arc<SignIns>,
+    live: Live,
     metrics: Arc<Metrics>,
     /// Slugs never change, so one that was seen stays true.
     slugs: Arc<RwLock<HashMap<Uuid, Arc<str>>>>,
@@ -128,6 +133,8 @@ impl Api {
             watcher,
             settings: Arc::new(Settings { service_token_hash, public_url }),
             limits: Arc::new(Limits::new(requests_per_second, burst)),
+            sign_ins: Arc::new(SignIns::new()),
+            live: Live::new(),
             metrics: Arc::new(Metrics::new()),
             slugs: Arc::default(),
             closing: CancellationToken::new(),
@@ -179,6 +186,7 @@ pub fn router(api: Api) -> Router {
     let v1 = routes.v1.route_layer(from_fn_with_state(api.clone(), auth::require_tenant));
     let (app, _) = routes.open.merge(internal).merge(v1).split_for_parts();
     let app = app
+        .nest("/dashboard", dashboard::router())
         .route("/openapi.json", get(docs::get_openapi))
         .route("/docs", get(docs::get_swagger))
         .route("/docs/{name}", get(docs::get_swagger_file))

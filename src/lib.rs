@@ -14,4 +14,5 @@ mod queues;
 mod random;
 pub mod seed;
 pub mod server;
+pub mod users;
 pub mod worker;

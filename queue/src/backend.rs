@@ -122,7 +122,7 @@ impl<A: Send + Sync + 'static> ClaimLoop<A> {
             if pause.is_zero() {
                 continue;
             }
-            if pause > BUSY_LOOK {
+            if pause > MOST_BUSY_LOOK {
                 self.held.release();
             }
             tokio::select! {
@@ -183,7 +183,8 @@ impl<A: Send + Sync + 'static> ClaimLoop<A> {
         self.sleeper.looked(&mut self.held, found > 0).await?;
         // Where slots are what is scarce, the next jobs are wanted as soon as one is free.
         let scarce = found < room;
-        self.pace = if scarce && self.sleeper.is_wakeful() { BUSY_LOOK } else { LOOK };
+        let busy = (self.took * 2).clamp(BUSY_LOOK, MOST_BUSY_LOOK);
+        self.pace = if scarce && self.sleeper.is_wakeful() { busy } else { LOOK };
         Ok(if scarce { self.pace } else { Duration::ZERO })
     }
 
@@ -219,8 +220,12 @@ fn pause_until(claim: &Claim, poll: Duration) -> Duration {
 /// Between two looks that found less than there was room for: what comes in meanwhile is claimed together.
 const LOOK: Duration = Duration::from_millis(1);
 
-/// The same while jobs come in all the time, and fewer than there is room for.
+/// The same while jobs come in all the time, and fewer than there is room for. Longer where claims take long: a machine
+/// that is busy gets fewer and larger ones.
 pub(crate) const BUSY_LOOK: Duration = Duration::from_millis(4);
+
+/// The longest of these pauses: often enough for the [`Sleeper`] to see that jobs come in all the time.
+const MOST_BUSY_LOOK: Duration = Duration::from_millis(16);
 
 /// A claim that took longer was held up by something else than others' claims.
 const MOST_GATHERED: Duration = Duration::from_millis(20);

@@ -256,7 +256,10 @@ async fn insert_all(conn: &mut PgConnection, jobs: &[NewJob]) -> Result<Vec<Enqu
 }
 
 /// Returns which of them were inserted. The commit wakes the workers of their queues that sleep: a trigger sees to that.
-async fn insert(conn: &mut PgConnection, jobs: impl IntoIterator<Item = &NewJob, IntoIter: Clone>) -> Result<Vec<Uuid>> {
+async fn insert(
+    conn: &mut PgConnection,
+    jobs: impl IntoIterator<Item = &NewJob, IntoIter: Clone>,
+) -> Result<Vec<Uuid>> {
     let jobs = jobs.into_iter();
     macro_rules! column {
         ($of:expr) => {

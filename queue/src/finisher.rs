@@ -16,8 +16,11 @@ use crate::holdings::{Share, WorkedOff, forget};
 const GROUP: usize = 1000;
 /// So many are worth a transaction at once.
 const WORTH: usize = 200;
-/// Between the beginnings of two transactions of fewer: what ends meanwhile shares one commit.
+/// Between the beginnings of two transactions of fewer: what ends meanwhile shares one commit. Twice as long as the last one took,
+/// where that is longer, so that a machine that is busy gets fewer and larger ones.
 const PACE: Duration = Duration::from_millis(4);
+/// No outcome waits longer for others.
+const MOST_PACE: Duration = Duration::from_millis(16);
 /// Most transactions at once.
 const AT_ONCE: usize = 2;
 /// Most bytes of outputs in one transaction, unless one alone has more: Postgres hangs up on a message of a gigabyte,
@@ -51,10 +54,11 @@ pub(crate) async fn run(
     let mut closed = false;
     // The first one is written at once.
     let mut begun = Instant::now().checked_sub(PACE).unwrap_or_else(Instant::now);
+    let mut pace = PACE;
     while !closed || !writing.is_empty() || !gathered.is_empty() {
         let whole = gathered.len() == GROUP && writing.len() < AT_ONCE;
         let now = closed || gathered.len() >= WORTH;
-        let early = if now { Duration::ZERO } else { PACE.saturating_sub(begun.elapsed()) };
+        let early = if now { Duration::ZERO } else { pace.saturating_sub(begun.elapsed()) };
         if whole || writing.is_empty() && early.is_zero() && !gathered.is_empty() {
             begun = Instant::now();
             let group = std::mem::replace(&mut gathered, Vec::with_capacity(GROUP));
@@ -70,6 +74,7 @@ pub(crate) async fn run(
             count = handed_over.recv_many(&mut gathered, more), if !closed && more > 0 => closed = count == 0,
             Some(written) = writing.join_next() => {
                 idle.push(written.expect("writing does not panic"));
+                pace = (begun.elapsed() * 2).clamp(PACE, MOST_PACE);
                 // Lanes that were full have room again.
                 room();
             }

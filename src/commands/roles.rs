@@ -15,7 +15,7 @@ use crate::app::{self, Parts};
 use crate::config::Config;
 use crate::database::Database;
 use crate::worker::{self, WorkerOptions};
-use crate::{random, seed, server};
+use crate::{random, seed, server, users};
 
 /// API and worker on a private Postgres (or `DATABASE_URL`), until Ctrl-C or SIGTERM.
 pub(super) async fn up(config: Config) -> anyhow::Result<()> {
@@ -42,12 +42,23 @@ async fn up_on(
         Some(_) => config.required_service_token()?,
         None => random_token(),
     };
-    eprintln!("API          http://{}", listener.local_addr()?);
-    eprintln!("docs         http://{}/docs", listener.local_addr()?);
+    let address = listener.local_addr()?;
+    eprintln!("API          http://{address}");
+    eprintln!("docs         http://{address}/docs");
+    eprintln!("dashboard    http://{address}/dashboard");
+    greet_first_user(database).await?;
     if config.service_token.is_none() {
         eprintln!("SERVICE_TOKEN {token}   (made for this run; set it to keep it)");
     }
     serve_and_work(listener, app, config, weirgate_jobs::schedules(), token, stop_signal()?).await
+}
+
+/// Somebody must be able to sign in to the dashboard; the password is shown this once.
+pub(super) async fn greet_first_user(database: &Database) -> anyhow::Result<()> {
+    if let Some((user, password)) = users::create_first(&database.pool, &mut random::generator()).await? {
+        eprintln!("sign in      {}   password {password}   (shown this once)", user.email);
+    }
+    Ok(())
 }
 
 /// New tenants of the mock data get a key, which is shown this once.

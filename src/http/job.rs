@@ -20,69 +20,69 @@ pub(crate) struct JobResource {
     pub(crate) id: Uuid,
     /// What it does.
     #[schema(example = "ingest_tickets")]
-    kind: String,
+    pub(crate) kind: String,
     /// Where it waits.
     #[schema(example = "ingest")]
-    queue: String,
-    tenant_id: Uuid,
+    pub(crate) queue: String,
+    pub(crate) tenant_id: Uuid,
     /// The tenant's slug.
     #[schema(example = "tenant_demo_cca")]
-    tenant: String,
+    pub(crate) tenant: String,
     #[schema(schema_with = job_state)]
     pub(crate) state: JobState,
     /// Higher first.
     #[schema(minimum = -100, maximum = 100)]
-    priority: i16,
+    pub(crate) priority: i16,
     /// Attempts started.
     #[schema(minimum = 0)]
-    attempt: i16,
+    pub(crate) attempt: i16,
     /// Attempts after which a failure discards it.
     #[schema(minimum = 1)]
-    max_attempts: i16,
+    pub(crate) max_attempts: i16,
     /// Its arguments.
     #[schema(value_type = Object, example = json!({"tenant": "tenant_demo_cca"}))]
-    args: Value,
+    pub(crate) args: Value,
     /// What it returned, once completed; a job that works in pieces shows what is done so far.
     #[schema(required = true)]
-    output: Option<Value>,
+    pub(crate) output: Option<Value>,
     /// Its failed attempts.
-    errors: Vec<AttemptError>,
+    pub(crate) errors: Vec<AttemptError>,
     /// How far the current or last attempt is.
     #[schema(required = true)]
-    progress: Option<Progress>,
+    pub(crate) progress: Option<Progress>,
     #[schema(required = true)]
-    workflow_id: Option<Uuid>,
+    pub(crate) workflow_id: Option<Uuid>,
     #[schema(required = true)]
-    backfill_id: Option<Uuid>,
+    pub(crate) backfill_id: Option<Uuid>,
     /// The jobs it waits on, or waited on.
-    depends_on: Vec<Uuid>,
+    pub(crate) depends_on: Vec<Uuid>,
     /// W3C trace id of the request that enqueued it.
     #[schema(required = true)]
-    trace_id: Option<String>,
-    created_at: DateTime<Utc>,
+    pub(crate) trace_id: Option<String>,
+    pub(crate) created_at: DateTime<Utc>,
     /// When it may start, or became due.
-    scheduled_at: DateTime<Utc>,
+    pub(crate) scheduled_at: DateTime<Utc>,
     /// When the last attempt started.
     #[schema(required = true)]
-    attempted_at: Option<DateTime<Utc>>,
+    pub(crate) attempted_at: Option<DateTime<Utc>>,
     /// When it became completed, cancelled or discarded.
     #[schema(required = true)]
-    finalized_at: Option<DateTime<Utc>>,
+    pub(crate) finalized_at: Option<DateTime<Utc>>,
     /// Until when its tenant's rate, or that of the whole queue, holds it back; null unless it is `rate_limited`.
     #[schema(required = true)]
-    throttled_until: Option<DateTime<Utc>>,
+    pub(crate) throttled_until: Option<DateTime<Utc>>,
     /// Why it is not running; null for a running or final job.
     #[schema(required = true)]
-    why_not_running: Option<WhyNotRunning>,
+    pub(crate) why_not_running: Option<WhyNotRunning>,
     /// Where to follow it.
     #[schema(format = "uri")]
-    status_url: String,
+    pub(crate) status_url: String,
     /// Seconds until it is worth asking again; null once final.
     #[schema(required = true, minimum = 1)]
-    retry_after_s: Option<u32>,
+    pub(crate) retry_after_s: Option<u32>,
     /// The database's time of this answer.
-    observed_at: DateTime<Utc>,
-    links: JobLinks,
+    pub(crate) observed_at: DateTime<Utc>,
+    pub(crate) links: JobLinks,
 }
 
 /// The states a job can be in.
@@ -100,28 +100,28 @@ pub(crate) fn job_state() -> Schema {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub(crate) struct AttemptError {
     /// Its number, from 1; 0 when the job never started.
-    attempt: i32,
-    at: DateTime<Utc>,
+    pub(crate) attempt: i32,
+    pub(crate) at: DateTime<Utc>,
     /// What went wrong, for programs.
     #[schema(example = "upstream_unavailable")]
-    code: String,
+    pub(crate) code: String,
     /// What went wrong, for people.
-    message: String,
+    pub(crate) message: String,
     /// When it was to be tried again; null when not at all.
     #[schema(required = true)]
-    retry_at: Option<DateTime<Utc>>,
+    pub(crate) retry_at: Option<DateTime<Utc>>,
 }
 
 /// How far a job is.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub(crate) struct Progress {
     #[schema(example = 120)]
-    done: u64,
+    pub(crate) done: u64,
     /// Null while unknown.
     #[schema(required = true, example = 400)]
-    total: Option<u64>,
+    pub(crate) total: Option<u64>,
     #[schema(example = "page 3")]
-    message: String,
+    pub(crate) message: String,
 }
 
 /// Where to go from a job. `cancel` and `retry` are null under `/v1`, where they are not offered.

@@ -62,6 +62,11 @@ impl Fields {
         Self { pairs, errors: Vec::new() }
     }
 
+    /// Parameters that nobody has taken.
+    pub(crate) fn pairs(&self) -> &[(String, String)] {
+        &self.pairs
+    }
+
     /// Takes over what was wrong with the member `name` of a body.
     pub(crate) fn fail_within(&mut self, name: &str, mut inner: Self) {
         inner.refuse_unknown();

@@ -121,6 +121,11 @@ impl Problem {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", "Internal error", detail)
     }
 
+    /// Its status, its title and what went wrong, for a page.
+    pub(crate) fn words(self) -> (StatusCode, &'static str, String) {
+        (self.status, self.title, self.detail)
+    }
+
     pub(crate) fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers.push((name, value));
         self
@@ -157,9 +162,14 @@ impl IntoResponse for Problem {
     }
 }
 
+/// Marks an error answer that has a body for its reader already, such as a page.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Shown;
+
 /// Writes the body of an error answer; leaves other answers alone.
 pub(crate) fn complete(response: Response, instance: &str, request_id: &str) -> Response {
-    if !response.status().is_client_error() && !response.status().is_server_error() {
+    let is_error = response.status().is_client_error() || response.status().is_server_error();
+    if !is_error || response.extensions().get::<Shown>().is_some() {
         return response;
     }
     let (mut parts, _) = response.into_parts();

@@ -13,7 +13,7 @@ use weirgate_queue::query::JobRow;
 pub(crate) struct WhyNotRunning {
     pub(crate) code: WhyCode,
     /// For people.
-    message: String,
+    pub(crate) message: String,
     /// When that will have passed, where it is known.
     #[schema(required = true)]
     pub(crate) until: Option<DateTime<Utc>>,

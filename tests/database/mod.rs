@@ -3,16 +3,17 @@
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use sqlx::Connection;
+use sqlx::{Connection, PgConnection};
 use tokio::time::timeout;
 use uuid::Uuid;
 use weirgate::config::Config;
 use weirgate::database::Database;
-use weirgate_queue::JobState;
-use weirgate_queue::claim::claim;
+use weirgate_queue::claim::{Claimer, Room, claim};
+use weirgate_queue::finish::{Finish, Outcome, finish};
 use weirgate_queue::maintenance::rescuer;
+use weirgate_queue::{JobState, NewJob, enqueue};
 
-use crate::support::{Does, Step, TestDb};
+use crate::support::{Does, Step, TestDb, rows_read};
 
 /// The program's own connections to a test's database.
 async fn open(db: &TestDb) -> Database {
@@ -80,13 +81,52 @@ async fn a_limit_for_idle_transactions_in_the_url_is_kept() {
     let db = TestDb::new().await;
     for (parameters, expected) in [("", "1s"), ("?options[idle_in_transaction_session_timeout]=7s", "7s")] {
         let database = open_url(&format!("{}{parameters}", db.url)).await;
-        let set: (String, String) = sqlx::query_as(
-            "select current_setting('idle_in_transaction_session_timeout'), current_setting('jit')",
+        let set: (String, String, String) = sqlx::query_as(
+            "select current_setting('idle_in_transaction_session_timeout'), current_setting('jit'),
+                 current_setting('enable_seqscan')",
         )
         .fetch_one(&database.pool)
         .await
         .unwrap();
-        assert_eq!(set, (expected.to_owned(), "off".to_owned()));
+        assert_eq!(set, (expected.to_owned(), "off".to_owned(), "off".to_owned()));
         database.close().await.unwrap();
     }
+}
+
+#[tokio::test]
+async fn plans_made_while_there_was_little_stay_good_when_there_is_much() {
+    let db = TestDb::new().await;
+    let database = open(&db).await;
+    let worker = db.register_worker().await;
+    let mut conn = database.pool.acquire().await.unwrap();
+    let mut claimer = Claimer::open(&mut conn, "default").await.unwrap();
+    let mut work = async |conn: &mut PgConnection| {
+        let job = NewJob::of(Uuid::nil(), &Step::new("a", Does::Succeed)).unwrap().not_unique();
+        enqueue(conn, vec![job]).await.unwrap();
+        let jobs = claimer.claim(conn, worker, Room::of(10)).await.unwrap().jobs;
+        let done = Outcome::Completed { output: serde_json::Value::Null, next: Vec::new() };
+        let finishes: Vec<_> = jobs.iter().map(|job| Finish::of(&job.run, done.clone())).collect();
+        assert_eq!(finish(conn, finishes).await.unwrap().len(), 1);
+    };
+    // Enough for Postgres to settle for a plan of each statement, with statistics of one page.
+    for _ in 0..8 {
+        work(&mut conn).await;
+        sqlx::raw_sql("analyze queue.jobs").execute(&db.pool).await.unwrap();
+    }
+    sqlx::raw_sql(
+        "insert into queue.jobs (id, tenant_id, queue, kind, state, max_attempts, args, created_at, scheduled_at)
+         select gen_random_uuid(), gen_random_uuid(), 'other', 'k', 'completed', 3, '{}', now(), now()
+         from generate_series(1, 20000)",
+    )
+    .execute(&db.pool)
+    .await
+    .unwrap();
+    let mut tx = conn.begin().await.unwrap();
+    let before = rows_read(&mut tx, "jobs").await;
+    work(&mut tx).await;
+    let read = rows_read(&mut tx, "jobs").await - before;
+    assert!(read < 100, "{read} rows of jobs for one of them");
+    tx.commit().await.unwrap();
+    drop(conn);
+    database.close().await.unwrap();
 }

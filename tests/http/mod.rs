@@ -3,6 +3,7 @@
 mod auth;
 mod backfills;
 mod bulk;
+mod dashboard;
 mod docs;
 mod enqueue;
 mod errors;

@@ -64,6 +64,8 @@ enum One {
     Latency(Options),
     /// 5,000 jobs a second for a while
     Steady(Options),
+    /// The same beside a transaction left open
+    Pinned(Options),
     /// Draining beside many finished jobs
     History(Options),
     /// WAL and commits from enqueue to finish
@@ -88,6 +90,7 @@ impl One {
             Self::Enqueue(options) => (Scenario::Enqueue, options),
             Self::Latency(options) => (Scenario::Latency, options),
             Self::Steady(options) => (Scenario::Steady, options),
+            Self::Pinned(options) => (Scenario::Pinned, options),
             Self::History(options) => (Scenario::History, options),
             Self::Wal(options) => (Scenario::Wal, options),
         }

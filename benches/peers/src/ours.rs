@@ -62,6 +62,7 @@ impl Program {
         }
         let measuring = Command::new(&self.path)
             .args(["bench", scenario.name(), "--json"])
+            .args(scenario.arguments())
             .env("DATABASE_URL", url)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

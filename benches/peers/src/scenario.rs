@@ -4,7 +4,9 @@ mod drain;
 mod enqueue;
 mod history;
 mod latency;
+mod pinned;
 mod steady;
+mod stream;
 mod wal;
 
 use std::time::Duration;
@@ -27,13 +29,22 @@ pub(crate) enum Scenario {
     Enqueue,
     Latency,
     Steady,
+    Pinned,
     History,
     Wal,
 }
 
 impl Scenario {
-    pub(crate) const ALL: [Self; 7] =
-        [Self::Floor, Self::Drain, Self::Enqueue, Self::Latency, Self::Steady, Self::History, Self::Wal];
+    pub(crate) const ALL: [Self; 8] = [
+        Self::Floor,
+        Self::Drain,
+        Self::Enqueue,
+        Self::Latency,
+        Self::Steady,
+        Self::Pinned,
+        Self::History,
+        Self::Wal,
+    ];
 
     /// As `weirgate bench` calls it.
     pub(crate) fn name(self) -> &'static str {
@@ -43,8 +54,18 @@ impl Scenario {
             Self::Enqueue => "enqueue",
             Self::Latency => "latency",
             Self::Steady => "steady",
+            Self::Pinned => "pinned",
             Self::History => "history",
             Self::Wal => "wal",
+        }
+    }
+
+    /// What `weirgate bench` is told besides.
+    pub(crate) fn arguments(self) -> &'static [&'static str] {
+        match self {
+            // Of these, two tenths alone and four beside a transaction that is left open.
+            Self::Pinned => &["--minutes", "2.5"],
+            _ => &[],
         }
     }
 
@@ -82,6 +103,7 @@ pub(crate) async fn measure(
         Scenario::Enqueue => enqueue::run(&stage, &mut report).await?,
         Scenario::Latency => latency::run(&stage, &mut report).await?,
         Scenario::Steady => steady::run(&stage, &mut report).await?,
+        Scenario::Pinned => pinned::run(&stage, &mut report).await?,
         Scenario::History => history::run(&stage, &mut report).await?,
         Scenario::Wal => wal::run(&stage, &mut report).await?,
     }

@@ -18,11 +18,13 @@ const DRAINED_BY_TWO: Row = ("drain, 2 processes: jobs/s", Scenario::Drain, "job
 const SINGLE: Row = ("enqueue one by one: jobs/s", Scenario::Enqueue, "single_per_s");
 const TEN: Row = ("enqueue, ten connections: jobs/s", Scenario::Enqueue, "ten_per_s");
 const BULK: Row = ("enqueue in bulk: jobs/s", Scenario::Enqueue, "bulk_per_s");
-const ROWS: [Row; 11] = [
+const ROWS: [Row; 13] = [
     ("start at idle, p50: ms", Scenario::Latency, "start_p50_ms"),
     ("start at idle, p99: ms", Scenario::Latency, "start_p99_ms"),
     ("5,000 jobs/s offered: jobs/s", Scenario::Steady, "rate"),
     ("5,000 jobs/s offered, end to end, p99: ms", Scenario::Steady, "e2e_p99_ms"),
+    ("the same beside an old snapshot, of the rate alone", Scenario::Pinned, "rate_pinned_ratio"),
+    ("the same, p99 of that alone", Scenario::Pinned, "p99_pinned_ratio"),
     ("drain with a long history, of that without", Scenario::History, "ratio"),
     ("drain: WAL bytes a job", Scenario::Drain, "wal_bytes_per_job_1"),
     ("enqueue and run: WAL bytes a job", Scenario::Wal, "wal_bytes_per_job"),

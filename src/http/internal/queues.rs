@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 use weirgate_queue::JobState;
 use weirgate_queue::lanes::change::change_queue;
 use weirgate_queue::lanes::limits::pause_queue as set_paused;
-use weirgate_queue::lanes::traffic::{self, Traffic, WINDOW_S, Workers};
+use weirgate_queue::lanes::traffic::WINDOW_S;
 
 use crate::http::Api;
 use crate::http::context::RequestContext;
@@ -20,6 +20,7 @@ use crate::http::limits::{LimitsOfQueue, LimitsOfQueueBody};
 use crate::http::page::Page;
 use crate::http::params::Query;
 use crate::http::problem::Problem;
+use crate::http::queue_facts::QueueFacts;
 use crate::queues;
 
 /// A queue.
@@ -101,16 +102,8 @@ pub(crate) async fn list_queues(
     context: RequestContext,
     Query(()): Query<()>,
 ) -> Result<Page<Queue>, Problem> {
-    let mut conn = api.pool.acquire().await?;
-    let names = queues::known(&mut conn, None).await?;
-    let workers = traffic::workers(&mut conn).await?;
-    drop(conn);
-    let mut items = Vec::with_capacity(names.len());
-    for name in names {
-        let workers = workers.get(&name).copied().unwrap_or_default();
-        items.push(look(&api, &context, name, workers).await?);
-    }
-    Ok(Page::whole(items))
+    let items = QueueFacts::all(&api).await?;
+    Ok(Page::whole(items.into_iter().map(|facts| Queue::new(facts, &context)).collect()))
 }
 
 /// Shows a queue.
@@ -202,42 +195,43 @@ async fn require(conn: &mut PgConnection, name: &str) -> Result<(), Problem> {
 }
 
 async fn show(api: &Api, context: &RequestContext, name: String) -> Result<Json<Queue>, Problem> {
-    let workers = traffic::workers(&mut *api.pool.acquire().await?).await?.remove(&name);
-    look(api, context, name, workers.unwrap_or_default()).await.map(Json)
+    Ok(Json(Queue::new(QueueFacts::of(api, name).await?, context)))
 }
 
-async fn look(api: &Api, context: &RequestContext, name: String, workers: Workers) -> Result<Queue, Problem> {
-    let oldest = api.books.oldest(&name).await?;
-    let (facts, settings, now) =
-        api.books.read(&name, |book| (book.facts(), book.settings().clone(), book.now())).await?;
-    let Traffic { started, finished } = traffic::traffic(&mut *api.pool.acquire().await?, &name).await?;
-    let states = |is_final: bool| {
-        let states = JobState::ALL.into_iter().filter(move |state| state.is_final() == is_final);
-        states.map(|state| (state.as_str(), facts.counts.get(&state).copied().unwrap_or(0))).collect()
-    };
-    let url = context.url(&format!("/internal/queues/{name}"));
-    Ok(Queue {
-        paused: settings.paused,
-        limits: LimitsOfQueue::new(settings.queue, settings.default),
-        depth: states(false),
-        finished: states(true),
-        running: facts.counts.get(&JobState::Running).copied().unwrap_or(0),
-        oldest_available_at: oldest,
-        oldest_age_s: oldest.map(|at| (now - at).as_seconds_f64().max(0.0)),
-        lanes_with_backlog: facts.lanes_with_backlog,
-        throttled_lanes: facts.throttled_lanes,
-        throttled_until: facts.throttled_until,
-        workers: workers.count,
-        slots: workers.slots,
-        throughput: Throughput { window_s: WINDOW_S, started_per_s: started, finished_per_s: finished },
-        observed_at: now,
-        links: QueueLinks {
-            pause: format!("{url}/pause"),
-            resume: format!("{url}/resume"),
-            limits: format!("{url}/limits"),
-            jobs: context.url(&format!("/internal/jobs?queue={name}")),
-            this: url,
-        },
-        name,
-    })
+impl Queue {
+    fn new(facts: QueueFacts, context: &RequestContext) -> Self {
+        let states = |is_final: bool| {
+            let states = JobState::ALL.into_iter().filter(move |state| state.is_final() == is_final);
+            states.map(|state| (state.as_str(), facts.count(state))).collect()
+        };
+        let url = context.url(&format!("/internal/queues/{}", facts.name));
+        Self {
+            paused: facts.settings.paused,
+            limits: LimitsOfQueue::new(facts.settings.queue, facts.settings.default),
+            depth: states(false),
+            finished: states(true),
+            running: facts.count(JobState::Running),
+            oldest_available_at: facts.oldest,
+            oldest_age_s: facts.oldest.map(|at| (facts.now - at).as_seconds_f64().max(0.0)),
+            lanes_with_backlog: facts.lanes_with_backlog,
+            throttled_lanes: facts.throttled_lanes,
+            throttled_until: facts.throttled_until,
+            workers: facts.workers.count,
+            slots: facts.workers.slots,
+            throughput: Throughput {
+                window_s: WINDOW_S,
+                started_per_s: facts.traffic.started,
+                finished_per_s: facts.traffic.finished,
+            },
+            observed_at: facts.now,
+            links: QueueLinks {
+                pause: format!("{url}/pause"),
+                resume: format!("{url}/resume"),
+                limits: format!("{url}/limits"),
+                jobs: context.url(&format!("/internal/jobs?queue={}", facts.name)),
+                this: url,
+            },
+            name: facts.name,
+        }
+    }
 }

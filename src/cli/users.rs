@@ -1,0 +1,42 @@
+//! `users`.
+
+use clap::{Args, Subcommand};
+
+use crate::users::Role;
+
+/// What can be done with users of the dashboard.
+#[derive(Debug, Subcommand)]
+pub enum Users {
+    /// Make a user; without a given password, one is made and printed, this once
+    Create {
+        /// What they sign in with
+        email: String,
+        /// What they may do: viewer looks, operator also acts on jobs and queues, admin also sets limits
+        #[arg(long, default_value = "viewer")]
+        role: Role,
+        #[command(flatten)]
+        password: GivenPassword,
+    },
+    /// List them
+    List,
+    /// Give one another password, and end their sessions; somebody disabled may sign in again
+    Password {
+        /// The user
+        email: String,
+        #[command(flatten)]
+        password: GivenPassword,
+    },
+    /// Refuse one from now on, and end their sessions
+    Disable {
+        /// The user
+        email: String,
+    },
+}
+
+/// Where a password comes from.
+#[derive(Debug, Args)]
+pub struct GivenPassword {
+    /// Read the password from standard input
+    #[arg(long)]
+    pub password_stdin: bool,
+}

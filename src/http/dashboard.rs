@@ -1,0 +1,61 @@
+//! `/dashboard`: what operators look at. Pages are made here and work without JavaScript; with it they are live.
+
+mod act;
+mod assets;
+mod audit;
+mod job;
+mod jobs;
+mod live;
+mod overview;
+mod queues;
+mod session;
+mod sign_in;
+mod view;
+mod workers;
+
+use axum::Router;
+use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY};
+use axum::http::{HeaderValue, StatusCode};
+use axum::middleware::map_response;
+use axum::response::Response;
+use axum::routing::{get, post};
+
+use crate::http::Api;
+
+pub(crate) use live::Live;
+pub(crate) use session::SignIns;
+
+/// Nothing from elsewhere, and no script or style in the pages themselves.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
+    form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+
+/// Every page and what can be done there.
+pub(crate) fn router() -> Router<Api> {
+    Router::new()
+        .route("/", get(overview::show))
+        .route("/sign-in", get(sign_in::show).post(sign_in::sign_in))
+        .route("/sign-out", post(sign_in::sign_out))
+        .route("/live", get(live::stream))
+        .route("/jobs", get(jobs::list))
+        .route("/jobs/bulk", post(jobs::bulk))
+        .route("/jobs/{id}", get(job::show))
+        .route("/jobs/{id}/events", get(job::events))
+        .route("/jobs/{id}/cancel", post(job::cancel))
+        .route("/jobs/{id}/retry", post(job::retry))
+        .route("/queues", get(queues::show))
+        .route("/queues/{name}/pause", post(queues::pause))
+        .route("/queues/{name}/resume", post(queues::resume))
+        .route("/workers", get(workers::show))
+        .route("/audit", get(audit::show))
+        .route("/app.css", get(assets::style))
+        .route("/app.js", get(assets::script))
+        .fallback(async || view::Refusal::new(StatusCode::NOT_FOUND, "There is no such page", ""))
+        .layer(map_response(secure))
+}
+
+async fn secure(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
+    headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    response
+}

@@ -1,0 +1,135 @@
+//! The overview: how the queues go, and what needs somebody, in words.
+
+use askama::Template;
+use axum::extract::State;
+use axum::response::Response;
+use chrono::TimeDelta;
+use weirgate_queue::JobState;
+
+use super::session::Session;
+use super::view::{Frame, Refusal, page, span};
+use crate::http::Api;
+use crate::http::queue_facts::QueueFacts;
+
+/// A queue whose next job has waited for so long while workers live needs somebody.
+const WAITS_LONG: TimeDelta = TimeDelta::minutes(5);
+
+/// Something to see to.
+pub(super) struct Notice {
+    pub(super) text: String,
+    pub(super) link: String,
+}
+
+/// A queue in the table.
+pub(super) struct Row {
+    pub(super) name: String,
+    pub(super) paused: bool,
+    pub(super) available: i64,
+    pub(super) running: i64,
+    /// Scheduled, or waiting on other jobs.
+    pub(super) later: i64,
+    pub(super) retryable: i64,
+    pub(super) discarded: i64,
+    pub(super) oldest: String,
+    pub(super) started: String,
+    pub(super) finished: String,
+    pub(super) lanes: usize,
+    pub(super) throttled: usize,
+    pub(super) workers: i64,
+    pub(super) slots: i64,
+}
+
+impl Row {
+    fn new(facts: &QueueFacts) -> Self {
+        let rate = |per_second: f64| format!("{per_second:.1}");
+        Self {
+            name: facts.name.clone(),
+            paused: facts.settings.paused,
+            available: facts.count(JobState::Available),
+            running: facts.count(JobState::Running),
+            later: facts.count(JobState::Scheduled) + facts.count(JobState::Waiting),
+            retryable: facts.count(JobState::Retryable),
+            discarded: facts.count(JobState::Discarded),
+            oldest: facts.oldest.map_or_else(|| "–".to_owned(), |at| span(facts.now - at)),
+            started: rate(facts.traffic.started),
+            finished: rate(facts.traffic.finished),
+            lanes: facts.lanes_with_backlog,
+            throttled: facts.throttled_lanes,
+            workers: facts.workers.count,
+            slots: facts.workers.slots,
+        }
+    }
+}
+
+/// What changes on the overview: the same for whoever looks.
+#[derive(Template)]
+#[template(path = "overview_live.html")]
+pub(super) struct Look {
+    pub(super) notices: Vec<Notice>,
+    pub(super) rows: Vec<Row>,
+    pub(super) running: i64,
+    pub(super) slots: i64,
+    pub(super) available: i64,
+    pub(super) finished: String,
+}
+
+impl Look {
+    pub(super) async fn take(api: &Api) -> weirgate_queue::Result<Self> {
+        let queues = QueueFacts::all(api).await?;
+        let rows: Vec<Row> = queues.iter().map(Row::new).collect();
+        let finished: f64 = queues.iter().map(|queue| queue.traffic.finished).sum();
+        Ok(Self {
+            notices: queues.iter().flat_map(notices).collect(),
+            running: rows.iter().map(|row| row.running).sum(),
+            slots: rows.iter().map(|row| row.slots).sum(),
+            available: rows.iter().map(|row| row.available).sum(),
+            finished: format!("{finished:.1}"),
+            rows,
+        })
+    }
+}
+
+fn notices(queue: &QueueFacts) -> Vec<Notice> {
+    let name = &queue.name;
+    let mut notices = Vec::new();
+    let mut say = |text: String, link: String| notices.push(Notice { text, link });
+    let waiting = queue.count(JobState::Available);
+    if queue.settings.paused {
+        say(
+            format!("The queue {name} is paused; {waiting} jobs wait in it."),
+            "/dashboard/queues".to_owned(),
+        );
+    } else if waiting > 0 && queue.workers.count == 0 {
+        say(
+            format!("No live worker takes jobs from the queue {name}; {waiting} wait."),
+            "/dashboard/workers".to_owned(),
+        );
+    } else if let Some(age) = queue.oldest.map(|at| queue.now - at).filter(|age| *age > WAITS_LONG) {
+        say(
+            format!("The next job of the queue {name} has waited for {}.", span(age)),
+            format!("/dashboard/jobs?queue={name}&state=available"),
+        );
+    }
+    if queue.throttled_lanes > 0 {
+        let text = format!("{} tenants have used up their rate in the queue {name}.", queue.throttled_lanes);
+        say(text, format!("/dashboard/jobs?queue={name}&state=available"));
+    }
+    let discarded = queue.count(JobState::Discarded);
+    if discarded > 0 {
+        let text = format!("{discarded} jobs of the queue {name} have failed for good.");
+        say(text, format!("/dashboard/jobs?queue={name}&state=discarded"));
+    }
+    notices
+}
+
+#[derive(Template)]
+#[template(path = "overview.html")]
+struct OverviewPage {
+    frame: Frame,
+    look: Look,
+}
+
+pub(super) async fn show(State(api): State<Api>, session: Session) -> Result<Response, Refusal> {
+    let look = Look::take(&api).await?;
+    Ok(page(&OverviewPage { frame: Frame::new(&session, ""), look }))
+}

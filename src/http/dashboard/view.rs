@@ -1,0 +1,163 @@
+//! What all pages have in common: their frame, words for times, and pages that refuse.
+
+use askama::Template;
+use axum::http::StatusCode;
+use axum::response::{Html, IntoResponse, Response};
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+
+use super::assets::VERSION;
+use super::session::Session;
+use crate::http::problem::{Problem, Shown};
+use crate::users::Role;
+
+/// Around a page.
+pub(super) struct Frame {
+    pub(super) email: String,
+    pub(super) role: &'static str,
+    pub(super) csrf: String,
+    /// Whether actions are shown.
+    pub(super) may_act: bool,
+    at: &'static str,
+    pub(super) version: &'static str,
+}
+
+/// A link of the navigation.
+pub(super) struct Link {
+    pub(super) name: &'static str,
+    pub(super) path: &'static str,
+    pub(super) current: bool,
+}
+
+impl Frame {
+    /// For the page at `at`, such as `/jobs`.
+    pub(super) fn new(session: &Session, at: &'static str) -> Self {
+        Self {
+            email: session.user.email.clone(),
+            role: session.user.role.as_str(),
+            csrf: session.csrf.clone(),
+            may_act: session.user.role >= Role::Operator,
+            at,
+            version: &VERSION,
+        }
+    }
+
+    pub(super) fn links(&self) -> impl Iterator<Item = Link> + '_ {
+        [
+            ("Overview", ""),
+            ("Jobs", "/jobs"),
+            ("Queues", "/queues"),
+            ("Workers", "/workers"),
+            ("Audit", "/audit"),
+        ]
+        .into_iter()
+        .map(|(name, path)| Link { name, path, current: path == self.at })
+    }
+}
+
+/// An answer in HTML.
+pub(super) fn page(template: &impl Template) -> Response {
+    match template.render() {
+        Ok(html) => Html(html).into_response(),
+        Err(error) => {
+            tracing::error!(%error, "a page could not be made");
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }
+    }
+}
+
+/// A time, exactly and in words.
+pub(super) struct When {
+    pub(super) exact: String,
+    pub(super) words: String,
+}
+
+impl When {
+    pub(super) fn new(at: DateTime<Utc>, now: DateTime<Utc>) -> Self {
+        let words =
+            if at > now { format!("in {}", span(at - now)) } else { format!("{} ago", span(now - at)) };
+        Self { exact: at.to_rfc3339_opts(SecondsFormat::Millis, true), words }
+    }
+}
+
+/// A span of time in one or two words.
+pub(super) fn span(span: TimeDelta) -> String {
+    let ms = span.num_milliseconds().max(0);
+    match ms {
+        0..1_000 => format!("{ms} ms"),
+        1_000..60_000 => format!("{}.{} s", ms / 1000, ms % 1000 / 100),
+        60_000..3_600_000 => format!("{} min", ms / 60_000),
+        3_600_000..172_800_000 => format!("{} h {} min", ms / 3_600_000, ms / 60_000 % 60),
+        _ => format!("{} days", ms / 86_400_000),
+    }
+}
+
+/// A page that says why something was not done.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    status: StatusCode,
+    title: String,
+    detail: String,
+    session: Option<Box<Session>>,
+}
+
+#[derive(Template)]
+#[template(path = "refusal.html")]
+struct RefusalPage<'a> {
+    frame: Option<Frame>,
+    version: &'static str,
+    title: &'a str,
+    detail: &'a str,
+}
+
+impl Refusal {
+    pub(super) fn new(status: StatusCode, title: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self { status, title: title.into(), detail: detail.into(), session: None }
+    }
+
+    /// Shown with the navigation.
+    pub(super) fn for_session(self, session: &Session) -> Self {
+        Self { session: Some(Box::new(session.clone())), ..self }
+    }
+}
+
+impl From<Problem> for Refusal {
+    fn from(problem: Problem) -> Self {
+        let (status, title, detail) = problem.words();
+        Self::new(status, title, detail)
+    }
+}
+
+impl From<sqlx::Error> for Refusal {
+    fn from(error: sqlx::Error) -> Self {
+        Problem::from(error).into()
+    }
+}
+
+impl From<weirgate_queue::QueueError> for Refusal {
+    fn from(error: weirgate_queue::QueueError) -> Self {
+        Problem::from(error).into()
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let frame = self.session.as_deref().map(|session| Frame::new(session, "/refused"));
+        let mut response =
+            page(&RefusalPage { frame, version: &VERSION, title: &self.title, detail: &self.detail });
+        *response.status_mut() = self.status;
+        response.extensions_mut().insert(Shown);
+        response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_are_short() {
+        let said = [0, 999, 1_500, 59_999, 60_000, 3_600_000, 5_400_000, 172_800_000]
+            .map(|ms| span(TimeDelta::milliseconds(ms)));
+        assert_eq!(said, ["0 ms", "999 ms", "1.5 s", "59.9 s", "1 min", "1 h 0 min", "1 h 30 min", "2 days"]);
+    }
+}
