@@ -1,7 +1,7 @@
 //! Mark: what was claimed is written into the jobs' rows.
 //!
 //! A claim writes no job. It notes which ones it took, in `queue.claims`, so that most jobs are written once, when they end.
-//! Until then such a job is `available` in its row, with the run before. One that runs for longer than [`AFTER`] is marked as
+//! Until then such a job is `available` in its row, with the run before. One that runs for longer than 0.1 s is marked as
 //! running by its worker; who wants to change a job that may be claimed has it marked first.
 
 use std::time::Duration;

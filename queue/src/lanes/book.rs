@@ -30,8 +30,10 @@ pub(crate) struct Level {
     pub(crate) from: i64,
     /// Nobody has claimed a job with this `seq` or a higher one. Of lower ones, rows do not tell who has.
     pub(crate) fresh: i64,
-    /// The last turn when the cursor went back. Who took the next one may not have known why, but everybody after that.
-    went_back: i64,
+    /// The last turn that was known when jobs came in, and the lowest of those that came in then. Who took the next turn may not
+    /// have known of them; everybody after that did.
+    came_after: i64,
+    came_from: i64,
     /// Jobs that came back; some may be gone again. Those from the cursor on are met there.
     pub(crate) strays: BTreeSet<i64>,
 }
@@ -42,7 +44,14 @@ impl Level {
 
     /// Nothing is available, and nobody has claimed from `fresh` on. The cursor waits for what comes next.
     fn empty(fresh: i64) -> Self {
-        Self { available: 0, from: i64::MAX, fresh, went_back: 0, strays: BTreeSet::new() }
+        Self {
+            available: 0,
+            from: i64::MAX,
+            fresh,
+            came_after: 0,
+            came_from: i64::MAX,
+            strays: BTreeSet::new(),
+        }
     }
 
     /// Jobs came in, seen with turn `no`.
@@ -54,20 +63,23 @@ impl Level {
                 self.from = self.from.min(self.strays.first().copied().unwrap_or(lowest));
                 self.strays.clear();
                 // Others go on by their strays, and their cursors say nothing of these.
-                self.went_back = i64::MAX;
+                (self.came_after, self.came_from) = (i64::MAX - 1, self.from);
             }
-        } else if lowest < self.from {
-            self.from = lowest;
-            self.went_back = self.went_back.max(no);
+            return;
+        }
+        self.from = self.from.min(lowest);
+        if no > self.came_after {
+            (self.came_after, self.came_from) = (no, lowest);
+        } else {
+            self.came_from = self.came_from.min(lowest);
         }
     }
 
     /// A claim took jobs from here. It went past all that it knew of.
-    fn claimed(&mut self, claimed: Claimed) {
-        self.fresh = self.fresh.max(claimed.past);
-        if claimed.turn > self.went_back.saturating_add(1) {
-            self.from = self.from.max(claimed.past);
-        }
+    fn claimed(&mut self, Claimed { turn, past }: Claimed) {
+        self.fresh = self.fresh.max(past);
+        let known = if turn <= self.came_after + 1 { self.came_from } else { i64::MAX };
+        self.from = self.from.max(past.min(known));
     }
 }
 
@@ -206,7 +218,10 @@ impl Book {
         for turn in &news.turns {
             self.take_turn(turn);
         }
-        for count in &news.counts {
+        // Claims first: what else came in with this look, they may not have known of.
+        let (claims, others): (Vec<&Count>, Vec<&Count>) =
+            news.counts.iter().partition(|count| count.claimed.is_some());
+        for count in claims.into_iter().chain(others) {
             self.count(count);
         }
         // Only now, as counts of one look come in no order.

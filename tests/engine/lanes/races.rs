@@ -101,6 +101,35 @@ async fn a_lane_that_is_read_again_gives_nothing_out_twice() {
 }
 
 #[tokio::test]
+async fn a_claim_does_not_move_others_past_what_it_could_not_see() {
+    let db = TestDb::new().await;
+    let worker = db.register_worker().await;
+    let mut conn = db.pool.acquire().await.unwrap();
+    let mut jobs = fill(&db, tenant(0), 1).await;
+    let mut late = db.pool.begin().await.unwrap();
+    let late_job = enqueue(&mut late, vec![step(tenant(0))]).await.unwrap()[0].id;
+    jobs.extend(fill(&db, tenant(0), 4).await);
+    let mut host = Claimer::open(&mut conn, QUEUE).await.unwrap();
+    let mut other_host = Claimer::open(&mut conn, QUEUE).await.unwrap();
+    // A claim that has begun, and waits for its turn.
+    let mut turn = db.pool.begin().await.unwrap();
+    pause_queue(&mut turn, QUEUE, true).await.unwrap();
+    let mut asking_conn = db.pool.acquire().await.unwrap();
+    let asking =
+        tokio::spawn(async move { host.claim(&mut asking_conn, worker, Room::of(3)).await.unwrap().jobs });
+    db.until_blocked().await;
+    // Now the other host learns of a job, ahead of its cursor, of which that claim knows nothing.
+    late.commit().await.unwrap();
+    assert!(other_host.claim(&mut conn, worker, Room::of(0)).await.unwrap().jobs.is_empty());
+    turn.rollback().await.unwrap();
+    let claimed = asking.await.unwrap();
+    assert_eq!(claimed.iter().map(|job| job.run.job).collect::<Vec<_>>(), jobs[..3]);
+    let rest = other_host.claim(&mut conn, worker, Room::of(9)).await.unwrap().jobs;
+    assert_eq!(rest.iter().map(|job| job.run.job).collect::<Vec<_>>(), [late_job, jobs[3], jobs[4]]);
+    no_drift(&db).await;
+}
+
+#[tokio::test]
 async fn what_came_back_and_is_claimed_again_is_not_met_a_second_time() {
     let db = TestDb::new().await;
     let worker = db.register_worker().await;
