@@ -15,6 +15,10 @@ pub const SHORTEST_PASSWORD: usize = 12;
 /// Longer ones would only keep the hash busy.
 const LONGEST_PASSWORD: usize = 1000;
 
+/// Of a password that nobody knows, with the parameters of the others.
+const NOBODYS: &str =
+    "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$eGpZ2pzHq1wWn4K1HLJfkXQxTJqHqLSmXX0cVQ0yT1A";
+
 /// What somebody may do; each may do what those before may.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
 pub enum Role {
@@ -154,9 +158,6 @@ pub async fn create_first(pool: &PgPool, rng: &mut StdRng) -> Result<Option<(Use
 /// # Errors
 /// [`UsersError::Database`].
 pub async fn verify(pool: &PgPool, email: &str, password: &str) -> Result<Option<User>, UsersError> {
-    /// Of a password that nobody knows, with the parameters of the others.
-    const NOBODYS: &str =
-        "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$eGpZ2pzHq1wWn4K1HLJfkXQxTJqHqLSmXX0cVQ0yT1A";
     let found = sqlx::query!(
         "select id, email, password_hash, role from users where lower(email) = lower($1) and disabled_at is null",
         email.trim()
@@ -238,4 +239,17 @@ async fn hash(password: &str) -> Result<String, UsersError> {
     .await
     .map_err(|error| UsersError::Hash(error.to_string()))?
     .map_err(|error| UsersError::Hash(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_unknown_email_costs_as_much_as_a_wrong_password() {
+        let real = hash("a long password").await.unwrap();
+        let [nobodys, real] = [NOBODYS, &real].map(|text| PasswordHash::new(text).unwrap());
+        assert_eq!((nobodys.algorithm, nobodys.version), (real.algorithm, real.version));
+        assert_eq!(nobodys.params.to_string(), real.params.to_string());
+    }
 }

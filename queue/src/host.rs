@@ -300,7 +300,8 @@ async fn mark_running<A: Send + Sync + 'static>(host: &Host<A>, line: &mut Line)
         match line.mark(starts.into_iter().collect()).await {
             Ok(held) => host.running().not_marked(|seq| held.contains(&seq)),
             Err(error) => {
-                tracing::warn!(%error, "could not mark running jobs; trying on");
+                // Ten times a second while the database is away: the lease's renewal says it louder.
+                tracing::debug!(%error, "could not mark running jobs; trying on");
                 host.running().not_marked(|seq| seqs.contains(&seq));
                 return;
             }

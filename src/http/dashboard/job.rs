@@ -4,6 +4,7 @@ use askama::Template;
 use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
 use serde_json::{Value, json};
+use sqlx::PgConnection;
 use uuid::Uuid;
 use weirgate_queue::{JobState, control};
 
@@ -138,32 +139,27 @@ pub(super) async fn events(
     stream.map_err(|problem| Refusal::from(problem).for_session(&session))
 }
 
-pub(super) async fn cancel(
-    State(api): State<Api>,
-    Path(id): Path<Uuid>,
-    form: Form,
-) -> Result<Response, Refusal> {
-    form.require(Role::Operator)?;
-    let mut tx = api.pool.begin().await?;
-    let refuse = |error: weirgate_queue::QueueError| Refusal::from(error).for_session(&form.session);
-    let state = control::cancel(&mut tx, id).await.map_err(refuse)?;
-    note(&mut tx, &form.session.user, "job.cancel", &id.to_string(), &json!({ "state": state.as_str() }))
-        .await?;
-    tx.commit().await?;
-    Ok(Redirect::to(&format!("/dashboard/jobs/{id}")).into_response())
+pub(super) async fn cancel(state: State<Api>, id: Path<Uuid>, form: Form) -> Result<Response, Refusal> {
+    act(state, id, form, "job.cancel", control::cancel).await
 }
 
-pub(super) async fn retry(
+pub(super) async fn retry(state: State<Api>, id: Path<Uuid>, form: Form) -> Result<Response, Refusal> {
+    act(state, id, form, "job.retry", control::retry).await
+}
+
+/// Does `verb` to a job, and back to its page.
+async fn act(
     State(api): State<Api>,
     Path(id): Path<Uuid>,
     form: Form,
+    action: &str,
+    verb: impl AsyncFnOnce(&mut PgConnection, Uuid) -> weirgate_queue::Result<JobState>,
 ) -> Result<Response, Refusal> {
     form.require(Role::Operator)?;
     let mut tx = api.pool.begin().await?;
-    let refuse = |error: weirgate_queue::QueueError| Refusal::from(error).for_session(&form.session);
-    let state = control::retry(&mut tx, id).await.map_err(refuse)?;
-    note(&mut tx, &form.session.user, "job.retry", &id.to_string(), &json!({ "state": state.as_str() }))
-        .await?;
+    let done = verb(&mut tx, id).await;
+    let state = done.map_err(|error| Refusal::from(error).for_session(&form.session))?;
+    note(&mut tx, &form.session.user, action, &id.to_string(), &json!({ "state": state.as_str() })).await?;
     tx.commit().await?;
     Ok(Redirect::to(&format!("/dashboard/jobs/{id}")).into_response())
 }
