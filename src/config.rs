@@ -33,6 +33,8 @@ pub struct Config {
     pub sources: Option<PathBuf>,
     /// `WEIRGATE_LISTEN`: address and port of the API.
     pub listen: SocketAddr,
+    /// `WEIRGATE_METRICS_LISTEN`: address and port of a listener for monitoring alone; none when not set.
+    pub metrics_listen: Option<SocketAddr>,
     /// `WEIRGATE_HOME`: what the program keeps between runs.
     pub home: PathBuf,
     /// `WEIRGATE_PG_BIN`: folder of Postgres' programs.
@@ -67,6 +69,7 @@ pub struct Config {
 const NAMES: &[&str] = &[
     "WEIRGATE_SOURCES",
     "WEIRGATE_LISTEN",
+    "WEIRGATE_METRICS_LISTEN",
     "WEIRGATE_HOME",
     "WEIRGATE_PG_BIN",
     "WEIRGATE_EXPORT_URL",
@@ -188,6 +191,11 @@ impl Config {
                     text.parse().ok()
                 })
                 .unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8080))),
+            metrics_listen: r.value(
+                "WEIRGATE_METRICS_LISTEN",
+                "an IP address and port, such as 127.0.0.1:9464",
+                |text| text.parse().ok(),
+            ),
             home: r.text("WEIRGATE_HOME").map_or_else(|| default_home(r), PathBuf::from),
             pg_bin: r.text("WEIRGATE_PG_BIN").map(PathBuf::from),
             export_url: r.value("WEIRGATE_EXPORT_URL", "a file://, s3://, gs:// or az:// URL", |text| {

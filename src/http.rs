@@ -57,7 +57,10 @@ use weirgate_queue::watch::Watcher;
 use crate::http::auth::Limits;
 use crate::http::dashboard::{Live, SignIns};
 use crate::http::intake::Intake;
-use crate::http::metrics::Metrics;
+use crate::http::metrics::Latest;
+use crate::metrics::{Metrics, Work};
+
+pub use crate::http::metrics::monitoring_router;
 
 /// Largest body of a request, in bytes.
 const BODY_LIMIT: usize = 1024 * 1024;
@@ -106,6 +109,7 @@ pub struct Api {
     sign_ins: Arc<SignIns>,
     live: Live,
     metrics: Arc<Metrics>,
+    latest: Arc<Latest>,
     /// Slugs never change, so one that was seen stays true.
     slugs: Arc<RwLock<HashMap<Uuid, Arc<str>>>>,
     /// Cancelled when the service closes: held requests and event streams end.
@@ -128,6 +132,8 @@ impl Api {
             reader: Reader::start(pool.clone(), books.clone()),
             books,
             intake: Intake::start(&pool),
+            metrics: Arc::new(Metrics::new(pool.clone(), None)),
+            latest: Arc::default(),
             pool,
             exports,
             watcher,
@@ -135,10 +141,15 @@ impl Api {
             limits: Arc::new(Limits::new(requests_per_second, burst)),
             sign_ins: Arc::new(SignIns::new()),
             live: Live::new(),
-            metrics: Arc::new(Metrics::new()),
             slugs: Arc::default(),
             closing: CancellationToken::new(),
         }
+    }
+
+    /// With the metrics of the worker that runs in this process too.
+    #[must_use]
+    pub fn with_work(self, work: Work) -> Self {
+        Self { metrics: Arc::new(Metrics::new(self.pool.clone(), Some(work))), ..self }
     }
 
     /// Ends held requests and event streams, so that a graceful shutdown need not wait for them.

@@ -8,6 +8,7 @@ pub mod config;
 pub mod database;
 pub mod http;
 mod logging;
+pub mod metrics;
 pub mod mock_data;
 pub mod postgres;
 mod queues;

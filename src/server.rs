@@ -11,7 +11,8 @@ use tokio_util::sync::CancellationToken;
 use weirgate_queue::watch::Watcher;
 
 use crate::config::Config;
-use crate::http::{Api, ApiConfig, router};
+use crate::http::{Api, ApiConfig, monitoring_router, router};
+use crate::metrics::{Work, listener};
 
 /// How often jobs that somebody follows are looked at.
 const WATCH_INTERVAL: Duration = Duration::from_millis(100);
@@ -19,14 +20,24 @@ const WATCH_INTERVAL: Duration = Duration::from_millis(100);
 /// How often what has expired is deleted.
 const PRUNE_INTERVAL: Duration = Duration::from_mins(10);
 
-/// Opens the address to listen on; port 0 picks a free one.
+/// Where the API listens.
+#[derive(Debug)]
+pub struct Listeners {
+    /// For callers.
+    pub api: TcpListener,
+    /// For monitoring alone, where that has one of its own.
+    pub metrics: Option<TcpListener>,
+}
+
+/// Opens the addresses to listen on; port 0 picks a free one.
 ///
 /// # Errors
-/// When the address is taken or not this machine's.
-pub async fn bind(config: &Config) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(config.listen)
-        .await
-        .with_context(|| format!("cannot listen on {}; WEIRGATE_LISTEN names another address", config.listen))
+/// When one is taken or not this machine's.
+pub async fn bind(config: &Config) -> anyhow::Result<Listeners> {
+    let api = TcpListener::bind(config.listen).await.with_context(|| {
+        format!("cannot listen on {}; WEIRGATE_LISTEN names another address", config.listen)
+    })?;
+    Ok(Listeners { api, metrics: listener::bind(config).await? })
 }
 
 /// Serves until `shutdown`; requests under way may end.
@@ -34,11 +45,12 @@ pub async fn bind(config: &Config) -> anyhow::Result<TcpListener> {
 /// # Errors
 /// When the listener fails.
 pub async fn run(
-    listener: TcpListener,
+    listeners: Listeners,
     pool: PgPool,
     exports: Arc<dyn ObjectStore>,
     config: &Config,
     service_token: String,
+    work: Option<Work>,
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
     let api = Api::new(
@@ -52,6 +64,10 @@ pub async fn run(
             burst: config.request_burst,
         },
     );
+    let api = match work {
+        Some(work) => api.with_work(work),
+        None => api,
+    };
     let closing = {
         let (api, shutdown) = (api.clone(), shutdown.clone());
         async move {
@@ -59,13 +75,19 @@ pub async fn run(
             api.close();
         }
     };
-    let served = axum::serve(listener, router(api.clone())).with_graceful_shutdown(closing);
+    let served = axum::serve(listeners.api, router(api.clone())).with_graceful_shutdown(closing);
     // A client that keeps its connection busy must not hold the stop up.
     let overdue = async {
         shutdown.cancelled().await;
         tokio::time::sleep(Duration::from_secs(5)).await;
     };
+    let monitored = async {
+        listener::serve(listeners.metrics, monitoring_router(api.clone()), shutdown.clone()).await;
+        // Its end is not the API's.
+        std::future::pending::<()>().await;
+    };
     tokio::select! {
+        () = monitored => Ok(()),
         () = prune(&api) => Ok(()),
         ended = served.into_future() => ended.context("serving HTTP"),
         () = overdue => Ok(()),

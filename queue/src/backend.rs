@@ -344,10 +344,14 @@ where
         let (job, share) = (task.args.job.clone(), task.args.share.clone());
         let run = self.inner.call(task);
         Box::pin(async move {
+            let meter = host.meter().of(&job.kind);
+            meter.start(&job);
+            let begun = Instant::now();
             let outcome = match run.await.map_err(Into::into) {
                 Ok(outcome) => outcome,
                 Err(error) => host.judge(&job, failure(error)),
             };
+            meter.end(&outcome, begun.elapsed());
             report(&job, &outcome);
             end(&host, &job, share, outcome).await;
             Ok(())

@@ -20,7 +20,7 @@ use crate::error::{QueueError, Result};
 use crate::lanes::limits;
 
 pub use expand::{Expansion, Slice, Slices};
-pub use progress::{Backfill, get, list};
+pub use progress::{Backfill, get, list, unfinished};
 
 pub(crate) use expand::{Window, expand, look};
 pub(crate) use progress::{Sample, done};

@@ -29,6 +29,8 @@ pub struct ClaimedJob {
     pub max_attempts: u16,
     /// The backfill it belongs to.
     pub backfill: Option<Uuid>,
+    /// Since when it could have started; the database's clock.
+    pub due: DateTime<Utc>,
 }
 
 /// What a look at the queue brought.
@@ -195,6 +197,7 @@ impl Claimer {
                 args: row.args.unwrap_or_default(),
                 max_attempts: row.max_attempts.unwrap_or_default().unsigned_abs(),
                 backfill: row.backfill_id,
+                due: row.due.unwrap_or(row.at),
             });
         }
         for (number, want) in wants.iter().enumerate() {
@@ -238,7 +241,7 @@ impl Cursor {
 async fn taken_in(conn: &mut PgConnection, queue: &str, worker: Uuid, no: i64) -> Result<Vec<ClaimedJob>> {
     let rows = sqlx::query!(
         r#"select j.id, j.seq, t.run as "run!", t.at as "at!", tenant_id, backfill_id, traceparent, kind, args, max_attempts,
-               attempt, j.run = t.run as "marked!"
+               attempt, scheduled_at, j.run = t.run as "marked!"
            from queue.taken t join queue.jobs j using (seq)
            where t.worker_id = $1 and t.queue = $2 and t.no = $3
              and (j.run = t.run and j.state = 'running' or j.run = t.run - 1 and j.state = 'available')
@@ -265,6 +268,7 @@ async fn taken_in(conn: &mut PgConnection, queue: &str, worker: Uuid, no: i64) -
         args: row.args,
         max_attempts: row.max_attempts.unsigned_abs(),
         backfill: row.backfill_id,
+        due: row.scheduled_at,
     });
     Ok(jobs.collect())
 }

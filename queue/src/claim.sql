@@ -40,7 +40,7 @@ with lease as materialized (
     from wanted w
     cross join lateral (
         -- The offset keeps the planner from reading the tenant's jobs for them.
-        select j.seq, j.id, j.run, j.tenant_id, j.backfill_id, j.attempt, j.traceparent, j.kind, j.args, j.max_attempts
+        select j.seq, j.id, j.run, j.tenant_id, j.backfill_id, j.attempt, j.traceparent, j.kind, j.args, j.max_attempts, j.scheduled_at
         from (select * from queue.jobs where seq = any(w.seqs) offset 0) j
         where j.queue = (select $1::text) and j.tenant_id = w.tenant_id and j.backfill_id is not distinct from w.backfill_id
           and j.priority = w.priority and j.state = 'available' and (j.seq, j.run + 1) not in (select seq, run from taken)
@@ -55,7 +55,7 @@ with lease as materialized (
     select w.want, c.*
     from wanted w
     cross join lateral (
-        select j.seq, j.id, j.run, j.tenant_id, j.backfill_id, j.attempt, j.traceparent, j.kind, j.args, j.max_attempts
+        select j.seq, j.id, j.run, j.tenant_id, j.backfill_id, j.attempt, j.traceparent, j.kind, j.args, j.max_attempts, j.scheduled_at
         from queue.jobs j
         where j.queue = (select $1::text) and j.tenant_id = w.tenant_id and (j.priority, j.seq) >= (w.priority, w.from_seq)
           and j.priority <= w.priority and j.state = 'available' and j.backfill_id is null
@@ -69,7 +69,7 @@ with lease as materialized (
     select w.want, c.*
     from wanted w
     cross join lateral (
-        select j.seq, j.id, j.run, j.tenant_id, j.backfill_id, j.attempt, j.traceparent, j.kind, j.args, j.max_attempts
+        select j.seq, j.id, j.run, j.tenant_id, j.backfill_id, j.attempt, j.traceparent, j.kind, j.args, j.max_attempts, j.scheduled_at
         from queue.jobs j
         where j.queue = (select $1::text) and j.tenant_id = w.tenant_id and j.backfill_id = w.backfill_id
           and (j.priority, j.seq) >= (w.priority, w.from_seq) and j.priority <= w.priority
@@ -96,7 +96,8 @@ with lease as materialized (
 select
     lease.held as "held!", turn.no is not null as "taken!", queue.now() as "at!", c.want as "want?", c.seq as "seq?",
     c.id as "id?", c.run + 1 as "run?", c.tenant_id as "tenant_id?", c.backfill_id as "backfill_id?", (c.attempt + 1)::smallint as "attempt?",
-    c.traceparent as "traceparent?", c.kind as "kind?", c.args as "args?", c.max_attempts as "max_attempts?"
+    c.traceparent as "traceparent?", c.kind as "kind?", c.args as "args?", c.max_attempts as "max_attempts?",
+    c.scheduled_at as "due?"
 from lease
 left join turn on true
 left join candidate c on true

@@ -1,7 +1,7 @@
 //! Enqueue: the caller's transaction takes the jobs; its commit is the promise.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -13,6 +13,7 @@ use uuid::Uuid;
 
 use crate::error::Result;
 use crate::job::Job;
+use crate::meter;
 use crate::workflow;
 
 /// What a discarded or cancelled parent does to the job that waits on it.
@@ -286,6 +287,9 @@ async fn insert(
     )
     .fetch_all(conn)
     .await?;
+    let stored: Option<HashSet<&Uuid>> = (ids.len() < jobs.clone().count()).then(|| ids.iter().collect());
+    let stored = jobs.filter(|job| stored.as_ref().is_none_or(|ids| ids.contains(&job.id)));
+    meter::enqueued(stored.map(|job| (&*job.queue, &*job.kind)));
     Ok(ids)
 }
 

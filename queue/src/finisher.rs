@@ -11,6 +11,7 @@ use crate::error::{QueueError, Result};
 use crate::finish::{Finish, Outcome, finish};
 use crate::held::Held;
 use crate::holdings::{Share, WorkedOff, forget};
+use crate::meter::Meter;
 
 /// Most outcomes in one transaction.
 const GROUP: usize = 1000;
@@ -45,6 +46,7 @@ pub(crate) async fn run(
     pool: PgPool,
     mut handed_over: mpsc::Receiver<Ended>,
     worked_off: WorkedOff,
+    meter: Meter,
     room: impl Fn(),
     stop: CancellationToken,
 ) {
@@ -63,7 +65,7 @@ pub(crate) async fn run(
             begun = Instant::now();
             let group = std::mem::replace(&mut gathered, Vec::with_capacity(GROUP));
             let held = idle.pop().unwrap_or_else(|| Held::new(pool.clone()));
-            writing.spawn(write_all(held, worked_off.clone(), group, stop.clone()));
+            writing.spawn(write_all(held, worked_off.clone(), meter.clone(), group, stop.clone()));
         }
         if writing.is_empty() {
             idle.clear();
@@ -87,11 +89,12 @@ pub(crate) async fn run(
 async fn write_all(
     mut held: Held,
     worked_off: WorkedOff,
+    meter: Meter,
     outcomes: Vec<Ended>,
     stop: CancellationToken,
 ) -> Held {
     for group in by_size(outcomes) {
-        commit(&mut held, &worked_off, group, &stop).await;
+        commit(&mut held, &worked_off, &meter, group, &stop).await;
     }
     held
 }
@@ -116,9 +119,15 @@ fn by_size(all: Vec<Ended>) -> Vec<Vec<Ended>> {
 
 /// Tries until the group is written. While the worker runs, a database that is away is waited for; when it closes,
 /// the leases' end takes over.
-async fn commit(held: &mut Held, worked_off: &WorkedOff, group: Vec<Ended>, stop: &CancellationToken) {
+async fn commit(
+    held: &mut Held,
+    worked_off: &WorkedOff,
+    meter: &Meter,
+    group: Vec<Ended>,
+    stop: &CancellationToken,
+) {
     for attempt in 1_u32.. {
-        match write(held, worked_off, &group).await {
+        match write(held, worked_off, meter, &group).await {
             Ok(()) => return,
             Err(QueueError::Database(error)) if is_passing(&error) => {
                 if stop.is_cancelled() && attempt > 5 {
@@ -128,7 +137,7 @@ async fn commit(held: &mut Held, worked_off: &WorkedOff, group: Vec<Ended>, stop
                 tracing::warn!(%error, jobs = group.len(), "could not write outcomes; trying again");
                 tokio::time::sleep(Duration::from_millis(200)).await;
             }
-            Err(error) => return commit_singly(held, worked_off, group, &error, stop).await,
+            Err(error) => return commit_singly(held, worked_off, meter, group, &error, stop).await,
         }
     }
 }
@@ -137,6 +146,7 @@ async fn commit(held: &mut Held, worked_off: &WorkedOff, group: Vec<Ended>, stop
 async fn commit_singly(
     held: &mut Held,
     worked_off: &WorkedOff,
+    meter: &Meter,
     group: Vec<Ended>,
     why: &QueueError,
     stop: &CancellationToken,
@@ -150,14 +160,14 @@ async fn commit_singly(
         let message = format!("its outcome could not be stored: {why}").replace('\0', "\u{fffd}");
         let outcome = Outcome::Discarded { code: UNSTORABLE.to_owned(), message };
         let discard = Ended { finish: Finish { outcome, ..single.clone() }, share: share.clone() };
-        return Box::pin(commit(held, worked_off, vec![discard], stop)).await;
+        return Box::pin(commit(held, worked_off, meter, vec![discard], stop)).await;
     }
     for single in group {
-        Box::pin(commit(held, worked_off, vec![single], stop)).await;
+        Box::pin(commit(held, worked_off, meter, vec![single], stop)).await;
     }
 }
 
-async fn write(held: &mut Held, worked_off: &WorkedOff, group: &[Ended]) -> Result<()> {
+async fn write(held: &mut Held, worked_off: &WorkedOff, meter: &Meter, group: &[Ended]) -> Result<()> {
     let claims = worked_off.take();
     let applied = async {
         let mut tx = held.conn().await?.begin().await?;
@@ -174,6 +184,7 @@ async fn write(held: &mut Held, worked_off: &WorkedOff, group: &[Ended]) -> Resu
     for Ended { finish: Finish { job, start, .. }, share } in group {
         share.over();
         if !applied.contains(job) {
+            meter.add_stale_finish();
             tracing::warn!(job.id = %job, start.run, "stale finish: the job is another run's or final; nothing changed");
         }
     }

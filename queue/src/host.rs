@@ -27,6 +27,7 @@ use crate::maintenance::pruner::Retention;
 use crate::maintenance::scheduler::Scheduler;
 use crate::maintenance::{self, Maintenance};
 use crate::mark;
+use crate::meter::Meter;
 use crate::registry::Registry;
 use crate::runner::Runner;
 use crate::running::{Running, StopReason};
@@ -153,6 +154,7 @@ impl<A: Send + Sync + 'static> Host<A> {
             pool.clone(),
             handed_over,
             host.worked_off().clone(),
+            host.meter().clone(),
             host.room(),
             stop.clone(),
         ));
@@ -188,6 +190,7 @@ impl<A: Send + Sync + 'static> Host<A> {
             retention: config.retention,
             slices: registry.slices(),
             wakers: wakers.clone(),
+            meter: registry.meter().clone(),
             seed: config.seed,
         }
     }
@@ -240,6 +243,10 @@ impl<A: Send + Sync + 'static> Host<A> {
 
     pub(crate) fn worked_off(&self) -> &WorkedOff {
         &self.0.worked_off
+    }
+
+    pub(crate) fn meter(&self) -> &Meter {
+        self.0.registry.meter()
     }
 
     pub(crate) fn wakers(&self) -> &Wakers {
@@ -338,6 +345,7 @@ async fn keep_lease<A: Send + Sync + 'static>(host: Host<A>, registration: Regis
                 }
             }
             Ok(None) => {
+                host.meter().add_lease_lost();
                 tracing::warn!("this worker's lease ran out; what it ran may run elsewhere by now");
                 host.running().stop_all(StopReason::LeaseLost);
                 match line.register(&registration).await {

@@ -8,6 +8,7 @@
 
 mod ahead;
 pub mod book;
+mod busiest;
 pub mod change;
 pub mod check;
 pub mod explain;
@@ -23,6 +24,7 @@ pub mod traffic;
 pub mod view;
 
 pub use book::Book;
+pub use busiest::LaneLoad;
 pub use explain::Blocked;
 pub use limits::{LaneLimits, Rate};
 pub use view::Books;

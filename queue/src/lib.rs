@@ -81,6 +81,7 @@ mod lease;
 mod listener;
 pub mod maintenance;
 pub mod mark;
+pub mod meter;
 pub mod query;
 pub mod registry;
 pub mod retry;

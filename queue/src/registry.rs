@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -16,6 +16,7 @@ use crate::enqueue::NewJob;
 use crate::error::{QueueError, Result};
 use crate::finish::Outcome;
 use crate::job::{Job, JobContext, JobError};
+use crate::meter::Meter;
 use crate::retry::RetryPolicy;
 
 type Handler<A> =
@@ -69,7 +70,7 @@ impl<A: Send + Sync + 'static> Kinds<A> {
 
     /// What a worker needs to run them: their handlers share `app`.
     pub fn run_with(self, app: Arc<A>) -> Registry<A> {
-        Registry { app, kinds: self, slices: None }
+        Registry { app, kinds: self, slices: None, meter: OnceLock::new() }
     }
 }
 
@@ -78,6 +79,8 @@ pub struct Registry<A> {
     app: Arc<A>,
     kinds: Kinds<A>,
     slices: Option<Arc<dyn Slices>>,
+    /// Made when all kinds are there.
+    meter: OnceLock<Meter>,
 }
 
 impl<A> fmt::Debug for Registry<A> {
@@ -98,7 +101,7 @@ impl<A: Send + Sync + 'static> Registry<A> {
     /// When another one has the same name.
     #[must_use]
     pub fn with<J: Job<App = A>>(self) -> Self {
-        Self { kinds: self.kinds.with::<J>(), ..self }
+        Self { kinds: self.kinds.with::<J>(), meter: OnceLock::new(), ..self }
     }
 
     /// Says what the slices of backfills become; without it, its workers leave backfills to others.
@@ -125,6 +128,11 @@ impl<A: Send + Sync + 'static> Registry<A> {
     /// The queues its kinds wait in.
     pub fn queues(&self) -> BTreeSet<&'static str> {
         self.kinds.queues()
+    }
+
+    /// What the worker that runs them counts.
+    pub fn meter(&self) -> &Meter {
+        self.meter.get_or_init(|| Meter::new(self.kinds.0.iter().map(|(name, kind)| (*name, kind.queue))))
     }
 
     /// A job of a kind known by name only.

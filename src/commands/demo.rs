@@ -19,6 +19,7 @@ use crate::config::Config;
 use crate::database::Database;
 use crate::random;
 use crate::seed::{self, Seeded};
+use crate::server::Listeners;
 
 pub(super) async fn run(options: Demo, mut config: Config) -> anyhow::Result<()> {
     // Apart from what `up` keeps, so that both can run.
@@ -48,12 +49,13 @@ async fn run_on(
     let tenants = seed::seed(&database.pool, &config.mock_data_path, true, &mut random::generator()).await?;
     let tenants: Vec<Seeded> =
         tenants.into_iter().filter(|tenant| tenant.slug.starts_with("tenant_demo_")).collect();
-    let listener = listen(config).await?;
-    let base = format!("http://{}", listener.local_addr()?);
+    let api = listen(config).await?;
+    let base = format!("http://{}", api.local_addr()?);
+    let listeners = Listeners { api, metrics: None };
     let token = random_token();
     let app = parts.with(database.pool.clone());
     // What it shows is what it started, at any time of day.
-    let service = serve_and_work(listener, app, config, Schedules::default(), token.clone(), stop.clone());
+    let service = serve_and_work(listeners, app, config, Schedules::default(), token.clone(), stop.clone());
     let client = async {
         let shown = act(options, &tenants, &base, &token).await;
         if shown.is_ok() && options.stay {

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use rand::Rng;
-use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use weirgate_jobs::App;
@@ -14,15 +13,17 @@ use weirgate_queue::{HostConfig, Registry};
 use crate::app::{self, Parts};
 use crate::config::Config;
 use crate::database::Database;
+use crate::metrics::{Metrics, Work, listener};
+use crate::server::Listeners;
 use crate::worker::{self, WorkerOptions};
 use crate::{random, seed, server, users};
 
 /// API and worker on a private Postgres (or `DATABASE_URL`), until Ctrl-C or SIGTERM.
 pub(super) async fn up(config: Config) -> anyhow::Result<()> {
     let parts = Parts::new(&config)?;
-    let listener = server::bind(&config).await?;
+    let listeners = server::bind(&config).await?;
     let database = Database::open(&config, "up").await?;
-    let ended = up_on(&config, &database, parts, listener).await;
+    let ended = up_on(&config, &database, parts, listeners).await;
     database.close().await?;
     ended
 }
@@ -31,7 +32,7 @@ async fn up_on(
     config: &Config,
     database: &Database,
     parts: Parts,
-    listener: TcpListener,
+    listeners: Listeners,
 ) -> anyhow::Result<()> {
     database.migrate().await?;
     let app = parts.with(database.pool.clone());
@@ -42,15 +43,18 @@ async fn up_on(
         Some(_) => config.required_service_token()?,
         None => random_token(),
     };
-    let address = listener.local_addr()?;
+    let address = listeners.api.local_addr()?;
     eprintln!("API          http://{address}");
     eprintln!("docs         http://{address}/docs");
     eprintln!("dashboard    http://{address}/dashboard");
+    if let Some(metrics) = &listeners.metrics {
+        eprintln!("metrics      http://{}/metrics", metrics.local_addr()?);
+    }
     greet_first_user(database).await?;
     if config.service_token.is_none() {
         eprintln!("SERVICE_TOKEN {token}   (made for this run; set it to keep it)");
     }
-    serve_and_work(listener, app, config, weirgate_jobs::schedules(), token, stop_signal()?).await
+    serve_and_work(listeners, app, config, weirgate_jobs::schedules(), token, stop_signal()?).await
 }
 
 /// Somebody must be able to sign in to the dashboard; the password is shown this once.
@@ -73,7 +77,7 @@ async fn greet_tenants(config: &Config, database: &Database) -> anyhow::Result<(
 
 /// Both roles in one process; when one ends, the other is stopped.
 pub(super) async fn serve_and_work(
-    listener: TcpListener,
+    listeners: Listeners,
     app: Arc<App>,
     config: &Config,
     schedules: Schedules,
@@ -81,8 +85,10 @@ pub(super) async fn serve_and_work(
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
     let registry = Arc::new(weirgate_jobs::registry(app.clone()));
+    let work = work_of(&registry, config);
     let worker = worker::run(app.pool.clone(), registry, worker_options(config, schedules), stop.clone());
-    let server = server::run(listener, app.pool.clone(), app.exports.clone(), config, token, stop.clone());
+    let (pool, exports) = (app.pool.clone(), app.exports.clone());
+    let server = server::run(listeners, pool, exports, config, token, Some(work), stop.clone());
     let worker = async {
         let ended = worker.await;
         stop.cancel();
@@ -101,11 +107,12 @@ pub(super) async fn serve_and_work(
 pub(super) async fn serve(config: Config) -> anyhow::Result<()> {
     let token = config.required_service_token()?;
     let exports = app::export_store(&config)?;
-    let listener = server::bind(&config).await?;
+    let listeners = server::bind(&config).await?;
     let database = Database::open(&config, "serve").await?;
     database.require_migrated().await?;
-    tracing::info!(address = %listener.local_addr()?, "serving");
-    let ended = server::run(listener, database.pool.clone(), exports, &config, token, stop_signal()?).await;
+    tracing::info!(address = %listeners.api.local_addr()?, "serving");
+    let pool = database.pool.clone();
+    let ended = server::run(listeners, pool, exports, &config, token, None, stop_signal()?).await;
     database.close().await?;
     ended
 }
@@ -113,15 +120,31 @@ pub(super) async fn serve(config: Config) -> anyhow::Result<()> {
 /// A worker alone.
 pub(super) async fn worker(config: Config) -> anyhow::Result<()> {
     let parts = Parts::new(&config)?;
+    let monitoring = listener::bind(&config).await?;
     let database = Database::open(&config, "worker").await?;
     database.require_migrated().await?;
     let app = parts.with(database.pool.clone());
     let registry: Arc<Registry<App>> = Arc::new(weirgate_jobs::registry(app));
     tracing::info!(queues = ?registry.queues(), "working");
     let options = worker_options(&config, weirgate_jobs::schedules());
-    let ended = worker::run(database.pool.clone(), registry, options, stop_signal()?).await;
+    let metrics = Metrics::new(database.pool.clone(), Some(work_of(&registry, &config)));
+    // To the end of the last job.
+    let over = CancellationToken::new();
+    let stop = stop_signal()?;
+    let worker = async {
+        let ended = worker::run(database.pool.clone(), registry, options, stop).await;
+        over.cancel();
+        ended
+    };
+    let monitored = listener::serve(monitoring, listener::router(metrics), over.clone());
+    let (ended, ()) = tokio::join!(worker, monitored);
     database.close().await?;
     ended
+}
+
+/// What the metrics of this process tell of its worker.
+fn work_of(registry: &Registry<App>, config: &Config) -> Work {
+    Work { meter: registry.meter().clone(), slots: config.concurrency }
 }
 
 /// How a worker of this process runs.

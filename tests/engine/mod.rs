@@ -13,6 +13,7 @@ mod leader;
 mod life;
 mod list;
 mod mark;
+mod meter;
 mod model;
 mod prune;
 mod rescue;

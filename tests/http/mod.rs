@@ -14,6 +14,7 @@ mod intake;
 mod isolation;
 mod limits;
 mod list;
+mod metrics;
 mod operation;
 mod options;
 mod pipeline;

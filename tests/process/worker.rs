@@ -2,6 +2,7 @@
 //!
 //! The job is an ingest whose table the test keeps locked, so that it runs until the test lets it.
 
+use std::io::{BufRead, BufReader};
 use std::time::{Duration, Instant};
 
 use sqlx::{Postgres, Transaction};
@@ -110,4 +111,45 @@ async fn sigterm_hands_a_job_back_that_does_not_end_in_time() {
     let leases: i64 =
         sqlx::query_scalar("select count(*) from queue.workers").fetch_one(&fixture.db.pool).await.unwrap();
     assert_eq!(leases, 0);
+}
+
+#[tokio::test]
+async fn a_worker_tells_its_metrics_on_a_listener_of_its_own() {
+    let fixture = Fixture::new().await;
+    let mut command = weirgate(&["worker"], fixture.folder.path());
+    command.env("DATABASE_URL", &fixture.db.url).env("MOCK_DATA_PATH", fixture.folder.path().join("data"));
+    command.env("WEIRGATE_METRICS_LISTEN", "127.0.0.1:0").env("WEIRGATE_LOG_FORMAT", "json");
+    let mut worker = Process::start(&mut command);
+    let (told, address) = tokio::sync::oneshot::channel();
+    let log = worker.stderr();
+    std::thread::spawn(move || {
+        let mut told = Some(told);
+        for line in BufReader::new(log).lines().map_while(Result::ok) {
+            let line: serde_json::Value = serde_json::from_str(&line).unwrap();
+            if line["message"] == "metrics" {
+                let address = line["address"].as_str().unwrap().to_owned();
+                told.take().unwrap().send(address).unwrap();
+            }
+        }
+    });
+    let address = address.await.unwrap();
+    fixture.until_it_waits().await;
+    let get = async |path: &str| {
+        let answer =
+            reqwest::get(format!("http://{address}{path}")).await.unwrap().error_for_status().unwrap();
+        answer.text().await.unwrap()
+    };
+    let text = get("/metrics").await;
+    for line in [
+        r#"weirgate_jobs_started_total{queue="ingest",kind="ingest_tickets"} 1"#,
+        r#"weirgate_worker_running_jobs{queue="ingest",kind="ingest_tickets"} 1.0"#,
+        r#"weirgate_worker_slots{queue="kpi"} 8.0"#,
+    ] {
+        assert!(text.lines().any(|it| it == line), "{line} is not in\n{text}");
+    }
+    assert_eq!(get("/health").await, "ok\n");
+    fixture.gate.commit().await.unwrap();
+    fixture.db.until(fixture.job, JobState::Completed).await;
+    worker.signal("TERM");
+    assert!(worker.ended().await.success());
 }

@@ -16,7 +16,8 @@ use tokio::sync::OnceCell;
 use tokio::time::timeout;
 use tower::ServiceExt;
 use uuid::Uuid;
-use weirgate::http::{Api, ApiConfig, router};
+use weirgate::http::{Api, ApiConfig, monitoring_router, router};
+use weirgate::metrics::Work;
 use weirgate::seed::{Seeded, seed};
 use weirgate_jobs::{
     ComputeKpi, ExportFormat, GenerateExport, IngestCsat, IngestSecurityAlerts, IngestTickets,
@@ -44,6 +45,7 @@ pub(crate) struct TestApi {
     /// `tenant_demo_client2`, in Europe/Paris.
     pub(crate) client2: Seeded,
     router: Router,
+    monitoring: Router,
 }
 
 impl TestApi {
@@ -52,6 +54,15 @@ impl TestApi {
     }
 
     pub(crate) async fn with(adjust: impl FnOnce(&mut ApiConfig)) -> Self {
+        Self::assemble(adjust, |api| api).await
+    }
+
+    /// Whose metrics are also those of a worker in the same process.
+    pub(crate) async fn with_work(work: Work) -> Self {
+        Self::assemble(|_| {}, |api| api.with_work(work)).await
+    }
+
+    async fn assemble(adjust: impl FnOnce(&mut ApiConfig), complete: impl FnOnce(Api) -> Api) -> Self {
         let app = TestApp::demo().await;
         let mut rng = StdRng::seed_from_u64(1);
         let tenants = seed(&app.db.pool, Path::new(MOCK_DATA), false, &mut rng).await.unwrap();
@@ -64,8 +75,8 @@ impl TestApi {
         };
         adjust(&mut config);
         let watcher = Watcher::start(app.db.pool.clone(), Duration::from_millis(20));
-        let router = router(Api::new(app.db.pool.clone(), app.app.exports.clone(), watcher, config));
-        Self { app, cca, client2, router }
+        let api = complete(Api::new(app.db.pool.clone(), app.app.exports.clone(), watcher, config));
+        Self { app, cca, client2, monitoring: monitoring_router(api.clone()), router: router(api) }
     }
 
     pub(crate) fn db(&self) -> &TestDb {
@@ -97,6 +108,14 @@ impl TestApi {
     pub(crate) fn anonymous(&self, method: &str, target: &str) -> Call {
         let request = Request::builder().method(method).uri(target).header("x-request-id", "test-1");
         Call { router: self.router.clone(), request, body: Body::empty() }
+    }
+
+    /// What the listener for monitoring alone answers.
+    pub(crate) async fn monitored(&self) -> String {
+        let request = Request::get("/metrics").body(Body::empty()).unwrap();
+        let answer = self.monitoring.clone().oneshot(request).await.unwrap();
+        assert_eq!(answer.status(), StatusCode::OK);
+        String::from_utf8(to_bytes(answer.into_body(), usize::MAX).await.unwrap().into()).unwrap()
     }
 
     /// A call of the service.

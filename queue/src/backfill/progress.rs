@@ -156,6 +156,18 @@ pub async fn list(conn: &mut PgConnection, before: Option<Uuid>, limit: i64) -> 
     Ok(backfills)
 }
 
+/// Those that are not over, oldest first; at most `limit`. On a connection without an open transaction.
+pub async fn unfinished(conn: &mut PgConnection, limit: i64) -> Result<Vec<Backfill>> {
+    let mut tx = conn.begin().await?;
+    sqlx::query!("set transaction isolation level repeatable read, read only").execute(&mut *tx).await?;
+    let rows = rows!("where kind is not null and finished_at is null order by id limit $1", limit)
+        .fetch_all(&mut *tx)
+        .await?;
+    let backfills = complete(&mut tx, rows).await?;
+    tx.commit().await?;
+    Ok(backfills)
+}
+
 async fn complete(conn: &mut PgConnection, rows: Vec<Row>) -> Result<Vec<Backfill>> {
     let mut books: HashMap<String, Book> = HashMap::new();
     let mut backfills = Vec::with_capacity(rows.len());

@@ -26,6 +26,7 @@ use tokio_util::sync::CancellationToken;
 use crate::backfill::Slices;
 use crate::leader::Leader;
 use crate::listener::Wakers;
+use crate::meter::Meter;
 use crate::schedule::{PRUNE, RECONCILE, RESCUE};
 
 use expander::Expander;
@@ -41,12 +42,13 @@ pub(crate) struct Maintenance {
     pub(crate) retention: Retention,
     pub(crate) slices: Option<Arc<dyn Slices>>,
     pub(crate) wakers: Wakers,
+    pub(crate) meter: Meter,
     pub(crate) seed: u64,
 }
 
 /// Runs them all until `stop`. An error is logged and tried again at the next turn.
 pub(crate) async fn run(with: Maintenance, stop: CancellationToken) {
-    let Maintenance { pool, leader, scheduler, retention, slices, wakers, seed } = with;
+    let Maintenance { pool, leader, scheduler, retention, slices, wakers, meter, seed } = with;
     let [rescue, prune, reconcile] = [RESCUE, PRUNE, RECONCILE].map(Upkeep::new);
     let settle = wakers.of(settler::WAKE);
     let never = Notify::new();
@@ -56,7 +58,9 @@ pub(crate) async fn run(with: Maintenance, stop: CancellationToken) {
         every(half_second, seed, &stop, &never, "promoter", || promoter::run_once(&pool)),
         every(Duration::from_secs(1), seed ^ 4, &stop, &settle, "settler", || settler::run_once(&pool)),
         every(half_second, seed ^ 1, &stop, &never, "rescuer", || {
-            rescue.run_once(&leader, async || rescuer::run_once(&leader).await)
+            rescue.run_once(&leader, async || {
+                rescuer::run_once(&leader).await.inspect(|jobs| meter.add_rescued(*jobs))
+            })
         }),
         every(half_second, seed ^ 2, &stop, &never, "scheduler", || scheduler.run_once(&leader)),
         every(Duration::from_secs(5), seed ^ 3, &stop, &never, "pruner", || {

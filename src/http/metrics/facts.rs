@@ -1,0 +1,134 @@
+//! What the database knows of the queues: from maintained counters; no job is counted or read for it but the first of each lane.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use weirgate_queue::backfill::{self, Backfill};
+use weirgate_queue::lanes::facts::Counts;
+use weirgate_queue::lanes::traffic::{self, Workers};
+use weirgate_queue::lanes::{Book, LaneLoad};
+
+use super::database::Database;
+use crate::http::Api;
+use crate::queues;
+
+/// Lanes of a queue that are named, those with the most to do; the others are summed up.
+const NAMED_LANES: usize = 20;
+
+/// Backfills that are named, the oldest of those that are not over.
+const NAMED_BACKFILLS: i64 = 20;
+
+/// One look.
+#[derive(Debug)]
+pub(super) struct Facts {
+    pub(super) queues: Vec<Queue>,
+    pub(super) backfills: Vec<Backfill>,
+    pub(super) database: Database,
+}
+
+/// A queue at one moment.
+#[derive(Debug)]
+pub(super) struct Queue {
+    pub(super) name: String,
+    pub(super) counts: Counts,
+    /// Seconds that the longest-waiting of the next jobs has waited.
+    pub(super) oldest: f64,
+    pub(super) paused: bool,
+    pub(super) backlogged: usize,
+    pub(super) throttled: usize,
+    pub(super) workers: Workers,
+    pub(super) lanes: Vec<NamedLane>,
+    pub(super) others: Others,
+}
+
+/// A lane under its tenant's slug.
+#[derive(Debug)]
+pub(super) struct NamedLane {
+    pub(super) tenant: Arc<str>,
+    pub(super) load: LaneLoad,
+}
+
+/// The lanes that are not named.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Others {
+    pub(super) backlog: i64,
+    pub(super) running: i64,
+    pub(super) throttled: i64,
+}
+
+impl Facts {
+    pub(super) async fn read(api: &Api) -> weirgate_queue::Result<Self> {
+        let mut conn = api.pool.acquire().await?;
+        let names = queues::known(&mut conn, None).await?;
+        let mut workers = traffic::workers(&mut conn).await?;
+        let backfills = backfill::unfinished(&mut conn, NAMED_BACKFILLS).await?;
+        let database = Database::read(&mut conn).await?;
+        drop(conn);
+        let mut all = Vec::with_capacity(names.len());
+        for name in names {
+            let workers = workers.remove(&name).unwrap_or_default();
+            all.push(Queue::read(api, name, workers).await?);
+        }
+        Ok(Self { queues: all, backfills, database })
+    }
+}
+
+impl Queue {
+    async fn read(api: &Api, name: String, workers: Workers) -> weirgate_queue::Result<Self> {
+        let oldest = api.books.oldest(&name).await?;
+        let read = |book: &Book| {
+            let (named, others) = split(book.lane_loads(NAMED_LANES));
+            (book.facts(), book.settings().paused, book.now(), named, others)
+        };
+        let (facts, paused, now, named, others) = api.books.read(&name, read).await?;
+        let mut lanes = Vec::with_capacity(named.len());
+        for load in named {
+            lanes.push(NamedLane { tenant: api.slug(load.tenant).await?, load });
+        }
+        Ok(Self {
+            name,
+            counts: facts.counts,
+            oldest: oldest.map_or(0.0, |at| seconds_since(at, now)),
+            paused,
+            backlogged: facts.lanes_with_backlog,
+            throttled: facts.throttled_lanes,
+            workers,
+            lanes,
+            others,
+        })
+    }
+}
+
+/// The lanes that are named, which come first, and the rest in one.
+fn split(mut loads: Vec<LaneLoad>) -> (Vec<LaneLoad>, Others) {
+    let rest = loads.split_off(NAMED_LANES.min(loads.len()));
+    let mut others = Others::default();
+    for load in rest {
+        others.backlog += load.backlog;
+        others.running += load.running;
+        others.throttled += i64::from(load.throttled);
+    }
+    (loads, others)
+}
+
+fn seconds_since(at: DateTime<Utc>, now: DateTime<Utc>) -> f64 {
+    (now - at).as_seconds_f64().max(0.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+
+    #[test]
+    fn however_many_lanes_there_are_twenty_are_named() {
+        let load =
+            |backlog| LaneLoad { tenant: Uuid::nil(), backlog, running: 1, throttled: backlog % 2 == 0 };
+        let (named, others) = split((0..25).rev().map(load).collect());
+        assert_eq!((named.len(), named[0].backlog), (20, 24));
+        assert_eq!(others, Others { backlog: 10, running: 5, throttled: 3 });
+        let (named, others) = split(vec![load(7)]);
+        assert_eq!((named.len(), others), (1, Others::default()));
+    }
+}

@@ -1,0 +1,116 @@
+//! What this process does: jobs it stores and runs, connections it uses.
+
+use std::fmt;
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::DescriptorEncoder;
+use sqlx::PgPool;
+use weirgate_queue::meter::{self, Meter};
+
+use super::families::Families;
+
+/// A worker's part in the metrics.
+#[derive(Debug, Clone)]
+pub struct Work {
+    /// What its runs are counted in.
+    pub meter: Meter,
+    /// Jobs that it runs at once in each queue.
+    pub slots: usize,
+}
+
+#[derive(Debug)]
+pub(super) struct Working {
+    pub(super) pool: PgPool,
+    pub(super) work: Option<Work>,
+}
+
+impl Collector for Working {
+    fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let mut families = Families::new(encoder);
+        families.gauges(
+            "build_info",
+            "1, with the version of the program",
+            [([("version", env!("CARGO_PKG_VERSION"))], 1.0)],
+        )?;
+        connections(&mut families, &self.pool)?;
+        let enqueued = meter::all_enqueued();
+        families.counters(
+            "jobs_enqueued",
+            "Jobs that this process stored, those among them whose transaction was rolled back afterwards",
+            enqueued.iter().map(|((queue, kind), count)| ([("queue", &**queue), ("kind", &**kind)], *count)),
+        )?;
+        self.work.as_ref().map_or(Ok(()), |work| runs(&mut families, work))
+    }
+}
+
+fn connections(families: &mut Families<'_>, pool: &PgPool) -> fmt::Result {
+    let idle = number(pool.num_idle());
+    let all = f64::from(pool.size());
+    families.gauges(
+        "db_connections",
+        "Connections of this process's pool to the database",
+        [([("state", "idle")], idle), ([("state", "used")], (all - idle).max(0.0))],
+    )?;
+    let most = f64::from(pool.options().get_max_connections());
+    families.gauge("db_connections_max", "Connections that the pool may open", most)
+}
+
+fn runs(families: &mut Families<'_>, Work { meter, slots }: &Work) -> fmt::Result {
+    let labels =
+        |(kind, queue, of): (&'static str, &'static str, _)| ([("queue", queue), ("kind", kind)], of);
+    families.counters(
+        "jobs_started",
+        "Runs that this worker began",
+        meter.kinds().map(labels).map(|(labels, kind)| (labels, kind.started())),
+    )?;
+    let finished = meter.kinds().flat_map(|(kind, queue, meter)| {
+        meter
+            .ended()
+            .map(move |(outcome, count)| ([("queue", queue), ("kind", kind), ("outcome", outcome)], count))
+    });
+    families.counters(
+        "jobs_finished",
+        "Runs that ended here, by how: a retried one will run again",
+        finished,
+    )?;
+    families.histograms(
+        "job_start_latency_seconds",
+        "From when a job was due until its claim; jobs of backfills, which wait behind the others, are not in it",
+        meter.kinds().map(labels).map(|(labels, kind)| (labels, kind.start_latency.read())),
+    )?;
+    families.histograms(
+        "job_run_duration_seconds",
+        "How long runs took",
+        meter.kinds().map(labels).map(|(labels, kind)| (labels, kind.run_time.read())),
+    )?;
+    families.gauges(
+        "worker_running_jobs",
+        "Jobs that run in this worker",
+        meter.kinds().map(labels).map(|(labels, kind)| {
+            let ended: u64 = kind.ended().map(|(_, count)| count).sum();
+            (labels, number(kind.started().saturating_sub(ended)))
+        }),
+    )?;
+    let queues: std::collections::BTreeSet<&str> = meter.kinds().map(|(_, queue, _)| queue).collect();
+    families.gauges(
+        "worker_slots",
+        "Jobs that this worker runs at once in the queue",
+        queues.into_iter().map(|queue| ([("queue", queue)], number(*slots))),
+    )?;
+    families.counter(
+        "jobs_rescued",
+        "Jobs that this worker, as the leader, gave back from workers that were gone",
+        &meter.rescued(),
+    )?;
+    families.counter(
+        "stale_finishes",
+        "Outcomes that changed nothing, as the job was another run's by then",
+        &meter.stale_finishes(),
+    )?;
+    families.counter("worker_leases_lost", "Times that this worker's lease ran out", &meter.leases_lost())
+}
+
+#[expect(clippy::cast_precision_loss, reason = "numbers of jobs and connections are far below 2^52")]
+fn number(count: impl TryInto<u64>) -> f64 {
+    count.try_into().unwrap_or(u64::MAX) as f64
+}
