@@ -29,6 +29,39 @@ fn every_setting_is_in_the_readme_and_the_example() {
 }
 
 #[test]
+fn every_alert_is_explained() {
+    let (alerts, operations) = (read("dashboards/prometheus/alerts.yml"), read("docs/operations.md"));
+    let tested = read("dashboards/prometheus/alerts.test.yml");
+    let names: Vec<&str> = alerts.lines().filter_map(|line| line.trim().strip_prefix("- alert: ")).collect();
+    assert!(names.len() >= 9, "{names:?}");
+    for name in names {
+        assert!(operations.contains(&format!("| `{name}` |")), "{name} is not in docs/operations.md");
+        assert!(tested.contains(&format!("alertname: {name}")), "{name} has no test");
+    }
+}
+
+#[test]
+fn every_metric_of_a_dashboard_or_an_alert_is_in_the_list() {
+    let operations = read("docs/operations.md");
+    let places =
+        ["grafana/overview.json", "grafana/tenants.json", "grafana/workers.json", "prometheus/alerts.yml"];
+    for place in places {
+        let text = read(&format!("dashboards/{place}"));
+        let names = text.split("weirgate_").skip(1).map(|rest| {
+            rest.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').next().unwrap_or_default()
+        });
+        for name in names {
+            let name = name.strip_suffix("_bucket").or_else(|| name.strip_suffix("_sum")).unwrap_or(name);
+            let name = name.strip_suffix("_count").unwrap_or(name);
+            assert!(
+                operations.contains(&format!("`{name}`")),
+                "{name} of {place} is not in docs/operations.md"
+            );
+        }
+    }
+}
+
+#[test]
 fn every_package_has_a_reason_in_the_readme() {
     let readme = read("README.md");
     let manifest = read("Cargo.toml");
