@@ -63,6 +63,11 @@ pub struct Config {
     pub log: String,
     /// `WEIRGATE_LOG_FORMAT`: `pretty` or `json`.
     pub log_format: LogFormat,
+    /// `OTEL_EXPORTER_OTLP_ENDPOINT`: where spans are sent, in `/v1/traces` below it, or to the whole URL that
+    /// `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT` names; nowhere when neither is set, or `OTEL_SDK_DISABLED` is `true`.
+    pub otlp_endpoint: Option<String>,
+    /// `OTEL_SERVICE_NAME`: what spans say that they come from.
+    pub service_name: String,
 }
 
 /// The names of all settings, for typing errors.
@@ -84,6 +89,12 @@ const NAMES: &[&str] = &[
     "WEIRGATE_REQUEST_BURST",
     "WEIRGATE_LOG",
     "WEIRGATE_LOG_FORMAT",
+    "OTEL_EXPORTER_OTLP_ENDPOINT",
+    "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+    "OTEL_EXPORTER_OTLP_PROTOCOL",
+    "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL",
+    "OTEL_SDK_DISABLED",
+    "OTEL_SERVICE_NAME",
     // Used by the build.
     "WEIRGATE_BUILD_DATABASE_URL",
 ];
@@ -227,6 +238,8 @@ impl Config {
                     _ => None,
                 })
                 .unwrap_or(LogFormat::Pretty),
+            otlp_endpoint: otlp_endpoint(r),
+            service_name: r.text("OTEL_SERVICE_NAME").unwrap_or_else(|| "weirgate".to_owned()),
         }
     }
 
@@ -249,6 +262,26 @@ impl Config {
         }
         Ok(token)
     }
+}
+
+/// <https://opentelemetry.io/docs/specs/otel/protocol/exporter/>
+fn otlp_endpoint(r: &mut Reader<'_>) -> Option<String> {
+    let expected = "an http:// or https:// URL, such as http://127.0.0.1:4318";
+    let url = |text: &str| {
+        let url = Url::parse(text).ok()?;
+        (matches!(url.scheme(), "http" | "https") && url.has_host()).then(|| text.to_owned())
+    };
+    let whole = r.value("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", expected, url);
+    let base = r.value("OTEL_EXPORTER_OTLP_ENDPOINT", expected, url);
+    for name in ["OTEL_EXPORTER_OTLP_PROTOCOL", "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL"] {
+        r.value(name, "http/protobuf, the one protocol there is", |text| {
+            (text == "http/protobuf").then_some(())
+        });
+    }
+    let disabled =
+        r.value("OTEL_SDK_DISABLED", "true or false", |text| text.to_ascii_lowercase().parse().ok());
+    let endpoint = whole.or_else(|| Some(format!("{}/v1/traces", base?.trim_end_matches('/'))));
+    endpoint.filter(|_| disabled != Some(true))
 }
 
 fn days(number: u32) -> Duration {
@@ -305,6 +338,25 @@ mod tests {
         }
         assert!(error.contains("127.0.0.1:8080"), "an example helps: {error}");
         assert!(!error.contains("hunter2"), "a password is shown: {error}");
+    }
+
+    #[test]
+    fn spans_are_sent_where_the_standard_variables_say() {
+        let endpoint = |pairs: &[_]| read(pairs).unwrap().otlp_endpoint;
+        let base = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:4318/");
+        let whole = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "https://traces.example.com/in");
+        assert_eq!(endpoint(&[]), None);
+        assert_eq!(endpoint(&[base]).as_deref(), Some("http://127.0.0.1:4318/v1/traces"));
+        assert_eq!(endpoint(&[base, whole]).as_deref(), Some("https://traces.example.com/in"));
+        assert_eq!(endpoint(&[base, ("OTEL_SDK_DISABLED", "true")]), None);
+        for wrong in [
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", "127.0.0.1:4317"),
+            ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"),
+            ("OTEL_SDK_DISABLED", "perhaps"),
+        ] {
+            let error = read(&[wrong]).unwrap_err().to_string();
+            assert!(error.contains(&format!("\n  {}: ", wrong.0)), "{error}");
+        }
     }
 
     #[test]

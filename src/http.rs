@@ -59,6 +59,7 @@ use crate::http::dashboard::{Live, SignIns};
 use crate::http::intake::Intake;
 use crate::http::metrics::Latest;
 use crate::metrics::{Metrics, Work};
+use crate::traces::Traces;
 
 pub use crate::http::metrics::monitoring_router;
 
@@ -76,15 +77,18 @@ pub struct ApiConfig {
     pub requests_per_second: NonZeroU32,
     /// Requests that one credential may make at once.
     pub burst: NonZeroU32,
+    /// Makes spans of requests.
+    pub traces: Option<Traces>,
 }
 
 impl fmt::Debug for ApiConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { service_token: _, public_url, requests_per_second, burst } = self;
+        let Self { service_token: _, public_url, requests_per_second, burst, traces } = self;
         f.debug_struct("ApiConfig")
             .field("public_url", public_url)
             .field("requests_per_second", requests_per_second)
             .field("burst", burst)
+            .field("traces", traces)
             .finish_non_exhaustive()
     }
 }
@@ -110,6 +114,7 @@ pub struct Api {
     live: Live,
     metrics: Arc<Metrics>,
     latest: Arc<Latest>,
+    traces: Option<Traces>,
     /// Slugs never change, so one that was seen stays true.
     slugs: Arc<RwLock<HashMap<Uuid, Arc<str>>>>,
     /// Cancelled when the service closes: held requests and event streams end.
@@ -125,7 +130,7 @@ impl fmt::Debug for Api {
 impl Api {
     /// The state of a router.
     pub fn new(pool: PgPool, exports: Arc<dyn ObjectStore>, watcher: Watcher, config: ApiConfig) -> Self {
-        let ApiConfig { service_token, public_url, requests_per_second, burst } = config;
+        let ApiConfig { service_token, public_url, requests_per_second, burst, traces } = config;
         let service_token_hash = auth::token_hash(&service_token);
         let books = Books::new(pool.clone());
         Self {
@@ -141,6 +146,7 @@ impl Api {
             limits: Arc::new(Limits::new(requests_per_second, burst)),
             sign_ins: Arc::new(SignIns::new()),
             live: Live::new(),
+            traces,
             slugs: Arc::default(),
             closing: CancellationToken::new(),
         }

@@ -15,5 +15,6 @@ mod queues;
 mod random;
 pub mod seed;
 pub mod server;
+pub mod traces;
 pub mod users;
 pub mod worker;

@@ -13,6 +13,7 @@ use weirgate_queue::watch::Watcher;
 use crate::config::Config;
 use crate::http::{Api, ApiConfig, monitoring_router, router};
 use crate::metrics::{Work, listener};
+use crate::traces::{Role, Traces};
 
 /// How often jobs that somebody follows are looked at.
 const WATCH_INTERVAL: Duration = Duration::from_millis(100);
@@ -53,6 +54,7 @@ pub async fn run(
     work: Option<Work>,
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
+    let traces = Traces::start(config, Role::Api)?;
     let api = Api::new(
         pool.clone(),
         exports,
@@ -62,6 +64,7 @@ pub async fn run(
             public_url: config.public_url.clone(),
             requests_per_second: config.requests_per_second,
             burst: config.request_burst,
+            traces: traces.clone(),
         },
     );
     let api = match work {
@@ -86,12 +89,16 @@ pub async fn run(
         // Its end is not the API's.
         std::future::pending::<()>().await;
     };
-    tokio::select! {
+    let ended = tokio::select! {
         () = monitored => Ok(()),
         () = prune(&api) => Ok(()),
         ended = served.into_future() => ended.context("serving HTTP"),
         () = overdue => Ok(()),
+    };
+    if let Some(traces) = traces {
+        traces.close().await;
     }
+    ended
 }
 
 /// Never ends.

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
@@ -27,11 +28,17 @@ use crate::job::JobError;
 use crate::runner::{Failure, trace_id};
 use crate::sleeper::Sleeper;
 use crate::slots::{Slot, Slots};
+use crate::trace::Begins;
 
 /// A claimed job with the slot it occupies until its outcome is handed over.
 pub struct Claimed {
     job: ClaimedJob,
     worker: Uuid,
+    queue: Arc<str>,
+    /// When this process learned of it.
+    since: Instant,
+    /// W3C trace context of its run.
+    traceparent: Option<String>,
     share: Share,
     _slot: Slot,
 }
@@ -43,6 +50,10 @@ impl Claimed {
 
     pub(crate) fn worker(&self) -> Uuid {
         self.worker
+    }
+
+    pub(crate) fn traceparent(&self) -> Option<&String> {
+        self.traceparent.as_ref()
     }
 }
 
@@ -200,10 +211,12 @@ impl<A: Send + Sync + 'static> ClaimLoop<A> {
     async fn hand_over(&self, worker: Uuid, claim: Claim) {
         let key = ClaimKey { worker, queue: self.queue.clone(), no: claim.no };
         let share = self.host.worked_off().expect(key, claim.jobs.len());
+        let (queue, since): (Arc<str>, _) = (self.queue.as_str().into(), Instant::now());
         for job in claim.jobs {
             self.host.running().insert(job.run.job, job.run.start());
             let slot = self.slots.take(job.backfill);
-            let claimed = Claimed { job, worker, share: share.clone(), _slot: slot };
+            let (queue, share) = (queue.clone(), share.clone());
+            let claimed = Claimed { job, worker, queue, since, traceparent: None, share, _slot: slot };
             if let Err(unsent) = self.sender.send(claimed).await {
                 hand_back(&self.host, &unsent.0).await;
             }
@@ -339,9 +352,13 @@ where
         self.inner.poll_ready(cx).map_err(Into::into)
     }
 
-    fn call(&mut self, task: JobTask) -> Self::Future {
+    fn call(&mut self, mut task: JobTask) -> Self::Future {
         let host = self.host.clone();
         let (job, share) = (task.args.job.clone(), task.args.share.clone());
+        let span = host.tracer().map(|tracer| {
+            tracer.begin(&Begins { job: &job, queue: &task.args.queue, claimed: task.args.since })
+        });
+        task.args.traceparent = span.as_ref().map(|span| span.traceparent());
         let run = self.inner.call(task);
         Box::pin(async move {
             let meter = host.meter().of(&job.kind);
@@ -353,6 +370,9 @@ where
             };
             meter.end(&outcome, begun.elapsed());
             report(&job, &outcome);
+            if let Some(span) = span {
+                span.end(&outcome);
+            }
             end(&host, &job, share, outcome).await;
             Ok(())
         })

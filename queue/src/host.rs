@@ -32,6 +32,7 @@ use crate::registry::Registry;
 use crate::runner::Runner;
 use crate::running::{Running, StopReason};
 use crate::schedule::Schedules;
+use crate::trace::Tracer;
 
 /// The longest lease of the leader; half of a worker's where that is shorter. So another host leads, and rescues, by the
 /// time the lease of a worker that died as leader ends.
@@ -63,6 +64,8 @@ pub struct HostConfig {
     pub retention: Retention,
     /// Where jitter comes from.
     pub seed: u64,
+    /// Makes spans of its runs.
+    pub tracer: Option<Arc<dyn Tracer>>,
 }
 
 impl HostConfig {
@@ -79,6 +82,7 @@ impl HostConfig {
             schedules: Schedules::default(),
             retention: Retention::default(),
             seed,
+            tracer: None,
         }
     }
 }
@@ -271,6 +275,10 @@ impl<A: Send + Sync + 'static> Host<A> {
 
     pub(crate) fn claim_batch(&self) -> usize {
         self.0.config.claim_batch.max(1)
+    }
+
+    pub(crate) fn tracer(&self) -> Option<&dyn Tracer> {
+        self.0.config.tracer.as_deref()
     }
 
     pub(crate) fn is_draining(&self) -> bool {

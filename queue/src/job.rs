@@ -137,6 +137,8 @@ pub struct JobContext<A> {
     pub app: std::sync::Arc<A>,
     pub(crate) pool: PgPool,
     pub(crate) run: Option<RunId>,
+    /// W3C trace context of the run, where it has a span of its own.
+    traceparent: Option<String>,
     cancel: CancellationToken,
     next: Mutex<Vec<NewJob>>,
     finished: AtomicBool,
@@ -145,8 +147,14 @@ pub struct JobContext<A> {
 
 impl<A> JobContext<A> {
     /// The context of a claimed run.
-    pub(crate) fn new(app: std::sync::Arc<A>, pool: PgPool, run: RunId, cancel: CancellationToken) -> Self {
-        Self { run: Some(run), cancel, ..Self::detached(app, pool) }
+    pub(crate) fn new(
+        app: std::sync::Arc<A>,
+        pool: PgPool,
+        run: RunId,
+        traceparent: Option<String>,
+        cancel: CancellationToken,
+    ) -> Self {
+        Self { run: Some(run), traceparent, cancel, ..Self::detached(app, pool) }
     }
 
     /// A context without a job, to call a handler directly.
@@ -155,6 +163,7 @@ impl<A> JobContext<A> {
             app,
             pool,
             run: None,
+            traceparent: None,
             cancel: CancellationToken::new(),
             next: Mutex::default(),
             finished: AtomicBool::new(false),
@@ -193,7 +202,8 @@ impl<A> JobContext<A> {
     /// Enqueues `job` in the transaction that completes this one, or not at all.
     ///
     /// [`NewJob::join_workflow`] makes it part of this one's workflow.
-    pub fn then(&self, job: NewJob) {
+    pub fn then(&self, mut job: NewJob) {
+        job.inherit(self.traceparent.as_ref(), None);
         self.next.lock().expect("no panic while held").push(job);
     }
 

@@ -91,6 +91,7 @@ pub mod schedule;
 mod sleeper;
 mod slots;
 pub mod state;
+pub mod trace;
 pub mod watch;
 pub mod workflow;
 

@@ -21,6 +21,22 @@ pub use histogram::{BOUNDS, Histogram, Reading};
 /// How a run can end, in the words of [`KindMeter::ended`].
 pub const OUTCOMES: [&str; 6] = ["completed", "retried", "discarded", "snoozed", "cancelled", "handed_back"];
 
+/// Which of [`OUTCOMES`] it is.
+pub fn name_of(outcome: &Outcome) -> &'static str {
+    OUTCOMES[index_of(outcome)]
+}
+
+fn index_of(outcome: &Outcome) -> usize {
+    match outcome {
+        Outcome::Completed { .. } | Outcome::AlreadyFinished => 0,
+        Outcome::Retry { .. } => 1,
+        Outcome::Discarded { .. } => 2,
+        Outcome::Snoozed(_) => 3,
+        Outcome::Cancelled => 4,
+        Outcome::HandedBack => 5,
+    }
+}
+
 /// The runs of one kind in this process.
 #[derive(Debug, Default)]
 pub struct KindMeter {
@@ -51,15 +67,7 @@ impl KindMeter {
     }
 
     pub(crate) fn end(&self, outcome: &Outcome, took: Duration) {
-        let index = match outcome {
-            Outcome::Completed { .. } | Outcome::AlreadyFinished => 0,
-            Outcome::Retry { .. } => 1,
-            Outcome::Discarded { .. } => 2,
-            Outcome::Snoozed(_) => 3,
-            Outcome::Cancelled => 4,
-            Outcome::HandedBack => 5,
-        };
-        self.ended[index].fetch_add(1, Ordering::Relaxed);
+        self.ended[index_of(outcome)].fetch_add(1, Ordering::Relaxed);
         self.run_time.add(took);
     }
 }

@@ -68,6 +68,7 @@ impl<A: Send + Sync + 'static> Runner<A> {
             self.registry.app().clone(),
             self.host.pool().clone(),
             job.run.clone(),
+            task.args.traceparent().cloned(),
             stop.token(),
         );
         let ended = tokio::select! {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use rand::Rng;
+use sqlx::PgPool;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use weirgate_jobs::App;
@@ -15,6 +16,7 @@ use crate::config::Config;
 use crate::database::Database;
 use crate::metrics::{Metrics, Work, listener};
 use crate::server::Listeners;
+use crate::traces::{Role, Traces};
 use crate::worker::{self, WorkerOptions};
 use crate::{random, seed, server, users};
 
@@ -86,7 +88,7 @@ pub(super) async fn serve_and_work(
 ) -> anyhow::Result<()> {
     let registry = Arc::new(weirgate_jobs::registry(app.clone()));
     let work = work_of(&registry, config);
-    let worker = worker::run(app.pool.clone(), registry, worker_options(config, schedules), stop.clone());
+    let worker = Box::pin(run_worker(app.pool.clone(), registry, config, schedules, stop.clone()));
     let (pool, exports) = (app.pool.clone(), app.exports.clone());
     let server = server::run(listeners, pool, exports, config, token, Some(work), stop.clone());
     let worker = async {
@@ -126,13 +128,13 @@ pub(super) async fn worker(config: Config) -> anyhow::Result<()> {
     let app = parts.with(database.pool.clone());
     let registry: Arc<Registry<App>> = Arc::new(weirgate_jobs::registry(app));
     tracing::info!(queues = ?registry.queues(), "working");
-    let options = worker_options(&config, weirgate_jobs::schedules());
     let metrics = Metrics::new(database.pool.clone(), Some(work_of(&registry, &config)));
     // To the end of the last job.
     let over = CancellationToken::new();
     let stop = stop_signal()?;
     let worker = async {
-        let ended = worker::run(database.pool.clone(), registry, options, stop).await;
+        let pool = database.pool.clone();
+        let ended = run_worker(pool, registry, &config, weirgate_jobs::schedules(), stop).await;
         over.cancel();
         ended
     };
@@ -147,7 +149,25 @@ fn work_of(registry: &Registry<App>, config: &Config) -> Work {
     Work { meter: registry.meter().clone(), slots: config.concurrency }
 }
 
-/// How a worker of this process runs.
+/// The worker of this process.
+async fn run_worker(
+    pool: PgPool,
+    registry: Arc<Registry<App>>,
+    config: &Config,
+    schedules: Schedules,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
+    let traces = Traces::start(config, Role::Worker)?;
+    let mut options = worker_options(config, schedules);
+    options.host.tracer = traces.as_ref().map(Traces::of_runs);
+    let ended = worker::run(pool, registry, options, stop).await;
+    if let Some(traces) = traces {
+        traces.close().await;
+    }
+    ended
+}
+
+/// How it runs.
 fn worker_options(config: &Config, schedules: Schedules) -> WorkerOptions {
     let mut host = HostConfig::new(host_name(), env!("CARGO_PKG_VERSION"), random::generator().next_u64());
     host.lease = config.lease;

@@ -6,6 +6,7 @@ use axum::http::{HeaderMap, HeaderName, Uri};
 use uuid::Uuid;
 
 use crate::http::problem::Problem;
+use crate::traces::OpenSpan;
 
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
@@ -21,6 +22,8 @@ pub(crate) struct RequestContext {
     pub(crate) traceparent: String,
     /// Scheme and host that this service is reached under, without a slash at the end.
     pub(crate) base: String,
+    /// W3C trace context that the caller sent.
+    pub(crate) caller: Option<String>,
     uri: Uri,
 }
 
@@ -33,8 +36,14 @@ impl RequestContext {
             traceparent: format!("00-{}-{}-{}", trace.id, new_span_id(), trace.flags),
             trace_id: trace.id,
             base: public_url.map_or_else(|| base_url(request), |url| url.trim_end_matches('/').to_owned()),
+            caller: trace.caller,
             uri: request.uri().clone(),
         }
+    }
+
+    /// The request has a span of its own.
+    pub(crate) fn join(&mut self, span: &OpenSpan) {
+        (self.trace_id, self.traceparent) = (span.trace_id(), span.traceparent());
     }
 
     /// An absolute URL of a path here.
@@ -91,16 +100,16 @@ fn base_url(request: &Request) -> String {
 struct Trace {
     id: String,
     flags: String,
+    /// The caller's whole context, where it sent one.
+    caller: Option<String>,
 }
 
 impl Trace {
     /// The trace of the caller, or a new one where it sent none or a bad one.
     fn of(headers: &HeaderMap) -> Self {
-        headers
-            .get(TRACEPARENT)
-            .and_then(|value| value.to_str().ok())
-            .and_then(Self::parse)
-            .unwrap_or_else(|| Self { id: Uuid::now_v7().simple().to_string(), flags: "01".to_owned() })
+        headers.get(TRACEPARENT).and_then(|value| value.to_str().ok()).and_then(Self::parse).unwrap_or_else(
+            || Self { id: Uuid::now_v7().simple().to_string(), flags: "01".to_owned(), caller: None },
+        )
     }
 
     /// <https://www.w3.org/TR/trace-context/#traceparent-header>
@@ -119,7 +128,11 @@ impl Trace {
             && lower_hex(parent, 16)
             && parent.bytes().any(|byte| byte != b'0')
             && lower_hex(flags, 2);
-        valid.then(|| Self { id: id.to_owned(), flags: flags.to_owned() })
+        valid.then(|| Self {
+            id: id.to_owned(),
+            flags: flags.to_owned(),
+            caller: Some(format!("00-{id}-{parent}-{flags}")),
+        })
     }
 }
 

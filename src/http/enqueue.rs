@@ -21,6 +21,7 @@ use crate::http::intake::{Accepted, Plan, enqueue_alone};
 use crate::http::params::{Fields, FromQuery, TenantName};
 use crate::http::prefer;
 use crate::http::problem::Problem;
+use crate::traces::OpenSpan;
 
 const MOST_ATTEMPTS: i64 = 100;
 
@@ -134,6 +135,13 @@ impl Options {
         }
     }
 
+    /// Begins the span of the enqueue, whose trace context the jobs carry on.
+    fn trace(&mut self, api: &Api) -> Option<OpenSpan> {
+        let span = api.traces.as_ref()?.enqueue(&self.traceparent);
+        self.traceparent = span.traceparent();
+        Some(span)
+    }
+
     fn apply(&self, mut job: NewJob) -> NewJob {
         if let Some(at) = self.run_at {
             job = job.run_at(at);
@@ -230,10 +238,12 @@ impl<Q: Send + 'static> EnqueueRequest<Q> {
         plan: impl FnOnce(&Tenant, &Q, &dyn Fn(NewJob) -> NewJob) -> weirgate_queue::Result<Plan> + Send + 'static,
     ) -> Result<Response, Problem> {
         let Self { tenant, terms, query } = self;
-        let Terms { options, key, headers, context } = terms;
+        let Terms { mut options, key, headers, context } = terms;
+        let span = options.trace(api);
         let force = options.force;
         let plan = move |tenant: &Tenant| plan(tenant, &query, &|job| options.apply(job));
         let accepted = api.intake.enqueue(&tenant.0, key, force, plan).await?;
+        ended(span, accepted);
         answer(api, &context, &headers, accepted).await
     }
 }
@@ -241,10 +251,18 @@ impl<Q: Send + 'static> EnqueueRequest<Q> {
 impl Terms {
     /// Enqueues a job of no single tenant and answers with it.
     pub(crate) async fn run(self, api: &Api, job: NewJob) -> Result<Response, Problem> {
-        let Self { options, key, headers, context } = self;
+        let Self { mut options, key, headers, context } = self;
+        let span = options.trace(api);
         let plan = Plan::Job(options.apply(job));
         let accepted = enqueue_alone(&api.pool, plan, key.as_ref(), options.force).await?;
+        ended(span, accepted);
         answer(api, &context, &headers, accepted).await
+    }
+}
+
+fn ended(span: Option<OpenSpan>, accepted: Accepted) {
+    if let Some(span) = span {
+        span.accepted(accepted.job, accepted.duplicate);
     }
 }
 

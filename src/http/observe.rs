@@ -22,11 +22,17 @@ const TIME_LIMIT: Duration = Duration::from_secs(30);
 /// The outermost layer.
 pub(crate) async fn observe(State(api): State<Api>, mut request: Request, next: Next) -> Response {
     let started = Instant::now();
-    let context = RequestContext::of(&request, api.public_url());
+    let mut context = RequestContext::of(&request, api.public_url());
     let method = method_label(request.method());
     let matched = request.extensions().get::<MatchedPath>().cloned();
     let route = matched.as_ref().map_or("unmatched", MatchedPath::as_str);
     let path = request.uri().path().to_owned();
+    let is_probe = matches!(route, "/health" | "/health/ready" | "/metrics");
+    let traced = api.traces.as_ref().filter(|_| !is_probe).map(|traces| {
+        let span = traces.request(context.caller.as_deref(), method, route, &context.request_id);
+        context.join(&span);
+        span
+    });
     let span = tracing::info_span!(
         "request",
         http.method = method,
@@ -41,7 +47,10 @@ pub(crate) async fn observe(State(api): State<Api>, mut request: Request, next: 
     let took = started.elapsed();
     let status = response.status().as_u16();
     api.metrics.observe(method, route, status, took);
-    if !matches!(route, "/health" | "/health/ready" | "/metrics") {
+    if let Some(traced) = traced {
+        traced.answered(status);
+    }
+    if !is_probe {
         let took_ms = took.as_secs_f64() * 1000.0;
         span.in_scope(|| tracing::info!(http.path = path, http.status = status, took_ms, "answered"));
     }

@@ -27,6 +27,7 @@ fn api(requests: u32) -> Api {
         public_url: None,
         requests_per_second: requests,
         burst: requests,
+        traces: None,
     };
     Api::new(pool, Arc::new(InMemory::new()), watcher, config)
 }

@@ -23,6 +23,7 @@ mod results;
 mod schedules;
 mod steer;
 mod tickets;
+mod traces;
 mod validation;
 mod why_blocked;
 mod why_not_running;

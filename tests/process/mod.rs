@@ -5,5 +5,6 @@ mod cli;
 mod demo;
 mod schedules;
 mod settings;
+mod traces;
 mod up;
 mod worker;

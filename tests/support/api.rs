@@ -72,6 +72,7 @@ impl TestApi {
             public_url: None,
             requests_per_second: 10_000.try_into().unwrap(),
             burst: 10_000.try_into().unwrap(),
+            traces: None,
         };
         adjust(&mut config);
         let watcher = Watcher::start(app.db.pool.clone(), Duration::from_millis(20));

@@ -3,6 +3,7 @@
 mod api;
 mod app;
 mod cluster;
+mod collector;
 mod database;
 mod documented;
 mod probe;
@@ -13,6 +14,7 @@ mod worker;
 
 pub(crate) use api::{Answer, Call, TestApi, id};
 pub(crate) use app::{TestApp, tenant};
+pub(crate) use collector::{Collector, Seen};
 pub(crate) use database::{TestDb, rows_read};
 pub(crate) use probe::{Does, Probe, Step, registry};
 pub(crate) use process::{Process, weirgate};
