@@ -202,7 +202,7 @@ pub struct Demo {
     /// The day to work out
     #[arg(long, default_value = "2026-01-20")]
     pub date: NaiveDate,
-    /// Keep serving afterwards, and print addresses and keys
+    /// Keep serving afterwards, and print addresses, keys and a first sign-in to the dashboard
     #[arg(long)]
     pub stay: bool,
 }

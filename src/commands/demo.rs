@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use weirgate_queue::schedule::Schedules;
 
 use super::demo_client::{DemoClient, TenantResult};
-use super::roles::{random_token, serve_and_work, stop_signal};
+use super::roles::{greet_first_user, random_token, serve_and_work, stop_signal};
 use crate::app::Parts;
 use crate::cli::Demo;
 use crate::config::Config;
@@ -58,10 +58,10 @@ async fn run_on(
     let service = serve_and_work(listeners, app, config, Schedules::default(), token.clone(), stop.clone());
     let client = async {
         let shown = act(options, &tenants, &base, &token).await;
-        if shown.is_ok() && options.stay {
-            print_addresses(&base, &token, &tenants);
-            stop.cancelled().await;
-        }
+        let shown = match shown {
+            Ok(()) if options.stay => stay(database, &base, &token, &tenants, &stop).await,
+            shown => shown,
+        };
         let interrupted = !options.stay && stop.is_cancelled();
         stop.cancel();
         if interrupted { Err(anyhow::anyhow!("interrupted")) } else { shown }
@@ -140,10 +140,21 @@ fn shown(value: &Value) -> String {
     }
 }
 
-fn print_addresses(base: &str, token: &str, tenants: &[Seeded]) {
-    eprintln!("API           {base}\ndocs          {base}/docs\nSERVICE_TOKEN {token}");
+/// Until it is stopped, with all that one needs to look around.
+async fn stay(
+    database: &Database,
+    base: &str,
+    token: &str,
+    tenants: &[Seeded],
+    stop: &CancellationToken,
+) -> anyhow::Result<()> {
+    eprintln!("API          {base}\ndocs         {base}/docs\ndashboard    {base}/dashboard");
+    greet_first_user(database).await?;
+    eprintln!("SERVICE_TOKEN {token}");
     for tenant in tenants {
         eprintln!("{} API key {}", tenant.slug, tenant.api_key.as_deref().unwrap_or_default());
     }
     eprintln!("Ctrl-C stops.");
+    stop.cancelled().await;
+    Ok(())
 }

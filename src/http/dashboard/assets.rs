@@ -11,10 +11,15 @@ const STYLE: &str = include_str!("../../../dashboards/app.css");
 const SCRIPT: &str = include_str!("../../../dashboards/app.js");
 
 /// Changes with the files.
-pub(super) static VERSION: LazyLock<String> = LazyLock::new(|| {
+static VERSION: LazyLock<String> = LazyLock::new(|| {
     let digest = Sha256::new().chain_update(STYLE).chain_update(SCRIPT).finalize();
     hex::encode(&digest[..6])
 });
+
+/// What a page calls them by.
+pub(super) fn version() -> &'static str {
+    &VERSION
+}
 
 pub(super) async fn style() -> Response {
     asset("text/css; charset=utf-8", STYLE)

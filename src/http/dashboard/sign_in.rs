@@ -7,7 +7,6 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
 
 use super::act::note;
-use super::assets::VERSION;
 use super::session::{Form, Session, filled, is_ours, read_pairs, redirect_with};
 use super::view::{Refusal, page};
 use crate::http::Api;
@@ -17,7 +16,6 @@ use crate::users::{self, UsersError};
 #[derive(Template)]
 #[template(path = "sign_in.html")]
 struct SignInPage<'a> {
-    version: &'static str,
     error: &'a str,
     email: &'a str,
     next: &'a str,
@@ -28,7 +26,7 @@ pub(super) async fn show(State(api): State<Api>, request: Request) -> Result<Res
     if Session::of(&api, request.headers()).await?.is_some() {
         return Ok(Redirect::to(&next).into_response());
     }
-    Ok(page(&SignInPage { version: &VERSION, error: "", email: "", next: &next }))
+    Ok(page(&SignInPage { error: "", email: "", next: &next }))
 }
 
 /// Where to go afterwards: a page here, and nowhere else.
@@ -48,7 +46,7 @@ pub(super) async fn sign_in(State(api): State<Api>, request: Request) -> Result<
         |wanted: &str| pairs.iter().find(|(name, _)| name == wanted).map_or("", |(_, value)| value.as_str());
     let (email, password, next) = (of("email"), of("password"), wanted(&pairs));
     let again = |status: StatusCode, error: &str| {
-        let mut response = page(&SignInPage { version: &VERSION, error, email, next: &next });
+        let mut response = page(&SignInPage { error, email, next: &next });
         *response.status_mut() = status;
         response.extensions_mut().insert(Shown);
         response

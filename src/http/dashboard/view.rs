@@ -5,7 +5,6 @@ use axum::http::StatusCode;
 use axum::response::{Html, IntoResponse, Response};
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 
-use super::assets::VERSION;
 use super::session::Session;
 use crate::http::problem::{Problem, Shown};
 use crate::users::Role;
@@ -18,7 +17,6 @@ pub(super) struct Frame {
     /// Whether actions are shown.
     pub(super) may_act: bool,
     at: &'static str,
-    pub(super) version: &'static str,
 }
 
 /// A link of the navigation.
@@ -37,7 +35,6 @@ impl Frame {
             csrf: session.csrf.clone(),
             may_act: session.user.role >= Role::Operator,
             at,
-            version: &VERSION,
         }
     }
 
@@ -45,6 +42,7 @@ impl Frame {
         [
             ("Overview", ""),
             ("Jobs", "/jobs"),
+            ("Tenants", "/tenants"),
             ("Queues", "/queues"),
             ("Workers", "/workers"),
             ("Audit", "/audit"),
@@ -104,7 +102,6 @@ pub(super) struct Refusal {
 #[template(path = "refusal.html")]
 struct RefusalPage<'a> {
     frame: Option<Frame>,
-    version: &'static str,
     title: &'a str,
     detail: &'a str,
 }
@@ -142,8 +139,7 @@ impl From<weirgate_queue::QueueError> for Refusal {
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let frame = self.session.as_deref().map(|session| Frame::new(session, "/refused"));
-        let mut response =
-            page(&RefusalPage { frame, version: &VERSION, title: &self.title, detail: &self.detail });
+        let mut response = page(&RefusalPage { frame, title: &self.title, detail: &self.detail });
         *response.status_mut() = self.status;
         response.extensions_mut().insert(Shown);
         response
