@@ -1,4 +1,4 @@
-//! What people do to single jobs: cancel and retry.
+//! What people do to single jobs: cancel, retry, run now, change the priority.
 
 use sqlx::{Acquire, PgConnection};
 use uuid::Uuid;
@@ -154,4 +154,76 @@ async fn revive(conn: &mut PgConnection, job: Uuid) -> Result<JobState> {
         notify_queues(conn, [row.queue]).await?;
     }
     Ok(state)
+}
+
+/// Makes a scheduled or retryable job available at once. It takes its place in its lane, by priority and then by its order of
+/// enqueueing; limits and pauses hold for it as for all.
+///
+/// # Errors
+/// [`QueueError::UnknownJob`]; [`QueueError::WrongState`] when it waits for something else than its time, runs, or is final.
+pub async fn run_now(conn: &mut PgConnection, job: Uuid) -> Result<JobState> {
+    let queue = sqlx::query_scalar!(
+        "update queue.jobs set state = 'available', scheduled_at = queue.now()
+         where id = $1 and state in ('scheduled', 'retryable') returning queue",
+        job
+    )
+    .fetch_optional(&mut *conn)
+    .await?;
+    if let Some(queue) = queue {
+        notify_queues(conn, [queue]).await?;
+        return Ok(JobState::Available);
+    }
+    let state = state_of(conn, job).await?.ok_or(QueueError::UnknownJob(job))?;
+    let why = match state {
+        JobState::Waiting => "it waits on other jobs; it starts when these have ended",
+        JobState::Available => {
+            "it may start already; what holds it back is a limit, a pause, or those before it, which nothing overtakes"
+        }
+        JobState::Running => "it runs already",
+        // It came to be due between the two looks.
+        JobState::Scheduled | JobState::Retryable => "it has just changed; try again",
+        JobState::Completed | JobState::Cancelled | JobState::Discarded => "it has ended",
+    };
+    Err(QueueError::WrongState { job, state, why: why.to_owned() })
+}
+
+/// Changes the priority of a job that has not ended; of a running one it counts from its next attempt on. From the next claim on
+/// it stands in its lane as if it had been enqueued with this priority, -100 to 100; the database refuses others. Returns the
+/// priority before.
+///
+/// # Errors
+/// [`QueueError::UnknownJob`]; [`QueueError::WrongState`] when it is final.
+pub async fn set_priority(conn: &mut PgConnection, job: Uuid, priority: i16) -> Result<i16> {
+    let mut tx = conn.begin().await?;
+    let row = sqlx::query!(
+        r#"select state::text as "state!", queue, priority from queue.jobs where id = $1 for update"#,
+        job
+    )
+    .fetch_optional(&mut *tx)
+    .await?
+    .ok_or(QueueError::UnknownJob(job))?;
+    let state: JobState = row.state.parse().expect("the enum's names are the states'");
+    if state.is_final() {
+        return Err(QueueError::WrongState { job, state, why: "it has ended".to_owned() });
+    }
+    if row.priority == priority {
+        return Ok(priority);
+    }
+    // A claim that took it counted it under the priority it had: that has to be in its row before it changes.
+    mark_claimed(&mut tx, &[job]).await?;
+    sqlx::query!("update queue.jobs set priority = $2 where id = $1", job, priority)
+        .execute(&mut *tx)
+        .await?;
+    if state == JobState::Available {
+        notify_queues(&mut tx, [row.queue]).await?;
+    }
+    tx.commit().await?;
+    Ok(row.priority)
+}
+
+async fn state_of(conn: &mut PgConnection, job: Uuid) -> Result<Option<JobState>> {
+    let state = sqlx::query_scalar!(r#"select state::text as "state!" from queue.jobs where id = $1"#, job)
+        .fetch_optional(conn)
+        .await?;
+    Ok(state.map(|state| state.parse().expect("the enum's names are the states'")))
 }

@@ -108,6 +108,8 @@ impl<'a> Case<'a> {
             Command::StaleFinish { job, how } => self.stale_finish(*job, *how).await,
             Command::Cancel { job } => self.cancel(*job).await,
             Command::Retry { job } => self.retry(*job).await,
+            Command::RunNow { job } => self.run_now(*job).await,
+            Command::SetPriority { job, priority } => self.set_priority(*job, *priority).await,
             Command::LoseWorker { host, restarts } => self.lose_worker(*host, *restarts).await,
             Command::Travel(minutes) => {
                 self.say(format!("{minutes} minutes pass"));

@@ -254,6 +254,23 @@ impl Expected {
         Some(self.jobs[job].state)
     }
 
+    /// Whether it could be done.
+    pub(super) fn run_now(&mut self, job: usize) -> bool {
+        let now = self.now;
+        let of = &mut self.jobs[job];
+        let waits = matches!(of.state, JobState::Scheduled | JobState::Retryable);
+        if waits {
+            (of.state, of.due) = (JobState::Available, now);
+        }
+        waits
+    }
+
+    /// The priority before, none when it must be refused.
+    pub(super) fn set_priority(&mut self, job: usize, priority: i16) -> Option<i16> {
+        let of = &mut self.jobs[job];
+        (!of.state.is_final()).then(|| std::mem::replace(&mut of.priority, priority))
+    }
+
     /// What the worker of `host` ran goes back; the attempt counts.
     pub(super) fn rescue(&mut self, host: usize) -> usize {
         let lost: Vec<_> = self.running().filter(|job| self.jobs[*job].host == host).collect();

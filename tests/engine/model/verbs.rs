@@ -189,6 +189,34 @@ impl Case<'_> {
         Ok(())
     }
 
+    pub(super) async fn run_now(&mut self, newest: usize) -> Result<()> {
+        let Some(job) = self.newest(newest) else { return Ok(()) };
+        self.say(format!("run job {job} now"));
+        let done = match control::run_now(&mut self.conn, self.ids[job]).await {
+            Ok(state) => state == JobState::Available,
+            Err(QueueError::WrongState { .. }) => false,
+            Err(error) => return Err(error.into()),
+        };
+        let says = self.expected.run_now(job);
+        ensure!(done == says, "the answer is {done}, the model says {says}");
+        Ok(())
+    }
+
+    pub(super) async fn set_priority(&mut self, newest: usize, priority: i16) -> Result<()> {
+        let Some(job) = self.newest(newest) else { return Ok(()) };
+        self.say(format!("job {job} gets the priority {priority}"));
+        let mut tx = self.conn.begin().await?;
+        let answer = match control::set_priority(&mut tx, self.ids[job], priority).await {
+            Ok(before) => Some(before),
+            Err(QueueError::WrongState { .. }) => None,
+            Err(error) => return Err(error.into()),
+        };
+        tx.commit().await?;
+        let says = self.expected.set_priority(job, priority);
+        ensure!(answer == says, "the answer is {answer:?}, the model says {says:?}");
+        Ok(())
+    }
+
     /// Its lease runs out, the jobs are rescued, and the host goes on under a new lease.
     pub(super) async fn lose_worker(&mut self, host: usize, restarts: bool) -> Result<()> {
         self.say(format!(
