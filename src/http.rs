@@ -17,6 +17,7 @@ mod internal;
 mod job;
 mod job_list;
 pub mod keys;
+mod lane_facts;
 mod limits;
 mod metrics;
 mod observe;

@@ -16,6 +16,7 @@ pub mod facts;
 pub mod gcra;
 pub mod limits;
 pub(crate) mod log;
+pub mod look;
 mod oldest;
 mod places;
 pub(crate) mod plan;

@@ -3,14 +3,20 @@
 mod act;
 mod assets;
 mod audit;
+mod confirm;
 mod job;
 mod jobs;
+mod lane;
 mod live;
 mod overview;
+mod overview_tenants;
 mod queues;
 mod session;
 mod sign_in;
+mod tenant;
+mod tenants;
 mod view;
+mod words;
 mod workers;
 
 use axum::Router;
@@ -42,6 +48,14 @@ pub(crate) fn router() -> Router<Api> {
         .route("/jobs/{id}/events", get(job::events))
         .route("/jobs/{id}/cancel", post(job::cancel))
         .route("/jobs/{id}/retry", post(job::retry))
+        .route("/tenants", get(tenants::list))
+        .route("/tenants/{tenant}", get(tenant::show))
+        .route("/tenants/{tenant}/pause", post(tenant::pause))
+        .route("/tenants/{tenant}/resume", post(tenant::resume))
+        .route("/tenants/{tenant}/lanes/{queue}", get(lane::show))
+        .route("/tenants/{tenant}/lanes/{queue}/pause", post(lane::pause))
+        .route("/tenants/{tenant}/lanes/{queue}/resume", post(lane::resume))
+        .route("/tenants/{tenant}/lanes/{queue}/limits", post(lane::limit))
         .route("/queues", get(queues::show))
         .route("/queues/{name}/pause", post(queues::pause))
         .route("/queues/{name}/resume", post(queues::resume))

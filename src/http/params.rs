@@ -10,6 +10,7 @@ use axum::http::request::Parts;
 use chrono::{DateTime, NaiveDate, Utc};
 use uuid::Uuid;
 use weirgate_queue::JobState;
+use weirgate_queue::lanes::check::WrongLimit;
 
 use crate::http::prefer::LONGEST_WAIT;
 use crate::http::problem::{FieldError, Problem};
@@ -77,6 +78,13 @@ impl Fields {
 
     pub(crate) fn fail(&mut self, field: &str, message: impl Display) {
         self.errors.push(FieldError { field: field.to_owned(), message: message.to_string() });
+    }
+
+    /// Takes over limits that cannot be set.
+    pub(crate) fn fail_all(&mut self, wrong: Vec<WrongLimit>) {
+        for WrongLimit { field, message } in wrong {
+            self.fail(field, message);
+        }
     }
 
     /// Whether something was wrong so far.
@@ -186,6 +194,15 @@ impl Parse for Uuid {
 impl Parse for bool {
     fn parse(text: &str) -> Result<Self, String> {
         text.parse().map_err(|_| "expected true or false".to_owned())
+    }
+}
+
+impl Parse for f64 {
+    fn parse(text: &str) -> Result<Self, String> {
+        text.parse()
+            .ok()
+            .filter(|number: &Self| number.is_finite())
+            .ok_or_else(|| "expected a number".to_owned())
     }
 }
 

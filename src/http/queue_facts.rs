@@ -4,7 +4,9 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use weirgate_queue::JobState;
+use weirgate_queue::lanes::Book;
 use weirgate_queue::lanes::limits::Settings;
+use weirgate_queue::lanes::look::BusyLane;
 use weirgate_queue::lanes::traffic::{self, Traffic, Workers};
 
 use crate::http::Api;
@@ -22,6 +24,8 @@ pub(crate) struct QueueFacts {
     pub(crate) lanes_with_backlog: usize,
     pub(crate) throttled_lanes: usize,
     pub(crate) throttled_until: Option<DateTime<Utc>>,
+    /// Lanes in which something waits or runs.
+    pub(crate) lanes: Vec<BusyLane>,
     pub(crate) workers: Workers,
     pub(crate) traffic: Traffic,
     /// The database's time of this look.
@@ -51,8 +55,8 @@ impl QueueFacts {
 
     async fn look(api: &Api, name: String, workers: Workers) -> weirgate_queue::Result<Self> {
         let oldest = api.books.oldest(&name).await?;
-        let (facts, settings, now) =
-            api.books.read(&name, |book| (book.facts(), book.settings().clone(), book.now())).await?;
+        let look = |book: &Book| (book.facts(), book.busy_lanes(), book.settings().clone(), book.now());
+        let (facts, lanes, settings, now) = api.books.read(&name, look).await?;
         let traffic = traffic::traffic(&mut *api.pool.acquire().await?, &name).await?;
         Ok(Self {
             name,
@@ -62,6 +66,7 @@ impl QueueFacts {
             lanes_with_backlog: facts.lanes_with_backlog,
             throttled_lanes: facts.throttled_lanes,
             throttled_until: facts.throttled_until,
+            lanes,
             workers,
             traffic,
             now,

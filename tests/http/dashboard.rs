@@ -5,72 +5,12 @@ use uuid::Uuid;
 use weirgate::users::{self, Role};
 use weirgate_queue::{JobState, NewJob};
 
-use crate::support::{Answer, Does, Step, TestApi};
-
-const PASSWORD: &str = "a long password";
-
-/// Somebody in front of a browser.
-struct Person<'a> {
-    api: &'a TestApi,
-    cookie: String,
-    csrf: String,
-}
-
-impl<'a> Person<'a> {
-    async fn new(api: &'a TestApi, email: &str, role: Role) -> Self {
-        users::create(&api.db().pool, email, role, PASSWORD).await.unwrap();
-        Self::sign_in(api, email).await
-    }
-
-    async fn sign_in(api: &'a TestApi, email: &str) -> Self {
-        let answer = sign_in(api, email, PASSWORD).await;
-        assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.text());
-        assert_eq!(answer.header("location"), Some("/dashboard"));
-        let set = answer.header("set-cookie").unwrap();
-        for attribute in ["HttpOnly", "SameSite=Strict", "Path=/dashboard"] {
-            assert!(set.contains(attribute), "{set}");
-        }
-        let cookie = set.split(';').next().unwrap().to_owned();
-        let nobody = Self { api, cookie, csrf: String::new() };
-        let page = nobody.get("/dashboard").await;
-        let (_, rest) = page.text().split_once(r#"name="csrf" value=""#).unwrap();
-        Self { csrf: rest.split('"').next().unwrap().to_owned(), ..nobody }
-    }
-
-    async fn get(&self, path: &str) -> Answer {
-        self.api.anonymous("GET", path).header("cookie", &self.cookie).send().await
-    }
-
-    async fn post(&self, path: &str, fields: &[(&str, &str)]) -> Answer {
-        self.post_with(path, &[&[("csrf", self.csrf.as_str())], fields].concat()).await
-    }
-
-    async fn post_with(&self, path: &str, fields: &[(&str, &str)]) -> Answer {
-        let call = self.api.anonymous("POST", path).header("cookie", &self.cookie);
-        call.body("application/x-www-form-urlencoded", form(fields)).send().await
-    }
-}
-
-fn form(fields: &[(&str, &str)]) -> String {
-    form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish()
-}
-
-async fn sign_in(api: &TestApi, email: &str, password: &str) -> Answer {
-    let fields = form(&[("email", email), ("password", password)]);
-    let call = api.anonymous("POST", "/dashboard/sign-in");
-    call.body("application/x-www-form-urlencoded", fields).send().await
-}
+use crate::support::person::{PASSWORD, Person, audited, form, sign_in};
+use crate::support::{Does, Step, TestApi};
 
 async fn job(api: &TestApi, label: &str) -> Uuid {
     let step = Step::new(label, Does::Succeed);
     api.db().enqueue_new(NewJob::of(api.cca.id, &step).unwrap()).await.id
-}
-
-async fn audited(api: &TestApi) -> Vec<(String, String, String)> {
-    sqlx::query_as("select actor, action, target from audit where action not like 'sign%' order by id")
-        .fetch_all(&api.db().pool)
-        .await
-        .unwrap()
 }
 
 #[tokio::test]

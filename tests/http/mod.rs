@@ -4,6 +4,7 @@ mod auth;
 mod backfills;
 mod bulk;
 mod dashboard;
+mod dashboard_tenants;
 mod docs;
 mod enqueue;
 mod errors;

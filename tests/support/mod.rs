@@ -6,6 +6,7 @@ mod cluster;
 mod collector;
 mod database;
 mod documented;
+pub(crate) mod person;
 mod probe;
 mod process;
 mod slices;

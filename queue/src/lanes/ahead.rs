@@ -40,7 +40,7 @@ impl Book {
         )
         .fetch_all(&mut *conn)
         .await?;
-        self.oldest_stray(conn).await?;
+        self.oldest_stray(conn, None).await?;
         let mut first: BTreeMap<(FlowId, i16), Vec<i64>> = BTreeMap::new();
         for row in rows {
             let (of, below) = lanes[usize::try_from(row.place - 1).expect("counted from 1")];

@@ -94,7 +94,7 @@ impl Book {
 }
 
 impl Flow {
-    fn has_backlog(&self) -> bool {
+    pub(super) fn has_backlog(&self) -> bool {
         self.levels.values().any(|level| level.available > 0)
     }
 }

@@ -14,12 +14,17 @@ use crate::lanes::book::{Book, FlowId};
 const MOST: usize = 1_000;
 
 impl Book {
-    /// Since when the longest-waiting of the first jobs could have started. Remembers where it found them, so that the
-    /// next look does not walk over what started meanwhile.
-    pub(crate) async fn oldest(&mut self, conn: &mut PgConnection) -> Result<Option<DateTime<Utc>>> {
+    /// Since when the longest-waiting of the first jobs could have started, of `tenant` or of all. Remembers where it found
+    /// them, so that the next look does not walk over what started meanwhile.
+    pub(crate) async fn oldest(
+        &mut self,
+        conn: &mut PgConnection,
+        tenant: Option<Uuid>,
+    ) -> Result<Option<DateTime<Utc>>> {
         let mut firsts: Vec<(i64, FlowId, i16)> = self
             .flows
             .iter()
+            .filter(|(id, _)| tenant.is_none_or(|tenant| id.tenant == tenant))
             .flat_map(|(id, flow)| {
                 let waits = flow.levels.iter().filter(|(_, level)| level.available > 0);
                 waits.map(|(Reverse(priority), level)| (level.from, *id, *priority))
@@ -28,7 +33,7 @@ impl Book {
         if firsts.is_empty() {
             return Ok(None);
         }
-        let stray = self.oldest_stray(conn).await?;
+        let stray = self.oldest_stray(conn, tenant).await?;
         firsts.sort_unstable();
         firsts.truncate(MOST);
         let rows = sqlx::query_file!(
@@ -49,10 +54,15 @@ impl Book {
     }
 
     /// The same of those that came back behind the cursors; forgets which are gone.
-    pub(super) async fn oldest_stray(&mut self, conn: &mut PgConnection) -> Result<Option<DateTime<Utc>>> {
+    pub(super) async fn oldest_stray(
+        &mut self,
+        conn: &mut PgConnection,
+        tenant: Option<Uuid>,
+    ) -> Result<Option<DateTime<Utc>>> {
         let strays: Vec<(FlowId, i16, i64)> = self
             .flows
             .iter()
+            .filter(|(id, _)| tenant.is_none_or(|tenant| id.tenant == tenant))
             .flat_map(|(id, flow)| flow.levels.iter().map(move |(priority, level)| (id, priority.0, level)))
             .flat_map(|(id, priority, level)| level.strays.iter().map(move |seq| (*id, priority, *seq)))
             .take(MOST)

@@ -55,6 +55,39 @@ pub async fn traffic(conn: &mut PgConnection, queue: &str) -> Result<Traffic> {
     Ok(Traffic { started: per_second(row.started), finished: per_second(row.finished) })
 }
 
+/// Attempts that started in the last [`WINDOW_S`] seconds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LaneStarts {
+    /// Of one lane.
+    pub lane: i64,
+    /// Of its whole queue.
+    pub queue: i64,
+}
+
+/// What the lane of `tenant` and the whole `queue` started, from the log of the last minute; reads no jobs.
+pub async fn lane_starts(conn: &mut PgConnection, queue: &str, tenant: Uuid) -> Result<LaneStarts> {
+    let starts = sqlx::query_as!(
+        LaneStarts,
+        r#"
+        with base as (
+            select coalesce((
+                select oldest_xid from queue.lane_books
+                where queue = $1 and at <= queue.now() - make_interval(secs => $2) order by at desc limit 1), 0) as xid
+        )
+        select coalesce(sum(c.change) filter (where c.tenant_id = $3), 0) as "lane!", coalesce(sum(c.change), 0) as "queue!"
+        from queue.lane_log l cross join lateral unnest(l.tenants, l.states, l.changes) as c (tenant_id, state, change)
+        where l.queue = $1 and l.txid >= (select xid from base) and l.at > queue.now() - make_interval(secs => $2)
+          and l.of_turn is not null and c.state = 'running'
+        "#,
+        queue,
+        f64::from(WINDOW_S),
+        tenant
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok(starts)
+}
+
 /// The live workers, by queue.
 pub async fn workers(conn: &mut PgConnection) -> Result<HashMap<String, Workers>> {
     let rows = sqlx::query!(

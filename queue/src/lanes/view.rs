@@ -97,11 +97,23 @@ impl Books {
     /// # Errors
     /// When the database cannot be asked.
     pub async fn oldest(&self, queue: &str) -> Result<Option<DateTime<Utc>>> {
+        self.oldest_in(queue, None).await
+    }
+
+    /// The same of the lane of `tenant`.
+    ///
+    /// # Errors
+    /// When the database cannot be asked.
+    pub async fn oldest_of(&self, queue: &str, tenant: Uuid) -> Result<Option<DateTime<Utc>>> {
+        self.oldest_in(queue, Some(tenant)).await
+    }
+
+    async fn oldest_in(&self, queue: &str, tenant: Option<Uuid>) -> Result<Option<DateTime<Utc>>> {
         let entry = self.entry(queue);
         let question = entry.asked.fetch_add(1, Ordering::SeqCst) + 1;
         let mut conn = self.pool.acquire().await?;
         let mut opened = entry.opened.lock().await;
-        opened.look(&mut conn, queue, &entry.asked, question).await?.oldest(&mut conn).await
+        opened.look(&mut conn, queue, &entry.asked, question).await?.oldest(&mut conn, tenant).await
     }
 
     fn entry(&self, queue: &str) -> Arc<Entry> {

@@ -29,7 +29,7 @@ async fn keep(conn: &mut PgConnection, queue: &str) -> Result<u64> {
     let mut book = Book::open(conn, queue).await?;
     if book.read() >= WORTH {
         // Cursors go along with it: who begins from this book reads each lane from where it is now.
-        book.oldest(conn).await?;
+        book.oldest(conn, None).await?;
         log::save(conn, &book).await?;
     }
     log::prune(conn, queue).await

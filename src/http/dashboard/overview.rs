@@ -6,6 +6,7 @@ use axum::response::Response;
 use chrono::TimeDelta;
 use weirgate_queue::JobState;
 
+use super::overview_tenants::Tops;
 use super::session::Session;
 use super::view::{Frame, Refusal, page, span};
 use crate::http::Api;
@@ -71,6 +72,7 @@ pub(super) struct Look {
     pub(super) slots: i64,
     pub(super) available: i64,
     pub(super) finished: String,
+    tops: Tops,
 }
 
 impl Look {
@@ -79,6 +81,7 @@ impl Look {
         let rows: Vec<Row> = queues.iter().map(Row::new).collect();
         let finished: f64 = queues.iter().map(|queue| queue.traffic.finished).sum();
         Ok(Self {
+            tops: Tops::of(api, &queues).await?,
             notices: queues.iter().flat_map(notices).collect(),
             running: rows.iter().map(|row| row.running).sum(),
             slots: rows.iter().map(|row| row.slots).sum(),

@@ -188,6 +188,16 @@ impl Form {
     }
 }
 
+impl Form {
+    /// Whether somebody has said yes to what they were told will happen; a form that has nothing else.
+    pub(super) fn confirmed(self) -> Result<(Session, bool), Refusal> {
+        let Self { session, mut fields } = self;
+        let confirmed = fields.get::<bool>("confirmed").unwrap_or(false);
+        fields.finish(Some(())).map_err(|problem| Refusal::from(problem).for_session(&session))?;
+        Ok((session, confirmed))
+    }
+}
+
 impl FromRequest<Api> for Form {
     type Rejection = Response;
 

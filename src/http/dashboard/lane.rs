@@ -1,0 +1,242 @@
+//! One tenant's place in one queue: its limits and weight, its pause.
+
+use askama::Template;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Redirect, Response};
+use serde_json::{Value, json};
+use weirgate_queue::JobState;
+use weirgate_queue::lanes::LaneLimits;
+use weirgate_queue::lanes::change::{LaneChange, change_lane};
+use weirgate_queue::lanes::check::{GivenLimits, MOST};
+use weirgate_queue::lanes::limits::Rate;
+
+use super::act::note;
+use super::confirm::Confirm;
+use super::session::{Form, Session};
+use super::tenant::{LaneRow, Named, effect};
+use super::view::{Frame, Refusal, page};
+use super::words::{count, lane_limits, of};
+use crate::http::Api;
+use crate::http::extract::Path;
+use crate::http::lane_facts::LaneFacts;
+use crate::http::params::Fields;
+use crate::queues;
+use crate::users::Role;
+
+/// Limits as fields of a form.
+pub(super) struct LimitFields {
+    pub(super) rate: String,
+    pub(super) period_s: String,
+    pub(super) burst: String,
+    pub(super) max_running: String,
+    pub(super) weight: String,
+}
+
+impl From<LaneLimits> for LimitFields {
+    fn from(LaneLimits { rate, max_running, weight }: LaneLimits) -> Self {
+        #[expect(clippy::cast_precision_loss, reason = "at most a year")]
+        let seconds = |rate: Rate| rate.period_ms as f64 / 1000.0;
+        let text = |number: Option<u32>| number.map(|it| it.to_string()).unwrap_or_default();
+        Self {
+            rate: text(rate.map(|rate| rate.rate)),
+            period_s: rate.map(|rate| seconds(rate).to_string()).unwrap_or_default(),
+            burst: text(rate.map(|rate| rate.burst)),
+            max_running: text(max_running),
+            weight: weight.to_string(),
+        }
+    }
+}
+
+#[derive(Template)]
+#[template(path = "lane.html")]
+struct LanePage {
+    frame: Frame,
+    slug: String,
+    lane: LaneRow,
+    fields: LimitFields,
+    own: bool,
+    may_limit: bool,
+}
+
+/// The lane that is named, with its facts.
+async fn find(
+    api: &Api,
+    session: &Session,
+    tenant: &str,
+    queue: &str,
+) -> Result<(Named, LaneFacts), Refusal> {
+    let tenant = Named::find(api, session, tenant).await?;
+    let known = queues::known(&mut *api.pool.acquire().await?, Some(tenant.id)).await?;
+    if !known.contains(queue) {
+        let title = format!("There is no queue {queue}");
+        return Err(Refusal::new(StatusCode::NOT_FOUND, title, "").for_session(session));
+    }
+    let lane = LaneFacts::of(api, queue.to_owned(), tenant.id).await?;
+    Ok((tenant, lane))
+}
+
+fn path(tenant: &Named, queue: &str) -> String {
+    format!("{}/lanes/{queue}", tenant.path())
+}
+
+pub(super) async fn show(
+    State(api): State<Api>,
+    session: Session,
+    Path((tenant, queue)): Path<(String, String)>,
+) -> Result<Response, Refusal> {
+    let (tenant, lane) = find(&api, &session, &tenant, &queue).await?;
+    Ok(page(&LanePage {
+        frame: Frame::new(&session, "/tenants"),
+        slug: tenant.slug,
+        fields: lane.look.limits.into(),
+        own: lane.look.own.is_some(),
+        may_limit: session.user.role >= Role::Admin,
+        lane: LaneRow::new(&lane),
+    }))
+}
+
+pub(super) async fn pause(
+    state: State<Api>,
+    path: Path<(String, String)>,
+    form: Form,
+) -> Result<Response, Refusal> {
+    set_paused(state, path, form, true).await
+}
+
+pub(super) async fn resume(
+    state: State<Api>,
+    path: Path<(String, String)>,
+    form: Form,
+) -> Result<Response, Refusal> {
+    set_paused(state, path, form, false).await
+}
+
+async fn set_paused(
+    State(api): State<Api>,
+    Path((tenant, queue)): Path<(String, String)>,
+    form: Form,
+    paused: bool,
+) -> Result<Response, Refusal> {
+    form.require(Role::Operator)?;
+    let (session, confirmed) = form.confirmed()?;
+    let (tenant, lane) = find(&api, &session, &tenant, &queue).await?;
+    let (verb, action) = if paused { ("Pause", "lane.pause") } else { ("Resume", "lane.resume") };
+    let path = path(&tenant, &queue);
+    if !confirmed {
+        let title = format!("{verb} {} in the queue {queue}", tenant.slug);
+        return Ok(Confirm {
+            frame: Frame::new(&session, "/tenants"),
+            yes: title.clone(),
+            title,
+            happens: vec![effect(&tenant.slug, &lane, paused)],
+            action: format!("{path}/{}", verb.to_lowercase()),
+            fields: Vec::new(),
+            back: path,
+        }
+        .ask());
+    }
+    let mut tx = api.pool.begin().await?;
+    let change = LaneChange { paused: Some(paused), limits: None };
+    change_lane(&mut tx, &queue, tenant.id, change).await?;
+    note(&mut tx, &session.user, action, &format!("{}/{queue}", tenant.slug), &json!({})).await?;
+    tx.commit().await?;
+    Ok(Redirect::to(&path).into_response())
+}
+
+/// What a form says of limits; everything that is wrong with it goes to `fields`.
+pub(super) fn take_limits(fields: &mut Fields) -> Option<LaneLimits> {
+    let given = GivenLimits {
+        rate: fields.in_range("rate", 1..=MOST),
+        period_s: fields.get("period_s"),
+        burst: fields.in_range("burst", 1..=MOST),
+        max_running: fields.in_range("max_running", 1..=MOST),
+        weight: fields.get("weight"),
+    };
+    // A form has all fields; those of the rate mean nothing where it is left empty.
+    let given = match given.rate {
+        None => GivenLimits { period_s: None, burst: None, ..given },
+        Some(_) => given,
+    };
+    let wrong = |it| fields.fail_all(it);
+    given.lane().map_err(wrong).ok()
+}
+
+/// First says what will happen; once confirmed, does it.
+pub(super) async fn limit(
+    State(api): State<Api>,
+    Path((tenant, queue)): Path<(String, String)>,
+    form: Form,
+) -> Result<Response, Refusal> {
+    form.require(Role::Admin)?;
+    let Form { session, mut fields } = form;
+    let refuse = |refusal: Refusal| refusal.for_session(&session);
+    let confirmed = fields.get::<bool>("confirmed").unwrap_or(false);
+    let clear = fields.get::<bool>("clear").unwrap_or(false);
+    let pairs = fields.pairs().to_vec();
+    let limits = take_limits(&mut fields);
+    let limits = fields.finish(limits).map_err(|problem| refuse(problem.into()))?;
+    let own = (!clear).then_some(limits);
+    let (tenant, lane) = find(&api, &session, &tenant, &queue).await?;
+    let path = path(&tenant, &queue);
+    if !confirmed {
+        let mut fields = pairs;
+        if clear {
+            fields = vec![("clear".to_owned(), "true".to_owned())];
+        }
+        return Ok(Confirm {
+            frame: Frame::new(&session, "/tenants"),
+            title: format!("Limits of {} in the queue {queue}", tenant.slug),
+            happens: limits_effect(&api, &tenant, &lane, own).await?,
+            action: format!("{path}/limits"),
+            fields,
+            yes: "Set these limits".to_owned(),
+            back: path,
+        }
+        .ask());
+    }
+    let mut tx = api.pool.begin().await?;
+    change_lane(&mut tx, &queue, tenant.id, LaneChange { paused: None, limits: Some(own) }).await?;
+    let told = |limits: Option<LaneLimits>| limits.map_or(Value::Null, |limits| json!(limits));
+    let detail = json!({ "from": told(lane.look.own), "to": told(own) });
+    note(&mut tx, &session.user, "lane.limits", &format!("{}/{queue}", tenant.slug), &detail).await?;
+    tx.commit().await?;
+    Ok(Redirect::to(&path).into_response())
+}
+
+async fn limits_effect(
+    api: &Api,
+    tenant: &Named,
+    lane: &LaneFacts,
+    own: Option<LaneLimits>,
+) -> weirgate_queue::Result<Vec<String>> {
+    let default = api.books.read(&lane.queue, |book| book.settings().default).await?;
+    let limits = own.unwrap_or(default);
+    let (slug, queue) = (&tenant.slug, &lane.queue);
+    let mut happens = vec![format!(
+        "Now {slug} has in the queue {queue}: {}. From the next claim on, on all hosts: {}{}.",
+        lane_limits(lane.look.limits),
+        lane_limits(limits),
+        if own.is_none() { ", as the queue has for each tenant" } else { "" }
+    )];
+    let running = lane.count(JobState::Running);
+    if let Some(most) = limits.max_running.filter(|most| running >= i64::from(*most)) {
+        happens.push(format!(
+            "{} now: {}, and nothing new starts until fewer than {} run.",
+            of(running, "job runs", "jobs run"),
+            if running == 1 { "it goes on" } else { "they go on" },
+            count(i64::from(most))
+        ));
+    }
+    let waiting = lane.count(JobState::Available);
+    if let Some(Rate { rate, period_ms, burst }) = limits.rate.filter(|_| waiting > 0) {
+        #[expect(clippy::cast_possible_wrap, reason = "at most a year in milliseconds, and counts of jobs")]
+        let ms = (waiting - i64::from(burst)).max(0).saturating_mul(period_ms as i64) / i64::from(rate);
+        let needs = super::view::span(chrono::TimeDelta::milliseconds(ms));
+        happens.push(format!(
+            "At this rate the {} that wait take at least {needs} to start.",
+            of(waiting, "job", "jobs")
+        ));
+    }
+    Ok(happens)
+}

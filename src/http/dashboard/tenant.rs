@@ -1,0 +1,243 @@
+//! One tenant: its lanes, what each may do and does; pause all of them, and let them go on.
+
+use askama::Template;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Redirect, Response};
+use serde_json::json;
+use uuid::Uuid;
+use weirgate_jobs::{SYSTEM_SLUG, SYSTEM_TENANT, Tenant};
+use weirgate_queue::JobState;
+use weirgate_queue::lanes::change::{LaneChange, change_lane};
+use weirgate_queue::lanes::limits::Rate;
+use weirgate_queue::lanes::traffic::WINDOW_S;
+
+use super::act::note;
+use super::confirm::Confirm;
+use super::session::{Form, Session};
+use super::view::{Frame, Refusal, When, page, span};
+use super::words::{count, lane_limits, of, percent, period, queue_limits};
+use crate::http::Api;
+use crate::http::extract::Path;
+use crate::http::lane_facts::LaneFacts;
+use crate::queues;
+use crate::users::Role;
+
+/// Whose lanes are meant.
+pub(super) struct Named {
+    pub(super) id: Uuid,
+    pub(super) slug: String,
+    name: String,
+    active: bool,
+    time_zone: String,
+}
+
+impl Named {
+    /// By slug or UUID; the system has lanes, too.
+    pub(super) async fn find(api: &Api, session: &Session, name: &str) -> Result<Self, Refusal> {
+        if name == SYSTEM_SLUG {
+            let (slug, name) = (SYSTEM_SLUG.to_owned(), "What is no single tenant's".to_owned());
+            return Ok(Self { id: SYSTEM_TENANT, slug, name, active: true, time_zone: "UTC".to_owned() });
+        }
+        let Some(tenant) = Tenant::find(&mut *api.pool.acquire().await?, name).await? else {
+            let title = format!("There is no tenant {name}");
+            return Err(Refusal::new(StatusCode::NOT_FOUND, title, "").for_session(session));
+        };
+        let Tenant { id, slug, name, is_active: active, time_zone } = tenant;
+        Ok(Self { id, slug: slug.0, name, active, time_zone })
+    }
+
+    /// Every queue it has a lane in.
+    pub(super) async fn lanes(&self, api: &Api) -> weirgate_queue::Result<Vec<LaneFacts>> {
+        let queues = queues::known(&mut *api.pool.acquire().await?, Some(self.id)).await?;
+        let mut lanes = Vec::with_capacity(queues.len());
+        for queue in queues {
+            lanes.push(LaneFacts::of(api, queue, self.id).await?);
+        }
+        Ok(lanes)
+    }
+
+    pub(super) fn path(&self) -> String {
+        format!("/dashboard/tenants/{}", self.slug)
+    }
+}
+
+/// A lane in words.
+pub(super) struct LaneRow {
+    pub(super) queue: String,
+    pub(super) paused: bool,
+    pub(super) queue_paused: bool,
+    pub(super) available: String,
+    pub(super) running: String,
+    pub(super) rate: String,
+    pub(super) share: String,
+    pub(super) throttled: Option<When>,
+    pub(super) oldest: String,
+    pub(super) limits: String,
+    pub(super) of_queue: String,
+    pub(super) from: &'static str,
+}
+
+impl LaneRow {
+    pub(super) fn new(lane: &LaneFacts) -> Self {
+        let look = &lane.look;
+        let running = count(lane.count(JobState::Running));
+        let share = lane.share_received().map_or_else(|| "–".to_owned(), percent);
+        Self {
+            queue: lane.queue.clone(),
+            paused: look.paused,
+            queue_paused: look.queue_paused,
+            available: count(lane.count(JobState::Available)),
+            running: match look.limits.max_running {
+                Some(most) => format!("{running} of {}", count(i64::from(most))),
+                None => running,
+            },
+            rate: rate(lane),
+            share: match look.share_due {
+                Some(due) => format!("{share} of {}", percent(due)),
+                None => share,
+            },
+            throttled: look.throttled_until.map(|until| When::new(until, look.now)),
+            oldest: lane.oldest.map_or_else(|| "–".to_owned(), |at| span(look.now - at)),
+            limits: lane_limits(look.limits),
+            of_queue: queue_limits(look.of_queue),
+            from: match look.own {
+                Some(_) => "its own",
+                None => "the queue's for each tenant",
+            },
+        }
+    }
+}
+
+/// What it starts of what it may.
+fn rate(lane: &LaneFacts) -> String {
+    #[expect(clippy::cast_precision_loss, reason = "starts of a minute, at most a year")]
+    let used = |ms: u64| lane.starts.lane as f64 * ms as f64 / (f64::from(WINDOW_S) * 1000.0);
+    match (lane.look.limits.rate, lane.look.rate_left) {
+        (Some(rate @ Rate { rate: most, period_ms, .. }), Some(left)) => {
+            // What was counted over a minute says nothing of an hour.
+            let used = if period_ms <= 60_000 {
+                format!("{:.1} of {} {}", used(period_ms), count(i64::from(most)), period(rate))
+            } else {
+                let most = count(i64::from(most));
+                format!("{} in the last minute, of {most} {}", count(lane.starts.lane), period(rate))
+            };
+            format!("{used}; {} now", count(left))
+        }
+        _ => format!("{:.1} a second", used(1000)),
+    }
+}
+
+#[derive(Template)]
+#[template(path = "tenant.html")]
+struct TenantPage {
+    frame: Frame,
+    tenant: Named,
+    lanes: Vec<LaneRow>,
+    /// Whether there is a lane to pause, and one to resume.
+    open: bool,
+    paused: bool,
+}
+
+pub(super) async fn show(
+    State(api): State<Api>,
+    session: Session,
+    Path(name): Path<String>,
+) -> Result<Response, Refusal> {
+    let tenant = Named::find(&api, &session, &name).await?;
+    let lanes: Vec<LaneRow> = tenant.lanes(&api).await?.iter().map(LaneRow::new).collect();
+    let (open, paused) = (lanes.iter().any(|lane| !lane.paused), lanes.iter().any(|lane| lane.paused));
+    Ok(page(&TenantPage { frame: Frame::new(&session, "/tenants"), tenant, lanes, open, paused }))
+}
+
+pub(super) async fn pause(state: State<Api>, name: Path<String>, form: Form) -> Result<Response, Refusal> {
+    set(state, name, form, true).await
+}
+
+pub(super) async fn resume(state: State<Api>, name: Path<String>, form: Form) -> Result<Response, Refusal> {
+    set(state, name, form, false).await
+}
+
+async fn set(
+    State(api): State<Api>,
+    Path(name): Path<String>,
+    form: Form,
+    paused: bool,
+) -> Result<Response, Refusal> {
+    form.require(Role::Operator)?;
+    let tenant = Named::find(&api, &form.session, &name).await?;
+    let (session, confirmed) = form.confirmed()?;
+    let lanes = tenant.lanes(&api).await?;
+    let concerned = || lanes.iter().filter(|lane| lane.look.paused != paused);
+    if !confirmed {
+        let frame = Frame::new(&session, "/tenants");
+        return Ok(asked(frame, &tenant, &concerned().collect::<Vec<_>>(), paused).ask());
+    }
+    let mut tx = api.pool.begin().await?;
+    let change = LaneChange { paused: Some(paused), limits: None };
+    for lane in concerned() {
+        change_lane(&mut tx, &lane.queue, tenant.id, change).await?;
+    }
+    let action = if paused { "tenant.pause" } else { "tenant.resume" };
+    let queues: Vec<&str> = concerned().map(|lane| lane.queue.as_str()).collect();
+    note(&mut tx, &session.user, action, &tenant.slug, &json!({ "queues": queues })).await?;
+    tx.commit().await?;
+    Ok(Redirect::to(&tenant.path()).into_response())
+}
+
+fn asked(frame: Frame, tenant: &Named, lanes: &[&LaneFacts], paused: bool) -> Confirm {
+    let verb = if paused { "Pause" } else { "Resume" };
+    let mut happens: Vec<String> = lanes.iter().map(|lane| effect(&tenant.slug, lane, paused)).collect();
+    if happens.is_empty() {
+        happens.push(format!(
+            "Nothing: no queue of {} is {}.",
+            tenant.slug,
+            if paused { "open" } else { "paused" }
+        ));
+    }
+    Confirm {
+        frame,
+        title: format!("{verb} all of {}", tenant.slug),
+        happens,
+        action: format!("{}/{}", tenant.path(), verb.to_lowercase()),
+        fields: Vec::new(),
+        yes: format!("{verb} {}", tenant.slug),
+        back: tenant.path(),
+    }
+}
+
+/// What a pause of one lane does, or its end.
+pub(super) fn effect(slug: &str, lane: &LaneFacts, paused: bool) -> String {
+    let queue = &lane.queue;
+    let waiting = lane.count(JobState::Available);
+    let later =
+        lane.count(JobState::Scheduled) + lane.count(JobState::Retryable) + lane.count(JobState::Waiting);
+    let jobs = |number| of(number, "job", "jobs");
+    let goes_on = |number| if number == 1 { "goes on" } else { "go on" };
+    if !paused {
+        let mut text = format!(
+            "Queue {queue}: {} of {slug} may start again at once, within its limits ({}).",
+            jobs(waiting),
+            lane_limits(lane.look.limits)
+        );
+        if lane.look.queue_paused {
+            text = format!(
+                "Queue {queue}: the whole queue is paused, so that nothing starts before it is resumed, too; {} of {slug} wait.",
+                jobs(waiting)
+            );
+        }
+        return text;
+    }
+    let running = lane.count(JobState::Running);
+    let later = match later {
+        0 => String::new(),
+        later => format!("{} that become due later wait with them, ", jobs(later)),
+    };
+    format!(
+        "Queue {queue}: its {}, {later}{} running {}; nothing new of {slug} starts in the queue {queue} until it is \
+         resumed.",
+        of(waiting, "waiting job stays", "waiting jobs stay"),
+        count(running),
+        goes_on(running)
+    )
+}

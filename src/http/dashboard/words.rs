@@ -1,0 +1,98 @@
+//! Numbers, rates and limits in words.
+
+use weirgate_queue::lanes::limits::{LaneLimits, QueueLimits, Rate};
+
+/// A count with its thousands apart.
+pub(super) fn count(number: i64) -> String {
+    let digits = number.unsigned_abs().to_string();
+    let mut text = String::from(if number < 0 { "−" } else { "" });
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// A count and its noun.
+pub(super) fn of(number: i64, one: &str, many: &str) -> String {
+    format!("{} {}", count(number), if number == 1 { one } else { many })
+}
+
+/// A part of a whole.
+pub(super) fn percent(part: f64) -> String {
+    let percent = part * 100.0;
+    if percent < 10.0 { format!("{percent:.1} %") } else { format!("{percent:.0} %") }
+}
+
+/// A number without zeros behind.
+fn short(number: f64) -> String {
+    let text = format!("{number:.3}");
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+/// The period of a rate.
+pub(super) fn period(rate: Rate) -> String {
+    #[expect(clippy::cast_precision_loss, reason = "at most a year")]
+    let seconds = rate.period_ms as f64 / 1000.0;
+    match rate.period_ms {
+        1_000 => "a second".to_owned(),
+        60_000 => "a minute".to_owned(),
+        3_600_000 => "an hour".to_owned(),
+        86_400_000 => "a day".to_owned(),
+        _ => format!("in {} s", short(seconds)),
+    }
+}
+
+fn parts(rate: Option<Rate>, max_running: Option<u32>) -> Vec<String> {
+    let rate = rate.map(|rate| {
+        let starts = of(i64::from(rate.rate), "start", "starts");
+        format!("{starts} {}, {} at once", period(rate), count(i64::from(rate.burst)))
+    });
+    let most = max_running.map(|most| format!("at most {} running", count(i64::from(most))));
+    rate.into_iter().chain(most).collect()
+}
+
+/// What all lanes of a queue together may do.
+pub(super) fn queue_limits(limits: QueueLimits) -> String {
+    let parts = parts(limits.rate, limits.max_running);
+    if parts.is_empty() { "no limit".to_owned() } else { parts.join("; ") }
+}
+
+/// What a lane may do.
+pub(super) fn lane_limits(limits: LaneLimits) -> String {
+    let mut parts = parts(limits.rate, limits.max_running);
+    if parts.is_empty() {
+        parts.push("no limit".to_owned());
+    }
+    parts.push(format!("weight {}", short(limits.weight)));
+    parts.join("; ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_are_read_at_a_glance() {
+        let said = [0, 7, 999, 1_000, 12_345, 1_234_567, -1_200].map(count);
+        assert_eq!(said, ["0", "7", "999", "1,000", "12,345", "1,234,567", "−1,200"]);
+        assert_eq!([of(1, "job", "jobs"), of(2, "job", "jobs")], ["1 job", "2 jobs"]);
+    }
+
+    #[test]
+    fn limits_are_told() {
+        let rate = |rate, period_ms, burst| Some(Rate { rate, period_ms, burst });
+        let lane = |rate, max_running, weight| lane_limits(LaneLimits { rate, max_running, weight });
+        assert_eq!(lane(None, None, 1.0), "no limit; weight 1");
+        assert_eq!(
+            lane(rate(20, 1000, 5), Some(3), 0.5),
+            "20 starts a second, 5 at once; at most 3 running; weight 0.5"
+        );
+        assert_eq!(lane(rate(1, 2500, 1), None, 1.0), "1 start in 2.5 s, 1 at once; weight 1");
+        assert_eq!(queue_limits(QueueLimits::default()), "no limit");
+        let limits = QueueLimits { rate: rate(1200, 60_000, 1), max_running: Some(40) };
+        assert_eq!(queue_limits(limits), "1,200 starts a minute, 1 at once; at most 40 running");
+    }
+}

@@ -1,0 +1,68 @@
+//! Somebody in front of the dashboard.
+
+use axum::http::StatusCode;
+use weirgate::users::{self, Role};
+
+use super::{Answer, TestApi};
+
+pub(crate) const PASSWORD: &str = "a long password";
+
+/// Somebody who is signed in.
+pub(crate) struct Person<'a> {
+    api: &'a TestApi,
+    pub(crate) cookie: String,
+    pub(crate) csrf: String,
+}
+
+impl<'a> Person<'a> {
+    pub(crate) async fn new(api: &'a TestApi, email: &str, role: Role) -> Self {
+        users::create(&api.db().pool, email, role, PASSWORD).await.unwrap();
+        Self::sign_in(api, email).await
+    }
+
+    pub(crate) async fn sign_in(api: &'a TestApi, email: &str) -> Self {
+        let answer = sign_in(api, email, PASSWORD).await;
+        assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.text());
+        assert_eq!(answer.header("location"), Some("/dashboard"));
+        let set = answer.header("set-cookie").unwrap();
+        for attribute in ["HttpOnly", "SameSite=Strict", "Path=/dashboard"] {
+            assert!(set.contains(attribute), "{set}");
+        }
+        let cookie = set.split(';').next().unwrap().to_owned();
+        let nobody = Self { api, cookie, csrf: String::new() };
+        let page = nobody.get("/dashboard").await;
+        let (_, rest) = page.text().split_once(r#"name="csrf" value=""#).unwrap();
+        Self { csrf: rest.split('"').next().unwrap().to_owned(), ..nobody }
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        self.api.anonymous("GET", path).header("cookie", &self.cookie).send().await
+    }
+
+    pub(crate) async fn post(&self, path: &str, fields: &[(&str, &str)]) -> Answer {
+        self.post_with(path, &[&[("csrf", self.csrf.as_str())], fields].concat()).await
+    }
+
+    pub(crate) async fn post_with(&self, path: &str, fields: &[(&str, &str)]) -> Answer {
+        let call = self.api.anonymous("POST", path).header("cookie", &self.cookie);
+        call.body("application/x-www-form-urlencoded", form(fields)).send().await
+    }
+}
+
+pub(crate) fn form(fields: &[(&str, &str)]) -> String {
+    form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish()
+}
+
+pub(crate) async fn sign_in(api: &TestApi, email: &str, password: &str) -> Answer {
+    let fields = form(&[("email", email), ("password", password)]);
+    let call = api.anonymous("POST", "/dashboard/sign-in");
+    call.body("application/x-www-form-urlencoded", fields).send().await
+}
+
+/// Who did what to what, sign-ins left out.
+pub(crate) async fn audited(api: &TestApi) -> Vec<(String, String, String)> {
+    sqlx::query_as("select actor, action, target from audit where action not like 'sign%' order by id")
+        .fetch_all(&api.db().pool)
+        .await
+        .unwrap()
+}
