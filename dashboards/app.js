@@ -1,12 +1,33 @@
 // Pages work without this; with it they are live.
 
+/** Makes `now` what `next` is and leaves alone what is the same, so that focus, scrolling and selection stay. */
+function morph(now, next) {
+  if (now.nodeName !== next.nodeName || now.id !== next.id) return now.replaceWith(next);
+  if (now.nodeType !== Node.ELEMENT_NODE) {
+    if (now.data !== next.data) now.data = next.data;
+    return;
+  }
+  for (const { name, value } of next.attributes) {
+    if (now.getAttribute(name) !== value) now.setAttribute(name, value);
+  }
+  // What somebody has opened stays open.
+  for (const { name } of [...now.attributes]) {
+    if (!next.hasAttribute(name) && name !== "open") now.removeAttribute(name);
+  }
+  morphChildren(now, next);
+}
+
+function morphChildren(now, next) {
+  const [before, after] = [[...now.childNodes], [...next.childNodes]];
+  before.slice(after.length).forEach((node) => node.remove());
+  after.forEach((node, at) => (at < before.length ? morph(before[at], node) : now.append(node)));
+}
+
 /** Puts what a page shows now in place of what it showed before, unless somebody is typing or choosing there. */
 function replace(place, next) {
   const focused = document.activeElement;
   if (place.contains(focused) && focused.matches("input, select, textarea, button")) return;
-  const link = place.contains(focused) ? focused.getAttribute("href") : null;
-  place.replaceChildren(...next.childNodes);
-  if (link) [...place.querySelectorAll("a")].find((it) => it.getAttribute("href") === link)?.focus();
+  morphChildren(place, next);
 }
 
 const parse = (html) => new DOMParser().parseFromString(html, "text/html");
@@ -16,7 +37,22 @@ const live = document.getElementById("live");
 if (live?.dataset.live) {
   // The same look for everybody who watches.
   const events = new EventSource(live.dataset.live);
-  events.addEventListener("look", (event) => replace(live, parse(event.data).body));
+  const stands = (place) => place.querySelector("[data-state]")?.dataset.state;
+  events.addEventListener("look", async (event) => {
+    const [next, before] = [parse(event.data).body, stands(live)];
+    const changed = stands(next) !== before;
+    replace(live, next);
+    if (!changed) return;
+    // Other things can be done now.
+    const answer = await fetch(location.href);
+    if (!answer.ok) return;
+    const page = parse(await answer.text());
+    const actions = document.getElementById("actions");
+    const now = page.getElementById("actions");
+    if (actions && now) replace(actions, now);
+    // Of what is over nothing follows.
+    if (!page.getElementById("live")?.dataset.live) events.close();
+  });
 }
 
 if (live?.dataset.reload) {

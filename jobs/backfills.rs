@@ -47,11 +47,27 @@ impl BackfillKind {
         }
     }
 
+    /// Most jobs that a slice becomes.
+    pub const fn jobs_of_slice(self) -> u64 {
+        match self {
+            Self::ComputeKpi | Self::GenerateExport => 1,
+            Self::Pipeline => DailyPipeline::JOBS,
+        }
+    }
+
     /// The kind of the job that stands for a slice.
-    const fn job_kind(self) -> &'static str {
+    pub(crate) const fn job_kind(self) -> &'static str {
         match self {
             Self::ComputeKpi => ComputeKpi::KIND,
             Self::GenerateExport | Self::Pipeline => GenerateExport::KIND,
+        }
+    }
+
+    /// The queue of that job.
+    pub(crate) const fn job_queue(self) -> &'static str {
+        match self {
+            Self::ComputeKpi => ComputeKpi::QUEUE,
+            Self::GenerateExport | Self::Pipeline => GenerateExport::QUEUE,
         }
     }
 
@@ -141,7 +157,11 @@ pub enum Reprocess {
 }
 
 impl Reprocess {
-    const fn as_str(self) -> &'static str {
+    /// Every policy.
+    pub const ALL: [Self; 3] = [Self::Missing, Self::Failed, Self::All];
+
+    /// The name in requests and in the database.
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Missing => "missing",
             Self::Failed => "failed",
@@ -154,7 +174,7 @@ impl FromStr for Reprocess {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        [Self::Missing, Self::Failed, Self::All]
+        Self::ALL
             .into_iter()
             .find(|it| it.as_str() == text)
             .ok_or_else(|| "expected missing, failed or all".to_owned())

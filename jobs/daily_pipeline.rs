@@ -21,6 +21,9 @@ pub struct DailyPipeline {
 }
 
 impl DailyPipeline {
+    /// How many jobs it is.
+    pub const JOBS: u64 = INGESTS.len() as u64 + 2;
+
     /// The pipeline of `tenant` for `date`; `adjust` sets what all its jobs share, such as priority.
     pub fn new(tenant: &Tenant, date: NaiveDate, adjust: impl Fn(NewJob) -> NewJob) -> Result<Self> {
         let slug = || tenant.slug.clone();
@@ -72,4 +75,19 @@ pub async fn enqueue_daily_pipeline(
     let DailyPipeline { workflow, export } = pipeline;
     let export = if force { export.not_unique() } else { export };
     DailyPipeline { workflow, export }.whole().enqueue_once(conn, EXPORT).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::TenantSlug;
+
+    #[test]
+    fn it_is_as_many_jobs_as_it_says() {
+        let (slug, name) = (TenantSlug("a".to_owned()), "A".to_owned());
+        let tenant = Tenant { id: Uuid::nil(), slug, name, is_active: true, time_zone: "UTC".to_owned() };
+        let day = NaiveDate::from_ymd_opt(2026, 1, 1).unwrap();
+        let jobs = DailyPipeline::new(&tenant, day, |job| job).unwrap().into_jobs().unwrap();
+        assert_eq!(jobs.len() as u64, DailyPipeline::JOBS);
+    }
 }

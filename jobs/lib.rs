@@ -1,6 +1,7 @@
 //! What Weirgate runs. One file a job; [`kinds`] is the only list of them.
 
 mod app;
+mod backfill_days;
 mod backfills;
 mod bulk_jobs;
 mod compute_kpi;
@@ -22,6 +23,7 @@ use std::sync::Arc;
 use weirgate_queue::{Kinds, Registry};
 
 pub use app::App;
+pub use backfill_days::{BackfillDays, SliceJob, TenantDays};
 pub use backfills::{BackfillKind, BackfillOrder, BackfillRange, DailySlices, Reprocess};
 pub use bulk_jobs::{BulkDone, BulkJobs, BulkRefused};
 pub use compute_kpi::{ComputeKpi, Kpis};

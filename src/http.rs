@@ -56,7 +56,7 @@ use weirgate_queue::query::Reader;
 use weirgate_queue::watch::Watcher;
 
 use crate::http::auth::Limits;
-use crate::http::dashboard::{Live, SignIns};
+use crate::http::dashboard::{Live, SignIns, Views};
 use crate::http::intake::Intake;
 use crate::http::metrics::Latest;
 use crate::metrics::{Metrics, Work};
@@ -113,6 +113,7 @@ pub struct Api {
     limits: Arc<Limits>,
     sign_ins: Arc<SignIns>,
     live: Live,
+    views: Views,
     metrics: Arc<Metrics>,
     latest: Arc<Latest>,
     traces: Option<Traces>,
@@ -148,6 +149,7 @@ impl Api {
             sign_ins: Arc::new(SignIns::new()),
             live: Live::new(),
             traces,
+            views: Views::default(),
             slugs: Arc::default(),
             closing: CancellationToken::new(),
         }

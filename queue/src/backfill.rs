@@ -193,7 +193,20 @@ pub async fn set(conn: &mut PgConnection, id: Uuid, change: impl FnOnce(&mut Set
 /// [`QueueError::UnknownBackfill`].
 pub async fn cancel(pool: &PgPool, id: Uuid) -> Result<()> {
     let mut tx = pool.begin().await?;
-    let row = lock(&mut tx, id).await?;
+    begin_cancel(&mut tx, id).await?;
+    tx.commit().await?;
+    // Should this break off, the expander goes on with it.
+    while cancel_some(pool, id).await? > 0 {}
+    Ok(())
+}
+
+/// Says that it is to be stopped, in the caller's transaction. Its jobs are stopped after the commit: soon by the workers, at
+/// once by [`cancel`].
+///
+/// # Errors
+/// [`QueueError::UnknownBackfill`].
+pub async fn begin_cancel(conn: &mut PgConnection, id: Uuid) -> Result<()> {
+    let row = lock(conn, id).await?;
     if row.state.is_final() {
         return Ok(());
     }
@@ -203,13 +216,9 @@ pub async fn cancel(pool: &PgPool, id: Uuid) -> Result<()> {
          set paused = true, cancelled_at = coalesce(cancelled_at, queue.now()), retry_requested_at = null where id = $1",
         id
     )
-    .execute(&mut *tx)
+    .execute(&mut *conn)
     .await?;
-    settings_changed(&mut tx, &row.queues).await?;
-    tx.commit().await?;
-    // Should this break off, the expander goes on with it.
-    while cancel_some(pool, id).await? > 0 {}
-    Ok(())
+    settings_changed(conn, &row.queues).await
 }
 
 /// Gives its discarded jobs another life, a few at a time from now on; one that was over runs again. Returns whether

@@ -6,9 +6,10 @@ use axum::extract::{FromRequest, Request};
 use chrono::NaiveDate;
 use serde::Deserialize;
 use serde_json::Value;
+use sqlx::PgConnection;
 use utoipa::ToSchema;
-use weirgate_jobs::{BackfillKind, BackfillOrder, Reprocess};
-use weirgate_queue::backfill::Settings;
+use weirgate_jobs::{BackfillKind, BackfillOrder, BackfillRange, Reprocess, Tenant};
+use weirgate_queue::backfill::{NewBackfill, Settings};
 
 use crate::http::Api;
 use crate::http::backfill::{All, TenantNames, kinds, orders, reprocesses, tenant_names};
@@ -16,7 +17,7 @@ use crate::http::context::RequestContext;
 use crate::http::extract::{parse_body, read_body};
 use crate::http::idempotency::IdempotencyKey;
 use crate::http::params::{Fields, Parse, TenantName};
-use crate::http::problem::Problem;
+use crate::http::problem::{FieldError, Problem};
 
 /// Most of a backfill's jobs at once that can be asked for.
 const MOST_RUNNING: i64 = 1_000_000;
@@ -92,8 +93,8 @@ impl FromRequest<Api> for BackfillRequest {
 }
 
 impl BackfillRequest {
-    /// `None` once `fields` holds an error.
-    fn check(
+    /// The checked `body`; `None` once `fields` holds an error.
+    pub(crate) fn check(
         fields: &mut Fields,
         body: BackfillBody,
         key: Option<IdempotencyKey>,
@@ -131,6 +132,78 @@ impl BackfillRequest {
             key,
             context,
         })
+    }
+}
+
+impl BackfillBody {
+    /// The same from the fields of a form: tenants as words, none of them for all.
+    pub(crate) fn of_form(fields: &mut Fields) -> Self {
+        let names: Option<String> = fields.get("tenants");
+        let names: Vec<Value> = names
+            .iter()
+            .flat_map(|text| text.split([',', ' ', '\t', '\r', '\n']))
+            .filter(|name| !name.is_empty() && *name != "all")
+            .map(Value::from)
+            .collect();
+        let share: Option<String> = fields.get("share");
+        let wrong = "expected a number above 0, up to 1";
+        let share = share.and_then(|text| text.parse().map_err(|_| fields.fail("share", wrong)).ok());
+        Self {
+            kind: fields.get("kind"),
+            tenants: Some(if names.is_empty() { Value::from("all") } else { Value::from(names) }),
+            from: fields.get("from"),
+            to: fields.get("to"),
+            order: fields.get("order"),
+            reprocess: fields.get("reprocess"),
+            max_running: fields.in_range("max_running", 1..=MOST_RUNNING),
+            share,
+            priority: fields.in_range("priority", -100..=100),
+            dry_run: None,
+        }
+    }
+}
+
+impl BackfillRequest {
+    /// The days it is about, and whose they are.
+    pub(crate) async fn range(
+        &self,
+        conn: &mut PgConnection,
+    ) -> Result<(BackfillRange, Vec<Tenant>), Problem> {
+        let tenants = Tenant::active(conn, self.named()).await?;
+        let range = BackfillRange {
+            tenants: tenants.iter().map(|tenant| tenant.id).collect(),
+            from: self.from,
+            to: self.to,
+            order: self.order,
+            reprocess: self.reprocess,
+        };
+        if range.total() > BackfillRange::MOST_SLICES {
+            let message = format!(
+                "{} slices are more than the {} that are allowed",
+                range.total(),
+                BackfillRange::MOST_SLICES
+            );
+            return Err(Problem::invalid(vec![FieldError { field: "to".to_owned(), message }]));
+        }
+        Ok((range, tenants))
+    }
+
+    /// What it makes of its [range](Self::range).
+    pub(crate) fn backfill(
+        &self,
+        range: &BackfillRange,
+        tenants: &[Tenant],
+    ) -> weirgate_queue::Result<NewBackfill> {
+        let traceparent = Some(self.context.traceparent.clone());
+        let named = self.named().map(|_| tenants);
+        range.backfill(self.kind, named, self.priority, self.settings, traceparent)
+    }
+
+    fn named(&self) -> Option<&[String]> {
+        match &self.tenants {
+            TenantNames::All(_) => None,
+            TenantNames::Named(names) => Some(names),
+        }
     }
 }
 

@@ -4,6 +4,10 @@ mod act;
 mod assets;
 mod audit;
 mod confirm;
+mod backfill;
+mod backfill_new;
+mod backfills;
+mod heat;
 mod job;
 mod jobs;
 mod lane;
@@ -17,6 +21,7 @@ mod tenant;
 mod tenants;
 mod view;
 mod words;
+mod views;
 mod workers;
 
 use axum::Router;
@@ -30,6 +35,7 @@ use crate::http::Api;
 
 pub(crate) use live::Live;
 pub(crate) use session::SignIns;
+pub(crate) use views::Views;
 
 /// Nothing from elsewhere, and no script or style in the pages themselves.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
@@ -59,6 +65,15 @@ pub(crate) fn router() -> Router<Api> {
         .route("/queues", get(queues::show))
         .route("/queues/{name}/pause", post(queues::pause))
         .route("/queues/{name}/resume", post(queues::resume))
+        .route("/backfills", get(backfills::list).post(backfill_new::create))
+        .route("/backfills/live", get(backfills::stream))
+        .route("/backfills/new", get(backfill_new::show))
+        .route("/backfills/{id}", get(backfill::show))
+        .route("/backfills/{id}/live", get(backfill::stream))
+        .route("/backfills/{id}/pause", post(backfill::pause))
+        .route("/backfills/{id}/resume", post(backfill::resume))
+        .route("/backfills/{id}/cancel", post(backfill::cancel))
+        .route("/backfills/{id}/retry_failed", post(backfill::retry_failed))
         .route("/workers", get(workers::show))
         .route("/audit", get(audit::show))
         .route("/app.css", get(assets::style))

@@ -5,6 +5,7 @@ mod backfills;
 mod bulk;
 mod dashboard;
 mod dashboard_tenants;
+mod dashboard_backfills;
 mod docs;
 mod enqueue;
 mod errors;

@@ -63,6 +63,11 @@ impl Live {
 
 pub(super) async fn stream(State(api): State<Api>, _: Session) -> Response {
     let watching = api.live.follow(&api);
+    events(api, watching)
+}
+
+/// An event for each look.
+pub(super) fn events(api: Api, watching: watch::Receiver<Arc<str>>) -> Response {
     let events = unfold((watching, api), async |(mut watching, api)| {
         tokio::select! {
             () = api.closing.cancelled() => return None,

@@ -44,6 +44,7 @@ impl Frame {
             ("Jobs", "/jobs"),
             ("Tenants", "/tenants"),
             ("Queues", "/queues"),
+            ("Backfills", "/backfills"),
             ("Workers", "/workers"),
             ("Audit", "/audit"),
         ]

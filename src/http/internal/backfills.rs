@@ -7,18 +7,18 @@ use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use sqlx::PgConnection;
 use uuid::Uuid;
-use weirgate_jobs::{BackfillRange, Tenant};
+use weirgate_jobs::BackfillRange;
 use weirgate_queue::backfill;
 
 use crate::http::Api;
-use crate::http::backfill::{BackfillResource, DryRun, TenantNames, TenantSlices};
+use crate::http::backfill::{BackfillResource, DryRun, TenantSlices};
 use crate::http::backfill_request::{BackfillBody, BackfillRequest, SettingsBody, SettingsRequest};
 use crate::http::context::RequestContext;
 use crate::http::extract::{Only, Path};
 use crate::http::idempotency::Claimed;
 use crate::http::page::{Page, Paging, PagingParams};
 use crate::http::params::{Fields, FromQuery, Query};
-use crate::http::problem::{FieldError, Problem};
+use crate::http::problem::Problem;
 
 /// Makes a backfill: a job for each tenant and day of a range, or a pipeline of them.
 ///
@@ -43,38 +43,12 @@ pub(crate) async fn create_backfill(
     request: BackfillRequest,
 ) -> Result<Response, Problem> {
     let mut tx = api.pool.begin().await?;
-    let names = match &request.tenants {
-        TenantNames::All(_) => None,
-        TenantNames::Named(names) => Some(names.as_slice()),
-    };
-    let tenants = Tenant::active(&mut tx, names).await?;
-    let (from, to, order, reprocess) = (request.from, request.to, request.order, request.reprocess);
-    let range = BackfillRange {
-        tenants: tenants.iter().map(|tenant| tenant.id).collect(),
-        from,
-        to,
-        order,
-        reprocess,
-    };
-    if range.total() > BackfillRange::MOST_SLICES {
-        let message = format!(
-            "{} slices are more than the {} that are allowed",
-            range.total(),
-            BackfillRange::MOST_SLICES
-        );
-        return Err(Problem::invalid(vec![FieldError { field: "to".to_owned(), message }]));
-    }
+    let (range, tenants) = request.range(&mut tx).await?;
     if request.dry_run {
         return dry_run(&mut tx, &request, &range).await;
     }
     let context = &request.context;
-    let new = range.backfill(
-        request.kind,
-        names.map(|_| tenants.as_slice()),
-        request.priority,
-        request.settings,
-        Some(context.traceparent.clone()),
-    )?;
+    let new = request.backfill(&range, &tenants)?;
     let mut id = Uuid::now_v7();
     let replay = match &request.key {
         Some(key) => key.claim(&mut tx, id).await?,

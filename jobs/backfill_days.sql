@@ -1,0 +1,41 @@
+-- The jobs that stand for the slices of the tenants $4 on the days from $5 to $6, as the backfill $1 goes through them: by steps of
+-- $7 (1 or −1). $2 queue and $3 kind of these jobs. Compared as rows, so that only the index that is meant has the order.
+with recursive half (edge, low, high) as (
+    -- Jobs are numbered in the order of their slices: where the days begin and end is found among them by halving.
+    select e.edge, lowest.seq, highest.seq + 1
+    from (values (0), (1)) as e (edge)
+    cross join (
+        select seq from queue.jobs where backfill_id is not null and (backfill_id, seq) >= ($1::uuid, 0::bigint)
+          and (backfill_id, seq) < ($1, 9223372036854775807) order by backfill_id, seq limit 1
+    ) as lowest
+    cross join (
+        select seq from queue.jobs where backfill_id is not null and (backfill_id, seq) >= ($1, 0::bigint)
+          and (backfill_id, seq) < ($1, 9223372036854775807) order by backfill_id desc, seq desc limit 1
+    ) as highest
+    union all
+    select h.edge, case when j.is_before then j.seq + 1 else h.low end,
+        case when j.is_before then h.high else (h.low + h.high) / 2 end
+    from half h
+    left join lateral (
+        select seq, (left(args ->> 'date', 10)::date - case h.edge when 0 then $5::date else $6::date end) * $7::integer
+            < h.edge as is_before
+        from queue.jobs
+        where backfill_id is not null and kind = $3
+          and (backfill_id, seq) >= ($1, (h.low + h.high) / 2) and (backfill_id, seq) < ($1, h.high)
+        order by backfill_id, seq limit 1
+    ) as j on true
+    where h.low < h.high
+), edges as materialized (
+    select max(low) filter (where edge = 0) as first, max(low) filter (where edge = 1) as after from half
+)
+select t.place as "place!", j.day as "day!", j.id as "id!", j.state::text as "state!", j.workflow_id, j.is_stopped as "is_stopped!"
+from edges
+cross join unnest($4::uuid[]) with ordinality as t (id, place)
+cross join lateral (
+    select id, state, workflow_id, left(args ->> 'date', 10)::date as day, errors @> '[{"code": "dependency_failed"}]' as is_stopped
+    from queue.jobs
+    where backfill_id is not null and kind = $3 and seq >= edges.first and seq < edges.after
+      and (queue, tenant_id, backfill_id, priority, seq) >= ($2, t.id, $1, -100::smallint, edges.first)
+      and (queue, tenant_id, backfill_id, priority, seq) < ($2, t.id, $1, 101::smallint, 0::bigint)
+    order by queue, tenant_id, backfill_id, priority, seq limit $8
+) as j

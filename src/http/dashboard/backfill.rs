@@ -1,0 +1,233 @@
+//! One backfill: how far it is, how fast, what became of each day, and what can be done about it.
+
+use askama::Template;
+use axum::extract::{RawQuery, State};
+use axum::response::{IntoResponse, Redirect, Response};
+use chrono::NaiveDate;
+use serde::Deserialize;
+use serde_json::json;
+use sqlx::PgConnection;
+use uuid::Uuid;
+use weirgate_queue::JobState;
+use weirgate_queue::backfill::{self, Backfill, BackfillState};
+
+use super::act::note;
+use super::heat::{Heat, Mark, Shown};
+use super::session::{Form, Session, filled};
+use super::view::{Frame, Refusal, When, page};
+use super::views::View;
+use crate::http::Api;
+use crate::http::backfill::{AskedFor, TenantNames};
+use crate::http::extract::Path;
+use crate::http::params::Fields;
+use crate::http::problem::Problem;
+use crate::users::Role;
+
+/// What was asked for, in words.
+pub(super) struct Asked {
+    pub(super) tenants: String,
+    pub(super) days: String,
+    pub(super) order: &'static str,
+    pub(super) reprocess: &'static str,
+}
+
+impl Asked {
+    pub(super) fn of(backfill: &Backfill) -> Result<Self, Problem> {
+        let asked = AskedFor::deserialize(&backfill.spec)?;
+        Ok(Self {
+            tenants: tenants_in_words(&asked.tenants),
+            days: format!("{} to {}", asked.from, asked.to),
+            order: match asked.order {
+                weirgate_jobs::BackfillOrder::NewestFirst => "newest day first",
+                weirgate_jobs::BackfillOrder::OldestFirst => "oldest day first",
+            },
+            reprocess: policy_in_words(asked.reprocess),
+        })
+    }
+}
+
+/// The first few names are enough.
+pub(super) fn tenants_in_words(tenants: &TenantNames) -> String {
+    match tenants {
+        TenantNames::All(_) => "all that were active".to_owned(),
+        TenantNames::Named(names) if names.len() <= 3 => names.join(", "),
+        TenantNames::Named(names) => format!("{} and {} more", names[..2].join(", "), names.len() - 2),
+    }
+}
+
+pub(super) fn policy_in_words(policy: weirgate_jobs::Reprocess) -> &'static str {
+    match policy {
+        weirgate_jobs::Reprocess::Missing => "days without a result",
+        weirgate_jobs::Reprocess::Failed => "days that failed and have no result since",
+        weirgate_jobs::Reprocess::All => "every day",
+    }
+}
+
+/// How fast it is, where that is known.
+pub(super) fn rate(backfill: &Backfill) -> String {
+    backfill.rate.map_or_else(|| "–".to_owned(), |rate| format!("{rate:.1}/s"))
+}
+
+/// Its jobs in a state.
+struct Count {
+    state: &'static str,
+    jobs: i64,
+}
+
+/// What changes of a backfill: the same for whoever looks at the same part of it.
+#[derive(Template)]
+#[template(path = "backfill_live.html")]
+pub(super) struct BackfillLook {
+    id: Uuid,
+    kind: String,
+    state: BackfillState,
+    done: u64,
+    total: u64,
+    percent: String,
+    skipped: u64,
+    jobs: u64,
+    rate: String,
+    finish: Option<When>,
+    finished: Option<When>,
+    counts: Vec<Count>,
+    heat: Option<Heat>,
+    marks: Vec<Mark>,
+}
+
+impl BackfillLook {
+    pub(super) async fn take(api: &Api, id: Uuid, shown: &Shown) -> Result<Self, Problem> {
+        let backfill = backfill::get(&mut *api.pool.acquire().await?, id).await?;
+        let backfill = backfill.ok_or_else(|| Problem::unknown_backfill(id))?;
+        Self::of(api, &backfill, shown).await
+    }
+
+    async fn of(api: &Api, backfill: &Backfill, shown: &Shown) -> Result<Self, Problem> {
+        let when = |at| When::new(at, backfill.observed_at);
+        let counts = backfill.counts.iter().map(|(state, jobs)| Count { state: state.as_str(), jobs });
+        Ok(Self {
+            id: backfill.id,
+            kind: backfill.kind.clone(),
+            state: backfill.state,
+            done: backfill.done,
+            total: backfill.total,
+            percent: format!("{:.1} %", backfill.fraction() * 100.0),
+            skipped: backfill.skipped,
+            jobs: backfill.jobs,
+            rate: rate(backfill),
+            finish: backfill.estimated_finish.map(when),
+            finished: backfill.finished_at.map(when),
+            counts: counts.collect(),
+            heat: Heat::look(api, backfill.id, shown).await?,
+            marks: Mark::all().collect(),
+        })
+    }
+}
+
+#[derive(Template)]
+#[template(path = "backfill.html")]
+struct BackfillPage {
+    frame: Frame,
+    look: BackfillLook,
+    asked: Asked,
+    share: String,
+    most: String,
+    priority: i16,
+    created: When,
+    /// Of the part that is shown.
+    query: String,
+    has_failed: bool,
+}
+
+fn shown(query: Option<&str>) -> Result<(Shown, String), Problem> {
+    let pairs = filled(query.unwrap_or_default().as_bytes());
+    let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(&pairs).finish();
+    let mut fields = Fields::of_pairs(pairs);
+    let month: Option<String> = fields.get("month");
+    let month = month.and_then(|text| {
+        let day = format!("{text}-01").parse::<NaiveDate>().ok().filter(|_| text.len() == 7);
+        if day.is_none() {
+            fields.fail("month", "expected a month such as 2026-01");
+        }
+        day
+    });
+    let tenants = fields.in_range("tenants", 0..=1_000_000).unwrap_or(0).unsigned_abs();
+    Ok((fields.finish(Some(Shown { month, tenants }))?, query))
+}
+
+pub(super) async fn show(
+    State(api): State<Api>,
+    session: Session,
+    Path(id): Path<Uuid>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Refusal> {
+    let page = make(&api, &session, id, query.as_deref()).await;
+    page.map_err(|problem| Refusal::from(problem).for_session(&session))
+}
+
+async fn make(api: &Api, session: &Session, id: Uuid, query: Option<&str>) -> Result<Response, Problem> {
+    let (shown, query) = shown(query)?;
+    let backfill = backfill::get(&mut *api.pool.acquire().await?, id).await?;
+    let backfill = backfill.ok_or_else(|| Problem::unknown_backfill(id))?;
+    let settings = backfill.settings;
+    Ok(page(&BackfillPage {
+        frame: Frame::new(session, "/backfills"),
+        look: BackfillLook::of(api, &backfill, &shown).await?,
+        asked: Asked::of(&backfill)?,
+        share: format!("{:.0} %", settings.share * 100.0),
+        most: settings.max_running.map_or_else(|| "any number".to_owned(), |most| most.to_string()),
+        priority: backfill.priority,
+        created: When::new(backfill.created_at, backfill.observed_at),
+        query,
+        has_failed: backfill.counts.of(JobState::Discarded) > 0,
+    }))
+}
+
+/// The looks at it from now on.
+pub(super) async fn stream(
+    State(api): State<Api>,
+    session: Session,
+    Path(id): Path<Uuid>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Refusal> {
+    let shown = shown(query.as_deref());
+    let (shown, _) = shown.map_err(|problem| Refusal::from(problem).for_session(&session))?;
+    Ok(api.views.stream(&api, View::Backfill(id, shown)))
+}
+
+pub(super) async fn pause(state: State<Api>, id: Path<Uuid>, form: Form) -> Result<Response, Refusal> {
+    act(state, id, form, "backfill.pause", backfill::pause).await
+}
+
+pub(super) async fn resume(state: State<Api>, id: Path<Uuid>, form: Form) -> Result<Response, Refusal> {
+    act(state, id, form, "backfill.resume", backfill::resume).await
+}
+
+pub(super) async fn cancel(
+    State(api): State<Api>,
+    Path(id): Path<Uuid>,
+    form: Form,
+) -> Result<Response, Refusal> {
+    let begun = act(State(api.clone()), Path(id), form, "backfill.cancel", backfill::begin_cancel).await?;
+    backfill::cancel(&api.pool, id).await?;
+    Ok(begun)
+}
+
+pub(super) async fn retry_failed(state: State<Api>, id: Path<Uuid>, form: Form) -> Result<Response, Refusal> {
+    act(state, id, form, "backfill.retry_failed", backfill::retry_failed).await
+}
+
+/// Does `verb` to a backfill, and back to its page.
+async fn act<T>(
+    State(api): State<Api>,
+    Path(id): Path<Uuid>,
+    form: Form,
+    action: &str,
+    verb: impl AsyncFnOnce(&mut PgConnection, Uuid) -> weirgate_queue::Result<T>,
+) -> Result<Response, Refusal> {
+    form.require(Role::Operator)?;
+    let mut tx = api.pool.begin().await?;
+    verb(&mut tx, id).await.map_err(|error| Refusal::from(error).for_session(&form.session))?;
+    note(&mut tx, &form.session.user, action, &id.to_string(), &json!({})).await?;
+    tx.commit().await?;
+    Ok(Redirect::to(&format!("/dashboard/backfills/{id}")).into_response())
+}

@@ -1,0 +1,95 @@
+//! The backfills, newest first, with how far they are.
+
+use askama::Template;
+use axum::extract::{RawQuery, State};
+use axum::response::Response;
+use uuid::Uuid;
+use weirgate_queue::backfill::{self, Backfill, BackfillState};
+
+use super::backfill::{Asked, rate};
+use super::session::{Session, filled};
+use super::view::{Frame, Refusal, When, page};
+use super::views::View;
+use crate::http::Api;
+use crate::http::params::Fields;
+use crate::http::problem::Problem;
+
+const ON_A_PAGE: usize = 25;
+
+/// A backfill in the list.
+struct Row {
+    id: Uuid,
+    kind: String,
+    state: BackfillState,
+    asked: Asked,
+    done: u64,
+    total: u64,
+    rate: String,
+    finish: Option<When>,
+    created: When,
+}
+
+impl Row {
+    fn new(backfill: Backfill) -> Result<Self, Problem> {
+        let when = |at| When::new(at, backfill.observed_at);
+        Ok(Self {
+            id: backfill.id,
+            state: backfill.state,
+            asked: Asked::of(&backfill)?,
+            done: backfill.done,
+            total: backfill.total,
+            rate: rate(&backfill),
+            finish: backfill.estimated_finish.map(when),
+            created: when(backfill.created_at),
+            kind: backfill.kind,
+        })
+    }
+}
+
+/// A page of them: the same for whoever looks.
+#[derive(Template)]
+#[template(path = "backfills_live.html")]
+pub(super) struct BackfillsLook {
+    rows: Vec<Row>,
+    older: Option<Uuid>,
+}
+
+impl BackfillsLook {
+    /// Those made before `before`.
+    pub(super) async fn take(api: &Api, before: Option<Uuid>) -> Result<Self, Problem> {
+        let limit = i64::try_from(ON_A_PAGE + 1).unwrap_or(i64::MAX);
+        let mut all = backfill::list(&mut *api.pool.acquire().await?, before, limit).await?;
+        let more = all.len() > ON_A_PAGE;
+        all.truncate(ON_A_PAGE);
+        let older = all.last().filter(|_| more).map(|last| last.id);
+        Ok(Self { rows: all.into_iter().map(Row::new).collect::<Result<_, _>>()?, older })
+    }
+}
+
+#[derive(Template)]
+#[template(path = "backfills.html")]
+struct BackfillsPage {
+    frame: Frame,
+    look: BackfillsLook,
+    /// Whether these are the newest, which are live.
+    newest: bool,
+}
+
+pub(super) async fn list(
+    State(api): State<Api>,
+    session: Session,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Refusal> {
+    let refuse = |problem: Problem| Refusal::from(problem).for_session(&session);
+    let mut fields = Fields::of_pairs(filled(query.unwrap_or_default().as_bytes()));
+    let before: Option<Uuid> = fields.get("before");
+    fields.finish(Some(())).map_err(refuse)?;
+    let look = BackfillsLook::take(&api, before).await.map_err(refuse)?;
+    let frame = Frame::new(&session, "/backfills");
+    Ok(page(&BackfillsPage { frame, look, newest: before.is_none() }))
+}
+
+/// The looks at the newest from now on.
+pub(super) async fn stream(State(api): State<Api>, _: Session) -> Response {
+    api.views.stream(&api, View::Backfills)
+}

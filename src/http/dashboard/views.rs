@@ -1,0 +1,103 @@
+//! Pages as streams of server-sent events. One look serves all who watch the same, and nobody looks at what nobody watches.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use tokio::sync::watch;
+use uuid::Uuid;
+
+use super::backfill::BackfillLook;
+use super::backfills::BackfillsLook;
+use super::heat::Shown;
+use super::live;
+use super::view::Refusal;
+use crate::http::Api;
+use crate::http::problem::Problem;
+
+/// Between two looks at the same.
+const EVERY: Duration = Duration::from_secs(2);
+
+/// So many different ones are watched at once, at most.
+const MOST: usize = 100;
+
+/// What can be watched.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) enum View {
+    /// The newest backfills.
+    Backfills,
+    /// Part of the days of one.
+    Backfill(Uuid, Shown),
+}
+
+impl View {
+    async fn look(&self, api: &Api) -> Result<String, Problem> {
+        let html = match self {
+            Self::Backfills => BackfillsLook::take(api, None).await?.to_string(),
+            Self::Backfill(id, shown) => BackfillLook::take(api, *id, shown).await?.to_string(),
+        };
+        Ok(html)
+    }
+}
+
+/// Where those who watch find the last look at each.
+#[derive(Clone, Default)]
+pub(crate) struct Views(Arc<Mutex<HashMap<View, watch::Sender<Arc<str>>>>>);
+
+impl Views {
+    /// The looks at `view` from now on.
+    pub(super) fn stream(&self, api: &Api, view: View) -> Response {
+        let Some(watching) = self.follow(api, view) else {
+            let detail = "So many different pages are live now that this one is not. Load it again to see what is new.";
+            return Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "Too much is watched", detail)
+                .into_response();
+        };
+        live::events(api.clone(), watching)
+    }
+
+    fn follow(&self, api: &Api, view: View) -> Option<watch::Receiver<Arc<str>>> {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let room = all.len() < MOST;
+        match all.entry(view) {
+            Entry::Occupied(known) => Some(known.get().subscribe()),
+            Entry::Vacant(new) if room => {
+                let view = new.key().clone();
+                let (last, watching) = watch::channel("".into());
+                new.insert(last.clone());
+                tokio::spawn(self.clone().look_on(api.clone(), view, last));
+                Some(watching)
+            }
+            Entry::Vacant(_) => None,
+        }
+    }
+
+    async fn look_on(self, api: Api, view: View, last: watch::Sender<Arc<str>>) {
+        loop {
+            match view.look(&api).await {
+                Ok(html) => {
+                    last.send_if_modified(|before| {
+                        let differs = **before != *html;
+                        if differs {
+                            *before = html.into();
+                        }
+                        differs
+                    });
+                }
+                Err(problem) => tracing::warn!(?view, ?problem, "could not look; trying on"),
+            }
+            tokio::select! {
+                () = api.closing.cancelled() => return,
+                () = tokio::time::sleep(EVERY) => {}
+            }
+            // Under the lock that those who come take, so that none comes in between.
+            let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            if last.receiver_count() == 0 {
+                all.remove(&view);
+                return;
+            }
+        }
+    }
+}

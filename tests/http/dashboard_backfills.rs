@@ -1,0 +1,265 @@
+//! Backfills on the dashboard: the dry run, the calendar, what can be done, and that looks are shared.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::BodyDataStream;
+use axum::http::StatusCode;
+use futures_util::StreamExt;
+use sqlx::AssertSqlSafe;
+use tokio::time::timeout;
+use weirgate::users::Role;
+use weirgate_jobs::DailySlices;
+use weirgate_queue::maintenance::expander::Expander;
+
+use crate::support::person::{Person, audited};
+use crate::support::{TestApi, tenant};
+
+const PATH: &str = "/dashboard/backfills";
+
+/// What a dry run says, and what its button sends.
+async fn dry_run(person: &Person<'_>, fields: &[(&str, &str)]) -> (String, Vec<(String, String)>) {
+    let answer = person.post(PATH, fields).await;
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
+    let text = answer.text().to_owned();
+    let form =
+        text.split("<form method=\"post\" action=\"/dashboard/backfills\">").nth(1).unwrap_or_default();
+    let hidden = form.split("type=\"hidden\" name=\"").skip(1).map(|field| {
+        let (name, rest) = field.split_once("\" value=\"").unwrap();
+        (name.to_owned(), rest.split('"').next().unwrap().to_owned())
+    });
+    let hidden = hidden.filter(|(name, _)| name != "csrf").collect();
+    (text, hidden)
+}
+
+/// Makes a backfill as somebody in front of the pages does; answers with the path of its page.
+async fn make(person: &Person<'_>, fields: &[(&str, &str)]) -> String {
+    let (text, hidden) = dry_run(person, fields).await;
+    assert!(!hidden.is_empty(), "{text}");
+    let hidden: Vec<(&str, &str)> =
+        hidden.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let made = person.post(PATH, &hidden).await;
+    assert_eq!(made.status, StatusCode::SEE_OTHER, "{}", made.text());
+    made.header("location").unwrap().to_owned()
+}
+
+async fn expand(api: &TestApi) {
+    Expander::new(Arc::new(DailySlices)).run_once(&api.db().pool).await.unwrap();
+}
+
+async fn end(api: &TestApi, tenant: &str, day: &str, state: &str) -> String {
+    sqlx::query_scalar(AssertSqlSafe(format!(
+        "update queue.jobs set state = '{state}', finalized_at = queue.now()
+         where args ->> 'date' = '{day}' and args ->> 'tenant' = '{tenant}' returning id::text"
+    )))
+    .fetch_one(&api.db().pool)
+    .await
+    .unwrap()
+}
+
+/// The cells of a tenant, as those who cannot see colours have them.
+fn row<'a>(page: &'a str, tenant: &str) -> Vec<&'a str> {
+    let head = format!("<th scope=\"row\">{tenant}</th>");
+    let rows = page.split(&head).skip(1);
+    let cells = rows.flat_map(|row| row.split("</tr>").next().unwrap().split("<td>").skip(1));
+    cells.map(|cell| cell.split("aria-label=\"").nth(1).unwrap().split('"').next().unwrap()).collect()
+}
+
+const JANUARY: [(&str, &str); 3] = [("kind", "compute_kpi"), ("from", "2026-01-01"), ("to", "2026-01-31")];
+
+#[tokio::test]
+async fn a_dry_run_says_what_it_would_be_and_the_button_makes_it_once() {
+    let api = TestApi::new().await;
+    let person = Person::new(&api, "ada@example.com", Role::Operator).await;
+    assert!(person.get(PATH).await.text().contains("There is none."));
+    assert!(person.get("/dashboard/backfills/new").await.text().contains("Dry run"));
+    api.fill().await;
+    let fields = [&JANUARY[..], &[("reprocess", "missing")]].concat();
+    let (said, hidden) = dry_run(&person, &fields).await;
+    assert!(said.contains("<strong>60</strong> jobs"), "{said}");
+    assert!(said.contains("2 of the 62 days of 2 tenants would be skipped"), "{said}");
+    assert!(said.contains("tenant_demo_client2</th><td class=\"number\">30<"), "{said}");
+    assert_eq!((api.count("queue.backfills").await, audited(&api).await.len()), (0, 0), "it only counts");
+    let hidden: Vec<(&str, &str)> =
+        hidden.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let made = person.post(PATH, &hidden).await;
+    let again = person.post(PATH, &hidden).await;
+    assert_eq!(made.header("location"), again.header("location"), "however often it is pressed");
+    assert_eq!(api.count("queue.backfills").await, 1);
+    let id = made.header("location").unwrap().rsplit('/').next().unwrap().to_owned();
+    let expected = ("ada@example.com".to_owned(), "backfill.create".to_owned(), id.clone());
+    assert_eq!(audited(&api).await, [expected]);
+    let list = person.get(PATH).await;
+    assert!(list.text().contains(&id) && list.text().contains("0 of 62"), "{}", list.text());
+
+    let pipelines =
+        [("kind", "pipeline"), ("from", "2026-01-19"), ("to", "2026-01-20"), ("reprocess", "all")];
+    let pipelines = [&pipelines[..], &[("tenants", "tenant_demo_cca, tenant_demo_client2")]].concat();
+    let (said, _) = dry_run(&person, &pipelines).await;
+    assert!(said.contains("up to <strong>24</strong> jobs") && said.contains("6 for each"), "{said}");
+    let done = [("kind", "compute_kpi"), ("from", "2026-01-20"), ("to", "2026-01-20")];
+    let (said, hidden) = dry_run(&person, &done).await;
+    assert!(said.contains("nothing to do") && hidden.is_empty(), "{said}");
+}
+
+#[tokio::test]
+async fn what_is_wrong_is_said_beside_what_was_typed() {
+    let api = TestApi::new().await;
+    let person = Person::new(&api, "ada@example.com", Role::Operator).await;
+    for (field, value, says) in [
+        ("from", "2026-02-01", "to: is before from"),
+        ("tenants", "nobody", "nobody"),
+        ("share", "2", "share: expected a number above 0, up to 1"),
+        ("share", "much", "share: expected a number above 0, up to 1"),
+        ("max_running", "0", "max_running: expected a whole number"),
+        ("kind", "ingest_tickets", "ingest_tickets takes in all that its source has"),
+        ("surprise", "1", "surprise"),
+    ] {
+        let mut fields: Vec<_> = JANUARY.into_iter().filter(|(name, _)| *name != field).collect();
+        fields.push((field, value));
+        let answer = person.post(PATH, &fields).await;
+        assert!(answer.status.is_client_error(), "{field}: {}", answer.status);
+        assert!(answer.text().contains(says), "{field}: {}", answer.text());
+        assert!(answer.text().contains("value=\"2026-01-31\""), "{field}: {}", answer.text());
+    }
+    for path in ["?month=2026", "?tenants=-1", "?other=1"] {
+        let wrong = person.get(&format!("{PATH}/{}{path}", uuid::Uuid::nil())).await;
+        assert_eq!(wrong.status, StatusCode::UNPROCESSABLE_ENTITY, "{path}");
+    }
+    let unknown = person.get(&format!("{PATH}/{}", uuid::Uuid::nil())).await;
+    assert_eq!(unknown.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn each_tenant_and_day_is_a_cell_with_its_state_and_its_job() {
+    let api = TestApi::new().await;
+    let person = Person::new(&api, "ada@example.com", Role::Operator).await;
+    api.app
+        .run(&weirgate_jobs::ComputeKpi {
+            tenant: "tenant_demo_cca".into(),
+            date: "2026-01-30".parse().unwrap(),
+        })
+        .await
+        .unwrap();
+    let path = make(&person, &JANUARY).await;
+    let page = person.get(&path).await;
+    assert_eq!(row(page.text(), "tenant_demo_cca"), ["to come"; 31]);
+    expand(&api).await;
+    let done = end(&api, "tenant_demo_cca", "2026-01-31", "completed").await;
+    end(&api, "tenant_demo_cca", "2026-01-01", "discarded").await;
+    end(&api, "tenant_demo_client2", "2026-01-02", "cancelled").await;
+    let page = person.get(&path).await;
+    let cca = row(page.text(), "tenant_demo_cca");
+    assert_eq!((cca.len(), cca[0], cca[1]), (31, "2026-01-01 discarded", "2026-01-02 available"));
+    assert_eq!((cca[29], cca[30]), ("no job", "2026-01-31 completed"));
+    assert_eq!(row(page.text(), "tenant_demo_client2")[1], "2026-01-02 cancelled");
+    assert!(page.text().contains(&format!("href=\"/dashboard/jobs/{done}\"")));
+    assert!(page.text().contains("January 2026"), "{}", page.text());
+    for policy in ["script-src 'self'", "style-src 'self'"] {
+        assert!(page.header("content-security-policy").unwrap().contains(policy));
+    }
+    assert!(!page.text().contains("style="));
+}
+
+#[tokio::test]
+async fn the_calendar_is_bounded_and_goes_on_by_months_and_tenants() {
+    let api = TestApi::new().await;
+    let person = Person::new(&api, "ada@example.com", Role::Operator).await;
+    let long =
+        [("kind", "compute_kpi"), ("from", "2023-02-10"), ("to", "2026-01-15"), ("order", "oldest_first")];
+    let path = make(&person, &long).await;
+    expand(&api).await;
+    // Ten months of two tenants at a time.
+    let first = person.get(&path).await;
+    assert!(first.text().contains("February 2023") && first.text().contains("November 2023"));
+    assert!(!first.text().contains("December 2023") && !first.text().contains("Earlier months"));
+    // From the tenth of February to the end of November.
+    assert_eq!(row(first.text(), "tenant_demo_cca").len(), 294);
+    assert_eq!(row(first.text(), "tenant_demo_cca")[0], "2023-02-10 available");
+    let end = person.get(&format!("{path}?month=2026-01")).await;
+    assert!(end.text().contains("January 2026") && !end.text().contains("Later months"));
+    assert!(end.text().contains(&format!("{path}?month=2024-10&#38;tenants=0")), "{}", end.text());
+    assert!(row(end.text(), "tenant_demo_cca").iter().all(|cell| *cell == "to come"));
+
+    for n in 10..50 {
+        tenant(&api.db().pool, &format!("t{n}"), "UTC").await;
+    }
+    let path = make(&person, &JANUARY).await;
+    expand(&api).await;
+    let page = person.get(&path).await;
+    assert!(page.text().contains("Tenants 1 to 20 of 42."), "{}", page.text());
+    assert_eq!(page.text().matches("class=\"heat").count() - 10, 20 * 31);
+    let last = person.get(&format!("{path}?month=2026-01&tenants=2")).await;
+    assert!(last.text().contains("Tenants 41 to 42 of 42."), "{}", last.text());
+    assert_eq!(row(last.text(), "tenant_demo_client2")[30], "2026-01-31 available");
+    assert!(last.text().contains("Tenants before these") && !last.text().contains("More tenants"));
+}
+
+#[tokio::test]
+async fn what_an_operator_does_is_done_and_written_down_and_a_viewer_does_nothing() {
+    let api = TestApi::new().await;
+    let person = Person::new(&api, "ada@example.com", Role::Operator).await;
+    let viewer = Person::new(&api, "eve@example.com", Role::Viewer).await;
+    let path = make(&person, &JANUARY).await;
+    let id = path.rsplit('/').next().unwrap().to_owned();
+    expand(&api).await;
+    end(&api, "tenant_demo_cca", "2026-01-31", "discarded").await;
+    for verb in ["pause", "resume", "cancel", "retry_failed"] {
+        let refused = viewer.post(&format!("{path}/{verb}"), &[]).await;
+        assert_eq!(refused.status, StatusCode::FORBIDDEN, "{verb}");
+    }
+    assert_eq!(viewer.post(PATH, &JANUARY).await.status, StatusCode::FORBIDDEN);
+    assert!(!viewer.get(&path).await.text().contains("/pause"), "no button for what one may not do");
+    let state =
+        async || person.get(&path).await.text().split("data-state=\"").nth(1).unwrap()[..6].to_owned();
+    assert_eq!(state().await, "runnin");
+    person.post(&format!("{path}/pause"), &[]).await;
+    assert_eq!(state().await, "paused");
+    assert!(person.get(&path).await.text().contains("Resume</button>"));
+    person.post(&format!("{path}/resume"), &[]).await;
+    person.post(&format!("{path}/retry_failed"), &[]).await;
+    expand(&api).await;
+    assert_eq!(row(person.get(&path).await.text(), "tenant_demo_cca")[30], "2026-01-31 available");
+    person.post(&format!("{path}/cancel"), &[]).await;
+    assert!(state().await.starts_with("cancel"));
+    assert_eq!(row(person.get(&path).await.text(), "tenant_demo_cca")[30], "2026-01-31 cancelled");
+    let refused = person.post(&format!("{path}/pause"), &[]).await;
+    assert_eq!(refused.status, StatusCode::CONFLICT);
+    let did: Vec<_> = audited(&api).await.into_iter().map(|(_, action, target)| (action, target)).collect();
+    let expected = ["create", "pause", "resume", "retry_failed", "cancel"];
+    assert_eq!(did, expected.map(|verb| (format!("backfill.{verb}"), id.clone())));
+}
+
+/// The next look of a stream, as HTML.
+async fn look(stream: &mut BodyDataStream) -> String {
+    let mut text = String::new();
+    while !text.contains("\n\n") {
+        let chunk = timeout(Duration::from_secs(20), stream.next()).await.expect("a look").unwrap().unwrap();
+        text.push_str(std::str::from_utf8(&chunk).unwrap());
+    }
+    text.lines().filter_map(|line| line.strip_prefix("data: ")).collect::<Vec<_>>().join("\n")
+}
+
+#[tokio::test]
+async fn those_who_watch_see_it_change() {
+    let api = TestApi::new().await;
+    let person = Person::new(&api, "ada@example.com", Role::Operator).await;
+    let path = make(&person, &JANUARY).await;
+    expand(&api).await;
+    let watch = async |path: &str| {
+        let call = api.anonymous("GET", path).header("cookie", &person.cookie);
+        call.start().await.into_body().into_data_stream()
+    };
+    let live = format!("{path}/live?month=2026-01");
+    let (mut one, mut other) = (watch(&live).await, watch(&live).await);
+    let mut all = watch("/dashboard/backfills/live").await;
+    let (first, same) = (look(&mut one).await, look(&mut other).await);
+    assert_eq!(first, same, "it is the same look");
+    assert!(first.contains("data-state=\"running\"") && !first.contains("csrf"), "{first}");
+    assert!(look(&mut all).await.contains("compute_kpi"));
+    person.post(&format!("{path}/pause"), &[]).await;
+    for stream in [&mut one, &mut other] {
+        while !look(stream).await.contains("data-state=\"paused\"") {}
+    }
+    while !look(&mut all).await.contains("paused") {}
+}
