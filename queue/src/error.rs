@@ -25,6 +25,17 @@ pub enum QueueError {
         /// The run that came too late.
         run: i64,
     },
+    /// No schedule has this name.
+    #[error("no schedule {0:?}")]
+    UnknownSchedule(String),
+    /// The schedule cannot be run outside of its ticks, or not so.
+    #[error("schedule {schedule} cannot be run now: {why}")]
+    CannotRunNow {
+        /// Its name.
+        schedule: String,
+        /// Why not.
+        why: &'static str,
+    },
     /// The application's code for a schedule panicked.
     #[error("schedule {0} panicked")]
     SchedulePanicked(String),

@@ -6,6 +6,7 @@
 //! with a row whose key is schedule, tenant and tick: so a tick fires once, however many hosts there are and wherever
 //! one of them dies.
 
+mod run_now;
 mod settings;
 mod ticks;
 mod upcoming;
@@ -21,6 +22,7 @@ use uuid::Uuid;
 
 use crate::error::Result;
 
+pub use run_now::{MOST_TENANTS, run_now};
 pub use settings::{Change, Settings, WrongSetting, change, check};
 pub(crate) use settings::{load, load_one, note_upkeep, register};
 pub(crate) use ticks::{Due, claim, due, newest, note_job, pass_over};

@@ -3,10 +3,10 @@
 mod act;
 mod assets;
 mod audit;
-mod confirm;
 mod backfill;
 mod backfill_new;
 mod backfills;
+mod confirm;
 mod heat;
 mod job;
 mod jobs;
@@ -15,13 +15,14 @@ mod live;
 mod overview;
 mod overview_tenants;
 mod queues;
+mod schedules;
 mod session;
 mod sign_in;
 mod tenant;
 mod tenants;
 mod view;
-mod words;
 mod views;
+mod words;
 mod workers;
 
 use axum::Router;
@@ -74,6 +75,10 @@ pub(crate) fn router() -> Router<Api> {
         .route("/backfills/{id}/resume", post(backfill::resume))
         .route("/backfills/{id}/cancel", post(backfill::cancel))
         .route("/backfills/{id}/retry_failed", post(backfill::retry_failed))
+        .route("/schedules", get(schedules::list))
+        .route("/schedules/{name}/run", post(schedules::run))
+        .route("/schedules/{name}/on", post(schedules::turn_on))
+        .route("/schedules/{name}/off", post(schedules::turn_off))
         .route("/workers", get(workers::show))
         .route("/audit", get(audit::show))
         .route("/app.css", get(assets::style))

@@ -243,6 +243,12 @@ impl From<QueueError> for Problem {
             QueueError::UnknownWorkflow(id) => {
                 Self::not_found("unknown_workflow", "Unknown workflow", format!("no workflow {id}"))
             }
+            error @ QueueError::UnknownSchedule(_) => {
+                Self::not_found("unknown_schedule", "Unknown schedule", error.to_string())
+            }
+            error @ QueueError::CannotRunNow { .. } => {
+                Self::conflict("cannot_run_now", "It cannot be run now", error.to_string())
+            }
             error => {
                 tracing::error!(%error, "the engine refused");
                 Self::internal()

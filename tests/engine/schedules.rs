@@ -6,7 +6,7 @@ use uuid::Uuid;
 use weirgate_queue::JobState;
 use weirgate_queue::claim::claim;
 use weirgate_queue::lanes::reconcile;
-use weirgate_queue::schedule::{Change, Missed, Schedules, overview};
+use weirgate_queue::schedule::{Change, MOST_TENANTS, Missed, Schedules, overview, run_now};
 
 use crate::support::{Does, Probe, Step, TestDb, TestWorker, Ticking};
 
@@ -196,4 +196,52 @@ async fn a_worker_fires_its_schedules_and_a_paused_rescue_leaves_lost_jobs_alone
     worker.stop().await;
     let ticks = db.ticks().await;
     assert!(ticks.windows(2).all(|pair| (pair[1].1 - pair[0].1).num_seconds() == 1), "{ticks:?}");
+}
+
+#[tokio::test]
+async fn a_run_that_is_asked_for_enqueues_what_a_tick_would_and_is_none() {
+    let db = TestDb::new().await;
+    let ticking = Ticking::hourly("a").missed(Missed::All).per_tenant(&[("x", "UTC"), ("y", "UTC")]);
+    let y = ticking.clockwork().tenants.lock().unwrap()[1].id;
+    let schedules = Schedules::default().with(ticking).with(Ticking::hourly("b"));
+    db.fire_at("2030-01-10T00:30:00Z", &schedules).await;
+    db.travel_to("2030-01-10T01:20:00Z").await;
+    let mut conn = db.pool.acquire().await.unwrap();
+    let mut run = async |name: &str, tenant| {
+        run_now(&mut conn, &schedules, name, tenant).await.map_err(|error| error.to_string())
+    };
+    // Paused schedules run too.
+    db.change(&schedules, "b", Change { enabled: Some(false), ..Change::default() }).await;
+    assert_eq!(run("a", None).await.unwrap().len(), 2);
+    assert_eq!(run("a", Some(y)).await.unwrap().len(), 1);
+    assert_eq!(run("b", None).await.unwrap().len(), 1);
+    let minutes: Vec<String> = db.labels().await.iter().map(|label| label[..13].to_owned()).collect();
+    assert_eq!(
+        minutes,
+        ["ax 01-10T01:20", "ay 01-10T01:20", "ay 01-10T01:20", "b 01-10T01:20"].map(|it| it[..13].to_owned())
+    );
+    assert!(run("a", Some(Uuid::now_v7())).await.unwrap_err().contains("not for this tenant"));
+    assert!(run("b", Some(y)).await.unwrap_err().contains("not for single tenants"));
+    assert!(run("prune", None).await.unwrap_err().contains("nothing is enqueued"));
+    assert!(run("c", None).await.unwrap_err().contains("no schedule \"c\""));
+    assert!(db.ticks().await.is_empty(), "no tick is decided by it");
+    assert_eq!(db.fire_at("2030-01-10T01:30:00Z", &schedules).await, 2, "what was due still fires");
+}
+
+#[tokio::test]
+async fn a_run_that_fails_leaves_nothing_and_too_many_tenants_are_refused() {
+    let db = TestDb::new().await;
+    let ticking = Ticking::hourly("a").per_tenant(&[("x", "UTC")]);
+    let clockwork = ticking.clockwork();
+    let schedules = Schedules::default().with(ticking);
+    clockwork.fails.store(true, std::sync::atomic::Ordering::SeqCst);
+    let mut tx = db.pool.begin().await.unwrap();
+    assert!(run_now(&mut tx, &schedules, "a", None).await.is_err());
+    drop(tx);
+    assert!(db.labels().await.is_empty());
+    let many = (0..=MOST_TENANTS).map(|n| crate::support::scheduled_tenant(&format!("t{n}"), "UTC"));
+    *clockwork.tenants.lock().unwrap() = many.collect();
+    let mut conn = db.pool.acquire().await.unwrap();
+    let refused = run_now(&mut conn, &schedules, "a", None).await.unwrap_err();
+    assert!(refused.to_string().contains("name one"), "{refused}");
 }

@@ -20,5 +20,5 @@ pub(crate) use database::{TestDb, rows_read};
 pub(crate) use probe::{Does, Probe, Step, registry};
 pub(crate) use process::{Process, weirgate};
 pub(crate) use slices::{StepSlices, Steps, expander, show};
-pub(crate) use ticking::{Ticking, leader};
+pub(crate) use ticking::{Ticking, leader, tenant as scheduled_tenant};
 pub(crate) use worker::TestWorker;

@@ -45,6 +45,7 @@ impl Frame {
             ("Tenants", "/tenants"),
             ("Queues", "/queues"),
             ("Backfills", "/backfills"),
+            ("Schedules", "/schedules"),
             ("Workers", "/workers"),
             ("Audit", "/audit"),
         ]

@@ -1,0 +1,66 @@
+//! Schedules on the dashboard: when they run, run now, on and off.
+
+use axum::http::StatusCode;
+use weirgate::users::Role;
+
+use crate::support::TestApi;
+use crate::support::person::{Person, audited};
+
+const PATH: &str = "/dashboard/schedules";
+
+#[tokio::test]
+async fn they_are_shown_with_their_times() {
+    let api = TestApi::new().await;
+    api.db().travel_to("2030-03-29T23:30:00Z").await;
+    let person = Person::new(&api, "eve@example.com", Role::Viewer).await;
+    let page = person.get(PATH).await;
+    assert_eq!(page.status, StatusCode::OK, "{}", page.text());
+    for said in
+        ["daily_pipeline", "0 15 0 * * *", "each tenant&#39;s own", "rescue", "2030-03-30T00:15:00.000Z"]
+    {
+        assert!(page.text().contains(said), "{said}: {}", page.text());
+    }
+    assert!(!page.text().contains("Run now"), "no button for what one may not do");
+    api.execute("update tenants set time_zone = 'CEST-2' where slug = 'tenant_demo_cca'").await;
+    assert!(person.get(PATH).await.text().contains("tenant tenant_demo_cca"), "what is wrong is said");
+    for verb in ["run", "on", "off"] {
+        let refused = person.post(&format!("{PATH}/daily_pipeline/{verb}"), &[]).await;
+        assert_eq!(refused.status, StatusCode::FORBIDDEN, "{verb}");
+    }
+    assert_eq!(api.count("queue.jobs").await, 0);
+}
+
+#[tokio::test]
+async fn an_operator_runs_them_and_turns_them_on_and_off() {
+    let api = TestApi::new().await;
+    let person = Person::new(&api, "ada@example.com", Role::Operator).await;
+    let daily = format!("{PATH}/daily_pipeline");
+    let one = person.post(&format!("{daily}/run"), &[("tenant_id", "tenant_demo_client2")]).await;
+    let job = one.header("location").unwrap().to_owned();
+    let shown = person.get(&job).await;
+    assert!(shown.text().contains("generate_export") && shown.text().contains("tenant_demo_client2"));
+    assert_eq!(api.count("queue.jobs").await, 6, "the whole pipeline");
+    let all = person.post(&format!("{daily}/run"), &[]).await;
+    assert_eq!(all.header("location"), Some(format!("{PATH}?ran=daily_pipeline&jobs=2").as_str()));
+    assert!(person.get(all.header("location").unwrap()).await.text().contains("2 jobs stand for it"));
+    assert_eq!(api.count("queue.jobs").await, 12, "a live pipeline of the same day is not doubled");
+
+    person.post(&format!("{daily}/off"), &[]).await;
+    let page = person.get(PATH).await;
+    assert!(page.text().contains("Turn on") && page.text().contains(">off</span>"), "{}", page.text());
+    person.post(&format!("{daily}/on"), &[]).await;
+    assert!(!person.get(PATH).await.text().contains("Turn on"));
+
+    for (path, fields, status) in [
+        ("rescue/run", vec![], StatusCode::CONFLICT),
+        ("nothing/run", vec![], StatusCode::NOT_FOUND),
+        ("nothing/off", vec![], StatusCode::NOT_FOUND),
+        ("daily_pipeline/run", vec![("tenant_id", "nobody")], StatusCode::NOT_FOUND),
+    ] {
+        let refused = person.post(&format!("{PATH}/{path}"), &fields).await;
+        assert_eq!(refused.status, status, "{path}: {}", refused.text());
+    }
+    let did: Vec<_> = audited(&api).await.into_iter().map(|(_, action, target)| (action, target)).collect();
+    let expected = ["run", "run", "off", "on"];
+    assert_eq!(did, expected.map(|verb| (format!("schedule.{verb}"), "daily_pipeline".to_owned())));
+}
