@@ -15,6 +15,7 @@ mod queues;
 mod random;
 pub mod seed;
 pub mod server;
+mod systemd;
 pub mod traces;
 pub mod users;
 pub mod worker;

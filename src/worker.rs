@@ -10,6 +10,8 @@ use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 use weirgate_queue::{Host, HostConfig, Registry};
 
+use crate::systemd;
+
 /// How a worker process runs.
 #[derive(Debug, Clone)]
 pub struct WorkerOptions {
@@ -34,6 +36,7 @@ pub async fn run<A: Send + Sync + 'static>(
 ) -> anyhow::Result<()> {
     let config = HostConfig { slots: options.concurrency, ..options.host };
     let host = Host::start(pool, registry.clone(), config).await.context("registering the worker")?;
+    systemd::ready();
     let mut monitor = Monitor::new();
     for queue in registry.queues() {
         let host = host.clone();

@@ -30,7 +30,7 @@ pub(super) async fn run(options: Demo, mut config: Config) -> anyhow::Result<()>
     if !options.stay {
         config.listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     }
-    let stop = stop_signal()?;
+    let stop = stop_signal(&config)?;
     let parts = Parts::new(&config)?;
     let database = Database::open(&config, "demo").await?;
     let ended = run_on(&options, &config, &database, parts, stop).await;

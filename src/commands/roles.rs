@@ -1,6 +1,7 @@
 //! `up`, `serve` and `worker`: processes that stay.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use rand::Rng;
 use sqlx::PgPool;
@@ -18,7 +19,7 @@ use crate::metrics::{Metrics, Work, listener};
 use crate::server::Listeners;
 use crate::traces::{Role, Traces};
 use crate::worker::{self, WorkerOptions};
-use crate::{random, seed, server, users};
+use crate::{random, seed, server, systemd, users};
 
 /// API and worker on a private Postgres (or `DATABASE_URL`), until Ctrl-C or SIGTERM.
 pub(super) async fn up(config: Config) -> anyhow::Result<()> {
@@ -56,7 +57,7 @@ async fn up_on(
     if config.service_token.is_none() {
         eprintln!("SERVICE_TOKEN {token}   (made for this run; set it to keep it)");
     }
-    serve_and_work(listeners, app, config, weirgate_jobs::schedules(), token, stop_signal()?).await
+    serve_and_work(listeners, app, config, weirgate_jobs::schedules(), token, stop_signal(config)?).await
 }
 
 /// Somebody must be able to sign in to the dashboard; the password is shown this once.
@@ -114,7 +115,9 @@ pub(super) async fn serve(config: Config) -> anyhow::Result<()> {
     database.require_migrated().await?;
     tracing::info!(address = %listeners.api.local_addr()?, "serving");
     let pool = database.pool.clone();
-    let ended = server::run(listeners, pool, exports, &config, token, None, stop_signal()?).await;
+    // The address is open, and the database is there.
+    systemd::ready();
+    let ended = server::run(listeners, pool, exports, &config, token, None, stop_signal(&config)?).await;
     database.close().await?;
     ended
 }
@@ -131,7 +134,7 @@ pub(super) async fn worker(config: Config) -> anyhow::Result<()> {
     let metrics = Metrics::new(database.pool.clone(), Some(work_of(&registry, &config)));
     // To the end of the last job.
     let over = CancellationToken::new();
-    let stop = stop_signal()?;
+    let stop = stop_signal(&config)?;
     let worker = async {
         let pool = database.pool.clone();
         let ended = run_worker(pool, registry, &config, weirgate_jobs::schedules(), stop).await;
@@ -188,14 +191,17 @@ pub(super) fn random_token() -> String {
 }
 
 /// Cancelled by Ctrl-C or SIGTERM; a second signal ends the process at once.
-pub(super) fn stop_signal() -> anyhow::Result<CancellationToken> {
+pub(super) fn stop_signal(config: &Config) -> anyhow::Result<CancellationToken> {
     let stop = CancellationToken::new();
     let told = stop.clone();
+    // What is not over by then hangs.
+    let longest = config.grace + Duration::from_secs(15);
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     tokio::spawn(async move {
         let mut next = async || tokio::select! { _ = interrupt.recv() => {}, _ = terminate.recv() => {} };
         next().await;
         tracing::info!("stopping: running jobs may end; a second signal stops at once");
+        systemd::stopping(longest);
         told.cancel();
         next().await;
         std::process::exit(130);

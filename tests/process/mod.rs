@@ -5,6 +5,7 @@ mod cli;
 mod demo;
 mod schedules;
 mod settings;
+mod systemd;
 mod traces;
 mod up;
 mod worker;
