@@ -34,6 +34,73 @@ const parse = (html) => new DOMParser().parseFromString(html, "text/html");
 
 const live = document.getElementById("live");
 
+/** The HTML at `url`; nothing when it is not to be had just now. */
+async function part(url) {
+  try {
+    const answer = await fetch(url);
+    return answer.ok && !answer.redirected ? parse(await answer.text()) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Calls `look` every so many seconds while the page is seen. */
+function every(seconds, look) {
+  setInterval(() => document.visibilityState === "visible" && look(), seconds * 1000);
+}
+
+for (const place of document.querySelectorAll("[data-refresh]")) {
+  every(Number(place.dataset.every), async () => {
+    // Numbers that somebody has opened stay open.
+    const open = [...place.querySelectorAll("details")].map((it) => it.open);
+    const next = await part(place.dataset.refresh);
+    if (!next) return;
+    [...next.body.querySelectorAll("details")].forEach((it, index) => (it.open = open[index] ?? false));
+    replace(place, next.body);
+  });
+}
+
+const rows = document.querySelector("[data-rows]");
+
+if (rows) {
+  // Rows that are there are renewed where they stand. New ones wait for whoever reads, so that nothing moves.
+  const button = document.createElement("button");
+  button.className = "main new";
+  button.hidden = true;
+  button.setAttribute("aria-live", "polite");
+  rows.closest(".scroll").before(button);
+  let waiting = [];
+  button.addEventListener("click", () => {
+    rows.prepend(...waiting);
+    waiting = [];
+    button.hidden = true;
+    document.getElementById("none").hidden = true;
+    rows.querySelector("a")?.focus();
+  });
+  every(2, async () => {
+    const next = await part(rows.dataset.rows);
+    if (!next) return;
+    const came = [...next.querySelectorAll("tr")];
+    waiting = came.filter((row) => !document.getElementById(row.id));
+    for (const row of came) {
+      const shown = document.getElementById(row.id);
+      if (!shown || shown.contains(document.activeElement)) continue;
+      const ticked = shown.querySelector("input")?.checked ?? false;
+      shown.replaceChildren(...row.childNodes);
+      const box = shown.querySelector("input");
+      if (box) box.checked = ticked;
+    }
+    // What lies before the oldest row that is shown belongs to older pages.
+    const last = rows.querySelector("tr:last-child");
+    if (last) {
+      const place = came.findIndex((row) => row.id === last.id);
+      if (place >= 0) waiting = waiting.filter((row) => came.indexOf(row) < place);
+    }
+    button.hidden = waiting.length === 0;
+    button.textContent = `Show ${waiting.length} new`;
+  });
+}
+
 if (live?.dataset.live) {
   // The same look for everybody who watches.
   const events = new EventSource(live.dataset.live);

@@ -56,7 +56,7 @@ use weirgate_queue::query::Reader;
 use weirgate_queue::watch::Watcher;
 
 use crate::http::auth::Limits;
-use crate::http::dashboard::{Live, SignIns, Views};
+use crate::http::dashboard::{Live, Shared, SignIns, Views};
 use crate::http::intake::Intake;
 use crate::http::metrics::Latest;
 use crate::metrics::{Metrics, Work};
@@ -114,6 +114,7 @@ pub struct Api {
     sign_ins: Arc<SignIns>,
     live: Live,
     views: Views,
+    shared: Shared,
     metrics: Arc<Metrics>,
     latest: Arc<Latest>,
     traces: Option<Traces>,
@@ -150,6 +151,7 @@ impl Api {
             live: Live::new(),
             traces,
             views: Views::default(),
+            shared: Shared::default(),
             slugs: Arc::default(),
             closing: CancellationToken::new(),
         }

@@ -369,6 +369,9 @@ where
                 Err(error) => host.judge(&job, failure(error)),
             };
             meter.end(&outcome, begun.elapsed());
+            if let Outcome::Retry { code, message, .. } | Outcome::Discarded { code, message } = &outcome {
+                host.meter().failed(&job.kind, code, message);
+            }
             report(&job, &outcome);
             if let Some(span) = span {
                 span.end(&outcome);

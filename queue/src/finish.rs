@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use crate::enqueue::{NewJob, enqueue};
 use crate::error::{QueueError, Result};
+use crate::failures::pattern;
 use crate::job::RunId;
 use crate::listener::notify_queues;
 use crate::mark::{Start, Starts};
@@ -170,6 +171,7 @@ async fn end_otherwise(conn: &mut PgConnection, finishes: &[Finish]) -> Result<V
         &columns.message as &[Option<String>],
         &columns.delay_s,
         &columns.refund,
+        &columns.pattern as &[Option<String>],
     )
     .fetch_all(conn)
     .await?;
@@ -185,6 +187,7 @@ struct Columns {
     message: Vec<Option<String>>,
     delay_s: Vec<f64>,
     refund: Vec<i16>,
+    pattern: Vec<Option<String>>,
 }
 
 impl Columns {
@@ -207,6 +210,7 @@ impl Columns {
         self.message.push(error.map(|(_, message)| message.clone()));
         self.delay_s.push(delay.as_secs_f64());
         self.refund.push(refund);
+        self.pattern.push(error.map(|(_, message)| pattern(message)));
         true
     }
 }

@@ -28,6 +28,7 @@ use crate::maintenance::scheduler::Scheduler;
 use crate::maintenance::{self, Maintenance};
 use crate::mark;
 use crate::meter::Meter;
+use crate::pulse;
 use crate::registry::Registry;
 use crate::runner::Runner;
 use crate::running::{Running, StopReason};
@@ -97,6 +98,7 @@ struct Inner<A> {
     rng: Mutex<StdRng>,
     outcomes: mpsc::Sender<Ended>,
     worked_off: WorkedOff,
+    pulse: Arc<pulse::Writer>,
     /// No new claims.
     draining: CancellationToken,
     /// Everything ends.
@@ -140,6 +142,7 @@ impl<A: Send + Sync + 'static> Host<A> {
         let (outcomes, handed_over) = mpsc::channel(10_000);
         let host = Self(Arc::new(Inner {
             pool: pool.clone(),
+            pulse: Arc::new(pulse::Writer::new(registry.meter().clone())),
             registry,
             worker: Mutex::new(id),
             running: Running::default(),
@@ -185,7 +188,7 @@ impl<A: Send + Sync + 'static> Host<A> {
     }
 
     fn maintenance(&self) -> Maintenance {
-        let Inner { pool, config, wakers, registry, .. } = &*self.0;
+        let Inner { pool, config, wakers, registry, pulse, .. } = &*self.0;
         let lease = LEADER_LEASE.min(config.lease / 2);
         Maintenance {
             pool: pool.clone(),
@@ -195,6 +198,7 @@ impl<A: Send + Sync + 'static> Host<A> {
             slices: registry.slices(),
             wakers: wakers.clone(),
             meter: registry.meter().clone(),
+            pulse: pulse.clone(),
             seed: config.seed,
         }
     }
@@ -233,6 +237,9 @@ impl<A: Send + Sync + 'static> Host<A> {
         let tasks = std::mem::take(&mut *self.0.tasks.lock().expect("no panic while held"));
         for task in tasks {
             let _ = task.await;
+        }
+        if let Err(error) = self.0.pulse.run_once(&self.0.pool).await {
+            tracing::warn!(%error, "the last seconds of this worker are missing in the charts");
         }
         lease::give_up(&self.0.pool, self.worker_id()).await
     }

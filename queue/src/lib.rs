@@ -15,6 +15,7 @@
 //! | cancel, retry | [`control`] | what people do to single jobs |
 //! | retry, cancel, delete | [`bulk`] | what people do to all jobs that a filter takes |
 //! | backfill | [`backfill`] | a range as an object, which becomes jobs piece by piece |
+//! | tell | [`pulse`], [`failures`] | how runs went, by minute, and what failures have in common |
 //! | lead | [`leader`] | one host among many, by a lease |
 //! | schedule | [`schedule`] | enqueues by the clock, each tick once |
 //! | promote, rescue, prune | [`maintenance`] | upkeep |
@@ -69,6 +70,7 @@ pub mod control;
 pub mod cron;
 pub mod enqueue;
 pub mod error;
+pub mod failures;
 pub mod finish;
 mod finisher;
 pub mod held;
@@ -82,6 +84,7 @@ mod listener;
 pub mod maintenance;
 pub mod mark;
 pub mod meter;
+pub mod pulse;
 pub mod query;
 pub mod registry;
 pub mod retry;

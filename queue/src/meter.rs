@@ -6,12 +6,13 @@
 mod enqueued;
 mod histogram;
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::claim::ClaimedJob;
+use crate::failures::{self, Seen};
 use crate::finish::Outcome;
 
 pub(crate) use enqueued::add as enqueued;
@@ -72,6 +73,17 @@ impl KindMeter {
     }
 }
 
+/// Failures that are told apart until they are taken; what is beyond them is not counted.
+const MOST_FAILURES: usize = 1000;
+
+/// See [`failures`].
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Failed {
+    kind: String,
+    code: String,
+    pattern: String,
+}
+
 /// The work of one process, by kind. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Meter(Arc<Inner>);
@@ -80,6 +92,7 @@ pub struct Meter(Arc<Inner>);
 struct Inner {
     kinds: BTreeMap<&'static str, (&'static str, KindMeter)>,
     unknown: KindMeter,
+    failures: Mutex<HashMap<Failed, i64>>,
     rescued: AtomicU64,
     stale_finishes: AtomicU64,
     leases_lost: AtomicU64,
@@ -92,6 +105,7 @@ impl Meter {
         Self(Arc::new(Inner {
             kinds: kinds.collect(),
             unknown: KindMeter::default(),
+            failures: Mutex::default(),
             rescued: AtomicU64::default(),
             stale_finishes: AtomicU64::default(),
             leases_lost: AtomicU64::default(),
@@ -122,6 +136,35 @@ impl Meter {
 
     pub(crate) fn of(&self, kind: &str) -> &KindMeter {
         self.0.kinds.get(kind).map_or(&self.0.unknown, |(_, meter)| meter)
+    }
+
+    /// An attempt of that kind has failed.
+    pub(crate) fn failed(&self, kind: &str, code: &str, message: &str) {
+        let key =
+            Failed { kind: kind.to_owned(), code: code.to_owned(), pattern: failures::pattern(message) };
+        self.count_failures(std::iter::once((key, 1)));
+    }
+
+    fn count_failures(&self, more: impl Iterator<Item = (Failed, i64)>) {
+        let mut failures = self.0.failures.lock().expect("no panic while held");
+        for (failed, count) in more {
+            if failures.len() < MOST_FAILURES || failures.contains_key(&failed) {
+                *failures.entry(failed).or_default() += count;
+            }
+        }
+    }
+
+    /// What failed since they were last taken.
+    pub(crate) fn take_failures(&self) -> Vec<Seen> {
+        let taken = std::mem::take(&mut *self.0.failures.lock().expect("no panic while held"));
+        let seen = |(Failed { kind, code, pattern }, count)| Seen { kind, code, pattern, count };
+        taken.into_iter().map(seen).collect()
+    }
+
+    /// They could not be told.
+    pub(crate) fn put_back(&self, failures: Vec<Seen>) {
+        let failed = |Seen { kind, code, pattern, count }| (Failed { kind, code, pattern }, count);
+        self.count_failures(failures.into_iter().map(failed));
     }
 
     pub(crate) fn add_rescued(&self, jobs: u64) {

@@ -117,6 +117,9 @@ pub struct Bulk {
     /// A text in arguments or errors
     #[arg(long)]
     pub q: Option<String>,
+    /// An argument, such as date=2026-01-20; may be repeated
+    #[arg(long, value_name = "NAME=VALUE", value_parser = name_and_value)]
+    pub arg: Vec<(String, String)>,
     /// Every job of every tenant, in place of filters
     #[arg(long)]
     pub all: bool,
@@ -126,6 +129,12 @@ pub struct Bulk {
     /// Wait until all is done; fail if it is not completed
     #[arg(long, conflicts_with = "dry_run")]
     pub wait: bool,
+}
+
+fn name_and_value(text: &str) -> Result<(String, String), String> {
+    let pair = text.split_once('=').filter(|(name, _)| !name.is_empty());
+    let (name, value) = pair.ok_or_else(|| "expected NAME=VALUE, such as date=2026-01-20".to_owned())?;
+    Ok((name.to_owned(), value.to_owned()))
 }
 
 /// Actions of `jobs bulk`.

@@ -42,14 +42,17 @@ async fn filter(options: Bulk, database: &Database) -> anyhow::Result<JobFilter>
         Some(name) => Some(tenant(&database.pool, name).await.context("--tenant")?.id),
     };
     Ok(JobFilter {
+        ids: None,
         states: (!options.state.is_empty()).then_some(options.state),
         kind: options.kind,
         queue: options.queue,
         tenant,
         workflow: options.workflow,
         backfill: options.backfill,
+        failure: None,
         created_after: options.created_after,
         created_before: options.created_before,
         text: options.q,
+        args: options.arg.into_iter().collect(),
     })
 }

@@ -6,7 +6,10 @@ mod audit;
 mod backfill;
 mod backfill_new;
 mod backfills;
+mod chart;
+mod charts;
 mod confirm;
+mod failures;
 mod heat;
 mod job;
 mod jobs;
@@ -17,6 +20,7 @@ mod overview_tenants;
 mod queues;
 mod schedules;
 mod session;
+mod shared;
 mod sign_in;
 mod tenant;
 mod tenants;
@@ -36,6 +40,7 @@ use crate::http::Api;
 
 pub(crate) use live::Live;
 pub(crate) use session::SignIns;
+pub(crate) use shared::Shared;
 pub(crate) use views::Views;
 
 /// Nothing from elsewhere, and no script or style in the pages themselves.
@@ -49,7 +54,9 @@ pub(crate) fn router() -> Router<Api> {
         .route("/sign-in", get(sign_in::show).post(sign_in::sign_in))
         .route("/sign-out", post(sign_in::sign_out))
         .route("/live", get(live::stream))
+        .route("/charts", get(charts::show))
         .route("/jobs", get(jobs::list))
+        .route("/jobs/rows", get(jobs::rows))
         .route("/jobs/bulk", post(jobs::bulk))
         .route("/jobs/{id}", get(job::show))
         .route("/jobs/{id}/events", get(job::events))
@@ -63,6 +70,7 @@ pub(crate) fn router() -> Router<Api> {
         .route("/tenants/{tenant}/lanes/{queue}/pause", post(lane::pause))
         .route("/tenants/{tenant}/lanes/{queue}/resume", post(lane::resume))
         .route("/tenants/{tenant}/lanes/{queue}/limits", post(lane::limit))
+        .route("/failures", get(failures::show))
         .route("/queues", get(queues::show))
         .route("/queues/{name}/pause", post(queues::pause))
         .route("/queues/{name}/resume", post(queues::resume))

@@ -21,6 +21,9 @@ use crate::http::problem::Problem;
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "documents what JobQuery reads")]
 pub(crate) struct JobFilterParams {
+    /// One of these; repeated, up to 500 times.
+    #[param(required = false, max_items = 500)]
+    id: Vec<Uuid>,
     /// In one of these states; repeated, or with commas between.
     #[param(required = false, schema_with = job_states)]
     state: Vec<String>,
@@ -34,6 +37,9 @@ pub(crate) struct JobFilterParams {
     workflow_id: Uuid,
     #[param(required = false)]
     backfill_id: Uuid,
+    /// To be tried again after this failure, or ended by it; the dashboard's page of failures names them.
+    #[param(required = false, minimum = 0, maximum = 4_503_599_627_370_495_i64)]
+    failure_id: i64,
     /// Enqueued at this time or after.
     #[param(required = false)]
     created_after: DateTime<Utc>,
@@ -52,15 +58,18 @@ fn job_states() -> Schema {
 /// The filter, but for the tenant.
 pub(crate) fn take_filter(fields: &mut Fields) -> JobFilter {
     JobFilter {
+        ids: fields.uuids("id"),
         states: fields.states("state"),
         kind: fields.get("kind"),
         queue: fields.get("queue"),
         tenant: None,
         workflow: fields.get("workflow_id"),
         backfill: fields.get("backfill_id"),
+        failure: fields.in_range("failure_id", 0..=(1 << 52) - 1),
         created_after: fields.get("created_after"),
         created_before: fields.get("created_before"),
         text: fields.get("q"),
+        args: fields.below("args."),
     }
 }
 

@@ -1,6 +1,7 @@
 //! Query parameters, read by hand rather than by serde: all that is wrong with a request is told at once, and what
 //! is unknown or given twice is refused.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -17,6 +18,9 @@ use crate::http::problem::{FieldError, Problem};
 
 /// Longest text a parameter may have.
 const MAX_TEXT: usize = 2000;
+
+/// Most ids in one parameter.
+const MOST_IDS: usize = 500;
 
 /// What can be read from query parameters.
 pub(crate) trait FromQuery: Sized {
@@ -136,6 +140,34 @@ impl Fields {
 
     pub(crate) fn parse<T: Parse>(&mut self, name: &str, text: &str) -> Option<T> {
         T::parse(text).map_err(|message| self.fail(name, message)).ok()
+    }
+
+    /// The values of all parameters whose names begin with `prefix`, by the rest of their names.
+    pub(crate) fn below(&mut self, prefix: &str) -> BTreeMap<String, String> {
+        let names = self.pairs.iter().filter_map(|(name, _)| name.strip_prefix(prefix));
+        let names: BTreeSet<String> = names.map(str::to_owned).collect();
+        let mut below = BTreeMap::new();
+        for name in names {
+            let whole = format!("{prefix}{name}");
+            if <String as Parse>::parse(&name).is_err() {
+                self.fail(&whole, "expected a name after the dot");
+                self.all(&whole);
+            } else if let Some(value) = self.get(&whole) {
+                below.insert(name, value);
+            }
+        }
+        below
+    }
+
+    /// The ids of a parameter that may be repeated.
+    pub(crate) fn uuids(&mut self, name: &str) -> Option<Vec<Uuid>> {
+        let texts = self.all(name);
+        if texts.len() > MOST_IDS {
+            self.fail(name, format!("expected at most {MOST_IDS}"));
+            return None;
+        }
+        let ids: Vec<Uuid> = texts.iter().filter_map(|text| self.parse(name, text)).collect();
+        (!ids.is_empty()).then_some(ids)
     }
 
     /// The states of all values; each value may name several, with commas between.

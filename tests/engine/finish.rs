@@ -130,7 +130,8 @@ async fn the_plan_of_a_finish_finds_each_job_by_its_key_whatever_the_statistics(
     .unwrap();
     let start = "'{1}', '{1}', '{1}', '{00000000-0000-0000-0000-000000000001}', '{2026-01-01}'";
     let completed = ("'{null}'", include_str!("../../queue/src/complete.sql"));
-    let others = ("'{retryable}', '{c}', '{m}', '{0}', '{0}'", include_str!("../../queue/src/finish.sql"));
+    let others =
+        ("'{retryable}', '{c}', '{m}', '{0}', '{0}', '{p}'", include_str!("../../queue/src/finish.sql"));
     for (arguments, text) in [completed, others] {
         sqlx::raw_sql(AssertSqlSafe(format!("prepare done as {text}"))).execute(&mut *tx).await.unwrap();
         let plan: Vec<String> =

@@ -92,6 +92,28 @@ async fn what_has_an_index_is_found_at_once() {
 }
 
 #[tokio::test]
+async fn arguments_and_single_jobs_are_filters() {
+    let db = many_jobs().await;
+    let sql =
+        r#"update queue.jobs set args = '{"date": "2026-01-20", "at": {"page": 3}}' where seq in (7, 20000)"#;
+    sqlx::raw_sql(sql).execute(&db.pool).await.unwrap();
+    let with = |args: &[(&str, &str)]| {
+        let args = args.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        JobFilter { args, ..JobFilter::default() }
+    };
+    assert_eq!(pages(&db, &with(&[("date", "2026-01-20")])).await, (2, 3));
+    assert_eq!(pages(&db, &with(&[("date", "2026-01-20"), ("at.page", "3")])).await, (2, 3));
+    assert_eq!(pages(&db, &with(&[("date", "2026-01-20"), ("at.page", "4")])).await, (0, 3));
+    assert_eq!(pages(&db, &with(&[("nothing", "3")])).await, (0, 3));
+    let ids = sqlx::query_scalar("select id from queue.jobs where seq in (7, 8, 20000)");
+    let ids: Vec<Uuid> = ids.fetch_all(&db.pool).await.unwrap();
+    let some = JobFilter { ids: Some(ids), ..JobFilter::default() };
+    assert_eq!(pages(&db, &some).await, (3, 1));
+    let both = JobFilter { args: with(&[("date", "2026-01-20")]).args, ..some };
+    assert_eq!(pages(&db, &both).await, (2, 1));
+}
+
+#[tokio::test]
 async fn a_time_is_found_among_the_numbers() {
     let db = many_jobs().await;
     let at = async |n: i64| -> DateTime<Utc> {

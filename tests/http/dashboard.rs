@@ -20,6 +20,9 @@ async fn nobody_sees_anything_without_signing_in() {
     for path in [
         "",
         "/jobs",
+        "/jobs/rows",
+        "/failures",
+        "/charts",
         "/queues",
         "/workers",
         "/audit",
@@ -45,7 +48,9 @@ async fn pages_load_nothing_from_elsewhere() {
     let api = TestApi::new().await;
     let person = Person::new(&api, "ada@example.com", Role::Viewer).await;
     let id = job(&api, "a").await;
-    for path in ["", "/jobs", "/queues", "/workers", "/audit", &format!("/jobs/{id}")] {
+    for path in
+        ["", "?over=week", "/jobs", "/failures", "/queues", "/workers", "/audit", &format!("/jobs/{id}")]
+    {
         let page = person.get(&format!("/dashboard{path}")).await;
         assert_eq!(page.status, StatusCode::OK, "{path}: {}", page.text());
         let policy = page.header("content-security-policy").unwrap();

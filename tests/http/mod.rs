@@ -5,6 +5,7 @@ mod backfills;
 mod bulk;
 mod dashboard;
 mod dashboard_backfills;
+mod dashboard_jobs;
 mod dashboard_schedules;
 mod dashboard_tenants;
 mod docs;

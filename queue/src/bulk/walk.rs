@@ -43,6 +43,7 @@ pub(super) async fn read(
 ) -> Result<Stretch> {
     let states = action.states(filter);
     let names: Vec<String> = states.iter().map(ToString::to_string).collect();
+    let (args, values) = filter.args();
     let stretch = sqlx::query_file_as!(
         Stretch,
         "src/bulk/window.sql",
@@ -60,6 +61,10 @@ pub(super) async fn read(
         filter.created_after,
         filter.created_before,
         filter.text.as_deref().map(like_pattern),
+        filter.ids.as_deref(),
+        filter.failure,
+        args.as_deref(),
+        values.as_deref(),
     )
     .fetch_one(conn)
     .await?;
@@ -68,10 +73,14 @@ pub(super) async fn read(
 
 /// Which index the walk follows: the one with the fewest jobs beside those that match.
 fn path(filter: &JobFilter, states: &[JobState]) -> &'static str {
-    if filter.workflow.is_some() {
+    if filter.ids.is_some() {
+        "ids"
+    } else if filter.workflow.is_some() {
         "workflow"
     } else if filter.backfill.is_some() {
         "backfill"
+    } else if filter.failure.is_some() {
+        "failure"
     } else if states.iter().all(|state| BulkAction::Retry.applies_to(*state)) {
         "failed"
     } else if filter.tenant.is_some() {

@@ -11,7 +11,12 @@ with stretch as materialized (
             and ($11::uuid is null or s.backfill_id = $11)
             and ($12::timestamptz is null or s.created_at >= $12)
             and ($13::timestamptz is null or s.created_at < $13)
-            and ($14::text is null or s.args::text ilike $14 or s.errors::text ilike $14) as matches
+            and ($14::text is null or s.args::text ilike $14 or s.errors::text ilike $14)
+            and ($15::uuid[] is null or s.id = any($15))
+            and ($16::bigint is null or s.failure_id = $16 and s.aside in ('retryable', 'discarded'))
+            and ($17::text[] is null or not exists (
+                select from unnest($17::text[], $18::text[]) as a (name, value)
+                where s.args #>> string_to_array(a.name, '.') is distinct from a.value)) as matches
     from (
         (select * from queue.jobs where $1 = 'all' and seq > $2 and seq < $3 order by seq limit $4)
         union all
@@ -29,6 +34,16 @@ with stretch as materialized (
          where $1 = 'backfill' and backfill_id is not null
            and (backfill_id, seq) > ($11, $2) and (backfill_id, seq) < ($11, $3)
          order by backfill_id, seq limit $4)
+        union all
+        (select * from queue.jobs
+         where $1 = 'failure' and failure_id is not null and aside in ('retryable', 'discarded')
+           and (failure_id, seq) > ($16, $2) and (failure_id, seq) < ($16, $3)
+         order by failure_id, seq limit $4)
+        union all
+        (select j.* from unnest($15::uuid[]) as w (id)
+         cross join lateral (select * from queue.jobs where id = w.id offset 0) j
+         where $1 = 'ids' and j.seq > $2 and j.seq < $3
+         order by j.seq limit $4)
         union all
         (select * from (
             (select * from queue.jobs

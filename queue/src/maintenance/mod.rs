@@ -27,6 +27,7 @@ use crate::backfill::Slices;
 use crate::leader::Leader;
 use crate::listener::Wakers;
 use crate::meter::Meter;
+use crate::pulse;
 use crate::schedule::{PRUNE, RECONCILE, RESCUE};
 
 use expander::Expander;
@@ -43,12 +44,13 @@ pub(crate) struct Maintenance {
     pub(crate) slices: Option<Arc<dyn Slices>>,
     pub(crate) wakers: Wakers,
     pub(crate) meter: Meter,
+    pub(crate) pulse: Arc<pulse::Writer>,
     pub(crate) seed: u64,
 }
 
 /// Runs them all until `stop`. An error is logged and tried again at the next turn.
 pub(crate) async fn run(with: Maintenance, stop: CancellationToken) {
-    let Maintenance { pool, leader, scheduler, retention, slices, wakers, meter, seed } = with;
+    let Maintenance { pool, leader, scheduler, retention, slices, wakers, meter, pulse, seed } = with;
     let [rescue, prune, reconcile] = [RESCUE, PRUNE, RECONCILE].map(Upkeep::new);
     let settle = wakers.of(settler::WAKE);
     let never = Notify::new();
@@ -70,6 +72,7 @@ pub(crate) async fn run(with: Maintenance, stop: CancellationToken) {
         every(Duration::from_secs(5), seed ^ 7, &stop, &never, "reconciler", || {
             reconcile.run_once(&leader, async || reconciler::run_once(&pool).await)
         }),
+        every(Duration::from_secs(5), seed ^ 8, &stop, &never, "pulse", || pulse.run_once(&pool)),
         expand(&pool, slices, seed ^ 6, &stop),
     );
 }

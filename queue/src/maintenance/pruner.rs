@@ -27,7 +27,11 @@ impl Default for Retention {
 
 /// Deletes what is of no use any more; returns how many rows.
 pub async fn run_once(host: &impl Begin, retention: Retention) -> Result<u64> {
-    Ok(workers(host).await? + ticks(host, retention).await? + jobs(host, retention).await?)
+    Ok(workers(host).await?
+        + pulse(host).await?
+        + ticks(host, retention).await?
+        + jobs(host, retention).await?
+        + failures(host, retention).await?)
 }
 
 async fn workers(host: &impl Begin) -> Result<u64> {
@@ -45,6 +49,51 @@ async fn workers(host: &impl Begin) -> Result<u64> {
             .rows_affected();
     tx.commit().await?;
     Ok(deleted)
+}
+
+/// What no chart shows any more.
+async fn pulse(host: &impl Begin) -> Result<u64> {
+    let Some(mut tx) = host.begin().await? else { return Ok(0) };
+    let deleted = sqlx::query!(
+        "delete from queue.pulse p using (values (60, interval '2 hours'), (900, interval '2 days'), (3600, interval '60 days')) as kept (step_s, for_how_long)
+         where p.step_s = kept.step_s and p.at < queue.now() - kept.for_how_long"
+    )
+    .execute(&mut *tx)
+    .await?
+    .rows_affected();
+    tx.commit().await?;
+    Ok(deleted)
+}
+
+/// What was not met for as long as dead letters are kept, and what no page shows of the others.
+async fn failures(host: &impl Begin, retention: Retention) -> Result<u64> {
+    let Some(mut tx) = host.begin().await? else { return Ok(0) };
+    let hours = sqlx::query!(
+        "delete from queue.failure_hours h using (
+             select failure_id, at from queue.failure_hours where at < queue.now() - interval '30 days' limit $1
+         ) old where h.failure_id = old.failure_id and h.at = old.at",
+        BATCH
+    )
+    .execute(&mut *tx)
+    .await?
+    .rows_affected();
+    // One that a job still stands in stays.
+    let failures = sqlx::query!(
+        "delete from queue.failures f using (
+             select id from queue.failures
+             where last_seen < queue.now() - make_interval(secs => $1)
+             order by last_seen limit $2
+         ) old
+         where f.id = old.id and not exists (
+             select from queue.jobs j where j.failure_id = f.id and j.aside in ('retryable', 'discarded'))",
+        retention.discarded.as_secs_f64(),
+        BATCH
+    )
+    .execute(&mut *tx)
+    .await?
+    .rows_affected();
+    tx.commit().await?;
+    Ok(hours + failures)
 }
 
 /// The newest tick of each schedule and tenant stays: it says where they stand.

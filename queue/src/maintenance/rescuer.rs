@@ -1,14 +1,20 @@
 //! Gives back what dead workers held: jobs that run under a lease that ran out or is gone.
 
+use std::collections::BTreeMap;
+
 use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::error::Result;
+use crate::failures::{self, Seen};
 use crate::holdings::ClaimKey;
 use crate::leader::Begin;
 use crate::listener::notify_queues;
 use crate::mark::{Start, mark};
 use crate::workflow;
+
+/// What such an attempt failed of.
+const WORKER_LOST: &str = "the worker that ran it gave no sign of life until its lease ran out";
 
 /// Claims looked into at once.
 const STEP: i64 = 10;
@@ -75,16 +81,18 @@ async fn rescue(conn: &mut PgConnection, claims: &[ClaimKey]) -> Result<u64> {
             end,
             errors = j.errors || jsonb_build_object(
                 'attempt', j.attempt, 'at', queue.now(), 'code', 'worker_lost',
-                'message', 'the worker that ran it gave no sign of life until its lease ran out',
+                'message', $4::text,
                 'retry_at', case
                     when j.cancel_requested_at is null and j.attempt < j.max_attempts then queue.now()
-                end)
+                end),
+            failure_id = queue.failure_id(j.kind, 'worker_lost', $4)
         from lost where j.id = lost.id
-        returning j.id, j.queue, j.state = 'available' as "available!"
+        returning j.id, j.queue, j.kind, j.state = 'available' as "available!"
         "#,
         &workers,
         &queues,
-        &nos
+        &nos,
+        WORKER_LOST
     )
     .fetch_all(&mut *conn)
     .await?;
@@ -100,6 +108,7 @@ async fn rescue(conn: &mut PgConnection, claims: &[ClaimKey]) -> Result<u64> {
     .execute(&mut *conn)
     .await?;
     let count = rows.len() as u64;
+    failures::see(conn, &lost_by_kind(rows.iter().map(|row| row.kind.as_str()))).await?;
     let ended = rows.iter().filter(|row| !row.available).map(|row| row.id);
     workflow::settle(conn, ended.collect()).await?;
     notify_queues(conn, rows.into_iter().filter(|row| row.available).map(|row| row.queue)).await?;
@@ -107,6 +116,20 @@ async fn rescue(conn: &mut PgConnection, claims: &[ClaimKey]) -> Result<u64> {
         tracing::warn!(jobs = count, "rescued jobs of workers that are gone");
     }
     Ok(count)
+}
+
+fn lost_by_kind<'a>(kinds: impl Iterator<Item = &'a str>) -> Vec<Seen> {
+    let mut counts: BTreeMap<&str, i64> = BTreeMap::new();
+    for kind in kinds {
+        *counts.entry(kind).or_default() += 1;
+    }
+    let seen = |(kind, count): (&str, i64)| Seen {
+        kind: kind.to_owned(),
+        code: "worker_lost".to_owned(),
+        pattern: WORKER_LOST.to_owned(),
+        count,
+    };
+    counts.into_iter().map(seen).collect()
 }
 
 /// Jobs that did not run for long enough to say so in their rows.

@@ -25,6 +25,11 @@ select max(seq) from (
        and (tenant_id, seq) < ($5, $2) and (tenant_id, seq) >= ($5, $3)
      order by tenant_id desc, seq desc offset $4 limit 1)
     union all
+    (select seq from queue.jobs
+     where $1 = 'Failure' and failure_id is not null and aside in ('retryable', 'discarded')
+       and (failure_id, seq) < ($9::bigint, $2) and (failure_id, seq) >= ($9, $3)
+     order by failure_id desc, seq desc offset $4 limit 1)
+    union all
     -- Every state's walk ends where the first one does.
     (select s.seq
      from unnest($8::text[]::queue.job_state[]) as w (state)

@@ -3,6 +3,8 @@
 //! A page is a walk down the index that fits its filter best, over a bounded number of jobs. Where these hold
 //! too few that match, the page is short, and the next one goes on from there.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
@@ -25,6 +27,9 @@ const DISORDER: TimeDelta = TimeDelta::seconds(10);
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct JobFilter {
+    /// One of these.
+    #[serde(rename = "id", skip_serializing_if = "Option::is_none")]
+    pub ids: Option<Vec<Uuid>>,
     /// One of these states.
     #[serde(rename = "state", skip_serializing_if = "Option::is_none")]
     pub states: Option<Vec<JobState>>,
@@ -43,6 +48,9 @@ pub struct JobFilter {
     /// Of this backfill.
     #[serde(rename = "backfill_id", skip_serializing_if = "Option::is_none")]
     pub backfill: Option<Uuid>,
+    /// To be tried again after this failure, or ended by it ([`failures`](crate::failures)).
+    #[serde(rename = "failure_id", skip_serializing_if = "Option::is_none")]
+    pub failure: Option<i64>,
     /// Enqueued at or after.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub created_after: Option<DateTime<Utc>>,
@@ -52,6 +60,9 @@ pub struct JobFilter {
     /// This text, in any case, in arguments or errors.
     #[serde(rename = "q", skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
+    /// With these arguments, as texts; a dot in a name leads into an object.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub args: BTreeMap<String, String>,
 }
 
 /// A page of jobs.
@@ -67,9 +78,11 @@ pub struct Listed {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Path {
     All,
+    Ids,
     Tenant,
     Workflow,
     Backfill,
+    Failure,
     /// Those in the states that are asked for, which all are ones that few jobs are in.
     Aside,
     /// A tenant's in any such state.
@@ -83,12 +96,16 @@ impl Path {
     fn of(filter: &JobFilter) -> Self {
         let only =
             |of: fn(&JobState) -> bool| filter.states.as_ref().is_some_and(|states| states.iter().all(of));
-        if filter.workflow.is_some() {
+        if filter.ids.is_some() {
+            Self::Ids
+        } else if filter.workflow.is_some() {
             Self::Workflow
         } else if only(|state| *state == JobState::Running) {
             Self::Claims
         } else if filter.backfill.is_some() {
             Self::Backfill
+        } else if filter.failure.is_some() {
+            Self::Failure
         } else if only(|state| state.is_aside()) {
             if filter.tenant.is_some() { Self::TenantAside } else { Self::Aside }
         } else if filter.tenant.is_some() {
@@ -137,8 +154,8 @@ impl Range {
         if let Some(at) = filter.created_after {
             lowest = seq_at(conn, at - DISORDER).await?;
         }
-        // What workers hold is little.
-        if path == Path::Claims {
+        // What workers hold is little, and so is what is named one by one.
+        if matches!(path, Path::Claims | Path::Ids) {
             return Ok(Self { path, before, floor: lowest, goes_on: false });
         }
         let floor = path.floor(conn, filter, before, lowest).await?;
@@ -166,6 +183,7 @@ impl Path {
             filter.workflow,
             filter.backfill,
             states.as_deref(),
+            filter.failure,
         )
         .fetch_one(conn)
         .await?;
@@ -177,9 +195,11 @@ impl Path {
 ///
 /// Each is read one by one down its own index, and no further than the last match: the offset keeps the
 /// planner from taking another way, and the index is that of the order, which on two columns only itself has.
+#[expect(clippy::too_many_lines, reason = "a query for each path")]
 async fn walk(conn: &mut PgConnection, filter: &JobFilter, range: &Range, limit: i64) -> Result<Vec<JobRow>> {
     let states = names(filter);
     let pattern = filter.text.as_deref().map(like_pattern);
+    let (names, values) = filter.args();
     macro_rules! walk {
         ($($source:literal)*) => {
             job_rows!(
@@ -193,6 +213,11 @@ async fn walk(conn: &mut PgConnection, filter: &JobFilter, range: &Range, limit:
                     and ($7::timestamptz is null or s.created_at >= $7)
                     and ($8::timestamptz is null or s.created_at < $8)
                     and ($9::text is null or s.args::text ilike $9 or s.errors::text ilike $9)
+                    and ($13::uuid[] is null or s.id = any($13))
+                    and ($14::bigint is null or s.failure_id = $14 and s.aside in ('retryable', 'discarded'))
+                    and ($15::text[] is null or not exists (
+                        select from unnest($15::text[], $16::text[]) as a (name, value)
+                        where s.args #>> string_to_array(a.name, '.') is distinct from a.value))
                   limit $12
                 ) j order by j.seq desc limit $12",
                 states.as_deref(),
@@ -207,6 +232,10 @@ async fn walk(conn: &mut PgConnection, filter: &JobFilter, range: &Range, limit:
                 range.before,
                 range.floor,
                 limit,
+                filter.ids.as_deref(),
+                filter.failure,
+                names.as_deref(),
+                values.as_deref(),
             )
             .fetch_all(conn)
             .await?
@@ -216,6 +245,19 @@ async fn walk(conn: &mut PgConnection, filter: &JobFilter, range: &Range, limit:
         Path::All => walk!(
             "(select s.* from (
                 select * from queue.jobs where seq < $10 and seq >= $11 order by seq desc offset 0
+              ) s"
+        ),
+        Path::Ids => walk!(
+            "unnest($13::uuid[]) as w (id) cross join lateral (select s.* from (
+                select * from queue.jobs where id = w.id and seq < $10 and seq >= $11 offset 0
+              ) s"
+        ),
+        Path::Failure => walk!(
+            "(select s.* from (
+                select * from queue.jobs
+                where failure_id is not null and aside in ('retryable', 'discarded')
+                  and (failure_id, seq) < ($14, $10) and (failure_id, seq) >= ($14, $11)
+                order by failure_id desc, seq desc offset 0
               ) s"
         ),
         Path::Tenant => walk!(
@@ -268,6 +310,16 @@ async fn walk(conn: &mut PgConnection, filter: &JobFilter, range: &Range, limit:
 async fn seq_at(conn: &mut PgConnection, at: DateTime<Utc>) -> Result<i64> {
     let seq = sqlx::query_scalar!(r#"select queue.seq_at($1) as "seq!""#, at).fetch_one(conn).await?;
     Ok(seq)
+}
+
+impl JobFilter {
+    /// Names and values of arguments; nothing where none is asked for.
+    pub(crate) fn args(&self) -> (Option<Vec<String>>, Option<Vec<String>>) {
+        if self.args.is_empty() {
+            return (None, None);
+        }
+        (Some(self.args.keys().cloned().collect()), Some(self.args.values().cloned().collect()))
+    }
 }
 
 fn names(filter: &JobFilter) -> Option<Vec<String>> {

@@ -32,6 +32,8 @@ update queue.jobs c
 set pending_parents = d.pending,
     failed_parents = d.failed,
     state = d.now,
+    -- Since when it may start.
+    scheduled_at = case when d.was <> d.now and d.now = 'available' then queue.now() else c.scheduled_at end,
     attempt = case when d.revives then 0 else c.attempt end,
     progress = case when d.revives then null else c.progress end,
     finalized_at = case

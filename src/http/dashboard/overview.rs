@@ -1,15 +1,19 @@
 //! The overview: how the queues go, and what needs somebody, in words.
 
+use std::sync::Arc;
+
 use askama::Template;
-use axum::extract::State;
+use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use chrono::TimeDelta;
 use weirgate_queue::JobState;
 
+use super::charts::{self, Over};
 use super::overview_tenants::Tops;
 use super::session::Session;
 use super::view::{Frame, Refusal, page, span};
 use crate::http::Api;
+use crate::http::params::Fields;
 use crate::http::queue_facts::QueueFacts;
 
 /// A queue whose next job has waited for so long while workers live needs somebody.
@@ -130,9 +134,19 @@ fn notices(queue: &QueueFacts) -> Vec<Notice> {
 struct OverviewPage {
     frame: Frame,
     look: Look,
+    over: &'static str,
+    charts: Arc<str>,
 }
 
-pub(super) async fn show(State(api): State<Api>, session: Session) -> Result<Response, Refusal> {
+pub(super) async fn show(
+    State(api): State<Api>,
+    session: Session,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Refusal> {
+    let mut fields = Fields::of(query.as_deref());
+    let over = Over::take(&mut fields);
+    let over = fields.finish(Some(over)).map_err(|problem| Refusal::from(problem).for_session(&session))?;
     let look = Look::take(&api).await?;
-    Ok(page(&OverviewPage { frame: Frame::new(&session, ""), look }))
+    let charts = charts::render(&api, over).await?;
+    Ok(page(&OverviewPage { frame: Frame::new(&session, ""), look, over: over.name(), charts }))
 }

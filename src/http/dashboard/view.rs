@@ -42,6 +42,7 @@ impl Frame {
         [
             ("Overview", ""),
             ("Jobs", "/jobs"),
+            ("Failures", "/failures"),
             ("Tenants", "/tenants"),
             ("Queues", "/queues"),
             ("Backfills", "/backfills"),
@@ -129,6 +130,13 @@ impl From<Problem> for Refusal {
 impl From<sqlx::Error> for Refusal {
     fn from(error: sqlx::Error) -> Self {
         Problem::from(error).into()
+    }
+}
+
+impl From<askama::Error> for Refusal {
+    fn from(error: askama::Error) -> Self {
+        tracing::error!(%error, "a part of a page could not be made");
+        Problem::internal().into()
     }
 }
 

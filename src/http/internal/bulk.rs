@@ -55,6 +55,9 @@ pub(crate) struct BulkBody {
 #[serde(deny_unknown_fields)]
 #[expect(dead_code, reason = "documents what BulkRequest reads")]
 pub(crate) struct BulkFilter {
+    /// One of these, up to 500.
+    #[schema(required = false, max_items = 500)]
+    id: Vec<Uuid>,
     /// In one of these states; a text may name several, with commas between.
     #[schema(required = false, schema_with = one_or_more_states)]
     state: Vec<String>,
@@ -71,6 +74,9 @@ pub(crate) struct BulkFilter {
     workflow_id: Uuid,
     #[schema(required = false)]
     backfill_id: Uuid,
+    /// To be tried again after this failure, or ended by it.
+    #[schema(required = false, minimum = 0, maximum = 4_503_599_627_370_495_i64)]
+    failure_id: i64,
     /// Enqueued at this time or after.
     #[schema(required = false)]
     created_after: DateTime<Utc>,
@@ -80,6 +86,9 @@ pub(crate) struct BulkFilter {
     /// A text in arguments or errors, in any case.
     #[schema(required = false, min_length = 1, max_length = 2000)]
     q: String,
+    /// With these arguments, as texts; a dot in a name leads into an object.
+    #[schema(required = false, example = json!({"date": "2026-01-20"}))]
+    args: BTreeMap<String, String>,
     /// Every job of every tenant. Alone, and only `true`: an empty filter is refused.
     #[schema(required = false)]
     all: bool,
@@ -137,7 +146,17 @@ fn pairs(filter: Map<String, Value>, fields: &mut Fields) -> Vec<(String, String
         let texts = match value {
             Value::String(text) => Some(vec![text]),
             Value::Bool(flag) if name == "all" => Some(vec![flag.to_string()]),
-            Value::Array(list) if name == "state" && !list.is_empty() => {
+            Value::Number(number) if name == "failure_id" => Some(vec![number.to_string()]),
+            Value::Object(args) if name == "args" => {
+                for (arg, value) in args {
+                    match value {
+                        Value::String(text) => pairs.push((format!("args.{arg}"), text)),
+                        _ => fields.fail(&format!("filter.args.{arg}"), "expected a text"),
+                    }
+                }
+                continue;
+            }
+            Value::Array(list) if matches!(name.as_str(), "state" | "id") && !list.is_empty() => {
                 list.into_iter().map(|item| item.as_str().map(str::to_owned)).collect()
             }
             _ => None,
@@ -154,6 +173,9 @@ fn expected(name: &str) -> &'static str {
     match name {
         "state" => "expected the name of a state, or a list of them",
         "all" => "expected true",
+        "id" => "expected the id of a job, or a list of them",
+        "failure_id" => "expected a number",
+        "args" => "expected an object of texts",
         _ => "expected a text",
     }
 }

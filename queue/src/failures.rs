@@ -1,0 +1,251 @@
+//! Failures by what they have in common: a kind of job, a code, and a message without what differs from one to the next.
+
+use chrono::{DateTime, Utc};
+use sqlx::PgConnection;
+
+use crate::error::Result;
+
+/// Longest pattern, in characters.
+const LONGEST: usize = 200;
+
+/// Words after which a number says what happened, and not to whom.
+const MEANT: [&str; 5] = ["http", "status", "code", "sqlstate", "error"];
+
+/// What a message has in common with others of its sort: its first line, with `…` for what is quoted and `#` for words with
+/// digits in them. The number after a word such as HTTP stays.
+pub fn pattern(message: &str) -> String {
+    let line = message.lines().next().unwrap_or_default();
+    let mut pattern = String::new();
+    let mut rest = line;
+    let mut meant = false;
+    while let Some(first) = rest.chars().next() {
+        if let '"' | '`' = first
+            && let Some(end) = rest[1..].find(first)
+        {
+            pattern.extend([first, '…', first]);
+            rest = &rest[end + 2..];
+            meant = false;
+        } else if first.is_alphanumeric() {
+            let end =
+                rest.find(|c: char| !c.is_alphanumeric() && !matches!(c, '_' | '-')).unwrap_or(rest.len());
+            let word = &rest[..end];
+            let differs = word.contains(|c: char| c.is_ascii_digit()) && !meant;
+            pattern.push_str(if differs { "#" } else { word });
+            meant = MEANT.iter().any(|it| word.eq_ignore_ascii_case(it));
+            rest = &rest[end..];
+        } else {
+            // A number stays meant over what stands between the words.
+            pattern.push(if first.is_control() { ' ' } else { first });
+            rest = &rest[first.len_utf8()..];
+        }
+    }
+    match pattern.char_indices().nth(LONGEST) {
+        Some((end, _)) => pattern[..end].to_owned() + "…",
+        None => pattern,
+    }
+}
+
+/// Attempts that failed alike.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seen {
+    /// The kind of job.
+    pub kind: String,
+    /// The failure's code.
+    pub code: String,
+    /// Its message's [`pattern`].
+    pub pattern: String,
+    /// How many attempts.
+    pub count: i64,
+}
+
+/// Counts failures.
+pub async fn see(conn: &mut PgConnection, failures: &[Seen]) -> Result<()> {
+    if failures.is_empty() {
+        return Ok(());
+    }
+    macro_rules! column {
+        ($field:ident) => {
+            &failures.iter().map(|seen| seen.$field.clone()).collect::<Vec<_>>()
+        };
+    }
+    let ids = sqlx::query!(
+        r#"insert into queue.failures as f (id, kind, code, pattern, first_seen, last_seen, seen)
+           select queue.failure_id(s.kind, s.code, s.pattern), s.kind, s.code, s.pattern, queue.now(), queue.now(), s.count
+           from unnest($1::text[], $2::text[], $3::text[], $4::bigint[]) as s (kind, code, pattern, count)
+           order by 1
+           on conflict (id) do update set last_seen = greatest(f.last_seen, excluded.last_seen), seen = f.seen + excluded.seen
+           returning id, kind, code, pattern"#,
+        column!(kind),
+        column!(code),
+        column!(pattern),
+        column!(count)
+    )
+    .fetch_all(&mut *conn)
+    .await?;
+    let count_of = |kind: &str, code: &str, pattern: &str| {
+        let same = failures.iter().filter(|it| it.kind == kind && it.code == code && it.pattern == pattern);
+        same.map(|it| it.count).sum::<i64>()
+    };
+    sqlx::query!(
+        "insert into queue.failure_hours as h (failure_id, at, seen)
+         select s.id, date_trunc('hour', queue.now(), 'UTC'), s.seen from unnest($1::bigint[], $2::bigint[]) as s (id, seen)
+         order by 1
+         on conflict (failure_id, at) do update set seen = h.seen + excluded.seen",
+        &ids.iter().map(|row| row.id).collect::<Vec<_>>(),
+        &ids.iter().map(|row| count_of(&row.kind, &row.code, &row.pattern)).collect::<Vec<_>>()
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// What failed alike, and how many jobs stand so.
+#[derive(Debug, Clone)]
+pub struct Failure {
+    /// Names it: 52 bits, so that JavaScript holds it.
+    pub id: i64,
+    /// The kind of job.
+    pub kind: String,
+    /// The code.
+    pub code: String,
+    /// The message without what differs.
+    pub pattern: String,
+    /// When it was first met.
+    pub first_seen: DateTime<Utc>,
+    /// When it was last met.
+    pub last_seen: DateTime<Utc>,
+    /// Attempts that failed so.
+    pub seen: i64,
+    /// Jobs that wait to be tried again after it, counted up to [`COUNTED`].
+    pub retryable: i64,
+    /// Jobs that it has ended, counted up to [`COUNTED`].
+    pub discarded: i64,
+}
+
+/// So many jobs of a failure are counted at most, the newest.
+pub const COUNTED: i64 = 1000;
+
+/// Failures that a page looks at, those included that no job stands in any more.
+const LONGEST_PAGE: i64 = 300;
+
+/// A page of failures.
+#[derive(Debug)]
+pub struct Failures {
+    /// Last met first.
+    pub rows: Vec<Failure>,
+    /// Older ones were last met before, or then with a smaller id; none when there are none.
+    pub next: Option<(DateTime<Utc>, i64)>,
+}
+
+/// Failures that jobs stand in, at most `limit`, and fewer where few of the last ones met still have jobs.
+pub async fn list(
+    conn: &mut PgConnection,
+    before: Option<(DateTime<Utc>, i64)>,
+    limit: i64,
+) -> Result<Failures> {
+    let mut rows = sqlx::query_as!(
+        Failure,
+        r#"select f.id, f.kind, f.code, f.pattern, f.first_seen, f.last_seen, f.seen,
+               j.retryable as "retryable!", j.discarded as "discarded!"
+           from (
+               select * from queue.failures
+               where $1::timestamptz is null or (last_seen, id) < ($1, $2::bigint)
+               order by last_seen desc, id desc limit $3
+           ) f
+           cross join lateral (
+               select count(*) filter (where state = 'retryable') as retryable, count(*) filter (where state = 'discarded') as discarded
+               from (
+                   select state from queue.jobs
+                   where (failure_id, seq) >= (f.id, 0) and failure_id <= f.id and failure_id is not null
+                     and aside in ('retryable', 'discarded')
+                   order by failure_id, seq limit $4::bigint + 1
+               ) newest
+           ) j
+           order by f.last_seen desc, f.id desc"#,
+        before.map(|(at, _)| at),
+        before.map(|(_, id)| id),
+        LONGEST_PAGE,
+        COUNTED
+    )
+    .fetch_all(conn)
+    .await?;
+    let mut next = (i64::try_from(rows.len()) == Ok(LONGEST_PAGE))
+        .then(|| rows.last().map(|row| (row.last_seen, row.id)))
+        .flatten();
+    rows.retain(|row| row.retryable + row.discarded > 0);
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    if rows.len() > limit {
+        rows.truncate(limit);
+        next = rows.last().map(|row| (row.last_seen, row.id));
+    }
+    Ok(Failures { rows, next })
+}
+
+/// One failure, whether or not jobs stand in it.
+pub async fn get(conn: &mut PgConnection, id: i64) -> Result<Option<(String, String, String)>> {
+    let row = sqlx::query!("select kind, code, pattern from queue.failures where id = $1", id)
+        .fetch_optional(conn)
+        .await?;
+    Ok(row.map(|row| (row.kind, row.code, row.pattern)))
+}
+
+/// How often each of `failures` was met in the last `hours`, the current one last.
+pub async fn by_hour(conn: &mut PgConnection, failures: &[i64], hours: u16) -> Result<Vec<Vec<i64>>> {
+    let rows = sqlx::query!(
+        r#"select w.no as "no!", h.seen, (extract(epoch from date_trunc('hour', queue.now(), 'UTC') - h.at) / 3600)::bigint as "ago!"
+           from unnest($1::bigint[]) with ordinality as w (id, no)
+           cross join lateral (
+               select * from queue.failure_hours
+               where failure_id = w.id and at > queue.now() - make_interval(hours => $2) offset 0
+           ) h"#,
+        failures,
+        i32::from(hours)
+    )
+    .fetch_all(conn)
+    .await?;
+    let mut all = vec![vec![0; usize::from(hours)]; failures.len()];
+    for row in rows {
+        let (Ok(no), Ok(ago)) = (usize::try_from(row.no - 1), usize::try_from(row.ago)) else { continue };
+        if let Some(hour) = usize::from(hours).checked_sub(ago + 1) {
+            all[no][hour] += row.seen;
+        }
+    }
+    Ok(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::pattern;
+
+    #[test]
+    fn what_differs_is_left_out() {
+        for (message, expected) in [
+            ("no tenant \"acme\"", "no tenant \"…\""),
+            ("page 17 of 20: timed out after 30s", "page # of #: timed out after #"),
+            ("HTTP 503 from https://host-12.example/a", "HTTP 503 from https://#.example/a"),
+            ("status: 429, again in 12 s", "status: 429, again in # s"),
+            ("0198c0de-1111-7222-8333-444455556666 is gone\nand more", "# is gone"),
+            ("it can't be", "it can't be"),
+            ("an \"open quote", "an \"open quote"),
+            ("", ""),
+        ] {
+            assert_eq!(pattern(message), expected);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_pattern_is_its_own_and_short(message in ".{0,400}") {
+            let once = pattern(&message);
+            prop_assert!(once.chars().count() <= 201);
+            prop_assert!(!once.contains(char::is_control));
+        }
+
+        #[test]
+        fn numbers_do_not_tell_messages_apart(a in 0_u64.., b in 0_u64..) {
+            prop_assert_eq!(pattern(&format!("row {a} is bad")), pattern(&format!("row {b} is bad")));
+        }
+    }
+}

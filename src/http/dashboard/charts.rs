@@ -1,0 +1,141 @@
+//! The charts of the overview: what ran, what failed, and how long jobs waited to start.
+
+use std::time::Duration;
+
+use askama::Template;
+use axum::extract::{RawQuery, State};
+use axum::response::{Html, IntoResponse, Response};
+use chrono::{DateTime, TimeDelta, Utc};
+use weirgate_queue::pulse::{self, Beat, Every, Tally};
+
+use super::chart::{Chart, Series, Shape, Times};
+use super::session::Session;
+use super::view::{Refusal, span};
+use crate::http::Api;
+use crate::http::params::Fields;
+
+/// So old may charts be; who looks meanwhile gets the same.
+const FRESH: Duration = Duration::from_secs(4);
+
+/// How far back charts look.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Over {
+    Hour,
+    Day,
+    Week,
+}
+
+impl Over {
+    const ALL: [Self; 3] = [Self::Hour, Self::Day, Self::Week];
+
+    /// `over` of a query; the last hour where nothing is said.
+    pub(super) fn take(fields: &mut Fields) -> Self {
+        let Some(name) = fields.get::<String>("over") else { return Self::Hour };
+        Self::ALL.into_iter().find(|over| over.name() == name).unwrap_or_else(|| {
+            fields.fail("over", "expected hour, day or week");
+            Self::Hour
+        })
+    }
+
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Hour => "hour",
+            Self::Day => "day",
+            Self::Week => "week",
+        }
+    }
+
+    const fn stretches(self) -> (Every, u16) {
+        match self {
+            Self::Hour => (Every::Minute, 60),
+            Self::Day => (Every::Quarter, 96),
+            Self::Week => (Every::Hour, 168),
+        }
+    }
+}
+
+/// A link to charts of another range.
+pub(super) struct Choice {
+    pub(super) name: &'static str,
+    pub(super) current: bool,
+}
+
+#[derive(Template)]
+#[template(path = "charts.html")]
+struct Charts {
+    choices: [Choice; 3],
+    charts: Vec<Chart>,
+}
+
+/// The charts as HTML, the same for all who look.
+pub(super) async fn render(api: &Api, over: Over) -> Result<std::sync::Arc<str>, Refusal> {
+    api.shared
+        .get(&format!("charts {}", over.name()), FRESH, async || {
+            let (every, count) = over.stretches();
+            let beats = pulse::beats(&mut *api.pool.acquire().await?, None, every, count).await?;
+            let choices = Over::ALL.map(|it| Choice { name: it.name(), current: it == over });
+            Ok(Charts { choices, charts: draw(&beats, every) }.render()?)
+        })
+        .await
+}
+
+fn draw(beats: &[Beat], every: Every) -> Vec<Chart> {
+    let starts: Vec<DateTime<Utc>> = beats.iter().map(|beat| beat.at).collect();
+    let times = Times { starts: &starts, each: TimeDelta::seconds(every.seconds().into()) };
+    let series = |name, class, of: &dyn Fn(&Tally) -> Option<f64>| Series {
+        name,
+        class,
+        values: beats.iter().map(|beat| of(&beat.tally)).collect(),
+    };
+    #[expect(clippy::cast_precision_loss, reason = "counts of a stretch")]
+    let count = |count: u64| Some(count as f64);
+    let runs = [
+        series("completed", "ok", &|tally| count(tally.completed)),
+        series("to be retried", "warn", &|tally| count(tally.retried)),
+        series("failed for good", "bad", &|tally| count(tally.discarded)),
+        series("cancelled or put off", "quiet", &|tally| count(tally.cancelled + tally.snoozed)),
+    ];
+    let failures = [
+        series("to be retried", "warn", &|tally| count(tally.retried)),
+        series("failed for good", "bad", &|tally| count(tally.discarded)),
+    ];
+    let waited = |share: f64| move |tally: &Tally| tally.waits.quantile(share);
+    let waits = [
+        series("p50", "ok", &waited(0.5)),
+        series("p95", "warn", &waited(0.95)),
+        series("p99", "bad", &waited(0.99)),
+    ];
+    let whole = |value: f64| format!("{value:.0}");
+    let seconds = |value: f64| {
+        if value < 0.001 {
+            "under 1 ms".to_owned()
+        } else {
+            span(TimeDelta::from_std(Duration::from_secs_f64(value)).unwrap_or_default())
+        }
+    };
+    vec![
+        Chart::draw(("throughput", throughput(every)), Shape::Bars, &times, &runs, whole),
+        Chart::draw(("failures", "Failed attempts"), Shape::Bars, &times, &failures, whole),
+        Chart::draw(("waits", "From due to start"), Shape::Lines, &times, &waits, seconds),
+    ]
+}
+
+const fn throughput(every: Every) -> &'static str {
+    match every {
+        Every::Minute => "Ended attempts, a minute",
+        Every::Quarter => "Ended attempts, a quarter of an hour",
+        Every::Hour => "Ended attempts, an hour",
+    }
+}
+
+/// The charts alone, for a page that is open.
+pub(super) async fn show(
+    State(api): State<Api>,
+    session: Session,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Refusal> {
+    let mut fields = Fields::of(query.as_deref());
+    let over = Over::take(&mut fields);
+    let over = fields.finish(Some(over)).map_err(|problem| Refusal::from(problem).for_session(&session))?;
+    Ok(Html(render(&api, over).await?.to_string()).into_response())
+}
