@@ -25,7 +25,7 @@ ENV WEIRGATE_HOME=/var/lib/weirgate \
     MOCK_DATA_PATH=/app/mock-data
 USER 10001:10001
 EXPOSE 8080
-# For `serve` and `up`; a worker has no port, and whoever runs one turns this off.
+# For `serve` and `up`; for a worker: healthcheck PORT /health, with the port of WEIRGATE_METRICS_LISTEN.
 HEALTHCHECK --interval=10s --timeout=6s --start-period=30s CMD ["healthcheck"]
 ENTRYPOINT ["weirgate"]
 CMD ["serve"]

@@ -1,4 +1,6 @@
-//! The documents say what the code does.
+//! The documents, and what is kept for other programs, say what the code does.
+
+mod n8n;
 
 use std::path::Path;
 
