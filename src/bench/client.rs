@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use anyhow::Context;
 use axum::body::{Body, Bytes, to_bytes};
-use axum::http::header::HOST;
+use axum::http::header::{CONTENT_TYPE, COOKIE, HOST, SET_COOKIE};
 use axum::http::{HeaderName, HeaderValue, Method, Request, StatusCode};
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
@@ -36,6 +36,28 @@ impl Client {
     /// The body of the answer, which must be a 202.
     pub(super) async fn post(&mut self, path: &str, who: &Credential) -> anyhow::Result<Bytes> {
         self.ask(Method::POST, path, who, StatusCode::ACCEPTED).await
+    }
+
+    /// Signs in to the dashboard.
+    pub(super) async fn sign_in(&mut self, email: &str, password: &str) -> anyhow::Result<Credential> {
+        let form = form_urlencoded::Serializer::new(String::new())
+            .extend_pairs([("email", email), ("password", password)])
+            .finish();
+        self.sender.ready().await?;
+        let request = Request::post("/dashboard/sign-in")
+            .header(HOST, &self.host)
+            .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .body(Body::from(form))?;
+        let answer = self.sender.send_request(request).await.context("signing in")?;
+        let cookie = answer
+            .headers()
+            .get(SET_COOKIE)
+            .and_then(|it| it.to_str().ok())
+            .and_then(|it| it.split(';').next());
+        let cookie =
+            cookie.with_context(|| format!("signing in was answered {}", answer.status()))?.to_owned();
+        to_bytes(Body::new(answer.into_body()), usize::MAX).await?;
+        Ok((COOKIE, HeaderValue::try_from(cookie)?))
     }
 
     async fn ask(

@@ -1,7 +1,7 @@
 -- Jobs $1 to $2 of $3, spread over a week until now: 97 to 98 in a hundred completed, a few discarded or
 -- cancelled. With $8, some are retried or scheduled for tomorrow, and of the last ones most may start.
 insert into queue.jobs (id, tenant_id, queue, kind, state, attempt, max_attempts, run, args, output, errors,
-    workflow_id, backfill_id, created_at, scheduled_at, attempted_at, finalized_at)
+    failure_id, workflow_id, backfill_id, created_at, scheduled_at, attempted_at, finalized_at)
 select
     -- A UUIDv7 of its time.
     encode(set_byte(overlay(
@@ -11,9 +11,12 @@ select
     jsonb_build_object('tenant', tenant, 'date', at::date),
     case when state = 'completed' then '{"rows": 120}'::jsonb end,
     case when state in ('discarded', 'retryable') then jsonb_build_array(jsonb_build_object(
-        'attempt', attempt, 'at', at, 'code', 'upstream_unavailable', 'message', 'the source answered 503',
+        'attempt', attempt, 'at', at, 'code', 'upstream_unavailable', 'message', 'the source answered 503 for part ' || part,
         'retry_at', null))
     else '[]' end,
+    case when state in ('discarded', 'retryable') then
+        queue.failure_id(kind, 'upstream_unavailable', 'the source answered # for part ' || part)
+    end,
     case when n / 6 % 12 = 0 then md5('workflow' || n / 6)::uuid end,
     case when n % 20 = 7 then $7[1 + n * cardinality($7) / ($3 + 1)] end,
     at,
@@ -22,7 +25,8 @@ select
     case when state in ('completed', 'discarded', 'cancelled') then at + interval '2 seconds' end
 from (
     select *,
-        case state when 'completed' then 1 when 'discarded' then 3 when 'retryable' then 3 else 0 end as attempt
+        case state when 'completed' then 1 when 'discarded' then 3 when 'retryable' then 3 else 0 end as attempt,
+        chr(97 + (n % 26)::integer) as part
     from (
         select
             n,

@@ -1,4 +1,4 @@
-//! Reads over HTTP from a process of the API, with ten million jobs in the database.
+//! Reads over HTTP from a process of the API, and the dashboard's pages, with ten million jobs in the database.
 
 mod paths;
 mod scene;
@@ -11,8 +11,8 @@ use serde_json::json;
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
-use self::paths::{Part, Path};
-use self::scene::{BACKFILLS, JOBS, Scene, TENANTS};
+use self::paths::{Part, Path, Who};
+use self::scene::{BACKFILLS, EMAIL, JOBS, PASSWORD, Scene, TENANTS};
 use super::api::Api;
 use super::client::Client;
 use super::report::{Report, median, percentile_ms};
@@ -85,10 +85,15 @@ async fn status(stage: &Stage, api: &Api, report: &mut Report) -> anyhow::Result
 async fn lists(stage: &Stage, scene: &Scene, api: &Api, report: &mut Report) -> anyhow::Result<()> {
     let newest: i64 = sqlx::query_scalar("select max(seq) from queue.jobs").fetch_one(&stage.pool).await?;
     let mut client = Client::connect(api.address).await?;
+    let person = client.sign_in(EMAIL, PASSWORD).await?;
     let mut worst: BTreeMap<&'static str, f64> = BTreeMap::new();
     let mut paths_ms: BTreeMap<String, f64> = BTreeMap::new();
     for path in paths::paths(stage, scene).await? {
-        let credential = if path.by_tenant { &scene.api_key } else { &api.service };
+        let credential = match path.by {
+            Who::Service => &api.service,
+            Who::Tenant => &scene.api_key,
+            Who::Person => &person,
+        };
         let mut took = Vec::new();
         for n in 0..REQUESTS {
             let path = at(&path, newest * i64::from(n + 1) / i64::from(REQUESTS + 1));
@@ -101,6 +106,7 @@ async fn lists(stage: &Stage, scene: &Scene, api: &Api, report: &mut Report) -> 
             Part::List => "list_p95_ms",
             Part::Deep => "deep_page_p95_ms",
             Part::Overview => "overview_p95_ms",
+            Part::Page => "page_p95_ms",
         };
         for figure in [path.figure, part] {
             let worst = worst.entry(figure).or_default();
@@ -119,6 +125,6 @@ async fn lists(stage: &Stage, scene: &Scene, api: &Api, report: &mut Report) -> 
 fn at(path: &Path, seq: i64) -> String {
     match path.part {
         Part::Deep => format!("{}&cursor={}", path.path, hex::encode(seq.to_string())),
-        Part::List | Part::Overview => path.path.clone(),
+        Part::List | Part::Overview | Part::Page => path.path.clone(),
     }
 }

@@ -12,8 +12,16 @@ pub(super) struct Path {
     pub(super) figure: &'static str,
     pub(super) part: Part,
     pub(super) path: String,
-    /// Whether a tenant asks for it.
-    pub(super) by_tenant: bool,
+    pub(super) by: Who,
+}
+
+/// Who asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Who {
+    Service,
+    Tenant,
+    /// In front of a browser.
+    Person,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +31,8 @@ pub(super) enum Part {
     /// A page far down a list.
     Deep,
     Overview,
+    /// Of the dashboard.
+    Page,
 }
 
 /// Every list with every kind of filter, and every overview.
@@ -30,25 +40,53 @@ pub(super) async fn paths(stage: &Stage, scene: &Scene) -> anyhow::Result<Vec<Pa
     let mut paths = Vec::new();
     for (figure, filter) in filters(stage, scene).await? {
         for part in [Part::List, Part::Deep] {
-            paths.push(Path { figure, part, path: format!("/internal/jobs?{filter}"), by_tenant: false });
+            paths.push(Path { figure, part, path: format!("/internal/jobs?{filter}"), by: Who::Service });
         }
     }
-    let plain = |figure, part, path: &str, by_tenant| Path { figure, part, path: path.to_owned(), by_tenant };
+    let plain = |figure, part, path: &str, by| Path { figure, part, path: path.to_owned(), by };
     for filter in ["", "state=discarded", "state=running", "kind=bulk_jobs", "q=503"] {
         for part in [Part::List, Part::Deep] {
-            paths.push(plain("v1_jobs_p95_ms", part, &format!("/v1/jobs?{filter}"), true));
+            paths.push(plain("v1_jobs_p95_ms", part, &format!("/v1/jobs?{filter}"), Who::Tenant));
         }
     }
-    paths.push(plain("backfills_p95_ms", Part::List, "/internal/backfills", false));
-    paths.push(plain("tenants_p95_ms", Part::List, "/internal/tenants", false));
-    paths.push(plain("queues_p95_ms", Part::Overview, "/internal/queues", false));
-    paths.push(plain("queue_p95_ms", Part::Overview, "/internal/queues/ingest", false));
+    paths.push(plain("backfills_p95_ms", Part::List, "/internal/backfills", Who::Service));
+    paths.push(plain("tenants_p95_ms", Part::List, "/internal/tenants", Who::Service));
+    paths.push(plain("queues_p95_ms", Part::Overview, "/internal/queues", Who::Service));
+    paths.push(plain("queue_p95_ms", Part::Overview, "/internal/queues/ingest", Who::Service));
     let lanes = format!("/internal/tenants/{}/limits", scene.tenants[1]);
-    paths.push(plain("lanes_p95_ms", Part::Overview, &lanes, false));
+    paths.push(plain("lanes_p95_ms", Part::Overview, &lanes, Who::Service));
     let backfill = format!("/internal/backfills/{}", scene.backfills[1]);
-    paths.push(plain("backfill_p95_ms", Part::Overview, &backfill, false));
-    paths.push(plain("workers_p95_ms", Part::Overview, "/internal/workers", false));
+    paths.push(plain("backfill_p95_ms", Part::Overview, &backfill, Who::Service));
+    paths.push(plain("workers_p95_ms", Part::Overview, "/internal/workers", Who::Service));
+    paths
+        .extend(pages(scene).into_iter().map(|(figure, path)| plain(figure, Part::Page, &path, Who::Person)));
     Ok(paths)
+}
+
+/// The dashboard's pages.
+fn pages(scene: &Scene) -> Vec<(&'static str, String)> {
+    let (tenant, backfill, job) = (scene.tenants[1], scene.backfills[1], scene.job);
+    let pages = [
+        ("page_overview_p95_ms", String::new()),
+        ("page_overview_p95_ms", "?over=day".to_owned()),
+        ("page_overview_p95_ms", "?over=week".to_owned()),
+        ("page_jobs_p95_ms", "/jobs".to_owned()),
+        ("page_jobs_p95_ms", "/jobs?state=discarded&kind=compute_kpi".to_owned()),
+        ("page_jobs_p95_ms", format!("/jobs?tenant_id={tenant}&args.date=2020-01-31")),
+        ("page_jobs_p95_ms", "/jobs?args.date=2020-01-31".to_owned()),
+        ("page_jobs_p95_ms", "/jobs/rows?state=available".to_owned()),
+        ("page_job_p95_ms", format!("/jobs/{job}")),
+        ("page_failures_p95_ms", "/failures".to_owned()),
+        ("page_tenants_p95_ms", "/tenants".to_owned()),
+        ("page_tenants_p95_ms", format!("/tenants/{tenant}")),
+        ("page_queues_p95_ms", "/queues".to_owned()),
+        ("page_backfills_p95_ms", "/backfills".to_owned()),
+        ("page_backfills_p95_ms", format!("/backfills/{backfill}")),
+        ("page_schedules_p95_ms", "/schedules".to_owned()),
+        ("page_workers_p95_ms", "/workers".to_owned()),
+        ("page_audit_p95_ms", "/audit".to_owned()),
+    ];
+    pages.map(|(figure, path)| (figure, format!("/dashboard{path}"))).into()
 }
 
 async fn filters(stage: &Stage, scene: &Scene) -> anyhow::Result<Vec<(&'static str, String)>> {

@@ -1,20 +1,26 @@
 //! Ten million jobs of the last days.
 
+use anyhow::Context;
 use axum::http::HeaderValue;
+use chrono::{Days, NaiveDate};
 use rand::Rng;
-use serde_json::{Value, json};
 use uuid::Uuid;
-use weirgate_queue::backfill::{self, NewBackfill, Settings};
+use weirgate_jobs::{BackfillKind, BackfillOrder, BackfillRange, Reprocess};
+use weirgate_queue::backfill::{self, Settings};
 
 use crate::bench::client::Credential;
 use crate::bench::fill::Past;
 use crate::bench::stage::{Stage, tenants};
 use crate::http::keys;
 use crate::random;
+use crate::users::{self, Role};
 
 pub(super) const JOBS: i64 = 10_000_000;
 pub(super) const TENANTS: u128 = 200;
 pub(super) const BACKFILLS: usize = 20;
+/// Who looks at the dashboard.
+pub(super) const EMAIL: &str = "operator@example.com";
+pub(super) const PASSWORD: &str = "for the benchmark only";
 /// As many as the demo's kinds have, and a few of a rare one.
 const KINDS: [(&str, &str, usize); 7] = [
     ("ingest", "ingest_tickets", 180),
@@ -32,6 +38,8 @@ pub(super) struct Scene {
     pub(super) backfills: Vec<Uuid>,
     /// Of the first tenant.
     pub(super) api_key: Credential,
+    /// A discarded job.
+    pub(super) job: Uuid,
 }
 
 impl Scene {
@@ -47,7 +55,7 @@ impl Scene {
         let mut random = [0; 32];
         random::generator().fill_bytes(&mut random);
         let key = keys::create(&mut *stage.pool.acquire().await?, tenants[0], "bench", random).await?;
-        let backfills = backfills(stage).await?;
+        let backfills = backfills(stage, &tenants).await?;
         stage
             .fill_past(&Past {
                 jobs: JOBS,
@@ -58,28 +66,69 @@ impl Scene {
             })
             .await?;
         let api_key = ("x-api-key".try_into()?, HeaderValue::try_from(key)?);
-        Ok(Self { tenants, backfills, api_key })
+        pulse(stage).await?;
+        users::create(&stage.pool, EMAIL, Role::Operator, PASSWORD).await?;
+        let job =
+            sqlx::query_scalar("select id from queue.jobs where aside = 'discarded' order by seq limit 1");
+        let job = job.fetch_one(&stage.pool).await?;
+        Ok(Self { tenants, backfills, api_key, job })
     }
 }
 
+/// What workers would have told of the last week: each kind in each stretch, and failures of each kind.
+async fn pulse(stage: &Stage) -> anyhow::Result<()> {
+    let queues: Vec<&str> = KINDS.iter().map(|kind| kind.0).collect();
+    let kinds: Vec<&str> = KINDS.iter().map(|kind| kind.1).collect();
+    sqlx::query(
+        "insert into queue.pulse (step_s, at, queue, kind, completed, retried, discarded, cancelled, snoozed, waits, runs)
+         select step_s, date_bin(make_interval(secs => step_s), queue.now(), 'epoch') - make_interval(secs => step_s * back), queue, kind,
+             9000 + back, 20, 9, 8, 0, array_fill(500::bigint, array[18]), array_fill(500::bigint, array[18])
+         from (values (60, 120), (900, 192), (3600, 1440)) as s (step_s, count)
+         cross join lateral generate_series(0, count - 1) as back
+         cross join unnest($1::text[], $2::text[]) as k (queue, kind)",
+    )
+    .bind(&queues)
+    .bind(&kinds)
+    .execute(&stage.pool)
+    .await?;
+    sqlx::query(
+        "with failure as (
+             insert into queue.failures (id, kind, code, pattern, first_seen, last_seen, seen)
+             select queue.failure_id(kind, 'upstream_unavailable', pattern), kind, 'upstream_unavailable', pattern,
+                 queue.now() - interval '7 days', queue.now() - part * interval '1 minute', 4000
+             from unnest($1::text[]) as kind
+             cross join generate_series(0, 25) as part
+             cross join lateral (select 'the source answered # for part ' || chr(97 + part) as pattern) p
+             returning id
+         )
+         insert into queue.failure_hours (failure_id, at, seen)
+         select id, date_trunc('hour', queue.now(), 'UTC') - make_interval(hours => back), 24
+         from failure cross join generate_series(0, 167) as back",
+    )
+    .bind(&kinds)
+    .execute(&stage.pool)
+    .await?;
+    Ok(())
+}
+
 /// Backfills that are over, but for what waits.
-async fn backfills(stage: &Stage) -> anyhow::Result<Vec<Uuid>> {
+async fn backfills(stage: &Stage, tenants: &[Uuid]) -> anyhow::Result<Vec<Uuid>> {
+    let from = NaiveDate::from_ymd_opt(2025, 1, 1).context("a date")?;
+    // As many days as jobs are of each.
+    let days = u64::try_from(JOBS)? / 20 / BACKFILLS as u64 / tenants.len() as u64;
+    let range = BackfillRange {
+        tenants: tenants.to_vec(),
+        from,
+        to: from + Days::new(days.saturating_sub(1)),
+        order: BackfillOrder::NewestFirst,
+        reprocess: Reprocess::Missing,
+    };
     let ids: Vec<Uuid> = (0..BACKFILLS).map(|_| Uuid::now_v7()).collect();
     let mut tx = stage.pool.begin().await?;
     for id in &ids {
-        let new = NewBackfill {
-            kind: "compute_kpi".to_owned(),
-            spec: json!({
-                "tenants": "all", "from": "2025-01-01", "to": "2025-12-31", "order": "newest_first",
-                "reprocess": "missing"
-            }),
-            plan: Value::Null,
-            total: u64::try_from(JOBS)? / 20 / BACKFILLS as u64,
-            queues: ["ingest", "kpi", "export", "system"].map(str::to_owned).to_vec(),
-            priority: 0,
-            settings: Settings::default(),
-            traceparent: None,
-        };
+        let kind = BackfillKind::ComputeKpi;
+        let mut new = range.backfill(kind, None, 0, Settings::default(), None)?;
+        new.queues = ["ingest", "kpi", "export", "system"].map(str::to_owned).to_vec();
         backfill::create(&mut tx, *id, &new).await?;
     }
     sqlx::raw_sql("update queue.backfills set next_slice = total, jobs = total").execute(&mut *tx).await?;
