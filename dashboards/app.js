@@ -32,13 +32,20 @@ function replace(place, next) {
 
 const parse = (html) => new DOMParser().parseFromString(html, "text/html");
 
+/** A stream that is refused: the session has ended, so the page asks to sign in. */
+async function askToSignIn(event) {
+  if (event.target.readyState !== EventSource.CLOSED) return;
+  const answer = await fetch(location.href);
+  if (answer.redirected) location.reload();
+}
+
 const live = document.getElementById("live");
 
-/** The HTML at `url`; nothing when it is not to be had just now. */
-async function part(url) {
+/** The HTML at `url`, as it is inside of `within`; nothing when it is not to be had just now. */
+async function part(url, within = "") {
   try {
     const answer = await fetch(url);
-    return answer.ok && !answer.redirected ? parse(await answer.text()) : undefined;
+    return answer.ok && !answer.redirected ? parse(within + (await answer.text())) : undefined;
   } catch {
     return undefined;
   }
@@ -78,7 +85,8 @@ if (rows) {
     rows.querySelector("a")?.focus();
   });
   every(2, async () => {
-    const next = await part(rows.dataset.rows);
+    // Rows are rows in a table alone.
+    const next = await part(rows.dataset.rows, "<table>");
     if (!next) return;
     const came = [...next.querySelectorAll("tr")];
     waiting = came.filter((row) => !document.getElementById(row.id));
@@ -104,6 +112,7 @@ if (rows) {
 if (live?.dataset.live) {
   // The same look for everybody who watches.
   const events = new EventSource(live.dataset.live);
+  events.addEventListener("error", askToSignIn);
   const stands = (place) => place.querySelector("[data-state]")?.dataset.state;
   events.addEventListener("look", async (event) => {
     const [next, before] = [parse(event.data).body, stands(live)];
@@ -126,6 +135,7 @@ if (live?.dataset.reload) {
   // What changed is on the page itself, with the actions of whoever looks.
   const events = new EventSource(live.dataset.reload);
   let seen = live.dataset.seen;
+  events.addEventListener("error", askToSignIn);
   events.addEventListener("job", async (event) => {
     const job = JSON.parse(event.data);
     // The first event tells where the job stands: mostly what the page shows already, which is better left alone.

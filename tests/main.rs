@@ -1,5 +1,6 @@
 //! One binary for all tests that need a Postgres; it starts its own.
 
+mod browser;
 mod database;
 mod docs;
 mod engine;

@@ -44,6 +44,7 @@ pub(crate) struct TestApi {
     pub(crate) cca: Seeded,
     /// `tenant_demo_client2`, in Europe/Paris.
     pub(crate) client2: Seeded,
+    api: Api,
     router: Router,
     monitoring: Router,
 }
@@ -77,11 +78,22 @@ impl TestApi {
         adjust(&mut config);
         let watcher = Watcher::start(app.db.pool.clone(), Duration::from_millis(20));
         let api = complete(Api::new(app.db.pool.clone(), app.app.exports.clone(), watcher, config));
-        Self { app, cca, client2, monitoring: monitoring_router(api.clone()), router: router(api) }
+        let (router, monitoring) = (router(api.clone()), monitoring_router(api.clone()));
+        Self { app, cca, client2, api, router, monitoring }
     }
 
     pub(crate) fn db(&self) -> &TestDb {
         &self.app.db
+    }
+
+    /// To be served on a socket.
+    pub(crate) fn router(&self) -> Router {
+        self.router.clone()
+    }
+
+    /// Ends event streams, as the service does when it stops; those who come back for theirs are answered anew.
+    pub(crate) fn close_streams(&self) {
+        self.api.close();
     }
 
     /// The production worker with the production jobs.

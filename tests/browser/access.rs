@@ -1,0 +1,139 @@
+//! Every page, light and dark, wide and narrow, held against the rules of WCAG 2.1 A and AA and axe's good practice.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::Deserialize;
+use serde_json::json;
+use weirgate::users::Role;
+
+use super::Tab;
+use super::chromium::{is_required, say};
+use super::scene::{Page, Scene};
+use super::site::{sign_in, visit};
+
+const RULES: &str = "{
+    runOnly: { type: 'tag', values: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'best-practice'] },
+    resultTypes: ['violations'],
+    preload: false,
+}";
+
+const LOOKS: [(&str, u32); 4] = [("light", 1280), ("dark", 1280), ("light", 400), ("dark", 400)];
+
+/// What axe has to say, as far as it is told here.
+#[derive(Debug, Deserialize)]
+struct Violation {
+    id: String,
+    help: String,
+    nodes: Vec<String>,
+}
+
+/// The script; `None` where it was not fetched.
+fn axe() -> Option<String> {
+    let usual = || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/target/tools/axe.min.js"));
+    let path = std::env::var_os("AXE").map_or_else(usual, PathBuf::from);
+    let script = std::fs::read_to_string(&path).ok();
+    if script.is_none() {
+        let missing =
+            format!("{} is not there: scripts/tools fetches it, AXE=… names another", path.display());
+        assert!(!is_required(), "{missing}");
+        say(&format!("{missing}; pages are not checked for who needs a reader or a keyboard"));
+    }
+    script
+}
+
+/// What is wrong with the page that a tab shows.
+async fn check(tab: &Tab, axe: &str, page: &str) -> Vec<String> {
+    // Through the debugger, so that the page's policy, under which no such script runs, stays as it is.
+    tab.eval::<Option<bool>>(&format!("{axe}; null")).await;
+    let mut wrong = Vec::new();
+    for (scheme, width) in LOOKS {
+        tab.look(scheme, width).await;
+        let run = format!(
+            "axe.run(document, {RULES}).then(({{ violations }}) => violations.map((it) => (
+                {{ id: it.id, help: it.help, nodes: it.nodes.map((node) => node.html + ' ' + node.failureSummary) }})))"
+        );
+        let violations: Vec<Violation> = tab.eval(&run).await;
+        let told = violations.iter().map(|it| format!("{}: {}: {:#?}", it.id, it.help, it.nodes));
+        wrong.extend(told.map(|it| format!("{page}, {scheme}, {width} px: {it}")));
+        let over: i64 =
+            tab.eval("document.documentElement.scrollWidth - document.documentElement.clientWidth").await;
+        if over > 0 {
+            wrong.push(format!("{page}, {scheme}, {width} px: it is {over} px wider than the window"));
+        }
+    }
+    wrong
+}
+
+/// What is live is still, so that nothing goes while it is looked at.
+async fn keep_still(tab: &Tab) {
+    let source = "window.EventSource = class { addEventListener() {} close() {} }";
+    tab.call("Page.addScriptToEvaluateOnNewDocument", json!({ "source": source })).await;
+}
+
+async fn check_all(tab: &Tab, axe: &str, pages: &[Page]) {
+    let (mut wrong, mut links) = (Vec::new(), BTreeMap::new());
+    for page in pages {
+        page.show(tab).await;
+        wrong.extend(check(tab, axe, page.name).await);
+        let here: Vec<String> = tab
+            .eval("[...document.querySelectorAll('a[href^=\"/\"]')].map((it) => it.getAttribute('href'))")
+            .await;
+        links.extend(here.into_iter().map(|link| (shape(&link), link)));
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(links.len() > 20, "{links:?}");
+    for link in links.values() {
+        let status: u16 = tab.eval(&format!("fetch({}).then((it) => it.status)", json!(link))).await;
+        assert_eq!(status, 200, "{link}");
+    }
+}
+
+/// What links to things of one sort have in common: all but ids, dates and numbers.
+fn shape(link: &str) -> String {
+    link.chars().filter(|letter| !letter.is_ascii_hexdigit() && *letter != '-').collect()
+}
+
+#[tokio::test]
+async fn every_page_can_be_read_and_used_by_everybody_and_no_link_leads_nowhere() {
+    let Some(axe) = axe() else { return };
+    visit(async |site, tab| {
+        keep_still(tab).await;
+        site.sign_in(tab, Role::Admin).await;
+        let scene = Scene::new(site).await;
+        let linked: Vec<String> =
+            tab.eval("[...document.querySelectorAll('nav a')].map((it) => it.getAttribute('href'))").await;
+        for path in linked {
+            let is_checked = scene.pages.iter().any(|page| format!("/dashboard{}", page.path) == path);
+            assert!(is_checked, "{path} is not among the pages that are checked");
+        }
+        check_all(tab, &axe, &scene.pages).await;
+        scene.worker.stop().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn so_can_those_that_refuse() {
+    let Some(axe) = axe() else { return };
+    visit(async |site, tab| {
+        for status in [401, 403, 404, 422] {
+            tab.watch.expect(status);
+        }
+        keep_still(tab).await;
+        tab.go("").await;
+        let mut wrong = check(tab, &axe, "sign-in").await;
+        sign_in(tab, "not the password").await;
+        tab.see("do not belong together").await;
+        wrong.extend(check(tab, &axe, "sign-in, refused").await);
+        tab.go("/jobs/nothing").await;
+        wrong.extend(check(tab, &axe, "signed out, no such page").await);
+        site.sign_in(tab, Role::Viewer).await;
+        for path in ["/nothing", "/jobs?created_after=yesterday", "/jobs", "/queues", "/audit"] {
+            tab.go(path).await;
+            wrong.extend(check(tab, &axe, path).await);
+        }
+        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    })
+    .await;
+}

@@ -1,0 +1,206 @@
+//! What operators do, and what they read afterwards.
+
+use serde_json::json;
+use weirgate::users::Role;
+use weirgate_queue::JobState;
+
+use super::{Site, visit};
+use crate::support::{Does, Step, id};
+
+/// The dead letters of 300 jobs.
+async fn dead_letters(site: &Site) {
+    for label in 0..300 {
+        site.step(&Step::new(&format!("letter {label}"), Does::Succeed)).await;
+    }
+    site.execute(
+        "update queue.jobs set state = 'discarded', attempt = 3, finalized_at = queue.now(),
+            errors = '[{\"attempt\": 3, \"at\": \"2026-01-20T00:00:00Z\", \"code\": \"hopeless\", \"message\": \"no attempt can succeed\"}]'
+         where kind = 'step'",
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn jobs_are_filtered_and_the_filter_is_in_the_address() {
+    visit(async |site, tab| {
+        site.sign_in(tab, Role::Viewer).await;
+        for label in ["needle", "hay"] {
+            site.step(&Step::new(label, Does::Succeed)).await;
+        }
+        let running = "/internal/kpi/compute-daily?tenant_id=tenant_demo_client2&date=2026-01-20";
+        site.enqueue(running).await;
+        tab.follow("Jobs").await;
+        tab.see_heading("Jobs").await;
+        assert_eq!(tab.texts("tbody th").await, ["compute_kpi", "step", "step"]);
+        tab.click("checkbox", "available").await;
+        tab.fill("textbox", "Kind", "step").await;
+        tab.fill("searchbox", "In arguments or errors", "needle").await;
+        tab.press("Show").await;
+        tab.until("one row", "document.querySelectorAll('tbody tr').length === 1").await;
+        let search: String = tab.eval("location.search").await;
+        for part in ["state=available", "kind=step", "q=needle"] {
+            assert!(search.contains(part), "{search}");
+        }
+        tab.follow("step").await;
+        tab.see("\"needle\"").await;
+        tab.eval::<Option<bool>>("history.back()").await;
+        tab.see_heading("Jobs").await;
+        tab.until("the filter", "document.querySelector('[name=kind]')?.value === 'step'").await;
+        tab.follow("Clear").await;
+        tab.until("no filter", "document.querySelector('[name=kind]')?.value === ''").await;
+        tab.fill("textbox", "Argument", "date=2026-01-20").await;
+        tab.press("Show").await;
+        tab.until("one row", "document.querySelectorAll('tbody tr').length === 1").await;
+        assert_eq!(tab.texts("tbody th").await, ["compute_kpi"]);
+        let search: String = tab.eval("decodeURIComponent(location.search)").await;
+        assert!(search.contains("date=2026-01-20"), "{search}");
+        tab.go("/jobs?args.date=2026-01-19").await;
+        tab.see("No job matches").await;
+        tab.follow("Clear").await;
+        tab.until("all rows", "document.querySelectorAll('tbody tr').length === 3").await;
+        tab.fill("textbox", "Tenant", "tenant_demo_client2").await;
+        tab.key("Enter").await;
+        tab.until("one row", "document.querySelectorAll('tbody tr').length === 1").await;
+        assert_eq!(tab.texts("tbody th").await, ["compute_kpi"]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn all_that_match_are_retried_after_they_were_counted() {
+    visit(async |site, tab| {
+        site.sign_in(tab, Role::Operator).await;
+        dead_letters(site).await;
+        tab.go("/jobs").await;
+        tab.click("checkbox", "discarded").await;
+        tab.press("Show").await;
+        tab.see("hopeless: no attempt can succeed").await;
+        tab.press("Retry… all that match").await;
+        tab.see("This would retry 300 jobs").await;
+        tab.press("Yes, retry them").await;
+        tab.see_heading("bulk_jobs available").await;
+        tab.eval::<bool>("window.stayed = true").await;
+        let worker = site.start_worker();
+        tab.see_heading("bulk_jobs completed").await;
+        tab.see("300 of 300").await;
+        assert!(tab.eval::<bool>("window.stayed").await, "nothing was loaded again");
+        tab.go("/jobs?state=discarded").await;
+        tab.see("No job matches").await;
+        tab.go("/jobs?state=available&kind=step").await;
+        tab.see_heading("Jobs").await;
+        assert_eq!(tab.texts("tbody tr").await.len(), 50);
+        tab.go("/audit").await;
+        tab.see("jobs.retry").await;
+        worker.stop().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn only_what_is_selected_is_cancelled() {
+    visit(async |site, tab| {
+        site.sign_in(tab, Role::Operator).await;
+        let mut jobs = Vec::new();
+        for label in ["a", "b", "c"] {
+            jobs.push(site.step(&Step::new(label, Does::Succeed)).await);
+        }
+        tab.go("/jobs").await;
+        for job in &jobs[..2] {
+            let boxes: String =
+                tab.eval(&format!("document.querySelector('tbody [value=\"{job}\"]').ariaLabel")).await;
+            tab.click("checkbox", &boxes).await;
+        }
+        tab.press("Cancel… the selected jobs").await;
+        tab.see("This would cancel 2 jobs").await;
+        tab.press("Yes, cancel them").await;
+        tab.see_heading("bulk_jobs available").await;
+        let worker = site.start_worker();
+        for (job, state) in
+            jobs.into_iter().zip([JobState::Cancelled, JobState::Cancelled, JobState::Available])
+        {
+            site.db().until(job, state).await;
+        }
+        worker.stop().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_paused_queue_is_why_a_job_does_not_run() {
+    visit(async |site, tab| {
+        site.sign_in(tab, Role::Operator).await;
+        let worker = site.start_worker();
+        tab.go("/queues").await;
+        tab.press("Pause kpi").await;
+        tab.until("the queue's new button", "document.querySelector('[aria-label=\"Resume kpi\"]')").await;
+        let target = "/internal/kpi/compute-daily?tenant_id=tenant_demo_cca&date=2026-01-20";
+        let job = id(&site.enqueue(target).await["id"]);
+        tab.go(&format!("/jobs/{job}")).await;
+        tab.see_heading("compute_kpi available").await;
+        tab.see("Why it is not running: the queue \"kpi\" is paused").await;
+        tab.follow("Overview").await;
+        tab.see("The queue kpi is paused").await;
+        tab.follow("Queues").await;
+        tab.see_heading("Queues").await;
+        tab.press("Resume kpi").await;
+        tab.until("the queue's new button", "document.querySelector('[aria-label=\"Pause kpi\"]')").await;
+        site.db().until(job, JobState::Completed).await;
+        tab.go(&format!("/jobs/{job}")).await;
+        tab.see_heading("compute_kpi completed").await;
+        worker.stop().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_paused_lane_is_why_a_job_does_not_run_and_others_run_on() {
+    visit(async |site, tab| {
+        site.sign_in(tab, Role::Operator).await;
+        let worker = site.start_worker();
+        tab.follow("Tenants").await;
+        tab.follow("tenant_demo_cca").await;
+        tab.see_heading("tenant_demo_cca").await;
+        tab.follow("kpi").await;
+        tab.see_heading("tenant_demo_cca in the queue kpi").await;
+        tab.press("Pause…").await;
+        tab.press("Pause tenant_demo_cca in the queue kpi").await;
+        tab.see_heading("tenant_demo_cca in the queue kpi paused").await;
+        let enqueue = async |tenant: &str| {
+            let target = format!("/internal/kpi/compute-daily?tenant_id={tenant}&date=2026-01-20");
+            id(&site.enqueue(&target).await["id"])
+        };
+        let (held, free) = (enqueue("tenant_demo_cca").await, enqueue("tenant_demo_client2").await);
+        tab.go(&format!("/jobs/{held}")).await;
+        tab.see("Why it is not running: the jobs of tenant_demo_cca in the queue \"kpi\" are paused").await;
+        site.db().until(free, JobState::Completed).await;
+        assert_eq!(site.db().job(held).await.state(), JobState::Available);
+        tab.go("/tenants/tenant_demo_cca/lanes/kpi").await;
+        tab.press("Resume…").await;
+        tab.press("Resume tenant_demo_cca in the queue kpi").await;
+        tab.see_heading("tenant_demo_cca in the queue kpi").await;
+        site.db().until(held, JobState::Completed).await;
+        worker.stop().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_job_is_cancelled_and_retried() {
+    visit(async |site, tab| {
+        site.sign_in(tab, Role::Operator).await;
+        let id = site.step(&Step::new("a", Does::Succeed)).await;
+        tab.go(&format!("/jobs/{id}")).await;
+        tab.press("Cancel").await;
+        tab.see_heading("step cancelled").await;
+        tab.press("Retry").await;
+        tab.see_heading("step available").await;
+        let audited: Vec<(String, serde_json::Value)> =
+            sqlx::query_as("select action, detail from audit where action like 'job%' order by id")
+                .fetch_all(&site.db().pool)
+                .await
+                .unwrap();
+        let expected = [("job.cancel", "cancelled"), ("job.retry", "available")];
+        assert_eq!(audited, expected.map(|(action, state)| (action.to_owned(), json!({ "state": state }))));
+    })
+    .await;
+}

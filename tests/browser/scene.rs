@@ -1,0 +1,201 @@
+//! A service as it is on a busy morning: tenants with work of every state, and every page that shows it.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::http::StatusCode;
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use weirgate::mock_data::{Generate, Layout, generate};
+use weirgate::seed::seed;
+use weirgate_jobs::sources::MockSource;
+use weirgate_jobs::{App, registry};
+
+use super::{Site, Tab};
+use crate::support::TestWorker;
+
+const TENANTS: [(&str, &str); 6] = [
+    ("alder_dental", "Alder Dental"),
+    ("birch_logistics", "Birch Logistics"),
+    ("cedar_law", "Cedar Law"),
+    ("dune_hotels", "Dune Hotels"),
+    ("elm_freight", "Elm Freight"),
+    ("fjord_energy", "Fjord Energy"),
+];
+
+/// Its tickets cannot be read.
+const BROKEN: &str = "birch_logistics";
+
+/// A page that there is something to see on.
+pub(super) struct Page {
+    pub(super) name: &'static str,
+    pub(super) path: String,
+    /// What leads to it from there.
+    press: Option<&'static str>,
+}
+
+impl Page {
+    fn new(name: &'static str, path: impl Into<String>) -> Self {
+        Self { name, path: path.into(), press: None }
+    }
+
+    pub(super) async fn show(&self, tab: &Tab) {
+        tab.go(&self.path).await;
+        if let Some(button) = self.press {
+            let before: String = tab.eval("document.title").await;
+            tab.press(button).await;
+            tab.until("the next page", &format!("document.title !== {}", json!(before))).await;
+        }
+    }
+}
+
+/// What has to stay for as long as the pages are looked at.
+pub(super) struct Scene {
+    pub(super) pages: Vec<Page>,
+    pub(super) worker: TestWorker,
+    _sources: TempDir,
+}
+
+impl Scene {
+    pub(super) async fn new(site: &Site) -> Self {
+        let sources = sources();
+        let pool = &site.db().pool;
+        seed(pool, sources.path(), false, &mut StdRng::seed_from_u64(2)).await.unwrap();
+        let source = Arc::new(MockSource { path: sources.path().to_owned() });
+        let app = App { pool: pool.clone(), source, exports: site.app.app.exports.clone() };
+        let worker = TestWorker::start_jobs(site.db(), Arc::new(registry(Arc::new(app))), |_| {});
+        work(site).await;
+        hold_up(site).await;
+        Self { pages: pages(site).await, worker, _sources: sources }
+    }
+}
+
+/// Rows of a month for each tenant.
+fn sources() -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    generate(&Generate {
+        out: folder.path().to_owned(),
+        tenants: TENANTS.len(),
+        tickets: 120,
+        time_entries: 200,
+        surveys: 40,
+        alerts: 25,
+        days: 31,
+        until: "2026-01-31".parse().unwrap(),
+        seed: 7,
+        bad_rows: 3,
+        layout: Layout::Jsonl,
+        force: true,
+    })
+    .unwrap();
+    let list = folder.path().join("tenants.json");
+    let mut tenants: Vec<Value> = serde_json::from_str(&fs::read_to_string(&list).unwrap()).unwrap();
+    for (tenant, (slug, name)) in tenants.iter_mut().zip(TENANTS) {
+        let made = tenant["slug"].as_str().unwrap();
+        fs::rename(folder.path().join(made), folder.path().join(slug)).unwrap();
+        (tenant["slug"], tenant["name"]) = (slug.into(), name.into());
+    }
+    fs::write(list, json!(tenants).to_string()).unwrap();
+    break_tickets(&folder.path().join(BROKEN));
+    folder
+}
+
+/// In place of the file there is a folder.
+fn break_tickets(tenant: &Path) {
+    fs::remove_file(tenant.join("tickets.jsonl")).unwrap();
+    fs::create_dir(tenant.join("tickets.jsonl")).unwrap();
+}
+
+/// The daily work, to its end; what cannot be done ends as retried and as failed for good.
+async fn work(site: &Site) {
+    let failing = format!("/internal/ingest/tickets?tenant_id={BROKEN}&max_attempts=1");
+    for _ in 0..3 {
+        site.enqueue(&format!("{failing}&force=true")).await;
+    }
+    for (slug, _) in TENANTS {
+        for date in ["2026-01-20", "2026-01-21"] {
+            site.enqueue(&format!("/internal/pipelines/daily?tenant_id={slug}&date={date}")).await;
+        }
+    }
+    let done = "select not exists (select from queue.jobs where state in ('available', 'running'))";
+    for _ in 0..1200 {
+        if sqlx::query_scalar::<_, bool>(done).fetch_one(&site.db().pool).await.unwrap() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(25)).await;
+    }
+    panic!("the work does not end");
+}
+
+/// Pauses, limits and times to come: jobs that wait, each for its reason.
+async fn hold_up(site: &Site) {
+    site.post("/internal/queues/export/pause").await.ok(StatusCode::OK);
+    for (slug, _) in TENANTS {
+        let export = format!("/internal/exports/generate?tenant_id={slug}&date=2026-01-20&format=csv");
+        site.enqueue(&export).await;
+        site.enqueue(&format!("/internal/ingest/csat?tenant_id={slug}&run_at=2099-01-01T05:00:00Z")).await;
+    }
+    let job = site
+        .enqueue("/internal/ingest/security_alerts?tenant_id=elm_freight&run_at=2099-01-01T00:00:00Z")
+        .await;
+    site.post(&format!("/internal/jobs/{}/cancel", job["id"].as_str().unwrap())).await.ok(StatusCode::OK);
+    let limits = json!({ "queues": { "kpi": { "rate": 1, "period_s": 1, "burst": 5 } } }).to_string();
+    for (slug, _) in TENANTS {
+        let path = format!("/internal/tenants/{slug}/limits");
+        site.service("PUT", &path).json(limits.clone()).send().await.ok(StatusCode::OK);
+    }
+    let backfill = json!({ "kind": "compute_kpi", "tenants": TENANTS.map(|(slug, _)| slug), "from": "2026-01-01",
+        "to": "2026-01-31", "reprocess": "all" });
+    site.service("POST", "/internal/backfills")
+        .json(backfill.to_string())
+        .send()
+        .await
+        .ok(StatusCode::ACCEPTED);
+}
+
+/// A job of a kind in a state.
+async fn job(site: &Site, kind: &str, state: &str) -> String {
+    let sql = "select id::text from queue.jobs where kind = $1 and state = $2::text::queue.job_state
+        order by jsonb_array_length(errors) desc, seq limit 1";
+    let found: Option<String> =
+        sqlx::query_scalar(sql).bind(kind).bind(state).fetch_optional(&site.db().pool).await.unwrap();
+    format!("/jobs/{}", found.unwrap_or_else(|| panic!("no {kind} is {state}")))
+}
+
+/// The only one there is.
+async fn backfill(site: &Site) -> String {
+    let sql = "select id::text from queue.backfills";
+    format!("/backfills/{}", sqlx::query_scalar::<_, String>(sql).fetch_one(&site.db().pool).await.unwrap())
+}
+
+/// Each page of the dashboard.
+async fn pages(site: &Site) -> Vec<Page> {
+    vec![
+        Page::new("overview", ""),
+        Page::new("jobs", "/jobs"),
+        Page::new("jobs-failed", "/jobs?state=retryable&state=discarded"),
+        Page { press: Some("Retry… all that match"), ..Page::new("bulk", "/jobs?state=discarded") },
+        Page::new("job-completed", job(site, "generate_export", "completed").await),
+        Page::new("job-discarded", job(site, "ingest_tickets", "discarded").await),
+        Page::new("job-retried", job(site, "ingest_tickets", "retryable").await),
+        Page::new("job-waiting", job(site, "compute_kpi", "waiting").await),
+        Page::new("job-paused", job(site, "generate_export", "available").await),
+        Page::new("failures", "/failures"),
+        Page::new("tenants", "/tenants"),
+        Page::new("tenant", "/tenants/alder_dental"),
+        Page::new("lane", "/tenants/alder_dental/lanes/kpi"),
+        Page { press: Some("Pause…"), ..Page::new("lane-pause", "/tenants/alder_dental/lanes/kpi") },
+        Page { press: Some("Set…"), ..Page::new("lane-limits", "/tenants/alder_dental/lanes/kpi") },
+        Page::new("queues", "/queues"),
+        Page::new("backfills", "/backfills"),
+        Page::new("backfill", backfill(site).await),
+        Page::new("backfill-new", "/backfills/new"),
+        Page::new("schedules", "/schedules"),
+        Page::new("workers", "/workers"),
+        Page::new("audit", "/audit"),
+    ]
+}
