@@ -209,6 +209,7 @@ pub fn router(api: Api) -> Router {
     let (app, _) = routes.open.merge(internal).merge(v1).split_for_parts();
     let app = app
         .nest("/dashboard", dashboard::router())
+        .nest("/board", dashboard::board::router())
         .route("/openapi.json", get(docs::get_openapi))
         .route("/docs", get(docs::get_swagger))
         .route("/docs/{name}", get(docs::get_swagger_file))

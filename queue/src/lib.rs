@@ -70,6 +70,7 @@ pub mod control;
 pub mod cron;
 pub mod enqueue;
 pub mod error;
+pub mod expose;
 pub mod failures;
 pub mod finish;
 mod finisher;

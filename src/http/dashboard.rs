@@ -6,6 +6,7 @@ mod audit;
 mod backfill;
 mod backfill_new;
 mod backfills;
+pub(crate) mod board;
 mod chart;
 mod charts;
 mod confirm;

@@ -2,6 +2,7 @@
 
 mod auth;
 mod backfills;
+mod board;
 mod bulk;
 mod dashboard;
 mod dashboard_backfills;

@@ -25,7 +25,7 @@ impl<'a> Person<'a> {
         assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.text());
         assert_eq!(answer.header("location"), Some("/dashboard"));
         let set = answer.header("set-cookie").unwrap();
-        for attribute in ["HttpOnly", "SameSite=Strict", "Path=/dashboard"] {
+        for attribute in ["HttpOnly", "SameSite=Strict", "Path=/;"] {
             assert!(set.contains(attribute), "{set}");
         }
         let cookie = set.split(';').next().unwrap().to_owned();

@@ -121,7 +121,7 @@ impl Session {
 fn cookie(api: &Api, token: &str) -> HeaderValue {
     let secure = if api.public_url().is_some_and(|url| url.starts_with("https:")) { "; Secure" } else { "" };
     let age = if token.is_empty() { "; Max-Age=0" } else { "" };
-    let text = format!("{COOKIE_NAME}={token}; Path=/dashboard; HttpOnly; SameSite=Strict{secure}{age}");
+    let text = format!("{COOKIE_NAME}={token}; Path=/; HttpOnly; SameSite=Strict{secure}{age}");
     HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static(""))
 }
 

@@ -33,7 +33,8 @@ pub(super) async fn show(State(api): State<Api>, request: Request) -> Result<Res
 fn wanted(pairs: &[(String, String)]) -> String {
     let next = pairs.iter().find(|(name, _)| name == "next").map(|(_, value)| value.as_str());
     let is_here = |path: &&str| {
-        (*path == "/dashboard" || path.starts_with("/dashboard/") || path.starts_with("/dashboard?"))
+        let rest = path.strip_prefix("/dashboard").or_else(|| path.strip_prefix("/board"));
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '?']))
             && !path.contains(['\\', '\n', '\r'])
     };
     next.filter(is_here).unwrap_or("/dashboard").to_owned()
