@@ -262,6 +262,8 @@ fn routes() -> Routes {
         .routes(routes!(internal::jobs::stream_job))
         .routes(routes!(internal::jobs::cancel_job))
         .routes(routes!(internal::jobs::retry_job))
+        .routes(routes!(internal::jobs::run_job_now))
+        .routes(routes!(internal::jobs::set_job_priority))
         .routes(routes!(internal::bulk::bulk_jobs))
         .routes(routes!(internal::workflows::get_workflow))
         .routes(routes!(internal::workflows::cancel_workflow))

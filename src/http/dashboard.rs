@@ -13,11 +13,13 @@ mod confirm;
 mod failures;
 mod heat;
 mod job;
+mod job_timeline;
 mod jobs;
 mod lane;
 mod live;
 mod overview;
 mod overview_tenants;
+mod queue;
 mod queues;
 mod schedules;
 mod session;
@@ -63,6 +65,8 @@ pub(crate) fn router() -> Router<Api> {
         .route("/jobs/{id}/events", get(job::events))
         .route("/jobs/{id}/cancel", post(job::cancel))
         .route("/jobs/{id}/retry", post(job::retry))
+        .route("/jobs/{id}/run_now", post(job::run_now))
+        .route("/jobs/{id}/priority", post(job::set_priority))
         .route("/tenants", get(tenants::list))
         .route("/tenants/{tenant}", get(tenant::show))
         .route("/tenants/{tenant}/pause", post(tenant::pause))
@@ -72,9 +76,6 @@ pub(crate) fn router() -> Router<Api> {
         .route("/tenants/{tenant}/lanes/{queue}/resume", post(lane::resume))
         .route("/tenants/{tenant}/lanes/{queue}/limits", post(lane::limit))
         .route("/failures", get(failures::show))
-        .route("/queues", get(queues::show))
-        .route("/queues/{name}/pause", post(queues::pause))
-        .route("/queues/{name}/resume", post(queues::resume))
         .route("/backfills", get(backfills::list).post(backfill_new::create))
         .route("/backfills/live", get(backfills::stream))
         .route("/backfills/new", get(backfill_new::show))
@@ -88,6 +89,11 @@ pub(crate) fn router() -> Router<Api> {
         .route("/schedules/{name}/run", post(schedules::run))
         .route("/schedules/{name}/on", post(schedules::turn_on))
         .route("/schedules/{name}/off", post(schedules::turn_off))
+        .route("/queues", get(queues::list))
+        .route("/queues/{name}", get(queue::show))
+        .route("/queues/{name}/pause", post(queue::pause))
+        .route("/queues/{name}/resume", post(queue::resume))
+        .route("/queues/{name}/limits", post(queue::limit))
         .route("/workers", get(workers::show))
         .route("/audit", get(audit::show))
         .route("/app.css", get(assets::style))

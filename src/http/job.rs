@@ -102,6 +102,14 @@ pub(crate) struct AttemptError {
     /// Its number, from 1; 0 when the job never started.
     pub(crate) attempt: i32,
     pub(crate) at: DateTime<Utc>,
+    /// When it started; null when the job never did, or failed before this was noted.
+    #[serde(default)]
+    #[schema(required = true)]
+    pub(crate) started_at: Option<DateTime<Utc>>,
+    /// The worker that ran it; the same.
+    #[serde(default)]
+    #[schema(required = true)]
+    pub(crate) worker_id: Option<Uuid>,
     /// What went wrong, for programs.
     #[schema(example = "upstream_unavailable")]
     pub(crate) code: String,

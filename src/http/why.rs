@@ -21,6 +21,28 @@ pub(crate) struct WhyNotRunning {
     /// `waiting_on_jobs`, the jobs waited on.
     #[schema(required = true)]
     count: Option<i64>,
+    /// Where that can be changed; for pages.
+    #[serde(skip)]
+    pub(crate) lies_in: LiesIn,
+}
+
+/// What would have to change for a job to run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LiesIn {
+    /// Its own time.
+    Time,
+    /// The jobs it waits on.
+    Parents,
+    /// The workers of its queue.
+    Workers,
+    /// The settings of its queue.
+    Queue,
+    /// The settings of its tenant in its queue.
+    Lane,
+    /// The settings of its backfill.
+    Backfill,
+    /// The jobs before it.
+    Order,
 }
 
 /// Why a job is not running, for programs. The first of these that holds:
@@ -44,8 +66,8 @@ pub(crate) enum WhyCode {
 }
 
 impl WhyNotRunning {
-    fn new(code: WhyCode, message: String) -> Self {
-        Self { code, message, until: None, count: None }
+    fn new(code: WhyCode, lies_in: LiesIn, message: String) -> Self {
+        Self { code, message, until: None, count: None, lies_in }
     }
 
     fn until(self, at: DateTime<Utc>) -> Self {
@@ -62,18 +84,24 @@ impl WhyNotRunning {
         let why = match row.state() {
             JobState::Waiting => {
                 let pending = i64::from(row.pending_parents);
-                Self::new(WhyCode::WaitingOnJobs, format!("waits on {} to end", jobs(pending))).count(pending)
+                Self::new(
+                    WhyCode::WaitingOnJobs,
+                    LiesIn::Parents,
+                    format!("waits on {} to end", jobs(pending)),
+                )
+                .count(pending)
             }
             JobState::Scheduled => {
-                Self::new(WhyCode::Scheduled, format!("is to start at {due}")).until(row.scheduled_at)
+                Self::new(WhyCode::Scheduled, LiesIn::Time, format!("is to start at {due}"))
+                    .until(row.scheduled_at)
             }
             JobState::Retryable => {
                 let message = format!("attempt {} failed; the next one is due at {due}", row.attempt);
-                Self::new(WhyCode::RetryBackoff, message).until(row.scheduled_at)
+                Self::new(WhyCode::RetryBackoff, LiesIn::Time, message).until(row.scheduled_at)
             }
             JobState::Available if row.has_worker == Some(false) => {
                 let message = format!("no live worker takes jobs from the queue {:?}", row.queue);
-                Self::new(WhyCode::NoLiveWorker, message)
+                Self::new(WhyCode::NoLiveWorker, LiesIn::Workers, message)
             }
             JobState::Available => match standing.and_then(|it| Some((it, it.blocked?))) {
                 Some((standing, blocked)) => Self::blocked(&row.queue, tenant, standing, blocked),
@@ -90,39 +118,41 @@ impl WhyNotRunning {
         let running = jobs(standing.running);
         let wait = |until| seconds(until - standing.now);
         match blocked {
-            Blocked::QueuePaused => Self::new(WhyCode::QueuePaused, format!("the queue {queue:?} is paused")),
+            Blocked::QueuePaused => {
+                Self::new(WhyCode::QueuePaused, LiesIn::Queue, format!("the queue {queue:?} is paused"))
+            }
             Blocked::LanePaused => {
                 let message = format!("the jobs of {tenant} in the queue {queue:?} are paused");
-                Self::new(WhyCode::QueuePaused, message)
+                Self::new(WhyCode::QueuePaused, LiesIn::Lane, message)
             }
             Blocked::BackfillPaused => {
-                Self::new(WhyCode::BackfillPaused, "its backfill is paused".to_owned())
+                Self::new(WhyCode::BackfillPaused, LiesIn::Backfill, "its backfill is paused".to_owned())
             }
             Blocked::LaneFull { max_running } => {
                 let message = format!(
                     "{tenant} runs {running} of the queue {queue:?}; its max_running is {max_running}"
                 );
-                Self::new(WhyCode::TenantAtMaxRunning, message)
+                Self::new(WhyCode::TenantAtMaxRunning, LiesIn::Lane, message)
             }
             Blocked::QueueFull { max_running } => {
                 let message = format!(
                     "all tenants together run as many jobs of the queue {queue:?} as its max_running, {max_running}"
                 );
-                Self::new(WhyCode::TenantAtMaxRunning, message)
+                Self::new(WhyCode::TenantAtMaxRunning, LiesIn::Queue, message)
             }
             Blocked::BackfillFull { max_running } => {
                 let message = format!(
                     "its backfill runs as many jobs of the queue {queue:?} as its max_running, {max_running}"
                 );
-                Self::new(WhyCode::TenantAtMaxRunning, message)
+                Self::new(WhyCode::TenantAtMaxRunning, LiesIn::Backfill, message)
             }
             Blocked::Throttled(until) => {
                 let message = format!("{tenant} may start its next job in {}", wait(until));
-                Self::new(WhyCode::RateLimited, message).until(until)
+                Self::new(WhyCode::RateLimited, LiesIn::Lane, message).until(until)
             }
             Blocked::QueueThrottled(until) => {
                 let message = format!("the queue {queue:?} may start its next job in {}", wait(until));
-                Self::new(WhyCode::RateLimited, message).until(until)
+                Self::new(WhyCode::RateLimited, LiesIn::Queue, message).until(until)
             }
         }
     }
@@ -131,7 +161,7 @@ impl WhyNotRunning {
         let ahead = standing.map_or(0, |it| it.ahead);
         let whose = if row.backfill_id.is_some() { "backfill" } else { "tenant" };
         let message = format!("{} of its {whose} start before it in the queue {:?}", jobs(ahead), row.queue);
-        Self::new(WhyCode::BehindInLane, message).count(ahead)
+        Self::new(WhyCode::BehindInLane, LiesIn::Order, message).count(ahead)
     }
 }
 

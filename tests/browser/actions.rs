@@ -132,7 +132,8 @@ async fn a_paused_queue_is_why_a_job_does_not_run() {
         let worker = site.start_worker();
         tab.go("/queues").await;
         tab.press("Pause kpi").await;
-        tab.until("the queue's new button", "document.querySelector('[aria-label=\"Resume kpi\"]')").await;
+        tab.press("Pause the queue kpi").await;
+        tab.see_heading("Queue kpi paused").await;
         let target = "/internal/kpi/compute-daily?tenant_id=tenant_demo_cca&date=2026-01-20";
         let job = id(&site.enqueue(target).await["id"]);
         tab.go(&format!("/jobs/{job}")).await;
@@ -143,7 +144,8 @@ async fn a_paused_queue_is_why_a_job_does_not_run() {
         tab.follow("Queues").await;
         tab.see_heading("Queues").await;
         tab.press("Resume kpi").await;
-        tab.until("the queue's new button", "document.querySelector('[aria-label=\"Pause kpi\"]')").await;
+        tab.press("Resume the queue kpi").await;
+        tab.see_heading("Queue kpi").await;
         site.db().until(job, JobState::Completed).await;
         tab.go(&format!("/jobs/{job}")).await;
         tab.see_heading("compute_kpi completed").await;

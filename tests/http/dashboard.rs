@@ -203,9 +203,9 @@ async fn what_an_operator_does_is_done_and_written_down() {
     assert_eq!(api.db().job(id).await.state(), JobState::Available);
     let refused = person.post(&format!("/dashboard/jobs/{id}/retry"), &[]).await;
     assert_eq!(refused.status, StatusCode::CONFLICT);
-    person.post("/dashboard/queues/kpi/pause", &[]).await;
+    person.post("/dashboard/queues/kpi/pause", &[("confirmed", "true")]).await;
     assert!(person.get("/dashboard").await.text().contains("The queue kpi is paused"));
-    person.post("/dashboard/queues/kpi/resume", &[]).await;
+    person.post("/dashboard/queues/kpi/resume", &[("confirmed", "true")]).await;
     assert!(!person.get("/dashboard").await.text().contains("The queue kpi is paused"));
     let unknown = person.post("/dashboard/queues/nothing/pause", &[]).await;
     assert_eq!(unknown.status, StatusCode::NOT_FOUND);

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::support::TestApi;
 
 /// Every operation there is, with something in place of its parameters.
-const OPERATIONS: [(&str, &str); 47] = [
+const OPERATIONS: [(&str, &str); 49] = [
     ("GET", "/health"),
     ("GET", "/health/ready"),
     ("GET", "/metrics"),
@@ -29,6 +29,8 @@ const OPERATIONS: [(&str, &str); 47] = [
     ("GET", "/internal/jobs/{id}/events"),
     ("POST", "/internal/jobs/{id}/cancel"),
     ("POST", "/internal/jobs/{id}/retry"),
+    ("POST", "/internal/jobs/{id}/run_now"),
+    ("PUT", "/internal/jobs/{id}/priority"),
     ("POST", "/internal/jobs/bulk"),
     ("GET", "/internal/workflows/{id}"),
     ("POST", "/internal/workflows/{id}/cancel"),

@@ -88,3 +88,34 @@ async fn tenants_look_but_do_not_steer() {
     }
     assert_eq!(api.db().job(job).await.state(), JobState::Available);
 }
+
+#[tokio::test]
+async fn a_scheduled_job_is_run_now() {
+    let api = TestApi::new().await;
+    let job =
+        api.enqueue("/internal/ingest/tickets?tenant_id=tenant_demo_cca&run_at=2100-01-01T00:00:00Z").await;
+    let run_now = format!("/internal/jobs/{}/run_now", job["id"].as_str().unwrap());
+    assert_eq!(job["state"], "scheduled");
+    let answer = api.post(&run_now).await.ok(StatusCode::OK);
+    assert_eq!(answer["state"], "available");
+    assert!(answer["scheduled_at"].as_str().unwrap() < "2100");
+    let again = api.post(&run_now).await.problem(409, "wrong_state");
+    assert!(again["detail"].as_str().unwrap().contains("may start already"), "{again}");
+    api.post(&format!("/internal/jobs/{}/run_now", Uuid::now_v7())).await.problem(404, "unknown_job");
+}
+
+#[tokio::test]
+async fn a_priority_is_changed() {
+    let api = TestApi::new().await;
+    let job = step(&api, Does::Succeed).await;
+    let path = format!("/internal/jobs/{job}/priority");
+    let put = async |body: &str| api.service("PUT", &path).json(body).send().await;
+    assert_eq!(put(r#"{"priority": -100}"#).await.ok(StatusCode::OK)["priority"], -100);
+    assert_eq!(put(r#"{"priority": 100}"#).await.ok(StatusCode::OK)["priority"], 100);
+    for wrong in [r#"{"priority": 101}"#, r#"{"priority": "1"}"#, "{}", r#"{"priority": 1.5}"#] {
+        assert_eq!(put(wrong).await.wrong_fields(), ["priority"], "{wrong}");
+    }
+    api.post(&format!("/internal/jobs/{job}/cancel")).await.ok(StatusCode::OK);
+    put(r#"{"priority": 1}"#).await.problem(409, "wrong_state");
+    assert_eq!(api.db().job(job).await.priority, 100);
+}

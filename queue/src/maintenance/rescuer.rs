@@ -80,7 +80,7 @@ async fn rescue(conn: &mut PgConnection, claims: &[ClaimKey]) -> Result<u64> {
                 when j.cancel_requested_at is not null or j.attempt >= j.max_attempts then queue.now()
             end,
             errors = j.errors || jsonb_build_object(
-                'attempt', j.attempt, 'at', queue.now(), 'code', 'worker_lost',
+                'attempt', j.attempt, 'at', queue.now(), 'started_at', j.attempted_at, 'worker_id', j.worker_id, 'code', 'worker_lost',
                 'message', $4::text,
                 'retry_at', case
                     when j.cancel_requested_at is null and j.attempt < j.max_attempts then queue.now()

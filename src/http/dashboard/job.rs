@@ -9,22 +9,22 @@ use uuid::Uuid;
 use weirgate_queue::{JobState, control};
 
 use super::act::note;
+use super::job_timeline::{Attempt, Moment, Workers, attempts, spans, timeline};
 use super::session::{Form, Session};
-use super::view::{Frame, Refusal, When, page, span};
+use super::view::{Frame, Refusal, page};
 use crate::http::Api;
 use crate::http::context::RequestContext;
 use crate::http::extract::Path;
 use crate::http::follow::Viewer;
 use crate::http::job::JobResource;
+use crate::http::params::Parse;
+use crate::http::why::LiesIn;
 use crate::users::Role;
 
-/// A failed attempt.
-struct Attempt {
-    number: i32,
-    at: When,
-    code: String,
-    message: String,
-    again: Option<When>,
+/// A link to what would change something.
+struct Way {
+    to: String,
+    text: String,
 }
 
 /// How far it is.
@@ -36,6 +36,7 @@ struct Done {
 
 #[derive(Template)]
 #[template(path = "job.html")]
+#[expect(clippy::struct_excessive_bools, reason = "what the page shows, each on its own")]
 struct JobPage {
     frame: Frame,
     id: String,
@@ -46,13 +47,12 @@ struct JobPage {
     priority: i16,
     attempts: String,
     why: Option<String>,
+    way: Option<Way>,
+    cannot_overtake: bool,
     progress: Option<Done>,
-    created: When,
-    scheduled: When,
-    started: Option<When>,
-    ended: Option<When>,
     waited: Option<String>,
     ran: Option<String>,
+    timeline: Vec<Moment>,
     attempts_failed: Vec<Attempt>,
     args: String,
     output: Option<String>,
@@ -62,6 +62,8 @@ struct JobPage {
     trace: Option<String>,
     can_cancel: bool,
     can_retry: bool,
+    can_run_now: bool,
+    can_prioritize: bool,
     is_final: bool,
 }
 
@@ -69,36 +71,50 @@ fn pretty(value: &Value) -> String {
     serde_json::to_string_pretty(value).unwrap_or_default()
 }
 
+/// Where one can change that it does not run.
+fn way(job: &JobResource) -> Option<Way> {
+    let why = job.why_not_running.as_ref()?;
+    let (tenant, queue) = (&job.tenant, &job.queue);
+    let (to, text) = match why.lies_in {
+        LiesIn::Time => return None,
+        LiesIn::Parents => ("#parents".to_owned(), "The jobs it waits on".to_owned()),
+        LiesIn::Workers => ("/dashboard/workers".to_owned(), "The workers".to_owned()),
+        LiesIn::Queue => {
+            (format!("/dashboard/queues/{queue}"), format!("Limits and pause of the queue {queue}"))
+        }
+        LiesIn::Lane => (
+            format!("/dashboard/tenants/{tenant}/lanes/{queue}"),
+            format!("Limits and pause of {tenant} in the queue {queue}"),
+        ),
+        LiesIn::Backfill => (format!("/dashboard/backfills/{}", job.backfill_id?), "Its backfill".to_owned()),
+        LiesIn::Order => (
+            format!("/dashboard/jobs?tenant_id={tenant}&queue={queue}&state=available"),
+            format!("The jobs of {tenant} that may start in the queue {queue}"),
+        ),
+    };
+    Some(Way { to, text })
+}
+
 impl JobPage {
-    fn new(frame: Frame, job: JobResource) -> Self {
-        let when = |at| When::new(at, job.observed_at);
-        let due = job.scheduled_at.max(job.created_at);
-        let until = job.finalized_at.unwrap_or(job.observed_at);
-        let attempts = job.errors.iter().map(|error| Attempt {
-            number: error.attempt,
-            at: when(error.at),
-            code: error.code.clone(),
-            message: error.message.clone(),
-            again: error.retry_at.map(when),
-        });
-        let runs = matches!(job.state, JobState::Running | JobState::Completed);
+    fn new(frame: Frame, job: JobResource, workers: &Workers) -> Self {
+        let (waited, ran) = spans(&job);
+        let lies_in = job.why_not_running.as_ref().map(|why| why.lies_in);
         Self {
             id: job.id.to_string(),
             state: job.state.as_str(),
             attempts: format!("{} of {}", job.attempt, job.max_attempts),
             why: job.why_not_running.as_ref().map(|why| why.message.clone()),
+            way: way(&job),
+            cannot_overtake: matches!(lies_in, Some(LiesIn::Lane | LiesIn::Queue | LiesIn::Backfill)),
             progress: job.progress.as_ref().map(|progress| Done {
                 done: progress.done,
                 total: progress.total,
                 message: progress.message.clone(),
             }),
-            created: when(job.created_at),
-            scheduled: when(job.scheduled_at),
-            started: job.attempted_at.map(when),
-            ended: job.finalized_at.map(when),
-            waited: job.attempted_at.filter(|_| runs).map(|at| span(at - due)),
-            ran: job.attempted_at.filter(|_| runs).map(|at| span(until - at)),
-            attempts_failed: attempts.collect(),
+            waited,
+            ran,
+            timeline: timeline(&job, workers),
+            attempts_failed: attempts(&job, workers),
             args: pretty(&job.args),
             output: job.output.as_ref().map(pretty),
             workflow: job.workflow_id.map(|id| id.to_string()),
@@ -107,6 +123,8 @@ impl JobPage {
             trace: job.trace_id.clone(),
             can_cancel: frame.may_act && !job.state.is_final(),
             can_retry: frame.may_act && matches!(job.state, JobState::Cancelled | JobState::Discarded),
+            can_run_now: frame.may_act && matches!(job.state, JobState::Scheduled | JobState::Retryable),
+            can_prioritize: frame.may_act && !job.state.is_final(),
             is_final: job.state.is_final(),
             kind: job.kind,
             tenant: job.tenant,
@@ -125,7 +143,8 @@ pub(super) async fn show(
 ) -> Result<Response, Refusal> {
     let job = Viewer::service(&api, &context).job(id).await;
     let job = job.map_err(|problem| Refusal::from(problem).for_session(&session))?;
-    Ok(page(&JobPage::new(Frame::new(&session, "/jobs"), job)))
+    let workers = Workers::of(&api, &job).await?;
+    Ok(page(&JobPage::new(Frame::new(&session, "/jobs"), job, &workers)))
 }
 
 /// An event for each change, until it is final.
@@ -145,6 +164,38 @@ pub(super) async fn cancel(state: State<Api>, id: Path<Uuid>, form: Form) -> Res
 
 pub(super) async fn retry(state: State<Api>, id: Path<Uuid>, form: Form) -> Result<Response, Refusal> {
     act(state, id, form, "job.retry", control::retry).await
+}
+
+pub(super) async fn run_now(state: State<Api>, id: Path<Uuid>, form: Form) -> Result<Response, Refusal> {
+    act(state, id, form, "job.run_now", control::run_now).await
+}
+
+pub(super) async fn set_priority(
+    State(api): State<Api>,
+    Path(id): Path<Uuid>,
+    form: Form,
+) -> Result<Response, Refusal> {
+    form.require(Role::Operator)?;
+    let Form { session, mut fields } = form;
+    let refuse = |refusal: Refusal| refusal.for_session(&session);
+    let given = fields.required::<Priority>("priority");
+    let Priority(priority) = fields.finish(given).map_err(|problem| refuse(problem.into()))?;
+    let mut tx = api.pool.begin().await?;
+    let before = control::set_priority(&mut tx, id, priority).await.map_err(|error| refuse(error.into()))?;
+    let detail = json!({ "from": before, "to": priority });
+    note(&mut tx, &session.user, "job.priority", &id.to_string(), &detail).await?;
+    tx.commit().await?;
+    Ok(Redirect::to(&format!("/dashboard/jobs/{id}")).into_response())
+}
+
+/// Of a job.
+struct Priority(i16);
+
+impl Parse for Priority {
+    fn parse(text: &str) -> Result<Self, String> {
+        let number = text.parse().ok().filter(|number| (-100..=100).contains(number));
+        number.map(Self).ok_or_else(|| "expected a whole number from -100 to 100".to_owned())
+    }
 }
 
 /// Does `verb` to a job, and back to its page.

@@ -104,7 +104,7 @@ fn notices(queue: &QueueFacts) -> Vec<Notice> {
     if queue.settings.paused {
         say(
             format!("The queue {name} is paused; {waiting} jobs wait in it."),
-            "/dashboard/queues".to_owned(),
+            format!("/dashboard/queues/{name}"),
         );
     } else if waiting > 0 && queue.workers.count == 0 {
         say(

@@ -1,56 +1,66 @@
-//! The queues: pause them and let them go on.
+//! The queues: how each goes, and what it may.
 
 use askama::Template;
 use axum::extract::State;
-use axum::http::StatusCode;
-use axum::response::{IntoResponse, Redirect, Response};
-use serde_json::json;
-use weirgate_queue::lanes::limits::pause_queue;
+use axum::response::Response;
+use weirgate_queue::JobState;
 
-use super::act::note;
-use super::overview::{Look, Row};
-use super::session::{Form, Session};
-use super::view::{Frame, Refusal, page};
+use super::session::Session;
+use super::view::{Frame, Refusal, page, span};
+use super::words::{count, queue_limits};
 use crate::http::Api;
-use crate::http::extract::Path;
-use crate::queues;
-use crate::users::Role;
+use crate::http::queue_facts::QueueFacts;
+
+/// A queue in words.
+pub(super) struct QueueRow {
+    pub(super) name: String,
+    pub(super) paused: bool,
+    pub(super) available: String,
+    pub(super) running: String,
+    pub(super) oldest: String,
+    pub(super) started: String,
+    pub(super) finished: String,
+    pub(super) workers: String,
+    pub(super) limits: String,
+}
+
+impl QueueRow {
+    pub(super) fn new(facts: &QueueFacts) -> Self {
+        let running = count(facts.count(JobState::Running));
+        let most = facts.settings.queue.max_running;
+        let slots = count(facts.workers.slots);
+        Self {
+            name: facts.name.clone(),
+            paused: facts.settings.paused,
+            available: count(facts.count(JobState::Available)),
+            running: match most {
+                Some(most) => format!("{running} of {}, {slots} slots", count(i64::from(most))),
+                None => format!("{running} in {slots} slots"),
+            },
+            oldest: facts.oldest.map_or_else(|| "–".to_owned(), |at| span(facts.now - at)),
+            started: format!("{:.1}", facts.traffic.started),
+            finished: format!("{:.1}", facts.traffic.finished),
+            workers: count(facts.workers.count),
+            limits: queue_limits(facts.settings.queue),
+        }
+    }
+}
+
+impl QueueRow {
+    /// What can be done to it.
+    fn verb(&self) -> &'static str {
+        if self.paused { "Resume" } else { "Pause" }
+    }
+}
 
 #[derive(Template)]
 #[template(path = "queues.html")]
 struct QueuesPage {
     frame: Frame,
-    rows: Vec<Row>,
+    rows: Vec<QueueRow>,
 }
 
-pub(super) async fn show(State(api): State<Api>, session: Session) -> Result<Response, Refusal> {
-    let rows = Look::take(&api).await?.rows;
+pub(super) async fn list(State(api): State<Api>, session: Session) -> Result<Response, Refusal> {
+    let rows = QueueFacts::all(&api).await?.iter().map(QueueRow::new).collect();
     Ok(page(&QueuesPage { frame: Frame::new(&session, "/queues"), rows }))
-}
-
-pub(super) async fn pause(state: State<Api>, name: Path<String>, form: Form) -> Result<Response, Refusal> {
-    set(state, name, form, true).await
-}
-
-pub(super) async fn resume(state: State<Api>, name: Path<String>, form: Form) -> Result<Response, Refusal> {
-    set(state, name, form, false).await
-}
-
-async fn set(
-    State(api): State<Api>,
-    Path(name): Path<String>,
-    form: Form,
-    paused: bool,
-) -> Result<Response, Refusal> {
-    form.require(Role::Operator)?;
-    let mut tx = api.pool.begin().await?;
-    if !queues::known(&mut tx, None).await?.contains(&name) {
-        let title = format!("There is no queue {name}");
-        return Err(Refusal::new(StatusCode::NOT_FOUND, title, "").for_session(&form.session));
-    }
-    pause_queue(&mut tx, &name, paused).await?;
-    let action = if paused { "queue.pause" } else { "queue.resume" };
-    note(&mut tx, &form.session.user, action, &name, &json!({})).await?;
-    tx.commit().await?;
-    Ok(Redirect::to("/dashboard/queues").into_response())
 }

@@ -5,20 +5,21 @@ use std::time::Duration;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
-use utoipa::IntoParams;
+use serde::Deserialize;
+use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 use weirgate_queue::{JobState, control};
 
 use crate::http::Api;
 use crate::http::context::RequestContext;
-use crate::http::extract::{Only, Path};
+use crate::http::extract::{Body, Only, Path};
 use crate::http::follow::{Viewer, job_response};
 use crate::http::job::JobResource;
 use crate::http::job_list::{AnyTenantsJobQuery, JobFilterParams, tenant_of_filter};
 use crate::http::openapi::{JobEvents, JobPolled};
 use crate::http::page::{Page, PagingParams};
 use crate::http::params::{Fields, FromQuery, Query, take_wait};
-use crate::http::problem::Problem;
+use crate::http::problem::{FieldError, Problem};
 
 /// How long a cancellation waits for a running job to stop.
 const CANCEL_WAIT: Duration = Duration::from_secs(5);
@@ -141,6 +142,72 @@ pub(crate) async fn retry_job(
 ) -> Result<Response, Problem> {
     let mut tx = api.pool.begin().await?;
     control::retry(&mut tx, id).await?;
+    tx.commit().await?;
+    Ok(job_response(StatusCode::OK, viewer.job(id).await?))
+}
+
+/// Makes a scheduled or retryable job available at once, instead of at its time.
+///
+/// It takes its place in its tenant's lane. It overtakes no limit and no pause.
+#[utoipa::path(
+    post, path = "/internal/jobs/{id}/run_now", tag = "Jobs",
+    params(("id" = Uuid, Path, description = "The job")),
+    responses(
+        (status = 200, description = "It may start", body = JobResource),
+        (status = 409, description = "wrong_state: it waits on other jobs, may start already, runs, or is final")
+    )
+)]
+pub(crate) async fn run_job_now(
+    State(api): State<Api>,
+    viewer: Viewer,
+    Only(id): Only<Uuid>,
+) -> Result<Response, Problem> {
+    let mut tx = api.pool.begin().await?;
+    control::run_now(&mut tx, id).await?;
+    tx.commit().await?;
+    Ok(job_response(StatusCode::OK, viewer.job(id).await?))
+}
+
+/// The priority a job is to have.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct NewPriority {
+    /// Higher first.
+    #[schema(required = true, value_type = i64, minimum = -100, maximum = 100, example = 10)]
+    priority: Option<i64>,
+}
+
+/// The priority in `given`.
+pub(crate) fn checked_priority(given: Option<i64>) -> Result<i16, FieldError> {
+    let message = match given {
+        Some(number @ -100..=100) => return Ok(i16::try_from(number).unwrap_or_default()),
+        Some(_) => "expected a whole number from -100 to 100",
+        None => "required",
+    };
+    Err(FieldError { field: "priority".to_owned(), message: message.to_owned() })
+}
+
+/// Changes the priority of a job that is not final; of a running one it counts from its next attempt on.
+///
+/// In its tenant's lane it stands from the next claim on as if it had been enqueued with this priority.
+#[utoipa::path(
+    put, path = "/internal/jobs/{id}/priority", tag = "Jobs",
+    params(("id" = Uuid, Path, description = "The job")), request_body = NewPriority,
+    responses(
+        (status = 200, description = "The job as it is now", body = JobResource),
+        (status = 409, description = "wrong_state: it is final")
+    )
+)]
+pub(crate) async fn set_job_priority(
+    State(api): State<Api>,
+    viewer: Viewer,
+    Path(id): Path<Uuid>,
+    Query(()): Query<()>,
+    Body(body): Body<NewPriority>,
+) -> Result<Response, Problem> {
+    let priority = checked_priority(body.priority).map_err(|error| Problem::invalid(vec![error]))?;
+    let mut tx = api.pool.begin().await?;
+    control::set_priority(&mut tx, id, priority).await?;
     tx.commit().await?;
     Ok(job_response(StatusCode::OK, viewer.job(id).await?))
 }

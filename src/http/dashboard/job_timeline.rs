@@ -1,0 +1,135 @@
+//! What became of a job, moment by moment: when it waited, what held it back, when it ran, for how long and where.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+use weirgate_queue::JobState;
+
+use super::view::{When, span};
+use crate::http::Api;
+use crate::http::job::JobResource;
+
+/// A failed attempt.
+pub(super) struct Attempt {
+    pub(super) number: i32,
+    pub(super) at: When,
+    pub(super) code: String,
+    pub(super) message: String,
+    pub(super) again: Option<When>,
+    /// How long it ran.
+    pub(super) ran: Option<String>,
+    /// Who ran it.
+    pub(super) worker: Option<String>,
+}
+
+/// Something that happened, or will.
+pub(super) struct Moment {
+    pub(super) at: When,
+    pub(super) text: String,
+}
+
+/// Workers by their ids, as far as they live.
+pub(super) struct Workers {
+    names: HashMap<Uuid, String>,
+    /// Who runs the job now, or ran it last.
+    last: Option<Uuid>,
+}
+
+impl Workers {
+    pub(super) async fn of(api: &Api, job: &JobResource) -> sqlx::Result<Self> {
+        let ids: Vec<Uuid> = job.errors.iter().filter_map(|error| error.worker_id).collect();
+        let mut conn = api.pool.acquire().await?;
+        let last = sqlx::query_scalar!("select worker_id from queue.jobs where id = $1", job.id)
+            .fetch_optional(&mut *conn)
+            .await?
+            .flatten();
+        let rows =
+            sqlx::query!("select id, host, pid from queue.workers where id = any($1) or id = $2", &ids, last)
+                .fetch_all(&mut *conn)
+                .await?;
+        let names = rows.into_iter().map(|row| (row.id, format!("{} (process {})", row.host, row.pid)));
+        Ok(Self { names: names.collect(), last })
+    }
+
+    fn name(&self, id: Uuid) -> String {
+        self.names.get(&id).cloned().unwrap_or_else(|| format!("a worker that is gone ({id})"))
+    }
+}
+
+/// The attempts that failed.
+pub(super) fn attempts(job: &JobResource, workers: &Workers) -> Vec<Attempt> {
+    let when = |at| When::new(at, job.observed_at);
+    let attempt = |error: &crate::http::job::AttemptError| Attempt {
+        number: error.attempt,
+        at: when(error.at),
+        code: error.code.clone(),
+        message: error.message.clone(),
+        again: error.retry_at.map(when),
+        ran: error.started_at.map(|from| span(error.at - from)),
+        worker: error.worker_id.map(|id| workers.name(id)),
+    };
+    job.errors.iter().map(attempt).collect()
+}
+
+/// In order.
+pub(super) fn timeline(job: &JobResource, workers: &Workers) -> Vec<Moment> {
+    let mut moments: Vec<(DateTime<Utc>, String)> = vec![(job.created_at, "enqueued".to_owned())];
+    let mut since = job.created_at;
+    for error in &job.errors {
+        let number = error.attempt;
+        if let Some(from) = error.started_at {
+            let waited = span(from - since);
+            moments.push((from, format!("attempt {number} started, after {waited} of waiting")));
+            moments.push((
+                error.at,
+                format!("attempt {number} failed after {}: {}", span(error.at - from), error.code),
+            ));
+        } else {
+            moments.push((error.at, format!("failed: {}", error.code)));
+        }
+        since = error.retry_at.unwrap_or(error.at);
+    }
+    let is_told =
+        job.errors.iter().any(|error| error.started_at.is_some() && error.started_at == job.attempted_at);
+    let due = job.scheduled_at;
+    let runs = !is_told && job.attempted_at.is_some_and(|at| at >= due);
+    // A revived job has run before it became due.
+    if due > job.created_at && (job.attempted_at.is_none_or(|at| at < due) || runs) {
+        let word = if due > job.observed_at { "may start" } else { "became due" };
+        moments.push((due, word.to_owned()));
+    }
+    if let Some(at) = job.attempted_at.filter(|_| !is_told) {
+        let on = workers.last.map(|id| format!(" on {}", workers.name(id))).unwrap_or_default();
+        let waited = if at >= due {
+            format!(", after {} of waiting", span(at - due.max(job.created_at)))
+        } else {
+            String::new()
+        };
+        moments.push((at, format!("attempt {} started{on}{waited}", job.attempt)));
+    }
+    if let Some(until) = job.throttled_until {
+        moments.push((until, "its lane's rate lets the next job start".to_owned()));
+    }
+    if let Some(at) = job.finalized_at {
+        let ran = job.attempted_at.filter(|_| job.state == JobState::Completed);
+        let after = ran.map(|from| format!(" after running for {}", span(at - from))).unwrap_or_default();
+        moments.push((at, format!("{}{after}", job.state)));
+    }
+    moments.sort_by_key(|(at, _)| *at);
+    let moment = |(at, text)| Moment { at: When::new(at, job.observed_at), text };
+    moments.into_iter().map(moment).collect()
+}
+
+/// How long it waited for its turn and ran, of the last attempt; as far as it is known.
+pub(super) fn spans(job: &JobResource) -> (Option<String>, Option<String>) {
+    let due = job.scheduled_at.max(job.created_at);
+    match (job.state, job.attempted_at) {
+        (JobState::Running | JobState::Completed, Some(at)) => {
+            let until = job.finalized_at.unwrap_or(job.observed_at);
+            (Some(span(at - due)), Some(span(until - at)))
+        }
+        (JobState::Available, _) => (Some(span(job.observed_at - due)), None),
+        _ => (None, None),
+    }
+}

@@ -1,0 +1,268 @@
+//! One queue: its jobs by state, its tenants with the most to do, its limits, its pause.
+
+use std::cmp::Reverse;
+use std::time::Duration;
+
+use askama::Template;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Redirect, Response};
+use chrono::TimeDelta;
+use serde_json::json;
+use weirgate_queue::JobState;
+use weirgate_queue::lanes::LaneLimits;
+use weirgate_queue::lanes::change::{QueueChange, change_queue};
+use weirgate_queue::lanes::limits::{QueueLimits, pause_queue};
+use weirgate_queue::pulse::{Every, Spread, Tally, beats};
+
+use super::act::note;
+use super::confirm::Confirm;
+use super::lane::{LimitFields, take_limits};
+use super::queues::QueueRow;
+use super::session::{Form, Session};
+use super::view::{Frame, Refusal, page, span};
+use super::words::{count, lane_limits, of, queue_limits};
+use crate::http::Api;
+use crate::http::extract::Path;
+use crate::http::params::Parse;
+use crate::http::queue_facts::QueueFacts;
+use crate::queues;
+use crate::users::Role;
+
+/// Tenants that are shown.
+const BUSIEST: usize = 20;
+
+/// How long runs waited and took, over the last hour.
+struct Latency {
+    of: &'static str,
+    half: String,
+    most: String,
+    nearly_all: String,
+}
+
+async fn latencies(api: &Api, queue: &str) -> weirgate_queue::Result<Vec<Latency>> {
+    let beats = beats(&mut *api.pool.acquire().await?, Some(queue), Every::Minute, 60).await?;
+    let latency = |of, spread: fn(&Tally) -> &Spread| {
+        let mut sum = Spread::default();
+        for beat in &beats {
+            sum.0.iter_mut().zip(spread(&beat.tally).0).for_each(|(sum, runs)| *sum += runs);
+        }
+        let quantile = |share| {
+            sum.quantile(share)
+                .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
+                .and_then(|it| TimeDelta::from_std(it).ok())
+                .map_or_else(|| "–".to_owned(), span)
+        };
+        Latency { of, half: quantile(0.5), most: quantile(0.95), nearly_all: quantile(0.99) }
+    };
+    Ok(vec![latency("Wait for the start", |tally| &tally.waits), latency("Run", |tally| &tally.runs)])
+}
+
+struct Depth {
+    state: &'static str,
+    jobs: String,
+}
+
+struct Busy {
+    slug: String,
+    available: String,
+    running: String,
+}
+
+#[derive(Template)]
+#[template(path = "queue.html")]
+struct QueuePage {
+    frame: Frame,
+    queue: QueueRow,
+    latencies: Vec<Latency>,
+    depths: Vec<Depth>,
+    waiting_tenants: String,
+    throttled_tenants: String,
+    busiest: Vec<Busy>,
+    of_lanes: String,
+    /// Of all its lanes together.
+    whole: LimitFields,
+    /// Of each lane without its own.
+    fields: LimitFields,
+    may_limit: bool,
+}
+
+async fn find(api: &Api, session: &Session, name: &str) -> Result<QueueFacts, Refusal> {
+    if !queues::known(&mut *api.pool.acquire().await?, None).await?.contains(name) {
+        let title = format!("There is no queue {name}");
+        return Err(Refusal::new(StatusCode::NOT_FOUND, title, "").for_session(session));
+    }
+    Ok(QueueFacts::of(api, name.to_owned()).await?)
+}
+
+fn path(name: &str) -> String {
+    format!("/dashboard/queues/{name}")
+}
+
+pub(super) async fn show(
+    State(api): State<Api>,
+    session: Session,
+    Path(name): Path<String>,
+) -> Result<Response, Refusal> {
+    let facts = find(&api, &session, &name).await?;
+    let depth = |state: JobState| Depth { state: state.as_str(), jobs: count(facts.count(state)) };
+    let mut lanes = facts.lanes.clone();
+    lanes.sort_unstable_by_key(|lane| (Reverse((lane.running, lane.available)), lane.tenant));
+    let mut busiest = Vec::with_capacity(BUSIEST);
+    for lane in lanes.into_iter().take(BUSIEST) {
+        busiest.push(Busy {
+            slug: api.slug(lane.tenant).await?.to_string(),
+            available: count(lane.available),
+            running: count(lane.running),
+        });
+    }
+    let QueueLimits { rate, max_running } = facts.settings.queue;
+    Ok(page(&QueuePage {
+        frame: Frame::new(&session, "/queues"),
+        queue: QueueRow::new(&facts),
+        latencies: latencies(&api, &name).await?,
+        depths: JobState::ALL.map(depth).into(),
+        waiting_tenants: of(i64::try_from(facts.lanes_with_backlog).unwrap_or(i64::MAX), "tenant", "tenants"),
+        throttled_tenants: count(i64::try_from(facts.throttled_lanes).unwrap_or(i64::MAX)),
+        busiest,
+        of_lanes: lane_limits(facts.settings.default),
+        whole: LaneLimits { rate, max_running, weight: 1.0 }.into(),
+        fields: facts.settings.default.into(),
+        may_limit: session.user.role >= Role::Admin,
+    }))
+}
+
+pub(super) async fn pause(state: State<Api>, name: Path<String>, form: Form) -> Result<Response, Refusal> {
+    set_paused(state, name, form, true).await
+}
+
+pub(super) async fn resume(state: State<Api>, name: Path<String>, form: Form) -> Result<Response, Refusal> {
+    set_paused(state, name, form, false).await
+}
+
+async fn set_paused(
+    State(api): State<Api>,
+    Path(name): Path<String>,
+    form: Form,
+    paused: bool,
+) -> Result<Response, Refusal> {
+    form.require(Role::Operator)?;
+    let (session, confirmed) = form.confirmed()?;
+    let facts = find(&api, &session, &name).await?;
+    let (verb, action) = if paused { ("Pause", "queue.pause") } else { ("Resume", "queue.resume") };
+    if !confirmed {
+        let title = format!("{verb} the queue {name}");
+        return Ok(Confirm {
+            frame: Frame::new(&session, "/queues"),
+            yes: title.clone(),
+            title,
+            happens: vec![pause_effect(&facts, paused)],
+            action: format!("{}/{}", path(&name), verb.to_lowercase()),
+            fields: Vec::new(),
+            back: path(&name),
+        }
+        .ask());
+    }
+    let mut tx = api.pool.begin().await?;
+    pause_queue(&mut tx, &name, paused).await?;
+    note(&mut tx, &session.user, action, &name, &json!({})).await?;
+    tx.commit().await?;
+    Ok(Redirect::to(&path(&name)).into_response())
+}
+
+fn pause_effect(facts: &QueueFacts, paused: bool) -> String {
+    let waiting = facts.count(JobState::Available);
+    let tenants = i64::try_from(facts.lanes_with_backlog).unwrap_or(i64::MAX);
+    let tenants = of(tenants, "tenant", "tenants");
+    if paused {
+        let running = facts.count(JobState::Running);
+        let stay = of(waiting, "waiting job stays", "waiting jobs stay");
+        let go_on = if running == 1 { "goes on" } else { "go on" };
+        let (running, name) = (count(running), &facts.name);
+        format!(
+            "Its {stay} ({tenants}); {running} running {go_on}; nothing new of any tenant starts in the queue {name} until it is resumed."
+        )
+    } else {
+        let jobs = of(waiting, "job", "jobs");
+        let workers = of(facts.workers.count, "live worker takes", "live workers take");
+        format!("{jobs} of {tenants} may start again at once, within all limits; {workers} from it.")
+    }
+}
+
+/// Which limits of a queue.
+#[derive(Clone, Copy)]
+enum Whose {
+    All,
+    Each,
+}
+
+impl Parse for Whose {
+    fn parse(text: &str) -> Result<Self, String> {
+        match text {
+            "all" => Ok(Self::All),
+            "each" => Ok(Self::Each),
+            _ => Err("expected all or each".to_owned()),
+        }
+    }
+}
+
+/// First says what will happen; once confirmed, does it.
+pub(super) async fn limit(
+    State(api): State<Api>,
+    Path(name): Path<String>,
+    form: Form,
+) -> Result<Response, Refusal> {
+    form.require(Role::Admin)?;
+    let Form { session, mut fields } = form;
+    let refuse = |refusal: Refusal| refusal.for_session(&session);
+    let confirmed = fields.get::<bool>("confirmed").unwrap_or(false);
+    let pairs = fields.pairs().to_vec();
+    let whose = fields.required::<Whose>("of");
+    let limits = take_limits(&mut fields);
+    let (whose, limits) = fields.finish(whose.zip(limits)).map_err(|problem| refuse(problem.into()))?;
+    let facts = find(&api, &session, &name).await?;
+    let together = QueueLimits { rate: limits.rate, max_running: limits.max_running };
+    let (change, now, then, of_whom) = match whose {
+        Whose::All => (
+            QueueChange { limits: Some(together), lane_limits: None },
+            queue_limits(facts.settings.queue),
+            queue_limits(together),
+            "all tenants together",
+        ),
+        Whose::Each => (
+            QueueChange { limits: None, lane_limits: Some(limits) },
+            lane_limits(facts.settings.default),
+            lane_limits(limits),
+            "each tenant without limits of its own",
+        ),
+    };
+    if !confirmed {
+        let mut happens = vec![format!(
+            "Now {of_whom} may do in the queue {name}: {now}. From the next claim on, on all hosts: {then}."
+        )];
+        let running = facts.count(JobState::Running);
+        if let (Whose::All, Some(most)) =
+            (whose, together.max_running.filter(|most| running >= i64::from(*most)))
+        {
+            let (running, most) = (of(running, "job runs", "jobs run"), count(i64::from(most)));
+            happens
+                .push(format!("{running} now and may end; nothing new starts until fewer than {most} run."));
+        }
+        return Ok(Confirm {
+            frame: Frame::new(&session, "/queues"),
+            title: format!("Limits of {of_whom} in the queue {name}"),
+            happens,
+            action: format!("{}/limits", path(&name)),
+            fields: pairs,
+            yes: "Set these limits".to_owned(),
+            back: path(&name),
+        }
+        .ask());
+    }
+    let mut tx = api.pool.begin().await?;
+    change_queue(&mut tx, &name, change).await?;
+    note(&mut tx, &session.user, "queue.limits", &name, &json!({ "of": of_whom, "from": now, "to": then }))
+        .await?;
+    tx.commit().await?;
+    Ok(Redirect::to(&path(&name)).into_response())
+}
