@@ -102,3 +102,14 @@ async fn a_backfill_is_made_from_a_dry_run_and_its_days_fill() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn the_board_of_apalis_runs_under_our_policy() {
+    visit(async |site, tab| {
+        site.sign_in(tab, Role::Viewer).await;
+        site.enqueue("/internal/kpi/compute-daily?tenant_id=tenant_demo_cca&date=2026-01-20").await;
+        tab.go_beside("/board").await;
+        tab.see("kpi").await;
+    })
+    .await;
+}

@@ -61,13 +61,32 @@ pub(super) struct Scene {
 }
 
 impl Scene {
+    /// As it is now.
     pub(super) async fn new(site: &Site) -> Self {
+        Self::after(site, 0).await
+    }
+
+    /// The same after so many minutes of work, for charts to tell of.
+    pub(super) async fn after(site: &Site, minutes: u32) -> Self {
         let sources = sources();
         let pool = &site.db().pool;
         seed(pool, sources.path(), false, &mut StdRng::seed_from_u64(2)).await.unwrap();
+        sqlx::query("update test_clock set shift = shift - make_interval(mins => $1)")
+            .bind(i32::try_from(minutes).unwrap())
+            .execute(pool)
+            .await
+            .unwrap();
         let source = Arc::new(MockSource { path: sources.path().to_owned() });
-        let app = App { pool: pool.clone(), source, exports: site.app.app.exports.clone() };
-        let worker = TestWorker::start_jobs(site.db(), Arc::new(registry(Arc::new(app))), |_| {});
+        let app = Arc::new(App { pool: pool.clone(), source, exports: site.app.app.exports.clone() });
+        let start = || TestWorker::start_jobs(site.db(), Arc::new(registry(app.clone())), |_| {});
+        for minute in 0..minutes {
+            // What a worker came to is in the charts when it stops.
+            let worker = start();
+            pass(site, minute, minutes).await;
+            worker.stop().await;
+            site.db().travel(Duration::from_mins(1)).await;
+        }
+        let worker = start();
         work(site).await;
         hold_up(site).await;
         Self { pages: pages(site).await, worker, _sources: sources }
@@ -121,14 +140,39 @@ async fn work(site: &Site) {
             site.enqueue(&format!("/internal/pipelines/daily?tenant_id={slug}&date={date}")).await;
         }
     }
-    let done = "select not exists (select from queue.jobs where state in ('available', 'running'))";
+    until_idle(site).await;
+}
+
+/// A minute of work, more of it in the middle of the hour.
+async fn pass(site: &Site, minute: u32, of: u32) {
+    let wave = 1 + 4 * minute.min(of - minute) / of + minute * 7 % 3;
+    for (index, (slug, _)) in TENANTS.iter().enumerate().take(1 + (minute as usize * 5) % TENANTS.len()) {
+        for number in 0..wave {
+            let day = 1 + (minute + 10 * number) % 31;
+            let compute =
+                format!("/internal/kpi/compute-daily?tenant_id={slug}&date=2026-01-{day:02}&force=true");
+            site.enqueue(&compute).await;
+        }
+        if (minute as usize + index).is_multiple_of(9) {
+            site.enqueue(&format!("/internal/ingest/tickets?tenant_id={slug}&force=true&max_attempts=2"))
+                .await;
+        }
+    }
+    until_idle(site).await;
+}
+
+async fn until_idle(site: &Site) {
+    until(site, "select not exists (select from queue.jobs where state in ('available', 'running'))").await;
+}
+
+async fn until(site: &Site, so: &'static str) {
     for _ in 0..1200 {
-        if sqlx::query_scalar::<_, bool>(done).fetch_one(&site.db().pool).await.unwrap() {
+        if sqlx::query_scalar::<_, bool>(so).fetch_one(&site.db().pool).await.unwrap() {
             return;
         }
         tokio::time::sleep(Duration::from_millis(25)).await;
     }
-    panic!("the work does not end");
+    panic!("it does not come to that: {so}");
 }
 
 /// Pauses, limits and times to come: jobs that wait, each for its reason.
@@ -155,6 +199,8 @@ async fn hold_up(site: &Site) {
         .send()
         .await
         .ok(StatusCode::ACCEPTED);
+    let begun = "select count(*) >= 30 from queue.jobs where backfill_id is not null and state = 'completed'";
+    until(site, begun).await;
 }
 
 /// A job of a kind in a state.

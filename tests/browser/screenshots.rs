@@ -9,7 +9,7 @@ use super::scene::Scene;
 use super::site::visit;
 
 const WIDTH: u32 = 1280;
-const HIGHEST: f64 = 1000.0;
+const HIGHEST: f64 = 1400.0;
 
 #[tokio::test]
 #[ignore = "writes docs/images: scripts/screenshots"]
@@ -18,7 +18,7 @@ async fn every_page_in_light_and_dark() {
     std::fs::create_dir_all(folder).unwrap();
     visit(async |site, tab| {
         site.sign_in(tab, Role::Admin).await;
-        let scene = Scene::new(site).await;
+        let scene = Scene::after(site, 60).await;
         for page in &scene.pages {
             page.show(tab).await;
             for scheme in ["light", "dark"] {

@@ -92,7 +92,12 @@ impl Tab {
 
     /// Goes to a page of the dashboard and waits until it is there.
     pub(super) async fn go(&self, path: &str) {
-        let url = format!("{}/dashboard{path}", self.base);
+        self.go_beside(&format!("/dashboard{path}")).await;
+    }
+
+    /// Goes to any page of the site.
+    pub(super) async fn go_beside(&self, path: &str) {
+        let url = format!("{}{path}", self.base);
         self.page.goto(url.as_str()).await.unwrap_or_else(|error| panic!("{url}: {error}"));
     }
 
