@@ -134,6 +134,16 @@ pub struct WorkerRow {
     pub running: i64,
 }
 
+/// How many workers hold a lease.
+pub async fn live_workers(conn: &mut PgConnection) -> Result<usize> {
+    let count = sqlx::query_scalar!(
+        r#"select count(*) as "count!" from queue.workers where lease_until > queue.now()"#
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok(usize::try_from(count).unwrap_or_default())
+}
+
 /// The workers that hold a lease, oldest first.
 pub async fn workers(conn: &mut PgConnection) -> Result<Vec<WorkerRow>> {
     let rows = sqlx::query_as!(

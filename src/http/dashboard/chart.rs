@@ -7,6 +7,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 /// Of the drawing's own units; it is stretched to its place.
 const WIDTH: f64 = 720.0;
 const HEIGHT: f64 = 120.0;
+/// Length of the stroke that a point begins with: one that stands alone has to be seen.
+const POINT: f64 = 4.0;
 
 /// What is drawn: its name, its class in the stylesheet, and a value for each stretch of time.
 pub(super) struct Series {
@@ -165,7 +167,7 @@ fn line(points: impl Iterator<Item = Option<(f64, f64)>>) -> String {
         if let Some((x, y)) = point {
             let (x, y) = (number(x), number(y));
             // A text can always be written to.
-            let _ = if draws { write!(d, "L{x} {y}") } else { write!(d, "M{x} {y}h0.1") };
+            let _ = if draws { write!(d, "L{x} {y}") } else { write!(d, "M{x} {y}h{POINT}") };
         }
         draws = point.is_some();
     }
@@ -208,7 +210,7 @@ mod tests {
     #[test]
     fn lines_leave_gaps() {
         let chart = drawn(Shape::Lines, [vec![Some(10.0), None, Some(5.0)], vec![None, None, None]]);
-        assert_eq!(chart.paths[0].d, "M120 0h0.1M600 60h0.1");
+        assert_eq!(chart.paths[0].d, "M120 0h4M600 60h4");
         assert_eq!(chart.paths[1].d, "");
     }
 

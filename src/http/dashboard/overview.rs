@@ -6,18 +6,23 @@ use askama::Template;
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use chrono::TimeDelta;
-use weirgate_queue::JobState;
+use uuid::Uuid;
+use weirgate_queue::backfill::{self, Backfill, BackfillState};
+use weirgate_queue::{JobState, query};
 
 use super::charts::{self, Over};
 use super::overview_tenants::Tops;
 use super::session::Session;
-use super::view::{Frame, Refusal, page, span};
+use super::view::{Frame, Refusal, When, page, span};
 use crate::http::Api;
 use crate::http::params::Fields;
 use crate::http::queue_facts::QueueFacts;
 
 /// A queue whose next job has waited for so long while workers live needs somebody.
 const WAITS_LONG: TimeDelta = TimeDelta::minutes(5);
+
+/// Most backfills that it shows, the oldest.
+const BACKFILLS: i64 = 10;
 
 /// Something to see to.
 pub(super) struct Notice {
@@ -66,6 +71,29 @@ impl Row {
     }
 }
 
+/// A backfill that is not over.
+pub(super) struct Underway {
+    id: Uuid,
+    kind: String,
+    paused: bool,
+    done: u64,
+    total: u64,
+    ends: Option<When>,
+}
+
+impl Underway {
+    fn new(backfill: Backfill) -> Self {
+        Self {
+            id: backfill.id,
+            paused: backfill.state == BackfillState::Paused,
+            done: backfill.done,
+            total: backfill.total,
+            ends: backfill.estimated_finish.map(|at| When::new(at, backfill.observed_at)),
+            kind: backfill.kind,
+        }
+    }
+}
+
 /// What changes on the overview: the same for whoever looks.
 #[derive(Template)]
 #[template(path = "overview_live.html")]
@@ -76,15 +104,23 @@ pub(super) struct Look {
     pub(super) slots: i64,
     pub(super) available: i64,
     pub(super) finished: String,
+    workers: usize,
+    backfills: Vec<Underway>,
     tops: Tops,
 }
 
 impl Look {
     pub(super) async fn take(api: &Api) -> weirgate_queue::Result<Self> {
         let queues = QueueFacts::all(api).await?;
+        let mut conn = api.pool.acquire().await?;
+        let workers = query::live_workers(&mut conn).await?;
+        let backfills = backfill::unfinished(&mut conn, BACKFILLS).await?;
+        drop(conn);
         let rows: Vec<Row> = queues.iter().map(Row::new).collect();
         let finished: f64 = queues.iter().map(|queue| queue.traffic.finished).sum();
         Ok(Self {
+            workers,
+            backfills: backfills.into_iter().map(Underway::new).collect(),
             tops: Tops::of(api, &queues).await?,
             notices: queues.iter().flat_map(notices).collect(),
             running: rows.iter().map(|row| row.running).sum(),
