@@ -34,7 +34,6 @@ use crate::trace::Begins;
 pub struct Claimed {
     job: ClaimedJob,
     worker: Uuid,
-    queue: Arc<str>,
     /// When this process learned of it.
     since: Instant,
     /// W3C trace context of its run.
@@ -69,6 +68,7 @@ pub type JobTask = PgTask<Claimed>;
 /// One queue of one worker process.
 pub struct QueueBackend<A> {
     host: Host<A>,
+    queue: Arc<str>,
     claimed: mpsc::Receiver<Claimed>,
     closing: Option<BoxFuture<'static, ()>>,
 }
@@ -83,6 +83,7 @@ impl<A: Send + Sync + 'static> QueueBackend<A> {
     /// Claims from `queue` and runs up to `concurrency` of its jobs at once, until the host drains.
     pub(crate) fn start(host: Host<A>, queue: String, concurrency: usize) -> Self {
         let slots = Slots::new(concurrency, host.wakers().of(&queue));
+        let name = queue.as_str().into();
         // Live work may find slots beyond these, as many as backfills use.
         let (sender, claimed) = mpsc::channel(concurrency * 2);
         let claims = ClaimLoop {
@@ -97,7 +98,7 @@ impl<A: Send + Sync + 'static> QueueBackend<A> {
             pace: LOOK,
         };
         tokio::spawn(claims.run());
-        Self { host, claimed, closing: None }
+        Self { host, queue: name, claimed, closing: None }
     }
 }
 
@@ -211,12 +212,12 @@ impl<A: Send + Sync + 'static> ClaimLoop<A> {
     async fn hand_over(&self, worker: Uuid, claim: Claim) {
         let key = ClaimKey { worker, queue: self.queue.clone(), no: claim.no };
         let share = self.host.worked_off().expect(key, claim.jobs.len());
-        let (queue, since): (Arc<str>, _) = (self.queue.as_str().into(), Instant::now());
+        let since = Instant::now();
         for job in claim.jobs {
             self.host.running().insert(job.run.job, job.run.start());
             let slot = self.slots.take(job.backfill);
-            let (queue, share) = (queue.clone(), share.clone());
-            let claimed = Claimed { job, worker, queue, since, traceparent: None, share, _slot: slot };
+            let share = share.clone();
+            let claimed = Claimed { job, worker, since, traceparent: None, share, _slot: slot };
             if let Err(unsent) = self.sender.send(claimed).await {
                 hand_back(&self.host, &unsent.0).await;
             }
@@ -302,13 +303,14 @@ impl<A: Send + Sync + 'static> BackendConfig for QueueBackend<A> {
     }
 
     fn middleware(&mut self, _: &mut WorkerContext) -> Self::Layer {
-        FinishLayer { host: self.host.clone() }
+        FinishLayer { host: self.host.clone(), queue: self.queue.clone() }
     }
 }
 
 /// Around everything a worker runs: hands each run's outcome to the finisher.
 pub struct FinishLayer<A> {
     host: Host<A>,
+    queue: Arc<str>,
 }
 
 impl<A> fmt::Debug for FinishLayer<A> {
@@ -321,13 +323,14 @@ impl<A, S> Layer<S> for FinishLayer<A> {
     type Service = FinishService<A, S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        FinishService { host: self.host.clone(), inner }
+        FinishService { host: self.host.clone(), queue: self.queue.clone(), inner }
     }
 }
 
 /// See [`FinishLayer`].
 pub struct FinishService<A, S> {
     host: Host<A>,
+    queue: Arc<str>,
     inner: S,
 }
 
@@ -355,9 +358,9 @@ where
     fn call(&mut self, mut task: JobTask) -> Self::Future {
         let host = self.host.clone();
         let (job, share) = (task.args.job.clone(), task.args.share.clone());
-        let span = host.tracer().map(|tracer| {
-            tracer.begin(&Begins { job: &job, queue: &task.args.queue, claimed: task.args.since })
-        });
+        let span = host
+            .tracer()
+            .map(|tracer| tracer.begin(&Begins { job: &job, queue: &self.queue, claimed: task.args.since }));
         task.args.traceparent = span.as_ref().map(|span| span.traceparent());
         let run = self.inner.call(task);
         Box::pin(async move {
