@@ -132,6 +132,7 @@ async fn a_paused_queue_is_why_a_job_does_not_run() {
         let worker = site.start_worker();
         tab.go("/queues").await;
         tab.press("Pause kpi").await;
+        tab.see_heading("Pause the queue kpi").await;
         tab.press("Pause the queue kpi").await;
         tab.see_heading("Queue kpi paused").await;
         let target = "/internal/kpi/compute-daily?tenant_id=tenant_demo_cca&date=2026-01-20";
@@ -144,6 +145,7 @@ async fn a_paused_queue_is_why_a_job_does_not_run() {
         tab.follow("Queues").await;
         tab.see_heading("Queues").await;
         tab.press("Resume kpi").await;
+        tab.see_heading("Resume the queue kpi").await;
         tab.press("Resume the queue kpi").await;
         tab.see_heading("Queue kpi").await;
         site.db().until(job, JobState::Completed).await;
