@@ -79,10 +79,12 @@ macro_rules! job_rows {
 
 mod list;
 mod reader;
+mod workflows;
 
 pub(crate) use list::like_pattern;
 pub use list::{JobFilter, Listed, list};
 pub use reader::{Found, Reader};
+pub use workflows::{WorkflowRow, neighbours, recent_workflows};
 
 /// One job.
 pub async fn get(conn: &mut PgConnection, id: Uuid) -> Result<Option<JobRow>> {

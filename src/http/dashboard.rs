@@ -11,6 +11,7 @@ mod chart;
 mod charts;
 mod confirm;
 mod failures;
+mod graph;
 mod heat;
 mod job;
 mod job_timeline;
@@ -31,6 +32,8 @@ mod view;
 mod views;
 mod words;
 mod workers;
+mod workflow;
+mod workflows;
 
 use axum::Router;
 use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY};
@@ -76,6 +79,10 @@ pub(crate) fn router() -> Router<Api> {
         .route("/tenants/{tenant}/lanes/{queue}/resume", post(lane::resume))
         .route("/tenants/{tenant}/lanes/{queue}/limits", post(lane::limit))
         .route("/failures", get(failures::show))
+        .route("/workflows", get(workflows::list))
+        .route("/workflows/{id}", get(workflow::show))
+        .route("/workflows/{id}/live", get(workflow::stream))
+        .route("/workflows/{id}/cancel", post(workflow::cancel))
         .route("/backfills", get(backfills::list).post(backfill_new::create))
         .route("/backfills/live", get(backfills::stream))
         .route("/backfills/new", get(backfill_new::show))

@@ -212,6 +212,12 @@ async fn job(site: &Site, kind: &str, state: &str) -> String {
     format!("/jobs/{}", found.unwrap_or_else(|| panic!("no {kind} is {state}")))
 }
 
+/// One whose jobs are not all over.
+async fn workflow(site: &Site) -> String {
+    let sql = "select workflow_id::text from queue.jobs where workflow_id is not null and state = 'waiting' order by seq limit 1";
+    format!("/workflows/{}", sqlx::query_scalar::<_, String>(sql).fetch_one(&site.db().pool).await.unwrap())
+}
+
 /// The only one there is.
 async fn backfill(site: &Site) -> String {
     let sql = "select id::text from queue.backfills";
@@ -237,6 +243,8 @@ async fn pages(site: &Site) -> Vec<Page> {
         Page { press: Some("Pause…"), ..Page::new("lane-pause", "/tenants/alder_dental/lanes/kpi") },
         Page { press: Some("Set…"), ..Page::new("lane-limits", "/tenants/alder_dental/lanes/kpi") },
         Page::new("queues", "/queues"),
+        Page::new("workflows", "/workflows"),
+        Page::new("workflow", workflow(site).await),
         Page::new("backfills", "/backfills"),
         Page::new("backfill", backfill(site).await),
         Page::new("backfill-new", "/backfills/new"),

@@ -11,6 +11,7 @@ mod dashboard_jobs;
 mod dashboard_queues;
 mod dashboard_schedules;
 mod dashboard_tenants;
+mod dashboard_workflows;
 mod docs;
 mod enqueue;
 mod errors;

@@ -162,7 +162,10 @@ impl Cell {
             None if days.had_its_turn(tenant.place, day) => NO_JOB,
             None => TO_COME,
         };
-        let link = job.map(|job| format!("/dashboard/jobs/{}", job.id));
+        let link = job.map(|job| match job.workflow {
+            Some(workflow) => format!("/dashboard/workflows/{workflow}"),
+            None => format!("/dashboard/jobs/{}", job.id),
+        });
         Self { mark, day, link }
     }
 }

@@ -9,9 +9,11 @@ use uuid::Uuid;
 use weirgate_queue::{JobState, control};
 
 use super::act::note;
+use super::graph::Graph;
 use super::job_timeline::{Attempt, Moment, Workers, attempts, spans, timeline};
 use super::session::{Form, Session};
 use super::view::{Frame, Refusal, page};
+use super::workflow::around;
 use crate::http::Api;
 use crate::http::context::RequestContext;
 use crate::http::extract::Path;
@@ -60,6 +62,7 @@ struct JobPage {
     backfill: Option<String>,
     parents: Vec<String>,
     trace: Option<String>,
+    graph: Option<Graph>,
     can_cancel: bool,
     can_retry: bool,
     can_run_now: bool,
@@ -96,7 +99,7 @@ fn way(job: &JobResource) -> Option<Way> {
 }
 
 impl JobPage {
-    fn new(frame: Frame, job: JobResource, workers: &Workers) -> Self {
+    fn new(frame: Frame, job: JobResource, workers: &Workers, graph: Option<Graph>) -> Self {
         let (waited, ran) = spans(&job);
         let lies_in = job.why_not_running.as_ref().map(|why| why.lies_in);
         Self {
@@ -121,6 +124,7 @@ impl JobPage {
             backfill: job.backfill_id.map(|id| id.to_string()),
             parents: job.depends_on.iter().map(Uuid::to_string).collect(),
             trace: job.trace_id.clone(),
+            graph,
             can_cancel: frame.may_act && !job.state.is_final(),
             can_retry: frame.may_act && matches!(job.state, JobState::Cancelled | JobState::Discarded),
             can_run_now: frame.may_act && matches!(job.state, JobState::Scheduled | JobState::Retryable),
@@ -144,7 +148,11 @@ pub(super) async fn show(
     let job = Viewer::service(&api, &context).job(id).await;
     let job = job.map_err(|problem| Refusal::from(problem).for_session(&session))?;
     let workers = Workers::of(&api, &job).await?;
-    Ok(page(&JobPage::new(Frame::new(&session, "/jobs"), job, &workers)))
+    let graph = match job.workflow_id {
+        Some(workflow) => Some(around(&api, workflow, id).await?),
+        None => None,
+    };
+    Ok(page(&JobPage::new(Frame::new(&session, "/jobs"), job, &workers, graph)))
 }
 
 /// An event for each change, until it is final.

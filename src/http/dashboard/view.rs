@@ -45,6 +45,7 @@ impl Frame {
             ("Failures", "/failures"),
             ("Tenants", "/tenants"),
             ("Queues", "/queues"),
+            ("Workflows", "/workflows"),
             ("Backfills", "/backfills"),
             ("Schedules", "/schedules"),
             ("Workers", "/workers"),

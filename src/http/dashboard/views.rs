@@ -15,6 +15,7 @@ use super::backfills::BackfillsLook;
 use super::heat::Shown;
 use super::live;
 use super::view::Refusal;
+use super::workflow::WorkflowLook;
 use crate::http::Api;
 use crate::http::problem::Problem;
 
@@ -31,6 +32,8 @@ pub(super) enum View {
     Backfills,
     /// Part of the days of one.
     Backfill(Uuid, Shown),
+    /// The jobs of a workflow after one of them.
+    Workflow(Uuid, Option<i64>),
 }
 
 impl View {
@@ -38,6 +41,7 @@ impl View {
         let html = match self {
             Self::Backfills => BackfillsLook::take(api, None).await?.to_string(),
             Self::Backfill(id, shown) => BackfillLook::take(api, *id, shown).await?.to_string(),
+            Self::Workflow(id, after) => WorkflowLook::take(api, *id, *after).await?.to_string(),
         };
         Ok(html)
     }

@@ -1,0 +1,128 @@
+//! One workflow: its jobs drawn with what they wait on, how many are in which state, and cancel.
+
+use askama::Template;
+use axum::extract::{RawQuery, State};
+use axum::response::{IntoResponse, Redirect, Response};
+use serde_json::json;
+use uuid::Uuid;
+use weirgate_queue::query::JobRow;
+use weirgate_queue::{JobState, QueueError, query, workflow};
+
+use super::act::note;
+use super::graph::Graph;
+use super::session::{Form, Session, filled};
+use super::view::{Frame, Refusal, page};
+use super::views::View;
+use crate::http::Api;
+use crate::http::extract::Path;
+use crate::http::params::Fields;
+use crate::http::problem::Problem;
+use crate::users::Role;
+
+/// Jobs that are drawn at once.
+const DRAWN: usize = 100;
+
+/// Jobs before and after a job that are drawn where its workflow is larger.
+const NEAR: i64 = 12;
+
+/// What changes of a workflow: the same for whoever looks at the same part of it.
+#[derive(Template)]
+#[template(path = "workflow_live.html")]
+pub(super) struct WorkflowLook {
+    id: Uuid,
+    total: u64,
+    /// Every state that jobs are in.
+    counts: Vec<(&'static str, u64)>,
+    is_final: bool,
+    graph: Graph,
+    /// Where the next part begins.
+    next: Option<i64>,
+    is_part: bool,
+}
+
+impl WorkflowLook {
+    pub(super) async fn take(api: &Api, id: Uuid, after: Option<i64>) -> Result<Self, Problem> {
+        let mut conn = api.pool.acquire().await?;
+        let found = query::workflow_counts(&mut conn, id).await?;
+        if found.is_empty() {
+            return Err(QueueError::UnknownWorkflow(id).into());
+        }
+        let limit = i64::try_from(DRAWN + 1).unwrap_or(i64::MAX);
+        let mut rows: Vec<JobRow> = query::workflow(&mut conn, id, after, limit).await?;
+        let more = rows.len() > DRAWN;
+        rows.truncate(DRAWN);
+        let count = |state: JobState| found.get(&state).map(|count| (state.as_str(), *count));
+        Ok(Self {
+            id,
+            total: found.values().sum(),
+            counts: JobState::ALL.into_iter().filter_map(count).collect(),
+            is_final: found.keys().all(|state| state.is_final()),
+            next: rows.last().filter(|_| more).map(|row| row.seq),
+            is_part: more || after.is_some(),
+            graph: Graph::new(rows, None),
+        })
+    }
+}
+
+/// A job among the others of its workflow: all of them, or those next to it where there are many.
+pub(super) async fn around(api: &Api, workflow: Uuid, job: Uuid) -> weirgate_queue::Result<Graph> {
+    let mut conn = api.pool.acquire().await?;
+    let limit = i64::try_from(DRAWN + 1).unwrap_or(i64::MAX);
+    let mut rows = query::workflow(&mut conn, workflow, None, limit).await?;
+    if rows.len() > DRAWN {
+        rows = query::neighbours(&mut conn, job, NEAR).await?;
+    }
+    Ok(Graph::new(rows, Some(job)))
+}
+
+#[derive(Template)]
+#[template(path = "workflow.html")]
+struct WorkflowPage {
+    frame: Frame,
+    look: WorkflowLook,
+    after: Option<i64>,
+}
+
+fn part(query: Option<&str>) -> Result<Option<i64>, Problem> {
+    let mut fields = Fields::of_pairs(filled(query.unwrap_or_default().as_bytes()));
+    let after = fields.in_range("after", 0..=i64::MAX);
+    fields.finish(Some(after))
+}
+
+pub(super) async fn show(
+    State(api): State<Api>,
+    session: Session,
+    Path(id): Path<Uuid>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Refusal> {
+    let refuse = |problem: Problem| Refusal::from(problem).for_session(&session);
+    let after = part(query.as_deref()).map_err(refuse)?;
+    let look = WorkflowLook::take(&api, id, after).await.map_err(refuse)?;
+    Ok(page(&WorkflowPage { frame: Frame::new(&session, "/workflows"), look, after }))
+}
+
+/// The looks at it from now on.
+pub(super) async fn stream(
+    State(api): State<Api>,
+    session: Session,
+    Path(id): Path<Uuid>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Refusal> {
+    let after = part(query.as_deref()).map_err(|problem| Refusal::from(problem).for_session(&session))?;
+    Ok(api.views.stream(&api, View::Workflow(id, after)))
+}
+
+pub(super) async fn cancel(
+    State(api): State<Api>,
+    Path(id): Path<Uuid>,
+    form: Form,
+) -> Result<Response, Refusal> {
+    form.require(Role::Operator)?;
+    let mut tx = api.pool.begin().await?;
+    let cancelled = workflow::cancel(&mut tx, id).await;
+    let cancelled = cancelled.map_err(|error| Refusal::from(error).for_session(&form.session))?;
+    let detail = json!({ "jobs": cancelled });
+    note(&mut tx, &form.session.user, "workflow.cancel", &id.to_string(), &detail).await?;
+    tx.commit().await?;
+    Ok(Redirect::to(&format!("/dashboard/workflows/{id}")).into_response())
+}

@@ -1,0 +1,141 @@
+//! Workflows on the dashboard: the list, the graph, cancel, and the graph on a job's page.
+
+use axum::http::StatusCode;
+use uuid::Uuid;
+use weirgate::users::Role;
+use weirgate_queue::query::recent_workflows;
+use weirgate_queue::{JobState, NewJob, OnFailure, Workflow};
+
+use crate::support::person::{Person, audited};
+use crate::support::{Does, Step, TestApi};
+
+const PATH: &str = "/dashboard/workflows";
+
+/// `size` jobs, each after the first; answers with the workflow and its jobs.
+async fn fan(api: &TestApi, size: usize) -> (Uuid, Vec<Uuid>) {
+    let job = |name: &str| NewJob::of(api.cca.id, &Step::new(name, Does::Succeed)).unwrap().not_unique();
+    let mut workflow = Workflow::new();
+    let id = workflow.id();
+    workflow.add("first", job("first"));
+    for number in 1..size {
+        let name = format!("child {number}");
+        workflow.add(&name, job(&name)).after_with("first", OnFailure::Continue);
+    }
+    let jobs = workflow.enqueue(&mut api.db().pool.acquire().await.unwrap()).await.unwrap();
+    (id, jobs.iter().map(|job| job.id).collect())
+}
+
+async fn pipeline(api: &TestApi) -> (String, String) {
+    let last = api.enqueue("/internal/pipelines/daily?tenant_id=tenant_demo_cca&date=2026-01-20").await;
+    (last["workflow_id"].as_str().unwrap().to_owned(), last["id"].as_str().unwrap().to_owned())
+}
+
+#[tokio::test]
+async fn a_workflow_is_a_drawing_and_the_same_as_a_list() {
+    let api = TestApi::new().await;
+    let person = Person::new(&api, "eve@example.com", Role::Viewer).await;
+    assert!(person.get(PATH).await.text().contains("There is none."));
+    let (id, last) = pipeline(&api).await;
+    let page = person.get(&format!("{PATH}/{id}")).await;
+    assert_eq!(page.status, StatusCode::OK, "{}", page.text());
+    let text = page.text();
+    assert_eq!(text.matches("<rect class=\"node").count(), 6);
+    // Four ingests before the KPIs, and these before the export.
+    assert_eq!(text.matches("<path class=\"edge").count(), 5);
+    assert_eq!(text.matches("<rect class=\"node waiting").count(), 2);
+    assert!(text.contains("tickets, time_entries, csat, security_alerts</td>"), "{text}");
+    for count in ["<dt>available</dt>", "<dt>waiting</dt>"] {
+        assert!(text.contains(count), "{text}");
+    }
+    assert!(!text.contains("/cancel") && !text.contains("style="));
+    // Nothing has run: the longest chain is the critical path.
+    assert_eq!(text.matches("<td>yes</td>").count(), 3);
+    // One ingest took longer than all others.
+    api.execute(
+        "update queue.jobs set state = 'completed', attempted_at = created_at, finalized_at = created_at + interval '5 minutes'
+         where name = 'csat'",
+    )
+    .await;
+    let text = person.get(&format!("{PATH}/{id}")).await.text().to_owned();
+    assert!(text.contains("csat: ingest_csat, completed · 5 min, on the critical path"), "{text}");
+    assert_eq!(text.matches("edge critical").count(), 2);
+
+    let job = person.get(&format!("/dashboard/jobs/{last}")).await;
+    assert_eq!(job.text().matches("<rect class=\"node").count(), 6);
+    assert_eq!(job.text().matches(" here\"").count(), 1);
+    assert!(job.text().contains("(this job)") && job.text().contains(&format!("{PATH}/{id}")));
+
+    let all = person.get(PATH).await;
+    assert!(all.text().contains(&id) && all.text().contains("1 of 6"), "{}", all.text());
+    for wrong in ["?after=x", "?other=1"] {
+        assert_eq!(person.get(&format!("{PATH}/{id}{wrong}")).await.status, StatusCode::UNPROCESSABLE_ENTITY);
+    }
+    assert_eq!(person.get(&format!("{PATH}/{}", Uuid::nil())).await.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn a_large_workflow_is_drawn_part_by_part() {
+    let api = TestApi::new().await;
+    let person = Person::new(&api, "eve@example.com", Role::Viewer).await;
+    let (id, jobs) = fan(&api, 203).await;
+    let mut target = format!("{PATH}/{id}");
+    for (drawn, last) in [(100, false), (100, false), (3, true)] {
+        let page = person.get(&target).await;
+        assert_eq!(page.text().matches("<rect class=\"node").count(), drawn, "{target}");
+        assert!(page.text().contains(&format!("{drawn} of 203 jobs")));
+        let next = page.text().split("rel=\"next\" href=\"").nth(1);
+        assert_eq!(next.is_none(), last);
+        if let Some(next) = next {
+            target = next.split('"').next().unwrap().to_owned();
+        }
+    }
+    assert!(
+        person.get(&target).await.text().contains("1 that are not shown here"),
+        "the first job is elsewhere"
+    );
+    let job = person.get(&format!("/dashboard/jobs/{}", jobs[150])).await;
+    assert_eq!(job.text().matches("<rect class=\"node").count(), 2, "itself and what it waits on");
+    let job = person.get(&format!("/dashboard/jobs/{}", jobs[0])).await;
+    assert_eq!(job.text().matches("<rect class=\"node").count(), 13, "some of those that wait on it");
+    assert!(person.get(PATH).await.text().contains("0 of 203"));
+}
+
+#[tokio::test]
+async fn the_list_is_of_the_newest_and_counts_so_many_jobs_of_each() {
+    let api = TestApi::new().await;
+    let person = Person::new(&api, "eve@example.com", Role::Viewer).await;
+    let mut made = Vec::new();
+    for _ in 0..27 {
+        made.insert(0, fan(&api, 3).await.0);
+    }
+    let mut conn = api.db().pool.acquire().await.unwrap();
+    let found = recent_workflows(&mut conn, Some(made[1]), 3, 2).await.unwrap();
+    let found: Vec<(Uuid, i64)> = found.iter().map(|row| (row.id, row.jobs)).collect();
+    assert_eq!(found, [(made[2], 3), (made[3], 3), (made[4], 3)], "one more than are counted");
+    let first = person.get(PATH).await;
+    assert!(first.text().contains(&made[24].to_string()) && !first.text().contains(&made[25].to_string()));
+    let older = person.get(&format!("{PATH}?before={}", made[24])).await;
+    assert!(older.text().contains(&made[26].to_string()) && !older.text().contains(&made[24].to_string()));
+    assert!(!older.text().contains("Older workflows"));
+}
+
+#[tokio::test]
+async fn an_operator_cancels_what_is_not_over() {
+    let api = TestApi::new().await;
+    let person = Person::new(&api, "ada@example.com", Role::Operator).await;
+    let viewer = Person::new(&api, "eve@example.com", Role::Viewer).await;
+    let (id, jobs) = fan(&api, 5).await;
+    let cancel = format!("{PATH}/{id}/cancel");
+    assert_eq!(viewer.post(&cancel, &[]).await.status, StatusCode::FORBIDDEN);
+    assert!(person.get(&format!("{PATH}/{id}")).await.text().contains("/cancel"));
+    let done = person.post(&cancel, &[]).await;
+    assert_eq!(done.header("location"), Some(format!("{PATH}/{id}").as_str()));
+    for job in jobs {
+        assert_eq!(api.db().job(job).await.state(), JobState::Cancelled);
+    }
+    assert!(!person.get(&format!("{PATH}/{id}")).await.text().contains("/cancel"), "it is over");
+    let unknown = person.post(&format!("{PATH}/{}/cancel", Uuid::nil()), &[]).await;
+    assert_eq!(unknown.status, StatusCode::NOT_FOUND);
+    let expected = ("ada@example.com".to_owned(), "workflow.cancel".to_owned(), id.to_string());
+    assert_eq!(audited(&api).await, [expected]);
+}
