@@ -16,10 +16,12 @@ mod heat;
 mod job;
 mod job_timeline;
 mod jobs;
+mod kpis;
 mod lane;
 mod live;
 mod overview;
 mod overview_tenants;
+mod plot;
 mod queue;
 mod queues;
 mod schedules;
@@ -101,6 +103,7 @@ pub(crate) fn router() -> Router<Api> {
         .route("/queues/{name}/pause", post(queue::pause))
         .route("/queues/{name}/resume", post(queue::resume))
         .route("/queues/{name}/limits", post(queue::limit))
+        .route("/kpis", get(kpis::show))
         .route("/workers", get(workers::show))
         .route("/audit", get(audit::show))
         .route("/app.css", get(assets::style))

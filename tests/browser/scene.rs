@@ -249,6 +249,7 @@ async fn pages(site: &Site) -> Vec<Page> {
         Page::new("backfill", backfill(site).await),
         Page::new("backfill-new", "/backfills/new"),
         Page::new("schedules", "/schedules"),
+        Page::new("kpis", "/kpis"),
         Page::new("workers", "/workers"),
         Page::new("audit", "/audit"),
     ]

@@ -8,6 +8,7 @@ mod dashboard;
 mod dashboard_backfills;
 mod dashboard_job;
 mod dashboard_jobs;
+mod dashboard_kpis;
 mod dashboard_queues;
 mod dashboard_schedules;
 mod dashboard_tenants;

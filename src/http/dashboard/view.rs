@@ -48,6 +48,7 @@ impl Frame {
             ("Workflows", "/workflows"),
             ("Backfills", "/backfills"),
             ("Schedules", "/schedules"),
+            ("KPIs", "/kpis"),
             ("Workers", "/workers"),
             ("Audit", "/audit"),
         ]

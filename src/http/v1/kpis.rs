@@ -6,6 +6,7 @@ use axum::http::{HeaderMap, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::Serialize;
+use sqlx::PgConnection;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::http::Api;
@@ -16,38 +17,60 @@ use crate::http::params::{Fields, FromQuery, Query};
 use crate::http::problem::Problem;
 use crate::http::tenant_tx::TenantTx;
 
-const MOST_DAYS: i64 = 366;
+/// Most days at once.
+pub(crate) const MOST_DAYS: i64 = 366;
 
 /// KPIs of one day.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct DailyKpis {
     /// The day, in the tenant's time zone.
-    kpi_date: NaiveDate,
+    pub(crate) kpi_date: NaiveDate,
     /// Minutes worked on the day.
-    total_minutes: i64,
-    billable_minutes: i64,
-    non_billable_minutes: i64,
+    pub(crate) total_minutes: i64,
+    pub(crate) billable_minutes: i64,
+    pub(crate) non_billable_minutes: i64,
     /// Mean minutes from creation to closing, over tickets closed on the day.
     #[schema(required = true)]
-    avg_resolution_minutes: Option<f64>,
+    pub(crate) avg_resolution_minutes: Option<f64>,
     /// Share of tickets closed on the day that have exactly one time entry.
     #[schema(required = true, minimum = 0, maximum = 1)]
-    first_call_resolution_rate: Option<f64>,
+    pub(crate) first_call_resolution_rate: Option<f64>,
     /// Mean score of surveys submitted on the day.
     #[schema(required = true)]
-    avg_satisfaction_score: Option<f64>,
-    tickets_created: i64,
-    tickets_closed: i64,
+    pub(crate) avg_satisfaction_score: Option<f64>,
+    pub(crate) tickets_created: i64,
+    pub(crate) tickets_closed: i64,
     /// Created by the end of the day and not closed by then.
-    tickets_open: i64,
+    pub(crate) tickets_open: i64,
     /// Created on the day with priority High or Critical.
-    tickets_high_priority: i64,
+    pub(crate) tickets_high_priority: i64,
     /// Whether the z-score is 3 or more either way.
-    anomaly_detected: bool,
+    pub(crate) anomaly_detected: bool,
     /// Of `tickets_created`, against the 28 days before; null under 7 days of history.
     #[schema(required = true)]
-    z_score: Option<f64>,
-    computed_at: DateTime<Utc>,
+    pub(crate) z_score: Option<f64>,
+    pub(crate) computed_at: DateTime<Utc>,
+}
+
+impl DailyKpis {
+    /// The days from `from` to `to` that were worked out, in order, of the tenant whose connection it is.
+    pub(crate) async fn of_days(
+        conn: &mut PgConnection,
+        from: NaiveDate,
+        to: NaiveDate,
+    ) -> sqlx::Result<Vec<Self>> {
+        sqlx::query_as!(
+            Self,
+            "select kpi_date, total_minutes, billable_minutes, non_billable_minutes, avg_resolution_minutes,
+                first_call_resolution_rate, avg_satisfaction_score, tickets_created, tickets_closed, tickets_open,
+                tickets_high_priority, anomaly_detected, z_score, computed_at
+             from kpi_daily where kpi_date between $1 and $2 order by kpi_date",
+            from,
+            to
+        )
+        .fetch_all(conn)
+        .await
+    }
 }
 
 /// Days, for the documentation.
@@ -116,17 +139,7 @@ pub(crate) async fn list_daily_kpis(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let mut tx = TenantTx::begin(&api.pool, &tenant).await?;
-    let kpis = sqlx::query_as!(
-        DailyKpis,
-        "select kpi_date, total_minutes, billable_minutes, non_billable_minutes, avg_resolution_minutes,
-            first_call_resolution_rate, avg_satisfaction_score, tickets_created, tickets_closed, tickets_open,
-            tickets_high_priority, anomaly_detected, z_score, computed_at
-         from kpi_daily where kpi_date between $1 and $2 order by kpi_date",
-        days.from,
-        days.to
-    )
-    .fetch_all(tx.conn())
-    .await?;
+    let kpis = DailyKpis::of_days(tx.conn(), days.from, days.to).await?;
     let mut response =
         if prefers_csv(&headers) { csv_response(&kpis)? } else { Page::whole(kpis).into_response() };
     response.headers_mut().insert(VARY, HeaderValue::from_static("accept"));

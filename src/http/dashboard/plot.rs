@@ -1,0 +1,223 @@
+//! Numbers by day as lines, in SVG: values on hover, a link for each day, gaps where there is no value.
+
+use std::fmt::Write;
+
+use askama::Template;
+use chrono::NaiveDate;
+
+const WIDTH: f64 = 640.0;
+const HEIGHT: f64 = 170.0;
+const LEFT: f64 = 48.0;
+const RIGHT: f64 = 10.0;
+const TOP: f64 = 12.0;
+const BOTTOM: f64 = 24.0;
+
+/// What numbers count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unit {
+    Tickets,
+    Hours,
+    Percent,
+    Score,
+}
+
+impl Unit {
+    /// For a heading.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Tickets => "tickets",
+            Self::Hours => "hours",
+            Self::Percent => "%",
+            Self::Score => "score",
+        }
+    }
+
+    /// A number of it.
+    pub(super) fn say(self, value: f64) -> String {
+        match self {
+            Self::Tickets => format!("{value:.0}"),
+            Self::Hours => format!("{value:.1} h"),
+            Self::Percent => format!("{value:.0} %"),
+            Self::Score => format!("{value:.2}"),
+        }
+    }
+}
+
+/// A line: its name, and the value of each day; none where there is none.
+pub(super) struct Line {
+    pub(super) name: &'static str,
+    pub(super) values: Vec<Option<f64>>,
+}
+
+/// A day that is marked, and why.
+pub(super) struct Marked {
+    pub(super) day: usize,
+    pub(super) why: String,
+}
+
+struct Drawn {
+    name: &'static str,
+    /// Its number, for the stylesheet.
+    number: usize,
+    path: String,
+    points: Vec<Point>,
+}
+
+struct Point {
+    x: String,
+    y: String,
+    link: String,
+    title: String,
+    /// A triangle above it, where it is marked.
+    mark: Option<String>,
+}
+
+struct Tick {
+    y: String,
+    label: String,
+}
+
+/// A drawing of some lines.
+#[derive(Template)]
+#[template(path = "plot.html")]
+pub(super) struct Plot {
+    title: &'static str,
+    unit: Unit,
+    lines: Vec<Drawn>,
+    ticks: Vec<Tick>,
+    first: String,
+    last: String,
+}
+
+impl Plot {
+    /// Of lines over `days`; `link` leads to a day, and the marks are those of the first line.
+    pub(super) fn new(
+        title: &'static str,
+        unit: Unit,
+        days: &[NaiveDate],
+        lines: &[Line],
+        marked: &[Marked],
+        link: impl Fn(NaiveDate) -> String,
+    ) -> Self {
+        let values = lines.iter().flat_map(|line| &line.values).flatten();
+        let top = round_up(values.fold(0.0, |most: f64, value| most.max(*value)));
+        let scale = Scale { days: days.len(), top };
+        let drawn = lines.iter().enumerate().map(|(number, line)| {
+            let point = |(at, value): (usize, f64)| {
+                let (x, y) = scale.of(at, value);
+                let mark = marked.iter().find(|mark| number == 0 && mark.day == at);
+                let mut title = format!("{}: {} {}", days[at], line.name, unit.say(value));
+                if let Some(mark) = mark {
+                    let _ = write!(title, " ({})", mark.why);
+                }
+                let triangle = format!("M{:.1} {:.1}h12L{x:.1} {:.1}Z", x - 6.0, y - 14.0, y - 5.0);
+                let mark = mark.map(|_| triangle);
+                Point { x: format!("{x:.1}"), y: format!("{y:.1}"), link: link(days[at]), title, mark }
+            };
+            let there = line.values.iter().enumerate().filter_map(|(at, value)| Some((at, (*value)?)));
+            Drawn {
+                name: line.name,
+                number,
+                path: scale.path(&line.values),
+                points: there.map(point).collect(),
+            }
+        });
+        let ticks = [0.0, top / 2.0, top]
+            .map(|value| Tick { y: format!("{:.1}", scale.of(0, value).1), label: unit.say(value) });
+        Self {
+            title,
+            unit,
+            lines: drawn.collect(),
+            ticks: ticks.into(),
+            first: days.first().map(ToString::to_string).unwrap_or_default(),
+            last: days.last().map(ToString::to_string).unwrap_or_default(),
+        }
+    }
+
+    fn has_values(&self) -> bool {
+        self.lines.iter().any(|line| !line.points.is_empty())
+    }
+}
+
+/// Where numbers lie in the drawing.
+struct Scale {
+    days: usize,
+    top: f64,
+}
+
+impl Scale {
+    fn of(&self, day: usize, value: f64) -> (f64, f64) {
+        #[expect(clippy::cast_precision_loss, reason = "days are few")]
+        let part = if self.days > 1 { day as f64 / (self.days - 1) as f64 } else { 0.5 };
+        let x = LEFT + part * (WIDTH - LEFT - RIGHT);
+        (x, HEIGHT - BOTTOM - value / self.top * (HEIGHT - TOP - BOTTOM))
+    }
+
+    /// A line through the values, broken where there is none.
+    fn path(&self, values: &[Option<f64>]) -> String {
+        let mut path = String::new();
+        let mut pen = 'M';
+        for (day, value) in values.iter().enumerate() {
+            if let Some(value) = value {
+                let (x, y) = self.of(day, *value);
+                let _ = write!(path, "{pen}{x:.1} {y:.1}");
+                pen = 'L';
+            } else {
+                pen = 'M';
+            }
+        }
+        path
+    }
+}
+
+/// The next 1, 2, 4, 5 or 8 with zeros: half of it is as short.
+fn round_up(value: f64) -> f64 {
+    if value <= 0.0 {
+        return 2.0;
+    }
+    let power = 10_f64.powf(value.log10().floor());
+    let step = [1.0, 2.0, 4.0, 5.0, 8.0, 10.0].into_iter().find(|step| step * power >= value);
+    (step.unwrap_or(10.0) * power).max(2.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn day(day: u32) -> NaiveDate {
+        NaiveDate::from_ymd_opt(2026, 1, day).unwrap()
+    }
+
+    fn plot(values: Vec<Option<f64>>, marked: &[Marked]) -> Plot {
+        let days: Vec<NaiveDate> = (1..).take(values.len()).map(day).collect();
+        let line = Line { name: "created", values };
+        Plot::new("Tickets", Unit::Tickets, &days, &[line], marked, |day| format!("/{day}"))
+    }
+
+    #[test]
+    fn a_day_without_a_value_is_a_gap() {
+        let plot = plot(vec![Some(0.0), Some(10.0), None, Some(5.0)], &[]);
+        assert_eq!(plot.lines[0].path, "M48.0 146.0L242.0 12.0M630.0 79.0");
+        assert_eq!(plot.lines[0].points.len(), 3);
+        assert_eq!(plot.ticks.iter().map(|tick| tick.label.as_str()).collect::<Vec<_>>(), ["0", "5", "10"]);
+    }
+
+    #[test]
+    fn marked_days_say_why() {
+        let marked = [Marked { day: 1, why: "unusual".to_owned() }];
+        let plot = plot(vec![Some(1.0), Some(9.0)], &marked);
+        let points = &plot.lines[0].points;
+        assert_eq!(points[1].title, "2026-01-02: created 9 (unusual)");
+        assert!(points[0].mark.is_none() && points[1].mark.is_some());
+        assert_eq!(points[1].link, "/2026-01-02");
+    }
+
+    #[test]
+    fn the_top_is_a_round_number_above_all() {
+        let tops = [0.0, 1.0, 2.0, 3.0, 11.0, 47.0, 81.0, 100.0, 101.0].map(round_up);
+        for (top, expected) in tops.into_iter().zip([2.0, 2.0, 2.0, 4.0, 20.0, 50.0, 100.0, 100.0, 200.0]) {
+            assert!((top - expected).abs() < 1e-9, "{top} {expected}");
+        }
+        assert!(!plot(vec![None, None], &[]).has_values());
+    }
+}
