@@ -104,7 +104,7 @@ async fn every_page_can_be_read_and_used_by_everybody_and_no_link_leads_nowhere(
         let linked: Vec<String> =
             tab.eval("[...document.querySelectorAll('nav a')].map((it) => it.getAttribute('href'))").await;
         for path in linked {
-            let is_checked = scene.pages.iter().any(|page| format!("/dashboard{}", page.path) == path);
+            let is_checked = scene.pages.iter().any(|page| page.is_at(&path));
             assert!(is_checked, "{path} is not among the pages that are checked");
         }
         check_all(tab, &axe, &scene.pages).await;

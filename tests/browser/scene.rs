@@ -43,6 +43,11 @@ impl Page {
         Self { name, path: path.into(), press: None }
     }
 
+    /// Whether it is the page at this address, whatever it is asked for.
+    pub(super) fn is_at(&self, address: &str) -> bool {
+        address.strip_prefix("/dashboard") == self.path.split('?').next()
+    }
+
     pub(super) async fn show(&self, tab: &Tab) {
         tab.go(&self.path).await;
         if let Some(button) = self.press {
@@ -245,11 +250,12 @@ async fn pages(site: &Site) -> Vec<Page> {
         Page::new("queues", "/queues"),
         Page::new("workflows", "/workflows"),
         Page::new("workflow", workflow(site).await),
+        Page::new("queue", "/queues/kpi"),
         Page::new("backfills", "/backfills"),
         Page::new("backfill", backfill(site).await),
         Page::new("backfill-new", "/backfills/new"),
         Page::new("schedules", "/schedules"),
-        Page::new("kpis", "/kpis"),
+        Page::new("kpis", "/kpis?tenant_id=alder_dental&from=2026-01-01&to=2026-01-31"),
         Page::new("workers", "/workers"),
         Page::new("audit", "/audit"),
     ]

@@ -19,8 +19,9 @@ use super::watch::Watch;
 /// Something that does not come within this time does not come.
 const LONGEST: Duration = Duration::from_secs(30);
 
-/// A click that is not answered within this time was lost, and is done again.
-const ANSWERED: Duration = Duration::from_secs(3);
+/// The browser does not always answer while one page goes and another comes. What is not answered within this time was lost, and is
+/// asked again.
+const ANSWERED: Duration = Duration::from_secs(5);
 
 /// A command of the browser by its name, with the answer as it comes.
 #[derive(Debug, Clone, Serialize)]
@@ -69,13 +70,18 @@ impl Tab {
         self.browser.dispose_browser_context(self.context).await.unwrap();
     }
 
-    async fn try_call(&self, method: &'static str, parameters: Value) -> Result<Value, String> {
+    async fn ask(&self, method: &'static str, parameters: Value) -> Result<Value, String> {
         let answer = self.page.execute(Call { method, parameters }).await;
         answer.map(|answer| answer.result).map_err(|error| error.to_string())
     }
 
+    async fn try_call(&self, method: &'static str, parameters: Value) -> Result<Value, String> {
+        let answer = timeout(ANSWERED, self.ask(method, parameters)).await;
+        answer.map_err(|_| format!("{method} is not answered"))?
+    }
+
     pub(super) async fn call(&self, method: &'static str, parameters: Value) -> Value {
-        self.try_call(method, parameters).await.unwrap_or_else(|error| panic!("{method}: {error}"))
+        self.ask(method, parameters).await.unwrap_or_else(|error| panic!("{method}: {error}"))
     }
 
     /// The look that somebody has set: `light` or `dark`, and so many pixels wide.
@@ -103,14 +109,18 @@ impl Tab {
 
     /// What an expression gives; `None` while one page goes and another comes.
     pub(super) async fn try_eval<T: DeserializeOwned>(&self, expression: &str) -> Option<T> {
+        timeout(ANSWERED, self.evaluate(expression)).await.ok()?
+    }
+
+    async fn evaluate<T: DeserializeOwned>(&self, expression: &str) -> Option<T> {
         let asked = json!({ "expression": expression, "returnByValue": true, "awaitPromise": true });
-        let answer = self.try_call("Runtime.evaluate", asked).await.ok()?;
+        let answer = self.ask("Runtime.evaluate", asked).await.ok()?;
         assert!(answer.get("exceptionDetails").is_none(), "{expression}: {}", answer["exceptionDetails"]);
         serde_json::from_value(answer["result"]["value"].clone()).ok()
     }
 
     pub(super) async fn eval<T: DeserializeOwned>(&self, expression: &str) -> T {
-        self.try_eval(expression).await.unwrap_or_else(|| panic!("{expression} gives nothing"))
+        self.evaluate(expression).await.unwrap_or_else(|| panic!("{expression} gives nothing"))
     }
 
     /// Waits until an expression is true.
@@ -208,11 +218,9 @@ impl Tab {
         .await;
     }
 
-    /// What the mouse does; the browser does not always answer while one page goes and another comes.
     async fn mouse(&self, kind: &str, x: f64, y: f64) -> Result<(), String> {
         let event = json!({ "type": kind, "x": x, "y": y, "button": "left", "clickCount": 1 });
-        let done = timeout(ANSWERED, self.try_call("Input.dispatchMouseEvent", event)).await;
-        done.map_err(|_| format!("{kind} is not answered"))?.map(drop)
+        self.try_call("Input.dispatchMouseEvent", event).await.map(drop)
     }
 
     pub(super) async fn press(&self, button: &str) {
