@@ -275,6 +275,7 @@ fn routes() -> Routes {
         .routes(routes!(internal::limits::get_tenant_limits, internal::limits::set_tenant_limits))
         .routes(routes!(internal::tenants::list_tenants))
         .routes(routes!(internal::workers::list_workers))
+        .routes(routes!(internal::workers::drain_worker))
         .routes(routes!(internal::schedules::list_schedules))
         .routes(routes!(internal::schedules::change_schedule));
     let v1 = OpenApiRouter::new()

@@ -24,7 +24,7 @@ pub struct WorkerOptions {
 }
 
 /// Runs the jobs of `registry` until `shutdown`: then claims nothing more, lets running jobs end within the grace
-/// period, and hands the rest back at once.
+/// period, and hands the rest back at once. When it is told to drain, running jobs have all the time they need.
 ///
 /// # Errors
 /// When the database cannot be reached at the start, or apalis' monitor fails.
@@ -53,7 +53,10 @@ pub async fn run<A: Send + Sync + 'static>(
     let stop = {
         let host = host.clone();
         async move {
-            shutdown.cancelled().await;
+            tokio::select! {
+                () = shutdown.cancelled() => {}
+                () = host.told_to_drain() => {}
+            }
             host.drain();
             Ok(())
         }

@@ -1,7 +1,7 @@
 -- What the planner could take for rare or few stands in selects of its own: else each call is planned anew, which takes longer than
 -- a small claim.
 with lease as materialized (
-    select exists (select from queue.workers where id = (select $3::uuid) and lease_until > queue.now()) as held
+    select exists (select from queue.workers where id = (select $3::uuid) and lease_until > queue.now() and drain_requested_at is null) as held
 ), turn as (
     -- The claim was decided on the picture after turn $2 − 1. If another one took turn $2 meanwhile, this changes
     -- nothing. A worker whose lease ran out gets nothing either.

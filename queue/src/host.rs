@@ -21,7 +21,7 @@ use crate::finisher::{self, Ended};
 use crate::holdings::{Share, WorkedOff};
 use crate::job::JobError;
 use crate::leader::Leader;
-use crate::lease::{self, Line, Registration};
+use crate::lease::{self, Line, Registration, Renewed};
 use crate::listener::{self, Wakers};
 use crate::maintenance::pruner::Retention;
 use crate::maintenance::scheduler::Scheduler;
@@ -101,6 +101,8 @@ struct Inner<A> {
     pulse: Arc<pulse::Writer>,
     /// No new claims.
     draining: CancellationToken,
+    /// Somebody has told it to drain, through the database.
+    told_to_drain: CancellationToken,
     /// Everything ends.
     stopped: CancellationToken,
     tasks: Mutex<Vec<JoinHandle<()>>>,
@@ -151,6 +153,7 @@ impl<A: Send + Sync + 'static> Host<A> {
             outcomes,
             worked_off: WorkedOff::default(),
             draining: CancellationToken::new(),
+            told_to_drain: CancellationToken::new(),
             stopped: CancellationToken::new(),
             tasks: Mutex::default(),
             finisher: Mutex::default(),
@@ -216,6 +219,11 @@ impl<A: Send + Sync + 'static> Host<A> {
     /// No new claims from now on; jobs that run may end.
     pub fn drain(&self) {
         self.0.draining.cancel();
+    }
+
+    /// Resolves when somebody has told this worker, through the database, to drain ([`crate::drain`]).
+    pub async fn told_to_drain(&self) {
+        self.0.told_to_drain.cancelled().await;
     }
 
     /// Stops the jobs that still run and hands them back, for others to start at once.
@@ -338,13 +346,16 @@ async fn mark_running<A: Send + Sync + 'static>(host: &Host<A>, line: &mut Line)
 async fn keep_lease<A: Send + Sync + 'static>(host: Host<A>, registration: Registration, mut line: Line) {
     let interval = registration.lease / 3;
     let mut renewed_at = Instant::now();
+    let drain = host.wakers().of_drain();
     loop {
+        let mut at_once = false;
         tokio::select! {
             () = host.0.stopped.cancelled() => return line.close().await,
+            () = drain.notified() => at_once = true,
             () = tokio::time::sleep(mark::AFTER.min(interval)) => {}
         }
         mark_running(&host, &mut line).await;
-        if renewed_at.elapsed() < interval {
+        if !at_once && renewed_at.elapsed() < interval {
             continue;
         }
         renewed_at = Instant::now();
@@ -354,7 +365,11 @@ async fn keep_lease<A: Send + Sync + 'static>(host: Host<A>, registration: Regis
             host.worked_off().put_back(worked_off);
         }
         match renewed {
-            Ok(Some(cancels)) => {
+            Ok(Some(Renewed { cancels, drains })) => {
+                if drains && !host.0.told_to_drain.is_cancelled() {
+                    tracing::info!("told to drain: running jobs may end");
+                    host.0.told_to_drain.cancel();
+                }
                 for job in cancels {
                     host.running().stop(job, StopReason::Cancelled);
                 }

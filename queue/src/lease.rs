@@ -24,6 +24,15 @@ pub(crate) struct Registration {
     pub(crate) lease: Duration,
 }
 
+/// What a renewed lease has to tell.
+#[derive(Debug)]
+pub(crate) struct Renewed {
+    /// Jobs of the worker that were cancelled.
+    pub(crate) cancels: Vec<Uuid>,
+    /// Whether it is to claim nothing more.
+    pub(crate) drains: bool,
+}
+
 /// A connection of the lease's own: handlers that hold all of the pool must not cost a worker its lease, and neither
 /// must a connection that died without a word.
 pub(crate) struct Line {
@@ -39,7 +48,7 @@ impl Line {
         Self { options: pool.connect_options(), conn: None, limit }
     }
 
-    /// Renews a lease that still runs and answers which of its jobs were cancelled; `None` when it ran out.
+    /// Renews a lease that still runs; `None` when it ran out.
     ///
     /// Rows of claims that are worked off go with it.
     pub(crate) async fn renew(
@@ -47,7 +56,7 @@ impl Line {
         worker: Uuid,
         lease: Duration,
         worked_off: &[ClaimKey],
-    ) -> Result<Option<Vec<Uuid>>> {
+    ) -> Result<Option<Renewed>> {
         self.call(async |conn| {
             forget(conn, worked_off).await?;
             renew(conn, worker, lease).await
@@ -107,20 +116,17 @@ pub(crate) async fn register(conn: &mut PgConnection, worker: &Registration) -> 
     Ok(id)
 }
 
-async fn renew(conn: &mut PgConnection, worker: Uuid, lease: Duration) -> Result<Option<Vec<Uuid>>> {
-    let renewed = sqlx::query!(
-        "update queue.workers
+async fn renew(conn: &mut PgConnection, worker: Uuid, lease: Duration) -> Result<Option<Renewed>> {
+    let drains = sqlx::query_scalar!(
+        r#"update queue.workers
          set heartbeat_at = queue.now(), lease_until = queue.now() + make_interval(secs => $2)
-         where id = $1 and lease_until > queue.now()",
+         where id = $1 and lease_until > queue.now() returning drain_requested_at is not null as "drains!""#,
         worker,
         lease.as_secs_f64()
     )
-    .execute(&mut *conn)
-    .await?
-    .rows_affected();
-    if renewed == 0 {
-        return Ok(None);
-    }
+    .fetch_optional(&mut *conn)
+    .await?;
+    let Some(drains) = drains else { return Ok(None) };
     let cancels = sqlx::query_scalar!(
         "select j.id from queue.claims c cross join unnest(c.jobs) as taken (seq) join queue.jobs j using (seq)
          where c.worker_id = $1 and j.worker_id = $1 and j.state = 'running' and j.cancel_requested_at is not null",
@@ -128,7 +134,7 @@ async fn renew(conn: &mut PgConnection, worker: Uuid, lease: Duration) -> Result
     )
     .fetch_all(conn)
     .await?;
-    Ok(Some(cancels))
+    Ok(Some(Renewed { cancels, drains }))
 }
 
 /// Ends a lease in good order; should anything still be running under it, it goes back at once. What was told to stop

@@ -68,6 +68,7 @@ mod checkpoint;
 pub mod claim;
 pub mod control;
 pub mod cron;
+pub mod drain;
 pub mod enqueue;
 pub mod error;
 pub mod expose;

@@ -18,6 +18,7 @@ use crate::running::{Running, StopReason};
 const JOBS_CHANNEL: &str = "weirgate_jobs";
 const CANCEL_CHANNEL: &str = "weirgate_cancel";
 const LEADER_CHANNEL: &str = "weirgate_leader";
+const DRAIN_CHANNEL: &str = "weirgate_drain";
 
 /// Wakes the workers of `queues` when the transaction commits. Postgres folds equal notices of one transaction.
 pub(crate) async fn notify_queues(
@@ -66,7 +67,13 @@ pub(crate) async fn notify_leader(conn: &mut PgConnection) -> Result<()> {
     Ok(())
 }
 
-/// One wake-up a queue, and one for the election of a leader.
+/// Tells the workers that one of them is to drain.
+pub(crate) async fn notify_drain(conn: &mut PgConnection) -> Result<()> {
+    sqlx::query!(r#"select pg_notify($1, '') as "notified: ()""#, DRAIN_CHANNEL).fetch_all(conn).await?;
+    Ok(())
+}
+
+/// One wake-up a queue, one for the drain of a worker, and one for the election of a leader.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Wakers(Arc<Mutex<HashMap<String, Arc<Notify>>>>);
 
@@ -78,6 +85,11 @@ impl Wakers {
     /// The leader stepped down.
     pub(crate) fn of_election(&self) -> Arc<Notify> {
         self.of(LEADER_CHANNEL)
+    }
+
+    /// A worker is to drain: perhaps this one.
+    pub(crate) fn of_drain(&self) -> Arc<Notify> {
+        self.of(DRAIN_CHANNEL)
     }
 
     fn wake_all(&self) {
@@ -107,13 +119,14 @@ pub(crate) async fn listen(pool: PgPool, wakers: Wakers, running: Running, stop:
 
 async fn listen_once(pool: &PgPool, wakers: &Wakers, running: &Running) -> Result<(), sqlx::Error> {
     let mut listener = PgListener::connect_with(pool).await?;
-    listener.listen_all([JOBS_CHANNEL, CANCEL_CHANNEL, LEADER_CHANNEL]).await?;
+    listener.listen_all([JOBS_CHANNEL, CANCEL_CHANNEL, LEADER_CHANNEL, DRAIN_CHANNEL]).await?;
     // What was notified while nobody listened is found by looking.
     wakers.wake_all();
     while let Some(notice) = listener.try_recv().await? {
         match (notice.channel(), notice.payload()) {
             (JOBS_CHANNEL, queue) => wakers.of(queue).notify_one(),
             (LEADER_CHANNEL, _) => wakers.of_election().notify_one(),
+            (DRAIN_CHANNEL, _) => wakers.of_drain().notify_one(),
             (CANCEL_CHANNEL, job) => {
                 if let Ok(job) = job.parse() {
                     running.stop(job, StopReason::Cancelled);

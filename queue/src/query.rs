@@ -66,7 +66,8 @@ macro_rules! job_rows {
                     as "depends_on!",
                 clock_timestamp() + (queue.now() - now()) as "observed_at!",
                 case when j.state = 'available' then exists (
-                    select from queue.workers w where j.queue = any(w.queues) and w.lease_until > queue.now())
+                    select from queue.workers w
+                    where j.queue = any(w.queues) and w.lease_until > queue.now() and w.drain_requested_at is null)
                 end as has_worker
             from "# $(+ $from)*,
             $($args),*
@@ -134,6 +135,8 @@ pub struct WorkerRow {
     pub heartbeat_at: DateTime<Utc>,
     /// Jobs it runs now.
     pub running: i64,
+    /// Whether it was told to claim nothing more.
+    pub draining: bool,
 }
 
 /// How many workers hold a lease.
@@ -153,8 +156,35 @@ pub async fn workers(conn: &mut PgConnection) -> Result<Vec<WorkerRow>> {
         r#"select w.id, w.host, w.pid, w.version, w.queues, w.started_at, w.heartbeat_at,
             (select count(*) from queue.taken t join queue.jobs j using (seq)
              where t.worker_id = w.id and (j.run = t.run and j.state = 'running' or j.run = t.run - 1 and j.state = 'available')
-            ) as "running!"
+            ) as "running!", w.drain_requested_at is not null as "draining!"
         from queue.workers w where w.lease_until > queue.now() order by w.started_at"#
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows)
+}
+
+/// A job that a worker runs.
+#[derive(Debug, Clone)]
+#[expect(missing_docs, reason = "the columns of queue.jobs and queue.claims, commented in the migrations")]
+pub struct RunningRow {
+    pub id: Uuid,
+    pub kind: String,
+    pub queue: String,
+    pub tenant_id: Uuid,
+    pub claimed_at: DateTime<Utc>,
+}
+
+/// What `worker` runs, at most `limit`, longest first.
+pub async fn running_on(conn: &mut PgConnection, worker: Uuid, limit: i64) -> Result<Vec<RunningRow>> {
+    let rows = sqlx::query_as!(
+        RunningRow,
+        r#"select j.id, j.kind, j.queue, j.tenant_id, t.at as "claimed_at!"
+        from queue.taken t cross join lateral (select * from queue.jobs where seq = t.seq offset 0) j
+        where t.worker_id = $1 and (j.run = t.run and j.state = 'running' or j.run = t.run - 1 and j.state = 'available')
+        order by t.at, j.seq limit $2"#,
+        worker,
+        limit
     )
     .fetch_all(conn)
     .await?;

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::support::TestApi;
 
 /// Every operation there is, with something in place of its parameters.
-const OPERATIONS: [(&str, &str); 49] = [
+const OPERATIONS: [(&str, &str); 50] = [
     ("GET", "/health"),
     ("GET", "/health/ready"),
     ("GET", "/metrics"),
@@ -31,6 +31,7 @@ const OPERATIONS: [(&str, &str); 49] = [
     ("POST", "/internal/jobs/{id}/retry"),
     ("POST", "/internal/jobs/{id}/run_now"),
     ("PUT", "/internal/jobs/{id}/priority"),
+    ("POST", "/internal/workers/{id}/drain"),
     ("POST", "/internal/jobs/bulk"),
     ("GET", "/internal/workflows/{id}"),
     ("POST", "/internal/workflows/{id}/cancel"),

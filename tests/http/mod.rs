@@ -13,6 +13,7 @@ mod dashboard_queues;
 mod dashboard_schedules;
 mod dashboard_tenants;
 mod dashboard_workflows;
+mod dashboard_workers;
 mod docs;
 mod enqueue;
 mod errors;

@@ -9,6 +9,7 @@ use sqlx::{Postgres, Transaction};
 use tempfile::TempDir;
 use uuid::Uuid;
 use weirgate_jobs::IngestTickets;
+use weirgate_queue::drain::drain;
 use weirgate_queue::{JobState, NewJob};
 
 use crate::support::{Process, TestDb, tenant, weirgate};
@@ -152,4 +153,27 @@ async fn a_worker_tells_its_metrics_on_a_listener_of_its_own() {
     fixture.db.until(fixture.job, JobState::Completed).await;
     worker.signal("TERM");
     assert!(worker.ended().await.success());
+}
+
+#[tokio::test]
+async fn a_worker_that_is_told_to_drain_lets_its_job_end_and_exits() {
+    let fixture = Fixture::new().await;
+    // Nobody may wait for so short a grace: it is for signals.
+    let mut worker = fixture.worker(1);
+    fixture.until_it_waits().await;
+    let id: Uuid =
+        sqlx::query_scalar("select id from queue.workers").fetch_one(&fixture.db.pool).await.unwrap();
+    let mut conn = fixture.db.pool.acquire().await.unwrap();
+    assert!(drain(&mut conn, id).await.unwrap());
+    let tenant: Uuid = sqlx::query_scalar("select id from tenants").fetch_one(&mut *conn).await.unwrap();
+    let job = NewJob::of(tenant, &IngestTickets { tenant: "acme".into() }).unwrap().not_unique();
+    let next = fixture.db.enqueue_new(job).await.id;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(fixture.db.job(fixture.job).await.state(), JobState::Running, "it is not handed back");
+    fixture.gate.commit().await.unwrap();
+    assert!(worker.ended().await.success());
+    let done = fixture.db.job(fixture.job).await;
+    assert_eq!((done.state(), done.attempt, done.run), (JobState::Completed, 1, 1));
+    assert_eq!(fixture.db.job(next).await.state(), JobState::Available, "it was given nothing more");
+    assert!(!drain(&mut conn, id).await.unwrap(), "it is gone");
 }

@@ -93,7 +93,7 @@ pub async fn workers(conn: &mut PgConnection) -> Result<HashMap<String, Workers>
     let rows = sqlx::query!(
         r#"select name as "name!", count(*) as "count!", sum(w.slots) as "slots!"
            from queue.workers w cross join unnest(w.queues) as name
-           where w.lease_until > queue.now() group by name"#
+           where w.lease_until > queue.now() and w.drain_requested_at is null group by name"#
     )
     .fetch_all(conn)
     .await?;

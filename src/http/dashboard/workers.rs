@@ -1,19 +1,44 @@
-//! The worker processes that live.
+//! The worker processes that live: what each runs, and the order to drain.
 
 use askama::Template;
 use axum::extract::State;
-use axum::response::Response;
-use chrono::Utc;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Redirect, Response};
+use chrono::{DateTime, Utc};
+use serde_json::json;
+use sqlx::PgConnection;
+use uuid::Uuid;
+use weirgate_queue::lanes::traffic;
 use weirgate_queue::query::{self, WorkerRow};
 
-use super::session::Session;
-use super::view::{Frame, Refusal, When, page};
+use super::act::note;
+use super::confirm::Confirm;
+use super::session::{Form, Session};
+use super::view::{Frame, Refusal, When, page, span};
+use super::words::{count, of};
 use crate::http::Api;
+use crate::http::extract::Path;
+use crate::users::Role;
+
+/// Running jobs that are shown.
+const MOST: i64 = 100;
 
 struct Worker {
     row: WorkerRow,
+    running: String,
     started: When,
     heartbeat: When,
+}
+
+impl Worker {
+    fn new(row: WorkerRow, now: DateTime<Utc>) -> Self {
+        Self {
+            running: count(row.running),
+            started: When::new(row.started_at, now),
+            heartbeat: When::new(row.heartbeat_at, now),
+            row,
+        }
+    }
 }
 
 #[derive(Template)]
@@ -23,15 +48,104 @@ struct WorkersPage {
     workers: Vec<Worker>,
 }
 
-pub(super) async fn show(State(api): State<Api>, session: Session) -> Result<Response, Refusal> {
+async fn now(conn: &mut PgConnection) -> sqlx::Result<DateTime<Utc>> {
+    sqlx::query_scalar!(r#"select queue.now() as "now!""#).fetch_one(conn).await
+}
+
+pub(super) async fn list(State(api): State<Api>, session: Session) -> Result<Response, Refusal> {
     let mut conn = api.pool.acquire().await?;
     let rows = query::workers(&mut conn).await?;
-    let now: chrono::DateTime<Utc> =
-        sqlx::query_scalar!(r#"select queue.now() as "now!""#).fetch_one(&mut *conn).await?;
-    let workers = rows.into_iter().map(|row| Worker {
-        started: When::new(row.started_at, now),
-        heartbeat: When::new(row.heartbeat_at, now),
-        row,
-    });
-    Ok(page(&WorkersPage { frame: Frame::new(&session, "/workers"), workers: workers.collect() }))
+    let now = now(&mut conn).await?;
+    let workers = rows.into_iter().map(|row| Worker::new(row, now)).collect();
+    Ok(page(&WorkersPage { frame: Frame::new(&session, "/workers"), workers }))
+}
+
+struct Job {
+    id: Uuid,
+    kind: String,
+    tenant: String,
+    queue: String,
+    runs: String,
+}
+
+#[derive(Template)]
+#[template(path = "worker.html")]
+struct WorkerPage {
+    frame: Frame,
+    worker: Worker,
+    jobs: Vec<Job>,
+}
+
+async fn find(conn: &mut PgConnection, session: &Session, id: Uuid) -> Result<WorkerRow, Refusal> {
+    let found = query::workers(conn).await?.into_iter().find(|row| row.id == id);
+    found.ok_or_else(|| {
+        let detail = "It has ended, or gave no sign of life until its lease ran out.";
+        Refusal::new(StatusCode::NOT_FOUND, "There is no such worker", detail).for_session(session)
+    })
+}
+
+pub(super) async fn show(
+    State(api): State<Api>,
+    session: Session,
+    Path(id): Path<Uuid>,
+) -> Result<Response, Refusal> {
+    let mut conn = api.pool.acquire().await?;
+    let row = find(&mut conn, &session, id).await?;
+    let rows = query::running_on(&mut conn, id, MOST).await?;
+    let now = now(&mut conn).await?;
+    drop(conn);
+    let mut jobs = Vec::with_capacity(rows.len());
+    for row in rows {
+        let tenant = api.slug(row.tenant_id).await?.to_string();
+        let runs = span(now - row.claimed_at);
+        jobs.push(Job { id: row.id, kind: row.kind, tenant, queue: row.queue, runs });
+    }
+    let worker = Worker::new(row, now);
+    Ok(page(&WorkerPage { frame: Frame::new(&session, "/workers"), worker, jobs }))
+}
+
+/// First says what will happen; once confirmed, tells the worker.
+pub(super) async fn drain(
+    State(api): State<Api>,
+    Path(id): Path<Uuid>,
+    form: Form,
+) -> Result<Response, Refusal> {
+    form.require(Role::Operator)?;
+    let (session, confirmed) = form.confirmed()?;
+    let mut tx = api.pool.begin().await?;
+    let row = find(&mut tx, &session, id).await?;
+    if !confirmed {
+        let happens = effect(&mut tx, &row).await?;
+        let title = format!("Drain {} (process {})", row.host, row.pid);
+        return Ok(Confirm {
+            frame: Frame::new(&session, "/workers"),
+            yes: title.clone(),
+            title,
+            happens,
+            action: format!("/dashboard/workers/{id}/drain"),
+            fields: Vec::new(),
+            back: "/dashboard/workers".to_owned(),
+        }
+        .ask());
+    }
+    weirgate_queue::drain::drain(&mut tx, id).await?;
+    let detail = json!({ "host": row.host, "pid": row.pid });
+    note(&mut tx, &session.user, "worker.drain", &id.to_string(), &detail).await?;
+    tx.commit().await?;
+    Ok(Redirect::to("/dashboard/workers").into_response())
+}
+
+async fn effect(conn: &mut PgConnection, row: &WorkerRow) -> weirgate_queue::Result<Vec<String>> {
+    let mut happens = vec![format!(
+        "It takes no further job. The {} that it runs may end, however long that takes; then its process ends with 0, and a supervisor \
+         may start it again. Of `weirgate up`, the API ends with it.",
+        of(row.running, "job", "jobs")
+    )];
+    let workers = traffic::workers(conn).await?;
+    let last =
+        |queue: &&String| !row.draining && workers.get(*queue).is_some_and(|workers| workers.count == 1);
+    happens.extend(row.queues.iter().filter(last).map(|queue| {
+        format!("It is the last live worker of the queue {queue}: nothing of it starts until another one takes from it.")
+    }));
+    Ok(happens)
 }

@@ -1,13 +1,16 @@
 //! `GET /internal/workers`.
 
+use axum::Json;
 use axum::extract::State;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
+use weirgate_queue::drain::drain;
 use weirgate_queue::query::{self, WorkerRow};
 
 use crate::http::Api;
+use crate::http::extract::Only;
 use crate::http::page::Page;
 use crate::http::params::Query;
 use crate::http::problem::Problem;
@@ -27,6 +30,8 @@ pub(crate) struct Worker {
     queues: Vec<String>,
     /// Jobs it runs now.
     running: i64,
+    /// Whether it claims nothing more and ends with its last running job.
+    draining: bool,
     started_at: DateTime<Utc>,
     /// Its last sign of life.
     heartbeat_at: DateTime<Utc>,
@@ -34,8 +39,8 @@ pub(crate) struct Worker {
 
 impl From<WorkerRow> for Worker {
     fn from(row: WorkerRow) -> Self {
-        let WorkerRow { id, host, pid, version, queues, started_at, heartbeat_at, running } = row;
-        Self { id, host, pid, version, queues, running, started_at, heartbeat_at }
+        let WorkerRow { id, host, pid, version, queues, started_at, heartbeat_at, running, draining } = row;
+        Self { id, host, pid, version, queues, running, draining, started_at, heartbeat_at }
     }
 }
 
@@ -50,4 +55,25 @@ pub(crate) async fn list_workers(
 ) -> Result<Page<Worker>, Problem> {
     let rows = query::workers(&mut *api.pool.acquire().await?).await?;
     Ok(Page::whole(rows.into_iter().map(Worker::from).collect()))
+}
+
+/// Tells a worker to drain: it claims nothing more, lets its jobs end, and then ends its process with 0.
+///
+/// A supervisor may start it again. Where API and worker are one process (`weirgate up`), the API ends with it.
+#[utoipa::path(
+    post, path = "/internal/workers/{id}/drain", tag = "Operation",
+    params(("id" = Uuid, Path, description = "The worker")),
+    responses((status = 200, description = "The worker, draining", body = Worker))
+)]
+pub(crate) async fn drain_worker(
+    State(api): State<Api>,
+    Only(id): Only<Uuid>,
+) -> Result<Json<Worker>, Problem> {
+    let mut conn = api.pool.acquire().await?;
+    let unknown = || Problem::not_found("unknown_worker", "Unknown worker", format!("no live worker {id}"));
+    if !drain(&mut conn, id).await? {
+        return Err(unknown());
+    }
+    let row = query::workers(&mut conn).await?.into_iter().find(|row| row.id == id);
+    Ok(Json(row.ok_or_else(unknown)?.into()))
 }
