@@ -36,7 +36,7 @@ async fn workers_are_listed_while_they_hold_a_lease() {
         assert!(worker.as_object_mut().unwrap().remove(time).unwrap().is_string(), "{time}");
     }
     let expected = json!({
-        "id": id, "host": "test", "pid": 1, "version": "0", "queues": ["default"], "running": 0,
+        "id": id, "host": "test", "pid": 1, "version": "0", "queues": ["default"], "running": 0, "draining": false,
     });
     assert_eq!(worker, expected);
     api.db().travel(Duration::from_mins(2)).await;
