@@ -8,7 +8,6 @@
 
 mod ahead;
 pub mod book;
-mod busiest;
 pub mod change;
 pub mod check;
 pub mod explain;
@@ -25,7 +24,6 @@ pub mod traffic;
 pub mod view;
 
 pub use book::Book;
-pub use busiest::LaneLoad;
 pub use explain::Blocked;
 pub use limits::{LaneLimits, Rate};
 pub use view::Books;

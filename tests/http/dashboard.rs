@@ -239,7 +239,7 @@ async fn jobs_are_filtered_and_acted_on_together() {
     let fields = [("q", "needle"), ("action", "cancel")];
     let asked = person.post("/dashboard/jobs/bulk", &fields).await;
     assert_eq!(asked.status, StatusCode::OK, "{}", asked.text());
-    assert!(asked.text().contains("<strong>1</strong> jobs"), "{}", asked.text());
+    assert!(asked.text().contains("<strong>1</strong> job,"), "{}", asked.text());
     assert_eq!(audited(&api).await, [], "it only counts");
     let done = person.post("/dashboard/jobs/bulk", &[&fields[..], &[("confirmed", "true")]].concat()).await;
     let bulk: Uuid = done.header("location").unwrap().rsplit('/').next().unwrap().parse().unwrap();

@@ -66,7 +66,7 @@ async fn some_are_selected() {
     let id = one.to_string();
     let fields = [("selected", "true"), ("action", "cancel"), ("id", id.as_str())];
     let asked = person.post("/dashboard/jobs/bulk", &fields).await;
-    assert!(asked.text().contains("<strong>1</strong> jobs"), "{}", asked.text());
+    assert!(asked.text().contains("<strong>1</strong> job,"), "{}", asked.text());
     let done = person.post("/dashboard/jobs/bulk", &[&fields[..], &[("confirmed", "true")]].concat()).await;
     let bulk: Uuid = done.header("location").unwrap().rsplit('/').next().unwrap().parse().unwrap();
     let worker = api.start_worker();

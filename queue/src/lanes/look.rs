@@ -22,6 +22,13 @@ pub struct BusyLane {
     pub blocked: Option<Blocked>,
 }
 
+impl BusyLane {
+    /// Whether its rate is used up while something waits.
+    pub fn is_throttled(&self) -> bool {
+        self.available > 0 && matches!(self.blocked, Some(Blocked::Throttled(_)))
+    }
+}
+
 /// One lane at one moment.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LaneLook {

@@ -14,6 +14,7 @@ use super::charts::{self, Over};
 use super::overview_tenants::Tops;
 use super::session::Session;
 use super::view::{Frame, Refusal, When, page, span};
+use super::words::of;
 use crate::http::Api;
 use crate::http::params::Fields;
 use crate::http::queue_facts::QueueFacts;
@@ -139,12 +140,12 @@ fn notices(queue: &QueueFacts) -> Vec<Notice> {
     let waiting = queue.count(JobState::Available);
     if queue.settings.paused {
         say(
-            format!("The queue {name} is paused; {waiting} jobs wait in it."),
+            format!("The queue {name} is paused; {} in it.", of(waiting, "job waits", "jobs wait")),
             format!("/dashboard/queues/{name}"),
         );
     } else if waiting > 0 && queue.workers.count == 0 {
         say(
-            format!("No live worker takes jobs from the queue {name}; {waiting} wait."),
+            format!("No live worker takes jobs from the queue {name}; {}.", of(waiting, "waits", "wait")),
             "/dashboard/workers".to_owned(),
         );
     } else if let Some(age) = queue.oldest.map(|at| queue.now - at).filter(|age| *age > WAITS_LONG) {
@@ -154,12 +155,15 @@ fn notices(queue: &QueueFacts) -> Vec<Notice> {
         );
     }
     if queue.throttled_lanes > 0 {
-        let text = format!("{} tenants have used up their rate in the queue {name}.", queue.throttled_lanes);
+        let throttled = i64::try_from(queue.throttled_lanes).unwrap_or(i64::MAX);
+        let who = of(throttled, "tenant has used up its", "tenants have used up their");
+        let text = format!("{who} rate in the queue {name}.");
         say(text, format!("/dashboard/jobs?queue={name}&state=available"));
     }
     let discarded = queue.count(JobState::Discarded);
     if discarded > 0 {
-        let text = format!("{discarded} jobs of the queue {name} have failed for good.");
+        let jobs = of(discarded, "job has", "jobs have");
+        let text = format!("{jobs} failed for good in the queue {name}.");
         say(text, format!("/dashboard/jobs?queue={name}&state=discarded"));
     }
     notices

@@ -1,12 +1,14 @@
 //! What the database knows of the queues: from maintained counters; no job is counted or read for it but the first of each lane.
 
+use std::cmp::Reverse;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use weirgate_queue::backfill::{self, Backfill};
+use weirgate_queue::lanes::Book;
 use weirgate_queue::lanes::facts::Counts;
+use weirgate_queue::lanes::look::BusyLane;
 use weirgate_queue::lanes::traffic::{self, Workers};
-use weirgate_queue::lanes::{Book, LaneLoad};
 
 use super::database::Database;
 use crate::http::Api;
@@ -45,7 +47,7 @@ pub(super) struct Queue {
 #[derive(Debug)]
 pub(super) struct NamedLane {
     pub(super) tenant: Arc<str>,
-    pub(super) load: LaneLoad,
+    pub(super) load: BusyLane,
 }
 
 /// The lanes that are not named.
@@ -77,7 +79,7 @@ impl Queue {
     async fn read(api: &Api, name: String, workers: Workers) -> weirgate_queue::Result<Self> {
         let oldest = api.books.oldest(&name).await?;
         let read = |book: &Book| {
-            let (named, others) = split(book.lane_loads(NAMED_LANES));
+            let (named, others) = split(book.busy_lanes());
             (book.facts(), book.settings().paused, book.now(), named, others)
         };
         let (facts, paused, now, named, others) = api.books.read(&name, read).await?;
@@ -99,16 +101,21 @@ impl Queue {
     }
 }
 
-/// The lanes that are named, which come first, and the rest in one.
-fn split(mut loads: Vec<LaneLoad>) -> (Vec<LaneLoad>, Others) {
-    let rest = loads.split_off(NAMED_LANES.min(loads.len()));
-    let mut others = Others::default();
-    for load in rest {
-        others.backlog += load.backlog;
-        others.running += load.running;
-        others.throttled += i64::from(load.throttled);
+/// The lanes that are named, those with the largest backlogs in their order, and the rest in one.
+fn split(mut lanes: Vec<BusyLane>) -> (Vec<BusyLane>, Others) {
+    let by_backlog = |lane: &BusyLane| (Reverse(lane.available), Reverse(lane.running), lane.tenant);
+    if lanes.len() > NAMED_LANES {
+        lanes.select_nth_unstable_by_key(NAMED_LANES - 1, by_backlog);
     }
-    (loads, others)
+    let rest = lanes.split_off(NAMED_LANES.min(lanes.len()));
+    lanes.sort_unstable_by_key(by_backlog);
+    let mut others = Others::default();
+    for lane in rest {
+        others.backlog += lane.available;
+        others.running += lane.running;
+        others.throttled += i64::from(lane.is_throttled());
+    }
+    (lanes, others)
 }
 
 fn seconds_since(at: DateTime<Utc>, now: DateTime<Utc>) -> f64 {
@@ -118,16 +125,21 @@ fn seconds_since(at: DateTime<Utc>, now: DateTime<Utc>) -> f64 {
 #[cfg(test)]
 mod tests {
     use uuid::Uuid;
+    use weirgate_queue::lanes::Blocked;
 
     use super::*;
 
     #[test]
     fn however_many_lanes_there_are_twenty_are_named() {
-        let load =
-            |backlog| LaneLoad { tenant: Uuid::nil(), backlog, running: 1, throttled: backlog % 2 == 0 };
-        let (named, others) = split((0..25).rev().map(load).collect());
-        assert_eq!((named.len(), named[0].backlog), (20, 24));
-        assert_eq!(others, Others { backlog: 10, running: 5, throttled: 3 });
+        let load = |available| BusyLane {
+            tenant: Uuid::nil(),
+            available,
+            running: 1,
+            blocked: (available % 2 == 0).then_some(Blocked::Throttled(DateTime::UNIX_EPOCH)),
+        };
+        let (named, others) = split((0..25).map(load).collect());
+        assert_eq!((named.len(), named[0].available, named[19].available), (20, 24, 5));
+        assert_eq!(others, Others { backlog: 10, running: 5, throttled: 2 });
         let (named, others) = split(vec![load(7)]);
         assert_eq!((named.len(), others), (1, Others::default()));
     }

@@ -71,7 +71,7 @@ fn lanes(families: &mut Families<'_>, queues: &[Queue]) -> fmt::Result {
     let rows = |of: fn(i64, i64, i64) -> i64| {
         queues.iter().flat_map(move |queue| {
             let named = queue.lanes.iter().map(move |lane| {
-                let value = of(lane.load.backlog, lane.load.running, i64::from(lane.load.throttled));
+                let value = of(lane.load.available, lane.load.running, i64::from(lane.load.is_throttled()));
                 ([("queue", &*queue.name), ("tenant", &*lane.tenant)], number(value))
             });
             let others = of(queue.others.backlog, queue.others.running, queue.others.throttled);
