@@ -1,7 +1,6 @@
 //! What people and programs ask for, but for single jobs.
 
 use chrono::{SecondsFormat, TimeDelta};
-use uuid::Uuid;
 
 use super::scene::Scene;
 use crate::bench::stage::Stage;
@@ -65,7 +64,8 @@ pub(super) async fn paths(stage: &Stage, scene: &Scene) -> anyhow::Result<Vec<Pa
 
 /// The dashboard's pages.
 fn pages(scene: &Scene) -> Vec<(&'static str, String)> {
-    let (tenant, backfill, job) = (scene.tenants[1], scene.backfills[1], scene.job);
+    let Scene { job, workflow, .. } = scene;
+    let (tenant, backfill) = (scene.tenants[1], scene.backfills[1]);
     let pages = [
         ("page_overview_p95_ms", String::new()),
         ("page_overview_p95_ms", "?over=day".to_owned()),
@@ -80,6 +80,9 @@ fn pages(scene: &Scene) -> Vec<(&'static str, String)> {
         ("page_tenants_p95_ms", "/tenants".to_owned()),
         ("page_tenants_p95_ms", format!("/tenants/{tenant}")),
         ("page_queues_p95_ms", "/queues".to_owned()),
+        ("page_workflows_p95_ms", "/workflows".to_owned()),
+        ("page_workflows_p95_ms", format!("/workflows/{workflow}")),
+        ("page_kpis_p95_ms", format!("/kpis?tenant_id={tenant}&from=2025-01-01&to=2025-12-31")),
         ("page_backfills_p95_ms", "/backfills".to_owned()),
         ("page_backfills_p95_ms", format!("/backfills/{backfill}")),
         ("page_schedules_p95_ms", "/schedules".to_owned()),
@@ -90,14 +93,10 @@ fn pages(scene: &Scene) -> Vec<(&'static str, String)> {
 }
 
 async fn filters(stage: &Stage, scene: &Scene) -> anyhow::Result<Vec<(&'static str, String)>> {
-    let workflow: Uuid =
-        sqlx::query_scalar("select workflow_id from queue.jobs where workflow_id is not null limit 1")
-            .fetch_one(&stage.pool)
-            .await?;
     let now: chrono::DateTime<chrono::Utc> =
         sqlx::query_scalar("select queue.now()").fetch_one(&stage.pool).await?;
     let ago = |hours| (now - TimeDelta::hours(hours)).to_rfc3339_opts(SecondsFormat::Secs, true);
-    let (tenant, backfill) = (scene.tenants[1], scene.backfills[1]);
+    let (tenant, backfill, workflow) = (scene.tenants[1], scene.backfills[1], scene.workflow);
     let mut filters = vec![("list_all_p95_ms", "limit=50".to_owned())];
     for states in [
         "completed",

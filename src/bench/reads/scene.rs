@@ -40,6 +40,7 @@ pub(super) struct Scene {
     pub(super) api_key: Credential,
     /// A discarded job.
     pub(super) job: Uuid,
+    pub(super) workflow: Uuid,
 }
 
 impl Scene {
@@ -67,11 +68,15 @@ impl Scene {
             .await?;
         let api_key = ("x-api-key".try_into()?, HeaderValue::try_from(key)?);
         pulse(stage).await?;
+        kpis(stage, tenants[1]).await?;
         users::create(&stage.pool, EMAIL, Role::Operator, PASSWORD).await?;
         let job =
             sqlx::query_scalar("select id from queue.jobs where aside = 'discarded' order by seq limit 1");
         let job = job.fetch_one(&stage.pool).await?;
-        Ok(Self { tenants, backfills, api_key, job })
+        let workflow =
+            sqlx::query_scalar("select workflow_id from queue.jobs where workflow_id is not null limit 1");
+        let workflow = workflow.fetch_one(&stage.pool).await?;
+        Ok(Self { tenants, backfills, api_key, job, workflow })
     }
 }
 
@@ -106,6 +111,21 @@ async fn pulse(stage: &Stage) -> anyhow::Result<()> {
          from failure cross join generate_series(0, 167) as back",
     )
     .bind(&kinds)
+    .execute(&stage.pool)
+    .await?;
+    Ok(())
+}
+
+/// A year of KPIs of `tenant`.
+async fn kpis(stage: &Stage, tenant: Uuid) -> anyhow::Result<()> {
+    sqlx::query(
+        "insert into kpi_daily (tenant_id, kpi_date, total_minutes, billable_minutes, non_billable_minutes, avg_resolution_minutes,
+             first_call_resolution_rate, avg_satisfaction_score, tickets_created, tickets_closed, tickets_open, tickets_high_priority,
+             anomaly_detected, z_score)
+         select $1, date '2025-01-01' + day, 600 + day, 400, 200 + day, 90 + day % 30, 0.5, 4.5, 20 + day % 9, 20, 40, 3, day % 90 = 0, 0.5
+         from generate_series(0, 364) as day",
+    )
+    .bind(tenant)
     .execute(&stage.pool)
     .await?;
     Ok(())
