@@ -123,10 +123,10 @@ pub struct Failure {
 }
 
 /// So many jobs of a failure are counted at most, the newest.
-pub const COUNTED: i64 = 1000;
+pub const COUNTED: i64 = 200;
 
 /// Failures that a page looks at, those included that no job stands in any more.
-const LONGEST_PAGE: i64 = 300;
+const LONGEST_PAGE: i64 = 60;
 
 /// A page of failures.
 #[derive(Debug)]
