@@ -37,8 +37,10 @@ impl RetryPolicy {
             .with_randomization_factor(0.0)
             .with_max_elapsed_time(None)
             .build();
-        // The cap is reached after some dozens of doublings; counting on changes nothing.
-        (0..attempt.clamp(1, 200)).filter_map(|_| backoff.next_backoff()).last().unwrap_or(self.cap)
+        // The cap is reached after some dozens of doublings; counting on changes nothing. The crate adds up to a
+        // nanosecond to an interval (it draws from a range closed on both ends), so the cap is held here.
+        let last = (0..attempt.clamp(1, 200)).filter_map(|_| backoff.next_backoff()).last();
+        last.unwrap_or(self.cap).min(self.cap)
     }
 
     /// The wait after failed attempt number `attempt`: uniform between zero and the envelope.
@@ -75,6 +77,13 @@ mod tests {
             prop_assert!(delay <= policy.envelope(attempt));
             prop_assert!(policy.envelope(attempt) <= policy.cap);
         }
+    }
+
+    #[test]
+    fn a_draw_never_lifts_the_envelope_over_the_cap() {
+        let cap = Duration::from_millis(705_271);
+        let policy = RetryPolicy { base: Duration::from_millis(4519), multiplier: 2.0, cap };
+        assert!((0..200_000).all(|_| policy.envelope(9) == cap));
     }
 
     #[test]
