@@ -1,7 +1,8 @@
 -- The jobs that stand for the slices of the tenants $4 on the days from $5 to $6, as the backfill $1 goes through them: by steps of
--- $7 (1 or −1). $2 queue and $3 kind of these jobs. Compared as rows, so that only the index that is meant has the order.
+-- $7 (1 or −1). $2 queue and $3 kind of these jobs.
 with recursive half (edge, low, high) as (
-    -- Jobs are numbered in the order of their slices: where the days begin and end is found among them by halving.
+    -- Jobs are numbered in the order of their slices: where the days begin and end is found among them by halving. Compared as rows, so
+    -- that only the index that is meant has the order.
     select e.edge, lowest.seq, highest.seq + 1
     from (values (0), (1)) as e (edge)
     cross join (
@@ -34,8 +35,7 @@ cross join unnest($4::uuid[]) with ordinality as t (id, place)
 cross join lateral (
     select id, state, workflow_id, left(args ->> 'date', 10)::date as day, errors @> '[{"code": "dependency_failed"}]' as is_stopped
     from queue.jobs
-    where backfill_id is not null and kind = $3 and seq >= edges.first and seq < edges.after
-      and (queue, tenant_id, backfill_id, priority, seq) >= ($2, t.id, $1, -100::smallint, edges.first)
-      and (queue, tenant_id, backfill_id, priority, seq) < ($2, t.id, $1, 101::smallint, 0::bigint)
-    order by queue, tenant_id, backfill_id, priority, seq limit $8
+    where backfill_id is not null and queue = $2 and tenant_id = t.id and backfill_id = $1 and kind = $3
+      and seq >= edges.first and seq < edges.after
+    order by priority, seq limit $8
 ) as j

@@ -123,10 +123,10 @@ pub struct Failure {
 }
 
 /// So many jobs of a failure are counted at most, the newest.
-pub const COUNTED: i64 = 200;
+pub const COUNTED: i64 = 500;
 
 /// Failures that a page looks at, those included that no job stands in any more.
-const LONGEST_PAGE: i64 = 60;
+const LONGEST_PAGE: i64 = 100;
 
 /// A page of failures.
 #[derive(Debug)]
@@ -153,9 +153,9 @@ pub async fn list(
                order by last_seen desc, id desc limit $3
            ) f
            cross join lateral (
-               select count(*) filter (where state = 'retryable') as retryable, count(*) filter (where state = 'discarded') as discarded
+               select count(*) filter (where aside = 'retryable') as retryable, count(*) filter (where aside = 'discarded') as discarded
                from (
-                   select state from queue.jobs
+                   select aside from queue.jobs
                    where (failure_id, seq) >= (f.id, 0) and failure_id <= f.id and failure_id is not null
                      and aside in ('retryable', 'discarded')
                    order by failure_id, seq limit $4::bigint + 1

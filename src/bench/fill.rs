@@ -1,6 +1,7 @@
 //! Jobs by the million, written by the database itself: in chunks, each a statement, and with the indexes
 //! made at the end. The triggers stay as they are, so that the lanes' counts are right.
 
+use chrono::NaiveDate;
 use serde_json::Value;
 use sqlx::{AssertSqlSafe, PgConnection};
 use uuid::Uuid;
@@ -17,6 +18,8 @@ pub(super) struct Past<'a> {
     /// Queue, kind, and how many of 1,000 jobs are of it.
     pub(super) kinds: &'a [(&'a str, &'a str, usize)],
     pub(super) backfills: &'a [Uuid],
+    /// Of the backfills, which go back from it.
+    pub(super) last_day: Option<NaiveDate>,
     /// Whether some have not ended.
     pub(super) live: bool,
 }
@@ -63,6 +66,7 @@ impl Stage {
                 .bind(past.backfills)
                 .bind(past.live)
                 .bind(now)
+                .bind(past.last_day)
                 .execute(&self.pool)
                 .await?;
         }

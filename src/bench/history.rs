@@ -14,7 +14,8 @@ pub(super) async fn run(stage: &Stage) -> anyhow::Result<Report> {
     let kept = stage.beside().await?;
     let lanes = tenants(0, drain.tenants);
     let kinds = [("bench", "bench", 1000)];
-    let past = Past { jobs: KEPT, tenants: &lanes, kinds: &kinds, backfills: &[], live: false };
+    let past =
+        Past { jobs: KEPT, tenants: &lanes, kinds: &kinds, backfills: &[], last_day: None, live: false };
     kept.fill_past(&past).await?;
     let (mut with, mut without, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
     // In turns, so that whatever else the machine does falls on both.

@@ -7,7 +7,7 @@ use sqlx::{Connection, PgConnection};
 use tokio::time::timeout;
 use uuid::Uuid;
 use weirgate::config::Config;
-use weirgate::database::Database;
+use weirgate::database::{Database, PLANNER};
 use weirgate_queue::claim::{Claimer, Room, claim};
 use weirgate_queue::finish::{Finish, Outcome, finish};
 use weirgate_queue::maintenance::rescuer;
@@ -81,14 +81,14 @@ async fn a_limit_for_idle_transactions_in_the_url_is_kept() {
     let db = TestDb::new().await;
     for (parameters, expected) in [("", "1s"), ("?options[idle_in_transaction_session_timeout]=7s", "7s")] {
         let database = open_url(&format!("{}{parameters}", db.url)).await;
-        let set: (String, String, String) = sqlx::query_as(
-            "select current_setting('idle_in_transaction_session_timeout'), current_setting('jit'),
-                 current_setting('enable_seqscan')",
-        )
-        .fetch_one(&database.pool)
-        .await
-        .unwrap();
-        assert_eq!(set, (expected.to_owned(), "off".to_owned(), "off".to_owned()));
+        for (name, value) in [("idle_in_transaction_session_timeout", expected)].into_iter().chain(PLANNER) {
+            let set: String = sqlx::query_scalar("select current_setting($1)")
+                .bind(name)
+                .fetch_one(&database.pool)
+                .await
+                .unwrap();
+            assert_eq!(set, value, "{name}");
+        }
         database.close().await.unwrap();
     }
 }

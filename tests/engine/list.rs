@@ -8,7 +8,7 @@ use weirgate_queue::JobState;
 use weirgate_queue::lanes::Books;
 use weirgate_queue::query::{self, JobFilter};
 
-use crate::support::TestDb;
+use crate::support::{TestDb, plan};
 
 const JOBS: i64 = 24_000;
 const TENANT: Uuid = Uuid::from_u128(1);
@@ -89,6 +89,53 @@ async fn what_has_an_index_is_found_at_once() {
     assert_eq!(pages(&db, &running).await, (0, 1));
     let other = JobFilter { tenant: Some(OTHER), ..JobFilter::default() };
     assert_eq!(pages(&db, &other).await, (24, 1));
+}
+
+#[tokio::test]
+async fn a_walk_reads_along_an_index_and_no_further_than_it_goes() {
+    const PAGE: &str = include_str!("../../queue/src/query/page.sql");
+    let db = many_jobs().await;
+    let mut conn = db.pool.acquire().await.unwrap();
+    let types = "text, bigint, bigint, bigint, bigint, text[], text, text, uuid, uuid, uuid, timestamptz, timestamptz, text, uuid[], bigint, text[], text[]";
+    for sql in [
+        "update queue.jobs set workflow_id = tenant_id, backfill_id = tenant_id, failure_id = 1, state = 'discarded'",
+        "vacuum full analyze queue.jobs",
+        "vacuum queue.jobs",
+        "set plan_cache_mode = force_generic_plan",
+        &format!("prepare w ({types}) as {PAGE}"),
+    ] {
+        sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&mut *conn).await.unwrap();
+    }
+    for (path, index, of) in [
+        ("all", "jobs_seq", "null, null, null"),
+        ("tenant", "jobs_tenant", "$, null, null"),
+        ("workflow", "jobs_workflow", "null, $, null"),
+        ("backfill", "jobs_backfill", "null, null, $"),
+        ("tenant_aside", "jobs_tenant_aside", "$, null, null"),
+        ("aside", "jobs_aside", "null, null, null"),
+        ("failure", "jobs_failure", "null, null, null"),
+    ] {
+        // In the middle of many jobs: a walk of a hundred of them in which none matches, and one that ends at once.
+        for (from, to, looked_at) in [(12_000, 0, 100), (12_000, 11_995, 5)] {
+            let of = of.replace('$', &format!("'{TENANT}'"));
+            let explain = format!(
+                "explain (analyze, buffers, costs off, timing off, summary off, format json)
+                 execute w ('{path}', {from}, {to}, 100, 10, '{{discarded}}', 'there_is_none', null, {of}, null, null, null, null, {},
+                     null, null)",
+                if path == "failure" { "1" } else { "null" }
+            );
+            let explained: serde_json::Value =
+                sqlx::query_scalar(sqlx::AssertSqlSafe(explain)).fetch_one(&mut *conn).await.unwrap();
+            let plan = &explained[0]["Plan"];
+            let blocks =
+                ["Shared Hit Blocks", "Shared Read Blocks"].map(|field| plan[field].as_i64().unwrap());
+            // The index of all these jobs has more than a hundred.
+            assert!(blocks.iter().sum::<i64>() < 50, "{path}, {looked_at} jobs: {plan:#}");
+            let read = plan::jobs_scans(plan);
+            assert!(read.iter().all(|scan| scan.starts_with("Index")), "{path}: {read:?}");
+            assert!(read.iter().any(|scan| scan.ends_with(&format!(" {index}"))), "{path}: {read:?}");
+        }
+    }
 }
 
 #[tokio::test]

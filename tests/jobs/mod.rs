@@ -1,5 +1,6 @@
 //! The jobs, called without the queue.
 
+mod backfill_days;
 mod demo_kpis;
 mod export;
 mod idempotence;

@@ -7,7 +7,7 @@ use sqlx::postgres::PgPoolOptions;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool};
 use tokio::sync::OnceCell;
 use uuid::Uuid;
-use weirgate::database::MIGRATIONS;
+use weirgate::database::{MIGRATIONS, PLANNER};
 use weirgate_queue::query::{self, JobRow};
 use weirgate_queue::{Enqueued, Job, JobState, NewJob, enqueue};
 
@@ -28,8 +28,8 @@ impl TestDb {
         let mut admin = PgConnection::connect_with(&cluster::options("postgres")).await.unwrap();
         let sql = format!("create database {name} template {TEMPLATE}");
         sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut admin).await.unwrap();
-        let pool =
-            PgPoolOptions::new().max_connections(8).connect_with(cluster::options(&name)).await.unwrap();
+        let options = cluster::options(&name).options(PLANNER);
+        let pool = PgPoolOptions::new().max_connections(8).connect_with(options).await.unwrap();
         Self { pool, url: cluster::url(&name) }
     }
 

@@ -114,6 +114,21 @@ impl Path {
             Self::All
         }
     }
+
+    /// In `page.sql`.
+    fn name(self) -> &'static str {
+        match self {
+            Self::All => "all",
+            Self::Ids => "ids",
+            Self::Tenant => "tenant",
+            Self::Workflow => "workflow",
+            Self::Backfill => "backfill",
+            Self::Failure => "failure",
+            Self::Aside => "aside",
+            Self::TenantAside => "tenant_aside",
+            Self::Claims => "claims",
+        }
+    }
 }
 
 /// The newest jobs that match and have a [`JobRow::seq`] below `before`: at most `limit`, and fewer where the
@@ -124,186 +139,70 @@ pub async fn list(
     before: Option<i64>,
     limit: i64,
 ) -> Result<Listed> {
-    let range = Range::of(conn, filter, before).await?;
-    let mut rows = walk(conn, filter, &range, limit + 1).await?;
-    let more = i64::try_from(rows.len()).unwrap_or(i64::MAX) > limit;
-    rows.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
-    let next = if more { rows.last().map(|row| row.seq) } else { range.goes_on.then_some(range.floor) };
+    let mut page = walk(conn, filter, before, limit + 1).await?;
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let more = page.seqs.len() > limit;
+    page.seqs.truncate(limit);
+    let next = if more { page.seqs.last().copied() } else { page.floor };
+    // A job may have gone on since.
+    let states = names(filter);
+    let rows = job_rows!(
+        from "unnest($1::bigint[]) as w (seq) cross join lateral (select * from queue.jobs where seq = w.seq offset 0) j
+              where $2::text[] is null or j.state = any($2::text[]::queue.job_state[])
+              order by j.seq desc",
+        &page.seqs,
+        states.as_deref(),
+    )
+    .fetch_all(conn)
+    .await?;
     Ok(Listed { rows, next })
 }
 
-/// Part of a path, by [`JobRow::seq`].
-struct Range {
-    path: Path,
-    /// Exclusive.
-    before: i64,
-    /// Inclusive.
-    floor: i64,
-    /// Whether the path goes on below the floor.
-    goes_on: bool,
+/// What a walk met.
+struct Page {
+    /// The matches, newest first.
+    seqs: Vec<i64>,
+    /// The last job that it looked at; none where it came to the end.
+    floor: Option<i64>,
 }
 
-impl Range {
-    async fn of(conn: &mut PgConnection, filter: &JobFilter, before: Option<i64>) -> Result<Self> {
-        let path = Path::of(filter);
-        let mut before = before.unwrap_or(i64::MAX);
-        let mut lowest = 0;
-        if let Some(at) = filter.created_before {
-            before = before.min(seq_at(conn, at + DISORDER).await?);
-        }
-        if let Some(at) = filter.created_after {
-            lowest = seq_at(conn, at - DISORDER).await?;
-        }
-        // What workers hold is little, and so is what is named one by one.
-        if matches!(path, Path::Claims | Path::Ids) {
-            return Ok(Self { path, before, floor: lowest, goes_on: false });
-        }
-        let floor = path.floor(conn, filter, before, lowest).await?;
-        Ok(Self { path, before, floor: floor.unwrap_or(lowest), goes_on: floor.is_some() })
+async fn walk(conn: &mut PgConnection, filter: &JobFilter, before: Option<i64>, limit: i64) -> Result<Page> {
+    let path = Path::of(filter);
+    let mut before = before.unwrap_or(i64::MAX);
+    let mut lowest = 0;
+    if let Some(at) = filter.created_before {
+        before = before.min(seq_at(conn, at + DISORDER).await?);
     }
-}
-
-impl Path {
-    /// The last job of the longest walk that begins below `before`; none where the path ends earlier.
-    async fn floor(
-        self,
-        conn: &mut PgConnection,
-        filter: &JobFilter,
-        before: i64,
-        lowest: i64,
-    ) -> Result<Option<i64>> {
-        let states = names(filter);
-        let floor = sqlx::query_file_scalar!(
-            "src/query/floor.sql",
-            format!("{self:?}"),
-            before,
-            lowest,
-            if self == Self::All { LONGEST - 1 } else { LONGEST_SCATTERED - 1 },
-            filter.tenant,
-            filter.workflow,
-            filter.backfill,
-            states.as_deref(),
-            filter.failure,
-        )
-        .fetch_one(conn)
-        .await?;
-        Ok(floor)
+    if let Some(at) = filter.created_after {
+        lowest = seq_at(conn, at - DISORDER).await?;
     }
-}
-
-/// The matches of a range, newest first.
-///
-/// Each is read one by one down its own index, and no further than the last match: the offset keeps the
-/// planner from taking another way, and the index is that of the order, which on two columns only itself has.
-#[expect(clippy::too_many_lines, reason = "a query for each path")]
-async fn walk(conn: &mut PgConnection, filter: &JobFilter, range: &Range, limit: i64) -> Result<Vec<JobRow>> {
-    let states = names(filter);
-    let pattern = filter.text.as_deref().map(like_pattern);
-    let (names, values) = filter.args();
-    macro_rules! walk {
-        ($($source:literal)*) => {
-            job_rows!(
-                from $($source)*
-                " where ($1::text[] is null or s.state = any($1::text[]::queue.job_state[]))
-                    and ($2::text is null or s.kind = $2)
-                    and ($3::text is null or s.queue = $3)
-                    and ($4::uuid is null or s.tenant_id = $4)
-                    and ($5::uuid is null or s.workflow_id = $5)
-                    and ($6::uuid is null or s.backfill_id = $6)
-                    and ($7::timestamptz is null or s.created_at >= $7)
-                    and ($8::timestamptz is null or s.created_at < $8)
-                    and ($9::text is null or s.args::text ilike $9 or s.errors::text ilike $9)
-                    and ($13::uuid[] is null or s.id = any($13))
-                    and ($14::bigint is null or s.failure_id = $14 and s.aside in ('retryable', 'discarded'))
-                    and ($15::text[] is null or not exists (
-                        select from unnest($15::text[], $16::text[]) as a (name, value)
-                        where s.args #>> string_to_array(a.name, '.') is distinct from a.value))
-                  limit $12
-                ) j order by j.seq desc limit $12",
-                states.as_deref(),
-                filter.kind,
-                filter.queue,
-                filter.tenant,
-                filter.workflow,
-                filter.backfill,
-                filter.created_after,
-                filter.created_before,
-                pattern,
-                range.before,
-                range.floor,
-                limit,
-                filter.ids.as_deref(),
-                filter.failure,
-                names.as_deref(),
-                values.as_deref(),
-            )
-            .fetch_all(conn)
-            .await?
-        };
-    }
-    let rows = match range.path {
-        Path::All => walk!(
-            "(select s.* from (
-                select * from queue.jobs where seq < $10 and seq >= $11 order by seq desc offset 0
-              ) s"
-        ),
-        Path::Ids => walk!(
-            "unnest($13::uuid[]) as w (id) cross join lateral (select s.* from (
-                select * from queue.jobs where id = w.id and seq < $10 and seq >= $11 offset 0
-              ) s"
-        ),
-        Path::Failure => walk!(
-            "(select s.* from (
-                select * from queue.jobs
-                where failure_id is not null and aside in ('retryable', 'discarded')
-                  and (failure_id, seq) < ($14, $10) and (failure_id, seq) >= ($14, $11)
-                order by failure_id desc, seq desc offset 0
-              ) s"
-        ),
-        Path::Tenant => walk!(
-            "(select s.* from (
-                select * from queue.jobs where (tenant_id, seq) < ($4, $10) and (tenant_id, seq) >= ($4, $11)
-                order by tenant_id desc, seq desc offset 0
-              ) s"
-        ),
-        Path::Workflow => walk!(
-            "(select s.* from (
-                select * from queue.jobs
-                where workflow_id is not null
-                  and (workflow_id, seq) < ($5, $10) and (workflow_id, seq) >= ($5, $11)
-                order by workflow_id desc, seq desc offset 0
-              ) s"
-        ),
-        Path::Backfill => walk!(
-            "(select s.* from (
-                select * from queue.jobs
-                where backfill_id is not null
-                  and (backfill_id, seq) < ($6, $10) and (backfill_id, seq) >= ($6, $11)
-                order by backfill_id desc, seq desc offset 0
-              ) s"
-        ),
-        Path::Aside => walk!(
-            "unnest($1::text[]::queue.job_state[]) as w (state) cross join lateral (select s.* from (
-                select * from queue.jobs
-                where aside is not null and (aside, seq) < (w.state, $10) and (aside, seq) >= (w.state, $11)
-                order by aside desc, seq desc offset 0
-              ) s"
-        ),
-        Path::TenantAside => walk!(
-            "(select s.* from (
-                select * from queue.jobs
-                where aside is not null and (tenant_id, seq) < ($4, $10) and (tenant_id, seq) >= ($4, $11)
-                order by tenant_id desc, seq desc offset 0
-              ) s"
-        ),
-        Path::Claims => walk!(
-            "(select s.* from (
-                select distinct seq from queue.claims cross join unnest(jobs) as seq
-                where seq < $10 and seq >= $11 order by seq desc
-              ) c cross join lateral (select * from queue.jobs where seq = c.seq offset 0) s"
-        ),
-    };
-    Ok(rows)
+    let (states, pattern) = (names(filter), filter.text.as_deref().map(like_pattern));
+    let (args, values) = filter.args();
+    let page = sqlx::query_file_as!(
+        Page,
+        "src/query/page.sql",
+        path.name(),
+        before,
+        lowest,
+        if path == Path::All { LONGEST } else { LONGEST_SCATTERED },
+        limit,
+        states.as_deref(),
+        filter.kind,
+        filter.queue,
+        filter.tenant,
+        filter.workflow,
+        filter.backfill,
+        filter.created_after,
+        filter.created_before,
+        pattern,
+        filter.ids.as_deref(),
+        filter.failure,
+        args.as_deref(),
+        values.as_deref(),
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok(page)
 }
 
 /// Which jobs were enqueued before `at`, and which later: the first of these.

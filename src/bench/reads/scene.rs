@@ -56,13 +56,14 @@ impl Scene {
         let mut random = [0; 32];
         random::generator().fill_bytes(&mut random);
         let key = keys::create(&mut *stage.pool.acquire().await?, tenants[0], "bench", random).await?;
-        let backfills = backfills(stage, &tenants).await?;
+        let (backfills, last_day) = backfills(stage, &tenants).await?;
         stage
             .fill_past(&Past {
                 jobs: JOBS,
                 tenants: &tenants,
                 kinds: &KINDS,
                 backfills: &backfills,
+                last_day: Some(last_day),
                 live: true,
             })
             .await?;
@@ -131,8 +132,8 @@ async fn kpis(stage: &Stage, tenant: Uuid) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Backfills that are over, but for what waits.
-async fn backfills(stage: &Stage, tenants: &[Uuid]) -> anyhow::Result<Vec<Uuid>> {
+/// Backfills that are over, but for what waits, and their last day.
+async fn backfills(stage: &Stage, tenants: &[Uuid]) -> anyhow::Result<(Vec<Uuid>, NaiveDate)> {
     let from = NaiveDate::from_ymd_opt(2025, 1, 1).context("a date")?;
     // As many days as jobs are of each.
     let days = u64::try_from(JOBS)? / 20 / BACKFILLS as u64 / tenants.len() as u64;
@@ -153,5 +154,5 @@ async fn backfills(stage: &Stage, tenants: &[Uuid]) -> anyhow::Result<Vec<Uuid>>
     }
     sqlx::raw_sql("update queue.backfills set next_slice = total, jobs = total").execute(&mut *tx).await?;
     tx.commit().await?;
-    Ok(ids)
+    Ok((ids, range.to))
 }
