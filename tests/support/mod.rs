@@ -7,7 +7,7 @@ mod collector;
 mod database;
 mod documented;
 pub(crate) mod person;
-pub mod plan;
+pub(crate) mod plan;
 mod probe;
 mod process;
 mod slices;

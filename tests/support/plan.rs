@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 /// How jobs are read: the scans of a plan, each with its index; of one that was executed, those that were.
-pub fn jobs_scans(plan: &Value) -> Vec<String> {
+pub(crate) fn jobs_scans(plan: &Value) -> Vec<String> {
     let text = |field| plan[field].as_str().unwrap_or_default();
     let is_executed = plan["Actual Loops"].as_i64() != Some(0);
     let scan = (text("Relation Name") == "jobs" && is_executed)
