@@ -56,7 +56,7 @@ use weirgate_queue::query::Reader;
 use weirgate_queue::watch::Watcher;
 
 use crate::http::auth::Limits;
-use crate::http::dashboard::{Live, Shared, SignIns, Views};
+use crate::http::dashboard::{Shared, SignIns, Views, Watchers};
 use crate::http::intake::Intake;
 use crate::http::metrics::Latest;
 use crate::metrics::{Metrics, Work};
@@ -112,8 +112,8 @@ pub struct Api {
     settings: Arc<Settings>,
     limits: Arc<Limits>,
     sign_ins: Arc<SignIns>,
-    live: Live,
     views: Views,
+    watchers: Watchers,
     shared: Shared,
     metrics: Arc<Metrics>,
     latest: Arc<Latest>,
@@ -148,9 +148,9 @@ impl Api {
             settings: Arc::new(Settings { service_token_hash, public_url }),
             limits: Arc::new(Limits::new(requests_per_second, burst)),
             sign_ins: Arc::new(SignIns::new()),
-            live: Live::new(),
             traces,
             views: Views::default(),
+            watchers: Watchers::default(),
             shared: Shared::default(),
             slugs: Arc::default(),
             closing: CancellationToken::new(),
@@ -207,9 +207,10 @@ pub fn router(api: Api) -> Router {
     let internal = routes.internal.route_layer(from_fn_with_state(api.clone(), auth::require_service));
     let v1 = routes.v1.route_layer(from_fn_with_state(api.clone(), auth::require_tenant));
     let (app, _) = routes.open.merge(internal).merge(v1).split_for_parts();
+    let pages =
+        Router::new().nest("/dashboard", dashboard::router()).nest("/board", dashboard::board::router());
     let app = app
-        .nest("/dashboard", dashboard::router())
-        .nest("/board", dashboard::board::router())
+        .merge(pages.route_layer(from_fn_with_state(api.clone(), dashboard::end_with_session)))
         .route("/openapi.json", get(docs::get_openapi))
         .route("/docs", get(docs::get_swagger))
         .route("/docs/{name}", get(docs::get_swagger_file))

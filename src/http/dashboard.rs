@@ -18,7 +18,6 @@ mod job_timeline;
 mod jobs;
 mod kpis;
 mod lane;
-mod live;
 mod overview;
 mod overview_tenants;
 mod plot;
@@ -32,6 +31,7 @@ mod tenant;
 mod tenants;
 mod view;
 mod views;
+mod watchers;
 mod words;
 mod workers;
 mod workflow;
@@ -46,10 +46,10 @@ use axum::routing::{get, post};
 
 use crate::http::Api;
 
-pub(crate) use live::Live;
 pub(crate) use session::SignIns;
 pub(crate) use shared::Shared;
 pub(crate) use views::Views;
+pub(crate) use watchers::{Watchers, end_with_session};
 
 /// Nothing from elsewhere, and no script or style in the pages themselves.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
@@ -61,7 +61,7 @@ pub(crate) fn router() -> Router<Api> {
         .route("/", get(overview::show))
         .route("/sign-in", get(sign_in::show).post(sign_in::sign_in))
         .route("/sign-out", post(sign_in::sign_out))
-        .route("/live", get(live::stream))
+        .route("/live", get(overview::stream))
         .route("/charts", get(charts::show))
         .route("/jobs", get(jobs::list))
         .route("/jobs/rows", get(jobs::rows))

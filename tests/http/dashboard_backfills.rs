@@ -263,3 +263,23 @@ async fn those_who_watch_see_it_change() {
     }
     while !look(&mut all).await.contains("paused") {}
 }
+
+#[tokio::test]
+async fn who_signs_out_watches_no_longer() {
+    let api = TestApi::new().await;
+    let leaves = Person::new(&api, "ada@example.com", Role::Viewer).await;
+    let stays = Person::new(&api, "grace@example.com", Role::Viewer).await;
+    let watch = async |person: &Person<'_>| {
+        let call = api.anonymous("GET", "/dashboard/backfills/live").header("cookie", &person.cookie);
+        let mut stream = call.start().await.into_body().into_data_stream();
+        look(&mut stream).await;
+        stream
+    };
+    let (mut ends, mut goes_on) = (watch(&leaves).await, watch(&stays).await);
+    leaves.post("/dashboard/sign-out", &[]).await;
+    let to_its_end = async { while ends.next().await.is_some() {} };
+    timeout(Duration::from_secs(30), to_its_end).await.expect("it ends");
+    api.fill().await;
+    make(&Person::new(&api, "alan@example.com", Role::Operator).await, &JANUARY).await;
+    assert!(look(&mut goes_on).await.contains("compute_kpi"), "the other one sees what is new");
+}

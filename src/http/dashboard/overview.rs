@@ -14,6 +14,7 @@ use super::charts::{self, Over};
 use super::overview_tenants::Tops;
 use super::session::Session;
 use super::view::{Frame, Refusal, When, page, span};
+use super::views::View;
 use super::words::of;
 use crate::http::Api;
 use crate::http::params::Fields;
@@ -98,7 +99,7 @@ impl Underway {
 /// What changes on the overview: the same for whoever looks.
 #[derive(Template)]
 #[template(path = "overview_live.html")]
-pub(super) struct Look {
+pub(super) struct OverviewLook {
     pub(super) notices: Vec<Notice>,
     pub(super) rows: Vec<Row>,
     pub(super) running: i64,
@@ -110,7 +111,7 @@ pub(super) struct Look {
     tops: Tops,
 }
 
-impl Look {
+impl OverviewLook {
     pub(super) async fn take(api: &Api) -> weirgate_queue::Result<Self> {
         let queues = QueueFacts::all(api).await?;
         let mut conn = api.pool.acquire().await?;
@@ -173,7 +174,7 @@ fn notices(queue: &QueueFacts) -> Vec<Notice> {
 #[template(path = "overview.html")]
 struct OverviewPage {
     frame: Frame,
-    look: Look,
+    look: OverviewLook,
     over: &'static str,
     charts: Arc<str>,
 }
@@ -186,7 +187,12 @@ pub(super) async fn show(
     let mut fields = Fields::of(query.as_deref());
     let over = Over::take(&mut fields);
     let over = fields.finish(Some(over)).map_err(|problem| Refusal::from(problem).for_session(&session))?;
-    let look = Look::take(&api).await?;
+    let look = OverviewLook::take(&api).await?;
     let charts = charts::render(&api, over).await?;
     Ok(page(&OverviewPage { frame: Frame::new(&session, ""), look, over: over.name(), charts }))
+}
+
+/// The looks at it from now on.
+pub(super) async fn stream(State(api): State<Api>, _: Session) -> Response {
+    api.views.stream(&api, View::Overview)
 }

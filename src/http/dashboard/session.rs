@@ -118,6 +118,23 @@ impl Session {
     }
 }
 
+/// The hash of the token that a request came with.
+pub(super) fn token_hash(headers: &HeaderMap) -> Option<Vec<u8>> {
+    token(headers).map(hash)
+}
+
+/// Which of these sessions, by the hashes of their tokens, have not ended.
+pub(super) async fn still_signed_in(api: &Api, sessions: &[Vec<u8>]) -> sqlx::Result<Vec<Vec<u8>>> {
+    sqlx::query_scalar!(
+        "select s.token_hash from sessions s join users u on u.id = s.user_id
+         where s.token_hash = any($1) and s.seen_at > queue.now() - make_interval(secs => $2) and u.disabled_at is null",
+        sessions,
+        IDLE.as_secs_f64()
+    )
+    .fetch_all(&api.pool)
+    .await
+}
+
 fn cookie(api: &Api, token: &str) -> HeaderValue {
     let secure = if api.public_url().is_some_and(|url| url.starts_with("https:")) { "; Secure" } else { "" };
     let age = if token.is_empty() { "; Max-Age=0" } else { "" };

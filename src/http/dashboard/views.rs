@@ -2,18 +2,21 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::convert::Infallible;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::http::StatusCode;
+use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
+use futures_util::stream::unfold;
 use tokio::sync::watch;
 use uuid::Uuid;
 
 use super::backfill::BackfillLook;
 use super::backfills::BackfillsLook;
 use super::heat::Shown;
-use super::live;
+use super::overview::OverviewLook;
 use super::view::Refusal;
 use super::workflow::WorkflowLook;
 use crate::http::Api;
@@ -28,6 +31,7 @@ const MOST: usize = 100;
 /// What can be watched.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) enum View {
+    Overview,
     /// The newest backfills.
     Backfills,
     /// Part of the days of one.
@@ -39,6 +43,7 @@ pub(super) enum View {
 impl View {
     async fn look(&self, api: &Api) -> Result<String, Problem> {
         let html = match self {
+            Self::Overview => OverviewLook::take(api).await?.to_string(),
             Self::Backfills => BackfillsLook::take(api, None).await?.to_string(),
             Self::Backfill(id, shown) => BackfillLook::take(api, *id, shown).await?.to_string(),
             Self::Workflow(id, after) => WorkflowLook::take(api, *id, *after).await?.to_string(),
@@ -59,7 +64,7 @@ impl Views {
             return Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "Too much is watched", detail)
                 .into_response();
         };
-        live::events(api.clone(), watching)
+        events(api.clone(), watching)
     }
 
     fn follow(&self, api: &Api, view: View) -> Option<watch::Receiver<Arc<str>>> {
@@ -104,4 +109,19 @@ impl Views {
             }
         }
     }
+}
+
+/// An event for each look.
+fn events(api: Api, watching: watch::Receiver<Arc<str>>) -> Response {
+    let events = unfold((watching, api), async |(mut watching, api)| {
+        tokio::select! {
+            () = api.closing.cancelled() => return None,
+            changed = watching.changed() => changed.ok()?,
+        }
+        let html = watching.borrow_and_update().clone();
+        let event = Event::default().event("look").data(&*html);
+        Some((Ok::<_, Infallible>(event), (watching, api)))
+    });
+    let keep_alive = KeepAlive::new().interval(Duration::from_secs(15)).text("still here");
+    Sse::new(events).keep_alive(keep_alive).into_response()
 }
