@@ -121,6 +121,11 @@ fn sources() -> TempDir {
     for (tenant, (slug, name)) in tenants.iter_mut().zip(TENANTS) {
         let made = tenant["slug"].as_str().unwrap();
         fs::rename(folder.path().join(made), folder.path().join(slug)).unwrap();
+        // Rows say whose they are, too.
+        for file in fs::read_dir(folder.path().join(slug)).unwrap() {
+            let file = file.unwrap().path();
+            fs::write(&file, fs::read_to_string(&file).unwrap().replace(made, slug)).unwrap();
+        }
         (tenant["slug"], tenant["name"]) = (slug.into(), name.into());
     }
     fs::write(list, json!(tenants).to_string()).unwrap();

@@ -100,7 +100,7 @@ impl Plot {
         link: impl Fn(NaiveDate) -> String,
     ) -> Self {
         let values = lines.iter().flat_map(|line| &line.values).flatten();
-        let top = round_up(values.fold(0.0, |most: f64, value| most.max(*value)));
+        let top = unit.top(values.fold(0.0, |most: f64, value| most.max(*value)));
         let scale = Scale { days: days.len(), top };
         let drawn = lines.iter().enumerate().map(|(number, line)| {
             let point = |(at, value): (usize, f64)| {
@@ -170,14 +170,21 @@ impl Scale {
     }
 }
 
-/// The next 1, 2, 4, 5 or 8 with zeros: half of it is as short.
-fn round_up(value: f64) -> f64 {
-    if value <= 0.0 {
-        return 2.0;
+impl Unit {
+    /// The end of the scale above `value`: round, and so is half of it, which a tick stands at.
+    fn top(self, value: f64) -> f64 {
+        if self == Self::Score && value <= 5.0 {
+            return 5.0;
+        }
+        if value <= 2.0 {
+            return 2.0;
+        }
+        let power = 10_f64.powf(value.log10().floor());
+        // Half of an odd one is no number of tickets.
+        let odd: &[f64] = if power < 10.0 { &[] } else { &[3.0, 5.0] };
+        let steps = [1.0, 2.0, 4.0, 6.0, 8.0, 10.0].iter().chain(odd).map(|step| step * power);
+        steps.filter(|step| *step >= value).fold(10.0 * power, f64::min)
     }
-    let power = 10_f64.powf(value.log10().floor());
-    let step = [1.0, 2.0, 4.0, 5.0, 8.0, 10.0].into_iter().find(|step| step * power >= value);
-    (step.unwrap_or(10.0) * power).max(2.0)
 }
 
 #[cfg(test)]
@@ -214,10 +221,22 @@ mod tests {
 
     #[test]
     fn the_top_is_a_round_number_above_all() {
-        let tops = [0.0, 1.0, 2.0, 3.0, 11.0, 47.0, 81.0, 100.0, 101.0].map(round_up);
-        for (top, expected) in tops.into_iter().zip([2.0, 2.0, 2.0, 4.0, 20.0, 50.0, 100.0, 100.0, 200.0]) {
-            assert!((top - expected).abs() < 1e-9, "{top} {expected}");
+        for (value, top) in [
+            (0.0, 2.0),
+            (2.0, 2.0),
+            (3.0, 4.0),
+            (5.0, 6.0),
+            (10.0, 10.0),
+            (11.0, 20.0),
+            (21.0, 30.0),
+            (47.0, 50.0),
+            (81.0, 100.0),
+            (100.0, 100.0),
+            (101.0, 200.0),
+        ] {
+            assert!((Unit::Tickets.top(value) - top).abs() < 1e-9, "{value}: {}", Unit::Tickets.top(value));
         }
+        assert!((Unit::Score.top(4.5) - 5.0).abs() < 1e-9);
         assert!(!plot(vec![None, None], &[]).has_values());
     }
 }
