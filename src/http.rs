@@ -41,6 +41,7 @@ use std::sync::{Arc, RwLock};
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::{from_fn, from_fn_with_state};
+use axum::response::Redirect;
 use axum::routing::get;
 use object_store::ObjectStore;
 use sqlx::PgPool;
@@ -207,8 +208,12 @@ pub fn router(api: Api) -> Router {
     let internal = routes.internal.route_layer(from_fn_with_state(api.clone(), auth::require_service));
     let v1 = routes.v1.route_layer(from_fn_with_state(api.clone(), auth::require_tenant));
     let (app, _) = routes.open.merge(internal).merge(v1).split_for_parts();
-    let pages =
-        Router::new().nest("/dashboard", dashboard::router()).nest("/board", dashboard::board::router());
+    let pages = Router::new()
+        .nest("/dashboard", dashboard::router())
+        .nest("/board", dashboard::board::router())
+        // As people type it.
+        .route("/dashboard/", get(async || Redirect::permanent("/dashboard")))
+        .route("/board/", get(async || Redirect::permanent("/board")));
     let app = app
         .merge(pages.route_layer(from_fn_with_state(api.clone(), dashboard::end_with_session)))
         .route("/openapi.json", get(docs::get_openapi))
