@@ -28,14 +28,17 @@ with recursive half (edge, low, high) as (
     where h.low < h.high
 ), edges as materialized (
     select max(low) filter (where edge = 0) as first, max(low) filter (where edge = 1) as after from half
+), tenant as materialized (
+    select id, place, queue.flow_key($2, id, $1) as flow from unnest($4::uuid[]) with ordinality as t (id, place)
 )
 select t.place as "place!", j.day as "day!", j.id as "id!", j.state::text as "state!", j.workflow_id, j.is_stopped as "is_stopped!"
 from edges
-cross join unnest($4::uuid[]) with ordinality as t (id, place)
+cross join tenant t
 cross join lateral (
     select id, state, workflow_id, left(args ->> 'date', 10)::date as day, errors @> '[{"code": "dependency_failed"}]' as is_stopped
     from queue.jobs
-    where backfill_id is not null and queue = $2 and tenant_id = t.id and backfill_id = $1 and kind = $3
-      and seq >= edges.first and seq < edges.after
+    -- The sum hides the end from the planner: between two bounds it expects few jobs, and would read those of every tenant.
+    where queue.flow_key(queue, tenant_id, backfill_id) = t.flow and seq >= edges.first and seq + 0 < edges.after
+      and (queue, tenant_id, backfill_id) is not distinct from ($2, t.id, $1) and kind = $3
     order by priority, seq limit $8
 ) as j

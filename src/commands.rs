@@ -51,9 +51,7 @@ pub async fn run(cli: Cli, config: Config) -> anyhow::Result<()> {
         Command::Backfills(command) => backfills::run(command, &config).await,
         Command::Jobs(command) => jobs::run(command, &config).await,
         Command::Bench { scenario, minutes, json } => bench::run(scenario, minutes, json, config).await,
-        Command::BenchWorker { slots } => {
-            bench::run_worker(config.database_url.as_deref().context("DATABASE_URL is not set")?, slots).await
-        }
+        Command::BenchWorker { slots } => bench::run_worker(&config, slots).await,
         Command::BenchServer => bench::run_server(config).await,
         Command::Schedules(command) => schedules::run(command, &config).await,
         Command::Queues(command) => queues::run(command, &config).await,

@@ -186,7 +186,8 @@ impl<A: Send + Sync + 'static> ClaimLoop<A> {
 
     /// Nothing may start before so long.
     async fn sleep(&mut self, worker: Uuid, until: Duration) -> Result<Duration> {
-        let under_way = self.claimer.as_ref().map_or(&[][..], |claimer| claimer.book().under_way());
+        let under_way =
+            self.claimer.as_ref().map_or(&[][..], |claimer| claimer.book().seen().under_way.as_slice());
         self.sleeper.looked(&mut self.held, false).await?;
         self.sleeper.sleep(&mut self.held, worker, under_way, until).await
     }

@@ -158,6 +158,8 @@ impl Claimer {
             &column!(strays, |(want, _)| *want),
             &column!(strays, |(_, seq)| *seq),
             self.book.oldest_claim,
+            self.book.seen().xmax,
+            &self.book.seen().under_way,
         )
         .fetch_all(conn)
         .await?;

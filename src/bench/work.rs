@@ -5,16 +5,17 @@ use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
-use sqlx::postgres::PgPoolOptions;
 use tokio::process::{Child, Command};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 use weirgate_queue::{HostConfig, Job, JobContext, JobError, Registry};
 
+use crate::config::Config;
+use crate::database::Database;
 use crate::worker::{self, WorkerOptions};
 
 /// Takes its time and does nothing.
@@ -92,15 +93,15 @@ pub(super) fn spawn_worker(url: &str, slots: usize) -> anyhow::Result<Child> {
         .context("starting a worker process")
 }
 
-/// What such a process does: works until its standard input ends.
+/// What such a process does: works until its standard input ends, on connections as every worker has.
 ///
 /// # Errors
 /// When the database cannot be reached.
-pub async fn run_worker(url: &str, slots: usize) -> anyhow::Result<()> {
-    let pool = PgPoolOptions::new().max_connections(10).connect(url).await?;
-    let worker = Worker::start(pool.clone(), Arc::default(), slots);
+pub async fn run_worker(config: &Config, slots: usize) -> anyhow::Result<()> {
+    ensure!(config.database_url.is_some(), "DATABASE_URL is not set");
+    let database = Database::open(config, "bench-worker").await?;
+    let worker = Worker::start(database.pool.clone(), Arc::default(), slots);
     tokio::io::copy(&mut tokio::io::stdin(), &mut tokio::io::sink()).await?;
     worker.stop().await?;
-    pool.close().await;
-    Ok(())
+    database.close().await
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use sqlx::{AssertSqlSafe, Row};
+use sqlx::{AssertSqlSafe, PgConnection, Row};
 use uuid::Uuid;
 use weirgate_queue::NewJob;
 use weirgate_queue::claim::claim;
@@ -67,45 +67,56 @@ async fn a_worker_without_a_lease_gets_nothing() {
     assert!(claim(&mut conn, worker, "default", 1).await.unwrap().is_empty());
 }
 
+/// Plans of `sql` with `arguments`, as they are kept and as they are made anew.
+async fn plans(conn: &mut PgConnection, sql: &str, arguments: &str) -> Vec<String> {
+    let mut plans = Vec::new();
+    for mode in ["force_generic_plan", "force_custom_plan"] {
+        let prepare = format!("set local plan_cache_mode = {mode}; prepare statement as {sql}");
+        sqlx::raw_sql(AssertSqlSafe(prepare)).execute(&mut *conn).await.unwrap();
+        let explain = format!("explain execute statement ({arguments})");
+        let lines = sqlx::raw_sql(AssertSqlSafe(explain)).fetch_all(&mut *conn).await.unwrap();
+        plans.push(lines.iter().map(|row| row.get::<String, _>(0) + "\n").collect());
+        sqlx::raw_sql("deallocate statement").execute(&mut *conn).await.unwrap();
+    }
+    plans
+}
+
 #[tokio::test]
-async fn the_plan_of_the_claim_reads_a_lane_by_its_index_whatever_the_statistics() {
+async fn a_lane_is_read_by_its_index_whatever_the_statistics() {
+    const CLAIM: &str = include_str!("../../queue/src/claim.sql");
+    const AHEAD: &str = include_str!("../../queue/src/lanes/ahead.sql");
+    const OLDEST: &str = include_str!("../../queue/src/lanes/oldest.sql");
     let db = TestDb::new().await;
-    // One huge lane, where an order by seq alone looks cheap, and many small ones.
-    for tenant in ["'00000000-0000-0000-0000-000000000001'", "gen_random_uuid()"] {
+    // Nothing; then one huge lane, where an order by seq alone looks cheap; then many small ones.
+    for tenant in [None, Some("'00000000-0000-0000-0000-000000000001'"), Some("gen_random_uuid()")] {
         let mut tx = db.pool.begin().await.unwrap();
-        let fill = format!(
-            "insert into queue.jobs (id, tenant_id, queue, kind, state, max_attempts, args, created_at, scheduled_at)
-             select gen_random_uuid(), {tenant}, 'q', 'k',
-                 (case when n % 10 = 0 then 'completed' else 'available' end)::queue.job_state, 3, '{{}}', now(), now()
-             from generate_series(1, 50000) n"
+        if let Some(tenant) = tenant {
+            let fill = format!(
+                "insert into queue.jobs (id, tenant_id, queue, kind, state, max_attempts, args, created_at, scheduled_at)
+                 select gen_random_uuid(), {tenant}, 'q', 'k',
+                     (case when n % 10 = 0 then 'completed' else 'available' end)::queue.job_state, 3, '{{}}', now(), now()
+                 from generate_series(1, 50000) n"
+            );
+            sqlx::raw_sql(AssertSqlSafe(fill)).execute(&mut *tx).await.unwrap();
+            sqlx::raw_sql("analyze queue.jobs").execute(&mut *tx).await.unwrap();
+        }
+        let lane = "'{00000000-0000-0000-0000-000000000001}', '{null}', '{0}', '{0}'";
+        let claim = format!(
+            "'q', 1, gen_random_uuid(), '{{0,0}}', null, 0,
+             '{{00000000-0000-0000-0000-000000000001}}', '{{null}}', '{{1}}', '{{null}}', '{{0}}', {lane}, '{{5}}', '{{100}}',
+             '{{1}}', '{{7}}', 0, 1, '{{}}'"
         );
-        sqlx::raw_sql(AssertSqlSafe(fill)).execute(&mut *tx).await.unwrap();
-        sqlx::raw_sql("analyze queue.jobs").execute(&mut *tx).await.unwrap();
-        let text = include_str!("../../queue/src/claim.sql");
-        for mode in ["force_generic_plan", "force_custom_plan"] {
-            sqlx::raw_sql(AssertSqlSafe(format!(
-                "set local plan_cache_mode = {mode}; prepare take as {text}"
-            )))
-            .execute(&mut *tx)
-            .await
-            .unwrap();
-            let plan: String = sqlx::raw_sql(
-                "explain execute take('q', 1, gen_random_uuid(), '{0,0}', null, 0,
-                     '{00000000-0000-0000-0000-000000000001}', '{null}', '{1}', '{null}', '{0}',
-                     '{00000000-0000-0000-0000-000000000001}', '{null}', '{0}', '{0}', '{5}', '{100}', '{1}', '{7}', 0); ",
-            )
-            .fetch_all(&mut *tx)
-            .await
-            .unwrap()
-            .iter()
-            .map(|row| row.get::<String, _>(0) + "\n")
-            .collect();
-            sqlx::raw_sql("deallocate take").execute(&mut *tx).await.unwrap();
-            assert!(plan.contains("Index Scan using jobs_lane"), "{plan}");
-            assert!(plan.contains("Index Scan using jobs_backfill_lane"), "{plan}");
+        for plan in plans(&mut tx, CLAIM, &claim).await {
+            assert!(plan.contains("Index Scan using jobs_flow"), "{plan}");
             assert!(plan.contains("(seq = ANY"), "{plan}");
             assert!(!plan.contains("Seq Scan on jobs"), "{plan}");
             assert_eq!(plan.matches("jobs_seq").count(), 1, "only for what came back: {plan}");
+        }
+        for (sql, arguments) in [(AHEAD, format!("'q', {lane}, 100")), (OLDEST, format!("'q', {lane}"))] {
+            for plan in plans(&mut tx, sql, &arguments).await {
+                assert!(plan.contains("jobs_flow on jobs"), "{plan}");
+                assert!(!plan.contains("Sort") && plan.matches(" on jobs").count() == 1, "{plan}");
+            }
         }
     }
 }

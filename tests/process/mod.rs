@@ -1,6 +1,7 @@
 //! The real program: killed, stopped, misconfigured, used.
 
 mod backfill;
+mod bench;
 mod cli;
 mod demo;
 mod schedules;

@@ -35,7 +35,6 @@ impl Book {
             &lanes.iter().map(|((id, _), _)| id.backfill).collect::<Vec<_>>() as &[Option<Uuid>],
             &lanes.iter().map(|((_, priority), _)| *priority).collect::<Vec<_>>(),
             &lanes.iter().map(|(of, _)| cursor(of)).collect::<Vec<_>>(),
-            &lanes.iter().map(|(_, below)| *below).collect::<Vec<_>>(),
             i64::try_from(MOST).expect("small"),
         )
         .fetch_all(&mut *conn)

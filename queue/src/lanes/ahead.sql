@@ -1,22 +1,14 @@
--- The first jobs of each lane and priority that may start, from its cursor on and below a seq; no more of them than count.
-with lane as materialized (
-    select * from unnest($2::uuid[], $3::uuid[], $4::smallint[], $5::bigint[], $6::bigint[])
-        with ordinality as l (tenant_id, backfill_id, priority, from_seq, below, place)
+-- The first jobs of each flow and priority that may start, from its cursor on; no more of them than count.
+with flow as materialized (
+    select f.*, queue.flow_key($1, f.tenant_id, f.backfill_id) as key
+    from unnest($2::uuid[], $3::uuid[], $4::smallint[], $5::bigint[])
+        with ordinality as f (tenant_id, backfill_id, priority, from_seq, place)
 )
-select l.place as "place!", array(
+select f.place as "place!", array(
     select j.seq from queue.jobs j
-    where j.queue = $1 and j.tenant_id = l.tenant_id and j.priority = l.priority
-      and j.seq >= l.from_seq and j.seq < l.below and j.state = 'available' and j.backfill_id is null
-    order by j.seq limit $7
+    where queue.flow_key(j.queue, j.tenant_id, j.backfill_id) = f.key
+      and (j.priority, j.seq) >= (f.priority, f.from_seq) and j.priority <= f.priority and j.state = 'available'
+      and (j.queue, j.tenant_id, j.backfill_id) is not distinct from ($1, f.tenant_id, f.backfill_id)
+    order by j.priority, j.seq limit $6
 ) as "seqs!"
-from lane l
-where l.backfill_id is null
-union all
-select l.place, array(
-    select j.seq from queue.jobs j
-    where j.queue = $1 and j.tenant_id = l.tenant_id and j.backfill_id = l.backfill_id and j.priority = l.priority
-      and j.seq >= l.from_seq and j.seq < l.below and j.state = 'available' and j.backfill_id is not null
-    order by j.seq limit $7
-)
-from lane l
-where l.backfill_id is not null
+from flow f

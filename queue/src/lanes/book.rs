@@ -1,7 +1,10 @@
 //! One host's picture of a queue: what waits and runs in each lane, and what each may start.
 
+mod level;
+mod saved;
+
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
@@ -10,77 +13,18 @@ use uuid::Uuid;
 
 use crate::error::Result;
 use crate::lanes::limits::{self, Settings};
-use crate::lanes::log::{self, Claimed, Count, News, Seen, Turn};
+use crate::lanes::log::{self, Count, News, Seen, Turn};
 use crate::lanes::places::Places;
 use crate::state::{JobState, StateCounts};
+
+pub(crate) use level::Level;
+use level::in_order;
 
 /// The jobs of a lane that are scheduled together: its live work, or its part of one backfill.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub(crate) struct FlowId {
     pub(crate) tenant: Uuid,
     pub(crate) backfill: Option<Uuid>,
-}
-
-/// Jobs of one flow and priority that may start.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-pub(crate) struct Level {
-    #[serde(skip)]
-    pub(crate) available: i64,
-    /// The cursor: no job behind it may start but strays.
-    pub(crate) from: i64,
-    /// Nobody has claimed a job with this `seq` or a higher one. Of lower ones, rows do not tell who has.
-    pub(crate) fresh: i64,
-    /// The last turn that was known when jobs came in, and the lowest of those that came in then. Who took the next turn may not
-    /// have known of them; everybody after that did.
-    came_after: i64,
-    came_from: i64,
-    /// Jobs that came back; some may be gone again. Those from the cursor on are met there.
-    pub(crate) strays: BTreeSet<i64>,
-}
-
-impl Level {
-    /// With more strays than this, the lane is read again from the first one on.
-    const MOST_STRAYS: usize = 10_000;
-
-    /// Nothing is available, and nobody has claimed from `fresh` on. The cursor waits for what comes next.
-    fn empty(fresh: i64) -> Self {
-        Self {
-            available: 0,
-            from: i64::MAX,
-            fresh,
-            came_after: 0,
-            came_from: i64::MAX,
-            strays: BTreeSet::new(),
-        }
-    }
-
-    /// Jobs came in, seen with turn `no`.
-    fn came(&mut self, lowest: i64, returned: bool, no: i64) {
-        if returned {
-            // Wherever the cursor is: another host's may be further.
-            self.strays.insert(lowest);
-            if self.strays.len() > Self::MOST_STRAYS {
-                self.from = self.from.min(self.strays.first().copied().unwrap_or(lowest));
-                self.strays.clear();
-                // Others go on by their strays, and their cursors say nothing of these.
-                (self.came_after, self.came_from) = (i64::MAX - 1, self.from);
-            }
-            return;
-        }
-        self.from = self.from.min(lowest);
-        if no > self.came_after {
-            (self.came_after, self.came_from) = (no, lowest);
-        } else {
-            self.came_from = self.came_from.min(lowest);
-        }
-    }
-
-    /// A claim took jobs from here. It went past all that it knew of.
-    fn claimed(&mut self, Claimed { turn, past }: Claimed) {
-        self.fresh = self.fresh.max(past);
-        let known = if turn <= self.came_after + 1 { self.came_from } else { i64::MAX };
-        self.from = self.from.max(past.min(known));
-    }
 }
 
 #[derive(Debug, Clone, Default)]
@@ -185,14 +129,19 @@ impl Book {
         Ok(news.turns)
     }
 
-    /// Log rows that it read beyond the book it began with.
+    /// Log rows that it read beyond the book it began with, or that was written down of it since.
     pub fn read(&self) -> u64 {
         self.read
     }
 
-    /// Transactions that were under way at the last look.
-    pub(crate) fn under_way(&self) -> &[i64] {
-        &self.seen.under_way
+    /// Others begin from here.
+    pub(crate) fn written(&mut self) {
+        self.read = 0;
+    }
+
+    /// What it holds, as of the last look.
+    pub(crate) fn seen(&self) -> &Seen {
+        &self.seen
     }
 
     /// The queue.
@@ -218,11 +167,8 @@ impl Book {
         for turn in &news.turns {
             self.take_turn(turn);
         }
-        // Claims first: what else came in with this look, they may not have known of.
-        let (claims, others): (Vec<&Count>, Vec<&Count>) =
-            news.counts.iter().partition(|count| count.claimed.is_some());
-        for count in claims.into_iter().chain(others) {
-            self.count(count);
+        for (count, known) in in_order(news, self.no) {
+            self.count(count, known);
         }
         // Only now, as counts of one look come in no order.
         for count in &news.counts {
@@ -260,7 +206,8 @@ impl Book {
         }
     }
 
-    pub(crate) fn count(&mut self, count: &Count) {
+    /// `known`: the last turn whose next one may not have known of it.
+    pub(crate) fn count(&mut self, count: &Count, known: i64) {
         let id = FlowId { tenant: count.tenant, backfill: count.backfill };
         let flow = self.flow(id);
         *flow.counts.entry((count.priority, count.state as u8)).or_default() += count.change;
@@ -269,11 +216,10 @@ impl Book {
         }
         match count.state {
             JobState::Available => {
-                let no = self.no;
                 let level = self.level_mut(id, count.priority);
                 level.available += count.change;
                 if let Some(lowest) = count.lowest {
-                    level.came(lowest, count.returned, no);
+                    level.came(lowest, count.returned, known);
                 }
             }
             JobState::Running => {
@@ -364,110 +310,5 @@ impl Book {
             self.lanes.entry(id.tenant).or_default().flows.push(id);
             Flow::default()
         })
-    }
-}
-
-/// What is written down of a book: everything that is not in the settings' tables.
-#[derive(Serialize, Deserialize)]
-struct Saved {
-    queue: String,
-    seen: Seen,
-    now: DateTime<Utc>,
-    no: i64,
-    virtual_times: [f64; 2],
-    queue_tat: Option<DateTime<Utc>>,
-    tats: Vec<(Uuid, DateTime<Utc>)>,
-    /// Missing in books of before claims left jobs' rows as they are; the same goes for the levels.
-    #[serde(default)]
-    fresh: i64,
-    flows: Vec<SavedFlow>,
-}
-
-#[derive(Serialize, Deserialize)]
-struct SavedFlow {
-    id: FlowId,
-    tag: f64,
-    counts: Vec<(i16, JobState, i64)>,
-    /// Where something may start, by priority.
-    #[serde(default)]
-    levels: Vec<(i16, Level)>,
-}
-
-impl Serialize for Book {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let flows = self
-            .flows
-            .iter()
-            .filter(|(id, flow)| !flow.is_empty() || flow.tag > self.virtual_time(**id))
-            .map(|(id, flow)| {
-                let counts = flow.counts.iter().filter(|(_, count)| **count != 0);
-                let counts = counts.map(|((priority, state), count)| {
-                    (*priority, JobState::ALL[usize::from(*state)], *count)
-                });
-                let waiting = flow.levels.iter().filter(|(_, level)| level.available > 0);
-                let levels = waiting.map(|(Reverse(priority), level)| (*priority, level.clone()));
-                SavedFlow { id: *id, tag: flow.tag, counts: counts.collect(), levels: levels.collect() }
-            })
-            .collect();
-        let tats = self
-            .lanes
-            .iter()
-            .filter_map(|(tenant, lane)| Some((*tenant, lane.tat.filter(|tat| *tat > self.now)?)));
-        Saved {
-            queue: self.queue.clone(),
-            seen: self.seen.clone(),
-            now: self.now,
-            no: self.no,
-            virtual_times: self.virtual_times,
-            queue_tat: self.queue_tat,
-            tats: tats.collect(),
-            fresh: self.fresh,
-            flows,
-        }
-        .serialize(serializer)
-    }
-}
-
-impl<'de> Deserialize<'de> for Book {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let saved = Saved::deserialize(deserializer)?;
-        let mut book = Self {
-            queue: saved.queue,
-            seen: saved.seen,
-            now: saved.now,
-            no: saved.no,
-            virtual_times: saved.virtual_times,
-            queue_tat: saved.queue_tat,
-            fresh: saved.fresh,
-            fresh_before: saved.fresh,
-            ..Self::default()
-        };
-        for SavedFlow { id, tag, counts, levels } in saved.flows {
-            book.flow(id).tag = tag;
-            for (priority, state, change) in counts {
-                let FlowId { tenant, backfill } = id;
-                book.count(&Count {
-                    tenant,
-                    backfill,
-                    priority,
-                    state,
-                    change,
-                    lowest: None,
-                    returned: false,
-                    claimed: None,
-                });
-            }
-            // A level that was not saved is read from the beginning.
-            for (priority, level) in &mut book.flow(id).levels {
-                let saved = levels.iter().find(|(of, _)| *of == priority.0).map(|(_, level)| level.clone());
-                let available = level.available;
-                *level = saved.unwrap_or(Level { fresh: level.fresh, ..Level::default() });
-                level.available = available;
-            }
-        }
-        for (tenant, tat) in saved.tats {
-            book.lanes.entry(tenant).or_default().tat = Some(tat);
-        }
-        Ok(book)
     }
 }

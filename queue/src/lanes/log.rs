@@ -20,6 +20,11 @@ impl Seen {
     fn oldest_unseen(&self) -> i64 {
         self.under_way.iter().copied().min().unwrap_or(self.xmax)
     }
+
+    /// Whether it has seen what this transaction did.
+    pub(crate) fn has(&self, txid: i64) -> bool {
+        txid < self.xmax && !self.under_way.contains(&txid)
+    }
 }
 
 /// What is new since the last look.
@@ -29,6 +34,8 @@ pub(crate) struct News {
     pub(crate) now: DateTime<Utc>,
     pub(crate) turns: Vec<Turn>,
     pub(crate) counts: Vec<Count>,
+    /// What the claims among them were decided on, by turn: each on all that the one before was, and more.
+    pub(crate) sights: Vec<(i64, Seen)>,
 }
 
 /// A claim or a change of settings.
@@ -57,6 +64,8 @@ pub(crate) struct Count {
     pub(crate) priority: i16,
     pub(crate) state: JobState,
     pub(crate) change: i64,
+    /// The transaction that changed it.
+    pub(crate) txid: i64,
     /// Lowest `seq` that became available.
     pub(crate) lowest: Option<i64>,
     /// This one job came back: `lowest` is its `seq`.
@@ -77,13 +86,16 @@ pub(crate) struct Claimed {
 pub(crate) async fn news(conn: &mut PgConnection, queue: &str, seen: &Seen) -> Result<News> {
     let rows = sqlx::query!(
         r#"
-        with look as materialized (select pg_current_snapshot() as snapshot)
+        with look as materialized (
+            select pg_snapshot_xmax(snapshot)::text::bigint as xmax, array(select x::text::bigint from pg_snapshot_xip(snapshot) as x) as under_way,
+                queue.now() as now
+            from (select pg_current_snapshot() as snapshot) as s
+        )
         select
-            pg_snapshot_xmax(snapshot)::text::bigint as "xmax!",
-            array(select x::text::bigint from pg_snapshot_xip(snapshot) as x) as "under_way!",
-            queue.now() as "now!",
-            l.no as "no?", l.of_turn, l.returned as "returned?", l.worker_id as "worker_id?", l.virtual_times as "virtual_times?",
-            l.queue_tat as "queue_tat?",
+            xmax as "xmax!", under_way as "under_way!", now as "now!",
+            l.txid as "txid?", l.no as "no?", l.of_turn, l.returned as "returned?", l.worker_id as "worker_id?",
+            l.virtual_times as "virtual_times?", l.queue_tat as "queue_tat?",
+            l.sees_before, l.sees_not,
             l.tenants as "tenants?", l.backfills as "backfills?: Vec<Option<Uuid>>", l.priorities as "priorities?",
             l.states::text[] as "states?: Vec<String>", l.changes as "changes?", l.lowest as "lowest?: Vec<Option<i64>>",
             l.tags as "tags?", l.tats as "tats?: Vec<Option<DateTime<Utc>>>"
@@ -111,6 +123,7 @@ pub(crate) async fn news(conn: &mut PgConnection, queue: &str, seen: &Seen) -> R
         now: first.now,
         turns: Vec::new(),
         counts: Vec::new(),
+        sights: Vec::new(),
     };
     for row in rows {
         let Some(tenants) = row.tenants else { continue };
@@ -136,6 +149,8 @@ pub(crate) async fn news(conn: &mut PgConnection, queue: &str, seen: &Seen) -> R
         } else {
             let (priorities, states) = (row.priorities.unwrap_or_default(), row.states.unwrap_or_default());
             let (changes, lowest) = (row.changes.unwrap_or_default(), row.lowest.unwrap_or_default());
+            let sight = row.sees_before.zip(row.sees_not).map(|(xmax, under_way)| Seen { xmax, under_way });
+            news.sights.extend(row.of_turn.zip(sight));
             news.counts.extend((0..tenants.len()).map(|i| Count {
                 claimed: row.of_turn.zip(lowest[i]).map(|(turn, past)| Claimed { turn, past }),
                 tenant: tenants[i],
@@ -143,11 +158,13 @@ pub(crate) async fn news(conn: &mut PgConnection, queue: &str, seen: &Seen) -> R
                 priority: priorities[i],
                 state: states[i].parse().expect("the enum's names are the states'"),
                 change: i64::from(changes[i]),
+                txid: row.txid.unwrap_or_default(),
                 lowest: if row.of_turn.is_some() { None } else { lowest[i] },
                 returned: row.returned.unwrap_or_default(),
             }));
         }
     }
+    news.sights.sort_unstable_by_key(|(turn, _)| *turn);
     Ok(news)
 }
 
@@ -208,17 +225,18 @@ pub(crate) async fn load(conn: &mut PgConnection, queue: &str) -> Result<Option<
 }
 
 /// Writes a book down for hosts that begin to read.
-pub(crate) async fn save(conn: &mut PgConnection, book: &Book) -> Result<()> {
+pub(crate) async fn save(conn: &mut PgConnection, book: &mut Book) -> Result<()> {
     sqlx::query!(
         "insert into queue.lane_books (queue, at, oldest_xid, no, book) values ($1, queue.now(), $2, $3, $4)
          on conflict do nothing",
         book.queue,
         book.seen.oldest_unseen(),
         book.no,
-        Json(book) as _
+        Json(&*book) as _
     )
     .execute(conn)
     .await?;
+    book.written();
     Ok(())
 }
 

@@ -1,24 +1,15 @@
--- The first job of each lane and priority, from its cursor on: one step into the index each.
-with lane as materialized (
-    select * from unnest($2::uuid[], $3::uuid[], $4::smallint[], $5::bigint[])
-        with ordinality as l (tenant_id, backfill_id, priority, from_seq, place)
+-- The first job of each flow and priority, from its cursor on: one step into the index each.
+with flow as materialized (
+    select f.*, queue.flow_key($1, f.tenant_id, f.backfill_id) as key
+    from unnest($2::uuid[], $3::uuid[], $4::smallint[], $5::bigint[])
+        with ordinality as f (tenant_id, backfill_id, priority, from_seq, place)
 )
-select l.place as "place!", first.seq as "seq!", first.scheduled_at as "scheduled_at!"
-from lane l
+select f.place as "place!", first.seq as "seq!", first.scheduled_at as "scheduled_at!"
+from flow f
 cross join lateral (
     select j.seq, j.scheduled_at from queue.jobs j
-    where j.queue = $1 and j.tenant_id = l.tenant_id and j.priority = l.priority and j.seq >= l.from_seq
-      and j.state = 'available' and j.backfill_id is null
-    order by j.seq limit 1
+    where queue.flow_key(j.queue, j.tenant_id, j.backfill_id) = f.key
+      and (j.priority, j.seq) >= (f.priority, f.from_seq) and j.priority <= f.priority and j.state = 'available'
+      and (j.queue, j.tenant_id, j.backfill_id) is not distinct from ($1, f.tenant_id, f.backfill_id)
+    order by j.priority, j.seq limit 1
 ) first
-where l.backfill_id is null
-union all
-select l.place, first.seq, first.scheduled_at
-from lane l
-cross join lateral (
-    select j.seq, j.scheduled_at from queue.jobs j
-    where j.queue = $1 and j.tenant_id = l.tenant_id and j.backfill_id = l.backfill_id and j.priority = l.priority
-      and j.seq >= l.from_seq and j.state = 'available' and j.backfill_id is not null
-    order by j.seq limit 1
-) first
-where l.backfill_id is not null

@@ -1,6 +1,6 @@
 //! Upkeep: small services of one shape, each with a `run_once`.
 //!
-//! Every host promotes, settles and keeps books. Everything else is the leader's, and where two at once would do harm,
+//! Every host promotes and settles. Everything else is the leader's, and where two at once would do harm,
 //! each of its transactions checks that it still leads. To add a service of the leader's, give it a `run_once` that
 //! takes its transactions from a [`Begin`](crate::leader::Begin), and a line in `run`.
 
@@ -30,6 +30,7 @@ use crate::meter::Meter;
 use crate::pulse;
 use crate::schedule::{PRUNE, RECONCILE, RESCUE};
 
+use bookkeeper::Bookkeeper;
 use expander::Expander;
 use pruner::Retention;
 use scheduler::Scheduler;
@@ -52,6 +53,7 @@ pub(crate) struct Maintenance {
 pub(crate) async fn run(with: Maintenance, stop: CancellationToken) {
     let Maintenance { pool, leader, scheduler, retention, slices, wakers, meter, pulse, seed } = with;
     let [rescue, prune, reconcile] = [RESCUE, PRUNE, RECONCILE].map(Upkeep::new);
+    let books = Bookkeeper::default();
     let settle = wakers.of(settler::WAKE);
     let never = Notify::new();
     let half_second = Duration::from_millis(500);
@@ -68,7 +70,13 @@ pub(crate) async fn run(with: Maintenance, stop: CancellationToken) {
         every(Duration::from_secs(5), seed ^ 3, &stop, &never, "pruner", || {
             prune.run_once(&leader, async || pruner::run_once(&leader, retention).await)
         }),
-        every(Duration::from_secs(30), seed ^ 5, &stop, &never, "bookkeeper", || bookkeeper::run_once(&pool)),
+        every(Duration::from_secs(2), seed ^ 5, &stop, &never, "bookkeeper", || async {
+            if leader.leads() {
+                return books.run_once(&pool).await;
+            }
+            books.forget().await;
+            Ok(0)
+        }),
         every(Duration::from_secs(5), seed ^ 7, &stop, &never, "reconciler", || {
             reconcile.run_once(&leader, async || reconciler::run_once(&pool).await)
         }),

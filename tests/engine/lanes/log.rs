@@ -1,6 +1,7 @@
 //! The log of changes is the truth: hosts begin from a book of it, and it is proven.
 
 use sqlx::Connection as _;
+use weirgate_queue::maintenance::bookkeeper::Bookkeeper;
 
 use super::*;
 
@@ -15,13 +16,13 @@ async fn a_host_that_begins_late_begins_from_a_book() {
         fill(&db, tenant(1), 1).await;
     }
     assert_eq!(claim(&mut conn, worker, QUEUE, 3).await.unwrap().len(), 3);
-    maintenance::bookkeeper::run_once(&db.pool).await.unwrap();
+    Bookkeeper::default().run_once(&db.pool).await.unwrap();
     db.travel(Duration::from_mins(11)).await;
     db.keep_alive().await;
     for _ in 0..1100 {
         fill(&db, tenant(2), 1).await;
     }
-    maintenance::bookkeeper::run_once(&db.pool).await.unwrap();
+    Bookkeeper::default().run_once(&db.pool).await.unwrap();
     let rows: i64 =
         sqlx::query_scalar("select count(*) from queue.lane_log").fetch_one(&db.pool).await.unwrap();
     assert!((1100..1200).contains(&rows), "{rows} rows are left: what the first book holds is gone");
@@ -80,12 +81,35 @@ async fn a_host_that_begins_late_does_not_read_what_was_finished_before() {
         let jobs = host.claim(&mut conn, worker, Room::of(2)).await.unwrap().jobs;
         complete(&mut conn, &jobs).await;
     }
-    maintenance::bookkeeper::run_once(&db.pool).await.unwrap();
+    Bookkeeper::default().run_once(&db.pool).await.unwrap();
     let mut late = Claimer::open(&mut conn, QUEUE).await.unwrap();
     let mut tx = conn.begin().await.unwrap();
     let before = rows_read(&mut tx, "jobs").await;
     assert_eq!(late.claim(&mut tx, worker, Room::of(2)).await.unwrap().jobs.len(), 2);
     let read = rows_read(&mut tx, "jobs").await - before;
     assert!(read < 20, "{read} rows of jobs for 2 of them");
+    tx.rollback().await.unwrap();
+}
+
+#[tokio::test]
+async fn who_reads_many_claims_at_once_knows_how_far_they_came() {
+    let db = TestDb::new().await;
+    let worker = db.register_worker().await;
+    let mut conn = db.pool.acquire().await.unwrap();
+    let mut host = Claimer::open(&mut conn, QUEUE).await.unwrap();
+    // It never looks in between.
+    let mut late = Claimer::open(&mut conn, QUEUE).await.unwrap();
+    fill(&db, tenant(0), 1).await;
+    for _ in 0..150 {
+        fill(&db, tenant(0), 2).await;
+        let jobs = host.claim(&mut conn, worker, Room::of(2)).await.unwrap().jobs;
+        complete(&mut conn, &jobs).await;
+    }
+    let mut tx = conn.begin().await.unwrap();
+    let before = rows_read(&mut tx, "jobs").await;
+    let jobs = late.claim(&mut tx, worker, Room::of(2)).await.unwrap().jobs;
+    let read = rows_read(&mut tx, "jobs").await - before;
+    assert_eq!(jobs.len(), 1);
+    assert!(read < 10, "{read} rows of jobs for one of them");
     tx.rollback().await.unwrap();
 }

@@ -130,6 +130,45 @@ async fn a_claim_does_not_move_others_past_what_it_could_not_see() {
 }
 
 #[tokio::test]
+async fn what_commits_between_a_look_and_its_claim_is_lost_to_nobody() {
+    let db = TestDb::new().await;
+    let worker = db.register_worker().await;
+    let mut conn = db.pool.acquire().await.unwrap();
+    let mut host = Claimer::open(&mut conn, QUEUE).await.unwrap();
+    for _ in 0..3 {
+        fill(&db, tenant(0), 1).await;
+        assert_eq!(host.claim(&mut conn, worker, Room::of(1)).await.unwrap().jobs.len(), 1);
+    }
+    let mut other_host = Claimer::open(&mut conn, QUEUE).await.unwrap();
+    let mut late = db.pool.begin().await.unwrap();
+    let late_job = enqueue(&mut late, vec![step(tenant(0))]).await.unwrap()[0].id;
+    let jobs = fill(&db, tenant(0), 2).await;
+    // The end of a look asks for the oldest claim, now and then.
+    db.travel(Duration::from_secs(2)).await;
+    let mut locked = db.pool.begin().await.unwrap();
+    sqlx::query("lock table queue.claims in access exclusive mode").execute(&mut *locked).await.unwrap();
+    let mut asking_conn = db.pool.acquire().await.unwrap();
+    let asking = tokio::spawn(async move {
+        let claimed = host.claim(&mut asking_conn, worker, Room::of(1)).await.unwrap().jobs;
+        (host, claimed)
+    });
+    db.until_blocked().await;
+    // The claim will see it, and does not know of it: it begins behind.
+    late.commit().await.unwrap();
+    locked.rollback().await.unwrap();
+    let (mut host, claimed) = asking.await.unwrap();
+    assert_eq!(claimed.iter().map(|job| job.run.job).collect::<Vec<_>>(), jobs[..1]);
+    let rest = [late_job, jobs[1]];
+    let mut tx = conn.begin().await.unwrap();
+    let found = other_host.claim(&mut tx, worker, Room::of(9)).await.unwrap().jobs;
+    assert_eq!(found.iter().map(|job| job.run.job).collect::<Vec<_>>(), rest);
+    tx.rollback().await.unwrap();
+    let found = host.claim(&mut conn, worker, Room::of(9)).await.unwrap().jobs;
+    assert_eq!(found.iter().map(|job| job.run.job).collect::<Vec<_>>(), rest);
+    no_drift(&db).await;
+}
+
+#[tokio::test]
 async fn what_came_back_and_is_claimed_again_is_not_met_a_second_time() {
     let db = TestDb::new().await;
     let worker = db.register_worker().await;

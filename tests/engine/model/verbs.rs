@@ -10,7 +10,7 @@ use sqlx::Connection;
 use uuid::Uuid;
 use weirgate_queue::claim::{Claimer, Room};
 use weirgate_queue::finish::{Finish, Outcome, finish};
-use weirgate_queue::maintenance::{bookkeeper, promoter, rescuer};
+use weirgate_queue::maintenance::{promoter, rescuer};
 use weirgate_queue::mark::{Start, mark};
 use weirgate_queue::{JobState, NewJob, OnFailure, QueueError, control, enqueue};
 
@@ -253,7 +253,7 @@ impl Case<'_> {
         .bind(tenant(0))
         .execute(&mut *self.conn)
         .await?;
-        bookkeeper::run_once(&self.db.pool).await?;
+        self.books.run_once(&self.db.pool).await?;
         let books: i64 =
             sqlx::query_scalar("select count(*) from queue.lane_books").fetch_one(&mut *self.conn).await?;
         ensure!(books > 0, "no book was written");
