@@ -135,14 +135,13 @@ async fn what_commits_between_a_look_and_its_claim_is_lost_to_nobody() {
     let worker = db.register_worker().await;
     let mut conn = db.pool.acquire().await.unwrap();
     let mut host = Claimer::open(&mut conn, QUEUE).await.unwrap();
-    for _ in 0..3 {
-        fill(&db, tenant(0), 1).await;
-        assert_eq!(host.claim(&mut conn, worker, Room::of(1)).await.unwrap().jobs.len(), 1);
-    }
-    let mut other_host = Claimer::open(&mut conn, QUEUE).await.unwrap();
     let mut late = db.pool.begin().await.unwrap();
     let late_job = enqueue(&mut late, vec![step(tenant(0))]).await.unwrap()[0].id;
-    let jobs = fill(&db, tenant(0), 2).await;
+    let jobs = fill(&db, tenant(0), 5).await;
+    for job in &jobs[..3] {
+        assert_eq!(host.claim(&mut conn, worker, Room::of(1)).await.unwrap().jobs[0].run.job, *job);
+    }
+    let mut other_host = Claimer::open(&mut conn, QUEUE).await.unwrap();
     // The end of a look asks for the oldest claim, now and then.
     db.travel(Duration::from_secs(2)).await;
     let mut locked = db.pool.begin().await.unwrap();
@@ -157,8 +156,8 @@ async fn what_commits_between_a_look_and_its_claim_is_lost_to_nobody() {
     late.commit().await.unwrap();
     locked.rollback().await.unwrap();
     let (mut host, claimed) = asking.await.unwrap();
-    assert_eq!(claimed.iter().map(|job| job.run.job).collect::<Vec<_>>(), jobs[..1]);
-    let rest = [late_job, jobs[1]];
+    assert_eq!(claimed.iter().map(|job| job.run.job).collect::<Vec<_>>(), jobs[3..4]);
+    let rest = [late_job, jobs[4]];
     let mut tx = conn.begin().await.unwrap();
     let found = other_host.claim(&mut tx, worker, Room::of(9)).await.unwrap().jobs;
     assert_eq!(found.iter().map(|job| job.run.job).collect::<Vec<_>>(), rest);
