@@ -1,5 +1,5 @@
 -- A job is found among those that start in turn with it by a number that stands for queue, tenant and backfill: an entry of the
--- index is half as long, and compared by one number instead of text and ids. docs/performance.md has the figures.
+-- index is half as long, and compared by one number instead of text and ids. docs/performance.md tells what the longer one cost.
 
 create function queue.flow_key(queue text, tenant_id uuid, backfill_id uuid) returns bigint
 language sql immutable parallel safe
