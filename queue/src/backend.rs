@@ -15,6 +15,7 @@ use apalis_core::worker::context::WorkerContext;
 use apalis_postgres::PgTask;
 use futures_util::future::BoxFuture;
 use tokio::sync::mpsc;
+use tokio::task::coop::unconstrained;
 use tower::{Layer, Service};
 use uuid::Uuid;
 
@@ -39,7 +40,8 @@ pub struct Claimed {
     /// W3C trace context of its run.
     traceparent: Option<String>,
     share: Share,
-    _slot: Slot,
+    /// Until it runs; then the run's.
+    slot: Option<Slot>,
 }
 
 impl Claimed {
@@ -218,7 +220,7 @@ impl<A: Send + Sync + 'static> ClaimLoop<A> {
             self.host.running().insert(job.run.job, job.run.start());
             let slot = self.slots.take(job.backfill);
             let share = share.clone();
-            let claimed = Claimed { job, worker, since, traceparent: None, share, _slot: slot };
+            let claimed = Claimed { job, worker, since, traceparent: None, share, slot: Some(slot) };
             if let Err(unsent) = self.sender.send(claimed).await {
                 hand_back(&self.host, &unsent.0).await;
             }
@@ -363,8 +365,11 @@ where
             .tracer()
             .map(|tracer| tracer.begin(&Begins { job: &job, queue: &self.queue, claimed: task.args.since }));
         task.args.traceparent = span.as_ref().map(|span| span.traceparent());
+        let slot = task.args.slot.take();
         let run = self.inner.call(task);
-        Box::pin(async move {
+        // apalis polls all runs of a queue in one task, for which tokio has a budget: 128 runs would get on at a time, and all others
+        // that are ready be polled in vain before the next 128.
+        Box::pin(unconstrained(async move {
             let meter = host.meter().of(&job.kind);
             meter.start(&job);
             let begun = Instant::now();
@@ -381,8 +386,9 @@ where
                 span.end(&outcome);
             }
             end(&host, &job, share, outcome).await;
+            drop(slot);
             Ok(())
-        })
+        }))
     }
 }
 

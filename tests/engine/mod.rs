@@ -9,6 +9,7 @@ mod claim;
 mod failures;
 mod finish;
 mod graph;
+mod handover;
 mod lanes;
 mod leader;
 mod life;

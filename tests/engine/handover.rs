@@ -1,0 +1,93 @@
+//! From a run's end to its outcome in the database, for many at once.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use apalis_core::backend::{Backend, BackendConfig};
+use apalis_core::worker::context::WorkerContext;
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use tokio_util::sync::CancellationToken;
+use tower::{Layer, Service, service_fn};
+use uuid::Uuid;
+use weirgate_queue::finish::Outcome;
+use weirgate_queue::{Host, HostConfig, JobState, NewJob, enqueue};
+
+use crate::support::{Does, Probe, Step, TestDb, TestWorker, registry};
+
+async fn steps(db: &TestDb, count: usize) -> Vec<Uuid> {
+    let step = |n: usize| NewJob::of(Uuid::nil(), &Step::new(&n.to_string(), Does::Succeed)).unwrap();
+    let mut conn = db.pool.acquire().await.unwrap();
+    let enqueued = enqueue(&mut conn, (0..count).map(step).collect()).await.unwrap();
+    enqueued.into_iter().map(|job| job.id).collect()
+}
+
+/// apalis polls all runs of a queue in one task. If tokio's budget of a task held for them, each would be polled about thirty times.
+#[tokio::test]
+async fn runs_that_end_together_are_polled_twice() {
+    const RUNS: usize = 4000;
+    let db = TestDb::new().await;
+    steps(&db, RUNS).await;
+    let probe = Probe::new(db.pool.clone());
+    let host = Host::start(db.pool.clone(), registry(probe), HostConfig::new("test", "0", 1)).await.unwrap();
+    let mut backend = host.backend("default", RUNS);
+    let mut context = WorkerContext::new("default");
+    let end = CancellationToken::new();
+    let until_the_end = service_fn(|_| {
+        let end = end.clone();
+        async move {
+            tokio::spawn(async move { end.cancelled().await }).await.unwrap();
+            Ok::<_, apalis_core::error::BoxDynError>(Outcome::HandedBack)
+        }
+    });
+    let mut service = backend.middleware(&mut context).layer(until_the_end);
+    let polls = Arc::new(AtomicUsize::new(0));
+    let runs = FuturesUnordered::new();
+    while runs.len() < RUNS {
+        let task = poll_fn(|cx| backend.poll_next(cx, &context)).await.unwrap().unwrap();
+        let (mut run, polls) = (service.call(task), polls.clone());
+        runs.push(poll_fn(move |cx| {
+            polls.fetch_add(1, Ordering::Relaxed);
+            run.as_mut().poll(cx)
+        }));
+    }
+    let all = tokio::spawn(runs.for_each(|ended| async { ended.unwrap() }));
+    while polls.load(Ordering::Relaxed) < RUNS {
+        tokio::task::yield_now().await;
+    }
+    host.drain();
+    end.cancel();
+    all.await.unwrap();
+    let polls = polls.load(Ordering::Relaxed);
+    assert!(polls < 3 * RUNS, "{polls} polls of {RUNS} runs");
+    poll_fn(|cx| backend.poll_close(cx, &context)).await.unwrap();
+    host.close().await.unwrap();
+}
+
+/// A worker whose outcomes cannot be written claims no further once those that wait are as many as it holds.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_worker_whose_outcomes_wait_stops_claiming() {
+    const CONCURRENCY: usize = 50;
+    // Handed over, gathered, and being written.
+    const WAITING: usize = 10_000 + 1_000 + 2 * 1_000;
+    let db = TestDb::new().await;
+    let jobs = steps(&db, WAITING + 3_000).await;
+    let mut nothing_is_written = db.pool.begin().await.unwrap();
+    sqlx::query("lock table queue.jobs in share mode").execute(&mut *nothing_is_written).await.unwrap();
+    let probe = Probe::new(db.pool.clone());
+    let worker = TestWorker::start_with(&db, &probe, |options| options.concurrency = CONCURRENCY);
+    let mut claimed = 0;
+    loop {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        let before = std::mem::replace(&mut claimed, probe.started().len());
+        if claimed > WAITING / 2 && claimed == before {
+            break;
+        }
+    }
+    assert!(claimed <= WAITING + CONCURRENCY, "{claimed} jobs were claimed");
+    nothing_is_written.rollback().await.unwrap();
+    db.until(*jobs.last().unwrap(), JobState::Completed).await;
+    worker.stop().await;
+}
