@@ -74,3 +74,21 @@ fn every_package_has_a_reason_in_the_readme() {
         }
     }
 }
+
+#[test]
+fn no_document_says_a_thing_twice() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let files = std::fs::read_dir(root.join("docs")).unwrap().map(|file| file.unwrap().path());
+    for path in
+        files.chain([root.join("README.md")]).filter(|path| path.extension().is_some_and(|e| e == "md"))
+    {
+        let text = std::fs::read_to_string(&path).unwrap();
+        // What stands between fences is somebody's comment.
+        let prose = text.split("\n```").step_by(2);
+        let mut headings: Vec<&str> =
+            prose.flat_map(str::lines).filter(|line| line.starts_with('#')).collect();
+        headings.sort_unstable();
+        let repeated = headings.windows(2).find(|pair| pair[0] == pair[1]);
+        assert_eq!(repeated, None, "in {}", path.display());
+    }
+}
