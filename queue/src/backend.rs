@@ -23,6 +23,7 @@ use crate::claim::{Claim, ClaimedJob, Claimer, Room};
 use crate::error::Result;
 use crate::finish::{Finish, Outcome};
 use crate::held::Held;
+use crate::history;
 use crate::holdings::{ClaimKey, Share};
 use crate::host::Host;
 use crate::job::JobError;
@@ -178,12 +179,21 @@ impl<A: Send + Sync + 'static> ClaimLoop<A> {
             }
             Err(error) => Err(error),
         };
-        paused.unwrap_or_else(|error| {
-            tracing::warn!(%error, queue = self.queue, "could not claim; trying again");
-            self.held.release();
-            self.sleeper.forget();
-            poll
-        })
+        match paused {
+            Ok(pause) => pause,
+            Err(error) => {
+                self.held.release();
+                self.sleeper.forget();
+                match history::recover(self.host.pool(), &error).await {
+                    Ok(true) => return Duration::ZERO,
+                    Ok(false) => tracing::warn!(%error, queue = self.queue, "could not claim; trying again"),
+                    Err(error) => {
+                        tracing::warn!(%error, queue = self.queue, "could not tell the database's history; trying again")
+                    }
+                }
+                poll
+            }
+        }
     }
 
     /// Nothing may start before so long.
@@ -209,7 +219,13 @@ impl<A: Send + Sync + 'static> ClaimLoop<A> {
             Some(claimer) => claimer,
             none => none.insert(Claimer::open(conn, &self.queue).await?),
         };
-        claimer.claim(conn, worker, room).await
+        let history = claimer.history();
+        let claim = claimer.claim(conn, worker, room).await?;
+        if claimer.history() != history {
+            // The lease is of the one before.
+            self.host.wakers().of_lease().notify_one();
+        }
+        Ok(claim)
     }
 
     async fn hand_over(&self, worker: Uuid, claim: Claim) {

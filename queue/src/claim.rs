@@ -71,6 +71,11 @@ impl Claimer {
         Ok(Self { book: Book::open(conn, queue).await?, lost: None })
     }
 
+    /// The history of the database that it claims in.
+    pub(crate) fn history(&self) -> Uuid {
+        self.book.history
+    }
+
     /// The picture that claims are decided on.
     pub fn book(&self) -> &Book {
         &self.book
@@ -82,7 +87,12 @@ impl Claimer {
     /// A worker whose lease ran out gets nothing. After an error the outcome is open: the next call finds out, and
     /// returns what the lost answer had.
     pub async fn claim(&mut self, conn: &mut PgConnection, worker: Uuid, room: Room) -> Result<Claim> {
+        let history = self.book.history;
         let turns = self.book.look(conn).await?;
+        if history != self.book.history {
+            // What was claimed there is not known here.
+            self.lost = None;
+        }
         let mut claim = self.take_up(conn, &turns).await?.unwrap_or_default();
         claim.now = self.book.now();
         claim.next_due = self.book.next_due();

@@ -11,6 +11,18 @@ pub enum QueueError {
     /// Postgres refused, or could not be reached.
     #[error("the database: {0}")]
     Database(#[from] sqlx::Error),
+    /// The server does not know of transactions any more that were seen there: its disk was set back.
+    #[error(
+        "the database has gone back: transaction {seen} was seen and the next one is {is}; the queues' views are rebuilt"
+    )]
+    WentBack {
+        /// The history in which they were seen.
+        history: Uuid,
+        /// The transaction below which all were seen.
+        seen: i64,
+        /// The next one now.
+        is: i64,
+    },
     /// Arguments or output are not JSON.
     #[error("not representable as JSON: {0}")]
     Json(#[from] serde_json::Error),

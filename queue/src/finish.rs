@@ -145,6 +145,7 @@ async fn complete(conn: &mut PgConnection, completions: &[Finish]) -> Result<Has
         &starts.workers,
         &starts.times,
         &outputs as &[Option<Json<&Value>>],
+        &starts.distinct_workers(),
     )
     .fetch_all(conn)
     .await?;
@@ -172,6 +173,7 @@ async fn end_otherwise(conn: &mut PgConnection, finishes: &[Finish]) -> Result<V
         &columns.delay_s,
         &columns.refund,
         &columns.pattern as &[Option<String>],
+        &starts.distinct_workers(),
     )
     .fetch_all(conn)
     .await?;

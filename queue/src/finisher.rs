@@ -1,16 +1,20 @@
 //! Commits outcomes in groups: whatever has gathered while the last group was written.
 
+use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use sqlx::{Connection, PgPool};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use crate::error::{QueueError, Result};
 use crate::finish::{Finish, Outcome, finish};
 use crate::held::Held;
+use crate::history;
 use crate::holdings::{Share, WorkedOff, forget};
+use crate::lease;
 use crate::meter::Meter;
 
 /// Most outcomes in one transaction.
@@ -123,23 +127,52 @@ async fn commit(
     held: &mut Held,
     worked_off: &WorkedOff,
     meter: &Meter,
-    group: Vec<Ended>,
+    mut group: Vec<Ended>,
     stop: &CancellationToken,
 ) {
     for attempt in 1_u32.. {
         match write(held, worked_off, meter, &group).await {
             Ok(()) => return,
+            Err(error) if error.is_worker_of_lost_history() => match of_this_history(held, &group).await {
+                Ok(known) => {
+                    let lost =
+                        group.iter().filter(|ended| !known.contains(&ended.finish.start.worker)).count();
+                    tracing::warn!(
+                        jobs = lost,
+                        "outcomes of a history that the database has lost are dropped; the jobs run again"
+                    );
+                    group.retain(|ended| known.contains(&ended.finish.start.worker));
+                }
+                Err(error) => again(&error, group.len()).await,
+            },
+            Err(error) if error.history().is_some() => {
+                if let Err(error) = history::recover(held.pool(), &error).await {
+                    again(&error, group.len()).await;
+                }
+            }
             Err(QueueError::Database(error)) if is_passing(&error) => {
                 if stop.is_cancelled() && attempt > 5 {
                     tracing::error!(%error, jobs = group.len(), "could not write outcomes; the jobs will be rescued");
                     return;
                 }
-                tracing::warn!(%error, jobs = group.len(), "could not write outcomes; trying again");
-                tokio::time::sleep(Duration::from_millis(200)).await;
+                again(&error.into(), group.len()).await;
             }
             Err(error) => return commit_singly(held, worked_off, meter, group, &error, stop).await,
         }
     }
+}
+
+async fn again(error: &QueueError, jobs: usize) {
+    tracing::warn!(%error, jobs, "could not write outcomes; trying again");
+    tokio::time::sleep(Duration::from_millis(200)).await;
+}
+
+/// The workers whose runs this database knows of.
+async fn of_this_history(held: &mut Held, group: &[Ended]) -> Result<HashSet<Uuid>> {
+    let workers: HashSet<Uuid> = group.iter().map(|ended| ended.finish.start.worker).collect();
+    let workers: Vec<Uuid> = workers.into_iter().collect();
+    let known = async { lease::known(held.conn().await?, &workers).await }.await;
+    known.inspect_err(|_| held.release())
 }
 
 /// One outcome that Postgres refuses must not hold the others up.
@@ -208,7 +241,6 @@ fn is_passing(error: &sqlx::Error) -> bool {
 mod tests {
     use chrono::DateTime;
     use serde_json::json;
-    use uuid::Uuid;
 
     use super::*;
     use crate::holdings::ClaimKey;

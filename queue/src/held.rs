@@ -23,6 +23,11 @@ impl Held {
         Self { pool, conn: None }
     }
 
+    /// Where it is from.
+    pub fn pool(&self) -> &PgPool {
+        &self.pool
+    }
+
     /// The connection; from the pool where none is held, or where others wait for one: then it is theirs first.
     ///
     /// # Errors

@@ -33,6 +33,11 @@ impl WorkedOff {
         std::mem::take(&mut *self.0.lock().expect("no panic while held"))
     }
 
+    /// Those of `worker` stay where they are: what it worked off was lost.
+    pub(crate) fn drop_of(&self, worker: Uuid) {
+        self.0.lock().expect("no panic while held").retain(|claim| claim.worker != worker);
+    }
+
     /// What was taken and could not be deleted.
     pub(crate) fn put_back(&self, claims: Vec<ClaimKey>) {
         self.0.lock().expect("no panic while held").extend(claims);
@@ -68,7 +73,9 @@ pub(crate) async fn forget(conn: &mut PgConnection, claims: &[ClaimKey]) -> Resu
         "delete from queue.claims c using unnest(
              -- Hidden from the planner, which otherwise plans anew for each number of them.
              (select $1::uuid[]), (select $2::text[]), (select $3::bigint[])) as gone (worker_id, queue, no)
-         where c.worker_id = gone.worker_id and c.queue = gone.queue and c.no = gone.no",
+         where c.worker_id = gone.worker_id and c.queue = gone.queue and c.no = gone.no
+           -- What was worked off in a history that was lost is not worked off here.
+           and exists (select from queue.workers w where w.id = gone.worker_id and w.history = queue.history_id())",
         &claims.iter().map(|claim| claim.worker).collect::<Vec<_>>(),
         &claims.iter().map(|claim| claim.queue.clone()).collect::<Vec<_>>(),
         &claims.iter().map(|claim| claim.no).collect::<Vec<_>>()

@@ -18,10 +18,11 @@ use crate::claim::ClaimedJob;
 use crate::error::Result;
 use crate::finish::{Finish, Outcome};
 use crate::finisher::{self, Ended};
+use crate::history;
 use crate::holdings::{Share, WorkedOff};
 use crate::job::JobError;
 use crate::leader::Leader;
-use crate::lease::{self, Line, Registration, Renewed};
+use crate::lease::{self, Line, Registration, Renewal, Renewed};
 use crate::listener::{self, Wakers};
 use crate::maintenance::pruner::Retention;
 use crate::maintenance::scheduler::Scheduler;
@@ -138,7 +139,7 @@ impl<A: Send + Sync + 'static> Host<A> {
             slots: i32::try_from(config.slots).unwrap_or(i32::MAX),
             lease: config.lease,
         };
-        let id = lease::register(&mut *pool.acquire().await?, &worker).await?;
+        let id = register(&pool, &worker).await?;
         // An answer that takes a lease comes too late.
         let line = Line::new(&pool, config.lease);
         let (outcomes, handed_over) = mpsc::channel(10_000);
@@ -342,16 +343,35 @@ async fn mark_running<A: Send + Sync + 'static>(host: &Host<A>, line: &mut Line)
     }
 }
 
+/// Begins a lease; on a server that nobody has compared yet, after that.
+async fn register(pool: &PgPool, worker: &Registration) -> Result<Uuid> {
+    history::compare(pool).await?;
+    lease::register(&mut *pool.acquire().await?, worker).await
+}
+
+/// Gives back what a worker of a lost history has claimed, as far as this database knows of it, once it has ended: until
+/// then nobody claims, as limits count what still runs.
+async fn retire<A: Send + Sync + 'static>(host: Host<A>, worker: Uuid) {
+    host.worked_off().drop_of(worker);
+    while host.running().has_runs_of(worker) {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    if let Err(error) = lease::give_up(&host.0.pool, worker).await {
+        tracing::warn!(%error, "could not hand back what ran in a lost history; the lease's end will");
+    }
+}
+
 /// Three signs of life a lease. A lease that was lost stops what runs under it and is replaced by a new one.
 async fn keep_lease<A: Send + Sync + 'static>(host: Host<A>, registration: Registration, mut line: Line) {
     let interval = registration.lease / 3;
     let mut renewed_at = Instant::now();
-    let drain = host.wakers().of_drain();
+    let (drain, another_history) = (host.wakers().of_drain(), host.wakers().of_lease());
     loop {
         let mut at_once = false;
         tokio::select! {
             () = host.0.stopped.cancelled() => return line.close().await,
             () = drain.notified() => at_once = true,
+            () = another_history.notified() => at_once = true,
             () = tokio::time::sleep(mark::AFTER.min(interval)) => {}
         }
         mark_running(&host, &mut line).await;
@@ -365,7 +385,7 @@ async fn keep_lease<A: Send + Sync + 'static>(host: Host<A>, registration: Regis
             host.worked_off().put_back(worked_off);
         }
         match renewed {
-            Ok(Some(Renewed { cancels, drains })) => {
+            Ok(Renewal::Renewed(Renewed { cancels, drains })) => {
                 if drains && !host.0.told_to_drain.is_cancelled() {
                     tracing::info!("told to drain: running jobs may end");
                     host.0.told_to_drain.cancel();
@@ -374,16 +394,24 @@ async fn keep_lease<A: Send + Sync + 'static>(host: Host<A>, registration: Regis
                     host.running().stop(job, StopReason::Cancelled);
                 }
             }
-            Ok(None) => {
+            Ok(lost @ (Renewal::Over | Renewal::HistoryLost)) => {
                 host.meter().add_lease_lost();
-                tracing::warn!("this worker's lease ran out; what it ran may run elsewhere by now");
+                if matches!(lost, Renewal::Over) {
+                    tracing::warn!("this worker's lease ran out; what it ran may run elsewhere by now");
+                } else {
+                    tracing::warn!("the database has another history; what this worker runs is handed back");
+                    tokio::spawn(retire(host.clone(), host.worker_id()));
+                }
                 host.running().stop_all(StopReason::LeaseLost);
                 match line.register(&registration).await {
                     Ok(worker) => *host.0.worker.lock().expect("no panic while held") = worker,
                     Err(error) => tracing::warn!(%error, "could not register again; trying on"),
                 }
             }
-            Err(error) => tracing::warn!(%error, "could not renew the lease; trying on"),
+            Err(error) => match history::recover(&host.0.pool, &error).await {
+                Ok(true) => host.wakers().of_lease().notify_one(),
+                _ => tracing::warn!(%error, "could not renew the lease; trying on"),
+            },
         }
     }
 }

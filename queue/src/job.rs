@@ -219,7 +219,7 @@ impl<A> JobContext<A> {
         }
         let progress = serde_json::json!({ "done": done, "total": total, "message": message });
         let mut conn = self.pool.acquire().await?;
-        mark::mark(&mut conn, std::iter::once(run.start()).collect()).await?;
+        mark::mark_own(&mut conn, std::iter::once(run.start()).collect()).await?;
         sqlx::query!(
             "update queue.jobs set progress = $3 where id = $1 and run = $2 and state = 'running'",
             run.job,

@@ -1,5 +1,6 @@
 //! The lease of a worker process: one row, renewed by heartbeats; a job belongs to its worker while that lives.
 
+use std::collections::HashSet;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,6 +23,17 @@ pub(crate) struct Registration {
     pub(crate) queues: Vec<String>,
     pub(crate) slots: i32,
     pub(crate) lease: Duration,
+}
+
+/// What became of a lease.
+#[derive(Debug)]
+pub(crate) enum Renewal {
+    /// It goes on.
+    Renewed(Renewed),
+    /// It ran out.
+    Over,
+    /// The database lives on without what this worker has seen there.
+    HistoryLost,
 }
 
 /// What a renewed lease has to tell.
@@ -48,7 +60,7 @@ impl Line {
         Self { options: pool.connect_options(), conn: None, limit }
     }
 
-    /// Renews a lease that still runs; `None` when it ran out.
+    /// Renews a lease that still runs.
     ///
     /// Rows of claims that are worked off go with it.
     pub(crate) async fn renew(
@@ -56,7 +68,7 @@ impl Line {
         worker: Uuid,
         lease: Duration,
         worked_off: &[ClaimKey],
-    ) -> Result<Option<Renewed>> {
+    ) -> Result<Renewal> {
         self.call(async |conn| {
             forget(conn, worked_off).await?;
             renew(conn, worker, lease).await
@@ -66,7 +78,7 @@ impl Line {
 
     /// Marks attempts of this worker; returns the numbers of those that somebody else holds just now.
     pub(crate) async fn mark(&mut self, starts: Starts) -> Result<Vec<i64>> {
-        self.call(async |conn| mark::mark(conn, starts).await).await
+        self.call(async |conn| mark::mark_own(conn, starts).await).await
     }
 
     /// Begins a lease under a new id.
@@ -116,17 +128,25 @@ pub(crate) async fn register(conn: &mut PgConnection, worker: &Registration) -> 
     Ok(id)
 }
 
-async fn renew(conn: &mut PgConnection, worker: Uuid, lease: Duration) -> Result<Option<Renewed>> {
+async fn renew(conn: &mut PgConnection, worker: Uuid, lease: Duration) -> Result<Renewal> {
     let drains = sqlx::query_scalar!(
         r#"update queue.workers
          set heartbeat_at = queue.now(), lease_until = queue.now() + make_interval(secs => $2)
-         where id = $1 and lease_until > queue.now() returning drain_requested_at is not null as "drains!""#,
+         where id = $1 and lease_until > queue.now() and history = queue.history_id() returning drain_requested_at is not null as "drains!""#,
         worker,
         lease.as_secs_f64()
     )
     .fetch_optional(&mut *conn)
     .await?;
-    let Some(drains) = drains else { return Ok(None) };
+    let Some(drains) = drains else {
+        let is_known = sqlx::query_scalar!(
+            r#"select exists (select from queue.workers where id = $1 and history = queue.history_id()) as "known!""#,
+            worker
+        )
+        .fetch_one(conn)
+        .await?;
+        return Ok(if is_known { Renewal::Over } else { Renewal::HistoryLost });
+    };
     let cancels = sqlx::query_scalar!(
         "select j.id from queue.claims c cross join unnest(c.jobs) as taken (seq) join queue.jobs j using (seq)
          where c.worker_id = $1 and j.worker_id = $1 and j.state = 'running' and j.cancel_requested_at is not null",
@@ -134,7 +154,18 @@ async fn renew(conn: &mut PgConnection, worker: Uuid, lease: Duration) -> Result
     )
     .fetch_all(conn)
     .await?;
-    Ok(Some(Renewed { cancels, drains }))
+    Ok(Renewal::Renewed(Renewed { cancels, drains }))
+}
+
+/// Which of `workers` registered in this history of the database.
+pub(crate) async fn known(conn: &mut PgConnection, workers: &[Uuid]) -> Result<HashSet<Uuid>> {
+    let known = sqlx::query_scalar!(
+        "select id from queue.workers where id = any($1) and history = queue.history_id()",
+        workers
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(known.into_iter().collect())
 }
 
 /// Ends a lease in good order; should anything still be running under it, it goes back at once. What was told to stop

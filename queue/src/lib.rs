@@ -76,6 +76,7 @@ pub mod failures;
 pub mod finish;
 mod finisher;
 pub mod held;
+pub mod history;
 mod holdings;
 pub mod host;
 pub mod job;

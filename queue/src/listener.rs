@@ -20,6 +20,9 @@ const CANCEL_CHANNEL: &str = "weirgate_cancel";
 const LEADER_CHANNEL: &str = "weirgate_leader";
 const DRAIN_CHANNEL: &str = "weirgate_drain";
 
+/// Nobody sends it: a wake-up inside of the process.
+const LEASE: &str = "weirgate_lease";
+
 /// Wakes the workers of `queues` when the transaction commits. Postgres folds equal notices of one transaction.
 pub(crate) async fn notify_queues(
     conn: &mut PgConnection,
@@ -85,6 +88,11 @@ impl Wakers {
     /// The leader stepped down.
     pub(crate) fn of_election(&self) -> Arc<Notify> {
         self.of(LEADER_CHANNEL)
+    }
+
+    /// This worker's lease may be of another history of the database.
+    pub(crate) fn of_lease(&self) -> Arc<Notify> {
+        self.of(LEASE)
     }
 
     /// A worker is to drain: perhaps this one.

@@ -41,6 +41,16 @@ pub struct Starts {
     pub(crate) times: Vec<DateTime<Utc>>,
 }
 
+impl Starts {
+    /// Each worker once.
+    pub(crate) fn distinct_workers(&self) -> Vec<Uuid> {
+        let mut workers = self.workers.clone();
+        workers.sort_unstable();
+        workers.dedup();
+        workers
+    }
+}
+
 impl FromIterator<Start> for Starts {
     fn from_iter<T: IntoIterator<Item = Start>>(starts: T) -> Self {
         let mut columns = Self::default();
@@ -87,6 +97,14 @@ pub async fn mark(conn: &mut PgConnection, starts: Starts) -> Result<Vec<i64>> {
     .fetch_all(conn)
     .await?;
     Ok(held)
+}
+
+/// The same for attempts that run, which their worker must have begun in this history of the database.
+pub(crate) async fn mark_own(conn: &mut PgConnection, starts: Starts) -> Result<Vec<i64>> {
+    sqlx::query!("select queue.require_workers($1)", &starts.distinct_workers())
+        .fetch_one(&mut *conn)
+        .await?;
+    mark(conn, starts).await
 }
 
 /// Marks all that `worker` has claimed.

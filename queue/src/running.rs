@@ -92,6 +92,11 @@ impl Running {
         self.0.lock().expect("no panic while held").remove(&(job, run));
     }
 
+    /// Whether anything runs that `worker` has claimed.
+    pub(crate) fn has_runs_of(&self, worker: Uuid) -> bool {
+        self.0.lock().expect("no panic while held").values().any(|run| run.start.worker == worker)
+    }
+
     pub(crate) fn stop(&self, job: Uuid, reason: StopReason) {
         for ((id, _), run) in self.0.lock().expect("no panic while held").iter() {
             if *id == job {

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::error::Result;
+use crate::error::{QueueError, Result};
 use crate::lanes::limits::{self, Settings};
 use crate::lanes::log::{self, Count, News, Seen, Turn};
 use crate::lanes::places::Places;
@@ -55,6 +55,10 @@ pub(crate) struct Lane {
 #[derive(Debug, Default)]
 pub struct Book {
     pub(crate) queue: String,
+    /// The history of the database that it is of.
+    pub(crate) history: Uuid,
+    /// Workers of another history may still run what they claimed in it: nobody claims until they have ended.
+    pub(crate) awaits_lost_workers: bool,
     pub(crate) seen: Seen,
     pub(crate) now: DateTime<Utc>,
     /// The last turn that was taken.
@@ -95,8 +99,8 @@ impl Book {
     }
 
     async fn reopen(conn: &mut PgConnection, queue: &str) -> Result<Self> {
-        let saved = log::load(conn, queue).await?;
-        Ok(saved.unwrap_or_else(|| Self { queue: queue.to_owned(), ..Self::default() }))
+        let book = log::load(conn, queue).await?;
+        Ok(Self { awaits_lost_workers: true, ..book })
     }
 
     /// Reads what happened since the last look, on all hosts.
@@ -106,9 +110,18 @@ impl Book {
 
     pub(crate) async fn look(&mut self, conn: &mut PgConnection) -> Result<Vec<Turn>> {
         let mut news = log::news(conn, &self.queue, &self.seen).await?;
-        if self.seen.xmax > 0 && (news.now - self.now).abs() > Self::MAX_AGE {
+        let mut too_old = self.seen.xmax > 0 && (news.now - self.now).abs() > Self::MAX_AGE;
+        while too_old || news.history != self.history {
             *self = Self::reopen(conn, &self.queue).await?;
             news = log::news(conn, &self.queue, &self.seen).await?;
+            too_old = false;
+        }
+        if news.seen.xmax < self.seen.xmax {
+            let (seen, is) = (self.seen.xmax, news.seen.xmax);
+            return Err(QueueError::WentBack { history: self.history, seen, is });
+        }
+        if self.awaits_lost_workers {
+            self.awaits_lost_workers = log::lost_workers(conn, self.history).await?;
         }
         // Read after the turns: a later turn's settings may be in them already, an earlier one's are never missed.
         let changed = self.settings_turn.is_none() || news.turns.iter().any(|turn| turn.worker.is_none());
@@ -305,7 +318,12 @@ impl Book {
         self.flow(id).levels.entry(Reverse(priority)).or_insert_with(|| Level::empty(fresh))
     }
 
-    fn flow(&mut self, id: FlowId) -> &mut Flow {
+    /// Nobody has claimed a job with this `seq` or a higher one.
+    pub(crate) fn claimed_up_to(&mut self, seq: i64) {
+        (self.fresh, self.fresh_before) = (seq, seq);
+    }
+
+    pub(crate) fn flow(&mut self, id: FlowId) -> &mut Flow {
         self.flows.entry(id).or_insert_with(|| {
             self.lanes.entry(id.tenant).or_default().flows.push(id);
             Flow::default()

@@ -6,7 +6,7 @@ use sqlx::types::Json;
 use uuid::Uuid;
 
 use crate::error::Result;
-use crate::lanes::book::Book;
+use crate::lanes::book::{Book, FlowId};
 use crate::state::JobState;
 
 /// Which transactions a reader has seen: all below `xmax` but those that were under way then.
@@ -14,6 +14,12 @@ use crate::state::JobState;
 pub(crate) struct Seen {
     pub(crate) xmax: i64,
     pub(crate) under_way: Vec<i64>,
+}
+
+impl Count {
+    pub(crate) fn flow(&self) -> FlowId {
+        FlowId { tenant: self.tenant, backfill: self.backfill }
+    }
 }
 
 impl Seen {
@@ -30,6 +36,8 @@ impl Seen {
 /// What is new since the last look.
 pub(crate) struct News {
     pub(crate) seen: Seen,
+    /// The history that it was read in.
+    pub(crate) history: Uuid,
     /// The database's time of this look.
     pub(crate) now: DateTime<Utc>,
     pub(crate) turns: Vec<Turn>,
@@ -88,11 +96,11 @@ pub(crate) async fn news(conn: &mut PgConnection, queue: &str, seen: &Seen) -> R
         r#"
         with look as materialized (
             select pg_snapshot_xmax(snapshot)::text::bigint as xmax, array(select x::text::bigint from pg_snapshot_xip(snapshot) as x) as under_way,
-                queue.now() as now
+                queue.now() as now, queue.history_id() as history
             from (select pg_current_snapshot() as snapshot) as s
         )
         select
-            xmax as "xmax!", under_way as "under_way!", now as "now!",
+            xmax as "xmax!", under_way as "under_way!", now as "now!", history as "history!",
             l.txid as "txid?", l.no as "no?", l.of_turn, l.returned as "returned?", l.worker_id as "worker_id?",
             l.virtual_times as "virtual_times?", l.queue_tat as "queue_tat?",
             l.sees_before, l.sees_not,
@@ -120,6 +128,7 @@ pub(crate) async fn news(conn: &mut PgConnection, queue: &str, seen: &Seen) -> R
     let first = rows.first().expect("the look itself is a row");
     let mut news = News {
         seen: Seen { xmax: first.xmax, under_way: first.under_way.clone() },
+        history: first.history,
         now: first.now,
         turns: Vec::new(),
         counts: Vec::new(),
@@ -169,25 +178,26 @@ pub(crate) async fn news(conn: &mut PgConnection, queue: &str, seen: &Seen) -> R
 }
 
 /// Takes the next turn without a claim: what is decided on the picture before it will find its number taken.
-pub(crate) async fn take_turn(conn: &mut PgConnection, queue: &str) -> Result<()> {
+///
+/// Its number.
+pub(crate) async fn take_turn(conn: &mut PgConnection, queue: &str) -> Result<i64> {
     // Others wait for this turn: a process that is stopped in its transaction must not hold them up.
     sqlx::query!("select set_config('idle_in_transaction_session_timeout', '5s', true)")
         .fetch_one(&mut *conn)
         .await?;
     loop {
-        let taken = sqlx::query!(
-            "insert into queue.lane_log (queue, no)
+        let taken = sqlx::query_scalar!(
+            r#"insert into queue.lane_log (queue, no)
              select $1, greatest(
                  (select coalesce(max(no), 0) from queue.lane_log where queue = $1 and no is not null),
                  (select coalesce(max(no), 0) from queue.lane_books where queue = $1)) + 1
-             on conflict (queue, no) where no is not null do nothing",
+             on conflict (queue, no) where no is not null do nothing returning no as "no!""#,
             queue
         )
-        .execute(&mut *conn)
-        .await?
-        .rows_affected();
-        if taken == 1 {
-            return Ok(());
+        .fetch_optional(&mut *conn)
+        .await?;
+        if let Some(no) = taken {
+            return Ok(no);
         }
     }
 }
@@ -213,8 +223,26 @@ pub(crate) async fn slots(conn: &mut PgConnection, queue: &str) -> Result<i64> {
     Ok(slots)
 }
 
-/// The newest book that was written down.
-pub(crate) async fn load(conn: &mut PgConnection, queue: &str) -> Result<Option<Book>> {
+/// The newest view that was written down in this history, or an empty one.
+pub(crate) async fn load(conn: &mut PgConnection, queue: &str) -> Result<Book> {
+    let row = sqlx::query!(
+        r#"select h.id as "history!", b.book as "book?: Json<Book>"
+           from (select queue.history_id() as id) h
+           left join lateral (
+               select book from queue.lane_books where queue = $1 and history = h.id order by at desc limit 1
+           ) b on true"#,
+        queue
+    )
+    .fetch_one(conn)
+    .await?;
+    let mut book = row.book.map(|json| json.0).unwrap_or_default();
+    queue.clone_into(&mut book.queue);
+    book.history = row.history;
+    Ok(book)
+}
+
+/// The newest view that was written down in any history.
+pub(crate) async fn newest(conn: &mut PgConnection, queue: &str) -> Result<Option<Book>> {
     let book = sqlx::query_scalar!(
         r#"select book as "book: Json<Book>" from queue.lane_books where queue = $1 order by at desc limit 1"#,
         queue
@@ -224,15 +252,28 @@ pub(crate) async fn load(conn: &mut PgConnection, queue: &str) -> Result<Option<
     Ok(book.map(|json| json.0))
 }
 
+/// Whether workers of another history than `history` may still run what they claimed in it.
+pub(crate) async fn lost_workers(conn: &mut PgConnection, history: Uuid) -> Result<bool> {
+    let live = sqlx::query_scalar!(
+        r#"select exists (
+               select from queue.workers where history is distinct from $1 and lease_until > queue.now()) as "live!""#,
+        history
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok(live)
+}
+
 /// Writes a book down for hosts that begin to read.
 pub(crate) async fn save(conn: &mut PgConnection, book: &mut Book) -> Result<()> {
     sqlx::query!(
-        "insert into queue.lane_books (queue, at, oldest_xid, no, book) values ($1, queue.now(), $2, $3, $4)
+        "insert into queue.lane_books (queue, at, oldest_xid, no, book, history) values ($1, queue.now(), $2, $3, $4, $5)
          on conflict do nothing",
         book.queue,
         book.seen.oldest_unseen(),
         book.no,
-        Json(&*book) as _
+        Json(&*book) as _,
+        book.history
     )
     .execute(conn)
     .await?;

@@ -85,7 +85,7 @@ struct Planner<'a> {
 impl Book {
     /// The next jobs that there is room for, none when nothing may start.
     pub(crate) fn plan(&self, room: Room) -> Option<Plan> {
-        if self.queue_blocked().is_some() {
+        if self.queue_blocked().is_some() || self.awaits_lost_workers {
             return None;
         }
         let limits = self.settings.queue;

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::error::Result;
+use crate::history;
 use crate::lanes::book::Book;
 use crate::lanes::facts::Standing;
 use crate::query::JobRow;
@@ -133,15 +134,25 @@ impl Opened {
         if self.served < question || self.book.is_none() {
             let serves = asked.load(Ordering::SeqCst);
             let now = Instant::now();
-            match &mut self.book {
-                Some((book, at)) if now - *at <= KEEP => {
-                    book.refresh(conn).await?;
-                    *at = now;
+            if let Err(error) = self.refresh(conn, queue, now).await {
+                if !history::recover_on(conn, &error).await? {
+                    return Err(error);
                 }
-                stale => *stale = Some((Book::open(conn, queue).await?, now)),
+                self.refresh(conn, queue, now).await?;
             }
             self.served = serves;
         }
         Ok(&mut self.book.as_mut().expect("it was opened above").0)
+    }
+
+    async fn refresh(&mut self, conn: &mut PgConnection, queue: &str, now: Instant) -> Result<()> {
+        match &mut self.book {
+            Some((book, at)) if now - *at <= KEEP => {
+                book.refresh(conn).await?;
+                *at = now;
+            }
+            stale => *stale = Some((Book::open(conn, queue).await?, now)),
+        }
+        Ok(())
     }
 }

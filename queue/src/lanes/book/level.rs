@@ -39,7 +39,7 @@ impl Level {
     }
 
     /// Everything in it is looked through.
-    pub(super) fn from_beginning(fresh: i64) -> Self {
+    pub(crate) fn from_beginning(fresh: i64) -> Self {
         Self { fresh, ..Self::default() }
     }
 
