@@ -103,7 +103,8 @@ begin
             and d.classid = 'pg_class'::regclass and d.refclassid = 'pg_class'::regclass
         join pg_class t on t.oid = d.refobjid
         join pg_attribute a on a.attrelid = t.oid and a.attnum = d.refobjsubid
-        where s.relkind = 'S' and has_sequence_privilege(s.oid, 'UPDATE')
+        -- In this order: what is no sequence has no such right to ask for.
+        where case when s.relkind = 'S' then has_sequence_privilege(s.oid, 'UPDATE') end
     loop
         execute format('select max(%I) from %s', own.of_column, own.of_table) into highest;
         if highest > coalesce(pg_sequence_last_value(own.sequence), 0) then

@@ -1,6 +1,7 @@
 //! `migrate`: the schema's history, forwards and backwards.
 
 use anyhow::bail;
+use weirgate_queue::history;
 
 use crate::cli::Migrate;
 use crate::config::Config;
@@ -16,8 +17,28 @@ pub(super) async fn run(command: Migrate, config: &Config) -> anyhow::Result<()>
         }
         Migrate::Down { to } => down(&database, to).await?,
         Migrate::Status => status(&database).await?,
+        Migrate::Rebase => rebase(&database).await?,
     }
     database.close().await
+}
+
+async fn rebase(database: &Database) -> anyhow::Result<()> {
+    database.require_migrated().await?;
+    let rebased = history::rebase(&database.pool).await?;
+    println!(
+        "{} rebuilt from the jobs: {}",
+        counted(rebased.queues.len(), "queue"),
+        rebased.queues.join(", ")
+    );
+    if rebased.advanced_sequences > 0 {
+        let sequences = counted(usize::try_from(rebased.advanced_sequences)?, "sequence");
+        println!("{sequences} stood behind the rows of their tables and were set past them");
+    }
+    Ok(())
+}
+
+fn counted(number: usize, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
 fn ups() -> impl Iterator<Item = (i64, &'static str)> {

@@ -117,6 +117,7 @@ async fn a_stale_run_enqueues_no_next_jobs() {
 #[tokio::test]
 async fn the_plan_of_a_finish_finds_each_job_by_its_key_whatever_the_statistics() {
     let db = TestDb::new().await;
+    let worker = db.register_worker().await;
     let mut tx = db.pool.begin().await.unwrap();
     // Nothing runs as far as the statistics know, as after any quiet time.
     sqlx::raw_sql(
@@ -134,14 +135,15 @@ async fn the_plan_of_a_finish_finds_each_job_by_its_key_whatever_the_statistics(
         ("'{retryable}', '{c}', '{m}', '{0}', '{0}', '{p}'", include_str!("../../queue/src/finish.sql"));
     for (arguments, text) in [completed, others] {
         sqlx::raw_sql(AssertSqlSafe(format!("prepare done as {text}"))).execute(&mut *tx).await.unwrap();
-        let plan: Vec<String> =
-            sqlx::raw_sql(AssertSqlSafe(format!("explain execute done({start}, {arguments})")))
-                .fetch_all(&mut *tx)
-                .await
-                .unwrap()
-                .iter()
-                .map(|row| row.get(0))
-                .collect();
+        let plan: Vec<String> = sqlx::raw_sql(AssertSqlSafe(format!(
+            "explain execute done({start}, {arguments}, '{{{worker}}}')"
+        )))
+        .fetch_all(&mut *tx)
+        .await
+        .unwrap()
+        .iter()
+        .map(|row| row.get(0))
+        .collect();
         sqlx::raw_sql("deallocate done").execute(&mut *tx).await.unwrap();
         let plan = plan.join("\n");
         assert_eq!(plan.matches("Index Scan using jobs_seq").count(), 1, "{plan}");

@@ -87,9 +87,10 @@ impl Graph {
                 .fetch_all(&self.db.pool)
                 .await
                 .unwrap();
+        let worker = self.db.register_worker().await;
         let finish = |(job, seq, run, attempt): (Uuid, i64, i64, i16)| {
             let attempt = attempt.unsigned_abs();
-            let start = Start { seq, run, attempt, worker: Uuid::nil(), at: DateTime::default() };
+            let start = Start { seq, run, attempt, worker, at: DateTime::default() };
             Finish { job, start, outcome: outcome.clone() }
         };
         runs.into_iter().map(finish).collect()

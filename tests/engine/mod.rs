@@ -10,6 +10,7 @@ mod failures;
 mod finish;
 mod graph;
 mod handover;
+mod history;
 mod lanes;
 mod leader;
 mod life;

@@ -268,6 +268,13 @@ impl Book {
         })
     }
 
+    /// From which `seq` on claims read jobs of this tenant, backfill and priority, and which before that they ask for.
+    pub(crate) fn begins(&self, (tenant, backfill, priority): (Uuid, Option<Uuid>, i16)) -> (i64, Vec<i64>) {
+        let flow = self.flows.get(&FlowId { tenant, backfill });
+        let level = flow.and_then(|flow| flow.levels.get(&Reverse(priority)));
+        level.map_or((i64::MAX, Vec::new()), |level| (level.from, level.strays.iter().copied().collect()))
+    }
+
     /// The jobs of a backfill in this queue.
     pub fn backfill(&self, id: Uuid) -> StateCounts {
         self.backfills.get(&id).copied().unwrap_or_default()

@@ -107,18 +107,14 @@ async fn arrivals(conn: &mut PgConnection, queue: &str) -> Result<Arrivals> {
 /// that no window around the loss has more starts than the rate allows.
 fn use_up(view: &mut Book, settings: &Settings, arrivals: &Arrivals) {
     let now = view.now;
-    let used = |rate: Rate, tat: Option<DateTime<Utc>>| {
-        let gcra = Gcra::new(rate);
-        let fullest = gcra.after(None, now, gcra.allowed(None, now));
-        // Another server's clock may have been ahead; more than all of the burst is never used up.
-        gcra.after(tat, now, gcra.allowed(tat, now)).min(fullest)
+    let used = |rate: Option<Rate>, tat: Option<DateTime<Utc>>| match rate.map(Gcra::new) {
+        Some(gcra) => Some(gcra.after(tat, now, gcra.allowed(tat, now))),
+        None => tat,
     };
-    let tenants: HashSet<Uuid> = view.lanes.keys().chain(settings.lanes.keys()).copied().collect();
-    for tenant in tenants {
-        if let Some(rate) = settings.lane(tenant).rate {
-            let tat = used(rate, arrivals.lanes.get(&tenant).copied());
-            view.lanes.entry(tenant).or_default().tat = Some(tat);
-        }
+    let known = view.lanes.keys().chain(settings.lanes.keys()).chain(arrivals.lanes.keys());
+    for tenant in known.copied().collect::<HashSet<Uuid>>() {
+        let tat = used(settings.lane(tenant).rate, arrivals.lanes.get(&tenant).copied());
+        view.lanes.entry(tenant).or_default().tat = tat;
     }
-    view.queue_tat = settings.queue.rate.map(|rate| used(rate, arrivals.queue));
+    view.queue_tat = used(settings.queue.rate, arrivals.queue);
 }

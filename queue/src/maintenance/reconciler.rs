@@ -1,4 +1,4 @@
-//! Proves once a day that no count of the lanes is adrift, and that each running job can be rescued.
+//! Proves once a day that the views of queues are what their jobs say, and that each running job can be rescued.
 
 use sqlx::PgPool;
 
@@ -6,7 +6,7 @@ use crate::error::Result;
 use crate::holdings;
 use crate::lanes::{reconcile, traffic};
 
-/// Compares the counts of each queue with its jobs, and running jobs with the claims; repairs what differs and returns
+/// Compares the view of each queue with its jobs, and running jobs with the claims; repairs what differs and returns
 /// how much that was.
 pub async fn run_once(pool: &PgPool) -> Result<u64> {
     let mut conn = pool.acquire().await?;

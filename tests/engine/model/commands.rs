@@ -32,6 +32,7 @@ pub(super) enum Command {
     Promote,
     Mark,
     WriteBook,
+    Rebase,
 }
 
 /// How a handler ends.
@@ -76,6 +77,7 @@ fn command() -> impl Strategy<Value = Command> {
         8 => Just(Command::Promote),
         6 => Just(Command::Mark),
         4 => Just(Command::WriteBook),
+        2 => Just(Command::Rebase),
     ]
 }
 

@@ -123,6 +123,7 @@ impl<'a> Case<'a> {
             Command::Mark => self.mark().await,
             Command::Promote => self.promote().await,
             Command::WriteBook => self.write_book().await,
+            Command::Rebase => self.rebase().await,
             settings => self.set(settings).await,
         }
     }
@@ -131,11 +132,11 @@ impl<'a> Case<'a> {
         let expected = &mut self.expected;
         let (text, lane) = match command {
             Command::PauseLane { lane, paused } => {
-                expected.lanes[*lane].paused = *paused;
+                (expected.lanes[*lane].paused, expected.lanes[*lane].has_settings) = (*paused, true);
                 (format!("{} lane {lane}", if *paused { "pause" } else { "resume" }), Some(*lane))
             }
             Command::LimitLane { lane, limits: own } => {
-                expected.lanes[*lane].limits = *own;
+                (expected.lanes[*lane].limits, expected.lanes[*lane].has_settings) = (*own, true);
                 let words = own.map_or_else(|| "do as the queue says".to_owned(), lane_limits);
                 (format!("lane {lane} may {words}"), Some(*lane))
             }

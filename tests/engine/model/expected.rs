@@ -47,6 +47,14 @@ impl Starts {
         (1..=burst).take_while(fits).count()
     }
 
+    fn use_up(&mut self, rate: Option<Rate>, now: Minutes) {
+        if rate.is_some() {
+            for _ in 0..self.allowed(rate, now) {
+                self.note(rate, now);
+            }
+        }
+    }
+
     fn note(&mut self, rate: Option<Rate>, now: Minutes) {
         self.0.push((now, rate.map_or(0, interval)));
     }
@@ -60,6 +68,8 @@ fn interval(rate: Rate) -> Minutes {
 pub(super) struct Lane {
     pub(super) paused: bool,
     pub(super) limits: Option<LaneLimits>,
+    /// Somebody has set something of it, once.
+    pub(super) has_settings: bool,
     starts: Starts,
 }
 
@@ -172,6 +182,19 @@ impl Expected {
 
     pub(super) fn started(&self, lane: usize) -> usize {
         self.lanes[lane].starts.0.len()
+    }
+
+    /// What could have started by now counts as started.
+    pub(super) fn use_up_rates(&mut self) {
+        let now = self.now;
+        for lane in 0..self.lanes.len() {
+            let has_jobs = self.jobs.iter().any(|job| job.lane == lane);
+            let rate = self.limits_of(lane).rate;
+            if has_jobs || self.lanes[lane].has_settings {
+                self.lanes[lane].starts.use_up(rate, now);
+            }
+        }
+        self.starts.use_up(self.limits.rate, now);
     }
 
     /// Judges what a claim took, job by job in its order, and starts it. Which lanes it took from is its own affair.

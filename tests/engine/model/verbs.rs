@@ -7,12 +7,11 @@ use anyhow::{Context, Result, ensure};
 use chrono::DateTime;
 use serde_json::Value;
 use sqlx::Connection;
-use uuid::Uuid;
 use weirgate_queue::claim::{Claimer, Room};
 use weirgate_queue::finish::{Finish, Outcome, finish};
 use weirgate_queue::maintenance::{promoter, rescuer};
 use weirgate_queue::mark::{Start, mark};
-use weirgate_queue::{JobState, NewJob, OnFailure, QueueError, control, enqueue};
+use weirgate_queue::{JobState, NewJob, OnFailure, QueueError, control, enqueue, history};
 
 use super::commands::{How, Minutes};
 use super::driver::{Case, Host, QUEUE, register, tenant};
@@ -135,7 +134,7 @@ impl Case<'_> {
         let sql = "select seq from queue.jobs where id = $1";
         let seq = sqlx::query_scalar(sql).bind(job).fetch_one(&mut *self.conn).await?;
         // A job that never ran has none.
-        let never = Start { seq, run, attempt: 0, worker: Uuid::nil(), at: DateTime::default() };
+        let never = Start { seq, run, attempt: 0, worker: self.hosts[0].worker, at: DateTime::default() };
         let start = self.starts.get(&(number, run)).copied().unwrap_or(never);
         Ok(Finish { job, start, outcome })
     }
@@ -241,6 +240,16 @@ impl Case<'_> {
     }
 
     /// The log, made long enough by changes of nothing, is summed up, and pruned where an older book allows.
+    /// As after a restore or a promotion that lost nothing: all that is known is the jobs and the claims.
+    pub(super) async fn rebase(&mut self) -> Result<()> {
+        self.say("the database lives on with another history");
+        history::rebase(&self.db.pool).await?;
+        // The hosts have not lost anything, and go on as they are.
+        sqlx::query("update queue.workers set history = queue.history_id()").execute(&mut *self.conn).await?;
+        self.expected.use_up_rates();
+        Ok(())
+    }
+
     pub(super) async fn write_book(&mut self) -> Result<()> {
         self.say("the log is summed up");
         sqlx::query(
