@@ -59,14 +59,19 @@ impl Cluster {
         self.server.port()
     }
 
-    pub(crate) fn options(&self, database: &str) -> PgConnectOptions {
-        self.server.connect_options(database)
+    /// Folder of the programs that the server is one of.
+    pub(crate) fn programs(&self) -> &Path {
+        &self.programs
     }
 
-    /// The URL of a database by another port, where a proxy listens.
-    pub(crate) fn url_through(&self, port: u16, database: &str) -> String {
-        let from = format!(":{}/", self.port());
-        format!("{}?sslmode=disable", self.server.url(database).replace(&from, &format!(":{port}/")))
+    /// The account whose data it is.
+    pub(crate) fn owner(&self) -> (u32, u32) {
+        let owner = std::fs::metadata(self.server.data_dir()).unwrap();
+        (owner.uid(), owner.gid())
+    }
+
+    pub(crate) fn options(&self, database: &str) -> PgConnectOptions {
+        self.server.connect_options(database)
     }
 
     /// A migrated database with a ledger.
@@ -93,10 +98,7 @@ impl Cluster {
             let mut admin = PgConnection::connect_with(&self.options("postgres")).await.unwrap();
             let sql = AssertSqlSafe(format!("create database {TEMPLATE}"));
             sqlx::raw_sql(sql).execute(&mut admin).await.unwrap();
-            let mut conn = PgConnection::connect_with(&self.options(TEMPLATE)).await.unwrap();
-            MIGRATIONS.run_direct(None, &mut conn, false).await.unwrap();
-            sqlx::raw_sql(LEDGER).execute(&mut conn).await.unwrap();
-            conn.close().await.unwrap();
+            prepare(&self.options(TEMPLATE)).await;
         })
         .await;
     }
@@ -118,9 +120,17 @@ impl Cluster {
     }
 }
 
+/// Migrates a database and makes the ledger in it.
+pub(crate) async fn prepare(options: &PgConnectOptions) {
+    let mut conn = PgConnection::connect_with(options).await.unwrap();
+    MIGRATIONS.run_direct(None, &mut conn, false).await.unwrap();
+    sqlx::raw_sql(LEDGER).execute(&mut conn).await.unwrap();
+    conn.close().await.unwrap();
+}
+
 /// Reads until this process is gone (SIGKILL included), then ends the server, whichever it is by then, and removes its
 /// data.
-fn guard(data: &Path, home: &Path) {
+pub(crate) fn guard(data: &Path, home: &Path) {
     let script = r#"
         cat >/dev/null
         for turn in 1 2 3 4 5 6; do

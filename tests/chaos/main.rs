@@ -12,5 +12,6 @@ mod load;
 mod profile;
 mod proxy;
 mod scene;
+mod server;
 mod wire;
 mod worker;

@@ -16,6 +16,11 @@ pub(crate) fn times(short: usize, long: usize) -> usize {
     }
 }
 
+/// Whether faults run that take long and whose kind the short profile has.
+pub(crate) fn long() -> bool {
+    times(0, 1) == 1
+}
+
 /// The seed of this run: `CHAOS_SEED`, or one that nobody chose.
 pub(crate) fn seed() -> u64 {
     static SEED: OnceLock<u64> = OnceLock::new();

@@ -1,7 +1,7 @@
 //! A TCP proxy before Postgres that cuts connections where it is told to.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -41,20 +41,20 @@ struct Shared {
 /// Stops listening and cuts everything when dropped.
 pub(crate) struct Proxy {
     shared: Arc<Shared>,
-    server: u16,
+    server: Arc<AtomicU16>,
     stop: CancellationToken,
 }
 
 impl Proxy {
     pub(crate) fn new(server: u16) -> Self {
-        Self { shared: Arc::default(), server, stop: CancellationToken::new() }
+        Self { shared: Arc::default(), server: Arc::new(server.into()), stop: CancellationToken::new() }
     }
 
     /// A port of its own for a client, so that its connections are known.
     pub(crate) async fn listen(&self, client: &str) -> u16 {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        let (shared, server, stop) = (self.shared.clone(), self.server, self.stop.clone());
+        let (shared, server, stop) = (self.shared.clone(), self.server.clone(), self.stop.clone());
         let client = client.to_owned();
         tokio::spawn(async move {
             loop {
@@ -63,6 +63,7 @@ impl Proxy {
                     () = stop.cancelled() => return,
                 };
                 let Ok((stream, _)) = accepted else { continue };
+                let server = server.load(Ordering::SeqCst);
                 tokio::spawn(link(shared.clone(), client.clone(), stream, server, stop.child_token()));
             }
         });
@@ -79,6 +80,12 @@ impl Proxy {
                 panic!("no {kind:?} ({place:?}) passed; has its SQL other words by now? (wire.rs)")
             })
             .expect("an aim is only replaced when it was hit");
+    }
+
+    /// Cuts all connections of all clients; new ones lead to the server on this port, or, with 0, nowhere.
+    pub(crate) fn lead_to(&self, port: u16) {
+        self.server.store(port, Ordering::SeqCst);
+        self.shared.links.lock().unwrap().values().for_each(|(_, cut)| cut.cancel());
     }
 
     /// Cuts all connections of a client at once; how many there were.

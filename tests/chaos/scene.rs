@@ -1,12 +1,13 @@
 //! What every fault needs: a database, a proxy before it, worker processes, a load, and the check at the end.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
-use sqlx::PgPool;
-use sqlx::postgres::PgPoolOptions;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{ConnectOptions, PgPool};
 use tokio::sync::{Mutex, MutexGuard};
 use uuid::Uuid;
 use weirgate_queue::Job;
@@ -18,6 +19,7 @@ use crate::jobs::Chore;
 use crate::load::{Load, SharedBook, SkewedClock, tenants};
 use crate::profile;
 use crate::proxy::Proxy;
+use crate::server::{DATABASE, Server};
 use crate::worker::{Settings, Worker};
 
 /// The faults take turns: they share the machine and a server that some of them restart.
@@ -58,7 +60,8 @@ impl Plan {
 pub(crate) struct Scene {
     pub(crate) plan: Plan,
     pub(crate) cluster: &'static Cluster,
-    database: String,
+    /// Of the shared server.
+    database: Option<String>,
     /// Not through the proxy.
     pub(crate) db: PgPool,
     /// Through the proxy.
@@ -79,18 +82,36 @@ impl Scene {
     /// Workers and producers are there, and idle.
     pub(crate) async fn new(plan: Plan) -> Self {
         let turn = TURN.lock().await;
-        let mut rng = profile::rng(plan.name);
         let cluster = cluster();
-        let (name, db) = cluster.database().await;
-        let proxy = Proxy::new(cluster.port());
+        let (name, _) = cluster.database().await;
+        let options = cluster.options(&name);
+        Self::on(plan, &options, Some(name), turn).await
+    }
+
+    /// The same on a server of the fault's own.
+    pub(crate) async fn of(plan: Plan, server: &Server) -> Self {
+        let turn = TURN.lock().await;
+        Self::on(plan, &server.options(DATABASE), None, turn).await
+    }
+
+    async fn on(
+        plan: Plan,
+        options: &PgConnectOptions,
+        database: Option<String>,
+        turn: MutexGuard<'static, ()>,
+    ) -> Self {
+        let mut rng = profile::rng(plan.name);
+        let db = direct(options).await;
+        let proxy = Proxy::new(options.get_port());
+        let url_through = |port| options.clone().port(port).to_url_lossy().to_string();
         let began = sqlx::query_scalar("select queue.now()::text").fetch_one(&db).await.unwrap();
-        let url = cluster.url_through(proxy.listen("producers").await, &name);
+        let url = url_through(proxy.listen("producers").await);
         let producers = PgPoolOptions::new().max_connections(4).connect(&url).await.unwrap();
         let mut workers = Vec::new();
         for host in 0..plan.workers {
             let client = format!("worker-{host}");
             let settings = Settings {
-                url: cluster.url_through(proxy.listen(&client).await, &name),
+                url: url_through(proxy.listen(&client).await),
                 name: client,
                 lease: plan.lease,
                 grace: plan.grace,
@@ -104,8 +125,8 @@ impl Scene {
         limit(&db, &tenants[5..]).await;
         Self {
             plan,
-            cluster,
-            database: name,
+            cluster: cluster(),
+            database,
             db,
             producers,
             proxy,
@@ -122,16 +143,50 @@ impl Scene {
 
     /// With three producers at work.
     pub(crate) async fn under_load(plan: Plan) -> Self {
-        let mut scene = Self::new(plan).await;
-        let clocks: Vec<_> = (0..3).map(|host| scene.plan.clock(host)).collect();
-        let mut rng = StdRng::seed_from_u64(scene.rng.random());
-        let load = Load::start(&scene.producers, &scene.db, &scene.book, &scene.tenants, &clocks, &mut rng);
-        scene.load = Some(load);
+        let scene = Self::new(plan).await.with_load();
         // Faults come once every worker has some of it.
         for worker in 0..scene.workers.len() {
             scene.at_work(worker).await;
         }
         scene
+    }
+
+    pub(crate) fn with_load(mut self) -> Self {
+        let scene = &mut self;
+        let clocks: Vec<_> = (0..3).map(|host| scene.plan.clock(host)).collect();
+        let mut rng = StdRng::seed_from_u64(scene.rng.random());
+        let load = Load::start(&scene.producers, &scene.db, &scene.book, &scene.tenants, &clocks, &mut rng);
+        scene.load = Some(load);
+        self
+    }
+
+    /// Returns when every enqueue has been answered or given up.
+    pub(crate) async fn stop_load(&mut self) {
+        if let Some(load) = self.load.take() {
+            load.stop().await;
+        }
+    }
+
+    /// Nobody reaches a server any more.
+    pub(crate) fn unplug(&self) {
+        self.proxy.lead_to(0);
+    }
+
+    /// Workers and producers are led to another server, with what it knows; how many jobs that were accepted it does not
+    /// have.
+    pub(crate) async fn lives_on(&mut self, server: &Server) -> usize {
+        self.db = direct(&server.options(DATABASE)).await;
+        let known: HashSet<Uuid> = sqlx::query_scalar("select id from queue.jobs")
+            .fetch_all(&self.db)
+            .await
+            .unwrap()
+            .into_iter()
+            .collect();
+        self.proxy.lead_to(server.port());
+        let mut book = self.book.lock().unwrap();
+        let before = book.accepted.len();
+        book.accepted.retain(|job| known.contains(job));
+        before - book.accepted.len()
     }
 
     /// Waits until a worker holds jobs.
@@ -176,9 +231,7 @@ impl Scene {
 
     /// Stops the load, waits until it has drained, checks, and prints the line of this fault.
     pub(crate) async fn end(mut self, what: &str) -> Counts {
-        if let Some(load) = self.load.take() {
-            load.stop().await;
-        }
+        self.stop_load().await;
         self.drain().await;
         let book = std::mem::take(&mut *self.book.lock().unwrap());
         let counts = check(&self.db, &book, &self.began)
@@ -189,7 +242,9 @@ impl Scene {
         }
         println!("{}", self.line(what, &counts));
         self.workers.clear();
-        self.cluster.drop_database(&self.database).await;
+        if let Some(database) = &self.database {
+            self.cluster.drop_database(database).await;
+        }
         counts
     }
 
@@ -232,6 +287,11 @@ impl Scene {
             self.started.elapsed().as_secs()
         )
     }
+}
+
+/// Connections that no fault touches.
+async fn direct(options: &PgConnectOptions) -> PgPool {
+    PgPoolOptions::new().max_connections(6).connect_with(options.clone()).await.unwrap()
 }
 
 /// The first may start so many a second, the second so many at once.

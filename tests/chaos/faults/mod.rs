@@ -5,5 +5,8 @@ mod cut;
 mod freeze;
 mod handlers;
 mod kill;
+mod promote;
+mod replicate;
 mod restart;
+mod restore;
 mod roll;
