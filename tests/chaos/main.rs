@@ -7,6 +7,7 @@
 mod check;
 mod cluster;
 mod faults;
+mod haproxy;
 mod jobs;
 mod load;
 mod profile;

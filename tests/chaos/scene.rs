@@ -175,6 +175,18 @@ impl Scene {
     /// Workers and producers are led to another server, with what it knows; how many jobs that were accepted it does not
     /// have.
     pub(crate) async fn lives_on(&mut self, server: &Server) -> usize {
+        let lost = self.goes_on_with(server).await;
+        self.lead_to(server.port());
+        lost
+    }
+
+    /// Workers and producers connect to whatever listens on this port from now on.
+    pub(crate) fn lead_to(&self, port: u16) {
+        self.proxy.lead_to(port);
+    }
+
+    /// The same, where something else leads them there.
+    pub(crate) async fn goes_on_with(&mut self, server: &Server) -> usize {
         self.db = direct(&server.options(DATABASE)).await;
         let known: HashSet<Uuid> = sqlx::query_scalar("select id from queue.jobs")
             .fetch_all(&self.db)
@@ -182,7 +194,6 @@ impl Scene {
             .unwrap()
             .into_iter()
             .collect();
-        self.proxy.lead_to(server.port());
         let mut book = self.book.lock().unwrap();
         let before = book.accepted.len();
         book.accepted.retain(|job| known.contains(job));

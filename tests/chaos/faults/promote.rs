@@ -1,6 +1,9 @@
 //! A primary that is lost, and what takes its place: a standby that had received everything, one that had not, and a
 //! backup that is recovered to a point in time.
 
+use std::time::Instant;
+
+use crate::haproxy::Haproxy;
 use crate::profile::{long, times};
 use crate::scene::{Plan, Scene};
 use crate::server::{DATABASE, Server};
@@ -83,4 +86,35 @@ async fn recover_to_a_point_in_time() {
     let scene = scene.with_load();
     scene.headway(some()).await;
     scene.end(&format!("{lost} jobs enqueued after the point")).await;
+}
+
+/// With the configuration that `deploy/haproxy` has, and nobody who leads clients elsewhere.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn promote_behind_haproxy() {
+    if !long() || !Haproxy::is_installed() {
+        return;
+    }
+    let primary = Server::with_database().await;
+    let scene = Scene::of(Plan::new("promotion behind haproxy"), &primary).await;
+    let standby = primary.copy(true);
+    standby.go("");
+    let haproxy = Haproxy::start([&primary, &standby]).await;
+    scene.lead_to(haproxy.port());
+    primary.sql("postgres", "alter system set synchronous_standby_names = '*'").await;
+    primary.sql("postgres", "select pg_reload_conf()").await;
+    primary.until("exists (select from pg_stat_replication where sync_state = 'sync')").await;
+    let mut scene = scene.with_load();
+    scene.headway(some()).await;
+    let lost_at = Instant::now();
+    primary.lose();
+    standby.promote().await;
+    assert_eq!(scene.goes_on_with(&standby).await, 0, "acknowledged jobs were lost with the primary");
+    scene.headway(1).await;
+    let away = lost_at.elapsed();
+    scene.stop_load().await;
+    let scene = scene.with_load();
+    scene.headway(some()).await;
+    let counts =
+        format!("0 acknowledged jobs lost, running again {:.1} s after the loss", away.as_secs_f64());
+    scene.end(&counts).await;
 }

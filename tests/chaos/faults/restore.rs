@@ -1,7 +1,7 @@
 //! A database that is dumped under load and restored on another server, whose transaction ids are others. The workers
 //! live on and are led there.
 
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use crate::profile::{long, times};
 use crate::scene::{Plan, Scene};
@@ -61,6 +61,7 @@ fn tool(server: &Server, program: &str, arguments: &[&str]) -> std::process::Exi
     Command::new(crate::cluster::cluster().programs().join(program))
         .args(["-h", "127.0.0.1", "-p", &port, "-U", "weirgate"])
         .args(arguments)
+        .stdout(Stdio::null())
         .status()
         .unwrap()
 }
