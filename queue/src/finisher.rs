@@ -12,6 +12,7 @@ use crate::finish::{Finish, Outcome, finish};
 use crate::held::Held;
 use crate::holdings::{Share, WorkedOff, forget};
 use crate::meter::Meter;
+use crate::patience::{Patience, within};
 
 /// Most outcomes in one transaction.
 const GROUP: usize = 1000;
@@ -27,6 +28,10 @@ const AT_ONCE: usize = 2;
 /// Most bytes of outputs in one transaction, unless one alone has more: Postgres hangs up on a message of a gigabyte,
 /// and to try that again would never end.
 const GROUP_BYTES: usize = 16_000_000;
+/// How long a transaction usually takes at most; see [`Patience`].
+const ANSWER: Duration = Duration::from_secs(10);
+/// Where this process or its connection dies in the middle, others must get at the rows soon: it never does nothing in between.
+const BEGIN: &str = "begin; set local idle_in_transaction_session_timeout = '5s'";
 /// The code of a job whose outcome Postgres refused.
 const UNSTORABLE: &str = "unstorable_outcome";
 
@@ -126,8 +131,11 @@ async fn commit(
     group: Vec<Ended>,
     stop: &CancellationToken,
 ) {
+    let mut patience = Patience::new(ANSWER);
     for attempt in 1_u32.. {
-        match write(held, worked_off, meter, &group).await {
+        let written = write(held, worked_off, meter, &group, patience.limit()).await;
+        patience.learn(&written);
+        match written {
             Ok(()) => return,
             Err(QueueError::Database(error)) if is_passing(&error) => {
                 if stop.is_cancelled() && attempt > 5 {
@@ -167,18 +175,24 @@ async fn commit_singly(
     }
 }
 
-async fn write(held: &mut Held, worked_off: &WorkedOff, meter: &Meter, group: &[Ended]) -> Result<()> {
+async fn write(
+    held: &mut Held,
+    worked_off: &WorkedOff,
+    meter: &Meter,
+    group: &[Ended],
+    limit: Duration,
+) -> Result<()> {
     let claims = worked_off.take();
-    let applied = async {
-        let mut tx = held.conn().await?.begin().await?;
+    let applied = within(limit, async {
+        let mut tx = held.conn().await?.begin_with(BEGIN).await?;
         forget(&mut tx, &claims).await?;
         let applied = finish(&mut tx, group.iter().map(|ended| ended.finish.clone()).collect()).await?;
         tx.commit().await?;
         Ok(applied)
-    }
+    })
     .await;
     let applied = applied.inspect_err(|_: &QueueError| {
-        held.release();
+        held.close();
         worked_off.put_back(claims);
     })?;
     for Ended { finish: Finish { job, start, .. }, share } in group {
@@ -191,11 +205,12 @@ async fn write(held: &mut Held, worked_off: &WorkedOff, meter: &Meter, group: &[
     Ok(())
 }
 
-/// Whether trying again may help: the connection, a shutdown, a deadlock, a serialization failure, out of resources.
+/// Whether trying again may help: the connection, a shutdown, a server that takes no writes for now, a deadlock, a serialization failure,
+/// out of resources.
 fn is_passing(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Database(e) => e.code().is_none_or(|code| {
-            ["08", "40", "53", "55", "57", "58"].iter().any(|class| code.starts_with(class))
+            ["08", "25", "40", "53", "55", "57", "58"].iter().any(|class| code.starts_with(class))
         }),
         _ => !matches!(
             error,
