@@ -1,34 +1,35 @@
 //! The connection to the database: the one of `DATABASE_URL`, or the private one.
 
-use std::str::FromStr;
+mod address;
+mod pooler;
+mod session;
+mod sockets;
+mod watch;
+
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use sqlx::{Connection, PgConnection, PgPool};
+use sqlx::PgPool;
 
 use sqlx::migrate::{Migrate, Migrator};
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::postgres::PgConnectOptions;
+use tokio::task::JoinSet;
 
+use self::address::Address;
+use self::session::Settings;
+use self::watch::Signs;
 use crate::config::Config;
 use crate::postgres::{Options, PrivatePostgres};
+
+pub use self::session::PLANNER;
+pub use self::watch::hung_connections;
 
 /// The schema's history.
 pub static MIGRATIONS: Migrator = sqlx::migrate!();
 
-/// Postgres' setting for how long a transaction may do nothing.
-const IDLE_LIMIT: &str = "idle_in_transaction_session_timeout";
-
-/// How Postgres is to plan what the program asks.
-///
-/// Compiling a plan takes longer than running it: one day's KPIs over a million tickets, 0.5 s with and 0.1 s without. A plan is made
-/// once and kept. Made while a table is small, it would walk over that table, or sort all that an index finds to take the first of it,
-/// and still do so when the table has grown by hundreds of thousands of rows, until statistics are renewed. All that we ask for has an
-/// index, and that has the order.
-pub const PLANNER: [(&str, &str); 3] =
-    [("jit", "off"), ("enable_seqscan", "off"), ("enable_bitmapscan", "off")];
-
-/// For so long a connection that is not in use is taken to be there.
-const FRESH: Duration = Duration::from_secs(1);
+/// How long the first questions to the database may take.
+const ANSWER: Duration = Duration::from_secs(10);
 
 /// How long connections may take to close.
 const CLOSE_LIMIT: Duration = Duration::from_secs(3);
@@ -39,6 +40,8 @@ pub struct Database {
     /// Connections to it.
     pub pool: PgPool,
     private: Option<PrivatePostgres>,
+    /// Closes connections that no longer answer.
+    watch: JoinSet<()>,
 }
 
 impl Database {
@@ -51,18 +54,24 @@ impl Database {
     }
 
     async fn start(config: &Config, command: &str, exclusive: bool) -> anyhow::Result<Self> {
-        if let Some(url) = &config.database_url {
-            let options = PgConnectOptions::from_str(url).context("DATABASE_URL")?;
-            return Ok(Self { pool: connect(options, config).await?, private: None });
+        let mut settings = Settings::new(config.lease, statement_limit(command));
+        let (options, private) = if let Some(url) = &config.database_url {
+            let address: Address = url.parse()?;
+            for (name, value) in &address.settings {
+                settings.set(name, value);
+            }
+            (address.options, None)
+        } else {
+            let private = private(config, command, exclusive).await?;
+            (private.service_options(), Some(private))
+        };
+        let signs = Arc::new(Signs::default());
+        let pool = connect(options, &settings, config, signs.clone()).await?;
+        if private.is_none() {
+            pooler::require_sessions(&pool).await?;
         }
-        let mut options = Options::new(&config.home);
-        options.bin_dir.clone_from(&config.pg_bin);
-        options.command = format!("weirgate {command}");
-        options.started = started_at();
-        options.exclusive = exclusive;
-        let private = PrivatePostgres::start(options).await?;
-        let pool = connect(private.connect_options("weirgate"), config).await?;
-        Ok(Self { pool, private: Some(private) })
+        let watch = watch::start(pool.clone(), signs);
+        Ok(Self { pool, private, watch })
     }
 
     /// Connects to `DATABASE_URL`, or to the private Postgres of a running `weirgate up`; where none runs, starts it
@@ -79,7 +88,12 @@ impl Database {
     /// # Errors
     /// When a migration fails, or an applied one has changed since.
     pub async fn migrate(&self) -> anyhow::Result<()> {
-        MIGRATIONS.run(&self.pool).await.context("migrating the database")
+        // A migration takes as long as there is data.
+        let mut conn = self.pool.acquire().await?;
+        sqlx::raw_sql("set statement_timeout = 0").execute(&mut *conn).await?;
+        let migrated = MIGRATIONS.run(&mut *conn).await.context("migrating the database");
+        conn.close().await?;
+        migrated
     }
 
     /// Refuses a database whose schema is older or newer than this program.
@@ -98,7 +112,8 @@ impl Database {
     ///
     /// # Errors
     /// When Postgres does not stop.
-    pub async fn close(self) -> anyhow::Result<()> {
+    pub async fn close(mut self) -> anyhow::Result<()> {
+        self.watch.shutdown().await;
         // A connection whose query was given up comes back only when Postgres answers it, which may be never.
         if tokio::time::timeout(CLOSE_LIMIT, self.pool.close()).await.is_err() {
             tracing::warn!("left a connection that still waited for the database");
@@ -123,43 +138,37 @@ pub async fn pending_migrations(pool: &PgPool) -> anyhow::Result<Vec<i64>> {
     Ok(known.filter(|version| !applied.iter().any(|it| it.version == *version)).collect())
 }
 
-async fn connect(options: PgConnectOptions, config: &Config) -> anyhow::Result<PgPool> {
-    let mut options = options.application_name("weirgate").options(PLANNER);
-    // A process that stands still in a transaction holds the rows it locked. As long as its lease they are its own; then
-    // others must get at its jobs, and at those that wait on them.
-    if !options.get_options().is_some_and(|set| set.contains(IDLE_LIMIT)) {
-        options = options.options([(IDLE_LIMIT, format!("{}s", config.lease.as_secs()))]);
-    }
-    let place = format!("{}:{}", options.get_host(), options.get_port());
-    PgPoolOptions::new()
-        .max_connections(config.db_connections)
-        .acquire_timeout(Duration::from_secs(5))
-        // One that was in use a moment ago is there: to ask it each time would cost every query a round trip.
-        .test_before_acquire(false)
-        .before_acquire(|conn, meta| {
-            Box::pin(async move {
-                if meta.idle_for >= FRESH {
-                    conn.ping().await?;
-                }
-                Ok(true)
-            })
-        })
-        .after_release(|conn, _| Box::pin(async { end_stray_transaction(conn).await.map(|()| true) }))
-        .connect_with(options)
-        .await
-        .with_context(|| format!("cannot connect to the database at {place}"))
+async fn private(config: &Config, command: &str, exclusive: bool) -> anyhow::Result<PrivatePostgres> {
+    let mut options = Options::new(&config.home);
+    options.bin_dir.clone_from(&config.pg_bin);
+    options.command = format!("weirgate {command}");
+    options.started = started_at();
+    options.exclusive = exclusive;
+    PrivatePostgres::start(options).await
 }
 
-/// A `begin` that is dropped while it waits for its answer leaves a transaction that sqlx 0.9.0 does not know of
-/// (launchbadge/sqlx#4393, mended after 0.9.0): what others did on that connection next would never be committed. A
-/// handler that times out and an HTTP client that goes away both drop one.
-async fn end_stray_transaction(conn: &mut PgConnection) -> sqlx::Result<()> {
-    // This begins nothing, so it fails unless a transaction is open; in one that has failed, Postgres refuses it.
-    match conn.begin_with("select").await {
-        Err(sqlx::Error::BeginFailed) => Ok(()),
-        Ok(stray) => stray.rollback().await,
-        Err(error) => Err(error),
+/// How long Postgres may work on one statement of a process: longer than the answer to a request may take for those that only answer
+/// requests, and as long as an attempt at a job may take for those that run jobs. Who runs a command waits as long as they like.
+fn statement_limit(command: &str) -> Option<Duration> {
+    match command {
+        "serve" => Some(Duration::from_mins(2)),
+        "worker" | "up" => Some(Duration::from_mins(15)),
+        _ => None,
     }
+}
+
+async fn connect(
+    options: PgConnectOptions,
+    settings: &Settings,
+    config: &Config,
+    signs: Arc<Signs>,
+) -> anyhow::Result<PgPool> {
+    let place = format!("{}:{}", options.get_host(), options.get_port());
+    session::pool_options(settings, signs)?
+        .max_connections(config.db_connections)
+        .connect_with(session::plain(options))
+        .await
+        .with_context(|| format!("cannot connect to the database at {place}"))
 }
 
 /// Only for people who ask who holds a folder.

@@ -7,7 +7,7 @@
 //! |---------------------|---------------------------------------------------------------------|
 //! | `lock`              | held with `flock` by the living owner, and naming it                |
 //! | `postgres/`         | the data directory                                                  |
-//! | `postgres.password` | the password of the role `weirgate`                                 |
+//! | `postgres.password` | the password of the role `weirgate`, the server's administrator     |
 //! | `postgres.log`      | what the server wrote                                               |
 //! | `postgres.location` | only for root: where the data is when it cannot be in the home      |
 //! | `programs/`         | Postgres itself, only if it had to be fetched                       |
@@ -22,6 +22,7 @@ mod log;
 mod pidfile;
 mod place;
 mod programs;
+mod role;
 mod server;
 
 use std::path::{Path, PathBuf};
@@ -35,7 +36,7 @@ use self::lock::{Holder, Lock};
 use self::place::Place;
 use self::server::Server;
 
-/// The role that owns the cluster, and the database made in it.
+/// The role that administers the cluster, and the database made in it.
 const NAME: &str = "weirgate";
 
 /// How long a guest waits for the owner's server to become ready.
@@ -129,6 +130,13 @@ impl PrivatePostgres {
         self.credentials.options(database)
     }
 
+    /// How the program itself connects to its database: as a role that owns it and may make other databases and roles, but is no
+    /// administrator of the server.
+    #[must_use]
+    pub fn service_options(&self) -> PgConnectOptions {
+        self.credentials.service_options()
+    }
+
     /// The data directory.
     #[must_use]
     pub fn data_dir(&self) -> &Path {
@@ -174,6 +182,7 @@ impl PrivatePostgres {
         let credentials = Credentials { password, port: server.port() };
         let running = Self { owned: Some((server, lock)), credentials, data };
         running.credentials.ensure_database(NAME).await?;
+        running.credentials.ensure_service_role().await?;
         Ok(running)
     }
 
@@ -187,11 +196,11 @@ impl PrivatePostgres {
         let password = cluster::read_password(&base)?
             .with_context(|| format!("{} has no password file", base.display()))?;
         let credentials = Credentials { password, port };
-        // The database is made by the owner moments after the server is ready.
+        // The database is made, and given to the program's role, by the owner moments after the server is ready.
         let Ok(facts) = credentials.facts().await else {
             return Ok(None);
         };
-        let usable = facts.data == data && credentials.has_database(NAME).await?;
+        let usable = facts.data == data && credentials.service_owns_database().await?;
         Ok(usable.then_some(Self { owned: None, credentials, data }))
     }
 }

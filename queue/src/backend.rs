@@ -27,6 +27,7 @@ use crate::history;
 use crate::holdings::{ClaimKey, Share};
 use crate::host::Host;
 use crate::job::JobError;
+use crate::patience::{Patience, late, within};
 use crate::runner::{Failure, trace_id};
 use crate::sleeper::Sleeper;
 use crate::slots::{Slot, Slots};
@@ -99,6 +100,7 @@ impl<A: Send + Sync + 'static> QueueBackend<A> {
             queue,
             took: Duration::ZERO,
             pace: LOOK,
+            patience: Patience::new(ANSWER),
         };
         tokio::spawn(claims.run());
         Self { host, queue: name, claimed, closing: None }
@@ -118,6 +120,8 @@ struct ClaimLoop<A> {
     took: Duration,
     /// Between two looks, at least.
     pace: Duration,
+    /// With the database.
+    patience: Patience,
 }
 
 impl<A: Send + Sync + 'static> ClaimLoop<A> {
@@ -166,15 +170,18 @@ impl<A: Send + Sync + 'static> ClaimLoop<A> {
         let poll = self.host.poll_interval();
         let worker = self.host.worker_id();
         let asked = Instant::now();
-        let claimed = self.try_claim(worker, room).await;
+        let host = self.host.clone();
+        let limit = self.patience.limit();
+        let claimed = answered(&host, limit, self.try_claim(worker, room)).await;
+        self.patience.learn(&claimed);
         self.took = asked.elapsed().min(MOST_GATHERED);
         let paused = match claimed {
             Ok(claim) => {
                 let (found, again, until) = (claim.jobs.len(), claim.again, pause_until(&claim, poll));
                 self.hand_over(worker, claim).await;
                 match found {
-                    0 if !again => self.sleep(worker, until).await,
-                    _ => self.go_on(found, room.jobs).await,
+                    0 if !again => answered(&host, limit, self.sleep(worker, until)).await,
+                    _ => answered(&host, limit, self.go_on(found, room.jobs)).await,
                 }
             }
             Err(error) => Err(error),
@@ -182,13 +189,13 @@ impl<A: Send + Sync + 'static> ClaimLoop<A> {
         match paused {
             Ok(pause) => pause,
             Err(error) => {
-                self.held.release();
+                self.held.close();
                 self.sleeper.forget();
                 match history::recover(self.host.pool(), &error).await {
                     Ok(true) => return Duration::ZERO,
                     Ok(false) => tracing::warn!(%error, queue = self.queue, "could not claim; trying again"),
                     Err(error) => {
-                        tracing::warn!(%error, queue = self.queue, "could not tell the database's history; trying again")
+                        tracing::warn!(%error, "could not compare the database's history; trying again");
                     }
                 }
                 poll
@@ -244,11 +251,34 @@ impl<A: Send + Sync + 'static> ClaimLoop<A> {
     }
 }
 
+/// An answer of the database within `limit`, and sooner where the host drains: it must not be held up by a claim, whose jobs go back
+/// with the lease.
+async fn answered<A: Send + Sync + 'static, T>(
+    host: &Host<A>,
+    limit: Duration,
+    answer: impl Future<Output = Result<T>>,
+) -> Result<T> {
+    let last = async {
+        host.drained().await;
+        tokio::time::sleep(LAST_ANSWER).await;
+    };
+    tokio::select! {
+        answer = within(limit, answer) => answer,
+        () = last => Err(late().into()),
+    }
+}
+
 /// Until a throttled lane may go on, or the next look of habit.
 fn pause_until(claim: &Claim, poll: Duration) -> Duration {
     let due = claim.next_due.map_or(poll, |due| (due - claim.now).to_std().unwrap_or_default());
     due.clamp(LOOK, poll)
 }
+
+/// How long a claim usually takes at most; see [`Patience`].
+const ANSWER: Duration = Duration::from_secs(10);
+
+/// The same once the host drains.
+const LAST_ANSWER: Duration = Duration::from_secs(2);
 
 /// Between two looks that found less than there was room for: what comes in meanwhile is claimed together.
 const LOOK: Duration = Duration::from_millis(1);

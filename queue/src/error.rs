@@ -3,6 +3,7 @@
 use uuid::Uuid;
 
 use crate::backfill::BackfillState;
+use crate::patience::is_late;
 use crate::state::JobState;
 
 /// The engine could not do what it was asked to.
@@ -110,6 +111,11 @@ pub enum QueueError {
 }
 
 impl QueueError {
+    /// Whether the database was silent for too long.
+    pub(crate) fn is_late(&self) -> bool {
+        matches!(self, Self::Database(error) if is_late(error))
+    }
+
     /// Whether the database cannot be reached now, whatever it is asked.
     pub(crate) fn is_connection_lost(&self) -> bool {
         use sqlx::Error::{Io, PoolClosed, PoolTimedOut, Protocol, Tls, WorkerCrashed};

@@ -16,6 +16,7 @@ use crate::history;
 use crate::holdings::{Share, WorkedOff, forget};
 use crate::lease;
 use crate::meter::Meter;
+use crate::patience::{Patience, within};
 
 /// Most outcomes in one transaction.
 const GROUP: usize = 1000;
@@ -31,6 +32,10 @@ const AT_ONCE: usize = 2;
 /// Most bytes of outputs in one transaction, unless one alone has more: Postgres hangs up on a message of a gigabyte,
 /// and to try that again would never end.
 const GROUP_BYTES: usize = 16_000_000;
+/// How long a transaction usually takes at most; see [`Patience`].
+const ANSWER: Duration = Duration::from_secs(10);
+/// Where this process or its connection dies in the middle, others must get at the rows soon: it never does nothing in between.
+const BEGIN: &str = "begin; set local idle_in_transaction_session_timeout = '5s'";
 /// The code of a job whose outcome Postgres refused.
 const UNSTORABLE: &str = "unstorable_outcome";
 
@@ -130,8 +135,11 @@ async fn commit(
     mut group: Vec<Ended>,
     stop: &CancellationToken,
 ) {
+    let mut patience = Patience::new(ANSWER);
     for attempt in 1_u32.. {
-        match write(held, worked_off, meter, &group).await {
+        let written = write(held, worked_off, meter, &group, patience.limit()).await;
+        patience.learn(&written);
+        match written {
             Ok(()) => return,
             Err(error) if error.is_worker_of_lost_history() => match of_this_history(held, &group).await {
                 Ok(known) => {
@@ -171,8 +179,8 @@ async fn again(error: &QueueError, jobs: usize) {
 async fn of_this_history(held: &mut Held, group: &[Ended]) -> Result<HashSet<Uuid>> {
     let workers: HashSet<Uuid> = group.iter().map(|ended| ended.finish.start.worker).collect();
     let workers: Vec<Uuid> = workers.into_iter().collect();
-    let known = async { lease::known(held.conn().await?, &workers).await }.await;
-    known.inspect_err(|_| held.release())
+    let known = within(ANSWER, async { lease::known(held.conn().await?, &workers).await }).await;
+    known.inspect_err(|_| held.close())
 }
 
 /// One outcome that Postgres refuses must not hold the others up.
@@ -200,18 +208,24 @@ async fn commit_singly(
     }
 }
 
-async fn write(held: &mut Held, worked_off: &WorkedOff, meter: &Meter, group: &[Ended]) -> Result<()> {
+async fn write(
+    held: &mut Held,
+    worked_off: &WorkedOff,
+    meter: &Meter,
+    group: &[Ended],
+    limit: Duration,
+) -> Result<()> {
     let claims = worked_off.take();
-    let applied = async {
-        let mut tx = held.conn().await?.begin().await?;
+    let applied = within(limit, async {
+        let mut tx = held.conn().await?.begin_with(BEGIN).await?;
         forget(&mut tx, &claims).await?;
         let applied = finish(&mut tx, group.iter().map(|ended| ended.finish.clone()).collect()).await?;
         tx.commit().await?;
         Ok(applied)
-    }
+    })
     .await;
     let applied = applied.inspect_err(|_: &QueueError| {
-        held.release();
+        held.close();
         worked_off.put_back(claims);
     })?;
     for Ended { finish: Finish { job, start, .. }, share } in group {
@@ -224,11 +238,12 @@ async fn write(held: &mut Held, worked_off: &WorkedOff, meter: &Meter, group: &[
     Ok(())
 }
 
-/// Whether trying again may help: the connection, a shutdown, a deadlock, a serialization failure, out of resources.
+/// Whether trying again may help: the connection, a shutdown, a server that takes no writes for now, a deadlock, a serialization failure,
+/// out of resources.
 fn is_passing(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Database(e) => e.code().is_none_or(|code| {
-            ["08", "40", "53", "55", "57", "58"].iter().any(|class| code.starts_with(class))
+            ["08", "25", "40", "53", "55", "57", "58"].iter().any(|class| code.starts_with(class))
         }),
         _ => !matches!(
             error,

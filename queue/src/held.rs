@@ -44,10 +44,23 @@ impl Held {
         Ok(self.conn.as_mut().expect("set above"))
     }
 
-    /// Gives it back: nothing to do, or it failed. The pool looks whether it is good for others.
+    /// Gives it back, as there is nothing to do. The pool looks whether it is good for others.
     pub fn release(&mut self) {
         self.conn = None;
     }
+
+    /// Closes it, as something failed on it: it may never answer again, and nobody is to wait for it.
+    pub fn close(&mut self) {
+        if let Some(conn) = self.conn.take() {
+            drop(conn.detach());
+        }
+    }
+}
+
+/// One connection outside of `pool`, made as those in it are.
+pub fn beside(pool: &PgPool) -> PgPool {
+    let one = pool.options().clone().min_connections(0).max_connections(1);
+    one.connect_lazy_with((*pool.connect_options()).clone())
 }
 
 /// How long a connection is kept for what comes next.

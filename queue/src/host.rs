@@ -9,7 +9,7 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 use sqlx::PgPool;
 use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
+use tokio::task::{AbortHandle, JoinHandle};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
 use uuid::Uuid;
 
@@ -29,6 +29,7 @@ use crate::maintenance::scheduler::Scheduler;
 use crate::maintenance::{self, Maintenance};
 use crate::mark;
 use crate::meter::Meter;
+use crate::patience::within;
 use crate::pulse;
 use crate::registry::Registry;
 use crate::runner::Runner;
@@ -39,6 +40,12 @@ use crate::trace::Tracer;
 /// The longest lease of the leader; half of a worker's where that is shorter. So another host leads, and rescues, by the
 /// time the lease of a worker that died as leader ends.
 const LEADER_LEASE: Duration = Duration::from_secs(8);
+
+/// How long the connection of the lease may take to answer.
+const ANSWER: Duration = Duration::from_secs(5);
+
+/// How long the last words to the database may take in all, before it is left without.
+const CLOSE_LIMIT: Duration = Duration::from_secs(5);
 
 /// Most jobs that are marked in one statement.
 const MARKED_AT_ONCE: usize = 1000;
@@ -139,9 +146,10 @@ impl<A: Send + Sync + 'static> Host<A> {
             slots: i32::try_from(config.slots).unwrap_or(i32::MAX),
             lease: config.lease,
         };
-        let id = register(&pool, &worker).await?;
-        // An answer that takes a lease comes too late.
-        let line = Line::new(&pool, config.lease);
+        history::compare(&pool).await?;
+        // An answer that takes longer leaves no time to ask again before the lease ends.
+        let mut line = Line::new(&pool, ANSWER.min(config.lease / 3));
+        let id = line.register(&worker).await?;
         let (outcomes, handed_over) = mpsc::channel(10_000);
         let host = Self(Arc::new(Inner {
             pool: pool.clone(),
@@ -175,6 +183,7 @@ impl<A: Send + Sync + 'static> Host<A> {
                 pool.clone(),
                 host.wakers().clone(),
                 host.running().clone(),
+                host.meter().clone(),
                 stop.clone(),
             )),
             tokio::spawn(keep_lease(host.clone(), worker, line)),
@@ -235,22 +244,26 @@ impl<A: Send + Sync + 'static> Host<A> {
     /// Writes the last outcomes, gives the lease up and stops. Call after the backends have closed.
     ///
     /// # Errors
-    /// When the database cannot be told; the lease then runs out by itself.
+    /// When the database cannot be told in a few seconds; the lease then runs out by itself.
     pub async fn close(&self) -> Result<()> {
         self.drain();
         self.0.stopped.cancel();
         let finisher = self.0.finisher.lock().expect("no panic while held").take();
-        if let Some(finisher) = finisher {
-            let _ = finisher.await;
-        }
         let tasks = std::mem::take(&mut *self.0.tasks.lock().expect("no panic while held"));
-        for task in tasks {
-            let _ = task.await;
-        }
-        if let Err(error) = self.0.pulse.run_once(&self.0.pool).await {
-            tracing::warn!(%error, "the last seconds of this worker are missing in the charts");
-        }
-        lease::give_up(&self.0.pool, self.worker_id()).await
+        let all: Vec<_> = finisher.into_iter().chain(tasks).collect();
+        let left: Vec<_> = all.iter().map(JoinHandle::abort_handle).collect();
+        let closed = within(CLOSE_LIMIT, async {
+            for task in all {
+                let _ = task.await;
+            }
+            if let Err(error) = self.0.pulse.run_once(&self.0.pool).await {
+                tracing::warn!(%error, "the last seconds of this worker are missing in the charts");
+            }
+            lease::give_up(&self.0.pool, self.worker_id()).await
+        })
+        .await;
+        left.iter().for_each(AbortHandle::abort);
+        closed
     }
 
     pub(crate) fn pool(&self) -> &PgPool {
@@ -343,12 +356,6 @@ async fn mark_running<A: Send + Sync + 'static>(host: &Host<A>, line: &mut Line)
     }
 }
 
-/// Begins a lease; on a server that nobody has compared yet, after that.
-async fn register(pool: &PgPool, worker: &Registration) -> Result<Uuid> {
-    history::compare(pool).await?;
-    lease::register(&mut *pool.acquire().await?, worker).await
-}
-
 /// Gives back what a worker of a lost history has claimed, as far as this database knows of it, once it has ended: until
 /// then nobody claims, as limits count what still runs.
 async fn retire<A: Send + Sync + 'static>(host: Host<A>, worker: Uuid) {
@@ -408,10 +415,13 @@ async fn keep_lease<A: Send + Sync + 'static>(host: Host<A>, registration: Regis
                     Err(error) => tracing::warn!(%error, "could not register again; trying on"),
                 }
             }
-            Err(error) => match history::recover(&host.0.pool, &error).await {
-                Ok(true) => host.wakers().of_lease().notify_one(),
-                _ => tracing::warn!(%error, "could not renew the lease; trying on"),
-            },
+            Err(error) => {
+                if history::recover(&host.0.pool, &error).await.unwrap_or(false) {
+                    host.wakers().of_lease().notify_one();
+                } else {
+                    tracing::warn!(%error, "could not renew the lease; trying on");
+                }
+            }
         }
     }
 }

@@ -1,19 +1,19 @@
 //! The lease of a worker process: one row, renewed by heartbeats; a job belongs to its worker while that lives.
 
 use std::collections::HashSet;
-use std::io;
-use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::postgres::PgConnectOptions;
-use sqlx::{Connection, PgConnection, PgPool};
+use sqlx::pool::PoolConnection;
+use sqlx::{PgConnection, PgPool, Postgres};
 use tokio::time::timeout;
 use uuid::Uuid;
 
-use crate::error::{QueueError, Result};
+use crate::error::Result;
+use crate::held::beside;
 use crate::holdings::{ClaimKey, forget};
 use crate::listener::notify_queues;
 use crate::mark::{self, Starts};
+use crate::patience::within;
 
 /// What a worker says of itself.
 #[derive(Debug, Clone)]
@@ -48,8 +48,8 @@ pub(crate) struct Renewed {
 /// A connection of the lease's own: handlers that hold all of the pool must not cost a worker its lease, and neither
 /// must a connection that died without a word.
 pub(crate) struct Line {
-    options: Arc<PgConnectOptions>,
-    conn: Option<PgConnection>,
+    pool: PgPool,
+    conn: Option<PoolConnection<Postgres>>,
     /// How long an answer may take.
     limit: Duration,
 }
@@ -57,7 +57,7 @@ pub(crate) struct Line {
 impl Line {
     /// To the database of `pool`; connects when it is first used.
     pub(crate) fn new(pool: &PgPool, limit: Duration) -> Self {
-        Self { options: pool.connect_options(), conn: None, limit }
+        Self { pool: beside(pool), conn: None, limit }
     }
 
     /// Renews a lease that still runs.
@@ -86,20 +86,19 @@ impl Line {
         self.call(async |conn| register(conn, worker).await).await
     }
 
-    /// What fails or takes too long loses the connection; the next call makes a new one.
+    /// What fails or takes too long closes the connection; the next call makes a new one.
     async fn call<T>(&mut self, call: impl AsyncFnOnce(&mut PgConnection) -> Result<T>) -> Result<T> {
-        let conn = self.conn.take();
-        let whole = async {
-            let mut conn = match conn {
-                Some(conn) => conn,
-                None => PgConnection::connect_with(&self.options).await?,
-            };
-            Ok::<_, QueueError>((call(&mut conn).await?, conn))
+        let mut conn = match self.conn.take() {
+            Some(conn) => conn,
+            None => within(self.limit, self.pool.acquire()).await?,
         };
-        let late = |_| sqlx::Error::Io(io::Error::new(io::ErrorKind::TimedOut, "no answer in time"));
-        let (answer, conn) = timeout(self.limit, whole).await.map_err(late)??;
-        self.conn = Some(conn);
-        Ok(answer)
+        let answer = within(self.limit, call(&mut conn)).await;
+        if answer.is_ok() {
+            self.conn = Some(conn);
+        } else {
+            drop(conn.detach());
+        }
+        answer
     }
 
     pub(crate) async fn close(self) {

@@ -87,6 +87,7 @@ mod listener;
 pub mod maintenance;
 pub mod mark;
 pub mod meter;
+pub mod patience;
 pub mod pulse;
 pub mod query;
 pub mod registry;

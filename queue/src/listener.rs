@@ -2,16 +2,22 @@
 //! both up.
 
 use std::collections::HashMap;
+use std::convert::Infallible;
+use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use sqlx::postgres::PgListener;
-use sqlx::{PgConnection, PgPool};
+use sqlx::postgres::{PgListener, PgNotification};
+use sqlx::{Executor, PgConnection, PgPool};
 use tokio::sync::Notify;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::error::Result;
+use crate::held::beside;
+use crate::meter::Meter;
+use crate::patience::within;
 use crate::running::{Running, StopReason};
 
 /// Carries names of queues; also in the trigger that sees new jobs.
@@ -107,16 +113,36 @@ impl Wakers {
     }
 }
 
+/// How often a connection on which nothing is heard is asked whether it still answers.
+const HEARTBEAT: Duration = Duration::from_secs(3);
+
+/// How long it may take to.
+const ANSWER: Duration = Duration::from_secs(3);
+
+/// How long it may take to begin.
+const CONNECT: Duration = Duration::from_secs(10);
+
 /// Listens until `stop`, through any loss of the connection; after each loss everyone looks for themselves.
-pub(crate) async fn listen(pool: PgPool, wakers: Wakers, running: Running, stop: CancellationToken) {
+pub(crate) async fn listen(
+    pool: PgPool,
+    wakers: Wakers,
+    running: Running,
+    meter: Meter,
+    stop: CancellationToken,
+) {
+    let told = Told { wakers: &wakers, running: &running };
+    let lost = async || match connect(&pool).await {
+        Ok(listener) => {
+            let Err(error) = told.hear(listener).await;
+            meter.add_listen_lost();
+            tracing::warn!(%error, "lost the LISTEN connection; workers poll until it is back");
+        }
+        Err(error) => tracing::warn!(%error, "cannot listen for wake-ups; workers poll until this works"),
+    };
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
-            lost = listen_once(&pool, &wakers, &running) => {
-                if let Err(error) = lost {
-                    tracing::warn!(%error, "lost the LISTEN connection; workers poll until it is back");
-                }
-            }
+            () = lost() => {}
         }
         tokio::select! {
             () = stop.cancelled() => return,
@@ -125,23 +151,56 @@ pub(crate) async fn listen(pool: PgPool, wakers: Wakers, running: Running, stop:
     }
 }
 
-async fn listen_once(pool: &PgPool, wakers: &Wakers, running: &Running) -> Result<(), sqlx::Error> {
-    let mut listener = PgListener::connect_with(pool).await?;
-    listener.listen_all([JOBS_CHANNEL, CANCEL_CHANNEL, LEADER_CHANNEL, DRAIN_CHANNEL]).await?;
-    // What was notified while nobody listened is found by looking.
-    wakers.wake_all();
-    while let Some(notice) = listener.try_recv().await? {
+/// On a connection of its own each time: a listener says goodbye on the old one, which may never be heard.
+async fn connect(pool: &PgPool) -> sqlx::Result<PgListener> {
+    let pool = beside(pool);
+    within(CONNECT, async {
+        let mut listener = PgListener::connect_with(&pool).await?;
+        listener.eager_reconnect(false);
+        listener.listen_all([JOBS_CHANNEL, CANCEL_CHANNEL, LEADER_CHANNEL, DRAIN_CHANNEL]).await?;
+        Ok(listener)
+    })
+    .await
+}
+
+/// The listener says that its connection broke without saying how.
+fn broken() -> sqlx::Error {
+    sqlx::Error::Io(io::ErrorKind::ConnectionAborted.into())
+}
+
+/// Those who are told.
+struct Told<'a> {
+    wakers: &'a Wakers,
+    running: &'a Running,
+}
+
+impl Told<'_> {
+    /// Ends with the connection: when it breaks, or no longer answers.
+    async fn hear(&self, mut listener: PgListener) -> sqlx::Result<Infallible> {
+        // What was notified while nobody listened is found by looking.
+        self.wakers.wake_all();
+        loop {
+            match timeout(HEARTBEAT, listener.try_recv()).await {
+                Ok(notice) => self.tell(&notice?.ok_or_else(broken)?),
+                // A host that vanishes closes nothing: only an answer shows that notices would arrive.
+                Err(_silence) => {
+                    within(ANSWER, (&mut listener).execute("select")).await?;
+                }
+            }
+        }
+    }
+
+    fn tell(&self, notice: &PgNotification) {
         match (notice.channel(), notice.payload()) {
-            (JOBS_CHANNEL, queue) => wakers.of(queue).notify_one(),
-            (LEADER_CHANNEL, _) => wakers.of_election().notify_one(),
-            (DRAIN_CHANNEL, _) => wakers.of_drain().notify_one(),
+            (JOBS_CHANNEL, queue) => self.wakers.of(queue).notify_one(),
+            (LEADER_CHANNEL, _) => self.wakers.of_election().notify_one(),
+            (DRAIN_CHANNEL, _) => self.wakers.of_drain().notify_one(),
             (CANCEL_CHANNEL, job) => {
                 if let Ok(job) = job.parse() {
-                    running.stop(job, StopReason::Cancelled);
+                    self.running.stop(job, StopReason::Cancelled);
                 }
             }
             _ => {}
         }
     }
-    Ok(())
 }

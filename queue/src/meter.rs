@@ -96,6 +96,7 @@ struct Inner {
     rescued: AtomicU64,
     stale_finishes: AtomicU64,
     leases_lost: AtomicU64,
+    listens_lost: AtomicU64,
 }
 
 impl Meter {
@@ -109,6 +110,7 @@ impl Meter {
             rescued: AtomicU64::default(),
             stale_finishes: AtomicU64::default(),
             leases_lost: AtomicU64::default(),
+            listens_lost: AtomicU64::default(),
         }))
     }
 
@@ -132,6 +134,11 @@ impl Meter {
     /// How often this process's own lease ran out under it.
     pub fn leases_lost(&self) -> u64 {
         self.0.leases_lost.load(Ordering::Relaxed)
+    }
+
+    /// How often the connection was lost on which this process is woken.
+    pub fn listens_lost(&self) -> u64 {
+        self.0.listens_lost.load(Ordering::Relaxed)
     }
 
     pub(crate) fn of(&self, kind: &str) -> &KindMeter {
@@ -177,5 +184,9 @@ impl Meter {
 
     pub(crate) fn add_lease_lost(&self) {
         self.0.leases_lost.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn add_listen_lost(&self) {
+        self.0.listens_lost.fetch_add(1, Ordering::Relaxed);
     }
 }

@@ -12,6 +12,7 @@ use sqlx::PgPool;
 use tokio::sync::watch;
 use uuid::Uuid;
 
+use crate::patience::within;
 use crate::state::JobState;
 
 /// What can change about a job; two equal looks mean that nothing happened.
@@ -26,6 +27,9 @@ pub struct Look {
     /// How far it is.
     pub progress: Option<Value>,
 }
+
+/// How long a look may take.
+const ANSWER: Duration = Duration::from_secs(10);
 
 type Subjects = Mutex<HashMap<Uuid, watch::Sender<Option<Look>>>>;
 
@@ -67,7 +71,7 @@ async fn look_loop(
             let _ = tokio::time::timeout(Duration::from_secs(5), wake.notified()).await;
             continue;
         }
-        match look(&pool, &jobs).await {
+        match within(ANSWER, look(&pool, &jobs)).await {
             Ok(looks) => tell(&subjects, looks),
             Err(error) => {
                 tracing::warn!(%error, "could not look at the jobs that are followed; trying again");

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use serde_json::Value;
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions as _, PgPool};
 use uuid::Uuid;
 
@@ -48,7 +48,7 @@ impl Stage {
             .await
             .context("making a database for the measurement")?;
         let options = (*servers_pool.connect_options()).clone().database(&name);
-        let pool = PgPoolOptions::new().max_connections(24).connect_with(options.clone()).await?;
+        let pool = servers_pool.options().clone().max_connections(24).connect_with(options.clone()).await?;
         MIGRATIONS.run(&pool).await.context("migrating the measurement's database")?;
         Ok(Self { server: None, servers_pool, name, options, home, pool, folder })
     }
@@ -60,7 +60,7 @@ impl Stage {
 
     pub(super) fn connections_of(&self, most: usize) -> PgPool {
         let most = u32::try_from(most).expect("few");
-        PgPoolOptions::new().max_connections(most).connect_lazy_with(self.options.clone())
+        self.pool.options().clone().max_connections(most).connect_lazy_with(self.options.clone())
     }
 
     /// For connections outside of any pool.

@@ -3,14 +3,17 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use sqlx::{Connection, PgConnection, PgPool};
 use tokio::sync::{Mutex, mpsc, oneshot};
 use uuid::Uuid;
 use weirgate_jobs::{DailyPipeline, Tenant, enqueue_daily_pipeline};
 use weirgate_queue::held::{Held, gather};
+use weirgate_queue::patience::within;
 use weirgate_queue::{Enqueued, NewJob};
 
+use crate::http::health::readiness::{self, Latest, NotReady, Readiness};
 use crate::http::idempotency::{self, Claimed, IdempotencyKey};
 use crate::http::problem::Problem;
 
@@ -22,6 +25,12 @@ const MOST: usize = 100;
 
 /// A transaction of many waits for nobody: where somebody holds a key or a twin of one of its jobs, each goes alone.
 const BEGIN: &str = "begin; set local lock_timeout = '100ms'";
+
+/// How long a transaction of many may take.
+const ANSWER: Duration = Duration::from_secs(5);
+
+/// How long one alone may: it may have to wait for another with the same key or twin.
+const ANSWER_ALONE: Duration = Duration::from_secs(15);
 
 /// What a request enqueues.
 pub(crate) enum Plan {
@@ -78,6 +87,13 @@ struct Wish {
     answer: oneshot::Sender<Answer>,
 }
 
+/// What the tasks are handed.
+enum Handed {
+    Wish(Wish),
+    /// Whether an enqueue would be written now.
+    Question(oneshot::Sender<Readiness>),
+}
+
 /// A wish whose tenant is there and active.
 struct Planned {
     plan: Plan,
@@ -88,17 +104,20 @@ struct Planned {
 
 /// Takes jobs in. Cheap to clone.
 #[derive(Debug, Clone)]
-pub(crate) struct Intake(mpsc::UnboundedSender<Wish>);
+pub(crate) struct Intake {
+    tasks: mpsc::UnboundedSender<Handed>,
+    readiness: Arc<Latest>,
+}
 
 impl Intake {
     /// Ends with its last handle.
     pub(crate) fn start(pool: &PgPool) -> Self {
-        let (wishes, queue) = mpsc::unbounded_channel();
+        let (tasks, queue) = mpsc::unbounded_channel();
         let queue = Arc::new(Mutex::new(queue));
         for _ in 0..TRANSACTIONS {
             tokio::spawn(take_in(pool.clone(), queue.clone()));
         }
-        Self(wishes)
+        Self { tasks, readiness: Arc::default() }
     }
 
     /// Enqueues what `plan` makes for the tenant of that slug or UUID; returns when it is committed.
@@ -112,8 +131,18 @@ impl Intake {
         let (answer, answered) = oneshot::channel();
         let wish = Wish { tenant: tenant.to_owned(), plan: Box::new(plan), key, force, answer };
         // Ends with the runtime only.
-        let _ = self.0.send(wish);
+        let _ = self.tasks.send(Handed::Wish(wish));
         answered.await.unwrap_or_else(|_| Err(Problem::internal()))
+    }
+
+    /// Whether a job would be stored now, found out on the way that one goes.
+    pub(crate) async fn readiness(&self) -> Readiness {
+        let asking = async {
+            let (answer, answered) = oneshot::channel();
+            let _ = self.tasks.send(Handed::Question(answer));
+            answered.await.unwrap_or(Err(NotReady::Silent))
+        };
+        self.readiness.or(asking).await
     }
 }
 
@@ -140,44 +169,62 @@ pub(crate) async fn enqueue_alone(
     Ok(Accepted::new(enqueued))
 }
 
-async fn take_in(pool: PgPool, queue: Arc<Mutex<mpsc::UnboundedReceiver<Wish>>>) {
+async fn take_in(pool: PgPool, queue: Arc<Mutex<mpsc::UnboundedReceiver<Handed>>>) {
     let mut held = Held::new(pool.clone());
     loop {
-        let wishes = gather(&queue, MOST, &mut held).await;
-        if wishes.is_empty() {
+        let handed = gather(&queue, MOST, &mut held).await;
+        if handed.is_empty() {
             return;
         }
+        let (mut wishes, mut questions) = (Vec::with_capacity(handed.len()), Vec::new());
+        for one in handed {
+            match one {
+                Handed::Wish(wish) => wishes.push(wish),
+                Handed::Question(answer) => questions.push(answer),
+            }
+        }
         let names: Vec<String> = wishes.iter().map(|wish| wish.tenant.clone()).collect();
-        let mut tenants = match tenants(&mut held, &names).await {
-            Ok(tenants) => tenants.into_iter(),
+        let tenants = match within(ANSWER, tenants(&mut held, &names)).await {
+            Ok(tenants) => tenants,
             Err(error) => {
                 // Each is told; the next ones find out for themselves.
                 tracing::warn!(%error, requests = wishes.len(), "could not read tenants");
-                held.release();
+                held.close();
                 for wish in wishes {
                     tell(wish.answer, Err(Problem::database_unavailable()));
+                }
+                for question in questions {
+                    let _ = question.send(Err(NotReady::Silent));
                 }
                 continue;
             }
         };
-        let mut together = Vec::with_capacity(wishes.len());
-        let mut keys = HashSet::new();
-        for wish in wishes {
-            let Wish { tenant: name, plan, key, force, answer } = wish;
-            match active(&name, tenants.next().flatten()).and_then(|tenant| Ok(plan(&tenant)?)) {
-                Err(problem) => tell(answer, Err(problem)),
-                Ok(plan) => {
-                    let again = key.as_ref().is_some_and(|key| !keys.insert(key.text().to_owned()));
-                    let planned = Planned { plan, key, force, answer };
-                    match planned.plan {
-                        Plan::Job(_) if !again => together.push(planned),
-                        _ => drop(tokio::spawn(alone(pool.clone(), planned))),
-                    }
+        for question in questions {
+            let pool = pool.clone();
+            tokio::spawn(async move { question.send(readiness::ask(&pool).await) });
+        }
+        take_in_wishes(&pool, &mut held, wishes, tenants).await;
+    }
+}
+
+async fn take_in_wishes(pool: &PgPool, held: &mut Held, wishes: Vec<Wish>, tenants: Vec<Option<Tenant>>) {
+    let mut together = Vec::with_capacity(wishes.len());
+    let mut keys = HashSet::new();
+    for (wish, tenant) in wishes.into_iter().zip(tenants) {
+        let Wish { tenant: name, plan, key, force, answer } = wish;
+        match active(&name, tenant).and_then(|tenant| Ok(plan(&tenant)?)) {
+            Err(problem) => tell(answer, Err(problem)),
+            Ok(plan) => {
+                let again = key.as_ref().is_some_and(|key| !keys.insert(key.text().to_owned()));
+                let planned = Planned { plan, key, force, answer };
+                match planned.plan {
+                    Plan::Job(_) if !again => together.push(planned),
+                    _ => drop(tokio::spawn(alone(pool.clone(), planned))),
                 }
             }
         }
-        commit(&pool, &mut held, together).await;
     }
+    commit(pool, held, together).await;
 }
 
 async fn tenants(held: &mut Held, names: &[String]) -> sqlx::Result<Vec<Option<Tenant>>> {
@@ -195,7 +242,7 @@ fn active(name: &str, tenant: Option<Tenant>) -> Result<Tenant, Problem> {
 
 async fn alone(pool: PgPool, planned: Planned) {
     let Planned { plan, key, force, answer } = planned;
-    tell(answer, enqueue_alone(&pool, plan, key.as_ref(), force).await);
+    tell(answer, within(ANSWER_ALONE, enqueue_alone(&pool, plan, key.as_ref(), force)).await);
 }
 
 fn each_alone(pool: &PgPool, planned: Vec<Planned>) {
@@ -214,7 +261,7 @@ async fn commit(pool: &PgPool, held: &mut Held, planned: Vec<Planned>) {
         each_alone(pool, planned);
         return;
     }
-    match together(held, &planned).await {
+    match within(ANSWER, together(held, &planned)).await {
         Ok(accepted) => {
             for (one, accepted) in planned.into_iter().zip(accepted) {
                 match accepted {
@@ -225,7 +272,7 @@ async fn commit(pool: &PgPool, held: &mut Held, planned: Vec<Planned>) {
         }
         Err(error) => {
             tracing::debug!(?error, requests = planned.len(), "not enqueued together; each alone");
-            held.release();
+            held.close();
             each_alone(pool, planned);
         }
     }

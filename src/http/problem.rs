@@ -204,8 +204,8 @@ impl From<sqlx::Error> for Problem {
                     "a value of the request is out of range",
                 )
             }
-            // Lost or refused connections, shutdown, too many connections, deadlocks: passing.
-            (_, Some("08" | "40" | "53" | "57"))
+            // Lost or refused connections, shutdown, too many connections, deadlocks, a server that takes no writes: passing.
+            (_, Some("08" | "25" | "40" | "53" | "57"))
             | (
                 sqlx::Error::PoolTimedOut
                 | sqlx::Error::PoolClosed

@@ -8,6 +8,7 @@ use sqlx::PgPool;
 use weirgate_queue::meter::{self, Meter};
 
 use super::families::Families;
+use crate::database::hung_connections;
 
 /// A worker's part in the metrics.
 #[derive(Debug, Clone)]
@@ -52,7 +53,12 @@ fn connections(families: &mut Families<'_>, pool: &PgPool) -> fmt::Result {
         [([("state", "idle")], idle), ([("state", "used")], (all - idle).max(0.0))],
     )?;
     let most = f64::from(pool.options().get_max_connections());
-    families.gauge("db_connections_max", "Connections that the pool may open", most)
+    families.gauge("db_connections_max", "Connections that the pool may open", most)?;
+    families.counter(
+        "db_connections_hung",
+        "Connections to the database that this process closed as they no longer answered",
+        &hung_connections(),
+    )
 }
 
 fn runs(families: &mut Families<'_>, Work { meter, slots }: &Work) -> fmt::Result {
@@ -107,7 +113,12 @@ fn runs(families: &mut Families<'_>, Work { meter, slots }: &Work) -> fmt::Resul
         "Outcomes that changed nothing, as the job was another run's by then",
         &meter.stale_finishes(),
     )?;
-    families.counter("worker_leases_lost", "Times that this worker's lease ran out", &meter.leases_lost())
+    families.counter("worker_leases_lost", "Times that this worker's lease ran out", &meter.leases_lost())?;
+    families.counter(
+        "worker_listens_lost",
+        "Times that this worker lost the connection on which it is woken; until it is back it polls",
+        &meter.listens_lost(),
+    )
 }
 
 #[expect(clippy::cast_precision_loss, reason = "numbers of jobs and connections are far below 2^52")]

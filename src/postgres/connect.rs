@@ -43,8 +43,8 @@ impl Credentials {
             .ssl_mode(PgSslMode::Disable)
     }
 
-    async fn connect(&self) -> Result<PgConnection> {
-        let options = self.options("postgres");
+    pub(super) async fn connect(&self, database: &str) -> Result<PgConnection> {
+        let options = self.options(database);
         tokio::time::timeout(TIMEOUT, PgConnection::connect_with(&options))
             .await
             .with_context(|| format!("no answer in {} seconds", TIMEOUT.as_secs()))
@@ -54,7 +54,7 @@ impl Credentials {
 
     /// Asks the server which one it is.
     pub(super) async fn facts(&self) -> Result<Facts> {
-        let mut connection = self.connect().await?;
+        let mut connection = self.connect("postgres").await?;
         let (data, fsync): (String, String) =
             sqlx::query_as("SELECT current_setting('data_directory'), current_setting('fsync')")
                 .fetch_one(&mut connection)
@@ -63,17 +63,10 @@ impl Credentials {
         Ok(Facts { data: PathBuf::from(data), fsync: fsync == "on" })
     }
 
-    pub(super) async fn has_database(&self, name: &str) -> Result<bool> {
-        let mut connection = self.connect().await?;
-        let found = has_database(&mut connection, name).await?;
-        connection.close().await?;
-        Ok(found)
-    }
-
     /// Makes a database if absent. The name must be a plain identifier. One that appears meanwhile
     /// is as good: a start that was killed may have left a server that is still making it.
     pub(super) async fn ensure_database(&self, name: &'static str) -> Result<()> {
-        let mut connection = self.connect().await?;
+        let mut connection = self.connect("postgres").await?;
         if !has_database(&mut connection, name).await? {
             let made = sqlx::query(AssertSqlSafe(format!("CREATE DATABASE \"{name}\"")))
                 .execute(&mut connection)

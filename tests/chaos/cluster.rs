@@ -5,8 +5,9 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool};
 use tokio::sync::OnceCell;
@@ -55,10 +56,6 @@ impl Cluster {
         Self { server, programs: program.parent().unwrap().to_owned() }
     }
 
-    pub(crate) fn port(&self) -> u16 {
-        self.server.port()
-    }
-
     /// Folder of the programs that the server is one of.
     pub(crate) fn programs(&self) -> &Path {
         &self.programs
@@ -103,6 +100,30 @@ impl Cluster {
         .await;
     }
 
+    /// Takes no writes from now on, or takes them again.
+    pub(crate) async fn set_read_only(&self, read_only: bool) {
+        let mut admin = PgConnection::connect_with(&self.options("postgres")).await.unwrap();
+        let sql = format!("alter system set default_transaction_read_only = {read_only}");
+        sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut admin).await.unwrap();
+        sqlx::raw_sql("select pg_reload_conf()").execute(&mut admin).await.unwrap();
+    }
+
+    /// The first process of the server is gone from one instant to the next; the others then end by themselves. It is started again.
+    pub(crate) async fn kill_postmaster(&self) {
+        let data = self.server.data_dir();
+        let file = data.join("postmaster.pid");
+        let pid = std::fs::read_to_string(&file).unwrap().lines().next().unwrap().parse().unwrap();
+        kill_process(Pid::from_raw(pid).unwrap(), Signal::KILL).unwrap();
+        let deadline = Instant::now() + Duration::from_mins(1);
+        while works_in(data) {
+            assert!(Instant::now() < deadline, "processes of a server without its first one live on");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        // What was killed is this process's child and may not be waited for yet, so it would count as living.
+        std::fs::remove_file(&file).unwrap();
+        self.restart_immediately().await;
+    }
+
     /// As a crash of the server: nothing is written, all connections break, the next start recovers.
     pub(crate) async fn restart_immediately(&self) {
         let data = self.server.data_dir();
@@ -126,6 +147,13 @@ pub(crate) async fn prepare(options: &PgConnectOptions) {
     MIGRATIONS.run_direct(None, &mut conn, false).await.unwrap();
     sqlx::raw_sql(LEDGER).execute(&mut conn).await.unwrap();
     conn.close().await.unwrap();
+}
+
+/// Whether any process works in that folder, as those of a server do.
+fn works_in(folder: &Path) -> bool {
+    let folder = folder.canonicalize().unwrap();
+    let processes = std::fs::read_dir("/proc").unwrap().flatten();
+    processes.filter_map(|it| std::fs::read_link(it.path().join("cwd")).ok()).any(|cwd| cwd == folder)
 }
 
 /// Reads until this process is gone (SIGKILL included), then ends the server, whichever it is by then, and removes its

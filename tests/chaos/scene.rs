@@ -10,13 +10,15 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{ConnectOptions, PgPool};
 use tokio::sync::{Mutex, MutexGuard};
 use uuid::Uuid;
+use weirgate::config::Config;
+use weirgate::database::Database;
 use weirgate_queue::Job;
 use weirgate_queue::lanes::limits::{LaneLimits, LaneSettings, Rate, set_lane};
 
 use crate::check::{Counts, check};
 use crate::cluster::{Cluster, cluster};
 use crate::jobs::Chore;
-use crate::load::{Load, SharedBook, SkewedClock, tenants};
+use crate::load::{Load, SharedBook, SkewedClock, new_job, produce, tenants};
 use crate::profile;
 use crate::proxy::Proxy;
 use crate::server::{DATABASE, Server};
@@ -64,8 +66,8 @@ pub(crate) struct Scene {
     database: Option<String>,
     /// Not through the proxy.
     pub(crate) db: PgPool,
-    /// Through the proxy.
-    pub(crate) producers: PgPool,
+    /// The program's own connections, through the proxy.
+    producers: Database,
     pub(crate) proxy: Proxy,
     pub(crate) workers: Vec<Worker>,
     pub(crate) book: SharedBook,
@@ -106,7 +108,12 @@ impl Scene {
         let url_through = |port| options.clone().port(port).to_url_lossy().to_string();
         let began = sqlx::query_scalar("select queue.now()::text").fetch_one(&db).await.unwrap();
         let url = url_through(proxy.listen("producers").await);
-        let producers = PgPoolOptions::new().max_connections(4).connect(&url).await.unwrap();
+        let get = |name: &str| match name {
+            "DATABASE_URL" => Some(url.clone()),
+            "WEIRGATE_DB_CONNECTIONS" => Some("5".to_owned()),
+            _ => None,
+        };
+        let producers = Database::open(&Config::read(&get).unwrap(), "serve").await.unwrap();
         let mut workers = Vec::new();
         for host in 0..plan.workers {
             let client = format!("worker-{host}");
@@ -155,7 +162,8 @@ impl Scene {
         let scene = &mut self;
         let clocks: Vec<_> = (0..3).map(|host| scene.plan.clock(host)).collect();
         let mut rng = StdRng::seed_from_u64(scene.rng.random());
-        let load = Load::start(&scene.producers, &scene.db, &scene.book, &scene.tenants, &clocks, &mut rng);
+        let load =
+            Load::start(&scene.producers.pool, &scene.db, &scene.book, &scene.tenants, &clocks, &mut rng);
         scene.load = Some(load);
         self
     }
@@ -234,6 +242,28 @@ impl Scene {
             assert!(Instant::now() < deadline, "no {jobs} jobs more were completed in {STUCK:?}");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
+    }
+
+    /// Enqueues one job more than the load does.
+    pub(crate) async fn produce_one(&self) {
+        let job = new_job(&Chore::new(self.tenants[0], 1), SkewedClock::default());
+        produce(&self.producers.pool, &self.book, vec![job]).await;
+    }
+
+    /// Enqueues that were acknowledged.
+    pub(crate) fn accepted(&self) -> usize {
+        self.book.lock().unwrap().accepted.len()
+    }
+
+    /// How long it takes from now until that many more enqueues were acknowledged and jobs completed.
+    pub(crate) async fn back(&self, jobs: i64) -> Duration {
+        let (since, goal) = (Instant::now(), self.accepted() + 20);
+        self.headway(jobs).await;
+        while self.accepted() < goal {
+            assert!(since.elapsed() < STUCK, "enqueues are not acknowledged");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        since.elapsed()
     }
 
     pub(crate) async fn pause(&mut self, millis: std::ops::Range<u64>) {

@@ -1,5 +1,7 @@
 //! What the program's connections do by themselves.
 
+mod pooler;
+
 use std::time::Duration;
 
 use futures_util::FutureExt;

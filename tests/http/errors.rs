@@ -1,6 +1,10 @@
 //! Errors: problems with a stable code, whoever made them.
 
+use std::time::{Duration, Instant};
+
 use axum::http::StatusCode;
+use serde_json::Value;
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
 use crate::support::TestApi;
 
@@ -97,9 +101,9 @@ async fn an_inactive_tenant_gets_no_jobs() {
 #[tokio::test]
 async fn without_its_database_it_lives_but_is_not_ready() {
     let api = TestApi::new().await;
-    let ready = api.anonymous("GET", "/health/ready").send().await;
-    assert_eq!(ready.ok(StatusCode::OK)["status"], "ok");
+    until_ready(&api, None).await;
     api.db().pool.close().await;
+    until_ready(&api, Some("database_unavailable")).await;
     for path in ["/health/ready", "/internal/jobs", "/internal/tenants"] {
         let away = api.get(path).await;
         away.problem(503, "database_unavailable");
@@ -110,43 +114,53 @@ async fn without_its_database_it_lives_but_is_not_ready() {
 }
 
 #[tokio::test]
-async fn a_request_id_comes_back_unless_it_is_unusable() {
+async fn with_a_database_that_takes_no_writes_it_is_not_ready() {
     let api = TestApi::new().await;
-    let ask = |id: &str| api.anonymous("GET", "/nothing").header("x-request-id", id).send();
-    let problem = ask("caller-7").await.problem(404, "unknown_route");
-    assert_eq!(problem["request_id"], "caller-7");
-    for unusable in ["two words", &"x".repeat(200), ""] {
-        let answer = ask(unusable).await;
-        answer.problem(404, "unknown_route");
-        let made = answer.header("x-request-id").unwrap();
-        assert!(made.parse::<uuid::Uuid>().is_ok(), "{made}");
+    until_ready(&api, None).await;
+    let mut admin = PgConnection::connect(&api.db().url).await.unwrap();
+    for (setting, why) in [("true", Some("database_read_only")), ("false", None)] {
+        let sql = format!(
+            "do $$ begin
+                 execute format('alter database %I set default_transaction_read_only = {setting}', current_database());
+                 perform pg_terminate_backend(pid) from pg_stat_activity
+                 where datname = current_database() and pid <> pg_backend_pid();
+             end $$"
+        );
+        sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut admin).await.unwrap();
+        until_ready(&api, why).await;
+        let enqueued = api.post("/internal/ingest/csat?tenant_id=tenant_demo_cca").await;
+        match why {
+            Some(_) => drop(enqueued.problem(503, "database_unavailable")),
+            None => assert_eq!(enqueued.status, StatusCode::ACCEPTED),
+        }
     }
-    assert_eq!(api.get("/internal/jobs").await.header("x-request-id"), Some("test-1"));
 }
 
 #[tokio::test]
-async fn what_fails_inside_is_told_to_nobody_and_leaves_nothing() {
+async fn with_a_database_that_lacks_migrations_it_is_not_ready() {
     let api = TestApi::new().await;
-    // At the commit, after everything was written.
-    api.execute(
-        "create function fail() returns trigger language plpgsql as $$ begin raise exception 'inside story'; end $$;
-         create constraint trigger fails after insert on queue.jobs deferrable initially deferred
-         for each row when (new.kind = 'generate_export') execute function fail()",
-    )
-    .await;
-    for path in ["exports/generate", "pipelines/daily"] {
-        let path = format!("/internal/{path}?tenant_id=tenant_demo_cca&date=2026-01-20");
-        let call = || api.service("POST", &path).header("idempotency-key", &path.replace('/', "."));
-        let failed = call().send().await;
-        failed.problem(500, "internal_error");
-        assert!(!failed.text().contains("inside story"));
+    for sql in [
+        "delete from _sqlx_migrations where version = (select max(version) from _sqlx_migrations)",
+        "drop table _sqlx_migrations",
+    ] {
+        api.execute(sql).await;
+        until_ready(&api, Some("database_not_migrated")).await;
     }
-    for table in ["queue.jobs", "queue.job_dependencies", "idempotency_keys"] {
-        assert_eq!(api.count(table).await, 0, "{table}");
+}
+
+/// What it says may be a second old.
+async fn until_ready(api: &TestApi, not: Option<&str>) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        let ready = api.anonymous("GET", "/health/ready").send().await;
+        let so = match not {
+            None => ready.status == StatusCode::OK,
+            Some(code) => serde_json::from_str::<Value>(ready.text()).is_ok_and(|it| it["code"] == code),
+        };
+        if so {
+            return;
+        }
+        assert!(Instant::now() < deadline, "still {}, expected {not:?}", ready.status);
+        tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    api.execute("drop trigger fails on queue.jobs").await;
-    let path = "/internal/exports/generate?tenant_id=tenant_demo_cca&date=2026-01-20";
-    let again = api.service("POST", path).header("idempotency-key", &path.replace('/', ".")).send().await;
-    again.ok(StatusCode::ACCEPTED);
-    assert_eq!(again.header("idempotency-replayed"), None);
 }

@@ -27,6 +27,7 @@ use crate::backfill::Slices;
 use crate::leader::Leader;
 use crate::listener::Wakers;
 use crate::meter::Meter;
+use crate::patience::{Patience, within};
 use crate::pulse;
 use crate::schedule::{PRUNE, RECONCILE, RESCUE};
 
@@ -89,7 +90,7 @@ pub(crate) async fn run(with: Maintenance, stop: CancellationToken) {
 async fn lead(leader: &Leader, wakers: &Wakers, stop: &CancellationToken) {
     let stepped_down = wakers.of_election();
     loop {
-        if let Err(error) = leader.run_once().await {
+        if let Err(error) = within(LEASE_ANSWER, leader.run_once()).await {
             tracing::warn!(%error, "could not ask who leads; trying on");
         }
         tokio::select! {
@@ -131,6 +132,12 @@ async fn expand(pool: &PgPool, slices: Option<Arc<dyn Slices>>, seed: u64, stop:
     .await;
 }
 
+/// How long a turn of a service usually takes at most, however much there is to do; see [`Patience`].
+const ANSWER: Duration = Duration::from_mins(1);
+
+/// How long the question who leads may take.
+const LEASE_ANSWER: Duration = Duration::from_secs(5);
+
 /// Calls `once` about every `interval`, a little apart on each host, and whenever `wake` says so.
 async fn every<F>(
     interval: Duration,
@@ -143,6 +150,7 @@ async fn every<F>(
     F: Future<Output = crate::Result<u64>>,
 {
     let mut rng = StdRng::seed_from_u64(seed);
+    let mut patience = Patience::new(ANSWER);
     loop {
         let pause = interval.mul_f64(rng.random_range(0.8..1.2));
         tokio::select! {
@@ -150,7 +158,9 @@ async fn every<F>(
             () = tokio::time::sleep(pause) => {}
             () = wake.notified() => {}
         }
-        match once().await {
+        let done = within(patience.limit(), once()).await;
+        patience.learn(&done);
+        match done {
             Ok(0) => {}
             Ok(count) => tracing::debug!(service = name, count, "upkeep"),
             Err(error) => tracing::warn!(service = name, %error, "upkeep failed; trying again"),
