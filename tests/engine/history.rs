@@ -70,7 +70,7 @@ async fn a_moved_database_has_exact_counts_and_limits_from_the_first_claim_on() 
             fill(&db, tenant(n), 5).await;
         }
         let gone = db.register_worker().await;
-        let before = claim(&mut *db.pool.acquire().await.unwrap(), gone, QUEUE, 5).await.unwrap();
+        let before = claim(&mut db.pool.acquire().await.unwrap(), gone, QUEUE, 5).await.unwrap();
         assert_eq!(before.len(), 5);
         move_here(&db, ids_higher).await;
         run(&db, "update queue.workers set lease_until = queue.now() - interval '1 hour'").await;
