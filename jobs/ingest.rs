@@ -12,7 +12,7 @@ use weirgate_queue::{JobContext, JobError};
 
 use crate::sources::rows::{self, Row};
 use crate::sources::{RowStream, SourceError, SourceRow};
-use crate::{App, Tenant, TenantSlug};
+use crate::{App, Tenant, TenantRef, TenantSlug};
 
 /// Rows in one upsert.
 const BATCH: usize = 1000;
@@ -71,11 +71,11 @@ struct Reader {
 /// Reads the whole dataset of one tenant. Repeatable: ends with the same rows however often it runs.
 pub(crate) async fn ingest<R: Upsert>(
     ctx: &JobContext<App>,
-    slug: &TenantSlug,
+    named: &TenantRef,
 ) -> Result<Ingested, JobError> {
-    let tenant = Tenant::load(&mut *ctx.app.pool.acquire().await?, slug).await?;
-    let rows = ctx.app.source.rows(&slug.0, R::DATASET);
-    let reader = Reader { rows, slug: slug.clone(), total: Ingested::default() };
+    let tenant = Tenant::of_job(&mut *ctx.app.pool.acquire().await?, ctx, named).await?;
+    let rows = ctx.app.source.rows(&tenant.slug.0, R::DATASET);
+    let reader = Reader { rows, slug: tenant.slug.clone(), total: Ingested::default() };
     // A task of its own, which ends with this one: the next batch is read and checked while one is written.
     let mut ahead = JoinSet::new();
     ahead.spawn(reader.next::<R>().in_current_span());
@@ -134,7 +134,11 @@ impl<R: Upsert> Batch<R> {
 
 fn source_error(error: SourceError) -> JobError {
     match error {
-        SourceError::Throttled { retry_after, .. } => JobError::retry_after(retry_after, error),
+        SourceError::Throttled { retry_after, .. } => JobError::Failed {
+            code: "source_throttled",
+            source: error.into(),
+            retry_after: Some(retry_after),
+        },
         SourceError::Refused { .. } => JobError::discard("source_refused", error),
         SourceError::Unreadable { .. } => JobError::failed("source_unreadable", error),
     }

@@ -37,7 +37,9 @@ pub use ingest_security_alerts::IngestSecurityAlerts;
 pub use ingest_tickets::IngestTickets;
 pub use ingest_time_entries::IngestTimeEntries;
 pub use schedules::schedules;
-pub use tenant::{SYSTEM_SLUG, SYSTEM_TENANT, Tenant, TenantSlug, TenantsError};
+pub use tenant::{
+    SYSTEM_SLUG, SYSTEM_TENANT, Tenant, TenantRef, TenantSlug, TenantsError, find_by_slug, shown_args,
+};
 
 /// Every job there is, to be run.
 pub fn registry(app: Arc<App>) -> Registry<App> {

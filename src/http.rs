@@ -28,6 +28,7 @@ mod params;
 mod prefer;
 mod problem;
 mod queue_facts;
+mod tenant_errors;
 mod tenant_tx;
 #[cfg(test)]
 mod tests;

@@ -9,3 +9,4 @@ mod kpi;
 mod mock_rows;
 mod row_level_security;
 mod schedules;
+mod tenants;
