@@ -15,6 +15,7 @@ mod ingest_csat;
 mod ingest_security_alerts;
 mod ingest_tickets;
 mod ingest_time_entries;
+mod ingest_turn;
 mod schedules;
 pub mod sources;
 mod tenant;

@@ -5,6 +5,7 @@ mod demo_kpis;
 mod export;
 mod idempotence;
 mod ingest;
+mod ingest_turns;
 mod kpi;
 mod mock_rows;
 mod row_level_security;
