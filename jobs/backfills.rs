@@ -81,11 +81,11 @@ impl BackfillKind {
     }
 
     fn slice(self, tenant: &Tenant, date: NaiveDate) -> weirgate_queue::Result<Slice> {
-        let slug = || tenant.slug.clone();
+        let named = || tenant.into();
         Ok(match self {
-            Self::ComputeKpi => NewJob::of(tenant.id, &ComputeKpi { tenant: slug(), date })?.into(),
+            Self::ComputeKpi => NewJob::of(tenant.id, &ComputeKpi { tenant: named(), date })?.into(),
             Self::GenerateExport => {
-                let job = GenerateExport { tenant: slug(), date, format: ExportFormat::Json };
+                let job = GenerateExport { tenant: named(), date, format: ExportFormat::Json };
                 NewJob::of(tenant.id, &job)?.into()
             }
             Self::Pipeline => {

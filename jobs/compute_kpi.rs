@@ -4,14 +4,14 @@ use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 use weirgate_queue::{Job, JobContext, JobError};
 
-use crate::{App, Tenant, TenantSlug};
+use crate::{App, Tenant, TenantRef};
 
 /// Works out the KPIs of one tenant and day.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ComputeKpi {
     /// Whose KPIs.
-    pub tenant: TenantSlug,
+    pub tenant: TenantRef,
     /// The day, in the tenant's time zone.
     pub date: NaiveDate,
 }
@@ -42,7 +42,7 @@ impl Job for ComputeKpi {
 
     async fn run(&self, ctx: &JobContext<App>) -> Result<Kpis, JobError> {
         let mut tx = ctx.app.pool.begin().await?;
-        let tenant = Tenant::load(&mut tx, &self.tenant).await?;
+        let tenant = Tenant::of_job(&mut tx, ctx, &self.tenant).await?;
         let kpis =
             sqlx::query_file_as!(Kpis, "./compute_kpi.sql", tenant.id, self.date).fetch_one(&mut *tx).await?;
         ctx.finish_in(tx, &kpis).await?;

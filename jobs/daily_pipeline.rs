@@ -26,24 +26,24 @@ impl DailyPipeline {
 
     /// The pipeline of `tenant` for `date`; `adjust` sets what all its jobs share, such as priority.
     pub fn new(tenant: &Tenant, date: NaiveDate, adjust: impl Fn(NewJob) -> NewJob) -> Result<Self> {
-        let slug = || tenant.slug.clone();
+        let named = || tenant.into();
         let part = |job: NewJob| adjust(job.not_unique());
         let mut workflow = Workflow::new();
         let ingests = [
-            NewJob::of(tenant.id, &IngestTickets { tenant: slug() })?,
-            NewJob::of(tenant.id, &IngestTimeEntries { tenant: slug() })?,
-            NewJob::of(tenant.id, &IngestCsat { tenant: slug() })?,
-            NewJob::of(tenant.id, &IngestSecurityAlerts { tenant: slug() })?,
+            NewJob::of(tenant.id, &IngestTickets { tenant: named() })?,
+            NewJob::of(tenant.id, &IngestTimeEntries { tenant: named() })?,
+            NewJob::of(tenant.id, &IngestCsat { tenant: named() })?,
+            NewJob::of(tenant.id, &IngestSecurityAlerts { tenant: named() })?,
         ];
         for (name, ingest) in INGESTS.into_iter().zip(ingests) {
             workflow.add(name, part(ingest));
         }
-        let kpis = NewJob::of(tenant.id, &ComputeKpi { tenant: slug(), date })?;
+        let kpis = NewJob::of(tenant.id, &ComputeKpi { tenant: named(), date })?;
         let kpis = workflow.add("kpis", part(kpis));
         for ingest in INGESTS {
             kpis.after(ingest);
         }
-        let export = GenerateExport { tenant: slug(), date, format: ExportFormat::Json };
+        let export = GenerateExport { tenant: named(), date, format: ExportFormat::Json };
         let export = part(NewJob::of(tenant.id, &export)?).unique_by("pipeline_daily", &date.to_string());
         Ok(Self { workflow, export })
     }

@@ -4,13 +4,14 @@ use std::fmt;
 use std::sync::Arc;
 
 use chrono::NaiveDate;
+use object_store::ObjectStoreExt;
 use object_store::path::Path;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 use weirgate_queue::{Job, JobContext, JobError};
 
 use crate::export_file::{ExportFile, Written};
-use crate::{App, Tenant, TenantSlug, export_content};
+use crate::{App, Tenant, TenantRef, export_content};
 
 /// How an export is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,7 +44,7 @@ impl fmt::Display for ExportFormat {
 #[serde(deny_unknown_fields)]
 pub struct GenerateExport {
     /// Whose day.
-    pub tenant: TenantSlug,
+    pub tenant: TenantRef,
     /// The day, in the tenant's time zone.
     pub date: NaiveDate,
     /// How it is written.
@@ -73,8 +74,8 @@ impl Job for GenerateExport {
         sqlx::query("set transaction isolation level repeatable read, read only").execute(&mut *tx).await?;
         // It locks nothing, and waits as long as the object store takes.
         sqlx::query("set local idle_in_transaction_session_timeout = 0").execute(&mut *tx).await?;
-        let tenant = Tenant::load(&mut tx, &self.tenant).await?;
-        let path = Path::from(format!("{}/{}.{}", tenant.slug, self.date, self.format));
+        let tenant = Tenant::of_job(&mut tx, ctx, &self.tenant).await?;
+        let path = self.path(ctx, &tenant);
         let mut file = ExportFile::create(Arc::clone(&ctx.app.exports), path.clone());
         let content = match self.format {
             ExportFormat::Json => export_content::write_json(&mut tx, &tenant, self.date, &mut file).await,
@@ -87,6 +88,12 @@ impl Job for GenerateExport {
 }
 
 impl GenerateExport {
+    /// Of this run alone, in the tenant's own folder: whoever has read of a file gets that one, also while it is written anew.
+    fn path(&self, ctx: &JobContext<App>, tenant: &Tenant) -> Path {
+        let run = ctx.run().map_or(0, |run| run.run);
+        Path::from(format!("{}/{}/{}.{run}.{}", tenant.id, self.date, ctx.job_id(), self.format))
+    }
+
     async fn record(
         &self,
         ctx: &JobContext<App>,
@@ -95,6 +102,14 @@ impl GenerateExport {
         written: Written,
     ) -> Result<Export, JobError> {
         let mut tx = ctx.app.pool.begin().await?;
+        let replaced = sqlx::query_scalar!(
+            "select object_path from exports where tenant_id = $1 and export_date = $2 and format = $3 for update",
+            tenant.id,
+            self.date,
+            self.format.as_str()
+        )
+        .fetch_optional(&mut *tx)
+        .await?;
         let export_id = sqlx::query_scalar!(
             "insert into exports (tenant_id, id, export_date, format, object_path, bytes, sha256, job_id, created_at)
              values ($1, $2, $3, $4, $5, $6, $7, $8, queue.now())
@@ -115,6 +130,23 @@ impl GenerateExport {
         .await?;
         let export = Export { export_id, bytes: written.bytes, sha256: written.sha256 };
         ctx.finish_in(tx, &export).await?;
+        if let Some(replaced) = replaced.map(Path::from).filter(|replaced| replaced != path) {
+            forget(ctx, tenant, &replaced).await;
+        }
         Ok(export)
+    }
+}
+
+/// Removes a file that no export names any more. One that an earlier version wrote lies under a slug, which may have been
+/// another tenant's since: it stays.
+async fn forget(ctx: &JobContext<App>, tenant: &Tenant, replaced: &Path) {
+    if !replaced.prefix_matches(&Path::from(tenant.id.to_string())) {
+        return;
+    }
+    match ctx.app.exports.delete(replaced).await {
+        Ok(()) | Err(object_store::Error::NotFound { .. }) => {}
+        Err(error) => {
+            tracing::warn!(path = %replaced, %error, "could not remove an export that was written anew");
+        }
     }
 }

@@ -10,9 +10,10 @@ use tracing::Instrument;
 use uuid::Uuid;
 use weirgate_queue::{JobContext, JobError};
 
+use crate::ingest_turn::IngestTurn;
 use crate::sources::rows::{self, Row};
 use crate::sources::{RowStream, SourceError, SourceRow};
-use crate::{App, Tenant, TenantSlug};
+use crate::{App, Tenant, TenantRef, TenantSlug};
 
 /// Rows in one upsert.
 const BATCH: usize = 1000;
@@ -68,14 +69,16 @@ struct Reader {
     total: Ingested,
 }
 
-/// Reads the whole dataset of one tenant. Repeatable: ends with the same rows however often it runs.
+/// Reads the whole dataset of one tenant. Repeatable: ends with the same rows however often it runs. Waits for its turn while
+/// another run takes in the same dataset.
 pub(crate) async fn ingest<R: Upsert>(
     ctx: &JobContext<App>,
-    slug: &TenantSlug,
+    named: &TenantRef,
 ) -> Result<Ingested, JobError> {
-    let tenant = Tenant::load(&mut *ctx.app.pool.acquire().await?, slug).await?;
-    let rows = ctx.app.source.rows(&slug.0, R::DATASET);
-    let reader = Reader { rows, slug: slug.clone(), total: Ingested::default() };
+    let tenant = Tenant::of_job(&mut *ctx.app.pool.acquire().await?, ctx, named).await?;
+    let turn = IngestTurn::wait(ctx, tenant.id, R::DATASET).await?;
+    let rows = ctx.app.source.rows(&tenant.slug.0, R::DATASET);
+    let reader = Reader { rows, slug: tenant.slug.clone(), total: Ingested::default() };
     // A task of its own, which ends with this one: the next batch is read and checked while one is written.
     let mut ahead = JoinSet::new();
     ahead.spawn(reader.next::<R>().in_current_span());
@@ -87,11 +90,12 @@ pub(crate) async fn ingest<R: Upsert>(
             ahead.spawn(reader.next::<R>().in_current_span());
         }
         ctx.check_cancelled()?;
-        write(ctx, &tenant, batch).await?;
+        write(ctx, &turn, batch).await?;
         ctx.progress(total.read, None, &format!("{} {}", total.read, R::DATASET)).await?;
     }
     let mut tx = ctx.app.pool.begin().await?;
-    forget_earlier_rejects::<R>(&mut tx, tenant.id, ctx.job_id()).await?;
+    turn.keep(&mut tx).await?;
+    forget_earlier_rejects(&mut tx, &turn).await?;
     ctx.finish_in(tx, &total).await?;
     Ok(total)
 }
@@ -134,30 +138,35 @@ impl<R: Upsert> Batch<R> {
 
 fn source_error(error: SourceError) -> JobError {
     match error {
-        SourceError::Throttled { retry_after, .. } => JobError::retry_after(retry_after, error),
+        SourceError::Throttled { retry_after, .. } => JobError::Failed {
+            code: "source_throttled",
+            source: error.into(),
+            retry_after: Some(retry_after),
+        },
         SourceError::Refused { .. } => JobError::discard("source_refused", error),
         SourceError::Unreadable { .. } => JobError::failed("source_unreadable", error),
     }
 }
 
-async fn write<R: Upsert>(ctx: &JobContext<App>, tenant: &Tenant, batch: Batch<R>) -> Result<(), JobError> {
+async fn write<R: Upsert>(ctx: &JobContext<App>, turn: &IngestTurn, batch: Batch<R>) -> Result<(), JobError> {
     let good: Vec<R> = batch.good.into_values().collect();
     // Not waited for until it is on disk: the commit that finishes the job is, and takes all before it along; without that
     // one the whole dataset is read again.
     let mut tx = ctx.app.pool.begin_with("begin; set local synchronous_commit = off").await?;
+    turn.keep(&mut tx).await?;
     if !good.is_empty() {
-        R::upsert(&mut tx, tenant.id, &good).await?;
+        R::upsert(&mut tx, turn.tenant, &good).await?;
     }
     if !batch.bad.is_empty() {
-        keep_rejects::<R>(&mut tx, tenant.id, ctx.job_id(), batch.bad).await?;
+        keep_rejects(&mut tx, turn, ctx.job_id(), batch.bad).await?;
     }
     tx.commit().await?;
     Ok(())
 }
 
-async fn keep_rejects<R: Upsert>(
+async fn keep_rejects(
     conn: &mut PgConnection,
-    tenant: Uuid,
+    turn: &IngestTurn,
     job: Uuid,
     bad: Vec<Reject>,
 ) -> sqlx::Result<()> {
@@ -168,14 +177,15 @@ async fn keep_rejects<R: Upsert>(
     let (origins, lines): (Vec<_>, Vec<_>) = places.into_iter().unzip();
     let (reasons, contents): (Vec<_>, Vec<_>) = whats.into_iter().unzip();
     sqlx::query!(
-        "insert into ingest_rejects (tenant_id, dataset, job_id, origin, line, reason, content, rejected_at)
-         select $1, $2, $3, r.*, queue.now()
-         from unnest($4::text[], $5::bigint[], $6::text[], $7::text[]) as r (origin, line, reason, content)
+        "insert into ingest_rejects (tenant_id, dataset, generation, job_id, origin, line, reason, content, rejected_at)
+         select $1, $2, $3, $4, r.*, queue.now()
+         from unnest($5::text[], $6::bigint[], $7::text[], $8::text[]) as r (origin, line, reason, content)
          on conflict (tenant_id, dataset, origin, line) do update
-         set job_id = excluded.job_id, reason = excluded.reason, content = excluded.content,
-             rejected_at = excluded.rejected_at",
-        tenant,
-        R::DATASET.name(),
+         set generation = excluded.generation, job_id = excluded.job_id, reason = excluded.reason,
+             content = excluded.content, rejected_at = excluded.rejected_at",
+        turn.tenant,
+        turn.dataset.name(),
+        turn.generation,
         job,
         &origins,
         &lines,
@@ -187,17 +197,13 @@ async fn keep_rejects<R: Upsert>(
     Ok(())
 }
 
-/// What an earlier ingest rejected and this one did not see again was mended or is gone.
-async fn forget_earlier_rejects<R: Upsert>(
-    conn: &mut PgConnection,
-    tenant: Uuid,
-    job: Uuid,
-) -> sqlx::Result<()> {
+/// What an earlier run rejected and this one did not see again was mended or is gone.
+async fn forget_earlier_rejects(conn: &mut PgConnection, turn: &IngestTurn) -> sqlx::Result<()> {
     sqlx::query!(
-        "delete from ingest_rejects where tenant_id = $1 and dataset = $2 and job_id <> $3",
-        tenant,
-        R::DATASET.name(),
-        job
+        "delete from ingest_rejects where tenant_id = $1 and dataset = $2 and generation < $3",
+        turn.tenant,
+        turn.dataset.name(),
+        turn.generation
     )
     .execute(conn)
     .await?;

@@ -7,14 +7,14 @@ use weirgate_queue::{Job, JobContext, JobError};
 
 use crate::ingest::{Ingested, Upsert, column, ingest};
 use crate::sources::rows::CsatSurvey;
-use crate::{App, TenantSlug};
+use crate::{App, TenantRef};
 
 /// Takes in the satisfaction surveys of a tenant.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct IngestCsat {
     /// Whose rows.
-    pub tenant: TenantSlug,
+    pub tenant: TenantRef,
 }
 
 impl Job for IngestCsat {

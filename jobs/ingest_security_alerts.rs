@@ -7,14 +7,14 @@ use weirgate_queue::{Job, JobContext, JobError};
 
 use crate::ingest::{Ingested, Upsert, column, ingest};
 use crate::sources::rows::SecurityAlert;
-use crate::{App, TenantSlug};
+use crate::{App, TenantRef};
 
 /// Takes in the security alerts of a tenant.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct IngestSecurityAlerts {
     /// Whose rows.
-    pub tenant: TenantSlug,
+    pub tenant: TenantRef,
 }
 
 impl Job for IngestSecurityAlerts {

@@ -8,14 +8,14 @@ use weirgate_queue::{Job, JobContext, JobError};
 
 use crate::ingest::{Ingested, Upsert, column, ingest};
 use crate::sources::rows::Ticket;
-use crate::{App, TenantSlug};
+use crate::{App, TenantRef};
 
 /// Takes in the tickets of a tenant.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct IngestTickets {
     /// Whose rows.
-    pub tenant: TenantSlug,
+    pub tenant: TenantRef,
 }
 
 impl Job for IngestTickets {

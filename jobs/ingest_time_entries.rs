@@ -7,14 +7,14 @@ use weirgate_queue::{Job, JobContext, JobError};
 
 use crate::ingest::{Ingested, Upsert, column, ingest};
 use crate::sources::rows::TimeEntry;
-use crate::{App, TenantSlug};
+use crate::{App, TenantRef};
 
 /// Takes in the time entries of a tenant.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct IngestTimeEntries {
     /// Whose rows.
-    pub tenant: TenantSlug,
+    pub tenant: TenantRef,
 }
 
 impl Job for IngestTimeEntries {

@@ -5,6 +5,7 @@ mod backfill_days;
 mod backfills;
 mod bulk_jobs;
 mod compute_kpi;
+mod csv_line;
 mod daily_pipeline;
 mod export_content;
 mod export_file;
@@ -14,6 +15,7 @@ mod ingest_csat;
 mod ingest_security_alerts;
 mod ingest_tickets;
 mod ingest_time_entries;
+mod ingest_turn;
 mod schedules;
 pub mod sources;
 mod tenant;
@@ -27,6 +29,7 @@ pub use backfill_days::{BackfillDays, SliceJob, TenantDays};
 pub use backfills::{BackfillKind, BackfillOrder, BackfillRange, DailySlices, Reprocess};
 pub use bulk_jobs::{BulkDone, BulkJobs, BulkRefused};
 pub use compute_kpi::{ComputeKpi, Kpis};
+pub use csv_line::csv_line;
 pub use daily_pipeline::{DailyPipeline, enqueue_daily_pipeline};
 pub use generate_export::{Export, ExportFormat, GenerateExport};
 pub use ingest::Ingested;
@@ -35,7 +38,9 @@ pub use ingest_security_alerts::IngestSecurityAlerts;
 pub use ingest_tickets::IngestTickets;
 pub use ingest_time_entries::IngestTimeEntries;
 pub use schedules::schedules;
-pub use tenant::{SYSTEM_SLUG, SYSTEM_TENANT, Tenant, TenantSlug, TenantsError};
+pub use tenant::{
+    SYSTEM_SLUG, SYSTEM_TENANT, Tenant, TenantRef, TenantSlug, TenantsError, find_by_slug, shown_args,
+};
 
 /// Every job there is, to be run.
 pub fn registry(app: Arc<App>) -> Registry<App> {

@@ -4,11 +4,13 @@ use std::collections::HashSet;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use sqlx::PgConnection;
 use uuid::Uuid;
-use weirgate_queue::JobError;
+use weirgate_queue::query::JobFilter;
+use weirgate_queue::{JobContext, JobError};
 
-/// A tenant's name in URLs, files and job arguments.
+/// A tenant's name in URLs and in the files of its sources. It never changes.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct TenantSlug(pub String);
@@ -25,6 +27,64 @@ impl From<&str> for TenantSlug {
     }
 }
 
+/// A tenant in the arguments of a job: its id. Jobs that an earlier version enqueued have its slug.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct TenantRef(String);
+
+impl From<Uuid> for TenantRef {
+    fn from(id: Uuid) -> Self {
+        Self(id.to_string())
+    }
+}
+
+impl From<&Tenant> for TenantRef {
+    fn from(tenant: &Tenant) -> Self {
+        tenant.id.into()
+    }
+}
+
+impl From<&str> for TenantRef {
+    fn from(slug_or_id: &str) -> Self {
+        Self(slug_or_id.to_owned())
+    }
+}
+
+/// The arguments of a job of the tenant `id` as people and clients see them: they know it by its slug.
+#[must_use]
+pub fn shown_args(mut args: Value, id: Uuid, slug: &str) -> Value {
+    if let Some(Value::String(tenant)) = args.get_mut("tenant")
+        && tenant.parse() == Ok(id)
+    {
+        slug.clone_into(tenant);
+    }
+    args
+}
+
+/// Makes a filter find jobs by the slugs that [`shown_args`] shows, which do not stand in them.
+pub async fn find_by_slug(conn: &mut PgConnection, filter: &mut JobFilter) -> sqlx::Result<()> {
+    if let Some(name) = filter.args.get("tenant")
+        && let Some(tenant) = Tenant::find(&mut *conn, name).await?
+        && filter.tenant.is_none_or(|id| id == tenant.id)
+    {
+        filter.args.remove("tenant");
+        filter.tenant = Some(tenant.id);
+    }
+    if let Some(text) = &filter.text {
+        filter.text_tenants = sqlx::query_scalar!(
+            "select id from tenants where position(lower($1) in lower(slug)) > 0 order by slug limit $2",
+            text,
+            MOST_BY_SLUG
+        )
+        .fetch_all(conn)
+        .await?;
+    }
+    Ok(())
+}
+
+/// Tenants that a text in a filter may name at once.
+const MOST_BY_SLUG: i64 = 500;
+
 /// The owner of jobs that are no single tenant's, such as bulk actions. It is no row of `tenants` and has no key, so that
 /// nobody sees these jobs under `/v1`.
 pub const SYSTEM_TENANT: Uuid = Uuid::nil();
@@ -37,7 +97,7 @@ pub const SYSTEM_SLUG: &str = "system";
 pub struct Tenant {
     /// Permanent id.
     pub id: Uuid,
-    /// Name in URLs, files and job arguments.
+    /// Name in URLs and in the files of its sources; never changes.
     pub slug: TenantSlug,
     /// Name for people.
     pub name: String,
@@ -81,7 +141,9 @@ impl Tenant {
     pub async fn find(conn: &mut PgConnection, slug_or_id: &str) -> sqlx::Result<Option<Self>> {
         let row = sqlx::query_as!(
             Row,
-            "select id, slug, name, is_active, time_zone from tenants where slug = $1 or id = $2",
+            // An id goes before a slug that looks like it, as one of an earlier version may.
+            "select id, slug, name, is_active, time_zone from tenants where slug = $1 or id = $2
+             order by coalesce(id = $2, false) desc limit 1",
             slug_or_id,
             slug_or_id.parse::<Uuid>().ok()
         )
@@ -103,7 +165,8 @@ impl Tenant {
         .await?;
         let tenants: Vec<Self> = rows.into_iter().map(Self::from).collect();
         let find = |(name, id): (&String, &Option<Uuid>)| {
-            tenants.iter().find(|tenant| tenant.slug.0 == *name || Some(tenant.id) == *id).cloned()
+            let by_id = tenants.iter().find(|tenant| Some(tenant.id) == *id);
+            by_id.or_else(|| tenants.iter().find(|tenant| tenant.slug.0 == *name)).cloned()
         };
         Ok(names.iter().zip(&ids).map(find).collect())
     }
@@ -152,9 +215,17 @@ impl Tenant {
     }
 
     /// The tenant a job is for; a job for one that is gone can never succeed.
-    pub(crate) async fn load(conn: &mut PgConnection, slug: &TenantSlug) -> Result<Self, JobError> {
-        Self::find(conn, &slug.0)
+    ///
+    /// The job's own row decides: a slug in the arguments that an earlier version stored may have become another tenant's
+    /// before slugs were kept from changing.
+    pub(crate) async fn of_job<A>(
+        conn: &mut PgConnection,
+        ctx: &JobContext<A>,
+        named: &TenantRef,
+    ) -> Result<Self, JobError> {
+        let name = ctx.run().map_or_else(|| named.0.clone(), |run| run.tenant.to_string());
+        Self::find(conn, &name)
             .await?
-            .ok_or_else(|| JobError::discard("unknown_tenant", format!("no tenant {:?}", slug.0)))
+            .ok_or_else(|| JobError::discard("unknown_tenant", format!("no tenant {name:?}")))
     }
 }

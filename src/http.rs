@@ -3,6 +3,7 @@
 mod auth;
 mod backfill;
 mod backfill_request;
+mod base_url;
 mod context;
 mod dashboard;
 mod date_range;
@@ -27,6 +28,7 @@ mod params;
 mod prefer;
 mod problem;
 mod queue_facts;
+mod tenant_errors;
 mod tenant_tx;
 #[cfg(test)]
 mod tests;
@@ -35,6 +37,7 @@ mod why;
 
 use std::collections::HashMap;
 use std::fmt;
+use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::sync::{Arc, RwLock};
 
@@ -57,6 +60,7 @@ use weirgate_queue::query::Reader;
 use weirgate_queue::watch::Watcher;
 
 use crate::http::auth::Limits;
+use crate::http::base_url::BaseUrl;
 use crate::http::dashboard::{Shared, SignIns, Views, Watchers};
 use crate::http::intake::Intake;
 use crate::http::metrics::Latest;
@@ -73,8 +77,10 @@ const BODY_LIMIT: usize = 1024 * 1024;
 pub struct ApiConfig {
     /// What `/internal` asks for.
     pub service_token: String,
-    /// Scheme and host in the URLs of answers; from the request's `Host` when not set.
+    /// Scheme and host in the URLs of answers; when not set, the request's `Host` where that is `listen`.
     pub public_url: Option<String>,
+    /// Where the service listens; none where it is called without a socket.
+    pub listen: Option<SocketAddr>,
     /// Requests a second that one credential may make in the long run, per process.
     pub requests_per_second: NonZeroU32,
     /// Requests that one credential may make at once.
@@ -85,9 +91,10 @@ pub struct ApiConfig {
 
 impl fmt::Debug for ApiConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { service_token: _, public_url, requests_per_second, burst, traces } = self;
+        let Self { service_token: _, public_url, listen, requests_per_second, burst, traces } = self;
         f.debug_struct("ApiConfig")
             .field("public_url", public_url)
+            .field("listen", listen)
             .field("requests_per_second", requests_per_second)
             .field("burst", burst)
             .field("traces", traces)
@@ -97,7 +104,7 @@ impl fmt::Debug for ApiConfig {
 
 struct Settings {
     service_token_hash: [u8; 32],
-    public_url: Option<String>,
+    base_url: BaseUrl,
 }
 
 /// What the handlers share. Cheap to clone.
@@ -134,7 +141,7 @@ impl fmt::Debug for Api {
 impl Api {
     /// The state of a router.
     pub fn new(pool: PgPool, exports: Arc<dyn ObjectStore>, watcher: Watcher, config: ApiConfig) -> Self {
-        let ApiConfig { service_token, public_url, requests_per_second, burst, traces } = config;
+        let ApiConfig { service_token, public_url, listen, requests_per_second, burst, traces } = config;
         let service_token_hash = auth::token_hash(&service_token);
         let books = Books::new(pool.clone());
         Self {
@@ -146,7 +153,7 @@ impl Api {
             pool,
             exports,
             watcher,
-            settings: Arc::new(Settings { service_token_hash, public_url }),
+            settings: Arc::new(Settings { service_token_hash, base_url: BaseUrl::new(public_url, listen) }),
             limits: Arc::new(Limits::new(requests_per_second, burst)),
             sign_ins: Arc::new(SignIns::new()),
             traces,
@@ -177,8 +184,8 @@ impl Api {
         idempotency::prune(&self.pool).await
     }
 
-    fn public_url(&self) -> Option<&str> {
-        self.settings.public_url.as_deref()
+    fn base_url(&self) -> &BaseUrl {
+        &self.settings.base_url
     }
 
     /// The slug of a tenant; the id of one that is gone.

@@ -1,12 +1,14 @@
 //! Makes the tenants of `tenants.json`, and a first API key for each.
 
+use std::io::{ErrorKind, Read};
 use std::path::Path;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use rand::Rng;
 use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
 use uuid::Uuid;
+use weirgate_jobs::sources::open_within;
 
 use crate::http::keys;
 
@@ -35,7 +37,7 @@ pub struct Seeded {
     pub api_key: Option<String>,
 }
 
-/// Upserts the tenants of `folder/tenants.json`. Tenants without a live key get one; with `fresh_keys`, every one does,
+/// Upserts the tenants of `folder/tenants.json`, but for their slugs: these never change. Tenants without a live key get one; with `fresh_keys`, every one does,
 /// in place of those it got the same way before.
 ///
 /// # Errors
@@ -47,7 +49,12 @@ pub async fn seed(
     rng: &mut impl Rng,
 ) -> anyhow::Result<Vec<Seeded>> {
     let path = folder.join("tenants.json");
-    let text = std::fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
+    let reading = || format!("reading {}", path.display());
+    let mut file = open_within(folder, "tenants.json")
+        .and_then(|file| file.ok_or_else(|| ErrorKind::NotFound.into()))
+        .with_context(reading)?;
+    let mut text = String::new();
+    file.read_to_string(&mut text).with_context(reading)?;
     let tenants: Vec<TenantFile> = serde_json::from_str(&text)
         .with_context(|| format!("{} is not a list of tenants", path.display()))?;
     let mut seeded = Vec::new();
@@ -69,11 +76,21 @@ async fn seed_one(
     rng: &mut impl Rng,
 ) -> anyhow::Result<Seeded> {
     let mut tx = pool.begin().await?;
+    let slug = sqlx::query_scalar!("select slug from tenants where id = $1", tenant.id)
+        .fetch_optional(&mut *tx)
+        .await?;
+    if let Some(slug) = slug.filter(|slug| *slug != tenant.slug) {
+        bail!(
+            "the tenant {} is called {slug:?}, and a slug never changes: its files and jobs go by it. Put {slug:?} back into \
+             tenants.json and change \"name\", which is for people; or give the new tenant an id of its own",
+            tenant.id
+        );
+    }
     sqlx::query!(
         "insert into tenants (id, slug, name, is_active, llm_enabled, time_zone, created_at)
          values ($1, $2, $3, $4, $5, $6, queue.now())
          on conflict (id) do update
-         set slug = excluded.slug, name = excluded.name, is_active = excluded.is_active,
+         set name = excluded.name, is_active = excluded.is_active,
              llm_enabled = excluded.llm_enabled, time_zone = excluded.time_zone",
         tenant.id,
         tenant.slug,

@@ -62,6 +62,7 @@ pub async fn run(
         ApiConfig {
             service_token,
             public_url: config.public_url.clone(),
+            listen: Some(listeners.api.local_addr().context("the address that is listened on")?),
             requests_per_second: config.requests_per_second,
             burst: config.request_burst,
             traces: traces.clone(),

@@ -10,6 +10,7 @@ use tokio::task::{JoinHandle, spawn_blocking};
 
 use super::array::ArraySplitter;
 use super::lines::LineSplitter;
+use super::within::open_within;
 use super::{Dataset, Piece, RowStream, Source, SourceError, SourceRow};
 
 /// How much is read at a time, and so how much makes a batch: about 500 rows of usual length.
@@ -23,6 +24,8 @@ const CHUNK_BYTES: usize = 128 * 1024;
 /// When neither file is there the tenant has no such rows, and the stream is empty. When the
 /// folder itself is not there the stream is [`SourceError::Unreadable`]: a mistyped path must not
 /// look like a day without tickets.
+///
+/// A link that leads out of the folder is not followed: [`SourceError::Refused`].
 ///
 /// Memory stays constant whatever the file's size. The reading is done on tokio's blocking
 /// threads, a chunk at a time and one chunk ahead; a slow consumer holds no thread.
@@ -170,22 +173,13 @@ fn to_rows(origin: &Arc<str>, pieces: Vec<Piece>) -> Batch {
 
 /// Opens a file of the data folder; `None` when it is not there.
 fn open_file(path: &Path, origin: &str) -> Result<Option<File>, SourceError> {
-    let path = path.join(origin);
-    // Looked at before it is opened: opening a named pipe would wait for its writer for ever.
-    let opened = fs::metadata(&path).and_then(|meta| {
-        if meta.is_dir() {
-            Err(io::Error::other("it is a directory"))
-        } else if meta.is_file() {
-            File::open(&path)
-        } else {
-            Err(io::Error::other("it is not a regular file"))
+    open_within(path, origin).map_err(|error| match error.kind() {
+        // The system's own refusals may end; a link out of the folder stays one.
+        ErrorKind::PermissionDenied if error.raw_os_error().is_none() => {
+            SourceError::Refused { origin: origin.to_owned(), reason: error.to_string() }
         }
-    });
-    match opened {
-        Ok(file) => Ok(Some(file)),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(unreadable(origin, &error)),
-    }
+        _ => unreadable(origin, &error),
+    })
 }
 
 fn unreadable(origin: &str, error: &io::Error) -> SourceError {

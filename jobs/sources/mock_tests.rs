@@ -80,6 +80,26 @@ async fn unsafe_slugs_are_refused() {
     }
 }
 
+#[cfg(unix)]
+#[tokio::test]
+async fn a_link_out_of_the_folder_is_refused_in_both_layouts() {
+    use std::os::unix::fs::symlink;
+    let outside = tempfile::tempdir().expect("a folder");
+    fs::write(outside.path().join("tickets.jsonl"), r#"{"secret": "hunter2"}"#).expect("a file");
+    fs::write(outside.path().join("c.json"), r#"[{"secret": "hunter2"}]"#).expect("a file");
+    let (dir, source) = folder(&[("inside/tickets.jsonl", b"{}"), ("b/x", b"")]);
+    symlink(outside.path(), dir.path().join("a")).expect("a link");
+    symlink(outside.path().join("tickets.jsonl"), dir.path().join("b/tickets.jsonl")).expect("a link");
+    symlink(outside.path(), dir.path().join("tickets")).expect("a link");
+    symlink("inside", dir.path().join("d")).expect("a link");
+    for slug in ["a", "b", "c"] {
+        let found = all(&source, slug).await;
+        let [Err(SourceError::Refused { reason, .. })] = &found[..] else { panic!("{slug}: {found:?}") };
+        assert!(reason.contains("not followed"), "{reason}");
+    }
+    assert_eq!(all(&source, "d").await.len(), 1, "a link that stays inside");
+}
+
 #[tokio::test]
 async fn bad_bytes_are_bad_rows_and_the_rest_goes_on() {
     let (_dir, source) = folder(&[("a/tickets.jsonl", b"{}\n\xFF\n{}")]);

@@ -29,9 +29,11 @@ pub mod settings;
 pub mod smileback;
 mod upstream;
 mod values;
+mod within;
 
 pub use live::LiveSource;
 pub use mock::MockSource;
+pub use within::open_within;
 
 /// The longest row a source hands out, in bytes (1 MiB). A longer one is a bad row, and is never
 /// held in memory whole.

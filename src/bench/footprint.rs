@@ -4,8 +4,7 @@ use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use uuid::Uuid;
-use weirgate_jobs::{IngestTickets, TenantSlug};
+use weirgate_jobs::IngestTickets;
 use weirgate_queue::{NewJob, enqueue};
 
 use super::process::{Memory, Process};
@@ -111,9 +110,10 @@ async fn enqueue_ingests(stage: &Stage, slugs: &[String]) -> anyhow::Result<()> 
     let ids = tenants(0, JOBS as u128);
     let sql = "insert into tenants (id, slug, name) select id, slug, slug from unnest($1::uuid[], $2::text[]) as t (id, slug)";
     sqlx::query(sql).bind(&ids).bind(slugs).execute(&stage.pool).await?;
-    let job =
-        |(id, slug): (&Uuid, &String)| NewJob::of(*id, &IngestTickets { tenant: TenantSlug(slug.clone()) });
-    let jobs = ids.iter().zip(slugs).map(job).collect::<Result<_, _>>()?;
+    let jobs = ids
+        .iter()
+        .map(|id| NewJob::of(*id, &IngestTickets { tenant: (*id).into() }))
+        .collect::<Result<_, _>>()?;
     let mut tx = stage.pool.begin().await?;
     enqueue(&mut tx, jobs).await?;
     tx.commit().await?;

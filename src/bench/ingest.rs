@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use chrono::NaiveDate;
-use weirgate_jobs::{IngestTickets, Tenant, TenantSlug};
+use weirgate_jobs::{IngestTickets, Tenant};
 use weirgate_queue::{NewJob, enqueue};
 
 use super::process::{Memory, Process};
@@ -58,7 +58,7 @@ fn write_file(folder: &Path) -> anyhow::Result<u64> {
 async fn ingest(stage: &Stage, slug: &str) -> anyhow::Result<f64> {
     let mut tx = stage.pool.begin().await?;
     let tenant = Tenant::find(&mut tx, slug).await?.context("the tenant was just made")?;
-    let job = NewJob::of(tenant.id, &IngestTickets { tenant: TenantSlug::from(slug) })?;
+    let job = NewJob::of(tenant.id, &IngestTickets { tenant: (&tenant).into() })?;
     let job = enqueue(&mut tx, vec![job]).await?[0].id;
     tx.commit().await?;
     let ended = loop {

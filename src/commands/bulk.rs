@@ -1,7 +1,7 @@
 //! `jobs bulk`: one action on all jobs that a filter takes.
 
 use anyhow::Context;
-use weirgate_jobs::{BulkJobs, BulkRefused, SYSTEM_SLUG, SYSTEM_TENANT};
+use weirgate_jobs::{BulkJobs, BulkRefused, SYSTEM_SLUG, SYSTEM_TENANT, find_by_slug};
 use weirgate_queue::bulk::BulkAction;
 use weirgate_queue::enqueue;
 use weirgate_queue::query::JobFilter;
@@ -41,7 +41,7 @@ async fn filter(options: Bulk, database: &Database) -> anyhow::Result<JobFilter>
         Some(SYSTEM_SLUG) => Some(SYSTEM_TENANT),
         Some(name) => Some(tenant(&database.pool, name).await.context("--tenant")?.id),
     };
-    Ok(JobFilter {
+    let mut filter = JobFilter {
         ids: None,
         states: (!options.state.is_empty()).then_some(options.state),
         kind: options.kind,
@@ -54,5 +54,8 @@ async fn filter(options: Bulk, database: &Database) -> anyhow::Result<JobFilter>
         created_before: options.created_before,
         text: options.q,
         args: options.arg.into_iter().collect(),
-    })
+        ..JobFilter::default()
+    };
+    find_by_slug(&mut *database.pool.acquire().await?, &mut filter).await?;
+    Ok(filter)
 }

@@ -10,7 +10,7 @@ use weirgate_jobs::{DailyPipeline, Tenant, enqueue_daily_pipeline};
 use weirgate_queue::query::{self, JobRow};
 use weirgate_queue::{Enqueued, JobState, NewJob, QueueError, enqueue};
 
-use super::jobs::describe;
+use super::jobs::{describe, name_tenants};
 use super::tenant;
 use crate::app::Parts;
 use crate::cli::Enqueue;
@@ -67,7 +67,8 @@ pub(super) async fn report(pool: &PgPool, enqueued: Enqueued, to_the_end: bool) 
         println!("{}{}", enqueued.id, if enqueued.duplicate { "\t(was on its way already)" } else { "" });
         return Ok(());
     }
-    let job = wait(pool, enqueued.id).await?;
+    let mut job = wait(pool, enqueued.id).await?;
+    name_tenants(&mut *pool.acquire().await?, std::slice::from_mut(&mut job)).await?;
     println!("{}", serde_json::to_string_pretty(&describe(&job))?);
     if job.state() != JobState::Completed {
         bail!("job {} is {}", job.id, job.state);
@@ -78,7 +79,7 @@ pub(super) async fn report(pool: &PgPool, enqueued: Enqueued, to_the_end: bool) 
 /// A value that is JSON other than text is taken as such, everything else as text.
 fn arguments(options: &Enqueue, tenant: &Tenant) -> Value {
     let mut args = Map::new();
-    args.insert("tenant".to_owned(), Value::String(tenant.slug.0.clone()));
+    args.insert("tenant".to_owned(), Value::String(tenant.id.to_string()));
     if let Some(date) = options.date {
         args.insert("date".to_owned(), Value::String(date.to_string()));
     }

@@ -5,6 +5,7 @@ use comfy_table::{ContentArrangement, Table};
 use serde_json::{Value, json};
 use sqlx::PgConnection;
 use uuid::Uuid;
+use weirgate_jobs::{Tenant, shown_args};
 use weirgate_queue::query::{self, JobFilter, JobRow};
 use weirgate_queue::{JobState, QueueError, control};
 
@@ -24,7 +25,9 @@ pub(super) async fn run(command: Jobs, config: &Config) -> anyhow::Result<()> {
             };
             let states = (!state.is_empty()).then_some(state);
             let filter = JobFilter { tenant, states, kind, ..JobFilter::default() };
-            print_list(list(&mut tx, &filter, limit).await?, json);
+            let mut jobs = list(&mut tx, &filter, limit).await?;
+            name_tenants(&mut tx, &mut jobs).await?;
+            print_list(jobs, json);
         }
         Jobs::Show { id } => print_job(&mut tx, id).await?,
         Jobs::Retry { id } => {
@@ -78,8 +81,20 @@ fn print_list(jobs: Vec<JobRow>, as_json: bool) {
 }
 
 async fn print_job(conn: &mut PgConnection, id: Uuid) -> anyhow::Result<()> {
-    let job = query::get(conn, id).await?.ok_or(QueueError::UnknownJob(id))?;
+    let mut job = query::get(&mut *conn, id).await?.ok_or(QueueError::UnknownJob(id))?;
+    name_tenants(conn, std::slice::from_mut(&mut job)).await?;
     println!("{}", serde_json::to_string_pretty(&describe(&job))?);
+    Ok(())
+}
+
+/// Puts slugs into arguments, which name tenants by their ids.
+pub(super) async fn name_tenants(conn: &mut PgConnection, jobs: &mut [JobRow]) -> anyhow::Result<()> {
+    let ids: Vec<String> = jobs.iter().map(|job| job.tenant_id.to_string()).collect();
+    for (job, tenant) in jobs.iter_mut().zip(Tenant::find_each(conn, &ids).await?) {
+        if let Some(tenant) = tenant {
+            job.args = shown_args(job.args.take(), tenant.id, &tenant.slug.0);
+        }
+    }
     Ok(())
 }
 

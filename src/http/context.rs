@@ -5,6 +5,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, Uri};
 use uuid::Uuid;
 
+use crate::http::base_url::BaseUrl;
 use crate::http::problem::Problem;
 use crate::traces::OpenSpan;
 
@@ -28,14 +29,14 @@ pub(crate) struct RequestContext {
 }
 
 impl RequestContext {
-    pub(crate) fn of(request: &Request, public_url: Option<&str>) -> Self {
+    pub(crate) fn of(request: &Request, base: &BaseUrl) -> Self {
         let headers = request.headers();
         let trace = Trace::of(headers);
         Self {
             request_id: request_id(headers),
             traceparent: format!("00-{}-{}-{}", trace.id, new_span_id(), trace.flags),
             trace_id: trace.id,
-            base: public_url.map_or_else(|| base_url(request), |url| url.trim_end_matches('/').to_owned()),
+            base: base.of(headers, request.uri()),
             caller: trace.caller,
             uri: request.uri().clone(),
         }
@@ -81,20 +82,6 @@ fn request_id(headers: &HeaderMap) -> String {
         .and_then(|value| value.to_str().ok())
         .filter(|id| (1..=128).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic()))
         .map_or_else(|| Uuid::now_v7().to_string(), str::to_owned)
-}
-
-fn base_url(request: &Request) -> String {
-    let host = request
-        .headers()
-        .get(axum::http::header::HOST)
-        .and_then(|value| value.to_str().ok())
-        .or_else(|| request.uri().authority().map(axum::http::uri::Authority::as_str))
-        .filter(|host| {
-            !host.is_empty()
-                && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-:[]_".contains(&byte))
-        })
-        .unwrap_or("localhost");
-    format!("http://{host}")
 }
 
 struct Trace {

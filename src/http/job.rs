@@ -6,10 +6,12 @@ use serde_json::Value;
 use utoipa::ToSchema;
 use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 use uuid::Uuid;
+use weirgate_jobs::shown_args;
 use weirgate_queue::JobState;
 use weirgate_queue::lanes::facts::Standing;
 use weirgate_queue::query::JobRow;
 
+use crate::http::tenant_errors::for_tenant;
 use crate::http::why::{WhyCode, WhyNotRunning};
 
 /// A job.
@@ -106,14 +108,14 @@ pub(crate) struct AttemptError {
     #[serde(default)]
     #[schema(required = true)]
     pub(crate) started_at: Option<DateTime<Utc>>,
-    /// The worker that ran it; the same.
+    /// The worker that ran it; the same. Always null under `/v1`.
     #[serde(default)]
     #[schema(required = true)]
     pub(crate) worker_id: Option<Uuid>,
     /// What went wrong, for programs.
     #[schema(example = "upstream_unavailable")]
     pub(crate) code: String,
-    /// What went wrong, for people.
+    /// What went wrong, for people. Under `/v1` the one text of the code; details are for operators.
     pub(crate) message: String,
     /// When it was to be tried again; null when not at all.
     #[schema(required = true)]
@@ -148,8 +150,8 @@ pub(crate) struct JobLinks {
 }
 
 impl JobResource {
-    /// The job as callers of `jobs_url` see it; `operable` when they may cancel and retry it. `standing` is where it
-    /// stands if it may start.
+    /// The job as callers of `jobs_url` see it; `operable` when they may cancel and retry it, and then they see what exactly
+    /// went wrong, too. `standing` is where it stands if it may start.
     pub(crate) fn new(
         row: JobRow,
         standing: Option<&Standing>,
@@ -161,6 +163,7 @@ impl JobResource {
         let url = format!("{jobs_url}/{}", row.id);
         let control = |verb: &str| operable.then(|| format!("{url}/{verb}"));
         let why = WhyNotRunning::of(&row, tenant, standing);
+        let errors: Vec<AttemptError> = serde_json::from_value(row.errors)?;
         let throttled = why.as_ref().filter(|why| why.code == WhyCode::RateLimited);
         Ok(Self {
             throttled_until: throttled.and_then(|why| why.until),
@@ -180,9 +183,9 @@ impl JobResource {
             priority: row.priority,
             attempt: row.attempt,
             max_attempts: row.max_attempts,
-            args: row.args,
+            args: shown_args(row.args, row.tenant_id, tenant),
             output: row.output,
-            errors: serde_json::from_value(row.errors)?,
+            errors: if operable { errors } else { errors.into_iter().map(for_tenant).collect() },
             progress: row.progress.map(serde_json::from_value).transpose()?,
             workflow_id: row.workflow_id,
             backfill_id: row.backfill_id,

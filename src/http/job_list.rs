@@ -5,7 +5,7 @@ use utoipa::IntoParams;
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{ArrayBuilder, Schema};
 use uuid::Uuid;
-use weirgate_jobs::{SYSTEM_SLUG, SYSTEM_TENANT, Tenant};
+use weirgate_jobs::{SYSTEM_SLUG, SYSTEM_TENANT, Tenant, find_by_slug};
 use weirgate_queue::query::JobFilter;
 
 use crate::http::Api;
@@ -16,7 +16,7 @@ use crate::http::page::{Page, Paging, next_url};
 use crate::http::params::{Fields, FromQuery, TenantName};
 use crate::http::problem::Problem;
 
-/// Filters, for the documentation.
+/// Filters of every list, for the documentation.
 #[derive(Debug, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "documents what JobQuery reads")]
@@ -37,26 +37,38 @@ pub(crate) struct JobFilterParams {
     workflow_id: Uuid,
     #[param(required = false)]
     backfill_id: Uuid,
-    /// To be tried again after this failure, or ended by it; the dashboard's page of failures names them.
-    #[param(required = false, minimum = 0, maximum = 4_503_599_627_370_495_i64)]
-    failure_id: i64,
     /// Enqueued at this time or after.
     #[param(required = false)]
     created_after: DateTime<Utc>,
     /// Enqueued before this time.
     #[param(required = false)]
     created_before: DateTime<Utc>,
-    /// A text in arguments or errors, in any case.
+    /// A text in arguments or errors, in any case; under `/v1` of errors in their codes.
     #[param(required = false, min_length = 1, max_length = 2000)]
     q: String,
+}
+
+/// The filter that only the service has beside the tenant, for the documentation.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "documents what AnyTenantsJobQuery reads")]
+pub(crate) struct FailureParam {
+    /// To be tried again after this failure, or ended by it; the dashboard's page of failures names them.
+    #[param(required = false, minimum = 0, maximum = 4_503_599_627_370_495_i64)]
+    failure_id: i64,
 }
 
 fn job_states() -> Schema {
     ArrayBuilder::new().items(RefOr::T(job_state())).build().into()
 }
 
-/// The filter, but for the tenant.
+/// The filter of the service, but for the tenant.
 pub(crate) fn take_filter(fields: &mut Fields) -> JobFilter {
+    // Its number tells who knows them which message a failure had: that is not for tenants.
+    JobFilter { failure: fields.in_range("failure_id", 0..=(1 << 52) - 1), ..take_tenants_filter(fields) }
+}
+
+fn take_tenants_filter(fields: &mut Fields) -> JobFilter {
     JobFilter {
         ids: fields.uuids("id"),
         states: fields.states("state"),
@@ -65,12 +77,28 @@ pub(crate) fn take_filter(fields: &mut Fields) -> JobFilter {
         tenant: None,
         workflow: fields.get("workflow_id"),
         backfill: fields.get("backfill_id"),
-        failure: fields.in_range("failure_id", 0..=(1 << 52) - 1),
+        failure: None,
         created_after: fields.get("created_after"),
         created_before: fields.get("created_before"),
         text: fields.get("q"),
         args: fields.below("args."),
+        ..JobFilter::default()
     }
+}
+
+/// The filter with what names tenants in it found out.
+pub(crate) async fn resolved(
+    api: &Api,
+    mut filter: JobFilter,
+    tenant: Option<&TenantName>,
+) -> Result<JobFilter, Problem> {
+    if let Some(name) = tenant {
+        filter.tenant = Some(tenant_of_filter(api, name).await?);
+    }
+    if filter.text.is_some() || filter.args.contains_key("tenant") {
+        find_by_slug(&mut *api.pool.acquire().await?, &mut filter).await?;
+    }
+    Ok(filter)
 }
 
 /// The tenant whose jobs are meant: one that there is, or the system.
@@ -91,7 +119,7 @@ pub(crate) struct JobQuery {
 
 impl FromQuery for JobQuery {
     fn take(fields: &mut Fields) -> Option<Self> {
-        Some(Self { filter: take_filter(fields), paging: Paging::take(fields) })
+        Some(Self { filter: take_tenants_filter(fields), paging: Paging::take(fields) })
     }
 }
 
@@ -105,15 +133,25 @@ pub(crate) struct AnyTenantsJobQuery {
 impl FromQuery for AnyTenantsJobQuery {
     fn take(fields: &mut Fields) -> Option<Self> {
         let tenant = fields.get("tenant_id");
-        Some(Self { jobs: JobQuery::take(fields)?, tenant })
+        let jobs = JobQuery { filter: take_filter(fields), paging: Paging::take(fields) };
+        Some(Self { jobs, tenant })
+    }
+}
+
+impl AnyTenantsJobQuery {
+    pub(crate) async fn run(
+        self,
+        api: &Api,
+        viewer: &Viewer,
+        context: &RequestContext,
+    ) -> Result<Page<JobResource>, Problem> {
+        let Self { jobs: JobQuery { filter, paging }, tenant } = self;
+        let filter = resolved(api, filter, tenant.as_ref()).await?;
+        JobQuery { filter, paging }.run(viewer, context).await
     }
 }
 
 impl JobQuery {
-    pub(crate) fn of_tenant(&mut self, tenant: Uuid) {
-        self.filter.tenant = Some(tenant);
-    }
-
     pub(crate) async fn run(
         &self,
         viewer: &Viewer,

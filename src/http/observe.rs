@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, ETAG, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, ETAG, REFERRER_POLICY, STRICT_TRANSPORT_SECURITY,
+    X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method};
 use axum::middleware::Next;
@@ -19,10 +20,13 @@ use crate::http::{Api, params};
 /// How long a request may take that does not ask to wait.
 const TIME_LIMIT: Duration = Duration::from_secs(30);
 
+/// For two years browsers come by HTTPS alone, and so to hosts below this one.
+const HTTPS_ONLY: &str = "max-age=63072000; includeSubDomains";
+
 /// The outermost layer.
 pub(crate) async fn observe(State(api): State<Api>, mut request: Request, next: Next) -> Response {
     let started = Instant::now();
-    let mut context = RequestContext::of(&request, api.public_url());
+    let mut context = RequestContext::of(&request, api.base_url());
     let method = method_label(request.method());
     let matched = request.extensions().get::<MatchedPath>().cloned();
     let route = matched.as_ref().map_or("unmatched", MatchedPath::as_str);
@@ -44,6 +48,9 @@ pub(crate) async fn observe(State(api): State<Api>, mut request: Request, next: 
     let response = next.run(request).instrument(span.clone()).await;
     let mut response = problem::complete(response, &path, &context.request_id);
     add_headers(response.headers_mut(), &context);
+    if api.base_url().is_https() {
+        response.headers_mut().insert(STRICT_TRANSPORT_SECURITY, HeaderValue::from_static(HTTPS_ONLY));
+    }
     let took = started.elapsed();
     let status = response.status().as_u16();
     api.metrics.observe(method, route, status, took);

@@ -25,6 +25,7 @@ fn api(requests: u32) -> Api {
     let config = ApiConfig {
         service_token: "right".to_owned(),
         public_url: None,
+        listen: None,
         requests_per_second: requests,
         burst: requests,
         traces: None,

@@ -1,6 +1,7 @@
 //! `/v1`: for one tenant, its own data only. Every read goes through [`TenantTx`](super::tenant_tx::TenantTx).
 
 pub(crate) mod csat;
+mod export_file;
 pub(crate) mod exports;
 pub(crate) mod jobs;
 pub(crate) mod kpis;

@@ -96,7 +96,7 @@ async fn a_walk_reads_along_an_index_and_no_further_than_it_goes() {
     const PAGE: &str = include_str!("../../queue/src/query/page.sql");
     let db = many_jobs().await;
     let mut conn = db.pool.acquire().await.unwrap();
-    let types = "text, bigint, bigint, bigint, bigint, text[], text, text, uuid, uuid, uuid, timestamptz, timestamptz, text, uuid[], bigint, text[], text[]";
+    let types = "text, bigint, bigint, bigint, bigint, text[], text, text, uuid, uuid, uuid, timestamptz, timestamptz, text, uuid[], bigint, text[], text[], uuid[], boolean";
     for sql in [
         "update queue.jobs set workflow_id = tenant_id, backfill_id = tenant_id, failure_id = 1, state = 'discarded'",
         "vacuum full analyze queue.jobs",
@@ -121,7 +121,7 @@ async fn a_walk_reads_along_an_index_and_no_further_than_it_goes() {
             let explain = format!(
                 "explain (analyze, buffers, costs off, timing off, summary off, format json)
                  execute w ('{path}', {from}, {to}, 100, 10, '{{discarded}}', 'there_is_none', null, {of}, null, null, null, null, {},
-                     null, null)",
+                     null, null, '{{}}', false)",
                 if path == "failure" { "1" } else { "null" }
             );
             let explained: serde_json::Value =

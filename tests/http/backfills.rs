@@ -62,7 +62,8 @@ async fn ended(api: &TestApi, backfill: &Value) -> Value {
 /// The tenants and days of its jobs of a kind, in order of enqueueing.
 async fn days(api: &TestApi, backfill: &Value, kind: &str) -> Vec<(String, String)> {
     sqlx::query_as(
-        "select args ->> 'tenant', args ->> 'date' from queue.jobs where backfill_id = $1 and kind = $2 order by seq",
+        "select t.slug, args ->> 'date' from queue.jobs j join tenants t on t.id = (j.args ->> 'tenant')::uuid
+         where backfill_id = $1 and kind = $2 order by seq",
     )
     .bind(crate::support::id(&backfill["id"]))
     .bind(kind)

@@ -106,10 +106,22 @@ async fn a_job_has_all_fields_of_the_contract() {
 
 #[tokio::test]
 async fn urls_are_those_the_caller_or_the_operator_uses() {
-    let api = TestApi::new().await;
-    let job = api.service("POST", TICKETS).header("host", "weirgate.test:8080").send().await;
-    let job = job.ok(StatusCode::ACCEPTED);
-    assert!(job["status_url"].as_str().unwrap().starts_with("http://weirgate.test:8080/internal/jobs/"));
+    let api = TestApi::with(|config| config.listen = Some("0.0.0.0:8080".parse().unwrap())).await;
+    for (host, base) in [
+        ("127.0.0.1:8080", "http://127.0.0.1:8080"),
+        ("localhost:8080", "http://localhost:8080"),
+        ("evil.example:8080", "http://localhost:8080"),
+        ("evil.example", "http://localhost:8080"),
+    ] {
+        let answer = api.service("POST", &format!("{TICKETS}&force=true")).header("host", host).send().await;
+        let job = answer.ok(StatusCode::ACCEPTED);
+        let urls =
+            [&job["status_url"], &job["links"]["self"], &job["links"]["cancel"], &job["links"]["events"]];
+        let begin = format!("{base}/internal/jobs/");
+        assert!(urls.iter().all(|url| url.as_str().unwrap().starts_with(&begin)), "{host}: {job}");
+        assert_eq!(answer.header("location"), job["status_url"].as_str());
+        assert_eq!(answer.header("strict-transport-security"), None);
+    }
     let behind_proxy =
         TestApi::with(|config| config.public_url = Some("https://jobs.example/".to_owned())).await;
     let answer = behind_proxy.service("POST", TICKETS).header("host", "10.0.0.7").send().await;
@@ -117,6 +129,10 @@ async fn urls_are_those_the_caller_or_the_operator_uses() {
     let urls = [&job["status_url"], &job["links"]["self"], &job["links"]["cancel"], &job["links"]["events"]];
     assert!(urls.iter().all(|url| url.as_str().unwrap().starts_with("https://jobs.example/internal/jobs/")));
     assert_eq!(answer.header("location"), job["status_url"].as_str());
+    for answer in [answer, behind_proxy.anonymous("GET", "/v1/jobs").send().await] {
+        let https_only = answer.header("strict-transport-security").unwrap();
+        assert_eq!(https_only, "max-age=63072000; includeSubDomains");
+    }
 }
 
 #[tokio::test]

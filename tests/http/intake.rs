@@ -6,7 +6,7 @@ use axum::http::StatusCode;
 use futures_util::future::join_all;
 use serde_json::Value;
 use tokio::time::timeout;
-use weirgate_jobs::{ComputeKpi, TenantSlug};
+use weirgate_jobs::ComputeKpi;
 use weirgate_queue::{NewJob, enqueue};
 
 use crate::support::{Answer, Call, TestApi};
@@ -67,8 +67,7 @@ async fn who_waits_for_somebody_else_waits_alone() {
     let api = TestApi::new().await;
     // Somebody enqueues the job of the 1st and takes time to commit.
     let mut held = api.db().pool.begin().await.unwrap();
-    let twin =
-        ComputeKpi { tenant: TenantSlug::from("tenant_demo_cca"), date: "2026-01-01".parse().unwrap() };
+    let twin = ComputeKpi { tenant: api.cca.id.into(), date: "2026-01-01".parse().unwrap() };
     let twin = enqueue(&mut held, vec![NewJob::of(api.cca.id, &twin).unwrap()]).await.unwrap()[0].id;
     let waiting = tokio::spawn(day(&api, TENANT, 1).send());
     let others = join_all((2..=20).map(|number| day(&api, TENANT, number).send()));

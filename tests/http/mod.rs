@@ -32,6 +32,7 @@ mod queues;
 mod results;
 mod schedules;
 mod steer;
+mod tenant_errors;
 mod tickets;
 mod traces;
 mod validation;

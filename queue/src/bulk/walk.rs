@@ -65,6 +65,7 @@ pub(super) async fn read(
         filter.failure,
         args.as_deref(),
         values.as_deref(),
+        &filter.text_tenants,
     )
     .fetch_one(conn)
     .await?;

@@ -11,7 +11,7 @@ with stretch as materialized (
             and ($11::uuid is null or s.backfill_id = $11)
             and ($12::timestamptz is null or s.created_at >= $12)
             and ($13::timestamptz is null or s.created_at < $13)
-            and ($14::text is null or s.args::text ilike $14 or s.errors::text ilike $14)
+            and ($14::text is null or s.args::text ilike $14 or s.errors::text ilike $14 or s.tenant_id = any($19::uuid[]))
             and ($15::uuid[] is null or s.id = any($15))
             and ($16::bigint is null or s.failure_id = $16 and s.aside in ('retryable', 'discarded'))
             and ($17::text[] is null or not exists (

@@ -60,6 +60,12 @@ pub struct JobFilter {
     /// This text, in any case, in arguments or errors.
     #[serde(rename = "q", skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
+    /// Jobs of these tenants have the text, too: it stands in what people call them.
+    #[serde(rename = "q_tenants", skip_serializing_if = "Vec::is_empty")]
+    pub text_tenants: Vec<Uuid>,
+    /// The text is looked for in the codes of errors alone, and not in their messages, which the caller does not see.
+    #[serde(skip)]
+    pub codes_only: bool,
     /// With these arguments, as texts; a dot in a name leads into an object.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub args: BTreeMap<String, String>,
@@ -199,6 +205,8 @@ async fn walk(conn: &mut PgConnection, filter: &JobFilter, before: Option<i64>, 
         filter.failure,
         args.as_deref(),
         values.as_deref(),
+        &filter.text_tenants,
+        filter.codes_only,
     )
     .fetch_one(conn)
     .await?;

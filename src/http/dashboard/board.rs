@@ -192,7 +192,10 @@ async fn list_all_tasks(
     _: Onlooker,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
-    let tasks = get_all_tasks(shared(&api).await?, filter(query.as_deref())?).await;
+    let mut tasks = get_all_tasks(shared(&api).await?, filter(query.as_deref())?).await;
+    for task in tasks.iter_mut().flatten() {
+        name_tenant(&api, &mut task.args).await?;
+    }
     answer(tasks.map(|tasks| tasks.into_iter().map(RawTask).collect::<Vec<_>>()))
 }
 
@@ -202,7 +205,10 @@ async fn list_tasks(
     Path(queue): Path<String>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
-    let tasks = get_tasks::<_, Value>(shared_of(&api, queue).await?, filter(query.as_deref())?).await;
+    let mut tasks = get_tasks::<_, Value>(shared_of(&api, queue).await?, filter(query.as_deref())?).await;
+    for task in tasks.iter_mut().flatten() {
+        name_tenant(&api, &mut task.args).await?;
+    }
     answer(tasks.map(|tasks| tasks.into_iter().map(RawTask).collect::<Vec<_>>()))
 }
 
@@ -211,10 +217,24 @@ async fn show_task(
     _: Onlooker,
     Path((queue, task)): Path<(String, String)>,
 ) -> Result<Response, Problem> {
-    match get_task_by_id::<_, Value>(task.clone(), shared_of(&api, queue).await?).await {
-        Ok(None) => Err(Problem::unknown_job(&task)),
-        found => answer(found.map(|task| task.map(RawTask))),
+    let mut found = get_task_by_id::<_, Value>(task.clone(), shared_of(&api, queue).await?).await;
+    if let Ok(None) = found {
+        return Err(Problem::unknown_job(&task));
     }
+    if let Ok(Some(task)) = &mut found {
+        name_tenant(&api, &mut task.args).await?;
+    }
+    answer(found.map(|task| task.map(RawTask)))
+}
+
+/// Puts the slug into arguments, which name the tenant by its id.
+async fn name_tenant(api: &Api, args: &mut Value) -> Result<(), Problem> {
+    if let Some(Value::String(tenant)) = args.get_mut("tenant")
+        && let Ok(id) = tenant.parse()
+    {
+        *tenant = api.slug(id).await?.to_string();
+    }
+    Ok(())
 }
 
 async fn show_stats(

@@ -19,7 +19,7 @@ use crate::http::Api;
 use crate::http::context::RequestContext;
 use crate::http::follow::Viewer;
 use crate::http::job::JobResource;
-use crate::http::job_list::{take_filter, tenant_of_filter};
+use crate::http::job_list::{resolved, take_filter};
 use crate::http::params::{Fields, TenantName};
 use crate::http::problem::Problem;
 use crate::users::Role;
@@ -168,14 +168,11 @@ struct Rows {
 
 /// The filter of a query or a form; the tenant by its name.
 async fn read(api: &Api, mut fields: Fields) -> Result<(JobFilter, Option<i64>), Refusal> {
-    let mut filter = take_filter(&mut fields);
+    let filter = take_filter(&mut fields);
     let tenant: Option<TenantName> = fields.get("tenant_id");
     let before = fields.in_range("before", 1..=i64::MAX);
     fields.finish(Some(()))?;
-    if let Some(tenant) = tenant {
-        filter.tenant = Some(tenant_of_filter(api, &tenant).await?);
-    }
-    Ok((filter, before))
+    Ok((resolved(api, filter, tenant.as_ref()).await?, before))
 }
 
 /// Where a page of the list stands: its rows, and where the next one begins.

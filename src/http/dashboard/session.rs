@@ -136,7 +136,7 @@ pub(super) async fn still_signed_in(api: &Api, sessions: &[Vec<u8>]) -> sqlx::Re
 }
 
 fn cookie(api: &Api, token: &str) -> HeaderValue {
-    let secure = if api.public_url().is_some_and(|url| url.starts_with("https:")) { "; Secure" } else { "" };
+    let secure = if api.base_url().is_https() { "; Secure" } else { "" };
     let age = if token.is_empty() { "; Max-Age=0" } else { "" };
     let text = format!("{COOKIE_NAME}={token}; Path=/; HttpOnly; SameSite=Strict{secure}{age}");
     HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static(""))

@@ -21,7 +21,7 @@ use crate::http::Api;
 use crate::http::enqueue::{EnqueueBody, EnqueueHeaders, OptionParams, Received, Terms};
 use crate::http::extract::parse_body;
 use crate::http::job::job_state;
-use crate::http::job_list::{take_filter, tenant_of_filter};
+use crate::http::job_list::{resolved, take_filter};
 use crate::http::openapi::JobAccepted;
 use crate::http::params::{Fields, TenantName};
 use crate::http::problem::{FieldError, Problem};
@@ -191,10 +191,8 @@ fn expected(name: &str) -> &'static str {
     params(OptionParams, EnqueueHeaders), request_body = BulkBody, responses(BulkAnswers)
 )]
 pub(crate) async fn bulk_jobs(State(api): State<Api>, request: BulkRequest) -> Result<Response, Problem> {
-    let BulkRequest { action, mut filter, tenant, all, dry_run, terms } = request;
-    if let Some(name) = &tenant {
-        filter.tenant = Some(tenant_of_filter(&api, name).await?);
-    }
+    let BulkRequest { action, filter, tenant, all, dry_run, terms } = request;
+    let filter = resolved(&api, filter, tenant.as_ref()).await?;
     let bulk = BulkJobs::new(action, filter, all)?;
     if dry_run {
         let count = bulk.count(&api.pool).await?;

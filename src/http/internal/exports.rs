@@ -55,7 +55,7 @@ pub(crate) async fn generate_export(
 ) -> Result<Response, Problem> {
     request
         .run(&api, |tenant, export, adjust| {
-            let (tenant_id, tenant) = (tenant.id, tenant.slug.clone());
+            let (tenant_id, tenant) = (tenant.id, tenant.into());
             let job = GenerateExport { tenant, date: export.date, format: export.format };
             NewJob::of(tenant_id, &job).map(|job| Plan::Job(adjust(job)))
         })

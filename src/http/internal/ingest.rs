@@ -38,7 +38,7 @@ pub(crate) async fn ingest_dataset(
 ) -> Result<Response, Problem> {
     request
         .run(&api, move |tenant, (), adjust| {
-            let (id, tenant) = (tenant.id, tenant.slug.clone());
+            let (id, tenant) = (tenant.id, tenant.into());
             let job = match dataset {
                 Dataset::Tickets => NewJob::of(id, &IngestTickets { tenant }),
                 Dataset::TimeEntries => NewJob::of(id, &IngestTimeEntries { tenant }),

@@ -15,7 +15,7 @@ use crate::http::context::RequestContext;
 use crate::http::extract::{Body, Only, Path};
 use crate::http::follow::{Viewer, job_response};
 use crate::http::job::JobResource;
-use crate::http::job_list::{AnyTenantsJobQuery, JobFilterParams, tenant_of_filter};
+use crate::http::job_list::{AnyTenantsJobQuery, FailureParam, JobFilterParams};
 use crate::http::openapi::{JobEvents, JobPolled};
 use crate::http::page::{Page, PagingParams};
 use crate::http::params::{Fields, FromQuery, Query, take_wait};
@@ -46,6 +46,7 @@ impl FromQuery for PollParams {
     get, path = "/internal/jobs", tag = "Jobs",
     params(
         JobFilterParams,
+        FailureParam,
         ("tenant_id" = Option<String>, Query, description = "The tenant's slug or UUID; `system` has what is no single tenant's",
             pattern = "^[A-Za-z0-9_-]{1,64}$"),
         PagingParams
@@ -59,12 +60,9 @@ pub(crate) async fn list_jobs(
     State(api): State<Api>,
     viewer: Viewer,
     context: RequestContext,
-    Query(mut query): Query<AnyTenantsJobQuery>,
+    Query(query): Query<AnyTenantsJobQuery>,
 ) -> Result<Page<JobResource>, Problem> {
-    if let Some(name) = &query.tenant {
-        query.jobs.of_tenant(tenant_of_filter(&api, name).await?);
-    }
-    query.jobs.run(&viewer, &context).await
+    query.run(&api, &viewer, &context).await
 }
 
 /// Shows a job. A failed job is still a 200.

@@ -40,7 +40,7 @@ pub(crate) async fn compute_daily_kpi(
 ) -> Result<Response, Problem> {
     request
         .run(&api, |tenant, day, adjust| {
-            let job = ComputeKpi { tenant: tenant.slug.clone(), date: day.date };
+            let job = ComputeKpi { tenant: tenant.into(), date: day.date };
             NewJob::of(tenant.id, &job).map(|job| Plan::Job(adjust(job)))
         })
         .await

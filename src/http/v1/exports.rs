@@ -7,7 +7,6 @@ use axum::http::header::{CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_TYPE, ETAG
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, NaiveDate, Utc};
-use object_store::ObjectStoreExt;
 use object_store::path::Path as ObjectPath;
 use serde::Serialize;
 use sqlx::PgPool;
@@ -24,6 +23,7 @@ use crate::http::page::{Page, Paging, PagingParams};
 use crate::http::params::{Fields, FromQuery, Query};
 use crate::http::problem::Problem;
 use crate::http::tenant_tx::TenantTx;
+use crate::http::v1::export_file::{self, Expected, FileError};
 
 /// An exported file.
 #[derive(Debug, Serialize, ToSchema)]
@@ -126,7 +126,7 @@ pub(crate) async fn get_export(
     Ok(Json(find(&api.pool, &tenant, id).await?.resource(&context)))
 }
 
-/// Streams the file of an export.
+/// Streams the file of an export, after its SHA-256 was found to be the one that was stored.
 #[utoipa::path(
     get, path = "/v1/exports/{id}/download", tag = "Results",
     params(("id" = Uuid, Path, description = "The export")),
@@ -139,7 +139,8 @@ pub(crate) async fn get_export(
                 ("Content-Disposition" = String, description = "Its name")
             )
         ),
-        (status = 304, description = "If-None-Match names its ETag")
+        (status = 304, description = "If-None-Match names its ETag"),
+        (status = 410, description = "export_changed: the stored file is not the one that was exported")
     )
 )]
 pub(crate) async fn download_export(
@@ -150,29 +151,61 @@ pub(crate) async fn download_export(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let row = find(&api.pool, &tenant, id).await?;
-    let etag = HeaderValue::try_from(format!("\"{}\"", row.sha256)).map_err(|_| Problem::internal())?;
+    let etag = etag(&row)?;
     if none_match(&headers, &etag) {
         return Ok((StatusCode::NOT_MODIFIED, [(ETAG, etag)]).into_response());
     }
-    let path = ObjectPath::from(row.object_path);
-    let file = api.exports.get(&path).await.map_err(|error| match error {
-        object_store::Error::NotFound { .. } => unknown_export(id),
-        error => {
-            tracing::error!(%error, %path, "could not read an export");
-            let detail = "the store of the files cannot answer now; try again";
-            Problem::unavailable("export_store_unavailable", "Export store unavailable", detail)
-        }
-    })?;
+    let (row, file) = open(&api, &tenant, row).await?;
     let content_type = if row.format == "csv" { "text/csv; charset=utf-8" } else { "application/json" };
     let name = format!("attachment; filename=\"{}_{}.{}\"", tenant.slug, row.export_date, row.format);
     let name = HeaderValue::try_from(name).map_err(|_| Problem::internal())?;
     let head = [
         (CONTENT_TYPE, HeaderValue::from_static(content_type)),
         (CONTENT_DISPOSITION, name),
-        (CONTENT_LENGTH, file.meta.size.into()),
-        (ETAG, etag),
+        (CONTENT_LENGTH, row.bytes.into()),
+        (ETAG, self::etag(&row)?),
     ];
-    Ok((head, Body::from_stream(file.into_stream())).into_response())
+    Ok((head, file).into_response())
+}
+
+/// The file of an export, and the export as it was when its file was opened: it may be written anew at any time, to another
+/// place.
+async fn open(api: &Api, tenant: &Tenant, mut row: Row) -> Result<(Row, Body), Problem> {
+    let mut found = open_file(api, &row).await;
+    if found.is_err() {
+        let now = find(&api.pool, tenant, row.id).await?;
+        if now.object_path != row.object_path {
+            found = open_file(api, &now).await;
+            row = now;
+        }
+    }
+    match found {
+        Ok(file) => Ok((row, file)),
+        Err(FileError::Gone) => Err(unknown_export(row.id)),
+        Err(error @ FileError::Changed(_)) => {
+            tracing::error!(%error, path = row.object_path, export.id = %row.id, tenant.id = %tenant.id, "not sent");
+            let detail = format!(
+                "the stored file of the export {} is not the one that was exported, so that it is not handed out; have the \
+                 day exported again",
+                row.id
+            );
+            Err(Problem::new(StatusCode::GONE, "export_changed", "Export changed", detail))
+        }
+        Err(FileError::Store(error)) => {
+            tracing::error!(%error, path = row.object_path, "could not read an export");
+            let detail = "the store of the files cannot answer now; try again";
+            Err(Problem::unavailable("export_store_unavailable", "Export store unavailable", detail))
+        }
+    }
+}
+
+async fn open_file(api: &Api, row: &Row) -> Result<Body, FileError> {
+    let expected = Expected { bytes: row.bytes.unsigned_abs(), sha256: row.sha256.clone() };
+    export_file::open(&*api.exports, &ObjectPath::from(row.object_path.as_str()), expected).await
+}
+
+fn etag(row: &Row) -> Result<HeaderValue, Problem> {
+    HeaderValue::try_from(format!("\"{}\"", row.sha256)).map_err(|_| Problem::internal())
 }
 
 async fn find(pool: &PgPool, tenant: &Tenant, id: Uuid) -> Result<Row, Problem> {

@@ -6,8 +6,10 @@ use axum::http::{HeaderMap, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::Serialize;
+use serde_json::Value;
 use sqlx::PgConnection;
 use utoipa::{IntoParams, ToSchema};
+use weirgate_jobs::csv_line;
 
 use crate::http::Api;
 use crate::http::auth::Tenant;
@@ -147,17 +149,25 @@ pub(crate) async fn list_daily_kpis(
 }
 
 fn csv_response(kpis: &[DailyKpis]) -> Result<Response, Problem> {
-    let failed = |error: &dyn std::fmt::Display| {
+    let table = csv_table(kpis).map_err(|error| {
         tracing::error!(%error, "could not write KPIs as CSV");
         Problem::internal()
-    };
-    let mut writer = csv::WriterBuilder::new().has_headers(false).from_writer(Vec::new());
-    writer.write_record(COLUMNS).map_err(|error| failed(&error))?;
+    })?;
+    Ok(([(CONTENT_TYPE, "text/csv; charset=utf-8")], table).into_response())
+}
+
+fn csv_table(kpis: &[DailyKpis]) -> anyhow::Result<Vec<u8>> {
+    let mut table = csv_line(&COLUMNS)?;
     for day in kpis {
-        writer.serialize(day).map_err(|error| failed(&error))?;
+        let fields = serde_json::to_value(day)?;
+        let cell = |column: &str| match &fields[column] {
+            Value::Null => String::new(),
+            Value::String(text) => text.clone(),
+            other => other.to_string(),
+        };
+        table.extend(csv_line(&COLUMNS.map(cell))?);
     }
-    let bytes = writer.into_inner().map_err(|error| failed(&error))?;
-    Ok(([(CONTENT_TYPE, "text/csv; charset=utf-8")], bytes).into_response())
+    Ok(table)
 }
 
 /// The fields of [`DailyKpis`], also for a table without rows.

@@ -1,0 +1,161 @@
+//! Under which scheme and host the URLs of answers are: the public URL where one is set; else the `Host` that a request names,
+//! as long as that is an address that this service listens on. A made-up `Host` must not lead whoever follows a link elsewhere.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::sync::Mutex;
+
+use axum::http::header::HOST;
+use axum::http::uri::Authority;
+use axum::http::{HeaderMap, Uri};
+
+/// Addresses of which it is remembered whether they are this machine's.
+const MOST_REMEMBERED: usize = 100;
+
+/// What URLs begin with.
+#[derive(Debug)]
+pub(crate) struct BaseUrl {
+    public: Option<String>,
+    listen: Option<SocketAddr>,
+    /// Whether an address is this machine's, which may change only with its network.
+    own: Mutex<HashMap<IpAddr, bool>>,
+}
+
+impl BaseUrl {
+    /// `listen` is where the service really listens, if it does.
+    pub(crate) fn new(public: Option<String>, listen: Option<SocketAddr>) -> Self {
+        let public = public.map(|url| url.trim_end_matches('/').to_owned());
+        Self { public, listen, own: Mutex::default() }
+    }
+
+    /// Whether clients are to reach it by HTTPS alone.
+    pub(crate) fn is_https(&self) -> bool {
+        self.public
+            .as_deref()
+            .is_some_and(|url| url.get(..6).is_some_and(|it| it.eq_ignore_ascii_case("https:")))
+    }
+
+    /// Scheme and host for the answer to a request, without a slash at the end.
+    pub(crate) fn of(&self, headers: &HeaderMap, uri: &Uri) -> String {
+        if let Some(public) = &self.public {
+            return public.clone();
+        }
+        let given = headers.get(HOST).and_then(|value| value.to_str().ok());
+        let given =
+            given.or_else(|| uri.authority().map(Authority::as_str)).and_then(|host| host.parse().ok());
+        match given.filter(|host| self.is_ours(host)) {
+            Some(host) => format!("http://{host}"),
+            None => format!("http://{}", self.usual()),
+        }
+    }
+
+    /// How it is reached from this machine, or where it listens.
+    fn usual(&self) -> String {
+        match self.listen {
+            None => "localhost".to_owned(),
+            Some(listen) if listen.ip().is_unspecified() => format!("localhost:{}", listen.port()),
+            Some(listen) => listen.to_string(),
+        }
+    }
+
+    fn is_ours(&self, host: &Authority) -> bool {
+        let Some(listen) = self.listen else { return host.as_str() == "localhost" };
+        if host.as_str().contains('@') || host.port_u16().unwrap_or(80) != listen.port() {
+            return false;
+        }
+        let name = host.host();
+        let (bound, everywhere) = (listen.ip(), listen.ip().is_unspecified());
+        if name.eq_ignore_ascii_case("localhost") {
+            return everywhere || bound.is_loopback();
+        }
+        let bare = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name);
+        let Ok(address) = bare.parse::<IpAddr>() else { return false };
+        !address.is_unspecified() && (address == bound || everywhere && self.is_this_machines(address))
+    }
+
+    /// Whether this machine has the address: it lets nobody open a socket on one that it has not.
+    fn is_this_machines(&self, address: IpAddr) -> bool {
+        if address.is_loopback() {
+            return true;
+        }
+        let Ok(mut own) = self.own.lock() else { return false };
+        if own.len() >= MOST_REMEMBERED {
+            own.clear();
+        }
+        // A multicast address can be opened by anybody who likes to listen to it.
+        *own.entry(address)
+            .or_insert_with(|| !address.is_multicast() && UdpSocket::bind((address, 0)).is_ok())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answered(base: &BaseUrl, host: &str) -> String {
+        let mut headers = HeaderMap::new();
+        headers.insert(HOST, host.parse().unwrap());
+        base.of(&headers, &Uri::from_static("/v1/jobs"))
+    }
+
+    fn listening(at: &str) -> BaseUrl {
+        BaseUrl::new(None, Some(at.parse().unwrap()))
+    }
+
+    #[test]
+    fn only_the_address_that_is_listened_on_is_followed() {
+        let one = listening("127.0.0.1:8080");
+        for host in ["127.0.0.1:8080", "localhost:8080"] {
+            assert_eq!(answered(&one, host), format!("http://{host}"));
+        }
+        for host in [
+            "evil.example",
+            "evil.example:8080",
+            "127.0.0.1",
+            "127.0.0.1:80",
+            "127.0.0.1:8081",
+            "127.0.0.1:8080@evil.example",
+            "evil@127.0.0.1:8080",
+            "127.0.0.1:8080.evil.example",
+            "localhost.evil.example:8080",
+            "127.0.0.2:8080",
+            "6.6.6.6:8080",
+            "",
+        ] {
+            assert_eq!(answered(&one, host), "http://127.0.0.1:8080", "{host}");
+        }
+        assert_eq!(answered(&listening("[::1]:8080"), "[::1]:8080"), "http://[::1]:8080");
+        assert_eq!(answered(&listening("192.0.2.7:80"), "192.0.2.7"), "http://192.0.2.7");
+        assert_eq!(answered(&listening("192.0.2.7:80"), "localhost"), "http://192.0.2.7:80");
+    }
+
+    #[test]
+    fn who_listens_everywhere_is_at_each_address_of_the_machine() {
+        let all = listening("0.0.0.0:8080");
+        for host in ["127.0.0.1:8080", "localhost:8080"] {
+            assert_eq!(answered(&all, host), format!("http://{host}"));
+        }
+        // The last ones are for documentation, for many, and nobody's.
+        for host in ["evil.example:8080", "203.0.113.9:8080", "224.0.0.1:8080", "0.0.0.0:8080"] {
+            assert_eq!(answered(&all, host), "http://localhost:8080", "{host}");
+        }
+    }
+
+    #[test]
+    fn a_host_in_the_request_line_is_no_better_than_one_in_the_header() {
+        let one = listening("127.0.0.1:8080");
+        let of = |uri: &'static str| one.of(&HeaderMap::new(), &Uri::from_static(uri));
+        assert_eq!(of("http://evil.example/v1/jobs"), "http://127.0.0.1:8080");
+        assert_eq!(of("http://localhost:8080/v1/jobs"), "http://localhost:8080");
+    }
+
+    #[test]
+    fn the_public_url_goes_before_all() {
+        let public =
+            BaseUrl::new(Some("https://jobs.example/".to_owned()), Some("0.0.0.0:80".parse().unwrap()));
+        for host in ["evil.example", "127.0.0.1", "localhost"] {
+            assert_eq!(answered(&public, host), "https://jobs.example");
+        }
+        assert!(public.is_https() && !listening("127.0.0.1:443").is_https());
+    }
+}
