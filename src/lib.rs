@@ -6,6 +6,7 @@ pub mod cli;
 pub mod commands;
 pub mod config;
 pub mod database;
+pub mod home;
 pub mod http;
 mod logging;
 pub mod metrics;

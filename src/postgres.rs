@@ -34,6 +34,7 @@ use self::connect::Credentials;
 use self::lock::{Holder, Lock};
 use self::place::Place;
 use self::server::Server;
+use crate::home;
 
 /// The role that owns the cluster, and the database made in it.
 const NAME: &str = "weirgate";
@@ -96,7 +97,7 @@ impl PrivatePostgres {
     /// or can be fetched, if the folders cannot be made or belong to somebody else, or if the
     /// server does not start. The messages say what to do.
     pub async fn start(options: Options) -> Result<Self> {
-        let home = place::prepare_home(&options.home)?;
+        let home = home::prepare(&options.home)?;
         let deadline = Instant::now() + JOIN_TIMEOUT;
         loop {
             // Tried again each time: the owner may end while a guest waits for its server.

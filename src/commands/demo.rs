@@ -17,13 +17,14 @@ use crate::app::Parts;
 use crate::cli::Demo;
 use crate::config::Config;
 use crate::database::Database;
+use crate::home;
 use crate::random;
 use crate::seed::{self, Seeded};
 use crate::server::Listeners;
 
 pub(super) async fn run(options: Demo, mut config: Config) -> anyhow::Result<()> {
     // Apart from what `up` keeps, so that both can run.
-    config.home = config.home.join("demo");
+    config.home = home::prepare(&config.home)?.join("demo");
     config.public_url = None;
     // It shows the rows of the mock data, whatever else is set up here.
     config.mock_mode = true;
