@@ -94,6 +94,23 @@ impl Database {
         Ok(())
     }
 
+    /// Does `work` for as long as there is a database.
+    ///
+    /// # Errors
+    /// Those of `work`; and when the private Postgres has ended and cannot be started again, why, with the end of its log.
+    pub async fn hold<T>(&self, work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+        let lost = async {
+            match &self.private {
+                Some(private) => private.lost().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            ended = work => ended,
+            why = lost => Err(why),
+        }
+    }
+
     /// Closes the connections and stops the private Postgres, if it is ours.
     ///
     /// # Errors

@@ -80,6 +80,24 @@ impl Server {
         }
     }
 
+    /// What is known of the end of one that does not run any more.
+    pub(super) fn how_it_ended(&mut self) -> String {
+        match self.child.as_mut().map(Child::try_wait) {
+            Some(Ok(Some(status))) => status.to_string(),
+            _ => format!("pid {} is gone", self.pid()),
+        }
+    }
+
+    /// Whether somebody told it to shut down, as its pid file says.
+    pub(super) fn is_stopping(&self) -> bool {
+        matches!(pidfile::read(&self.data), Ok(Some(file)) if file.pid == Some(self.pid) && file.is_stopping())
+    }
+
+    /// A fast shutdown, without waiting for it.
+    pub(super) fn hurry(&mut self) -> Result<()> {
+        self.signal(Signal::INT)
+    }
+
     async fn ended(&mut self) {
         while self.is_running() {
             sleep(POLL).await;
@@ -117,6 +135,13 @@ pub(super) async fn take_over(place: &Place, password: &str, fsync: bool) -> Res
             Ok(None)
         }
     }
+}
+
+/// Stops the server that is on its way up or down on a data directory, if there is one.
+pub(super) async fn stop_leftover(data: &Path) -> Result<()> {
+    let Some(pid) = pidfile::read(data)?.and_then(|file| file.pid) else { return Ok(()) };
+    let mut server = Server { pid, port: 0, data: data.to_owned(), child: None, stopped: false };
+    server.stop().await
 }
 
 /// The server running on a data directory, waited for while it starts or stops. A pid file that

@@ -2,6 +2,7 @@
 
 mod killed;
 mod refused;
+mod watched;
 
 use std::fs::{self, Permissions};
 use std::io::{BufRead as _, BufReader};

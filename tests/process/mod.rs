@@ -3,6 +3,7 @@
 mod backfill;
 mod bench;
 mod cli;
+mod crash;
 mod demo;
 mod schedules;
 mod settings;
