@@ -6,11 +6,12 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use sqlx::{Connection, PgConnection, PgPool};
 
-use sqlx::migrate::{Migrate, Migrator};
+use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
 use crate::config::Config;
 use crate::postgres::{Options, PrivatePostgres};
+use crate::schema;
 
 /// The schema's history.
 pub static MIGRATIONS: Migrator = sqlx::migrate!();
@@ -60,9 +61,15 @@ impl Database {
         options.command = format!("weirgate {command}");
         options.started = started_at();
         options.exclusive = exclusive;
-        let private = PrivatePostgres::start(options).await?;
-        let pool = connect(private.connect_options("weirgate"), config).await?;
-        Ok(Self { pool, private: Some(private) })
+        loop {
+            let private = PrivatePostgres::start(options.clone()).await?;
+            match connect(private.connect_options("weirgate"), config).await {
+                Ok(pool) => return Ok(Self { pool, private: Some(private) }),
+                Err(error) if private.pid().is_some() => return Err(error),
+                // The command whose server this is has just ended: start again, as the next owner or its guest.
+                Err(error) => tracing::debug!("the server of another command has gone: {error:#}"),
+            }
+        }
     }
 
     /// Connects to `DATABASE_URL`, or to the private Postgres of a running `weirgate up`; where none runs, starts it
@@ -74,12 +81,12 @@ impl Database {
         Self::start(config, command, false).await
     }
 
-    /// Brings the schema up to date.
+    /// Brings the schema up to date; returns how many migrations that took. Several may do so at once.
     ///
     /// # Errors
     /// When a migration fails, or an applied one has changed since.
-    pub async fn migrate(&self) -> anyhow::Result<()> {
-        MIGRATIONS.run(&self.pool).await.context("migrating the database")
+    pub async fn migrate(&self) -> anyhow::Result<usize> {
+        schema::bring_up_to_date(&self.pool).await
     }
 
     /// Refuses a database whose schema is older or newer than this program.
@@ -132,12 +139,7 @@ impl Database {
 /// # Errors
 /// When the database cannot be asked.
 pub async fn pending_migrations(pool: &PgPool) -> anyhow::Result<Vec<i64>> {
-    let table = MIGRATIONS.table_name.as_ref();
-    let mut conn = pool.acquire().await?;
-    conn.ensure_migrations_table(table).await?;
-    let applied = conn.list_applied_migrations(table).await?;
-    let known = MIGRATIONS.iter().filter(|it| !it.migration_type.is_down_migration()).map(|it| it.version);
-    Ok(known.filter(|version| !applied.iter().any(|it| it.version == *version)).collect())
+    Ok(schema::pending(&mut *pool.acquire().await?).await?)
 }
 
 async fn connect(options: PgConnectOptions, config: &Config) -> anyhow::Result<PgPool> {

@@ -14,6 +14,7 @@ pub mod mock_data;
 pub mod postgres;
 mod queues;
 mod random;
+mod schema;
 pub mod seed;
 pub mod server;
 mod systemd;

@@ -14,6 +14,8 @@ use super::place::Place;
 
 /// How long a start may take; recovery after a crash reads up to a gigabyte of log.
 pub(super) const START_TIMEOUT: Duration = Duration::from_mins(5);
+/// How long commands that use the server of this process have to come to their end.
+const GUESTS_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long a fast shutdown may take, which writes all changed pages.
 const STOP_TIMEOUT: Duration = Duration::from_mins(1);
 /// How long an immediate shutdown may take, which writes nothing.
@@ -48,15 +50,20 @@ impl Server {
         self.pid.as_raw_pid().cast_unsigned()
     }
 
-    /// Shuts down and waits: fast at first, and immediately if that hangs.
+    /// Shuts down and waits: at first for other commands that are connected, then fast, and immediately if that hangs.
     pub(super) async fn stop(&mut self) -> Result<()> {
-        for (signal, timeout) in [(Signal::INT, STOP_TIMEOUT), (Signal::QUIT, QUIT_TIMEOUT)] {
+        for (signal, timeout) in
+            [(Signal::TERM, GUESTS_TIMEOUT), (Signal::INT, STOP_TIMEOUT), (Signal::QUIT, QUIT_TIMEOUT)]
+        {
             self.signal(signal).with_context(|| format!("cannot stop Postgres (pid {})", self.pid()))?;
             if tokio::time::timeout(timeout, self.ended()).await.is_ok() {
                 self.stopped = true;
                 return Ok(());
             }
             let seconds = timeout.as_secs();
+            if signal == Signal::TERM {
+                continue;
+            }
             tracing::warn!("Postgres (pid {}) did not stop in {seconds} seconds", self.pid());
         }
         bail!("Postgres (pid {}) does not stop; its data is in {}", self.pid(), self.data.display())

@@ -5,6 +5,7 @@ mod bench;
 mod cli;
 mod crash;
 mod demo;
+mod migrate;
 mod schedules;
 mod settings;
 mod systemd;
