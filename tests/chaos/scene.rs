@@ -78,14 +78,20 @@ pub(crate) struct Scene {
 impl Scene {
     /// Workers and producers are there, and idle.
     pub(crate) async fn new(plan: Plan) -> Self {
+        Self::on(cluster(), plan).await
+    }
+
+    /// On a cluster of the fault's own.
+    pub(crate) async fn on(cluster: &'static Cluster, plan: Plan) -> Self {
         let turn = TURN.lock().await;
         let mut rng = profile::rng(plan.name);
-        let cluster = cluster();
         let (name, db) = cluster.database().await;
         let proxy = Proxy::new(cluster.port());
         let began = sqlx::query_scalar("select queue.now()::text").fetch_one(&db).await.unwrap();
         let url = cluster.url_through(proxy.listen("producers").await, &name);
-        let producers = PgPoolOptions::new().max_connections(4).connect(&url).await.unwrap();
+        // Between tries to connect the pool pauses longer and longer, up to this.
+        let patience = PgPoolOptions::new().max_connections(4).acquire_timeout(Duration::from_secs(3));
+        let producers = patience.connect(&url).await.unwrap();
         let mut workers = Vec::new();
         for host in 0..plan.workers {
             let client = format!("worker-{host}");
@@ -122,7 +128,12 @@ impl Scene {
 
     /// With three producers at work.
     pub(crate) async fn under_load(plan: Plan) -> Self {
-        let mut scene = Self::new(plan).await;
+        Self::new(plan).await.loaded().await
+    }
+
+    /// Puts three producers to work.
+    pub(crate) async fn loaded(self) -> Self {
+        let mut scene = self;
         let clocks: Vec<_> = (0..3).map(|host| scene.plan.clock(host)).collect();
         let mut rng = StdRng::seed_from_u64(scene.rng.random());
         let load = Load::start(&scene.producers, &scene.db, &scene.book, &scene.tenants, &clocks, &mut rng);
