@@ -55,9 +55,7 @@ fn source(config: &Config) -> anyhow::Result<Arc<dyn Source>> {
 /// When the folder cannot be made or the URL is wrong.
 pub(crate) fn export_store(config: &Config) -> anyhow::Result<Arc<dyn ObjectStore>> {
     let Some(url) = &config.export_url else {
-        let folder = home::prepare(&config.home)?.join("exports");
-        home::private_folder(&folder).context("the folder for exports")?;
-        return Ok(Arc::new(LocalFileSystem::new_with_prefix(&folder)?));
+        return Ok(Arc::new(LocalFileSystem::new_with_prefix(home::exports(&config.home)?)?));
     };
     // Credentials come from the environment, under the names that each cloud's own tools use.
     let (store, path) = object_store::parse_url_opts(url, std::env::vars()).context("WEIRGATE_EXPORT_URL")?;

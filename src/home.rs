@@ -28,28 +28,52 @@ pub fn keep_to_ourselves() {
 /// # Errors
 /// When it is no folder, may be written by everyone, or cannot be made.
 pub(crate) fn prepare(given: &Path) -> Result<PathBuf> {
+    let (home, is_everyones) = find_or_make(given)?;
+    ensure!(
+        !is_everyones,
+        "{} may be written by everyone; set WEIRGATE_HOME to a folder in it, such as {}",
+        home.display(),
+        home.join("weirgate").display()
+    );
+    Ok(home)
+}
+
+/// Makes the folder for exports in the home, closed to others, and returns it.
+///
+/// # Errors
+/// When it is no folder, or cannot be made.
+pub(crate) fn exports(given: &Path) -> Result<PathBuf> {
+    let (home, is_everyones) = find_or_make(given)?;
+    if is_everyones {
+        // As volumes of containers are; what is in the folder for exports cannot be read all the same.
+        tracing::warn!(
+            "{} may be written by everyone, who could put other exports in place of ours",
+            home.display()
+        );
+    }
+    let folder = home.join("exports");
+    private_folder(&folder).context("the folder for exports")?;
+    Ok(folder)
+}
+
+/// The home, and whether it may be written by everyone; if not, it is closed to others.
+fn find_or_make(given: &Path) -> Result<(PathBuf, bool)> {
     let home = std::path::absolute(given)
         .with_context(|| format!("WEIRGATE_HOME `{}` is no path", given.display()))?;
     make_with_parents(&home)?;
     let home = fs::canonicalize(&home).with_context(|| format!("cannot enter {}", home.display()))?;
     let found = fs::metadata(&home)?;
     ensure!(found.is_dir(), "{} is not a folder; set WEIRGATE_HOME to one", home.display());
-    ensure!(
-        found.mode() & 0o002 == 0,
-        "{} may be written by everyone; set WEIRGATE_HOME to a folder in it, such as {}",
-        home.display(),
-        home.join("weirgate").display()
-    );
-    narrow(&home, passage())?;
-    narrow_files(&home)?;
-    Ok(home)
+    let is_everyones = found.mode() & 0o002 != 0;
+    if !is_everyones {
+        narrow(&home, passage())?;
+        narrow_files(&home)?;
+    }
+    Ok((home, is_everyones))
 }
 
 /// Makes a folder for this account alone. One that is there, and open to others, is closed to them with all that is in it.
-///
-/// # Errors
-/// When it is no folder or cannot be made.
-pub(crate) fn private_folder(folder: &Path) -> Result<()> {
+fn private_folder(folder: &Path) -> Result<()> {
     if !folder.exists() {
         return make(folder, PRIVATE);
     }
@@ -169,7 +193,7 @@ mod tests {
         file(&home.join("other"), 0o400);
         file(&home.join("exports/acme/day"), 0o664);
         prepare(&home).unwrap();
-        private_folder(&home.join("exports")).unwrap();
+        exports(&home).unwrap();
         assert_eq!(mode(&home), passage());
         for (path, expected) in [
             ("lock", 0o600),
@@ -183,5 +207,11 @@ mod tests {
         fs::set_permissions(&home, Permissions::from_mode(0o500)).unwrap();
         prepare(&home).unwrap();
         assert_eq!(mode(&home), 0o500);
+        // A home that everybody may write is no place for a password, and its exports are closed at least.
+        fs::set_permissions(&home, Permissions::from_mode(0o777)).unwrap();
+        fs::set_permissions(home.join("exports"), Permissions::from_mode(0o777)).unwrap();
+        assert!(prepare(&home).unwrap_err().to_string().contains("may be written by everyone"));
+        assert_eq!(mode(&exports(&home).unwrap()), 0o700);
+        assert_eq!(mode(&home), 0o777);
     }
 }
