@@ -1,4 +1,4 @@
-FROM rust:1.95-bookworm AS build
+FROM rust:1.95.0-bookworm AS build
 WORKDIR /src
 COPY . .
 # The caches stay on the building host and are no part of the image.
@@ -6,7 +6,7 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/src/target \
     cargo build --release --locked && cp target/release/weirgate /usr/local/bin/weirgate
 
-FROM debian:bookworm-slim
+FROM debian:12.14-slim
 # Certificates of the public authorities, for upstream APIs, callbacks and object stores. Versions move with the image.
 # hadolint ignore=DL3008
 RUN apt-get update \

@@ -46,6 +46,8 @@ pub struct TenantDays {
     pub place: u64,
     /// Its slug; the id of one that is gone.
     pub tenant: String,
+    /// Slices of it before this one had their turn, where the backfill went on without it.
+    pub next_slice: Option<u64>,
     /// The jobs of its days; a day that was skipped, or whose turn is yet to come, has none.
     pub jobs: HashMap<NaiveDate, SliceJob>,
 }
@@ -98,9 +100,9 @@ impl BackfillDays {
         day.unwrap_or(self.from)
     }
 
-    /// Whether a day of the tenant at `place` had its turn.
-    pub fn had_its_turn(&self, place: u64, day: NaiveDate) -> bool {
-        self.first_slice(day) + place < self.next_slice
+    /// Whether a day of a tenant had its turn.
+    pub fn had_its_turn(&self, tenant: &TenantDays, day: NaiveDate) -> bool {
+        self.first_slice(day) + tenant.place < tenant.next_slice.unwrap_or(self.next_slice)
     }
 
     /// The jobs of `days` of the tenants at `places`. The cost is by these, and not by the size of the backfill.
@@ -151,7 +153,8 @@ impl BackfillDays {
     ) -> sqlx::Result<Vec<(Uuid, TenantDays)>> {
         let to_i64 = |number: &u64| i64::try_from(*number).unwrap_or(i64::MAX);
         let rows = sqlx::query!(
-            r#"select asked.id as "id!", coalesce(t.slug, asked.id::text) as "tenant!"
+            r#"select asked.id as "id!", coalesce(t.slug, asked.id::text) as "tenant!",
+                d.next_slice as "next_slice?"
                from queue.backfills b
                cross join lateral (
                    select (value #>> '{}')::uuid as id, place from jsonb_path_query(
@@ -159,6 +162,7 @@ impl BackfillDays {
                    ) with ordinality as p (value, place)
                ) as asked
                left join tenants t on t.id = asked.id
+               left join queue.backfills_behind d on d.backfill_id = b.id and d.tenant_id = asked.id
                where b.id = $1 order by asked.place"#,
             self.id,
             to_i64(places.start()),
@@ -167,10 +171,10 @@ impl BackfillDays {
         .fetch_all(conn)
         .await?;
         let places = *places.start()..;
-        let tenants = rows
-            .into_iter()
-            .zip(places)
-            .map(|(row, place)| (row.id, TenantDays { place, tenant: row.tenant, jobs: HashMap::new() }));
+        let tenants = rows.into_iter().zip(places).map(|(row, place)| {
+            let next_slice = row.next_slice.map(i64::unsigned_abs);
+            (row.id, TenantDays { place, tenant: row.tenant, next_slice, jobs: HashMap::new() })
+        });
         Ok(tenants.collect())
     }
 }
@@ -192,11 +196,17 @@ mod tests {
     fn slices_go_through_all_tenants_of_a_day() {
         let newest = january(BackfillOrder::NewestFirst, 7);
         assert_eq!(newest.current(), day(29));
-        assert!(newest.had_its_turn(0, day(29)) && !newest.had_its_turn(1, day(29)));
-        assert!(newest.had_its_turn(2, day(30)) && !newest.had_its_turn(0, day(28)));
+        let tenant =
+            |place, next_slice| TenantDays { place, tenant: String::new(), next_slice, jobs: HashMap::new() };
+        let had = |place, day| newest.had_its_turn(&tenant(place, None), day);
+        assert!(had(0, day(29)) && !had(1, day(29)) && had(2, day(30)) && !had(0, day(28)));
+        let behind = tenant(0, Some(1));
+        assert!(newest.had_its_turn(&behind, day(31)) && !newest.had_its_turn(&behind, day(30)));
         let oldest = january(BackfillOrder::OldestFirst, 7);
         assert_eq!(oldest.current(), day(3));
-        assert!(oldest.had_its_turn(0, day(3)) && !oldest.had_its_turn(1, day(3)));
+        assert!(
+            oldest.had_its_turn(&tenant(0, None), day(3)) && !oldest.had_its_turn(&tenant(1, None), day(3))
+        );
         assert_eq!(january(BackfillOrder::OldestFirst, 93).current(), day(31), "it is over");
         assert_eq!(january(BackfillOrder::NewestFirst, 93).current(), day(1));
     }

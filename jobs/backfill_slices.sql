@@ -1,10 +1,11 @@
 -- The slices from $4 up to $5 (not included) that there is something to do for, the first $9 of them. $1 tenants,
 -- $2 the day that comes first, $3 1 or −1 for the days after it, $6 kind of the backfill, $7 kind of the job that
--- stands for a slice, $8 which days.
+-- stands for a slice, $8 which days, $10 looks at every so manieth slice only, $11 leaves these tenants out.
 with slice as materialized (
     select n, ($1::uuid[])[n % cardinality($1::uuid[]) + 1] as tenant_id,
         $2::date + $3::integer * (n / cardinality($1::uuid[]))::integer as date
-    from generate_series($4::bigint, $5::bigint - 1) as n
+    from generate_series($4::bigint, $5::bigint - 1, $10::bigint) as n
+    where not ($1::uuid[])[n % cardinality($1::uuid[]) + 1] = any($11::uuid[])
 )
 select s.n as "n!", s.date as "date!", t.id, t.slug, t.name, t.is_active, t.time_zone
 from slice s

@@ -1,6 +1,7 @@
 //! Backfills of days: a slice is one tenant and day. Slices go day by day, and through all tenants within a day, so
 //! that no tenant waits for another one's whole range.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::ops::Range;
 use std::str::FromStr;
@@ -11,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sqlx::PgConnection;
 use uuid::Uuid;
-use weirgate_queue::backfill::{Expansion, NewBackfill, Settings, Slice, Slices};
+use weirgate_queue::backfill::{Expansion, Look, NewBackfill, Settings, Slice, Slices, Whose};
 use weirgate_queue::{Job, NewJob, QueueError};
 
 use crate::{
@@ -80,17 +81,19 @@ impl BackfillKind {
         names.into_iter().map(str::to_owned).collect()
     }
 
-    fn slice(self, tenant: &Tenant, date: NaiveDate) -> weirgate_queue::Result<Slice> {
+    fn slice(self, number: u64, tenant: &Tenant, date: NaiveDate) -> weirgate_queue::Result<Slice> {
         let named = || tenant.into();
         Ok(match self {
-            Self::ComputeKpi => NewJob::of(tenant.id, &ComputeKpi { tenant: named(), date })?.into(),
+            Self::ComputeKpi => {
+                Slice::one(number, NewJob::of(tenant.id, &ComputeKpi { tenant: named(), date })?)
+            }
             Self::GenerateExport => {
                 let job = GenerateExport { tenant: named(), date, format: ExportFormat::Json };
-                NewJob::of(tenant.id, &job)?.into()
+                Slice::one(number, NewJob::of(tenant.id, &job)?)
             }
             Self::Pipeline => {
                 let pipeline = DailyPipeline::new(tenant, date, |job| job)?;
-                Slice { last: pipeline.last(), jobs: pipeline.into_jobs()? }
+                Slice { number, last: pipeline.last(), jobs: pipeline.into_jobs()? }
             }
         })
     }
@@ -257,12 +260,24 @@ impl BackfillRange {
             .collect())
     }
 
-    /// The first of the `slices` that there is something to do for.
+    /// Every so manieth slice is one tenant's, the first of them this.
+    fn place(&self, tenant: Uuid) -> Option<u64> {
+        self.tenants.iter().position(|id| *id == tenant).map(|place| place as u64)
+    }
+
+    /// Slices of the tenant at `place` among the first `end`.
+    fn before(&self, place: u64, end: u64) -> u64 {
+        let tenants = self.tenants.len() as u64;
+        end / tenants + u64::from(end % tenants > place)
+    }
+
+    /// The first of the `slices` that there is something to do for, every `stride`th of them, those of some tenants left out.
     async fn due(
         &self,
         conn: &mut PgConnection,
         kind: BackfillKind,
-        slices: &Range<u64>,
+        (slices, stride): (&Range<u64>, u64),
+        left_out: &[Uuid],
         most: usize,
     ) -> sqlx::Result<Vec<(u64, Tenant, NaiveDate)>> {
         let (first_day, step) = match self.order {
@@ -280,7 +295,9 @@ impl BackfillRange {
             kind.as_str(),
             kind.job_kind(),
             self.reprocess.as_str(),
-            i64::try_from(most).unwrap_or(i64::MAX)
+            i64::try_from(most).unwrap_or(i64::MAX),
+            to_i64(stride),
+            left_out
         )
         .fetch_all(conn)
         .await?;
@@ -314,18 +331,62 @@ impl Slices for DailySlices {
         conn: &'a mut PgConnection,
         kind: &'a str,
         plan: &'a Value,
-        range: Range<u64>,
-        most: usize,
+        look: Look<'a>,
     ) -> BoxFuture<'a, weirgate_queue::Result<Expansion>> {
         async move {
             let days = BackfillRange::deserialize(plan)?;
             let kind: BackfillKind = kind.parse().map_err(|_| QueueError::UnknownKind(kind.to_owned()))?;
-            let look = range.start..range.end.min(range.start + LOOK);
-            let due = days.due(conn, kind, &look, most).await?;
-            let next = if due.len() < most { look.end } else { due.last().map_or(look.end, |(n, ..)| n + 1) };
-            let slices = due.iter().map(|(_, tenant, date)| kind.slice(tenant, *date));
+            let Look { range, whose, most } = look;
+            let (first, stride, left_out) = match whose {
+                Whose::AllBut(tenants) => (range.start, 1, tenants),
+                Whose::Only(tenant) => {
+                    let stride = days.tenants.len() as u64;
+                    let Some(place) = days.place(tenant) else {
+                        return Ok(Expansion { next: range.end, slices: Vec::new() });
+                    };
+                    (days.before(place, range.start) * stride + place, stride, &[][..])
+                }
+            };
+            let end = range.end.min(range.start + LOOK * stride);
+            let due = days.due(conn, kind, (&(first..end), stride), left_out, most).await?;
+            let next = if due.len() < most { end } else { due.last().map_or(end, |(n, ..)| n + 1) };
+            let slices = due.iter().map(|(n, tenant, date)| kind.slice(*n, tenant, *date));
             Ok(Expansion { next, slices: slices.collect::<Result<_, _>>()? })
         }
         .boxed()
+    }
+
+    fn count(&self, plan: &Value, from: &[(Uuid, u64)], end: u64) -> weirgate_queue::Result<u64> {
+        let days = BackfillRange::deserialize(plan)?;
+        let places: HashMap<Uuid, u64> = days.tenants.iter().copied().zip(0..).collect();
+        let of = |(id, from): &(Uuid, u64)| {
+            places.get(id).map_or(0, |place| days.before(*place, end) - days.before(*place, *from))
+        };
+        Ok(from.iter().map(of).sum())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slices_of_a_tenant_are_counted_without_a_walk() {
+        let day = |day| NaiveDate::from_ymd_opt(2026, 1, day).unwrap();
+        let tenants: Vec<Uuid> = (0..5).map(Uuid::from_u128).collect();
+        let (order, reprocess) = (BackfillOrder::NewestFirst, Reprocess::All);
+        let range = BackfillRange { tenants: tenants.clone(), from: day(1), to: day(7), order, reprocess };
+        let plan = serde_json::to_value(&range).unwrap();
+        for tenant in 0..5 {
+            for from in 0..35 {
+                for end in from..=35 {
+                    let walked = (from..end).filter(|n| n % 5 == tenant).count() as u64;
+                    let id = tenants[usize::try_from(tenant).unwrap()];
+                    assert_eq!(DailySlices.count(&plan, &[(id, from)], end).unwrap(), walked);
+                }
+            }
+        }
+        let all: Vec<(Uuid, u64)> = tenants.into_iter().map(|id| (id, 3)).collect();
+        assert_eq!(DailySlices.count(&plan, &all, 35).unwrap(), 32);
     }
 }

@@ -11,6 +11,7 @@ use weirgate_jobs::App;
 use weirgate_jobs::sources::{LiveSource, MockSource, Source};
 
 use crate::config::Config;
+use crate::home;
 
 /// What the settings alone decide; made first, so that a wrong one stops the start before a database does.
 pub(crate) struct Parts {
@@ -54,10 +55,7 @@ fn source(config: &Config) -> anyhow::Result<Arc<dyn Source>> {
 /// When the folder cannot be made or the URL is wrong.
 pub(crate) fn export_store(config: &Config) -> anyhow::Result<Arc<dyn ObjectStore>> {
     let Some(url) = &config.export_url else {
-        let folder = config.home.join("exports");
-        std::fs::create_dir_all(&folder)
-            .with_context(|| format!("making the folder for exports, {}", folder.display()))?;
-        return Ok(Arc::new(LocalFileSystem::new_with_prefix(&folder)?));
+        return Ok(Arc::new(LocalFileSystem::new_with_prefix(home::exports(&config.home)?)?));
     };
     // Credentials come from the environment, under the names that each cloud's own tools use.
     let (store, path) = object_store::parse_url_opts(url, std::env::vars()).context("WEIRGATE_EXPORT_URL")?;

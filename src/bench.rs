@@ -38,6 +38,7 @@ mod work;
 use clap::ValueEnum;
 
 use crate::config::Config;
+use crate::home;
 
 pub use self::stage::run_server;
 pub use self::work::run_worker;
@@ -93,7 +94,7 @@ pub async fn run(
 ) -> anyhow::Result<()> {
     anyhow::ensure!(minutes.is_none() || scenario == Scenario::Pinned, "--minutes is for `pinned` only");
     // Apart from what `up` keeps, so that both can run.
-    config.home = config.home.join("bench");
+    config.home = home::prepare(&config.home)?.join("bench");
     let stage = stage::Stage::open(&config).await?;
     let measured = match scenario {
         Scenario::Fairness => fairness::run(&stage).await,

@@ -12,7 +12,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use sqlx::PgPool;
 
-use sqlx::migrate::{Migrate, Migrator};
+use sqlx::migrate::Migrator;
 use sqlx::postgres::PgConnectOptions;
 use tokio::task::JoinSet;
 
@@ -21,6 +21,7 @@ use self::session::Settings;
 use self::watch::Signs;
 use crate::config::Config;
 use crate::postgres::{Options, PrivatePostgres};
+use crate::schema;
 
 pub use self::session::PLANNER;
 pub use self::watch::hung_connections;
@@ -55,21 +56,26 @@ impl Database {
 
     async fn start(config: &Config, command: &str, exclusive: bool) -> anyhow::Result<Self> {
         let mut settings = Settings::new(config.lease, statement_limit(command));
-        let (options, private) = if let Some(url) = &config.database_url {
+        let signs = Arc::new(Signs::default());
+        let (pool, private) = if let Some(url) = &config.database_url {
             let address: Address = url.parse()?;
             for (name, value) in &address.settings {
                 settings.set(name, value);
             }
-            (address.options, None)
-        } else {
-            let private = private(config, command, exclusive).await?;
-            (private.service_options(), Some(private))
-        };
-        let signs = Arc::new(Signs::default());
-        let pool = connect(options, &settings, config, signs.clone()).await?;
-        if private.is_none() {
+            let pool = connect(address.options, &settings, config, signs.clone()).await?;
             pooler::require_sessions(&pool).await?;
-        }
+            (pool, None)
+        } else {
+            loop {
+                let private = private(config, command, exclusive).await?;
+                match connect(private.service_options(), &settings, config, signs.clone()).await {
+                    Ok(pool) => break (pool, Some(private)),
+                    Err(error) if private.pid().is_some() => return Err(error),
+                    // The command whose server this is has just ended: start again, as the next owner or its guest.
+                    Err(error) => tracing::debug!("the server of another command has gone: {error:#}"),
+                }
+            }
+        };
         let watch = watch::start(pool.clone(), signs);
         Ok(Self { pool, private, watch })
     }
@@ -83,17 +89,12 @@ impl Database {
         Self::start(config, command, false).await
     }
 
-    /// Brings the schema up to date.
+    /// Brings the schema up to date; returns how many migrations that took. Several may do so at once.
     ///
     /// # Errors
     /// When a migration fails, or an applied one has changed since.
-    pub async fn migrate(&self) -> anyhow::Result<()> {
-        // A migration takes as long as there is data.
-        let mut conn = self.pool.acquire().await?;
-        sqlx::raw_sql("set statement_timeout = 0").execute(&mut *conn).await?;
-        let migrated = MIGRATIONS.run(&mut *conn).await.context("migrating the database");
-        conn.close().await?;
-        migrated
+    pub async fn migrate(&self) -> anyhow::Result<usize> {
+        schema::bring_up_to_date(&self.pool).await
     }
 
     /// Refuses a database whose schema is older or newer than this program.
@@ -106,6 +107,23 @@ impl Database {
             bail!("the database lacks {} migration(s): run `weirgate migrate up` first", pending.len());
         }
         Ok(())
+    }
+
+    /// Does `work` for as long as there is a database.
+    ///
+    /// # Errors
+    /// Those of `work`; and when the private Postgres has ended and cannot be started again, why, with the end of its log.
+    pub async fn hold<T>(&self, work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+        let lost = async {
+            match &self.private {
+                Some(private) => private.lost().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            ended = work => ended,
+            why = lost => Err(why),
+        }
     }
 
     /// Closes the connections and stops the private Postgres, if it is ours.
@@ -130,12 +148,7 @@ impl Database {
 /// # Errors
 /// When the database cannot be asked.
 pub async fn pending_migrations(pool: &PgPool) -> anyhow::Result<Vec<i64>> {
-    let table = MIGRATIONS.table_name.as_ref();
-    let mut conn = pool.acquire().await?;
-    conn.ensure_migrations_table(table).await?;
-    let applied = conn.list_applied_migrations(table).await?;
-    let known = MIGRATIONS.iter().filter(|it| !it.migration_type.is_down_migration()).map(|it| it.version);
-    Ok(known.filter(|version| !applied.iter().any(|it| it.version == *version)).collect())
+    Ok(schema::pending(&mut *pool.acquire().await?).await?)
 }
 
 async fn private(config: &Config, command: &str, exclusive: bool) -> anyhow::Result<PrivatePostgres> {

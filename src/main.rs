@@ -3,12 +3,17 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use weirgate::cli::Cli;
+use weirgate::cli::{Cli, Command};
 use weirgate::commands;
 use weirgate::config::Config;
+use weirgate::home;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    // Mock data is written for others to read.
+    if !matches!(cli.command, Command::MockData(_)) {
+        home::keep_to_ourselves();
+    }
     let config = match Config::from_env() {
         Ok(config) => config,
         Err(error) => return fail(&error.to_string()),

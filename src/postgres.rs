@@ -16,6 +16,7 @@ mod account;
 mod cluster;
 mod connect;
 mod fetch;
+mod keeper;
 mod launch;
 mod lock;
 mod log;
@@ -23,6 +24,7 @@ mod pidfile;
 mod place;
 mod programs;
 mod role;
+mod room;
 mod server;
 
 use std::path::{Path, PathBuf};
@@ -32,9 +34,10 @@ use anyhow::{Context as _, Result, bail};
 use sqlx::postgres::PgConnectOptions;
 
 use self::connect::Credentials;
+use self::keeper::Keeper;
 use self::lock::{Holder, Lock};
 use self::place::Place;
-use self::server::Server;
+use crate::home;
 
 /// The role that administers the cluster, and the database made in it.
 const NAME: &str = "weirgate";
@@ -80,9 +83,7 @@ impl Options {
 /// Dropping it asks an owned server to shut down but does not wait; [`PrivatePostgres::stop`] does.
 #[derive(Debug)]
 pub struct PrivatePostgres {
-    // Before the lock: fields are dropped in this order, and the server must be told to stop
-    // while the home is still ours.
-    owned: Option<(Server, Lock)>,
+    owned: Option<Keeper>,
     credentials: Credentials,
     data: PathBuf,
 }
@@ -97,7 +98,7 @@ impl PrivatePostgres {
     /// or can be fetched, if the folders cannot be made or belong to somebody else, or if the
     /// server does not start. The messages say what to do.
     pub async fn start(options: Options) -> Result<Self> {
-        let home = place::prepare_home(&options.home)?;
+        let home = home::prepare(&options.home)?;
         let deadline = Instant::now() + JOIN_TIMEOUT;
         loop {
             // Tried again each time: the owner may end while a guest waits for its server.
@@ -149,10 +150,20 @@ impl PrivatePostgres {
         self.credentials.port
     }
 
-    /// The server's process, if this is its owner.
+    /// The server's process, if this is its owner and it runs.
     #[must_use]
     pub fn pid(&self) -> Option<u32> {
-        self.owned.as_ref().map(|(server, _)| server.pid())
+        self.owned.as_ref().and_then(Keeper::pid)
+    }
+
+    /// Ends only when the server of this owner has ended by itself and cannot be started again; says why, with the end
+    /// of its log. A server that ended and can be started again is, on the same port, for as long as the runtime runs
+    /// that this was started on.
+    pub async fn lost(&self) -> anyhow::Error {
+        match &self.owned {
+            Some(keeper) => keeper.lost().await,
+            None => std::future::pending().await,
+        }
     }
 
     /// Shuts the server down, ending its connections, and waits until it has stopped. Does
@@ -161,9 +172,9 @@ impl PrivatePostgres {
     /// # Errors
     ///
     /// If the server cannot be told to stop or does not stop in time.
-    pub async fn stop(mut self) -> Result<()> {
-        match self.owned.take() {
-            Some((mut server, _lock)) => server.stop().await,
+    pub async fn stop(self) -> Result<()> {
+        match self.owned {
+            Some(keeper) => keeper.stop().await,
             None => Ok(()),
         }
     }
@@ -177,10 +188,11 @@ impl PrivatePostgres {
         let password = cluster::password(&place)?;
         let server = match server::take_over(&place, &password, options.fsync).await? {
             Some(server) => server,
-            None => launch::launch(&place, options, &password, made_by).await?,
+            None => launch::launch(&place, options, &password, made_by, None).await?,
         };
-        let credentials = Credentials { password, port: server.port() };
-        let running = Self { owned: Some((server, lock)), credentials, data };
+        let credentials = Credentials { password: password.clone(), port: server.port() };
+        let keeper = Keeper::watch(server, lock, place, options.clone(), password);
+        let running = Self { owned: Some(keeper), credentials, data };
         running.credentials.ensure_database(NAME).await?;
         running.credentials.ensure_service_role().await?;
         Ok(running)

@@ -12,6 +12,9 @@ use weirgate_queue::{Host, HostConfig, Registry};
 
 use crate::systemd;
 
+/// How often a worker tries to register before its process ends with the reason.
+const REGISTRATIONS: u32 = 5;
+
 /// How a worker process runs.
 #[derive(Debug, Clone)]
 pub struct WorkerOptions {
@@ -27,7 +30,7 @@ pub struct WorkerOptions {
 /// period, and hands the rest back at once. When it is told to drain, running jobs have all the time they need.
 ///
 /// # Errors
-/// When the database cannot be reached at the start, or apalis' monitor fails.
+/// When the database cannot be reached at the start, tried several times, or apalis' monitor fails.
 pub async fn run<A: Send + Sync + 'static>(
     pool: PgPool,
     registry: Arc<Registry<A>>,
@@ -35,7 +38,7 @@ pub async fn run<A: Send + Sync + 'static>(
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
     let config = HostConfig { slots: options.concurrency, ..options.host };
-    let host = Host::start(pool, registry.clone(), config).await.context("registering the worker")?;
+    let host = register(&pool, &registry, &config, &shutdown).await.context("registering the worker")?;
     systemd::ready();
     let mut monitor = Monitor::new();
     for queue in registry.queues() {
@@ -65,6 +68,25 @@ pub async fn run<A: Send + Sync + 'static>(
     hand_back.abort();
     host.close().await.context("giving the worker's lease up")?;
     ended.map_err(|error| anyhow::anyhow!("the worker's monitor failed: {error}"))
+}
+
+/// A database that goes away at just this moment is most often back soon.
+async fn register<A: Send + Sync + 'static>(
+    pool: &PgPool,
+    registry: &Arc<Registry<A>>,
+    config: &HostConfig,
+    shutdown: &CancellationToken,
+) -> weirgate_queue::Result<Host<A>> {
+    for _ in 1..REGISTRATIONS {
+        match Host::start(pool.clone(), registry.clone(), config.clone()).await {
+            Err(error) if !shutdown.is_cancelled() => {
+                tracing::warn!(%error, "could not register the worker; trying again");
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+            started => return started,
+        }
+    }
+    Host::start(pool.clone(), registry.clone(), config.clone()).await
 }
 
 async fn hand_back_overdue<A: Send + Sync + 'static>(

@@ -3,10 +3,12 @@
 //!
 //! What a slice is only the application knows, which says so as [`Slices`]. The expander
 //! ([`crate::maintenance::expander`]) keeps a bounded number of slices on their way: in one transaction it stores the
-//! jobs of the next ones and moves on `next_slice`, so that a crash neither loses a slice nor makes one twice.
+//! jobs of the next ones and moves on `next_slice`, so that a crash neither loses a slice nor makes one twice. A tenant that
+//! has enough of them on their way is left behind: the backfill goes on without it, and it follows with a place of its own.
 
 mod expand;
 mod progress;
+mod room;
 mod steps;
 
 use std::fmt;
@@ -19,11 +21,12 @@ use uuid::Uuid;
 use crate::error::{QueueError, Result};
 use crate::lanes::limits;
 
-pub use expand::{Expansion, Slice, Slices};
+pub use expand::{Expansion, Look, Slice, Slices, Whose};
 pub use progress::{Backfill, get, list, unfinished};
 
-pub(crate) use expand::{Window, expand, look};
+pub(crate) use expand::{Window, catch_up, expand, look};
 pub(crate) use progress::{Sample, done};
+pub(crate) use room::Room;
 pub(crate) use steps::{cancel_some, finish, retry_some, sample};
 
 /// Where a backfill stands.

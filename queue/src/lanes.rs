@@ -19,6 +19,7 @@ pub mod look;
 mod oldest;
 mod places;
 pub(crate) mod plan;
+pub(crate) mod progress;
 pub(crate) mod rebuild;
 pub mod reconcile;
 pub mod traffic;

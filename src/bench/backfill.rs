@@ -1,6 +1,5 @@
 //! Making, expanding and running a backfill, and what live work notices of it.
 
-use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -9,7 +8,7 @@ use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 use sqlx::PgConnection;
 use uuid::Uuid;
-use weirgate_queue::backfill::{self, Expansion, NewBackfill, Settings, Slices};
+use weirgate_queue::backfill::{self, Expansion, Look, NewBackfill, Settings, Slice, Slices, Whose};
 use weirgate_queue::maintenance::expander::Expander;
 use weirgate_queue::{NewJob, Registry};
 
@@ -131,18 +130,28 @@ impl Slices for WorkSlices {
         _: &'a mut PgConnection,
         _: &'a str,
         _: &'a Value,
-        range: Range<u64>,
-        most: usize,
+        look: Look<'a>,
     ) -> BoxFuture<'a, weirgate_queue::Result<Expansion>> {
         async move {
+            let Look { range, whose, most } = look;
             let next = range.end.min(range.start + most as u64);
-            let slice = |n: u64| {
-                let tenant = Uuid::from_u128(u128::from(n % TENANTS) + 1);
-                Ok(NewJob::of(tenant, &Work { slice: Some(n), ..WORK })?.into())
+            let tenant = |n: u64| Uuid::from_u128(u128::from(n % TENANTS) + 1);
+            let is_wanted = |n: &u64| match whose {
+                Whose::AllBut(others) => !others.contains(&tenant(*n)),
+                Whose::Only(one) => one == tenant(*n),
             };
-            let slices = (range.start..next).map(slice).collect::<weirgate_queue::Result<_>>()?;
+            let slice = |n: u64| Ok(Slice::one(n, NewJob::of(tenant(n), &Work { slice: Some(n), ..WORK })?));
+            let slices =
+                (range.start..next).filter(is_wanted).map(slice).collect::<weirgate_queue::Result<_>>()?;
             Ok(Expansion { next, slices })
         }
         .boxed()
+    }
+
+    fn count(&self, _: &Value, from: &[(Uuid, u64)], end: u64) -> weirgate_queue::Result<u64> {
+        let of = |(id, from): &(Uuid, u64)| {
+            (*from..end).filter(|n| u128::from(n % TENANTS) + 1 == id.as_u128()).count() as u64
+        };
+        Ok(from.iter().map(of).sum())
     }
 }

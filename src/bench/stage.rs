@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use crate::config::Config;
 use crate::database::{Database, MIGRATIONS};
+use crate::home;
 
 pub(super) struct Stage {
     /// None where another stage on the same server has it.
@@ -76,7 +77,7 @@ impl Stage {
     /// Nothing of what the last part left.
     pub(super) async fn clear(&self) -> anyhow::Result<()> {
         sqlx::raw_sql(
-            "truncate queue.jobs, queue.claims, queue.lane_log, queue.lane_books, queue.lanes, queue.queues, queue.backfills,
+            "truncate queue.jobs, queue.claims, queue.lane_log, queue.lane_books, queue.lanes, queue.queues, queue.backfills, queue.backfills_behind,
                  queue.workers, queue.sleepers, queue.job_dependencies",
         )
         .execute(&self.pool)
@@ -115,7 +116,7 @@ impl Stage {
 /// # Errors
 /// When there is none and none can be started.
 pub async fn run_server(mut config: Config) -> anyhow::Result<()> {
-    config.home = config.home.join("bench");
+    config.home = home::prepare(&config.home)?.join("bench");
     let server = Database::open(&config, "bench-server").await?;
     println!("{}", server.pool.connect_options().to_url_lossy());
     tokio::io::copy(&mut tokio::io::stdin(), &mut tokio::io::sink()).await?;

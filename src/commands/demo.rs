@@ -17,13 +17,14 @@ use crate::app::Parts;
 use crate::cli::Demo;
 use crate::config::Config;
 use crate::database::Database;
+use crate::home;
 use crate::random;
 use crate::seed::{self, Seeded};
 use crate::server::Listeners;
 
 pub(super) async fn run(options: Demo, mut config: Config) -> anyhow::Result<()> {
     // Apart from what `up` keeps, so that both can run.
-    config.home = config.home.join("demo");
+    config.home = home::prepare(&config.home)?.join("demo");
     config.public_url = None;
     // It shows the rows of the mock data, whatever else is set up here.
     config.mock_mode = true;
@@ -33,7 +34,7 @@ pub(super) async fn run(options: Demo, mut config: Config) -> anyhow::Result<()>
     let stop = stop_signal(&config)?;
     let parts = Parts::new(&config)?;
     let database = Database::open(&config, "demo").await?;
-    let ended = run_on(&options, &config, &database, parts, stop).await;
+    let ended = database.hold(run_on(&options, &config, &database, parts, stop)).await;
     database.close().await?;
     ended
 }

@@ -11,9 +11,8 @@ pub(super) async fn run(command: Migrate, config: &Config) -> anyhow::Result<()>
     let database = Database::attach(config, "migrate").await?;
     match command {
         Migrate::Up => {
-            let pending = pending_migrations(&database.pool).await?.len();
-            database.migrate().await?;
-            println!("{pending} applied; the schema is up to date");
+            let applied = database.migrate().await?;
+            println!("{applied} applied; the schema is up to date");
         }
         Migrate::Down { to } => down(&database, to).await?,
         Migrate::Status => status(&database).await?,

@@ -26,7 +26,7 @@ pub(super) async fn up(config: Config) -> anyhow::Result<()> {
     let parts = Parts::new(&config)?;
     let listeners = server::bind(&config).await?;
     let database = Database::open(&config, "up").await?;
-    let ended = up_on(&config, &database, parts, listeners).await;
+    let ended = database.hold(up_on(&config, &database, parts, listeners)).await;
     database.close().await?;
     ended
 }
@@ -117,7 +117,8 @@ pub(super) async fn serve(config: Config) -> anyhow::Result<()> {
     let pool = database.pool.clone();
     // The address is open, and the database is there.
     systemd::ready();
-    let ended = server::run(listeners, pool, exports, &config, token, None, stop_signal(&config)?).await;
+    let stop = stop_signal(&config)?;
+    let ended = database.hold(server::run(listeners, pool, exports, &config, token, None, stop)).await;
     database.close().await?;
     ended
 }
@@ -142,7 +143,11 @@ pub(super) async fn worker(config: Config) -> anyhow::Result<()> {
         ended
     };
     let monitored = listener::serve(monitoring, listener::router(metrics), over.clone());
-    let (ended, ()) = tokio::join!(worker, monitored);
+    let both = Box::pin(async {
+        let (ended, ()) = tokio::join!(worker, monitored);
+        ended
+    });
+    let ended = database.hold(both).await;
     database.close().await?;
     ended
 }

@@ -76,7 +76,7 @@ pub(crate) fn complete(openapi: &mut OpenApi) {
 }
 
 fn describe_failures(operation: &mut Operation, guarded: bool, names_something: bool) {
-    let mut failures = vec![(500, "internal_error"), (503, "database_unavailable, timed_out")];
+    let mut failures = vec![(500, "internal_error"), (503, "database_unavailable, database_full, timed_out")];
     if guarded {
         failures.extend([
             (401, "unauthorized: the credential is missing or wrong"),

@@ -109,10 +109,16 @@ impl Problem {
             .with_header(RETRY_AFTER, HeaderValue::from_static("1"))
     }
 
-    /// 503: the database is away, or full.
+    /// 503: the database is away.
     pub(crate) fn database_unavailable() -> Self {
         let detail = "the database cannot answer now; try again";
         Self::unavailable("database_unavailable", "Database unavailable", detail)
+    }
+
+    /// 503: there is no room for anything more; what was accepted is kept.
+    pub(crate) fn database_full() -> Self {
+        let detail = "the disk of the database is full; nothing of this request was stored; try again later";
+        Self::unavailable("database_full", "Database full", detail)
     }
 
     /// 500: what happened is in the log only.
@@ -203,6 +209,10 @@ impl From<sqlx::Error> for Problem {
                     "Unacceptable value",
                     "a value of the request is out of range",
                 )
+            }
+            (_, Some("53")) if state.as_deref() == Some("53100") => {
+                tracing::error!(%error, "the disk of the database is full");
+                Self::database_full()
             }
             // Lost or refused connections, shutdown, too many connections, deadlocks, a server that takes no writes: passing.
             (_, Some("08" | "25" | "40" | "53" | "57"))

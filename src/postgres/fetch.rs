@@ -47,9 +47,26 @@ async fn install(into: &Path, major: u32) -> Result<PathBuf> {
     fs::remove_dir_all(&stand_in)?;
     done?;
     let installed = postgres.settings().installation_dir.clone();
-    // It comes out of a temporary folder that only this account may enter.
-    fs::set_permissions(&installed, Permissions::from_mode(0o755))?;
+    open_to_all(&installed)?;
     Ok(installed.join("bin"))
+}
+
+/// Programs are no secret, and root's Postgres runs as another account. They come out of a temporary folder that only
+/// this account may enter, and are written under our umask.
+fn open_to_all(folder: &Path) -> Result<()> {
+    fs::set_permissions(folder, Permissions::from_mode(0o755))?;
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let kind = entry.file_type()?;
+        if kind.is_dir() {
+            open_to_all(&entry.path())?;
+        } else if kind.is_file() {
+            let is_program = entry.metadata()?.permissions().mode() & 0o100 != 0;
+            let mode = if is_program { 0o755 } else { 0o644 };
+            fs::set_permissions(entry.path(), Permissions::from_mode(mode))?;
+        }
+    }
+    Ok(())
 }
 
 /// All written out, as the crate's defaults leave two temporary folders behind each time.
@@ -70,4 +87,25 @@ fn settings(into: &Path, stand_in: &Path, major: u32) -> Result<Settings> {
         trust_installation_dir: false,
         socket_dir: None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn programs_can_be_run_by_all() {
+        let parent = tempfile::tempdir().unwrap();
+        let bin = parent.path().join("17/bin");
+        fs::create_dir_all(&bin).unwrap();
+        for (name, mode) in [("postgres", 0o700), ("notes", 0o600)] {
+            fs::write(bin.join(name), "").unwrap();
+            fs::set_permissions(bin.join(name), Permissions::from_mode(mode)).unwrap();
+        }
+        fs::set_permissions(&bin, Permissions::from_mode(0o700)).unwrap();
+        open_to_all(&parent.path().join("17")).unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode(&bin), mode(&bin.join("postgres"))), (0o755, 0o755));
+        assert_eq!(mode(&bin.join("notes")), 0o644);
+    }
 }

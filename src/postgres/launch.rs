@@ -47,12 +47,14 @@ const SETTINGS: [&str; 11] = [
     "ssl=off",
 ];
 
-/// Starts a server on the data that this major version made, or makes the data if there is none.
+/// Starts a server on the data that this major version made, or makes the data if there is none; on `port`, or on any
+/// that is free.
 pub(super) async fn launch(
     place: &Place,
     options: &Options,
     password: &str,
     made_by: Option<u32>,
+    port: Option<u16>,
 ) -> Result<Server> {
     let programs = find(place, options, made_by).await?;
     cluster::remove_unfinished(&place.base);
@@ -61,7 +63,7 @@ pub(super) async fn launch(
     }
     for attempt in 1.. {
         let log = Log::open(&place.home)?;
-        let mut server = spawn(place, &programs, &log, options.fsync)?;
+        let mut server = spawn(place, &programs, &log, options.fsync, port)?;
         if wait_until_ready(&mut server, place).await? {
             return Ok(server);
         }
@@ -83,12 +85,12 @@ pub(super) async fn launch(
     bail!("Postgres did not start")
 }
 
-/// Starts the process on a port that is free now.
-fn spawn(place: &Place, programs: &Programs, log: &Log, fsync: bool) -> Result<Server> {
-    let port = TcpListener::bind(("127.0.0.1", 0))
-        .and_then(|listener| listener.local_addr())
-        .context("cannot find a free port on 127.0.0.1")?
-        .port();
+/// Starts the process on `port`, or on one that is free now.
+fn spawn(place: &Place, programs: &Programs, log: &Log, fsync: bool, port: Option<u16>) -> Result<Server> {
+    let port = match port {
+        Some(port) => port,
+        None => free_port().context("cannot find a free port on 127.0.0.1")?,
+    };
     let mut command = account::command(programs.postgres(), place.account.as_ref());
     command.arg("-D").arg(place.data()).stdout(log.handle()?).stderr(log.handle()?);
     let durable = if fsync { "on" } else { "off" };
@@ -104,6 +106,10 @@ fn spawn(place: &Place, programs: &Programs, log: &Log, fsync: bool) -> Result<S
     }
     let child = command.spawn().with_context(|| format!("cannot start {}", programs.postgres().display()))?;
     Server::started(child, port, place.data())
+}
+
+fn free_port() -> std::io::Result<u16> {
+    Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
 }
 
 /// Whether the server takes connections at last; `false` if it ends instead.

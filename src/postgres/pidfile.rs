@@ -35,6 +35,11 @@ impl PidFile {
         self.port.filter(|_| self.status == "ready")
     }
 
+    /// Whether the server was told to shut down.
+    pub(super) fn is_stopping(&self) -> bool {
+        self.status == "stopping"
+    }
+
     fn parse(text: &str) -> Self {
         let lines: Vec<&str> = text.lines().map(str::trim).collect();
         let line = |number: usize| lines.get(number).copied().unwrap_or_default();
@@ -118,7 +123,8 @@ mod tests {
         let parsed = PidFile::parse(whole);
         assert_eq!(parsed.pid.map(rustix::process::Pid::as_raw_pid), Some(31337));
         assert_eq!(parsed.ready_port(), Some(40001));
-        assert_eq!(PidFile::parse(&whole.replace("ready", "stopping")).ready_port(), None);
+        let stopping = PidFile::parse(&whole.replace("ready", "stopping"));
+        assert!(stopping.ready_port().is_none() && stopping.is_stopping() && !parsed.is_stopping());
         assert_eq!(PidFile::parse("31337\n/home/x").ready_port(), None);
         assert_eq!(PidFile::parse("").pid, None);
         assert_eq!(PidFile::parse("-4\n").pid, None);

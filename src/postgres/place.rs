@@ -1,14 +1,16 @@
 //! Where the files of a home are, which for root is not always in the home itself.
 
-use std::fs::{self, DirBuilder, Permissions};
+use std::fs;
 use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail, ensure};
 
 use super::account::Account;
+use super::cluster::write_private;
+use crate::home::{self, make};
 
 /// Where data goes that cannot be in root's home: durable places that any account can reach.
 const ELSEWHERE: [&str; 2] = ["/var/lib/weirgate/", "/var/tmp/weirgate-"];
@@ -59,30 +61,6 @@ pub(super) fn data_in(base: &Path) -> PathBuf {
     base.join("postgres")
 }
 
-/// Makes the home if absent and returns its absolute path without links.
-pub(super) fn prepare_home(given: &Path) -> Result<PathBuf> {
-    let home = std::path::absolute(given)
-        .with_context(|| format!("WEIRGATE_HOME `{}` is no path", given.display()))?;
-    if !home.exists() {
-        if let Some(parent) = home.parent() {
-            fs::create_dir_all(parent)
-                .with_context(|| format!("cannot make the folder {}", parent.display()))?;
-        }
-        // Root's server runs as another account, which must be able to pass through.
-        make(&home, if rustix::process::geteuid().is_root() { 0o711 } else { 0o700 })?;
-    }
-    let home = fs::canonicalize(&home).with_context(|| format!("cannot enter {}", home.display()))?;
-    let found = fs::metadata(&home)?;
-    ensure!(found.is_dir(), "{} is not a folder; set WEIRGATE_HOME to one", home.display());
-    ensure!(
-        found.mode() & 0o002 == 0,
-        "{} may be written by everyone; set WEIRGATE_HOME to a folder in it, such as {}",
-        home.display(),
-        home.join("weirgate").display()
-    );
-    Ok(home)
-}
-
 /// The base folder of a home that is in use: what its pointer says, else the home itself.
 pub(super) fn known_base(home: &Path) -> Result<PathBuf> {
     let pointer = pointer(home);
@@ -111,6 +89,7 @@ fn choose_base(home: &Path, account: &Account) -> Result<PathBuf> {
             pointer(home).display()
         );
         check_base(&known)?;
+        home::narrow_files(&known)?;
         return Ok(known);
     }
     if account.can_reach(home) {
@@ -144,6 +123,7 @@ fn go_elsewhere(home: &Path, account: &Account) -> Result<PathBuf> {
         })?,
     };
     check_base(base)?;
+    home::narrow_files(base)?;
     ensure!(
         account.can_reach(base),
         "account `{}`, which Postgres runs as, cannot reach {}; let it pass (chmod o+x), or set \
@@ -152,8 +132,9 @@ fn go_elsewhere(home: &Path, account: &Account) -> Result<PathBuf> {
         base.display()
     );
     let pointer = pointer(home);
-    fs::write(&pointer, format!("{}\n", base.display()))
-        .and_then(|()| fs::File::open(&pointer)?.sync_all())
+    // One that points at the home itself says nothing.
+    let _ = fs::remove_file(&pointer);
+    write_private(&pointer, &format!("{}\n", base.display()))
         .with_context(|| format!("cannot write {}", pointer.display()))?;
     tracing::info!(home = %home.display(), data = %base.display(),
         "the account of Postgres cannot reach the home: its data is elsewhere");
@@ -167,15 +148,6 @@ fn make_base(base: &Path) -> Result<()> {
         make(parent, 0o711)?;
     }
     make(base, 0o711)
-}
-
-/// Makes one folder with just this mode, whatever the umask.
-fn make(folder: &Path, mode: u32) -> Result<()> {
-    DirBuilder::new()
-        .mode(0o700)
-        .create(folder)
-        .and_then(|()| fs::set_permissions(folder, Permissions::from_mode(mode)))
-        .with_context(|| format!("cannot make the folder {}", folder.display()))
 }
 
 /// A folder elsewhere is accepted only if nobody but root can have put it or its files there.

@@ -14,6 +14,8 @@ use super::place::Place;
 
 /// How long a start may take; recovery after a crash reads up to a gigabyte of log.
 pub(super) const START_TIMEOUT: Duration = Duration::from_mins(5);
+/// How long commands that use the server of this process have to come to their end.
+const GUESTS_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long a fast shutdown may take, which writes all changed pages.
 const STOP_TIMEOUT: Duration = Duration::from_mins(1);
 /// How long an immediate shutdown may take, which writes nothing.
@@ -48,15 +50,20 @@ impl Server {
         self.pid.as_raw_pid().cast_unsigned()
     }
 
-    /// Shuts down and waits: fast at first, and immediately if that hangs.
+    /// Shuts down and waits: at first for other commands that are connected, then fast, and immediately if that hangs.
     pub(super) async fn stop(&mut self) -> Result<()> {
-        for (signal, timeout) in [(Signal::INT, STOP_TIMEOUT), (Signal::QUIT, QUIT_TIMEOUT)] {
+        for (signal, timeout) in
+            [(Signal::TERM, GUESTS_TIMEOUT), (Signal::INT, STOP_TIMEOUT), (Signal::QUIT, QUIT_TIMEOUT)]
+        {
             self.signal(signal).with_context(|| format!("cannot stop Postgres (pid {})", self.pid()))?;
             if tokio::time::timeout(timeout, self.ended()).await.is_ok() {
                 self.stopped = true;
                 return Ok(());
             }
             let seconds = timeout.as_secs();
+            if signal == Signal::TERM {
+                continue;
+            }
             tracing::warn!("Postgres (pid {}) did not stop in {seconds} seconds", self.pid());
         }
         bail!("Postgres (pid {}) does not stop; its data is in {}", self.pid(), self.data.display())
@@ -78,6 +85,24 @@ impl Server {
             Some(child) => matches!(child.try_wait(), Ok(None)),
             None => pidfile::relation(self.pid, &self.data) == Relation::Server,
         }
+    }
+
+    /// What is known of the end of one that does not run any more.
+    pub(super) fn how_it_ended(&mut self) -> String {
+        match self.child.as_mut().map(Child::try_wait) {
+            Some(Ok(Some(status))) => status.to_string(),
+            _ => format!("pid {} is gone", self.pid()),
+        }
+    }
+
+    /// Whether somebody told it to shut down, as its pid file says.
+    pub(super) fn is_stopping(&self) -> bool {
+        matches!(pidfile::read(&self.data), Ok(Some(file)) if file.pid == Some(self.pid) && file.is_stopping())
+    }
+
+    /// A fast shutdown, without waiting for it.
+    pub(super) fn hurry(&mut self) -> Result<()> {
+        self.signal(Signal::INT)
     }
 
     async fn ended(&mut self) {
@@ -117,6 +142,13 @@ pub(super) async fn take_over(place: &Place, password: &str, fsync: bool) -> Res
             Ok(None)
         }
     }
+}
+
+/// Stops the server that is on its way up or down on a data directory, if there is one.
+pub(super) async fn stop_leftover(data: &Path) -> Result<()> {
+    let Some(pid) = pidfile::read(data)?.and_then(|file| file.pid) else { return Ok(()) };
+    let mut server = Server { pid, port: 0, data: data.to_owned(), child: None, stopped: false };
+    server.stop().await
 }
 
 /// The server running on a data directory, waited for while it starts or stops. A pid file that

@@ -44,16 +44,35 @@ pub(crate) struct Cluster {
     server: PrivatePostgres,
     /// Folder of the programs that the server is one of.
     programs: PathBuf,
+    template: OnceCell<()>,
 }
 
 impl Cluster {
     async fn start() -> Self {
         let home = tempfile::Builder::new().prefix("weirgate-chaos-").tempdir().unwrap().keep();
+        Self::start_in(home).await
+    }
+
+    /// One of a fault's own. It is watched, and started again when it ends, for as long as the test's runtime runs.
+    pub(crate) async fn of_its_own(home: PathBuf) -> &'static Self {
+        Box::leak(Box::new(Self::start_in(home).await))
+    }
+
+    async fn start_in(home: PathBuf) -> Self {
         let server = PrivatePostgres::start(Options::new(&home)).await.expect("the tests' Postgres starts");
         let pid = server.pid().expect("a server that was started has a process");
         let program = std::fs::read_link(format!("/proc/{pid}/exe")).unwrap();
         guard(server.data_dir(), &home);
-        Self { server, programs: program.parent().unwrap().to_owned() }
+        Self { server, programs: program.parent().unwrap().to_owned(), template: OnceCell::new() }
+    }
+
+    pub(crate) fn data_dir(&self) -> &Path {
+        self.server.data_dir()
+    }
+
+    /// Its process, while it runs.
+    pub(crate) fn pid(&self) -> Option<u32> {
+        self.server.pid()
     }
 
     /// Folder of the programs that the server is one of.
@@ -78,7 +97,8 @@ impl Cluster {
         let mut admin = PgConnection::connect_with(&self.options("postgres")).await.unwrap();
         let sql = format!("create database {name} template {TEMPLATE}");
         sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut admin).await.unwrap();
-        let pool = PgPoolOptions::new().max_connections(6).connect_with(self.options(&name)).await.unwrap();
+        let pool = PgPoolOptions::new().max_connections(6).acquire_timeout(Duration::from_secs(10));
+        let pool = pool.connect_with(self.options(&name)).await.unwrap();
         (name, pool)
     }
 
@@ -90,14 +110,14 @@ impl Cluster {
     }
 
     async fn template(&self) {
-        static MADE: OnceCell<()> = OnceCell::const_new();
-        MADE.get_or_init(|| async {
-            let mut admin = PgConnection::connect_with(&self.options("postgres")).await.unwrap();
-            let sql = AssertSqlSafe(format!("create database {TEMPLATE}"));
-            sqlx::raw_sql(sql).execute(&mut admin).await.unwrap();
-            prepare(&self.options(TEMPLATE)).await;
-        })
-        .await;
+        self.template
+            .get_or_init(|| async {
+                let mut admin = PgConnection::connect_with(&self.options("postgres")).await.unwrap();
+                let sql = AssertSqlSafe(format!("create database {TEMPLATE}"));
+                sqlx::raw_sql(sql).execute(&mut admin).await.unwrap();
+                prepare(&self.options(TEMPLATE)).await;
+            })
+            .await;
     }
 
     /// Takes no writes from now on, or takes them again.

@@ -83,20 +83,25 @@ pub(crate) struct Scene {
 impl Scene {
     /// Workers and producers are there, and idle.
     pub(crate) async fn new(plan: Plan) -> Self {
+        Self::on(cluster(), plan).await
+    }
+
+    /// On a cluster of the fault's own.
+    pub(crate) async fn on(cluster: &'static Cluster, plan: Plan) -> Self {
         let turn = TURN.lock().await;
-        let cluster = cluster();
         let (name, _) = cluster.database().await;
         let options = cluster.options(&name);
-        Self::on(plan, &options, Some(name), turn).await
+        Self::at(cluster, plan, &options, Some(name), turn).await
     }
 
     /// The same on a server of the fault's own.
     pub(crate) async fn of(plan: Plan, server: &Server) -> Self {
         let turn = TURN.lock().await;
-        Self::on(plan, &server.options(DATABASE), None, turn).await
+        Self::at(cluster(), plan, &server.options(DATABASE), None, turn).await
     }
 
-    async fn on(
+    async fn at(
+        cluster: &'static Cluster,
         plan: Plan,
         options: &PgConnectOptions,
         database: Option<String>,
@@ -132,7 +137,7 @@ impl Scene {
         limit(&db, &tenants[5..]).await;
         Self {
             plan,
-            cluster: cluster(),
+            cluster,
             database,
             db,
             producers,
@@ -150,7 +155,12 @@ impl Scene {
 
     /// With three producers at work.
     pub(crate) async fn under_load(plan: Plan) -> Self {
-        let scene = Self::new(plan).await.with_load();
+        Self::new(plan).await.loaded().await
+    }
+
+    /// Puts three producers to work.
+    pub(crate) async fn loaded(self) -> Self {
+        let scene = self.with_load();
         // Faults come once every worker has some of it.
         for worker in 0..scene.workers.len() {
             scene.at_work(worker).await;

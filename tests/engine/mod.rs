@@ -2,6 +2,7 @@
 
 mod backfill;
 mod backfill_life;
+mod backfill_tenants;
 mod books;
 mod bulk;
 mod cancel;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use axum::http::StatusCode;
 use serde_json::{Value, json};
 use weirgate_jobs::{ComputeKpi, DailySlices, GenerateExport, IngestTickets};
+use weirgate_queue::lanes::limits::{LaneSettings, set_lane};
 use weirgate_queue::maintenance::expander::Expander;
 
 use crate::support::{Answer, TestApi, tenant};
@@ -437,4 +438,58 @@ async fn they_are_listed_newest_first() {
         .unwrap()
         .to_owned();
     assert_eq!(api.get(&next).await.column("id"), ids[2..]);
+}
+
+#[tokio::test]
+async fn a_tenant_that_is_paused_is_left_behind_and_follows_day_by_day() {
+    let api = TestApi::new().await;
+    let slugs = ["tenant_demo_cca", "tenant_demo_client2"];
+    let set_paused = async |paused: bool| {
+        let sql = "select id from tenants where slug = $1";
+        let id = sqlx::query_scalar(sql).bind(slugs[0]).fetch_one(&api.db().pool).await.unwrap();
+        let mut tx = api.db().pool.begin().await.unwrap();
+        set_lane(&mut tx, "kpi", id, LaneSettings { paused, ..LaneSettings::default() }).await.unwrap();
+        tx.commit().await.unwrap();
+    };
+    set_paused(true).await;
+    let body = json!({
+        "kind": "compute_kpi", "tenants": "all", "from": "2022-01-01", "to": "2025-12-31", "reprocess": "all"
+    });
+    let backfill = create(&api, &body).await;
+    let all = 1_461;
+    let complete = async |slug: &str| {
+        sqlx::query(
+            "update queue.jobs set state = 'completed', finalized_at = queue.now()
+             where state = 'available' and args ->> 'tenant' = $1",
+        )
+        .bind(slug)
+        .execute(&api.db().pool)
+        .await
+        .unwrap();
+    };
+    let made = async |slug: &str| {
+        let days = days(&api, &backfill, "compute_kpi").await;
+        days.into_iter().filter(|(of, _)| of == slug).map(|(_, day)| day).collect::<Vec<String>>()
+    };
+    for _ in 0..6 {
+        expand(&api).await;
+        complete(slugs[1]).await;
+    }
+    assert_eq!(made(slugs[1]).await.len(), all, "it is done with the other one");
+    let held = made(slugs[0]).await.len();
+    assert!(held <= 500, "{held}");
+    let shown = show(&api, &backfill).await;
+    assert_eq!(shown["expanded"].as_u64().unwrap(), (all + held) as u64, "{shown}");
+    set_paused(false).await;
+    for _ in 0..8 {
+        complete(slugs[0]).await;
+        expand(&api).await;
+    }
+    let made = made(slugs[0]).await;
+    assert_eq!((made.len(), made.iter().collect::<BTreeSet<_>>().len()), (all, all), "each day once");
+    assert!(made.is_sorted_by(|a, b| a > b), "newest first");
+    complete(slugs[0]).await;
+    expand(&api).await;
+    let shown = show(&api, &backfill).await;
+    assert_eq!((&shown["state"], &shown["done"]), (&json!("completed"), &json!(2 * all)), "{shown}");
 }

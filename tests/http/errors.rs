@@ -114,6 +114,32 @@ async fn without_its_database_it_lives_but_is_not_ready() {
 }
 
 #[tokio::test]
+async fn a_full_disk_is_said_and_jobs_are_accepted_again_when_there_is_room() {
+    let api = TestApi::new().await;
+    // What Postgres says when it cannot extend a file, at the first statement that needs more room.
+    api.execute(
+        "create function no_room() returns trigger language plpgsql as $$ begin
+             raise exception 'could not extend file: No space left on device' using errcode = 'disk_full';
+         end $$",
+    )
+    .await;
+    api.execute(
+        "create trigger no_room before insert on queue.jobs for each statement execute function no_room()",
+    )
+    .await;
+    for path in ["ingest/tickets?", "kpi/compute-daily?date=2026-01-20&", "pipelines/daily?date=2026-01-20&"]
+    {
+        let path = format!("/internal/{path}tenant_id=tenant_demo_cca");
+        let refused = api.post(&path).await;
+        refused.problem(503, "database_full");
+        assert_eq!(refused.header("retry-after"), Some("1"), "{path}");
+    }
+    api.execute("drop trigger no_room on queue.jobs").await;
+    api.post("/internal/ingest/tickets?tenant_id=tenant_demo_cca").await.ok(StatusCode::ACCEPTED);
+    assert_eq!(api.count("queue.jobs").await, 1);
+}
+
+#[tokio::test]
 async fn with_a_database_that_takes_no_writes_it_is_not_ready() {
     let api = TestApi::new().await;
     until_ready(&api, None).await;

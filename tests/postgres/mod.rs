@@ -3,6 +3,7 @@
 mod killed;
 mod refused;
 mod role;
+mod watched;
 
 use std::fs::{self, Permissions};
 use std::io::{BufRead as _, BufReader};

@@ -1,7 +1,10 @@
 //! The demo, from nothing to the KPIs worked out by hand.
 
+use std::fs::{self, Permissions};
 use std::io::{BufRead, BufReader};
-use std::process::Stdio;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 use reqwest::redirect::Policy;
 use serde_json::Value;
@@ -10,7 +13,15 @@ use crate::support::{Process, weirgate};
 
 fn demo(home: &std::path::Path, args: &[&str]) -> (bool, String, String) {
     let args: Vec<&str> = ["demo"].into_iter().chain(args.iter().copied()).collect();
-    let output = weirgate(&args, home).stdout(Stdio::piped()).stderr(Stdio::piped()).output().unwrap();
+    let program = weirgate(&args, home);
+    // As most shells have it.
+    let mut command = Command::new("sh");
+    command.args(["-c", "umask 022; exec \"$0\" \"$@\""]).arg(program.get_program()).args(program.get_args());
+    command
+        .env_clear()
+        .envs(program.get_envs().filter_map(|(name, value)| Some((name, value?))))
+        .current_dir(home);
+    let output = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).output().unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     (output.status.success(), text(output.stdout), text(output.stderr))
 }
@@ -22,6 +33,9 @@ fn it_shows_the_kpis_worked_out_by_hand_and_a_second_time_too() {
     for _ in 0..2 {
         let (ok, stdout, stderr) = demo(home.path(), &["--json"]);
         assert!(ok, "{stderr}");
+        // As an older version left it, for the next run.
+        assert_closed(&home.path().join("home"));
+        open_to_others(&home.path().join("home"));
         let shown: Value = serde_json::from_str(&stdout).unwrap();
         let tenants = shown["tenants"].as_array().unwrap();
         assert_eq!(tenants.len(), 2);
@@ -38,6 +52,44 @@ fn it_shows_the_kpis_worked_out_by_hand_and_a_second_time_too() {
     }
     let (ok, stdout, _) = demo(home.path(), &["--date", "2026-01-19"]);
     assert!(ok && stdout.contains("KPIs of 2026-01-19") && stdout.contains("tickets_created"), "{stdout}");
+    assert_closed(&home.path().join("home"));
+}
+
+/// All that is in a folder, and itself; the data of Postgres aside, which looks after it.
+fn all_in(folder: &Path) -> Vec<PathBuf> {
+    let mut all = vec![folder.to_owned()];
+    for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
+        match entry.file_type().unwrap().is_dir() {
+            true if entry.file_name() == "postgres" => {}
+            true => all.extend(all_in(&entry.path())),
+            false => all.push(entry.path()),
+        }
+    }
+    all
+}
+
+/// Nobody else reads or lists anything; root's Postgres, which runs as another account, passes through.
+fn assert_closed(home: &Path) {
+    let passages = [home.to_owned(), home.join("demo")];
+    let all = all_in(home);
+    for path in &all {
+        let mode = fs::metadata(path).unwrap().mode() & 0o777;
+        let most = match path.is_dir() {
+            true if passages.contains(path) && rustix::process::geteuid().is_root() => 0o711,
+            true => 0o700,
+            false => 0o600,
+        };
+        assert_eq!(mode & !most, 0, "{} has the mode {mode:o}", path.display());
+    }
+    let is_export = |path: &PathBuf| path.is_file() && path.starts_with(home.join("demo/exports"));
+    assert!(all.iter().filter(|path| is_export(path)).count() >= 2, "{all:?}");
+}
+
+fn open_to_others(home: &Path) {
+    for path in all_in(home) {
+        let mode = if path.is_dir() { 0o755 } else { 0o644 };
+        fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+    }
 }
 
 #[tokio::test]

@@ -3,7 +3,9 @@
 mod backfill;
 mod bench;
 mod cli;
+mod crash;
 mod demo;
+mod migrate;
 mod schedules;
 mod settings;
 mod systemd;

@@ -2,17 +2,20 @@
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
+use std::sync::{Arc, Mutex};
 
 use crate::support::{Process, weirgate};
 
-struct Up {
-    process: Process,
-    base: String,
-    token: String,
+pub(super) struct Up {
+    pub(super) process: Process,
+    pub(super) base: String,
+    pub(super) token: String,
+    /// What it wrote to standard error since it serves.
+    pub(super) said: Arc<Mutex<String>>,
 }
 
 /// Starts `up` on a free port and reads where it serves and with which token.
-fn up(home: &Path) -> Up {
+pub(super) fn up(home: &Path) -> Up {
     let mut command = weirgate(&["up"], home);
     let mut process = Process::start(command.env("WEIRGATE_LISTEN", "127.0.0.1:0"));
     let mut lines = BufReader::new(process.stderr()).lines();
@@ -29,8 +32,10 @@ fn up(home: &Path) -> Up {
         said += &(line + "\n");
     }
     // Its log must not fill the pipe.
-    std::thread::spawn(move || lines.for_each(drop));
-    Up { process, base: base.unwrap(), token: token.unwrap() }
+    let said: Arc<Mutex<String>> = Arc::default();
+    let heard = said.clone();
+    std::thread::spawn(move || lines.for_each(|line| *heard.lock().unwrap() += &(line.unwrap() + "\n")));
+    Up { process, base: base.unwrap(), token: token.unwrap(), said }
 }
 
 async fn tenants(up: &Up) -> usize {

@@ -1,6 +1,5 @@
 //! Backfills of steps: slice `n` is the step of that label, of one tenant after the other.
 
-use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -9,7 +8,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sqlx::PgConnection;
 use uuid::Uuid;
-use weirgate_queue::backfill::{self, Backfill, Expansion, NewBackfill, Settings, Slice, Slices};
+use weirgate_queue::backfill::{
+    self, Backfill, Expansion, Look, NewBackfill, Settings, Slice, Slices, Whose,
+};
 use weirgate_queue::maintenance::expander::Expander;
 use weirgate_queue::{NewJob, OnFailure};
 
@@ -52,15 +53,20 @@ impl Steps {
         id
     }
 
+    /// Whose a slice is.
+    pub(crate) fn tenant(&self, n: u64) -> Uuid {
+        Uuid::from_u128(u128::from(n % self.tenants))
+    }
+
     fn slice(&self, n: u64) -> Slice {
-        let tenant = Uuid::from_u128(u128::from(n % self.tenants));
+        let tenant = self.tenant(n);
         let last = NewJob::of(tenant, &Step::new(&n.to_string(), self.does.clone())).unwrap();
         if !self.pairs {
-            return last.into();
+            return Slice::one(n, last);
         }
         let first = Step::new(&format!("before {n}"), Does::Succeed);
         let first = NewJob::of(tenant, &first).unwrap().not_unique();
-        Slice { last: last.id, jobs: vec![last.after(first.id, OnFailure::Cancel), first] }
+        Slice { number: n, last: last.id, jobs: vec![last.after(first.id, OnFailure::Cancel), first] }
     }
 }
 
@@ -81,21 +87,32 @@ impl Slices for StepSlices {
         conn: &'a mut PgConnection,
         _: &'a str,
         plan: &'a Value,
-        range: Range<u64>,
-        most: usize,
+        look: Look<'a>,
     ) -> BoxFuture<'a, weirgate_queue::Result<Expansion>> {
         async move {
             if self.dies.swap(false, Ordering::Relaxed) {
                 sqlx::query("select pg_terminate_backend(pg_backend_pid())").execute(conn).await?;
             }
             let steps = Steps::deserialize(plan)?;
+            let Look { range, whose, most } = look;
             let look = range.start..range.end.min(range.start + 1000);
-            let due: Vec<u64> = look.clone().filter(|n| n % steps.every == 0).take(most).collect();
+            let is_wanted = |n: &u64| match whose {
+                Whose::AllBut(others) => !others.contains(&steps.tenant(*n)),
+                Whose::Only(one) => one == steps.tenant(*n),
+            };
+            let due: Vec<u64> =
+                look.clone().filter(|n| n % steps.every == 0).filter(is_wanted).take(most).collect();
             let next = if due.len() < most { look.end } else { due[most - 1] + 1 };
             let next = if steps.overdoes { range.end + 1 } else { next };
             Ok(Expansion { next, slices: due.into_iter().map(|n| steps.slice(n)).collect() })
         }
         .boxed()
+    }
+
+    fn count(&self, plan: &Value, from: &[(Uuid, u64)], end: u64) -> weirgate_queue::Result<u64> {
+        let steps = Steps::deserialize(plan)?;
+        let of = |(id, from): &(Uuid, u64)| (*from..end).filter(|n| steps.tenant(*n) == *id).count() as u64;
+        Ok(from.iter().map(of).sum())
     }
 }
 

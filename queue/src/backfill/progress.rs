@@ -106,6 +106,7 @@ struct Row {
     priority: i16,
     total: i64,
     next_slice: i64,
+    put_off: i64,
     skipped: i64,
     jobs: i64,
     counts: Option<Json<StateCounts>>,
@@ -120,7 +121,7 @@ macro_rules! rows {
     ($tail:literal, $($args:expr),*) => {
         sqlx::query_as!(
             Row,
-            r#"select id, kind, spec, queues, paused, share::text::float8 as "share!", max_running, priority, total, next_slice, skipped, jobs,
+            r#"select id, kind, spec, queues, paused, share::text::float8 as "share!", max_running, priority, total, next_slice, put_off, skipped, jobs,
                 counts as "counts: Json<StateCounts>", samples as "samples!: Json<Vec<Sample>>", created_at,
                 cancelled_at, finished_at, clock_timestamp() + (queue.now() - now()) as "observed_at!"
             from queue.backfills "# + $tail,
@@ -188,7 +189,7 @@ impl Row {
     fn with(self, booked: StateCounts) -> Backfill {
         let unsigned = |number: i64| number.unsigned_abs();
         let (expanded, skipped, jobs) =
-            (unsigned(self.next_slice), unsigned(self.skipped), unsigned(self.jobs));
+            (unsigned(self.next_slice - self.put_off), unsigned(self.skipped), unsigned(self.jobs));
         // Jobs that ended long ago may be deleted: then what was noted at the end holds.
         let noted = self.counts.map(|json| json.0);
         let counts = noted.filter(|_| booked.total() < self.jobs).unwrap_or(booked);

@@ -134,7 +134,8 @@ pub(crate) async fn finish(pool: &PgPool, id: Uuid, next_slice: u64, counts: Sta
         "update queue.backfills set finished_at = queue.now(), paused = false, counts = $3
          where id = (
              select id from queue.backfills
-             where id = $1 and next_slice = $2 and (next_slice = total or cancelled_at is not null)
+             where id = $1 and next_slice = $2
+               and (next_slice = total and put_off = 0 or cancelled_at is not null)
                and finished_at is null and retry_requested_at is null
              for update skip locked)
          returning queues",
@@ -145,6 +146,7 @@ pub(crate) async fn finish(pool: &PgPool, id: Uuid, next_slice: u64, counts: Sta
     .fetch_optional(&mut *tx)
     .await?;
     let Some(queues) = queues else { return Ok(false) };
+    sqlx::query!("delete from queue.backfills_behind where backfill_id = $1", id).execute(&mut *tx).await?;
     settings_changed(&mut tx, &queues).await?;
     tx.commit().await?;
     tracing::info!(backfill.id = %id, ?counts, "a backfill is finished");

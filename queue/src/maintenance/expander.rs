@@ -8,13 +8,16 @@ use std::sync::Arc;
 
 use sqlx::{PgConnection, PgPool};
 use tokio::sync::Mutex;
+use uuid::Uuid;
 
-use crate::backfill::{self, Sample, Slices, Window};
+use crate::backfill::{self, Room, Sample, Slices, Window};
 use crate::error::Result;
 use crate::lanes::Book;
+use crate::lanes::progress::{self, Part};
 use crate::state::StateCounts;
 
-/// Slices of a backfill that are on their way: twice what the fleet runs at once, but within these.
+/// Slices of a backfill's tenants that make headway that are on their way: twice what the fleet runs at once, but within
+/// these.
 const LEAST_WINDOW: u64 = 500;
 const MOST_WINDOW: u64 = 2_000;
 
@@ -55,10 +58,12 @@ impl Expander {
         // as a book would take what that one writes later for seen.
         refresh(&mut conn, &mut books, &windows).await?;
         drop(conn);
+        let expanding = windows.iter().filter(|window| !window.paused && window.is_unfinished());
+        let parts = progress::of_all(books.values(), &expanding.map(|window| window.id).collect());
         let (mut done, mut last_error) = (0, None);
         for window in windows {
             let id = window.id;
-            match self.step(pool, window, &books).await {
+            match self.step(pool, window, &books, parts.get(&id)).await {
                 Ok(count) => done += count,
                 Err(error) => {
                     tracing::warn!(backfill.id = %id, %error, "a backfill cannot go on; trying again");
@@ -69,7 +74,13 @@ impl Expander {
         last_error.map_or(Ok(done), Err)
     }
 
-    async fn step(&self, pool: &PgPool, mut window: Window, books: &HashMap<String, Book>) -> Result<u64> {
+    async fn step(
+        &self,
+        pool: &PgPool,
+        mut window: Window,
+        books: &HashMap<String, Book>,
+        parts: Option<&HashMap<Uuid, Part>>,
+    ) -> Result<u64> {
         let of = |queue: &String| books.get(queue);
         let mut counts = StateCounts::default();
         window.queues.iter().filter_map(of).for_each(|book| counts.add(&book.backfill(window.id)));
@@ -84,38 +95,47 @@ impl Expander {
                 done += backfill::retry_some(pool, window.id).await?;
             }
             if window.sampled_at.is_none_or(|at| now.is_some_and(|now| now - at >= Sample::EVERY)) {
-                let slices = backfill::done(window.next_slice, window.skipped, window.jobs, live);
+                let slices = backfill::done(window.looked_at(), window.skipped, window.jobs, live);
                 backfill::sample(pool, window.id, slices).await?;
             }
-            if !window.paused && window.next_slice < window.total && self.slices.knows(&window.kind) {
+            if !window.paused && window.is_unfinished() && self.slices.knows(&window.kind) {
                 let size = (2 * slots).clamp(LEAST_WINDOW, MOST_WINDOW);
-                return Ok(done + self.fill(pool, &mut window, live, size).await?);
+                let room = Room::new(&window, parts, size);
+                return Ok(done + self.fill(pool, &mut window, room).await?);
             }
         }
-        let over = window.cancelled || window.next_slice == window.total;
+        let over = window.cancelled || !window.is_unfinished();
         if over && live == 0 && done == 0 {
             done += u64::from(backfill::finish(pool, window.id, window.next_slice, counts).await?);
         }
         Ok(done)
     }
 
-    /// Expands until `size` slices are on their way; not for a few, as each transaction has its price.
-    async fn fill(&self, pool: &PgPool, window: &mut Window, live_jobs: u64, size: u64) -> Result<u64> {
-        let (first, jobs_before) = (window.next_slice, window.jobs);
-        if size.saturating_sub(window.slices(live_jobs)) < size / 4 {
-            return Ok(0);
-        }
+    /// Expands until there is no more room: at first tenants that are behind, then those that are not.
+    async fn fill(&self, pool: &PgPool, window: &mut Window, mut room: Room) -> Result<u64> {
+        let slices = self.slices.as_ref();
+        let mut done = 0;
         for _ in 0..STEPS {
-            let room = size.saturating_sub(window.slices(live_jobs + window.jobs - jobs_before));
-            if room == 0 || window.next_slice == window.total {
-                break;
-            }
-            let most = usize::try_from(room.min(STEP)).unwrap_or(1);
-            if !backfill::expand(pool, self.slices.as_ref(), window, most).await? {
+            let looked_at = backfill::catch_up(pool, slices, window, &mut room, STEP).await?;
+            done += looked_at;
+            if looked_at == 0 {
                 break;
             }
         }
-        Ok(window.next_slice - first)
+        if !room.is_worth_it() {
+            return Ok(done);
+        }
+        let first = window.next_slice;
+        for _ in 0..STEPS {
+            let most = usize::try_from(room.in_all().min(STEP)).unwrap_or(1);
+            if most == 0 || window.next_slice == window.total {
+                break;
+            }
+            if !backfill::expand(pool, slices, window, &mut room, most).await? {
+                break;
+            }
+        }
+        Ok(done + window.next_slice - first)
     }
 }
 

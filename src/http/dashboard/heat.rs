@@ -159,7 +159,7 @@ impl Cell {
         let job = tenant.jobs.get(&day);
         let mark = match job {
             Some(job) => Mark::of_job(job),
-            None if days.had_its_turn(tenant.place, day) => NO_JOB,
+            None if days.had_its_turn(tenant, day) => NO_JOB,
             None => TO_COME,
         };
         let link = job.map(|job| match job.workflow {

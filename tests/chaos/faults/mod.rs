@@ -2,6 +2,7 @@
 
 mod clocks;
 mod cut;
+mod diskfull;
 mod freeze;
 mod handlers;
 mod hang;
