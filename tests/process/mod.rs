@@ -5,6 +5,7 @@ mod bench;
 mod cli;
 mod demo;
 mod schedules;
+mod serve;
 mod settings;
 mod systemd;
 mod traces;
