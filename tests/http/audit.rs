@@ -99,7 +99,7 @@ async fn acts(api: &TestApi) -> Vec<Act> {
     ]
 }
 
-/// As the OpenAPI document has it, with ids and names left out.
+/// As the `OpenAPI` document has it, with ids and names left out.
 fn shape(method: &str, path: &str) -> String {
     let named = |part: &str| part.contains('-') && part.len() == 36;
     let parts: Vec<&str> = path

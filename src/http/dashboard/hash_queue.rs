@@ -62,39 +62,39 @@ impl HashQueue {
     /// A place in the line; `None` where there is none.
     fn join(&self, standing: Standing, lane: Lane) -> Option<oneshot::Receiver<Turn>> {
         let (turn, mine) = oneshot::channel();
-        let mut line = self.lock();
-        line.waiting.retain(|it| !it.turn.is_closed());
-        if line.free > 0 {
-            line.free -= 1;
-            drop(line);
+        let mut inner = self.lock();
+        inner.waiting.retain(|it| !it.turn.is_closed());
+        if inner.free > 0 {
+            inner.free -= 1;
+            drop(inner);
             turn.send(Turn(Some(self.clone()))).ok()?;
             return Some(mine);
         }
-        line.came += 1;
-        let before = line.waiting.iter().filter(|it| it.lane == lane).count();
-        let place = (standing, before, line.came);
-        if line.waiting.len() >= MOST_WAITING {
-            let worst = (0..line.waiting.len()).max_by_key(|at| line.waiting[*at].place)?;
-            if line.waiting[worst].place < place {
+        inner.came += 1;
+        let before = inner.waiting.iter().filter(|it| it.lane == lane).count();
+        let place = (standing, before, inner.came);
+        if inner.waiting.len() >= MOST_WAITING {
+            let worst = (0..inner.waiting.len()).max_by_key(|at| inner.waiting[*at].place)?;
+            if inner.waiting[worst].place < place {
                 return None;
             }
-            line.waiting.swap_remove(worst);
+            inner.waiting.swap_remove(worst);
         }
-        line.waiting.push(Waiting { place, lane, turn });
+        inner.waiting.push(Waiting { place, lane, turn });
         Some(mine)
     }
 
     /// Gives a turn that has ended to the next one.
     fn pass_on(self) {
         loop {
-            let mut line = self.lock();
-            let next = (0..line.waiting.len()).min_by_key(|at| line.waiting[*at].place);
+            let mut inner = self.lock();
+            let next = (0..inner.waiting.len()).min_by_key(|at| inner.waiting[*at].place);
             let Some(next) = next else {
-                line.free += 1;
+                inner.free += 1;
                 return;
             };
-            let next = line.waiting.swap_remove(next);
-            drop(line);
+            let next = inner.waiting.swap_remove(next);
+            drop(inner);
             match next.turn.send(Turn(Some(self.clone()))) {
                 Ok(()) => return,
                 // They have gone: the turn is still this one's to give.

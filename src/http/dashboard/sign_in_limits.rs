@@ -185,23 +185,22 @@ mod tests {
 
     const OWNER: &str = "ada@example.com";
 
-    fn at(last: u8) -> Option<IpAddr> {
-        Some(IpAddr::from([203, 0, 113, last]))
+    fn caller(email: &str, last: u8, browser: Option<Short>) -> Caller {
+        Caller::new(email, Some(IpAddr::from([203, 0, 113, last])), browser)
     }
 
     /// How many of `tries` a second apart may be made by those callers in turn, none of which is right.
-    fn guesses(limits: &SignInLimits, start: Instant, tries: u32, caller: impl Fn(u32) -> Caller) -> usize {
+    fn guesses(limits: &SignInLimits, start: Instant, tries: u32, of: impl Fn(u32) -> Caller) -> usize {
         let time = |n| start + Duration::from_secs(n);
-        (0..tries).filter(|n| limits.begin(&caller(*n), time((*n).into())).is_ok()).count()
+        (0..tries).filter(|n| limits.begin(&of(*n), time((*n).into())).is_ok()).count()
     }
 
     #[test]
     fn who_guesses_one_email_from_one_address_is_slowed() {
         let (limits, now) = (SignInLimits::default(), Instant::now());
-        let tried = guesses(&limits, now, 600, |_| Caller::new(OWNER, at(1), None));
+        let tried = guesses(&limits, now, 600, |_| caller(OWNER, 1, None));
         assert!((50..=56).contains(&tried), "5 a minute, for ten minutes: {tried}");
-        let wait =
-            limits.begin(&Caller::new(OWNER, at(1), None), now + Duration::from_secs(599)).unwrap_err();
+        let wait = limits.begin(&caller(OWNER, 1, None), now + Duration::from_secs(599)).unwrap_err();
         assert!(wait <= Duration::from_secs(12), "{wait:?}");
     }
 
@@ -212,7 +211,7 @@ mod tests {
         let tried: usize = (0..600)
             .map(|second| {
                 let time = now + Duration::from_secs(second);
-                (0..50).filter(|n| limits.begin(&Caller::new(OWNER, at(*n), None), time).is_ok()).count()
+                (0..50).filter(|n| limits.begin(&caller(OWNER, *n, None), time).is_ok()).count()
             })
             .sum();
         assert!(tried <= 50 * 3 + 60, "of 30,000: {tried}");
@@ -221,24 +220,23 @@ mod tests {
     #[test]
     fn who_tries_many_emails_from_one_address_is_slowed_for_each() {
         let (limits, now) = (SignInLimits::default(), Instant::now());
-        let tried =
-            guesses(&limits, now, 600, |n| Caller::new(&format!("user{}@example.com", n % 5), at(1), None));
+        let tried = guesses(&limits, now, 600, |n| caller(&format!("user{}@example.com", n % 5), 1, None));
         assert!(tried <= 20 + 200 + 5 * 3, "20 a minute and one in five minutes of each: {tried}");
     }
 
     #[test]
     fn a_right_password_is_tried_whatever_others_did() {
         let (limits, now) = (SignInLimits::default(), Instant::now());
-        guesses(&limits, now, 60, |_| Caller::new(OWNER, at(1), None));
-        guesses(&limits, now, 60, |n| Caller::new(&format!("nobody{n}@example.com"), at(2), None));
+        guesses(&limits, now, 60, |_| caller(OWNER, 1, None));
+        guesses(&limits, now, 60, |n| caller(&format!("nobody{n}@example.com"), 2, None));
         let later = now + Duration::from_secs(59);
         // From elsewhere; from where others failed with other emails; and in a browser of theirs from where somebody guesses.
-        for (address, browser) in [(at(3), None), (at(2), None), (at(1), Some(short("cookie")))] {
-            let attempt = limits.begin(&Caller::new(OWNER, address, browser), later).unwrap();
+        for (last, browser) in [(3, None), (2, None), (1, Some(short("cookie")))] {
+            let attempt = limits.begin(&caller(OWNER, last, browser), later).unwrap();
             assert_eq!(attempt.standing == Standing::Known, browser.is_some());
             limits.take_back(attempt);
         }
-        limits.begin(&Caller::new(OWNER, at(1), None), later).unwrap_err();
+        limits.begin(&caller(OWNER, 1, None), later).unwrap_err();
     }
 
     #[test]
@@ -246,7 +244,7 @@ mod tests {
         let (limits, now) = (SignInLimits::default(), Instant::now());
         for _ in 0..100 {
             for browser in [None, Some(short("cookie"))] {
-                let attempt = limits.begin(&Caller::new(OWNER, at(1), browser), now).unwrap();
+                let attempt = limits.begin(&caller(OWNER, 1, browser), now).unwrap();
                 assert!(attempt.standing <= Standing::Fresh);
                 limits.take_back(attempt);
             }
@@ -256,14 +254,14 @@ mod tests {
     #[test]
     fn a_known_browser_gets_no_more_guesses_than_others() {
         let (limits, now) = (SignInLimits::default(), Instant::now());
-        let tried = guesses(&limits, now, 60, |_| Caller::new(OWNER, at(1), Some(short("stolen"))));
+        let tried = guesses(&limits, now, 60, |_| caller(OWNER, 1, Some(short("stolen"))));
         assert!(tried <= 20, "its own and those of its address: {tried}");
     }
 
     #[test]
     fn made_up_emails_and_addresses_do_not_fill_the_memory() {
         let (limits, now) = (SignInLimits::default(), Instant::now());
-        limits.begin(&Caller::new(OWNER, at(1), None), now).unwrap();
+        limits.begin(&caller(OWNER, 1, None), now).unwrap();
         for n in 0..200_000_u32 {
             let address = IpAddr::from(n.to_be_bytes());
             let time = now + Duration::from_micros(n.into());
