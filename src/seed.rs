@@ -95,8 +95,10 @@ async fn seed_one(
         .await?;
     let actor = Actor::cli();
     if before != after {
-        let action = if before.is_some() { "tenant.change" } else { "tenant.create" };
-        let detail = json!({ "from": before, "to": after });
+        let (action, detail) = match &before {
+            Some(before) => ("tenant.change", json!({ "from": before, "to": after })),
+            None => ("tenant.create", json!({ "name": tenant.name, "is_active": tenant.is_active })),
+        };
         actor.note(&mut tx, action, &tenant.slug, &detail).await?;
     }
     if fresh_keys {

@@ -28,12 +28,6 @@ async fn every_page_in_light_and_dark() {
                 tab.look(scheme, WIDTH).await;
                 let picture = tab.picture(CaptureScreenshotFormat::Webp, HIGHEST).await;
                 std::fs::write(folder.join(format!("{}-{scheme}.webp", page.name)), picture).unwrap();
-                for width in [1280, 400] {
-                    tab.look(scheme, width).await;
-                    let picture = tab.picture(CaptureScreenshotFormat::Png, 1400.0).await;
-                    std::fs::write(format!("/tmp/accounts-{}-{scheme}-{width}.png", page.name), picture)
-                        .unwrap();
-                }
             }
         }
         scene.worker.stop().await;

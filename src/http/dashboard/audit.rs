@@ -3,7 +3,7 @@
 use askama::Template;
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
-use serde_json::json;
+use serde_json::Value;
 
 use super::session::{Session, filled};
 use super::view::{Frame, Refusal, When, page};
@@ -12,6 +12,9 @@ use crate::http::Api;
 use crate::http::params::Fields;
 
 const ON_A_PAGE: i64 = 100;
+
+/// Letters of a detail; what is longer is opened by who wants it.
+const LONGEST_IN_A_ROW: usize = 60;
 
 /// Groups of actions, to choose from.
 const GROUPS: [&str; 13] = [
@@ -45,7 +48,33 @@ impl From<audit::Entry> for Entry {
             action: entry.action,
             times: entry.times,
             target: entry.target,
-            detail: if entry.detail == json!({}) { String::new() } else { entry.detail.to_string() },
+            detail: words(&entry.detail),
+        }
+    }
+}
+
+impl Entry {
+    /// The beginning of a detail that is too long for a row.
+    fn brief(&self) -> Option<&str> {
+        let (end, _) = self.detail.char_indices().nth(LONGEST_IN_A_ROW)?;
+        let begin = &self.detail[..end];
+        Some(begin.rsplit_once(' ').map_or(begin, |(begin, _)| begin))
+    }
+}
+
+/// A detail as a sentence of names and values.
+fn words(detail: &Value) -> String {
+    match detail {
+        Value::Null => "none".to_owned(),
+        Value::String(text) => text.clone(),
+        Value::Bool(_) | Value::Number(_) => detail.to_string(),
+        Value::Array(items) => items.iter().map(words).collect::<Vec<_>>().join(", "),
+        Value::Object(members) => {
+            let member = |(name, value): (&String, &Value)| match value {
+                Value::Object(_) => format!("{name}: {}", words(value)),
+                _ => format!("{name} {}", words(value)),
+            };
+            members.iter().map(member).collect::<Vec<_>>().join("; ")
         }
     }
 }
@@ -87,4 +116,18 @@ pub(super) async fn show(
     });
     let entries = entries.into_iter().map(Entry::from).collect();
     Ok(page(&AuditPage { frame: Frame::new(&session, "/audit"), entries, filter, groups: &GROUPS, next }))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn details_are_words() {
+        assert_eq!(words(&json!({})), "");
+        let limits = json!({ "from": null, "to": { "rate": 1, "burst": 5 }, "queues": ["kpi", "export"] });
+        assert_eq!(words(&limits), "from none; queues kpi, export; to: burst 5; rate 1");
+    }
 }
