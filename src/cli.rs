@@ -7,7 +7,7 @@ mod mock_data;
 mod queues;
 mod users;
 
-use chrono::NaiveDate;
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
@@ -76,6 +76,8 @@ Examples:
         after_help = "\
 Examples:
   weirgate keys create tenant_demo_cca --name dashboard
+  weirgate keys create tenant_demo_cca --name auditor --expires-in 30d
+  weirgate keys list tenant_demo_cca
   weirgate keys revoke wg_1a2b3c4d"
     )]
     Keys(Keys),
@@ -86,6 +88,7 @@ Examples:
 Examples:
   weirgate users create ada@example.com --role operator
   weirgate users password ada@example.com
+  weirgate users role ada@example.com admin
   weirgate users disable ada@example.com"
     )]
     Users(Users),
@@ -238,12 +241,47 @@ pub enum Keys {
         /// What the key is for
         #[arg(long, default_value = "cli")]
         name: String,
+        #[command(flatten)]
+        expiry: Expiry,
+    },
+    /// List keys by their prefixes, with the end of each and its last use
+    List {
+        /// Slug or UUID of a tenant; the keys of all without one
+        tenant: Option<String>,
     },
     /// Refuse a key from now on
     Revoke {
         /// The key's prefix (wg_ and 8 characters), or the whole key
         key: String,
     },
+}
+
+/// When a key is no longer good.
+#[derive(Debug, Args)]
+#[group(multiple = false)]
+pub struct Expiry {
+    /// It is refused after so long, such as 90d, 12h or 30min [default: never]
+    #[arg(long, value_parser = key_life)]
+    pub expires_in: Option<TimeDelta>,
+    /// It is refused from this time on (RFC 3339)
+    #[arg(long)]
+    pub expires: Option<DateTime<Utc>>,
+}
+
+fn key_life(text: &str) -> Result<TimeDelta, String> {
+    let (number, unit) =
+        text.split_at(text.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(text.len()));
+    let seconds = match unit {
+        "d" => Some(86_400),
+        "h" => Some(3600),
+        "min" => Some(60),
+        _ => None,
+    };
+    let life = seconds.and_then(|seconds| number.parse::<u32>().ok()?.checked_mul(seconds));
+    // Up to 100 years.
+    let life = life.filter(|life| (1..=100 * 365 * 86_400).contains(life));
+    life.map(|life| TimeDelta::seconds(life.into()))
+        .ok_or_else(|| "expected a number of d, h or min, such as 90d".to_owned())
 }
 
 /// What can be done with schedules.

@@ -9,6 +9,8 @@ use std::time::Duration;
 use object_store::path::Path;
 use url::Url;
 
+use crate::http::TrustedProxies;
+
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {
@@ -25,6 +27,10 @@ pub struct Config {
     pub database_url: Option<String>,
     /// `SERVICE_TOKEN`: the credential of `/internal`.
     pub service_token: Option<String>,
+    /// `SERVICE_TOKEN_NEXT`: the one that takes its place; both are taken while callers change to it.
+    pub service_token_next: Option<String>,
+    /// `WEIRGATE_TRUSTED_PROXIES`: whose word on where a request came from is taken; nobody's when not set.
+    pub trusted_proxies: TrustedProxies,
     /// `MOCK_MODE`: read sources from files.
     pub mock_mode: bool,
     /// `MOCK_DATA_PATH`: where these files are.
@@ -74,6 +80,7 @@ pub struct Config {
 const NAMES: &[&str] = &[
     "WEIRGATE_SOURCES",
     "WEIRGATE_LISTEN",
+    "WEIRGATE_TRUSTED_PROXIES",
     "WEIRGATE_METRICS_LISTEN",
     "WEIRGATE_HOME",
     "WEIRGATE_PG_BIN",
@@ -186,6 +193,14 @@ impl Config {
                 },
             ),
             service_token: r.text("SERVICE_TOKEN"),
+            service_token_next: r.text("SERVICE_TOKEN_NEXT"),
+            trusted_proxies: r
+                .value(
+                    "WEIRGATE_TRUSTED_PROXIES",
+                    "a list of IP addresses and networks, such as 10.0.0.0/8,192.0.2.1",
+                    TrustedProxies::parse,
+                )
+                .unwrap_or_default(),
             mock_mode: r
                 .value("MOCK_MODE", "true or false", |text| match text.to_ascii_lowercase().as_str() {
                     "true" | "1" => Some(true),
@@ -248,20 +263,34 @@ impl Config {
     /// # Errors
     /// When it is missing, a placeholder or easily guessed.
     pub fn required_service_token(&self) -> Result<String, ConfigError> {
-        let wrong = |why: &str| {
-            let hint = "set a random one, such as the output of: openssl rand -hex 32";
-            ConfigError(vec![format!("SERVICE_TOKEN: {why}; {hint}")])
-        };
-        let token = self.service_token.clone().ok_or_else(|| wrong("is not set"))?;
-        let defaults = ["changeme", "change-me", "change_me", "secret", "token", "service-token", "default"];
-        if defaults.iter().any(|word| token.eq_ignore_ascii_case(word)) {
-            return Err(wrong("is a placeholder"));
-        }
-        if token.len() < 16 {
-            return Err(wrong("is shorter than 16 characters"));
-        }
-        Ok(token)
+        let token = self.service_token.as_deref();
+        checked_token("SERVICE_TOKEN", token.ok_or_else(|| wrong_token("SERVICE_TOKEN", "is not set"))?)
     }
+
+    /// The token that is to take its place, where one is set.
+    ///
+    /// # Errors
+    /// When it is a placeholder or easily guessed.
+    pub fn next_service_token(&self) -> Result<Option<String>, ConfigError> {
+        let token = self.service_token_next.as_deref();
+        token.map(|token| checked_token("SERVICE_TOKEN_NEXT", token)).transpose()
+    }
+}
+
+fn checked_token(name: &str, token: &str) -> Result<String, ConfigError> {
+    let defaults = ["changeme", "change-me", "change_me", "secret", "token", "service-token", "default"];
+    if defaults.iter().any(|word| token.eq_ignore_ascii_case(word)) {
+        return Err(wrong_token(name, "is a placeholder"));
+    }
+    if token.len() < 16 {
+        return Err(wrong_token(name, "is shorter than 16 characters"));
+    }
+    Ok(token.to_owned())
+}
+
+fn wrong_token(name: &str, why: &str) -> ConfigError {
+    let hint = "set a random one, such as the output of: openssl rand -hex 32";
+    ConfigError(vec![format!("{name}: {why}; {hint}")])
 }
 
 /// <https://opentelemetry.io/docs/specs/otel/protocol/exporter/>
@@ -323,6 +352,7 @@ mod tests {
             ("WEIRGATE_CONCURRENCY", "0"),
             ("WEIRGATE_LOG_FORMAT", "xml"),
             ("WEIRGATE_EXPORT_URL", "ftp://x"),
+            ("WEIRGATE_TRUSTED_PROXIES", "proxy.example.com"),
         ])
         .unwrap_err()
         .to_string();
@@ -333,6 +363,7 @@ mod tests {
             "WEIRGATE_CONCURRENCY",
             "WEIRGATE_LOG_FORMAT",
             "WEIRGATE_EXPORT_URL",
+            "WEIRGATE_TRUSTED_PROXIES",
         ] {
             assert!(error.contains(&format!("\n  {name}: ")), "{name} is missing in {error}");
         }
@@ -369,6 +400,8 @@ mod tests {
                 ok,
                 "{token:?}"
             );
+            let next = read(&[("SERVICE_TOKEN_NEXT", token)]).unwrap().next_service_token();
+            assert_eq!(next.is_ok(), ok || token.is_empty(), "{token:?}");
         }
     }
 
@@ -380,7 +413,7 @@ mod tests {
             .filter_map(|line| line.strip_prefix("# ")?.split_once('='))
             .map(|it| it.0)
             .collect();
-        let others = ["DATABASE_URL", "SERVICE_TOKEN", "MOCK_MODE", "MOCK_DATA_PATH"];
+        let others = ["DATABASE_URL", "SERVICE_TOKEN", "SERVICE_TOKEN_NEXT", "MOCK_MODE", "MOCK_DATA_PATH"];
         for name in NAMES.iter().chain(&others).filter(|name| **name != "WEIRGATE_BUILD_DATABASE_URL") {
             assert!(shown.contains(name), "{name} is missing in .env.example");
         }

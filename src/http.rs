@@ -4,6 +4,7 @@ mod auth;
 mod backfill;
 mod backfill_request;
 mod base_url;
+mod client_address;
 mod context;
 mod dashboard;
 mod date_range;
@@ -33,6 +34,7 @@ mod tenant_tx;
 #[cfg(test)]
 mod tests;
 mod v1;
+mod watchers;
 mod why;
 
 use std::collections::HashMap;
@@ -59,14 +61,17 @@ use weirgate_queue::lanes::Books;
 use weirgate_queue::query::Reader;
 use weirgate_queue::watch::Watcher;
 
-use crate::http::auth::Limits;
+use crate::audit;
+use crate::http::auth::{Limits, ServiceTokens};
 use crate::http::base_url::BaseUrl;
-use crate::http::dashboard::{Shared, SignIns, Views, Watchers};
+use crate::http::dashboard::{Shared, SignIns, Views};
 use crate::http::intake::Intake;
 use crate::http::metrics::Latest;
+use crate::http::watchers::Watchers;
 use crate::metrics::{Metrics, Work};
 use crate::traces::Traces;
 
+pub use crate::http::client_address::TrustedProxies;
 pub use crate::http::metrics::monitoring_router;
 
 /// Largest body of a request, in bytes.
@@ -77,6 +82,10 @@ const BODY_LIMIT: usize = 1024 * 1024;
 pub struct ApiConfig {
     /// What `/internal` asks for.
     pub service_token: String,
+    /// What it also takes while the token is being changed.
+    pub service_token_next: Option<String>,
+    /// Whose word on where a request came from is taken.
+    pub trusted_proxies: TrustedProxies,
     /// Scheme and host in the URLs of answers; when not set, the request's `Host` where that is `listen`.
     pub public_url: Option<String>,
     /// Where the service listens; none where it is called without a socket.
@@ -91,8 +100,10 @@ pub struct ApiConfig {
 
 impl fmt::Debug for ApiConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { service_token: _, public_url, listen, requests_per_second, burst, traces } = self;
+        let Self { service_token: _, service_token_next: _, .. } = self;
+        let Self { trusted_proxies, public_url, listen, requests_per_second, burst, traces, .. } = self;
         f.debug_struct("ApiConfig")
+            .field("trusted_proxies", trusted_proxies)
             .field("public_url", public_url)
             .field("listen", listen)
             .field("requests_per_second", requests_per_second)
@@ -103,7 +114,8 @@ impl fmt::Debug for ApiConfig {
 }
 
 struct Settings {
-    service_token_hash: [u8; 32],
+    service_tokens: ServiceTokens,
+    trusted_proxies: TrustedProxies,
     base_url: BaseUrl,
 }
 
@@ -141,8 +153,9 @@ impl fmt::Debug for Api {
 impl Api {
     /// The state of a router.
     pub fn new(pool: PgPool, exports: Arc<dyn ObjectStore>, watcher: Watcher, config: ApiConfig) -> Self {
-        let ApiConfig { service_token, public_url, listen, requests_per_second, burst, traces } = config;
-        let service_token_hash = auth::token_hash(&service_token);
+        let ApiConfig { service_token, service_token_next, trusted_proxies, .. } = config;
+        let ApiConfig { public_url, listen, requests_per_second, burst, traces, .. } = config;
+        let service_tokens = ServiceTokens::new(&service_token, service_token_next.as_deref());
         let books = Books::new(pool.clone());
         Self {
             reader: Reader::start(pool.clone(), books.clone()),
@@ -153,7 +166,11 @@ impl Api {
             pool,
             exports,
             watcher,
-            settings: Arc::new(Settings { service_token_hash, base_url: BaseUrl::new(public_url, listen) }),
+            settings: Arc::new(Settings {
+                service_tokens,
+                trusted_proxies,
+                base_url: BaseUrl::new(public_url, listen),
+            }),
             limits: Arc::new(Limits::new(requests_per_second, burst)),
             sign_ins: Arc::new(SignIns::new()),
             traces,
@@ -176,12 +193,14 @@ impl Api {
         self.closing.cancel();
     }
 
-    /// Forgets what clients sent long ago. To be called now and then.
+    /// Forgets what clients sent long ago, and sessions that have ended. To be called now and then.
     ///
     /// # Errors
     /// When the database cannot answer.
     pub async fn prune(&self) -> sqlx::Result<u64> {
-        idempotency::prune(&self.pool).await
+        let keys = idempotency::prune(&self.pool).await?;
+        let sessions = dashboard::prune(&self.pool).await?;
+        Ok(keys + sessions + audit::prune(&self.pool).await?)
     }
 
     fn base_url(&self) -> &BaseUrl {
@@ -287,6 +306,7 @@ fn routes() -> Routes {
         .routes(routes!(internal::queues::set_queue_limits))
         .routes(routes!(internal::limits::get_tenant_limits, internal::limits::set_tenant_limits))
         .routes(routes!(internal::tenants::list_tenants))
+        .routes(routes!(internal::audit::list_audit))
         .routes(routes!(internal::workers::list_workers))
         .routes(routes!(internal::workers::drain_worker))
         .routes(routes!(internal::schedules::list_schedules))

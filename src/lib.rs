@@ -1,6 +1,7 @@
 //! Weirgate: the service.
 
 mod app;
+mod audit;
 pub mod bench;
 pub mod cli;
 pub mod commands;

@@ -6,10 +6,12 @@ use std::path::Path;
 use anyhow::{Context, bail};
 use rand::Rng;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use sqlx::PgPool;
 use uuid::Uuid;
 use weirgate_jobs::sources::open_within;
 
+use crate::audit::Actor;
 use crate::http::keys;
 
 /// A tenant in `tenants.json`.
@@ -76,9 +78,11 @@ async fn seed_one(
     rng: &mut impl Rng,
 ) -> anyhow::Result<Seeded> {
     let mut tx = pool.begin().await?;
-    let slug = sqlx::query_scalar!("select slug from tenants where id = $1", tenant.id)
+    let before = sqlx::query_scalar!("select to_jsonb(t) from tenants t where id = $1 for update", tenant.id)
         .fetch_optional(&mut *tx)
-        .await?;
+        .await?
+        .flatten();
+    let slug = before.as_ref().and_then(|tenant| tenant["slug"].as_str());
     if let Some(slug) = slug.filter(|slug| *slug != tenant.slug) {
         bail!(
             "the tenant {} is called {slug:?}, and a slug never changes: its files and jobs go by it. Put {slug:?} back into \
@@ -101,13 +105,32 @@ async fn seed_one(
     )
     .execute(&mut *tx)
     .await?;
+    let after = sqlx::query_scalar!("select to_jsonb(t) from tenants t where id = $1", tenant.id)
+        .fetch_one(&mut *tx)
+        .await?;
+    let actor = Actor::cli();
+    if before != after {
+        let (action, detail) = match &before {
+            Some(before) => ("tenant.change", json!({ "from": before, "to": after })),
+            None => ("tenant.create", json!({ "name": tenant.name, "is_active": tenant.is_active })),
+        };
+        actor.note(&mut tx, action, &tenant.slug, &detail).await?;
+    }
     if fresh_keys {
-        sqlx::query!("delete from api_keys where tenant_id = $1 and name = 'seed'", tenant.id)
-            .execute(&mut *tx)
-            .await?;
+        let replaced = sqlx::query_scalar!(
+            "delete from api_keys where tenant_id = $1 and name = 'seed' returning prefix",
+            tenant.id
+        )
+        .fetch_all(&mut *tx)
+        .await?;
+        for prefix in replaced {
+            actor.note(&mut tx, "key.revoke", &prefix, &json!({ "tenant": tenant.slug })).await?;
+        }
     }
     let has_key = sqlx::query_scalar!(
-        r#"select exists (select from api_keys where tenant_id = $1 and is_active) as "exists!""#,
+        r#"select exists (
+            select from api_keys where tenant_id = $1 and is_active and (expires_at is null or expires_at > queue.now())
+        ) as "exists!""#,
         tenant.id
     )
     .fetch_one(&mut *tx)
@@ -115,7 +138,11 @@ async fn seed_one(
     let api_key = if fresh_keys || !has_key {
         let mut random = [0; 32];
         rng.fill_bytes(&mut random);
-        Some(keys::create(&mut tx, tenant.id, "seed", random).await?)
+        let key = keys::create(&mut tx, tenant.id, "seed", random).await?;
+        let prefix = key.rsplit_once('_').map_or("", |(prefix, _)| prefix);
+        let detail = json!({ "tenant": tenant.slug, "name": "seed" });
+        actor.note(&mut tx, "key.create", prefix, &detail).await?;
+        Some(key)
     } else {
         None
     };

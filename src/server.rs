@@ -1,5 +1,6 @@
 //! The API role: serves HTTP until told to stop.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -61,6 +62,8 @@ pub async fn run(
         Watcher::start(pool, WATCH_INTERVAL),
         ApiConfig {
             service_token,
+            service_token_next: config.next_service_token()?,
+            trusted_proxies: config.trusted_proxies.clone(),
             public_url: config.public_url.clone(),
             listen: Some(listeners.api.local_addr().context("the address that is listened on")?),
             requests_per_second: config.requests_per_second,
@@ -79,7 +82,9 @@ pub async fn run(
             api.close();
         }
     };
-    let served = axum::serve(listeners.api, router(api.clone())).with_graceful_shutdown(closing);
+    // With the peer's address, for the audit and for limits.
+    let service = router(api.clone()).into_make_service_with_connect_info::<SocketAddr>();
+    let served = axum::serve(listeners.api, service).with_graceful_shutdown(closing);
     // A client that keeps its connection busy must not hold the stop up.
     let overdue = async {
         shutdown.cancelled().await;

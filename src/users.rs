@@ -6,8 +6,11 @@ use argon2::password_hash::{PasswordHasher, PasswordVerifier};
 use chrono::{DateTime, Utc};
 use rand::Rng;
 use rand::rngs::StdRng;
-use sqlx::{PgConnection, PgPool};
+use serde_json::json;
+use sqlx::{PgConnection, PgExecutor, PgPool};
 use uuid::Uuid;
+
+use crate::audit::Actor;
 
 /// The shortest password, in characters.
 pub const SHORTEST_PASSWORD: usize = 12;
@@ -109,7 +112,12 @@ pub fn new_password(rng: &mut StdRng) -> String {
 ///
 /// # Errors
 /// [`UsersError`].
-pub async fn create(pool: &PgPool, email: &str, role: Role, password: &str) -> Result<User, UsersError> {
+pub async fn create(
+    conn: impl PgExecutor<'_>,
+    email: &str,
+    role: Role,
+    password: &str,
+) -> Result<User, UsersError> {
     let email = email.trim();
     let is_email = email.len() <= 254
         && !email.chars().any(|letter| letter.is_whitespace() || letter.is_control())
@@ -126,7 +134,7 @@ pub async fn create(pool: &PgPool, email: &str, role: Role, password: &str) -> R
         hash,
         role.as_str()
     )
-    .execute(pool)
+    .execute(conn)
     .await?
     .rows_affected();
     if made == 0 {
@@ -145,8 +153,14 @@ pub async fn create_first(pool: &PgPool, rng: &mut StdRng) -> Result<Option<(Use
         return Ok(None);
     }
     let password = new_password(rng);
-    match create(pool, "admin@weirgate.local", Role::Admin, &password).await {
-        Ok(user) => Ok(Some((user, password))),
+    let mut tx = pool.begin().await?;
+    match create(&mut *tx, "admin@weirgate.local", Role::Admin, &password).await {
+        Ok(user) => {
+            let detail = json!({ "role": user.role.as_str() });
+            Actor::cli().note(&mut tx, "user.create", &user.email, &detail).await?;
+            tx.commit().await?;
+            Ok(Some((user, password)))
+        }
         // Another process was quicker.
         Err(UsersError::Exists(_)) => Ok(None),
         Err(error) => Err(error),
@@ -158,21 +172,44 @@ pub async fn create_first(pool: &PgPool, rng: &mut StdRng) -> Result<Option<(Use
 /// # Errors
 /// [`UsersError::Database`].
 pub async fn verify(pool: &PgPool, email: &str, password: &str) -> Result<Option<User>, UsersError> {
-    let found = sqlx::query!(
-        "select id, email, password_hash, role from users where lower(email) = lower($1) and disabled_at is null",
-        email.trim()
-    )
-    .fetch_optional(pool)
-    .await?;
-    let hash = found.as_ref().map_or(NOBODYS, |row| &row.password_hash).to_owned();
-    let password = password.to_owned();
-    let right = tokio::task::spawn_blocking(move || {
-        let hash = PasswordHash::new(&hash);
-        hash.is_ok_and(|hash| Argon2::default().verify_password(password.as_bytes(), &hash).is_ok())
-    })
-    .await
-    .unwrap_or(false);
-    Ok(found.filter(|_| right).map(|row| User { id: row.id, email: row.email, role: Role::of(&row.role) }))
+    Ok(Candidate::find(pool, email).await?.verify(password, ()).await)
+}
+
+/// Somebody whose password is to be checked, or nobody, which is not to be told from it.
+pub(crate) struct Candidate {
+    user: Option<User>,
+    hash: String,
+}
+
+impl Candidate {
+    pub(crate) async fn find(pool: &PgPool, email: &str) -> sqlx::Result<Self> {
+        let found = sqlx::query!(
+            "select id, email, password_hash, role from users where lower(email) = lower($1) and disabled_at is null",
+            email.trim()
+        )
+        .fetch_optional(pool)
+        .await?;
+        Ok(match found {
+            Some(row) => Self {
+                user: Some(User { id: row.id, email: row.email, role: Role::of(&row.role) }),
+                hash: row.password_hash,
+            },
+            None => Self { user: None, hash: NOBODYS.to_owned() },
+        })
+    }
+
+    /// The user, if the password is theirs. `held` is dropped when the processor is done, which may be after the caller has gone away.
+    pub(crate) async fn verify(self, password: &str, held: impl Send + 'static) -> Option<User> {
+        let Self { user, hash } = self;
+        let password = password.to_owned();
+        let right = tokio::task::spawn_blocking(move || {
+            let _held = held;
+            let hash = PasswordHash::new(&hash);
+            hash.is_ok_and(|hash| Argon2::default().verify_password(password.as_bytes(), &hash).is_ok())
+        });
+        let right = right.await.unwrap_or(false);
+        user.filter(|_| right)
+    }
 }
 
 /// All users, by email.
@@ -192,37 +229,57 @@ pub async fn list(conn: &mut PgConnection) -> sqlx::Result<Vec<Listed>> {
     Ok(listed.collect())
 }
 
-/// Gives a user another password and ends their sessions; somebody disabled may sign in again.
+/// Gives a user another password and ends their sessions; no browser is known as theirs any more, and somebody disabled may sign in
+/// again.
 ///
 /// # Errors
 /// [`UsersError`].
-pub async fn set_password(pool: &PgPool, email: &str, password: &str) -> Result<(), UsersError> {
+pub async fn set_password(conn: impl PgExecutor<'_>, email: &str, password: &str) -> Result<(), UsersError> {
     let hash = hash(password).await?;
-    change(pool, email, Some(&hash)).await
+    change(conn, email, Change { hash: Some(&hash), role: None, disable: false }).await
+}
+
+/// Gives a user another role and ends their sessions.
+///
+/// # Errors
+/// [`UsersError::Unknown`], [`UsersError::Database`].
+pub async fn set_role(conn: impl PgExecutor<'_>, email: &str, role: Role) -> Result<(), UsersError> {
+    change(conn, email, Change { hash: None, role: Some(role), disable: false }).await
 }
 
 /// Refuses a user from now on, and ends their sessions.
 ///
 /// # Errors
 /// [`UsersError::Unknown`], [`UsersError::Database`].
-pub async fn disable(pool: &PgPool, email: &str) -> Result<(), UsersError> {
-    change(pool, email, None).await
+pub async fn disable(conn: impl PgExecutor<'_>, email: &str) -> Result<(), UsersError> {
+    change(conn, email, Change { hash: None, role: None, disable: true }).await
 }
 
-async fn change(pool: &PgPool, email: &str, hash: Option<&str>) -> Result<(), UsersError> {
+struct Change<'a> {
+    hash: Option<&'a str>,
+    role: Option<Role>,
+    disable: bool,
+}
+
+async fn change(conn: impl PgExecutor<'_>, email: &str, change: Change<'_>) -> Result<(), UsersError> {
     let changed = sqlx::query!(
         "with changed as (
             update users
-            set password_hash = coalesce($2, password_hash), disabled_at = case when $2::text is null then queue.now() end
+            set password_hash = coalesce($2, password_hash), role = coalesce($3, role),
+                disabled_at = case when $4 then coalesce(disabled_at, queue.now()) when $2::text is null then disabled_at end
             where lower(email) = lower($1) returning id
          ), ended as (
             delete from sessions using changed where user_id = changed.id
+         ), forgotten as (
+            delete from known_browsers using changed where user_id = changed.id and ($4 or $2::text is not null)
          )
          select id from changed",
         email.trim(),
-        hash
+        change.hash,
+        change.role.map(Role::as_str),
+        change.disable
     )
-    .fetch_optional(pool)
+    .fetch_optional(conn)
     .await?;
     changed.map(drop).ok_or_else(|| UsersError::Unknown(email.to_owned()))
 }

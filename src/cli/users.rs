@@ -26,6 +26,13 @@ pub enum Users {
         #[command(flatten)]
         password: GivenPassword,
     },
+    /// Give one another role, and end their sessions
+    Role {
+        /// The user
+        email: String,
+        /// What they may do from now on
+        role: Role,
+    },
     /// Refuse one from now on, and end their sessions
     Disable {
         /// The user

@@ -11,6 +11,7 @@ use weirgate_jobs::{BackfillRange, Tenant};
 use weirgate_queue::backfill::{self, BackfillState, Settings};
 use weirgate_queue::{JobState, QueueError};
 
+use crate::audit::Actor;
 use crate::cli::Backfill;
 use crate::config::Config;
 use crate::database::Database;
@@ -53,6 +54,7 @@ pub(super) async fn run(options: Backfill, config: &Config) -> anyhow::Result<()
     let named = named.map(|_| tenants.as_slice());
     let new = range.backfill(options.kind, named, options.priority, settings, None)?;
     backfill::create(&mut tx, id, &new).await?;
+    Actor::cli().note(&mut tx, "backfill.create", &id.to_string(), &new.spec).await?;
     tx.commit().await?;
     println!("{id}");
     if options.watch {

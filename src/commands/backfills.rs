@@ -3,10 +3,12 @@
 use comfy_table::presets::NOTHING;
 use comfy_table::{ContentArrangement, Table};
 use serde_json::{Map, Value, json};
+use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 use weirgate_queue::backfill::{self, Backfill};
 
 use super::backfill::{look, watch};
+use crate::audit::Actor;
 use crate::cli::Backfills;
 use crate::config::Config;
 use crate::database::Database;
@@ -28,30 +30,21 @@ pub(super) async fn run(command: Backfills, config: &Config) -> anyhow::Result<(
             watch(pool, id).await?;
             None
         }
-        Backfills::Pause { id } => {
-            let mut tx = pool.begin().await?;
-            backfill::pause(&mut tx, id).await?;
-            tx.commit().await?;
-            Some(id)
-        }
-        Backfills::Resume { id } => {
-            let mut tx = pool.begin().await?;
-            backfill::resume(&mut tx, id).await?;
-            tx.commit().await?;
-            Some(id)
-        }
+        Backfills::Pause { id } => Some(act(pool, id, "backfill.pause", backfill::pause).await?),
+        Backfills::Resume { id } => Some(act(pool, id, "backfill.resume", backfill::resume).await?),
         Backfills::Cancel { id } => {
+            act(pool, id, "backfill.cancel", backfill::begin_cancel).await?;
             backfill::cancel(pool, id).await?;
             Some(id)
         }
         Backfills::RetryFailed { id } => {
-            let mut tx = pool.begin().await?;
-            let any = backfill::retry_failed(&mut tx, id).await?;
-            tx.commit().await?;
-            if !any {
-                println!("none of its jobs is discarded");
-            }
-            Some(id)
+            let retry = async |conn: &mut PgConnection, id| {
+                if !backfill::retry_failed(conn, id).await? {
+                    println!("none of its jobs is discarded");
+                }
+                Ok(())
+            };
+            Some(act(pool, id, "backfill.retry_failed", retry).await?)
         }
     };
     if let Some(id) = changed {
@@ -59,6 +52,20 @@ pub(super) async fn run(command: Backfills, config: &Config) -> anyhow::Result<(
     }
     drop(conn);
     database.close().await
+}
+
+/// Does `verb` to a backfill.
+async fn act(
+    pool: &PgPool,
+    id: Uuid,
+    action: &str,
+    verb: impl AsyncFnOnce(&mut PgConnection, Uuid) -> weirgate_queue::Result<()>,
+) -> anyhow::Result<Uuid> {
+    let mut tx = pool.begin().await?;
+    verb(&mut tx, id).await?;
+    Actor::cli().note(&mut tx, action, &id.to_string(), &json!({})).await?;
+    tx.commit().await?;
+    Ok(id)
 }
 
 fn print_list(backfills: Vec<Backfill>) {

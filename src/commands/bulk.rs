@@ -1,6 +1,7 @@
 //! `jobs bulk`: one action on all jobs that a filter takes.
 
 use anyhow::Context;
+use serde_json::json;
 use weirgate_jobs::{BulkJobs, BulkRefused, SYSTEM_SLUG, SYSTEM_TENANT, find_by_slug};
 use weirgate_queue::bulk::BulkAction;
 use weirgate_queue::enqueue;
@@ -8,6 +9,7 @@ use weirgate_queue::query::JobFilter;
 
 use super::enqueue::report;
 use super::tenant;
+use crate::audit::Actor;
 use crate::cli::{Bulk, BulkVerb};
 use crate::database::Database;
 
@@ -29,6 +31,10 @@ pub(super) async fn run(options: Bulk, database: Database) -> anyhow::Result<()>
     } else {
         let mut tx = database.pool.begin().await?;
         let enqueued = enqueue(&mut tx, vec![bulk.job()?]).await?[0];
+        if !enqueued.duplicate {
+            let detail = json!({ "job": enqueued.id, "filter": bulk.filter });
+            Actor::cli().note(&mut tx, &format!("jobs.{action}"), "all that match", &detail).await?;
+        }
         tx.commit().await?;
         report(&database.pool, enqueued, wait).await?;
     }

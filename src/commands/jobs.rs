@@ -10,6 +10,7 @@ use weirgate_queue::query::{self, JobFilter, JobRow};
 use weirgate_queue::{JobState, QueueError, control};
 
 use super::{bulk, tenant};
+use crate::audit::Actor;
 use crate::cli::Jobs;
 use crate::config::Config;
 use crate::database::Database;
@@ -32,12 +33,17 @@ pub(super) async fn run(command: Jobs, config: &Config) -> anyhow::Result<()> {
         Jobs::Show { id } => print_job(&mut tx, id).await?,
         Jobs::Retry { id } => {
             let state = control::retry(&mut tx, id).await?;
+            note(&mut tx, "job.retry", id, state).await?;
             println!("{id} is {state}");
         }
-        Jobs::Cancel { id } => match control::cancel(&mut tx, id).await? {
-            JobState::Running => println!("{id} is running and was told to stop"),
-            state => println!("{id} is {state}"),
-        },
+        Jobs::Cancel { id } => {
+            let state = control::cancel(&mut tx, id).await?;
+            note(&mut tx, "job.cancel", id, state).await?;
+            match state {
+                JobState::Running => println!("{id} is running and was told to stop"),
+                state => println!("{id} is {state}"),
+            }
+        }
         Jobs::Bulk(options) => {
             drop(tx);
             return bulk::run(options, database).await;
@@ -45,6 +51,10 @@ pub(super) async fn run(command: Jobs, config: &Config) -> anyhow::Result<()> {
     }
     tx.commit().await?;
     database.close().await
+}
+
+async fn note(conn: &mut PgConnection, action: &str, job: Uuid, state: JobState) -> sqlx::Result<()> {
+    Actor::cli().note(conn, action, &job.to_string(), &json!({ "state": state.as_str() })).await
 }
 
 /// Page after page, until there are enough.

@@ -1,9 +1,16 @@
 //! `keys`: API keys of tenants.
 
+use anyhow::bail;
+use chrono::{DateTime, Utc};
+use comfy_table::presets::NOTHING;
+use comfy_table::{ContentArrangement, Table};
 use rand::Rng;
+use serde_json::json;
+use sqlx::PgPool;
 
 use super::tenant;
-use crate::cli::Keys;
+use crate::audit::Actor;
+use crate::cli::{Expiry, Keys};
 use crate::config::Config;
 use crate::database::Database;
 use crate::http::keys;
@@ -11,25 +18,68 @@ use crate::random;
 
 pub(super) async fn run(command: Keys, config: &Config) -> anyhow::Result<()> {
     let database = Database::attach(config, "keys").await?;
-    let mut conn = database.pool.acquire().await?;
+    let pool = &database.pool;
     match command {
-        Keys::Create { tenant: name_or_id, name } => {
-            let tenant = tenant(&database.pool, &name_or_id).await?;
-            let mut bytes = [0; 32];
-            random::generator().fill_bytes(&mut bytes);
-            println!("{}", keys::create(&mut conn, tenant.id, &name, bytes).await?);
-        }
-        Keys::Revoke { key } => {
-            let prefix = key
-                .rsplit_once('_')
-                .filter(|(prefix, _)| prefix.len() > 2)
-                .map_or(key.as_str(), |(prefix, _)| prefix);
-            if !keys::revoke(&mut conn, prefix).await? {
-                anyhow::bail!("no live key begins with {prefix:?}");
-            }
-            println!("{prefix} is refused from now on");
-        }
+        Keys::Create { tenant, name, expiry } => create(pool, &tenant, &name, &expiry).await?,
+        Keys::List { tenant } => list(pool, tenant.as_deref()).await?,
+        Keys::Revoke { key } => revoke(pool, &key).await?,
     }
-    drop(conn);
     database.close().await
+}
+
+async fn create(pool: &PgPool, name_or_id: &str, name: &str, expiry: &Expiry) -> anyhow::Result<()> {
+    let tenant = tenant(pool, name_or_id).await?;
+    let mut bytes = [0; 32];
+    random::generator().fill_bytes(&mut bytes);
+    let mut tx = pool.begin().await?;
+    let now = sqlx::query_scalar!(r#"select queue.now() as "now!""#).fetch_one(&mut *tx).await?;
+    let expires_at = expiry.expires.or_else(|| expiry.expires_in.map(|life| now + life));
+    if let Some(end) = expires_at.filter(|end| *end <= now) {
+        bail!("--expires {} is in the past: such a key would never be good", exact(end));
+    }
+    let key = keys::create_until(&mut tx, tenant.id, name, bytes, expires_at).await?;
+    let detail = json!({ "tenant": tenant.slug, "name": name, "expires_at": expires_at });
+    Actor::cli().note(&mut tx, "key.create", visible(&key), &detail).await?;
+    tx.commit().await?;
+    println!("{key}");
+    Ok(())
+}
+
+async fn list(pool: &PgPool, name_or_id: Option<&str>) -> anyhow::Result<()> {
+    let tenant = match name_or_id {
+        Some(name_or_id) => Some(tenant(pool, name_or_id).await?.id),
+        None => None,
+    };
+    let mut table = Table::new();
+    table.load_style(NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+    table.set_header(["TENANT", "KEY", "NAME", "STATE", "CREATED", "EXPIRES", "LAST USED"]);
+    let or_never = |at: Option<DateTime<Utc>>| at.map_or_else(|| "never".to_owned(), exact);
+    for key in keys::list(&mut *pool.acquire().await?, tenant).await? {
+        let state = key.refused.unwrap_or_else(|| "good".to_owned());
+        let (expires, used) = (or_never(key.expires_at), or_never(key.last_used_at));
+        table.add_row([key.tenant, key.prefix, key.name, state, exact(key.created_at), expires, used]);
+    }
+    println!("{table}");
+    Ok(())
+}
+
+async fn revoke(pool: &PgPool, key: &str) -> anyhow::Result<()> {
+    let prefix = visible(key);
+    let mut tx = pool.begin().await?;
+    if !keys::revoke(&mut tx, prefix).await? {
+        bail!("no live key begins with {prefix:?}");
+    }
+    Actor::cli().note(&mut tx, "key.revoke", prefix, &json!({})).await?;
+    tx.commit().await?;
+    println!("{prefix} is refused from now on");
+    Ok(())
+}
+
+/// The prefix of a whole key; a prefix as it is.
+fn visible(key: &str) -> &str {
+    key.rsplit_once('_').filter(|(prefix, _)| prefix.len() > 2).map_or(key, |(prefix, _)| prefix)
+}
+
+fn exact(at: DateTime<Utc>) -> String {
+    at.format("%Y-%m-%d %H:%M:%S UTC").to_string()
 }

@@ -4,6 +4,7 @@ use anyhow::bail;
 use chrono::{DateTime, Utc};
 use comfy_table::presets::NOTHING;
 use comfy_table::{ContentArrangement, Table};
+use serde_json::json;
 use sqlx::PgPool;
 use weirgate_jobs::Tenant;
 use weirgate_queue::JobState;
@@ -12,6 +13,7 @@ use weirgate_queue::lanes::check::GivenLimits;
 use weirgate_queue::lanes::{Blocked, Book, Books, Rate};
 
 use super::tenant;
+use crate::audit::Actor;
 use crate::cli::{Limits, SetLimits};
 use crate::config::Config;
 use crate::database::Database;
@@ -55,6 +57,8 @@ async fn apply(pool: &PgPool, tenant: &Tenant, queue: &str, change: LaneChange) 
         bail!("{queue:?}: {}", queues::unknown(&known));
     }
     change_lane(&mut tx, queue, tenant.id, change).await?;
+    let (lane, detail) = (format!("{}/{queue}", tenant.slug), json!({ "to": change.limits }));
+    Actor::cli().note(&mut tx, "lane.limits", &lane, &detail).await?;
     tx.commit().await?;
     println!("{}", show(pool, tenant).await?);
     Ok(())

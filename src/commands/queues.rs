@@ -3,10 +3,12 @@
 use anyhow::bail;
 use comfy_table::presets::NOTHING;
 use comfy_table::{ContentArrangement, Table};
+use serde_json::json;
 use sqlx::PgPool;
 use weirgate_queue::JobState;
 use weirgate_queue::lanes::{Books, limits, traffic};
 
+use crate::audit::Actor;
 use crate::cli::Queues;
 use crate::config::Config;
 use crate::database::Database;
@@ -70,6 +72,8 @@ async fn pause(pool: &PgPool, queue: &str, paused: bool) -> anyhow::Result<()> {
         bail!("{queue:?}: {}", queues::unknown(&known));
     }
     limits::pause_queue(&mut tx, queue, paused).await?;
+    let action = if paused { "queue.pause" } else { "queue.resume" };
+    Actor::cli().note(&mut tx, action, queue, &json!({})).await?;
     tx.commit().await?;
     println!("{queue} {}", if paused { "is paused; what runs goes on running" } else { "goes on" });
     Ok(())

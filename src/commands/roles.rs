@@ -23,6 +23,7 @@ use crate::{random, seed, server, systemd, users};
 
 /// API and worker on a private Postgres (or `DATABASE_URL`), until Ctrl-C or SIGTERM.
 pub(super) async fn up(config: Config) -> anyhow::Result<()> {
+    config.next_service_token()?;
     let parts = Parts::new(&config)?;
     let listeners = server::bind(&config).await?;
     let database = Database::open(&config, "up").await?;
@@ -109,6 +110,7 @@ pub(super) async fn serve_and_work(
 /// The API alone.
 pub(super) async fn serve(config: Config) -> anyhow::Result<()> {
     let token = config.required_service_token()?;
+    config.next_service_token()?;
     let exports = app::export_store(&config)?;
     let listeners = server::bind(&config).await?;
     let database = Database::open(&config, "serve").await?;

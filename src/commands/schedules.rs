@@ -3,9 +3,11 @@
 use anyhow::Context;
 use comfy_table::presets::NOTHING;
 use comfy_table::{ContentArrangement, Table};
+use serde_json::json;
 use sqlx::PgConnection;
 use weirgate_queue::schedule::{self, Change, Overview};
 
+use crate::audit::Actor;
 use crate::cli::Schedules;
 use crate::config::Config;
 use crate::database::Database;
@@ -29,6 +31,8 @@ async fn enable(conn: &mut PgConnection, name: &str, enabled: bool) -> anyhow::R
         format!("no schedule {name:?}; there are: {}", names.join(", "))
     })?;
     schedule::change(conn, definition, &Change { enabled: Some(enabled), ..Change::default() }).await?;
+    let action = if enabled { "schedule.on" } else { "schedule.off" };
+    Actor::cli().note(conn, action, name, &json!({})).await?;
     println!("{name} is {}", if enabled { "on" } else { "paused" });
     Ok(())
 }

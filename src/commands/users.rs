@@ -5,7 +5,9 @@ use std::io::{self, Read};
 use anyhow::Context;
 use comfy_table::Table;
 use comfy_table::presets::NOTHING;
+use serde_json::json;
 
+use crate::audit::Actor;
 use crate::cli::{GivenPassword, Users};
 use crate::config::Config;
 use crate::database::Database;
@@ -13,20 +15,37 @@ use crate::{random, users};
 
 pub(super) async fn run(command: Users, config: &Config) -> anyhow::Result<()> {
     let database = Database::attach(config, "users").await?;
-    let pool = &database.pool;
+    let (pool, actor) = (&database.pool, Actor::cli());
     match command {
         Users::Create { email, role, password } => {
             let (given, password) = choose(&password)?;
-            users::create(pool, &email, role, &password).await?;
+            let mut tx = pool.begin().await?;
+            let user = users::create(&mut *tx, &email, role, &password).await?;
+            let detail = json!({ "role": role.as_str() });
+            actor.note(&mut tx, "user.create", &user.email, &detail).await?;
+            tx.commit().await?;
             println!("{email}\t{}{}", role.as_str(), shown(given, &password));
         }
         Users::Password { email, password } => {
             let (given, password) = choose(&password)?;
-            users::set_password(pool, &email, &password).await?;
+            let mut tx = pool.begin().await?;
+            users::set_password(&mut *tx, &email, &password).await?;
+            actor.note(&mut tx, "user.password", &email, &json!({})).await?;
+            tx.commit().await?;
             println!("{email}{}", shown(given, &password));
         }
+        Users::Role { email, role } => {
+            let mut tx = pool.begin().await?;
+            users::set_role(&mut *tx, &email, role).await?;
+            actor.note(&mut tx, "user.role", &email, &json!({ "to": role.as_str() })).await?;
+            tx.commit().await?;
+            println!("{email} is {} from now on, and has to sign in again", role.as_str());
+        }
         Users::Disable { email } => {
-            users::disable(pool, &email).await?;
+            let mut tx = pool.begin().await?;
+            users::disable(&mut *tx, &email).await?;
+            actor.note(&mut tx, "user.disable", &email, &json!({})).await?;
+            tx.commit().await?;
             println!("{email} may not sign in from now on");
         }
         Users::List => {

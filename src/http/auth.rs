@@ -17,6 +17,7 @@ use subtle::ConstantTimeEq;
 use uuid::Uuid;
 
 use crate::http::problem::Problem;
+use crate::http::watchers::Credential;
 use crate::http::{Api, keys};
 
 const SERVICE_CHALLENGE: &str = r#"Bearer realm="weirgate""#;
@@ -67,8 +68,26 @@ fn whole_seconds(wait: Duration) -> u64 {
     wait.as_secs() + u64::from(wait.subsec_nanos() > 0)
 }
 
-/// SHA-256 of the service token: of equal length whatever is compared with it.
-pub(crate) fn token_hash(token: &str) -> [u8; 32] {
+/// The service's token and, while it is being changed, the next one; as hashes, of equal length whatever is compared with them.
+pub(crate) struct ServiceTokens {
+    now: [u8; 32],
+    next: Option<[u8; 32]>,
+}
+
+impl ServiceTokens {
+    pub(crate) fn new(now: &str, next: Option<&str>) -> Self {
+        Self { now: token_hash(now), next: next.map(token_hash) }
+    }
+
+    /// Both are compared in any case, so that the time tells nothing.
+    fn accept(&self, token: &str) -> bool {
+        let given = token_hash(token);
+        let is_next = given.ct_eq(&self.next.unwrap_or(self.now));
+        (given.ct_eq(&self.now) | is_next).into()
+    }
+}
+
+fn token_hash(token: &str) -> [u8; 32] {
     Sha256::digest(token.as_bytes()).into()
 }
 
@@ -78,8 +97,7 @@ pub(crate) async fn require_service(
     request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
-    let right = bearer(request.headers())
-        .is_some_and(|token| token_hash(token).ct_eq(&api.settings.service_token_hash).into());
+    let right = bearer(request.headers()).is_some_and(|token| api.settings.service_tokens.accept(token));
     if !right {
         api.limits.check(Caller::Unknown)?;
         return Err(Problem::unauthorized(SERVICE_CHALLENGE, "the service token is missing or wrong"));
@@ -107,8 +125,11 @@ pub(crate) async fn require_tenant(
         return Err(Problem::unauthorized(TENANT_CHALLENGE, "the API key is missing or wrong"));
     };
     api.limits.check(Caller::ApiKey(holder.key))?;
+    let credential = Credential::Key { tenant: holder.tenant.id, id: holder.key };
     request.extensions_mut().insert(holder.tenant);
-    Ok(next.run(request).await)
+    // A held request and an event stream end with the key.
+    let answer = api.watchers.follow(&api, credential).answer(request, next).await;
+    answer.ok_or_else(|| Problem::unauthorized(TENANT_CHALLENGE, "the API key is no longer good"))
 }
 
 fn bearer(headers: &HeaderMap) -> Option<&str> {

@@ -5,7 +5,7 @@ use std::str::FromStr;
 use axum::extract::{FromRequest, Request};
 use chrono::NaiveDate;
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 use sqlx::PgConnection;
 use utoipa::ToSchema;
 use weirgate_jobs::{BackfillKind, BackfillOrder, BackfillRange, Reprocess, Tenant};
@@ -307,5 +307,12 @@ impl SettingsRequest {
     pub(crate) fn apply(&self, settings: &mut Settings) {
         settings.share = self.share.unwrap_or(settings.share);
         settings.max_running = self.max_running.unwrap_or(settings.max_running);
+    }
+
+    /// What was asked for, for the audit.
+    pub(crate) fn told(&self) -> Value {
+        let share = self.share.map(|share| ("share".to_owned(), json!(share)));
+        let most = self.max_running.map(|most| ("max_running".to_owned(), json!(most)));
+        share.into_iter().chain(most).collect::<Map<_, _>>().into()
     }
 }

@@ -1,6 +1,5 @@
 //! `/dashboard`: what operators look at. Pages are made here and work without JavaScript; with it they are live.
 
-mod act;
 mod assets;
 mod audit;
 mod backfill;
@@ -12,6 +11,7 @@ mod charts;
 mod confirm;
 mod failures;
 mod graph;
+mod hash_queue;
 mod heat;
 mod job;
 mod job_timeline;
@@ -27,29 +27,32 @@ mod schedules;
 mod session;
 mod shared;
 mod sign_in;
+mod sign_in_check;
+mod sign_in_limits;
 mod tenant;
 mod tenants;
 mod view;
 mod views;
-mod watchers;
 mod words;
 mod workers;
 mod workflow;
 mod workflows;
 
 use axum::Router;
+use axum::extract::{Request, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY};
 use axum::http::{HeaderValue, StatusCode};
-use axum::middleware::map_response;
+use axum::middleware::{Next, map_response};
 use axum::response::Response;
 use axum::routing::{get, post};
 
 use crate::http::Api;
+use crate::http::watchers::{Credential, is_stream};
 
-pub(crate) use session::SignIns;
+pub(crate) use session::{prune, still_signed_in};
 pub(crate) use shared::Shared;
+pub(crate) use sign_in_check::SignIns;
 pub(crate) use views::Views;
-pub(crate) use watchers::{Watchers, end_with_session};
 
 /// Nothing from elsewhere, and no script or style in the pages themselves.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
@@ -112,6 +115,16 @@ pub(crate) fn router() -> Router<Api> {
         .route("/app.js", get(assets::script))
         .fallback(async || view::Refusal::new(StatusCode::NOT_FOUND, "There is no such page", ""))
         .layer(map_response(secure))
+}
+
+/// Ends the event stream that a request is answered with when the session ends that the request came with.
+pub(crate) async fn end_with_session(State(api): State<Api>, request: Request, next: Next) -> Response {
+    let session = session::token_hash(request.headers());
+    let response = next.run(request).await;
+    match session.filter(|_| is_stream(&response)) {
+        Some(session) => api.watchers.follow(&api, Credential::Session(session)).hold(response),
+        None => response,
+    }
 }
 
 async fn secure(mut response: Response) -> Response {

@@ -17,7 +17,7 @@ use crate::http::context::RequestContext;
 use crate::http::extract::{parse_body, read_body};
 use crate::http::follow::{Viewer, job_response};
 use crate::http::idempotency::IdempotencyKey;
-use crate::http::intake::{Accepted, Plan, enqueue_alone};
+use crate::http::intake::{Accepted, Note, Plan, enqueue_alone};
 use crate::http::params::{Fields, FromQuery, TenantName};
 use crate::http::prefer;
 use crate::http::problem::Problem;
@@ -249,12 +249,12 @@ impl<Q: Send + 'static> EnqueueRequest<Q> {
 }
 
 impl Terms {
-    /// Enqueues a job of no single tenant and answers with it.
-    pub(crate) async fn run(self, api: &Api, job: NewJob) -> Result<Response, Problem> {
+    /// Enqueues a job of no single tenant and answers with it; if it is new, the audit is told.
+    pub(crate) async fn run(self, api: &Api, job: NewJob, note: Note) -> Result<Response, Problem> {
         let Self { mut options, key, headers, context } = self;
         let span = options.trace(api);
         let plan = Plan::Job(options.apply(job));
-        let accepted = enqueue_alone(&api.pool, plan, key.as_ref(), options.force).await?;
+        let accepted = enqueue_alone(&api.pool, plan, key.as_ref(), options.force, Some(note)).await?;
         ended(span, accepted);
         answer(api, &context, &headers, accepted).await
     }

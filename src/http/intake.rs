@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::{Value, json};
 use sqlx::{Connection, PgConnection, PgPool};
 use tokio::sync::{Mutex, mpsc, oneshot};
 use uuid::Uuid;
@@ -13,6 +14,7 @@ use weirgate_queue::held::{Held, gather};
 use weirgate_queue::patience::within;
 use weirgate_queue::{Enqueued, NewJob};
 
+use crate::audit::Actor;
 use crate::http::health::readiness::{self, Latest, NotReady, Readiness};
 use crate::http::idempotency::{self, Claimed, IdempotencyKey};
 use crate::http::problem::Problem;
@@ -146,12 +148,21 @@ impl Intake {
     }
 }
 
+/// What the audit is to say of an enqueued job.
+pub(crate) struct Note {
+    pub(crate) actor: Actor,
+    pub(crate) action: String,
+    pub(crate) target: &'static str,
+    pub(crate) detail: Value,
+}
+
 /// Enqueues one request's plan in a transaction of its own.
 pub(crate) async fn enqueue_alone(
     pool: &PgPool,
     plan: Plan,
     key: Option<&IdempotencyKey>,
     force: bool,
+    note: Option<Note>,
 ) -> Answer {
     let mut tx = pool.begin().await?;
     if let Some(key) = key
@@ -164,6 +175,10 @@ pub(crate) async fn enqueue_alone(
         && enqueued.duplicate
     {
         key.point_to(&mut tx, enqueued.id).await?;
+    }
+    if let Some(Note { actor, action, target, mut detail }) = note.filter(|_| !enqueued.duplicate) {
+        detail["job"] = json!(enqueued.id);
+        actor.note(&mut tx, &action, target, &detail).await?;
     }
     tx.commit().await?;
     Ok(Accepted::new(enqueued))
@@ -242,7 +257,7 @@ fn active(name: &str, tenant: Option<Tenant>) -> Result<Tenant, Problem> {
 
 async fn alone(pool: PgPool, planned: Planned) {
     let Planned { plan, key, force, answer } = planned;
-    tell(answer, within(ANSWER_ALONE, enqueue_alone(&pool, plan, key.as_ref(), force)).await);
+    tell(answer, within(ANSWER_ALONE, enqueue_alone(&pool, plan, key.as_ref(), force, None)).await);
 }
 
 fn each_alone(pool: &PgPool, planned: Vec<Planned>) {

@@ -1,5 +1,6 @@
 //! `/internal`: for the service itself; every tenant.
 
+pub(crate) mod audit;
 pub(crate) mod backfills;
 pub(crate) mod bulk;
 pub(crate) mod exports;

@@ -1,5 +1,6 @@
 //! API keys: `wg_`, a visible prefix by which a key is looked up, `_`, and 256 random bits. Only a hash is stored.
 
+use chrono::{DateTime, Utc};
 use sha2::{Digest, Sha256};
 use sqlx::{PgConnection, PgPool};
 use subtle::ConstantTimeEq;
@@ -36,15 +37,30 @@ pub async fn create(
     name: &str,
     random: [u8; 32],
 ) -> sqlx::Result<String> {
+    create_until(conn, tenant, name, random, None).await
+}
+
+/// The same for a key that is refused from `expires_at` on; `None` is a key that never expires.
+///
+/// # Errors
+/// As [`create`].
+pub async fn create_until(
+    conn: &mut PgConnection,
+    tenant: Uuid,
+    name: &str,
+    random: [u8; 32],
+    expires_at: Option<DateTime<Utc>>,
+) -> sqlx::Result<String> {
     let NewKey { key, prefix, hash } = new_key(random);
     sqlx::query!(
-        "insert into api_keys (tenant_id, id, prefix, key_hash, name, created_at)
-         values ($1, $2, $3, $4, $5, queue.now())",
+        "insert into api_keys (tenant_id, id, prefix, key_hash, name, created_at, expires_at)
+         values ($1, $2, $3, $4, $5, queue.now(), $6)",
         tenant,
         Uuid::now_v7(),
         prefix,
         hash.as_slice(),
-        name
+        name,
+        expires_at
     )
     .execute(conn)
     .await?;
@@ -67,20 +83,58 @@ pub async fn revoke(conn: &mut PgConnection, prefix_or_id: &str) -> sqlx::Result
     Ok(revoked > 0)
 }
 
+/// A line of the list of keys.
+#[derive(Debug)]
+pub struct Listed {
+    /// Slug of the tenant.
+    pub tenant: String,
+    /// The part of the key that stays visible.
+    pub prefix: String,
+    /// What the key is for.
+    pub name: String,
+    /// Why it is refused, if it is.
+    pub refused: Option<String>,
+    /// When it was made.
+    pub created_at: DateTime<Utc>,
+    /// From when on it is refused.
+    pub expires_at: Option<DateTime<Utc>>,
+    /// Last request with it, to the minute.
+    pub last_used_at: Option<DateTime<Utc>>,
+}
+
+/// The keys of a tenant, or of all, by tenant and age.
+///
+/// # Errors
+/// When the database cannot answer.
+pub async fn list(conn: &mut PgConnection, tenant: Option<Uuid>) -> sqlx::Result<Vec<Listed>> {
+    sqlx::query_as!(
+        Listed,
+        r#"select t.slug as tenant, k.prefix, k.name, k.created_at, k.expires_at, k.last_used_at,
+            case when not k.is_active then 'revoked' when k.expires_at <= queue.now() then 'expired'
+                 when not t.is_active then 'its tenant is inactive' end as refused
+           from api_keys k join tenants t on t.id = k.tenant_id
+           where $1::uuid is null or k.tenant_id = $1
+           order by t.slug, k.created_at, k.id"#,
+        tenant
+    )
+    .fetch_all(conn)
+    .await
+}
+
 /// Whom a key belongs to.
 pub(crate) struct Holder {
     pub(crate) key: Uuid,
     pub(crate) tenant: Tenant,
 }
 
-/// The holder of `key`, when it is one and active.
+/// The holder of `key`, when it is one and good: not revoked, not expired, and of an active tenant.
 pub(crate) async fn holder(pool: &PgPool, key: &str) -> sqlx::Result<Option<Holder>> {
     let Some(prefix) = prefix_of(key) else { return Ok(None) };
     let row = sqlx::query!(
         r#"select k.id, k.key_hash, k.tenant_id, t.slug,
             k.last_used_at is null or k.last_used_at < queue.now() - interval '1 minute' as "unseen!"
          from api_keys k join tenants t on t.id = k.tenant_id
-         where k.prefix = $1 and k.is_active"#,
+         where k.prefix = $1 and k.is_active and t.is_active and (k.expires_at is null or k.expires_at > queue.now())"#,
         prefix
     )
     .fetch_optional(pool)
@@ -98,6 +152,25 @@ pub(crate) async fn holder(pool: &PgPool, key: &str) -> sqlx::Result<Option<Hold
         .await?;
     }
     Ok(Some(Holder { key: row.id, tenant: Tenant { id: row.tenant_id, slug: row.slug.into() } }))
+}
+
+/// Which of these keys, each by its tenant and its id, are still good; as [`holder`] has it.
+pub(crate) async fn still_good(
+    pool: &PgPool,
+    tenants: &[Uuid],
+    ids: &[Uuid],
+) -> sqlx::Result<Vec<(Uuid, Uuid)>> {
+    let rows = sqlx::query!(
+        "select k.tenant_id, k.id from unnest($1::uuid[], $2::uuid[]) as asked (tenant_id, id)
+         join api_keys k on k.tenant_id = asked.tenant_id and k.id = asked.id
+         join tenants t on t.id = k.tenant_id
+         where k.is_active and t.is_active and (k.expires_at is null or k.expires_at > queue.now())",
+        tenants,
+        ids
+    )
+    .fetch_all(pool)
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.tenant_id, row.id)).collect())
 }
 
 fn prefix_of(key: &str) -> Option<&str> {

@@ -14,7 +14,7 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use tower::ServiceExt;
 use weirgate_queue::watch::Watcher;
 
-use super::{Api, ApiConfig, keys, openapi, router, with_layers};
+use super::{Api, ApiConfig, TrustedProxies, keys, openapi, router, with_layers};
 
 /// An API whose database is not there: nothing listens on port 1.
 fn api(requests: u32) -> Api {
@@ -24,6 +24,8 @@ fn api(requests: u32) -> Api {
     let requests = requests.try_into().unwrap();
     let config = ApiConfig {
         service_token: "right".to_owned(),
+        service_token_next: None,
+        trusted_proxies: TrustedProxies::default(),
         public_url: None,
         listen: None,
         requests_per_second: requests,

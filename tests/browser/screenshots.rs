@@ -5,7 +5,7 @@ use std::path::Path;
 use chromiumoxide::cdp::browser_protocol::page::CaptureScreenshotFormat;
 use weirgate::users::Role;
 
-use super::scene::Scene;
+use super::scene::{Page, Scene};
 use super::site::visit;
 
 const WIDTH: u32 = 1280;
@@ -19,7 +19,10 @@ async fn every_page_in_light_and_dark() {
     visit(async |site, tab| {
         site.sign_in(tab, Role::Admin).await;
         let scene = Scene::after(site, 60).await;
-        for page in &scene.pages {
+        let only = std::env::var("PAGES").ok();
+        let is_asked =
+            |page: &&Page| only.as_ref().is_none_or(|only| only.split(' ').any(|it| it == page.name));
+        for page in scene.pages.iter().filter(is_asked) {
             page.show(tab).await;
             for scheme in ["light", "dark"] {
                 tab.look(scheme, WIDTH).await;

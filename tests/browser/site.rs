@@ -1,6 +1,7 @@
 //! The production router on a socket, and somebody in front of a browser.
 
 use std::future::IntoFuture;
+use std::net::SocketAddr;
 use std::ops::Deref;
 use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::path::Path;
@@ -45,7 +46,8 @@ impl Site {
         let api = TestApi::new().await;
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
-        let serving = tokio::spawn(axum::serve(listener, api.router()).into_future());
+        let service = api.router().into_make_service_with_connect_info::<SocketAddr>();
+        let serving = tokio::spawn(axum::serve(listener, service).into_future());
         Self { api, base, serving }
     }
 

@@ -125,6 +125,14 @@ async fn sessions_are_rotated_and_end() {
     assert_eq!(person.get("/dashboard").await.status, StatusCode::SEE_OTHER, "it was idle");
 
     let person = Person::sign_in(&api, "ada@example.com").await;
+    for _ in 0..27 {
+        api.db().travel(std::time::Duration::from_hours(6)).await;
+        assert_eq!(person.get("/dashboard").await.status, StatusCode::OK, "it is used");
+    }
+    api.db().travel(std::time::Duration::from_hours(6)).await;
+    assert_eq!(person.get("/dashboard").await.status, StatusCode::SEE_OTHER, "it is seven days old");
+
+    let person = Person::sign_in(&api, "ada@example.com").await;
     users::disable(&api.db().pool, "ADA@example.com").await.unwrap();
     assert_eq!(person.get("/dashboard").await.status, StatusCode::SEE_OTHER);
     assert!(users::verify(&api.db().pool, "ada@example.com", PASSWORD).await.unwrap().is_none());
@@ -269,6 +277,11 @@ async fn passwords_and_emails_are_checked() {
     users::create(pool, "ada@host", Role::Viewer, PASSWORD).await.unwrap();
     let twin = users::create(pool, "ADA@host", Role::Admin, PASSWORD).await.unwrap_err();
     assert!(twin.to_string().contains("already"), "{twin}");
+    users::set_role(pool, "ADA@host", Role::Operator).await.unwrap();
+    assert_eq!(users::verify(pool, "ada@host", PASSWORD).await.unwrap().unwrap().role, Role::Operator);
+    assert!(
+        users::set_role(pool, "eve@host", Role::Viewer).await.unwrap_err().to_string().contains("no user")
+    );
     users::set_password(pool, "ada@host", "another password").await.unwrap();
     assert!(users::verify(pool, "ada@host", PASSWORD).await.unwrap().is_none());
     assert!(users::verify(pool, "ada@host", "another password").await.unwrap().is_some());

@@ -1,5 +1,6 @@
 //! The HTTP surface: the production router, without sockets.
 
+mod audit;
 mod auth;
 mod backfills;
 mod board;
@@ -14,6 +15,7 @@ mod dashboard_schedules;
 mod dashboard_tenants;
 mod dashboard_workers;
 mod dashboard_workflows;
+mod deactivation;
 mod docs;
 mod enqueue;
 mod errors;
@@ -31,6 +33,7 @@ mod pipeline;
 mod queues;
 mod results;
 mod schedules;
+mod sign_in_limits;
 mod steer;
 mod tenant_errors;
 mod tickets;

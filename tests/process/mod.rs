@@ -7,6 +7,7 @@ mod crash;
 mod demo;
 mod migrate;
 mod schedules;
+mod serve;
 mod settings;
 mod systemd;
 mod traces;

@@ -17,6 +17,7 @@ fn a_wrong_value_is_named() {
         ("WEIRGATE_GRACE_S", "-1"),
         ("WEIRGATE_RETENTION_DAYS", "0"),
         ("DATABASE_URL", "sqlite://x"),
+        ("WEIRGATE_TRUSTED_PROXIES", "10.0.0.0/8,proxy"),
         ("WEIRGATE_LISTN", "127.0.0.1:80"),
     ] {
         let said = stderr_of(&["worker"], &[(name, value)]);
@@ -31,6 +32,11 @@ fn serve_wants_a_service_token() {
     for token in ["", "changeme", "short"] {
         let said = stderr_of(&["serve"], &[("SERVICE_TOKEN", token)]);
         assert!(said.contains("SERVICE_TOKEN") && said.contains("openssl rand"), "{said}");
+    }
+    let good = ("SERVICE_TOKEN", "0123456789abcdef");
+    for role in ["serve", "up"] {
+        let said = stderr_of(&[role], &[good, ("SERVICE_TOKEN_NEXT", "short")]);
+        assert!(said.contains("SERVICE_TOKEN_NEXT: is shorter") && !said.contains("\"short"), "{said}");
     }
 }
 

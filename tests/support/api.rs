@@ -1,11 +1,13 @@
 //! The production router on a database of the test's own, called without sockets.
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
+use axum::extract::ConnectInfo;
 use axum::http::{HeaderMap, Request, StatusCode, request};
 use axum::response::Response;
 use object_store::ObjectStore;
@@ -17,7 +19,7 @@ use tokio::sync::OnceCell;
 use tokio::time::timeout;
 use tower::ServiceExt;
 use uuid::Uuid;
-use weirgate::http::{Api, ApiConfig, monitoring_router, router};
+use weirgate::http::{Api, ApiConfig, TrustedProxies, monitoring_router, router};
 use weirgate::metrics::Work;
 use weirgate::seed::{Seeded, seed};
 use weirgate_jobs::{
@@ -96,6 +98,11 @@ impl TestApi {
     /// Ends event streams, as the service does when it stops; those who come back for theirs are answered anew.
     pub(crate) fn close_streams(&self) {
         self.api.close();
+    }
+
+    /// Forgets what is old, as the service does now and then.
+    pub(crate) async fn prune(&self) {
+        self.api.prune().await.unwrap();
     }
 
     /// The production worker with the production jobs.
@@ -177,6 +184,8 @@ impl TestApi {
 fn config() -> ApiConfig {
     ApiConfig {
         service_token: SERVICE_TOKEN.to_owned(),
+        service_token_next: None,
+        trusted_proxies: TrustedProxies::default(),
         public_url: None,
         listen: None,
         requests_per_second: 10_000.try_into().unwrap(),
@@ -199,6 +208,13 @@ impl Call {
             headers.remove(name);
         }
         self.request = self.request.header(name, value);
+        self
+    }
+
+    /// As if it came over a socket from this address.
+    pub(crate) fn from(mut self, address: &str) -> Self {
+        let peer = SocketAddr::new(address.parse().unwrap(), 40_000);
+        self.request = self.request.extension(ConnectInfo(peer));
         self
     }
 

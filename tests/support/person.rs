@@ -59,10 +59,9 @@ pub(crate) async fn sign_in(api: &TestApi, email: &str, password: &str) -> Answe
     call.body("application/x-www-form-urlencoded", fields).send().await
 }
 
-/// Who did what to what, sign-ins left out.
+/// Who did what to what on pages, sign-ins left out.
 pub(crate) async fn audited(api: &TestApi) -> Vec<(String, String, String)> {
-    sqlx::query_as("select actor, action, target from audit where action not like 'sign%' order by id")
-        .fetch_all(&api.db().pool)
-        .await
-        .unwrap()
+    let sql = "select actor, action, target from audit
+        where via = 'dashboard' and action not like 'sign%' order by id";
+    sqlx::query_as(sql).fetch_all(&api.db().pool).await.unwrap()
 }

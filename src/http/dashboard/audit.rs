@@ -1,24 +1,82 @@
-//! Who did what, when, to what.
+//! Who did what, when, to what, from where.
 
 use askama::Template;
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
+use serde_json::Value;
 
 use super::session::{Session, filled};
 use super::view::{Frame, Refusal, When, page};
+use crate::audit::{self, Filter, Listed};
 use crate::http::Api;
 use crate::http::params::Fields;
 
 const ON_A_PAGE: i64 = 100;
 
+/// Letters of a detail; what is longer is opened by who wants it.
+const LONGEST_IN_A_ROW: usize = 60;
+
+/// Groups of actions, to choose from.
+const GROUPS: [&str; 13] = [
+    "sign_in", "sign_out", "job", "jobs", "queue", "lane", "tenant", "workflow", "backfill", "schedule",
+    "worker", "user", "key",
+];
+
 struct Entry {
     id: i64,
     when: When,
     actor: String,
+    from: String,
     action: String,
+    times: i32,
     target: String,
     job: bool,
     detail: String,
+}
+
+impl From<audit::Entry> for Entry {
+    fn from(entry: audit::Entry) -> Self {
+        Self {
+            id: entry.id,
+            when: When::new(entry.at, entry.now),
+            actor: entry.actor,
+            from: match entry.address {
+                Some(address) => format!("{}, {address}", entry.via),
+                None => entry.via,
+            },
+            job: entry.action.starts_with("job."),
+            action: entry.action,
+            times: entry.times,
+            target: entry.target,
+            detail: words(&entry.detail),
+        }
+    }
+}
+
+impl Entry {
+    /// The beginning of a detail that is too long for a row.
+    fn brief(&self) -> Option<&str> {
+        let (end, _) = self.detail.char_indices().nth(LONGEST_IN_A_ROW)?;
+        let begin = &self.detail[..end];
+        Some(begin.rsplit_once(' ').map_or(begin, |(begin, _)| begin))
+    }
+}
+
+/// A detail as a sentence of names and values.
+fn words(detail: &Value) -> String {
+    match detail {
+        Value::Null => "none".to_owned(),
+        Value::String(text) => text.clone(),
+        Value::Bool(_) | Value::Number(_) => detail.to_string(),
+        Value::Array(items) => items.iter().map(words).collect::<Vec<_>>().join(", "),
+        Value::Object(members) => {
+            let member = |(name, value): (&String, &Value)| match value {
+                Value::Object(_) => format!("{name}: {}", words(value)),
+                _ => format!("{name} {}", words(value)),
+            };
+            members.iter().map(member).collect::<Vec<_>>().join("; ")
+        }
+    }
 }
 
 #[derive(Template)]
@@ -26,7 +84,15 @@ struct Entry {
 struct AuditPage {
     frame: Frame,
     entries: Vec<Entry>,
-    next: Option<i64>,
+    filter: Filter,
+    groups: &'static [&'static str],
+    next: Option<String>,
+}
+
+impl AuditPage {
+    fn is_filtered(&self) -> bool {
+        self.filter.actor.is_some() || self.filter.action.is_some()
+    }
 }
 
 pub(super) async fn show(
@@ -36,25 +102,32 @@ pub(super) async fn show(
 ) -> Result<Response, Refusal> {
     let mut fields = Fields::of_pairs(filled(query.unwrap_or_default().as_bytes()));
     let before = fields.in_range("before", 1..=i64::MAX);
-    let before =
-        fields.finish(Some(before)).map_err(|problem| Refusal::from(problem).for_session(&session))?;
-    let rows = sqlx::query!(
-        r#"select id, at, actor, action, target, detail, queue.now() as "now!" from audit
-           where $1::bigint is null or id < $1 order by id desc limit $2"#,
-        before,
-        ON_A_PAGE
-    )
-    .fetch_all(&api.pool)
-    .await?;
-    let next = (i64::try_from(rows.len()) == Ok(ON_A_PAGE)).then(|| rows.last().map(|row| row.id)).flatten();
-    let entries = rows.into_iter().map(|row| Entry {
-        id: row.id,
-        when: When::new(row.at, row.now),
-        actor: row.actor,
-        job: row.action.starts_with("job."),
-        action: row.action,
-        target: row.target,
-        detail: if row.detail == serde_json::json!({}) { String::new() } else { row.detail.to_string() },
+    let filter = Filter { actor: fields.get("actor"), action: fields.get("action") };
+    let (before, filter) = fields
+        .finish(Some((before, filter)))
+        .map_err(|problem| Refusal::from(problem).for_session(&session))?;
+    let mut conn = api.pool.acquire().await?;
+    let Listed { entries, next } = audit::list(&mut conn, &filter, before, ON_A_PAGE).await?;
+    let next = next.map(|id| {
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        query.extend_pairs(filter.action.iter().map(|action| ("action", action)));
+        query.extend_pairs(filter.actor.iter().map(|actor| ("actor", actor)));
+        query.append_pair("before", &id.to_string()).finish()
     });
-    Ok(page(&AuditPage { frame: Frame::new(&session, "/audit"), entries: entries.collect(), next }))
+    let entries = entries.into_iter().map(Entry::from).collect();
+    Ok(page(&AuditPage { frame: Frame::new(&session, "/audit"), entries, filter, groups: &GROUPS, next }))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn details_are_words() {
+        assert_eq!(words(&json!({})), "");
+        let limits = json!({ "from": null, "to": { "rate": 1, "burst": 5 }, "queues": ["kpi", "export"] });
+        assert_eq!(words(&limits), "from none; queues kpi, export; to: burst 5; rate 1");
+    }
 }

@@ -11,7 +11,6 @@ use uuid::Uuid;
 use weirgate_queue::JobState;
 use weirgate_queue::backfill::{self, Backfill, BackfillState};
 
-use super::act::note;
 use super::heat::{Heat, Mark, Shown};
 use super::session::{Form, Session, filled};
 use super::view::{Frame, Refusal, When, page};
@@ -227,7 +226,7 @@ async fn act<T>(
     form.require(Role::Operator)?;
     let mut tx = api.pool.begin().await?;
     verb(&mut tx, id).await.map_err(|error| Refusal::from(error).for_session(&form.session))?;
-    note(&mut tx, &form.session.user, action, &id.to_string(), &json!({})).await?;
+    form.session.actor().note(&mut tx, action, &id.to_string(), &json!({})).await?;
     tx.commit().await?;
     Ok(Redirect::to(&format!("/dashboard/backfills/{id}")).into_response())
 }

@@ -7,7 +7,6 @@ use uuid::Uuid;
 use weirgate_jobs::{BackfillKind, BackfillRange, Reprocess, Tenant};
 use weirgate_queue::backfill;
 
-use super::act::note;
 use super::backfill::policy_in_words;
 use super::session::{Form, Session};
 use super::view::{Frame, Refusal, page};
@@ -159,7 +158,7 @@ async fn store(
             if error.as_database_error().is_some_and(sqlx::error::DatabaseError::is_unique_violation));
         return if is_there { Ok(made) } else { Err(error.into()) };
     }
-    note(&mut tx, &session.user, "backfill.create", &id.to_string(), &new.spec).await?;
+    session.actor().note(&mut tx, "backfill.create", &id.to_string(), &new.spec).await?;
     tx.commit().await?;
     Ok(made)
 }

@@ -8,7 +8,6 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 use weirgate_queue::{JobState, control};
 
-use super::act::note;
 use super::graph::Graph;
 use super::job_timeline::{Attempt, Moment, Workers, attempts, spans, timeline};
 use super::session::{Form, Session};
@@ -191,7 +190,7 @@ pub(super) async fn set_priority(
     let mut tx = api.pool.begin().await?;
     let before = control::set_priority(&mut tx, id, priority).await.map_err(|error| refuse(error.into()))?;
     let detail = json!({ "from": before, "to": priority });
-    note(&mut tx, &session.user, "job.priority", &id.to_string(), &detail).await?;
+    session.actor().note(&mut tx, "job.priority", &id.to_string(), &detail).await?;
     tx.commit().await?;
     Ok(Redirect::to(&format!("/dashboard/jobs/{id}")).into_response())
 }
@@ -218,7 +217,7 @@ async fn act(
     let mut tx = api.pool.begin().await?;
     let done = verb(&mut tx, id).await;
     let state = done.map_err(|error| Refusal::from(error).for_session(&form.session))?;
-    note(&mut tx, &form.session.user, action, &id.to_string(), &json!({ "state": state.as_str() })).await?;
+    form.session.actor().note(&mut tx, action, &id.to_string(), &json!({ "state": state.as_str() })).await?;
     tx.commit().await?;
     Ok(Redirect::to(&format!("/dashboard/jobs/{id}")).into_response())
 }

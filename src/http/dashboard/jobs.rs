@@ -12,7 +12,6 @@ use weirgate_queue::bulk::BulkAction;
 use weirgate_queue::query::JobFilter;
 use weirgate_queue::{JobState, enqueue, failures};
 
-use super::act::note;
 use super::session::{Form, Session, filled};
 use super::view::{Frame, Refusal, When, page, span};
 use crate::http::Api;
@@ -291,7 +290,7 @@ pub(super) async fn bulk(State(api): State<Api>, form: Form) -> Result<Response,
     let job = enqueue(&mut tx, vec![bulk.job()?]).await?[0].id;
     let detail = json!({ "job": job, "filter": bulk.filter });
     let target = if selected { "selected jobs" } else { "all that match" };
-    note(&mut tx, &session.user, &format!("jobs.{action}"), target, &detail).await?;
+    session.actor().note(&mut tx, &format!("jobs.{action}"), target, &detail).await?;
     tx.commit().await?;
     Ok(Redirect::to(&format!("/dashboard/jobs/{job}")).into_response())
 }

@@ -11,7 +11,6 @@ use weirgate_queue::lanes::change::{LaneChange, change_lane};
 use weirgate_queue::lanes::check::{GivenLimits, MOST};
 use weirgate_queue::lanes::limits::Rate;
 
-use super::act::note;
 use super::confirm::Confirm;
 use super::session::{Form, Session};
 use super::tenant::{LaneRow, Named, effect};
@@ -139,7 +138,7 @@ async fn set_paused(
     let mut tx = api.pool.begin().await?;
     let change = LaneChange { paused: Some(paused), limits: None };
     change_lane(&mut tx, &queue, tenant.id, change).await?;
-    note(&mut tx, &session.user, action, &format!("{}/{queue}", tenant.slug), &json!({})).await?;
+    session.actor().note(&mut tx, action, &format!("{}/{queue}", tenant.slug), &json!({})).await?;
     tx.commit().await?;
     Ok(Redirect::to(&path).into_response())
 }
@@ -199,7 +198,7 @@ pub(super) async fn limit(
     change_lane(&mut tx, &queue, tenant.id, LaneChange { paused: None, limits: Some(own) }).await?;
     let told = |limits: Option<LaneLimits>| limits.map_or(Value::Null, |limits| json!(limits));
     let detail = json!({ "from": told(lane.look.own), "to": told(own) });
-    note(&mut tx, &session.user, "lane.limits", &format!("{}/{queue}", tenant.slug), &detail).await?;
+    session.actor().note(&mut tx, "lane.limits", &format!("{}/{queue}", tenant.slug), &detail).await?;
     tx.commit().await?;
     Ok(Redirect::to(&path).into_response())
 }

@@ -15,7 +15,6 @@ use weirgate_queue::lanes::change::{QueueChange, change_queue};
 use weirgate_queue::lanes::limits::{QueueLimits, pause_queue};
 use weirgate_queue::pulse::{Every, Spread, Tally, beats};
 
-use super::act::note;
 use super::confirm::Confirm;
 use super::lane::{LimitFields, take_limits};
 use super::queues::QueueRow;
@@ -165,7 +164,7 @@ async fn set_paused(
     }
     let mut tx = api.pool.begin().await?;
     pause_queue(&mut tx, &name, paused).await?;
-    note(&mut tx, &session.user, action, &name, &json!({})).await?;
+    session.actor().note(&mut tx, action, &name, &json!({})).await?;
     tx.commit().await?;
     Ok(Redirect::to(&path(&name)).into_response())
 }
@@ -261,7 +260,9 @@ pub(super) async fn limit(
     }
     let mut tx = api.pool.begin().await?;
     change_queue(&mut tx, &name, change).await?;
-    note(&mut tx, &session.user, "queue.limits", &name, &json!({ "of": of_whom, "from": now, "to": then }))
+    session
+        .actor()
+        .note(&mut tx, "queue.limits", &name, &json!({ "of": of_whom, "from": now, "to": then }))
         .await?;
     tx.commit().await?;
     Ok(Redirect::to(&path(&name)).into_response())

@@ -10,7 +10,6 @@ use weirgate_jobs::schedules;
 use weirgate_queue::QueueError;
 use weirgate_queue::schedule::{self, Change, Missed, Overview};
 
-use super::act::note;
 use super::session::{Form, Session, filled};
 use super::view::{Frame, Refusal, When, page};
 use crate::http::Api;
@@ -116,7 +115,7 @@ pub(super) async fn run(
     let jobs = schedule::run_now(&mut tx, &schedules(), &name, tenant).await;
     let jobs = jobs.map_err(|error| refuse(error.into()))?;
     let detail = json!({ "tenant": named.map(|named| named.0), "jobs": jobs });
-    note(&mut tx, &session.user, "schedule.run", &name, &detail).await?;
+    session.actor().note(&mut tx, "schedule.run", &name, &detail).await?;
     tx.commit().await?;
     let back = if let [job] = jobs.as_slice() {
         format!("/dashboard/jobs/{job}")
@@ -150,7 +149,7 @@ async fn turn(
     let change = Change { enabled: Some(enabled), ..Change::default() };
     schedule::change(&mut tx, &definition, &change).await?;
     let action = if enabled { "schedule.on" } else { "schedule.off" };
-    note(&mut tx, &form.session.user, action, &name, &json!({})).await?;
+    form.session.actor().note(&mut tx, action, &name, &json!({})).await?;
     tx.commit().await?;
     Ok(Redirect::to("/dashboard/schedules").into_response())
 }

@@ -1,5 +1,6 @@
 //! Who is signed in, by a cookie that holds a random token; the database knows its hash.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use axum::extract::{FromRequest, FromRequestParts, Request};
@@ -7,14 +8,15 @@ use axum::http::header::{COOKIE, HOST, ORIGIN, SET_COOKIE};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
-use governor::clock::{Clock, DefaultClock};
-use governor::{DefaultDirectRateLimiter, DefaultKeyedRateLimiter, Quota, RateLimiter};
 use rand::Rng;
 use sha2::{Digest, Sha256};
+use sqlx::{PgConnection, PgPool};
 use subtle::ConstantTimeEq;
 
 use super::view::Refusal;
+use crate::audit::Actor;
 use crate::http::Api;
+use crate::http::client_address::ClientAddress;
 use crate::http::extract::read_body;
 use crate::http::params::Fields;
 use crate::random;
@@ -25,55 +27,41 @@ const COOKIE_NAME: &str = "weirgate_session";
 /// A session that is not used for so long has ended.
 const IDLE: Duration = Duration::from_hours(8);
 
-/// Attempts to sign in: for each email, and for all that fail.
-pub(crate) struct SignIns {
-    of_email: DefaultKeyedRateLimiter<[u8; 8]>,
-    all: DefaultDirectRateLimiter,
-}
+/// However it is used, a session has ended then.
+const LONGEST: Duration = Duration::from_hours(7 * 24);
 
-impl SignIns {
-    pub(crate) fn new() -> Self {
-        let five = std::num::NonZeroU32::new(5).unwrap_or(std::num::NonZeroU32::MIN);
-        let hundred = std::num::NonZeroU32::new(100).unwrap_or(std::num::NonZeroU32::MIN);
-        Self {
-            of_email: RateLimiter::keyed(Quota::per_minute(five)),
-            all: RateLimiter::direct(Quota::per_minute(hundred)),
-        }
-    }
+/// A browser is known for so long after a sign-in.
+const KNOWN: Duration = Duration::from_hours(90 * 24);
 
-    /// Whether one more may be made now; else the seconds until then.
-    pub(super) fn check(&self, email: &str) -> Result<(), u64> {
-        let now = DefaultClock::default().now();
-        let seconds = |wait: Duration| wait.as_secs() + 1;
-        // First, so that made-up emails cannot fill the memory.
-        self.all.check().map_err(|not_until| seconds(not_until.wait_time_from(now)))?;
-        let digest = Sha256::digest(email.trim().to_lowercase());
-        let mut key = [0; 8];
-        key.copy_from_slice(&digest[..8]);
-        if self.of_email.len() > 10_000 {
-            self.of_email.retain_recent();
-        }
-        self.of_email.check_key(&key).map_err(|not_until| seconds(not_until.wait_time_from(now)))
-    }
-}
+const BROWSER_COOKIE: &str = "weirgate_browser";
 
 /// Somebody who is signed in.
 #[derive(Debug, Clone)]
 pub(super) struct Session {
     pub(super) user: User,
     pub(super) csrf: String,
+    /// Where the request came from.
+    pub(super) address: Option<IpAddr>,
 }
 
 impl Session {
+    /// Who does what is done with it.
+    pub(super) fn actor(&self) -> Actor {
+        Actor::user(&self.user.email, self.address)
+    }
+
     /// What the cookie says; `None` where it says nothing, or nothing that is still true.
     pub(super) async fn of(api: &Api, headers: &HeaderMap) -> Result<Option<Self>, sqlx::Error> {
         let Some(token) = token(headers) else { return Ok(None) };
         let row = sqlx::query!(
             r#"select u.id, u.email, u.role, s.csrf, s.seen_at < queue.now() - interval '1 minute' as "stale!"
                from sessions s join users u on u.id = s.user_id
-               where s.token_hash = $1 and s.seen_at > queue.now() - make_interval(secs => $2) and u.disabled_at is null"#,
+               where s.token_hash = $1 and s.seen_at > queue.now() - make_interval(secs => $2)
+                 and s.created_at > queue.now() - make_interval(secs => $3)
+                 and u.disabled_at is null and (s.role is null or s.role = u.role)"#,
             &hash(token),
-            IDLE.as_secs_f64()
+            IDLE.as_secs_f64(),
+            LONGEST.as_secs_f64()
         )
         .fetch_optional(&api.pool)
         .await?;
@@ -86,36 +74,110 @@ impl Session {
         Ok(Some(Self {
             user: User { id: row.id, email: row.email, role: Role::of(&row.role) },
             csrf: row.csrf,
+            address: None,
         }))
     }
 
     /// Begins one, under a token that nobody has seen before; answers with its cookie.
-    pub(super) async fn begin(api: &Api, user: &User) -> Result<HeaderValue, sqlx::Error> {
+    pub(super) async fn begin(
+        api: &Api,
+        conn: &mut PgConnection,
+        user: &User,
+    ) -> Result<HeaderValue, sqlx::Error> {
         let [token, csrf] = [random_text(), random_text()];
         sqlx::query!(
-            "with old as (
-                delete from sessions where user_id = $2 and seen_at <= queue.now() - make_interval(secs => $4)
-             )
-             insert into sessions (token_hash, user_id, csrf) values ($1, $2, $3)",
+            "insert into sessions (token_hash, user_id, csrf, role) values ($1, $2, $3, $4)",
             &hash(&token),
             user.id,
             csrf,
-            IDLE.as_secs_f64()
+            user.role.as_str()
         )
-        .execute(&api.pool)
+        .execute(conn)
         .await?;
         Ok(cookie(api, &token))
     }
 
     /// Ends the one of the cookie; answers with a cookie that is none.
-    pub(super) async fn end(api: &Api, headers: &HeaderMap) -> Result<HeaderValue, sqlx::Error> {
+    pub(super) async fn end(
+        api: &Api,
+        conn: &mut PgConnection,
+        headers: &HeaderMap,
+    ) -> Result<HeaderValue, sqlx::Error> {
         if let Some(token) = token(headers) {
-            sqlx::query!("delete from sessions where token_hash = $1", &hash(token))
-                .execute(&api.pool)
-                .await?;
+            sqlx::query!("delete from sessions where token_hash = $1", &hash(token)).execute(conn).await?;
         }
         Ok(cookie(api, ""))
     }
+}
+
+/// A browser that somebody has signed in with, by a cookie that outlives sessions and opens nothing.
+pub(super) struct Browser;
+
+impl Browser {
+    /// The hash of the cookie's token, when the owner of `email` has signed in with it.
+    pub(super) async fn known(
+        api: &Api,
+        headers: &HeaderMap,
+        email: &str,
+    ) -> Result<Option<Vec<u8>>, sqlx::Error> {
+        let Some(token) = value_of(headers, BROWSER_COOKIE) else { return Ok(None) };
+        let hash = hash(token);
+        let known = sqlx::query_scalar!(
+            r#"select exists (
+                select from known_browsers b join users u on u.id = b.user_id
+                where b.token_hash = $1 and lower(u.email) = lower($2) and b.created_at > queue.now() - make_interval(secs => $3)
+             ) as "known!""#,
+            &hash,
+            email.trim(),
+            KNOWN.as_secs_f64()
+        )
+        .fetch_one(&api.pool)
+        .await?;
+        Ok(known.then_some(hash))
+    }
+
+    /// Knows the browser from now on, under another token; of each user the last 20.
+    pub(super) async fn remember(
+        api: &Api,
+        conn: &mut PgConnection,
+        headers: &HeaderMap,
+        user: &User,
+    ) -> Result<HeaderValue, sqlx::Error> {
+        let token = random_text();
+        sqlx::query!(
+            "with forgotten as (
+                delete from known_browsers where user_id = $2 and (token_hash = $3 or token_hash in (
+                    select token_hash from known_browsers where user_id = $2 order by created_at desc offset 19
+                ))
+             )
+             insert into known_browsers (token_hash, user_id) values ($1, $2)",
+            &hash(&token),
+            user.id,
+            value_of(headers, BROWSER_COOKIE).map(hash)
+        )
+        .execute(conn)
+        .await?;
+        let attributes = format!("; Path=/dashboard/sign-in; Max-Age={}", KNOWN.as_secs());
+        Ok(set_cookie(api, BROWSER_COOKIE, &token, &attributes))
+    }
+}
+
+/// Forgets sessions that have ended and browsers that were not signed in with for long.
+pub(crate) async fn prune(pool: &PgPool) -> sqlx::Result<u64> {
+    let deleted = sqlx::query!(
+        "with old as (
+            delete from known_browsers where created_at <= queue.now() - make_interval(secs => $3)
+         )
+         delete from sessions where seen_at <= queue.now() - make_interval(secs => $1)
+            or created_at <= queue.now() - make_interval(secs => $2)",
+        IDLE.as_secs_f64(),
+        LONGEST.as_secs_f64(),
+        KNOWN.as_secs_f64()
+    )
+    .execute(pool)
+    .await?
+    .rows_affected();
+    Ok(deleted)
 }
 
 /// The hash of the token that a request came with.
@@ -124,30 +186,41 @@ pub(super) fn token_hash(headers: &HeaderMap) -> Option<Vec<u8>> {
 }
 
 /// Which of these sessions, by the hashes of their tokens, have not ended.
-pub(super) async fn still_signed_in(api: &Api, sessions: &[Vec<u8>]) -> sqlx::Result<Vec<Vec<u8>>> {
+pub(crate) async fn still_signed_in(api: &Api, sessions: &[Vec<u8>]) -> sqlx::Result<Vec<Vec<u8>>> {
     sqlx::query_scalar!(
         "select s.token_hash from sessions s join users u on u.id = s.user_id
-         where s.token_hash = any($1) and s.seen_at > queue.now() - make_interval(secs => $2) and u.disabled_at is null",
+         where s.token_hash = any($1) and s.seen_at > queue.now() - make_interval(secs => $2)
+           and s.created_at > queue.now() - make_interval(secs => $3)
+           and u.disabled_at is null and (s.role is null or s.role = u.role)",
         sessions,
-        IDLE.as_secs_f64()
+        IDLE.as_secs_f64(),
+        LONGEST.as_secs_f64()
     )
     .fetch_all(&api.pool)
     .await
 }
 
 fn cookie(api: &Api, token: &str) -> HeaderValue {
+    let attributes = if token.is_empty() { "; Path=/; Max-Age=0" } else { "; Path=/" };
+    set_cookie(api, COOKIE_NAME, token, attributes)
+}
+
+fn set_cookie(api: &Api, name: &str, token: &str, attributes: &str) -> HeaderValue {
     let secure = if api.base_url().is_https() { "; Secure" } else { "" };
-    let age = if token.is_empty() { "; Max-Age=0" } else { "" };
-    let text = format!("{COOKIE_NAME}={token}; Path=/; HttpOnly; SameSite=Strict{secure}{age}");
+    let text = format!("{name}={token}{attributes}; HttpOnly; SameSite=Strict{secure}");
     HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static(""))
 }
 
 fn token(headers: &HeaderMap) -> Option<&str> {
+    value_of(headers, COOKIE_NAME)
+}
+
+fn value_of<'a>(headers: &'a HeaderMap, wanted: &str) -> Option<&'a str> {
     let cookies = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
     cookies
         .flat_map(|value| value.split(';'))
         .filter_map(|pair| pair.trim().split_once('='))
-        .find(|(name, _)| *name == COOKIE_NAME)
+        .find(|(name, _)| *name == wanted)
         .map(|(_, token)| token)
         .filter(|token| !token.is_empty())
 }
@@ -166,8 +239,9 @@ impl FromRequestParts<Api> for Session {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Response> {
+        let ClientAddress(address) = ClientAddress::of(api, &parts.extensions, &parts.headers);
         match Self::of(api, &parts.headers).await {
-            Ok(Some(session)) => Ok(session),
+            Ok(Some(session)) => Ok(Self { address, ..session }),
             Ok(None) => Err(to_sign_in(parts)),
             Err(error) => Err(Refusal::from(error).into_response()),
         }
@@ -264,9 +338,11 @@ pub(super) fn is_ours(headers: &HeaderMap) -> bool {
     }
 }
 
-/// A redirect that also sets a cookie.
-pub(super) fn redirect_with(cookie: HeaderValue, to: &str) -> Response {
+/// A redirect that also sets cookies.
+pub(super) fn redirect_with(cookies: impl IntoIterator<Item = HeaderValue>, to: &str) -> Response {
     let mut response = Redirect::to(to).into_response();
-    response.headers_mut().insert(SET_COOKIE, cookie);
+    for cookie in cookies {
+        response.headers_mut().append(SET_COOKIE, cookie);
+    }
     response
 }

@@ -1,17 +1,23 @@
 //! Signing in and out.
 
+use std::net::IpAddr;
+
 use askama::Template;
 use axum::extract::{Request, State};
 use axum::http::header::RETRY_AFTER;
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::http::{HeaderMap, HeaderValue};
 use axum::response::{IntoResponse, Redirect, Response};
+use serde_json::json;
 
-use super::act::note;
-use super::session::{Form, Session, filled, is_ours, read_pairs, redirect_with};
+use super::session::{Browser, Form, Session, filled, is_ours, read_pairs, redirect_with};
+use super::sign_in_check::{NotSignedIn, Refused};
+use super::sign_in_limits::{Caller, short};
 use super::view::{Refusal, page};
+use crate::audit::Actor;
 use crate::http::Api;
-use crate::http::problem::{Problem, Shown};
-use crate::users::{self, UsersError};
+use crate::http::client_address::ClientAddress;
+use crate::http::problem::Shown;
+use crate::users::User;
 
 #[derive(Template)]
 #[template(path = "sign_in.html")]
@@ -40,42 +46,60 @@ fn wanted(pairs: &[(String, String)]) -> String {
     next.filter(is_here).unwrap_or("/dashboard").to_owned()
 }
 
-pub(super) async fn sign_in(State(api): State<Api>, request: Request) -> Result<Response, Response> {
+pub(super) async fn sign_in(
+    State(api): State<Api>,
+    ClientAddress(address): ClientAddress,
+    request: Request,
+) -> Result<Response, Response> {
     let headers = request.headers().clone();
     let pairs = read_pairs(request).await?;
     let of =
         |wanted: &str| pairs.iter().find(|(name, _)| name == wanted).map_or("", |(_, value)| value.as_str());
     let (email, password, next) = (of("email"), of("password"), wanted(&pairs));
-    let again = |status: StatusCode, error: &str| {
-        let mut response = page(&SignInPage { error, email, next: &next });
-        *response.status_mut() = status;
+    let again = |refused: Refused| {
+        let mut response = page(&SignInPage { error: &refused.words(), email, next: &next });
+        *response.status_mut() = refused.status();
+        if let Some(seconds) = refused.seconds() {
+            response.headers_mut().insert(RETRY_AFTER, seconds.into());
+        }
         response.extensions_mut().insert(Shown);
         response
     };
     if !is_ours(&headers) {
-        return Err(again(StatusCode::FORBIDDEN, "This came from another site. Sign in here."));
+        return Err(again(Refused::FromElsewhere));
     }
-    if let Err(seconds) = api.sign_ins.check(email) {
-        let mut response =
-            again(StatusCode::TOO_MANY_REQUESTS, &format!("Too many attempts. Try again in {seconds} s."));
-        response.headers_mut().insert(RETRY_AFTER, seconds.into());
-        return Err(response);
-    }
-    let refused = |error: sqlx::Error| Refusal::from(error).into_response();
-    let user = match users::verify(&api.pool, email, password).await {
+    let failed = |error: sqlx::Error| Refusal::from(error).into_response();
+    let browser = Browser::known(&api, &headers, email).await.map_err(failed)?;
+    let caller = Caller::new(email, address, browser.map(short));
+    let user = match api.sign_ins.check(&api.pool, &caller, email, password).await {
         Ok(user) => user,
-        Err(UsersError::Database(error)) => return Err(refused(error)),
-        Err(_) => return Err(Refusal::from(Problem::internal()).into_response()),
+        Err(NotSignedIn::Refused(refused)) => {
+            if matches!(refused, Refused::Wrong) {
+                api.sign_ins.note_failure(&api.pool, address, email).await.map_err(failed)?;
+            }
+            return Err(again(refused));
+        }
+        Err(NotSignedIn::Broken(error)) => return Err(failed(error)),
     };
-    let Some(user) = user else {
-        return Err(again(StatusCode::UNAUTHORIZED, "This email and this password do not belong together."));
-    };
+    let cookies = begin(&api, &headers, &user, address).await.map_err(failed)?;
+    Ok(redirect_with(cookies, &next))
+}
+
+/// The cookies of a new session, and of a browser that is known from now on.
+async fn begin(
+    api: &Api,
+    headers: &HeaderMap,
+    user: &User,
+    address: Option<IpAddr>,
+) -> sqlx::Result<[HeaderValue; 2]> {
+    let mut tx = api.pool.begin().await?;
     // A session from before ends: whoever knew its token does not know the new one's.
-    Session::end(&api, &headers).await.map_err(refused)?;
-    let cookie = Session::begin(&api, &user).await.map_err(refused)?;
-    let mut conn = api.pool.acquire().await.map_err(refused)?;
-    note(&mut conn, &user, "sign_in", &user.email, &serde_json::json!({})).await.map_err(refused)?;
-    Ok(redirect_with(cookie, &next))
+    Session::end(api, &mut tx, headers).await?;
+    let session = Session::begin(api, &mut tx, user).await?;
+    let browser = Browser::remember(api, &mut tx, headers, user).await?;
+    Actor::user(&user.email, address).note(&mut tx, "sign_in", &user.email, &json!({})).await?;
+    tx.commit().await?;
+    Ok([session, browser])
 }
 
 pub(super) async fn sign_out(
@@ -83,8 +107,9 @@ pub(super) async fn sign_out(
     headers: HeaderMap,
     form: Form,
 ) -> Result<Response, Refusal> {
-    let cookie: HeaderValue = Session::end(&api, &headers).await?;
-    let user = &form.session.user;
-    note(&mut *api.pool.acquire().await?, user, "sign_out", &user.email, &serde_json::json!({})).await?;
-    Ok(redirect_with(cookie, "/dashboard/sign-in"))
+    let mut tx = api.pool.begin().await?;
+    let cookie = Session::end(&api, &mut tx, &headers).await?;
+    form.session.actor().note(&mut tx, "sign_out", &form.session.user.email, &json!({})).await?;
+    tx.commit().await?;
+    Ok(redirect_with([cookie], "/dashboard/sign-in"))
 }

@@ -12,7 +12,6 @@ use weirgate_queue::lanes::change::{LaneChange, change_lane};
 use weirgate_queue::lanes::limits::Rate;
 use weirgate_queue::lanes::traffic::WINDOW_S;
 
-use super::act::note;
 use super::confirm::Confirm;
 use super::session::{Form, Session};
 use super::view::{Frame, Refusal, When, page, span};
@@ -180,7 +179,7 @@ async fn set(
     }
     let action = if paused { "tenant.pause" } else { "tenant.resume" };
     let queues: Vec<&str> = concerned().map(|lane| lane.queue.as_str()).collect();
-    note(&mut tx, &session.user, action, &tenant.slug, &json!({ "queues": queues })).await?;
+    session.actor().note(&mut tx, action, &tenant.slug, &json!({ "queues": queues })).await?;
     tx.commit().await?;
     Ok(Redirect::to(&tenant.path()).into_response())
 }

@@ -11,7 +11,6 @@ use uuid::Uuid;
 use weirgate_queue::lanes::traffic;
 use weirgate_queue::query::{self, WorkerRow};
 
-use super::act::note;
 use super::confirm::Confirm;
 use super::session::{Form, Session};
 use super::view::{Frame, Refusal, When, page, span};
@@ -130,7 +129,7 @@ pub(super) async fn drain(
     }
     weirgate_queue::drain::drain(&mut tx, id).await?;
     let detail = json!({ "host": row.host, "pid": row.pid });
-    note(&mut tx, &session.user, "worker.drain", &id.to_string(), &detail).await?;
+    session.actor().note(&mut tx, "worker.drain", &id.to_string(), &detail).await?;
     tx.commit().await?;
     Ok(Redirect::to("/dashboard/workers").into_response())
 }

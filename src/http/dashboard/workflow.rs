@@ -8,7 +8,6 @@ use uuid::Uuid;
 use weirgate_queue::query::JobRow;
 use weirgate_queue::{JobState, QueueError, query, workflow};
 
-use super::act::note;
 use super::graph::Graph;
 use super::session::{Form, Session, filled};
 use super::view::{Frame, Refusal, page};
@@ -122,7 +121,7 @@ pub(super) async fn cancel(
     let cancelled = workflow::cancel(&mut tx, id).await;
     let cancelled = cancelled.map_err(|error| Refusal::from(error).for_session(&form.session))?;
     let detail = json!({ "jobs": cancelled });
-    note(&mut tx, &form.session.user, "workflow.cancel", &id.to_string(), &detail).await?;
+    form.session.actor().note(&mut tx, "workflow.cancel", &id.to_string(), &detail).await?;
     tx.commit().await?;
     Ok(Redirect::to(&format!("/dashboard/workflows/{id}")).into_response())
 }

@@ -5,11 +5,13 @@ use axum::extract::State;
 use axum::http::header::{LOCATION, RETRY_AFTER};
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
+use serde_json::json;
 use sqlx::PgConnection;
 use uuid::Uuid;
 use weirgate_jobs::BackfillRange;
 use weirgate_queue::backfill;
 
+use crate::audit::Actor;
 use crate::http::Api;
 use crate::http::backfill::{BackfillResource, DryRun, TenantSlices};
 use crate::http::backfill_request::{BackfillBody, BackfillRequest, SettingsBody, SettingsRequest};
@@ -40,6 +42,7 @@ use crate::http::problem::Problem;
 )]
 pub(crate) async fn create_backfill(
     State(api): State<Api>,
+    actor: Actor,
     request: BackfillRequest,
 ) -> Result<Response, Problem> {
     let mut tx = api.pool.begin().await?;
@@ -55,7 +58,10 @@ pub(crate) async fn create_backfill(
         None => Claimed::First,
     };
     match replay {
-        Claimed::First => backfill::create(&mut tx, id, &new).await?,
+        Claimed::First => {
+            backfill::create(&mut tx, id, &new).await?;
+            actor.note(&mut tx, "backfill.create", &id.to_string(), &new.spec).await?;
+        }
         Claimed::Replay(earlier) => id = earlier,
     }
     tx.commit().await?;
@@ -141,11 +147,13 @@ pub(crate) async fn get_backfill(
 pub(crate) async fn set_backfill(
     State(api): State<Api>,
     context: RequestContext,
+    actor: Actor,
     Path(id): Path<Uuid>,
     request: SettingsRequest,
 ) -> Result<Response, Problem> {
     let mut tx = api.pool.begin().await?;
     backfill::set(&mut tx, id, |settings| request.apply(settings)).await?;
+    actor.note(&mut tx, "backfill.set", &id.to_string(), &request.told()).await?;
     tx.commit().await?;
     answer(&api, &context, id, StatusCode::OK).await
 }
@@ -162,10 +170,12 @@ pub(crate) async fn set_backfill(
 pub(crate) async fn pause_backfill(
     State(api): State<Api>,
     context: RequestContext,
+    actor: Actor,
     Only(id): Only<Uuid>,
 ) -> Result<Response, Problem> {
     let mut tx = api.pool.begin().await?;
     backfill::pause(&mut tx, id).await?;
+    actor.note(&mut tx, "backfill.pause", &id.to_string(), &json!({})).await?;
     tx.commit().await?;
     answer(&api, &context, id, StatusCode::OK).await
 }
@@ -182,10 +192,12 @@ pub(crate) async fn pause_backfill(
 pub(crate) async fn resume_backfill(
     State(api): State<Api>,
     context: RequestContext,
+    actor: Actor,
     Only(id): Only<Uuid>,
 ) -> Result<Response, Problem> {
     let mut tx = api.pool.begin().await?;
     backfill::resume(&mut tx, id).await?;
+    actor.note(&mut tx, "backfill.resume", &id.to_string(), &json!({})).await?;
     tx.commit().await?;
     answer(&api, &context, id, StatusCode::OK).await
 }
@@ -204,8 +216,13 @@ pub(crate) async fn resume_backfill(
 pub(crate) async fn cancel_backfill(
     State(api): State<Api>,
     context: RequestContext,
+    actor: Actor,
     Only(id): Only<Uuid>,
 ) -> Result<Response, Problem> {
+    let mut tx = api.pool.begin().await?;
+    backfill::begin_cancel(&mut tx, id).await?;
+    actor.note(&mut tx, "backfill.cancel", &id.to_string(), &json!({})).await?;
+    tx.commit().await?;
     backfill::cancel(&api.pool, id).await?;
     answer(&api, &context, id, StatusCode::ACCEPTED).await
 }
@@ -223,10 +240,12 @@ pub(crate) async fn cancel_backfill(
 pub(crate) async fn retry_failed_of_backfill(
     State(api): State<Api>,
     context: RequestContext,
+    actor: Actor,
     Only(id): Only<Uuid>,
 ) -> Result<Response, Problem> {
     let mut tx = api.pool.begin().await?;
     backfill::retry_failed(&mut tx, id).await?;
+    actor.note(&mut tx, "backfill.retry_failed", &id.to_string(), &json!({})).await?;
     tx.commit().await?;
     answer(&api, &context, id, StatusCode::ACCEPTED).await
 }

@@ -7,7 +7,7 @@ use axum::extract::{FromRequest, Request, State};
 use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use utoipa::openapi::response::Response as ResponseDoc;
 use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, OneOfBuilder, Schema, Type};
 use utoipa::openapi::{Content, Ref, RefOr};
@@ -17,9 +17,11 @@ use weirgate_jobs::{BulkJobs, BulkRefused};
 use weirgate_queue::bulk::BulkAction;
 use weirgate_queue::query::JobFilter;
 
+use crate::audit::Actor;
 use crate::http::Api;
 use crate::http::enqueue::{EnqueueBody, EnqueueHeaders, OptionParams, Received, Terms};
 use crate::http::extract::parse_body;
+use crate::http::intake::Note;
 use crate::http::job::job_state;
 use crate::http::job_list::{resolved, take_filter};
 use crate::http::openapi::JobAccepted;
@@ -190,7 +192,11 @@ fn expected(name: &str) -> &'static str {
     post, path = "/internal/jobs/bulk", tag = "Jobs",
     params(OptionParams, EnqueueHeaders), request_body = BulkBody, responses(BulkAnswers)
 )]
-pub(crate) async fn bulk_jobs(State(api): State<Api>, request: BulkRequest) -> Result<Response, Problem> {
+pub(crate) async fn bulk_jobs(
+    State(api): State<Api>,
+    actor: Actor,
+    request: BulkRequest,
+) -> Result<Response, Problem> {
     let BulkRequest { action, filter, tenant, all, dry_run, terms } = request;
     let filter = resolved(&api, filter, tenant.as_ref()).await?;
     let bulk = BulkJobs::new(action, filter, all)?;
@@ -198,7 +204,9 @@ pub(crate) async fn bulk_jobs(State(api): State<Api>, request: BulkRequest) -> R
         let count = bulk.count(&api.pool).await?;
         return Ok(Json(BulkCount { count: count.count, exact: count.exact }).into_response());
     }
-    terms.run(&api, bulk.job()?).await
+    let action = format!("jobs.{action}");
+    let note = Note { actor, action, target: "all that match", detail: json!({ "filter": bulk.filter }) };
+    terms.run(&api, bulk.job()?, note).await
 }
 
 impl From<BulkRefused> for Problem {

@@ -6,10 +6,13 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use serde::Deserialize;
+use serde_json::json;
+use sqlx::PgConnection;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 use weirgate_queue::{JobState, control};
 
+use crate::audit::Actor;
 use crate::http::Api;
 use crate::http::context::RequestContext;
 use crate::http::extract::{Body, Only, Path};
@@ -108,10 +111,12 @@ pub(crate) async fn stream_job(
 pub(crate) async fn cancel_job(
     State(api): State<Api>,
     viewer: Viewer,
+    actor: Actor,
     Only(id): Only<Uuid>,
 ) -> Result<Response, Problem> {
     let mut tx = api.pool.begin().await?;
     let state = control::cancel(&mut tx, id).await?;
+    note(&actor, &mut tx, "job.cancel", id, state).await?;
     tx.commit().await?;
     let job = match state {
         JobState::Running => viewer.job_within(id, CANCEL_WAIT).await?,
@@ -136,10 +141,12 @@ pub(crate) async fn cancel_job(
 pub(crate) async fn retry_job(
     State(api): State<Api>,
     viewer: Viewer,
+    actor: Actor,
     Only(id): Only<Uuid>,
 ) -> Result<Response, Problem> {
     let mut tx = api.pool.begin().await?;
-    control::retry(&mut tx, id).await?;
+    let state = control::retry(&mut tx, id).await?;
+    note(&actor, &mut tx, "job.retry", id, state).await?;
     tx.commit().await?;
     Ok(job_response(StatusCode::OK, viewer.job(id).await?))
 }
@@ -158,10 +165,12 @@ pub(crate) async fn retry_job(
 pub(crate) async fn run_job_now(
     State(api): State<Api>,
     viewer: Viewer,
+    actor: Actor,
     Only(id): Only<Uuid>,
 ) -> Result<Response, Problem> {
     let mut tx = api.pool.begin().await?;
-    control::run_now(&mut tx, id).await?;
+    let state = control::run_now(&mut tx, id).await?;
+    note(&actor, &mut tx, "job.run_now", id, state).await?;
     tx.commit().await?;
     Ok(job_response(StatusCode::OK, viewer.job(id).await?))
 }
@@ -199,13 +208,26 @@ pub(crate) fn checked_priority(given: Option<i64>) -> Result<i16, FieldError> {
 pub(crate) async fn set_job_priority(
     State(api): State<Api>,
     viewer: Viewer,
+    actor: Actor,
     Path(id): Path<Uuid>,
     Query(()): Query<()>,
     Body(body): Body<NewPriority>,
 ) -> Result<Response, Problem> {
     let priority = checked_priority(body.priority).map_err(|error| Problem::invalid(vec![error]))?;
     let mut tx = api.pool.begin().await?;
-    control::set_priority(&mut tx, id, priority).await?;
+    let before = control::set_priority(&mut tx, id, priority).await?;
+    let detail = json!({ "from": before, "to": priority });
+    actor.note(&mut tx, "job.priority", &id.to_string(), &detail).await?;
     tx.commit().await?;
     Ok(job_response(StatusCode::OK, viewer.job(id).await?))
+}
+
+async fn note(
+    actor: &Actor,
+    conn: &mut PgConnection,
+    action: &str,
+    job: Uuid,
+    state: JobState,
+) -> sqlx::Result<()> {
+    actor.note(conn, action, &job.to_string(), &json!({ "state": state.as_str() })).await
 }

@@ -6,6 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use utoipa::ToSchema;
 use utoipa::openapi::Ref;
 use utoipa::openapi::schema::{ObjectBuilder, OneOfBuilder, Schema, Type};
@@ -16,6 +17,7 @@ use weirgate_queue::lanes::change::{LaneChange, change_lane};
 use weirgate_queue::lanes::check::GivenLimits;
 use weirgate_queue::lanes::{Book, LaneLimits};
 
+use crate::audit::Actor;
 use crate::http::Api;
 use crate::http::extract::{Body, Path};
 use crate::http::limits::{LaneLimitsResource, checked, given};
@@ -219,6 +221,7 @@ pub(crate) async fn get_tenant_limits(
 )]
 pub(crate) async fn set_tenant_limits(
     State(api): State<Api>,
+    actor: Actor,
     Path(name): Path<String>,
     Query(()): Query<()>,
     Body(change): Body<TenantLimitsChange>,
@@ -228,6 +231,14 @@ pub(crate) async fn set_tenant_limits(
     let known = queues::known(&mut tx, Some(tenant.id)).await?;
     for (queue, change) in change.check(&known)? {
         change_lane(&mut tx, &queue, tenant.id, change).await?;
+        let lane = format!("{}/{queue}", tenant.slug);
+        if let Some(paused) = change.paused {
+            let action = if paused { "lane.pause" } else { "lane.resume" };
+            actor.note(&mut tx, action, &lane, &json!({})).await?;
+        }
+        if let Some(limits) = change.limits {
+            actor.note(&mut tx, "lane.limits", &lane, &json!({ "to": limits })).await?;
+        }
     }
     tx.commit().await?;
     look(&api, tenant, known).await

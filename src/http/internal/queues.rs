@@ -6,6 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
+use serde_json::json;
 use sqlx::PgConnection;
 use utoipa::ToSchema;
 use weirgate_queue::JobState;
@@ -13,6 +14,7 @@ use weirgate_queue::lanes::change::change_queue;
 use weirgate_queue::lanes::limits::pause_queue as set_paused;
 use weirgate_queue::lanes::traffic::WINDOW_S;
 
+use crate::audit::Actor;
 use crate::http::Api;
 use crate::http::context::RequestContext;
 use crate::http::extract::{Body, Only, Path};
@@ -131,9 +133,10 @@ pub(crate) async fn get_queue(
 pub(crate) async fn pause_queue(
     State(api): State<Api>,
     context: RequestContext,
+    actor: Actor,
     Only(name): Only<String>,
 ) -> Result<Json<Queue>, Problem> {
-    pause(&api, &context, name, true).await
+    pause(&api, &context, &actor, name, true).await
 }
 
 /// Lets a paused queue go on, at once.
@@ -145,9 +148,10 @@ pub(crate) async fn pause_queue(
 pub(crate) async fn resume_queue(
     State(api): State<Api>,
     context: RequestContext,
+    actor: Actor,
     Only(name): Only<String>,
 ) -> Result<Json<Queue>, Problem> {
-    pause(&api, &context, name, false).await
+    pause(&api, &context, &actor, name, false).await
 }
 
 /// Changes a queue's limits: of all tenants together, and of each one that has none of its own.
@@ -161,13 +165,17 @@ pub(crate) async fn resume_queue(
 pub(crate) async fn set_queue_limits(
     State(api): State<Api>,
     context: RequestContext,
+    actor: Actor,
     Path(name): Path<String>,
     Query(()): Query<()>,
     Body(change): Body<LimitsOfQueueBody>,
 ) -> Result<Json<Queue>, Problem> {
     let mut tx = api.pool.begin().await?;
     require(&mut tx, &name).await?;
-    change_queue(&mut tx, &name, change.check()?).await?;
+    let change = change.check()?;
+    let detail = json!({ "all": change.limits, "each": change.lane_limits });
+    change_queue(&mut tx, &name, change).await?;
+    actor.note(&mut tx, "queue.limits", &name, &detail).await?;
     tx.commit().await?;
     show(&api, &context, name).await
 }
@@ -175,12 +183,15 @@ pub(crate) async fn set_queue_limits(
 async fn pause(
     api: &Api,
     context: &RequestContext,
+    actor: &Actor,
     name: String,
     paused: bool,
 ) -> Result<Json<Queue>, Problem> {
     let mut tx = api.pool.begin().await?;
     require(&mut tx, &name).await?;
     set_paused(&mut tx, &name, paused).await?;
+    let action = if paused { "queue.pause" } else { "queue.resume" };
+    actor.note(&mut tx, action, &name, &json!({})).await?;
     tx.commit().await?;
     show(api, context, name).await
 }

@@ -4,11 +4,13 @@ use axum::Json;
 use axum::extract::State;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
+use serde_json::json;
 use utoipa::ToSchema;
 use uuid::Uuid;
 use weirgate_queue::drain::drain;
 use weirgate_queue::query::{self, WorkerRow};
 
+use crate::audit::Actor;
 use crate::http::Api;
 use crate::http::extract::Only;
 use crate::http::page::Page;
@@ -67,13 +69,17 @@ pub(crate) async fn list_workers(
 )]
 pub(crate) async fn drain_worker(
     State(api): State<Api>,
+    actor: Actor,
     Only(id): Only<Uuid>,
 ) -> Result<Json<Worker>, Problem> {
-    let mut conn = api.pool.acquire().await?;
+    let mut tx = api.pool.begin().await?;
     let unknown = || Problem::not_found("unknown_worker", "Unknown worker", format!("no live worker {id}"));
-    if !drain(&mut conn, id).await? {
+    if !drain(&mut tx, id).await? {
         return Err(unknown());
     }
-    let row = query::workers(&mut conn).await?.into_iter().find(|row| row.id == id);
-    Ok(Json(row.ok_or_else(unknown)?.into()))
+    let row = query::workers(&mut tx).await?.into_iter().find(|row| row.id == id).ok_or_else(unknown)?;
+    let detail = json!({ "host": row.host, "pid": row.pid });
+    actor.note(&mut tx, "worker.drain", &id.to_string(), &detail).await?;
+    tx.commit().await?;
+    Ok(Json(row.into()))
 }

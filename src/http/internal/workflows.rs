@@ -8,10 +8,12 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
+use serde_json::json;
 use utoipa::ToSchema;
 use uuid::Uuid;
 use weirgate_queue::{JobState, QueueError, query, workflow};
 
+use crate::audit::Actor;
 use crate::http::Api;
 use crate::http::context::RequestContext;
 use crate::http::extract::{Only, Path};
@@ -109,9 +111,13 @@ pub(crate) async fn cancel_workflow(
     State(api): State<Api>,
     viewer: Viewer,
     context: RequestContext,
+    actor: Actor,
     Only(id): Only<Uuid>,
 ) -> Result<Response, Problem> {
-    workflow::cancel(&mut *api.pool.acquire().await?, id).await?;
+    let mut tx = api.pool.begin().await?;
+    let cancelled = workflow::cancel(&mut tx, id).await?;
+    actor.note(&mut tx, "workflow.cancel", &id.to_string(), &json!({ "jobs": cancelled })).await?;
+    tx.commit().await?;
     let context = context.at(&format!("/internal/workflows/{id}"));
     let workflow = look(&api, &viewer, &context, &Paging::first(), id).await?;
     let status = if workflow.is_final { StatusCode::OK } else { StatusCode::ACCEPTED };

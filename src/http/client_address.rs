@@ -1,0 +1,164 @@
+//! Where a request comes from: the peer, or the client that proxies which are trusted say they had.
+
+use std::net::{IpAddr, SocketAddr};
+
+use axum::extract::{ConnectInfo, FromRequestParts};
+use axum::http::request::Parts;
+use axum::http::{Extensions, HeaderMap};
+use ipnet::IpNet;
+
+use crate::audit::Actor;
+use crate::http::Api;
+use crate::http::problem::Problem;
+
+/// Proxies whose word on where a request came from is taken.
+#[derive(Debug, Clone, Default)]
+pub struct TrustedProxies(Vec<IpNet>);
+
+impl TrustedProxies {
+    /// Reads a list of addresses and networks with commas between, such as `10.0.0.0/8, ::1`.
+    pub fn parse(text: &str) -> Option<Self> {
+        let network = |item: &str| {
+            let item = item.trim();
+            item.parse::<IpNet>().ok().or_else(|| item.parse::<IpAddr>().ok().map(IpNet::from))
+        };
+        text.split(',').map(network).collect::<Option<_>>().map(Self)
+    }
+
+    fn contains(&self, address: IpAddr) -> bool {
+        self.0.iter().any(|network| network.contains(&address))
+    }
+
+    /// The client that a peer had this request from. Each proxy adds whom it had it from at the right end, so the first one from there
+    /// that is no proxy of ours is the client; what stands before it, the client may have made up.
+    fn client(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
+        let mut client = peer.to_canonical();
+        let said = match said(headers, "x-forwarded-for") {
+            said if said.is_empty() => said_in_forwarded(headers),
+            said => said,
+        };
+        for address in said.into_iter().rev() {
+            if !self.contains(client) {
+                break;
+            }
+            let Some(address) = address else { break };
+            client = address.to_canonical();
+        }
+        client
+    }
+}
+
+/// The items of a header that may be there several times.
+fn items<'a>(headers: &'a HeaderMap, name: &'static str) -> impl Iterator<Item = &'a str> {
+    // A value that is no text counts as an item that says nothing.
+    headers.get_all(name).iter().flat_map(|value| value.to_str().unwrap_or("?").split(','))
+}
+
+fn said(headers: &HeaderMap, name: &'static str) -> Vec<Option<IpAddr>> {
+    items(headers, name).map(|item| address(item.trim())).collect()
+}
+
+/// <https://www.rfc-editor.org/rfc/rfc7239#section-4>
+fn said_in_forwarded(headers: &HeaderMap) -> Vec<Option<IpAddr>> {
+    let of_item = |item: &str| {
+        let pairs = item.split(';').filter_map(|pair| pair.trim().split_once('='));
+        let mut of = pairs.filter(|(name, _)| name.eq_ignore_ascii_case("for")).map(|(_, value)| value);
+        address(of.next()?.trim().trim_matches('"'))
+    };
+    items(headers, "forwarded").map(of_item).collect()
+}
+
+/// An address with or without a port.
+fn address(text: &str) -> Option<IpAddr> {
+    let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
+    bare.parse().ok().or_else(|| text.parse::<SocketAddr>().ok().map(|it| it.ip()))
+}
+
+/// The client's address; `None` where no socket is known.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ClientAddress(pub(crate) Option<IpAddr>);
+
+impl ClientAddress {
+    pub(crate) fn of(api: &Api, extensions: &Extensions, headers: &HeaderMap) -> Self {
+        let peer = extensions.get::<ConnectInfo<SocketAddr>>();
+        Self(peer.map(|ConnectInfo(peer)| api.settings.trusted_proxies.client(peer.ip(), headers)))
+    }
+}
+
+impl FromRequestParts<Api> for ClientAddress {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
+        Ok(Self::of(api, &parts.extensions, &parts.headers))
+    }
+}
+
+/// Who acts on `/internal`.
+impl FromRequestParts<Api> for Actor {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
+        Ok(Self::service(ClientAddress::of(api, &parts.extensions, &parts.headers).0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::{HeaderName, HeaderValue};
+
+    use super::*;
+
+    fn client(trusted: &str, peer: &str, headers: &[(&'static str, &str)]) -> String {
+        let proxies = TrustedProxies::parse(trusted).unwrap_or_default();
+        let headers: HeaderMap = headers
+            .iter()
+            .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_str(value).unwrap()))
+            .fold(HeaderMap::new(), |mut all, (name, value)| {
+                all.append(name, value);
+                all
+            });
+        proxies.client(peer.parse().unwrap(), &headers).to_string()
+    }
+
+    #[test]
+    fn nobody_is_believed_who_is_not_trusted() {
+        let told = [("x-forwarded-for", "203.0.113.9"), ("forwarded", "for=203.0.113.9")];
+        assert_eq!(client("", "198.51.100.7", &told), "198.51.100.7");
+        assert_eq!(client("10.0.0.0/8", "198.51.100.7", &told), "198.51.100.7");
+    }
+
+    #[test]
+    fn the_rightmost_that_is_no_proxy_of_ours_is_the_client() {
+        let trusted = "10.0.0.0/8, 192.0.2.1, fd00::/8";
+        let of = |said: &str| client(trusted, "10.0.0.1", &[("x-forwarded-for", said)]);
+        assert_eq!(of("203.0.113.9"), "203.0.113.9");
+        assert_eq!(of("8.8.8.8, 203.0.113.9, 192.0.2.1"), "203.0.113.9");
+        assert_eq!(of("203.0.113.9:4711"), "203.0.113.9");
+        assert_eq!(of("[2001:db8::1]:4711"), "2001:db8::1");
+        assert_eq!(of("2001:db8::1"), "2001:db8::1");
+        assert_eq!(of("10.0.0.3, 10.0.0.2"), "10.0.0.3", "a client inside of the network");
+        assert_eq!(of("203.0.113.9, unknown"), "10.0.0.1", "the last one that is known");
+        assert_eq!(of(""), "10.0.0.1");
+        let lines = [("x-forwarded-for", "8.8.8.8"), ("x-forwarded-for", "203.0.113.9")];
+        assert_eq!(client(trusted, "10.0.0.1", &lines), "203.0.113.9");
+        assert_eq!(client(trusted, "::ffff:10.0.0.1", &lines), "203.0.113.9", "a socket for both versions");
+    }
+
+    #[test]
+    fn the_standard_header_is_read_where_the_usual_one_is_missing() {
+        let of = |said: &str| client("::1", "::1", &[("forwarded", said)]);
+        assert_eq!(of("for=8.8.8.8, For=\"[2001:db8::1]:80\";proto=https"), "2001:db8::1");
+        assert_eq!(of("proto=https;for=203.0.113.9"), "203.0.113.9");
+        assert_eq!(of("for=_hidden"), "::1");
+        let both = [("forwarded", "for=8.8.8.8"), ("x-forwarded-for", "203.0.113.9")];
+        assert_eq!(client("::1", "::1", &both), "203.0.113.9");
+    }
+
+    #[test]
+    fn a_list_with_an_error_is_none() {
+        assert!(TrustedProxies::parse("10.0.0.0/8,127.0.0.1").is_some());
+        for wrong in ["10.0.0.0/33", "proxy.example.com", "10.0.0.0/8,", "*"] {
+            assert!(TrustedProxies::parse(wrong).is_none(), "{wrong}");
+        }
+    }
+}
