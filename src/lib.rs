@@ -5,6 +5,7 @@ pub mod bench;
 pub mod cli;
 pub mod commands;
 pub mod config;
+pub mod connections;
 pub mod database;
 pub mod http;
 mod logging;

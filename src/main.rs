@@ -6,9 +6,11 @@ use clap::Parser;
 use weirgate::cli::Cli;
 use weirgate::commands;
 use weirgate::config::Config;
+use weirgate::connections;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    connections::raise_limit();
     let config = match Config::from_env() {
         Ok(config) => config,
         Err(error) => return fail(&error.to_string()),

@@ -138,9 +138,10 @@ impl<A: Send + Sync + 'static> Host<A> {
             slots: i32::try_from(config.slots).unwrap_or(i32::MAX),
             lease: config.lease,
         };
-        let id = lease::register(&mut *pool.acquire().await?, &worker).await?;
-        // An answer that takes a lease comes too late.
-        let line = Line::new(&pool, config.lease);
+        // An answer that takes a lease comes too late. Its connection is there from now on: where a process has used up its files, a new one
+        // could not be opened.
+        let mut line = Line::new(&pool, config.lease);
+        let id = line.register(&worker).await?;
         let (outcomes, handed_over) = mpsc::channel(10_000);
         let host = Self(Arc::new(Inner {
             pool: pool.clone(),
