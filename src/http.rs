@@ -16,6 +16,7 @@ mod intake;
 mod internal;
 mod job;
 mod job_list;
+mod key_lookups;
 pub mod keys;
 mod lane_facts;
 mod limits;
@@ -27,6 +28,8 @@ mod params;
 mod prefer;
 mod problem;
 mod queue_facts;
+mod recent;
+mod slots;
 mod tenant_tx;
 #[cfg(test)]
 mod tests;
@@ -59,7 +62,9 @@ use weirgate_queue::watch::Watcher;
 use crate::http::auth::Limits;
 use crate::http::dashboard::{Shared, SignIns, Views, Watchers};
 use crate::http::intake::Intake;
+use crate::http::key_lookups::KeyLookups;
 use crate::http::metrics::Latest;
+use crate::http::slots::Slots;
 use crate::metrics::{Metrics, Work};
 use crate::traces::Traces;
 
@@ -112,6 +117,8 @@ pub struct Api {
     books: Books,
     settings: Arc<Settings>,
     limits: Arc<Limits>,
+    keys: Arc<KeyLookups>,
+    slots: Arc<Slots>,
     sign_ins: Arc<SignIns>,
     views: Views,
     watchers: Watchers,
@@ -137,6 +144,7 @@ impl Api {
         let ApiConfig { service_token, public_url, requests_per_second, burst, traces } = config;
         let service_token_hash = auth::token_hash(&service_token);
         let books = Books::new(pool.clone());
+        let (keys, slots) = (Arc::new(KeyLookups::start(&pool)), Arc::new(Slots::new(&pool)));
         Self {
             reader: Reader::start(pool.clone(), books.clone()),
             books,
@@ -148,6 +156,8 @@ impl Api {
             watcher,
             settings: Arc::new(Settings { service_token_hash, public_url }),
             limits: Arc::new(Limits::new(requests_per_second, burst)),
+            keys,
+            slots,
             sign_ins: Arc::new(SignIns::new()),
             traces,
             views: Views::default(),

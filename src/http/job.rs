@@ -45,6 +45,8 @@ pub(crate) struct JobResource {
     /// What it returned, once completed; a job that works in pieces shows what is done so far.
     #[schema(required = true)]
     pub(crate) output: Option<Value>,
+    /// Whether it has an output that is left out here, as it is larger than 64 KiB; `links.self` has it.
+    pub(crate) output_omitted: bool,
     /// Its failed attempts.
     pub(crate) errors: Vec<AttemptError>,
     /// How far the current or last attempt is.
@@ -182,6 +184,7 @@ impl JobResource {
             max_attempts: row.max_attempts,
             args: row.args,
             output: row.output,
+            output_omitted: row.output_omitted,
             errors: serde_json::from_value(row.errors)?,
             progress: row.progress.map(serde_json::from_value).transpose()?,
             workflow_id: row.workflow_id,

@@ -3,7 +3,9 @@
 mod backfill;
 mod bench;
 mod cli;
+mod connections;
 mod demo;
+mod memory;
 mod schedules;
 mod settings;
 mod systemd;

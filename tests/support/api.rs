@@ -39,7 +39,7 @@ const LONGEST_ANSWER: Duration = Duration::from_secs(30);
 
 /// The API with the two demo tenants.
 pub(crate) struct TestApi {
-    pub(crate) app: TestApp,
+    pub(crate) app: Arc<TestApp>,
     /// `tenant_demo_cca`, in UTC.
     pub(crate) cca: Seeded,
     /// `tenant_demo_client2`, in Europe/Paris.
@@ -68,18 +68,22 @@ impl TestApi {
         let mut rng = StdRng::seed_from_u64(1);
         let tenants = seed(&app.db.pool, Path::new(MOCK_DATA), false, &mut rng).await.unwrap();
         let [cca, client2] = tenants.try_into().expect("two demo tenants");
-        let mut config = ApiConfig {
-            service_token: SERVICE_TOKEN.to_owned(),
-            public_url: None,
-            requests_per_second: 10_000.try_into().unwrap(),
-            burst: 10_000.try_into().unwrap(),
-            traces: None,
-        };
+        let mut config = config();
         adjust(&mut config);
         let watcher = Watcher::start(app.db.pool.clone(), Duration::from_millis(20));
         let api = complete(Api::new(app.db.pool.clone(), app.app.exports.clone(), watcher, config));
         let (router, monitoring) = (router(api.clone()), monitoring_router(api.clone()));
-        Self { app, cca, client2, api, router, monitoring }
+        Self { app: Arc::new(app), cca, client2, api, router, monitoring }
+    }
+
+    /// The API of another process on the same database.
+    pub(crate) fn another_host(&self) -> Self {
+        let pool = self.db().pool.clone();
+        let watcher = Watcher::start(pool.clone(), Duration::from_millis(20));
+        let api = Api::new(pool, self.app.app.exports.clone(), watcher, config());
+        let (router, monitoring) = (router(api.clone()), monitoring_router(api.clone()));
+        let (cca, client2) = (self.cca.clone(), self.client2.clone());
+        Self { app: self.app.clone(), cca, client2, api, router, monitoring }
     }
 
     pub(crate) fn db(&self) -> &TestDb {
@@ -169,6 +173,16 @@ impl TestApi {
 
     pub(crate) async fn execute(&self, sql: &'static str) {
         sqlx::raw_sql(sql).execute(&self.db().pool).await.unwrap();
+    }
+}
+
+fn config() -> ApiConfig {
+    ApiConfig {
+        service_token: SERVICE_TOKEN.to_owned(),
+        public_url: None,
+        requests_per_second: 10_000.try_into().unwrap(),
+        burst: 10_000.try_into().unwrap(),
+        traces: None,
     }
 }
 

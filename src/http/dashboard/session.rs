@@ -15,6 +15,7 @@ use subtle::ConstantTimeEq;
 
 use super::view::Refusal;
 use crate::http::Api;
+use crate::http::auth::note_known;
 use crate::http::extract::read_body;
 use crate::http::params::Fields;
 use crate::random;
@@ -167,7 +168,10 @@ impl FromRequestParts<Api> for Session {
 
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Response> {
         match Self::of(api, &parts.headers).await {
-            Ok(Some(session)) => Ok(session),
+            Ok(Some(session)) => {
+                note_known(&parts.extensions);
+                Ok(session)
+            }
             Ok(None) => Err(to_sign_in(parts)),
             Err(error) => Err(Refusal::from(error).into_response()),
         }

@@ -10,7 +10,6 @@ use chrono::{DateTime, NaiveDate, Utc};
 use object_store::ObjectStoreExt;
 use object_store::path::Path as ObjectPath;
 use serde::Serialize;
-use sqlx::PgPool;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -93,7 +92,7 @@ pub(crate) async fn list_exports(
     context: RequestContext,
     Query(ExportQuery(paging)): Query<ExportQuery>,
 ) -> Result<Page<ExportResource>, Problem> {
-    let mut tx = TenantTx::begin(&api.pool, &tenant).await?;
+    let mut tx = TenantTx::begin(&api, &tenant).await?;
     let (after_day, after_format) = paging.after.clone().unzip();
     let rows = sqlx::query_as!(
         Row,
@@ -123,7 +122,7 @@ pub(crate) async fn get_export(
     Path(id): Path<Uuid>,
     Query(()): Query<()>,
 ) -> Result<Json<ExportResource>, Problem> {
-    Ok(Json(find(&api.pool, &tenant, id).await?.resource(&context)))
+    Ok(Json(find(&api, &tenant, id).await?.resource(&context)))
 }
 
 /// Streams the file of an export.
@@ -149,7 +148,7 @@ pub(crate) async fn download_export(
     Query(()): Query<()>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let row = find(&api.pool, &tenant, id).await?;
+    let row = find(&api, &tenant, id).await?;
     let etag = HeaderValue::try_from(format!("\"{}\"", row.sha256)).map_err(|_| Problem::internal())?;
     if none_match(&headers, &etag) {
         return Ok((StatusCode::NOT_MODIFIED, [(ETAG, etag)]).into_response());
@@ -175,8 +174,8 @@ pub(crate) async fn download_export(
     Ok((head, Body::from_stream(file.into_stream())).into_response())
 }
 
-async fn find(pool: &PgPool, tenant: &Tenant, id: Uuid) -> Result<Row, Problem> {
-    let mut tx = TenantTx::begin(pool, tenant).await?;
+async fn find(api: &Api, tenant: &Tenant, id: Uuid) -> Result<Row, Problem> {
+    let mut tx = TenantTx::begin(api, tenant).await?;
     let row = sqlx::query_as!(
         Row,
         "select id, export_date, format, object_path, bytes, sha256, job_id, created_at from exports where id = $1",
