@@ -26,8 +26,8 @@ use super::body::Watched;
 use super::stream::Stream;
 use super::table::{Connection, Place, Reserved, Table};
 
-/// Largest head of a request, in bytes.
-const HEAD_BYTES: usize = 64 * 1024;
+/// Largest head of a request, in bytes; its target alone may have 64 KiB.
+const HEAD_BYTES: usize = 96 * 1024;
 
 /// Connections that make room at once when the process has no file left for another one.
 const AT_ONCE: usize = 8;

@@ -117,11 +117,12 @@ async fn answer_all(pool: PgPool, asked: &Mutex<mpsc::UnboundedReceiver<Question
         if questions.is_empty() {
             return;
         }
-        let mut answers = find(&mut held, &questions).await;
+        let are_strangers = pace.is_some();
+        let mut answers = find(&mut held, &questions, are_strangers).await;
         if answers.is_err() {
             // The connection may have been lost since it was used last.
             held.release();
-            answers = find(&mut held, &questions).await;
+            answers = find(&mut held, &questions, are_strangers).await;
         }
         match answers {
             Ok(answers) => {
@@ -142,11 +143,11 @@ async fn answer_all(pool: PgPool, asked: &Mutex<mpsc::UnboundedReceiver<Question
 }
 
 /// An answer to each question, in their order.
-async fn find(held: &mut Held, questions: &[Question]) -> sqlx::Result<Vec<Answer>> {
+async fn find(held: &mut Held, questions: &[Question], are_strangers: bool) -> sqlx::Result<Vec<Answer>> {
     let conn = held.conn().await?;
     // Asked first: a key that is added after this is found below, or its addition is seen the next time.
-    let added = keys::added(conn).await?;
-    let asked = questions.iter().filter(|it| it.missing != Some(added));
+    let added = if are_strangers { Some(keys::added(conn).await?) } else { None };
+    let asked = questions.iter().filter(|it| added.is_none() || it.missing != added);
     let mut prefixes: Vec<String> = asked.map(|it| it.key.prefix().to_owned()).collect();
     prefixes.sort_unstable();
     prefixes.dedup();
@@ -159,7 +160,11 @@ async fn find(held: &mut Held, questions: &[Question]) -> sqlx::Result<Vec<Answe
     for question in questions {
         let stored = stored.get(question.key.prefix());
         let stored = stored.filter(|it| question.key.hash().ct_eq(it.key_hash.as_slice()).into());
-        answers.push(stored.map_or(Answer::Missing(added), |it| Answer::Found(it.found())));
+        answers.push(match (stored, added) {
+            (Some(stored), _) => Answer::Found(stored.found()),
+            (None, Some(added)) => Answer::Missing(added),
+            (None, None) => Answer::Found(Found { holder: None }),
+        });
     }
     let used = answers.iter().filter_map(|answer| match answer {
         Answer::Found(Found { holder: Some(holder) }) if holder.is_unseen => Some(holder.key),
