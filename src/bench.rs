@@ -21,6 +21,7 @@ mod latency;
 mod light;
 mod limits;
 pub mod meter;
+mod noisy;
 mod offer;
 mod outcome;
 mod pinned;
@@ -66,6 +67,8 @@ pub enum Scenario {
     Scale,
     /// A job's state from 50 connections, lists and overviews over HTTP, with ten million jobs
     Reads,
+    /// One tenant's worst queries from 60 connections beside another's reads and enqueues
+    Noisy,
     /// Single jobs at idle: from commit to start and to the end
     Latency,
     /// 5,000 jobs a second for a minute: time from end to end, backlog
@@ -107,6 +110,7 @@ pub async fn run(
         Scenario::History => history::run(&stage).await,
         Scenario::Scale => scale::run(&stage).await,
         Scenario::Reads => reads::run(&stage).await,
+        Scenario::Noisy => noisy::run(&stage).await,
         Scenario::Latency => latency::run(&stage).await,
         Scenario::Steady => steady::run(&stage).await,
         Scenario::Pinned => pinned::run(&stage, minutes.unwrap_or(pinned::MINUTES)).await,

@@ -18,6 +18,7 @@ mod intake;
 mod internal;
 mod job;
 mod job_list;
+mod key_lookups;
 pub mod keys;
 mod lane_facts;
 mod limits;
@@ -29,6 +30,8 @@ mod params;
 mod prefer;
 mod problem;
 mod queue_facts;
+mod recent;
+mod slots;
 mod tenant_errors;
 mod tenant_tx;
 #[cfg(test)]
@@ -66,7 +69,9 @@ use crate::http::auth::{Limits, ServiceTokens};
 use crate::http::base_url::BaseUrl;
 use crate::http::dashboard::{Shared, SignIns, Views};
 use crate::http::intake::Intake;
+use crate::http::key_lookups::KeyLookups;
 use crate::http::metrics::Latest;
+use crate::http::slots::Slots;
 use crate::http::watchers::Watchers;
 use crate::metrics::{Metrics, Work};
 use crate::traces::Traces;
@@ -131,6 +136,8 @@ pub struct Api {
     books: Books,
     settings: Arc<Settings>,
     limits: Arc<Limits>,
+    keys: Arc<KeyLookups>,
+    slots: Arc<Slots>,
     sign_ins: Arc<SignIns>,
     views: Views,
     watchers: Watchers,
@@ -157,6 +164,7 @@ impl Api {
         let ApiConfig { public_url, listen, requests_per_second, burst, traces, .. } = config;
         let service_tokens = ServiceTokens::new(&service_token, service_token_next.as_deref());
         let books = Books::new(pool.clone());
+        let (keys, slots) = (Arc::new(KeyLookups::start(&pool)), Arc::new(Slots::new(&pool)));
         Self {
             reader: Reader::start(pool.clone(), books.clone()),
             books,
@@ -172,6 +180,8 @@ impl Api {
                 base_url: BaseUrl::new(public_url, listen),
             }),
             limits: Arc::new(Limits::new(requests_per_second, burst)),
+            keys,
+            slots,
             sign_ins: Arc::new(SignIns::new()),
             traces,
             views: Views::default(),

@@ -6,6 +6,7 @@ pub mod bench;
 pub mod cli;
 pub mod commands;
 pub mod config;
+pub mod connections;
 pub mod database;
 pub mod home;
 pub mod http;

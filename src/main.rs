@@ -4,12 +4,12 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use weirgate::cli::{Cli, Command};
-use weirgate::commands;
 use weirgate::config::Config;
-use weirgate::home;
+use weirgate::{commands, connections, home};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    connections::raise_limit();
     // Mock data is written for others to read.
     if !matches!(cli.command, Command::MockData(_)) {
         home::keep_to_ourselves();

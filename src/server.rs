@@ -1,6 +1,5 @@
 //! The API role: serves HTTP until told to stop.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use weirgate_queue::watch::Watcher;
 
 use crate::config::Config;
+use crate::connections;
 use crate::http::{Api, ApiConfig, monitoring_router, router};
 use crate::metrics::{Work, listener};
 use crate::traces::{Role, Traces};
@@ -45,7 +45,7 @@ pub async fn bind(config: &Config) -> anyhow::Result<Listeners> {
 /// Serves until `shutdown`; requests under way may end.
 ///
 /// # Errors
-/// When the listener fails.
+/// When spans cannot be sent where the settings say.
 pub async fn run(
     listeners: Listeners,
     pool: PgPool,
@@ -71,20 +71,23 @@ pub async fn run(
             traces: traces.clone(),
         },
     );
+    let is_working = work.is_some();
     let api = match work {
         Some(work) => api.with_work(work),
         None => api,
     };
     let closing = {
-        let (api, shutdown) = (api.clone(), shutdown.clone());
+        let (api, shutdown) = (&api, &shutdown);
         async move {
             shutdown.cancelled().await;
             api.close();
         }
     };
-    // With the peer's address, for the audit and for limits.
-    let service = router(api.clone()).into_make_service_with_connect_info::<SocketAddr>();
-    let served = axum::serve(listeners.api, service).with_graceful_shutdown(closing);
+    let room = connections::room(config, is_working);
+    let served = async {
+        let served = connections::serve(listeners.api, router(api.clone()), room, shutdown.clone());
+        tokio::join!(served, closing);
+    };
     // A client that keeps its connection busy must not hold the stop up.
     let overdue = async {
         shutdown.cancelled().await;
@@ -95,16 +98,16 @@ pub async fn run(
         // Its end is not the API's.
         std::future::pending::<()>().await;
     };
-    let ended = tokio::select! {
-        () = monitored => Ok(()),
-        () = prune(&api) => Ok(()),
-        ended = served.into_future() => ended.context("serving HTTP"),
-        () = overdue => Ok(()),
-    };
+    tokio::select! {
+        () = monitored => {}
+        () = prune(&api) => {}
+        () = served => {}
+        () = overdue => {}
+    }
     if let Some(traces) = traces {
         traces.close().await;
     }
-    ended
+    Ok(())
 }
 
 /// Never ends.

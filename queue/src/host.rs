@@ -148,6 +148,7 @@ impl<A: Send + Sync + 'static> Host<A> {
         };
         history::compare(&pool).await?;
         // An answer that takes longer leaves no time to ask again before the lease ends.
+        // Its connection is there from now on: where a process has used up its files, a new one could not be opened.
         let mut line = Line::new(&pool, ANSWER.min(config.lease / 3));
         let id = line.register(&worker).await?;
         let (outcomes, handed_over) = mpsc::channel(10_000);

@@ -43,23 +43,37 @@ pub struct JobRow {
     pub observed_at: DateTime<Utc>,
     /// Whether a live worker claims from its queue; null unless it is available.
     pub has_worker: Option<bool>,
+    /// Whether it has an output that is left out here, as it is larger than 64 KiB; [`output`] reads it.
+    pub output_omitted: bool,
 }
+
+/// What every job has beside its own values, with what a client is told of it.
+const REST_BYTES: usize = 1500;
 
 impl JobRow {
     /// Where the job stands.
     pub fn state(&self) -> JobState {
         self.state.parse().expect("the enum's names are the states'")
     }
+
+    /// About how many bytes it has as JSON.
+    pub fn bytes(&self) -> usize {
+        let parts = [Some(&self.args), self.output.as_ref(), Some(&self.errors), self.progress.as_ref()];
+        parts.into_iter().flatten().map(bytes).sum::<usize>() + 40 * self.depends_on.len() + REST_BYTES
+    }
 }
 
 /// A query for [`JobRow`]s from `queue.jobs j`, or from what takes its place, with the given tail; sqlx
 /// checks each whole text at compile time.
+///
+/// Outputs above 64 KiB are left out, unless `whole` ones are asked for. A stored output may be compressed, but not to less than a
+/// hundredth: only what is in doubt is written out to be measured.
 macro_rules! job_rows {
-    (from $($from:literal)*, $($args:expr),* $(,)?) => {
+    (@outputs $output:literal, from $($from:literal)*, $($args:expr),* $(,)?) => {
         sqlx::query_as!(
             JobRow,
             r#"select j.id, j.seq as "seq!", j.tenant_id, j.queue, j.kind, j.state::text as "state!", j.priority,
-                j.attempt, j.max_attempts, j.run, j.pending_parents, j.args, j.output, j.progress, j.errors,
+                j.attempt, j.max_attempts, j.run, j.pending_parents, j.args, "# + $output + r#", j.progress, j.errors,
                 j.workflow_id, j.name, j.backfill_id, j.traceparent, j.created_at, j.scheduled_at, j.attempted_at,
                 j.finalized_at,
                 array(select d.parent_id from queue.job_dependencies d where d.child_id = j.id order by 1)
@@ -73,23 +87,61 @@ macro_rules! job_rows {
             $($args),*
         )
     };
+    (whole $tail:literal, $($args:expr),* $(,)?) => {
+        job_rows!(@outputs r#"j.output, false as "output_omitted!""#, from "queue.jobs j " $tail, $($args),*)
+    };
+    (from $($from:literal)*, $($args:expr),* $(,)?) => {
+        job_rows!(
+            @outputs
+            r#"case when pg_column_size(j.output) <= 600 or pg_column_size(j.output) <= 65536 and octet_length(j.output::text) <= 65536
+                    then j.output end as output,
+                coalesce(pg_column_size(j.output) > 600 and (pg_column_size(j.output) > 65536 or octet_length(j.output::text) > 65536), false)
+                    as "output_omitted!""#,
+            from $($from)*, $($args),*
+        )
+    };
     ($tail:literal, $($args:expr),* $(,)?) => {
         job_rows!(from "queue.jobs j " $tail, $($args),*)
     };
 }
 
 mod list;
+mod output;
 mod reader;
 mod workflows;
 
 pub(crate) use list::like_pattern;
 pub use list::{JobFilter, Listed, list};
+pub use output::{OutputText, output};
 pub use reader::{Found, Reader};
 pub use workflows::{WorkflowRow, neighbours, recent_workflows};
 
-/// One job.
+/// One job, with its whole output.
 pub async fn get(conn: &mut PgConnection, id: Uuid) -> Result<Option<JobRow>> {
+    Ok(job_rows!(whole "where j.id = $1", id).fetch_optional(conn).await?)
+}
+
+/// One job as lists have it.
+pub async fn brief(conn: &mut PgConnection, id: Uuid) -> Result<Option<JobRow>> {
     Ok(job_rows!("where j.id = $1", id).fetch_optional(conn).await?)
+}
+
+/// How many bytes `value` has as JSON.
+fn bytes(value: &Value) -> usize {
+    struct Count(usize);
+    impl std::io::Write for Count {
+        fn write(&mut self, buf: &[u8]) -> std::io::Result<usize> {
+            self.0 += buf.len();
+            Ok(buf.len())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut count = Count(0);
+    // Neither counting nor writing a value fails.
+    let _ = serde_json::to_writer(&mut count, value);
+    count.0
 }
 
 /// The first `limit` jobs of a workflow after `after` (a [`JobRow::seq`]), in order of enqueueing.

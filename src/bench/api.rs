@@ -18,14 +18,22 @@ pub(super) struct Api {
 }
 
 impl Api {
+    /// One client asks for all, as often as it can.
     pub(super) async fn start(stage: &Stage) -> anyhow::Result<Self> {
+        Self::with(stage, &[("WEIRGATE_REQUESTS_PER_S", "1000000"), ("WEIRGATE_REQUEST_BURST", "1000000")])
+            .await
+    }
+
+    pub(super) async fn with_usual_limits(stage: &Stage) -> anyhow::Result<Self> {
+        Self::with(stage, &[]).await
+    }
+
+    async fn with(stage: &Stage, limits: &[(&str, &str)]) -> anyhow::Result<Self> {
         // A port that is free now.
         let address = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?;
         let listen = address.to_string();
-        // One client asks for all.
-        let limits = [("WEIRGATE_REQUESTS_PER_S", "1000000"), ("WEIRGATE_REQUEST_BURST", "1000000")];
         let mut process =
-            Process::start(stage, "serve", &[limits[0], limits[1], ("WEIRGATE_LISTEN", &listen)])?;
+            Process::start(stage, "serve", &[limits, &[("WEIRGATE_LISTEN", &*listen)]].concat())?;
         let service = (AUTHORIZATION, HeaderValue::try_from(format!("Bearer {TOKEN}"))?);
         let begun = Instant::now();
         loop {

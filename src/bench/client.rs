@@ -60,20 +60,34 @@ impl Client {
         Ok((COOKIE, HeaderValue::try_from(cookie)?))
     }
 
+    /// How a `GET` is answered, whatever that is.
+    pub(super) async fn status(&mut self, path: &str, who: &Credential) -> anyhow::Result<StatusCode> {
+        Ok(self.answer(Method::GET, path, who).await?.0)
+    }
+
     async fn ask(
         &mut self,
         method: Method,
         path: &str,
-        (name, value): &Credential,
+        who: &Credential,
         expected: StatusCode,
     ) -> anyhow::Result<Bytes> {
+        let (status, body) = self.answer(method, path, who).await?;
+        anyhow::ensure!(status == expected, "{path} answered {status}: {}", String::from_utf8_lossy(&body));
+        Ok(body)
+    }
+
+    async fn answer(
+        &mut self,
+        method: Method,
+        path: &str,
+        (name, value): &Credential,
+    ) -> anyhow::Result<(StatusCode, Bytes)> {
         self.sender.ready().await?;
         let request = Request::builder().method(method).uri(path);
         let request = request.header(HOST, &self.host).header(name, value).body(Body::empty())?;
         let answer = self.sender.send_request(request).await.with_context(|| path.to_owned())?;
         let status = answer.status();
-        let body = to_bytes(Body::new(answer.into_body()), usize::MAX).await?;
-        anyhow::ensure!(status == expected, "{path} answered {status}: {}", String::from_utf8_lossy(&body));
-        Ok(body)
+        Ok((status, to_bytes(Body::new(answer.into_body()), usize::MAX).await?))
     }
 }

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{FromRequestParts, Request, State};
-use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
+use axum::http::{Extensions, HeaderMap};
 use axum::middleware::Next;
 use axum::response::Response;
 use governor::clock::{Clock, DefaultClock};
@@ -16,9 +16,11 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use uuid::Uuid;
 
+use crate::connections::Connection;
+use crate::http::Api;
+use crate::http::keys::{Hash, Holder, Presented};
 use crate::http::problem::Problem;
 use crate::http::watchers::Credential;
-use crate::http::{Api, keys};
 
 const SERVICE_CHALLENGE: &str = r#"Bearer realm="weirgate""#;
 const TENANT_CHALLENGE: &str = r#"ApiKey realm="weirgate", Bearer realm="weirgate""#;
@@ -42,12 +44,12 @@ impl<S: Sync> FromRequestParts<S> for Tenant {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Caller {
     Service,
-    ApiKey(Uuid),
+    ApiKey(Hash),
     /// Everybody whose credential is wrong; who guesses slows down only other guessers.
     Unknown,
 }
 
-/// Requests per caller (GCRA, see the `governor` crate), for each process on its own.
+/// Requests per caller (GCRA, see the `governor` crate), for each process on its own. Only keys that were right have an entry of their own.
 #[derive(Debug)]
 pub(crate) struct Limits(DefaultKeyedRateLimiter<Caller>);
 
@@ -103,6 +105,7 @@ pub(crate) async fn require_service(
         return Err(Problem::unauthorized(SERVICE_CHALLENGE, "the service token is missing or wrong"));
     }
     api.limits.check(Caller::Service)?;
+    note_known(request.extensions());
     Ok(next.run(request).await)
 }
 
@@ -116,20 +119,46 @@ pub(crate) async fn require_tenant(
         .headers()
         .get("x-api-key")
         .map_or_else(|| bearer(request.headers()), |value| value.to_str().ok());
-    let holder = match key {
-        Some(key) => keys::holder(&api.pool, key).await?,
+    let holder = match key.and_then(Presented::of) {
+        Some(key) => holder(&api, &key).await?,
         None => None,
     };
     let Some(holder) = holder else {
         api.limits.check(Caller::Unknown)?;
         return Err(Problem::unauthorized(TENANT_CHALLENGE, "the API key is missing or wrong"));
     };
-    api.limits.check(Caller::ApiKey(holder.key))?;
+    // A tenant has one share of the connections, whichever of its keys it uses.
+    if let Some(connection) = request.extensions().get::<Arc<Connection>>()
+        && !connection.is_of(holder.tenant.id)
+    {
+        return Err(Problem::too_many_connections_of_one());
+    }
     let credential = Credential::Key { tenant: holder.tenant.id, id: holder.key };
     request.extensions_mut().insert(holder.tenant);
     // A held request and an event stream end with the key.
     let answer = api.watchers.follow(&api, credential).answer(request, next).await;
     answer.ok_or_else(|| Problem::unauthorized(TENANT_CHALLENGE, "the API key is no longer good"))
+}
+
+/// Who presents the key, within their budget: a key that was right before is looked up only if it has some left.
+async fn holder(api: &Api, key: &Presented) -> Result<Option<Holder>, Problem> {
+    let caller = Caller::ApiKey(*key.hash());
+    let is_known = api.keys.knows(key);
+    if is_known {
+        api.limits.check(caller)?;
+    }
+    let holder = api.keys.holder(key).await?;
+    if holder.is_some() && !is_known {
+        api.limits.check(caller)?;
+    }
+    Ok(holder)
+}
+
+/// The connection is that of somebody with a right credential, whom strangers do not displace.
+pub(crate) fn note_known(extensions: &Extensions) {
+    if let Some(connection) = extensions.get::<Arc<Connection>>() {
+        connection.is_known();
+    }
 }
 
 fn bearer(headers: &HeaderMap) -> Option<&str> {

@@ -229,7 +229,12 @@ pub(crate) fn tenant_names() -> Schema {
     let name = ObjectBuilder::new().schema_type(Type::String).pattern(Some("^[A-Za-z0-9_-]{1,64}$"));
     OneOfBuilder::new()
         .item(names(["all"]))
-        .item(ArrayBuilder::new().items(RefOr::T(Schema::from(name.build()))).min_items(Some(1)))
+        .item(
+            ArrayBuilder::new()
+                .items(RefOr::T(Schema::from(name.build())))
+                .min_items(Some(1))
+                .max_items(Some(1000)),
+        )
         .description(Some("\"all\" active ones, or their slugs or UUIDs"))
         .build()
         .into()

@@ -22,6 +22,9 @@ use crate::http::problem::{FieldError, Problem};
 /// Most of a backfill's jobs at once that can be asked for.
 const MOST_RUNNING: i64 = 1_000_000;
 
+/// Most tenants that one request names.
+const MOST_TENANTS: usize = 1000;
+
 /// Which days of which tenants, what is done for each, and how much of the fleet that may take.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -229,10 +232,10 @@ fn optional<T, U>(
 }
 
 fn which_tenants(value: Value) -> Result<TenantNames, String> {
-    let expected = "expected \"all\", or a list of one or more tenants' slugs or UUIDs";
+    let expected = "expected \"all\", or a list of 1 to 1000 tenants' slugs or UUIDs";
     match value {
         Value::String(text) if text == "all" => Ok(TenantNames::All(All::All)),
-        Value::Array(names) if !names.is_empty() => names
+        Value::Array(names) if (1..=MOST_TENANTS).contains(&names.len()) => names
             .into_iter()
             .map(|name| match name {
                 Value::String(name) => TenantName::parse(&name).map(|name| name.0).ok(),

@@ -15,7 +15,7 @@ use weirgate_queue::NewJob;
 use crate::http::Api;
 use crate::http::context::RequestContext;
 use crate::http::extract::{parse_body, read_body};
-use crate::http::follow::{Viewer, job_response};
+use crate::http::follow::Viewer;
 use crate::http::idempotency::IdempotencyKey;
 use crate::http::intake::{Accepted, Note, Plan, enqueue_alone};
 use crate::http::params::{Fields, FromQuery, TenantName};
@@ -282,7 +282,7 @@ async fn answer(
     };
     let may_be_final = wait.is_some() || accepted.replayed;
     let status = if may_be_final && job.is_final() { StatusCode::OK } else { StatusCode::ACCEPTED };
-    let mut response = job_response(status, job);
+    let mut response = viewer.respond(status, job).await?;
     let answered = response.headers_mut();
     if status == StatusCode::ACCEPTED {
         answered.insert(RETRY_AFTER, HeaderValue::from_static("1"));

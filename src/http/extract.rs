@@ -1,5 +1,7 @@
 //! Path parameters and JSON bodies, refused as problems.
 
+use std::time::Duration;
+
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{FromRequest, FromRequestParts, Request};
@@ -8,6 +10,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use tokio::time::timeout;
 
 use crate::http::params::Query;
 use crate::http::problem::{FieldError, Problem};
@@ -31,9 +34,16 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T>
     }
 }
 
+/// How long a body may take to come.
+const BODY_TIME: Duration = Duration::from_secs(20);
+
 /// The raw body, up to the limit.
 pub(crate) async fn read_body(request: Request) -> Result<Bytes, Problem> {
-    Bytes::from_request(request, &()).await.map_err(|rejection: BytesRejection| {
+    let Ok(body) = timeout(BODY_TIME, Bytes::from_request(request, &())).await else {
+        let detail = format!("the body was not there after {} s", BODY_TIME.as_secs());
+        return Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "body_timed_out", "Body timed out", detail));
+    };
+    body.map_err(|rejection: BytesRejection| {
         if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
             Problem::new(
                 StatusCode::PAYLOAD_TOO_LARGE,

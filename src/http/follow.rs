@@ -5,13 +5,14 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use axum::Json;
+use axum::body::{Body, Bytes};
 use axum::extract::FromRequestParts;
-use axum::http::header::{ETAG, IF_NONE_MATCH, RETRY_AFTER};
+use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, ETAG, IF_NONE_MATCH, RETRY_AFTER};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
-use futures_util::stream::{Stream, unfold};
+use futures_util::stream::{Stream, iter, unfold};
 use tokio::sync::watch::Receiver;
 use tokio::time::{Instant, timeout, timeout_at};
 use uuid::Uuid;
@@ -55,7 +56,7 @@ impl Viewer {
 
     pub(crate) async fn job(&self, id: Uuid) -> Result<JobResource, Problem> {
         if let Some(tenant) = &self.tenant {
-            let row = query::get(TenantTx::begin(&self.api.pool, tenant).await?.conn(), id).await?;
+            let row = query::brief(TenantTx::begin(&self.api, tenant).await?.conn(), id).await?;
             let row = row.ok_or_else(|| Problem::unknown_job(&id))?;
             return Ok(self.resources(vec![row]).await?.remove(0));
         }
@@ -70,9 +71,12 @@ impl Viewer {
         limit: i64,
     ) -> Result<Listed, Problem> {
         let listed = match &self.tenant {
-            None => query::list(&mut *self.api.pool.acquire().await?, filter, before, limit).await?,
+            None => {
+                let _slot = self.api.slots.of_service().await?;
+                query::list(&mut *self.api.pool.acquire().await?, filter, before, limit).await?
+            }
             Some(tenant) => {
-                let mut tx = TenantTx::begin(&self.api.pool, tenant).await?;
+                let mut tx = TenantTx::begin(&self.api, tenant).await?;
                 query::list(tx.conn(), &tenants_own(filter, tenant), before, limit).await?
             }
         };
@@ -143,12 +147,36 @@ impl Viewer {
             None => self.job(id).await?,
         };
         let Some(etag) = job.etag().and_then(|etag| HeaderValue::try_from(etag).ok()) else {
-            return Ok(job_response(StatusCode::OK, job));
+            return self.respond(StatusCode::OK, job).await;
         };
         if none_match(headers, &etag) {
             return Ok((StatusCode::NOT_MODIFIED, [(ETAG, etag)]).into_response());
         }
-        Ok(([(ETAG, etag)], Json(job)).into_response())
+        let mut response = self.respond(StatusCode::OK, job).await?;
+        response.headers_mut().insert(ETAG, etag);
+        Ok(response)
+    }
+
+    /// The job with its whole output, however large.
+    pub(crate) async fn respond(&self, status: StatusCode, job: JobResource) -> Result<Response, Problem> {
+        if !job.output_omitted {
+            return Ok(job_response(status, job));
+        }
+        let output = match &self.tenant {
+            None => {
+                let _slot = self.api.slots.of_service().await?;
+                query::output(&mut *self.api.pool.acquire().await?, job.id, job.finalized_at).await?
+            }
+            Some(tenant) => {
+                let mut tx = TenantTx::begin(&self.api, tenant).await?;
+                query::output(tx.conn(), job.id, job.finalized_at).await?
+            }
+        };
+        match output {
+            Some(output) => Ok(job_with(status, job, Bytes::from_owner(output))?),
+            // It has gone on since, to another life or another output. Its links lead to it.
+            None => Ok(job_response(status, job)),
+        }
     }
 
     /// The job now and after every change, until it is final.
@@ -181,6 +209,28 @@ pub(crate) fn job_response(status: StatusCode, job: JobResource) -> Response {
         response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
     }
     response
+}
+
+/// The job and its output, of which no copy is made: the answer's parts are sent one after the other.
+fn job_with(status: StatusCode, job: JobResource, output: Bytes) -> Result<Response, serde_json::Error> {
+    const OUTPUT: &str = r#","output":"#;
+    let job = JobResource { output: None, output_omitted: false, ..job };
+    let args = serde_json::to_string(&job.args)?;
+    let head = serde_json::to_string(&job)?;
+    // Quotes inside of texts are escaped, and what stands before the arguments has no members of its own: this is where they are.
+    let before = head.find(r#""args":"#).unwrap_or_default() + r#""args":"#.len() + args.len() + OUTPUT.len();
+    let after = before + "null".len();
+    debug_assert!(head[..before].ends_with(OUTPUT) && head[before..].starts_with("null"), "{head}");
+    let rest = Bytes::copy_from_slice(&head.as_bytes()[after..]);
+    let length = before + output.len() + rest.len();
+    let parts = [Bytes::copy_from_slice(&head.as_bytes()[..before]), output, rest];
+    let body = Body::from_stream(iter(parts.map(Ok::<_, Infallible>)));
+    let mut response = (status, [(CONTENT_TYPE, "application/json")], body).into_response();
+    response.headers_mut().insert(CONTENT_LENGTH, length.into());
+    if !job.is_final() {
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    }
+    Ok(response)
 }
 
 /// Whether `If-None-Match` names this tag; by weak comparison, as RFC 9110 has it for that header.

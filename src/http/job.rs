@@ -47,6 +47,8 @@ pub(crate) struct JobResource {
     /// What it returned, once completed; a job that works in pieces shows what is done so far.
     #[schema(required = true)]
     pub(crate) output: Option<Value>,
+    /// Whether it has an output that is left out here, as it is larger than 64 KiB; `links.self` has it.
+    pub(crate) output_omitted: bool,
     /// Its failed attempts.
     pub(crate) errors: Vec<AttemptError>,
     /// How far the current or last attempt is.
@@ -185,6 +187,7 @@ impl JobResource {
             max_attempts: row.max_attempts,
             args: shown_args(row.args, row.tenant_id, tenant),
             output: row.output,
+            output_omitted: row.output_omitted,
             errors: if operable { errors } else { errors.into_iter().map(for_tenant).collect() },
             progress: row.progress.map(serde_json::from_value).transpose()?,
             workflow_id: row.workflow_id,

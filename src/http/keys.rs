@@ -3,7 +3,6 @@
 use chrono::{DateTime, Utc};
 use sha2::{Digest, Sha256};
 use sqlx::{PgConnection, PgPool};
-use subtle::ConstantTimeEq;
 use uuid::Uuid;
 
 use crate::http::auth::Tenant;
@@ -121,40 +120,105 @@ pub async fn list(conn: &mut PgConnection, tenant: Option<Uuid>) -> sqlx::Result
     .await
 }
 
+/// SHA-256 of a whole key.
+pub(crate) type Hash = [u8; 32];
+
+/// A key as a caller presents it, of the right form.
+#[derive(Debug, Clone)]
+pub(crate) struct Presented {
+    prefix: String,
+    hash: Hash,
+}
+
+impl Presented {
+    /// None where no key can look like that.
+    pub(crate) fn of(key: &str) -> Option<Self> {
+        let prefix = prefix_of(key)?.to_owned();
+        Some(Self { prefix, hash: Sha256::digest(key.as_bytes()).into() })
+    }
+
+    pub(crate) fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
+    pub(crate) fn hash(&self) -> &Hash {
+        &self.hash
+    }
+}
+
+/// A key that is stored.
+pub(crate) struct Stored {
+    id: Uuid,
+    pub(crate) prefix: String,
+    pub(crate) key_hash: Vec<u8>,
+    tenant_id: Uuid,
+    slug: String,
+    /// Whether its holder may use it now.
+    is_usable: bool,
+    is_unseen: bool,
+}
+
+/// What is known of a key that exists.
+pub(crate) struct Found {
+    /// None where it may not be used.
+    pub(crate) holder: Option<Holder>,
+}
+
 /// Whom a key belongs to.
+#[derive(Debug, Clone)]
 pub(crate) struct Holder {
     pub(crate) key: Uuid,
     pub(crate) tenant: Tenant,
+    /// Whether its last use was noted more than a minute ago.
+    pub(crate) is_unseen: bool,
 }
 
-/// The holder of `key`, when it is one and good: not revoked, not expired, and of an active tenant.
-pub(crate) async fn holder(pool: &PgPool, key: &str) -> sqlx::Result<Option<Holder>> {
-    let Some(prefix) = prefix_of(key) else { return Ok(None) };
-    let row = sqlx::query!(
-        r#"select k.id, k.key_hash, k.tenant_id, t.slug,
-            k.last_used_at is null or k.last_used_at < queue.now() - interval '1 minute' as "unseen!"
-         from api_keys k join tenants t on t.id = k.tenant_id
-         where k.prefix = $1 and k.is_active and t.is_active and (k.expires_at is null or k.expires_at > queue.now())"#,
-        prefix
-    )
-    .fetch_optional(pool)
-    .await?;
-    let hash = Sha256::digest(key.as_bytes());
-    let Some(row) = row.filter(|row| hash.as_slice().ct_eq(&row.key_hash).into()) else { return Ok(None) };
-    if row.unseen {
-        sqlx::query!(
-            "update api_keys set last_used_at = queue.now() where tenant_id = $1 and id = $2
-             and (last_used_at is null or last_used_at < queue.now() - interval '1 minute')",
-            row.tenant_id,
-            row.id
-        )
-        .execute(pool)
-        .await?;
+impl Stored {
+    pub(crate) fn found(&self) -> Found {
+        let tenant = Tenant { id: self.tenant_id, slug: self.slug.as_str().into() };
+        let holder = Holder { key: self.id, tenant, is_unseen: self.is_unseen };
+        Found { holder: self.is_usable.then_some(holder) }
     }
-    Ok(Some(Holder { key: row.id, tenant: Tenant { id: row.tenant_id, slug: row.slug.into() } }))
 }
 
-/// Which of these keys, each by its tenant and its id, are still good; as [`holder`] has it.
+/// How often keys were added.
+pub(crate) async fn added(conn: &mut PgConnection) -> sqlx::Result<i64> {
+    sqlx::query_scalar!(r#"select coalesce((select added from api_key_changes), 0) as "added!""#)
+        .fetch_one(conn)
+        .await
+}
+
+/// The keys with these prefixes, each found by its index.
+pub(crate) async fn stored(conn: &mut PgConnection, prefixes: &[String]) -> sqlx::Result<Vec<Stored>> {
+    sqlx::query_as!(
+        Stored,
+        r#"select k.id, k.prefix, k.key_hash, k.tenant_id, t.slug, 
+             k.is_active and t.is_active and (k.expires_at is null or k.expires_at > queue.now()) as "is_usable!",
+            k.last_used_at is null or k.last_used_at < queue.now() - interval '1 minute' as "is_unseen!"
+         from unnest($1::text[]) as asked (prefix)
+         cross join lateral (select * from api_keys where prefix = asked.prefix offset 0) k
+         cross join lateral (select slug, is_active from tenants where id = k.tenant_id offset 0) t"#,
+        prefixes
+    )
+    .fetch_all(conn)
+    .await
+}
+
+/// Notes that keys are used now. One that somebody changes just now is left out, rather than waited for.
+pub(crate) async fn note_use(conn: &mut PgConnection, keys: &[Uuid]) -> sqlx::Result<()> {
+    sqlx::query!(
+        "update api_keys set last_used_at = queue.now() where (tenant_id, id) in (
+            select tenant_id, id from api_keys
+            where id = any($1) and (last_used_at is null or last_used_at < queue.now() - interval '1 minute')
+            for update skip locked)",
+        keys
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Which of these keys, each by its tenant and its id, are still good: not revoked, not expired, and of an active tenant.
 pub(crate) async fn still_good(
     pool: &PgPool,
     tenants: &[Uuid],

@@ -12,6 +12,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use tracing::Instrument;
 
+use crate::connections::Reserved;
 use crate::http::context::{REQUEST_ID, RequestContext};
 use crate::http::prefer;
 use crate::http::problem::{self, Problem};
@@ -45,7 +46,11 @@ pub(crate) async fn observe(State(api): State<Api>, mut request: Request, next: 
         trace.id = context.trace_id,
     );
     request.extensions_mut().insert(context.clone());
-    let response = next.run(request).instrument(span.clone()).await;
+    let response = if request.extensions().get::<Reserved>().is_some() && !is_probe {
+        Problem::too_many_connections().into_response()
+    } else {
+        next.run(request).instrument(span.clone()).await
+    };
     let mut response = problem::complete(response, &path, &context.request_id);
     add_headers(response.headers_mut(), &context);
     if api.base_url().is_https() {

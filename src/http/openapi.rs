@@ -76,12 +76,15 @@ pub(crate) fn complete(openapi: &mut OpenApi) {
 }
 
 fn describe_failures(operation: &mut Operation, guarded: bool, names_something: bool) {
-    let mut failures = vec![(500, "internal_error"), (503, "database_unavailable, database_full, timed_out")];
+    let mut failures = vec![
+        (500, "internal_error"),
+        (503, "database_unavailable, database_full, timed_out, query_timed_out, too_many_connections"),
+    ];
     if guarded {
         failures.extend([
             (401, "unauthorized: the credential is missing or wrong"),
             (422, "validation_failed: `errors` lists all that is wrong"),
-            (429, "rate_limited"),
+            (429, "rate_limited, too_many_at_once"),
         ]);
     }
     if names_something {
@@ -93,6 +96,7 @@ fn describe_failures(operation: &mut Operation, guarded: bool, names_something: 
         }
         failures.extend([
             (400, "malformed_json, unreadable_body"),
+            (408, "body_timed_out"),
             (413, "payload_too_large: over 1 MiB"),
             (415, "unsupported_media_type: a body that is not application/json"),
         ]);

@@ -4,6 +4,7 @@ use axum::Json;
 use axum::http::header::LINK;
 use axum::http::{HeaderName, HeaderValue};
 use axum::response::{IntoResponse, Response};
+use futures_util::stream::{Stream, TryStreamExt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use utoipa::{IntoParams, ToSchema};
@@ -13,6 +14,9 @@ use crate::http::params::Fields;
 
 const DEFAULT_LIMIT: i64 = 50;
 const MAX_LIMIT: i64 = 500;
+
+/// Most bytes of a page, unless its first item alone has more.
+const MOST_BYTES: usize = 8 * 1024 * 1024;
 
 /// One page of a list.
 #[derive(Debug, Serialize, ToSchema)]
@@ -62,6 +66,27 @@ pub(crate) struct PagingParams {
     cursor: String,
 }
 
+/// Rows of a page, and whether more follow.
+#[derive(Debug)]
+pub(crate) struct Rows<T> {
+    pub(crate) rows: Vec<T>,
+    pub(crate) more: bool,
+}
+
+impl<T> Rows<T> {
+    /// Their page; `end` is where a row stands in the list's order.
+    pub(crate) fn page<C: Serialize>(self, context: &RequestContext, end: impl Fn(&T) -> C) -> Page<T> {
+        let next = self.rows.last().filter(|_| self.more).and_then(|last| next_url(&end(last), context));
+        Page { items: self.rows, next }
+    }
+}
+
+/// How many bytes an item has in an answer.
+pub(crate) fn bytes(item: &impl Serialize) -> usize {
+    // Written and measured; items are small, and few on a page.
+    serde_json::to_vec(item).map_or(0, |json| json.len() + 1)
+}
+
 /// Which page is asked for; `C` says where the one before ended.
 #[derive(Debug)]
 pub(crate) struct Paging<C> {
@@ -96,6 +121,41 @@ impl<C: Serialize + DeserializeOwned> Paging<C> {
     /// How many rows to query: one more than the page holds tells whether there is a next one.
     pub(crate) fn rows(&self) -> i64 {
         self.limit + 1
+    }
+
+    /// Where a walk down an index begins, whose first column ends before `until`, or anywhere: there, or after the page before. `split`
+    /// gives the first column of a place, and the others.
+    pub(crate) fn before<T: PartialOrd, R: Default>(
+        &self,
+        until: Option<T>,
+        split: impl FnOnce(C) -> (T, R),
+    ) -> (Option<T>, R)
+    where
+        C: Clone,
+    {
+        match (self.after.clone().map(split), until) {
+            (Some((at, rest)), until) if until.as_ref().is_none_or(|until| at < *until) => (Some(at), rest),
+            (_, until) => (until, R::default()),
+        }
+    }
+
+    /// Takes as many rows as a page and its limit of bytes hold, and none after them.
+    pub(crate) async fn collect<T>(
+        &self,
+        mut rows: impl Stream<Item = sqlx::Result<T>> + Unpin,
+        bytes: impl Fn(&T) -> usize,
+    ) -> sqlx::Result<Rows<T>> {
+        let mut taken = Rows { rows: Vec::new(), more: false };
+        let (limit, mut size) = (usize::try_from(self.limit).unwrap_or(usize::MAX), 0);
+        while let Some(row) = rows.try_next().await? {
+            size += bytes(&row);
+            taken.more = taken.rows.len() == limit || size > MOST_BYTES && !taken.rows.is_empty();
+            if taken.more {
+                break;
+            }
+            taken.rows.push(row);
+        }
+        Ok(taken)
     }
 
     /// The page in `rows`; `end` is where a row stands in the list's order.

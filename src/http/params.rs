@@ -22,6 +22,13 @@ const MAX_TEXT: usize = 2000;
 /// Most ids in one parameter.
 const MOST_IDS: usize = 500;
 
+/// Most parameters of a request, beside ids. What each one costs may grow with their number, and work of the processor cannot be broken
+/// off: so there are few.
+const MOST: usize = 50;
+
+/// Longest name of a parameter that goes into arguments.
+const MAX_NAME: usize = 200;
+
 /// What can be read from query parameters.
 pub(crate) trait FromQuery: Sized {
     /// Takes its parameters. May answer `None` once `fields` holds an error.
@@ -54,17 +61,35 @@ impl FromQuery for () {
 pub(crate) struct Fields {
     pairs: Vec<(String, String)>,
     errors: Vec<FieldError>,
+    /// That there are too many parameters to look at; then nothing else is said.
+    too_many: Option<String>,
 }
 
 impl Fields {
     pub(crate) fn of(query: Option<&str>) -> Self {
-        let pairs = form_urlencoded::parse(query.unwrap_or_default().as_bytes()).into_owned().collect();
-        Self { pairs, errors: Vec::new() }
+        let query = query.unwrap_or_default().as_bytes();
+        // Counted before anything is kept of them.
+        match too_many(form_urlencoded::parse(query).map(|(name, _)| name)) {
+            None => Self::of_few(form_urlencoded::parse(query).into_owned().collect()),
+            Some(message) => Self::refused(message),
+        }
     }
 
     /// What a member of a body holds, to be read like parameters.
     pub(crate) fn of_pairs(pairs: Vec<(String, String)>) -> Self {
-        Self { pairs, errors: Vec::new() }
+        match too_many(pairs.iter().map(|(name, _)| name)) {
+            None => Self::of_few(pairs),
+            Some(message) => Self::refused(message),
+        }
+    }
+
+    /// Too many to look at, as [`too_many`] says.
+    pub(crate) fn refused(message: String) -> Self {
+        Self { too_many: Some(message), ..Self::of_few(Vec::new()) }
+    }
+
+    fn of_few(pairs: Vec<(String, String)>) -> Self {
+        Self { pairs, errors: Vec::new(), too_many: None }
     }
 
     /// Parameters that nobody has taken.
@@ -74,6 +99,9 @@ impl Fields {
 
     /// Takes over what was wrong with the member `name` of a body.
     pub(crate) fn fail_within(&mut self, name: &str, mut inner: Self) {
+        if let Some(message) = inner.too_many {
+            return self.fail(name, message);
+        }
         inner.refuse_unknown();
         self.errors.extend(
             inner.errors.into_iter().map(|it| FieldError { field: format!("{name}.{}", it.field), ..it }),
@@ -93,7 +121,7 @@ impl Fields {
 
     /// Whether something was wrong so far.
     pub(crate) fn has_failed(&self) -> bool {
-        !self.errors.is_empty()
+        !self.errors.is_empty() || self.too_many.is_some()
     }
 
     /// All values of a parameter that may be repeated.
@@ -149,8 +177,8 @@ impl Fields {
         let mut below = BTreeMap::new();
         for name in names {
             let whole = format!("{prefix}{name}");
-            if <String as Parse>::parse(&name).is_err() {
-                self.fail(&whole, "expected a name after the dot");
+            if name.len() > MAX_NAME || <String as Parse>::parse(&name).is_err() {
+                self.fail(&whole, format!("expected a name after the dot, of at most {MAX_NAME} characters"));
                 self.all(&whole);
             } else if let Some(value) = self.get(&whole) {
                 below.insert(name, value);
@@ -172,20 +200,26 @@ impl Fields {
 
     /// The states of all values; each value may name several, with commas between.
     pub(crate) fn states(&mut self, name: &str) -> Option<Vec<JobState>> {
-        let values = self.all(name);
-        let states = values.iter().flat_map(|value| value.split(','));
-        let states: Result<Vec<JobState>, _> = states.map(|state| state.trim().parse()).collect();
-        match states {
-            Ok(states) => (!states.is_empty()).then_some(states),
-            Err(error) => {
-                self.fail(name, error);
-                None
+        // Each once, however often it is named.
+        let mut states: Vec<JobState> = Vec::new();
+        for text in self.all(name).iter().flat_map(|value| value.split(',')) {
+            match text.trim().parse() {
+                Ok(state) if states.contains(&state) => {}
+                Ok(state) => states.push(state),
+                Err(error) => {
+                    self.fail(name, error);
+                    return None;
+                }
             }
         }
+        (!states.is_empty()).then_some(states)
     }
 
     /// `value`, unless something was wrong or a parameter is left over.
     pub(crate) fn finish<T>(mut self, value: Option<T>) -> Result<T, Problem> {
+        if let Some(message) = self.too_many {
+            return Err(Problem::too_many_parameters(message));
+        }
         self.refuse_unknown();
         match value {
             Some(value) if self.errors.is_empty() => Ok(value),
@@ -201,6 +235,18 @@ impl Fields {
             self.fail(&name, "unknown parameter");
         }
     }
+}
+
+/// What is wrong where there are more parameters than may be.
+pub(crate) fn too_many(names: impl Iterator<Item = impl AsRef<str>>) -> Option<String> {
+    let (mut ids, mut others) = (0, 0);
+    for name in names {
+        *if name.as_ref() == "id" { &mut ids } else { &mut others } += 1;
+    }
+    (others > MOST || ids > MOST_IDS).then(|| {
+        let given = ids + others;
+        format!("{given} parameters were given; at most {MOST} are allowed, and beside them at most {MOST_IDS} times id")
+    })
 }
 
 /// A value of a parameter, or what was expected instead.

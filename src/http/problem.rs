@@ -10,6 +10,9 @@ use utoipa::ToSchema;
 use weirgate_jobs::TenantsError;
 use weirgate_queue::QueueError;
 
+/// Most errors that one answer lists: a request may be wrong in tens of thousands of places.
+const MOST_ERRORS: usize = 100;
+
 /// What is wrong with one field of a request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub(crate) struct FieldError {
@@ -83,13 +86,24 @@ impl Problem {
     }
 
     /// 422 with everything that is wrong.
-    pub(crate) fn invalid(errors: Vec<FieldError>) -> Self {
+    pub(crate) fn invalid(mut errors: Vec<FieldError>) -> Self {
+        let left_out = errors.len().saturating_sub(MOST_ERRORS);
+        if left_out > 0 {
+            errors.truncate(MOST_ERRORS);
+            let message = format!("{left_out} more errors are not listed");
+            errors.push(FieldError { field: "…".to_owned(), message });
+        }
         let detail =
             errors.iter().map(|it| format!("{}: {}", it.field, it.message)).collect::<Vec<_>>().join("; ");
         let mut problem =
             Self::new(StatusCode::UNPROCESSABLE_ENTITY, "validation_failed", "Validation failed", detail);
         problem.errors = errors;
         problem
+    }
+
+    /// 422: nothing was looked at beside their number.
+    pub(crate) fn too_many_parameters(message: String) -> Self {
+        Self::invalid(vec![FieldError { field: "query".to_owned(), message }])
     }
 
     pub(crate) fn unauthorized(challenge: &'static str, detail: &'static str) -> Self {
@@ -103,10 +117,33 @@ impl Problem {
             .with_header(RETRY_AFTER, retry_after_s.into())
     }
 
+    /// 429: as many queries of this caller are under way as may be.
+    pub(crate) fn too_many_at_once(count: usize) -> Self {
+        let detail = format!(
+            "{count} queries of this caller are being answered, which is the most at once; wait for an answer before asking for more"
+        );
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_at_once", "Too many requests at once", detail)
+            .with_header(RETRY_AFTER, HeaderValue::from_static("1"))
+    }
+
     /// 503: worth trying again soon.
     pub(crate) fn unavailable(code: &'static str, title: &'static str, detail: &'static str) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, code, title, detail)
             .with_header(RETRY_AFTER, HeaderValue::from_static("1"))
+    }
+
+    /// 429: the caller's other connections are all that it may have.
+    pub(crate) fn too_many_connections_of_one() -> Self {
+        let detail =
+            "this caller has as many connections as one may have; close one, or ask on one that is open";
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_at_once", "Too many connections at once", detail)
+            .with_header(RETRY_AFTER, HeaderValue::from_static("1"))
+    }
+
+    /// 503: the last places are for those who look whether we live.
+    pub(crate) fn too_many_connections() -> Self {
+        let detail = "all connections are in use; close those that you do not need, and try again";
+        Self::unavailable("too_many_connections", "Too many connections", detail)
     }
 
     /// 503: the database is away.
@@ -200,6 +237,15 @@ impl From<sqlx::Error> for Problem {
         let state = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
         let class = state.as_deref().and_then(|state| state.get(..2));
         match (&error, class) {
+            // `statement_timeout`, or an operator.
+            _ if state.as_deref() == Some("57014") => {
+                tracing::warn!(%error, "a query took too long");
+                Self::unavailable(
+                    "query_timed_out",
+                    "Query timed out",
+                    "the query took too long and was stopped; try again, or ask for less: fewer days, or a smaller limit",
+                )
+            }
             // A value that no check here refused but Postgres cannot hold.
             (_, Some("22")) => {
                 tracing::warn!(%error, "the database refused a value of a request");

@@ -13,6 +13,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Format, Metrics, answer};
 use crate::config::Config;
+use crate::connections;
+
+/// Most connections; a monitoring system has one or two.
+const MOST: usize = 32;
 
 /// Opens `WEIRGATE_METRICS_LISTEN`, where it is set.
 ///
@@ -30,9 +34,9 @@ pub(crate) async fn bind(config: &Config) -> anyhow::Result<Option<TcpListener>>
 /// Serves `router` until `shutdown`; for ever nothing, where there is no listener.
 pub(crate) async fn serve(listener: Option<TcpListener>, router: Router, shutdown: CancellationToken) {
     let Some(listener) = listener else { return shutdown.cancelled().await };
-    let served = axum::serve(listener, router.route("/health", get(async || "ok\n")));
+    let router = router.route("/health", get(async || "ok\n"));
     tokio::select! {
-        Err(error) = served.into_future() => tracing::error!(%error, "metrics are not served any more"),
+        () = connections::serve(listener, router, MOST, shutdown.clone()) => {}
         // A scrape that is under way is not worth a wait.
         () = shutdown.cancelled() => {}
     }

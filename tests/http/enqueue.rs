@@ -8,7 +8,7 @@ use crate::support::{TestApi, id};
 const TICKETS: &str = "/internal/ingest/tickets?tenant_id=tenant_demo_cca";
 
 /// The fields of a job in the contract, by name.
-const FIELDS: [&str; 27] = [
+const FIELDS: [&str; 28] = [
     "args",
     "attempt",
     "attempted_at",
@@ -23,6 +23,7 @@ const FIELDS: [&str; 27] = [
     "max_attempts",
     "observed_at",
     "output",
+    "output_omitted",
     "priority",
     "progress",
     "queue",
@@ -88,7 +89,7 @@ async fn a_job_has_all_fields_of_the_contract() {
     let url = format!("http://localhost/internal/jobs/{}", job["id"].as_str().unwrap());
     let expected = json!({
         "tenant_id": api.cca.id, "tenant": "tenant_demo_cca", "state": "available", "priority": 0, "attempt": 0,
-        "max_attempts": 10, "output": null, "errors": [], "progress": null, "workflow_id": null,
+        "max_attempts": 10, "output": null, "output_omitted": false, "errors": [], "progress": null, "workflow_id": null,
         "backfill_id": null, "depends_on": [], "attempted_at": null, "finalized_at": null,
         "throttled_until": null, "status_url": url, "retry_after_s": 1,
         "links": {

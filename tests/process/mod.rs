@@ -3,8 +3,10 @@
 mod backfill;
 mod bench;
 mod cli;
+mod connections;
 mod crash;
 mod demo;
+mod memory;
 mod migrate;
 mod schedules;
 mod serve;

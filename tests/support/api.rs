@@ -42,7 +42,7 @@ const LONGEST_ANSWER: Duration = Duration::from_secs(30);
 
 /// The API with the two demo tenants.
 pub(crate) struct TestApi {
-    pub(crate) app: TestApp,
+    pub(crate) app: Arc<TestApp>,
     /// `tenant_demo_cca`, in UTC.
     pub(crate) cca: Seeded,
     /// `tenant_demo_client2`, in Europe/Paris.
@@ -76,7 +76,17 @@ impl TestApi {
         let watcher = Watcher::start(app.db.pool.clone(), Duration::from_millis(20));
         let api = complete(Api::new(app.db.pool.clone(), app.app.exports.clone(), watcher, config));
         let (router, monitoring) = (router(api.clone()), monitoring_router(api.clone()));
-        Self { app, cca, client2, api, router, monitoring }
+        Self { app: Arc::new(app), cca, client2, api, router, monitoring }
+    }
+
+    /// The API of another process on the same database.
+    pub(crate) fn another_host(&self) -> Self {
+        let pool = self.db().pool.clone();
+        let watcher = Watcher::start(pool.clone(), Duration::from_millis(20));
+        let api = Api::new(pool, self.app.app.exports.clone(), watcher, config());
+        let (router, monitoring) = (router(api.clone()), monitoring_router(api.clone()));
+        let (cca, client2) = (self.cca.clone(), self.client2.clone());
+        Self { app: self.app.clone(), cca, client2, api, router, monitoring }
     }
 
     pub(crate) fn db(&self) -> &TestDb {

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use futures_util::TryStreamExt;
 use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -19,6 +20,9 @@ const LONGEST: i64 = 10_000;
 
 /// The same where each may be on a page of the table of its own.
 const LONGEST_SCATTERED: i64 = 2_500;
+
+/// Most bytes of a page, unless its first job alone has more.
+const MOST_BYTES: usize = 8 * 1024 * 1024;
 
 /// Jobs are numbered and dated in the same order, but for those that are enqueued at the same moment.
 const DISORDER: TimeDelta = TimeDelta::seconds(10);
@@ -149,18 +153,26 @@ pub async fn list(
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let more = page.seqs.len() > limit;
     page.seqs.truncate(limit);
-    let next = if more { page.seqs.last().copied() } else { page.floor };
+    let mut next = if more { page.seqs.last().copied() } else { page.floor };
     // A job may have gone on since.
     let states = names(filter);
-    let rows = job_rows!(
+    let mut jobs = job_rows!(
         from "unnest($1::bigint[]) as w (seq) cross join lateral (select * from queue.jobs where seq = w.seq offset 0) j
               where $2::text[] is null or j.state = any($2::text[]::queue.job_state[])
               order by j.seq desc",
         &page.seqs,
         states.as_deref(),
     )
-    .fetch_all(conn)
-    .await?;
+    .fetch(conn);
+    let (mut rows, mut bytes) = (Vec::new(), 0);
+    while let Some(row) = jobs.try_next().await? {
+        bytes += row.bytes();
+        if bytes > MOST_BYTES && !rows.is_empty() {
+            next = rows.last().map(|row: &JobRow| row.seq);
+            break;
+        }
+        rows.push(row);
+    }
     Ok(Listed { rows, next })
 }
 

@@ -16,6 +16,7 @@ use subtle::ConstantTimeEq;
 use super::view::Refusal;
 use crate::audit::Actor;
 use crate::http::Api;
+use crate::http::auth::note_known;
 use crate::http::client_address::ClientAddress;
 use crate::http::extract::read_body;
 use crate::http::params::Fields;
@@ -241,7 +242,10 @@ impl FromRequestParts<Api> for Session {
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Response> {
         let ClientAddress(address) = ClientAddress::of(api, &parts.extensions, &parts.headers);
         match Self::of(api, &parts.headers).await {
-            Ok(Some(session)) => Ok(Self { address, ..session }),
+            Ok(Some(session)) => {
+                note_known(&parts.extensions);
+                Ok(Self { address, ..session })
+            }
             Ok(None) => Err(to_sign_in(parts)),
             Err(error) => Err(Refusal::from(error).into_response()),
         }

@@ -25,7 +25,7 @@ use crate::http::intake::Note;
 use crate::http::job::job_state;
 use crate::http::job_list::{resolved, take_filter};
 use crate::http::openapi::JobAccepted;
-use crate::http::params::{Fields, TenantName};
+use crate::http::params::{Fields, TenantName, too_many};
 use crate::http::problem::{FieldError, Problem};
 
 /// What to do to which jobs, and how the job that does it is to be run.
@@ -127,7 +127,10 @@ impl FromRequest<Api> for BulkRequest {
             fields.fail("action", "required: retry, cancel or delete");
         }
         let filter = body.filter.unwrap_or_default();
-        let mut inner = Fields::of_pairs(pairs(filter, &mut fields));
+        let mut inner = match too_many(members(&filter)) {
+            Some(message) => Fields::refused(message),
+            None => Fields::of_pairs(pairs(filter, &mut fields)),
+        };
         let filter = take_filter(&mut inner);
         let tenant = inner.get("tenant_id");
         let all = inner.get("all").unwrap_or(false);
@@ -139,6 +142,18 @@ impl FromRequest<Api> for BulkRequest {
         let action = action.ok_or_else(Problem::internal)?;
         Ok(Self { action, filter, tenant, all, dry_run: body.dry_run, terms })
     }
+}
+
+/// The names of a filter's members as if they were parameters.
+fn members(filter: &Map<String, Value>) -> impl Iterator<Item = &str> {
+    filter.iter().flat_map(|(name, value)| {
+        let count = match value {
+            Value::Object(members) => members.len(),
+            Value::Array(members) => members.len(),
+            _ => 1,
+        };
+        std::iter::repeat_n(name.as_str(), count)
+    })
 }
 
 /// The members of a filter as if they were parameters: a list is a parameter given several times.
@@ -201,6 +216,7 @@ pub(crate) async fn bulk_jobs(
     let filter = resolved(&api, filter, tenant.as_ref()).await?;
     let bulk = BulkJobs::new(action, filter, all)?;
     if dry_run {
+        let _slot = api.slots.of_service().await?;
         let count = bulk.count(&api.pool).await?;
         return Ok(Json(BulkCount { count: count.count, exact: count.exact }).into_response());
     }

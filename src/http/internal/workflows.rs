@@ -7,11 +7,13 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
+use futures_util::stream;
 use serde::Serialize;
 use serde_json::json;
 use utoipa::ToSchema;
 use uuid::Uuid;
-use weirgate_queue::{JobState, QueueError, query, workflow};
+use weirgate_queue::query::{self, JobRow};
+use weirgate_queue::{JobState, QueueError, workflow};
 
 use crate::audit::Actor;
 use crate::http::Api;
@@ -137,7 +139,8 @@ async fn look(
         return Err(QueueError::UnknownWorkflow(id).into());
     }
     let rows = query::workflow(&mut conn, id, paging.after, paging.rows()).await?;
-    let Page { items: rows, next } = paging.page(rows, context, |row| row.seq);
+    let rows = paging.collect(stream::iter(rows.into_iter().map(Ok)), JobRow::bytes).await?;
+    let Page { items: rows, next } = rows.page(context, |row| row.seq);
     let edges = sqlx::query_as!(
         Edge,
         r#"select d.parent_id as "from", d.child_id as "to", d.on_failure

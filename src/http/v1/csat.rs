@@ -9,7 +9,7 @@ use crate::http::Api;
 use crate::http::auth::Tenant;
 use crate::http::context::RequestContext;
 use crate::http::date_range::{DateRange, DateRangeParams};
-use crate::http::page::{Page, PagingParams};
+use crate::http::page::{Page, PagingParams, bytes};
 use crate::http::params::Query;
 use crate::http::problem::Problem;
 use crate::http::tenant_tx::TenantTx;
@@ -45,24 +45,22 @@ pub(crate) async fn list_csat(
     context: RequestContext,
     Query(range): Query<DateRange<(DateTime<Utc>, String)>>,
 ) -> Result<Page<CsatSurvey>, Problem> {
-    let mut tx = TenantTx::begin(&api.pool, &tenant).await?;
+    let mut tx = TenantTx::begin(&api, &tenant).await?;
     let instants = tx.days(range.from, range.to).await?;
-    let (after_time, after_id) = range.paging.after.clone().unzip();
+    let (before, before_id) = range.paging.before(instants.until, |(at, id)| (at, id));
     let rows = sqlx::query_as!(
         CsatSurvey,
         "select survey_id, ticket_id, score, sentiment, comment, submitted_at, ingested_at
          from raw_csat_surveys
-         where submitted_at >= coalesce($1::timestamptz, '-infinity')
-           and submitted_at < coalesce($2::timestamptz, 'infinity')
-           and ($3::timestamptz is null or (submitted_at, survey_id) < ($3, $4::text))
-         order by submitted_at desc, survey_id desc limit $5",
+         where (submitted_at, survey_id) >= (coalesce($1::timestamptz, '-infinity'), '')
+           and (submitted_at, survey_id) < (coalesce($2::timestamptz, 'infinity'), $3)
+         order by submitted_at desc, survey_id desc limit $4",
         instants.from,
-        instants.until,
-        after_time,
-        after_id,
+        before,
+        before_id,
         range.paging.rows()
     )
-    .fetch_all(tx.conn())
-    .await?;
-    Ok(range.paging.page(rows, &context, |row| (row.submitted_at, row.survey_id.clone())))
+    .fetch(tx.conn());
+    let rows = range.paging.collect(rows, bytes).await?;
+    Ok(rows.page(&context, |row| (row.submitted_at, row.survey_id.clone())))
 }

@@ -9,7 +9,6 @@ use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, NaiveDate, Utc};
 use object_store::path::Path as ObjectPath;
 use serde::Serialize;
-use sqlx::PgPool;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -93,7 +92,7 @@ pub(crate) async fn list_exports(
     context: RequestContext,
     Query(ExportQuery(paging)): Query<ExportQuery>,
 ) -> Result<Page<ExportResource>, Problem> {
-    let mut tx = TenantTx::begin(&api.pool, &tenant).await?;
+    let mut tx = TenantTx::begin(&api, &tenant).await?;
     let (after_day, after_format) = paging.after.clone().unzip();
     let rows = sqlx::query_as!(
         Row,
@@ -123,7 +122,7 @@ pub(crate) async fn get_export(
     Path(id): Path<Uuid>,
     Query(()): Query<()>,
 ) -> Result<Json<ExportResource>, Problem> {
-    Ok(Json(find(&api.pool, &tenant, id).await?.resource(&context)))
+    Ok(Json(find(&api, &tenant, id).await?.resource(&context)))
 }
 
 /// Streams the file of an export, after its SHA-256 was found to be the one that was stored.
@@ -150,7 +149,7 @@ pub(crate) async fn download_export(
     Query(()): Query<()>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let row = find(&api.pool, &tenant, id).await?;
+    let row = find(&api, &tenant, id).await?;
     let etag = etag(&row)?;
     if none_match(&headers, &etag) {
         return Ok((StatusCode::NOT_MODIFIED, [(ETAG, etag)]).into_response());
@@ -173,7 +172,7 @@ pub(crate) async fn download_export(
 async fn open(api: &Api, tenant: &Tenant, mut row: Row) -> Result<(Row, Body), Problem> {
     let mut found = open_file(api, &row).await;
     if found.is_err() {
-        let now = find(&api.pool, tenant, row.id).await?;
+        let now = find(api, tenant, row.id).await?;
         if now.object_path != row.object_path {
             found = open_file(api, &now).await;
             row = now;
@@ -208,8 +207,8 @@ fn etag(row: &Row) -> Result<HeaderValue, Problem> {
     HeaderValue::try_from(format!("\"{}\"", row.sha256)).map_err(|_| Problem::internal())
 }
 
-async fn find(pool: &PgPool, tenant: &Tenant, id: Uuid) -> Result<Row, Problem> {
-    let mut tx = TenantTx::begin(pool, tenant).await?;
+async fn find(api: &Api, tenant: &Tenant, id: Uuid) -> Result<Row, Problem> {
+    let mut tx = TenantTx::begin(api, tenant).await?;
     let row = sqlx::query_as!(
         Row,
         "select id, export_date, format, object_path, bytes, sha256, job_id, created_at from exports where id = $1",

@@ -140,7 +140,7 @@ pub(crate) async fn list_daily_kpis(
     Query(days): Query<KpiQuery>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let mut tx = TenantTx::begin(&api.pool, &tenant).await?;
+    let mut tx = TenantTx::begin(&api, &tenant).await?;
     let kpis = DailyKpis::of_days(tx.conn(), days.from, days.to).await?;
     let mut response =
         if prefers_csv(&headers) { csv_response(&kpis)? } else { Page::whole(kpis).into_response() };

@@ -9,7 +9,7 @@ use crate::http::Api;
 use crate::http::auth::Tenant;
 use crate::http::context::RequestContext;
 use crate::http::date_range::{DateRange, DateRangeParams};
-use crate::http::page::{Page, PagingParams};
+use crate::http::page::{Page, PagingParams, bytes};
 use crate::http::params::Query;
 use crate::http::problem::Problem;
 use crate::http::tenant_tx::TenantTx;
@@ -47,25 +47,24 @@ pub(crate) async fn list_security_alerts(
     context: RequestContext,
     Query(range): Query<DateRange<(DateTime<Utc>, String, String)>>,
 ) -> Result<Page<SecurityAlert>, Problem> {
-    let mut tx = TenantTx::begin(&api.pool, &tenant).await?;
+    let mut tx = TenantTx::begin(&api, &tenant).await?;
     let instants = tx.days(range.from, range.to).await?;
-    let after = range.paging.after.as_ref();
+    let (before, (before_source, before_id)) =
+        range.paging.before(instants.until, |(at, source, id)| (at, (source, id)));
     let rows = sqlx::query_as!(
         SecurityAlert,
         "select source, alert_id, severity, title, device, status, detected_at, ingested_at
          from raw_security_alerts
-         where detected_at >= coalesce($1::timestamptz, '-infinity')
-           and detected_at < coalesce($2::timestamptz, 'infinity')
-           and ($3::timestamptz is null or (detected_at, source, alert_id) < ($3, $4::text, $5::text))
-         order by detected_at desc, source desc, alert_id desc limit $6",
+         where (detected_at, source, alert_id) >= (coalesce($1::timestamptz, '-infinity'), '', '')
+           and (detected_at, source, alert_id) < (coalesce($2::timestamptz, 'infinity'), $3, $4)
+         order by detected_at desc, source desc, alert_id desc limit $5",
         instants.from,
-        instants.until,
-        after.map(|after| after.0),
-        after.map(|after| &*after.1),
-        after.map(|after| &*after.2),
+        before,
+        before_source,
+        before_id,
         range.paging.rows()
     )
-    .fetch_all(tx.conn())
-    .await?;
-    Ok(range.paging.page(rows, &context, |row| (row.detected_at, row.source.clone(), row.alert_id.clone())))
+    .fetch(tx.conn());
+    let rows = range.paging.collect(rows, bytes).await?;
+    Ok(rows.page(&context, |row| (row.detected_at, row.source.clone(), row.alert_id.clone())))
 }

@@ -83,7 +83,7 @@ pub(crate) async fn get_ticket_summary(
     Path(id): Path<String>,
     Query(()): Query<()>,
 ) -> Result<Json<TicketSummary>, Problem> {
-    let mut tx = TenantTx::begin(&api.pool, &tenant).await?;
+    let mut tx = TenantTx::begin(&api, &tenant).await?;
     let facts = sqlx::query_as!(
         Facts,
         r#"

@@ -11,10 +11,13 @@ use crate::http::auth::Tenant;
 use crate::http::context::RequestContext;
 use crate::http::extract::Path;
 use crate::http::openapi;
-use crate::http::page::{Page, Paging, PagingParams};
+use crate::http::page::{Page, Paging, PagingParams, bytes, next_url};
 use crate::http::params::{Fields, FromQuery, Parse, Query};
 use crate::http::problem::Problem;
 use crate::http::tenant_tx::TenantTx;
+
+/// Tickets that are looked at for a page of those with one status.
+const LONGEST: i64 = 2_500;
 
 /// A ticket as the source system has it.
 #[derive(Debug, Serialize, ToSchema)]
@@ -54,6 +57,9 @@ pub(crate) struct Ticket {
     #[schema(required = true)]
     estimated_hours: Option<f64>,
     ingested_at: DateTime<Utc>,
+    /// Whether it is the last one that a list looked at, though more may follow.
+    #[serde(skip)]
+    ends_walk: bool,
 }
 
 /// Filters, for the documentation.
@@ -119,6 +125,8 @@ impl FromQuery for TicketQuery {
 }
 
 /// Lists tickets, the newest first.
+///
+/// A page looks at a bounded number of tickets: where few have the `status` it can be short, or empty, and `next` goes on from there.
 #[utoipa::path(
     get, path = "/v1/tickets", tag = "Results", params(TicketFilterParams, PagingParams),
     responses((status = 200, description = "A page of tickets", body = Page<Ticket>))
@@ -130,29 +138,28 @@ pub(crate) async fn list_tickets(
     Query(query): Query<TicketQuery>,
 ) -> Result<Page<Ticket>, Problem> {
     let TicketQuery { status, created_from, created_to, paging } = query;
-    let mut tx = TenantTx::begin(&api.pool, &tenant).await?;
+    let mut tx = TenantTx::begin(&api, &tenant).await?;
     let days = tx.days(created_from.and_then(Moment::day), created_to.and_then(Moment::day)).await?;
-    let (after_time, after_id) = paging.after.clone().unzip();
-    let rows = sqlx::query_as!(
+    let until = days.until.or_else(|| created_to.and_then(Moment::at));
+    let (before, before_id) = paging.before(until, |(at, id)| (at, id));
+    let rows = sqlx::query_file_as!(
         Ticket,
-        "select cw_ticket_id, board, status, priority, summary, description, company, owner, created_at_remote,
-            updated_at_remote, closed_at, sla_status, estimated_hours, ingested_at
-         from raw_tickets
-         where created_at_remote >= coalesce($1::timestamptz, '-infinity')
-           and created_at_remote < coalesce($2::timestamptz, 'infinity')
-           and ($3::text is null or status = $3)
-           and ($4::timestamptz is null or (created_at_remote, cw_ticket_id) < ($4, $5::text))
-         order by created_at_remote desc, cw_ticket_id desc limit $6",
+        "src/http/v1/tickets.sql",
         days.from.or_else(|| created_from.and_then(Moment::at)),
-        days.until.or_else(|| created_to.and_then(Moment::at)),
+        before,
+        before_id,
+        if status.is_some() { LONGEST } else { paging.rows() },
         status,
-        after_time,
-        after_id,
         paging.rows()
     )
-    .fetch_all(tx.conn())
-    .await?;
-    Ok(paging.page(rows, &context, |row| (row.created_at_remote, row.cw_ticket_id.clone())))
+    .fetch(tx.conn());
+    let place = |row: &Ticket| (row.created_at_remote, row.cw_ticket_id.clone());
+    let mut rows = paging.collect(rows, bytes).await?;
+    // The walk's last ticket is there to tell where the next page goes on.
+    let end = rows.rows.last().filter(|row| row.ends_walk && !rows.more).map(place);
+    rows.rows.retain(|row| status.as_ref().is_none_or(|status| *status == row.status));
+    let page = rows.page(&context, place);
+    Ok(Page { next: end.and_then(|end| next_url(&end, &context)).or(page.next), items: page.items })
 }
 
 /// Shows a ticket.
@@ -167,12 +174,12 @@ pub(crate) async fn get_ticket(
     Path(id): Path<String>,
     Query(()): Query<()>,
 ) -> Result<Json<Ticket>, Problem> {
-    let mut tx = TenantTx::begin(&api.pool, &tenant).await?;
+    let mut tx = TenantTx::begin(&api, &tenant).await?;
     let ticket = sqlx::query_as!(
         Ticket,
-        "select cw_ticket_id, board, status, priority, summary, description, company, owner, created_at_remote,
-            updated_at_remote, closed_at, sla_status, estimated_hours, ingested_at
-         from raw_tickets where cw_ticket_id = $1",
+        r#"select cw_ticket_id, board, status, priority, summary, description, company, owner, created_at_remote,
+            updated_at_remote, closed_at, sla_status, estimated_hours, ingested_at, false as "ends_walk!"
+         from raw_tickets where cw_ticket_id = $1"#,
         known_form(&id)?
     )
     .fetch_optional(tx.conn())

@@ -9,7 +9,7 @@ use crate::http::Api;
 use crate::http::auth::Tenant;
 use crate::http::context::RequestContext;
 use crate::http::date_range::{DateRange, DateRangeParams};
-use crate::http::page::{Page, PagingParams};
+use crate::http::page::{Page, PagingParams, bytes};
 use crate::http::params::Query;
 use crate::http::problem::Problem;
 use crate::http::tenant_tx::TenantTx;
@@ -49,22 +49,23 @@ pub(crate) async fn list_time_entries(
     context: RequestContext,
     Query(range): Query<DateRange<(NaiveDate, String)>>,
 ) -> Result<Page<TimeEntry>, Problem> {
-    let mut tx = TenantTx::begin(&api.pool, &tenant).await?;
-    let (after_day, after_id) = range.paging.after.clone().unzip();
+    let mut tx = TenantTx::begin(&api, &tenant).await?;
+    // The days are whole ones, both of the ends included.
+    let until = range.to.and_then(|to| to.succ_opt());
+    let (before, before_id) = range.paging.before(until, |(day, id)| (day, id));
     let rows = sqlx::query_as!(
         TimeEntry,
         "select cw_time_entry_id, cw_ticket_id, member, work_type, billable, minutes, notes, date_worked, ingested_at
          from raw_time_entries
-         where date_worked >= coalesce($1::date, '-infinity') and date_worked <= coalesce($2::date, 'infinity')
-           and ($3::date is null or (date_worked, cw_time_entry_id) < ($3, $4::text))
-         order by date_worked desc, cw_time_entry_id desc limit $5",
+         where (date_worked, cw_time_entry_id) >= (coalesce($1::date, '-infinity'), '')
+           and (date_worked, cw_time_entry_id) < (coalesce($2::date, 'infinity'), $3)
+         order by date_worked desc, cw_time_entry_id desc limit $4",
         range.from,
-        range.to,
-        after_day,
-        after_id,
+        before,
+        before_id,
         range.paging.rows()
     )
-    .fetch_all(tx.conn())
-    .await?;
-    Ok(range.paging.page(rows, &context, |row| (row.date_worked, row.cw_time_entry_id.clone())))
+    .fetch(tx.conn());
+    let rows = range.paging.collect(rows, bytes).await?;
+    Ok(rows.page(&context, |row| (row.date_worked, row.cw_time_entry_id.clone())))
 }
