@@ -34,7 +34,7 @@ pub(super) async fn run(options: Demo, mut config: Config) -> anyhow::Result<()>
     let stop = stop_signal(&config)?;
     let parts = Parts::new(&config)?;
     let database = Database::open(&config, "demo").await?;
-    let ended = database.hold(run_on(&options, &config, &database, parts, stop)).await;
+    let ended = database.hold(Box::pin(run_on(&options, &config, &database, parts, stop))).await;
     database.close().await?;
     ended
 }
