@@ -10,6 +10,7 @@ create table queue.backfills_behind (
 comment on table queue.backfills_behind is 'Tenants that a backfill went on without, as enough of their jobs wait';
 comment on column queue.backfills_behind.backfill_id is 'The backfill';
 comment on column queue.backfills_behind.tenant_id is 'The tenant';
+alter table queue.backfills_behind enable row level security;
 comment on column queue.backfills_behind.next_slice is 'Slices of the tenant before this one were looked at; those from here to the backfill''s next_slice are put off';
 
 alter table queue.backfills

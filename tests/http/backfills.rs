@@ -460,7 +460,7 @@ async fn a_tenant_that_is_paused_is_left_behind_and_follows_day_by_day() {
     let complete = async |slug: &str| {
         sqlx::query(
             "update queue.jobs set state = 'completed', finalized_at = queue.now()
-             where state = 'available' and args ->> 'tenant' = $1",
+             where state = 'available' and tenant_id = (select id from tenants where slug = $1)",
         )
         .bind(slug)
         .execute(&api.db().pool)
