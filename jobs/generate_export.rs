@@ -74,6 +74,8 @@ impl Job for GenerateExport {
         sqlx::query("set transaction isolation level repeatable read, read only").execute(&mut *tx).await?;
         // It locks nothing, and waits as long as the object store takes.
         sqlx::query("set local idle_in_transaction_session_timeout = 0").execute(&mut *tx).await?;
+        // Nor is it gone while it takes nothing from the connection meanwhile; keepalives find a host that is.
+        sqlx::query("set local tcp_user_timeout = 0").execute(&mut *tx).await?;
         let tenant = Tenant::of_job(&mut tx, ctx, &self.tenant).await?;
         let path = self.path(ctx, &tenant);
         let mut file = ExportFile::create(Arc::clone(&ctx.app.exports), path.clone());

@@ -13,8 +13,8 @@ use rustix::fs::Mode;
 const PRIVATE: u32 = 0o700;
 /// Of folders that another account must pass through: root's Postgres runs as one.
 const PASSAGE: u32 = 0o711;
-/// Of files.
-const FILE: u32 = 0o600;
+/// Of files, which keep what their owner may do with them: a program of somebody's may lie there, too.
+const FILE: u32 = 0o700;
 
 /// From here on, files and folders that this process makes are for its own account alone, unless they are given another
 /// mode. Libraries make some of them, such as the exports, and take none.
@@ -191,6 +191,7 @@ mod tests {
         }
         file(&home.join("lock"), 0o644);
         file(&home.join("other"), 0o400);
+        file(&home.join("program"), 0o755);
         file(&home.join("exports/acme/day"), 0o664);
         prepare(&home).unwrap();
         exports(&home).unwrap();
@@ -198,6 +199,7 @@ mod tests {
         for (path, expected) in [
             ("lock", 0o600),
             ("other", 0o400),
+            ("program", 0o700),
             ("exports", 0o700),
             ("exports/acme", 0o700),
             ("exports/acme/day", 0o600),

@@ -116,16 +116,14 @@ async fn confirm(conn: &mut PgConnection, broken: Broken) -> Result<()> {
     Ok(())
 }
 
-/// Begins a new history, whatever the server is: for a database whose rows were put back in a way that nothing shows.
+/// Begins a new history in the caller's transaction, whatever the server is: for a database whose rows were put back in a
+/// way that nothing shows. Commit soon: claims of all queues wait for it.
 ///
 /// # Errors
 /// When the database cannot be asked; nothing has changed then.
-pub async fn rebase(pool: &PgPool) -> Result<Rebased> {
-    let mut tx = pool.begin().await?;
-    sqlx::query!("select id from queue.history for update").fetch_one(&mut *tx).await?;
-    let rebased = begin(&mut tx, "somebody asked for it").await?;
-    tx.commit().await?;
-    Ok(rebased)
+pub async fn rebase(conn: &mut PgConnection) -> Result<Rebased> {
+    sqlx::query!("select id from queue.history for update").fetch_one(&mut *conn).await?;
+    begin(conn, "somebody asked for it").await
 }
 
 /// The caller holds the row.

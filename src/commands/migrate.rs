@@ -1,8 +1,10 @@
 //! `migrate`: the schema's history, forwards and backwards.
 
 use anyhow::bail;
+use serde_json::json;
 use weirgate_queue::history;
 
+use crate::audit::Actor;
 use crate::cli::Migrate;
 use crate::config::Config;
 use crate::database::{Database, MIGRATIONS, pending_migrations};
@@ -23,7 +25,10 @@ pub(super) async fn run(command: Migrate, config: &Config) -> anyhow::Result<()>
 
 async fn rebase(database: &Database) -> anyhow::Result<()> {
     database.require_migrated().await?;
-    let rebased = history::rebase(&database.pool).await?;
+    let mut tx = database.pool.begin().await?;
+    let rebased = history::rebase(&mut tx).await?;
+    Actor::cli().note(&mut tx, "queue.rebase", "all", &json!({ "queues": rebased.queues })).await?;
+    tx.commit().await?;
     println!(
         "{} rebuilt from the jobs: {}",
         counted(rebased.queues.len(), "queue"),

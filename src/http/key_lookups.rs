@@ -171,8 +171,12 @@ async fn find(held: &mut Held, questions: &[Question], are_strangers: bool) -> s
         _ => None,
     });
     let used: Vec<uuid::Uuid> = used.collect();
-    if !used.is_empty() {
-        keys::note_use(conn, &used).await?;
+    if !used.is_empty()
+        && let Err(error) = keys::note_use(conn, &used).await
+    {
+        // The keys are good all the same: reads go on where the database takes no writes.
+        tracing::debug!(%error, keys = used.len(), "could not note the use of keys");
+        held.close();
     }
     Ok(answers)
 }

@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use sqlx::AssertSqlSafe;
 use uuid::Uuid;
+use weirgate_queue::JobState;
 use weirgate_queue::claim::{Claimer, Room, claim};
 use weirgate_queue::finish::{Finish, Outcome, finish};
+use weirgate_queue::history::{self, Rebased};
 use weirgate_queue::lanes::limits::{LaneSettings, set_lane};
 use weirgate_queue::lanes::reconcile::{self, Discrepancy};
 use weirgate_queue::lanes::{Book, LaneLimits, Rate};
-use weirgate_queue::{JobState, history};
 
 use crate::support::{Does, Probe, Step, TestDb, TestWorker};
 
@@ -51,6 +52,13 @@ async fn move_here(db: &TestDb, ids_higher: i64) {
         ),
     )
     .await;
+}
+
+async fn rebase(db: &TestDb) -> Rebased {
+    let mut tx = db.pool.begin().await.unwrap();
+    let rebased = history::rebase(&mut tx).await.unwrap();
+    tx.commit().await.unwrap();
+    rebased
 }
 
 async fn prove(db: &TestDb) {
@@ -118,7 +126,7 @@ async fn a_view_from_before_is_dropped_and_nobody_claims_while_a_lost_worker_may
     let mut claimer = Claimer::open(&mut conn, QUEUE).await.unwrap();
     let held = claimer.claim(&mut conn, lost, Room::of(2)).await.unwrap().jobs;
     assert_eq!(held.len(), 2);
-    assert_eq!(history::rebase(&db.pool).await.unwrap().queues, [QUEUE]);
+    assert_eq!(rebase(&db).await.queues, [QUEUE]);
 
     let another = db.register_worker().await;
     let view = Book::open(&mut conn, QUEUE).await.unwrap();
@@ -147,7 +155,7 @@ async fn live_workers_hand_back_what_they_run_and_go_on() {
     let worker = TestWorker::start(&db, &probe);
     let job = db.enqueue(tenant(0), &Step::new("held", Does::GateOrCancel)).await.id;
     db.until(job, JobState::Running).await;
-    history::rebase(&db.pool).await.unwrap();
+    rebase(&db).await;
     let next = fill(&db, tenant(1), 3).await;
     for id in next {
         db.until(id, JobState::Completed).await;
@@ -233,7 +241,7 @@ async fn sequences_that_did_not_come_along_are_set_past_the_rows() {
     let db = TestDb::new().await;
     fill(&db, tenant(0), 5).await;
     run(&db, "select setval(pg_get_serial_sequence('queue.jobs', 'seq'), 1)").await;
-    assert_eq!(history::rebase(&db.pool).await.unwrap().advanced_sequences, 1);
+    assert_eq!(rebase(&db).await.advanced_sequences, 1);
     fill(&db, tenant(0), 2).await;
     prove(&db).await;
 }

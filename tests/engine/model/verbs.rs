@@ -243,7 +243,9 @@ impl Case<'_> {
     /// As after a restore or a promotion that lost nothing: all that is known is the jobs and the claims.
     pub(super) async fn rebase(&mut self) -> Result<()> {
         self.say("the database lives on with another history");
-        history::rebase(&self.db.pool).await?;
+        let mut tx = self.conn.begin().await?;
+        history::rebase(&mut tx).await?;
+        tx.commit().await?;
         // The hosts have not lost anything, and go on as they are.
         sqlx::query("update queue.workers set history = queue.history_id()").execute(&mut *self.conn).await?;
         self.expected.use_up_rates();
