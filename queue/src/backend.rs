@@ -191,7 +191,15 @@ impl<A: Send + Sync + 'static> ClaimLoop<A> {
             Err(error) => {
                 self.held.close();
                 self.sleeper.forget();
-                match history::recover(self.host.pool(), &error).await {
+                if let Some(claimer) = &mut self.claimer {
+                    claimer.begin_anew();
+                }
+                let recovered = tokio::select! {
+                    recovered = history::recover(self.host.pool(), &error) => recovered,
+                    // It goes on by itself.
+                    () = self.host.drained() => return poll,
+                };
+                match recovered {
                     Ok(true) => return Duration::ZERO,
                     Ok(false) => tracing::warn!(%error, queue = self.queue, "could not claim; trying again"),
                     Err(error) => {
@@ -228,7 +236,7 @@ impl<A: Send + Sync + 'static> ClaimLoop<A> {
         };
         let history = claimer.history();
         let claim = claimer.claim(conn, worker, room).await?;
-        if claimer.history() != history {
+        if claimer.history() != history || claimer.book().awaits_lost_workers {
             // The lease is of the one before.
             self.host.wakers().of_lease().notify_one();
         }

@@ -10,7 +10,6 @@ use uuid::Uuid;
 use crate::error::Result;
 use crate::job::RunId;
 use crate::lanes::Book;
-use crate::lanes::log::Turn;
 use crate::lanes::plan::{Plan, Want};
 use crate::mark::mark;
 
@@ -61,8 +60,6 @@ struct Lost {
     /// The worker that asked, and for which turn.
     worker: Uuid,
     no: i64,
-    /// Whether it is known that the turn was this claim's.
-    taken: bool,
 }
 
 impl Claimer {
@@ -74,6 +71,11 @@ impl Claimer {
     /// The history of the database that it claims in.
     pub(crate) fn history(&self) -> Uuid {
         self.book.history
+    }
+
+    /// A connection broke: the next claim reads its view anew.
+    pub(crate) fn begin_anew(&mut self) {
+        self.book.begin_anew();
     }
 
     /// The picture that claims are decided on.
@@ -88,12 +90,12 @@ impl Claimer {
     /// returns what the lost answer had.
     pub async fn claim(&mut self, conn: &mut PgConnection, worker: Uuid, room: Room) -> Result<Claim> {
         let history = self.book.history;
-        let turns = self.book.look(conn).await?;
+        self.book.refresh(conn).await?;
         if history != self.book.history {
             // What was claimed there is not known here.
             self.lost = None;
         }
-        let mut claim = self.take_up(conn, &turns).await?.unwrap_or_default();
+        let mut claim = self.take_up(conn).await?.unwrap_or_default();
         claim.now = self.book.now();
         claim.next_due = self.book.next_due();
         if !claim.jobs.is_empty() {
@@ -104,7 +106,7 @@ impl Claimer {
         if let Some(plan) = self.book.plan(room) {
             let before = self.lost;
             claim.no = self.book.no + 1;
-            self.lost = Some(Lost { worker, no: claim.no, taken: false });
+            self.lost = Some(Lost { worker, no: claim.no });
             match self.ask(conn, worker, &plan).await? {
                 Answer::Taken(jobs) => {
                     self.lost = None;
@@ -119,19 +121,15 @@ impl Claimer {
         Ok(claim)
     }
 
-    /// The jobs of a claim whose answer was lost, if it turns out that it happened.
-    async fn take_up(&mut self, conn: &mut PgConnection, turns: &[Turn]) -> Result<Option<Claim>> {
-        let Some(mut lost) = self.lost else { return Ok(None) };
-        if let Some(turn) = turns.iter().find(|turn| turn.no == lost.no) {
-            lost.taken = turn.worker == Some(lost.worker);
-            self.lost = lost.taken.then_some(lost);
-        }
-        if !lost.taken {
+    /// The jobs of a claim whose answer was lost, if it turns out that it happened. Whoever took the turn: only its own
+    /// claim is found under its id.
+    async fn take_up(&mut self, conn: &mut PgConnection) -> Result<Option<Claim>> {
+        let Some(Lost { worker, no }) = self.lost.filter(|lost| lost.no <= self.book.no) else {
             return Ok(None);
-        }
-        let jobs = taken_in(conn, self.book.queue(), lost.worker, lost.no).await?;
+        };
+        let jobs = taken_in(conn, self.book.queue(), worker, no).await?;
         self.lost = None;
-        Ok(Some(Claim { jobs, no: lost.no, ..Claim::default() }))
+        Ok(Some(Claim { jobs, no, ..Claim::default() }))
     }
 
     /// One statement: the turn, the limits' new state and the jobs, or nothing.
@@ -264,7 +262,9 @@ async fn taken_in(conn: &mut PgConnection, queue: &str, worker: Uuid, no: i64) -
     )
     .fetch_all(conn)
     .await?;
-    tracing::info!(jobs = rows.len(), queue, "a claim whose answer was lost is taken up");
+    if !rows.is_empty() {
+        tracing::info!(jobs = rows.len(), queue, "a claim whose answer was lost is taken up");
+    }
     let jobs = rows.into_iter().map(|row| ClaimedJob {
         run: RunId {
             job: row.id,

@@ -1,10 +1,11 @@
 //! Commits outcomes in groups: whatever has gathered while the last group was written.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use sqlx::{Connection, PgPool};
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -57,6 +58,7 @@ pub(crate) async fn run(
     worked_off: WorkedOff,
     meter: Meter,
     room: impl Fn(),
+    lease: Arc<Notify>,
     stop: CancellationToken,
 ) {
     let mut writing = JoinSet::new();
@@ -74,7 +76,14 @@ pub(crate) async fn run(
             begun = Instant::now();
             let group = std::mem::replace(&mut gathered, Vec::with_capacity(GROUP));
             let held = idle.pop().unwrap_or_else(|| Held::new(pool.clone()));
-            writing.spawn(write_all(held, worked_off.clone(), meter.clone(), group, stop.clone()));
+            writing.spawn(write_all(
+                held,
+                worked_off.clone(),
+                meter.clone(),
+                lease.clone(),
+                group,
+                stop.clone(),
+            ));
         }
         if writing.is_empty() {
             idle.clear();
@@ -99,11 +108,12 @@ async fn write_all(
     mut held: Held,
     worked_off: WorkedOff,
     meter: Meter,
+    lease: Arc<Notify>,
     outcomes: Vec<Ended>,
     stop: CancellationToken,
 ) -> Held {
     for group in by_size(outcomes) {
-        commit(&mut held, &worked_off, &meter, group, &stop).await;
+        commit(&mut held, &worked_off, &meter, &lease, group, &stop).await;
     }
     held
 }
@@ -132,6 +142,7 @@ async fn commit(
     held: &mut Held,
     worked_off: &WorkedOff,
     meter: &Meter,
+    lease: &Notify,
     mut group: Vec<Ended>,
     stop: &CancellationToken,
 ) {
@@ -150,6 +161,7 @@ async fn commit(
                         "outcomes of a history that the database has lost are dropped; the jobs run again"
                     );
                     group.retain(|ended| known.contains(&ended.finish.start.worker));
+                    lease.notify_one();
                 }
                 Err(error) => again(&error, group.len()).await,
             },
@@ -165,7 +177,7 @@ async fn commit(
                 }
                 again(&error.into(), group.len()).await;
             }
-            Err(error) => return commit_singly(held, worked_off, meter, group, &error, stop).await,
+            Err(error) => return commit_singly(held, worked_off, meter, lease, group, &error, stop).await,
         }
     }
 }
@@ -188,6 +200,7 @@ async fn commit_singly(
     held: &mut Held,
     worked_off: &WorkedOff,
     meter: &Meter,
+    lease: &Notify,
     group: Vec<Ended>,
     why: &QueueError,
     stop: &CancellationToken,
@@ -201,10 +214,10 @@ async fn commit_singly(
         let message = format!("its outcome could not be stored: {why}").replace('\0', "\u{fffd}");
         let outcome = Outcome::Discarded { code: UNSTORABLE.to_owned(), message };
         let discard = Ended { finish: Finish { outcome, ..single.clone() }, share: share.clone() };
-        return Box::pin(commit(held, worked_off, meter, vec![discard], stop)).await;
+        return Box::pin(commit(held, worked_off, meter, lease, vec![discard], stop)).await;
     }
     for single in group {
-        Box::pin(commit(held, worked_off, meter, vec![single], stop)).await;
+        Box::pin(commit(held, worked_off, meter, lease, vec![single], stop)).await;
     }
 }
 

@@ -68,11 +68,16 @@ pub(crate) async fn recover(pool: &PgPool, error: &QueueError) -> Result<bool> {
     Ok(true)
 }
 
-/// The same on the caller's connection, for who must not wait for another one.
-pub(crate) async fn recover_on(conn: &mut PgConnection, error: &QueueError) -> Result<bool> {
-    let Some(broken) = error.history() else { return Ok(false) };
-    confirm(conn, broken).await?;
-    Ok(true)
+/// As [`compare`], on a connection without an open transaction.
+pub(crate) async fn compare_on(conn: &mut PgConnection) -> Result<()> {
+    let known = sqlx::query_scalar!("select queue.history_id()").fetch_one(&mut *conn).await;
+    match known.map_err(QueueError::from) {
+        Ok(_) => Ok(()),
+        Err(error) => match error.history() {
+            Some(broken) => confirm(conn, broken).await,
+            None => Err(error),
+        },
+    }
 }
 
 /// Finds out whether this server goes on with the history that is recorded, if nobody has since it started.
@@ -146,6 +151,14 @@ async fn begin(conn: &mut PgConnection, why: &str) -> Result<Rebased> {
     for queue in &queues {
         rebuild::run(conn, queue, history).await?;
     }
+    // Whoever lived when this began is waited for, though nobody could renew a lease while it took longer than that.
+    sqlx::query!(
+        "update queue.workers
+         set lease_until = greatest(lease_until, queue.now() + (clock_timestamp() - now()) + interval '10 seconds')
+         where lease_until > queue.now() and clock_timestamp() - now() > interval '1 second'"
+    )
+    .execute(&mut *conn)
+    .await?;
     notify_queues(conn, queues.iter().cloned()).await?;
     tracing::warn!(%history, why, ?queues, "a new history of the database begins; the queues' views are rebuilt");
     Ok(Rebased { queues, advanced_sequences: advanced })

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -15,7 +16,7 @@ use uuid::Uuid;
 
 use crate::backend::QueueBackend;
 use crate::claim::ClaimedJob;
-use crate::error::Result;
+use crate::error::{QueueError, Result};
 use crate::finish::{Finish, Outcome};
 use crate::finisher::{self, Ended};
 use crate::history;
@@ -44,8 +45,11 @@ const LEADER_LEASE: Duration = Duration::from_secs(8);
 /// How long the connection of the lease may take to answer.
 const ANSWER: Duration = Duration::from_secs(5);
 
-/// How long the last words to the database may take in all, before it is left without.
+/// How long the last words to the database may take before it is left without; outcomes, for as long as none is written.
 const CLOSE_LIMIT: Duration = Duration::from_secs(5);
+
+/// How long upkeep may take to end what it is in the middle of.
+const UPKEEP_LIMIT: Duration = Duration::from_secs(1);
 
 /// Most jobs that are marked in one statement.
 const MARKED_AT_ONCE: usize = 1000;
@@ -106,6 +110,8 @@ struct Inner<A> {
     rng: Mutex<StdRng>,
     outcomes: mpsc::Sender<Ended>,
     worked_off: WorkedOff,
+    /// Groups of outcomes that were written.
+    groups: Arc<AtomicU64>,
     pulse: Arc<pulse::Writer>,
     /// No new claims.
     draining: CancellationToken,
@@ -162,6 +168,7 @@ impl<A: Send + Sync + 'static> Host<A> {
             rng: Mutex::new(StdRng::seed_from_u64(config.seed)),
             outcomes,
             worked_off: WorkedOff::default(),
+            groups: Arc::default(),
             draining: CancellationToken::new(),
             told_to_drain: CancellationToken::new(),
             stopped: CancellationToken::new(),
@@ -176,6 +183,7 @@ impl<A: Send + Sync + 'static> Host<A> {
             host.worked_off().clone(),
             host.meter().clone(),
             host.room(),
+            host.wakers().of_lease(),
             stop.clone(),
         ));
         *host.0.finisher.lock().expect("no panic while held") = Some(finisher);
@@ -198,7 +206,13 @@ impl<A: Send + Sync + 'static> Host<A> {
     fn room(&self) -> impl Fn() + Send + 'static {
         let wakers: Vec<_> =
             self.0.registry.queues().into_iter().map(|queue| self.wakers().of(queue)).collect();
-        move || wakers.iter().for_each(|waker| waker.notify_one())
+        let groups = self.0.groups.clone();
+        move || {
+            groups.fetch_add(1, Ordering::Relaxed);
+            for waker in &wakers {
+                waker.notify_one();
+            }
+        }
     }
 
     fn maintenance(&self) -> Maintenance {
@@ -249,22 +263,42 @@ impl<A: Send + Sync + 'static> Host<A> {
     pub async fn close(&self) -> Result<()> {
         self.drain();
         self.0.stopped.cancel();
-        let finisher = self.0.finisher.lock().expect("no panic while held").take();
         let tasks = std::mem::take(&mut *self.0.tasks.lock().expect("no panic while held"));
-        let all: Vec<_> = finisher.into_iter().chain(tasks).collect();
-        let left: Vec<_> = all.iter().map(JoinHandle::abort_handle).collect();
-        let closed = within(CLOSE_LIMIT, async {
-            for task in all {
+        let ending: Vec<_> = tasks.iter().map(JoinHandle::abort_handle).collect();
+        let ended = tokio::time::timeout(UPKEEP_LIMIT, async {
+            for task in tasks {
                 let _ = task.await;
             }
+        });
+        let (_, all_written) = tokio::join!(ended, self.last_outcomes());
+        // What upkeep is in the middle of is a transaction, which is rolled back.
+        ending.iter().for_each(AbortHandle::abort);
+        // A database that took no outcome will hardly answer now.
+        let limit = if all_written { CLOSE_LIMIT } else { UPKEEP_LIMIT };
+        within(limit, async {
             if let Err(error) = self.0.pulse.run_once(&self.0.pool).await {
                 tracing::warn!(%error, "the last seconds of this worker are missing in the charts");
             }
             lease::give_up(&self.0.pool, self.worker_id()).await
         })
-        .await;
-        left.iter().for_each(AbortHandle::abort);
-        closed
+        .await
+    }
+
+    /// Waits until all outcomes are written, for as long as some are within each [`CLOSE_LIMIT`]; whether they are.
+    async fn last_outcomes(&self) -> bool {
+        let finisher = self.0.finisher.lock().expect("no panic while held").take();
+        let Some(mut finisher) = finisher else { return true };
+        loop {
+            let before = self.0.groups.load(Ordering::Relaxed);
+            if tokio::time::timeout(CLOSE_LIMIT, &mut finisher).await.is_ok() {
+                return true;
+            }
+            if self.0.groups.load(Ordering::Relaxed) == before {
+                finisher.abort();
+                tracing::error!("the last outcomes could not be written; their jobs will be rescued");
+                return false;
+            }
+        }
     }
 
     pub(crate) fn pool(&self) -> &PgPool {
@@ -336,17 +370,23 @@ impl<A: Send + Sync + 'static> Host<A> {
 /// Jobs that run for longer show it in their rows.
 async fn mark_running<A: Send + Sync + 'static>(host: &Host<A>, line: &mut Line) {
     loop {
-        let starts = host.running().to_mark(mark::AFTER, MARKED_AT_ONCE);
+        let mut starts = host.running().to_mark(mark::AFTER, MARKED_AT_ONCE);
         if starts.is_empty() {
             return;
         }
         let all = starts.len() < MARKED_AT_ONCE;
+        // What still runs of a lease before is somebody else's by now.
+        let worker = host.worker_id();
+        starts.retain(|start| start.worker == worker);
         let seqs: HashSet<i64> = starts.iter().map(|start| start.seq).collect();
         match line.mark(starts.into_iter().collect()).await {
             Ok(held) => host.running().not_marked(|seq| held.contains(&seq)),
             Err(error) => {
                 // Ten times a second while the database is away: the lease's renewal says it louder.
                 tracing::debug!(%error, "could not mark running jobs; trying on");
+                if error.is_worker_of_lost_history() {
+                    host.wakers().of_lease().notify_one();
+                }
                 host.running().not_marked(|seq| seqs.contains(&seq));
                 return;
             }
@@ -354,6 +394,13 @@ async fn mark_running<A: Send + Sync + 'static>(host: &Host<A>, line: &mut Line)
         if all {
             return;
         }
+    }
+}
+
+/// Finds out how a heartbeat failed, where that tells of another history.
+async fn recover<A: Send + Sync + 'static>(host: Host<A>, error: QueueError) {
+    if history::recover(&host.0.pool, &error).await.unwrap_or(false) {
+        host.wakers().of_lease().notify_one();
     }
 }
 
@@ -417,11 +464,9 @@ async fn keep_lease<A: Send + Sync + 'static>(host: Host<A>, registration: Regis
                 }
             }
             Err(error) => {
-                if history::recover(&host.0.pool, &error).await.unwrap_or(false) {
-                    host.wakers().of_lease().notify_one();
-                } else {
-                    tracing::warn!(%error, "could not renew the lease; trying on");
-                }
+                tracing::warn!(%error, "could not renew the lease; trying on");
+                // Beside the heartbeat, which has to end what runs in a history that was lost.
+                tokio::spawn(recover(host.clone(), error));
             }
         }
     }

@@ -261,7 +261,7 @@ impl From<sqlx::Error> for Problem {
                 Self::database_full()
             }
             // Lost or refused connections, shutdown, too many connections, deadlocks, a server that takes no writes: passing.
-            (_, Some("08" | "25" | "40" | "53" | "57"))
+            (_, Some("08" | "25" | "40" | "53" | "57" | "WG"))
             | (
                 sqlx::Error::PoolTimedOut
                 | sqlx::Error::PoolClosed
@@ -284,6 +284,7 @@ impl From<QueueError> for Problem {
     fn from(error: QueueError) -> Self {
         match error {
             QueueError::Database(error) => error.into(),
+            QueueError::WentBack { .. } => Self::database_unavailable(),
             QueueError::UnknownJob(job) => Self::unknown_job(&job),
             QueueError::UnknownBackfill(id) => Self::unknown_backfill(id),
             QueueError::WrongBackfillState { backfill, state, why } => Self::conflict(

@@ -262,6 +262,11 @@ async fn a_turn_is_over_with_its_workers_lease_and_who_goes_on_regardless_writes
     let lost = scene.worker();
     let one = scene.enqueue().await;
     scene.until_left(2).await;
+    // It gives a sign of life once it listens, and then not again for long.
+    let silent = "select not exists (select from queue.workers where heartbeat_at = started_at)";
+    while !sqlx::query_scalar::<_, bool>(silent).fetch_one(&scene.app.db.pool).await.unwrap() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
     // As after a time in which its process stood still.
     sqlx::query("update queue.workers set lease_until = queue.now()")
         .execute(&scene.app.db.pool)

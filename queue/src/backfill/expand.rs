@@ -179,7 +179,7 @@ struct Locked {
 
 /// A transaction that expands this backfill alone; `None` when another host is at it, or it is not as `window` has it any
 /// more.
-async fn begin(pool: &PgPool, window: &Window) -> Result<Option<(PgTransaction<'static>, Locked)>> {
+async fn begin(pool: &PgPool, window: &mut Window) -> Result<Option<(PgTransaction<'static>, Locked)>> {
     let mut tx = pool.begin().await?;
     // A process that is stopped in here must not keep the backfill from the others.
     sqlx::query!("select set_config('idle_in_transaction_session_timeout', '10s', true)")
@@ -197,7 +197,15 @@ async fn begin(pool: &PgPool, window: &Window) -> Result<Option<(PgTransaction<'
     )
     .fetch_optional(&mut *tx)
     .await?;
-    Ok(row.map(|row| (tx, row)))
+    let Some(row) = row else { return Ok(None) };
+    // Who is behind may have changed since the look without a trace in the row: a tenant caught up that had nothing left.
+    let tenants = sqlx::query!(
+        "select tenant_id, next_slice from queue.backfills_behind where backfill_id = $1",
+        window.id
+    );
+    let tenants = tenants.fetch_all(&mut *tx).await?;
+    window.behind = tenants.into_iter().map(|row| (row.tenant_id, row.next_slice.unsigned_abs())).collect();
+    Ok(Some((tx, row)))
 }
 
 impl Locked {

@@ -4,12 +4,13 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sqlx::types::Json;
-use sqlx::{Acquire, PgConnection};
+use sqlx::{Acquire, PgConnection, Postgres, Transaction};
 use std::collections::HashMap;
 use uuid::Uuid;
 
 use crate::backfill::{BackfillState, Settings};
 use crate::error::Result;
+use crate::history;
 use crate::lanes::Book;
 use crate::state::{JobState, StateCounts};
 
@@ -130,11 +131,17 @@ macro_rules! rows {
     };
 }
 
-/// A backfill as it is now. On a connection without an open transaction.
-pub async fn get(conn: &mut PgConnection, id: Uuid) -> Result<Option<Backfill>> {
-    // One snapshot for the row and the books.
+/// One snapshot for rows and books.
+async fn snapshot(conn: &mut PgConnection) -> Result<Transaction<'_, Postgres>> {
+    history::compare_on(conn).await?;
     let mut tx = conn.begin().await?;
     sqlx::query!("set transaction isolation level repeatable read, read only").execute(&mut *tx).await?;
+    Ok(tx)
+}
+
+/// A backfill as it is now. On a connection without an open transaction.
+pub async fn get(conn: &mut PgConnection, id: Uuid) -> Result<Option<Backfill>> {
+    let mut tx = snapshot(conn).await?;
     let rows = rows!("where id = $1 and kind is not null", id).fetch_all(&mut *tx).await?;
     let backfill = complete(&mut tx, rows).await?.pop();
     tx.commit().await?;
@@ -143,8 +150,7 @@ pub async fn get(conn: &mut PgConnection, id: Uuid) -> Result<Option<Backfill>> 
 
 /// The newest `limit` backfills that are older than `before`, newest first. On a connection without an open transaction.
 pub async fn list(conn: &mut PgConnection, before: Option<Uuid>, limit: i64) -> Result<Vec<Backfill>> {
-    let mut tx = conn.begin().await?;
-    sqlx::query!("set transaction isolation level repeatable read, read only").execute(&mut *tx).await?;
+    let mut tx = snapshot(conn).await?;
     let rows = rows!(
         "where kind is not null and ($1::uuid is null or id < $1) order by id desc limit $2",
         before,
@@ -159,8 +165,7 @@ pub async fn list(conn: &mut PgConnection, before: Option<Uuid>, limit: i64) -> 
 
 /// Those that are not over, oldest first; at most `limit`. On a connection without an open transaction.
 pub async fn unfinished(conn: &mut PgConnection, limit: i64) -> Result<Vec<Backfill>> {
-    let mut tx = conn.begin().await?;
-    sqlx::query!("set transaction isolation level repeatable read, read only").execute(&mut *tx).await?;
+    let mut tx = snapshot(conn).await?;
     let rows = rows!("where kind is not null and finished_at is null order by id limit $1", limit)
         .fetch_all(&mut *tx)
         .await?;

@@ -57,6 +57,10 @@ pub struct Book {
     pub(crate) queue: String,
     /// The history of the database that it is of.
     pub(crate) history: Uuid,
+    /// The server's process that it was read from: one that crashed gives the ids anew that it had not written down.
+    pub(crate) server: DateTime<Utc>,
+    /// A connection broke: the next refresh begins anew, as what was seen on it may be gone.
+    begins_anew: bool,
     /// Workers of another history may still run what they claimed in it: nobody claims until they have ended.
     pub(crate) awaits_lost_workers: bool,
     pub(crate) seen: Seen,
@@ -105,16 +109,13 @@ impl Book {
 
     /// Reads what happened since the last look, on all hosts.
     pub async fn refresh(&mut self, conn: &mut PgConnection) -> Result<()> {
-        self.look(conn).await.map(drop)
-    }
-
-    pub(crate) async fn look(&mut self, conn: &mut PgConnection) -> Result<Vec<Turn>> {
         let mut news = log::news(conn, &self.queue, &self.seen).await?;
-        let mut too_old = self.seen.xmax > 0 && (news.now - self.now).abs() > Self::MAX_AGE;
-        while too_old || news.history != self.history {
+        let too_old = self.seen.xmax > 0 && (news.now - self.now).abs() > Self::MAX_AGE;
+        let mut anew = too_old || self.begins_anew;
+        while anew || (news.history, news.server) != (self.history, self.server) {
             *self = Self::reopen(conn, &self.queue).await?;
             news = log::news(conn, &self.queue, &self.seen).await?;
-            too_old = false;
+            anew = false;
         }
         if news.seen.xmax < self.seen.xmax {
             let (seen, is) = (self.seen.xmax, news.seen.xmax);
@@ -130,16 +131,22 @@ impl Book {
             self.slots = log::slots(conn, &self.queue).await?;
             self.slots_at = news.now;
         }
-        let read_claims = (news.now - self.claims_at).abs() > TimeDelta::seconds(1);
-        self.take(&news);
-        if read_claims {
-            self.oldest_claim = log::oldest_claim(conn, &self.queue, self.oldest_claim, self.no + 1).await?;
-            self.claims_at = self.now;
+        if (news.now - self.claims_at).abs() > TimeDelta::seconds(1) {
+            let last = news.turns.iter().map(|turn| turn.no).max().unwrap_or_default().max(self.no);
+            self.oldest_claim = log::oldest_claim(conn, &self.queue, self.oldest_claim, last + 1).await?;
+            self.claims_at = news.now;
         }
+        // From here on nothing is waited for: what was read is taken whole, or not at all.
+        self.take(&news);
         if let Some(settings) = settings {
             self.set(settings);
         }
-        Ok(news.turns)
+        Ok(())
+    }
+
+    /// A connection broke on which it was read.
+    pub(crate) fn begin_anew(&mut self) {
+        self.begins_anew = true;
     }
 
     /// Log rows that it read beyond the book it began with, or that was written down of it since.

@@ -38,6 +38,8 @@ pub(crate) struct News {
     pub(crate) seen: Seen,
     /// The history that it was read in.
     pub(crate) history: Uuid,
+    /// When the process of the server began.
+    pub(crate) server: DateTime<Utc>,
     /// The database's time of this look.
     pub(crate) now: DateTime<Utc>,
     pub(crate) turns: Vec<Turn>,
@@ -96,11 +98,12 @@ pub(crate) async fn news(conn: &mut PgConnection, queue: &str, seen: &Seen) -> R
         r#"
         with look as materialized (
             select pg_snapshot_xmax(snapshot)::text::bigint as xmax, array(select x::text::bigint from pg_snapshot_xip(snapshot) as x) as under_way,
-                queue.now() as now, queue.history_id() as history
+                queue.now() as now, queue.history_id() as history,
+                pg_postmaster_start_time() as server
             from (select pg_current_snapshot() as snapshot) as s
         )
         select
-            xmax as "xmax!", under_way as "under_way!", now as "now!", history as "history!",
+            xmax as "xmax!", under_way as "under_way!", now as "now!", history as "history!", server as "server!",
             l.txid as "txid?", l.no as "no?", l.of_turn, l.returned as "returned?", l.worker_id as "worker_id?",
             l.virtual_times as "virtual_times?", l.queue_tat as "queue_tat?",
             l.sees_before, l.sees_not,
@@ -129,6 +132,7 @@ pub(crate) async fn news(conn: &mut PgConnection, queue: &str, seen: &Seen) -> R
     let mut news = News {
         seen: Seen { xmax: first.xmax, under_way: first.under_way.clone() },
         history: first.history,
+        server: first.server,
         now: first.now,
         turns: Vec::new(),
         counts: Vec::new(),
@@ -226,7 +230,7 @@ pub(crate) async fn slots(conn: &mut PgConnection, queue: &str) -> Result<i64> {
 /// The newest view that was written down in this history, or an empty one.
 pub(crate) async fn load(conn: &mut PgConnection, queue: &str) -> Result<Book> {
     let row = sqlx::query!(
-        r#"select h.id as "history!", b.book as "book?: Json<Book>"
+        r#"select h.id as "history!", pg_postmaster_start_time() as "server!", b.book as "book?: Json<Book>"
            from (select queue.history_id() as id) h
            left join lateral (
                select book from queue.lane_books where queue = $1 and history = h.id order by at desc limit 1
@@ -237,7 +241,7 @@ pub(crate) async fn load(conn: &mut PgConnection, queue: &str) -> Result<Book> {
     .await?;
     let mut book = row.book.map(|json| json.0).unwrap_or_default();
     queue.clone_into(&mut book.queue);
-    book.history = row.history;
+    (book.history, book.server) = (row.history, row.server);
     Ok(book)
 }
 

@@ -14,8 +14,12 @@ use crate::error::Result;
 use crate::history;
 use crate::lanes::book::Book;
 use crate::lanes::facts::Standing;
+use crate::patience::within;
 use crate::query::JobRow;
 use crate::state::JobState;
+
+/// How long readers wait for a database's history to be told; it goes on without them.
+const RECOVERY: Duration = Duration::from_secs(2);
 
 /// A book that nobody looked into for longer is behind by so much of the log that a new one costs less.
 const KEEP: Duration = Duration::from_mins(1);
@@ -60,7 +64,7 @@ impl Books {
         // Before the lock: who waits for the pool does not make others wait.
         let mut conn = self.pool.acquire().await?;
         let mut opened = entry.opened.lock().await;
-        Ok(read(opened.look(&mut conn, queue, &entry.asked, question).await?))
+        Ok(read(opened.look(&self.pool, &mut conn, queue, &entry.asked, question).await?))
     }
 
     /// Where those of `jobs` stand that may start; one look a queue.
@@ -81,7 +85,7 @@ impl Books {
             let entry = self.entry(queue);
             let question = entry.asked.fetch_add(1, Ordering::SeqCst) + 1;
             let mut opened = entry.opened.lock().await;
-            let book = opened.look(conn, queue, &entry.asked, question).await?;
+            let book = opened.look(&self.pool, conn, queue, &entry.asked, question).await?;
             // Only where nothing else keeps it from starting is it asked how many start before it.
             let (next, held): (Vec<&JobRow>, Vec<&JobRow>) =
                 jobs.into_iter().partition(|job| job.has_worker == Some(true) && !book.is_blocked(job));
@@ -114,7 +118,11 @@ impl Books {
         let question = entry.asked.fetch_add(1, Ordering::SeqCst) + 1;
         let mut conn = self.pool.acquire().await?;
         let mut opened = entry.opened.lock().await;
-        opened.look(&mut conn, queue, &entry.asked, question).await?.oldest(&mut conn, tenant).await
+        opened
+            .look(&self.pool, &mut conn, queue, &entry.asked, question)
+            .await?
+            .oldest(&mut conn, tenant)
+            .await
     }
 
     fn entry(&self, queue: &str) -> Arc<Entry> {
@@ -126,6 +134,7 @@ impl Books {
 impl Opened {
     async fn look(
         &mut self,
+        pool: &PgPool,
         conn: &mut PgConnection,
         queue: &str,
         asked: &AtomicU64,
@@ -135,7 +144,9 @@ impl Opened {
             let serves = asked.load(Ordering::SeqCst);
             let now = Instant::now();
             if let Err(error) = self.refresh(conn, queue, now).await {
-                if !history::recover_on(conn, &error).await? {
+                // What was seen on a connection that broke may be gone.
+                self.book = None;
+                if !within(RECOVERY, history::recover(pool, &error)).await? {
                     return Err(error);
                 }
                 self.refresh(conn, queue, now).await?;

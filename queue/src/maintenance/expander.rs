@@ -56,7 +56,10 @@ impl Expander {
         let windows = backfill::look(&mut conn).await?;
         // After the look, so that the books hold every job of the slices it saw. Not within a transaction that writes,
         // as a book would take what that one writes later for seen.
-        refresh(&mut conn, &mut books, &windows).await?;
+        if let Err(error) = refresh(&mut conn, &mut books, &windows).await {
+            books.clear();
+            return Err(error);
+        }
         drop(conn);
         let expanding = windows.iter().filter(|window| !window.paused && window.is_unfinished());
         let parts = progress::of_all(books.values(), &expanding.map(|window| window.id).collect());

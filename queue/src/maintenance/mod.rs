@@ -24,6 +24,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::backfill::Slices;
+use crate::history;
 use crate::leader::Leader;
 use crate::listener::Wakers;
 use crate::meter::Meter;
@@ -60,28 +61,30 @@ pub(crate) async fn run(with: Maintenance, stop: CancellationToken) {
     let half_second = Duration::from_millis(500);
     tokio::join!(
         lead(&leader, &wakers, &stop),
-        every(half_second, seed, &stop, &never, "promoter", || promoter::run_once(&pool)),
-        every(Duration::from_secs(1), seed ^ 4, &stop, &settle, "settler", || settler::run_once(&pool)),
-        every(half_second, seed ^ 1, &stop, &never, "rescuer", || {
+        every(&pool, half_second, seed, &stop, &never, "promoter", || promoter::run_once(&pool)),
+        every(&pool, Duration::from_secs(1), seed ^ 4, &stop, &settle, "settler", || settler::run_once(
+            &pool
+        )),
+        every(&pool, half_second, seed ^ 1, &stop, &never, "rescuer", || {
             rescue.run_once(&leader, async || {
                 rescuer::run_once(&leader).await.inspect(|jobs| meter.add_rescued(*jobs))
             })
         }),
-        every(half_second, seed ^ 2, &stop, &never, "scheduler", || scheduler.run_once(&leader)),
-        every(Duration::from_secs(5), seed ^ 3, &stop, &never, "pruner", || {
+        every(&pool, half_second, seed ^ 2, &stop, &never, "scheduler", || scheduler.run_once(&leader)),
+        every(&pool, Duration::from_secs(5), seed ^ 3, &stop, &never, "pruner", || {
             prune.run_once(&leader, async || pruner::run_once(&leader, retention).await)
         }),
-        every(Duration::from_secs(2), seed ^ 5, &stop, &never, "bookkeeper", || async {
+        every(&pool, Duration::from_secs(2), seed ^ 5, &stop, &never, "bookkeeper", || async {
             if leader.leads() {
                 return books.run_once(&pool).await;
             }
             books.forget().await;
             Ok(0)
         }),
-        every(Duration::from_secs(5), seed ^ 7, &stop, &never, "reconciler", || {
+        every(&pool, Duration::from_secs(5), seed ^ 7, &stop, &never, "reconciler", || {
             reconcile.run_once(&leader, async || reconciler::run_once(&pool).await)
         }),
-        every(Duration::from_secs(5), seed ^ 8, &stop, &never, "pulse", || pulse.run_once(&pool)),
+        every(&pool, Duration::from_secs(5), seed ^ 8, &stop, &never, "pulse", || pulse.run_once(&pool)),
         expand(&pool, slices, seed ^ 6, &stop),
     );
 }
@@ -109,7 +112,7 @@ async fn lead(leader: &Leader, wakers: &Wakers, stop: &CancellationToken) {
 async fn expand(pool: &PgPool, slices: Option<Arc<dyn Slices>>, seed: u64, stop: &CancellationToken) {
     let Some(slices) = slices else { return };
     let expander = Expander::new(slices);
-    every(Duration::from_millis(200), seed, stop, &Notify::new(), "expander", || async {
+    every(pool, Duration::from_millis(200), seed, stop, &Notify::new(), "expander", || async {
         let (mut all, mut idle) = (0, 10);
         loop {
             let ran = expander.run_once(pool).await;
@@ -140,6 +143,7 @@ const LEASE_ANSWER: Duration = Duration::from_secs(5);
 
 /// Calls `once` about every `interval`, a little apart on each host, and whenever `wake` says so.
 async fn every<F>(
+    pool: &PgPool,
     interval: Duration,
     seed: u64,
     stop: &CancellationToken,
@@ -163,7 +167,13 @@ async fn every<F>(
         match done {
             Ok(0) => {}
             Ok(count) => tracing::debug!(service = name, count, "upkeep"),
-            Err(error) => tracing::warn!(service = name, %error, "upkeep failed; trying again"),
+            Err(error) => {
+                tracing::warn!(service = name, %error, "upkeep failed; trying again");
+                let recovered = within(patience.limit(), history::recover(pool, &error)).await;
+                if let Err(error) = recovered {
+                    tracing::warn!(service = name, %error, "could not compare the database's history");
+                }
+            }
         }
     }
 }
