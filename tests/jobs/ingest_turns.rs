@@ -262,11 +262,21 @@ async fn a_turn_is_over_with_its_workers_lease_and_who_goes_on_regardless_writes
     let lost = scene.worker();
     let one = scene.enqueue().await;
     scene.until_left(2).await;
-    // It gives a sign of life once it listens, and then not again for long.
-    let silent = "select not exists (select from queue.workers where heartbeat_at = started_at)";
-    while !sqlx::query_scalar::<_, bool>(silent).fetch_one(&scene.app.db.pool).await.unwrap() {
-        tokio::time::sleep(Duration::from_millis(10)).await;
+    // A worker gives signs of life when it begins to listen, and then none for ten seconds.
+    let heartbeat = "select max(heartbeat_at) from queue.workers where heartbeat_at > started_at";
+    let mut last = None;
+    loop {
+        let now: Option<chrono::DateTime<chrono::Utc>> =
+            sqlx::query_scalar(heartbeat).fetch_one(&scene.app.db.pool).await.unwrap();
+        if now.is_some() && now == last {
+            break;
+        }
+        last = now;
+        tokio::time::sleep(Duration::from_millis(300)).await;
     }
+    // Nobody gives the first one back before the second one reads, neither the rescuer nor the worker itself.
+    let mut held = scene.app.db.pool.begin().await.unwrap();
+    sqlx::query("select from queue.claims for update").execute(&mut *held).await.unwrap();
     // As after a time in which its process stood still.
     sqlx::query("update queue.workers set lease_until = queue.now()")
         .execute(&scene.app.db.pool)
@@ -275,6 +285,7 @@ async fn a_turn_is_over_with_its_workers_lease_and_who_goes_on_regardless_writes
     let worker = scene.worker();
     let two = scene.enqueue().await;
     scene.until_left(1).await;
+    held.rollback().await.unwrap();
     assert_eq!(scene.lines().await, [], "both read");
     // The first one waited longer.
     scene.source.gate.add_permits(1);

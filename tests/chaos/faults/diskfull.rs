@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use weirgate::postgres::{Options, PrivatePostgres};
 
 use crate::cluster::Cluster;
-use crate::profile::times;
+use crate::profile::{long, times};
 use crate::scene::{Plan, Scene};
 
 /// After so long with room, jobs complete again.
@@ -84,6 +84,9 @@ fn folder_with_disk(size: &str) -> Option<(TempDir, Disk)> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn diskfull() {
+    if !long() {
+        return;
+    }
     let Some((_folder, disk)) = folder_with_disk("500m") else { return };
     let cluster = Cluster::of_its_own(disk.0.join("home")).await;
     fill_and_empty(cluster, &disk, "disk full", false).await;
@@ -91,8 +94,7 @@ async fn diskfull() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn diskfull_of_the_log_alone() {
-    if times(0, 1) == 0 {
-        println!("skipped, as it is part of CHAOS=long");
+    if !long() {
         return;
     }
     let Some((folder, disk)) = folder_with_disk("160m") else { return };
