@@ -82,10 +82,7 @@ pub(crate) async fn compare_on(conn: &mut PgConnection) -> Result<()> {
 
 /// Finds out whether this server goes on with the history that is recorded, if nobody has since it started.
 pub(crate) async fn compare(pool: &PgPool) -> Result<()> {
-    match sqlx::query_scalar!("select queue.history_id()").fetch_one(pool).await.map_err(QueueError::from) {
-        Ok(_) => Ok(()),
-        Err(error) => recover(pool, &error).await?.then_some(()).ok_or(error),
-    }
+    compare_on(&mut *pool.acquire().await?).await
 }
 
 /// Compares what is recorded with the server; where they differ, a new history begins.
