@@ -30,6 +30,7 @@ mod params;
 mod prefer;
 mod problem;
 mod queue_facts;
+mod read_tx;
 mod recent;
 mod slots;
 mod tenant_errors;
