@@ -68,7 +68,7 @@ use weirgate_queue::watch::Watcher;
 use crate::audit;
 use crate::http::auth::{Limits, ServiceTokens};
 use crate::http::base_url::BaseUrl;
-use crate::http::dashboard::{Shared, SignIns, Views};
+use crate::http::dashboard::{Sessions, Shared, SignIns, Views};
 use crate::http::intake::Intake;
 use crate::http::key_lookups::KeyLookups;
 use crate::http::metrics::Latest;
@@ -140,6 +140,7 @@ pub struct Api {
     keys: Arc<KeyLookups>,
     slots: Arc<Slots>,
     sign_ins: Arc<SignIns>,
+    sessions: Arc<Sessions>,
     views: Views,
     watchers: Watchers,
     shared: Shared,
@@ -184,6 +185,7 @@ impl Api {
             keys,
             slots,
             sign_ins: Arc::new(SignIns::new()),
+            sessions: Arc::new(Sessions::new()),
             traces,
             views: Views::default(),
             watchers: Watchers::default(),

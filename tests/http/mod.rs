@@ -38,6 +38,7 @@ mod results;
 mod schedules;
 mod sign_in_limits;
 mod steer;
+mod strangers;
 mod tenant_errors;
 mod tickets;
 mod traces;
