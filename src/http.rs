@@ -73,6 +73,7 @@ use crate::http::intake::Intake;
 use crate::http::key_lookups::KeyLookups;
 use crate::http::metrics::Latest;
 use crate::http::slots::Slots;
+use crate::http::v1::Verifications;
 use crate::http::watchers::Watchers;
 use crate::metrics::{Metrics, Work};
 use crate::traces::Traces;
@@ -141,6 +142,7 @@ pub struct Api {
     slots: Arc<Slots>,
     sign_ins: Arc<SignIns>,
     sessions: Arc<Sessions>,
+    verifications: Verifications,
     views: Views,
     watchers: Watchers,
     shared: Shared,
@@ -186,6 +188,7 @@ impl Api {
             slots,
             sign_ins: Arc::new(SignIns::new()),
             sessions: Arc::new(Sessions::new()),
+            verifications: Verifications::new(),
             traces,
             views: Views::default(),
             watchers: Watchers::default(),

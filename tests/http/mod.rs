@@ -18,6 +18,7 @@ mod dashboard_workers;
 mod dashboard_workflows;
 mod deactivation;
 mod docs;
+mod downloads;
 mod enqueue;
 mod errors;
 mod exports;
