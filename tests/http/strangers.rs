@@ -16,10 +16,18 @@ async fn with_cookie(api: &TestApi, number: u32) -> Answer {
         .await
 }
 
-/// How many statements wait for a lock.
-async fn blocked(conn: &mut sqlx::PgConnection) -> i64 {
+/// Waits until so many statements wait for a lock.
+async fn until_blocked(conn: &mut sqlx::PgConnection, expected: i64) {
     let sql = "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
-    sqlx::query_scalar(sql).fetch_one(conn).await.unwrap()
+    let mut blocked = 0;
+    for _ in 0..500 {
+        blocked = sqlx::query_scalar(sql).fetch_one(&mut *conn).await.unwrap();
+        if blocked == expected {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("{blocked} statements wait, in place of {expected}");
 }
 
 #[tokio::test]
@@ -58,7 +66,8 @@ async fn made_up_cookies_take_few_connections_and_hold_up_no_session() {
             assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
             assert_eq!(answer.header("retry-after"), Some("1"));
         }
-        assert_eq!(blocked(&mut gate).await, 3, "two of strangers, and the session's own");
+        // Two of strangers, and the session's own.
+        until_blocked(&mut gate, 3).await;
         assert_eq!(api.get("/internal/jobs").await.status, StatusCode::OK);
         drop(gate);
     };
@@ -86,7 +95,7 @@ async fn sign_ins_take_few_connections() {
         assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
         assert_eq!(answer.header("retry-after"), Some("1"));
     }
-    assert_eq!(blocked(&mut gate).await, 2);
+    until_blocked(&mut gate, 2).await;
     assert_eq!(api.get("/internal/jobs").await.status, StatusCode::OK);
     drop(gate);
     assert_eq!(sign_in(100).await.status, StatusCode::UNAUTHORIZED);
