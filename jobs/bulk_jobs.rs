@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use sqlx::{Postgres, Transaction};
+use sqlx::{PgConnection, Postgres, Transaction};
 use weirgate_queue::bulk::{self, BulkAction, Cursor, Step};
 use weirgate_queue::query::JobFilter;
 use weirgate_queue::{Job, JobContext, JobError, NewJob, QueueError};
@@ -77,9 +77,8 @@ impl BulkJobs {
     }
 
     /// How many jobs it would touch now.
-    pub async fn count(&self, pool: &sqlx::PgPool) -> weirgate_queue::Result<bulk::Count> {
-        let mut conn = pool.acquire().await?;
-        bulk::count(&mut conn, self.action, &self.filter, i64::MAX, Self::COUNTING).await
+    pub async fn count(&self, conn: &mut PgConnection) -> weirgate_queue::Result<bulk::Count> {
+        bulk::count(conn, self.action, &self.filter, i64::MAX, Self::COUNTING).await
     }
 
     async fn begin(&self, ctx: &JobContext<App>, bound: i64) -> Result<BulkDone, JobError> {

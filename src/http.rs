@@ -30,6 +30,7 @@ mod params;
 mod prefer;
 mod problem;
 mod queue_facts;
+mod read_tx;
 mod recent;
 mod slots;
 mod tenant_errors;
@@ -67,11 +68,12 @@ use weirgate_queue::watch::Watcher;
 use crate::audit;
 use crate::http::auth::{Limits, ServiceTokens};
 use crate::http::base_url::BaseUrl;
-use crate::http::dashboard::{Shared, SignIns, Views};
+use crate::http::dashboard::{Sessions, Shared, SignIns, Views};
 use crate::http::intake::Intake;
 use crate::http::key_lookups::KeyLookups;
 use crate::http::metrics::Latest;
 use crate::http::slots::Slots;
+use crate::http::v1::Verifications;
 use crate::http::watchers::Watchers;
 use crate::metrics::{Metrics, Work};
 use crate::traces::Traces;
@@ -139,6 +141,8 @@ pub struct Api {
     keys: Arc<KeyLookups>,
     slots: Arc<Slots>,
     sign_ins: Arc<SignIns>,
+    sessions: Arc<Sessions>,
+    verifications: Verifications,
     views: Views,
     watchers: Watchers,
     shared: Shared,
@@ -183,6 +187,8 @@ impl Api {
             keys,
             slots,
             sign_ins: Arc::new(SignIns::new()),
+            sessions: Arc::new(Sessions::new()),
+            verifications: Verifications::new(),
             traces,
             views: Views::default(),
             watchers: Watchers::default(),

@@ -26,7 +26,7 @@ pub(super) async fn run(options: Bulk, database: Database) -> anyhow::Result<()>
             refused => refused.into(),
         })?;
     if dry_run {
-        let count = bulk.count(&database.pool).await?;
+        let count = bulk.count(&mut *database.pool.acquire().await?).await?;
         println!("{}{}", if count.exact { "" } else { "at least " }, count.count);
     } else {
         let mut tx = database.pool.begin().await?;

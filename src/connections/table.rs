@@ -20,7 +20,7 @@ const BODY_LIMIT: Duration = Duration::from_secs(30);
 /// For so long a caller may take nothing of its answer.
 const WRITE_LIMIT: Duration = Duration::from_secs(30);
 
-/// A caller whom nobody knows and who takes its answer slower than this makes room for others.
+/// A caller whom nobody knows and whose answer takes longer than this makes room for others, however much of it is taken now and then.
 const SLOW: Duration = Duration::from_secs(5);
 
 /// Connections of all, beyond which only probes are answered: who looks whether we live gets an answer however many others wait for
@@ -51,7 +51,7 @@ struct State {
     blocked: Option<Instant>,
     /// Whether somebody with a right credential uses it.
     known: bool,
-    /// In whose share it is.
+    /// In whose share it is while a request is answered.
     holder: Option<Holder>,
 }
 
@@ -70,9 +70,9 @@ impl State {
             || self.blocked.is_some_and(|since| now.duration_since(since) >= WRITE_LIMIT)
     }
 
-    /// How soon it has to make room, the least first; none for one that waits for us.
+    /// How soon it has to make room, the least first; none for one that is worked on for somebody known, or not for long.
     fn rank(&self, now: Instant) -> Option<(u8, Instant)> {
-        let is_slow = self.blocked.is_some_and(|since| now.duration_since(since) >= SLOW);
+        let is_slow = now.duration_since(self.since) >= SLOW;
         let class = match (self.known, self.phase) {
             (false, Phase::Head | Phase::Body | Phase::Idle) => 0,
             (false, Phase::Answer) if is_slow => 0,
@@ -116,7 +116,8 @@ impl Connection {
         self.state().known = true;
     }
 
-    /// The caller has a right credential, and the connection is one of its share; `false` where that is used up.
+    /// The caller has a right credential, and the connection is one of its share until this request is answered; `false` where that is used
+    /// up.
     pub(crate) fn is_of(&self, holder: Holder) -> bool {
         let mut state = self.state();
         if state.holder != Some(holder) {
@@ -161,9 +162,14 @@ impl Connection {
         }
     }
 
-    /// An answer is written, but for what the caller has still to take.
+    /// An answer is written, but for what the caller has still to take. A connection that is only kept for the next request is in nobody's
+    /// share.
     pub(super) fn answered(&self) {
-        self.enter(Phase::Idle);
+        let mut state = self.state();
+        (state.phase, state.since) = (Phase::Idle, Instant::now());
+        if let Some(holder) = state.holder.take() {
+            self.shares.give_back(holder);
+        }
     }
 }
 
@@ -365,8 +371,29 @@ mod tests {
         assert!(places[0].connection.is_of(other), "the same connection, now another's");
         assert!(places[18].connection.is_of(one), "that one is free again");
         assert!(!places[17].connection.is_of(one));
+        for place in &places {
+            place.connection.answered();
+        }
+        assert!(table.shares.taken().is_empty(), "kept for the next request, they are in nobody's share");
+        let again = |holder| places.iter().filter(|place| place.connection.is_of(holder)).count();
+        assert_eq!((again(one), places[19].connection.is_of(other)), (share, true));
         drop(places);
         assert!(table.shares.taken().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_stranger_whose_answer_takes_long_makes_room() {
+        let table = Table::new(100);
+        let place = table.admit().await.unwrap();
+        let rank = |by: Duration| place.connection.state().rank(Instant::now() + by);
+        place.connection.asked(false);
+        assert!(rank(Duration::from_secs(4)).is_none());
+        // It drains a little now and then, so that it never counts as one that takes nothing.
+        place.connection.wrote(true);
+        place.connection.wrote(false);
+        assert_eq!(rank(Duration::from_secs(5)).map(|(class, _)| class), Some(0));
+        place.connection.is_known();
+        assert!(rank(Duration::from_hours(1)).is_none(), "somebody known may take their time");
     }
 
     #[tokio::test]

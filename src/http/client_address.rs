@@ -29,15 +29,25 @@ impl TrustedProxies {
         self.0.iter().any(|network| network.contains(&address))
     }
 
-    /// The client that a peer had this request from. Each proxy adds whom it had it from at the right end, so the first one from there
-    /// that is no proxy of ours is the client; what stands before it, the client may have made up.
+    /// The client that a peer had this request from. A proxy writes one of the two headers and may pass on what the client has said in the
+    /// other one. Which one it is we do not know, so where they lead to different clients neither is believed.
     fn client(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
-        let mut client = peer.to_canonical();
-        let said = match said(headers, "x-forwarded-for") {
-            said if said.is_empty() => said_in_forwarded(headers),
-            said => said,
-        };
-        for address in said.into_iter().rev() {
+        let peer = peer.to_canonical();
+        let (usual, standard) = (said(headers, "x-forwarded-for"), said_in_forwarded(headers));
+        let (by_usual, by_standard) = (self.last_before(peer, &usual), self.last_before(peer, &standard));
+        match (usual.is_empty(), standard.is_empty()) {
+            (_, true) => by_usual,
+            (true, false) => by_standard,
+            (false, false) if by_usual == by_standard => by_usual,
+            (false, false) => peer,
+        }
+    }
+
+    /// Each proxy adds whom it had the request from at the right end, so the first one from there that is no proxy of ours is the client;
+    /// what stands before it, the client may have made up.
+    fn last_before(&self, peer: IpAddr, said: &[Option<IpAddr>]) -> IpAddr {
+        let mut client = peer;
+        for address in said.iter().rev() {
             if !self.contains(client) {
                 break;
             }
@@ -150,8 +160,21 @@ mod tests {
         assert_eq!(of("for=8.8.8.8, For=\"[2001:db8::1]:80\";proto=https"), "2001:db8::1");
         assert_eq!(of("proto=https;for=203.0.113.9"), "203.0.113.9");
         assert_eq!(of("for=_hidden"), "::1");
-        let both = [("forwarded", "for=8.8.8.8"), ("x-forwarded-for", "203.0.113.9")];
-        assert_eq!(client("::1", "::1", &both), "203.0.113.9");
+    }
+
+    #[test]
+    fn where_both_headers_are_there_they_have_to_agree() {
+        let trusted = "10.0.0.0/8";
+        let of = |usual: &str, standard: &str| {
+            client(trusted, "10.0.0.1", &[("forwarded", standard), ("x-forwarded-for", usual)])
+        };
+        assert_eq!(of("203.0.113.9", "for=203.0.113.9"), "203.0.113.9");
+        assert_eq!(of("8.8.8.8, 203.0.113.9, 10.0.0.2", "for=\"203.0.113.9:4711\""), "203.0.113.9");
+        // Whichever of the two the proxy has written, the client has written the other one.
+        assert_eq!(of("8.8.8.8", "for=203.0.113.9"), "10.0.0.1");
+        assert_eq!(of("203.0.113.9", "for=8.8.8.8"), "10.0.0.1");
+        assert_eq!(of("203.0.113.9", "for=unknown"), "10.0.0.1");
+        assert_eq!(of("8.8.8.8", ""), "10.0.0.1");
     }
 
     #[test]

@@ -25,6 +25,7 @@ mod queue;
 mod queues;
 mod schedules;
 mod session;
+mod session_find;
 mod shared;
 mod sign_in;
 mod sign_in_check;
@@ -50,6 +51,7 @@ use crate::http::Api;
 use crate::http::watchers::{Credential, is_stream};
 
 pub(crate) use session::{prune, still_signed_in};
+pub(crate) use session_find::Sessions;
 pub(crate) use shared::Shared;
 pub(crate) use sign_in_check::SignIns;
 pub(crate) use views::Views;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
-use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::extract::{DefaultBodyLimit, FromRequest, FromRequestParts, Request};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
@@ -12,6 +12,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
+use crate::http::BODY_LIMIT;
 use crate::http::params::Query;
 use crate::http::problem::{FieldError, Problem};
 
@@ -37,19 +38,30 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T>
 /// How long a body may take to come.
 const BODY_TIME: Duration = Duration::from_secs(20);
 
-/// The raw body, up to the limit.
+/// The raw body, up to the limit of most requests.
 pub(crate) async fn read_body(request: Request) -> Result<Bytes, Problem> {
+    read_body_of(request, BODY_LIMIT).await
+}
+
+/// The raw body, up to `limit` bytes.
+pub(crate) async fn read_body_of(mut request: Request, limit: usize) -> Result<Bytes, Problem> {
+    DefaultBodyLimit::max(limit).apply(&mut request);
     let Ok(body) = timeout(BODY_TIME, Bytes::from_request(request, &())).await else {
         let detail = format!("the body was not there after {} s", BODY_TIME.as_secs());
         return Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "body_timed_out", "Body timed out", detail));
     };
     body.map_err(|rejection: BytesRejection| {
+        let most = if limit < BODY_LIMIT {
+            format!("{} KiB", limit / 1024)
+        } else {
+            format!("{} MiB", limit / 1024 / 1024)
+        };
         if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
             Problem::new(
                 StatusCode::PAYLOAD_TOO_LARGE,
                 "payload_too_large",
                 "Payload too large",
-                "the body is larger than 1 MiB",
+                format!("the body is larger than {most}"),
             )
         } else {
             Problem::new(StatusCode::BAD_REQUEST, "unreadable_body", "Unreadable body", "the body broke off")

@@ -26,6 +26,7 @@ use crate::http::auth::Tenant;
 use crate::http::context::RequestContext;
 use crate::http::job::JobResource;
 use crate::http::problem::Problem;
+use crate::http::read_tx::ReadTx;
 use crate::http::tenant_tx::TenantTx;
 
 /// How long an event stream trusts that nothing happened; then it looks whether the job still exists.
@@ -72,8 +73,8 @@ impl Viewer {
     ) -> Result<Listed, Problem> {
         let listed = match &self.tenant {
             None => {
-                let _slot = self.api.slots.of_service().await?;
-                query::list(&mut *self.api.pool.acquire().await?, filter, before, limit).await?
+                let mut tx = ReadTx::of_service(&self.api).await?;
+                query::list(tx.conn(), filter, before, limit).await?
             }
             Some(tenant) => {
                 let mut tx = TenantTx::begin(&self.api, tenant).await?;
@@ -85,7 +86,11 @@ impl Viewer {
 
     pub(crate) async fn resources(&self, rows: Vec<JobRow>) -> Result<Vec<JobResource>, Problem> {
         let standings = if rows.iter().any(|row| row.state() == JobState::Available) {
-            self.api.books.standings(&mut *self.api.pool.acquire().await?, &rows).await?
+            let mut tx = match &self.tenant {
+                None => ReadTx::of_service(&self.api).await?,
+                Some(tenant) => ReadTx::for_tenant(&self.api, tenant.id).await?,
+            };
+            self.api.books.standings(tx.conn(), &rows).await?
         } else {
             HashMap::new()
         };
@@ -164,8 +169,8 @@ impl Viewer {
         }
         let output = match &self.tenant {
             None => {
-                let _slot = self.api.slots.of_service().await?;
-                query::output(&mut *self.api.pool.acquire().await?, job.id, job.finalized_at).await?
+                let mut tx = ReadTx::of_service(&self.api).await?;
+                query::output(tx.conn(), job.id, job.finalized_at).await?
             }
             Some(tenant) => {
                 let mut tx = TenantTx::begin(&self.api, tenant).await?;

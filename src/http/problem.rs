@@ -117,10 +117,10 @@ impl Problem {
             .with_header(RETRY_AFTER, retry_after_s.into())
     }
 
-    /// 429: as many queries of this caller are under way as may be.
-    pub(crate) fn too_many_at_once(count: usize) -> Self {
+    /// 429: as many queries, or whatever `what` names, of this caller are under way as may be.
+    pub(crate) fn too_many_at_once(count: usize, what: &str) -> Self {
         let detail = format!(
-            "{count} queries of this caller are being answered, which is the most at once; wait for an answer before asking for more"
+            "{count} {what} of this caller are being answered, which is the most at once; wait for an answer before asking for more"
         );
         Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_at_once", "Too many requests at once", detail)
             .with_header(RETRY_AFTER, HeaderValue::from_static("1"))
@@ -138,6 +138,12 @@ impl Problem {
             "this caller has as many connections as one may have; close one, or ask on one that is open";
         Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_at_once", "Too many connections at once", detail)
             .with_header(RETRY_AFTER, HeaderValue::from_static("1"))
+    }
+
+    /// 503: it is not known yet who asks, and many others of that kind ask too.
+    pub(crate) fn too_many_strangers() -> Self {
+        let detail = "many who are not signed in ask at once; try again in a moment";
+        Self::unavailable("too_many_sign_ins", "Too many at once", detail)
     }
 
     /// 503: the last places are for those who look whether we live.

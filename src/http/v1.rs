@@ -9,3 +9,6 @@ pub(crate) mod security_alerts;
 pub(crate) mod ticket_summary;
 pub(crate) mod tickets;
 pub(crate) mod time_entries;
+mod verifications;
+
+pub(crate) use verifications::Verifications;

@@ -260,6 +260,45 @@ async fn one_tenants_queries_leave_connections_to_others() {
 }
 
 #[tokio::test]
+async fn who_hangs_up_has_no_more_queries_at_once() {
+    let api = TestApi::new().await;
+    let mut gate = api.db().pool.begin().await.unwrap();
+    sqlx::query("lock table raw_tickets in access exclusive mode").execute(&mut *gate).await.unwrap();
+    for _ in 0..10 {
+        let answer = tokio::time::timeout(Duration::from_millis(200), api.v1("/v1/tickets")).await;
+        assert!(answer.is_err(), "it waits for the lock, or for those that do");
+    }
+    let waiting: i64 = sqlx::query_scalar(
+        "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'",
+    )
+    .fetch_one(&mut *gate)
+    .await
+    .unwrap();
+    assert!((1..=2).contains(&waiting), "a pool of eight has two for each tenant: {waiting} wait");
+    let others = async {
+        for _ in 0..5 {
+            let answer = api.tenant(&api.client2, "GET", "/v1/csat").send().await;
+            assert_eq!(answer.status, StatusCode::OK, "another tenant is served");
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(2), others).await.expect("it waits for nobody");
+    drop(gate);
+    assert_eq!(api.v1("/v1/tickets").await.status, StatusCode::OK, "and they are given back");
+}
+
+#[tokio::test]
+async fn a_list_of_a_tenants_jobs_is_stopped_wherever_it_waits() {
+    let api = TestApi::new().await;
+    api.enqueue("/internal/ingest/tickets?tenant_id=tenant_demo_cca").await;
+    let mut gate = api.db().pool.begin().await.unwrap();
+    // What is only read to tell why a job waits.
+    sqlx::query("lock table queue.lane_log in access exclusive mode").execute(&mut *gate).await.unwrap();
+    api.v1("/v1/jobs").await.problem(503, "query_timed_out");
+    drop(gate);
+    assert_eq!(api.v1("/v1/jobs").await.items().len(), 1);
+}
+
+#[tokio::test]
 async fn who_waits_for_a_job_holds_up_nobody() {
     let api = TestApi::new().await;
     let job = api.enqueue("/internal/ingest/tickets?tenant_id=tenant_demo_cca").await;

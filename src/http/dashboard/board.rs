@@ -73,7 +73,7 @@ impl FromRequestParts<Api> for Onlooker {
         match Session::of(api, &parts.headers).await {
             Ok(Some(_)) => Ok(Self),
             Ok(None) => Err(Problem::unauthorized("Cookie", "sign in at /dashboard/sign-in").into_response()),
-            Err(error) => Err(Problem::from(error).into_response()),
+            Err(problem) => Err(problem.into_response()),
         }
     }
 }

@@ -281,7 +281,7 @@ pub(super) async fn bulk(State(api): State<Api>, form: Form) -> Result<Response,
     };
     let bulk = BulkJobs::new(action, filter, false).map_err(refused)?;
     if !confirmed {
-        let count = bulk.count(&api.pool).await?;
+        let count = bulk.count(&mut *api.pool.acquire().await?).await?;
         let frame = Frame::new(&session, "/jobs");
         let (count, exact) = (count.count, count.exact);
         return Ok(page(&BulkPage { frame, asked, selected, action: action.as_str(), count, exact }));

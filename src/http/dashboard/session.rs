@@ -1,5 +1,6 @@
 //! Who is signed in, by a cookie that holds a random token; the database knows its hash.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -9,27 +10,29 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
 use rand::Rng;
-use sha2::{Digest, Sha256};
 use sqlx::{PgConnection, PgPool};
 use subtle::ConstantTimeEq;
 
+use super::session_find::{Hash, hash};
 use super::view::Refusal;
 use crate::audit::Actor;
-use crate::http::Api;
 use crate::http::auth::note_known;
 use crate::http::client_address::ClientAddress;
-use crate::http::extract::read_body;
-use crate::http::params::Fields;
+use crate::http::extract::read_body_of;
+use crate::http::params::{Fields, too_many};
+use crate::http::problem::Problem;
+use crate::http::slots::under;
+use crate::http::{Api, BODY_LIMIT};
 use crate::random;
 use crate::users::{Role, User};
 
 const COOKIE_NAME: &str = "weirgate_session";
 
 /// A session that is not used for so long has ended.
-const IDLE: Duration = Duration::from_hours(8);
+pub(super) const IDLE: Duration = Duration::from_hours(8);
 
 /// However it is used, a session has ended then.
-const LONGEST: Duration = Duration::from_hours(7 * 24);
+pub(super) const LONGEST: Duration = Duration::from_hours(7 * 24);
 
 /// A browser is known for so long after a sign-in.
 const KNOWN: Duration = Duration::from_hours(90 * 24);
@@ -52,34 +55,9 @@ impl Session {
     }
 
     /// What the cookie says; `None` where it says nothing, or nothing that is still true.
-    pub(super) async fn of(api: &Api, headers: &HeaderMap) -> Result<Option<Self>, sqlx::Error> {
+    pub(super) async fn of(api: &Api, headers: &HeaderMap) -> Result<Option<Self>, Problem> {
         let Some(token) = token(headers) else { return Ok(None) };
-        let row = sqlx::query!(
-            r#"select u.id, u.email, u.role, s.csrf, s.seen_at < queue.now() - interval '1 minute' as "stale!"
-               from sessions s join users u on u.id = s.user_id
-               where s.token_hash = $1 and s.seen_at > queue.now() - make_interval(secs => $2)
-                 and s.created_at > queue.now() - make_interval(secs => $3)
-                 and u.disabled_at is null and (s.role is null or s.role = u.role)"#,
-            &hash(token),
-            IDLE.as_secs_f64(),
-            LONGEST.as_secs_f64()
-        )
-        .fetch_optional(&api.pool)
-        .await?;
-        let Some(row) = row else { return Ok(None) };
-        if row.stale {
-            let seen =
-                sqlx::query!("update sessions set seen_at = queue.now() where token_hash = $1", &hash(token));
-            if let Err(error) = seen.execute(&api.pool).await {
-                // The session is good all the same: pages go on where the database takes no writes.
-                tracing::debug!(%error, "could not note the use of a session");
-            }
-        }
-        Ok(Some(Self {
-            user: User { id: row.id, email: row.email, role: Role::of(&row.role) },
-            csrf: row.csrf,
-            address: None,
-        }))
+        api.sessions.find(api, hash(token)).await
     }
 
     /// Begins one, under a token that nobody has seen before; answers with its cookie.
@@ -89,6 +67,7 @@ impl Session {
         user: &User,
     ) -> Result<HeaderValue, sqlx::Error> {
         let [token, csrf] = [random_text(), random_text()];
+        api.sessions.begins(hash(&token));
         sqlx::query!(
             "insert into sessions (token_hash, user_id, csrf, role) values ($1, $2, $3, $4)",
             &hash(&token),
@@ -119,25 +98,23 @@ pub(super) struct Browser;
 
 impl Browser {
     /// The hash of the cookie's token, when the owner of `email` has signed in with it.
-    pub(super) async fn known(
-        api: &Api,
-        headers: &HeaderMap,
-        email: &str,
-    ) -> Result<Option<Vec<u8>>, sqlx::Error> {
+    pub(super) async fn known(api: &Api, headers: &HeaderMap, email: &str) -> Result<Option<Hash>, Problem> {
         let Some(token) = value_of(headers, BROWSER_COOKIE) else { return Ok(None) };
-        let hash = hash(token);
-        let known = sqlx::query_scalar!(
-            r#"select exists (
+        let (hash, email, pool) = (hash(token), email.trim().to_owned(), api.pool.clone());
+        let known = async move {
+            sqlx::query_scalar!(
+                r#"select exists (
                 select from known_browsers b join users u on u.id = b.user_id
                 where b.token_hash = $1 and lower(u.email) = lower($2) and b.created_at > queue.now() - make_interval(secs => $3)
              ) as "known!""#,
-            &hash,
-            email.trim(),
-            KNOWN.as_secs_f64()
-        )
-        .fetch_one(&api.pool)
-        .await?;
-        Ok(known.then_some(hash))
+                &hash,
+                email,
+                KNOWN.as_secs_f64()
+            )
+            .fetch_one(&pool)
+            .await
+        };
+        Ok(under(api.slots.of_sign_in().await?, known).await?.then_some(hash))
     }
 
     /// Knows the browser from now on, under another token; of each user the last 20.
@@ -157,7 +134,7 @@ impl Browser {
              insert into known_browsers (token_hash, user_id) values ($1, $2)",
             &hash(&token),
             user.id,
-            value_of(headers, BROWSER_COOKIE).map(hash)
+            value_of(headers, BROWSER_COOKIE).map(|token| hash(token).to_vec())
         )
         .execute(conn)
         .await?;
@@ -186,7 +163,7 @@ pub(crate) async fn prune(pool: &PgPool) -> sqlx::Result<u64> {
 
 /// The hash of the token that a request came with.
 pub(super) fn token_hash(headers: &HeaderMap) -> Option<Vec<u8>> {
-    token(headers).map(hash)
+    token(headers).map(|token| hash(token).to_vec())
 }
 
 /// Which of these sessions, by the hashes of their tokens, have not ended.
@@ -227,10 +204,6 @@ fn value_of<'a>(headers: &'a HeaderMap, wanted: &str) -> Option<&'a str> {
         .find(|(name, _)| *name == wanted)
         .map(|(_, token)| token)
         .filter(|token| !token.is_empty())
-}
-
-fn hash(token: &str) -> Vec<u8> {
-    Sha256::digest(token).to_vec()
 }
 
 fn random_text() -> String {
@@ -308,7 +281,7 @@ impl FromRequest<Api> for Form {
         if !is_ours(&parts.headers) {
             return Err(refuse("This came from another site", "Nothing was done. Use the pages here."));
         }
-        let pairs = read_pairs(Request::from_parts(parts, body)).await?;
+        let pairs = read_pairs(Request::from_parts(parts, body), BODY_LIMIT).await?;
         let (csrf, rest): (Vec<_>, Vec<_>) = pairs.into_iter().partition(|(name, _)| name == "csrf");
         let right =
             matches!(csrf.as_slice(), [(_, given)] if given.as_bytes().ct_eq(session.csrf.as_bytes()).into());
@@ -322,15 +295,25 @@ impl FromRequest<Api> for Form {
     }
 }
 
-/// What a form has sent, without fields that were left empty.
-pub(super) async fn read_pairs(request: Request) -> Result<Vec<(String, String)>, Response> {
-    let body = read_body(request).await.map_err(|problem| Refusal::from(problem).into_response())?;
+/// What a form of at most `limit` bytes has sent, without fields that were left empty. They are counted before anything is kept of them.
+pub(super) async fn read_pairs(request: Request, limit: usize) -> Result<Vec<(String, String)>, Response> {
+    let body =
+        read_body_of(request, limit).await.map_err(|problem| Refusal::from(problem).into_response())?;
+    if let Some(message) = too_many(given(&body).map(|(name, _)| name)) {
+        let refusal = Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, "Too many fields", message);
+        return Err(refusal.into_response());
+    }
     Ok(filled(&body))
 }
 
 /// The fields that are not empty, of a query or a form.
 pub(super) fn filled(text: &[u8]) -> Vec<(String, String)> {
-    form_urlencoded::parse(text).into_owned().filter(|(_, value)| !value.is_empty()).collect()
+    given(text).map(|(name, value)| (name.into_owned(), value.into_owned())).collect()
+}
+
+/// The same, one by one.
+pub(super) fn given(text: &[u8]) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> {
+    form_urlencoded::parse(text).filter(|(_, value)| !value.is_empty())
 }
 
 /// Whether a request comes from a page of this host, as far as the browser says where it comes from.

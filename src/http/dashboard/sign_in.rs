@@ -9,7 +9,7 @@ use axum::http::{HeaderMap, HeaderValue};
 use axum::response::{IntoResponse, Redirect, Response};
 use serde_json::json;
 
-use super::session::{Browser, Form, Session, filled, is_ours, read_pairs, redirect_with};
+use super::session::{Browser, Form, Session, given, is_ours, read_pairs, redirect_with};
 use super::sign_in_check::{NotSignedIn, Refused};
 use super::sign_in_limits::{Caller, short};
 use super::view::{Refusal, page};
@@ -18,6 +18,9 @@ use crate::http::Api;
 use crate::http::client_address::ClientAddress;
 use crate::http::problem::Shown;
 use crate::users::User;
+
+/// Largest form, in bytes. Anybody may send one.
+const MOST_BYTES: usize = 16 * 1024;
 
 #[derive(Template)]
 #[template(path = "sign_in.html")]
@@ -28,7 +31,9 @@ struct SignInPage<'a> {
 }
 
 pub(super) async fn show(State(api): State<Api>, request: Request) -> Result<Response, Refusal> {
-    let next = wanted(&filled(request.uri().query().unwrap_or_default().as_bytes()));
+    let query = request.uri().query().unwrap_or_default();
+    let next = given(query.as_bytes()).find(|(name, _)| name == "next");
+    let next = wanted(next.as_ref().map(|(_, value)| &**value));
     if Session::of(&api, request.headers()).await?.is_some() {
         return Ok(Redirect::to(&next).into_response());
     }
@@ -36,8 +41,7 @@ pub(super) async fn show(State(api): State<Api>, request: Request) -> Result<Res
 }
 
 /// Where to go afterwards: a page here, and nowhere else.
-fn wanted(pairs: &[(String, String)]) -> String {
-    let next = pairs.iter().find(|(name, _)| name == "next").map(|(_, value)| value.as_str());
+fn wanted(next: Option<&str>) -> String {
     let is_here = |path: &&str| {
         let rest = path.strip_prefix("/dashboard").or_else(|| path.strip_prefix("/board"));
         rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '?']))
@@ -52,10 +56,9 @@ pub(super) async fn sign_in(
     request: Request,
 ) -> Result<Response, Response> {
     let headers = request.headers().clone();
-    let pairs = read_pairs(request).await?;
-    let of =
-        |wanted: &str| pairs.iter().find(|(name, _)| name == wanted).map_or("", |(_, value)| value.as_str());
-    let (email, password, next) = (of("email"), of("password"), wanted(&pairs));
+    // Only this is kept of the form while others are waited for.
+    let [email, password, next] = read(request).await?;
+    let (email, next) = (email.as_str(), wanted(Some(&next)));
     let again = |refused: Refused| {
         let mut response = page(&SignInPage { error: &refused.words(), email, next: &next });
         *response.status_mut() = refused.status();
@@ -68,10 +71,9 @@ pub(super) async fn sign_in(
     if !is_ours(&headers) {
         return Err(again(Refused::FromElsewhere));
     }
-    let failed = |error: sqlx::Error| Refusal::from(error).into_response();
     let browser = Browser::known(&api, &headers, email).await.map_err(failed)?;
     let caller = Caller::new(email, address, browser.map(short));
-    let user = match api.sign_ins.check(&api.pool, &caller, email, password).await {
+    let user = match api.sign_ins.check(&api, &caller, email, &password).await {
         Ok(user) => user,
         Err(NotSignedIn::Refused(refused)) => {
             if matches!(refused, Refused::Wrong) {
@@ -83,6 +85,19 @@ pub(super) async fn sign_in(
     };
     let cookies = begin(&api, &headers, &user, address).await.map_err(failed)?;
     Ok(redirect_with(cookies, &next))
+}
+
+/// The values of the form's fields.
+async fn read(request: Request) -> Result<[String; 3], Response> {
+    let mut pairs = read_pairs(request, MOST_BYTES).await?;
+    Ok(["email", "password", "next"].map(|wanted| {
+        let field = pairs.iter_mut().find(|(name, _)| name == wanted);
+        field.map(|(_, value)| std::mem::take(value)).unwrap_or_default()
+    }))
+}
+
+fn failed(error: impl Into<Refusal>) -> Response {
+    error.into().into_response()
 }
 
 /// The cookies of a new session, and of a browser that is known from now on.

@@ -11,6 +11,9 @@ use sqlx::PgPool;
 use super::hash_queue::HashQueue;
 use super::sign_in_limits::{Caller, Short, SignInLimits, short};
 use crate::audit;
+use crate::http::Api;
+use crate::http::problem::Problem;
+use crate::http::slots::under;
 use crate::users::{Candidate, User};
 
 /// So many entries of failed sign-ins a minute, of each process; what is beyond shares one.
@@ -63,7 +66,7 @@ impl Refused {
 pub(super) enum NotSignedIn {
     Refused(Refused),
     /// For no fault of theirs.
-    Broken(sqlx::Error),
+    Broken(Problem),
 }
 
 impl From<Refused> for NotSignedIn {
@@ -92,7 +95,7 @@ impl SignIns {
     /// Whose email and password these are.
     pub(super) async fn check(
         &self,
-        pool: &PgPool,
+        api: &Api,
         caller: &Caller,
         email: &str,
         password: &str,
@@ -101,7 +104,7 @@ impl SignIns {
             .limits
             .begin(caller, Instant::now())
             .map_err(|wait| Refused::TooOften(wait.as_secs() + u64::from(wait.subsec_nanos() > 0)))?;
-        let found = match Candidate::find(pool, email).await {
+        let found = match find(api, email).await {
             Ok(found) => found,
             Err(error) => {
                 self.limits.take_back(attempt);
@@ -141,6 +144,12 @@ impl SignIns {
         let has_room = noted.1.len() < MOST_NOTED;
         noted.1.contains(&failure) || (has_room && noted.1.insert(failure))
     }
+}
+
+async fn find(api: &Api, email: &str) -> Result<Candidate, Problem> {
+    let (email, pool) = (email.to_owned(), api.pool.clone());
+    let slot = api.slots.of_sign_in().await?;
+    Ok(under(slot, async move { Candidate::find(&pool, &email).await }).await?)
 }
 
 /// What may be kept of a text that was given as an email: people type passwords there too.

@@ -1,7 +1,8 @@
 //! What all pages have in common: their frame, words for times, and pages that refuse.
 
 use askama::Template;
-use axum::http::StatusCode;
+use axum::http::header::RETRY_AFTER;
+use axum::http::{HeaderValue, StatusCode};
 use axum::response::{Html, IntoResponse, Response};
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 
@@ -153,6 +154,9 @@ impl IntoResponse for Refusal {
         let frame = self.session.as_deref().map(|session| Frame::new(session, "/refused"));
         let mut response = page(&RefusalPage { frame, title: &self.title, detail: &self.detail });
         *response.status_mut() = self.status;
+        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        }
         response.extensions_mut().insert(Shown);
         response
     }

@@ -27,6 +27,7 @@ use crate::http::job_list::{resolved, take_filter};
 use crate::http::openapi::JobAccepted;
 use crate::http::params::{Fields, TenantName, too_many};
 use crate::http::problem::{FieldError, Problem};
+use crate::http::read_tx::ReadTx;
 
 /// What to do to which jobs, and how the job that does it is to be run.
 #[derive(Debug, Default, Deserialize, ToSchema)]
@@ -216,8 +217,7 @@ pub(crate) async fn bulk_jobs(
     let filter = resolved(&api, filter, tenant.as_ref()).await?;
     let bulk = BulkJobs::new(action, filter, all)?;
     if dry_run {
-        let _slot = api.slots.of_service().await?;
-        let count = bulk.count(&api.pool).await?;
+        let count = bulk.count(ReadTx::of_service(&api).await?.conn()).await?;
         return Ok(Json(BulkCount { count: count.count, exact: count.exact }).into_response());
     }
     let action = format!("jobs.{action}");

@@ -3,7 +3,10 @@
 //! A file is read twice and never held: first to see whether it has the SHA-256 that was stored with the export, then to be
 //! sent. To check it only while it is sent would find out too late: a file that is not this export's may be another tenant's. The
 //! second reading asks for the very object of the first one, counts along, and keeps the last piece back until the sum is right
-//! again, so that a client takes nothing for whole that is not.
+//! again, so that a client takes nothing for whole that is not. The first reading is remembered ([`Verifications`]), so that who asks
+//! again need not wait for it again.
+
+use std::sync::Arc;
 
 use axum::body::{Body, Bytes};
 use futures_util::stream::{BoxStream, StreamExt, TryStreamExt, unfold};
@@ -11,8 +14,11 @@ use object_store::path::Path;
 use object_store::{GetOptions, ObjectStore, ObjectStoreExt};
 use sha2::{Digest, Sha256};
 
+use crate::http::slots::Slot;
+use crate::http::v1::verifications::Verifications;
+
 /// Why the file of an export cannot be sent.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub(super) enum FileError {
     /// There is no such file.
     #[error("the file is gone")]
@@ -22,7 +28,10 @@ pub(super) enum FileError {
     Changed(String),
     /// The store cannot answer.
     #[error(transparent)]
-    Store(object_store::Error),
+    Store(Arc<object_store::Error>),
+    /// Its reading broke off, for a fault of ours.
+    #[error("the reading of the file broke off")]
+    Broken,
 }
 
 impl From<object_store::Error> for FileError {
@@ -30,7 +39,7 @@ impl From<object_store::Error> for FileError {
         match error {
             object_store::Error::NotFound { .. } => Self::Gone,
             object_store::Error::Precondition { .. } => Self::Changed("it was replaced meanwhile".to_owned()),
-            other => Self::Store(other),
+            other => Self::Store(Arc::new(other)),
         }
     }
 }
@@ -38,32 +47,52 @@ impl From<object_store::Error> for FileError {
 /// What was stored of a file when it was exported.
 #[derive(Debug, Clone)]
 pub(super) struct Expected {
+    pub(super) path: Path,
     pub(super) bytes: u64,
     pub(super) sha256: String,
 }
 
-/// The content of the file, which is `expected`.
+/// The content of the file, which is `expected`. The slot is held until it is sent.
 pub(super) async fn open(
+    store: &Arc<dyn ObjectStore>,
+    verifications: &Verifications,
+    expected: Expected,
+    slot: &Arc<Slot>,
+) -> Result<Body, FileError> {
+    let found = store.head(&expected.path).await?;
+    if found.size != expected.bytes {
+        return Err(FileError::Changed(format!("it has {} bytes instead of {}", found.size, expected.bytes)));
+    }
+    verifications.verify(store, &expected, found.e_tag.as_deref(), slot).await?;
+    let pieces = read(&**store, &expected.path, found.e_tag).await?;
+    Ok(Body::from_stream(checked(pieces, expected, Some(slot.clone()))))
+}
+
+/// The content of one version of a file.
+async fn read(
     store: &dyn ObjectStore,
     path: &Path,
-    expected: Expected,
-) -> Result<Body, FileError> {
-    let first = store.get(path).await?;
-    let (size, e_tag) = (first.meta.size, first.meta.e_tag.clone());
-    if size != expected.bytes {
-        return Err(FileError::Changed(format!("it has {size} bytes instead of {}", expected.bytes)));
-    }
-    let mut hash = Sha256::new();
-    let mut pieces = first.into_stream();
-    while let Some(piece) = pieces.try_next().await? {
-        hash.update(&piece);
-    }
-    expected.check(hash)?;
-    let again = store.get_opts(path, GetOptions { if_match: e_tag, ..GetOptions::default() }).await?;
-    Ok(Body::from_stream(checked(again.into_stream(), expected, path.clone())))
+    e_tag: Option<String>,
+) -> Result<BoxStream<'static, object_store::Result<Bytes>>, FileError> {
+    let options = GetOptions { if_match: e_tag, ..GetOptions::default() };
+    Ok(store.get_opts(path, options).await?.into_stream())
 }
 
 impl Expected {
+    /// Reads one version of the file to its end and sees whether it is this one.
+    pub(super) async fn verify(
+        &self,
+        store: &dyn ObjectStore,
+        e_tag: Option<String>,
+    ) -> Result<(), FileError> {
+        let mut pieces = read(store, &self.path, e_tag).await?;
+        let mut hash = Sha256::new();
+        while let Some(piece) = pieces.try_next().await? {
+            hash.update(&piece);
+        }
+        self.check(hash)
+    }
+
     fn check(&self, hash: Sha256) -> Result<(), FileError> {
         let sha256 = hex::encode(hash.finalize());
         if sha256 == self.sha256 {
@@ -79,7 +108,8 @@ struct Sending {
     /// Read, and not sent before the next piece is there or the sum is right.
     kept: Option<Bytes>,
     expected: Expected,
-    path: Path,
+    /// Of whoever it is sent to.
+    _slot: Option<Arc<Slot>>,
 }
 
 impl Sending {
@@ -102,15 +132,15 @@ impl Sending {
 fn checked(
     pieces: BoxStream<'static, object_store::Result<Bytes>>,
     expected: Expected,
-    path: Path,
+    slot: Option<Arc<Slot>>,
 ) -> BoxStream<'static, Result<Bytes, FileError>> {
-    let sending = Sending { pieces, hash: Sha256::new(), kept: None, expected, path };
+    let sending = Sending { pieces, hash: Sha256::new(), kept: None, expected, _slot: slot };
     let next = |sending: Option<Sending>| async {
         let mut sending = sending?;
         match sending.next().await {
             Ok(piece) => piece.map(|piece| (Ok(piece), Some(sending))),
             Err(error) => {
-                tracing::error!(%error, path = %sending.path, "an export changed while it was sent");
+                tracing::error!(%error, path = %sending.expected.path, "an export changed while it was sent");
                 Some((Err(error), None))
             }
         }
@@ -125,11 +155,14 @@ mod tests {
     use super::*;
 
     fn sent(pieces: &'static [&'static str], promised: &str) -> Vec<Result<Bytes, FileError>> {
-        let expected =
-            Expected { bytes: promised.len() as u64, sha256: hex::encode(Sha256::digest(promised)) };
+        let expected = Expected {
+            path: Path::from("a"),
+            bytes: promised.len() as u64,
+            sha256: hex::encode(Sha256::digest(promised)),
+        };
         let pieces =
             stream::iter(pieces.iter().map(|piece| Ok(Bytes::from_static(piece.as_bytes())))).boxed();
-        futures_util::FutureExt::now_or_never(checked(pieces, expected, Path::from("a")).collect()).unwrap()
+        futures_util::FutureExt::now_or_never(checked(pieces, expected, None).collect()).unwrap()
     }
 
     #[test]

@@ -1,10 +1,12 @@
 //! `/v1/exports`: the files, and what is in the database about them.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::header::{CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_TYPE, ETAG};
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, NaiveDate, Utc};
 use object_store::path::Path as ObjectPath;
@@ -21,6 +23,7 @@ use crate::http::openapi;
 use crate::http::page::{Page, Paging, PagingParams};
 use crate::http::params::{Fields, FromQuery, Query};
 use crate::http::problem::Problem;
+use crate::http::slots::Slot;
 use crate::http::tenant_tx::TenantTx;
 use crate::http::v1::export_file::{self, Expected, FileError};
 
@@ -126,6 +129,9 @@ pub(crate) async fn get_export(
 }
 
 /// Streams the file of an export, after its SHA-256 was found to be the one that was stored.
+///
+/// A file that takes so long to read that the answer is 503 `timed_out` is read to its end all the same; ask again some seconds later.
+/// `HEAD` tells what was exported, without a look at the file.
 #[utoipa::path(
     get, path = "/v1/exports/{id}/download", tag = "Results",
     params(("id" = Uuid, Path, description = "The export")),
@@ -147,6 +153,7 @@ pub(crate) async fn download_export(
     tenant: Tenant,
     Path(id): Path<Uuid>,
     Query(()): Query<()>,
+    method: Method,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let row = find(&api, &tenant, id).await?;
@@ -154,27 +161,36 @@ pub(crate) async fn download_export(
     if none_match(&headers, &etag) {
         return Ok((StatusCode::NOT_MODIFIED, [(ETAG, etag)]).into_response());
     }
-    let (row, file) = open(&api, &tenant, row).await?;
+    // Who asks for the head alone is told what was exported; the file is not read.
+    if method == Method::HEAD {
+        return Ok((head(&tenant, &row)?, Body::empty()).into_response());
+    }
+    let slot = Arc::new(api.slots.of_download(tenant.id).await?);
+    let (row, file) = open(&api, &tenant, row, &slot).await?;
+    Ok((head(&tenant, &row)?, file).into_response())
+}
+
+/// What is told of a file before its content.
+fn head(tenant: &Tenant, row: &Row) -> Result<[(HeaderName, HeaderValue); 4], Problem> {
     let content_type = if row.format == "csv" { "text/csv; charset=utf-8" } else { "application/json" };
     let name = format!("attachment; filename=\"{}_{}.{}\"", tenant.slug, row.export_date, row.format);
     let name = HeaderValue::try_from(name).map_err(|_| Problem::internal())?;
-    let head = [
+    Ok([
         (CONTENT_TYPE, HeaderValue::from_static(content_type)),
         (CONTENT_DISPOSITION, name),
         (CONTENT_LENGTH, row.bytes.into()),
-        (ETAG, self::etag(&row)?),
-    ];
-    Ok((head, file).into_response())
+        (ETAG, etag(row)?),
+    ])
 }
 
 /// The file of an export, and the export as it was when its file was opened: it may be written anew at any time, to another
 /// place.
-async fn open(api: &Api, tenant: &Tenant, mut row: Row) -> Result<(Row, Body), Problem> {
-    let mut found = open_file(api, &row).await;
+async fn open(api: &Api, tenant: &Tenant, mut row: Row, slot: &Arc<Slot>) -> Result<(Row, Body), Problem> {
+    let mut found = open_file(api, &row, slot).await;
     if found.is_err() {
         let now = find(api, tenant, row.id).await?;
         if now.object_path != row.object_path {
-            found = open_file(api, &now).await;
+            found = open_file(api, &now, slot).await;
             row = now;
         }
     }
@@ -190,7 +206,7 @@ async fn open(api: &Api, tenant: &Tenant, mut row: Row) -> Result<(Row, Body), P
             );
             Err(Problem::new(StatusCode::GONE, "export_changed", "Export changed", detail))
         }
-        Err(FileError::Store(error)) => {
+        Err(error @ (FileError::Store(_) | FileError::Broken)) => {
             tracing::error!(%error, path = row.object_path, "could not read an export");
             let detail = "the store of the files cannot answer now; try again";
             Err(Problem::unavailable("export_store_unavailable", "Export store unavailable", detail))
@@ -198,9 +214,10 @@ async fn open(api: &Api, tenant: &Tenant, mut row: Row) -> Result<(Row, Body), P
     }
 }
 
-async fn open_file(api: &Api, row: &Row) -> Result<Body, FileError> {
-    let expected = Expected { bytes: row.bytes.unsigned_abs(), sha256: row.sha256.clone() };
-    export_file::open(&*api.exports, &ObjectPath::from(row.object_path.as_str()), expected).await
+async fn open_file(api: &Api, row: &Row, slot: &Arc<Slot>) -> Result<Body, FileError> {
+    let path = ObjectPath::from(row.object_path.as_str());
+    let expected = Expected { path, bytes: row.bytes.unsigned_abs(), sha256: row.sha256.clone() };
+    export_file::open(&api.exports, &api.verifications, expected, slot).await
 }
 
 fn etag(row: &Row) -> Result<HeaderValue, Problem> {
