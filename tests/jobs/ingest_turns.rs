@@ -264,14 +264,14 @@ async fn a_turn_is_over_with_its_workers_lease_and_who_goes_on_regardless_writes
     scene.until_left(2).await;
     // A worker gives signs of life when it begins to listen, and then none for ten seconds.
     let heartbeat = "select max(heartbeat_at) from queue.workers where heartbeat_at > started_at";
-    let mut last = None;
+    let mut before = None;
     loop {
         let now: Option<chrono::DateTime<chrono::Utc>> =
             sqlx::query_scalar(heartbeat).fetch_one(&scene.app.db.pool).await.unwrap();
-        if now.is_some() && now == last {
+        if now.is_some() && now == before {
             break;
         }
-        last = now;
+        before = now;
         tokio::time::sleep(Duration::from_millis(300)).await;
     }
     // Nobody gives the first one back before the second one reads, neither the rescuer nor the worker itself.
