@@ -23,8 +23,8 @@ const CLIENTS: usize = 60;
 const ROUNDS: usize = 3;
 /// Each round has one half alone and one beside the noise.
 const HALF: Duration = Duration::from_secs(8);
-/// Between two requests of the other tenant's clients.
-const PAUSE: Duration = Duration::from_millis(5);
+/// Between two requests of the other tenant's clients, who stay within what one key may ask.
+const PAUSE: Duration = Duration::from_millis(25);
 /// A noisy client that is refused tries again after this: sooner than it is told to.
 const IMPATIENCE: Duration = Duration::from_millis(100);
 const TICKETS: i32 = 600_000;
