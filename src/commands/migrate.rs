@@ -29,11 +29,10 @@ async fn rebase(database: &Database) -> anyhow::Result<()> {
     let rebased = history::rebase(&mut tx).await?;
     Actor::cli().note(&mut tx, "queue.rebase", "all", &json!({ "queues": rebased.queues })).await?;
     tx.commit().await?;
-    println!(
-        "{} rebuilt from the jobs: {}",
-        counted(rebased.queues.len(), "queue"),
-        rebased.queues.join(", ")
-    );
+    match rebased.queues.as_slice() {
+        [] => println!("there are no queues to rebuild yet; a new history of the database begins"),
+        queues => println!("{} rebuilt from the jobs: {}", counted(queues.len(), "queue"), queues.join(", ")),
+    }
     if rebased.advanced_sequences > 0 {
         let sequences = counted(usize::try_from(rebased.advanced_sequences)?, "sequence");
         println!("{sequences} stood behind the rows of their tables and were set past them");
