@@ -82,6 +82,7 @@ impl Settings {
 /// Options of a pool whose connections are set to `settings`. One that hangs is closed, and never given to anybody.
 pub(super) fn pool_options(settings: &Settings, signs: Arc<Signs>) -> anyhow::Result<PgPoolOptions> {
     let sql = settings.sql()?;
+    let of_those_that_come_back = signs.clone();
     let options = PgPoolOptions::new()
         .acquire_timeout(Duration::from_secs(5))
         .after_connect(move |conn, _| {
@@ -97,20 +98,27 @@ pub(super) fn pool_options(settings: &Settings, signs: Arc<Signs>) -> anyhow::Re
             let signs = signs.clone();
             Box::pin(async move {
                 if meta.idle_for >= FRESH {
-                    let asked = Instant::now();
-                    within(ANSWER, conn.ping()).await.inspect_err(|error| {
-                        if is_late(error) {
-                            signs.silent_since(asked);
-                        }
-                    })?;
+                    in_time(&signs, conn.ping()).await?;
                 }
                 Ok(true)
             })
         })
-        .after_release(|conn, _| {
-            Box::pin(async { within(ANSWER, end_stray_transaction(conn)).await.map(|()| true) })
+        // Whoever waited too long for an answer gives its connection back unanswered.
+        .after_release(move |conn, _| {
+            let signs = of_those_that_come_back.clone();
+            Box::pin(async move { in_time(&signs, end_stray_transaction(conn)).await.map(|()| true) })
         });
     Ok(options)
+}
+
+/// What a connection of the pool answers. That it does not is a sign for the watch.
+async fn in_time(signs: &Signs, answer: impl Future<Output = sqlx::Result<()>>) -> sqlx::Result<()> {
+    let asked = Instant::now();
+    within(ANSWER, answer).await.inspect_err(|error| {
+        if is_late(error) {
+            signs.silent_since(asked);
+        }
+    })
 }
 
 /// A pooler refuses parameters at the start of a connection that it does not know; those that sqlx adds by itself are not needed.

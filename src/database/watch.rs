@@ -3,7 +3,7 @@
 //! One connection is asked all the time. Where that one is silent and a newer one answers, it is not the database that is slow: all that
 //! were there when it was asked are closed, and whoever waits on one of them goes on with a new one. Where nothing answers, they are
 //! closed too, only later: who waits is told, and a process that is to stop can. Where that one answers and others do not when the pool
-//! asks them, it is the same: those that others wait on are most likely among them.
+//! asks them, before it lends them or as they come back, it is the same: those that others wait on are most likely among them.
 
 use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -120,7 +120,7 @@ impl Problem {
     /// 429: as many queries, or whatever `what` names, of this caller are under way as may be.
     pub(crate) fn too_many_at_once(count: usize, what: &str) -> Self {
         let detail = format!(
-            "{count} {what} of this caller are being answered, which is the most at once; wait for an answer before asking for more"
+            "as many {what} of this caller as there may be at once are being answered ({count}); wait for an answer before asking for more"
         );
         Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_at_once", "Too many requests at once", detail)
             .with_header(RETRY_AFTER, HeaderValue::from_static("1"))

@@ -1,10 +1,13 @@
 //! How many queries of one caller's making may be under way at once: the others' share of the database stays theirs.
 //!
+//! Tenants share an eighth of the pool: one that asks alone has all of it, of several each has an equal part, and at least one query.
+//! Queries that keep the database's processors busy then make those of others twice as slow at most, rather than as many times as there are.
+//!
 //! A slot is held while a query holds a connection of the pool (see [`crate::http::read_tx`]), not while a request waits for a job to end.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sqlx::PgPool;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -25,13 +28,17 @@ const DOWNLOADS: usize = 2;
 /// Look-ups at once for all who have no credential that is known, of either kind. Each is one row by its key.
 const OF_STRANGERS: usize = 2;
 
+/// For so long, and up to twice as long, a tenant that has asked is taken to be one that asks.
+const ASKS: Duration = Duration::from_secs(5);
+
 /// Slots of every caller, in this process.
 #[derive(Debug)]
 pub(crate) struct Slots {
-    per_tenant: usize,
+    for_tenants: u32,
     service: Arc<Semaphore>,
     service_has: usize,
     tenants: Mutex<HashMap<Uuid, Arc<Semaphore>>>,
+    asking: Mutex<Asking>,
     downloads: Mutex<HashMap<Uuid, Arc<Semaphore>>>,
     cookies: Arc<Semaphore>,
     sign_ins: Arc<Semaphore>,
@@ -42,15 +49,16 @@ pub(crate) struct Slots {
 pub(crate) struct Slot(#[expect(dead_code, reason = "is held, not looked at")] OwnedSemaphorePermit);
 
 impl Slots {
-    /// A tenant gets an eighth of the pool, whichever of its keys it uses; the service, which acts for all, a third.
+    /// Tenants get an eighth of the pool, whichever of their keys they use; the service, which acts for all, a third.
     pub(crate) fn new(pool: &PgPool) -> Self {
-        let connections = pool.options().get_max_connections() as usize;
-        let service_has = (connections / 3).max(2);
+        let connections = pool.options().get_max_connections();
+        let service_has = (connections as usize / 3).max(2);
         Self {
-            per_tenant: (connections / 8).max(2),
+            for_tenants: (connections / 8).max(2),
             service: Arc::new(Semaphore::new(service_has)),
             service_has,
             tenants: Mutex::default(),
+            asking: Mutex::new(Asking::new(Instant::now())),
             downloads: Mutex::default(),
             cookies: Arc::new(Semaphore::new(OF_STRANGERS)),
             sign_ins: Arc::new(Semaphore::new(OF_STRANGERS)),
@@ -60,8 +68,15 @@ impl Slots {
     /// # Errors
     /// 429 where all of the tenant's are taken for too long.
     pub(crate) async fn of_tenant(&self, tenant: Uuid) -> Result<Slot, Problem> {
-        let slots = of(&self.tenants, tenant, self.per_tenant);
-        take(slots, PATIENCE, || Problem::too_many_at_once(self.per_tenant, "queries")).await
+        let tenants = {
+            let mut asking = self.asking.lock().unwrap_or_else(PoisonError::into_inner);
+            asking.with(tenant, Instant::now())
+        };
+        // Of all there are, a query takes as many as there are tenants to share them.
+        let each = tenants.clamp(1, self.for_tenants);
+        let slots = of(&self.tenants, tenant, self.for_tenants as usize);
+        let share = (self.for_tenants / each) as usize;
+        take(slots, each, PATIENCE, || Problem::too_many_at_once(share, "queries")).await
     }
 
     /// To be held until the file is sent.
@@ -70,7 +85,7 @@ impl Slots {
     /// 429 where the tenant has as many downloads as it may have for too long.
     pub(crate) async fn of_download(&self, tenant: Uuid) -> Result<Slot, Problem> {
         let slots = of(&self.downloads, tenant, DOWNLOADS);
-        take(slots, PATIENCE, || Problem::too_many_at_once(DOWNLOADS, "downloads")).await
+        take(slots, 1, PATIENCE, || Problem::too_many_at_once(DOWNLOADS, "downloads")).await
     }
 
     /// For a cookie of a session that this process has not seen.
@@ -78,7 +93,7 @@ impl Slots {
     /// # Errors
     /// 503 where all are taken for too long.
     pub(crate) async fn of_cookie(&self) -> Result<Slot, Problem> {
-        take(self.cookies.clone(), OF_A_STRANGER, Problem::too_many_strangers).await
+        take(self.cookies.clone(), 1, OF_A_STRANGER, Problem::too_many_strangers).await
     }
 
     /// For what has to be known of somebody who wants to sign in.
@@ -86,13 +101,43 @@ impl Slots {
     /// # Errors
     /// 503 where all are taken for too long.
     pub(crate) async fn of_sign_in(&self) -> Result<Slot, Problem> {
-        take(self.sign_ins.clone(), OF_A_STRANGER, Problem::too_many_strangers).await
+        take(self.sign_ins.clone(), 1, OF_A_STRANGER, Problem::too_many_strangers).await
     }
 
     /// # Errors
     /// 429 where all of the service's are taken for too long.
     pub(crate) async fn of_service(&self) -> Result<Slot, Problem> {
-        take(self.service.clone(), PATIENCE, || Problem::too_many_at_once(self.service_has, "queries")).await
+        take(self.service.clone(), 1, PATIENCE, || Problem::too_many_at_once(self.service_has, "queries"))
+            .await
+    }
+}
+
+/// Who has asked of late.
+#[derive(Debug)]
+struct Asking {
+    since: Instant,
+    now: HashSet<Uuid>,
+    /// Those of the time before.
+    before: HashSet<Uuid>,
+}
+
+impl Asking {
+    fn new(since: Instant) -> Self {
+        Self { since, now: HashSet::new(), before: HashSet::new() }
+    }
+
+    /// How many ask, with this one.
+    fn with(&mut self, tenant: Uuid, at: Instant) -> u32 {
+        let passed = at.saturating_duration_since(self.since);
+        if passed >= ASKS {
+            let before = std::mem::take(&mut self.now);
+            self.before = if passed < 2 * ASKS { before } else { HashSet::new() };
+            self.since = at;
+        }
+        // In one of both at most.
+        self.before.remove(&tenant);
+        self.now.insert(tenant);
+        u32::try_from(self.now.len() + self.before.len()).unwrap_or(u32::MAX)
     }
 }
 
@@ -116,11 +161,32 @@ pub(crate) async fn under<T: Send + 'static>(
 
 async fn take(
     slots: Arc<Semaphore>,
+    count: u32,
     patience: Duration,
     refused: impl FnOnce() -> Problem,
 ) -> Result<Slot, Problem> {
-    match timeout(patience, slots.acquire_owned()).await {
+    match timeout(patience, slots.acquire_many_owned(count)).await {
         Ok(Ok(permit)) => Ok(Slot(permit)),
         _ => Err(refused()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_has_not_asked_for_a_while_does_not_count() {
+        let [one, two, three] = [1, 2, 3].map(Uuid::from_u128);
+        let begun = Instant::now();
+        let at = |seconds| begun + Duration::from_secs(seconds);
+        let mut asking = Asking::new(begun);
+        assert_eq!(asking.with(one, at(0)), 1);
+        assert_eq!(asking.with(one, at(1)), 1);
+        assert_eq!(asking.with(two, at(4)), 2);
+        assert_eq!(asking.with(one, at(6)), 2, "the other one asked two seconds ago");
+        assert_eq!(asking.with(three, at(10)), 3);
+        assert_eq!(asking.with(one, at(12)), 2, "and this one eight seconds ago");
+        assert_eq!(asking.with(two, at(60)), 1);
     }
 }

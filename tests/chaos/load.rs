@@ -9,6 +9,7 @@ use rand::{Rng, RngExt, SeedableRng};
 use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use uuid::{NoContext, Timestamp, Uuid};
 use weirgate_queue::{NewJob, OnFailure, enqueue};
@@ -17,6 +18,9 @@ use crate::jobs::Chore;
 
 /// Producers wait while this many jobs are on their way.
 const BACKLOG: i64 = 400;
+
+/// How long a producer waits for an answer, as the API does.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The clock of a host that is wrong by so many seconds. Ids are all that the engine makes of a host's clock.
 #[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
@@ -55,13 +59,13 @@ pub(crate) async fn produce(pool: &PgPool, book: &SharedBook, jobs: Vec<NewJob>)
         enqueue(&mut tx, jobs).await?;
         anyhow::Ok(tx)
     };
-    let Ok(tx) = before_commit.await else {
+    let Ok(Ok(tx)) = timeout(PATIENCE, before_commit).await else {
         book.lock().unwrap().refused.extend(ids);
         return;
     };
-    match tx.commit().await {
-        Ok(()) => book.lock().unwrap().accepted.extend(ids),
-        Err(_) => book.lock().unwrap().unknown.push(ids),
+    match timeout(PATIENCE, tx.commit()).await {
+        Ok(Ok(())) => book.lock().unwrap().accepted.extend(ids),
+        _ => book.lock().unwrap().unknown.push(ids),
     }
 }
 

@@ -36,8 +36,10 @@ async fn a_begin_that_is_dropped_leaves_no_transaction_to_others() {
     let db = TestDb::new().await;
     let database = open(&db).await;
     sqlx::raw_sql("create table noted (round integer)").execute(&db.pool).await.unwrap();
-    let mut dropped = 0;
-    for round in 1..=20 {
+    let (mut dropped, mut round) = (0, 0);
+    while dropped < 5 {
+        round += 1;
+        assert!(round < 1000, "Postgres answered at once each time");
         let mut conn = database.pool.acquire().await.unwrap();
         // Polled once: the statement is sent, and its answer is rarely there already.
         dropped += usize::from(conn.begin().now_or_never().is_none());
@@ -47,9 +49,8 @@ async fn a_begin_that_is_dropped_leaves_no_transaction_to_others() {
         }
         sqlx::query("insert into noted values ($1)").bind(round).execute(&database.pool).await.unwrap();
         let noted: i64 = sqlx::query_scalar("select count(*) from noted").fetch_one(&db.pool).await.unwrap();
-        assert_eq!(noted, i64::from(round), "what was written is not committed");
+        assert_eq!(noted, round, "what was written is not committed");
     }
-    assert!(dropped > 0, "Postgres answered at once each time");
     database.close().await.unwrap();
 }
 

@@ -260,6 +260,23 @@ async fn one_tenants_queries_leave_connections_to_others() {
 }
 
 #[tokio::test]
+async fn tenants_who_ask_at_the_same_time_share_what_one_alone_may_have() {
+    let api = TestApi::new().await;
+    assert_eq!(api.tenant(&api.client2, "GET", "/v1/csat").send().await.status, StatusCode::OK);
+    let mut gate = api.db().pool.begin().await.unwrap();
+    sqlx::query("lock table raw_tickets in access exclusive mode").execute(&mut *gate).await.unwrap();
+    let held = async || api.v1("/v1/tickets").await;
+    let (one, two, three) = tokio::join!(held(), held(), held());
+    let answers = [one, two, three];
+    let stopped = answers.iter().filter(|answer| answer.status == 503).count();
+    assert_eq!(stopped, 1, "a pool of eight has two for all tenants");
+    for answer in answers.iter().filter(|answer| answer.status != 503) {
+        let problem = answer.problem(429, "too_many_at_once");
+        assert!(problem["detail"].as_str().unwrap().contains("answered (1);"), "{problem}");
+    }
+}
+
+#[tokio::test]
 async fn who_hangs_up_has_no_more_queries_at_once() {
     let api = TestApi::new().await;
     let mut gate = api.db().pool.begin().await.unwrap();

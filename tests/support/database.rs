@@ -105,6 +105,26 @@ impl TestDb {
         panic!("nobody waits");
     }
 
+    /// Returns once no transaction of before is open, in other tests' databases neither: a book holds what came before all that are.
+    pub(crate) async fn until_the_past_is_over(&self) {
+        let now: i64 = sqlx::query_scalar("select pg_current_xact_id()::text::bigint")
+            .fetch_one(&self.pool)
+            .await
+            .unwrap();
+        for _ in 0..3000 {
+            let oldest: i64 =
+                sqlx::query_scalar("select pg_snapshot_xmin(pg_current_snapshot())::text::bigint")
+                    .fetch_one(&self.pool)
+                    .await
+                    .unwrap();
+            if oldest > now {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("a transaction of before stays open");
+    }
+
     /// Waits until the job is in `state`; fails with the job as it is when that takes too long.
     pub(crate) async fn until(&self, id: Uuid, state: JobState) -> JobRow {
         for _ in 0..600 {
