@@ -110,7 +110,44 @@ pub enum QueueError {
     },
 }
 
+/// What kind of thing went wrong in the database: the one place that says which errors pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// It passes by itself: the connection, a shutdown or a failover, a server that takes no writes for now, a deadlock, a lock that
+    /// was not to be had, a serialization failure, out of resources, a file that could not be read.
+    Passing,
+    /// The database cannot hold a value, or refuses it for good.
+    Value,
+    /// Whatever else: it may pass once somebody has mended it.
+    Unknown,
+}
+
+impl Fault {
+    /// Of an error of the database or of the way to it.
+    pub fn of(error: &sqlx::Error) -> Self {
+        use sqlx::Error::{ColumnDecode, Database, Decode, Encode};
+        match error {
+            Database(error) => match error.code().as_deref().and_then(|code| code.get(..2)) {
+                None | Some("08" | "25" | "40" | "53" | "55" | "57" | "58" | "WG") => Self::Passing,
+                Some("22" | "23" | "54") => Self::Value,
+                Some(_) => Self::Unknown,
+            },
+            Encode(_) => Self::Value,
+            Decode(_) | ColumnDecode { .. } => Self::Unknown,
+            _ => Self::Passing,
+        }
+    }
+}
+
 impl QueueError {
+    /// What kind of fault it is; of one that the database has no part in, that trying again does not help.
+    pub(crate) fn fault(&self) -> Fault {
+        match self {
+            Self::Database(error) => Fault::of(error),
+            _ => Fault::Value,
+        }
+    }
+
     /// Whether the database was silent for too long.
     pub(crate) fn is_late(&self) -> bool {
         matches!(self, Self::Database(error) if is_late(error))

@@ -7,10 +7,11 @@ use std::time::{Duration, Instant};
 use sqlx::{Connection, PgPool};
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::error::{QueueError, Result};
+use crate::error::{Fault, QueueError, Result};
 use crate::finish::{Finish, Outcome, finish};
 use crate::held::Held;
 use crate::history;
@@ -37,6 +38,12 @@ const GROUP_BYTES: usize = 16_000_000;
 const ANSWER: Duration = Duration::from_secs(10);
 /// Where this process or its connection dies in the middle, others must get at the rows soon: it never does nothing in between.
 const BEGIN: &str = "begin; set local idle_in_transaction_session_timeout = '5s'";
+/// So often an outcome is tried that Postgres does not take, for a reason that nobody knows to pass.
+const ATTEMPTS: u32 = 3;
+/// So often an outcome is tried once the worker is to end.
+const LAST_ATTEMPTS: u32 = 5;
+/// Between two attempts with an outcome that Postgres does not take.
+const SELDOM: Duration = Duration::from_secs(5);
 /// The code of a job whose outcome Postgres refused.
 const UNSTORABLE: &str = "unstorable_outcome";
 
@@ -47,7 +54,18 @@ pub(crate) struct Ended {
     pub(crate) share: Share,
 }
 
+/// What each transaction needs to know of its worker.
+#[derive(Debug, Clone)]
+pub(crate) struct Writing {
+    pub(crate) worked_off: WorkedOff,
+    pub(crate) meter: Meter,
+    pub(crate) lease: Arc<Notify>,
+    pub(crate) stop: CancellationToken,
+}
+
 /// Runs until `stop`, then until what was handed over is written. Calls `room` after each group.
+///
+/// An outcome is written, or tried again for as long as its worker runs; after that the lease's end hands its job to another one.
 ///
 /// An outcome that comes alone is written at once. While more come, one group is written after the other and none too soon, so that as
 /// few commits as possible do it. Where a whole group gathers meanwhile it is written beside the first: one connection alone would
@@ -55,67 +73,70 @@ pub(crate) struct Ended {
 pub(crate) async fn run(
     pool: PgPool,
     mut handed_over: mpsc::Receiver<Ended>,
-    worked_off: WorkedOff,
-    meter: Meter,
     room: impl Fn(),
-    lease: Arc<Notify>,
-    stop: CancellationToken,
+    writing: Writing,
 ) {
-    let mut writing = JoinSet::new();
+    let mut groups = JoinSet::new();
+    let mut insisting = JoinSet::new();
     let mut idle = Vec::new();
     let mut gathered = Vec::with_capacity(GROUP);
     let mut closed = false;
     // The first one is written at once.
     let mut begun = Instant::now().checked_sub(PACE).unwrap_or_else(Instant::now);
     let mut pace = PACE;
-    while !closed || !writing.is_empty() || !gathered.is_empty() {
-        let whole = gathered.len() == GROUP && writing.len() < AT_ONCE;
+    while !closed || !groups.is_empty() || !gathered.is_empty() || !insisting.is_empty() {
+        let whole = gathered.len() == GROUP && groups.len() < AT_ONCE;
         let now = closed || gathered.len() >= WORTH;
         let early = if now { Duration::ZERO } else { pace.saturating_sub(begun.elapsed()) };
-        if whole || writing.is_empty() && early.is_zero() && !gathered.is_empty() {
+        if whole || groups.is_empty() && early.is_zero() && !gathered.is_empty() {
             begun = Instant::now();
             let group = std::mem::replace(&mut gathered, Vec::with_capacity(GROUP));
             let held = idle.pop().unwrap_or_else(|| Held::new(pool.clone()));
-            writing.spawn(write_all(
-                held,
-                worked_off.clone(),
-                meter.clone(),
-                lease.clone(),
-                group,
-                stop.clone(),
-            ));
+            groups.spawn(write_all(held, writing.clone(), group));
         }
-        if writing.is_empty() {
+        if groups.is_empty() {
             idle.clear();
         }
         let more = GROUP - gathered.len();
         tokio::select! {
             biased;
             count = handed_over.recv_many(&mut gathered, more), if !closed && more > 0 => closed = count == 0,
-            Some(written) = writing.join_next() => {
-                idle.push(written.expect("writing does not panic"));
+            Some(written) = groups.join_next() => {
+                let (held, refused) = written.expect("writing does not panic");
+                idle.push(held);
+                for outcome in refused {
+                    insisting.spawn(insist(Held::new(pool.clone()), writing.clone(), outcome));
+                }
                 pace = (begun.elapsed() * 2).clamp(PACE, MOST_PACE);
                 // Lanes that were full have room again.
                 room();
             }
-            () = tokio::time::sleep(early), if writing.is_empty() && !gathered.is_empty() => {}
-            () = stop.cancelled(), if !handed_over.is_closed() => handed_over.close(),
+            Some(_) = insisting.join_next() => room(),
+            () = tokio::time::sleep(early), if groups.is_empty() && !gathered.is_empty() => {}
+            () = writing.stop.cancelled(), if !handed_over.is_closed() => handed_over.close(),
         }
     }
 }
 
-async fn write_all(
-    mut held: Held,
-    worked_off: WorkedOff,
-    meter: Meter,
-    lease: Arc<Notify>,
-    outcomes: Vec<Ended>,
-    stop: CancellationToken,
-) -> Held {
+/// Returns what Postgres does not take now: others need not wait for that.
+async fn write_all(mut held: Held, writing: Writing, outcomes: Vec<Ended>) -> (Held, Vec<Ended>) {
+    let mut refused = Vec::new();
     for group in by_size(outcomes) {
-        commit(&mut held, &worked_off, &meter, &lease, group, &stop).await;
+        refused.extend(commit(&mut held, &writing, group).await);
     }
-    held
+    (held, refused)
+}
+
+/// Tries from time to time to write an outcome that Postgres does not take.
+async fn insist(mut held: Held, writing: Writing, mut outcome: Ended) {
+    loop {
+        let _ = timeout(SELDOM, writing.stop.cancelled()).await;
+        let Some(still) = commit(&mut held, &writing, vec![outcome]).await.pop() else { return };
+        if writing.stop.is_cancelled() {
+            return tracing::error!(job.id = %still.finish.job, "could not write this outcome; the job will be rescued");
+        }
+        outcome = still;
+    }
 }
 
 /// In their order, in groups of no more than [`GROUP_BYTES`].
@@ -136,23 +157,16 @@ fn by_size(all: Vec<Ended>) -> Vec<Vec<Ended>> {
     groups
 }
 
-/// Tries until the group is written. While the worker runs, a database that is away is waited for; when it closes,
-/// the leases' end takes over.
-async fn commit(
-    held: &mut Held,
-    worked_off: &WorkedOff,
-    meter: &Meter,
-    lease: &Notify,
-    mut group: Vec<Ended>,
-    stop: &CancellationToken,
-) {
+/// Tries until the group is written, and returns what Postgres does not take. While the worker runs, a database that is away is waited
+/// for; when it closes, the leases' end takes over.
+async fn commit(held: &mut Held, writing: &Writing, mut group: Vec<Ended>) -> Vec<Ended> {
     let mut patience = Patience::new(ANSWER);
     for attempt in 1_u32.. {
-        let written = write(held, worked_off, meter, &group, patience.limit()).await;
+        let written = write(held, writing, &group, patience.limit()).await;
         patience.learn(&written);
-        match written {
-            Ok(()) => return,
-            Err(error) if error.is_worker_of_lost_history() => match of_this_history(held, &group).await {
+        let Err(error) = written else { return Vec::new() };
+        if error.is_worker_of_lost_history() {
+            match of_this_history(held, &group).await {
                 Ok(known) => {
                     let lost =
                         group.iter().filter(|ended| !known.contains(&ended.finish.start.worker)).count();
@@ -161,25 +175,53 @@ async fn commit(
                         "outcomes of a history that the database has lost are dropped; the jobs run again"
                     );
                     group.retain(|ended| known.contains(&ended.finish.start.worker));
-                    lease.notify_one();
+                    writing.lease.notify_one();
                 }
                 Err(error) => again(&error, group.len()).await,
-            },
-            Err(error) if error.history().is_some() => {
-                if let Err(error) = history::recover(held.pool(), &error).await {
-                    again(&error, group.len()).await;
-                }
             }
-            Err(QueueError::Database(error)) if is_passing(&error) => {
-                if stop.is_cancelled() && attempt > 5 {
-                    tracing::error!(%error, jobs = group.len(), "could not write outcomes; the jobs will be rescued");
-                    return;
-                }
-                again(&error.into(), group.len()).await;
+        } else if error.history().is_some() {
+            if let Err(error) = history::recover(held.pool(), &error).await {
+                again(&error, group.len()).await;
             }
-            Err(error) => return commit_singly(held, worked_off, meter, lease, group, &error, stop).await,
+        } else if writing.stop.is_cancelled() && attempt > LAST_ATTEMPTS {
+            tracing::error!(%error, jobs = group.len(), "could not write outcomes; the jobs will be rescued");
+            return Vec::new();
+        } else {
+            match (error.fault(), group.as_slice()) {
+                // Most likely one of them alone is in the way.
+                (Fault::Value, [_, _, ..]) => return commit_singly(held, writing, group).await,
+                (Fault::Unknown, [_, _, ..]) if attempt >= ATTEMPTS => {
+                    return commit_singly(held, writing, group).await;
+                }
+                (Fault::Unknown, [_]) if attempt >= ATTEMPTS => return group,
+                (Fault::Value, [single]) if is_unstorable(single) => return group,
+                (Fault::Value, [single]) => group = vec![unstorable(single, &error)],
+                _ => again(&error, group.len()).await,
+            }
         }
     }
+    group
+}
+
+/// One outcome that Postgres does not take must not hold the others up.
+async fn commit_singly(held: &mut Held, writing: &Writing, group: Vec<Ended>) -> Vec<Ended> {
+    let mut refused = Vec::new();
+    for single in group {
+        refused.extend(Box::pin(commit(held, writing, vec![single])).await);
+    }
+    refused
+}
+
+/// What is written in the place of an outcome that the database can't hold.
+fn unstorable(single: &Ended, why: &QueueError) -> Ended {
+    tracing::error!(job.id = %single.finish.job, error = %why, "Postgres refuses this outcome; discarding the job");
+    let message = format!("its outcome could not be stored: {why}").replace('\0', "\u{fffd}");
+    let outcome = Outcome::Discarded { code: UNSTORABLE.to_owned(), message };
+    Ended { finish: Finish { outcome, ..single.finish.clone() }, share: single.share.clone() }
+}
+
+fn is_unstorable(single: &Ended) -> bool {
+    matches!(&single.finish.outcome, Outcome::Discarded { code, .. } if code == UNSTORABLE)
 }
 
 async fn again(error: &QueueError, jobs: usize) {
@@ -195,40 +237,8 @@ async fn of_this_history(held: &mut Held, group: &[Ended]) -> Result<HashSet<Uui
     known.inspect_err(|_| held.close())
 }
 
-/// One outcome that Postgres refuses must not hold the others up.
-async fn commit_singly(
-    held: &mut Held,
-    worked_off: &WorkedOff,
-    meter: &Meter,
-    lease: &Notify,
-    group: Vec<Ended>,
-    why: &QueueError,
-    stop: &CancellationToken,
-) {
-    if let [Ended { finish: single, share }] = group.as_slice() {
-        if matches!(&single.outcome, Outcome::Discarded { code, .. } if code == UNSTORABLE) {
-            tracing::error!(job.id = %single.job, error = %why, "could not discard it either; its lease's end will");
-            return;
-        }
-        tracing::error!(job.id = %single.job, error = %why, "Postgres refuses this outcome; discarding the job");
-        let message = format!("its outcome could not be stored: {why}").replace('\0', "\u{fffd}");
-        let outcome = Outcome::Discarded { code: UNSTORABLE.to_owned(), message };
-        let discard = Ended { finish: Finish { outcome, ..single.clone() }, share: share.clone() };
-        return Box::pin(commit(held, worked_off, meter, lease, vec![discard], stop)).await;
-    }
-    for single in group {
-        Box::pin(commit(held, worked_off, meter, lease, vec![single], stop)).await;
-    }
-}
-
-async fn write(
-    held: &mut Held,
-    worked_off: &WorkedOff,
-    meter: &Meter,
-    group: &[Ended],
-    limit: Duration,
-) -> Result<()> {
-    let claims = worked_off.take();
+async fn write(held: &mut Held, writing: &Writing, group: &[Ended], limit: Duration) -> Result<()> {
+    let claims = writing.worked_off.take();
     let applied = within(limit, async {
         let mut tx = held.conn().await?.begin_with(BEGIN).await?;
         forget(&mut tx, &claims).await?;
@@ -239,30 +249,16 @@ async fn write(
     .await;
     let applied = applied.inspect_err(|_: &QueueError| {
         held.close();
-        worked_off.put_back(claims);
+        writing.worked_off.put_back(claims);
     })?;
     for Ended { finish: Finish { job, start, .. }, share } in group {
         share.over();
         if !applied.contains(job) {
-            meter.add_stale_finish();
+            writing.meter.add_stale_finish();
             tracing::warn!(job.id = %job, start.run, "stale finish: the job is another run's or final; nothing changed");
         }
     }
     Ok(())
-}
-
-/// Whether trying again may help: the connection, a shutdown, a server that takes no writes for now, a deadlock, a serialization failure,
-/// out of resources.
-fn is_passing(error: &sqlx::Error) -> bool {
-    match error {
-        sqlx::Error::Database(e) => e.code().is_none_or(|code| {
-            ["08", "25", "40", "53", "55", "57", "58"].iter().any(|class| code.starts_with(class))
-        }),
-        _ => !matches!(
-            error,
-            sqlx::Error::Encode(_) | sqlx::Error::Decode(_) | sqlx::Error::ColumnDecode { .. }
-        ),
-    }
 }
 
 #[cfg(test)]

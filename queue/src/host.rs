@@ -18,7 +18,7 @@ use crate::backend::QueueBackend;
 use crate::claim::ClaimedJob;
 use crate::error::{QueueError, Result};
 use crate::finish::{Finish, Outcome};
-use crate::finisher::{self, Ended};
+use crate::finisher::{self, Ended, Writing};
 use crate::history;
 use crate::holdings::{Share, WorkedOff};
 use crate::job::JobError;
@@ -180,11 +180,13 @@ impl<A: Send + Sync + 'static> Host<A> {
         let finisher = tokio::spawn(finisher::run(
             pool.clone(),
             handed_over,
-            host.worked_off().clone(),
-            host.meter().clone(),
             host.room(),
-            host.wakers().of_lease(),
-            stop.clone(),
+            Writing {
+                worked_off: host.worked_off().clone(),
+                meter: host.meter().clone(),
+                lease: host.wakers().of_lease(),
+                stop: stop.clone(),
+            },
         ));
         *host.0.finisher.lock().expect("no panic while held") = Some(finisher);
         let tasks = [

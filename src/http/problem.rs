@@ -9,6 +9,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use weirgate_jobs::TenantsError;
 use weirgate_queue::QueueError;
+use weirgate_queue::error::Fault;
 
 /// Most errors that one answer lists: a request may be wrong in tens of thousands of places.
 const MOST_ERRORS: usize = 100;
@@ -241,10 +242,9 @@ pub(crate) fn complete(response: Response, instance: &str, request_id: &str) -> 
 impl From<sqlx::Error> for Problem {
     fn from(error: sqlx::Error) -> Self {
         let state = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
-        let class = state.as_deref().and_then(|state| state.get(..2));
-        match (&error, class) {
+        match state.as_deref() {
             // `statement_timeout`, or an operator.
-            _ if state.as_deref() == Some("57014") => {
+            Some("57014") => {
                 tracing::warn!(%error, "a query took too long");
                 Self::unavailable(
                     "query_timed_out",
@@ -253,7 +253,7 @@ impl From<sqlx::Error> for Problem {
                 )
             }
             // A value that no check here refused but Postgres cannot hold.
-            (_, Some("22")) => {
+            Some(code) if code.starts_with("22") || code.starts_with("54") => {
                 tracing::warn!(%error, "the database refused a value of a request");
                 Self::new(
                     StatusCode::UNPROCESSABLE_ENTITY,
@@ -262,19 +262,11 @@ impl From<sqlx::Error> for Problem {
                     "a value of the request is out of range",
                 )
             }
-            (_, Some("53")) if state.as_deref() == Some("53100") => {
+            Some("53100") => {
                 tracing::error!(%error, "the disk of the database is full");
                 Self::database_full()
             }
-            // Lost or refused connections, shutdown, too many connections, deadlocks, a server that takes no writes: passing.
-            (_, Some("08" | "25" | "40" | "53" | "57" | "WG"))
-            | (
-                sqlx::Error::PoolTimedOut
-                | sqlx::Error::PoolClosed
-                | sqlx::Error::Io(_)
-                | sqlx::Error::Protocol(_),
-                _,
-            ) => {
+            _ if Fault::of(&error) == Fault::Passing => {
                 tracing::error!(%error, "the database is unavailable");
                 Self::database_unavailable()
             }

@@ -19,6 +19,7 @@ mod list;
 mod mark;
 mod meter;
 mod model;
+mod outcomes;
 mod prune;
 mod pulse;
 mod rescue;
