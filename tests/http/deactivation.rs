@@ -107,7 +107,8 @@ async fn live_pages_end_when_their_reader_is_disabled_gets_another_role_or_was_t
     let watch = async |person: &Person<'_>| {
         let call = api.anonymous("GET", "/dashboard/backfills/live").header("cookie", &person.cookie);
         let mut stream = call.start().await.into_body().into_data_stream();
-        stream.next().await.expect("the page as it is").unwrap();
+        let look = stream.next().await.expect("the page as it is").unwrap();
+        assert!(look.starts_with(b"event: look"), "who comes second sees it at once, too");
         stream
     };
     let ended = async |stream: &mut BodyDataStream| {

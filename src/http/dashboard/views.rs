@@ -57,7 +57,7 @@ impl View {
 pub(crate) struct Views(Arc<Mutex<HashMap<View, watch::Sender<Arc<str>>>>>);
 
 impl Views {
-    /// The looks at `view` from now on.
+    /// The last look at `view`, which may be newer than the page that the reader has, and those from now on.
     pub(super) fn stream(&self, api: &Api, view: View) -> Response {
         let Some(watching) = self.follow(api, view) else {
             let detail = "So many different pages are live now that this one is not. Load it again to see what is new.";
@@ -71,7 +71,13 @@ impl Views {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let room = all.len() < MOST;
         match all.entry(view) {
-            Entry::Occupied(known) => Some(known.get().subscribe()),
+            Entry::Occupied(known) => {
+                let mut watching = known.get().subscribe();
+                if !watching.borrow().is_empty() {
+                    watching.mark_changed();
+                }
+                Some(watching)
+            }
             Entry::Vacant(new) if room => {
                 let view = new.key().clone();
                 let (last, watching) = watch::channel("".into());
