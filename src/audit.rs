@@ -131,6 +131,29 @@ pub(crate) struct Listed {
     pub(crate) next: Option<i64>,
 }
 
+/// Something that was done to one thing.
+#[derive(Debug)]
+pub(crate) struct Act {
+    pub(crate) at: DateTime<Utc>,
+    pub(crate) actor: String,
+    pub(crate) via: String,
+    pub(crate) action: String,
+    pub(crate) detail: Value,
+}
+
+/// The last hundred things that were done to `target`, in order.
+pub(crate) async fn done_to(conn: &mut PgConnection, target: &str) -> sqlx::Result<Vec<Act>> {
+    let mut acts = sqlx::query_as!(
+        Act,
+        "select at, actor, via, action, detail from audit where target = $1 order by id desc limit 100",
+        target
+    )
+    .fetch_all(conn)
+    .await?;
+    acts.reverse();
+    Ok(acts)
+}
+
 /// Entries before the one with id `before`, newest first. A page walks past a bounded number of entries: where few match it can be
 /// short, or empty, and goes on at `next`.
 pub(crate) async fn list(

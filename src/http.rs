@@ -254,6 +254,7 @@ pub fn router(api: Api) -> Router {
         .nest("/dashboard", dashboard::router())
         .nest("/board", dashboard::board::router())
         // As people type it.
+        .route("/", get(async || Redirect::to("/dashboard")))
         .route("/dashboard/", get(async || Redirect::permanent("/dashboard")))
         .route("/board/", get(async || Redirect::permanent("/board")));
     let app = app

@@ -41,8 +41,8 @@ mod workflows;
 
 use axum::Router;
 use axum::extract::{Request, State};
+use axum::http::HeaderValue;
 use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY};
-use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::{Next, map_response};
 use axum::response::Response;
 use axum::routing::{get, post};
@@ -115,7 +115,7 @@ pub(crate) fn router() -> Router<Api> {
         .route("/audit", get(audit::show))
         .route("/app.css", get(assets::style))
         .route("/app.js", get(assets::script))
-        .fallback(async || view::Refusal::new(StatusCode::NOT_FOUND, "There is no such page", ""))
+        .fallback(async || view::Refusal::no_such_page())
         .layer(map_response(secure))
 }
 

@@ -48,7 +48,7 @@ pub(crate) enum LiesIn {
 /// Why a job is not running, for programs. The first of these that holds:
 ///
 /// `scheduled`, `retry_backoff`, `waiting_on_jobs` tell its own state. Of a job that may start: `no_live_worker` takes
-/// from its queue; `queue_paused` (the queue, or its tenant's lane in it) or `backfill_paused`; `tenant_at_max_running` (its
+/// from its queue; `queue_paused`, `tenant_paused` (its tenant in that queue) or `backfill_paused`; `tenant_at_max_running` (its
 /// tenant's lane, its backfill, or the whole queue); `rate_limited` (its lane, or the whole queue); else it is
 /// `behind_in_lane`. `message` tells which.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
@@ -60,6 +60,7 @@ pub(crate) enum WhyCode {
     RateLimited,
     TenantAtMaxRunning,
     QueuePaused,
+    TenantPaused,
     BackfillPaused,
     NoLiveWorker,
     BehindInLane,
@@ -123,7 +124,7 @@ impl WhyNotRunning {
             }
             Blocked::LanePaused => {
                 let message = format!("the jobs of {tenant} in the queue {queue:?} are paused");
-                Self::new(WhyCode::QueuePaused, LiesIn::Lane, message)
+                Self::new(WhyCode::TenantPaused, LiesIn::Lane, message)
             }
             Blocked::BackfillPaused => {
                 Self::new(WhyCode::BackfillPaused, LiesIn::Backfill, "its backfill is paused".to_owned())

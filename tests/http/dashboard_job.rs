@@ -125,3 +125,75 @@ async fn a_priority_is_changed_until_the_job_has_ended() {
             .unwrap();
     assert_eq!(details[1], serde_json::json!({"from": -7, "to": 50}));
 }
+
+#[tokio::test]
+async fn who_retried_it_is_told_and_no_two_attempts_have_one_number() {
+    let api = TestApi::new().await;
+    let person = Person::new(&api, "ada@example.com", Role::Operator).await;
+    let probe = Probe::new(api.db().pool.clone());
+    let worker = TestWorker::start(api.db(), &probe);
+    let job = step(&api, Does::Fail, |job| job.max_attempts(2)).await;
+    let page = format!("/dashboard/jobs/{job}");
+    for attempts in [2, 4] {
+        probe.until_started(attempts).await;
+        api.db().until(job, JobState::Discarded).await;
+        if attempts == 2 {
+            assert!(person.get(&page).await.text().contains("<dd>2 of 2</dd>"));
+            person.post(&format!("{page}/retry"), &[]).await;
+        }
+    }
+    worker.stop().await;
+    let shown = person.get(&page).await;
+    let text = shown.text();
+    for told in ["2 of 2, after 2 before it was retried", "retried by ada@example.com"] {
+        assert!(text.contains(told), "{told}: {text}");
+    }
+    for number in 1..=4 {
+        assert_eq!(
+            text.matches(&format!("<strong>Attempt {number}</strong>")).count(),
+            1,
+            "{number}: {text}"
+        );
+        assert_eq!(text.matches(&format!("attempt {number} started")).count(), 1, "{number}: {text}");
+    }
+    assert!(!text.contains("ttempt 5"), "{text}");
+    api.post(&format!("/internal/jobs/{job}/retry")).await;
+    let shown = person.get(&page).await;
+    assert!(shown.text().contains("retried by a program with the service token"), "{}", shown.text());
+}
+
+#[tokio::test]
+async fn one_that_has_ended_is_deleted_after_a_question() {
+    let api = TestApi::new().await;
+    let person = Person::new(&api, "ada@example.com", Role::Operator).await;
+    let viewer = Person::new(&api, "eve@example.com", Role::Viewer).await;
+    let job = step(&api, Does::Succeed, |job| job).await;
+    let page = format!("/dashboard/jobs/{job}");
+    assert!(!person.get(&page).await.text().contains(">Delete<"), "not while it is to run");
+    person.post(&format!("{page}/cancel"), &[]).await;
+    assert!(!viewer.get(&page).await.text().contains(">Delete<"));
+    let shown = person.get(&page).await;
+    let (_, form) = shown.text().split_once(r#"action="/dashboard/jobs/bulk""#).expect("a form that deletes");
+    let form = form.split("</form>").next().unwrap();
+    let field = |name: &str, value: &str| format!(r#"name="{name}" value="{value}""#);
+    let id = job.to_string();
+    let fields = [("action", "delete"), ("selected", "true"), ("id", id.as_str())];
+    for (name, value) in fields {
+        assert!(form.contains(&field(name, value)), "{name}: {form}");
+    }
+    let asked = person.post("/dashboard/jobs/bulk", &fields).await;
+    assert!(asked.text().contains("Yes, delete it"), "{}", asked.text());
+}
+
+#[tokio::test]
+async fn an_address_that_names_nothing_is_answered_with_a_page() {
+    let api = TestApi::new().await;
+    let person = Person::new(&api, "ada@example.com", Role::Operator).await;
+    for path in ["jobs/xyz", "workflows/1", "backfills/xyz", "workers/xyz", "nothing", "jobs/%FF"] {
+        let answer = person.get(&format!("/dashboard/{path}")).await;
+        assert_eq!(answer.status, StatusCode::NOT_FOUND, "{path}");
+        assert!(answer.text().contains("There is no such page"), "{path}: {}", answer.text());
+    }
+    let root = api.anonymous("GET", "/").send().await;
+    assert_eq!((root.status, root.header("location")), (StatusCode::SEE_OTHER, Some("/dashboard")));
+}

@@ -40,12 +40,20 @@ async fn an_operator_runs_them_and_turns_them_on_and_off() {
     let shown = person.get(&job).await;
     assert!(shown.text().contains("generate_export") && shown.text().contains("tenant_demo_client2"));
     assert_eq!(api.count("queue.jobs").await, 6, "the whole pipeline");
-    let all = person.post(&format!("{daily}/run"), &[]).await;
+    let asked = person.post(&format!("{daily}/run"), &[]).await;
+    assert!(asked.text().contains("It is enqueued for each of 2 active tenants"), "{}", asked.text());
+    assert_eq!(api.count("queue.jobs").await, 6, "not before that was said yes to");
+    let all = person.post(&format!("{daily}/run"), &[("confirmed", "true")]).await;
     assert_eq!(all.header("location"), Some(format!("{PATH}?ran=daily_pipeline&jobs=2").as_str()));
     assert!(person.get(all.header("location").unwrap()).await.text().contains("2 jobs stand for it"));
     assert_eq!(api.count("queue.jobs").await, 12, "a live pipeline of the same day is not doubled");
 
-    person.post(&format!("{daily}/off"), &[]).await;
+    let asked = person.post(&format!("{daily}/off"), &[]).await;
+    assert!(asked.text().contains("what is due meanwhile is missed"), "{}", asked.text());
+    let asked = person.post(&format!("{PATH}/rescue/off"), &[]).await;
+    assert!(asked.text().contains("The engine relies on it"), "{}", asked.text());
+    assert!(!person.get(PATH).await.text().contains("Turn on"), "not before that was said yes to");
+    person.post(&format!("{daily}/off"), &[("confirmed", "true")]).await;
     let page = person.get(PATH).await;
     assert!(page.text().contains("Turn on") && page.text().contains(">off</span>"), "{}", page.text());
     person.post(&format!("{daily}/on"), &[]).await;

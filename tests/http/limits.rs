@@ -194,7 +194,7 @@ async fn a_running_worker_obeys_from_its_next_claim_on() {
     let other = api.db().enqueue(api.client2.id, &other).await.id;
     api.db().until(other, JobState::Completed).await;
     let held = api.get(&format!("/internal/jobs/{third}")).await.ok(StatusCode::OK);
-    assert_eq!(held["why_not_running"]["code"], "queue_paused");
+    assert_eq!(held["why_not_running"]["code"], "tenant_paused");
     put(&api, json!({"default": null})).await;
     api.db().until(third, JobState::Completed).await;
     assert_eq!(api.db().job(first).await.state(), JobState::Running, "what runs goes on running");

@@ -142,7 +142,7 @@ async fn its_queue_or_its_tenant_is_paused() {
     assert_eq!(why(&api, job).await["code"], "no_live_worker", "resuming alone would not help");
     api.db().register_worker().await;
     let (answer, message) = everywhere(&api, job).await;
-    assert_eq!((&answer[1]["code"], &answer[0]), (&json!("queue_paused"), &Value::Null));
+    assert_eq!((&answer[1]["code"], &answer[0]), (&json!("tenant_paused"), &Value::Null));
     assert_eq!(message, "the jobs of tenant_demo_cca in the queue \"default\" are paused");
     pause_queue(&mut api.db().pool.acquire().await.unwrap(), QUEUE, true).await.unwrap();
     let (answer, message) = everywhere(&api, job).await;
@@ -161,7 +161,7 @@ async fn its_tenant_is_paused_which_matters_more_than_its_full_queue() {
     step(&api, api.client2.id, 0).await;
     assert_eq!(start(&api, 1).await.len(), 1);
     limit(&api, api.cca.id, LaneSettings { paused: true, limits: None }).await;
-    assert_eq!(why(&api, step(&api, api.cca.id, 0).await).await["code"], "queue_paused");
+    assert_eq!(why(&api, step(&api, api.cca.id, 0).await).await["code"], "tenant_paused");
 }
 
 #[tokio::test]
@@ -205,9 +205,9 @@ async fn a_wait_and_a_stream_tell_it_too() {
     limit(&api, api.cca.id, LaneSettings { paused: true, limits: None }).await;
     let job = step(&api, api.cca.id, 0).await;
     let waited = api.get(&format!("/internal/jobs/{job}?wait=0")).await.ok(StatusCode::OK);
-    assert_eq!(waited["why_not_running"]["code"], "queue_paused");
+    assert_eq!(waited["why_not_running"]["code"], "tenant_paused");
     let stream = api.service("GET", &format!("/internal/jobs/{job}/events")).start();
     let mut body = stream.await.into_body().into_data_stream();
     let first = body.next().await.unwrap().unwrap();
-    assert!(std::str::from_utf8(&first).unwrap().contains("\"queue_paused\""), "{first:?}");
+    assert!(std::str::from_utf8(&first).unwrap().contains("\"tenant_paused\""), "{first:?}");
 }

@@ -13,11 +13,10 @@ use weirgate_queue::backfill::{self, Backfill, BackfillState};
 
 use super::heat::{Heat, Mark, Shown};
 use super::session::{Form, Session, filled};
-use super::view::{Frame, Refusal, When, page};
+use super::view::{Frame, Path, Refusal, When, page};
 use super::views::View;
 use crate::http::Api;
 use crate::http::backfill::{AskedFor, TenantNames};
-use crate::http::extract::Path;
 use crate::http::params::Fields;
 use crate::http::problem::Problem;
 use crate::users::Role;

@@ -9,13 +9,13 @@ use uuid::Uuid;
 use weirgate_queue::{JobState, control};
 
 use super::graph::Graph;
-use super::job_timeline::{Attempt, Moment, Workers, attempts, spans, timeline};
+use super::job_timeline::{Attempt, Moment, Workers, attempts, of_earlier_lives, spans, timeline};
 use super::session::{Form, Session};
-use super::view::{Frame, Refusal, page};
+use super::view::{Frame, Path, Refusal, page};
 use super::workflow::around;
+use crate::audit::{self, Act};
 use crate::http::Api;
 use crate::http::context::RequestContext;
-use crate::http::extract::Path;
 use crate::http::follow::Viewer;
 use crate::http::job::JobResource;
 use crate::http::params::Parse;
@@ -67,6 +67,7 @@ struct JobPage {
     can_retry: bool,
     can_run_now: bool,
     can_prioritize: bool,
+    can_delete: bool,
     is_final: bool,
 }
 
@@ -98,14 +99,23 @@ fn way(job: &JobResource) -> Option<Way> {
     Some(Way { to, text })
 }
 
+/// How many attempts were made.
+fn made(job: &JobResource) -> String {
+    let earlier = match of_earlier_lives(job) {
+        0 => String::new(),
+        before => format!(", after {before} before it was retried"),
+    };
+    format!("{} of {}{earlier}", job.attempt, job.max_attempts)
+}
+
 impl JobPage {
-    fn new(frame: Frame, job: JobResource, workers: &Workers, graph: Option<Graph>) -> Self {
+    fn new(frame: Frame, job: JobResource, workers: &Workers, acts: &[Act], graph: Option<Graph>) -> Self {
         let (waited, ran) = spans(&job);
         let lies_in = job.why_not_running.as_ref().map(|why| why.lies_in);
         Self {
             id: job.id.to_string(),
             state: job.state.as_str(),
-            attempts: format!("{} of {}", job.attempt, job.max_attempts),
+            attempts: made(&job),
             why: job.why_not_running.as_ref().map(|why| why.message.clone()),
             way: way(&job),
             cannot_overtake: matches!(lies_in, Some(LiesIn::Lane | LiesIn::Queue | LiesIn::Backfill)),
@@ -116,7 +126,7 @@ impl JobPage {
             }),
             waited,
             ran,
-            timeline: timeline(&job, workers),
+            timeline: timeline(&job, workers, acts),
             attempts_failed: attempts(&job, workers),
             args: pretty(&job.args),
             output: job.output.as_ref().map(pretty),
@@ -130,6 +140,7 @@ impl JobPage {
             can_retry: frame.may_act && matches!(job.state, JobState::Cancelled | JobState::Discarded),
             can_run_now: frame.may_act && matches!(job.state, JobState::Scheduled | JobState::Retryable),
             can_prioritize: frame.may_act && !job.state.is_final(),
+            can_delete: frame.may_act && job.state.is_final(),
             is_final: job.state.is_final(),
             kind: job.kind,
             tenant: job.tenant,
@@ -153,7 +164,8 @@ pub(super) async fn show(
         Some(workflow) => Some(around(&api, workflow, id).await?),
         None => None,
     };
-    Ok(page(&JobPage::new(Frame::new(&session, "/jobs"), job, &workers, graph)))
+    let acts = audit::done_to(&mut *api.pool.acquire().await?, &id.to_string()).await?;
+    Ok(page(&JobPage::new(Frame::new(&session, "/jobs"), job, &workers, &acts, graph)))
 }
 
 /// An event for each change, until it is final.

@@ -1,4 +1,6 @@
-//! What became of a job, moment by moment: when it waited, what held it back, when it ran, for how long and where.
+//! What became of a job, moment by moment: when it waited, what held it back, when it ran, for how long and where, and who had a hand in it.
+//!
+//! The engine counts attempts anew when a job is retried. Here they are numbered through, so that no two have one number.
 
 use std::collections::HashMap;
 
@@ -7,12 +9,13 @@ use uuid::Uuid;
 use weirgate_queue::JobState;
 
 use super::view::{When, span};
+use crate::audit::Act;
 use crate::http::Api;
 use crate::http::job::JobResource;
 
 /// A failed attempt.
 pub(super) struct Attempt {
-    pub(super) number: i32,
+    pub(super) number: usize,
     pub(super) at: When,
     pub(super) code: String,
     pub(super) message: String,
@@ -60,8 +63,8 @@ impl Workers {
 /// The attempts that failed.
 pub(super) fn attempts(job: &JobResource, workers: &Workers) -> Vec<Attempt> {
     let when = |at| When::new(at, job.observed_at);
-    let attempt = |error: &crate::http::job::AttemptError| Attempt {
-        number: error.attempt,
+    let attempt = |(before, error): (usize, &crate::http::job::AttemptError)| Attempt {
+        number: before + 1,
         at: when(error.at),
         code: error.code.clone(),
         message: error.message.clone(),
@@ -69,15 +72,48 @@ pub(super) fn attempts(job: &JobResource, workers: &Workers) -> Vec<Attempt> {
         ran: error.started_at.map(|from| span(error.at - from)),
         worker: error.worker_id.map(|id| workers.name(id)),
     };
-    job.errors.iter().map(attempt).collect()
+    job.errors.iter().enumerate().map(attempt).collect()
+}
+
+/// How many attempts failed before it was retried by hand the last time.
+pub(super) fn of_earlier_lives(job: &JobResource) -> usize {
+    // Those of this life are the last ones, and each has a higher number than the one before.
+    let attempt = i32::from(job.attempt);
+    let mut above = if job.state == JobState::Running { attempt } else { attempt + 1 };
+    let mut earlier = job.errors.len();
+    for error in job.errors.iter().rev() {
+        if error.attempt >= above {
+            break;
+        }
+        above = error.attempt;
+        earlier -= 1;
+    }
+    earlier
+}
+
+/// What somebody did to it.
+fn done(act: &Act) -> String {
+    let what = match act.action.as_str() {
+        "job.retry" => "retried".to_owned(),
+        "job.cancel" => "cancelled, or told to stop,".to_owned(),
+        "job.run_now" => "run now".to_owned(),
+        "job.priority" => format!("priority changed from {} to {}", act.detail["from"], act.detail["to"]),
+        other => other.to_owned(),
+    };
+    match (act.via.as_str(), act.actor.as_str()) {
+        ("internal", "service") => format!("{what} by a program with the service token"),
+        ("dashboard", actor) => format!("{what} by {actor}"),
+        (via, actor) => format!("{what} by {actor} ({via})"),
+    }
 }
 
 /// In order.
-pub(super) fn timeline(job: &JobResource, workers: &Workers) -> Vec<Moment> {
+pub(super) fn timeline(job: &JobResource, workers: &Workers, acts: &[Act]) -> Vec<Moment> {
     let mut moments: Vec<(DateTime<Utc>, String)> = vec![(job.created_at, "enqueued".to_owned())];
+    moments.extend(acts.iter().map(|act| (act.at, done(act))));
     let mut since = job.created_at;
-    for error in &job.errors {
-        let number = error.attempt;
+    for (before, error) in job.errors.iter().enumerate() {
+        let number = before + 1;
         if let Some(from) = error.started_at {
             let waited = span(from - since);
             moments.push((from, format!("attempt {number} started, after {waited} of waiting")));
@@ -106,7 +142,7 @@ pub(super) fn timeline(job: &JobResource, workers: &Workers) -> Vec<Moment> {
         } else {
             String::new()
         };
-        moments.push((at, format!("attempt {} started{on}{waited}", job.attempt)));
+        moments.push((at, format!("attempt {} started{on}{waited}", job.errors.len() + 1)));
     }
     if let Some(until) = job.throttled_until {
         moments.push((until, "its lane's rate lets the next job start".to_owned()));

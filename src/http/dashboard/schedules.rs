@@ -8,12 +8,13 @@ use serde_json::json;
 use uuid::Uuid;
 use weirgate_jobs::schedules;
 use weirgate_queue::QueueError;
-use weirgate_queue::schedule::{self, Change, Missed, Overview};
+use weirgate_queue::schedule::{self, Change, Definition, Missed, Overview};
 
+use super::confirm::Confirm;
 use super::session::{Form, Session, filled};
-use super::view::{Frame, Refusal, When, page};
+use super::view::{Frame, Path, Refusal, When, page};
+use super::words::of;
 use crate::http::Api;
-use crate::http::extract::Path;
 use crate::http::job_list::tenant_of_filter;
 use crate::http::params::{Fields, TenantName};
 use crate::http::problem::Problem;
@@ -106,7 +107,12 @@ pub(super) async fn run(
     let Form { session, mut fields } = form;
     let refuse = |problem: Problem| Refusal::from(problem).for_session(&session);
     let named: Option<TenantName> = fields.get("tenant_id");
+    let confirmed = fields.get("confirmed").unwrap_or(false);
     fields.finish(Some(())).map_err(refuse)?;
+    let definition = known(&name).map_err(|refusal| refusal.for_session(&session))?;
+    if definition.per_tenant && named.is_none() && !confirmed {
+        return run_for_all(&api, &session, &definition).await;
+    }
     let tenant = match &named {
         Some(named) => Some(tenant_of_filter(&api, named).await.map_err(refuse)?),
         None => None,
@@ -131,8 +137,58 @@ pub(super) async fn turn_on(state: State<Api>, name: Path<String>, form: Form) -
     turn(state, name, form, true).await
 }
 
+/// First says what no longer happens.
 pub(super) async fn turn_off(state: State<Api>, name: Path<String>, form: Form) -> Result<Response, Refusal> {
     turn(state, name, form, false).await
+}
+
+fn known(name: &str) -> Result<Definition, Refusal> {
+    let known = schedules().definitions().into_iter().find(|it| it.name == name);
+    known.ok_or_else(|| QueueError::UnknownSchedule(name.to_owned()).into())
+}
+
+/// Asks before it enqueues a job for each tenant.
+async fn run_for_all(api: &Api, session: &Session, definition: &Definition) -> Result<Response, Refusal> {
+    let tenants = sqlx::query_scalar!(r#"select count(*) as "count!" from tenants where is_active"#)
+        .fetch_one(&api.pool)
+        .await?;
+    let Definition { name, description, .. } = definition;
+    let asked = Confirm {
+        frame: Frame::new(session, "/schedules"),
+        title: format!("Run {name} now for all tenants?"),
+        happens: vec![
+            format!("{name}: {description}"),
+            format!(
+                "It is enqueued for each of {}, as at its time. When it runs by the clock does not change.",
+                of(tenants, "active tenant", "active tenants")
+            ),
+        ],
+        action: format!("/dashboard/schedules/{name}/run"),
+        fields: Vec::new(),
+        yes: "Run it for all tenants".to_owned(),
+        back: "/dashboard/schedules".to_owned(),
+    };
+    Ok(asked.ask())
+}
+
+/// Asks before nothing of it happens any more.
+fn ask_to_turn_off(session: &Session, definition: &Definition) -> Response {
+    let Definition { name, description, .. } = definition;
+    let without = if definition.is_upkeep() {
+        "The engine relies on it: what it does stays undone until it is turned on again."
+    } else {
+        "Nothing is enqueued by the clock until it is turned on again; what is due meanwhile is missed."
+    };
+    let asked = Confirm {
+        frame: Frame::new(session, "/schedules"),
+        title: format!("Turn {name} off?"),
+        happens: vec![format!("{name}: {description}"), without.to_owned()],
+        action: format!("/dashboard/schedules/{name}/off"),
+        fields: Vec::new(),
+        yes: format!("Turn {name} off"),
+        back: "/dashboard/schedules".to_owned(),
+    };
+    asked.ask()
 }
 
 async fn turn(
@@ -142,14 +198,16 @@ async fn turn(
     enabled: bool,
 ) -> Result<Response, Refusal> {
     form.require(Role::Operator)?;
-    let Some(definition) = schedules().definitions().into_iter().find(|it| it.name == name) else {
-        return Err(Refusal::from(QueueError::UnknownSchedule(name)).for_session(&form.session));
-    };
+    let Form { session, mut fields } = form;
+    let definition = known(&name).map_err(|refusal| refusal.for_session(&session))?;
+    if !enabled && !fields.get("confirmed").unwrap_or(false) {
+        return Ok(ask_to_turn_off(&session, &definition));
+    }
     let mut tx = api.pool.begin().await?;
     let change = Change { enabled: Some(enabled), ..Change::default() };
     schedule::change(&mut tx, &definition, &change).await?;
     let action = if enabled { "schedule.on" } else { "schedule.off" };
-    form.session.actor().note(&mut tx, action, &name, &json!({})).await?;
+    session.actor().note(&mut tx, action, &name, &json!({})).await?;
     tx.commit().await?;
     Ok(Redirect::to("/dashboard/schedules").into_response())
 }

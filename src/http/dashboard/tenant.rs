@@ -14,10 +14,9 @@ use weirgate_queue::lanes::traffic::WINDOW_S;
 
 use super::confirm::Confirm;
 use super::session::{Form, Session};
-use super::view::{Frame, Refusal, When, page, span};
+use super::view::{Frame, Path, Refusal, When, page, span};
 use super::words::{count, lane_limits, of, percent, period, queue_limits};
 use crate::http::Api;
-use crate::http::extract::Path;
 use crate::http::lane_facts::LaneFacts;
 use crate::queues;
 use crate::users::Role;

@@ -1,10 +1,13 @@
 //! What all pages have in common: their frame, words for times, and pages that refuse.
 
 use askama::Template;
+use axum::extract::FromRequestParts;
 use axum::http::header::RETRY_AFTER;
+use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{Html, IntoResponse, Response};
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+use serde::de::DeserializeOwned;
 
 use super::session::Session;
 use crate::http::problem::{Problem, Shown};
@@ -117,6 +120,12 @@ impl Refusal {
         Self { status, title: title.into(), detail: detail.into(), session: None }
     }
 
+    /// Nothing is there.
+    pub(super) fn no_such_page() -> Self {
+        let detail = "The address may have been cut off or mistyped. The overview leads to all pages.";
+        Self::new(StatusCode::NOT_FOUND, "There is no such page", detail)
+    }
+
     /// Shown with the navigation.
     pub(super) fn for_session(self, session: &Session) -> Self {
         Self { session: Some(Box::new(session.clone())), ..self }
@@ -146,6 +155,19 @@ impl From<askama::Error> for Refusal {
 impl From<weirgate_queue::QueueError> for Refusal {
     fn from(error: weirgate_queue::QueueError) -> Self {
         Problem::from(error).into()
+    }
+}
+
+/// A part of an address. One that can't be what it should be names no page.
+pub(super) struct Path<T>(pub(super) T);
+
+impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T> {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
+        let found = axum::extract::Path::<T>::from_request_parts(parts, state).await;
+        let axum::extract::Path(value) = found.map_err(|_| Refusal::no_such_page())?;
+        Ok(Self(value))
     }
 }
 

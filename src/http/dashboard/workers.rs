@@ -13,10 +13,9 @@ use weirgate_queue::query::{self, WorkerRow};
 
 use super::confirm::Confirm;
 use super::session::{Form, Session};
-use super::view::{Frame, Refusal, When, page, span};
+use super::view::{Frame, Path, Refusal, When, page, span};
 use super::words::{count, of};
 use crate::http::Api;
-use crate::http::extract::Path;
 use crate::users::Role;
 
 /// Running jobs that are shown.

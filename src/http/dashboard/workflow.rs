@@ -10,10 +10,9 @@ use weirgate_queue::{JobState, QueueError, query, workflow};
 
 use super::graph::Graph;
 use super::session::{Form, Session, filled};
-use super::view::{Frame, Refusal, page};
+use super::view::{Frame, Path, Refusal, page};
 use super::views::View;
 use crate::http::Api;
-use crate::http::extract::Path;
 use crate::http::params::Fields;
 use crate::http::problem::Problem;
 use crate::users::Role;
