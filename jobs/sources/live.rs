@@ -40,8 +40,9 @@ struct Connectors {
 /// Rows of the real systems: tickets and time entries of ConnectWise, surveys of SmileBack, security alerts of
 /// SentinelOne and Defender.
 ///
-/// A tenant or dataset without an account is an empty stream, as a missing file of the mock data is. Each account is
-/// asked no faster than its settings say, by this process; several processes each have that rate.
+/// A dataset without an account is an empty stream, as a missing file of the mock data is. A tenant without an entry is
+/// [`SourceError::Refused`], as a mistyped slug must not look like a day without tickets. Each account is asked no faster
+/// than its settings say, by this process; several processes each have that rate.
 #[derive(Debug)]
 pub struct LiveSource {
     path: PathBuf,
@@ -89,6 +90,14 @@ impl LiveSource {
         };
         Ok(Self { path: path.to_owned(), tenants: tenants.into_iter().map(connectors).collect() })
     }
+
+    fn unknown(&self, slug: &str) -> SourceError {
+        let origin = self.path.display().to_string();
+        let reason = format!(
+            "it has no entry for the tenant {slug}; add its accounts, or an empty object for a tenant without any (\"{slug}\": {{}}), and restart"
+        );
+        SourceError::Refused { origin, reason }
+    }
 }
 
 impl Source for LiveSource {
@@ -98,7 +107,7 @@ impl Source for LiveSource {
 
     fn rows_from(&self, tenant_slug: &str, dataset: Dataset, place: &Place) -> RowStream {
         let Some(it) = self.tenants.get(tenant_slug) else {
-            return stream::empty().boxed();
+            return stream::iter([Err(self.unknown(tenant_slug))]).boxed();
         };
         let mut streams = VecDeque::new();
         let mut add = |upstream, rows: Option<RowStream>| {

@@ -122,7 +122,7 @@ where
             Ok(None) => Next::End,
             Err(error) => Next::Broken(error),
             Ok(Some(next)) => match self.why_endless(&next, page.items.len(), fresh) {
-                Some(reason) => Next::Broken(unreadable(&self.url, reason)),
+                Some(error) => Next::Broken(error),
                 None => Next::Page(Some(next)),
             },
         };
@@ -132,28 +132,25 @@ where
     }
 
     /// Why the walk does not go on to the page at `next`, after a page of so many objects.
-    fn why_endless(&mut self, next: &str, objects: usize, fresh: usize) -> Option<String> {
-        if !self.cursors.insert(hash(next)) {
-            return Some("its link to the next page leads back to a page that was read before".to_owned());
+    fn why_endless(&mut self, next: &str, objects: usize, fresh: usize) -> Option<SourceError> {
+        let Self { pages, max_pages, empty, .. } = *self;
+        // Another attempt would come as far. What goes in a circle may have been a moment's.
+        if pages >= max_pages {
+            let reason = format!(
+                "it has more than {max_pages} pages; if it really is so long, raise max_pages of the account"
+            );
+            return Some(SourceError::Refused { origin: origin(&self.url), reason });
         }
-        if objects > 0 && fresh == 0 {
-            let page = self.pages;
-            return Some(format!(
-                "its page {page} has only objects of the pages before, and says that more pages follow"
-            ));
-        }
-        if self.empty > MOST_EMPTY_PAGES {
-            return Some(format!(
-                "{} empty pages came one after the other, and more are said to follow",
-                self.empty
-            ));
-        }
-        (self.pages >= self.max_pages).then(|| {
-            format!(
-                "it has more than {} pages; if it really is so long, raise max_pages of the account",
-                self.max_pages
-            )
-        })
+        let reason = if !self.cursors.insert(hash(next)) {
+            "its link to the next page leads back to a page that was read before".to_owned()
+        } else if objects > 0 && fresh == 0 {
+            format!("its page {pages} has only objects of the pages before, and says that more pages follow")
+        } else if empty > MOST_EMPTY_PAGES {
+            format!("{empty} empty pages came one after the other, and more are said to follow")
+        } else {
+            return None;
+        };
+        Some(unreadable(&self.url, reason))
     }
 
     /// Fetches a page, and does so again after short waits.

@@ -27,7 +27,9 @@ struct Came {
 impl Came {
     fn reason(&self) -> String {
         match &self.error {
-            Some(SourceError::Unreadable { reason, .. }) => reason.clone(),
+            Some(SourceError::Unreadable { reason, .. } | SourceError::Refused { reason, .. }) => {
+                reason.clone()
+            }
             other => panic!("{other:?}"),
         }
     }
@@ -139,6 +141,7 @@ async fn empty_pages_and_ever_new_objects_are_bounded() {
     assert!(came.asked.len() <= 20, "{:?}", came.asked);
     let came = walk(None, 7, endless(|number| vec![json!({"id": number})])).await;
     assert!(came.reason().contains("more than 7 pages") && came.reason().contains("max_pages"));
+    assert!(matches!(came.error, Some(SourceError::Refused { .. })), "another attempt would come as far");
     assert_eq!((came.asked.len(), came.objects.len()), (7, 7));
 }
 
