@@ -5,12 +5,14 @@ use std::collections::BTreeMap;
 use futures_util::TryStreamExt;
 use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tracing::Instrument;
 use uuid::Uuid;
 use weirgate_queue::{JobContext, JobError};
 
+use crate::ingest_tally::Tally;
 use crate::ingest_turn::IngestTurn;
+use crate::ingest_wait::Read;
 use crate::sources::rows::{self, Row};
 use crate::sources::{RowStream, SourceError, SourceRow};
 use crate::{App, Tenant, TenantRef, TenantSlug};
@@ -59,68 +61,105 @@ struct Batch<R> {
     good: BTreeMap<(String, String), R>,
     bad: Vec<Reject>,
     /// Of this batch and all before it.
-    total: Ingested,
+    tally: Tally,
+}
+
+/// What comes after a batch.
+enum Next {
+    Rows(Reader),
+    End,
+    Error(SourceError),
 }
 
 /// A source, and how far it is read.
 struct Reader {
     rows: RowStream,
     slug: TenantSlug,
-    total: Ingested,
+    tally: Tally,
 }
 
 /// Reads the whole dataset of one tenant. Repeatable: ends with the same rows however often it runs. Waits for its turn while
-/// another run takes in the same dataset.
+/// another run takes in the same dataset. Rows before an error are stored; a run that is told to wait goes on where it was.
 pub(crate) async fn ingest<R: Upsert>(
     ctx: &JobContext<App>,
     named: &TenantRef,
 ) -> Result<Ingested, JobError> {
     let tenant = Tenant::of_job(&mut *ctx.app.pool.acquire().await?, ctx, named).await?;
     let turn = IngestTurn::wait(ctx, tenant.id, R::DATASET).await?;
-    let rows = ctx.app.source.rows(&tenant.slug.0, R::DATASET);
-    let reader = Reader { rows, slug: tenant.slug.clone(), total: Ingested::default() };
+    let read = Read::of(ctx, &turn).await?;
+    let rows = match &read.place {
+        Some(place) => ctx.app.source.rows_from(&tenant.slug.0, R::DATASET, place),
+        None => ctx.app.source.rows(&tenant.slug.0, R::DATASET),
+    };
+    let mut tally = read.tally.clone();
+    let reader = Reader { rows, slug: tenant.slug.clone(), tally: tally.clone() };
     // A task of its own, which ends with this one: the next batch is read and checked while one is written.
     let mut ahead = JoinSet::new();
     ahead.spawn(reader.next::<R>().in_current_span());
-    let mut total = Ingested::default();
-    while let Some(read) = ahead.join_next().await {
-        let (batch, reader) = read?.map_err(source_error)?;
-        total = batch.total.clone();
-        if let Some(reader) = reader {
-            ahead.spawn(reader.next::<R>().in_current_span());
-        }
-        ctx.check_cancelled()?;
+    while let Some(batch) = next_batch(ctx, &mut ahead).await? {
+        let (batch, next) = batch?;
+        tally = batch.tally.clone();
+        let error = match next {
+            Next::Rows(reader) => {
+                ahead.spawn(reader.next::<R>().in_current_span());
+                None
+            }
+            Next::End => None,
+            Next::Error(error) => Some(error),
+        };
         write(ctx, &turn, batch).await?;
-        ctx.progress(total.read, None, &format!("{} {}", total.read, R::DATASET)).await?;
+        if let Some(error) = error {
+            return Err(read.end(ctx, tally, error).await);
+        }
+        let count = tally.total.read;
+        ctx.progress(count, None, &format!("{count} {}", R::DATASET)).await?;
+    }
+    if let Err(error) = tally.check() {
+        read.forget(ctx, &tally).await?;
+        return Err(error);
     }
     let mut tx = ctx.app.pool.begin().await?;
     turn.keep(&mut tx).await?;
-    forget_earlier_rejects(&mut tx, &turn).await?;
-    ctx.finish_in(tx, &total).await?;
-    Ok(total)
+    forget_earlier_rejects(&mut tx, &turn, read.since).await?;
+    ctx.finish_in(tx, &tally.total).await?;
+    Ok(tally.total)
+}
+
+/// The next batch when it is read; at once an error when the job is cancelled, as the source may let it wait for long.
+async fn next_batch<T: 'static>(
+    ctx: &JobContext<App>,
+    ahead: &mut JoinSet<T>,
+) -> Result<Option<Result<T, JoinError>>, JobError> {
+    tokio::select! {
+        biased;
+        () = ctx.cancelled() => Err(JobError::Cancelled),
+        batch = ahead.join_next() => Ok(batch),
+    }
 }
 
 impl Reader {
-    /// The next batch, and the rest, unless that was the last one.
-    async fn next<R: Upsert>(mut self) -> Result<(Batch<R>, Option<Self>), SourceError> {
-        let mut batch = Batch { good: BTreeMap::new(), bad: Vec::new(), total: self.total };
+    /// The next batch, also one that an error cut short, and what comes after it.
+    async fn next<R: Upsert>(mut self) -> (Batch<R>, Next) {
+        let mut batch = Batch { good: BTreeMap::new(), bad: Vec::new(), tally: self.tally };
         while batch.good.len() + batch.bad.len() < BATCH {
-            let Some(row) = self.rows.try_next().await? else { return Ok((batch, None)) };
-            batch.take(row, &self.slug);
+            match self.rows.try_next().await {
+                Ok(Some(row)) => batch.take(row, &self.slug),
+                Ok(None) => return (batch, Next::End),
+                Err(error) => return (batch, Next::Error(error)),
+            }
         }
-        self.total = batch.total.clone();
-        Ok((batch, Some(self)))
+        self.tally = batch.tally.clone();
+        (batch, Next::Rows(self))
     }
 }
 
 impl<R: Upsert> Batch<R> {
     fn take(&mut self, row: SourceRow, slug: &TenantSlug) {
-        self.total.read += 1;
         let (reason, content) = match row.json {
             Err(reason) => (reason, None),
             Ok(text) => match rows::parse::<R>(&text, &slug.0) {
                 Ok(good) => {
-                    self.total.accepted += 1;
+                    self.tally.accept(&row.origin);
                     let (first, second) = good.key();
                     self.good.insert((first.to_owned(), second.to_owned()), good);
                     return;
@@ -128,23 +167,11 @@ impl<R: Upsert> Batch<R> {
                 Err(reason) => (reason, Some(text.chars().take(CONTENT_CHARS).collect())),
             },
         };
-        self.total.rejected += 1;
-        if self.total.rejected <= MOST_REJECTS {
+        self.tally.reject(&row.origin, row.line, &reason);
+        if self.tally.total.rejected <= MOST_REJECTS {
             let line = i64::try_from(row.line).unwrap_or(i64::MAX);
             self.bad.push(Reject { origin: row.origin.to_string(), line, reason, content });
         }
-    }
-}
-
-fn source_error(error: SourceError) -> JobError {
-    match error {
-        SourceError::Throttled { retry_after, .. } => JobError::Failed {
-            code: "source_throttled",
-            source: error.into(),
-            retry_after: Some(retry_after),
-        },
-        SourceError::Refused { .. } => JobError::discard("source_refused", error),
-        SourceError::Unreadable { .. } => JobError::failed("source_unreadable", error),
     }
 }
 
@@ -198,12 +225,12 @@ async fn keep_rejects(
 }
 
 /// What an earlier run rejected and this one did not see again was mended or is gone.
-async fn forget_earlier_rejects(conn: &mut PgConnection, turn: &IngestTurn) -> sqlx::Result<()> {
+async fn forget_earlier_rejects(conn: &mut PgConnection, turn: &IngestTurn, since: i64) -> sqlx::Result<()> {
     sqlx::query!(
         "delete from ingest_rejects where tenant_id = $1 and dataset = $2 and generation < $3",
         turn.tenant,
         turn.dataset.name(),
-        turn.generation
+        since
     )
     .execute(conn)
     .await?;

@@ -5,13 +5,14 @@ use std::time::Duration;
 use chrono::DateTime;
 use reqwest::StatusCode;
 use reqwest::header::{DATE, HeaderMap, HeaderName, RETRY_AFTER};
+use serde::Deserialize;
 
 use super::SourceError;
 
 /// The wait when an upstream asks for one and does not say how long.
 const USUAL_WAIT: Duration = Duration::from_secs(30);
 /// No wait is shorter: `Retry-After: 0` would be a busy loop.
-const LEAST_WAIT: Duration = Duration::from_secs(1);
+pub(super) const LEAST_WAIT: Duration = Duration::from_secs(1);
 /// No wait is longer: after a day, asking again costs nothing.
 const LONGEST_WAIT: Duration = Duration::from_hours(24);
 
@@ -24,36 +25,94 @@ pub(super) struct Checks {
     pub(super) rights: &'static str,
 }
 
+/// What was asked for when an answer came: what is final in one place may pass in another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Step {
+    /// A token, in exchange for the credentials.
+    SignIn,
+    /// The beginning of a list, whose address comes from the settings alone.
+    FirstPage,
+    /// The rest of a list, by a link, cursor or number, which may have expired.
+    NextPage,
+}
+
+impl Step {
+    /// The page at a cursor, or the first one.
+    pub(super) fn page(cursor: Option<&String>) -> Self {
+        if cursor.is_some() { Self::NextPage } else { Self::FirstPage }
+    }
+}
+
 /// The error that stands for an answer.
 pub(super) fn failed(
     origin: String,
+    step: Step,
     status: StatusCode,
     headers: &HeaderMap,
     checks: &Checks,
 ) -> SourceError {
-    let throttled = status == StatusCode::TOO_MANY_REQUESTS
-        || (status == StatusCode::SERVICE_UNAVAILABLE && headers.contains_key(RETRY_AFTER));
-    if throttled {
-        return SourceError::Throttled { origin, retry_after: retry_after(headers) };
+    if asks_to_wait(status, headers) {
+        return SourceError::Throttled { origin, retry_after: retry_after(headers), place: None };
     }
     let code = status.as_u16();
+    if may_pass(status) {
+        return SourceError::Unreadable { origin, reason: format!("the answer has status {code}") };
+    }
     let Checks { credentials, rights } = checks;
-    let reason = match status {
-        StatusCode::UNAUTHORIZED => {
+    let reason = match (status, step) {
+        // RFC 6749 answers wrong credentials with 400 where HTTP would with 401.
+        (StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN, Step::SignIn) => {
+            format!("the sign-in is not accepted (status {code}): check {credentials}")
+        }
+        (StatusCode::UNAUTHORIZED, _) => {
             format!("the credentials are not accepted (status 401): check {credentials}")
         }
-        StatusCode::FORBIDDEN => format!("access is denied (status 403): check {rights}"),
-        StatusCode::NOT_FOUND => "there is no such address (status 404): check url".to_owned(),
+        (StatusCode::FORBIDDEN, _) => format!("access is denied (status 403): check {rights}"),
         _ if status.is_redirection() => {
             format!("it leads elsewhere (status {code}), which is not followed: check url")
         }
-        _ if status.is_client_error() => format!("the request is not taken (status {code})"),
-        _ => {
-            let reason = format!("the answer has status {code}");
+        (_, Step::NextPage) => {
+            let reason = format!(
+                "the place of its next page is not taken any more (status {code}); the list is read again from its first page"
+            );
             return SourceError::Unreadable { origin, reason };
         }
+        (StatusCode::NOT_FOUND, _) => "there is no such address (status 404): check url".to_owned(),
+        _ => format!("the request is not taken (status {code})"),
     };
     SourceError::Refused { origin, reason }
+}
+
+/// Whether the answer to a sign-in gives a reason that passes (RFC 6749, section 4.1.2.1, which token endpoints use too).
+pub(super) fn sign_in_may_pass(body: &[u8]) -> bool {
+    #[derive(Deserialize)]
+    struct Refusal {
+        error: String,
+    }
+    let refusal = serde_json::from_slice::<Refusal>(body);
+    refusal.is_ok_and(|it| matches!(&*it.error, "temporarily_unavailable" | "server_error" | "slow_down"))
+}
+
+/// Any error may say when to come back. A 401 would be no better then.
+fn asks_to_wait(status: StatusCode, headers: &HeaderMap) -> bool {
+    let is_error = status.is_client_error() || status.is_server_error();
+    status == StatusCode::TOO_MANY_REQUESTS
+        || (is_error && status != StatusCode::UNAUTHORIZED && headers.contains_key(RETRY_AFTER))
+}
+
+/// Whether the answer tells of a moment, and not of the request: the same request may be taken later.
+fn may_pass(status: StatusCode) -> bool {
+    let of_the_request = status.is_client_error() || status.is_redirection();
+    !of_the_request
+        || matches!(
+            status,
+            StatusCode::REQUEST_TIMEOUT
+                | StatusCode::CONFLICT
+                | StatusCode::GONE
+                | StatusCode::MISDIRECTED_REQUEST
+                | StatusCode::LOCKED
+                | StatusCode::TOO_EARLY
+        )
 }
 
 /// How long `Retry-After` asks to wait: seconds, or a date. A date is taken relative to the answer's own `Date`, so
@@ -78,10 +137,16 @@ mod tests {
 
     const CHECKS: Checks = Checks { credentials: "api_token", rights: "the role" };
 
-    fn said(status: u16, headers: &[(HeaderName, &'static str)]) -> SourceError {
+    const STEPS: [Step; 3] = [Step::SignIn, Step::FirstPage, Step::NextPage];
+
+    fn said_to(step: Step, status: u16, headers: &[(HeaderName, &'static str)]) -> SourceError {
         let headers =
             headers.iter().map(|(name, value)| (name.clone(), HeaderValue::from_static(value))).collect();
-        failed("https://x".to_owned(), StatusCode::from_u16(status).unwrap(), &headers, &CHECKS)
+        failed("https://x".to_owned(), step, StatusCode::from_u16(status).unwrap(), &headers, &CHECKS)
+    }
+
+    fn said(status: u16, headers: &[(HeaderName, &'static str)]) -> SourceError {
+        said_to(Step::FirstPage, status, headers)
     }
 
     fn wait(status: u16, headers: &[(HeaderName, &'static str)]) -> u64 {
@@ -112,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn refusals_name_what_to_check_and_server_errors_may_pass() {
+    fn refusals_name_what_to_check() {
         for (status, hint) in [
             (401, "check api_token"),
             (403, "check the role"),
@@ -125,8 +190,59 @@ mod tests {
                 other => panic!("{status}: {other}"),
             }
         }
-        for status in [500, 502, 503, 504, 599] {
-            assert!(matches!(said(status, &[]), SourceError::Unreadable { .. }), "{status}");
+    }
+
+    #[test]
+    fn what_tells_of_a_moment_passes_at_every_step() {
+        for step in STEPS {
+            for status in [408, 409, 410, 421, 423, 425, 500, 502, 503, 504, 599] {
+                let said = said_to(step, status, &[]);
+                assert!(matches!(said, SourceError::Unreadable { .. }), "{step:?} {status}: {said}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_error_that_says_when_to_come_back_is_a_wait_at_every_step() {
+        for step in STEPS {
+            for status in [400, 403, 409, 423, 429, 500, 502, 503] {
+                let said = said_to(step, status, &[(RETRY_AFTER, "7")]);
+                assert!(matches!(said, SourceError::Throttled { .. }), "{step:?} {status}: {said}");
+            }
+            for status in [401, 302] {
+                let said = said_to(step, status, &[(RETRY_AFTER, "7")]);
+                assert!(matches!(said, SourceError::Refused { .. }), "{step:?} {status}: {said}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_final_on_the_first_page_is_an_expired_link_on_the_next() {
+        for status in [400, 404, 405, 412, 416, 422] {
+            for step in [Step::SignIn, Step::FirstPage] {
+                let said = said_to(step, status, &[]);
+                assert!(matches!(said, SourceError::Refused { .. }), "{step:?} {status}: {said}");
+            }
+            let said = said_to(Step::NextPage, status, &[]).to_string();
+            assert!(said.contains("again from its first page"), "{status}: {said}");
+        }
+        for status in [401, 403, 302] {
+            let said = said_to(Step::NextPage, status, &[]);
+            assert!(matches!(said, SourceError::Refused { .. }), "{status}: {said}");
+        }
+    }
+
+    #[test]
+    fn a_sign_in_that_is_refused_for_the_moment_is_told_by_its_code() {
+        for (body, passes) in [
+            (r#"{"error": "temporarily_unavailable", "error_description": "busy"}"#, true),
+            (r#"{"error": "server_error"}"#, true),
+            (r#"{"error": "invalid_grant"}"#, false),
+            (r#"{"error": {"code": "server_error"}}"#, false),
+            ("temporarily_unavailable", false),
+            ("", false),
+        ] {
+            assert_eq!(sign_in_may_pass(body.as_bytes()), passes, "{body}");
         }
     }
 }

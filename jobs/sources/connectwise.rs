@@ -13,11 +13,15 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::answer::Checks;
-use super::pages::{self, Fields, Page};
-use super::settings::{BaseUrl, Secret, usual_rate};
+use super::answer::{Checks, Step};
+use super::pages::{self, Fields};
+use super::settings::{BaseUrl, Secret, usual_pages, usual_rate};
 use super::upstream::{Auth, Upstream};
+use super::walk::{Page, Start};
 use super::{RowStream, SourceError};
+
+/// Its name in a place.
+pub(super) const NAME: &str = "connectwise";
 
 /// The most objects a page of ConnectWise can have.
 const PAGE_SIZE: usize = 1000;
@@ -50,6 +54,9 @@ pub struct ConnectWiseSettings {
     /// The most requests a second.
     #[serde(default = "usual_rate")]
     pub requests_per_second: NonZeroU32,
+    /// The most pages of a list; one that goes on for longer is an error.
+    #[serde(default = "usual_pages")]
+    pub max_pages: NonZeroU32,
 }
 
 /// Reads one account.
@@ -58,6 +65,7 @@ pub struct ConnectWise {
     upstream: Arc<Upstream>,
     auth: Auth,
     priorities: Arc<BTreeMap<String, String>>,
+    max_pages: NonZeroU32,
 }
 
 impl ConnectWise {
@@ -69,39 +77,48 @@ impl ConnectWise {
             upstream: Arc::new(upstream.with_header("clientid", &settings.client_id)),
             auth: Auth::Basic(user, settings.private_key),
             priorities: Arc::new(settings.priorities),
+            max_pages: settings.max_pages,
         }
     }
 
-    /// All service tickets.
-    pub fn tickets(&self, tenant: &str) -> RowStream {
+    /// All service tickets, or those from a place on.
+    pub fn tickets(&self, tenant: &str, from: Option<&Value>) -> RowStream {
         let (tenant, priorities) = (tenant.to_owned(), Arc::clone(&self.priorities));
-        self.rows(&["service", "tickets"], move |it| ticket(it, &tenant, &priorities))
+        self.rows(&["service", "tickets"], from, move |it| ticket(it, &tenant, &priorities))
     }
 
-    /// All time entries on service tickets.
-    pub fn time_entries(&self, tenant: &str) -> RowStream {
+    /// All time entries on service tickets, or those from a place on.
+    pub fn time_entries(&self, tenant: &str, from: Option<&Value>) -> RowStream {
         let tenant = tenant.to_owned();
-        self.rows(&["time", "entries"], move |it| time_entry(it, &tenant))
+        self.rows(&["time", "entries"], from, move |it| time_entry(it, &tenant))
     }
 
-    fn rows(&self, path: &[&str], map: impl Fn(&Value) -> Option<Value> + Send + 'static) -> RowStream {
+    fn rows(
+        &self,
+        path: &[&str],
+        from: Option<&Value>,
+        map: impl Fn(&Value) -> Option<Value> + Send + 'static,
+    ) -> RowStream {
         let url = self.upstream.url(&[&["v4_6_release", "apis", "3.0"], path].concat());
         let (upstream, auth, list) = (Arc::clone(&self.upstream), self.auth.clone(), url.clone());
-        let fetch = move |number: u64| {
+        let fetch = move |cursor: Option<String>| {
             let (upstream, auth, mut url) = (Arc::clone(&upstream), auth.clone(), list.clone());
             async move {
+                let step = Step::page(cursor.as_ref());
+                let number: u64 = cursor.and_then(|it| it.parse().ok()).unwrap_or(1);
                 url.query_pairs_mut()
                     .append_pair("orderBy", "id asc")
                     .append_pair("pageSize", &PAGE_SIZE.to_string())
                     .append_pair("page", &number.to_string());
-                let answer = upstream.get::<Vec<Box<RawValue>>>(&url, &auth).await?;
+                let answer = upstream.get::<Vec<Box<RawValue>>>(&url, &auth, step).await?;
                 let items = answer.body;
                 // A short page ends the list, unless the upstream says that it goes on: it may cap pages lower.
                 let more = items.len() >= PAGE_SIZE || (!items.is_empty() && has_next(&answer.headers));
-                Ok::<_, SourceError>(Page { items, next: more.then_some(number + 1) })
+                Ok::<_, SourceError>(Page { items, next: Ok(more.then(|| (number + 1).to_string())) })
             }
         };
-        pages::rows(&url, 1, fetch, map)
+        let start = Start { upstream: NAME, url: &url, max_pages: self.max_pages, from };
+        pages::rows(&start, fetch, map)
     }
 }
 

@@ -44,7 +44,7 @@ async fn serving(page: Value) -> Fake {
 #[tokio::test]
 async fn a_ticket_has_every_field() {
     let fake = serving(json!([ticket_69()])).await;
-    let rows = all(account(&fake).tickets("tenant_a")).await;
+    let rows = all(account(&fake).tickets("tenant_a", None)).await;
     let wanted = json!({
         "tenant_id": "tenant_a", "cw_ticket_id": "69", "board": "Service", "status": "In Progress",
         "priority": "High", "summary": "Cannot access email", "company": "Acme Corp", "owner": "tech1",
@@ -77,7 +77,7 @@ async fn older_and_poorer_tickets_are_understood() {
     let mut project = old.clone();
     project["recordType"] = json!("ProjectTicket");
     let fake = serving(json!([old, none, bad, 12, project])).await;
-    let rows = all(account(&fake).tickets("tenant_a")).await;
+    let rows = all(account(&fake).tickets("tenant_a", None)).await;
     assert_eq!(rows.len(), 4);
     let first: Ticket = parsed(&rows[0]).expect("good");
     assert_eq!(first.created_at_remote.to_rfc3339(), "2005-05-27T17:30:19+00:00");
@@ -93,7 +93,7 @@ async fn older_and_poorer_tickets_are_understood() {
 #[tokio::test]
 async fn a_time_entry_has_every_field() {
     let fake = serving(json!([entry_1400()])).await;
-    let rows = all(account(&fake).time_entries("tenant_a")).await;
+    let rows = all(account(&fake).time_entries("tenant_a", None)).await;
     let wanted = json!({
         "tenant_id": "tenant_a", "cw_time_entry_id": "1400", "cw_ticket_id": "69", "member": "tech1",
         "work_type": "Remote Support", "billable": true, "minutes": 20, "notes": "Restarted the service.",
@@ -123,7 +123,7 @@ async fn time_on_no_ticket_is_left_out_and_bad_time_is_told() {
         with("timeStart", json!("yesterday")),
     ]))
     .await;
-    let rows = all(account(&fake).time_entries("tenant_a")).await;
+    let rows = all(account(&fake).time_entries("tenant_a", None)).await;
     assert_eq!(
         rows.iter().map(|it| it.line).collect::<Vec<_>>(),
         [3, 4, 5, 6, 7, 8],
@@ -143,7 +143,12 @@ async fn paged(sizes: &'static [usize], links: bool) -> Fake {
     Fake::start(move |asked: &Asked| {
         let number =
             asked.target.rsplit_once("&page=").expect("a page").1.parse::<usize>().expect("a number");
-        let items: Vec<_> = (0..sizes.get(number - 1).copied().unwrap_or(0)).map(|_| ticket_69()).collect();
+        let ticket = |at| {
+            let mut ticket = ticket_69();
+            ticket["id"] = json!(1000 * number + at);
+            ticket
+        };
+        let items: Vec<_> = (0..sizes.get(number - 1).copied().unwrap_or(0)).map(ticket).collect();
         let told = Told::from(Value::from(items));
         if links && number < sizes.len() {
             told.with("link", "<https://elsewhere/x>; rel=\"next\"")
@@ -164,7 +169,7 @@ async fn pages_are_read_to_the_end() {
         (&[250, 250, 3], true, 3),
     ] {
         let fake = paged(sizes, links).await;
-        let rows = all(account(&fake).tickets("tenant_a")).await;
+        let rows = all(account(&fake).tickets("tenant_a", None)).await;
         assert_eq!(rows.len(), sizes.iter().sum::<usize>());
         assert!(rows.iter().map(|it| it.line).eq(1..=rows.len() as u64));
         let wanted: Vec<_> = (1..=requests)
@@ -186,7 +191,7 @@ async fn an_error_on_a_later_page_comes_after_the_rows_before() {
         }
     })
     .await;
-    let (rows, error) = until_error(account(&fake).tickets("tenant_a")).await;
+    let (rows, error) = until_error(account(&fake).tickets("tenant_a", None)).await;
     assert_eq!(rows, 1000);
     assert!(
         matches!(&error, SourceError::Throttled { retry_after, .. } if retry_after.as_secs() == 17),
@@ -198,7 +203,7 @@ async fn an_error_on_a_later_page_comes_after_the_rows_before() {
 async fn secrets_are_not_shown() {
     let fake = Fake::start(|_| Told::status(401)).await;
     let account = account(&fake);
-    let (_, error) = until_error(account.tickets("tenant_a")).await;
+    let (_, error) = until_error(account.tickets("tenant_a", None)).await;
     assert!(
         matches!(&error, SourceError::Refused { reason, .. } if reason.contains("private_key")),
         "{error}"

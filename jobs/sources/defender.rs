@@ -8,21 +8,23 @@ use reqwest::Client;
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
-use url::Url;
 
-use super::answer::Checks;
+use super::answer::{Checks, Step};
 use super::oauth::SignedIn;
-use super::pages::{self, Fields, Page};
-use super::settings::{BaseUrl, Secret, public, usual_rate, usual_url};
+use super::pages::{self, Fields};
+use super::settings::{BaseUrl, Secret, public, usual_pages, usual_rate, usual_url};
 use super::upstream::{Auth, Upstream};
+use super::walk::{Page, Start};
 use super::{RowStream, SourceError};
+
+/// Its name in a place.
+pub(super) const NAME: &str = "defender";
 
 /// Alerts asked for at once; Graph may give fewer, and says where the rest is.
 const PAGE_SIZE: &str = "100";
 
-const CREDENTIALS: &str = "directory_id, client_id and client_secret, which expires";
 const CHECKS: Checks = Checks {
-    credentials: CREDENTIALS,
+    credentials: "directory_id, client_id and client_secret, which expires",
     rights: "that the application has SecurityAlert.Read.All, and an administrator's consent to it",
 };
 
@@ -53,12 +55,16 @@ pub struct DefenderSettings {
     /// The most requests a second.
     #[serde(default = "usual_rate")]
     pub requests_per_second: NonZeroU32,
+    /// The most pages of a list; one that goes on for longer is an error.
+    #[serde(default = "usual_pages")]
+    pub max_pages: NonZeroU32,
 }
 
 /// Reads one directory.
 #[derive(Debug, Clone)]
 pub struct Defender {
     account: Arc<SignedIn>,
+    max_pages: NonZeroU32,
 }
 
 #[derive(Deserialize)]
@@ -79,24 +85,30 @@ impl Defender {
             ("client_secret", settings.client_secret),
             ("scope", public(upstream.url(&[".default"]).as_str())),
         ];
-        Self { account: Arc::new(SignedIn::new(upstream, token_url, Auth::None, form, CREDENTIALS)) }
+        Self {
+            account: Arc::new(SignedIn::new(upstream, token_url, Auth::None, form)),
+            max_pages: settings.max_pages,
+        }
     }
 
-    /// All alerts that the directory still keeps, of every Defender product.
-    pub fn alerts(&self, tenant: &str) -> RowStream {
+    /// All alerts that the directory still keeps, of every Defender product, or those from a place on.
+    pub fn alerts(&self, tenant: &str, from: Option<&Value>) -> RowStream {
         let url = self.account.upstream.url(&["v1.0", "security", "alerts_v2"]);
         let (account, tenant) = (Arc::clone(&self.account), tenant.to_owned());
-        let fetch = move |url: Url| {
-            let account = Arc::clone(&account);
-            async move {
-                let page = account.get::<Alerts>(&url).await?;
-                let next = page.next_link.map(|link| account.upstream.follow(&url, &link)).transpose()?;
-                Ok::<_, SourceError>(Page { items: page.value, next })
-            }
-        };
         let mut first = url.clone();
         first.set_query(Some(&format!("$top={PAGE_SIZE}")));
-        pages::rows(&url, first, fetch, move |it| Some(alert(it, &tenant)))
+        let fetch = move |cursor: Option<String>| {
+            let (account, list) = (Arc::clone(&account), first.clone());
+            async move {
+                let step = Step::page(cursor.as_ref());
+                let url = cursor.map_or(Ok(list.clone()), |link| account.upstream.follow(&list, &link))?;
+                let page = account.get::<Alerts>(&url, step).await?;
+                let next = page.next_link.map(|link| account.upstream.follow(&url, &link)).transpose();
+                Ok::<_, SourceError>(Page { items: page.value, next: next.map(|it| it.map(String::from)) })
+            }
+        };
+        let start = Start { upstream: NAME, url: &url, max_pages: self.max_pages, from };
+        pages::rows(&start, fetch, move |it| Some(alert(it, &tenant)))
     }
 }
 

@@ -50,7 +50,7 @@ async fn an_alert_has_every_field_and_links_are_followed() {
         page.into()
     })
     .await;
-    let rows = all(account(&fake).alerts("tenant_a")).await;
+    let rows = all(account(&fake).alerts("tenant_a", None)).await;
     let wanted = json!({
         "tenant_id": "tenant_a", "source": "defender", "alert_id": "da637551227677560813_-961444813",
         "severity": "low", "title": "Suspicious execution of hidden file", "device": "desktop-002.example.com",
@@ -80,7 +80,7 @@ async fn an_alert_without_a_device_is_good() {
     let mut bare = alert_1();
     bare.as_object_mut().unwrap().remove("evidence");
     let fake = serving(move |_| json!({"value": [bare]}).into()).await;
-    let rows = all(account(&fake).alerts("tenant_a")).await;
+    let rows = all(account(&fake).alerts("tenant_a", None)).await;
     assert_eq!(parsed::<SecurityAlert>(&rows[0]).expect("good").device, None);
 }
 
@@ -90,7 +90,7 @@ async fn a_link_to_another_host_is_refused() {
         ["https://evil.example/v1.0", "http://127.0.0.1:1/v1.0", "http://127.0.0.2/", "//evil.example/"]
     {
         let fake = serving(move |_| json!({"value": [], "@odata.nextLink": elsewhere}).into()).await;
-        let (_, error) = until_error(account(&fake).alerts("tenant_a")).await;
+        let (_, error) = until_error(account(&fake).alerts("tenant_a", None)).await;
         assert!(
             matches!(&error, SourceError::Refused { reason, .. } if reason.contains("another host")),
             "{error}"
@@ -102,7 +102,7 @@ async fn a_link_to_another_host_is_refused() {
 async fn secrets_are_not_shown() {
     let fake = serving(|_| Told::status(403)).await;
     let account = account(&fake);
-    let (_, error) = until_error(account.alerts("tenant_a")).await;
+    let (_, error) = until_error(account.alerts("tenant_a", None)).await;
     let wanted = "SecurityAlert.Read.All";
     assert!(matches!(&error, SourceError::Refused { reason, .. } if reason.contains(wanted)), "{error}");
     for shown in [error.to_string(), format!("{error:?}"), format!("{account:?}")] {

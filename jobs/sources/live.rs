@@ -15,7 +15,8 @@ use super::defender::{Defender, DefenderSettings};
 use super::sentinelone::{SentinelOne, SentinelOneSettings};
 use super::smileback::{SmileBack, SmileBackSettings};
 use super::upstream::client_builder;
-use super::{Dataset, RowStream, Source};
+use super::{Dataset, Place, RowStream, Source, SourceError};
+use super::{connectwise, defender, sentinelone, smileback};
 
 /// The accounts of one tenant, as the file has them. What is absent is not read.
 #[derive(Debug, Clone, Deserialize)]
@@ -39,8 +40,9 @@ struct Connectors {
 /// Rows of the real systems: tickets and time entries of ConnectWise, surveys of SmileBack, security alerts of
 /// SentinelOne and Defender.
 ///
-/// A tenant or dataset without an account is an empty stream, as a missing file of the mock data is. Each account is
-/// asked no faster than its settings say, by this process; several processes each have that rate.
+/// A dataset without an account is an empty stream, as a missing file of the mock data is. A tenant without an entry is
+/// [`SourceError::Refused`], as a mistyped slug must not look like a day without tickets. Each account is asked no faster
+/// than its settings say, by this process; several processes each have that rate.
 #[derive(Debug)]
 pub struct LiveSource {
     path: PathBuf,
@@ -88,23 +90,53 @@ impl LiveSource {
         };
         Ok(Self { path: path.to_owned(), tenants: tenants.into_iter().map(connectors).collect() })
     }
+
+    fn unknown(&self, slug: &str) -> SourceError {
+        let origin = self.path.display().to_string();
+        let reason = format!(
+            "it has no entry for the tenant {slug}; add its accounts, or an empty object for a tenant without any (\"{slug}\": {{}}), and restart"
+        );
+        SourceError::Refused { origin, reason }
+    }
 }
 
 impl Source for LiveSource {
     fn rows(&self, tenant_slug: &str, dataset: Dataset) -> RowStream {
+        self.rows_from(tenant_slug, dataset, &Place::default())
+    }
+
+    fn rows_from(&self, tenant_slug: &str, dataset: Dataset, place: &Place) -> RowStream {
         let Some(it) = self.tenants.get(tenant_slug) else {
-            return stream::empty().boxed();
+            return stream::iter([Err(self.unknown(tenant_slug))]).boxed();
         };
-        let streams = match dataset {
-            Dataset::Tickets => [it.connectwise.as_ref().map(|it| it.tickets(tenant_slug)), None],
-            Dataset::TimeEntries => [it.connectwise.as_ref().map(|it| it.time_entries(tenant_slug)), None],
-            Dataset::Csat => [it.smileback.as_ref().map(|it| it.reviews(tenant_slug)), None],
-            Dataset::SecurityAlerts => [
-                it.sentinelone.as_ref().map(|it| it.threats(tenant_slug)),
-                it.defender.as_ref().map(|it| it.alerts(tenant_slug)),
-            ],
+        let mut streams = VecDeque::new();
+        let mut add = |upstream, rows: Option<RowStream>| {
+            if !place.is_at_end(upstream) {
+                streams.extend(rows.map(|rows| (upstream, rows)));
+            }
         };
-        chained(streams.into_iter().flatten().collect())
+        let (slug, from) = (tenant_slug, |upstream| place.of(upstream));
+        match dataset {
+            Dataset::Tickets => add(
+                connectwise::NAME,
+                it.connectwise.as_ref().map(|it| it.tickets(slug, from(connectwise::NAME))),
+            ),
+            Dataset::TimeEntries => add(
+                connectwise::NAME,
+                it.connectwise.as_ref().map(|it| it.time_entries(slug, from(connectwise::NAME))),
+            ),
+            Dataset::Csat => {
+                add(smileback::NAME, it.smileback.as_ref().map(|it| it.reviews(slug, from(smileback::NAME))));
+            }
+            Dataset::SecurityAlerts => {
+                add(
+                    sentinelone::NAME,
+                    it.sentinelone.as_ref().map(|it| it.threats(slug, from(sentinelone::NAME))),
+                );
+                add(defender::NAME, it.defender.as_ref().map(|it| it.alerts(slug, from(defender::NAME))));
+            }
+        }
+        chained(streams, place.clone())
     }
 
     fn describe(&self) -> String {
@@ -112,18 +144,31 @@ impl Source for LiveSource {
     }
 }
 
-/// One stream after the other. An error comes last: an upstream that is down must not hide the rows of the others.
-fn chained(streams: VecDeque<RowStream>) -> RowStream {
-    stream::try_unfold((streams, None), |(mut streams, mut error)| async move {
-        while let Some(current) = streams.front_mut() {
+/// One stream after the other. An error comes last: an upstream that is down must not hide the rows of the others. A wait goes
+/// before other errors, which are met again after it; of two waits the longer one counts, as both are over then.
+fn chained(streams: VecDeque<(&'static str, RowStream)>, place: Place) -> RowStream {
+    stream::try_unfold((streams, place, None), |(mut streams, mut place, mut error)| async move {
+        while let Some((upstream, current)) = streams.front_mut() {
             match current.try_next().await {
-                Ok(Some(row)) => return Ok(Some((row, (streams, error)))),
-                Ok(None) => {}
+                Ok(Some(row)) => return Ok(Some((row, (streams, place, error)))),
+                Ok(None) => place.end(upstream),
+                Err(SourceError::Throttled { origin, retry_after, place: here }) => {
+                    place.merge(here.unwrap_or_default());
+                    if !matches!(&error, Some(SourceError::Throttled { retry_after: other, .. }) if *other >= retry_after) {
+                        error = Some(SourceError::Throttled { origin, retry_after, place: None });
+                    }
+                }
                 Err(new) => error = error.or(Some(new)),
             }
             streams.pop_front();
         }
-        error.map_or(Ok(None), Err)
+        match error {
+            None => Ok(None),
+            Some(SourceError::Throttled { origin, retry_after, .. }) => {
+                Err(SourceError::Throttled { origin, retry_after, place: Some(place) })
+            }
+            Some(error) => Err(error),
+        }
     })
     .boxed()
 }
@@ -179,3 +224,7 @@ fn explain(error: &serde_path_to_error::Error<serde_json::Error>) -> String {
 #[cfg(test)]
 #[path = "live_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "live_walk_tests.rs"]
+mod walk_tests;

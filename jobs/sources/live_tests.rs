@@ -65,7 +65,7 @@ async fn each_dataset_comes_from_its_accounts() {
 }
 
 #[tokio::test]
-async fn what_has_no_account_is_empty() {
+async fn what_has_no_account_is_empty_and_a_tenant_without_an_entry_is_refused() {
     let fake = everything("").await;
     let mut some = accounts(&fake.url);
     for absent in ["connectwise", "smileback", "sentinelone"] {
@@ -74,7 +74,9 @@ async fn what_has_no_account_is_empty() {
     let source = source(&json!({"tenant_a": some, "tenant_b": {}})).expect("good");
     for dataset in Dataset::ALL {
         assert_eq!(ids(source.rows("tenant_b", dataset)).await, [] as [&str; 0]);
-        assert_eq!(ids(source.rows("tenant_c", dataset)).await, [] as [&str; 0]);
+        let (_, error) = until_error(source.rows("tenant_c", dataset)).await;
+        let said = error.to_string();
+        assert!(matches!(error, SourceError::Refused { .. }) && said.contains("\"tenant_c\": {}"), "{said}");
     }
     assert_eq!(fake.targets(), [] as [&str; 0]);
     assert_eq!(ids(source.rows("tenant_a", Dataset::SecurityAlerts)).await, ["5"]);

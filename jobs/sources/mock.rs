@@ -10,6 +10,7 @@ use tokio::task::{JoinHandle, spawn_blocking};
 
 use super::array::ArraySplitter;
 use super::lines::LineSplitter;
+use super::utf16::Utf8;
 use super::within::open_within;
 use super::{Dataset, Piece, RowStream, Source, SourceError, SourceRow};
 
@@ -22,8 +23,10 @@ const CHUNK_BYTES: usize = 128 * 1024;
 /// 2. `<path>/<dataset>/<tenant>.json`, a JSON array.
 ///
 /// When neither file is there the tenant has no such rows, and the stream is empty. When the
-/// folder itself is not there the stream is [`SourceError::Unreadable`]: a mistyped path must not
-/// look like a day without tickets.
+/// folder itself is not there, or has nothing of the tenant at all, the stream is
+/// [`SourceError::Unreadable`]: a mistyped path must not look like a day without tickets.
+///
+/// A file may be UTF-8, or UTF-16 with a byte order mark.
 ///
 /// A link that leads out of the folder is not followed: [`SourceError::Refused`].
 ///
@@ -115,11 +118,28 @@ enum Splitter {
     Array(ArraySplitter),
 }
 
+impl Splitter {
+    fn feed(&mut self, chunk: &[u8], out: &mut Vec<Piece>) {
+        match self {
+            Self::Lines(lines) => lines.feed(chunk, out),
+            Self::Array(array) => array.feed(chunk, out),
+        }
+    }
+
+    fn finish(self, out: &mut Vec<Piece>) {
+        match self {
+            Self::Lines(lines) => lines.finish(out),
+            Self::Array(array) => array.finish(out),
+        }
+    }
+}
+
 /// An open file and how far it is read.
 #[derive(Debug)]
 struct Reader {
     file: File,
     origin: Arc<str>,
+    utf8: Utf8,
     splitter: Splitter,
     buffer: Vec<u8>,
 }
@@ -135,9 +155,10 @@ impl Reader {
             (array, file, Splitter::Array(ArraySplitter::new()))
         } else {
             fs::read_dir(path).map_err(|error| unreadable(&path.to_string_lossy(), &error))?;
-            return Ok(None);
+            return if knows(path, slug) { Ok(None) } else { Err(unknown(path, slug)) };
         };
-        Ok(Some(Self { file, origin: origin.into(), splitter, buffer: vec![0; CHUNK_BYTES] }))
+        let (origin, buffer) = (origin.into(), vec![0; CHUNK_BYTES]);
+        Ok(Some(Self { file, origin, utf8: Utf8::default(), splitter, buffer }))
     }
 
     /// Reads on: the rows which end in the next chunk, and the reader unless it is done.
@@ -151,19 +172,26 @@ impl Reader {
             }
         };
         if size > 0 {
-            let chunk = &self.buffer[..size];
-            match &mut self.splitter {
-                Splitter::Lines(lines) => lines.feed(chunk, &mut pieces),
-                Splitter::Array(array) => array.feed(chunk, &mut pieces),
-            }
+            self.splitter.feed(&self.utf8.feed(&self.buffer[..size]), &mut pieces);
             return (to_rows(&self.origin, pieces), Some(self));
         }
-        match self.splitter {
-            Splitter::Lines(lines) => lines.finish(&mut pieces),
-            Splitter::Array(array) => array.finish(&mut pieces),
-        }
+        self.splitter.feed(self.utf8.finish(), &mut pieces);
+        self.splitter.finish(&mut pieces);
         (to_rows(&self.origin, pieces), None)
     }
+}
+
+/// Whether the folder has anything of the tenant: a folder of its own, or a file of any dataset.
+fn knows(path: &Path, slug: &str) -> bool {
+    path.join(slug).is_dir()
+        || Dataset::ALL.iter().any(|dataset| path.join(format!("{dataset}/{slug}.json")).exists())
+}
+
+fn unknown(path: &Path, slug: &str) -> SourceError {
+    let reason = format!(
+        "there is nothing of this tenant: neither a folder {slug} with files such as tickets.jsonl, nor a file such as tickets/{slug}.json; make an empty folder for a tenant without rows"
+    );
+    SourceError::Unreadable { origin: path.to_string_lossy().into_owned(), reason }
 }
 
 fn to_rows(origin: &Arc<str>, pieces: Vec<Piece>) -> Batch {

@@ -35,7 +35,6 @@ async fn lines_come_before_the_array_layout() {
     let origin = "tickets/b.json";
     let wanted = [row(origin, 2, "2"), row(origin, 2, "3")];
     assert_eq!(all(&source, "b").await, wanted);
-    assert_eq!(all(&source, "c").await, []);
     assert!(source.describe().starts_with("mock data in /"));
 }
 
@@ -48,6 +47,45 @@ async fn a_missing_folder_is_unreadable() {
         matches!(&found[..], [Err(SourceError::Unreadable { origin, .. })] if origin.ends_with("mistyped")),
         "{found:?}"
     );
+}
+
+#[tokio::test]
+async fn a_tenant_of_whom_there_is_nothing_is_unreadable_and_one_without_a_file_is_empty() {
+    let (dir, source) =
+        folder(&[("a/time_entries.jsonl", b"{}"), ("csat/b.json", b"[]"), ("tickets/c.json", b"[]")]);
+    fs::create_dir(dir.path().join("d")).expect("a folder");
+    for slug in ["a", "b", "c", "d"] {
+        assert_eq!(all(&source, slug).await, [], "{slug}");
+    }
+    let found = all(&source, "e").await;
+    let [Err(SourceError::Unreadable { reason, .. })] = &found[..] else { panic!("{found:?}") };
+    assert!(reason.contains("tickets/e.json") && reason.contains("make an empty folder"), "{reason}");
+}
+
+#[tokio::test]
+async fn utf16_with_a_byte_order_mark_is_read_in_both_layouts() {
+    let utf16 = |text: &str, bytes: fn(u16) -> [u8; 2]| -> Vec<u8> {
+        ['\u{FEFF}']
+            .into_iter()
+            .chain(text.chars())
+            .collect::<String>()
+            .encode_utf16()
+            .flat_map(bytes)
+            .collect()
+    };
+    let lines: Vec<_> = (0..20_000).map(|line| format!("{{\"a\": \"é😀 {line}\"}}")).collect();
+    let lines = lines.join("\r\n");
+    let (_dir, source) = folder(&[
+        ("a/tickets.jsonl", &utf16(&lines, u16::to_le_bytes)),
+        ("b/tickets.jsonl", &utf16(&lines, u16::to_be_bytes)),
+        ("tickets/c.json", &utf16("[\n{\"a\": \"é\"}]", u16::to_le_bytes)),
+    ]);
+    for slug in ["a", "b"] {
+        let found = all(&source, slug).await;
+        assert_eq!(found.len(), 20_000);
+        assert_eq!(found[19_999], row(&format!("{slug}/tickets.jsonl"), 20_000, "{\"a\": \"é😀 19999\"}"));
+    }
+    assert_eq!(all(&source, "c").await, [row("tickets/c.json", 2, "{\"a\": \"é\"}")]);
 }
 
 #[tokio::test]

@@ -23,16 +23,20 @@ pub mod mock;
 mod oauth;
 mod pages;
 mod parse;
+mod place;
 pub mod rows;
 pub mod sentinelone;
 pub mod settings;
 pub mod smileback;
 mod upstream;
+mod utf16;
 mod values;
+mod walk;
 mod within;
 
 pub use live::LiveSource;
 pub use mock::MockSource;
+pub use place::Place;
 pub use within::open_within;
 
 /// The longest row a source hands out, in bytes (1 MiB). A longer one is a bad row, and is never
@@ -106,13 +110,15 @@ pub enum SourceError {
         /// Why, in words for people.
         reason: String,
     },
-    /// The far side asks for fewer calls.
-    #[error("{origin} asks to wait {} ms", retry_after.as_millis())]
+    /// The far side asks for fewer calls, or the reading has gone on for long enough.
+    #[error("{origin} asks to wait {} s", retry_after.as_secs())]
     Throttled {
         /// The file or URL.
         origin: String,
         /// How long to wait before asking again.
         retry_after: Duration,
+        /// Where [`Source::rows_from`] goes on then; none where it has to begin again.
+        place: Option<Place>,
     },
     /// The far side, or a safety rule on this side, refuses: trying again will not help.
     #[error("{origin} is refused: {reason}")]
@@ -132,6 +138,11 @@ pub trait Source: Send + Sync + 'static {
     /// The rows of one tenant's dataset, in the source's own order. No data is an empty stream.
     /// The stream must be polled inside a tokio runtime.
     fn rows(&self, tenant_slug: &str, dataset: Dataset) -> RowStream;
+
+    /// The rows from where an earlier stream was told to wait. A source that knows no places begins again.
+    fn rows_from(&self, tenant_slug: &str, dataset: Dataset, _place: &Place) -> RowStream {
+        self.rows(tenant_slug, dataset)
+    }
 
     /// What this source is, for logs and status pages.
     fn describe(&self) -> String;

@@ -8,8 +8,9 @@ use serde::de::DeserializeOwned;
 use url::Url;
 
 use super::SourceError;
+use super::answer::Step;
 use super::settings::Secret;
-use super::upstream::{Auth, Failure, Upstream, origin, unreadable};
+use super::upstream::{Auth, Failure, Upstream, unreadable};
 
 /// An upstream that wants a token.
 #[derive(Debug)]
@@ -21,8 +22,6 @@ pub(super) struct SignedIn {
     pub(super) auth: Auth,
     /// The form of that request.
     pub(super) form: Vec<(&'static str, Secret)>,
-    /// The settings that sign in, for errors.
-    pub(super) credentials: &'static str,
     token: Mutex<Option<Arc<Auth>>>,
 }
 
@@ -37,43 +36,29 @@ impl SignedIn {
         token_url: Url,
         auth: Auth,
         form: Vec<(&'static str, Secret)>,
-        credentials: &'static str,
     ) -> Self {
-        Self { upstream, token_url, auth, form, credentials, token: Mutex::new(None) }
+        Self { upstream, token_url, auth, form, token: Mutex::new(None) }
     }
 
     /// Asks for JSON, with the token there is, or with a new one when there is none or it has expired. That is told
     /// by the upstream's answer and not by a clock.
-    pub(super) async fn get<T: DeserializeOwned>(&self, url: &Url) -> Result<T, SourceError> {
+    pub(super) async fn get<T: DeserializeOwned>(&self, url: &Url, step: Step) -> Result<T, SourceError> {
         let kept = self.token.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if let Some(token) = kept {
-            match self.upstream.get(url, &token).await {
+            match self.upstream.get(url, &token, step).await {
                 Err(Failure { status: Some(StatusCode::UNAUTHORIZED), .. }) => {}
                 other => return Ok(other?.body),
             }
         }
         let token = self.sign_in().await?;
         *self.token.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&token));
-        Ok(self.upstream.get(url, &token).await?.body)
+        Ok(self.upstream.get(url, &token, step).await?.body)
     }
 
     async fn sign_in(&self) -> Result<Arc<Auth>, SourceError> {
-        let granted = self.upstream.post::<Granted>(&self.token_url, &self.auth, &self.form).await;
-        let granted = granted.map_err(|failure| self.explain(failure))?;
+        let granted = self.upstream.sign_in::<Granted>(&self.token_url, &self.auth, &self.form).await?;
         let token = Auth::scheme("Bearer", &granted.body.access_token);
         let bad = || unreadable(&self.token_url, "the answer's token cannot be used".to_owned());
         token.map(Arc::new).ok_or_else(bad)
-    }
-
-    /// RFC 6749 answers wrong credentials with 400 where HTTP would with 401.
-    fn explain(&self, failure: Failure) -> SourceError {
-        match failure.status {
-            Some(status @ (StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)) => {
-                let (code, credentials) = (status.as_u16(), self.credentials);
-                let reason = format!("the sign-in is not accepted (status {code}): check {credentials}");
-                SourceError::Refused { origin: origin(&self.token_url), reason }
-            }
-            _ => failure.error,
-        }
     }
 }

@@ -5,46 +5,28 @@ use std::sync::Arc;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
-use url::Url;
 
-use super::upstream::{origin, unreadable};
+use super::upstream::origin;
+use super::walk::{Page, Start, Walk};
 use super::{MAX_ROW_BYTES, Piece, RowStream, SourceError, SourceRow};
 
-/// One page: its objects, unread, and where the next page is.
-#[derive(Debug)]
-pub(super) struct Page<S> {
-    pub(super) items: Vec<Box<RawValue>>,
-    pub(super) next: Option<S>,
-}
-
-/// The rows of all pages from `first` on. `map` makes an upstream's object a row; `None` leaves it out. A row's line
-/// is the number of its object, from 1 on over all pages.
-pub(super) fn rows<S, F, Fut, M>(url: &Url, first: S, fetch: F, map: M) -> RowStream
+/// The rows of all pages of a list, by a function that fetches the page at a cursor, the first one at none. `map` makes an
+/// upstream's object a row; `None` leaves it out. A row's line is the number of its object, from 1 on over all pages.
+pub(super) fn rows<F, Fut, M>(start: &Start<'_>, fetch: F, map: M) -> RowStream
 where
-    S: Clone + PartialEq + Send + 'static,
-    F: Fn(S) -> Fut + Send + 'static,
-    Fut: Future<Output = Result<Page<S>, SourceError>> + Send + 'static,
+    F: Fn(Option<String>) -> Fut + Send + 'static,
+    Fut: Future<Output = Result<Page, SourceError>> + Send + 'static,
     M: Fn(&Value) -> Option<Value> + Send + 'static,
 {
-    let (shown, url): (Arc<str>, _) = (origin(url).into(), url.clone());
-    let pages = stream::try_unfold((Some(first), fetch), move |(at, fetch)| {
-        let url = url.clone();
-        async move {
-            let Some(at) = at else { return Ok(None) };
-            let coming = fetch(at.clone());
-            let page = coming.await?;
-            if page.next.as_ref() == Some(&at) {
-                return Err(unreadable(&url, "its next page is the same page again".to_owned()));
-            }
-            Ok(Some((stream::iter(page.items.into_iter().map(Ok)), (page.next, fetch))))
-        }
+    let shown: Arc<str> = origin(start.url).into();
+    let pages = stream::try_unfold(Walk::new(start, fetch), |mut walk| async move {
+        let page = walk.next_page().await?;
+        Ok::<_, SourceError>(page.map(|page| (stream::iter(page.into_iter().map(Ok)), walk)))
     });
     pages
         .try_flatten()
-        .zip(stream::iter(1..))
-        .filter_map(move |(item, line): (Result<Box<RawValue>, _>, u64)| {
-            let row = item.map(|item| row(&shown, line, &item, &map)).transpose();
-            std::future::ready(row)
+        .try_filter_map(move |(line, item): (u64, Box<RawValue>)| {
+            std::future::ready(Ok(row(&shown, line, &item, &map)))
         })
         .boxed()
 }

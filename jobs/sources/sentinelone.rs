@@ -9,11 +9,15 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::answer::Checks;
-use super::pages::{self, Fields, Page};
-use super::settings::{BaseUrl, Secret, usual_rate};
+use super::answer::{Checks, Step};
+use super::pages::{self, Fields};
+use super::settings::{BaseUrl, Secret, usual_pages, usual_rate};
 use super::upstream::{Auth, Upstream};
+use super::walk::{Page, Start};
 use super::{RowStream, SourceError};
+
+/// Its name in a place.
+pub(super) const NAME: &str = "sentinelone";
 
 /// The most threats a page can have.
 const PAGE_SIZE: &str = "1000";
@@ -34,6 +38,9 @@ pub struct SentinelOneSettings {
     /// The most requests a second.
     #[serde(default = "usual_rate")]
     pub requests_per_second: NonZeroU32,
+    /// The most pages of a list; one that goes on for longer is an error.
+    #[serde(default = "usual_pages")]
+    pub max_pages: NonZeroU32,
 }
 
 /// Reads one account.
@@ -41,6 +48,7 @@ pub struct SentinelOneSettings {
 pub struct SentinelOne {
     upstream: Arc<Upstream>,
     auth: Auth,
+    max_pages: NonZeroU32,
 }
 
 #[derive(Deserialize)]
@@ -61,27 +69,29 @@ impl SentinelOne {
         let upstream = Arc::new(Upstream::new(client, &settings.url, quota, CHECKS));
         // A secret is plain ASCII, so it always makes a header.
         let auth = Auth::scheme("ApiToken", settings.api_token.expose()).unwrap_or(Auth::None);
-        Self { upstream, auth }
+        Self { upstream, auth, max_pages: settings.max_pages }
     }
 
-    /// All threats in the token's scope.
-    pub fn threats(&self, tenant: &str) -> RowStream {
+    /// All threats in the token's scope, or those from a place on.
+    pub fn threats(&self, tenant: &str, from: Option<&Value>) -> RowStream {
         let url = self.upstream.url(&["web", "api", "v2.1", "threats"]);
         let (upstream, auth, list) = (Arc::clone(&self.upstream), self.auth.clone(), url.clone());
         let fetch = move |cursor: Option<String>| {
             let (upstream, auth, mut url) = (Arc::clone(&upstream), auth.clone(), list.clone());
             async move {
+                let step = Step::page(cursor.as_ref());
                 url.query_pairs_mut().append_pair("limit", PAGE_SIZE);
                 if let Some(cursor) = cursor {
                     url.query_pairs_mut().append_pair("cursor", &cursor);
                 }
-                let page = upstream.get::<Threats>(&url, &auth).await?.body;
+                let page = upstream.get::<Threats>(&url, &auth, step).await?.body;
                 let next = page.pagination.next_cursor.filter(|it| !it.is_empty());
-                Ok::<_, SourceError>(Page { items: page.data, next: next.map(Some) })
+                Ok::<_, SourceError>(Page { items: page.data, next: Ok(next) })
             }
         };
         let tenant = tenant.to_owned();
-        pages::rows(&url, None, fetch, move |it| Some(threat(it, &tenant)))
+        let start = Start { upstream: NAME, url: &url, max_pages: self.max_pages, from };
+        pages::rows(&start, fetch, move |it| Some(threat(it, &tenant)))
     }
 }
 

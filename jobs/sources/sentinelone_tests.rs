@@ -29,7 +29,7 @@ async fn a_threat_has_every_field_and_pages_go_by_cursor() {
         json!({"data": [threat_1()], "pagination": {"nextCursor": next, "totalItems": 2}}).into()
     })
     .await;
-    let rows = all(account(&fake).threats("tenant_a")).await;
+    let rows = all(account(&fake).threats("tenant_a", None)).await;
     let wanted = json!({
         "tenant_id": "tenant_a", "source": "sentinelone", "alert_id": "1225454542832251195",
         "severity": "malicious", "title": "mimikatz.exe", "device": "LAPTOP-001", "status": "unresolved",
@@ -52,7 +52,7 @@ async fn a_threat_that_lacks_something_is_one_bad_row() {
         json!({"data": [poor, threat_1()], "pagination": {"nextCursor": null, "totalItems": 2}}).into()
     })
     .await;
-    let rows = all(account(&fake).threats("tenant_a")).await;
+    let rows = all(account(&fake).threats("tenant_a", None)).await;
     assert_eq!(json(&rows[0])["detected_at"], "2026-01-19T08:15:25.427247Z");
     assert_eq!(parsed::<SecurityAlert>(&rows[0]).unwrap_err(), "status: is missing");
     assert!(parsed::<SecurityAlert>(&rows[1]).is_ok());
@@ -61,7 +61,7 @@ async fn a_threat_that_lacks_something_is_one_bad_row() {
 #[tokio::test]
 async fn a_cursor_that_stands_still_is_not_an_endless_list() {
     let fake = Fake::start(|_| json!({"data": [], "pagination": {"nextCursor": "same"}}).into()).await;
-    let (_, error) = until_error(account(&fake).threats("tenant_a")).await;
+    let (_, error) = until_error(account(&fake).threats("tenant_a", None)).await;
     assert!(matches!(&error, SourceError::Unreadable { .. }), "{error}");
     assert_eq!(fake.targets().len(), 2);
 }
@@ -70,7 +70,7 @@ async fn a_cursor_that_stands_still_is_not_an_endless_list() {
 async fn secrets_are_not_shown() {
     let fake = Fake::start(|_| Told::status(403)).await;
     let account = account(&fake);
-    let (_, error) = until_error(account.threats("tenant_a")).await;
+    let (_, error) = until_error(account.threats("tenant_a", None)).await;
     assert!(
         matches!(&error, SourceError::Refused { reason, .. } if reason.contains("view threats")),
         "{error}"

@@ -12,6 +12,9 @@ use url::{Host, Url};
 /// Requests a second to one account when the settings do not say.
 const USUAL_RATE: NonZeroU32 = NonZeroU32::new(10).unwrap();
 
+/// Pages of a list when the settings do not say: more than any account is known to have.
+const USUAL_PAGES: NonZeroU32 = NonZeroU32::new(5000).unwrap();
+
 /// A password, key or token. It is shown nowhere: not by `Debug`, not in errors.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
@@ -115,6 +118,11 @@ pub(super) fn usual_url(text: &str) -> BaseUrl {
 /// The default of `requests_per_second`.
 pub(super) const fn usual_rate() -> NonZeroU32 {
     USUAL_RATE
+}
+
+/// The default of `max_pages`.
+pub(super) const fn usual_pages() -> NonZeroU32 {
+    USUAL_PAGES
 }
 
 #[cfg(test)]

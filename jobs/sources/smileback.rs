@@ -8,18 +8,22 @@ use reqwest::Client;
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
-use url::Url;
 
-use super::answer::Checks;
+use super::answer::{Checks, Step};
 use super::oauth::SignedIn;
-use super::pages::{self, Fields, Page};
-use super::settings::{BaseUrl, Secret, public, usual_url};
+use super::pages::{self, Fields};
+use super::settings::{BaseUrl, Secret, public, usual_pages, usual_url};
 use super::upstream::{Auth, Upstream};
+use super::walk::{Page, Start};
 use super::{RowStream, SourceError};
 
-const CREDENTIALS: &str = "client_id, client_secret, username and password";
-const CHECKS: Checks =
-    Checks { credentials: CREDENTIALS, rights: "that the user may administrate the account" };
+/// Its name in a place.
+pub(super) const NAME: &str = "smileback";
+
+const CHECKS: Checks = Checks {
+    credentials: "client_id, client_secret, username and password",
+    rights: "that the user may administrate the account",
+};
 
 /// SmileBack is said to allow 100 requests a minute.
 const fn rate() -> NonZeroU32 {
@@ -48,12 +52,16 @@ pub struct SmileBackSettings {
     /// The most requests a second.
     #[serde(default = "rate")]
     pub requests_per_second: NonZeroU32,
+    /// The most pages of a list; one that goes on for longer is an error.
+    #[serde(default = "usual_pages")]
+    pub max_pages: NonZeroU32,
 }
 
 /// Reads one account.
 #[derive(Debug, Clone)]
 pub struct SmileBack {
     account: Arc<SignedIn>,
+    max_pages: NonZeroU32,
 }
 
 #[derive(Deserialize)]
@@ -74,22 +82,29 @@ impl SmileBack {
             ("username", settings.username),
             ("password", settings.password),
         ];
-        Self { account: Arc::new(SignedIn::new(upstream, token_url, auth, form, CREDENTIALS)) }
+        Self {
+            account: Arc::new(SignedIn::new(upstream, token_url, auth, form)),
+            max_pages: settings.max_pages,
+        }
     }
 
-    /// All reviews with a rating.
-    pub fn reviews(&self, tenant: &str) -> RowStream {
+    /// All reviews with a rating, or those from a place on.
+    pub fn reviews(&self, tenant: &str, from: Option<&Value>) -> RowStream {
         let url = self.account.upstream.url(&["api", "v3", "reviews", ""]);
         let (account, tenant) = (Arc::clone(&self.account), tenant.to_owned());
-        let fetch = move |url: Url| {
-            let account = Arc::clone(&account);
+        let first = url.clone();
+        let fetch = move |cursor: Option<String>| {
+            let (account, list) = (Arc::clone(&account), first.clone());
             async move {
-                let page = account.get::<Reviews>(&url).await?;
-                let next = page.next.map(|link| account.upstream.follow(&url, &link)).transpose()?;
-                Ok::<_, SourceError>(Page { items: page.results, next })
+                let step = Step::page(cursor.as_ref());
+                let url = cursor.map_or(Ok(list.clone()), |link| account.upstream.follow(&list, &link))?;
+                let page = account.get::<Reviews>(&url, step).await?;
+                let next = page.next.map(|link| account.upstream.follow(&url, &link)).transpose();
+                Ok::<_, SourceError>(Page { items: page.results, next: next.map(|it| it.map(String::from)) })
             }
         };
-        pages::rows(&url, url.clone(), fetch, move |it| review(it, &tenant))
+        let start = Start { upstream: NAME, url: &url, max_pages: self.max_pages, from };
+        pages::rows(&start, fetch, move |it| review(it, &tenant))
     }
 }
 

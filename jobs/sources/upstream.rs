@@ -13,11 +13,14 @@ use serde_json::error::Category;
 use url::{Url, form_urlencoded};
 
 use super::SourceError;
-use super::answer::{self, Checks};
+use super::answer::{self, Checks, Step};
 use super::settings::{BaseUrl, Secret};
 
 /// The longest answer that is read.
 const MAX_ANSWER_BYTES: usize = 64 * 1024 * 1024;
+
+/// The longest answer to a refused sign-in that is read.
+const MAX_REFUSAL_BYTES: usize = 64 * 1024;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// For a whole answer, to its last byte.
@@ -144,12 +147,13 @@ impl Upstream {
         &self,
         url: &Url,
         auth: &Auth,
+        step: Step,
     ) -> Result<Answer<T>, Failure> {
-        self.send(url, auth.apply(self.client.get(url.clone()))).await
+        self.send(url, step, auth.apply(self.client.get(url.clone()))).await
     }
 
-    /// Posts a form, and gets JSON.
-    pub(super) async fn post<T: DeserializeOwned>(
+    /// Posts the form of a sign-in, and gets JSON.
+    pub(super) async fn sign_in<T: DeserializeOwned>(
         &self,
         url: &Url,
         auth: &Auth,
@@ -160,12 +164,13 @@ impl Upstream {
             .post(url.clone())
             .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
             .body(encoded(form));
-        self.send(url, auth.apply(request)).await
+        self.send(url, Step::SignIn, auth.apply(request)).await
     }
 
     async fn send<T: DeserializeOwned>(
         &self,
         url: &Url,
+        step: Step,
         request: RequestBuilder,
     ) -> Result<Answer<T>, Failure> {
         self.limiter.until_ready().await;
@@ -173,8 +178,7 @@ impl Upstream {
         let response = request.headers(self.headers.clone()).send().await.map_err(lost)?;
         let status = response.status();
         if !status.is_success() {
-            let error = answer::failed(origin(url), status, response.headers(), &self.checks);
-            return Err(Failure { status: Some(status), error });
+            return Err(Failure { status: Some(status), error: self.failed(url, step, response).await });
         }
         let headers = response.headers().clone();
         let whole = read(response, MAX_ANSWER_BYTES).await.and_then(|bytes| parse(&bytes));
@@ -182,6 +186,17 @@ impl Upstream {
             Ok(body) => Ok(Answer { body, headers }),
             Err(reason) => Err(Failure { status: Some(status), error: unreadable(url, reason) }),
         }
+    }
+
+    async fn failed(&self, url: &Url, step: Step, response: Response) -> SourceError {
+        let error = answer::failed(origin(url), step, response.status(), response.headers(), &self.checks);
+        if step == Step::SignIn && matches!(error, SourceError::Refused { .. }) {
+            let body = read(response, MAX_REFUSAL_BYTES).await.unwrap_or_default();
+            if answer::sign_in_may_pass(&body) {
+                return unreadable(url, "the sign-in is not possible for the moment".to_owned());
+            }
+        }
+        error
     }
 }
 

@@ -17,7 +17,8 @@ async fn failure(told: Told) -> SourceError {
     let upstream = upstream(&fake.url, MANY);
     let mut url = upstream.url(&["things"]);
     url.set_query(Some("token=hunter2"));
-    let error = upstream.get::<Vec<Value>>(&url, &Auth::None).await.expect_err("a failure").error;
+    let error =
+        upstream.get::<Vec<Value>>(&url, &Auth::None, Step::FirstPage).await.expect_err("a failure").error;
     assert!(!format!("{error} {error:?}").contains("hunter2"), "{error:?}");
     assert!(error.to_string().contains(&format!("{}/things", fake.url)), "{error}");
     error
@@ -58,8 +59,11 @@ async fn a_bad_body_is_unreadable_and_not_quoted() {
 async fn a_redirect_is_not_followed() {
     let fake = Fake::start(|_| Told::status(307).with("location", "/elsewhere")).await;
     let upstream = upstream(&fake.url, MANY);
-    let error =
-        upstream.get::<Value>(&upstream.url(&["things"]), &Auth::None).await.expect_err("refused").error;
+    let error = upstream
+        .get::<Value>(&upstream.url(&["things"]), &Auth::None, Step::FirstPage)
+        .await
+        .expect_err("refused")
+        .error;
     assert!(matches!(error, SourceError::Refused { .. }), "{error}");
     assert_eq!(fake.targets(), ["/things"]);
 }
@@ -71,7 +75,8 @@ async fn nobody_there_is_unreadable() {
     let mut secret = upstream.url(&["things"]);
     secret.set_query(Some("token=hunter2"));
     // The server of that address is gone, or going: either way there is no answer.
-    let error = upstream.get::<Vec<Value>>(&secret, &Auth::None).await.expect_err("no answer").error;
+    let error =
+        upstream.get::<Vec<Value>>(&secret, &Auth::None, Step::FirstPage).await.expect_err("no answer").error;
     assert!(matches!(&error, SourceError::Unreadable { .. }), "{error}");
     assert!(!format!("{error:?}").contains("hunter2"), "{error:?}");
 }
@@ -94,7 +99,7 @@ async fn requests_wait_for_the_limit() {
         .allow_burst(NonZeroU32::new(2).unwrap());
     let upstream = upstream(&fake.url, quota);
     let url = upstream.url(&[]);
-    let ask = async || upstream.get::<Value>(&url, &Auth::None).await;
+    let ask = async || upstream.get::<Value>(&url, &Auth::None, Step::FirstPage).await;
     for _ in 0..2 {
         ask().await.expect("within the burst");
     }

@@ -86,10 +86,69 @@ async fn both_layouts_are_read_and_the_lines_win() {
 async fn a_missing_file_is_an_empty_source_and_an_unreadable_one_a_retry() {
     let app = TestApp::new().await;
     tenant(&app.db.pool, "acme", "UTC").await;
+    std::fs::create_dir(app.folder.path().join("acme")).unwrap();
     assert_eq!(app.run(&IngestCsat { tenant: "acme".into() }).await.unwrap(), Ingested::default());
     std::fs::create_dir_all(app.folder.path().join("acme/csat.jsonl")).unwrap();
     let error = app.run(&IngestCsat { tenant: "acme".into() }).await.unwrap_err();
     assert!(matches!(error, JobError::Failed { code: "source_unreadable", .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_folder_without_anything_of_the_tenant_is_no_empty_source() {
+    let app = TestApp::new().await;
+    for slug in ["acme", "other"] {
+        tenant(&app.db.pool, slug, "UTC").await;
+    }
+    app.write("other/tickets.jsonl", ticket("T-1"));
+    let error = app.run(&IngestTickets { tenant: "acme".into() }).await.unwrap_err();
+    let JobError::Failed { code: "source_unreadable", source, .. } = error else { panic!("{error:?}") };
+    assert!(source.to_string().contains("tickets/acme.json"), "{source}");
+}
+
+#[tokio::test]
+async fn noise_is_no_empty_source() {
+    let app = TestApp::new().await;
+    tenant(&app.db.pool, "acme", "UTC").await;
+    // Bytes of every kind, without and with line ends; another format; UTF-16 without its mark; rows of something else.
+    let noise: Vec<u8> = (0..200_000_u32).map(|at| (at.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+    let unmarked: Vec<u8> = ticket("T-1").encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let no_line: Vec<u8> = noise.iter().copied().filter(|byte| *byte != b'\n').collect();
+    let files: [(&str, &[u8]); 6] = [
+        ("acme/tickets.jsonl", &noise),
+        ("acme/tickets.jsonl", &no_line),
+        ("acme/tickets.jsonl", b"<html>\n<body>502</body>\n</html>\n"),
+        ("acme/tickets.jsonl", &unmarked),
+        ("acme/tickets.jsonl", b"{\"id\": 1}\n{\"id\": 2}\n"),
+        ("tickets/acme.json", &noise),
+    ];
+    for (path, content) in files {
+        let _ = std::fs::remove_file(app.folder.path().join("acme/tickets.jsonl"));
+        app.write(path, content);
+        let error = app.run(&IngestTickets { tenant: "acme".into() }).await.unwrap_err();
+        let JobError::Discard { code: "all_rows_rejected", message } = error else {
+            panic!("{path}: {error:?}")
+        };
+        assert!(message.starts_with(path) && message.contains("1: "), "{message}");
+        assert!(count(&app, "ingest_rejects").await > 0, "{path}");
+    }
+    assert_eq!(count(&app, "raw_tickets").await, 0);
+}
+
+#[tokio::test]
+async fn utf16_with_a_byte_order_mark_is_read() {
+    let app = TestApp::new().await;
+    tenant(&app.db.pool, "acme", "UTC").await;
+    let text = format!("\u{FEFF}{}\r\n{}\r\n", ticket("T-é"), ticket("T-😀"));
+    for bytes in [u16::to_le_bytes, u16::to_be_bytes] {
+        app.write("acme/tickets.jsonl", text.encode_utf16().flat_map(bytes).collect::<Vec<u8>>());
+        let ingested = app.run(&IngestTickets { tenant: "acme".into() }).await.unwrap();
+        assert_eq!(ingested, Ingested { read: 2, accepted: 2, rejected: 0 });
+    }
+    let ids: Vec<String> = sqlx::query_scalar("select cw_ticket_id from raw_tickets order by 1")
+        .fetch_all(&app.db.pool)
+        .await
+        .unwrap();
+    assert_eq!(ids, ["T-é", "T-😀"]);
 }
 
 #[tokio::test]

@@ -55,11 +55,16 @@ impl Source for Gated {
                 Ok(SourceRow { origin: "file".into(), line, json: Err(format!("bad {line}")) })
             }
         });
-        rows.inspect(move |_| {
-            // It reads as long as the stream is there.
-            let _ = &counted;
-        })
-        .boxed()
+        // A good one, or the reading would fail.
+        let good = r#"{"cw_ticket_id": "T-1", "status": "New", "priority": "Low",
+            "created_at_remote": "2026-01-20T09:00:00Z", "updated_at_remote": "2026-01-20T09:00:00Z"}"#;
+        let good = SourceRow { origin: "file".into(), line: 1000, json: Ok(good.to_owned()) };
+        rows.chain(stream::iter([Ok(good)]))
+            .inspect(move |_| {
+                // It reads as long as the stream is there.
+                let _ = &counted;
+            })
+            .boxed()
     }
 
     fn describe(&self) -> String {

@@ -5,6 +5,7 @@ mod demo_kpis;
 mod export;
 mod idempotence;
 mod ingest;
+mod ingest_live;
 mod ingest_turns;
 mod kpi;
 mod mock_rows;

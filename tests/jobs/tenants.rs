@@ -95,6 +95,7 @@ async fn jobs_of_earlier_versions_that_name_a_slug_run_for_their_own_tenant() {
     let (acme, bolt) = (tenant(&app.db.pool, "acme", "UTC").await, tenant(&app.db.pool, "bolt", "UTC").await);
     let ticket = r#"{"cw_ticket_id":"T-1","status":"New","priority":"Low","created_at_remote":"2026-01-20T09:00:00Z","updated_at_remote":"2026-01-20T09:00:00Z"}"#;
     app.write("acme/tickets.jsonl", ticket);
+    std::fs::create_dir(app.folder.path().join("bolt")).unwrap();
     let date = "2026-01-20".parse().unwrap();
     let mut jobs = Vec::new();
     // The last ones were enqueued for a tenant that was called as another one is now.

@@ -14,8 +14,8 @@ async fn a_worker_sends_what_is_left_when_it_stops() {
     // No batch goes out by itself.
     command.env("OTEL_BSP_SCHEDULE_DELAY", "3600000").env("OTEL_SERVICE_NAME", "night-shift");
     let mut worker = Process::start(&mut command);
-    let tenant = tenant(&db.pool, "acme", "UTC").await;
-    let job = NewJob::of(tenant.id, &IngestTickets { tenant: "acme".into() }).unwrap();
+    let tenant = tenant(&db.pool, "tenant_demo_cca", "UTC").await;
+    let job = NewJob::of(tenant.id, &IngestTickets { tenant: (&tenant).into() }).unwrap();
     let traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".to_owned();
     let job = db.enqueue_new(job.traceparent(Some(traceparent))).await.id;
     db.until(job, JobState::Completed).await;

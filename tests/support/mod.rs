@@ -12,6 +12,7 @@ mod probe;
 mod process;
 mod slices;
 mod ticking;
+mod upstream;
 mod worker;
 
 pub(crate) use api::{Answer, Call, TestApi, id};
@@ -22,4 +23,5 @@ pub(crate) use probe::{Does, Probe, Step, registry};
 pub(crate) use process::{Process, weirgate};
 pub(crate) use slices::{StepSlices, Steps, expander, show};
 pub(crate) use ticking::{Ticking, leader, tenant as scheduled_tenant};
+pub(crate) use upstream::{Reply, Upstream};
 pub(crate) use worker::TestWorker;
