@@ -15,6 +15,7 @@ use super::oauth::SignedIn;
 use super::pages::{self, Fields, Page};
 use super::settings::{BaseUrl, Secret, public, usual_url};
 use super::upstream::{Auth, Upstream};
+use super::values::is_word;
 use super::{RowStream, SourceError};
 
 const CREDENTIALS: &str = "client_id, client_secret, username and password";
@@ -95,7 +96,7 @@ impl SmileBack {
 
 /// `None` for a review that was deleted, or not rated yet.
 fn review(from: &Value, tenant: &str) -> Option<Value> {
-    if from.pointer("/status").is_some_and(|it| it == "deleted")
+    if from.pointer("/status").is_some_and(|it| is_word(it, "deleted"))
         || from.pointer("/rating").is_some_and(Value::is_null)
     {
         return None;
