@@ -42,10 +42,11 @@ pub(crate) trait Upsert: Row + Sync {
         rows: &[Self],
     ) -> impl Future<Output = sqlx::Result<()>> + Send;
 
-    /// Marks the rows as deleted that the turn has not seen; how many there were.
+    /// Marks the rows as deleted that the reading has not seen which began in the turn `since`; how many there were.
     fn mark_unseen(
         conn: &mut PgConnection,
         turn: &IngestTurn,
+        since: i64,
     ) -> impl Future<Output = sqlx::Result<u64>> + Send;
 }
 
@@ -95,7 +96,7 @@ pub(crate) async fn ingest<R: Upsert>(
     let (slug, zone) = (tenant.slug.clone(), time_zone(&tenant)?);
     let rows = ctx.app.source.rows(&slug.0, R::DATASET);
     let reader = Reader { rows, slug, zone, total: Ingested::default() };
-    let mut seen = Seen::default();
+    let mut seen = Seen { since: turn.generation, batches: 0 };
     // A task of its own, which ends with this one: the next batch is read and checked while one is written.
     let mut ahead = JoinSet::new();
     ahead.spawn(reader.next::<R>().in_current_span());

@@ -56,7 +56,7 @@ impl Upsert for CsatSurvey {
         Ok(())
     }
 
-    async fn mark_unseen(conn: &mut PgConnection, turn: &IngestTurn) -> sqlx::Result<u64> {
+    async fn mark_unseen(conn: &mut PgConnection, turn: &IngestTurn, since: i64) -> sqlx::Result<u64> {
         let marked = sqlx::query!(
             "with seen as materialized (
                 select unnest(keys) as key from ingest_seen
@@ -66,7 +66,7 @@ impl Upsert for CsatSurvey {
              where t.tenant_id = $1 and t.deleted_at is null and not exists (select from seen s where s.key = t.survey_id)",
             turn.tenant,
             turn.dataset.name(),
-            turn.generation,
+            since,
             turn.began_at
         )
         .execute(conn)

@@ -57,7 +57,7 @@ impl Upsert for SecurityAlert {
         Ok(())
     }
 
-    async fn mark_unseen(conn: &mut PgConnection, turn: &IngestTurn) -> sqlx::Result<u64> {
+    async fn mark_unseen(conn: &mut PgConnection, turn: &IngestTurn, since: i64) -> sqlx::Result<u64> {
         let marked = sqlx::query!(
             "with seen as materialized (
                 select unnest(keys) as key, unnest(parts) as part from ingest_seen
@@ -67,7 +67,7 @@ impl Upsert for SecurityAlert {
              where t.tenant_id = $1 and t.deleted_at is null and not exists (select from seen s where s.key = t.source and s.part = t.alert_id)",
             turn.tenant,
             turn.dataset.name(),
-            turn.generation,
+            since,
             turn.began_at
         )
         .execute(conn)

@@ -9,10 +9,13 @@ use weirgate_queue::JobError;
 use crate::ingest::Upsert;
 use crate::ingest_turn::IngestTurn;
 
-/// What one turn has seen so far.
-#[derive(Debug, Default)]
+/// What one reading has seen so far.
+#[derive(Debug)]
 pub(crate) struct Seen {
-    batches: i64,
+    /// The turn in which the reading began.
+    pub(crate) since: i64,
+    /// How many batches were stored.
+    pub(crate) batches: i64,
 }
 
 impl Seen {
@@ -37,7 +40,7 @@ impl Seen {
             "insert into ingest_seen (tenant_id, dataset, generation, batch, keys, parts) values ($1, $2, $3, $4, $5, $6)",
             turn.tenant,
             turn.dataset.name(),
-            turn.generation,
+            self.since,
             self.batches,
             &keys as &[&str],
             &parts as &[&str]
@@ -60,7 +63,7 @@ impl Seen {
             r#"select count(*) as "count!" from ingest_seen where tenant_id = $1 and dataset = $2 and generation = $3"#,
             turn.tenant,
             turn.dataset.name(),
-            turn.generation
+            self.since
         )
         .fetch_one(&mut *conn)
         .await?;
@@ -70,7 +73,7 @@ impl Seen {
         }
         // Postgres cannot know how many keys there are in the arrays, and to look at all of them for each row would take hours.
         sqlx::query!("set local enable_nestloop = off").execute(&mut *conn).await?;
-        let marked = R::mark_unseen(&mut *conn, turn).await?;
+        let marked = R::mark_unseen(&mut *conn, turn, self.since).await?;
         sqlx::query!("set local enable_nestloop to default").execute(&mut *conn).await?;
         if marked > 0 {
             tracing::info!(tenant.id = %turn.tenant, dataset = %turn.dataset, rows = marked, "rows are gone from their source");
@@ -80,7 +83,7 @@ impl Seen {
     }
 }
 
-/// Deletes what this run, and those before it, have seen.
+/// Deletes what this reading, and those before it, have seen.
 async fn forget(conn: &mut PgConnection, turn: &IngestTurn) -> sqlx::Result<()> {
     sqlx::query!(
         "delete from ingest_seen where tenant_id = $1 and dataset = $2 and generation <= $3",

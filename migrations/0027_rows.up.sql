@@ -91,11 +91,11 @@ create table ingest_seen (
     primary key (tenant_id, dataset, generation, batch)
 );
 
-comment on table ingest_seen is 'Which rows the run that takes in a dataset has stored so far; once it has read all, the others are marked as deleted';
+comment on table ingest_seen is 'Which rows the reading of a dataset has stored so far; once it has come to the end, the others are marked as deleted';
 comment on column ingest_seen.tenant_id is 'Whose dataset it is';
 comment on column ingest_seen.dataset is 'tickets, time_entries, csat or security_alerts';
-comment on column ingest_seen.generation is 'The run (ingest_turns.generation)';
-comment on column ingest_seen.batch is 'Counts the run''s batches, from 1';
+comment on column ingest_seen.generation is 'The turn in which the reading began (ingest_turns.generation)';
+comment on column ingest_seen.batch is 'Counts the reading''s batches, from 1';
 comment on column ingest_seen.keys is 'The rows'' ids in the source system; of alerts, their products';
 comment on column ingest_seen.parts is 'Of alerts, their ids in their products; else empty texts';
 
