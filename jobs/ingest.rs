@@ -206,6 +206,9 @@ async fn write<R: Upsert>(
     seen: &mut Seen,
     batch: Batch<R>,
 ) -> Result<(), JobError> {
+    if batch.good.is_empty() && batch.bad.is_empty() {
+        return Ok(());
+    }
     let good: Vec<R> = batch.good.into_values().collect();
     // Not waited for until it is on disk: the commit that finishes the job is, and takes all before it along; without that
     // one the whole dataset is read again.
