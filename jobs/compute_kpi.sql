@@ -12,12 +12,12 @@ with bounds as (
         coalesce(sum(minutes), 0) as total,
         coalesce(sum(minutes) filter (where billable), 0) as billable
     from raw_time_entries
-    where tenant_id = $1 and date_worked = $2
+    where tenant_id = $1 and date_worked = $2 and deleted_at is null
 ), high_priority as (
     select count(*) as tickets
     from raw_tickets k, bounds b
     where k.tenant_id = $1 and k.created_at_remote >= b.day_start and k.created_at_remote < b.day_end
-      and k.priority in ('High', 'Critical')
+      and lower(btrim(k.priority)) in ('high', 'critical') and k.deleted_at is null
 ), closed as (
     select
         count(*) as tickets,
@@ -27,8 +27,10 @@ with bounds as (
     from bounds b
     join raw_tickets k on k.tenant_id = $1 and k.closed_at >= b.day_start and k.closed_at < b.day_end
     cross join lateral (
-        select count(*) from raw_time_entries e where e.tenant_id = $1 and e.cw_ticket_id = k.cw_ticket_id
+        select count(*) from raw_time_entries e
+        where e.tenant_id = $1 and e.cw_ticket_id = k.cw_ticket_id and e.deleted_at is null
     ) as entries
+    where k.deleted_at is null
 ), per_day as materialized (
     -- The tickets of the history's days and of the day itself, and how many of each are open at the end of that one. A
     -- scan a day is cheaper than to ask of each ticket which day it is of.
@@ -41,6 +43,7 @@ with bounds as (
         where tenant_id = $1
           and created_at_remote >= ($2::date - d.ago)::timestamp at time zone b.time_zone
           and created_at_remote < ($2::date - d.ago + 1)::timestamp at time zone b.time_zone
+          and deleted_at is null
     ) as k
 ), long_open as (
     -- What was there before and is still open has been so for 29 days, which may lack an hour: it is in the small index
@@ -50,14 +53,15 @@ with bounds as (
     where k.tenant_id = $1 and k.created_at_remote < b.history_start
       and (k.closed_at is null or k.closed_at >= b.day_end)
       and (k.closed_at is null or k.closed_at - k.created_at_remote > interval '28 days')
+      and k.deleted_at is null
 ), satisfaction as (
     select avg(s.score) as score
     from raw_csat_surveys s, bounds b
-    where s.tenant_id = $1 and s.submitted_at >= b.day_start and s.submitted_at < b.day_end
+    where s.tenant_id = $1 and s.submitted_at >= b.day_start and s.submitted_at < b.day_end and s.deleted_at is null
 ), first_ticket as (
     select (min(k.created_at_remote) at time zone min(b.time_zone))::date as day
     from bounds b, lateral (
-        select created_at_remote from raw_tickets where tenant_id = $1 order by created_at_remote limit 1
+        select created_at_remote from raw_tickets where tenant_id = $1 and deleted_at is null order by created_at_remote limit 1
     ) as k
 ), history as (
     -- Every day since the first ticket counts, also those without a ticket.

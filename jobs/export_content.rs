@@ -62,7 +62,7 @@ macro_rules! tickets {
              from raw_tickets k join tenants t on t.id = k.tenant_id
              cross join lateral (select $2::date::timestamp at time zone t.time_zone as day_start,
                 ($2::date + 1)::timestamp at time zone t.time_zone as day_end) b
-             where k.tenant_id = $1
+             where k.tenant_id = $1 and k.deleted_at is null
                and ((k.created_at_remote >= b.day_start and k.created_at_remote < b.day_end)
                  or (k.closed_at >= b.day_start and k.closed_at < b.day_end))
              order by k.cw_ticket_id",
@@ -79,7 +79,7 @@ macro_rules! time_entries {
         sqlx::query_as!(
             TimeEntry,
             "select cw_time_entry_id, cw_ticket_id, member, work_type, billable, minutes, notes, date_worked
-             from raw_time_entries where tenant_id = $1 and date_worked = $2 order by cw_time_entry_id",
+             from raw_time_entries where tenant_id = $1 and date_worked = $2 and deleted_at is null order by cw_time_entry_id",
             $tenant.id,
             $date
         )

@@ -1,7 +1,10 @@
 //! What the four ingests share: read a source row by row, set bad rows aside, upsert good ones in batches.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
+use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
 use futures_util::TryStreamExt;
 use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
@@ -10,11 +13,13 @@ use tracing::Instrument;
 use uuid::Uuid;
 use weirgate_queue::{JobContext, JobError};
 
+use crate::ingest_count::count_rows;
+use crate::ingest_seen::Seen;
 use crate::ingest_tally::Tally;
 use crate::ingest_turn::IngestTurn;
 use crate::ingest_wait::Read;
 use crate::sources::rows::{self, Row};
-use crate::sources::{RowStream, SourceError, SourceRow};
+use crate::sources::{Dataset, RowStream, SourceError, SourceRow};
 use crate::{App, Tenant, TenantRef, TenantSlug};
 
 /// Rows in one upsert.
@@ -29,12 +34,22 @@ pub(crate) trait Upsert: Row + Sync {
     /// What identifies the row within its tenant.
     fn key(&self) -> (&str, &str);
 
-    /// Inserts the rows, or updates those that differ. No two of them have the same key.
+    /// When it last changed in the source, where that says so.
+    fn updated_at(&self) -> Option<DateTime<Utc>>;
+
+    /// Inserts the rows, or updates those that differ and are older. No two of them have the same key.
     fn upsert(
         conn: &mut PgConnection,
-        tenant: Uuid,
+        turn: &IngestTurn,
         rows: &[Self],
     ) -> impl Future<Output = sqlx::Result<()>> + Send;
+
+    /// Marks the rows as deleted that the reading has not seen which began in the turn `since`; how many there were.
+    fn mark_unseen(
+        conn: &mut PgConnection,
+        turn: &IngestTurn,
+        since: i64,
+    ) -> impl Future<Output = sqlx::Result<u64>> + Send;
 }
 
 /// What an ingest hands on.
@@ -55,8 +70,8 @@ struct Reject {
     content: Option<String>,
 }
 
-/// Good rows by key, so that the last of two equal keys wins, in one order for all writers, so that they cannot
-/// deadlock.
+/// Good rows by key, so that the newer of two equal keys wins, and else the last, in one order for all writers, so that they
+/// cannot deadlock.
 struct Batch<R> {
     good: BTreeMap<(String, String), R>,
     bad: Vec<Reject>,
@@ -75,6 +90,7 @@ enum Next {
 struct Reader {
     rows: RowStream,
     slug: TenantSlug,
+    zone: Tz,
     tally: Tally,
 }
 
@@ -86,19 +102,21 @@ pub(crate) async fn ingest<R: Upsert>(
 ) -> Result<Ingested, JobError> {
     let tenant = Tenant::of_job(&mut *ctx.app.pool.acquire().await?, ctx, named).await?;
     let turn = IngestTurn::wait(ctx, tenant.id, R::DATASET).await?;
+    let zone = time_zone(&tenant)?;
     let read = Read::of(ctx, &turn).await?;
     let rows = match &read.place {
         Some(place) => ctx.app.source.rows_from(&tenant.slug.0, R::DATASET, place),
         None => ctx.app.source.rows(&tenant.slug.0, R::DATASET),
     };
     let mut tally = read.tally.clone();
-    let reader = Reader { rows, slug: tenant.slug.clone(), tally: tally.clone() };
+    let mut seen = Seen { since: read.since, batches: read.batches };
+    let reader = Reader { rows, slug: tenant.slug.clone(), zone, tally: tally.clone() };
     // A task of its own, which ends with this one: the next batch is read and checked while one is written.
     let mut ahead = JoinSet::new();
     ahead.spawn(reader.next::<R>().in_current_span());
     while let Some(batch) = next_batch(ctx, &mut ahead).await? {
         let (batch, next) = batch?;
-        tally = batch.tally.clone();
+        let before = std::mem::replace(&mut tally, batch.tally.clone()).total;
         let error = match next {
             Next::Rows(reader) => {
                 ahead.spawn(reader.next::<R>().in_current_span());
@@ -107,12 +125,13 @@ pub(crate) async fn ingest<R: Upsert>(
             Next::End => None,
             Next::Error(error) => Some(error),
         };
-        write(ctx, &turn, batch).await?;
+        write(ctx, &turn, &mut seen, batch).await?;
+        let total = &tally.total;
+        count_rows(R::DATASET, total.accepted - before.accepted, total.rejected - before.rejected);
         if let Some(error) = error {
-            return Err(read.end(ctx, tally, error).await);
+            return Err(read.end(ctx, tally, seen.batches, error).await);
         }
-        let count = tally.total.read;
-        ctx.progress(count, None, &format!("{count} {}", R::DATASET)).await?;
+        ctx.progress(total.read, None, &format!("{} {}", total.read, R::DATASET)).await?;
     }
     if let Err(error) = tally.check() {
         read.forget(ctx, &tally).await?;
@@ -121,6 +140,9 @@ pub(crate) async fn ingest<R: Upsert>(
     let mut tx = ctx.app.pool.begin().await?;
     turn.keep(&mut tx).await?;
     forget_earlier_rejects(&mut tx, &turn, read.since).await?;
+    if tally.total.read > 0 || is_there(ctx, tenant.slug, R::DATASET).await? {
+        seen.mark_others::<R>(&mut tx, &turn).await?;
+    }
     ctx.finish_in(tx, &tally.total).await?;
     Ok(tally.total)
 }
@@ -143,7 +165,7 @@ impl Reader {
         let mut batch = Batch { good: BTreeMap::new(), bad: Vec::new(), tally: self.tally };
         while batch.good.len() + batch.bad.len() < BATCH {
             match self.rows.try_next().await {
-                Ok(Some(row)) => batch.take(row, &self.slug),
+                Ok(Some(row)) => batch.take(row, &self.slug, self.zone),
                 Ok(None) => return (batch, Next::End),
                 Err(error) => return (batch, Next::Error(error)),
             }
@@ -154,14 +176,13 @@ impl Reader {
 }
 
 impl<R: Upsert> Batch<R> {
-    fn take(&mut self, row: SourceRow, slug: &TenantSlug) {
+    fn take(&mut self, row: SourceRow, slug: &TenantSlug, zone: Tz) {
         let (reason, content) = match row.json {
             Err(reason) => (reason, None),
-            Ok(text) => match rows::parse::<R>(&text, &slug.0) {
+            Ok(text) => match rows::parse::<R>(&text, &slug.0, zone) {
                 Ok(good) => {
                     self.tally.accept(&row.origin);
-                    let (first, second) = good.key();
-                    self.good.insert((first.to_owned(), second.to_owned()), good);
+                    self.keep(good);
                     return;
                 }
                 Err(reason) => (reason, Some(text.chars().take(CONTENT_CHARS).collect())),
@@ -173,17 +194,59 @@ impl<R: Upsert> Batch<R> {
             self.bad.push(Reject { origin: row.origin.to_string(), line, reason, content });
         }
     }
+
+    fn keep(&mut self, row: R) {
+        let (first, second) = row.key();
+        match self.good.entry((first.to_owned(), second.to_owned())) {
+            Entry::Vacant(place) => {
+                place.insert(row);
+            }
+            Entry::Occupied(mut place) => {
+                let times = (row.updated_at(), place.get().updated_at());
+                let is_older = matches!(times, (Some(new), Some(old)) if new < old);
+                if !is_older {
+                    place.insert(row);
+                }
+            }
+        }
+    }
 }
 
-async fn write<R: Upsert>(ctx: &JobContext<App>, turn: &IngestTurn, batch: Batch<R>) -> Result<(), JobError> {
+/// Where the tenant's days begin and end, and which zone times without one are in.
+fn time_zone(tenant: &Tenant) -> Result<Tz, JobError> {
+    let Tenant { slug, time_zone, .. } = tenant;
+    time_zone.parse().map_err(|_| {
+        let why = format!("the time zone of {slug}, {time_zone:?}, is not an IANA name such as Europe/Berlin: set another one");
+        JobError::discard("unknown_time_zone", why)
+    })
+}
+
+/// Whether the source has the dataset at all: where it has not, nothing was read, so nothing can be missing.
+async fn is_there(ctx: &JobContext<App>, slug: TenantSlug, dataset: Dataset) -> Result<bool, JobError> {
+    let app = ctx.app.clone();
+    Ok(tokio::task::spawn_blocking(move || app.source.has(&slug.0, dataset)).await?)
+}
+
+async fn write<R: Upsert>(
+    ctx: &JobContext<App>,
+    turn: &IngestTurn,
+    seen: &mut Seen,
+    batch: Batch<R>,
+) -> Result<(), JobError> {
+    if batch.good.is_empty() && batch.bad.is_empty() {
+        return Ok(());
+    }
     let good: Vec<R> = batch.good.into_values().collect();
     // Not waited for until it is on disk: the commit that finishes the job is, and takes all before it along; without that
     // one the whole dataset is read again.
     let mut tx = ctx.app.pool.begin_with("begin; set local synchronous_commit = off").await?;
     turn.keep(&mut tx).await?;
-    if !good.is_empty() {
-        R::upsert(&mut tx, turn.tenant, &good).await?;
+    if seen.is_empty() {
+        // From its first row on, what the last run rejected is what this one rejects.
+        forget_earlier_rejects(&mut tx, turn, seen.since).await?;
     }
+    R::upsert(&mut tx, turn, &good).await?;
+    seen.add(&mut tx, turn, &good).await?;
     if !batch.bad.is_empty() {
         keep_rejects(&mut tx, turn, ctx.job_id(), batch.bad).await?;
     }

@@ -1,11 +1,12 @@
 //! Takes in the satisfaction surveys of a tenant.
 
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
-use uuid::Uuid;
 use weirgate_queue::{Job, JobContext, JobError};
 
 use crate::ingest::{Ingested, Upsert, column, ingest};
+use crate::ingest_turn::IngestTurn;
 use crate::sources::rows::CsatSurvey;
 use crate::{App, TenantRef};
 
@@ -33,19 +34,43 @@ impl Upsert for CsatSurvey {
         (&self.survey_id, "")
     }
 
-    async fn upsert(conn: &mut PgConnection, tenant: Uuid, rows: &[Self]) -> sqlx::Result<()> {
+    fn updated_at(&self) -> Option<DateTime<Utc>> {
+        self.updated_at_remote
+    }
+
+    async fn upsert(conn: &mut PgConnection, turn: &IngestTurn, rows: &[Self]) -> sqlx::Result<()> {
         sqlx::query_file!(
             "./ingest_csat.sql",
-            tenant,
+            turn.tenant,
+            turn.began_at,
             &column(rows, |row| row.survey_id.as_str()) as &[&str],
             &column(rows, |row| row.ticket_id.as_str()) as &[&str],
             &column(rows, |row| row.score),
             &column(rows, |row| row.sentiment.as_deref()) as &[Option<&str>],
             &column(rows, |row| row.comment.as_deref()) as &[Option<&str>],
             &column(rows, |row| row.submitted_at),
+            &column(rows, |row| row.updated_at_remote) as &[Option<DateTime<Utc>>],
         )
         .execute(conn)
         .await?;
         Ok(())
+    }
+
+    async fn mark_unseen(conn: &mut PgConnection, turn: &IngestTurn, since: i64) -> sqlx::Result<u64> {
+        let marked = sqlx::query!(
+            "with seen as materialized (
+                select unnest(keys) as key from ingest_seen
+                where tenant_id = $1 and dataset = $2 and generation = $3
+             )
+             update raw_csat_surveys t set deleted_at = queue.now(), read_at = $4
+             where t.tenant_id = $1 and t.deleted_at is null and not exists (select from seen s where s.key = t.survey_id)",
+            turn.tenant,
+            turn.dataset.name(),
+            since,
+            turn.began_at
+        )
+        .execute(conn)
+        .await?;
+        Ok(marked.rows_affected())
     }
 }

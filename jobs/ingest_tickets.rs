@@ -3,10 +3,10 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
-use uuid::Uuid;
 use weirgate_queue::{Job, JobContext, JobError};
 
 use crate::ingest::{Ingested, Upsert, column, ingest};
+use crate::ingest_turn::IngestTurn;
 use crate::sources::rows::Ticket;
 use crate::{App, TenantRef};
 
@@ -34,10 +34,15 @@ impl Upsert for Ticket {
         (&self.cw_ticket_id, "")
     }
 
-    async fn upsert(conn: &mut PgConnection, tenant: Uuid, rows: &[Self]) -> sqlx::Result<()> {
+    fn updated_at(&self) -> Option<DateTime<Utc>> {
+        Some(self.updated_at_remote)
+    }
+
+    async fn upsert(conn: &mut PgConnection, turn: &IngestTurn, rows: &[Self]) -> sqlx::Result<()> {
         sqlx::query_file!(
             "./ingest_tickets.sql",
-            tenant,
+            turn.tenant,
+            turn.began_at,
             &column(rows, |row| row.cw_ticket_id.as_str()) as &[&str],
             &column(rows, |row| row.board.as_deref()) as &[Option<&str>],
             &column(rows, |row| row.status.as_str()) as &[&str],
@@ -51,9 +56,28 @@ impl Upsert for Ticket {
             &column(rows, |row| row.closed_at_remote) as &[Option<DateTime<Utc>>],
             &column(rows, |row| row.sla_status.as_deref()) as &[Option<&str>],
             &column(rows, |row| row.estimated_hours) as &[Option<f64>],
+            &column(rows, |row| row.closed_flag) as &[Option<bool>],
         )
         .execute(conn)
         .await?;
         Ok(())
+    }
+
+    async fn mark_unseen(conn: &mut PgConnection, turn: &IngestTurn, since: i64) -> sqlx::Result<u64> {
+        let marked = sqlx::query!(
+            "with seen as materialized (
+                select unnest(keys) as key from ingest_seen
+                where tenant_id = $1 and dataset = $2 and generation = $3
+             )
+             update raw_tickets t set deleted_at = queue.now(), read_at = $4
+             where t.tenant_id = $1 and t.deleted_at is null and not exists (select from seen s where s.key = t.cw_ticket_id)",
+            turn.tenant,
+            turn.dataset.name(),
+            since,
+            turn.began_at
+        )
+        .execute(conn)
+        .await?;
+        Ok(marked.rows_affected())
     }
 }

@@ -1,11 +1,12 @@
 //! Takes in the time entries of a tenant.
 
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
-use uuid::Uuid;
 use weirgate_queue::{Job, JobContext, JobError};
 
 use crate::ingest::{Ingested, Upsert, column, ingest};
+use crate::ingest_turn::IngestTurn;
 use crate::sources::rows::TimeEntry;
 use crate::{App, TenantRef};
 
@@ -33,10 +34,15 @@ impl Upsert for TimeEntry {
         (&self.cw_time_entry_id, "")
     }
 
-    async fn upsert(conn: &mut PgConnection, tenant: Uuid, rows: &[Self]) -> sqlx::Result<()> {
+    fn updated_at(&self) -> Option<DateTime<Utc>> {
+        self.updated_at_remote
+    }
+
+    async fn upsert(conn: &mut PgConnection, turn: &IngestTurn, rows: &[Self]) -> sqlx::Result<()> {
         sqlx::query_file!(
             "./ingest_time_entries.sql",
-            tenant,
+            turn.tenant,
+            turn.began_at,
             &column(rows, |row| row.cw_time_entry_id.as_str()) as &[&str],
             &column(rows, |row| row.cw_ticket_id.as_str()) as &[&str],
             &column(rows, |row| row.member.as_deref()) as &[Option<&str>],
@@ -45,9 +51,28 @@ impl Upsert for TimeEntry {
             &column(rows, |row| i32::try_from(row.minutes).unwrap_or(i32::MAX)),
             &column(rows, |row| row.notes.as_deref()) as &[Option<&str>],
             &column(rows, |row| row.date_worked),
+            &column(rows, |row| row.updated_at_remote) as &[Option<DateTime<Utc>>],
         )
         .execute(conn)
         .await?;
         Ok(())
+    }
+
+    async fn mark_unseen(conn: &mut PgConnection, turn: &IngestTurn, since: i64) -> sqlx::Result<u64> {
+        let marked = sqlx::query!(
+            "with seen as materialized (
+                select unnest(keys) as key from ingest_seen
+                where tenant_id = $1 and dataset = $2 and generation = $3
+             )
+             update raw_time_entries t set deleted_at = queue.now(), read_at = $4
+             where t.tenant_id = $1 and t.deleted_at is null and not exists (select from seen s where s.key = t.cw_time_entry_id)",
+            turn.tenant,
+            turn.dataset.name(),
+            since,
+            turn.began_at
+        )
+        .execute(conn)
+        .await?;
+        Ok(marked.rows_affected())
     }
 }

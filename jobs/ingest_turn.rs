@@ -7,6 +7,7 @@
 
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 use uuid::Uuid;
 use weirgate_queue::job::RunId;
@@ -36,11 +37,13 @@ pub(crate) struct IngestTurn {
     pub(crate) dataset: Dataset,
     /// Counts the turns of the dataset.
     pub(crate) generation: i64,
+    /// When the turn began, and so the reading of the source.
+    pub(crate) began_at: DateTime<Utc>,
 }
 
 /// What became of a wish to have the turn.
 enum Asked {
-    Taken(i64),
+    Taken(IngestTurn),
     /// Nobody comes before it.
     Next(Duration),
     /// Others come before it.
@@ -57,16 +60,14 @@ impl IngestTurn {
         tenant: Uuid,
         dataset: Dataset,
     ) -> Result<Self, JobError> {
-        let turn = |generation| Self { tenant, dataset, generation };
         let Some(run) = ctx.run() else {
             // Without a job there is nobody to wait for it.
-            let generation = count(&mut *ctx.app.pool.acquire().await?, tenant, dataset, None).await?;
-            return Ok(turn(generation));
+            return Ok(count(&mut *ctx.app.pool.acquire().await?, tenant, dataset, None).await?);
         };
         let mut patience = PATIENCE;
         loop {
             match ask(ctx, tenant, dataset, run).await? {
-                Asked::Taken(generation) => return Ok(turn(generation)),
+                Asked::Taken(turn) => return Ok(turn),
                 Asked::Next(_) if !patience.is_zero() => {
                     tokio::select! {
                         () = ctx.cancelled() => return Err(JobError::Cancelled),
@@ -153,16 +154,16 @@ async fn count(
     tenant: Uuid,
     dataset: Dataset,
     run: Option<&RunId>,
-) -> sqlx::Result<i64> {
-    sqlx::query_scalar!(
-        "insert into ingest_turns as t (tenant_id, dataset, generation, job_id, run, worker_id, began_at)
+) -> sqlx::Result<IngestTurn> {
+    let turn = sqlx::query!(
+        r#"insert into ingest_turns as t (tenant_id, dataset, generation, job_id, run, worker_id, began_at)
          values ($1, $2, 1, $3, $4, $5, queue.now())
          on conflict (tenant_id, dataset) do update
          set generation = t.generation + 1, job_id = excluded.job_id, run = excluded.run, worker_id = excluded.worker_id,
              began_at = excluded.began_at,
              next_job_id = nullif(t.next_job_id, excluded.job_id),
              next_until = case when t.next_job_id <> excluded.job_id then t.next_until end
-         returning generation",
+         returning generation, began_at as "began_at!""#,
         tenant,
         dataset.name(),
         run.map(|run| run.job),
@@ -170,7 +171,8 @@ async fn count(
         run.map(|run| run.worker)
     )
     .fetch_one(conn)
-    .await
+    .await?;
+    Ok(IngestTurn { tenant, dataset, generation: turn.generation, began_at: turn.began_at })
 }
 
 async fn come_next(

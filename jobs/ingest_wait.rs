@@ -21,6 +21,8 @@ const TOO_LATE: TimeDelta = TimeDelta::days(1);
 pub(crate) struct Read {
     pub(crate) place: Option<Place>,
     pub(crate) tally: Tally,
+    /// How many batches of what it has seen are stored.
+    pub(crate) batches: i64,
     /// The turn in which it began: what it has met bears this number or a higher one.
     pub(crate) since: i64,
     began_at: Option<DateTime<Utc>>,
@@ -34,6 +36,7 @@ struct Waiting {
     #[serde(flatten)]
     tally: Tally,
     place: Option<Place>,
+    batches: i64,
     since: i64,
     attempt: u16,
     began_at: DateTime<Utc>,
@@ -46,6 +49,7 @@ impl Read {
         let new = |began_at| Self {
             place: None,
             tally: Tally::default(),
+            batches: 0,
             since: turn.generation,
             began_at,
             is_continued: false,
@@ -61,6 +65,7 @@ impl Read {
             Some(place) => Self {
                 place: Some(place),
                 tally: waited.tally,
+                batches: waited.batches,
                 since: waited.since,
                 began_at,
                 is_continued: true,
@@ -70,8 +75,14 @@ impl Read {
     }
 
     /// How the run ends after the source's error, when what was read before it is stored.
-    pub(crate) async fn end(self, ctx: &JobContext<App>, tally: Tally, error: SourceError) -> JobError {
-        match self.try_end(ctx, tally, error).await {
+    pub(crate) async fn end(
+        self,
+        ctx: &JobContext<App>,
+        tally: Tally,
+        batches: i64,
+        error: SourceError,
+    ) -> JobError {
+        match self.try_end(ctx, tally, batches, error).await {
             Ok(end) | Err(end) => end,
         }
     }
@@ -80,6 +91,7 @@ impl Read {
         self,
         ctx: &JobContext<App>,
         tally: Tally,
+        batches: i64,
         error: SourceError,
     ) -> Result<JobError, JobError> {
         let shown = error.to_string();
@@ -95,7 +107,7 @@ impl Read {
                 (Some(run), Some(began_at)) => {
                     let until = run.at + TimeDelta::from_std(retry_after)?;
                     let attempt = run.attempt;
-                    let waiting = Waiting { tally, place, since: self.since, attempt, began_at, until };
+                    let waiting = Waiting { tally, place, batches, since: self.since, attempt, began_at, until };
                     leave(ctx, &waiting, waiting.tally.total.read, &shown).await?;
                     return Ok(JobError::snooze(retry_after));
                 }

@@ -324,6 +324,7 @@ fn routes() -> Routes {
         .routes(routes!(internal::limits::get_tenant_limits, internal::limits::set_tenant_limits))
         .routes(routes!(internal::tenants::list_tenants))
         .routes(routes!(internal::audit::list_audit))
+        .routes(routes!(internal::rejects::list_rejects))
         .routes(routes!(internal::workers::list_workers))
         .routes(routes!(internal::workers::drain_worker))
         .routes(routes!(internal::schedules::list_schedules))

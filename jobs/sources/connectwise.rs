@@ -1,5 +1,7 @@
 //! Tickets and time entries from ConnectWise PSA (Manage), by its REST API.
 //!
+//! Times are UTC, as its documentation says.
+//!
 //! Pages are asked for by number, in the order of ids, so that what is added meanwhile comes last and moves nothing.
 
 use std::collections::BTreeMap;
@@ -17,6 +19,7 @@ use super::answer::{Checks, Step};
 use super::pages::{self, Fields};
 use super::settings::{BaseUrl, Secret, usual_pages, usual_rate};
 use super::upstream::{Auth, Upstream};
+use super::values::is_word;
 use super::walk::{Page, Start};
 use super::{RowStream, SourceError};
 
@@ -33,6 +36,9 @@ const CHECKS: Checks = Checks {
 
 /// The words for priorities that KPIs know.
 const PRIORITIES: [&str; 4] = ["Low", "Medium", "High", "Critical"];
+
+/// The words for statuses that KPIs take for closed.
+const CLOSED: [&str; 3] = ["Closed", "Resolved", "Completed"];
 
 /// An account at ConnectWise.
 #[derive(Debug, Clone, Deserialize)]
@@ -51,6 +57,9 @@ pub struct ConnectWiseSettings {
     /// What this account's own names of priorities mean, such as `{"Priority 1 - Emergency": "Critical"}`.
     #[serde(default)]
     pub priorities: BTreeMap<String, String>,
+    /// What this account's own names of statuses mean, such as `{"Erledigt": "Closed"}`.
+    #[serde(default)]
+    pub statuses: BTreeMap<String, String>,
     /// The most requests a second.
     #[serde(default = "usual_rate")]
     pub requests_per_second: NonZeroU32,
@@ -64,8 +73,15 @@ pub struct ConnectWiseSettings {
 pub struct ConnectWise {
     upstream: Arc<Upstream>,
     auth: Auth,
-    priorities: Arc<BTreeMap<String, String>>,
+    words: Arc<Words>,
     max_pages: NonZeroU32,
+}
+
+/// What an account's own names mean: by name in lower case.
+#[derive(Debug)]
+struct Words {
+    priorities: BTreeMap<String, String>,
+    statuses: BTreeMap<String, String>,
 }
 
 impl ConnectWise {
@@ -76,15 +92,18 @@ impl ConnectWise {
         Self {
             upstream: Arc::new(upstream.with_header("clientid", &settings.client_id)),
             auth: Auth::Basic(user, settings.private_key),
-            priorities: Arc::new(settings.priorities),
+            words: Arc::new(Words {
+                priorities: folded(settings.priorities),
+                statuses: folded(settings.statuses),
+            }),
             max_pages: settings.max_pages,
         }
     }
 
     /// All service tickets, or those from a place on.
     pub fn tickets(&self, tenant: &str, from: Option<&Value>) -> RowStream {
-        let (tenant, priorities) = (tenant.to_owned(), Arc::clone(&self.priorities));
-        self.rows(&["service", "tickets"], from, move |it| ticket(it, &tenant, &priorities))
+        let (tenant, words) = (tenant.to_owned(), Arc::clone(&self.words));
+        self.rows(&["service", "tickets"], from, move |it| ticket(it, &tenant, &words))
     }
 
     /// All time entries on service tickets, or those from a place on.
@@ -128,27 +147,54 @@ fn has_next(headers: &HeaderMap) -> bool {
 }
 
 /// `None` for a project's ticket: the time on those is left out too.
-fn ticket(from: &Value, tenant: &str, priorities: &BTreeMap<String, String>) -> Option<Value> {
-    if from.pointer("/recordType").and_then(Value::as_str).is_some_and(|it| it != "ServiceTicket") {
+fn ticket(from: &Value, tenant: &str, words: &Words) -> Option<Value> {
+    if from.pointer("/recordType").is_some_and(|it| it.is_string() && !is_word(it, "ServiceTicket")) {
         return None;
     }
+    let status = from.pointer("/status/name");
+    let meaning = meaning(status, &words.statuses);
     let row = Fields::new(from, tenant)
         .copy_id("cw_ticket_id", "/id")
         .copy("board", &["/board/name"])
-        .copy("status", &["/status/name"])
-        .set("priority", priority(from.pointer("/priority/name"), priorities))
+        .set("status", meaning.map(Value::from).or_else(|| status.filter(|it| !it.is_null()).cloned()))
+        .set("priority", priority(from.pointer("/priority/name"), &words.priorities))
         .copy("summary", &["/summary"])
         // Lists do not have it today: it is write-only in the API's description.
         .copy("description", &["/initialDescription"])
         .copy("company", &["/company/name", "/company/identifier"])
         .copy("owner", &["/owner/identifier", "/owner/name"])
         // Older releases have the date at the top, newer ones among the metadata.
-        .copy("created_at_remote", &["/dateEntered", "/_info/dateEntered"])
-        .copy("updated_at_remote", &["/_info/lastUpdated"])
-        .copy("closed_at_remote", &["/closedDate"])
+        .copy_utc("created_at_remote", &["/dateEntered", "/_info/dateEntered"])
+        .copy_utc("updated_at_remote", &["/_info/lastUpdated"])
+        .copy_utc("closed_at_remote", &["/closedDate"])
+        .set("closed_flag", closed_flag(from, meaning))
         .set("sla_status", sla_status(from))
         .copy("estimated_hours", &["/budgetHours"]);
     Some(row.done())
+}
+
+fn folded(words: BTreeMap<String, String>) -> BTreeMap<String, String> {
+    words.into_iter().map(|(name, word)| (fold(&name), word)).collect()
+}
+
+fn fold(name: &str) -> String {
+    name.trim().to_lowercase()
+}
+
+/// What the settings say that a name means.
+fn meaning<'a>(name: Option<&Value>, words: &'a BTreeMap<String, String>) -> Option<&'a str> {
+    words.get(&fold(name?.as_str()?)).map(String::as_str)
+}
+
+/// Whether the ticket is closed: names of statuses are each account's own, so its flag says it, and where that is missing the date.
+/// A status that the settings call closed is closed though ConnectWise does not flag it.
+fn closed_flag(from: &Value, meaning: Option<&str>) -> Option<Value> {
+    if meaning.is_some_and(|it| CLOSED.iter().any(|word| word.eq_ignore_ascii_case(it.trim()))) {
+        return Some(Value::from(true));
+    }
+    let flag = from.pointer("/closedFlag").filter(|it| !it.is_null());
+    let is_dated = || from.pointer("/closedDate").is_some_and(|it| !it.is_null());
+    flag.cloned().or_else(|| is_dated().then(|| Value::from(true)))
 }
 
 /// ConnectWise's priorities are named by each account, usually as `Priority 2 - High`. KPIs count by the plain words,
@@ -156,8 +202,8 @@ fn ticket(from: &Value, tenant: &str, priorities: &BTreeMap<String, String>) -> 
 fn priority(name: Option<&Value>, priorities: &BTreeMap<String, String>) -> Option<Value> {
     let name = name.filter(|it| !it.is_null())?;
     let Some(text) = name.as_str() else { return Some(name.clone()) };
-    if let Some(word) = priorities.get(text) {
-        return Some(Value::from(word.as_str()));
+    if let Some(word) = meaning(Some(name), priorities) {
+        return Some(Value::from(word));
     }
     let last = text.rsplit(" - ").next().unwrap_or(text).trim();
     let word = PRIORITIES.into_iter().find(|it| it.eq_ignore_ascii_case(last));
@@ -177,18 +223,20 @@ fn sla_status(from: &Value) -> Option<Value> {
 
 /// `None` for time that is not worked on a service ticket: on projects, activities, or charge codes such as holidays.
 fn time_entry(from: &Value, tenant: &str) -> Option<Value> {
-    let charged_to = from.pointer("/chargeToType").and_then(Value::as_str);
-    if charged_to.is_some_and(|it| it != "ServiceTicket") {
+    let charged_to = from.pointer("/chargeToType").filter(|it| it.is_string());
+    if charged_to.is_some_and(|it| !is_word(it, "ServiceTicket")) {
         return None;
     }
     let row = Fields::new(from, tenant)
         .copy_id("cw_time_entry_id", "/id")
         .copy("member", &["/member/identifier", "/member/name"])
         .copy("work_type", &["/workType/name"])
-        .set("billable", from.pointer("/billableOption").map(|it| Value::from(it == "Billable")))
+        .set("billable", from.pointer("/billableOption").map(|it| Value::from(is_word(it, "Billable"))))
         .set("minutes", from.pointer("/actualHours").and_then(minutes))
         .copy("notes", &["/notes"])
-        .set("date_worked", from.pointer("/timeStart").and_then(date_part));
+        // An instant: which day that is depends on the tenant's time zone.
+        .copy_utc("date_worked", &["/timeStart"])
+        .copy_utc("updated_at_remote", &["/_info/lastUpdated"]);
     // Without a type the id could be anything's: such a row has no ticket, and is refused for that.
     let row = if charged_to.is_some() { row.copy_id("cw_ticket_id", "/chargeToId") } else { row };
     Some(row.done())
@@ -200,15 +248,6 @@ fn minutes(hours: &Value) -> Option<Value> {
         Some(hours) => Some(Value::from((hours * 60.0).round() as i64)),
         None if hours.is_null() => None,
         None => Some(hours.clone()),
-    }
-}
-
-/// The date of a timestamp; what is no timestamp is left as it is.
-fn date_part(instant: &Value) -> Option<Value> {
-    match instant.as_str().and_then(|it| it.split_once('T')) {
-        Some((date, _)) => Some(Value::from(date)),
-        None if instant.is_null() => None,
-        None => Some(instant.clone()),
     }
 }
 

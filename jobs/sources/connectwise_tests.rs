@@ -49,7 +49,7 @@ async fn a_ticket_has_every_field() {
         "tenant_id": "tenant_a", "cw_ticket_id": "69", "board": "Service", "status": "In Progress",
         "priority": "High", "summary": "Cannot access email", "company": "Acme Corp", "owner": "tech1",
         "created_at_remote": "2026-01-20T09:00:00Z", "updated_at_remote": "2026-01-21T10:00:05Z",
-        "closed_at_remote": "2026-01-21T10:00:00Z", "sla_status": "Resolved by Wed 01/21 10:00 AM UTC+00",
+        "closed_at_remote": "2026-01-21T10:00:00Z", "closed_flag": true, "sla_status": "Resolved by Wed 01/21 10:00 AM UTC+00",
         "estimated_hours": 1.5
     });
     assert_eq!(json(&rows[0]), wanted);
@@ -70,6 +70,7 @@ async fn older_and_poorer_tickets_are_understood() {
     old["_info"].as_object_mut().unwrap().remove("dateEntered");
     (old["slaStatus"], old["closedDate"], old["owner"]) = (json!(""), json!(null), json!(null));
     old["initialDescription"] = json!("Outlook");
+    old["_info"]["lastUpdated"] = json!("2026-01-21T10:00:05");
     let mut none = old.clone();
     (none["sla"], none["priority"]["name"]) = (json!(null), json!("Drop everything"));
     let mut bad = old.clone();
@@ -81,6 +82,7 @@ async fn older_and_poorer_tickets_are_understood() {
     assert_eq!(rows.len(), 4);
     let first: Ticket = parsed(&rows[0]).expect("good");
     assert_eq!(first.created_at_remote.to_rfc3339(), "2005-05-27T17:30:19+00:00");
+    assert_eq!(first.updated_at_remote.to_rfc3339(), "2026-01-21T10:00:05+00:00", "its times are UTC");
     assert_eq!((first.sla_status.as_deref(), first.owner, first.closed_at_remote), (Some("OK"), None, None));
     assert_eq!(first.description.as_deref(), Some("Outlook"));
     let second: Ticket = parsed(&rows[1]).expect("good");
@@ -97,11 +99,12 @@ async fn a_time_entry_has_every_field() {
     let wanted = json!({
         "tenant_id": "tenant_a", "cw_time_entry_id": "1400", "cw_ticket_id": "69", "member": "tech1",
         "work_type": "Remote Support", "billable": true, "minutes": 20, "notes": "Restarted the service.",
-        "date_worked": "2026-01-20"
+        "date_worked": "2026-01-20T23:15:00Z", "updated_at_remote": "2026-01-21T00:01:00Z"
     });
     assert_eq!(json(&rows[0]), wanted);
     let row: TimeEntry = parsed(&rows[0]).expect("a good row");
-    assert_eq!(serde_json::to_value(row).unwrap(), wanted);
+    assert_eq!(row.date_worked.to_string(), "2026-01-20", "in UTC");
+    assert_eq!(row.updated_at_remote.unwrap().to_rfc3339(), "2026-01-21T00:01:00+00:00");
     assert!(fake.targets()[0].starts_with("/v4_6_release/apis/3.0/time/entries?"));
 }
 

@@ -120,7 +120,8 @@ fn alert(from: &Value, tenant: &str) -> Value {
         .copy("title", &["/title"])
         .set("device", device(from))
         .copy("status", &["/status"])
-        .copy("detected_at", &["/createdDateTime", "/firstActivityDateTime"])
+        .copy_utc("detected_at", &["/createdDateTime", "/firstActivityDateTime"])
+        .copy_utc("updated_at_remote", &["/lastUpdateDateTime"])
         .done()
 }
 

@@ -54,7 +54,7 @@ async fn an_alert_has_every_field_and_links_are_followed() {
     let wanted = json!({
         "tenant_id": "tenant_a", "source": "defender", "alert_id": "da637551227677560813_-961444813",
         "severity": "low", "title": "Suspicious execution of hidden file", "device": "desktop-002.example.com",
-        "status": "new", "detected_at": "2026-01-20T20:43:34.7766667Z"
+        "status": "new", "detected_at": "2026-01-20T20:43:34.7766667Z", "updated_at_remote": "2026-01-20T20:44:00Z"
     });
     assert_eq!(json(&rows[0]), wanted);
     assert_eq!(rows.len(), 2);

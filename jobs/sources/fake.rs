@@ -13,6 +13,8 @@ use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
+use chrono_tz::Tz;
+
 use super::rows::{Row, parse};
 use super::upstream::client_builder;
 use super::{RowStream, SourceError, SourceRow};
@@ -144,7 +146,7 @@ pub(super) async fn until_error(mut rows: RowStream) -> (usize, SourceError) {
 
 /// What the ingest makes of a row.
 pub(super) fn parsed<R: Row>(row: &SourceRow) -> Result<R, String> {
-    parse(row.json.as_ref().expect("a text"), "tenant_a")
+    parse(row.json.as_ref().expect("a text"), "tenant_a", Tz::UTC)
 }
 
 /// A row as JSON.

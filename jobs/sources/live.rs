@@ -139,6 +139,14 @@ impl Source for LiveSource {
         chained(streams, place.clone())
     }
 
+    fn has(&self, tenant_slug: &str, dataset: Dataset) -> bool {
+        self.tenants.get(tenant_slug).is_some_and(|it| match dataset {
+            Dataset::Tickets | Dataset::TimeEntries => it.connectwise.is_some(),
+            Dataset::Csat => it.smileback.is_some(),
+            Dataset::SecurityAlerts => it.sentinelone.is_some() || it.defender.is_some(),
+        })
+    }
+
     fn describe(&self) -> String {
         format!("the accounts of {} tenants in {}", self.tenants.len(), self.path.display())
     }

@@ -60,9 +60,19 @@ impl Source for MockSource {
         .boxed()
     }
 
+    fn has(&self, tenant_slug: &str, dataset: Dataset) -> bool {
+        let is_there = |origin: &str| matches!(open_file(&self.path, origin), Ok(Some(_)));
+        files(tenant_slug, dataset).iter().any(|origin| is_there(origin))
+    }
+
     fn describe(&self) -> String {
         format!("mock data in {}", self.path.display())
     }
+}
+
+/// Where rows may be: as lines, and as an array.
+fn files(slug: &str, dataset: Dataset) -> [String; 2] {
+    [format!("{slug}/{dataset}.jsonl"), format!("{dataset}/{slug}.json")]
 }
 
 fn one_error(error: SourceError) -> RowStream {
@@ -147,8 +157,7 @@ struct Reader {
 impl Reader {
     /// Opens the tenant's file; `None` when there is none.
     fn open(path: &Path, slug: &str, dataset: Dataset) -> Result<Option<Self>, SourceError> {
-        let lines = format!("{slug}/{dataset}.jsonl");
-        let array = format!("{dataset}/{slug}.json");
+        let [lines, array] = files(slug, dataset);
         let (origin, file, splitter) = if let Some(file) = open_file(path, &lines)? {
             (lines, file, Splitter::Lines(LineSplitter::new()))
         } else if let Some(file) = open_file(path, &array)? {

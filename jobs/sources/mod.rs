@@ -144,6 +144,13 @@ pub trait Source: Send + Sync + 'static {
         self.rows(tenant_slug, dataset)
     }
 
+    /// Whether there is a source of the tenant's dataset at all, such as a file or an account. Where there is none, `rows` is empty
+    /// without that anything was deleted. May wait for a disk.
+    fn has(&self, tenant_slug: &str, dataset: Dataset) -> bool {
+        let _ = (tenant_slug, dataset);
+        true
+    }
+
     /// What this source is, for logs and status pages.
     fn describe(&self) -> String;
 }

@@ -7,6 +7,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use super::upstream::origin;
+use super::values::as_utc;
 use super::walk::{Page, Start, Walk};
 use super::{MAX_ROW_BYTES, Piece, RowStream, SourceError, SourceRow};
 
@@ -66,6 +67,18 @@ impl<'a> Fields<'a> {
         let value = pointers.iter().find_map(|it| self.from.pointer(it).filter(|value| !value.is_null()));
         let value = value.cloned();
         self.set(field, value)
+    }
+
+    /// As [`Self::copy`], for a time that the upstream documents as UTC, also where it writes no offset.
+    pub(super) fn copy_utc(self, field: &str, pointers: &[&str]) -> Self {
+        let mut copied = self.copy(field, pointers);
+        let value = copied.row.get_mut(field);
+        if let Some(value) = value
+            && let Some(utc) = value.as_str().and_then(as_utc)
+        {
+            *value = utc.into();
+        }
+        copied
     }
 
     /// As [`Self::copy`], for an id, which upstreams write as a number and rows as a text.

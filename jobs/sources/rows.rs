@@ -20,6 +20,12 @@ pub trait Row: DeserializeOwned + Serialize + Send + 'static {
     /// The dataset whose rows these are.
     const DATASET: Dataset;
 
+    /// The fields that are instants. One that is written without an offset is a time of the tenant's zone.
+    const INSTANTS: &'static [&'static str];
+
+    /// The fields that are days. One that is written as an instant is the day on which that falls in the tenant's zone.
+    const DAYS: &'static [&'static str] = &[];
+
     /// The tenant the row says it belongs to, by slug.
     fn tenant(&self) -> Option<&str>;
 
@@ -67,6 +73,9 @@ pub struct Ticket {
     /// When it was closed at the source, where the source tells; not before the opening.
     #[serde(default, deserialize_with = "maybe_instant", skip_serializing_if = "Option::is_none")]
     pub closed_at_remote: Option<DateTime<Utc>>,
+    /// Whether it is closed, where the source tells: its own word on that, whatever the status is called.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub closed_flag: Option<bool>,
     /// How it stands with the service agreement.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sla_status: Option<String>,
@@ -77,6 +86,7 @@ pub struct Ticket {
 
 impl Row for Ticket {
     const DATASET: Dataset = Dataset::Tickets;
+    const INSTANTS: &'static [&'static str] = &["created_at_remote", "updated_at_remote", "closed_at_remote"];
 
     fn tenant(&self) -> Option<&str> {
         self.tenant_id.as_deref()
@@ -130,10 +140,15 @@ pub struct TimeEntry {
     /// The day the source counts it to.
     #[serde(deserialize_with = "day")]
     pub date_worked: NaiveDate,
+    /// When it was last changed at the source, where the source tells.
+    #[serde(default, deserialize_with = "maybe_instant", skip_serializing_if = "Option::is_none")]
+    pub updated_at_remote: Option<DateTime<Utc>>,
 }
 
 impl Row for TimeEntry {
     const DATASET: Dataset = Dataset::TimeEntries;
+    const INSTANTS: &'static [&'static str] = &["updated_at_remote"];
+    const DAYS: &'static [&'static str] = &["date_worked"];
 
     fn tenant(&self) -> Option<&str> {
         self.tenant_id.as_deref()
@@ -174,10 +189,14 @@ pub struct CsatSurvey {
     /// When the customer answered.
     #[serde(deserialize_with = "instant")]
     pub submitted_at: DateTime<Utc>,
+    /// When it was last changed at the source, where the source tells.
+    #[serde(default, deserialize_with = "maybe_instant", skip_serializing_if = "Option::is_none")]
+    pub updated_at_remote: Option<DateTime<Utc>>,
 }
 
 impl Row for CsatSurvey {
     const DATASET: Dataset = Dataset::Csat;
+    const INSTANTS: &'static [&'static str] = &["submitted_at", "updated_at_remote"];
 
     fn tenant(&self) -> Option<&str> {
         self.tenant_id.as_deref()
@@ -215,10 +234,14 @@ pub struct SecurityAlert {
     /// When it was seen.
     #[serde(deserialize_with = "instant")]
     pub detected_at: DateTime<Utc>,
+    /// When it was last changed at the source, where the source tells.
+    #[serde(default, deserialize_with = "maybe_instant", skip_serializing_if = "Option::is_none")]
+    pub updated_at_remote: Option<DateTime<Utc>>,
 }
 
 impl Row for SecurityAlert {
     const DATASET: Dataset = Dataset::SecurityAlerts;
+    const INSTANTS: &'static [&'static str] = &["detected_at", "updated_at_remote"];
 
     fn tenant(&self) -> Option<&str> {
         self.tenant_id.as_deref()

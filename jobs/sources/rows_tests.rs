@@ -1,4 +1,5 @@
 use super::*;
+use chrono_tz::Tz;
 use serde_json::{Value, json};
 
 #[path = "values_tests.rs"]
@@ -40,37 +41,41 @@ fn alert() -> Value {
 fn reason<R: Row + std::fmt::Debug>(row: &Value, field: &str, value: Value) -> String {
     let mut row = row.clone();
     row[field] = value;
-    parse::<R>(&row.to_string(), "tenant_a").expect_err("refused")
+    read::<R>(&row.to_string()).expect_err("refused")
+}
+
+fn read<R: Row>(text: &str) -> Result<R, String> {
+    parse(text, "tenant_a", Tz::UTC)
 }
 
 fn accepted<R: Row>(row: &Value, field: &str, value: Value) -> R {
     let mut row = row.clone();
     row[field] = value;
-    parse(&row.to_string(), "tenant_a").expect("accepted")
+    read(&row.to_string()).expect("accepted")
 }
 
 fn without<R: Row + std::fmt::Debug>(row: &Value, field: &str) -> Result<R, String> {
     let mut row = row.clone();
     row.as_object_mut().expect("an object").remove(field);
-    parse(&row.to_string(), "tenant_a")
+    read(&row.to_string())
 }
 
 #[test]
 fn good_rows_are_read_whole_and_written_back_alike() {
-    let row: Ticket = parse(&ticket().to_string(), "tenant_a").expect("good");
+    let row: Ticket = read(&ticket().to_string()).expect("good");
     assert_eq!(serde_json::to_value(&row).expect("JSON"), ticket());
-    let row: TimeEntry = parse(&entry().to_string(), "tenant_a").expect("good");
+    let row: TimeEntry = read(&entry().to_string()).expect("good");
     assert_eq!(serde_json::to_value(&row).expect("JSON"), entry());
-    let row: CsatSurvey = parse(&survey().to_string(), "tenant_a").expect("good");
-    let again: CsatSurvey = parse(&serde_json::to_string(&row).expect("JSON"), "tenant_a").expect("good");
+    let row: CsatSurvey = read(&survey().to_string()).expect("good");
+    let again: CsatSurvey = read(&serde_json::to_string(&row).expect("JSON")).expect("good");
     assert_eq!(row, again);
-    let row: SecurityAlert = parse(&alert().to_string(), "tenant_a").expect("good");
+    let row: SecurityAlert = read(&alert().to_string()).expect("good");
     assert_eq!(serde_json::to_value(&row).expect("JSON"), alert());
 }
 
 #[test]
 fn text_that_is_no_json_object_is_refused() {
-    let says = |text: &str| parse::<TimeEntry>(text, "tenant_a").expect_err("refused");
+    let says = |text: &str| read::<TimeEntry>(text).expect_err("refused");
     assert_eq!(says(r#"{"minutes": nope}"#), "line is not JSON: expected ident at column 14");
     assert_eq!(says(r#"{"minutes": ,}"#), "line is not JSON: expected value at column 13");
     assert_eq!(says("{\"minutes\":\n\n x}"), "row is not JSON: expected value at column 2 of its line 3");
@@ -124,7 +129,7 @@ fn wrong_types_are_refused_and_unknown_fields_are_not() {
     assert!(found.starts_with("closed_at_remote: invalid type"), "{found}");
     accepted::<TimeEntry>(&entry(), "approved_by", json!({"name": ["x"]}));
     let twice = r#"{"minutes": 1, "minutes": 2}"#;
-    let found = parse::<TimeEntry>(twice, "tenant_a").expect_err("refused");
+    let found = read::<TimeEntry>(twice).expect_err("refused");
     assert!(found.contains("duplicate field `minutes`"), "{found}");
     let long = reason::<TimeEntry>(&entry(), "minutes", json!("x\0".repeat(5000)));
     assert!(long.chars().count() <= 300 && !long.contains('\0'), "{long}");

@@ -104,7 +104,8 @@ fn threat(from: &Value, tenant: &str) -> Value {
         .copy("title", &["/threatInfo/threatName", "/threatInfo/classification"])
         .copy("device", &["/agentRealtimeInfo/agentComputerName"])
         .copy("status", &["/threatInfo/incidentStatus"])
-        .copy("detected_at", &["/threatInfo/identifiedAt", "/threatInfo/createdAt"])
+        .copy_utc("detected_at", &["/threatInfo/identifiedAt", "/threatInfo/createdAt"])
+        .copy_utc("updated_at_remote", &["/threatInfo/updatedAt"])
         .done()
 }
 

@@ -12,6 +12,7 @@ fn threat_1() -> Value {
         "threatInfo": {
             "classification": "Infostealer", "confidenceLevel": "malicious", "incidentStatus": "unresolved",
             "threatName": "mimikatz.exe", "createdAt": "2026-01-19T08:15:25.427247Z",
+            "updatedAt": "2026-01-19T09:00:00.000000Z",
             "identifiedAt": "2026-01-19T08:15:23.994000Z", "mitigationStatus": "mitigated", "sha256": null
         }
     })
@@ -33,7 +34,7 @@ async fn a_threat_has_every_field_and_pages_go_by_cursor() {
     let wanted = json!({
         "tenant_id": "tenant_a", "source": "sentinelone", "alert_id": "1225454542832251195",
         "severity": "malicious", "title": "mimikatz.exe", "device": "LAPTOP-001", "status": "unresolved",
-        "detected_at": "2026-01-19T08:15:23.994000Z"
+        "detected_at": "2026-01-19T08:15:23.994000Z", "updated_at_remote": "2026-01-19T09:00:00.000000Z"
     });
     assert_eq!(json(&rows[0]), wanted);
     assert!(rows.iter().all(|it| parsed::<SecurityAlert>(it).is_ok()));

@@ -14,6 +14,7 @@ use super::oauth::SignedIn;
 use super::pages::{self, Fields};
 use super::settings::{BaseUrl, Secret, public, usual_pages, usual_url};
 use super::upstream::{Auth, Upstream};
+use super::values::is_word;
 use super::walk::{Page, Start};
 use super::{RowStream, SourceError};
 
@@ -110,7 +111,7 @@ impl SmileBack {
 
 /// `None` for a review that was deleted, or not rated yet.
 fn review(from: &Value, tenant: &str) -> Option<Value> {
-    if from.pointer("/status").is_some_and(|it| it == "deleted")
+    if from.pointer("/status").is_some_and(|it| is_word(it, "deleted"))
         || from.pointer("/rating").is_some_and(Value::is_null)
     {
         return None;

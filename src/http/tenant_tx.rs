@@ -8,7 +8,8 @@ use crate::http::auth::Tenant;
 use crate::http::problem::Problem;
 use crate::http::read_tx::ReadTx;
 
-/// Runs as the role `weirgate_tenant`, under row-level security, and cannot write. Ends when dropped.
+/// Runs as the role `weirgate_tenant`, under row-level security, and cannot write. Ends when dropped. The policies also hide rows that
+/// their source has deleted, so that no query needs to.
 #[derive(Debug)]
 pub(crate) struct TenantTx(ReadTx);
 

@@ -5,6 +5,7 @@ use std::fmt;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::DescriptorEncoder;
 use sqlx::PgPool;
+use weirgate_jobs::ingested_rows;
 use weirgate_queue::meter::{self, Meter};
 
 use super::families::Families;
@@ -39,6 +40,12 @@ impl Collector for Working {
             "jobs_enqueued",
             "Jobs that this process stored, those among them whose transaction was rolled back afterwards",
             enqueued.iter().map(|((queue, kind), count)| ([("queue", &**queue), ("kind", &**kind)], *count)),
+        )?;
+        families.counters(
+            "ingest_rows",
+            "Rows of sources that this process stored, and that it set aside as they could not be taken",
+            ingested_rows()
+                .map(|(dataset, outcome, rows)| ([("dataset", dataset), ("outcome", outcome)], rows)),
         )?;
         self.work.as_ref().map_or(Ok(()), |work| runs(&mut families, work))
     }

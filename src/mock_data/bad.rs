@@ -131,7 +131,7 @@ mod tests {
     fn samples_are_good_but_for_their_id<R: Row>() {
         let mut row = sample(R::DATASET, "tenant_a");
         row[fields(R::DATASET).id] = json!("X-1");
-        assert!(parse::<R>(&row.to_string(), "tenant_a").is_ok(), "{row}");
+        assert!(parse::<R>(&row.to_string(), "tenant_a", chrono_tz::Tz::UTC).is_ok(), "{row}");
     }
 
     #[test]

@@ -121,6 +121,7 @@ impl Rows {
             created_at_remote: story.created,
             updated_at_remote: story.updated,
             closed_at_remote: story.closed,
+            closed_flag: None,
             sla_status: Some(weighted(rng, &[("OK", 80), ("At Risk", 13), ("Breached", 7)])),
             estimated_hours: Some(f64::from(rng.random_range(1_u8..=32)) / 4.0),
         }
@@ -149,6 +150,7 @@ impl Rows {
             minutes: rng.random_range(1..=36) * 5,
             notes: text(story.issue.notes),
             date_worked: first + Days::new(rng.random_range(0..=days)),
+            updated_at_remote: None,
         }
     }
 
@@ -172,6 +174,7 @@ impl Rows {
             sentiment: text(sentiment),
             comment: text(comment),
             submitted_at: (story.closed.unwrap_or(story.updated) + later).min(self.end()),
+            updated_at_remote: None,
         }
     }
 
@@ -189,6 +192,7 @@ impl Rows {
             device: Some(format!("{kind}-{:03}", rng.random_range(1..=60))),
             status: weighted(rng, &[("new", 25), ("investigating", 30), ("resolved", 45)]),
             detected_at: self.at(day, rng.random_range(0..24 * 3600)),
+            updated_at_remote: None,
         }
     }
 }

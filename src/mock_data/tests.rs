@@ -60,7 +60,7 @@ async fn read<R: Row>(out: &Path, slug: &str) -> (Vec<R>, BTreeSet<String>, usiz
     let (mut good, mut reasons, mut bad) = (Vec::new(), BTreeSet::new(), 0);
     let mut rows = source.rows(slug, R::DATASET);
     while let Some(row) = rows.next().await {
-        match row.expect("readable").json.and_then(|it| parse::<R>(&it, slug)) {
+        match row.expect("readable").json.and_then(|it| parse::<R>(&it, slug, chrono_tz::Tz::UTC)) {
             Ok(row) => good.push(row),
             Err(reason) => {
                 bad += 1;

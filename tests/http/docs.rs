@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::support::TestApi;
 
 /// Every operation there is, with something in place of its parameters.
-const OPERATIONS: [(&str, &str); 51] = [
+const OPERATIONS: [(&str, &str); 52] = [
     ("GET", "/health"),
     ("GET", "/health/ready"),
     ("GET", "/metrics"),
@@ -44,6 +44,7 @@ const OPERATIONS: [(&str, &str); 51] = [
     ("POST", "/internal/queues/{name}/resume"),
     ("PUT", "/internal/queues/{name}/limits"),
     ("GET", "/internal/audit"),
+    ("GET", "/internal/rejects"),
     ("GET", "/internal/workers"),
     ("GET", "/internal/schedules"),
     ("PUT", "/internal/schedules/{name}"),

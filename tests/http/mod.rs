@@ -35,6 +35,7 @@ mod operation;
 mod options;
 mod pipeline;
 mod queues;
+mod rejects;
 mod results;
 mod schedules;
 mod sign_in_limits;

@@ -28,7 +28,8 @@ async fn app_with_a_day() -> TestApp {
     app
 }
 
-async fn exported(app: &TestApp, format: ExportFormat) -> (weirgate_jobs::Export, Vec<u8>) {
+/// The day of `acme` as a file.
+pub(super) async fn exported(app: &TestApp, format: ExportFormat) -> (weirgate_jobs::Export, Vec<u8>) {
     let job = GenerateExport { tenant: "acme".into(), date: "2026-01-20".parse().unwrap(), format };
     let export = app.run(&job).await.unwrap();
     let path: String = sqlx::query_scalar("select object_path from exports where id = $1")

@@ -18,14 +18,14 @@ struct Ticket {
     created: DateTime<Utc>,
     updated: DateTime<Utc>,
     closed_remote: Option<DateTime<Utc>>,
+    closed_flag: Option<bool>,
     entries: u8,
 }
 
 impl Ticket {
     fn closed(&self) -> Option<DateTime<Utc>> {
-        ["Closed", "Resolved", "Completed"]
-            .contains(&self.status)
-            .then(|| self.closed_remote.unwrap_or(self.updated))
+        let word = ["closed", "resolved", "completed"].contains(&self.status.to_lowercase().trim());
+        self.closed_flag.unwrap_or(word).then(|| self.closed_remote.unwrap_or(self.updated))
     }
 }
 
@@ -51,18 +51,27 @@ fn instant() -> impl Strategy<Value = DateTime<Utc>> + Clone {
 }
 
 fn ticket() -> impl Strategy<Value = Ticket> {
-    let status =
-        prop::sample::select(vec!["New", "In Progress", "Closed", "Resolved", "Completed", "closed"]);
-    let priority = prop::sample::select(vec!["Low", "Medium", "High", "Critical"]);
+    let status = prop::sample::select(vec![
+        "New",
+        "In Progress",
+        "Closed",
+        "Resolved",
+        "Completed",
+        "closed",
+        ">Closed",
+    ]);
+    let priority = prop::sample::select(vec!["Low", "Medium", "High", "Critical", "HIGH"]);
     // Most within two days; some stay open for about the 28 days of history, or longer.
     let open = prop_oneof![3 => 0i64..3000, 1 => 38_000i64..44_000, 1 => 0i64..60_000];
-    (status, priority, instant(), open.clone(), prop::option::of(open), 0u8..4).prop_map(
-        |(status, priority, created, updated, closed, entries)| Ticket {
+    let flag = prop::option::of(any::<bool>());
+    (status, priority, instant(), open.clone(), prop::option::of(open), flag, 0u8..4).prop_map(
+        |(status, priority, created, updated, closed, closed_flag, entries)| Ticket {
             status,
             priority,
             created,
             updated: created + TimeDelta::minutes(updated),
             closed_remote: closed.map(|minutes| created + TimeDelta::minutes(minutes)),
+            closed_flag,
             entries,
         },
     )
@@ -128,7 +137,7 @@ fn naive(data: &Data) -> Kpis {
             local(it.created) <= day() && it.closed().is_none_or(|at| local(at) > day())
         }),
         tickets_high_priority: count(&|it| {
-            local(it.created) == day() && ["High", "Critical"].contains(&it.priority)
+            local(it.created) == day() && ["high", "critical"].contains(&&*it.priority.to_lowercase())
         }),
         anomaly_detected: z.is_some_and(|z| z.abs() >= 3.0),
         z_score: z,
@@ -158,8 +167,8 @@ async fn store(pool: &PgPool, tenant: &Tenant, data: &Data) {
     for (i, it) in data.tickets.iter().enumerate() {
         let id = i.to_string();
         sqlx::query(
-            "insert into raw_tickets (tenant_id, cw_ticket_id, status, priority, created_at_remote, updated_at_remote, closed_at_remote)
-             values ($1, $2, $3, $4, $5, $6, $7)",
+            "insert into raw_tickets (tenant_id, cw_ticket_id, status, priority, created_at_remote, updated_at_remote, closed_at_remote, closed_flag)
+             values ($1, $2, $3, $4, $5, $6, $7, $8)",
         )
         .bind(tenant.id)
         .bind(&id)
@@ -168,6 +177,7 @@ async fn store(pool: &PgPool, tenant: &Tenant, data: &Data) {
         .bind(it.created)
         .bind(it.updated)
         .bind(it.closed_remote)
+        .bind(it.closed_flag)
         .execute(pool)
         .await
         .unwrap();
@@ -187,6 +197,22 @@ async fn store(pool: &PgPool, tenant: &Tenant, data: &Data) {
             .execute(pool)
             .await
             .unwrap();
+    }
+    add_deleted(pool, tenant).await;
+}
+
+/// Each row once more, as one that the source has deleted: none of these may count.
+async fn add_deleted(pool: &PgPool, tenant: &Tenant) {
+    for (table, id) in [
+        ("raw_tickets", "cw_ticket_id"),
+        ("raw_time_entries", "cw_time_entry_id"),
+        ("raw_csat_surveys", "survey_id"),
+    ] {
+        let sql = format!(
+            "insert into {table} select r.* from {table} t, jsonb_populate_record(t,
+                jsonb_build_object('{id}', 'x' || {id}, 'deleted_at', queue.now())) r where t.tenant_id = $1"
+        );
+        sqlx::query(sqlx::AssertSqlSafe(sql)).bind(tenant.id).execute(pool).await.unwrap();
     }
 }
 
@@ -268,6 +294,7 @@ async fn a_burst_of_tickets_is_an_anomaly() {
         created: noon - TimeDelta::days(days),
         updated: noon,
         closed_remote: None,
+        closed_flag: None,
         entries: 0,
     };
     // One or two a day before, then forty.

@@ -12,7 +12,8 @@ async fn count<R: Row>(slug: &str) -> usize {
     while let Some(row) = rows.next().await {
         let row = row.expect("readable");
         let text = row.json.expect("a text");
-        parse::<R>(&text, slug).unwrap_or_else(|reason| panic!("{}:{}: {reason}", row.origin, row.line));
+        parse::<R>(&text, slug, chrono_tz::Tz::UTC)
+            .unwrap_or_else(|reason| panic!("{}:{}: {reason}", row.origin, row.line));
         count += 1;
     }
     count

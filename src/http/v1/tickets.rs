@@ -28,9 +28,9 @@ pub(crate) struct Ticket {
     /// Service board.
     #[schema(required = true)]
     board: Option<String>,
-    /// `Closed`, `Resolved` and `Completed` count as closed.
+    /// As the source names it; whether it is closed is told by `closed_at`.
     status: String,
-    /// `High` and `Critical` count as high.
+    /// `High` and `Critical` count as high, in any case of letters.
     priority: String,
     /// One line.
     #[schema(required = true)]
