@@ -28,6 +28,7 @@ pub(super) struct Asked {
     pub(super) days: String,
     pub(super) order: &'static str,
     pub(super) reprocess: &'static str,
+    pub(super) future_days: u64,
 }
 
 impl Asked {
@@ -41,6 +42,7 @@ impl Asked {
                 weirgate_jobs::BackfillOrder::OldestFirst => "oldest day first",
             },
             reprocess: policy_in_words(asked.reprocess),
+            future_days: asked.future_days,
         })
     }
 }
@@ -56,7 +58,7 @@ pub(super) fn tenants_in_words(tenants: &TenantNames) -> String {
 
 pub(super) fn policy_in_words(policy: weirgate_jobs::Reprocess) -> &'static str {
     match policy {
-        weirgate_jobs::Reprocess::Missing => "days without a result",
+        weirgate_jobs::Reprocess::Missing => "days without a result from after their end",
         weirgate_jobs::Reprocess::Failed => "days that failed and have no result since",
         weirgate_jobs::Reprocess::All => "every day",
     }
