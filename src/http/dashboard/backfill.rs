@@ -3,7 +3,6 @@
 use askama::Template;
 use axum::extract::{RawQuery, State};
 use axum::response::{IntoResponse, Redirect, Response};
-use chrono::NaiveDate;
 use serde::Deserialize;
 use serde_json::json;
 use sqlx::PgConnection;
@@ -145,7 +144,7 @@ fn shown(query: Option<&str>) -> Result<(Shown, String), Problem> {
     let mut fields = Fields::of_pairs(pairs);
     let month: Option<String> = fields.get("month");
     let month = month.and_then(|text| {
-        let day = format!("{text}-01").parse::<NaiveDate>().ok().filter(|_| text.len() == 7);
+        let day = weirgate_jobs::parse_day(&format!("{text}-01")).ok();
         if day.is_none() {
             fields.fail("month", "expected a month such as 2026-01");
         }
