@@ -1,20 +1,37 @@
 -- How many days each tenant has that there is something to do for. $1 tenants, $2 first and $3 last day, $4 kind of the
 -- backfill, $5 kind of the job that stands for a slice, $6 which days.
-with result as (
-    select tenant_id, kpi_date as date, computed_at as at from kpi_daily
-    where $4 = 'compute_kpi' and $6 <> 'all' and tenant_id = any($1) and kpi_date between $2 and $3
+with tenant as (
+    -- Days that have not begun where the tenant is are nobody's yet.
+    select t.id, t.slug, t.time_zone, asked.position,
+        least($3::date, (queue.now() at time zone t.time_zone)::date) as last_day
+    from unnest($1::uuid[]) with ordinality as asked (id, position)
+    join tenants t on t.id = asked.id and t.is_active
+), result as (
+    -- As in backfill_slices.sql: what was made before the day's end is no result.
+    select k.tenant_id, k.kpi_date as date, k.computed_at as at
+    from kpi_daily k join tenant t on t.id = k.tenant_id
+    where $4 = 'compute_kpi' and $6 <> 'all' and k.tenant_id = any($1) and k.kpi_date between $2 and $3
+      and (k.computed_at at time zone t.time_zone)::date > k.kpi_date
     union all
-    select tenant_id, export_date, created_at from exports
-    where $4 <> 'compute_kpi' and $6 <> 'all' and tenant_id = any($1) and export_date between $2 and $3 and format = 'json'
+    select e.tenant_id, e.export_date, e.created_at
+    from exports e join tenant t on t.id = e.tenant_id
+    where $4 <> 'compute_kpi' and $6 <> 'all' and e.tenant_id = any($1) and e.export_date between $2 and $3
+      and e.format = 'json' and (e.created_at at time zone t.time_zone)::date > e.export_date
+      and not ($4 = 'pipeline' and exists (
+          select from kpi_daily k
+          where k.tenant_id = e.tenant_id and k.kpi_date = e.export_date
+            and (k.computed_at at time zone t.time_zone)::date <= k.kpi_date
+      ))
 ), there as (
     select tenant_id, count(*) as days from result where $6 = 'missing' group by tenant_id
 ), failed as (
     -- As in backfill_slices.sql.
     select j.tenant_id, count(distinct j.args ->> 'date') as days
     from queue.jobs j
+    join tenant t on t.id = j.tenant_id
     left join result r on r.tenant_id = j.tenant_id and r.date::text = left(j.args ->> 'date', 10)
     where $6 = 'failed'
-      and j.kind = $5 and j.tenant_id = any($1) and left(j.args ->> 'date', 10) between $2::text and $3::text
+      and j.kind = $5 and j.tenant_id = any($1) and left(j.args ->> 'date', 10) between $2::text and t.last_day::text
       and j.aside in ('discarded', 'cancelled')
       and coalesce(j.args ->> 'format', 'json') = 'json'
       and (j.state = 'discarded' or j.errors @> '[{"code": "dependency_failed"}]')
@@ -25,12 +42,11 @@ with result as (
 )
 select t.id, t.slug,
     case $6
-        when 'all' then $3::date - $2::date + 1
-        when 'missing' then $3::date - $2::date + 1 - coalesce(there.days, 0)
+        when 'all' then greatest(t.last_day - $2::date + 1, 0)
+        when 'missing' then greatest(t.last_day - $2::date + 1, 0) - coalesce(there.days, 0)
         else coalesce(failed.days, 0)
     end as "slices!"
-from unnest($1::uuid[]) with ordinality as asked (id, position)
-join tenants t on t.id = asked.id and t.is_active
+from tenant t
 left join there on there.tenant_id = t.id
 left join failed on failed.tenant_id = t.id
-order by asked.position
+order by t.position

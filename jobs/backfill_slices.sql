@@ -10,11 +10,21 @@ with slice as materialized (
 select s.n as "n!", s.date as "date!", t.id, t.slug, t.name, t.is_active, t.time_zone
 from slice s
 join tenants t on t.id = s.tenant_id and t.is_active
-left join kpi_daily k on $6 = 'compute_kpi' and k.tenant_id = s.tenant_id and k.kpi_date = s.date
+-- What was made before the day's end is of a part of the day, and no result; a pipeline's is the export, with the KPIs.
+left join kpi_daily k on $6 <> 'generate_export' and k.tenant_id = s.tenant_id and k.kpi_date = s.date
 left join exports e on $6 <> 'compute_kpi' and e.tenant_id = s.tenant_id and e.export_date = s.date and e.format = 'json'
-where case $8
+    and (e.created_at at time zone t.time_zone)::date > e.export_date
+cross join lateral (
+    select case
+        when (k.computed_at at time zone t.time_zone)::date <= k.kpi_date then null
+        when $6 = 'compute_kpi' then k.computed_at
+        else e.created_at
+    end as at
+) as result
+-- Days that have not begun where the tenant is are nobody's yet.
+where s.date <= (queue.now() at time zone t.time_zone)::date and case $8
     when 'all' then true
-    when 'missing' then k.kpi_date is null and e.export_date is null
+    when 'missing' then result.at is null
     -- As in backfill_count.sql.
     else exists (
         select from queue.jobs j
@@ -24,7 +34,7 @@ where case $8
           and (j.state = 'discarded' or j.errors @> '[{"code": "dependency_failed"}]')
           and ($6 <> 'pipeline' or j.workflow_id is not null)
           and ($6 = 'pipeline' or j.state = 'discarded')
-          and j.finalized_at > coalesce(k.computed_at, e.created_at, '-infinity')
+          and j.finalized_at > coalesce(result.at, '-infinity')
     )
 end
 order by s.n

@@ -150,7 +150,7 @@ impl FromStr for BackfillOrder {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reprocess {
-    /// Days without a result.
+    /// Days without a result that was made after their end.
     #[default]
     Missing,
     /// Days that failed for good, without a result since.
@@ -209,12 +209,33 @@ impl BackfillRange {
         u64::try_from(days).unwrap_or(0) * self.tenants.len() as u64
     }
 
-    /// The backfill of these days. People see the tenants' slugs where they were `named`, else that it is for all.
+    /// Slices whose day has not begun where the tenant is. They are skipped, unless it has when their turn comes.
     ///
     /// # Errors
-    /// Never in practice: ids and dates are representable as JSON.
-    pub fn backfill(
+    /// When the database cannot answer.
+    pub async fn future_days(&self, conn: &mut PgConnection) -> sqlx::Result<u64> {
+        let days = sqlx::query_scalar!(
+            r#"select coalesce(sum(greatest(
+                   $3::date - greatest((queue.now() at time zone time_zone)::date + 1, $2::date) + 1, 0
+               )), 0)::bigint as "days!"
+               from tenants where id = any($1)"#,
+            &self.tenants,
+            self.from,
+            self.to
+        )
+        .fetch_one(conn)
+        .await?;
+        Ok(days.unsigned_abs())
+    }
+
+    /// The backfill of these days. People see the tenants' slugs where they were `named`, else that it is for all; and how
+    /// many days have not begun.
+    ///
+    /// # Errors
+    /// When the database cannot answer.
+    pub async fn backfill(
         &self,
+        conn: &mut PgConnection,
         kind: BackfillKind,
         named: Option<&[Tenant]>,
         priority: i16,
@@ -227,6 +248,7 @@ impl BackfillRange {
             kind: kind.as_str().to_owned(),
             spec: json!({
                 "tenants": tenants, "from": self.from, "to": self.to, "order": self.order, "reprocess": self.reprocess,
+                "future_days": self.future_days(conn).await?,
             }),
             plan: serde_json::to_value(self)?,
             total: self.total(),
@@ -237,7 +259,8 @@ impl BackfillRange {
         })
     }
 
-    /// Slices that there is something to do for, by tenant, in their order; those that are on their way already count.
+    /// Slices that there is something to do for, by tenant, in their order; those that are on their way already count,
+    /// and days that have not begun do not.
     pub async fn count(
         &self,
         conn: &mut PgConnection,

@@ -13,6 +13,7 @@ pub struct ComputeKpi {
     /// Whose KPIs.
     pub tenant: TenantRef,
     /// The day, in the tenant's time zone.
+    #[serde(deserialize_with = "crate::day::strict")]
     pub date: NaiveDate,
 }
 

@@ -3,9 +3,9 @@ with bounds as (
     -- The day in the tenant's time zone, as instants; 28 days of history before it.
     select
         t.time_zone,
-        $2::date::timestamp at time zone t.time_zone as day_start,
-        ($2::date + 1)::timestamp at time zone t.time_zone as day_end,
-        ($2::date - 28)::timestamp at time zone t.time_zone as history_start
+        local_day_start($2::date, t.time_zone) as day_start,
+        local_day_start($2::date + 1, t.time_zone) as day_end,
+        local_day_start($2::date - 28, t.time_zone) as history_start
     from tenants t where t.id = $1
 ), worked as (
     select
@@ -41,8 +41,8 @@ with bounds as (
         select count(*) as tickets, count(*) filter (where closed_at is null or closed_at >= b.day_end) as still_open
         from raw_tickets
         where tenant_id = $1
-          and created_at_remote >= ($2::date - d.ago)::timestamp at time zone b.time_zone
-          and created_at_remote < ($2::date - d.ago + 1)::timestamp at time zone b.time_zone
+          and created_at_remote >= local_day_start($2::date - d.ago, b.time_zone)
+          and created_at_remote < local_day_start($2::date - d.ago + 1, b.time_zone)
           and deleted_at is null
     ) as k
 ), long_open as (
@@ -65,14 +65,17 @@ with bounds as (
     ) as k
 ), history as (
     -- Every day since the first ticket counts, also those without a ticket.
-    select count(*) as days, avg(p.tickets) as mean, stddev_samp(p.tickets) as deviation
+    -- Counts of independent events vary by the root of their mean at least (Poisson), and a count by 1: a flat history is
+    -- no certainty.
+    select count(*) as days, avg(p.tickets) as mean,
+        greatest(stddev_samp(p.tickets), sqrt(avg(p.tickets)), 1) as deviation
     from first_ticket f
     join per_day p on p.day >= f.day and p.day < $2
 ), created as (
     select sum(tickets) filter (where day = $2)::bigint as tickets, sum(still_open)::bigint as still_open from per_day
 ), scored as (
-    -- Standard score of the day's new tickets: (x - mean) / sample standard deviation.
-    select (case when h.days >= 7 and h.deviation > 0 then (c.tickets - h.mean) / h.deviation end)::float8 as z
+    -- Standard score of the day's new tickets: (x - mean) / deviation.
+    select (case when h.days >= 7 then (c.tickets - h.mean) / h.deviation end)::float8 as z
     from created c, history h
 )
 insert into kpi_daily (

@@ -60,8 +60,8 @@ macro_rules! tickets {
             "select k.cw_ticket_id, k.board, k.status, k.priority, k.summary, k.description, k.company, k.owner,
                 k.created_at_remote, k.updated_at_remote, k.closed_at, k.sla_status, k.estimated_hours
              from raw_tickets k join tenants t on t.id = k.tenant_id
-             cross join lateral (select $2::date::timestamp at time zone t.time_zone as day_start,
-                ($2::date + 1)::timestamp at time zone t.time_zone as day_end) b
+             cross join lateral (select local_day_start($2, t.time_zone) as day_start,
+                local_day_start($2::date + 1, t.time_zone) as day_end offset 0) b
              where k.tenant_id = $1 and k.deleted_at is null
                and ((k.created_at_remote >= b.day_start and k.created_at_remote < b.day_end)
                  or (k.closed_at >= b.day_start and k.closed_at < b.day_end))

@@ -46,6 +46,7 @@ pub struct GenerateExport {
     /// Whose day.
     pub tenant: TenantRef,
     /// The day, in the tenant's time zone.
+    #[serde(deserialize_with = "crate::day::strict")]
     pub date: NaiveDate,
     /// How it is written.
     pub format: ExportFormat,

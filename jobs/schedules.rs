@@ -1,5 +1,6 @@
 //! What is enqueued by the clock; [`schedules`] is the only list.
 
+use chrono::NaiveDate;
 use futures_util::future::BoxFuture;
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -47,16 +48,35 @@ impl Schedule for NightlyPipeline {
             let Some(id) = tick.tenant else { return Ok(None) };
             let tenant = Tenant::find(&mut *conn, &id.to_string()).await?;
             let Some(tenant) = tenant.filter(|tenant| tenant.is_active) else { return Ok(None) };
-            // By the database's calendar, as the KPIs are.
+            // The day that ended last, by the database's calendar, as that of the KPIs: the one before the tick's own, but
+            // where a zone skipped that (Pacific/Apia, 2011-12-30).
             let date = sqlx::query_scalar!(
-                r#"select ($1::timestamptz at time zone $2)::date - 1 as "date!""#,
+                r#"select ((local_day_start(($1::timestamptz at time zone $2)::date, $2) - interval '1 microsecond')
+                    at time zone $2)::date as "date!""#,
                 tick.at,
                 tenant.time_zone
             )
             .fetch_one(&mut *conn)
             .await?;
-            let pipeline = DailyPipeline::new(&tenant, date, |job| job)?;
-            Ok(Some(enqueue_daily_pipeline(conn, pipeline, false).await?.id))
+            Ok(Some(enqueue_whole_day(conn, &tenant, date).await?))
         })
     }
+}
+
+/// The pipeline of a day that is over. One that is on its way already will do, unless it is from before the day's end: what
+/// it takes in may be of a part of the day.
+async fn enqueue_whole_day(conn: &mut PgConnection, tenant: &Tenant, date: NaiveDate) -> Result<Uuid> {
+    let pipeline = || DailyPipeline::new(tenant, date, |job| job);
+    let enqueued = enqueue_daily_pipeline(&mut *conn, pipeline()?, false).await?;
+    let is_early = enqueued.duplicate
+        && sqlx::query_scalar!(
+            r#"select created_at < local_day_start($2::date + 1, $3) as "is_early!" from queue.jobs where id = $1"#,
+            enqueued.id,
+            date,
+            tenant.time_zone
+        )
+        .fetch_optional(&mut *conn)
+        .await?
+        .unwrap_or(false);
+    Ok(if is_early { enqueue_daily_pipeline(conn, pipeline()?, true).await?.id } else { enqueued.id })
 }

@@ -1,5 +1,7 @@
 //! Writes mock data of any size: tenants, tickets, time entries, surveys, security alerts, and
 //! bad rows on purpose. The same settings always give the same bytes.
+//!
+//! Tickets follow the days of the week, and every five weeks there is a day that the KPIs find unusual.
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
@@ -13,9 +15,11 @@ use uuid::Uuid;
 use weirgate_jobs::sources::Dataset;
 
 mod bad;
+mod calendar;
 mod good;
 mod phrases;
 
+use calendar::Calendar;
 use good::Rows;
 
 /// What to write. The counts are per tenant.
@@ -102,11 +106,13 @@ pub fn generate(settings: &Generate) -> io::Result<Summary> {
         out.write_all(b"\n")
     })?;
     for (index, tenant) in tenants.iter().enumerate() {
+        let (key, days) = ([settings.seed, index as u64], settings.days.max(1));
         let rows = Rows {
             slug: tenant.slug.clone(),
-            key: [settings.seed, index as u64],
+            key,
             first,
-            days: settings.days.max(1),
+            days,
+            calendar: Calendar::new(key, first, days),
             tickets: settings.tickets as u64,
         };
         for dataset in Dataset::ALL {

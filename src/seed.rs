@@ -10,6 +10,7 @@ use serde_json::json;
 use sqlx::PgPool;
 use uuid::Uuid;
 use weirgate_jobs::sources::open_within;
+use weirgate_queue::cron::parse_zone;
 
 use crate::audit::Actor;
 use crate::http::keys;
@@ -43,7 +44,7 @@ pub struct Seeded {
 /// in place of those it got the same way before.
 ///
 /// # Errors
-/// When the file cannot be read, or Postgres refuses a row, such as an unknown time zone.
+/// When the file cannot be read or something in it is wrong, of which then nothing is stored; or Postgres refuses a row.
 pub async fn seed(
     pool: &PgPool,
     folder: &Path,
@@ -59,13 +60,18 @@ pub async fn seed(
     file.read_to_string(&mut text).with_context(reading)?;
     let tenants: Vec<TenantFile> = serde_json::from_str(&text)
         .with_context(|| format!("{} is not a list of tenants", path.display()))?;
+    for tenant in &tenants {
+        if let Err(why) = parse_zone(&tenant.time_zone) {
+            bail!("{}: tenant {}, time_zone: {why}", path.display(), tenant.slug);
+        }
+    }
     let mut seeded = Vec::new();
     for tenant in tenants {
         let slug = tenant.slug.clone();
         seeded.push(
             seed_one(pool, tenant, fresh_keys, rng)
                 .await
-                .with_context(|| format!("seeding tenant {slug}"))?,
+                .with_context(|| format!("seeding tenant {slug} of {}", path.display()))?,
         );
     }
     Ok(seeded)

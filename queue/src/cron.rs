@@ -96,12 +96,18 @@ fn plain(error: &croner::errors::CronError) -> String {
     }
 }
 
-/// Reads the name of a time zone.
+/// Reads the name of a time zone, in its only spelling. The one check that there is: whatever names a zone is read here.
 ///
 /// # Errors
-/// When the IANA database has none of that name.
+/// When the IANA database has none of that name; says how it is spelled where only that is wrong.
 pub fn parse_zone(name: &str) -> Result<Tz, String> {
-    name.parse().map_err(|_| format!("no IANA time zone {name:?}; such as Europe/Berlin or UTC"))
+    name.parse().map_err(|_| {
+        let same = chrono_tz::TZ_VARIANTS.iter().find(|zone| zone.name().eq_ignore_ascii_case(name));
+        match same {
+            Some(zone) => format!("no IANA time zone {name:?}; it is spelled {:?}", zone.name()),
+            None => format!("no IANA time zone {name:?}; such as Europe/Berlin or UTC"),
+        }
+    })
 }
 
 #[cfg(test)]

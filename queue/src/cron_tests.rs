@@ -16,6 +16,16 @@ fn berlin(cron: &str, after: &str, until: &str) -> Vec<String> {
 }
 
 #[test]
+fn a_zone_has_one_spelling() {
+    assert_eq!(parse_zone("Europe/Berlin"), Ok(BERLIN));
+    let spelled = "no IANA time zone \"europe/berlin\"; it is spelled \"Europe/Berlin\"";
+    assert_eq!(parse_zone("europe/berlin"), Err(spelled.to_owned()));
+    for wrong in ["MSK", "UTC+3", "+03:00", "", " UTC", "CEST"] {
+        assert!(parse_zone(wrong).unwrap_err().contains("such as"), "{wrong}");
+    }
+}
+
+#[test]
 fn a_tick_in_the_hour_that_is_skipped_comes_right_after_it() {
     // 2026-03-29: 02:00 CET is 03:00 CEST.
     let day = |cron| berlin(cron, "2026-03-28T12:00:00Z", "2026-03-30T12:00:00Z");

@@ -43,24 +43,37 @@ pub(super) async fn run(options: Backfill, config: &Config) -> anyhow::Result<()
     }
     if options.dry_run {
         let counts = range.count(&mut tx, options.kind).await?;
+        let future_days = range.future_days(&mut tx).await?;
         for (_, slug, slices) in &counts {
             println!("{slug}\t{slices}");
         }
         println!("in all\t{}", counts.iter().map(|(.., slices)| slices).sum::<u64>());
+        tell_future(future_days);
         return database.close().await;
     }
     let id = Uuid::now_v7();
     let settings = Settings { share: options.share, max_running: options.max_running };
     let named = named.map(|_| tenants.as_slice());
-    let new = range.backfill(options.kind, named, options.priority, settings, None)?;
+    let new = range.backfill(&mut tx, options.kind, named, options.priority, settings, None).await?;
+    let future_days = range.future_days(&mut tx).await?;
     backfill::create(&mut tx, id, &new).await?;
     Actor::cli().note(&mut tx, "backfill.create", &id.to_string(), &new.spec).await?;
     tx.commit().await?;
     println!("{id}");
+    tell_future(future_days);
     if options.watch {
         watch(&database.pool, id).await?;
     }
     database.close().await
+}
+
+/// On standard error, as standard output has the id or the counts alone.
+fn tell_future(days: u64) {
+    if days > 0 {
+        eprintln!(
+            "{days} days of tenants lie in the future: they are skipped, unless they have begun when their turn comes"
+        );
+    }
 }
 
 /// Shows how far it is until it is over, or Ctrl-C; fails if it is not completed then.

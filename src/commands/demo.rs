@@ -3,6 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 
 use anyhow::Context;
+use chrono::{Days, NaiveDate};
 use comfy_table::presets::UTF8_FULL_CONDENSED;
 use comfy_table::{CellAlignment, Table};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -21,6 +22,9 @@ use crate::home;
 use crate::random;
 use crate::seed::{self, Seeded};
 use crate::server::Listeners;
+
+/// So many days before the day that is asked for and after it get their KPIs too: what is unusual shows among others.
+const DAYS_AROUND: Days = Days::new(27);
 
 pub(super) async fn run(options: Demo, mut config: Config) -> anyhow::Result<()> {
     // Apart from what `up` keeps, so that both can run.
@@ -93,12 +97,45 @@ async fn act(options: &Demo, tenants: &[Seeded], base: &str, token: &str) -> any
         let read = client.read(tenant, options.date, jobs).await;
         results.push(read.with_context(|| format!("the pipeline of {}", tenant.slug))?);
     }
+    let around = around(options.date);
+    client.backfill(tenants, around, &bar).await.context("the backfill of the KPIs")?;
+    let mut anomalies = Vec::new();
+    for tenant in tenants {
+        anomalies.extend(client.anomalies(tenant, around).await?);
+    }
     if options.json {
-        println!("{}", serde_json::to_string_pretty(&json!({ "tenants": results }))?);
+        let shown = json!({ "tenants": results, "anomalies": anomalies });
+        println!("{}", serde_json::to_string_pretty(&shown)?);
     } else {
         print_table(options, &results);
+        print_anomalies(&anomalies, around);
     }
     Ok(())
+}
+
+fn around(date: NaiveDate) -> (NaiveDate, NaiveDate) {
+    let (from, to) = (date.checked_sub_days(DAYS_AROUND), date.checked_add_days(DAYS_AROUND));
+    (from.unwrap_or(date), to.unwrap_or(date))
+}
+
+fn print_anomalies(anomalies: &[Value], (from, to): (NaiveDate, NaiveDate)) {
+    println!(
+        "KPIs from {from} to {to}, by a backfill: {} unusual",
+        match anomalies.len() {
+            0 => "no day is".to_owned(),
+            1 => "1 day is".to_owned(),
+            days => format!("{days} days are"),
+        }
+    );
+    for day in anomalies {
+        println!(
+            "  {} {}: {} tickets created, z-score {:.1}",
+            day["tenant"].as_str().unwrap_or_default(),
+            day["date"].as_str().unwrap_or_default(),
+            day["tickets_created"],
+            day["z_score"].as_f64().unwrap_or_default()
+        );
+    }
 }
 
 fn print_table(options: &Demo, results: &[TenantResult]) {

@@ -7,7 +7,7 @@ use chrono::NaiveDate;
 use indicatif::ProgressBar;
 use reqwest::{Client, RequestBuilder};
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::seed::Seeded;
 
@@ -95,6 +95,51 @@ impl DemoClient {
         };
         let export = self.download(key, date).await?;
         Ok(TenantResult { tenant: tenant.slug.clone(), kpis, jobs, export, ticket_summary })
+    }
+
+    /// Works out the KPIs of the days around one that are missing, as a backfill, and follows it to its end; what it has to
+    /// do is known from the pipelines' tickets.
+    pub(super) async fn backfill(
+        &self,
+        tenants: &[Seeded],
+        (from, to): (NaiveDate, NaiveDate),
+        bar: &ProgressBar,
+    ) -> anyhow::Result<()> {
+        let slugs: Vec<&str> = tenants.iter().map(|tenant| tenant.slug.as_str()).collect();
+        let body = json!({ "kind": "compute_kpi", "tenants": slugs, "from": from, "to": to });
+        let request = self.http.post(self.url("/internal/backfills")).json(&body);
+        let mut backfill = self.answer(self.internal(request)).await?;
+        let path = format!("/internal/backfills/{}", backfill["id"].as_str().context("it has no id")?);
+        while backfill["finished_at"].is_null() {
+            bar.set_length(backfill["total"].as_u64().unwrap_or(0));
+            bar.set_position(backfill["done"].as_u64().unwrap_or(0));
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            backfill = self.answer(self.internal(self.http.get(self.url(&path)))).await?;
+        }
+        bar.finish_and_clear();
+        if backfill["state"] != "completed" {
+            bail!("it is {}: {}", backfill["state"], backfill["counts"]);
+        }
+        Ok(())
+    }
+
+    /// The days of the tenant that its KPIs find unusual.
+    pub(super) async fn anomalies(
+        &self,
+        tenant: &Seeded,
+        (from, to): (NaiveDate, NaiveDate),
+    ) -> anyhow::Result<Vec<Value>> {
+        let key = tenant.api_key.as_deref().context("the tenant got no API key")?;
+        let days = self.get(key, &format!("/v1/kpis/daily?from={from}&to={to}")).await?;
+        let unusual =
+            days["items"].as_array().into_iter().flatten().filter(|day| day["anomaly_detected"] == true);
+        let told = unusual.map(|day| {
+            json!({
+                "tenant": tenant.slug, "date": day["kpi_date"], "tickets_created": day["tickets_created"],
+                "z_score": day["z_score"],
+            })
+        });
+        Ok(told.collect())
     }
 
     /// The export of the day: its resource, with what was downloaded checked against it.

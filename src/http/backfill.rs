@@ -44,6 +44,11 @@ pub(crate) struct AskedFor {
     /// Which days: those without a result, those that failed for good and have none since, or all.
     #[schema(schema_with = reprocesses)]
     pub(crate) reprocess: Reprocess,
+    /// Slices of days that had not begun where the tenant is when the backfill was made. They are skipped, unless their
+    /// day has begun when their turn comes.
+    #[serde(default)]
+    #[schema(required = true, example = 0)]
+    pub(crate) future_days: u64,
 }
 
 /// A range of days that is worked off behind the live work. A slice is one tenant and day.
@@ -179,7 +184,10 @@ pub(crate) struct DryRun {
     /// Slices that there is something to do for, in all. Those that are on their way already count.
     #[schema(example = 60)]
     pub(crate) total: u64,
-    /// The same by tenant.
+    /// Slices of days that have not begun where the tenant is: they would be skipped.
+    #[schema(example = 0)]
+    pub(crate) future_days: u64,
+    /// `total` by tenant.
     pub(crate) tenants: Vec<TenantSlices>,
 }
 
@@ -213,8 +221,8 @@ pub(crate) fn orders() -> Schema {
 }
 
 pub(crate) fn reprocesses() -> Schema {
-    let description = "Which days: missing (without a result; when left out), failed (failed for good, without a result \
-        since), or all";
+    let description = "Which days: missing (without a result from after their end; when left out), failed (failed for good, \
+        without a result since), or all. Days that have not begun are skipped";
     names(["missing", "failed", "all"]).description(Some(description)).build().into()
 }
 

@@ -46,7 +46,8 @@ pub(crate) struct BackfillBody {
     /// Which end comes first; `newest_first` when left out.
     #[schema(schema_with = orders)]
     order: Option<String>,
-    /// Which days: `missing` (without a result; the default), `failed` (failed for good, without a result since), `all`.
+    /// Which days: `missing` (without a result from after their end; the default), `failed` (failed for good, without a
+    /// result since), `all`. Days that have not begun where the tenant is are skipped.
     #[schema(schema_with = reprocesses)]
     reprocess: Option<String>,
     /// Most of its jobs at once in a queue; any number when left out.
@@ -192,14 +193,15 @@ impl BackfillRequest {
     }
 
     /// What it makes of its [range](Self::range).
-    pub(crate) fn backfill(
+    pub(crate) async fn backfill(
         &self,
+        conn: &mut PgConnection,
         range: &BackfillRange,
         tenants: &[Tenant],
     ) -> weirgate_queue::Result<NewBackfill> {
         let traceparent = Some(self.context.traceparent.clone());
         let named = self.named().map(|_| tenants);
-        range.backfill(self.kind, named, self.priority, self.settings, traceparent)
+        range.backfill(conn, self.kind, named, self.priority, self.settings, traceparent).await
     }
 
     fn named(&self) -> Option<&[String]> {

@@ -286,12 +286,7 @@ impl Parse for f64 {
 
 impl Parse for NaiveDate {
     fn parse(text: &str) -> Result<Self, String> {
-        // chrono alone would also take "+2026-1-1".
-        let shape = text.len() == 10 && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-');
-        shape
-            .then(|| Self::parse_from_str(text, "%Y-%m-%d").ok())
-            .flatten()
-            .ok_or_else(|| "expected a date such as 2026-01-31".to_owned())
+        weirgate_jobs::parse_day(text)
     }
 }
 

@@ -46,8 +46,7 @@ impl TenantTx {
     ) -> Result<Instants, Problem> {
         let instants = sqlx::query_as!(
             Instants,
-            r#"select $1::date::timestamp at time zone time_zone as "from",
-                ($2::date + 1)::timestamp at time zone time_zone as until
+            r#"select local_day_start($1, time_zone) as "from", local_day_start($2::date + 1, time_zone) as until
              from tenants"#,
             from,
             to

@@ -7,6 +7,7 @@ use chrono::{DateTime, Days, NaiveDate, NaiveTime, TimeDelta, Utc};
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
+use super::calendar::Calendar;
 use super::phrases::{ALERTS, COMMENTS, COMPANIES, ISSUES, Issue, WORK_TYPES};
 use weirgate_jobs::sources::Dataset;
 use weirgate_jobs::sources::rows::{CsatSurvey, SecurityAlert, Ticket, TimeEntry};
@@ -31,6 +32,7 @@ pub(super) struct Rows {
     pub(super) key: [u64; 2],
     pub(super) first: NaiveDate,
     pub(super) days: u32,
+    pub(super) calendar: Calendar,
     pub(super) tickets: u64,
 }
 
@@ -70,7 +72,7 @@ impl Rows {
 
     /// Tickets come in by number, day after day, mostly in working hours.
     fn story(&self, index: u64, rng: &mut ChaCha8Rng) -> Story {
-        let day = index % self.tickets.max(1) * u64::from(self.days) / self.tickets.max(1);
+        let day = self.calendar.day(index, self.tickets);
         let second = if rng.random_bool(0.85) {
             rng.random_range(7 * 3600..19 * 3600)
         } else {

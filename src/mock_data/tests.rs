@@ -146,3 +146,51 @@ fn nothing_is_something_too() {
     let error = generate(&far).expect_err("refused");
     assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
 }
+
+/// How many tickets there are of each of the days.
+async fn per_day(settings: &Generate, slug: &str) -> Vec<(NaiveDate, f64)> {
+    let (tickets, ..) = read::<Ticket>(&settings.out, slug).await;
+    let first = first_day(settings).expect("a day");
+    let count = |day: NaiveDate| {
+        let of_it = tickets.iter().filter(|it| it.created_at_remote.date_naive() == day).count();
+        f64::from(u32::try_from(of_it).expect("few"))
+    };
+    first.iter_days().take(settings.days as usize).map(|day| (day, count(day))).collect()
+}
+
+/// As the KPIs have it.
+fn z_score(history: &[(NaiveDate, f64)], tickets: f64) -> f64 {
+    let days = f64::from(u32::try_from(history.len()).expect("few"));
+    let mean = history.iter().map(|it| it.1).sum::<f64>() / days;
+    let variance = history.iter().map(|it| (it.1 - mean).powi(2)).sum::<f64>() / (days - 1.0);
+    (tickets - mean) / variance.sqrt().max(mean.sqrt()).max(1.0)
+}
+
+#[tokio::test]
+async fn tickets_follow_the_week_and_now_and_then_a_day_is_unusual() {
+    for (days, tickets, at_least) in [(30, 100, 1), (120, 1000, 3), (365, 20_000, 10)] {
+        let dir = tempfile::tempdir().expect("a folder");
+        let settings = Generate { days, tickets, bad_rows: 0, ..settings(dir.path(), Layout::Jsonl) };
+        generate(&settings).expect("written");
+        for slug in ["tenant_demo_1", "tenant_demo_2"] {
+            let counts = per_day(&settings, slug).await;
+            let unusual: Vec<usize> = (7..counts.len())
+                .filter(|day| z_score(&counts[day.saturating_sub(28)..*day], counts[*day].1) >= 3.0)
+                .collect();
+            assert!(
+                (at_least..=at_least + 1).contains(&unusual.len()),
+                "{slug} {days}: {unusual:?} {counts:?}"
+            );
+            assert!(unusual.windows(2).all(|two| two[1] - two[0] == 35), "{unusual:?}");
+            let mean = |weekend: bool| {
+                let usual = counts.iter().enumerate().filter(|(day, _)| !unusual.contains(day));
+                let of_it: Vec<f64> = usual
+                    .filter(|(_, (day, _))| (day.weekday().number_from_monday() > 5) == weekend)
+                    .map(|(_, (_, count))| *count)
+                    .collect();
+                of_it.iter().sum::<f64>() / f64::from(u32::try_from(of_it.len()).expect("few"))
+            };
+            assert!(mean(true) * 3.0 < mean(false), "{slug}: {} and {}", mean(true), mean(false));
+        }
+    }
+}

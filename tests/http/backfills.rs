@@ -100,7 +100,7 @@ async fn it_is_stored_at_once_and_shown() {
     let expected = json!({
         "kind": "compute_kpi", "state": "running", "tenants": "all", "from": "2026-01-01", "to": "2026-01-31",
         "order": "newest_first", "reprocess": "all", "share": 0.25, "max_running": 7, "priority": 0,
-        "total": 62, "expanded": 0, "skipped": 0, "done": 0, "fraction": 0.0, "jobs": 0,
+        "future_days": 0, "total": 62, "expanded": 0, "skipped": 0, "done": 0, "fraction": 0.0, "jobs": 0,
         "counts": {"waiting": 0, "scheduled": 0, "available": 0, "running": 0, "retryable": 0, "completed": 0,
             "cancelled": 0, "discarded": 0},
         "rate_per_s": null, "estimated_finish": null, "cancelled_at": null, "finished_at": null,
@@ -189,7 +189,7 @@ async fn missing_days_are_those_without_a_result() {
     for (kind, cca) in [("compute_kpi", 29), ("generate_export", 30), ("pipeline", 30)] {
         let body = with(january(kind), "reprocess", "missing");
         let counts = dry(&api, body.clone()).await;
-        let expected = json!({"dry_run": true, "kind": kind, "total": cca + 31, "tenants": [
+        let expected = json!({"dry_run": true, "kind": kind, "total": cca + 31, "future_days": 0, "tenants": [
             {"tenant_id": api.cca.id, "tenant": "tenant_demo_cca", "slices": cca},
             {"tenant_id": api.client2.id, "tenant": "tenant_demo_client2", "slices": 31},
         ]});
@@ -492,4 +492,108 @@ async fn a_tenant_that_is_paused_is_left_behind_and_follows_day_by_day() {
     expand(&api).await;
     let shown = show(&api, &backfill).await;
     assert_eq!((&shown["state"], &shown["done"]), (&json!("completed"), &json!(2 * all)), "{shown}");
+}
+
+/// The tenants and days that a dry run of both tenants has something to do for.
+async fn due(api: &TestApi, kind: &str, reprocess: &str, days: (&str, &str)) -> (Value, Vec<Value>) {
+    let body = json!({"kind": kind, "tenants": "all", "from": days.0, "to": days.1, "reprocess": reprocess});
+    let counts = dry(api, body).await;
+    let tenants = counts["tenants"].as_array().unwrap().iter().map(|it| it["slices"].clone()).collect();
+    (counts["future_days"].clone(), tenants)
+}
+
+#[tokio::test]
+async fn days_that_have_not_begun_where_the_tenant_is_are_skipped_and_told() {
+    let api = TestApi::new().await;
+    // In Paris it is the 21st.
+    api.db().travel_to("2026-01-20T23:30:00Z").await;
+    for (kind, job) in [
+        ("compute_kpi", "compute_kpi"),
+        ("generate_export", "generate_export"),
+        ("pipeline", "generate_export"),
+    ] {
+        for reprocess in ["all", "missing"] {
+            let of = due(&api, kind, reprocess, ("2026-01-19", "2026-01-23")).await;
+            assert_eq!(of, (json!(5), vec![json!(2), json!(3)]), "{kind} {reprocess}");
+        }
+        assert_eq!(due(&api, kind, "missing", ("2027-01-01", "2027-12-31")).await.1, [json!(0), json!(0)]);
+        let body = with(with(january(kind), "from", "2026-01-19"), "to", "2026-01-23");
+        let made = create(&api, &body).await;
+        assert_eq!((&made["future_days"], &made["total"]), (&json!(5), &json!(10)), "{kind}");
+        expand(&api).await;
+        assert_eq!(show(&api, &made).await["skipped"], 5, "{kind}");
+        let mut days = days(&api, &made, job).await;
+        days.sort();
+        let expected = [
+            ("tenant_demo_cca", "19"),
+            ("tenant_demo_cca", "20"),
+            ("tenant_demo_client2", "19"),
+            ("tenant_demo_client2", "20"),
+            ("tenant_demo_client2", "21"),
+        ];
+        assert_eq!(
+            days,
+            expected.map(|(tenant, day)| (tenant.to_owned(), format!("2026-01-{day}"))),
+            "{kind}"
+        );
+        // A job of such a day that failed is left alone too.
+        api.execute("update queue.jobs set state = 'discarded', finalized_at = queue.now(), args = args || '{\"date\": \"2026-01-22\"}'")
+            .await;
+        assert_eq!(due(&api, kind, "failed", ("2026-01-19", "2026-01-23")).await.1, [json!(0), json!(0)]);
+        api.execute("delete from queue.jobs; delete from queue.backfills").await;
+    }
+}
+
+#[tokio::test]
+async fn what_was_made_before_the_end_of_its_day_is_missing() {
+    let api = TestApi::new().await;
+    let days = ("2026-01-20", "2026-01-20");
+    let compute = async || {
+        for tenant in [&api.cca, &api.client2] {
+            let job = ComputeKpi { tenant: tenant.slug.as_str().into(), date: "2026-01-20".parse().unwrap() };
+            api.app.run(&job).await.unwrap();
+        }
+    };
+    let export = async || {
+        for tenant in [&api.cca, &api.client2] {
+            let (tenant, date) = (tenant.slug.as_str().into(), "2026-01-20".parse().unwrap());
+            let format = weirgate_jobs::ExportFormat::Json;
+            api.app.run(&GenerateExport { tenant, date, format }).await.unwrap();
+        }
+    };
+    let missing = async |kind: &str| {
+        let counted = due(&api, kind, "missing", days).await.1;
+        // What is counted is what is made.
+        let body = with(with(january(kind), "from", days.0), "to", days.1);
+        let made = create(&api, &with(body, "reprocess", "missing")).await;
+        expand(&api).await;
+        let skipped = show(&api, &made).await["skipped"].as_u64().unwrap();
+        assert_eq!(counted.iter().map(|it| it.as_u64().unwrap()).sum::<u64>(), 2 - skipped, "{kind}");
+        api.execute("delete from queue.jobs; delete from queue.backfills").await;
+        counted
+    };
+    let (both, cca, none) = ([json!(1), json!(1)], [json!(1), json!(0)], [json!(0), json!(0)]);
+    // Where the day is over in Paris, and not yet in UTC.
+    api.db().travel_to("2026-01-20T23:30:00Z").await;
+    compute().await;
+    export().await;
+    for kind in ["compute_kpi", "generate_export", "pipeline"] {
+        assert_eq!(missing(kind).await, cca, "{kind}");
+    }
+    api.db().travel_to("2026-01-21T00:30:00Z").await;
+    for kind in ["compute_kpi", "generate_export", "pipeline"] {
+        assert_eq!(missing(kind).await, cca, "{kind}: it does not become whole by waiting");
+    }
+    export().await;
+    assert_eq!(missing("generate_export").await, none);
+    assert_eq!(missing("pipeline").await, cca, "the KPIs in its export are of half a day");
+    compute().await;
+    for kind in ["compute_kpi", "generate_export", "pipeline"] {
+        assert_eq!(missing(kind).await, none, "{kind}");
+    }
+    // Worked out to the second at which the day ended, and a moment before.
+    api.execute("update kpi_daily set computed_at = local_day_start('2026-01-21', 'Europe/Paris')").await;
+    assert_eq!(missing("compute_kpi").await, cca);
+    api.execute("update kpi_daily set computed_at = local_day_start('2026-01-21', 'Europe/Paris') - interval '1 microsecond'").await;
+    assert_eq!(missing("compute_kpi").await, both);
 }

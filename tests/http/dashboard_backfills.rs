@@ -122,7 +122,7 @@ async fn what_is_wrong_is_said_beside_what_was_typed() {
         assert!(answer.text().contains(says), "{field}: {}", answer.text());
         assert!(answer.text().contains("value=\"2026-01-31\""), "{field}: {}", answer.text());
     }
-    for path in ["?month=2026", "?tenants=-1", "?other=1"] {
+    for path in ["?month=2026", "?month=%2B026-1", "?month=2026-1", "?tenants=-1", "?other=1"] {
         let wrong = person.get(&format!("{PATH}/{}{path}", uuid::Uuid::nil())).await;
         assert_eq!(wrong.status, StatusCode::UNPROCESSABLE_ENTITY, "{path}");
     }
@@ -282,4 +282,20 @@ async fn who_signs_out_watches_no_longer() {
     api.fill().await;
     make(&Person::new(&api, "alan@example.com", Role::Operator).await, &JANUARY).await;
     assert!(look(&mut goes_on).await.contains("compute_kpi"), "the other one sees what is new");
+}
+
+#[tokio::test]
+async fn days_in_the_future_are_told_before_and_after() {
+    let api = TestApi::new().await;
+    let person = Person::new(&api, "ada@example.com", Role::Operator).await;
+    api.execute("update test_clock set shift = timestamptz '2026-01-29 12:00Z' - now()").await;
+    let (said, _) = dry_run(&person, &JANUARY).await;
+    assert!(said.contains("<strong>58</strong> jobs"), "{said}");
+    assert!(said.contains("4 of these days lie in the future"), "{said}");
+    let (said, hidden) =
+        dry_run(&person, &[("kind", "compute_kpi"), ("from", "2026-02-01"), ("to", "2026-02-02")]).await;
+    assert!(said.contains("nothing to do") && said.contains("4 of these days lie in the future"), "{said}");
+    assert!(hidden.is_empty());
+    let page = person.get(&make(&person, &JANUARY).await).await;
+    assert!(page.text().contains("<dt>Days in the future</dt><dd>4, which are skipped"), "{}", page.text());
 }

@@ -16,6 +16,7 @@ mod dashboard_schedules;
 mod dashboard_tenants;
 mod dashboard_workers;
 mod dashboard_workflows;
+mod days;
 mod deactivation;
 mod docs;
 mod downloads;

@@ -24,7 +24,8 @@ async fn tickets_are_listed_by_state_and_time() {
         assert_eq!(api.v1(&format!("/v1/tickets{query}")).await.column("cw_ticket_id"), ids, "{query}");
     }
     // 23:30 in UTC is half past midnight of the next day in Paris.
-    let in_paris = api.tenant(&api.client2, "GET", "/v1/tickets?created_from=2026-01-21").send().await;
+    let day = "/v1/tickets?created_from=2026-01-21&created_to=2026-01-21";
+    let in_paris = api.tenant(&api.client2, "GET", day).send().await;
     assert_eq!(in_paris.column("cw_ticket_id"), ["TKT-002"]);
 }
 

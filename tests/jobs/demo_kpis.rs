@@ -18,7 +18,10 @@
 //! - TKT-001 was created at 00:30 local time and is Critical; TKT-002, at 23:30Z, is of the 21st there: 1 and 1.
 //! - TKT-001 was closed at 08:10Z, 520 min after 23:30Z, with one time entry: 1, 520, 1 of 1; none is open.
 //! - Satisfaction: SRV-001 at 22:45Z, 23:45 local time: 3.
+//!
+//! What it has from 2026-01-22 on is there for the days of a month, among them an unusual one: 2026-02-10.
 
+use chrono::NaiveDate;
 use serde_json::{Value, json};
 use weirgate_jobs::{ComputeKpi, IngestCsat, IngestSecurityAlerts, IngestTickets, IngestTimeEntries};
 
@@ -47,6 +50,10 @@ async fn the_demo_tenants_have_the_kpis_worked_out_by_hand() {
         let kpis =
             app.run(&ComputeKpi { tenant: tenant(), date: "2026-01-20".parse().unwrap() }).await.unwrap();
         assert_eq!(json!(kpis), expected[slug], "{slug}");
+    }
+    for date in "2026-01-21".parse::<NaiveDate>().unwrap().iter_days().take(27) {
+        let kpis = app.run(&ComputeKpi { tenant: "tenant_demo_client2".into(), date }).await.unwrap();
+        assert_eq!(kpis.anomaly_detected, date == "2026-02-10".parse().unwrap(), "{date}: {kpis:?}");
     }
 }
 

@@ -1,12 +1,11 @@
 //! KPI formulas, against a plain computation in memory over random data.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-
 use chrono::{DateTime, Days, NaiveDate, NaiveDateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
-use sqlx::PgPool;
+use serde_json::Value;
+use sqlx::{AssertSqlSafe, PgPool};
 use weirgate_jobs::{ComputeKpi, Kpis, Tenant};
 
 use crate::support::{TestApp, tenant};
@@ -37,6 +36,9 @@ struct Data {
     work: Vec<(NaiveDate, i32, bool)>,
     surveys: Vec<(DateTime<Utc>, f64)>,
 }
+
+const ZONES: [Tz; 5] =
+    [Tz::UTC, Tz::Europe__Paris, Tz::America__New_York, Tz::Asia__Kolkata, Tz::Pacific__Auckland];
 
 fn day() -> NaiveDate {
     // In Paris and New York the clocks change within the 28 days before.
@@ -78,13 +80,7 @@ fn ticket() -> impl Strategy<Value = Ticket> {
 }
 
 fn data() -> impl Strategy<Value = Data> {
-    let zone = prop::sample::select(vec![
-        Tz::UTC,
-        Tz::Europe__Paris,
-        Tz::America__New_York,
-        Tz::Asia__Kolkata,
-        Tz::Pacific__Auckland,
-    ]);
+    let zone = prop::sample::select(ZONES.to_vec());
     let work = (-2i64..=2, 0i32..500, any::<bool>())
         .prop_map(|(days, minutes, billable)| (day() + TimeDelta::days(days), minutes, billable));
     (
@@ -160,7 +156,7 @@ fn z_score(data: &Data) -> Option<f64> {
     let mean = mean(&history)?;
     #[expect(clippy::cast_precision_loss, reason = "at most 28")]
     let variance = history.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / (history.len() - 1) as f64;
-    (variance > 0.0).then(|| (created_on(day()) - mean) / variance.sqrt())
+    Some((created_on(day()) - mean) / variance.sqrt().max(mean.sqrt()).max(1.0))
 }
 
 async fn store(pool: &PgPool, tenant: &Tenant, data: &Data) {
@@ -267,15 +263,27 @@ fn assert_same(got: &Kpis, want: &Kpis) {
 fn sql_and_words_agree_on_random_data() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let app = runtime.block_on(TestApp::new());
-    let cases = AtomicUsize::new(0);
+    // A tenant a zone: to check the name of one takes Postgres as long as a case.
+    let tenants: Vec<(Tz, Tenant)> = runtime.block_on(async {
+        let mut tenants = Vec::new();
+        for (n, zone) in ZONES.into_iter().enumerate() {
+            tenants.push((zone, tenant(&app.db.pool, &format!("zone_{n}"), zone.name()).await));
+        }
+        tenants
+    });
     let mut runner =
         TestRunner::new(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() });
     let result = runner.run(&data(), |data| {
-        let slug = format!("case_{}", cases.fetch_add(1, Ordering::Relaxed));
+        let (_, tenant) = tenants.iter().find(|(zone, _)| *zone == data.zone).unwrap();
         runtime.block_on(async {
-            let tenant = tenant(&app.db.pool, &slug, data.zone.name()).await;
-            store(&app.db.pool, &tenant, &data).await;
-            let kpis = app.run(&ComputeKpi { tenant: slug.as_str().into(), date: day() }).await.unwrap();
+            sqlx::raw_sql(
+                "delete from raw_tickets; delete from raw_time_entries; delete from raw_csat_surveys",
+            )
+            .execute(&app.db.pool)
+            .await
+            .unwrap();
+            store(&app.db.pool, tenant, &data).await;
+            let kpis = app.run(&ComputeKpi { tenant: tenant.into(), date: day() }).await.unwrap();
             assert_same(&kpis, &naive(&data));
         });
         Ok(())
@@ -283,10 +291,12 @@ fn sql_and_words_agree_on_random_data() {
     result.unwrap();
 }
 
+/// A slug, the tickets so many days before, those of the day, and whether it is an anomaly.
+type Case<'a> = (&'a str, &'a dyn Fn(i64) -> usize, usize, bool);
+
 #[tokio::test]
-async fn a_burst_of_tickets_is_an_anomaly() {
+async fn a_day_is_an_anomaly_when_it_stands_out_of_its_history() {
     let app = TestApp::new().await;
-    let tenant = tenant(&app.db.pool, "acme", "UTC").await;
     let noon = day().and_hms_opt(12, 0, 0).unwrap().and_utc();
     let at = |days: i64| Ticket {
         status: "New",
@@ -297,13 +307,76 @@ async fn a_burst_of_tickets_is_an_anomaly() {
         closed_flag: None,
         entries: 0,
     };
-    // One or two a day before, then forty.
-    let mut tickets: Vec<Ticket> =
-        (1..=20).flat_map(|days| vec![at(days); usize::from(days % 2 == 0) + 1]).collect();
-    tickets.extend(vec![at(0); 40]);
-    let data = Data { zone: Tz::UTC, tickets, work: vec![], surveys: vec![] };
-    store(&app.db.pool, &tenant, &data).await;
-    let kpis = app.run(&ComputeKpi { tenant: "acme".into(), date: day() }).await.unwrap();
-    assert!(kpis.anomaly_detected && kpis.z_score.unwrap() > 3.0, "{kpis:?}");
-    assert_same(&kpis, &naive(&data));
+    let alternating = |days: i64| usize::from(days % 2 == 0) + 1;
+    // One a long time ago, and none since.
+    let silent = |days: i64| usize::from(days == 40);
+    let working_days = |days: i64| if [0, 6].contains(&(days % 7)) { 1 } else { 10 };
+    let cases: [Case; 10] = [
+        ("bursting", &alternating, 40, true),
+        ("flat", &|_| 10, 110, true),
+        ("flat_and_less_flat", &|_| 10, 13, false),
+        ("flat_and_well_above", &|_| 10, 20, true),
+        ("flat_and_nothing", &|_| 10, 0, true),
+        ("one_a_day_and_three", &|_| 1, 3, false),
+        ("silent_and_one", &silent, 1, false),
+        ("silent_and_three", &silent, 3, true),
+        ("working_days", &working_days, 10, false),
+        ("working_days_and_a_burst", &working_days, 40, true),
+    ];
+    for (slug, history, today, is_anomaly) in cases {
+        let tenant = tenant(&app.db.pool, slug, "UTC").await;
+        let mut tickets: Vec<Ticket> = (1..=40).flat_map(|days| vec![at(days); history(days)]).collect();
+        tickets.extend(vec![at(0); today]);
+        let data = Data { zone: Tz::UTC, tickets, work: vec![], surveys: vec![] };
+        store(&app.db.pool, &tenant, &data).await;
+        let kpis = app.run(&ComputeKpi { tenant: slug.into(), date: day() }).await.unwrap();
+        assert_eq!(kpis.anomaly_detected, is_anomaly, "{slug}: {kpis:?}");
+        assert_same(&kpis, &naive(&data));
+    }
+}
+
+#[tokio::test]
+async fn the_day_of_a_tenant_with_many_tickets_is_read_by_index_whatever_the_plan() {
+    const KPIS: &str = include_str!("../../jobs/compute_kpi.sql");
+    let app = TestApp::new().await;
+    let tenant = tenant(&app.db.pool, "acme", "Europe/Paris").await;
+    let mut conn = app.db.pool.acquire().await.unwrap();
+    sqlx::query(
+        "insert into raw_tickets (tenant_id, cw_ticket_id, status, priority, created_at_remote, updated_at_remote, closed_at_remote)
+         select $1, n, 'Closed', 'High', at, at, at
+         from generate_series(1, 40000) as n, lateral (select timestamptz '2025-01-01' + n * interval '15 minutes') as i (at)",
+    )
+    .bind(tenant.id)
+    .execute(&mut *conn)
+    .await
+    .unwrap();
+    for mode in ["force_generic_plan", "force_custom_plan"] {
+        for sql in [
+            "analyze raw_tickets",
+            &format!("set plan_cache_mode = {mode}"),
+            &format!("prepare kpis_{mode} (uuid, date) as {KPIS}"),
+        ] {
+            sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(&mut *conn).await.unwrap();
+        }
+        let sql =
+            format!("explain (analyze, format json) execute kpis_{mode} ('{}', '2025-08-10')", tenant.id);
+        let plan: Value = sqlx::query_scalar(AssertSqlSafe(sql)).fetch_one(&mut *conn).await.unwrap();
+        let mut read = Vec::new();
+        rows_of_tickets(&plan[0]["Plan"], &mut read);
+        // The day, what was closed on it, and 29 days one by one: some hundred rows each and not all of them.
+        assert!(read.len() >= 4 && read.iter().all(|rows| *rows < 200.0), "{mode}: {read:?} {plan:#}");
+    }
+}
+
+/// How many rows each scan of the tickets reads, those that it throws away included.
+fn rows_of_tickets(plan: &Value, read: &mut Vec<f64>) {
+    if plan["Relation Name"] == "raw_tickets" {
+        let rows = |field: &str| plan[field].as_f64().unwrap_or(0.0);
+        read.push(
+            rows("Actual Rows") + rows("Rows Removed by Filter") + rows("Rows Removed by Index Recheck"),
+        );
+    }
+    for inner in plan["Plans"].as_array().into_iter().flatten() {
+        rows_of_tickets(inner, read);
+    }
 }

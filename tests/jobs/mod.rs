@@ -1,6 +1,7 @@
 //! The jobs, called without the queue.
 
 mod backfill_days;
+mod days;
 mod demo_kpis;
 mod export;
 mod idempotence;

@@ -122,3 +122,30 @@ async fn jobs_of_earlier_versions_that_name_a_slug_run_for_their_own_tenant() {
     assert_eq!(paths.len(), 2);
     assert!(paths.iter().all(|(owner, path)| path.starts_with(&format!("{owner}/"))), "{paths:?}");
 }
+
+#[tokio::test]
+async fn the_database_knows_iana_names_alone() {
+    let app = TestApp::new().await;
+    let pool = &app.db.pool;
+    tenant(pool, "acme", "Europe/Paris").await;
+    tenant(pool, "bolt", "UTC").await;
+    for zone in
+        ["europe/berlin", "utc", "UTC+3", "MSK", "CEST-2", "posix/Europe/Berlin", "localtime", "Nowhere", ""]
+    {
+        for sql in [
+            "update tenants set time_zone = $1 where slug = 'acme'",
+            "update tenants set time_zone = case slug when 'bolt' then $1 else time_zone end",
+            "insert into tenants (id, slug, name, time_zone) values
+                (gen_random_uuid(), 'clay', 'c', 'Asia/Tokyo'), (gen_random_uuid(), 'dune', 'd', $1)",
+        ] {
+            let error = sqlx::query(sql).bind(zone).execute(pool).await.unwrap_err();
+            let error = error.as_database_error().unwrap();
+            assert_eq!(error.constraint(), Some("tenants_time_zone_is_known"), "{zone}: {error}");
+            let tenant = ["acme", "bolt", "dune"].into_iter().find(|slug| error.message().contains(slug));
+            assert!(tenant.is_some() && error.message().contains("time_zone"), "{error}");
+        }
+    }
+    for zone in ["Asia/Kolkata", "Etc/GMT+3", "UTC", "America/Argentina/Buenos_Aires"] {
+        sqlx::query("update tenants set time_zone = $1").bind(zone).execute(pool).await.unwrap();
+    }
+}

@@ -35,8 +35,9 @@ async fn workers_killed_with_sigkill_lose_no_slice_and_make_none_twice() {
         reprocess: Reprocess::All,
     };
     let id = Uuid::now_v7();
-    let new = range.backfill(BackfillKind::ComputeKpi, None, 0, Settings::default(), None).unwrap();
     let mut tx = db.pool.begin().await.unwrap();
+    let kind = BackfillKind::ComputeKpi;
+    let new = range.backfill(&mut tx, kind, None, 0, Settings::default(), None).await.unwrap();
     backfill::create(&mut tx, id, &new).await.unwrap();
     tx.commit().await.unwrap();
     let start = || {

@@ -403,3 +403,98 @@ async fn a_backfill_that_makes_no_sense_is_refused() {
         assert!(said.contains(hint), "{said}");
     }
 }
+
+#[tokio::test]
+async fn a_backfill_of_days_to_come_says_so() {
+    let cli = Cli::new().await;
+    cli.ok(&["seed"]).await;
+    let (from, to): (String, String) = sqlx::query_as(
+        "select (now() - interval '9 days')::date::text, (now() + interval '9 days')::date::text",
+    )
+    .fetch_one(&cli.db.pool)
+    .await
+    .unwrap();
+    let range = ["backfill", "compute_kpi", "--tenants", "tenant_demo_cca", "--from", &from, "--to", &to];
+    for more in [&["--dry-run"][..], &[]] {
+        let said = cli.ok(&[&range[..], more].concat()).await;
+        // At midnight, another day may have begun since.
+        assert!(
+            said.contains("9 days of tenants lie in the future") || said.contains("8 days of tenants"),
+            "{said}"
+        );
+    }
+    let past = ["backfill", "compute_kpi", "--from", "2026-01-01", "--to", "2026-01-02", "--dry-run"];
+    assert!(!cli.ok(&past).await.contains("future"));
+}
+
+#[tokio::test]
+async fn a_time_zone_that_is_no_iana_name_is_refused_with_file_tenant_and_field() {
+    let cli = Cli::new().await;
+    let file = cli.home.path().join("tenants.json");
+    let seed = async |zone: &str| {
+        let tenant = |number: u32, slug: &str, zone: &str| {
+            serde_json::json!({
+                "id": uuid::Uuid::from_u128(number.into()), "slug": slug, "name": slug, "is_active": true,
+                "llm_enabled": false, "time_zone": zone,
+            })
+        };
+        let tenants = serde_json::json!([tenant(1, "acme", "Europe/Paris"), tenant(2, "bolt", zone)]);
+        std::fs::write(&file, tenants.to_string()).unwrap();
+        let mut command = cli.command(&["seed"]);
+        command.env("MOCK_DATA_PATH", cli.home.path());
+        let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+        (output.status.success(), String::from_utf8([output.stdout, output.stderr].concat()).unwrap())
+    };
+    for (zone, hint) in [
+        ("europe/berlin", "it is spelled \"Europe/Berlin\""),
+        ("utc", "it is spelled \"UTC\""),
+        ("UTC+3", "such as Europe/Berlin or UTC"),
+        ("MSK", "such as"),
+        ("CEST-2", "such as"),
+        ("+03:00", "such as"),
+        ("Europe/Berlin ", "such as"),
+        ("posix/Europe/Berlin", "such as"),
+        ("", "such as"),
+    ] {
+        let (ok, said) = seed(zone).await;
+        let place = format!("{}: tenant bolt, time_zone: no IANA time zone {zone:?}", file.display());
+        assert!(!ok && said.contains(&place) && said.contains(hint), "{zone}: {said}");
+    }
+    let stored: i64 =
+        sqlx::query_scalar("select count(*) from tenants").fetch_one(&cli.db.pool).await.unwrap();
+    assert_eq!(stored, 0, "nothing of a file with a mistake is stored");
+    let (ok, said) = seed("Etc/GMT+3").await;
+    assert!(ok, "{said}");
+}
+
+#[tokio::test]
+async fn a_migration_mends_time_zones_and_names_the_tenants_that_it_cannot() {
+    let cli = Cli::new().await;
+    weirgate::database::MIGRATIONS.undo(&cli.db.pool, 28).await.unwrap();
+    for (slug, zone) in [
+        ("acme", "europe/berlin"),
+        ("bolt", "UTC+3"),
+        ("clay", "Asia/Tokyo"),
+        ("dune", "utc"),
+        ("elm", "msk"),
+    ] {
+        sqlx::query("insert into tenants (id, slug, name, time_zone) values (gen_random_uuid(), $1, $1, $2)")
+            .bind(slug)
+            .bind(zone)
+            .execute(&cli.db.pool)
+            .await
+            .unwrap();
+    }
+    let said = cli.ok(&["migrate", "up"]).await;
+    for named in ["tenant bolt, time_zone: \"UTC+3\"", "tenant elm, time_zone: \"msk\""] {
+        assert!(said.contains(named) || said.contains(&named.replace('"', "\\\"")), "{named}: {said}");
+    }
+    assert!(!said.contains("acme") && !said.contains("clay"), "{said}");
+    let zones: Vec<String> = sqlx::query_scalar("select time_zone from tenants order by slug")
+        .fetch_all(&cli.db.pool)
+        .await
+        .unwrap();
+    assert_eq!(zones, ["Europe/Berlin", "UTC+3", "Asia/Tokyo", "UTC", "msk"]);
+    // Everything else of these tenants can be changed as before.
+    sqlx::query("update tenants set name = 'x', is_active = false").execute(&cli.db.pool).await.unwrap();
+}

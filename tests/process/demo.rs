@@ -49,9 +49,17 @@ fn it_shows_the_kpis_worked_out_by_hand_and_a_second_time_too() {
             assert!(jobs.iter().all(|job| job["state"] == "completed"));
             assert!(tenant["export"]["bytes"].as_u64().unwrap() > 0);
         }
+        let anomalies = shown["anomalies"].as_array().unwrap();
+        let [day] = anomalies.as_slice() else { panic!("{anomalies:?}") };
+        assert_eq!((&day["tenant"], &day["date"]), (&"tenant_demo_client2".into(), &"2026-02-10".into()));
+        assert!(day["z_score"].as_f64().unwrap() >= 3.0, "{day}");
     }
     let (ok, stdout, _) = demo(home.path(), &["--date", "2026-01-19"]);
     assert!(ok && stdout.contains("KPIs of 2026-01-19") && stdout.contains("tickets_created"), "{stdout}");
+    assert!(
+        stdout.contains("1 day is unusual") && stdout.contains("2026-02-10: 14 tickets created"),
+        "{stdout}"
+    );
     assert_closed(&home.path().join("home"));
 }
 

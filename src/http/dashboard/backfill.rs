@@ -3,7 +3,6 @@
 use askama::Template;
 use axum::extract::{RawQuery, State};
 use axum::response::{IntoResponse, Redirect, Response};
-use chrono::NaiveDate;
 use serde::Deserialize;
 use serde_json::json;
 use sqlx::PgConnection;
@@ -27,6 +26,7 @@ pub(super) struct Asked {
     pub(super) days: String,
     pub(super) order: &'static str,
     pub(super) reprocess: &'static str,
+    pub(super) future_days: u64,
 }
 
 impl Asked {
@@ -40,6 +40,7 @@ impl Asked {
                 weirgate_jobs::BackfillOrder::OldestFirst => "oldest day first",
             },
             reprocess: policy_in_words(asked.reprocess),
+            future_days: asked.future_days,
         })
     }
 }
@@ -55,7 +56,7 @@ pub(super) fn tenants_in_words(tenants: &TenantNames) -> String {
 
 pub(super) fn policy_in_words(policy: weirgate_jobs::Reprocess) -> &'static str {
     match policy {
-        weirgate_jobs::Reprocess::Missing => "days without a result",
+        weirgate_jobs::Reprocess::Missing => "days without a result from after their end",
         weirgate_jobs::Reprocess::Failed => "days that failed and have no result since",
         weirgate_jobs::Reprocess::All => "every day",
     }
@@ -142,7 +143,7 @@ fn shown(query: Option<&str>) -> Result<(Shown, String), Problem> {
     let mut fields = Fields::of_pairs(pairs);
     let month: Option<String> = fields.get("month");
     let month = month.and_then(|text| {
-        let day = format!("{text}-01").parse::<NaiveDate>().ok().filter(|_| text.len() == 7);
+        let day = weirgate_jobs::parse_day(&format!("{text}-01")).ok();
         if day.is_none() {
             fields.fail("month", "expected a month such as 2026-01");
         }

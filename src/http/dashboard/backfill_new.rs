@@ -68,6 +68,7 @@ struct DryPage {
     days: String,
     total: u64,
     due: u64,
+    future_days: u64,
     tenants: Vec<(String, u64)>,
     tenants_in_all: usize,
 }
@@ -78,7 +79,7 @@ impl DryPage {
     }
 
     fn skipped(&self) -> u64 {
-        self.total - self.due.min(self.total)
+        self.total.saturating_sub(self.due + self.future_days)
     }
 }
 
@@ -124,6 +125,7 @@ async fn dry_run(
     let mut conn = api.pool.acquire().await?;
     let (range, tenants) = request.range(&mut conn).await?;
     let counts = range.count(&mut conn, request.kind).await?;
+    let future_days = range.future_days(&mut conn).await?;
     let due: u64 = counts.iter().map(|(_, _, slices)| slices).sum();
     let named = counts.into_iter().filter(|(_, _, slices)| *slices > 0).take(NAMED);
     Ok(page(&DryPage {
@@ -135,6 +137,7 @@ async fn dry_run(
         days: format!("{} to {}", request.from, request.to),
         total: range.total(),
         due,
+        future_days,
         tenants: named.map(|(_, slug, slices)| (slug.0, slices)).collect(),
         tenants_in_all: tenants.len(),
     }))
@@ -151,7 +154,7 @@ async fn store(
     let made = Redirect::to(&format!("/dashboard/backfills/{id}")).into_response();
     let mut tx = api.pool.begin().await?;
     let (range, tenants): (BackfillRange, Vec<Tenant>) = request.range(&mut tx).await?;
-    let new = request.backfill(&range, &tenants)?;
+    let new = request.backfill(&mut tx, &range, &tenants).await?;
     if let Err(error) = backfill::create(&mut tx, id, &new).await {
         // The button was pressed twice.
         let is_there = matches!(&error, weirgate_queue::QueueError::Database(error)

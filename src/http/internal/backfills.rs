@@ -51,7 +51,7 @@ pub(crate) async fn create_backfill(
         return dry_run(&mut tx, &request, &range).await;
     }
     let context = &request.context;
-    let new = request.backfill(&range, &tenants)?;
+    let new = request.backfill(&mut tx, &range, &tenants).await?;
     let mut id = Uuid::now_v7();
     let replay = match &request.key {
         Some(key) => key.claim(&mut tx, id).await?,
@@ -82,14 +82,15 @@ async fn dry_run(
     request: &BackfillRequest,
     range: &BackfillRange,
 ) -> Result<Response, Problem> {
-    let counts = range.count(conn, request.kind).await?;
+    let counts = range.count(&mut *conn, request.kind).await?;
+    let future_days = range.future_days(conn).await?;
     let tenants: Vec<TenantSlices> = counts
         .into_iter()
         .map(|(tenant_id, slug, slices)| TenantSlices { tenant_id, tenant: slug.0, slices })
         .collect();
     let total = tenants.iter().map(|tenant| tenant.slices).sum();
     let kind = request.kind.as_str().to_owned();
-    Ok(Json(DryRun { dry_run: true, kind, total, tenants }).into_response())
+    Ok(Json(DryRun { dry_run: true, kind, total, future_days, tenants }).into_response())
 }
 
 /// Which page of backfills.

@@ -1,0 +1,46 @@
+//! A calendar day as text: in arguments, parameters and on the command line there is one way to write it.
+
+use chrono::NaiveDate;
+use serde::de::Error;
+use serde::{Deserialize, Deserializer};
+
+/// Reads a day such as 2026-01-31.
+///
+/// # Errors
+/// With what was expected, for every other form: chrono alone also takes `2026-1-5` and `+2026-01-05`.
+pub fn parse_day(text: &str) -> Result<NaiveDate, String> {
+    let day = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok().filter(|day| day.to_string() == text);
+    day.filter(|_| text.len() == 10).ok_or_else(|| "expected a date such as 2026-01-31".to_owned())
+}
+
+/// A day in the arguments of a job.
+pub(crate) fn strict<'de, D: Deserializer<'de>>(from: D) -> Result<NaiveDate, D::Error> {
+    parse_day(&String::deserialize(from)?).map_err(D::Error::custom)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_day_is_written_in_one_way() {
+        assert_eq!(parse_day("2026-01-05"), Ok(NaiveDate::from_ymd_opt(2026, 1, 5).unwrap()));
+        for wrong in [
+            "2026-1-5",
+            "+2026-01-05",
+            "20260105",
+            "2026-02-30",
+            " 2026-01-05",
+            "2026-01-05T00:00:00Z",
+            "12026-01-05",
+            "-2026-01-05",
+            "",
+        ] {
+            assert!(parse_day(wrong).is_err(), "{wrong}");
+        }
+        let job = |date: &str| serde_json::from_value(serde_json::json!({"tenant": "acme", "date": date}));
+        assert!(job("2026-01-05").map(|_: crate::ComputeKpi| ()).is_ok());
+        let error = job("2026-1-5").map(|_: crate::ComputeKpi| ()).unwrap_err();
+        assert!(error.to_string().contains("such as 2026-01-31"), "{error}");
+    }
+}
