@@ -39,7 +39,15 @@ impl BackfillKind {
     /// Every kind.
     pub const ALL: [Self; 3] = [Self::ComputeKpi, Self::GenerateExport, Self::Pipeline];
 
-    /// The name in requests and in the database.
+    /// The name for people and in requests.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Pipeline => "daily_pipeline",
+            other => other.as_str(),
+        }
+    }
+
+    /// The name in the database, and an older one in requests.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::ComputeKpi => ComputeKpi::KIND,
@@ -113,13 +121,13 @@ impl FromStr for BackfillKind {
             [IngestTickets::KIND, IngestTimeEntries::KIND, IngestCsat::KIND, IngestSecurityAlerts::KIND];
         if ingests.contains(&text) {
             return Err(format!(
-                "{text} takes in all that its source has, not one day: enqueue it once, or backfill pipeline"
+                "{text} takes in all that its source has, not one day: enqueue it once, or backfill daily_pipeline"
             ));
         }
         Self::ALL
             .into_iter()
-            .find(|kind| kind.as_str() == text)
-            .ok_or_else(|| "expected compute_kpi, generate_export or pipeline".to_owned())
+            .find(|kind| [kind.name(), kind.as_str()].contains(&text))
+            .ok_or_else(|| "expected compute_kpi, generate_export or daily_pipeline".to_owned())
     }
 }
 

@@ -55,6 +55,7 @@ fn source(config: &Config) -> anyhow::Result<Arc<dyn Source>> {
 /// When the folder cannot be made or the URL is wrong.
 pub(crate) fn export_store(config: &Config) -> anyhow::Result<Arc<dyn ObjectStore>> {
     let Some(url) = &config.export_url else {
+        home::require(config)?;
         return Ok(Arc::new(LocalFileSystem::new_with_prefix(home::exports(&config.home)?)?));
     };
     // Credentials come from the environment, under the names that each cloud's own tools use.

@@ -40,6 +40,7 @@ use clap::ValueEnum;
 
 use crate::config::Config;
 use crate::home;
+use crate::signals::Stop;
 
 pub use self::stage::run_server;
 pub use self::work::run_worker;
@@ -94,35 +95,43 @@ pub async fn run(
     minutes: Option<f64>,
     json: bool,
     mut config: Config,
+    stop: &Stop,
 ) -> anyhow::Result<()> {
     anyhow::ensure!(minutes.is_none() || scenario == Scenario::Pinned, "--minutes is for `pinned` only");
     // Apart from what `up` keeps, so that both can run.
     config.home = home::prepare(&config.home)?.join("bench");
-    let stage = stage::Stage::open(&config).await?;
-    let measured = match scenario {
-        Scenario::Fairness => fairness::run(&stage).await,
-        Scenario::Limits => limits::run(&stage).await,
-        Scenario::Lanes => lanes::run(&stage).await,
-        Scenario::Backfill => backfill::run(&stage).await,
-        Scenario::Floor => floor::run(&stage).await,
-        Scenario::Drain => drain::run(&stage).await,
-        Scenario::Enqueue => enqueue::run(&stage).await,
-        Scenario::History => history::run(&stage).await,
-        Scenario::Scale => scale::run(&stage).await,
-        Scenario::Reads => reads::run(&stage).await,
-        Scenario::Noisy => noisy::run(&stage).await,
-        Scenario::Latency => latency::run(&stage).await,
-        Scenario::Steady => steady::run(&stage).await,
-        Scenario::Pinned => pinned::run(&stage, minutes.unwrap_or(pinned::MINUTES)).await,
-        Scenario::Wal => wal::run(&stage).await,
-        Scenario::Kpi => kpi::run(&stage).await,
-        Scenario::Ingest => ingest::run(&stage).await,
-        Scenario::Footprint => footprint::run(&stage).await,
-    };
+    let stage = stage::Stage::open(&config, stop).await?;
+    let measured = stop.until_told(Box::pin(measure(scenario, minutes, &stage))).await;
     let machine = stage.machine().await;
     stage.close().await?;
     let mut report = measured?;
     report.machine = machine?;
-    report.print(json);
-    Ok(())
+    report.print(json)
+}
+
+async fn measure(
+    scenario: Scenario,
+    minutes: Option<f64>,
+    stage: &stage::Stage,
+) -> anyhow::Result<report::Report> {
+    match scenario {
+        Scenario::Fairness => fairness::run(stage).await,
+        Scenario::Limits => limits::run(stage).await,
+        Scenario::Lanes => lanes::run(stage).await,
+        Scenario::Backfill => backfill::run(stage).await,
+        Scenario::Floor => floor::run(stage).await,
+        Scenario::Drain => drain::run(stage).await,
+        Scenario::Enqueue => enqueue::run(stage).await,
+        Scenario::History => history::run(stage).await,
+        Scenario::Scale => scale::run(stage).await,
+        Scenario::Reads => reads::run(stage).await,
+        Scenario::Noisy => noisy::run(stage).await,
+        Scenario::Latency => latency::run(stage).await,
+        Scenario::Steady => steady::run(stage).await,
+        Scenario::Pinned => pinned::run(stage, minutes.unwrap_or(pinned::MINUTES)).await,
+        Scenario::Wal => wal::run(stage).await,
+        Scenario::Kpi => kpi::run(stage).await,
+        Scenario::Ingest => ingest::run(stage).await,
+        Scenario::Footprint => footprint::run(stage).await,
+    }
 }

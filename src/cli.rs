@@ -5,16 +5,21 @@ mod backfills;
 mod jobs;
 mod mock_data;
 mod queues;
+mod schedules;
+mod tenants;
 mod users;
+mod values;
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
 pub use backfills::{Backfill, Backfills};
-pub use jobs::{Bulk, BulkVerb, Enqueue, Jobs};
+pub use jobs::{Bulk, BulkVerb, Enqueue, Filter, Jobs, ListJobs};
 pub use mock_data::MockData;
 pub use queues::{Limits, Queues, SetLimits};
+pub use schedules::{Schedules, SetSchedule};
+pub use tenants::{ChangedTenant, NewTenant, Tenants};
 pub use users::{GivenPassword, Users};
 
 use crate::bench::Scenario;
@@ -70,6 +75,16 @@ Examples:
         #[arg(long)]
         fresh_keys: bool,
     },
+    /// Tenants: look at them, make and change them
+    #[command(
+        subcommand,
+        after_help = "\
+Examples:
+  weirgate tenants list
+  weirgate tenants create acme --name 'Acme Ltd' --time-zone Europe/London
+  weirgate tenants set acme --active false"
+    )]
+    Tenants(Tenants),
     /// API keys of tenants
     #[command(
         subcommand,
@@ -103,7 +118,7 @@ Examples:
     #[command(after_help = "\
 Examples:
   weirgate backfill compute_kpi --from 2025-01-01 --to 2025-12-31 --dry-run
-  weirgate backfill pipeline --tenants tenant_demo_cca --from 2026-01-01 --to 2026-01-20 --reprocess all --watch")]
+  weirgate backfill daily_pipeline --tenants tenant_demo_cca --from 2026-01-01 --to 2026-01-20 --reprocess all --watch")]
     Backfill(Backfill),
     /// Look at backfills and act on them
     #[command(
@@ -126,6 +141,17 @@ Examples:
   weirgate jobs bulk retry --state discarded --dry-run"
     )]
     Jobs(Jobs),
+    /// What jobs failed of, the last met first
+    #[command(after_help = "\
+Examples:
+  weirgate failures
+  weirgate jobs list --failure 1234567890
+  weirgate jobs bulk retry --failure 1234567890")]
+    Failures {
+        /// At most this many
+        #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(i64).range(1..=1000))]
+        limit: i64,
+    },
     /// Measure the engine in a database of its own
     #[command(after_help = "\
 Examples:
@@ -151,15 +177,16 @@ Examples:
     /// The server of `bench`, for measurements by other programs
     #[command(hide = true)]
     BenchServer,
-    /// What is done by the clock: look at it, pause it, resume it
+    /// What is done by the clock: look at it, run it now, set it, pause it, resume it
     #[command(
         subcommand,
         after_help = "\
 Examples:
   weirgate schedules list
+  weirgate schedules run daily_pipeline --tenant tenant_demo_cca
+  weirgate schedules set daily_pipeline --cron '0 30 1 * * *'
   weirgate schedules pause daily_pipeline
-  weirgate schedules resume daily_pipeline
-Times, zones and what happens to missed ticks: PUT /internal/schedules/{name}."
+  weirgate schedules resume daily_pipeline"
     )]
     Schedules(Schedules),
     /// Queues: look at them, pause and resume them
@@ -203,7 +230,7 @@ pub struct Demo {
     #[arg(long)]
     pub json: bool,
     /// The day to work out
-    #[arg(long, default_value = "2026-01-20")]
+    #[arg(long, default_value = "2026-01-20", value_parser = values::day)]
     pub date: NaiveDate,
     /// Keep serving afterwards, and print addresses, keys and a first sign-in to the dashboard
     #[arg(long)]
@@ -214,20 +241,24 @@ pub struct Demo {
 #[derive(Debug, Subcommand)]
 pub enum Migrate {
     /// Apply what is missing
+    #[command(after_help = "Example:\n  weirgate migrate up")]
     Up,
     /// Undo the newest migration, with the data it holds
+    #[command(after_help = "Examples:\n  weirgate migrate down\n  weirgate migrate down --to 12")]
     Down {
         /// Undo everything after this version
         #[arg(long)]
         to: Option<i64>,
     },
     /// List migrations and whether they are applied
+    #[command(after_help = "Example:\n  weirgate migrate status")]
     Status,
     /// Rebuild what workers know of the queues from the jobs themselves
     ///
     /// A database that was restored, moved or promoted is recognised, and this is done by itself. By hand it is for rows
     /// that were put back in a way that nothing shows, such as a restore of the data alone into tables that were there.
     /// Workers end what they run, hand it back and go on.
+    #[command(after_help = "Example:\n  weirgate migrate rebase")]
     Rebase,
 }
 
@@ -235,6 +266,9 @@ pub enum Migrate {
 #[derive(Debug, Subcommand)]
 pub enum Keys {
     /// Make a key and print it, this once
+    #[command(
+        after_help = "Examples:\n  weirgate keys create tenant_demo_cca --name dashboard\n  weirgate keys create tenant_demo_cca --name auditor --expires-in 30d"
+    )]
     Create {
         /// Slug or UUID of the tenant
         tenant: String,
@@ -245,11 +279,13 @@ pub enum Keys {
         expiry: Expiry,
     },
     /// List keys by their prefixes, with the end of each and its last use
+    #[command(after_help = "Examples:\n  weirgate keys list\n  weirgate keys list tenant_demo_cca")]
     List {
         /// Slug or UUID of a tenant; the keys of all without one
         tenant: Option<String>,
     },
     /// Refuse a key from now on
+    #[command(after_help = "Example:\n  weirgate keys revoke wg_1a2b3c4d")]
     Revoke {
         /// The key's prefix (wg_ and 8 characters), or the whole key
         key: String,
@@ -263,8 +299,8 @@ pub struct Expiry {
     /// It is refused after so long, such as 90d, 12h or 30min [default: never]
     #[arg(long, value_parser = key_life)]
     pub expires_in: Option<TimeDelta>,
-    /// It is refused from this time on (RFC 3339)
-    #[arg(long)]
+    /// It is refused from this time on (RFC 3339), such as 2026-12-31T00:00:00Z
+    #[arg(long, value_parser = values::time)]
     pub expires: Option<DateTime<Utc>>,
 }
 
@@ -282,21 +318,4 @@ fn key_life(text: &str) -> Result<TimeDelta, String> {
     let life = life.filter(|life| (1..=100 * 365 * 86_400).contains(life));
     life.map(|life| TimeDelta::seconds(life.into()))
         .ok_or_else(|| "expected a number of d, h or min, such as 90d".to_owned())
-}
-
-/// What can be done with schedules.
-#[derive(Debug, Subcommand)]
-pub enum Schedules {
-    /// List them, each with its next run
-    List,
-    /// Let one do nothing until it is resumed
-    Pause {
-        /// Its name
-        name: String,
-    },
-    /// Let one go on; what it missed stays missed
-    Resume {
-        /// Its name
-        name: String,
-    },
 }

@@ -1,24 +1,33 @@
 //! What each command does.
 
+mod aside;
 mod backfill;
 mod backfills;
 mod bulk;
+mod confirm;
 mod demo;
 mod demo_client;
 mod enqueue;
+mod failures;
+mod filter;
+mod follow;
 mod jobs;
 mod keys;
 mod limits;
 mod migrate;
+mod mock_days;
 mod queues;
 mod roles;
 mod schedules;
+mod session;
+mod tenants;
 mod users;
 
-use std::io;
-
 use anyhow::Context;
+use chrono::{DateTime, Utc};
 use clap::CommandFactory;
+use comfy_table::presets::NOTHING;
+use comfy_table::{ContentArrangement, Table};
 use sqlx::PgPool;
 use weirgate_jobs::Tenant;
 
@@ -27,53 +36,72 @@ use crate::cli::{Cli, Command, MockData};
 use crate::config::Config;
 use crate::database::Database;
 use crate::logging;
-use crate::mock_data::{self, Generate, Layout};
+use crate::mock_data::{self, Generate, Layout, Summary};
+use crate::output::{self, say};
+use crate::signals::Stop;
 use crate::{random, seed};
 
-/// Does what the command line says.
+use self::aside::aside;
+use self::session::Session;
+
+/// Does what the command line says, until a signal stops it.
 ///
 /// # Errors
 /// What was wrong and what to do, for people.
-pub async fn run(cli: Cli, config: Config) -> anyhow::Result<()> {
+pub async fn run(cli: Cli, config: Config, stop: Stop) -> anyhow::Result<()> {
     let quiet = !matches!(cli.command, Command::Up | Command::Serve | Command::Worker);
     logging::start(&config, quiet);
-    match cli.command {
-        Command::Demo(options) => demo::run(options, config).await,
-        Command::Up => roles::up(config).await,
-        Command::Serve => roles::serve(config).await,
-        Command::Worker => roles::worker(config).await,
-        Command::Migrate(command) => migrate::run(command, &config).await,
-        Command::Seed { fresh_keys } => run_seed(&config, fresh_keys).await,
-        Command::Keys(command) => keys::run(command, &config).await,
-        Command::Users(command) => users::run(command, &config).await,
-        Command::Enqueue(options) => enqueue::run(options, &config).await,
-        Command::Backfill(options) => backfill::run(options, &config).await,
-        Command::Backfills(command) => backfills::run(command, &config).await,
-        Command::Jobs(command) => jobs::run(command, &config).await,
-        Command::Bench { scenario, minutes, json } => bench::run(scenario, minutes, json, config).await,
-        Command::BenchWorker { slots } => bench::run_worker(&config, slots).await,
-        Command::BenchServer => bench::run_server(config).await,
-        Command::Schedules(command) => schedules::run(command, &config).await,
-        Command::Queues(command) => queues::run(command, &config).await,
-        Command::Limits(command) => limits::run(command, &config).await,
-        Command::MockData(options) => run_mock_data(&options),
+    let session = Session { config, stop: stop.clone() };
+    stop.until_hurried(Box::pin(dispatch(cli.command, session))).await
+}
+
+async fn dispatch(command: Command, session: Session) -> anyhow::Result<()> {
+    match command {
+        Command::Demo(options) => demo::run(options, session).await,
+        Command::Up => roles::up(session).await,
+        Command::Serve => roles::serve(session).await,
+        Command::Worker => roles::worker(session).await,
+        Command::Migrate(command) => migrate::run(command, &session).await,
+        Command::Seed { fresh_keys } => run_seed(&session, fresh_keys).await,
+        Command::Keys(command) => keys::run(command, &session).await,
+        Command::Users(command) => users::run(command, &session).await,
+        Command::Enqueue(options) => enqueue::run(options, &session).await,
+        Command::Backfill(options) => backfill::run(options, &session).await,
+        Command::Backfills(command) => backfills::run(command, &session).await,
+        Command::Jobs(command) => jobs::run(command, &session).await,
+        Command::Failures { limit } => failures::run(limit, &session).await,
+        Command::Tenants(command) => tenants::run(command, &session).await,
+        Command::Bench { scenario, minutes, json } => {
+            bench::run(scenario, minutes, json, session.config, &session.stop).await
+        }
+        Command::BenchWorker { slots } => bench::run_worker(&session.config, slots).await,
+        Command::BenchServer => bench::run_server(session.config, &session.stop).await,
+        Command::Schedules(command) => schedules::run(command, &session).await,
+        Command::Queues(command) => queues::run(command, &session).await,
+        Command::Limits(command) => limits::run(command, &session).await,
+        Command::MockData(options) => {
+            // It writes for as long as it takes; what is there when it is stopped stays.
+            session.stop.until_told(async { aside(move || run_mock_data(&options)).await? }).await
+        }
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "weirgate", &mut io::stdout());
-            Ok(())
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "weirgate", &mut script);
+            output::write(&script)
         }
     }
 }
 
-async fn run_seed(config: &Config, fresh_keys: bool) -> anyhow::Result<()> {
-    let database = Database::attach(config, "seed").await?;
-    database.migrate().await?;
-    let tenants =
-        seed::seed(&database.pool, &config.mock_data_path, fresh_keys, &mut random::generator()).await?;
-    for tenant in tenants {
-        let key = tenant.api_key.as_deref().unwrap_or("(has a key already; --fresh-keys makes another)");
-        println!("{}\t{}\t{key}", tenant.slug, tenant.id);
-    }
-    database.close().await
+async fn run_seed(session: &Session, fresh_keys: bool) -> anyhow::Result<()> {
+    let seeded = async |database: &Database| {
+        database.migrate().await?;
+        let folder = &session.config.mock_data_path;
+        for tenant in seed::seed(&database.pool, folder, fresh_keys, &mut random::generator()).await? {
+            let key = tenant.api_key.as_deref().unwrap_or("(has a key already; --fresh-keys makes another)");
+            say!("{}\t{}\t{key}", tenant.slug, tenant.id)?;
+        }
+        Ok(())
+    };
+    session.with_any_database("seed", seeded).await
 }
 
 fn run_mock_data(options: &MockData) -> anyhow::Result<()> {
@@ -93,13 +121,31 @@ fn run_mock_data(options: &MockData) -> anyhow::Result<()> {
         force: options.force,
     })
     .with_context(|| format!("writing mock data to {}", options.out.display()))?;
-    println!("{}: {summary:?}", options.out.display());
-    Ok(())
+    let Summary { files, good_rows, bad_rows, bytes } = summary;
+    say!(
+        "{}: {files} files, {good_rows} good rows, {bad_rows} bad rows, {bytes} bytes",
+        options.out.display()
+    )
 }
 
 /// The tenant that somebody named on the command line.
 pub(crate) async fn tenant(pool: &PgPool, slug_or_id: &str) -> anyhow::Result<Tenant> {
     Tenant::find(&mut *pool.acquire().await?, slug_or_id)
         .await?
-        .with_context(|| format!("no tenant {slug_or_id:?}; `weirgate seed` makes those of tenants.json"))
+        .with_context(|| {
+            format!("no tenant {slug_or_id:?}; `weirgate tenants list` shows them, `weirgate seed` makes those of tenants.json")
+        })
+}
+
+/// A table without lines, as wide as it needs to be: for people and for `awk`.
+fn table(header: &[&str]) -> Table {
+    let mut table = Table::new();
+    table.load_style(NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+    table.set_header(header);
+    table
+}
+
+/// A time, to the second.
+fn instant(at: DateTime<Utc>) -> String {
+    at.format("%Y-%m-%d %H:%M:%S UTC").to_string()
 }

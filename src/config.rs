@@ -1,5 +1,6 @@
 //! Settings, from the environment and `.env`. A wrong value stops the start with its name and what was expected.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
@@ -156,7 +157,7 @@ impl Config {
         match dotenvy::dotenv() {
             Ok(_) => {}
             Err(error) if error.not_found() => {}
-            Err(error) => return Err(ConfigError(vec![format!(".env cannot be read: {error}")])),
+            Err(error) => return Err(ConfigError(vec![wrong_file(&error)])),
         }
         let mut unknown: Vec<_> = std::env::vars()
             .map(|(name, _)| name)
@@ -277,13 +278,39 @@ impl Config {
     }
 }
 
+/// What is wrong with `.env`, by its line; the line itself may be a secret.
+fn wrong_file(error: &dotenvy::Error) -> String {
+    let dotenvy::Error::LineParse(line, _) = error else { return format!(".env cannot be read: {error}") };
+    // It was found in the working folder or in one above.
+    let here = std::env::current_dir().unwrap_or_default();
+    let path = here.ancestors().map(|folder| folder.join(".env")).find(|path| path.is_file());
+    let path = path.unwrap_or_else(|| PathBuf::from(".env"));
+    let text = std::fs::read_to_string(&path).unwrap_or_default();
+    // What could not be read is the line, or its value.
+    let wrong = line.trim();
+    let is_wrong = |it: &str| !it.starts_with('#') && it.trim().ends_with(wrong);
+    let number = text.lines().position(is_wrong).map(|it| format!(", line {}", it + 1));
+    format!(
+        "{}{}: expected NAME=value, with quotes where the value has spaces, such as WEIRGATE_LISTEN=127.0.0.1:8080",
+        path.display(),
+        number.unwrap_or_default()
+    )
+}
+
 fn checked_token(name: &str, token: &str) -> Result<String, ConfigError> {
-    let defaults = ["changeme", "change-me", "change_me", "secret", "token", "service-token", "default"];
-    if defaults.iter().any(|word| token.eq_ignore_ascii_case(word)) {
+    let plain: String = token.to_ascii_lowercase().replace(['-', '_', ' ', '.'], "");
+    let begins =
+        ["changeme", "changethis", "replaceme", "replacethis", "yourtoken", "example", "placeholder"];
+    let whole = ["secret", "token", "servicetoken", "default"];
+    let is_placeholder = begins.iter().any(|word| plain.starts_with(word)) || whole.contains(&&*plain);
+    if is_placeholder || token.starts_with('<') {
         return Err(wrong_token(name, "is a placeholder"));
     }
     if token.len() < 16 {
         return Err(wrong_token(name, "is shorter than 16 characters"));
+    }
+    if token.chars().collect::<BTreeSet<_>>().len() < 6 {
+        return Err(wrong_token(name, "is a few characters over and over, and easily guessed"));
     }
     Ok(token.to_owned())
 }
@@ -392,9 +419,16 @@ mod tests {
 
     #[test]
     fn a_server_wants_a_token_that_cannot_be_guessed() {
-        for (token, ok) in
-            [("", false), ("changeme", false), ("short", false), ("0123456789abcdef0123456789abcdef", true)]
-        {
+        for (token, ok) in [
+            ("", false),
+            ("changeme", false),
+            ("change-me-please-1234567890", false),
+            ("CHANGEME_0123456789abcdef", false),
+            ("<output of openssl rand>", false),
+            ("aaaaaaaaaaaaaaaaaaaaaaaa", false),
+            ("short", false),
+            ("0123456789abcdef0123456789abcdef", true),
+        ] {
             assert_eq!(
                 read(&[("SERVICE_TOKEN", token)]).unwrap().required_service_token().is_ok(),
                 ok,

@@ -6,11 +6,12 @@ mod session;
 mod sockets;
 mod watch;
 
+use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
-use sqlx::PgPool;
+use anyhow::{Context, anyhow, bail};
+use sqlx::{Connection as _, PgConnection, PgPool};
 
 use sqlx::migrate::Migrator;
 use sqlx::postgres::PgConnectOptions;
@@ -22,6 +23,7 @@ use self::watch::Signs;
 use crate::config::Config;
 use crate::postgres::{Options, PrivatePostgres};
 use crate::schema;
+use crate::signals::{Interrupted, Stop};
 
 pub use self::session::PLANNER;
 pub use self::watch::hung_connections;
@@ -35,6 +37,15 @@ const ANSWER: Duration = Duration::from_secs(10);
 /// How long connections may take to close.
 const CLOSE_LIMIT: Duration = Duration::from_secs(3);
 
+/// How a process uses the private Postgres of its home.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Use {
+    /// Beside any other that shares it.
+    Exclusive,
+    /// Beside all others.
+    Shared,
+}
+
 /// A database that is there for as long as this lives.
 #[derive(Debug)]
 pub struct Database {
@@ -46,15 +57,25 @@ pub struct Database {
 }
 
 impl Database {
-    /// Connects to `DATABASE_URL`; without one, starts the private Postgres under `home` and holds it.
+    /// Connects to `DATABASE_URL`; without one, to the private Postgres under `home`, beside those that share it but not beside another
+    /// that was opened like this.
     ///
     /// # Errors
     /// Says what is wrong and what to do.
     pub async fn open(config: &Config, command: &str) -> anyhow::Result<Self> {
-        Self::start(config, command, true).await
+        Self::start(config, command, Use::Exclusive, &Stop::default()).await
     }
 
-    async fn start(config: &Config, command: &str, exclusive: bool) -> anyhow::Result<Self> {
+    /// Connects to `DATABASE_URL`, or to the private Postgres under `home`, which is started unless it runs.
+    ///
+    /// # Errors
+    /// Says what is wrong and what to do; `Interrupted` when told to stop meanwhile.
+    pub(crate) async fn start(
+        config: &Config,
+        command: &str,
+        using: Use,
+        stop: &Stop,
+    ) -> anyhow::Result<Self> {
         let mut settings = Settings::new(config.lease, statement_limit(command));
         let signs = Arc::new(Signs::default());
         let (pool, private) = if let Some(url) = &config.database_url {
@@ -62,31 +83,29 @@ impl Database {
             for (name, value) in &address.settings {
                 settings.set(name, value);
             }
-            let pool = connect(address.options, &settings, config, signs.clone()).await?;
-            pooler::require_sessions(&pool).await?;
-            (pool, None)
+            let connected = async {
+                let pool = connect(address.options, &settings, config, signs.clone()).await?;
+                pooler::require_sessions(&pool).await?;
+                Ok(pool)
+            };
+            (stop.until_told(Box::pin(connected)).await?, None)
         } else {
             loop {
-                let private = private(config, command, exclusive).await?;
-                match connect(private.service_options(), &settings, config, signs.clone()).await {
+                let private = Box::pin(private(config, command, using, stop)).await?;
+                let connected = connect(private.service_options(), &settings, config, signs.clone());
+                match stop.until_told(Box::pin(connected)).await {
                     Ok(pool) => break (pool, Some(private)),
-                    Err(error) if private.pid().is_some() => return Err(error),
-                    // The command whose server this is has just ended: start again, as the next owner or its guest.
+                    Err(error) if private.pid().is_some() || error.is::<Interrupted>() => {
+                        private.stop().await?;
+                        return Err(error);
+                    }
+                    // It has just ended, and its owner starts it again; or there is another owner.
                     Err(error) => tracing::debug!("the server of another command has gone: {error:#}"),
                 }
             }
         };
         let watch = watch::start(pool.clone(), signs);
         Ok(Self { pool, private, watch })
-    }
-
-    /// Connects to `DATABASE_URL`, or to the private Postgres of a running `weirgate up`; where none runs, starts it
-    /// for the time of this command.
-    ///
-    /// # Errors
-    /// Says what is wrong and what to do.
-    pub async fn attach(config: &Config, command: &str) -> anyhow::Result<Self> {
-        Self::start(config, command, false).await
     }
 
     /// Brings the schema up to date; returns how many migrations that took. Several may do so at once.
@@ -126,7 +145,7 @@ impl Database {
         }
     }
 
-    /// Closes the connections and stops the private Postgres, if it is ours.
+    /// Closes the connections and stops the private Postgres, unless others use it.
     ///
     /// # Errors
     /// When Postgres does not stop.
@@ -151,12 +170,13 @@ pub async fn pending_migrations(pool: &PgPool) -> anyhow::Result<Vec<i64>> {
     Ok(schema::pending(&mut *pool.acquire().await?).await?)
 }
 
-async fn private(config: &Config, command: &str, exclusive: bool) -> anyhow::Result<PrivatePostgres> {
+async fn private(config: &Config, command: &str, using: Use, stop: &Stop) -> anyhow::Result<PrivatePostgres> {
     let mut options = Options::new(&config.home);
     options.bin_dir.clone_from(&config.pg_bin);
     options.command = format!("weirgate {command}");
     options.started = started_at();
-    options.exclusive = exclusive;
+    options.exclusive = using == Use::Exclusive;
+    options.stop = stop.told().clone();
     PrivatePostgres::start(options).await
 }
 
@@ -177,11 +197,34 @@ async fn connect(
     signs: Arc<Signs>,
 ) -> anyhow::Result<PgPool> {
     let place = format!("{}:{}", options.get_host(), options.get_port());
-    session::pool_options(settings, signs)?
+    let options = session::plain(options);
+    let pool = session::pool_options(settings, signs)?
         .max_connections(config.db_connections)
-        .connect_with(session::plain(options))
-        .await
-        .with_context(|| format!("cannot connect to the database at {place}"))
+        .connect_with(options.clone())
+        .await;
+    let pool = match pool {
+        // The pool goes on trying; what it met is what one connection meets.
+        Err(sqlx::Error::PoolTimedOut) => Err(Box::pin(why_not(&options)).await),
+        pool => pool.map_err(anyhow::Error::from),
+    };
+    pool.with_context(|| format!("cannot connect to the database at {place}"))
+}
+
+/// What keeps one connection from being made.
+async fn why_not(options: &PgConnectOptions) -> anyhow::Error {
+    match tokio::time::timeout(ANSWER, PgConnection::connect_with(options)).await {
+        Ok(Ok(_)) => anyhow!("it took longer than {} seconds", session::PATIENCE.as_secs()),
+        Ok(Err(sqlx::Error::Io(error))) if error.kind() == ErrorKind::ConnectionRefused => {
+            anyhow!(
+                "nothing listens there: the connection was refused. Is Postgres running, and is that its address and port?"
+            )
+        }
+        Ok(Err(error)) => error.into(),
+        Err(_) => anyhow!(
+            "no answer in {} seconds: is that its address, and does a firewall let us pass?",
+            ANSWER.as_secs()
+        ),
+    }
 }
 
 /// Only for people who ask who holds a folder.

@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, ensure};
 use rustix::fs::Mode;
 
+use crate::config::Config;
+
 /// Of folders.
 const PRIVATE: u32 = 0o700;
 /// Of folders that another account must pass through: root's Postgres runs as one.
@@ -20,6 +22,40 @@ const FILE: u32 = 0o700;
 /// mode. Libraries make some of them, such as the exports, and take none.
 pub fn keep_to_ourselves() {
     rustix::process::umask(Mode::from_raw_mode(0o077));
+}
+
+/// Makes the home of a command that is meant to make one.
+///
+/// # Errors
+/// As [`prepare`]; where a database is named, the home holds exports at most, and is left as it is.
+pub(crate) fn make_for(config: &Config) -> Result<()> {
+    if config.database_url.is_none() {
+        prepare(&config.home)?;
+    }
+    Ok(())
+}
+
+/// Refuses to make a home, with new data in it, for a command that only works with what is there: the name of the folder may be a slip.
+///
+/// # Errors
+/// Says what to do.
+pub(crate) fn require(config: &Config) -> Result<()> {
+    let home = &config.home;
+    ensure!(
+        config.database_url.is_some() || home.exists(),
+        "there is no {}, where WEIRGATE_HOME or its default says that the data is; `weirgate up` and `weirgate demo` make it. \
+         Name the right one, or make it for this command with: mkdir -p {}",
+        home.display(),
+        quoted(home)
+    );
+    Ok(())
+}
+
+/// As a shell takes it for one word.
+fn quoted(path: &Path) -> String {
+    let text = path.display().to_string();
+    let is_plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/._-".contains(&byte));
+    if is_plain { text } else { format!("'{}'", text.replace('\'', r"'\''")) }
 }
 
 /// Makes the home if absent and returns its absolute path without links. One that is there is closed to others, and so

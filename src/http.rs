@@ -39,7 +39,7 @@ mod tenant_tx;
 mod tests;
 mod v1;
 mod watchers;
-mod why;
+pub(crate) mod why;
 
 use std::collections::HashMap;
 use std::fmt;

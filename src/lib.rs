@@ -1,4 +1,5 @@
 //! Weirgate: the service.
+#![warn(clippy::print_stderr, clippy::print_stdout)]
 
 mod app;
 mod audit;
@@ -13,12 +14,14 @@ pub mod http;
 mod logging;
 pub mod metrics;
 pub mod mock_data;
+pub mod output;
 pub mod postgres;
 mod queues;
 mod random;
 mod schema;
 pub mod seed;
 pub mod server;
+pub mod signals;
 mod systemd;
 pub mod traces;
 pub mod users;

@@ -14,6 +14,8 @@ pub(crate) fn start(config: &Config, quiet: bool) {
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::new(filter))
         .with_span_events(FmtSpan::NONE)
+        // They would go to standard error, too, and end the thread where nobody reads it.
+        .log_internal_errors(false)
         .with_ansi(io::stderr().is_terminal())
         .with_writer(io::stderr);
     // A second start, as in tests, keeps the first.

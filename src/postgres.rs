@@ -1,13 +1,14 @@
 //! The private Postgres that runs when no `DATABASE_URL` is given.
 //!
 //! [`PrivatePostgres::start`] makes, starts or takes over one server whose files live under one
-//! folder, the *home*. What it keeps there:
+//! folder, the *home*, or uses the one that another process runs. The last to leave stops it. What it keeps there:
 //!
 //! | name                | what it is                                                          |
 //! |---------------------|---------------------------------------------------------------------|
 //! | `lock`              | held with `flock` by the living owner, and naming it                |
 //! | `postgres/`         | the data directory                                                  |
-//! | `postgres.password` | the password of the role `weirgate`, the server's administrator     |
+//! | `postgres.password` | the password of the role `weirgate`, the server's administrator;    |
+//! |                     | held with `flock`, shared, by all that use the server               |
 //! | `postgres.log`      | what the server wrote                                               |
 //! | `postgres.location` | only for root: where the data is when it cannot be in the home      |
 //! | `programs/`         | Postgres itself, only if it had to be fetched                       |
@@ -30,14 +31,16 @@ mod server;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 use sqlx::postgres::PgConnectOptions;
+use tokio_util::sync::CancellationToken;
 
 use self::connect::Credentials;
 use self::keeper::Keeper;
-use self::lock::{Holder, Lock};
+use self::lock::{Holder, Lock, Use};
 use self::place::Place;
 use crate::home;
+use crate::signals::Interrupted;
 
 /// The role that administers the cluster, and the database made in it.
 const NAME: &str = "weirgate";
@@ -54,13 +57,15 @@ pub struct Options {
     pub bin_dir: Option<PathBuf>,
     /// Whether commits survive a power cut. Only tests should turn this off.
     pub fsync: bool,
-    /// Whether to fail when another living process owns the home. If `false`, the server of that
-    /// process is used instead, and left running by [`PrivatePostgres::stop`].
+    /// Whether to fail when another living process that is exclusive, too, owns the home. Else the server of that
+    /// process is used.
     pub exclusive: bool,
     /// What this process is, for whoever finds the home in use: for instance `weirgate up`.
     pub command: String,
     /// When this process started, in words for people. May be empty.
     pub started: String,
+    /// Ends a start that is under way, without leaving a server.
+    pub stop: CancellationToken,
 }
 
 impl Options {
@@ -74,16 +79,17 @@ impl Options {
             exclusive: true,
             command: NAME.to_owned(),
             started: String::new(),
+            stop: CancellationToken::new(),
         }
     }
 }
 
 /// A running private Postgres.
 ///
-/// Dropping it asks an owned server to shut down but does not wait; [`PrivatePostgres::stop`] does.
+/// Dropping the last one of a home asks the server to shut down but does not wait; [`PrivatePostgres::stop`] does.
 #[derive(Debug)]
 pub struct PrivatePostgres {
-    owned: Option<Keeper>,
+    keeper: Keeper,
     credentials: Credentials,
     data: PathBuf,
 }
@@ -94,7 +100,7 @@ impl PrivatePostgres {
     ///
     /// # Errors
     ///
-    /// If the home is in use by another process (and `exclusive` is set), if no Postgres is found
+    /// If the home is in use by another process (and both are `exclusive`), if no Postgres is found
     /// or can be fetched, if the folders cannot be made or belong to somebody else, or if the
     /// server does not start. The messages say what to do.
     pub async fn start(options: Options) -> Result<Self> {
@@ -102,11 +108,11 @@ impl PrivatePostgres {
         let deadline = Instant::now() + JOIN_TIMEOUT;
         loop {
             // Tried again each time: the owner may end while a guest waits for its server.
-            match Lock::take(&home, &options.command, &options.started)? {
+            match Lock::take(&home, &options)? {
                 Ok(lock) => return Self::own(&home, &options, lock).await,
-                Err(holder) if options.exclusive => bail!(in_use(&home, &holder)),
+                Err(holder) if options.exclusive && holder.exclusive => bail!(in_use(&home, &holder)),
                 Err(holder) => {
-                    if let Some(joined) = Self::join(&home).await? {
+                    if let Some(joined) = Self::join(&home, &options).await? {
                         return Ok(joined);
                     }
                     if Instant::now() > deadline {
@@ -114,7 +120,10 @@ impl PrivatePostgres {
                     }
                 }
             }
-            tokio::time::sleep(Duration::from_millis(100)).await;
+            tokio::select! {
+                () = options.stop.cancelled() => bail!(Interrupted),
+                () = tokio::time::sleep(Duration::from_millis(100)) => {}
+            }
         }
     }
 
@@ -153,30 +162,24 @@ impl PrivatePostgres {
     /// The server's process, if this is its owner and it runs.
     #[must_use]
     pub fn pid(&self) -> Option<u32> {
-        self.owned.as_ref().and_then(Keeper::pid)
+        self.keeper.pid()
     }
 
     /// Ends only when the server of this owner has ended by itself and cannot be started again; says why, with the end
     /// of its log. A server that ended and can be started again is, on the same port, for as long as the runtime runs
     /// that this was started on.
     pub async fn lost(&self) -> anyhow::Error {
-        match &self.owned {
-            Some(keeper) => keeper.lost().await,
-            None => std::future::pending().await,
-        }
+        self.keeper.lost().await
     }
 
-    /// Shuts the server down, ending its connections, and waits until it has stopped. Does
-    /// nothing to a server owned by another process.
+    /// Shuts the server down, ending its connections, and waits until it has stopped; unless other processes use it, to
+    /// which it is left.
     ///
     /// # Errors
     ///
     /// If the server cannot be told to stop or does not stop in time.
     pub async fn stop(self) -> Result<()> {
-        match self.owned {
-            Some(keeper) => keeper.stop().await,
-            None => Ok(()),
-        }
+        self.keeper.stop().await
     }
 
     /// Starts or takes over the server, the home's lock being held.
@@ -186,34 +189,73 @@ impl PrivatePostgres {
         cluster::check(&place)?;
         let made_by = cluster::made_by(&data)?;
         let password = cluster::password(&place)?;
-        let server = match server::take_over(&place, &password, options.fsync).await? {
-            Some(server) => server,
-            None => launch::launch(&place, options, &password, made_by, None).await?,
+        let started = async {
+            let server = match server::take_over(&place, &password, options.fsync).await? {
+                Some(server) => server,
+                None => launch::launch(&place, options, &password, made_by, None).await?,
+            };
+            anyhow::Ok((server, begin_use(&place.base).await?))
         };
-        let credentials = Credentials { password: password.clone(), port: server.port() };
-        let keeper = Keeper::watch(server, lock, place, options.clone(), password);
-        let running = Self { owned: Some(keeper), credentials, data };
-        running.credentials.ensure_database(NAME).await?;
-        running.credentials.ensure_service_role().await?;
+        let started = tokio::select! {
+            biased;
+            started = started => started,
+            () = options.stop.cancelled() => Err(Interrupted.into()),
+        };
+        if started.is_err() {
+            // It was told to stop when it was dropped; the home stays ours until it has.
+            server::stop_leftover(&data).await?;
+            cluster::remove_unfinished(&place.base);
+        }
+        let (server, using) = started?;
+        let port = server.port();
+        let credentials = Credentials { password: password.clone(), port };
+        let keeper = Keeper::watch(Some((server, lock)), using, port, place, options.clone(), password);
+        let running = Self { keeper, credentials, data };
+        if let Err(error) = running.make_database().await {
+            running.stop().await?;
+            return Err(error);
+        }
         Ok(running)
     }
 
+    async fn make_database(&self) -> Result<()> {
+        self.credentials.ensure_database(NAME).await?;
+        self.credentials.ensure_service_role().await
+    }
+
     /// Uses the server of the home's living owner, if it is ready.
-    async fn join(home: &Path) -> Result<Option<Self>> {
+    async fn join(home: &Path, options: &Options) -> Result<Option<Self>> {
         let base = place::known_base(home)?;
         let data = place::data_in(&base);
+        // Before anything else: from here on, it is not stopped by others.
+        let Some(using) = Use::begin(&base)? else { return Ok(None) };
         let Some(port) = pidfile::read(&data)?.and_then(|file| file.ready_port()) else {
             return Ok(None);
         };
         let password = cluster::read_password(&base)?
             .with_context(|| format!("{} has no password file", base.display()))?;
-        let credentials = Credentials { password, port };
+        let credentials = Credentials { password: password.clone(), port };
         // The database is made, and given to the program's role, by the owner moments after the server is ready.
         let Ok(facts) = credentials.facts().await else {
             return Ok(None);
         };
-        let usable = facts.data == data && credentials.service_owns_database().await?;
-        Ok(usable.then_some(Self { owned: None, credentials, data }))
+        if facts.data != data || !credentials.service_owns_database().await? {
+            return Ok(None);
+        }
+        let keeper = Keeper::watch(None, using, port, Place::choose(home)?, options.clone(), password);
+        Ok(Some(Self { keeper, credentials, data }))
+    }
+}
+
+/// Whoever has the file to themselves only looks whether they were the last, as the home's lock is ours.
+async fn begin_use(base: &Path) -> Result<Use> {
+    let deadline = Instant::now() + JOIN_TIMEOUT;
+    loop {
+        if let Some(using) = Use::begin(base)? {
+            return Ok(using);
+        }
+        ensure!(Instant::now() < deadline, "{} stays locked", cluster::password_file(base).display());
+        tokio::time::sleep(server::POLL).await;
     }
 }
 

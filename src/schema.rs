@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use sqlx::migrate::{Migrate, MigrateError};
 use sqlx::{Connection, PgConnection, PgPool};
 
@@ -25,9 +25,30 @@ pub(crate) async fn bring_up_to_date(pool: &PgPool) -> anyhow::Result<usize> {
                 tracing::info!(%error, "another database of this server is migrated at the same time; trying again");
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
+            Err(error) if may_not_make_roles(&error) => {
+                let user: String =
+                    sqlx::query_scalar("select quote_ident(current_user)").fetch_one(pool).await?;
+                bail!(
+                    "migrating the database: the role {user} may not make the role that reads for tenants. As an administrator of \
+                     the server, run these two commands, and then migrate again:\n  \
+                     create role weirgate_tenant nologin;\n  grant weirgate_tenant to {user};"
+                );
+            }
             ended => return ended.context("migrating the database"),
         }
     }
+}
+
+/// The first migration makes a role, or makes us a member of it.
+fn may_not_make_roles(error: &MigrateError) -> bool {
+    let (MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _)) = error else {
+        return false;
+    };
+    error.as_database_error().is_some_and(|error| {
+        let about_roles = ["create role", "weirgate_tenant"].iter().any(|it| error.message().contains(it));
+        error.code().as_deref() == Some("42501") && about_roles
+            || error.message().contains("may not act as weirgate_tenant")
+    })
 }
 
 async fn apply(pool: &PgPool) -> Result<usize, MigrateError> {

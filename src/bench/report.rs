@@ -8,6 +8,8 @@ use comfy_table::presets::UTF8_FULL_CONDENSED;
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::output::say;
+
 /// The figures of one scenario, with what they depend on.
 #[derive(Debug, Default, Serialize)]
 pub(super) struct Report {
@@ -31,20 +33,20 @@ impl Report {
         self.settings.insert(name, value.into());
     }
 
-    pub(super) fn print(&self, json: bool) {
+    pub(super) fn print(&self, json: bool) -> anyhow::Result<()> {
         if json {
-            println!("{}", serde_json::to_string(self).expect("numbers and texts"));
-            return;
+            return say!("{}", serde_json::to_string(self).expect("numbers and texts"));
         }
         let mut table = Table::new();
         table.load_style(UTF8_FULL_CONDENSED).set_header([self.scenario, ""]);
         for (name, value) in &self.figures {
             table.add_row([(*name).to_owned(), value.to_string()]);
         }
-        println!("{table}");
+        say!("{table}")?;
         for (name, value) in self.settings.iter().chain(&self.machine) {
-            println!("{name}: {value}");
+            say!("{name}: {value}")?;
         }
+        Ok(())
     }
 }
 

@@ -10,8 +10,10 @@ use sqlx::{AssertSqlSafe, ConnectOptions as _, PgPool};
 use uuid::Uuid;
 
 use crate::config::Config;
-use crate::database::{Database, MIGRATIONS};
+use crate::database::{Database, MIGRATIONS, Use};
 use crate::home;
+use crate::output::say;
+use crate::signals::Stop;
 
 pub(super) struct Stage {
     /// None where another stage on the same server has it.
@@ -28,8 +30,8 @@ pub(super) struct Stage {
 
 impl Stage {
     /// On the private Postgres or the server of `DATABASE_URL`, whose role must be allowed to make databases.
-    pub(super) async fn open(config: &Config) -> anyhow::Result<Self> {
-        let server = Database::open(config, "bench").await?;
+    pub(super) async fn open(config: &Config, stop: &Stop) -> anyhow::Result<Self> {
+        let server = Database::start(config, "bench", Use::Exclusive, stop).await?;
         let mut stage = Self::on(server.pool.clone(), config.home.clone()).await?;
         stage.server = Some(server);
         Ok(stage)
@@ -115,12 +117,17 @@ impl Stage {
 ///
 /// # Errors
 /// When there is none and none can be started.
-pub async fn run_server(mut config: Config) -> anyhow::Result<()> {
+pub async fn run_server(mut config: Config, stop: &Stop) -> anyhow::Result<()> {
     config.home = home::prepare(&config.home)?.join("bench");
-    let server = Database::open(&config, "bench-server").await?;
-    println!("{}", server.pool.connect_options().to_url_lossy());
-    tokio::io::copy(&mut tokio::io::stdin(), &mut tokio::io::sink()).await?;
-    server.close().await
+    let server = Database::start(&config, "bench-server", Use::Exclusive, stop).await?;
+    let held = stop.until_told(async {
+        say!("{}", server.pool.connect_options().to_url_lossy())?;
+        tokio::io::copy(&mut tokio::io::stdin(), &mut tokio::io::sink()).await?;
+        Ok(())
+    });
+    let held = held.await;
+    server.close().await?;
+    held
 }
 
 /// Tenants with ids from `first` on.

@@ -5,22 +5,24 @@ use clap::{Args, Subcommand, ValueEnum};
 use uuid::Uuid;
 use weirgate_queue::JobState;
 
+use super::values::{day, pair, time};
+
 /// Options of `enqueue`.
 #[derive(Debug, Args)]
 pub struct Enqueue {
-    /// The kind, such as ingest_tickets, compute_kpi, generate_export or pipeline_daily
+    /// The kind, such as ingest_tickets, compute_kpi, generate_export or daily_pipeline
     pub kind: String,
     /// Slug or UUID of the tenant
     #[arg(long)]
     pub tenant: String,
-    /// The day, for kinds that work on one
-    #[arg(long)]
+    /// The day, for kinds that work on one, such as 2026-01-31
+    #[arg(long, value_parser = day)]
     pub date: Option<NaiveDate>,
     /// Further arguments of the kind, as name=value
-    #[arg(long = "arg", value_name = "NAME=VALUE", value_parser = name_value)]
+    #[arg(long = "arg", value_name = "NAME=VALUE", value_parser = pair)]
     pub args: Vec<(String, String)>,
-    /// Not before this time (RFC 3339)
-    #[arg(long)]
+    /// Not before this time (RFC 3339), such as 2026-01-31T08:00:00Z
+    #[arg(long, value_parser = time)]
     pub run_at: Option<DateTime<Utc>>,
     /// Higher first
     #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(i16).range(-100..=100), allow_hyphen_values = true)]
@@ -28,50 +30,38 @@ pub struct Enqueue {
     /// Enqueue even while the same job is on its way
     #[arg(long)]
     pub force: bool,
-    /// Wait until the job is final; fail if it is not completed
+    /// Wait until the job is final, and tell why it does not run; fail if it is not completed
     #[arg(long)]
     pub wait: bool,
-}
-
-fn name_value(text: &str) -> Result<(String, String), String> {
-    text.split_once('=')
-        .filter(|(name, _)| !name.is_empty())
-        .map(|(name, value)| (name.to_owned(), value.to_owned()))
-        .ok_or_else(|| "expected NAME=VALUE".to_owned())
+    /// Do not ask whether a day that is yet to come, or a time far away, is meant
+    #[arg(long)]
+    pub yes: bool,
 }
 
 /// What can be done with jobs.
 #[derive(Debug, Subcommand)]
 pub enum Jobs {
     /// List the newest jobs
-    List {
-        /// Slug or UUID of a tenant
-        #[arg(long)]
-        tenant: Option<String>,
-        /// States, separated by commas
-        #[arg(long, value_delimiter = ',')]
-        state: Vec<JobState>,
-        /// A kind
-        #[arg(long)]
-        kind: Option<String>,
-        /// At most this many
-        #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(i64).range(1..=10_000))]
-        limit: i64,
-        /// Print JSON, one job a line
-        #[arg(long)]
-        json: bool,
-    },
-    /// Show one job
+    #[command(after_help = "\
+Examples:
+  weirgate jobs list --tenant tenant_demo_cca --state running,retryable
+  weirgate jobs list --arg date=2026-01-20 --state discarded
+  weirgate jobs list --q timeout --limit 10 --json")]
+    List(ListJobs),
+    /// Show one job, and why it is not running
+    #[command(after_help = "Example:\n  weirgate jobs show 0198c5d2-…")]
     Show {
         /// Its id
         id: Uuid,
     },
     /// Give a discarded or cancelled job another life
+    #[command(after_help = "Example:\n  weirgate jobs retry 0198c5d2-…")]
     Retry {
         /// Its id
         id: Uuid,
     },
     /// Cancel a job; a running one is told to stop
+    #[command(after_help = "Example:\n  weirgate jobs cancel 0198c5d2-…")]
     Cancel {
         /// Its id
         id: Uuid,
@@ -85,11 +75,22 @@ Examples:
     Bulk(Bulk),
 }
 
-/// Options of `jobs bulk`. A job has to fulfil all filters.
+/// Options of `jobs list`.
 #[derive(Debug, Args)]
-pub struct Bulk {
-    /// What to do
-    pub action: BulkVerb,
+pub struct ListJobs {
+    #[command(flatten)]
+    pub filter: Filter,
+    /// At most this many
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(i64).range(1..=10_000))]
+    pub limit: i64,
+    /// Print JSON, one job a line
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Which jobs. A job has to fulfil all of it.
+#[derive(Debug, Args)]
+pub struct Filter {
     /// States, separated by commas
     #[arg(long, value_delimiter = ',')]
     pub state: Vec<JobState>,
@@ -108,18 +109,30 @@ pub struct Bulk {
     /// A backfill
     #[arg(long)]
     pub backfill: Option<Uuid>,
-    /// Enqueued at this time or after (RFC 3339)
-    #[arg(long)]
+    /// Enqueued at this time or after (RFC 3339), such as 2026-01-31T08:00:00Z
+    #[arg(long, value_parser = time)]
     pub created_after: Option<DateTime<Utc>>,
     /// Enqueued before this time (RFC 3339)
-    #[arg(long)]
+    #[arg(long, value_parser = time)]
     pub created_before: Option<DateTime<Utc>>,
     /// A text in arguments or errors
     #[arg(long)]
     pub q: Option<String>,
     /// An argument, such as date=2026-01-20; may be repeated
-    #[arg(long, value_name = "NAME=VALUE", value_parser = name_and_value)]
+    #[arg(long, value_name = "NAME=VALUE", value_parser = pair)]
     pub arg: Vec<(String, String)>,
+    /// To be tried again after this failure, or ended by it; `weirgate failures` names them
+    #[arg(long, value_parser = clap::value_parser!(i64).range(0..=4_503_599_627_370_495))]
+    pub failure: Option<i64>,
+}
+
+/// Options of `jobs bulk`.
+#[derive(Debug, Args)]
+pub struct Bulk {
+    /// What to do
+    pub action: BulkVerb,
+    #[command(flatten)]
+    pub filter: Filter,
     /// Every job of every tenant, in place of filters
     #[arg(long)]
     pub all: bool,
@@ -129,12 +142,6 @@ pub struct Bulk {
     /// Wait until all is done; fail if it is not completed
     #[arg(long, conflicts_with = "dry_run")]
     pub wait: bool,
-}
-
-fn name_and_value(text: &str) -> Result<(String, String), String> {
-    let pair = text.split_once('=').filter(|(name, _)| !name.is_empty());
-    let (name, value) = pair.ok_or_else(|| "expected NAME=VALUE, such as date=2026-01-20".to_owned())?;
-    Ok((name.to_owned(), value.to_owned()))
 }
 
 /// Actions of `jobs bulk`.

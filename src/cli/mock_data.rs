@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use chrono::NaiveDate;
 use clap::Args;
 
+use super::values::day;
+
 /// Options of `mock-data`.
 #[derive(Debug, Args)]
 pub struct MockData {
@@ -30,7 +32,7 @@ pub struct MockData {
     #[arg(long, default_value_t = 30)]
     pub days: u32,
     /// The last of these days
-    #[arg(long, default_value = "2026-01-20")]
+    #[arg(long, default_value = "2026-01-20", value_parser = day)]
     pub until: NaiveDate,
     /// The same seed gives the same files
     #[arg(long, default_value_t = 1)]

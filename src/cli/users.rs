@@ -8,6 +8,9 @@ use crate::users::Role;
 #[derive(Debug, Subcommand)]
 pub enum Users {
     /// Make a user; without a given password, one is made and printed, this once
+    #[command(
+        after_help = "Examples:\n  weirgate users create ada@example.com --role operator\n  weirgate users create ada@example.com --password-stdin < password.txt"
+    )]
     Create {
         /// What they sign in with
         email: String,
@@ -18,8 +21,10 @@ pub enum Users {
         password: GivenPassword,
     },
     /// List them
+    #[command(after_help = "Example:\n  weirgate users list")]
     List,
     /// Give one another password, and end their sessions; somebody disabled may sign in again
+    #[command(after_help = "Example:\n  weirgate users password ada@example.com")]
     Password {
         /// The user
         email: String,
@@ -27,6 +32,7 @@ pub enum Users {
         password: GivenPassword,
     },
     /// Give one another role, and end their sessions
+    #[command(after_help = "Example:\n  weirgate users role ada@example.com admin")]
     Role {
         /// The user
         email: String,
@@ -34,6 +40,7 @@ pub enum Users {
         role: Role,
     },
     /// Refuse one from now on, and end their sessions
+    #[command(after_help = "Example:\n  weirgate users disable ada@example.com")]
     Disable {
         /// The user
         email: String,

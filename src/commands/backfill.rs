@@ -1,32 +1,55 @@
 //! `backfill`: a range of days from the command line.
 
+use std::cell::Cell;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
 use indicatif::{ProgressBar, ProgressStyle};
-use sqlx::PgPool;
-use tokio::signal::unix::{SignalKind, signal};
+use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 use weirgate_jobs::{BackfillRange, Tenant};
 use weirgate_queue::backfill::{self, BackfillState, Settings};
 use weirgate_queue::{JobState, QueueError};
 
+use super::session::Session;
+use super::{confirm, mock_days};
 use crate::audit::Actor;
 use crate::cli::Backfill;
-use crate::config::Config;
-use crate::database::Database;
+use crate::output::{say, tell};
+use crate::signals::Interrupted;
 
 /// Between two looks at one that is watched.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
-pub(super) async fn run(options: Backfill, config: &Config) -> anyhow::Result<()> {
+pub(super) async fn run(options: Backfill, session: &Session) -> anyhow::Result<()> {
     if options.from > options.to {
         bail!("--to {} is before --from {}", options.to, options.from);
     }
-    let database = Database::attach(config, "backfill").await?;
-    let mut tx = database.pool.begin().await?;
+    let watched = Cell::new(None);
+    let ended = session.with_database("backfill", async |database| {
+        confirm::last_day(&database.pool, options.to, options.yes).await?;
+        mock_days::hint(&session.config, options.from, options.to);
+        if options.dry_run {
+            return count(&options, &database.pool).await;
+        }
+        let id = create(&options, &database.pool).await?;
+        say!("{id}")?;
+        if !options.watch {
+            return Ok(());
+        }
+        watched.set(Some(id));
+        watch(&database.pool, id).await
+    });
+    leave(ended.await, watched.get())
+}
+
+/// The range of days that was asked for, and the tenants where they were named.
+async fn range(
+    options: &Backfill,
+    conn: &mut PgConnection,
+) -> anyhow::Result<(BackfillRange, Option<Vec<Tenant>>)> {
     let named = (options.tenants != ["all"]).then_some(options.tenants.as_slice());
-    let tenants = Tenant::active(&mut tx, named).await?;
+    let tenants = Tenant::active(conn, named).await?;
     let range = BackfillRange {
         tenants: tenants.iter().map(|tenant| tenant.id).collect(),
         from: options.from,
@@ -41,59 +64,64 @@ pub(super) async fn run(options: Backfill, config: &Config) -> anyhow::Result<()
             BackfillRange::MOST_SLICES
         );
     }
-    if options.dry_run {
-        let counts = range.count(&mut tx, options.kind).await?;
-        let future_days = range.future_days(&mut tx).await?;
-        for (_, slug, slices) in &counts {
-            println!("{slug}\t{slices}");
-        }
-        println!("in all\t{}", counts.iter().map(|(.., slices)| slices).sum::<u64>());
-        tell_future(future_days);
-        return database.close().await;
+    Ok((range, named.map(|_| tenants)))
+}
+
+async fn count(options: &Backfill, pool: &PgPool) -> anyhow::Result<()> {
+    let mut conn = pool.acquire().await?;
+    let (range, _) = range(options, &mut conn).await?;
+    let counts = range.count(&mut conn, options.kind).await?;
+    let future_days = range.future_days(&mut conn).await?;
+    for (_, slug, slices) in &counts {
+        say!("{slug}\t{slices}")?;
     }
+    tell_future(future_days);
+    say!("in all\t{}", counts.iter().map(|(.., slices)| slices).sum::<u64>())
+}
+
+async fn create(options: &Backfill, pool: &PgPool) -> anyhow::Result<Uuid> {
+    let mut tx = pool.begin().await?;
+    let (range, named) = range(options, &mut tx).await?;
     let id = Uuid::now_v7();
     let settings = Settings { share: options.share, max_running: options.max_running };
-    let named = named.map(|_| tenants.as_slice());
-    let new = range.backfill(&mut tx, options.kind, named, options.priority, settings, None).await?;
+    let new = range.backfill(&mut tx, options.kind, named.as_deref(), options.priority, settings, None).await?;
     let future_days = range.future_days(&mut tx).await?;
     backfill::create(&mut tx, id, &new).await?;
     Actor::cli().note(&mut tx, "backfill.create", &id.to_string(), &new.spec).await?;
     tx.commit().await?;
-    println!("{id}");
     tell_future(future_days);
-    if options.watch {
-        watch(&database.pool, id).await?;
-    }
-    database.close().await
+    Ok(id)
 }
 
 /// On standard error, as standard output has the id or the counts alone.
 fn tell_future(days: u64) {
     if days > 0 {
-        eprintln!(
+        tell!(
             "{days} days of tenants lie in the future: they are skipped, unless they have begun when their turn comes"
         );
     }
 }
 
-/// Shows how far it is until it is over, or Ctrl-C; fails if it is not completed then.
+/// Who stops watching ends nothing: it is no failure, and it is said how to go on watching.
+pub(super) fn leave(ended: anyhow::Result<()>, watched: Option<Uuid>) -> anyhow::Result<()> {
+    match (ended, watched) {
+        (Err(error), Some(id)) if error.is::<Interrupted>() => {
+            say!("it goes on by itself; look at it with: weirgate backfills show {id} --watch")
+        }
+        (ended, _) => ended,
+    }
+}
+
+/// Shows how far it is until it is over; fails if it is not completed then.
 pub(super) async fn watch(pool: &PgPool, id: Uuid) -> anyhow::Result<()> {
     let shown = Shown::new()?;
-    let mut interrupt = signal(SignalKind::interrupt()).context("listening to Ctrl-C")?;
     let state = loop {
         let backfill = look(pool, id).await?;
-        shown.update(&backfill);
+        shown.update(&backfill)?;
         if backfill.state.is_final() {
             break backfill.state;
         }
-        tokio::select! {
-            _ = interrupt.recv() => {
-                shown.bar.abandon();
-                println!("it goes on by itself; look at it with: weirgate backfills show {id} --watch");
-                return Ok(());
-            }
-            () = tokio::time::sleep(LOOK_EVERY) => {}
-        }
+        tokio::time::sleep(LOOK_EVERY).await;
     };
     shown.bar.finish();
     match state {
@@ -123,7 +151,7 @@ impl Shown {
         Ok(Self { bar: ProgressBar::new(0).with_style(style), last: std::cell::RefCell::default() })
     }
 
-    fn update(&self, backfill: &backfill::Backfill) {
+    fn update(&self, backfill: &backfill::Backfill) -> anyhow::Result<()> {
         self.bar.set_length(backfill.total);
         self.bar.set_position(backfill.done);
         let message = describe(backfill);
@@ -131,10 +159,11 @@ impl Shown {
         if self.bar.is_hidden() {
             let line = format!("{}/{} {message}", backfill.done, backfill.total);
             if *self.last.borrow() != line {
-                println!("{line}");
+                say!("{line}")?;
                 self.last.replace(line);
             }
         }
+        Ok(())
     }
 }
 

@@ -1,57 +1,56 @@
 //! `backfills`: look at backfills and act on them.
 
-use comfy_table::presets::NOTHING;
-use comfy_table::{ContentArrangement, Table};
+use std::cell::Cell;
+
 use serde_json::{Map, Value, json};
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
+use weirgate_jobs::BackfillKind;
 use weirgate_queue::backfill::{self, Backfill};
 
-use super::backfill::{look, watch};
+use super::backfill::{leave, look, watch};
+use super::session::Session;
+use super::{instant, table};
 use crate::audit::Actor;
 use crate::cli::Backfills;
-use crate::config::Config;
-use crate::database::Database;
+use crate::output::say;
 
-pub(super) async fn run(command: Backfills, config: &Config) -> anyhow::Result<()> {
-    let database = Database::attach(config, "backfills").await?;
-    let pool = &database.pool;
-    let mut conn = pool.acquire().await?;
-    let changed: Option<Uuid> = match command {
+pub(super) async fn run(command: Backfills, session: &Session) -> anyhow::Result<()> {
+    let watched = if let Backfills::Show { id, watch: true } = command { Some(id) } else { None };
+    let ended = session.with_database("backfills", async |database| show(command, &database.pool).await);
+    leave(ended.await, watched)
+}
+
+async fn show(command: Backfills, pool: &PgPool) -> anyhow::Result<()> {
+    let id = match command {
         Backfills::List { limit } => {
-            print_list(backfill::list(&mut conn, None, limit).await?);
-            None
+            return print_list(backfill::list(&mut *pool.acquire().await?, None, limit).await?);
         }
         Backfills::Show { id, watch: false } => {
-            println!("{}", serde_json::to_string_pretty(&describe(&look(pool, id).await?))?);
-            None
+            return say!("{}", serde_json::to_string_pretty(&describe(&look(pool, id).await?))?);
         }
-        Backfills::Show { id, watch: true } => {
-            watch(pool, id).await?;
-            None
-        }
-        Backfills::Pause { id } => Some(act(pool, id, "backfill.pause", backfill::pause).await?),
-        Backfills::Resume { id } => Some(act(pool, id, "backfill.resume", backfill::resume).await?),
+        Backfills::Show { id, watch: true } => return watch(pool, id).await,
+        Backfills::Pause { id } => act(pool, id, "backfill.pause", backfill::pause).await?,
+        Backfills::Resume { id } => act(pool, id, "backfill.resume", backfill::resume).await?,
         Backfills::Cancel { id } => {
             act(pool, id, "backfill.cancel", backfill::begin_cancel).await?;
             backfill::cancel(pool, id).await?;
-            Some(id)
+            id
         }
         Backfills::RetryFailed { id } => {
+            let any = Cell::new(true);
             let retry = async |conn: &mut PgConnection, id| {
-                if !backfill::retry_failed(conn, id).await? {
-                    println!("none of its jobs is discarded");
-                }
+                any.set(backfill::retry_failed(conn, id).await?);
                 Ok(())
             };
-            Some(act(pool, id, "backfill.retry_failed", retry).await?)
+            act(pool, id, "backfill.retry_failed", retry).await?;
+            if !any.get() {
+                say!("none of its jobs is discarded")?;
+            }
+            id
         }
     };
-    if let Some(id) = changed {
-        println!("{id} is {}", look(pool, id).await?.state);
-    }
-    drop(conn);
-    database.close().await
+    say!("{id} is {}", look(pool, id).await?.state)
 }
 
 /// Does `verb` to a backfill.
@@ -68,26 +67,39 @@ async fn act(
     Ok(id)
 }
 
-fn print_list(backfills: Vec<Backfill>) {
-    let mut table = Table::new();
-    table.load_style(NOTHING).set_content_arrangement(ContentArrangement::Disabled);
-    table.set_header(["ID", "KIND", "STATE", "DONE", "OF", "FROM", "TO", "CREATED"]);
+fn print_list(backfills: Vec<Backfill>) -> anyhow::Result<()> {
+    let mut table = table(&["ID", "KIND", "STATE", "DONE", "OF", "FROM", "TO", "CREATED"]);
     for it in backfills {
         let day = |name: &str| it.spec[name].as_str().unwrap_or_default().to_owned();
-        let created = it.created_at.format("%Y-%m-%d %H:%M:%S").to_string();
+        let created = instant(it.created_at);
         let (done, total) = (it.done.to_string(), it.total.to_string());
         let (from, to) = (day("from"), day("to"));
-        table.add_row([it.id.to_string(), it.kind, it.state.to_string(), done, total, from, to, created]);
+        table.add_row([
+            it.id.to_string(),
+            name_of(&it.kind),
+            it.state.to_string(),
+            done,
+            total,
+            from,
+            to,
+            created,
+        ]);
     }
-    println!("{table}");
+    say!("{table}")
+}
+
+/// What a kind is called that is stored by an older name.
+fn name_of(stored: &str) -> String {
+    stored.parse().map_or_else(|_| stored.to_owned(), |kind: BackfillKind| kind.name().to_owned())
 }
 
 /// A backfill as an operator on the database's host sees it.
 fn describe(backfill: &Backfill) -> Value {
+    let kind = name_of(&backfill.kind);
     let counts: Map<String, Value> =
         backfill.counts.iter().map(|(state, count)| (state.to_string(), count.into())).collect();
     json!({
-        "id": backfill.id, "kind": backfill.kind, "state": backfill.state, "spec": backfill.spec,
+        "id": backfill.id, "kind": kind, "state": backfill.state, "spec": backfill.spec,
         "share": backfill.settings.share, "max_running": backfill.settings.max_running,
         "priority": backfill.priority, "total": backfill.total, "expanded": backfill.expanded,
         "skipped": backfill.skipped, "done": backfill.done, "fraction": backfill.fraction(), "jobs": backfill.jobs,

@@ -13,20 +13,24 @@ use tokio_util::sync::CancellationToken;
 use weirgate_queue::schedule::Schedules;
 
 use super::demo_client::{DemoClient, TenantResult};
-use super::roles::{greet_first_user, random_token, serve_and_work, stop_signal};
+use super::mock_days::tell_if_outside;
+use super::roles::{gently, greet_first_user, random_token, serve_and_work};
+use super::session::Session;
 use crate::app::Parts;
 use crate::cli::Demo;
 use crate::config::Config;
-use crate::database::Database;
+use crate::database::{Database, Use};
 use crate::home;
+use crate::output::{say, tell};
 use crate::random;
 use crate::seed::{self, Seeded};
 use crate::server::Listeners;
+use crate::signals::{Interrupted, Stop};
 
 /// So many days before the day that is asked for and after it get their KPIs too: what is unusual shows among others.
 const DAYS_AROUND: Days = Days::new(27);
 
-pub(super) async fn run(options: Demo, mut config: Config) -> anyhow::Result<()> {
+pub(super) async fn run(options: Demo, Session { mut config, stop }: Session) -> anyhow::Result<()> {
     // Apart from what `up` keeps, so that both can run.
     config.home = home::prepare(&config.home)?.join("demo");
     config.public_url = None;
@@ -35,10 +39,10 @@ pub(super) async fn run(options: Demo, mut config: Config) -> anyhow::Result<()>
     if !options.stay {
         config.listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     }
-    let stop = stop_signal(&config)?;
+    home::make_for(&config)?;
     let parts = Parts::new(&config)?;
-    let database = Database::open(&config, "demo").await?;
-    let ended = database.hold(Box::pin(run_on(&options, &config, &database, parts, stop))).await;
+    let database = Database::start(&config, "demo", Use::Exclusive, &stop).await?;
+    let ended = database.hold(Box::pin(run_on(&options, &config, &database, parts, &stop))).await;
     database.close().await?;
     ended
 }
@@ -48,16 +52,21 @@ async fn run_on(
     config: &Config,
     database: &Database,
     parts: Parts,
-    stop: CancellationToken,
+    signals: &Stop,
 ) -> anyhow::Result<()> {
-    database.migrate().await?;
-    let tenants = seed::seed(&database.pool, &config.mock_data_path, true, &mut random::generator()).await?;
+    let seeded = async {
+        database.migrate().await?;
+        seed::seed(&database.pool, &config.mock_data_path, true, &mut random::generator()).await
+    };
+    let tenants = signals.until_told(seeded).await?;
+    tell_if_outside(&config.mock_data_path, options.date, options.date);
     let tenants: Vec<Seeded> =
         tenants.into_iter().filter(|tenant| tenant.slug.starts_with("tenant_demo_")).collect();
     let api = listen(config).await?;
     let base = format!("http://{}", api.local_addr()?);
     let listeners = Listeners { api, metrics: None };
     let token = random_token();
+    let stop = gently(signals, config);
     let app = parts.with(database.pool.clone());
     // What it shows is what it started, at any time of day.
     let service = serve_and_work(listeners, app, config, Schedules::default(), token.clone(), stop.clone());
@@ -69,7 +78,7 @@ async fn run_on(
         };
         let interrupted = !options.stay && stop.is_cancelled();
         stop.cancel();
-        if interrupted { Err(anyhow::anyhow!("interrupted")) } else { shown }
+        if interrupted { Err(Interrupted.into()) } else { shown }
     };
     let (served, acted) = tokio::join!(service, client);
     acted.and(served)
@@ -105,12 +114,11 @@ async fn act(options: &Demo, tenants: &[Seeded], base: &str, token: &str) -> any
     }
     if options.json {
         let shown = json!({ "tenants": results, "anomalies": anomalies });
-        println!("{}", serde_json::to_string_pretty(&shown)?);
+        say!("{}", serde_json::to_string_pretty(&shown)?)
     } else {
-        print_table(options, &results);
-        print_anomalies(&anomalies, around);
+        print_table(options, &results)?;
+        print_anomalies(&anomalies, around)
     }
-    Ok(())
 }
 
 fn around(date: NaiveDate) -> (NaiveDate, NaiveDate) {
@@ -118,28 +126,29 @@ fn around(date: NaiveDate) -> (NaiveDate, NaiveDate) {
     (from.unwrap_or(date), to.unwrap_or(date))
 }
 
-fn print_anomalies(anomalies: &[Value], (from, to): (NaiveDate, NaiveDate)) {
-    println!(
+fn print_anomalies(anomalies: &[Value], (from, to): (NaiveDate, NaiveDate)) -> anyhow::Result<()> {
+    say!(
         "KPIs from {from} to {to}, by a backfill: {} unusual",
         match anomalies.len() {
             0 => "no day is".to_owned(),
             1 => "1 day is".to_owned(),
             days => format!("{days} days are"),
         }
-    );
+    )?;
     for day in anomalies {
-        println!(
+        say!(
             "  {} {}: {} tickets created, z-score {:.1}",
             day["tenant"].as_str().unwrap_or_default(),
             day["date"].as_str().unwrap_or_default(),
             day["tickets_created"],
             day["z_score"].as_f64().unwrap_or_default()
-        );
+        )?;
     }
+    Ok(())
 }
 
-fn print_table(options: &Demo, results: &[TenantResult]) {
-    println!("KPIs of {}", options.date);
+fn print_table(options: &Demo, results: &[TenantResult]) -> anyhow::Result<()> {
+    say!("KPIs of {}", options.date)?;
     let mut table = Table::new();
     table.load_style(UTF8_FULL_CONDENSED);
     table.set_header(std::iter::once("").chain(results.iter().map(|result| result.tenant.as_str())));
@@ -154,10 +163,10 @@ fn print_table(options: &Demo, results: &[TenantResult]) {
     for column in table.column_iter_mut().skip(1) {
         column.set_cell_alignment(CellAlignment::Right);
     }
-    println!("{table}");
+    say!("{table}")?;
     for result in results {
         let export = &result.export;
-        println!(
+        say!(
             "{}: {} jobs completed; export {} ({} tickets, {} time entries, {} bytes)",
             result.tenant,
             result.jobs.len(),
@@ -165,9 +174,10 @@ fn print_table(options: &Demo, results: &[TenantResult]) {
             export["tickets"],
             export["time_entries"],
             export["bytes"]
-        );
-        println!("  {}", result.ticket_summary["summary"].as_str().unwrap_or("no ticket"));
+        )?;
+        say!("  {}", result.ticket_summary["summary"].as_str().unwrap_or("no ticket"))?;
     }
+    Ok(())
 }
 
 fn shown(value: &Value) -> String {
@@ -186,13 +196,16 @@ async fn stay(
     tenants: &[Seeded],
     stop: &CancellationToken,
 ) -> anyhow::Result<()> {
-    eprintln!("API          {base}\ndocs         {base}/docs\ndashboard    {base}/dashboard");
+    tell!("API          {base}\ndocs         {base}/docs\ndashboard    {base}/dashboard");
     greet_first_user(database).await?;
-    eprintln!("SERVICE_TOKEN {token}");
+    tell!("SERVICE_TOKEN {token}\nexport SERVICE_TOKEN={token}");
     for tenant in tenants {
-        eprintln!("{} API key {}", tenant.slug, tenant.api_key.as_deref().unwrap_or_default());
+        tell!("{} API key {}", tenant.slug, tenant.api_key.as_deref().unwrap_or_default());
     }
-    eprintln!("Ctrl-C stops.");
+    if let Some(key) = tenants.first().and_then(|tenant| tenant.api_key.as_deref()) {
+        tell!("export API_KEY={key}");
+    }
+    tell!("Ctrl-C stops.");
     stop.cancelled().await;
     Ok(())
 }

@@ -1,29 +1,61 @@
 //! `enqueue`: one job from the command line.
 
-use std::time::Duration;
+use std::cell::Cell;
 
 use anyhow::{Context, bail};
 use serde_json::{Map, Value};
 use sqlx::PgPool;
-use uuid::Uuid;
-use weirgate_jobs::{DailyPipeline, Tenant, enqueue_daily_pipeline};
-use weirgate_queue::query::{self, JobRow};
-use weirgate_queue::{Enqueued, JobState, NewJob, QueueError, enqueue};
+use weirgate_jobs::{App, DailyPipeline, Tenant, enqueue_daily_pipeline};
+use weirgate_queue::{Enqueued, JobState, NewJob, QueueError, Registry, enqueue};
 
-use super::jobs::{describe, name_tenants};
-use super::tenant;
+use super::jobs::described;
+use super::session::Session;
+use super::{confirm, follow, mock_days, tenant};
 use crate::app::Parts;
 use crate::cli::Enqueue;
-use crate::config::Config;
 use crate::database::Database;
+use crate::output::{say, tell};
+use crate::signals::Interrupted;
 
-pub(super) async fn run(options: Enqueue, config: &Config) -> anyhow::Result<()> {
-    let parts = Parts::new(config)?;
-    let database = Database::attach(config, "enqueue").await?;
-    let registry = weirgate_jobs::registry(parts.with(database.pool.clone()));
-    let tenant = tenant(&database.pool, &options.tenant).await?;
+/// Names of the daily pipeline, which is no kind but a workflow of six jobs: the one that its schedule and backfills have, too, and an
+/// older one.
+const PIPELINE: [&str; 2] = ["daily_pipeline", "pipeline_daily"];
+
+pub(super) async fn run(options: Enqueue, session: &Session) -> anyhow::Result<()> {
+    confirm::home(&session.config, &session.stop).await?;
+    let parts = Parts::new(&session.config)?;
+    let told = Cell::new(None);
+    let ended = session.with_database("enqueue", async |database| {
+        confirm::times(&database.pool, options.date, options.run_at, options.yes).await?;
+        if let Some(day) = options.date {
+            mock_days::hint(&session.config, day, day);
+        }
+        let registry = weirgate_jobs::registry(parts.with(database.pool.clone()));
+        let tenant = tenant(&database.pool, &options.tenant).await?;
+        let enqueued = insert(&options, database, &registry, &tenant).await?;
+        told.set(options.wait.then_some(enqueued.id));
+        report(&database.pool, enqueued, options.wait).await
+    });
+    let ended = ended.await;
+    if let (Err(error), Some(id)) = (&ended, told.get())
+        && error.is::<Interrupted>()
+    {
+        tell!("the job goes on by itself; look at it with: weirgate jobs show {id}");
+    }
+    ended
+}
+
+async fn insert(
+    options: &Enqueue,
+    database: &Database,
+    registry: &Registry<App>,
+    tenant: &Tenant,
+) -> anyhow::Result<Enqueued> {
     if !tenant.is_active {
-        bail!("tenant {} is not active", tenant.slug);
+        bail!(
+            "tenant {} is not active, so that no job is accepted for it; `weirgate tenants set {0} --active true` changes that",
+            tenant.slug
+        );
     }
     let adjust = |job: NewJob| {
         let job = job.priority(options.priority);
@@ -33,29 +65,46 @@ pub(super) async fn run(options: Enqueue, config: &Config) -> anyhow::Result<()>
         }
     };
     let mut tx = database.pool.begin().await?;
-    let enqueued = if options.kind == "pipeline_daily" {
-        let date = options.date.context("pipeline_daily needs --date")?;
-        enqueue_daily_pipeline(&mut tx, DailyPipeline::new(&tenant, date, adjust)?, options.force).await?
+    let enqueued = if PIPELINE.contains(&options.kind.as_str()) {
+        let date = options.date.context("the daily pipeline needs its day, such as --date 2026-01-31")?;
+        if let Some((name, _)) = options.args.first() {
+            bail!("--arg {name}: the daily pipeline has no arguments but --date");
+        }
+        enqueue_daily_pipeline(&mut tx, DailyPipeline::new(tenant, date, adjust)?, options.force).await?
     } else {
-        let job =
-            registry.new_job(&options.kind, tenant.id, arguments(&options, &tenant)).map_err(|error| {
-                match error {
-                    QueueError::UnknownKind(_) => {
-                        let kinds: Vec<_> = registry.kinds().chain(["pipeline_daily"]).collect();
-                        anyhow::anyhow!("{error}; known kinds: {}", kinds.join(", "))
-                    }
-                    QueueError::Json(why) => {
-                        anyhow::anyhow!("these are not the arguments of {}: {why}", options.kind)
-                    }
-                    other => other.into(),
-                }
-            })?;
+        let job = registry.new_job(&options.kind, tenant.id, arguments(options, tenant));
+        let job = job.map_err(|error| refused(error, options, registry))?;
         let job = if options.force { job.not_unique() } else { job };
         enqueue(&mut tx, vec![adjust(job)]).await?[0]
     };
     tx.commit().await?;
-    report(&database.pool, enqueued, options.wait).await?;
-    database.close().await
+    Ok(enqueued)
+}
+
+/// What is wrong with a kind or its arguments, in the words of the command line.
+fn refused(error: QueueError, options: &Enqueue, registry: &Registry<App>) -> anyhow::Error {
+    let kind = &options.kind;
+    match error {
+        QueueError::UnknownKind(_) => {
+            let kinds: Vec<_> = registry.kinds().chain([PIPELINE[0]]).collect();
+            anyhow::anyhow!("{error}; known kinds: {}", kinds.join(", "))
+        }
+        QueueError::Json(why) => {
+            let why = why.to_string();
+            let named = |name: &str| why.contains(&format!("unknown field `{name}`"));
+            if named("date") && options.date.is_some() {
+                return anyhow::anyhow!("--date: {kind} takes no day; it takes in all that its source has");
+            }
+            if let Some((name, _)) = options.args.iter().find(|(name, _)| named(name)) {
+                return anyhow::anyhow!("--arg {name}: {kind} has no such argument ({why})");
+            }
+            if why.contains("missing field `date`") {
+                return anyhow::anyhow!("{kind} needs its day, such as --date 2026-01-31");
+            }
+            anyhow::anyhow!("these are not the arguments of {kind}: {why}")
+        }
+        other => other.into(),
+    }
 }
 
 /// Prints the job's id, or with `to_the_end` the whole job once it is final.
@@ -64,14 +113,14 @@ pub(super) async fn run(options: Enqueue, config: &Config) -> anyhow::Result<()>
 /// When that is not completed.
 pub(super) async fn report(pool: &PgPool, enqueued: Enqueued, to_the_end: bool) -> anyhow::Result<()> {
     if !to_the_end {
-        println!("{}{}", enqueued.id, if enqueued.duplicate { "\t(was on its way already)" } else { "" });
-        return Ok(());
+        return say!("{}{}", enqueued.id, if enqueued.duplicate { "\t(was on its way already)" } else { "" });
     }
-    let mut job = wait(pool, enqueued.id).await?;
-    name_tenants(&mut *pool.acquire().await?, std::slice::from_mut(&mut job)).await?;
-    println!("{}", serde_json::to_string_pretty(&describe(&job))?);
-    if job.state() != JobState::Completed {
-        bail!("job {} is {}", job.id, job.state);
+    let job = follow::to_the_end(pool, enqueued.id).await?;
+    let (id, state) = (job.id, job.state());
+    let described = described(&mut *pool.acquire().await?, job).await?;
+    say!("{}", serde_json::to_string_pretty(&described)?)?;
+    if state != JobState::Completed {
+        bail!("job {id} is {state}");
     }
     Ok(())
 }
@@ -88,14 +137,4 @@ fn arguments(options: &Enqueue, tenant: &Tenant) -> Value {
         args.insert(name.clone(), value);
     }
     Value::Object(args)
-}
-
-async fn wait(pool: &PgPool, id: Uuid) -> anyhow::Result<JobRow> {
-    loop {
-        let job = query::get(&mut *pool.acquire().await?, id).await?.ok_or(QueueError::UnknownJob(id))?;
-        if job.state().is_final() {
-            return Ok(job);
-        }
-        tokio::time::sleep(Duration::from_millis(200)).await;
-    }
 }

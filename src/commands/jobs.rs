@@ -1,56 +1,63 @@
 //! `jobs`: look at jobs and act on them.
 
-use comfy_table::presets::NOTHING;
-use comfy_table::{ContentArrangement, Table};
+use std::collections::HashMap;
+
 use serde_json::{Value, json};
 use sqlx::PgConnection;
 use uuid::Uuid;
-use weirgate_jobs::{Tenant, shown_args};
+use weirgate_jobs::{SYSTEM_SLUG, SYSTEM_TENANT, Tenant, shown_args};
+use weirgate_queue::lanes::Books;
 use weirgate_queue::query::{self, JobFilter, JobRow};
-use weirgate_queue::{JobState, QueueError, control};
+use weirgate_queue::{JobState, control};
 
-use super::{bulk, tenant};
+use super::filter::job_filter;
+use super::follow::{Look, look};
+use super::session::Session;
+use super::{bulk, instant, table};
 use crate::audit::Actor;
-use crate::cli::Jobs;
-use crate::config::Config;
+use crate::cli::{Jobs, ListJobs};
 use crate::database::Database;
+use crate::output::say;
 
-pub(super) async fn run(command: Jobs, config: &Config) -> anyhow::Result<()> {
-    let database = Database::attach(config, "jobs").await?;
-    let mut tx = database.pool.begin().await?;
+pub(super) async fn run(command: Jobs, session: &Session) -> anyhow::Result<()> {
+    session.with_database("jobs", async |database| act(command, database).await).await
+}
+
+async fn act(command: Jobs, database: &Database) -> anyhow::Result<()> {
+    let pool = &database.pool;
     match command {
-        Jobs::List { tenant: name_or_id, state, kind, limit, json } => {
-            let tenant = match name_or_id {
-                Some(name_or_id) => Some(tenant(&database.pool, &name_or_id).await?.id),
-                None => None,
-            };
-            let states = (!state.is_empty()).then_some(state);
-            let filter = JobFilter { tenant, states, kind, ..JobFilter::default() };
+        Jobs::List(ListJobs { filter, limit, json }) => {
+            let filter = job_filter(filter, pool).await?;
+            let mut tx = pool.begin().await?;
             let mut jobs = list(&mut tx, &filter, limit).await?;
-            name_tenants(&mut tx, &mut jobs).await?;
-            print_list(jobs, json);
+            let tenants = name_tenants(&mut tx, &mut jobs).await?;
+            print_list(jobs, &tenants, json)
         }
-        Jobs::Show { id } => print_job(&mut tx, id).await?,
+        Jobs::Show { id } => {
+            let Look { job, why } = look(&Books::new(pool.clone()), &mut *pool.acquire().await?, id).await?;
+            let mut shown = described(&mut *pool.acquire().await?, job).await?;
+            shown["why_not_running"] = json!(why);
+            say!("{}", serde_json::to_string_pretty(&shown)?)
+        }
         Jobs::Retry { id } => {
+            let mut tx = pool.begin().await?;
             let state = control::retry(&mut tx, id).await?;
             note(&mut tx, "job.retry", id, state).await?;
-            println!("{id} is {state}");
+            tx.commit().await?;
+            say!("{id} is {state}")
         }
         Jobs::Cancel { id } => {
+            let mut tx = pool.begin().await?;
             let state = control::cancel(&mut tx, id).await?;
             note(&mut tx, "job.cancel", id, state).await?;
+            tx.commit().await?;
             match state {
-                JobState::Running => println!("{id} is running and was told to stop"),
-                state => println!("{id} is {state}"),
+                JobState::Running => say!("{id} is running and was told to stop"),
+                state => say!("{id} is {state}"),
             }
         }
-        Jobs::Bulk(options) => {
-            drop(tx);
-            return bulk::run(options, database).await;
-        }
+        Jobs::Bulk(options) => bulk::run(options, database).await,
     }
-    tx.commit().await?;
-    database.close().await
 }
 
 async fn note(conn: &mut PgConnection, action: &str, job: Uuid, state: JobState) -> sqlx::Result<()> {
@@ -72,46 +79,51 @@ async fn list(conn: &mut PgConnection, filter: &JobFilter, limit: i64) -> anyhow
     }
 }
 
-fn print_list(jobs: Vec<JobRow>, as_json: bool) {
+fn print_list(jobs: Vec<JobRow>, tenants: &HashMap<Uuid, String>, as_json: bool) -> anyhow::Result<()> {
     if as_json {
         for job in &jobs {
-            println!("{}", describe(job));
+            say!("{}", describe(job, tenants.get(&job.tenant_id)))?;
         }
-        return;
+        return Ok(());
     }
-    let mut table = Table::new();
-    table.load_style(NOTHING).set_content_arrangement(ContentArrangement::Disabled);
-    table.set_header(["ID", "KIND", "STATE", "ATTEMPT", "CREATED", "ARGUMENTS"]);
-    for job in jobs {
+    let mut table = table(&["ID", "TENANT", "KIND", "STATE", "ATTEMPT", "CREATED", "ARGUMENTS"]);
+    for mut job in jobs {
+        let tenant = tenants.get(&job.tenant_id).cloned().unwrap_or_else(|| job.tenant_id.to_string());
+        // It has a column of its own.
+        if let Some(args) = job.args.as_object_mut() {
+            args.remove("tenant");
+        }
         let attempt = format!("{}/{}", job.attempt, job.max_attempts);
-        let created = job.created_at.format("%Y-%m-%d %H:%M:%S").to_string();
-        table.add_row([job.id.to_string(), job.kind, job.state, attempt, created, job.args.to_string()]);
+        let (id, args) = (job.id.to_string(), job.args.to_string());
+        table.add_row([id, tenant, job.kind, job.state, attempt, instant(job.created_at), args]);
     }
-    println!("{table}");
+    say!("{table}")
 }
 
-async fn print_job(conn: &mut PgConnection, id: Uuid) -> anyhow::Result<()> {
-    let mut job = query::get(&mut *conn, id).await?.ok_or(QueueError::UnknownJob(id))?;
-    name_tenants(conn, std::slice::from_mut(&mut job)).await?;
-    println!("{}", serde_json::to_string_pretty(&describe(&job))?);
-    Ok(())
-}
-
-/// Puts slugs into arguments, which name tenants by their ids.
-pub(super) async fn name_tenants(conn: &mut PgConnection, jobs: &mut [JobRow]) -> anyhow::Result<()> {
+/// Puts slugs into arguments, which name tenants by their ids, and returns what each tenant is called.
+async fn name_tenants(conn: &mut PgConnection, jobs: &mut [JobRow]) -> anyhow::Result<HashMap<Uuid, String>> {
     let ids: Vec<String> = jobs.iter().map(|job| job.tenant_id.to_string()).collect();
+    let mut names = HashMap::from([(SYSTEM_TENANT, SYSTEM_SLUG.to_owned())]);
     for (job, tenant) in jobs.iter_mut().zip(Tenant::find_each(conn, &ids).await?) {
         if let Some(tenant) = tenant {
             job.args = shown_args(job.args.take(), tenant.id, &tenant.slug.0);
+            names.insert(tenant.id, tenant.slug.0);
         }
     }
-    Ok(())
+    Ok(names)
+}
+
+/// One job with its tenant's name.
+pub(super) async fn described(conn: &mut PgConnection, mut job: JobRow) -> anyhow::Result<Value> {
+    let tenants = name_tenants(conn, std::slice::from_mut(&mut job)).await?;
+    Ok(describe(&job, tenants.get(&job.tenant_id)))
 }
 
 /// A job as an operator on the database's host sees it; clients get the resource of the HTTP contract.
-pub(super) fn describe(job: &JobRow) -> Value {
+fn describe(job: &JobRow, tenant: Option<&String>) -> Value {
     json!({
-        "id": job.id, "kind": job.kind, "queue": job.queue, "tenant_id": job.tenant_id, "state": job.state,
+        "id": job.id, "kind": job.kind, "queue": job.queue, "tenant_id": job.tenant_id, "tenant": tenant,
+        "state": job.state,
         "priority": job.priority, "attempt": job.attempt, "max_attempts": job.max_attempts, "args": job.args,
         "output": job.output, "errors": job.errors, "progress": job.progress, "workflow_id": job.workflow_id,
         "backfill_id": job.backfill_id, "name": job.name, "depends_on": job.depends_on,

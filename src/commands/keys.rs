@@ -2,29 +2,26 @@
 
 use anyhow::bail;
 use chrono::{DateTime, Utc};
-use comfy_table::presets::NOTHING;
-use comfy_table::{ContentArrangement, Table};
 use rand::Rng;
 use serde_json::json;
 use sqlx::PgPool;
 
-use super::tenant;
+use super::session::Session;
+use super::{instant, table, tenant};
 use crate::audit::Actor;
 use crate::cli::{Expiry, Keys};
-use crate::config::Config;
 use crate::database::Database;
 use crate::http::keys;
+use crate::output::say;
 use crate::random;
 
-pub(super) async fn run(command: Keys, config: &Config) -> anyhow::Result<()> {
-    let database = Database::attach(config, "keys").await?;
-    let pool = &database.pool;
-    match command {
-        Keys::Create { tenant, name, expiry } => create(pool, &tenant, &name, &expiry).await?,
-        Keys::List { tenant } => list(pool, tenant.as_deref()).await?,
-        Keys::Revoke { key } => revoke(pool, &key).await?,
-    }
-    database.close().await
+pub(super) async fn run(command: Keys, session: &Session) -> anyhow::Result<()> {
+    let act = async |database: &Database| match command {
+        Keys::Create { tenant, name, expiry } => create(&database.pool, &tenant, &name, &expiry).await,
+        Keys::List { tenant } => list(&database.pool, tenant.as_deref()).await,
+        Keys::Revoke { key } => revoke(&database.pool, &key).await,
+    };
+    session.with_database("keys", act).await
 }
 
 async fn create(pool: &PgPool, name_or_id: &str, name: &str, expiry: &Expiry) -> anyhow::Result<()> {
@@ -35,14 +32,13 @@ async fn create(pool: &PgPool, name_or_id: &str, name: &str, expiry: &Expiry) ->
     let now = sqlx::query_scalar!(r#"select queue.now() as "now!""#).fetch_one(&mut *tx).await?;
     let expires_at = expiry.expires.or_else(|| expiry.expires_in.map(|life| now + life));
     if let Some(end) = expires_at.filter(|end| *end <= now) {
-        bail!("--expires {} is in the past: such a key would never be good", exact(end));
+        bail!("--expires {} is in the past: such a key would never be good", instant(end));
     }
     let key = keys::create_until(&mut tx, tenant.id, name, bytes, expires_at).await?;
     let detail = json!({ "tenant": tenant.slug, "name": name, "expires_at": expires_at });
     Actor::cli().note(&mut tx, "key.create", visible(&key), &detail).await?;
     tx.commit().await?;
-    println!("{key}");
-    Ok(())
+    say!("{key}")
 }
 
 async fn list(pool: &PgPool, name_or_id: Option<&str>) -> anyhow::Result<()> {
@@ -50,36 +46,28 @@ async fn list(pool: &PgPool, name_or_id: Option<&str>) -> anyhow::Result<()> {
         Some(name_or_id) => Some(tenant(pool, name_or_id).await?.id),
         None => None,
     };
-    let mut table = Table::new();
-    table.load_style(NOTHING).set_content_arrangement(ContentArrangement::Disabled);
-    table.set_header(["TENANT", "KEY", "NAME", "STATE", "CREATED", "EXPIRES", "LAST USED"]);
-    let or_never = |at: Option<DateTime<Utc>>| at.map_or_else(|| "never".to_owned(), exact);
+    let mut table = table(&["TENANT", "KEY", "NAME", "STATE", "CREATED", "EXPIRES", "LAST USED"]);
+    let or_never = |at: Option<DateTime<Utc>>| at.map_or_else(|| "never".to_owned(), instant);
     for key in keys::list(&mut *pool.acquire().await?, tenant).await? {
         let state = key.refused.unwrap_or_else(|| "good".to_owned());
         let (expires, used) = (or_never(key.expires_at), or_never(key.last_used_at));
-        table.add_row([key.tenant, key.prefix, key.name, state, exact(key.created_at), expires, used]);
+        table.add_row([key.tenant, key.prefix, key.name, state, instant(key.created_at), expires, used]);
     }
-    println!("{table}");
-    Ok(())
+    say!("{table}")
 }
 
 async fn revoke(pool: &PgPool, key: &str) -> anyhow::Result<()> {
     let prefix = visible(key);
     let mut tx = pool.begin().await?;
     if !keys::revoke(&mut tx, prefix).await? {
-        bail!("no live key begins with {prefix:?}");
+        bail!("no live key begins with {prefix:?}; `weirgate keys list` shows them");
     }
     Actor::cli().note(&mut tx, "key.revoke", prefix, &json!({})).await?;
     tx.commit().await?;
-    println!("{prefix} is refused from now on");
-    Ok(())
+    say!("{prefix} is refused from now on")
 }
 
 /// The prefix of a whole key; a prefix as it is.
 fn visible(key: &str) -> &str {
     key.rsplit_once('_').filter(|(prefix, _)| prefix.len() > 2).map_or(key, |(prefix, _)| prefix)
-}
-
-fn exact(at: DateTime<Utc>) -> String {
-    at.format("%Y-%m-%d %H:%M:%S UTC").to_string()
 }

@@ -2,8 +2,7 @@
 
 use anyhow::bail;
 use chrono::{DateTime, Utc};
-use comfy_table::presets::NOTHING;
-use comfy_table::{ContentArrangement, Table};
+use comfy_table::Table;
 use serde_json::json;
 use sqlx::PgPool;
 use weirgate_jobs::Tenant;
@@ -12,28 +11,29 @@ use weirgate_queue::lanes::change::{LaneChange, change_lane};
 use weirgate_queue::lanes::check::GivenLimits;
 use weirgate_queue::lanes::{Blocked, Book, Books, Rate};
 
-use super::tenant;
+use super::session::Session;
+use super::{table, tenant};
 use crate::audit::Actor;
 use crate::cli::{Limits, SetLimits};
-use crate::config::Config;
-use crate::database::Database;
+use crate::output::say;
 use crate::queues;
 
-pub(super) async fn run(command: Limits, config: &Config) -> anyhow::Result<()> {
-    let database = Database::attach(config, "limits").await?;
-    let pool = &database.pool;
+pub(super) async fn run(command: Limits, session: &Session) -> anyhow::Result<()> {
+    session.with_database("limits", async |database| act(command, &database.pool).await).await
+}
+
+async fn act(command: Limits, pool: &PgPool) -> anyhow::Result<()> {
     match command {
         Limits::Show { tenant: name_or_id } => {
-            println!("{}", show(pool, &tenant(pool, &name_or_id).await?).await?);
+            say!("{}", show(pool, &tenant(pool, &name_or_id).await?).await?)
         }
-        Limits::Set(options) => set(pool, options).await?,
+        Limits::Set(options) => set(pool, options).await,
         Limits::Clear { tenant: name_or_id, queue } => {
             let tenant = tenant(pool, &name_or_id).await?;
             let change = LaneChange { paused: None, limits: Some(None) };
-            apply(pool, &tenant, &queue, change).await?;
+            apply(pool, &tenant, &queue, change).await
         }
     }
-    database.close().await
 }
 
 async fn set(pool: &PgPool, options: SetLimits) -> anyhow::Result<()> {
@@ -60,16 +60,13 @@ async fn apply(pool: &PgPool, tenant: &Tenant, queue: &str, change: LaneChange) 
     let (lane, detail) = (format!("{}/{queue}", tenant.slug), json!({ "to": change.limits }));
     Actor::cli().note(&mut tx, "lane.limits", &lane, &detail).await?;
     tx.commit().await?;
-    println!("{}", show(pool, tenant).await?);
-    Ok(())
+    say!("{}", show(pool, tenant).await?)
 }
 
 async fn show(pool: &PgPool, tenant: &Tenant) -> anyhow::Result<Table> {
     let known = queues::known(&mut *pool.acquire().await?, Some(tenant.id)).await?;
     let books = Books::new(pool.clone());
-    let mut table = Table::new();
-    table.load_style(NOTHING).set_content_arrangement(ContentArrangement::Disabled);
-    table.set_header([
+    let mut table = table(&[
         "QUEUE",
         "LIMITS",
         "RATE",

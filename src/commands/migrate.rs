@@ -4,23 +4,23 @@ use anyhow::bail;
 use serde_json::json;
 use weirgate_queue::history;
 
+use super::session::Session;
 use crate::audit::Actor;
 use crate::cli::Migrate;
-use crate::config::Config;
 use crate::database::{Database, MIGRATIONS, pending_migrations};
+use crate::output::say;
 
-pub(super) async fn run(command: Migrate, config: &Config) -> anyhow::Result<()> {
-    let database = Database::attach(config, "migrate").await?;
-    match command {
+pub(super) async fn run(command: Migrate, session: &Session) -> anyhow::Result<()> {
+    let act = async |database: &Database| match command {
         Migrate::Up => {
             let applied = database.migrate().await?;
-            println!("{applied} applied; the schema is up to date");
+            say!("{applied} applied; the schema is up to date")
         }
-        Migrate::Down { to } => down(&database, to).await?,
-        Migrate::Status => status(&database).await?,
-        Migrate::Rebase => rebase(&database).await?,
-    }
-    database.close().await
+        Migrate::Down { to } => down(database, to).await,
+        Migrate::Status => status(database).await,
+        Migrate::Rebase => rebase(database).await,
+    };
+    session.with_any_database("migrate", act).await
 }
 
 async fn rebase(database: &Database) -> anyhow::Result<()> {
@@ -30,12 +30,12 @@ async fn rebase(database: &Database) -> anyhow::Result<()> {
     Actor::cli().note(&mut tx, "queue.rebase", "all", &json!({ "queues": rebased.queues })).await?;
     tx.commit().await?;
     match rebased.queues.as_slice() {
-        [] => println!("there are no queues to rebuild yet; a new history of the database begins"),
-        queues => println!("{} rebuilt from the jobs: {}", counted(queues.len(), "queue"), queues.join(", ")),
+        [] => say!("there are no queues to rebuild yet; a new history of the database begins")?,
+        queues => say!("{} rebuilt from the jobs: {}", counted(queues.len(), "queue"), queues.join(", "))?,
     }
     if rebased.advanced_sequences > 0 {
         let sequences = counted(usize::try_from(rebased.advanced_sequences)?, "sequence");
-        println!("{sequences} stood behind the rows of their tables and were set past them");
+        say!("{sequences} stood behind the rows of their tables and were set past them")?;
     }
     Ok(())
 }
@@ -61,15 +61,14 @@ async fn down(database: &Database, to: Option<i64>) -> anyhow::Result<()> {
         bail!("--to {target}: the newest applied migration is {newest}; nothing is after {target}");
     }
     MIGRATIONS.undo(&database.pool, target).await?;
-    println!("undone down to version {target}");
-    Ok(())
+    say!("undone down to version {target}")
 }
 
 async fn status(database: &Database) -> anyhow::Result<()> {
     let pending = pending_migrations(&database.pool).await?;
     for (version, description) in ups() {
         let state = if pending.contains(&version) { "pending" } else { "applied" };
-        println!("{version:04}  {state}  {description}");
+        say!("{version:04}  {state}  {description}")?;
     }
     Ok(())
 }

@@ -1,27 +1,27 @@
 //! `queues`: look at queues, pause and resume them.
 
 use anyhow::bail;
-use comfy_table::presets::NOTHING;
-use comfy_table::{ContentArrangement, Table};
+use comfy_table::Table;
 use serde_json::json;
 use sqlx::PgPool;
 use weirgate_queue::JobState;
 use weirgate_queue::lanes::{Books, limits, traffic};
 
+use super::session::Session;
+use super::table;
 use crate::audit::Actor;
 use crate::cli::Queues;
-use crate::config::Config;
 use crate::database::Database;
+use crate::output::say;
 use crate::queues;
 
-pub(super) async fn run(command: Queues, config: &Config) -> anyhow::Result<()> {
-    let database = Database::attach(config, "queues").await?;
-    match command {
-        Queues::List => println!("{}", list(&database.pool).await?),
-        Queues::Pause { queue } => pause(&database.pool, &queue, true).await?,
-        Queues::Resume { queue } => pause(&database.pool, &queue, false).await?,
-    }
-    database.close().await
+pub(super) async fn run(command: Queues, session: &Session) -> anyhow::Result<()> {
+    let act = async |database: &Database| match command {
+        Queues::List => say!("{}", list(&database.pool).await?),
+        Queues::Pause { queue } => pause(&database.pool, &queue, true).await,
+        Queues::Resume { queue } => pause(&database.pool, &queue, false).await,
+    };
+    session.with_database("queues", act).await
 }
 
 async fn list(pool: &PgPool) -> anyhow::Result<Table> {
@@ -29,9 +29,7 @@ async fn list(pool: &PgPool) -> anyhow::Result<Table> {
     let names = queues::known(&mut conn, None).await?;
     let workers = traffic::workers(&mut conn).await?;
     let books = Books::new(pool.clone());
-    let mut table = Table::new();
-    table.load_style(NOTHING).set_content_arrangement(ContentArrangement::Disabled);
-    table.set_header([
+    let mut table = table(&[
         "QUEUE",
         "STATE",
         "WAITING",
@@ -75,6 +73,5 @@ async fn pause(pool: &PgPool, queue: &str, paused: bool) -> anyhow::Result<()> {
     let action = if paused { "queue.pause" } else { "queue.resume" };
     Actor::cli().note(&mut tx, action, queue, &json!({})).await?;
     tx.commit().await?;
-    println!("{queue} {}", if paused { "is paused; what runs goes on running" } else { "goes on" });
-    Ok(())
+    say!("{queue} {}", if paused { "is paused; what runs goes on running" } else { "goes on" })
 }

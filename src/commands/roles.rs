@@ -5,76 +5,91 @@ use std::time::Duration;
 
 use rand::Rng;
 use sqlx::PgPool;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use weirgate_jobs::App;
 use weirgate_queue::maintenance::pruner::Retention;
 use weirgate_queue::schedule::Schedules;
 use weirgate_queue::{HostConfig, Registry};
 
+use super::confirm;
+use super::session::Session;
 use crate::app::{self, Parts};
 use crate::config::Config;
-use crate::database::Database;
+use crate::database::{Database, Use};
+use crate::home;
 use crate::metrics::{Metrics, Work, listener};
+use crate::output::tell;
 use crate::server::Listeners;
+use crate::signals::Stop;
 use crate::traces::{Role, Traces};
 use crate::worker::{self, WorkerOptions};
 use crate::{random, seed, server, systemd, users};
 
 /// API and worker on a private Postgres (or `DATABASE_URL`), until Ctrl-C or SIGTERM.
-pub(super) async fn up(config: Config) -> anyhow::Result<()> {
+pub(super) async fn up(Session { config, stop }: Session) -> anyhow::Result<()> {
     config.next_service_token()?;
+    home::make_for(&config)?;
     let parts = Parts::new(&config)?;
     let listeners = server::bind(&config).await?;
-    let database = Database::open(&config, "up").await?;
-    let ended = database.hold(up_on(&config, &database, parts, listeners)).await;
+    let database = Database::start(&config, "up", Use::Exclusive, &stop).await?;
+    let served = Box::pin(up_on(&config, &stop, &database, parts, listeners));
+    let ended = database.hold(served).await;
     database.close().await?;
     ended
 }
 
 async fn up_on(
     config: &Config,
+    stop: &Stop,
     database: &Database,
     parts: Parts,
     listeners: Listeners,
 ) -> anyhow::Result<()> {
-    database.migrate().await?;
     let app = parts.with(database.pool.clone());
-    if config.mock_mode {
-        greet_tenants(config, database).await?;
-    }
+    let prepared = async {
+        database.migrate().await?;
+        if config.mock_mode { greet_tenants(config, database).await } else { Ok(()) }
+    };
+    stop.until_told(prepared).await?;
     let token = match &config.service_token {
         Some(_) => config.required_service_token()?,
         None => random_token(),
     };
     let address = listeners.api.local_addr()?;
-    eprintln!("API          http://{address}");
-    eprintln!("docs         http://{address}/docs");
-    eprintln!("dashboard    http://{address}/dashboard");
+    tell!("API          http://{address}");
+    tell!("docs         http://{address}/docs");
+    tell!("dashboard    http://{address}/dashboard");
     if let Some(metrics) = &listeners.metrics {
-        eprintln!("metrics      http://{}/metrics", metrics.local_addr()?);
+        tell!("metrics      http://{}/metrics", metrics.local_addr()?);
     }
     greet_first_user(database).await?;
     if config.service_token.is_none() {
-        eprintln!("SERVICE_TOKEN {token}   (made for this run; set it to keep it)");
+        tell!("SERVICE_TOKEN {token}   (made for this run; set it to keep it)");
+        tell!("export SERVICE_TOKEN={token}");
     }
-    serve_and_work(listeners, app, config, weirgate_jobs::schedules(), token, stop_signal(config)?).await
+    serve_and_work(listeners, app, config, weirgate_jobs::schedules(), token, gently(stop, config)).await
 }
 
 /// Somebody must be able to sign in to the dashboard; the password is shown this once.
 pub(super) async fn greet_first_user(database: &Database) -> anyhow::Result<()> {
     if let Some((user, password)) = users::create_first(&database.pool, &mut random::generator()).await? {
-        eprintln!("sign in      {}   password {password}   (shown this once)", user.email);
+        tell!("sign in      {}   password {password}   (shown this once)", user.email);
     }
     Ok(())
 }
 
 /// New tenants of the mock data get a key, which is shown this once.
 async fn greet_tenants(config: &Config, database: &Database) -> anyhow::Result<()> {
+    let mut first = None;
     for tenant in seed::seed(&database.pool, &config.mock_data_path, false, &mut random::generator()).await? {
         if let Some(key) = tenant.api_key {
-            eprintln!("tenant       {}   API key {key}   (shown this once)", tenant.slug);
+            tell!("tenant       {}   API key {key}   (shown this once)", tenant.slug);
+            first.get_or_insert(key);
         }
+    }
+    if let Some(key) = first {
+        tell!("export API_KEY={key}");
     }
     Ok(())
 }
@@ -108,49 +123,62 @@ pub(super) async fn serve_and_work(
 }
 
 /// The API alone.
-pub(super) async fn serve(config: Config) -> anyhow::Result<()> {
+pub(super) async fn serve(Session { config, stop }: Session) -> anyhow::Result<()> {
     let token = config.required_service_token()?;
     config.next_service_token()?;
+    confirm::home(&config, &stop).await?;
     let exports = app::export_store(&config)?;
     let listeners = server::bind(&config).await?;
-    let database = Database::open(&config, "serve").await?;
-    database.require_migrated().await?;
-    tracing::info!(address = %listeners.api.local_addr()?, "serving");
-    let pool = database.pool.clone();
-    // The address is open, and the database is there.
-    systemd::ready();
-    let stop = stop_signal(&config)?;
-    let ended = database.hold(server::run(listeners, pool, exports, &config, token, None, stop)).await;
+    let database = Database::start(&config, "serve", Use::Shared, &stop).await?;
+    let served = async {
+        database.require_migrated().await?;
+        tracing::info!(address = %listeners.api.local_addr()?, "serving");
+        let pool = database.pool.clone();
+        // The address is open, and the database is there.
+        systemd::ready();
+        server::run(listeners, pool, exports, &config, token, None, gently(&stop, &config)).await
+    };
+    let ended = database.hold(served).await;
     database.close().await?;
     ended
 }
 
 /// A worker alone.
-pub(super) async fn worker(config: Config) -> anyhow::Result<()> {
+pub(super) async fn worker(Session { config, stop }: Session) -> anyhow::Result<()> {
+    confirm::home(&config, &stop).await?;
     let parts = Parts::new(&config)?;
     let monitoring = listener::bind(&config).await?;
-    let database = Database::open(&config, "worker").await?;
+    let database = Database::start(&config, "worker", Use::Shared, &stop).await?;
+    let worked = Box::pin(worker_on(&config, &stop, &database, parts, monitoring));
+    let ended = database.hold(worked).await;
+    database.close().await?;
+    ended
+}
+
+async fn worker_on(
+    config: &Config,
+    stop: &Stop,
+    database: &Database,
+    parts: Parts,
+    monitoring: Option<TcpListener>,
+) -> anyhow::Result<()> {
     database.require_migrated().await?;
     let app = parts.with(database.pool.clone());
     let registry: Arc<Registry<App>> = Arc::new(weirgate_jobs::registry(app));
-    tracing::info!(queues = ?registry.queues(), "working");
-    let metrics = Metrics::new(database.pool.clone(), Some(work_of(&registry, &config)));
+    let queues: Vec<_> = registry.queues().into_iter().collect();
+    tracing::info!(queues = queues.join(", "), "working");
+    let metrics = Metrics::new(database.pool.clone(), Some(work_of(&registry, config)));
     // To the end of the last job.
     let over = CancellationToken::new();
-    let stop = stop_signal(&config)?;
     let worker = async {
         let pool = database.pool.clone();
-        let ended = run_worker(pool, registry, &config, weirgate_jobs::schedules(), stop).await;
+        let ended =
+            run_worker(pool, registry, config, weirgate_jobs::schedules(), gently(stop, config)).await;
         over.cancel();
         ended
     };
     let monitored = listener::serve(monitoring, listener::router(metrics), over.clone());
-    let both = Box::pin(async {
-        let (ended, ()) = tokio::join!(worker, monitored);
-        ended
-    });
-    let ended = database.hold(both).await;
-    database.close().await?;
+    let (ended, ()) = tokio::join!(worker, monitored);
     ended
 }
 
@@ -197,21 +225,16 @@ pub(super) fn random_token() -> String {
     hex::encode(bytes)
 }
 
-/// Cancelled by Ctrl-C or SIGTERM; a second signal ends the process at once.
-pub(super) fn stop_signal(config: &Config) -> anyhow::Result<CancellationToken> {
-    let stop = CancellationToken::new();
-    let told = stop.clone();
+/// Cancelled by the first signal, or by the caller; what runs may end then. A second signal ends it at once.
+pub(super) fn gently(stop: &Stop, config: &Config) -> CancellationToken {
+    let told = stop.told().child_token();
+    let by_a_signal = stop.told().clone();
     // What is not over by then hangs.
     let longest = config.grace + Duration::from_secs(15);
-    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     tokio::spawn(async move {
-        let mut next = async || tokio::select! { _ = interrupt.recv() => {}, _ = terminate.recv() => {} };
-        next().await;
+        by_a_signal.cancelled().await;
         tracing::info!("stopping: running jobs may end; a second signal stops at once");
         systemd::stopping(longest);
-        told.cancel();
-        next().await;
-        std::process::exit(130);
     });
-    Ok(stop)
+    told
 }

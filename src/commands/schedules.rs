@@ -1,46 +1,112 @@
 //! `schedules`: what is done by the clock.
 
-use anyhow::Context;
-use comfy_table::presets::NOTHING;
-use comfy_table::{ContentArrangement, Table};
+use anyhow::{Context, bail};
 use serde_json::json;
-use sqlx::PgConnection;
-use weirgate_queue::schedule::{self, Change, Overview};
+use sqlx::{PgConnection, PgPool};
+use weirgate_queue::schedule::{self, Change, Definition, Overview, Settings};
 
+use super::session::Session;
+use super::{table, tenant};
 use crate::audit::Actor;
-use crate::cli::Schedules;
-use crate::config::Config;
-use crate::database::Database;
+use crate::cli::{Schedules, SetSchedule};
+use crate::output::say;
 
-pub(super) async fn run(command: Schedules, config: &Config) -> anyhow::Result<()> {
-    let database = Database::attach(config, "schedules").await?;
-    let mut tx = database.pool.begin().await?;
-    match command {
-        Schedules::List => print_list(schedule::overview(&mut tx, &weirgate_jobs::schedules()).await?),
-        Schedules::Pause { name } => enable(&mut tx, &name, false).await?,
-        Schedules::Resume { name } => enable(&mut tx, &name, true).await?,
-    }
-    tx.commit().await?;
-    database.close().await
+pub(super) async fn run(command: Schedules, session: &Session) -> anyhow::Result<()> {
+    session.with_database("schedules", async |database| act(command, &database.pool).await).await
 }
 
-async fn enable(conn: &mut PgConnection, name: &str, enabled: bool) -> anyhow::Result<()> {
-    let definitions = weirgate_jobs::schedules().definitions();
-    let definition = definitions.iter().find(|it| it.name == name).with_context(|| {
-        let names: Vec<_> = definitions.iter().map(|it| it.name).collect();
-        format!("no schedule {name:?}; there are: {}", names.join(", "))
-    })?;
-    schedule::change(conn, definition, &Change { enabled: Some(enabled), ..Change::default() }).await?;
-    let action = if enabled { "schedule.on" } else { "schedule.off" };
-    Actor::cli().note(conn, action, name, &json!({})).await?;
-    println!("{name} is {}", if enabled { "on" } else { "paused" });
+async fn act(command: Schedules, pool: &PgPool) -> anyhow::Result<()> {
+    match command {
+        Schedules::List => {
+            print_list(schedule::overview(&mut *pool.acquire().await?, &weirgate_jobs::schedules()).await?)
+        }
+        Schedules::Run { name, tenant } => run_now(pool, &name, tenant.as_deref()).await,
+        Schedules::Set(options) => set(pool, options).await,
+        Schedules::Pause { name } => enable(pool, &name, false).await,
+        Schedules::Resume { name } => enable(pool, &name, true).await,
+    }
+}
+
+async fn run_now(pool: &PgPool, name: &str, name_or_id: Option<&str>) -> anyhow::Result<()> {
+    definition(name)?;
+    let tenant = match name_or_id {
+        Some(name_or_id) => Some(tenant(pool, name_or_id).await.context("--tenant")?),
+        None => None,
+    };
+    let mut tx = pool.begin().await?;
+    let id = tenant.as_ref().map(|tenant| tenant.id);
+    let jobs = schedule::run_now(&mut tx, &weirgate_jobs::schedules(), name, id).await?;
+    let detail = json!({ "tenant": tenant.map(|tenant| tenant.slug), "jobs": jobs });
+    Actor::cli().note(&mut tx, "schedule.run", name, &detail).await?;
+    tx.commit().await?;
+    if jobs.is_empty() {
+        return say!("{name} is for no tenant at present, so that nothing was enqueued");
+    }
+    for job in jobs {
+        say!("{job}")?;
+    }
     Ok(())
 }
 
-fn print_list(schedules: Vec<Overview>) {
-    let mut table = Table::new();
-    table.load_style(NOTHING).set_content_arrangement(ContentArrangement::Disabled);
-    table.set_header(["NAME", "CRON", "TIME ZONE", "STATE", "LAST TICK", "NEXT RUN"]);
+async fn set(pool: &PgPool, options: SetSchedule) -> anyhow::Result<()> {
+    let SetSchedule { name, cron, time_zone, missed, missed_limit } = options;
+    let definition = definition(&name)?;
+    let time_zone = time_zone.map(|zone| (zone != "each").then_some(zone));
+    let change = Change { cron, time_zone, enabled: None, missed, missed_limit };
+    if change == Change::default() {
+        bail!("name at least one of --cron, --time-zone, --missed and --missed-limit");
+    }
+    let mut tx = pool.begin().await?;
+    let wrong = schedule::check(&mut tx, &definition, &change).await?;
+    if !wrong.is_empty() {
+        let option = |field: &str| format!("--{}", field.replace('_', "-"));
+        let wrong: Vec<_> = wrong.iter().map(|it| format!("{}: {}", option(it.field), it.message)).collect();
+        bail!("{}", wrong.join("; "));
+    }
+    let before = settings(&mut tx, &name).await?;
+    schedule::change(&mut tx, &definition, &change).await?;
+    let all = schedule::overview(&mut tx, &weirgate_jobs::schedules()).await?;
+    let all: Vec<_> = all.into_iter().filter(|it| it.definition.name == name).collect();
+    let after = all.first().map(|it| shown(&it.settings));
+    Actor::cli().note(&mut tx, "schedule.change", &name, &json!({ "from": before, "to": after })).await?;
+    tx.commit().await?;
+    print_list(all)
+}
+
+async fn settings(conn: &mut PgConnection, name: &str) -> anyhow::Result<Option<serde_json::Value>> {
+    let all = schedule::overview(conn, &weirgate_jobs::schedules()).await?;
+    Ok(all.iter().find(|it| it.definition.name == name).map(|it| shown(&it.settings)))
+}
+
+/// What is set, as the audit keeps it.
+fn shown(settings: &Settings) -> serde_json::Value {
+    let Settings { cron, time_zone, enabled, missed, missed_limit, .. } = settings;
+    json!({
+        "cron": cron, "time_zone": time_zone, "enabled": enabled, "missed": missed, "missed_limit": missed_limit,
+    })
+}
+
+fn definition(name: &str) -> anyhow::Result<Definition> {
+    let definitions = weirgate_jobs::schedules().definitions();
+    let names: Vec<_> = definitions.iter().map(|it| it.name).collect();
+    let names = names.join(", ");
+    let found = definitions.into_iter().find(|it| it.name == name);
+    found.with_context(|| format!("no schedule {name:?}; there are: {names}"))
+}
+
+async fn enable(pool: &PgPool, name: &str, enabled: bool) -> anyhow::Result<()> {
+    let definition = definition(name)?;
+    let mut tx = pool.begin().await?;
+    let change = Change { enabled: Some(enabled), ..Change::default() };
+    schedule::change(&mut tx, &definition, &change).await?;
+    let action = if enabled { "schedule.on" } else { "schedule.off" };
+    Actor::cli().note(&mut tx, action, name, &json!({})).await?;
+    tx.commit().await?;
+    say!("{name} is {}", if enabled { "on" } else { "paused" })
+}
+
+fn print_list(schedules: Vec<Overview>) -> anyhow::Result<()> {
+    let mut table = table(&["NAME", "CRON", "TIME ZONE", "STATE", "LAST TICK", "NEXT RUN"]);
     let mut problems = Vec::new();
     for Overview { definition, settings, last_tick_at, next_runs, problems: wrong, .. } in schedules {
         let time = |at: chrono::DateTime<chrono::Utc>| at.format("%Y-%m-%dT%H:%M:%SZ").to_string();
@@ -58,8 +124,9 @@ fn print_list(schedules: Vec<Overview>) {
         ]);
         problems.extend(wrong.into_iter().map(|problem| format!("{}: {problem}", definition.name)));
     }
-    println!("{table}");
+    say!("{table}")?;
     for problem in problems {
-        println!("{problem}");
+        say!("{problem}")?;
     }
+    Ok(())
 }

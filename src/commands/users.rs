@@ -1,73 +1,93 @@
 //! `users`: people who sign in to the dashboard.
 
-use std::io::{self, Read};
+use std::io::{self, IsTerminal};
 
 use anyhow::Context;
-use comfy_table::Table;
-use comfy_table::presets::NOTHING;
 use serde_json::json;
+use sqlx::{PgConnection, PgPool};
 
+use super::aside::aside;
+use super::session::Session;
+use super::{instant, table};
 use crate::audit::Actor;
 use crate::cli::{GivenPassword, Users};
-use crate::config::Config;
-use crate::database::Database;
+use crate::output::{say, tell};
 use crate::{random, users};
 
-pub(super) async fn run(command: Users, config: &Config) -> anyhow::Result<()> {
-    let database = Database::attach(config, "users").await?;
-    let (pool, actor) = (&database.pool, Actor::cli());
-    match command {
-        Users::Create { email, role, password } => {
-            let (given, password) = choose(&password)?;
-            let mut tx = pool.begin().await?;
-            let user = users::create(&mut *tx, &email, role, &password).await?;
+pub(super) async fn run(command: Users, session: &Session) -> anyhow::Result<()> {
+    // Before anything is started: somebody may be asked for it.
+    let password = match &command {
+        Users::Create { password, .. } | Users::Password { password, .. } => {
+            Some(session.stop.until_told(choose(password)).await?)
+        }
+        _ => None,
+    };
+    let (given, password) = password.unwrap_or_default();
+    session
+        .with_database("users", async |database| act(command, given, &password, &database.pool).await)
+        .await
+}
+
+async fn act(command: Users, given: bool, password: &str, pool: &PgPool) -> anyhow::Result<()> {
+    if matches!(command, Users::List) {
+        return list(pool).await;
+    }
+    let actor = Actor::cli();
+    let mut tx = pool.begin().await?;
+    let said = match command {
+        Users::Create { email, role, .. } => {
+            let user = users::create(&mut *tx, &email, role, password).await?;
             let detail = json!({ "role": role.as_str() });
             actor.note(&mut tx, "user.create", &user.email, &detail).await?;
-            tx.commit().await?;
-            println!("{email}\t{}{}", role.as_str(), shown(given, &password));
+            format!("{email}\t{}{}", role.as_str(), shown(given, password))
         }
-        Users::Password { email, password } => {
-            let (given, password) = choose(&password)?;
-            let mut tx = pool.begin().await?;
-            users::set_password(&mut *tx, &email, &password).await?;
+        Users::Password { email, .. } => {
+            users::set_password(&mut *tx, &email, password).await?;
             actor.note(&mut tx, "user.password", &email, &json!({})).await?;
-            tx.commit().await?;
-            println!("{email}{}", shown(given, &password));
+            format!("{email}{}", shown(given, password))
         }
         Users::Role { email, role } => {
-            let mut tx = pool.begin().await?;
+            let before = role_of(&mut tx, &email).await?;
             users::set_role(&mut *tx, &email, role).await?;
-            actor.note(&mut tx, "user.role", &email, &json!({ "to": role.as_str() })).await?;
-            tx.commit().await?;
-            println!("{email} is {} from now on, and has to sign in again", role.as_str());
+            let detail = json!({ "from": before, "to": role.as_str() });
+            actor.note(&mut tx, "user.role", &email, &detail).await?;
+            format!("{email} is {} from now on, and has to sign in again", role.as_str())
         }
         Users::Disable { email } => {
-            let mut tx = pool.begin().await?;
             users::disable(&mut *tx, &email).await?;
             actor.note(&mut tx, "user.disable", &email, &json!({})).await?;
-            tx.commit().await?;
-            println!("{email} may not sign in from now on");
+            format!("{email} may not sign in from now on")
         }
-        Users::List => {
-            let mut table = Table::new();
-            table.load_style(NOTHING);
-            for user in users::list(&mut *pool.acquire().await?).await? {
-                let state = if user.disabled_at.is_some() { "disabled" } else { "" };
-                table.add_row([user.email.as_str(), user.role.as_str(), state]);
-            }
-            println!("{table}");
-        }
+        Users::List => unreachable!("it is done above"),
+    };
+    tx.commit().await?;
+    say!("{said}")
+}
+
+async fn role_of(conn: &mut PgConnection, email: &str) -> sqlx::Result<Option<&'static str>> {
+    let all = users::list(conn).await?;
+    Ok(all.iter().find(|user| user.email.eq_ignore_ascii_case(email.trim())).map(|user| user.role.as_str()))
+}
+
+async fn list(pool: &PgPool) -> anyhow::Result<()> {
+    let mut table = table(&["EMAIL", "ROLE", "STATE", "MADE"]);
+    for user in users::list(&mut *pool.acquire().await?).await? {
+        let state = if user.disabled_at.is_some() { "disabled" } else { "active" };
+        table.add_row([user.email.as_str(), user.role.as_str(), state, &instant(user.created_at)]);
     }
-    database.close().await
+    say!("{table}")
 }
 
 /// Whether it was given, and the password.
-fn choose(password: &GivenPassword) -> anyhow::Result<(bool, String)> {
+async fn choose(password: &GivenPassword) -> anyhow::Result<(bool, String)> {
     if !password.password_stdin {
         return Ok((false, users::new_password(&mut random::generator())));
     }
-    let mut text = String::new();
-    io::stdin().read_to_string(&mut text).context("reading the password from standard input")?;
+    if io::stdin().is_terminal() {
+        tell!("the password, and then Ctrl-D:");
+    }
+    let text = aside(|| io::read_to_string(io::stdin())).await?;
+    let text = text.context("reading the password from standard input")?;
     Ok((true, text.trim_end_matches(['\n', '\r']).to_owned()))
 }
 

@@ -32,6 +32,9 @@ const VANISHED: [(&str, &str); 4] = [
 /// lease where that is shorter. Nothing of ours pauses for so long in a transaction that locks.
 const STANDSTILL: Duration = Duration::from_secs(10);
 
+/// How long somebody may wait for a connection.
+pub(super) const PATIENCE: Duration = Duration::from_secs(5);
+
 /// For so long a connection that is not in use is taken to be there.
 const FRESH: Duration = Duration::from_secs(1);
 
@@ -84,7 +87,7 @@ pub(super) fn pool_options(settings: &Settings, signs: Arc<Signs>) -> anyhow::Re
     let sql = settings.sql()?;
     let of_those_that_come_back = signs.clone();
     let options = PgPoolOptions::new()
-        .acquire_timeout(Duration::from_secs(5))
+        .acquire_timeout(PATIENCE)
         .after_connect(move |conn, _| {
             let sql = sql.clone();
             Box::pin(async move {

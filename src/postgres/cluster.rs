@@ -8,6 +8,7 @@ use std::process::{Output, Stdio};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use rand::Rng;
+use rustix::process::{Pid, Signal, kill_process_group};
 
 use super::account;
 use super::place::Place;
@@ -52,7 +53,7 @@ pub(super) fn read_password(base: &Path) -> Result<Option<String>> {
     }
 }
 
-fn password_file(base: &Path) -> PathBuf {
+pub(super) fn password_file(base: &Path) -> PathBuf {
     base.join("postgres.password")
 }
 
@@ -197,7 +198,23 @@ async fn initdb(
     if !fsync {
         command.arg("--no-sync");
     }
-    command.output().await.with_context(|| format!("cannot run {}", programs.initdb().display()))
+    let running = || format!("cannot run {}", programs.initdb().display());
+    let child = command.spawn().with_context(running)?;
+    let mut group = Group(child.id().and_then(|id| Pid::from_raw(id.cast_signed())));
+    let output = child.wait_with_output().await.with_context(running);
+    group.0 = None;
+    output
+}
+
+/// The processes of an `initdb`, which starts servers of its own. They end with it when it is given up.
+struct Group(Option<Pid>);
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        if let Some(pid) = self.0 {
+            let _ = kill_process_group(pid, Signal::KILL);
+        }
+    }
 }
 
 /// Removes what starts that were killed left behind. One that cannot be removed does no harm.

@@ -1,14 +1,17 @@
-//! The lock that makes one living process the owner of a home.
+//! The locks of a home: one process keeps its server, and all that use the server say so. The last to leave stops it.
 
 use std::fmt;
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{Read as _, Seek as _, Write as _};
+use std::io::{ErrorKind, Read as _, Seek as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
+
+use super::Options;
+use super::cluster;
 
 /// The lock, held until dropped; the kernel also lets it go when the process is killed.
 #[derive(Debug)]
@@ -29,11 +32,13 @@ pub(super) struct Holder {
     pid: Option<u64>,
     command: String,
     started: String,
+    /// Whether it refuses others that want the home for themselves.
+    pub exclusive: bool,
 }
 
 impl Lock {
     /// Takes the lock of a home, or says who has it.
-    pub(super) fn take(home: &Path, command: &str, started: &str) -> Result<Result<Self, Holder>> {
+    pub(super) fn take(home: &Path, options: &Options) -> Result<Result<Self, Holder>> {
         let path = home.join("lock");
         let mut file = OpenOptions::new()
             .read(true)
@@ -50,7 +55,10 @@ impl Lock {
                 return Err(error).with_context(|| format!("cannot lock {}", path.display()));
             }
         }
-        let text = json!({ "pid": std::process::id(), "command": command, "started": started });
+        let text = json!({
+            "pid": std::process::id(), "command": options.command, "started": options.started,
+            "exclusive": options.exclusive,
+        });
         file.set_len(0)
             .and_then(|()| writeln!(file, "{text}"))
             .with_context(|| format!("cannot write {}", path.display()))?;
@@ -76,7 +84,13 @@ impl Holder {
         file.read_to_string(&mut text).ok()?;
         let value: Value = serde_json::from_str(&text).ok()?;
         let word = |key: &str| value[key].as_str().unwrap_or_default().to_owned();
-        Some(Self { pid: value["pid"].as_u64(), command: word("command"), started: word("started") })
+        Some(Self {
+            pid: value["pid"].as_u64(),
+            command: word("command"),
+            started: word("started"),
+            // Earlier versions do not say, and stop the server under whoever uses it.
+            exclusive: value["exclusive"].as_bool().unwrap_or(true),
+        })
     }
 }
 
@@ -92,5 +106,53 @@ impl fmt::Display for Holder {
             ("", started) => write!(f, " (started {started})"),
             (command, started) => write!(f, " ({command}, started {started})"),
         }
+    }
+}
+
+/// Says that this process uses the server of a home, for as long as it lives. The file is the one with the password: whoever uses the
+/// server reads it.
+#[derive(Debug)]
+pub(super) struct Use(File);
+
+/// No process uses the server, and none begins to while this lives.
+#[derive(Debug)]
+pub(super) struct Alone<'a>(&'a Use);
+
+impl Use {
+    /// `None` while the server is being stopped, and before there is one.
+    pub(super) fn begin(base: &Path) -> Result<Option<Self>> {
+        let path = cluster::password_file(base);
+        // For writing, as some file systems want that for an exclusive lock.
+        let file = match OpenOptions::new().read(true).write(true).open(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error).with_context(|| format!("cannot open {}", path.display())),
+        };
+        match file.try_lock_shared() {
+            Ok(()) => Ok(Some(Self(file))),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => {
+                Err(error).with_context(|| format!("cannot lock {}", path.display()))
+            }
+        }
+    }
+
+    /// Ends the use; `Some` if nobody else uses the server. May be asked again.
+    pub(super) fn end(&self) -> Option<Alone<'_>> {
+        let _ = self.0.unlock();
+        self.0.try_lock().is_ok().then_some(Alone(self))
+    }
+}
+
+impl Drop for Use {
+    /// As with [`Lock`].
+    fn drop(&mut self) {
+        let _ = self.0.unlock();
+    }
+}
+
+impl Drop for Alone<'_> {
+    fn drop(&mut self) {
+        let _ = self.0.0.unlock();
     }
 }

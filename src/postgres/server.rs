@@ -14,8 +14,6 @@ use super::place::Place;
 
 /// How long a start may take; recovery after a crash reads up to a gigabyte of log.
 pub(super) const START_TIMEOUT: Duration = Duration::from_mins(5);
-/// How long commands that use the server of this process have to come to their end.
-const GUESTS_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long a fast shutdown may take, which writes all changed pages.
 const STOP_TIMEOUT: Duration = Duration::from_mins(1);
 /// How long an immediate shutdown may take, which writes nothing.
@@ -50,20 +48,15 @@ impl Server {
         self.pid.as_raw_pid().cast_unsigned()
     }
 
-    /// Shuts down and waits: at first for other commands that are connected, then fast, and immediately if that hangs.
+    /// Shuts down fast and waits; immediately if that hangs.
     pub(super) async fn stop(&mut self) -> Result<()> {
-        for (signal, timeout) in
-            [(Signal::TERM, GUESTS_TIMEOUT), (Signal::INT, STOP_TIMEOUT), (Signal::QUIT, QUIT_TIMEOUT)]
-        {
+        for (signal, timeout) in [(Signal::INT, STOP_TIMEOUT), (Signal::QUIT, QUIT_TIMEOUT)] {
             self.signal(signal).with_context(|| format!("cannot stop Postgres (pid {})", self.pid()))?;
             if tokio::time::timeout(timeout, self.ended()).await.is_ok() {
                 self.stopped = true;
                 return Ok(());
             }
             let seconds = timeout.as_secs();
-            if signal == Signal::TERM {
-                continue;
-            }
             tracing::warn!("Postgres (pid {}) did not stop in {seconds} seconds", self.pid());
         }
         bail!("Postgres (pid {}) does not stop; its data is in {}", self.pid(), self.data.display())
@@ -98,6 +91,11 @@ impl Server {
     /// Whether somebody told it to shut down, as its pid file says.
     pub(super) fn is_stopping(&self) -> bool {
         matches!(pidfile::read(&self.data), Ok(Some(file)) if file.pid == Some(self.pid) && file.is_stopping())
+    }
+
+    /// Leaves it to the other processes that use it.
+    pub(super) fn leave_running(mut self) {
+        self.stopped = true;
     }
 
     /// A fast shutdown, without waiting for it.
@@ -144,11 +142,18 @@ pub(super) async fn take_over(place: &Place, password: &str, fsync: bool) -> Res
     }
 }
 
-/// Stops the server that is on its way up or down on a data directory, if there is one.
+/// The server that is there on a data directory, be it on its way up or down; it is told to stop if this is dropped.
+pub(super) fn leftover(data: &Path) -> Result<Option<Server>> {
+    let pid = pidfile::read(data)?.and_then(|file| file.pid);
+    Ok(pid.map(|pid| Server { pid, port: 0, data: data.to_owned(), child: None, stopped: false }))
+}
+
+/// Stops that one, if there is one.
 pub(super) async fn stop_leftover(data: &Path) -> Result<()> {
-    let Some(pid) = pidfile::read(data)?.and_then(|file| file.pid) else { return Ok(()) };
-    let mut server = Server { pid, port: 0, data: data.to_owned(), child: None, stopped: false };
-    server.stop().await
+    match leftover(data)? {
+        Some(mut server) => server.stop().await,
+        None => Ok(()),
+    }
 }
 
 /// The server running on a data directory, waited for while it starts or stops. A pid file that

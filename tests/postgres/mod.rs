@@ -3,6 +3,7 @@
 mod killed;
 mod refused;
 mod role;
+mod shared;
 mod watched;
 
 use std::fs::{self, Permissions};

@@ -5,36 +5,44 @@ use tempfile::TempDir;
 
 use crate::support::{Probe, Process, TestDb, TestWorker, weirgate};
 
-struct Cli {
-    db: TestDb,
-    home: TempDir,
+pub(super) struct Cli {
+    pub(super) db: TestDb,
+    pub(super) home: TempDir,
 }
 
 impl Cli {
-    async fn new() -> Self {
+    pub(super) async fn new() -> Self {
         Self { db: TestDb::new().await, home: tempfile::tempdir().unwrap() }
     }
 
-    fn command(&self, args: &[&str]) -> std::process::Command {
+    pub(super) fn command(&self, args: &[&str]) -> std::process::Command {
         let mut command = weirgate(args, self.home.path());
         command.env("DATABASE_URL", &self.db.url);
         command
     }
 
-    async fn run(&self, args: &[&str]) -> (bool, String) {
+    pub(super) async fn run(&self, args: &[&str]) -> (bool, String) {
         let mut command = self.command(args);
         let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
         let both = [output.stdout, output.stderr].concat();
         (output.status.success(), String::from_utf8(both).unwrap())
     }
 
-    async fn ok(&self, args: &[&str]) -> String {
+    /// What it writes to standard output.
+    pub(super) async fn out(&self, args: &[&str]) -> String {
+        let mut command = self.command(args);
+        let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+        assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    pub(super) async fn ok(&self, args: &[&str]) -> String {
         let (ok, said) = self.run(args).await;
         assert!(ok, "{args:?}: {said}");
         said
     }
 
-    async fn refused(&self, args: &[&str]) -> String {
+    pub(super) async fn refused(&self, args: &[&str]) -> String {
         let (ok, said) = self.run(args).await;
         assert!(!ok, "{args:?}: {said}");
         said
@@ -51,7 +59,7 @@ async fn from_seed_to_a_finished_job() {
     cli.ok(&["schedules", "pause", "daily_pipeline"]).await;
     let worker = Process::start(&mut cli.command(&["worker"]));
     let job: Value = serde_json::from_str(
-        &cli.ok(&["enqueue", "ingest_tickets", "--tenant", "tenant_demo_cca", "--wait"]).await,
+        &cli.out(&["enqueue", "ingest_tickets", "--tenant", "tenant_demo_cca", "--wait"]).await,
     )
     .unwrap();
     assert_eq!((job["state"].as_str(), job["output"]["accepted"].as_i64()), (Some("completed"), Some(5)));
@@ -86,13 +94,15 @@ async fn many_jobs_at_once() {
         cli.ok(&["enqueue", "ingest_csat", "--tenant", tenant, "--run-at", "2100-01-01T00:00:00Z"]).await;
     }
     let bulk = |verb, more: &[&'static str]| [&["jobs", "bulk", verb], more].concat();
-    assert_eq!(cli.ok(&bulk("cancel", &["--all", "--dry-run"])).await.trim(), "2");
+    assert_eq!(cli.ok(&bulk("cancel", &["--all", "--dry-run"])).await.trim(), "2 jobs would be cancelled");
     let worker = Process::start(&mut cli.command(&["worker"]));
     let cancel = bulk("cancel", &["--tenant", "tenant_demo_cca", "--state", "scheduled", "--wait"]);
-    let job: Value = serde_json::from_str(&cli.ok(&cancel).await).unwrap();
+    let job: Value = serde_json::from_str(&cli.out(&cancel).await).unwrap();
     assert_eq!((&job["kind"], &job["output"]["touched"]), (&"bulk_jobs".into(), &1.into()));
     drop(worker);
-    assert_eq!(cli.ok(&bulk("retry", &["--kind", "ingest_csat", "--dry-run"])).await.trim(), "1");
+    let count = async |kind| cli.ok(&bulk("retry", &["--kind", kind, "--dry-run"])).await;
+    assert_eq!(count("ingest_csat").await.trim(), "1 job would be retried");
+    assert_eq!(count("compute_kpi").await.trim(), "0 jobs would be retried");
     let refused = cli.refused(&bulk("delete", &[])).await;
     assert!(refused.contains("names no jobs") && refused.contains("--all"), "{refused}");
     let refused = cli.refused(&bulk("retry", &["--state", "completed"])).await;
@@ -391,7 +401,7 @@ async fn a_backfill_that_makes_no_sense_is_refused() {
     let cli = Cli::new().await;
     cli.ok(&["seed"]).await;
     for (args, hint) in [
-        (&["ingest_tickets", "--from", "2026-01-01", "--to", "2026-01-10"][..], "backfill pipeline"),
+        (&["ingest_tickets", "--from", "2026-01-01", "--to", "2026-01-10"][..], "backfill daily_pipeline"),
         (&["compute_kpi", "--from", "2026-01-11", "--to", "2026-01-10"], "is before"),
         (&["compute_kpi", "--from", "2026-01-01", "--to", "2026-01-10", "--share", "0"], "above 0"),
         (

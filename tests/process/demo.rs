@@ -54,12 +54,16 @@ fn it_shows_the_kpis_worked_out_by_hand_and_a_second_time_too() {
         assert_eq!((&day["tenant"], &day["date"]), (&"tenant_demo_client2".into(), &"2026-02-10".into()));
         assert!(day["z_score"].as_f64().unwrap() >= 3.0, "{day}");
     }
-    let (ok, stdout, _) = demo(home.path(), &["--date", "2026-01-19"]);
+    let (ok, stdout, stderr) = demo(home.path(), &["--date", "2026-01-19"]);
     assert!(ok && stdout.contains("KPIs of 2026-01-19") && stdout.contains("tickets_created"), "{stdout}");
     assert!(
         stdout.contains("1 day is unusual") && stdout.contains("2026-02-10: 14 tickets created"),
         "{stdout}"
     );
+    assert!(!stderr.contains("the mock data in"), "{stderr}");
+    let (_, stdout, stderr) = demo(home.path(), &["--date", "2025-03-01"]);
+    let told = stderr.contains("has rows from 2026-01-16 to 2026-01-21 only");
+    assert!(stdout.contains("KPIs of 2025-03-01") && told, "{stderr}");
     assert_closed(&home.path().join("home"));
 }
 

@@ -3,11 +3,14 @@
 mod backfill;
 mod bench;
 mod cli;
+mod cli_messages;
 mod connections;
 mod crash;
 mod demo;
+mod interrupted;
 mod memory;
 mod migrate;
+mod output;
 mod schedules;
 mod serve;
 mod settings;

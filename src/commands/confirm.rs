@@ -1,0 +1,77 @@
+//! Is it meant? Asked on a terminal; elsewhere refused with the option that says so.
+
+use std::io::{self, IsTerminal};
+
+use anyhow::bail;
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+use sqlx::PgPool;
+
+use super::aside::aside;
+use crate::config::Config;
+use crate::home;
+use crate::output::tell;
+use crate::signals::Stop;
+
+/// A time so far away is a slip, as a rule.
+const FAR: TimeDelta = TimeDelta::days(100 * 365);
+/// A backfill may well be asked for up to the end of the year.
+const NEXT_YEAR: TimeDelta = TimeDelta::days(366);
+
+/// Whether a home is to be made for a command that only works with what is there; its name may be a slip. Where nobody can be asked,
+/// such a command is refused.
+pub(super) async fn home(config: &Config, stop: &Stop) -> anyhow::Result<()> {
+    if config.database_url.is_none() && !config.home.exists() && io::stdin().is_terminal() {
+        let what =
+            format!("there is no {}, where the data is to be; it would be made", config.home.display());
+        stop.until_told(ask(&what, false)).await?;
+        home::make_for(config)?;
+    }
+    Ok(())
+}
+
+/// Whether a day that is yet to come, or a time far away, is meant.
+pub(super) async fn times(
+    pool: &PgPool,
+    day: Option<NaiveDate>,
+    at: Option<DateTime<Utc>>,
+    yes: bool,
+) -> anyhow::Result<()> {
+    let now = now(pool).await?;
+    // It is tomorrow already in some places.
+    if let Some(day) = day.filter(|day| *day > (now + TimeDelta::days(1)).date_naive()) {
+        ask(&format!("--date {day} is yet to come, so that nothing can be worked out for it"), yes).await?;
+    }
+    if let Some(at) = at.filter(|at| *at - now > FAR) {
+        ask(&format!("--run-at {} is over 100 years away", at.format("%Y-%m-%d")), yes).await?;
+    }
+    Ok(())
+}
+
+/// Whether the last day of a range is meant.
+pub(super) async fn last_day(pool: &PgPool, to: NaiveDate, yes: bool) -> anyhow::Result<()> {
+    if to > (now(pool).await? + NEXT_YEAR).date_naive() {
+        ask(&format!("--to {to} is over a year away, and there is nothing to do for days to come"), yes)
+            .await?;
+    }
+    Ok(())
+}
+
+async fn now(pool: &PgPool) -> sqlx::Result<DateTime<Utc>> {
+    sqlx::query_scalar!(r#"select queue.now() as "now!""#).fetch_one(pool).await
+}
+
+/// Asks; an error unless the answer, or `yes`, is yes.
+pub(super) async fn ask(what: &str, yes: bool) -> anyhow::Result<()> {
+    if yes {
+        return Ok(());
+    }
+    if !io::stdin().is_terminal() {
+        bail!("{what}; add --yes if it is meant");
+    }
+    tell!("{what}. Go on? [y/N]");
+    let answer = aside(|| io::stdin().lines().next()).await?.transpose()?.unwrap_or_default();
+    if !matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes") {
+        bail!("nothing was done");
+    }
+    Ok(())
+}

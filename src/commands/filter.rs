@@ -1,0 +1,34 @@
+//! Which jobs: the filter of `jobs list` and `jobs bulk`.
+
+use anyhow::Context;
+use sqlx::PgPool;
+use weirgate_jobs::{SYSTEM_SLUG, SYSTEM_TENANT, find_by_slug};
+use weirgate_queue::query::JobFilter;
+
+use super::tenant;
+use crate::cli::Filter;
+
+/// The jobs that were named on the command line.
+pub(super) async fn job_filter(options: Filter, pool: &PgPool) -> anyhow::Result<JobFilter> {
+    let tenant = match options.tenant.as_deref() {
+        None => None,
+        Some(SYSTEM_SLUG) => Some(SYSTEM_TENANT),
+        Some(name) => Some(tenant(pool, name).await.context("--tenant")?.id),
+    };
+    let mut filter = JobFilter {
+        states: (!options.state.is_empty()).then_some(options.state),
+        kind: options.kind,
+        queue: options.queue,
+        tenant,
+        workflow: options.workflow,
+        backfill: options.backfill,
+        failure: options.failure,
+        created_after: options.created_after,
+        created_before: options.created_before,
+        text: options.q,
+        args: options.arg.into_iter().collect(),
+        ..JobFilter::default()
+    };
+    find_by_slug(&mut *pool.acquire().await?, &mut filter).await?;
+    Ok(filter)
+}

@@ -1,0 +1,48 @@
+//! What a command runs with.
+
+use super::confirm;
+use crate::config::Config;
+use crate::database::{Database, Use};
+use crate::home;
+use crate::signals::Stop;
+
+/// The settings of a command, and the signals that stop it.
+pub(super) struct Session {
+    pub(super) config: Config,
+    pub(super) stop: Stop,
+}
+
+impl Session {
+    /// Does `work` on the database with its whole schema, until the first signal. A private Postgres that this started is stopped with it, however it ends,
+    /// unless another command uses it by then.
+    pub(super) async fn with_database<T>(
+        &self,
+        command: &str,
+        work: impl AsyncFnOnce(&Database) -> anyhow::Result<T>,
+    ) -> anyhow::Result<T> {
+        let work = async |database: &Database| {
+            database.require_migrated().await?;
+            work(database).await
+        };
+        self.with_any_database(command, work).await
+    }
+
+    /// The same on a database that may lack the schema.
+    pub(super) async fn with_any_database<T>(
+        &self,
+        command: &str,
+        work: impl AsyncFnOnce(&Database) -> anyhow::Result<T>,
+    ) -> anyhow::Result<T> {
+        confirm::home(&self.config, &self.stop).await?;
+        // A script's first step where no `up` is meant to run.
+        if command != "migrate" {
+            home::require(&self.config)?;
+        }
+        let database = Database::start(&self.config, command, Use::Shared, &self.stop).await?;
+        let ended = self.stop.until_told(Box::pin(database.hold(work(&database)))).await;
+        let closed = database.close().await;
+        let value = ended?;
+        closed?;
+        Ok(value)
+    }
+}
