@@ -10,6 +10,7 @@ pub(crate) mod kpi;
 pub(crate) mod limits;
 pub(crate) mod pipelines;
 pub(crate) mod queues;
+pub(crate) mod results;
 pub(crate) mod schedules;
 pub(crate) mod tenants;
 pub(crate) mod workers;

@@ -1,11 +1,13 @@
 //! The HTTP surface: the production router, without sockets.
 
+mod answers;
 mod audit;
 mod auth;
 mod backfills;
 mod board;
 mod bounded;
 mod bulk;
+mod clients;
 mod dashboard;
 mod dashboard_backfills;
 mod dashboard_job;
@@ -35,11 +37,13 @@ mod operation;
 mod options;
 mod pipeline;
 mod queues;
+mod repeats;
 mod results;
 mod schedules;
 mod sign_in_limits;
 mod steer;
 mod strangers;
+mod tables;
 mod tenant_errors;
 mod tickets;
 mod traces;
