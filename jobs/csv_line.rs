@@ -14,16 +14,41 @@ pub fn csv_line<T: AsRef<str>>(cells: &[T]) -> anyhow::Result<Vec<u8>> {
     Ok(writer.into_inner()?)
 }
 
-/// A cell that a spreadsheet would take for a formula gets an apostrophe, so that it stays a text; numbers stay as they are.
+/// A text that a spreadsheet would take for a formula gets an apostrophe, so that it stays a text; numbers stay as they are.
 /// Source: OWASP, "CSV Injection".
+///
+/// Where the list separator of a country is a semicolon, Excel splits a line there instead, and heeds quotes only around its first cell:
+/// what stands after a semicolon or the end of a line inside a text begins a cell of its own.
 fn harmless(text: &str) -> Cow<'_, str> {
-    let formula = |text: &str| text.starts_with(['=', '+', '-', '@', '＝', '＋', '－', '＠']);
-    let broken = text.starts_with(['\t', '\r', '\n']);
-    if broken || formula(text.trim_start_matches(|c: char| c.is_whitespace() || c == '\u{feff}')) {
-        if is_number(text) { text.into() } else { format!("'{text}").into() }
-    } else {
-        text.into()
+    let begins_cell = |c: char| matches!(c, ';' | '\r' | '\n');
+    let mut safe = String::new();
+    let mut done = 0;
+    let starts = std::iter::once(0).chain(text.match_indices(begins_cell).map(|(at, _)| at + 1));
+    for start in starts {
+        let cell = &text[start..];
+        let whole = start == 0;
+        let end = cell.find(begins_cell).unwrap_or(cell.len());
+        if !(is_formula(&cell[..end]) || whole && cell.starts_with(['\t', '\r', '\n'])) {
+            continue;
+        }
+        if is_number(if whole { cell } else { &cell[..end] }) {
+            continue;
+        }
+        safe.push_str(&text[done..start]);
+        safe.push('\'');
+        done = start;
     }
+    if done == 0 && safe.is_empty() {
+        return text.into();
+    }
+    safe.push_str(&text[done..]);
+    safe.into()
+}
+
+/// Whether it begins like a formula, behind blanks and quotes.
+fn is_formula(cell: &str) -> bool {
+    let blank = |c: char| c.is_whitespace() || c == '\u{feff}' || c == '"';
+    cell.trim_start_matches(blank).starts_with(['=', '+', '-', '@', '＝', '＋', '－', '＠'])
 }
 
 /// Digits with a sign, a point and an exponent: unlike Rust, which also calls words such as `-inf` a number.
@@ -45,9 +70,9 @@ mod tests {
             "+cmd|' /C calc'!A0",
             "-2+3+cmd|' /C calc'!A0",
             "@SUM(A1)",
-            "\t=1",
-            "\r=1",
-            "\n=1",
+            "\tx",
+            "\rx",
+            "\n1",
             "  =1",
             "\u{a0}=1",
             "\u{feff}=1",
@@ -58,10 +83,23 @@ mod tests {
             "+nan",
             "-1-1",
             "--1",
-            "-1\n",
+            "\"=1",
             "\t1",
         ] {
             assert_eq!(harmless(evil), format!("'{evil}"));
+        }
+        for (evil, safe) in [
+            ("x;=1+1", "x;'=1+1"),
+            ("x; =1+1", "x;' =1+1"),
+            ("x;\"=1+1", "x;'\"=1+1"),
+            ("x\n@SUM(A1)\r\ny", "x\n'@SUM(A1)\r\ny"),
+            ("\t=1", "'\t=1"),
+            ("=1;=2;-3;－4", "'=1;'=2;-3;'－4"),
+            (";;=1", ";;'=1"),
+            ("ü;＝1", "ü;'＝1"),
+            ("\n=1", "'\n'=1"),
+        ] {
+            assert_eq!(harmless(evil), safe);
         }
         let usable = [
             "",
@@ -75,6 +113,9 @@ mod tests {
             "-1e-7",
             "12",
             "'x",
+            "a; b; c",
+            "low;-5;+1.5",
+            "see\nbelow",
         ];
         for text in usable {
             assert_eq!(harmless(text), text);

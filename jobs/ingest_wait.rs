@@ -107,7 +107,8 @@ impl Read {
                 (Some(run), Some(began_at)) => {
                     let until = run.at + TimeDelta::from_std(retry_after)?;
                     let attempt = run.attempt;
-                    let waiting = Waiting { tally, place, batches, since: self.since, attempt, began_at, until };
+                    let waiting =
+                        Waiting { tally, place, batches, since: self.since, attempt, began_at, until };
                     leave(ctx, &waiting, waiting.tally.total.read, &shown).await?;
                     return Ok(JobError::snooze(retry_after));
                 }

@@ -68,6 +68,17 @@ fn account_name(accounts: &str, uid: u32) -> Option<String> {
     })
 }
 
+/// Whether anybody did `action` to `target` before.
+pub(crate) async fn has(conn: &mut PgConnection, action: &str, target: &str) -> sqlx::Result<bool> {
+    sqlx::query_scalar!(
+        r#"select exists (select from audit where target = $1 and action = $2) as "has!""#,
+        target,
+        action
+    )
+    .fetch_one(conn)
+    .await
+}
+
 /// Notes a sign-in that failed. Those of one address and email within a minute are one entry that counts them.
 pub(crate) async fn note_failed_sign_in(
     conn: impl PgExecutor<'_>,

@@ -1,5 +1,6 @@
 //! The HTTP surface: every route is in [`router`].
 
+mod accept;
 mod auth;
 mod backfill;
 mod backfill_request;
@@ -22,17 +23,20 @@ mod key_lookups;
 pub mod keys;
 mod lane_facts;
 mod limits;
+mod members;
 mod metrics;
 mod observe;
 mod openapi;
 mod page;
 mod params;
+mod parse;
 mod prefer;
 mod problem;
 mod queue_facts;
 mod read_tx;
 mod recent;
 mod slots;
+mod table;
 mod tenant_errors;
 mod tenant_tx;
 #[cfg(test)]
@@ -328,20 +332,26 @@ fn routes() -> Routes {
         .routes(routes!(internal::workers::list_workers))
         .routes(routes!(internal::workers::drain_worker))
         .routes(routes!(internal::schedules::list_schedules))
-        .routes(routes!(internal::schedules::change_schedule));
+        .routes(routes!(internal::schedules::change_schedule))
+        .route_layer(from_fn(accept::refuse_csv))
+        // Tables, and files of either kind.
+        .routes(routes!(internal::results::list_daily_kpis))
+        .routes(routes!(internal::results::download_export));
     let v1 = OpenApiRouter::new()
-        .routes(routes!(v1::kpis::list_daily_kpis))
-        .routes(routes!(v1::tickets::list_tickets))
         .routes(routes!(v1::tickets::get_ticket))
         .routes(routes!(v1::ticket_summary::get_ticket_summary))
+        .routes(routes!(v1::exports::get_export))
+        .routes(routes!(v1::jobs::get_job))
+        .routes(routes!(v1::jobs::stream_job))
+        .route_layer(from_fn(accept::refuse_csv))
+        // Tables, and files of either kind.
+        .routes(routes!(v1::kpis::list_daily_kpis))
+        .routes(routes!(v1::tickets::list_tickets))
         .routes(routes!(v1::time_entries::list_time_entries))
         .routes(routes!(v1::csat::list_csat))
         .routes(routes!(v1::security_alerts::list_security_alerts))
         .routes(routes!(v1::exports::list_exports))
-        .routes(routes!(v1::exports::get_export))
         .routes(routes!(v1::exports::download_export))
-        .routes(routes!(v1::jobs::list_jobs))
-        .routes(routes!(v1::jobs::get_job))
-        .routes(routes!(v1::jobs::stream_job));
+        .routes(routes!(v1::jobs::list_jobs));
     Routes { open, internal, v1 }
 }

@@ -13,6 +13,7 @@ use uuid::Uuid;
 
 use crate::error::Result;
 use crate::job::Job;
+use crate::listener::notify_queues;
 use crate::meter;
 use crate::workflow;
 
@@ -207,7 +208,8 @@ pub struct Enqueued {
 /// Stores `jobs` on the caller's connection, in the order given, and wakes workers when that commits.
 ///
 /// A job that would duplicate a live unique one is not stored; the answer names the live one in its place, and its
-/// children in `jobs` wait on that one.
+/// children in `jobs` wait on that one. A live one that has never started and is scheduled for later than the duplicate asks for is
+/// moved forward to that time.
 ///
 /// # Errors
 /// With nothing stored: [`QueueError::Cycle`] when the jobs would wait on each other, [`QueueError::UnknownParent`] when
@@ -241,15 +243,19 @@ async fn insert_all(conn: &mut PgConnection, jobs: &[NewJob]) -> Result<Vec<Enqu
         if missing.is_empty() {
             break;
         }
-        let live = live_duplicates(conn, &missing).await?;
-        let mut gone = Vec::new();
+        let live = live_twins(conn, &missing).await?;
+        let (mut gone, mut sooner) = (Vec::new(), Vec::new());
         for job in missing {
-            if let Some(id) = job.unique_key.as_ref().and_then(|key| live.get(key)) {
-                found.insert(job.id, Enqueued { id: *id, duplicate: true });
+            if let Some(twin) = job.unique_key.as_ref().and_then(|key| live.get(key)) {
+                found.insert(job.id, Enqueued { id: twin.id, duplicate: true });
+                if twin.starts_later && job.parents.is_empty() {
+                    sooner.push((twin.id, job));
+                }
             } else {
                 gone.push(job);
             }
         }
+        move_forward(conn, &sooner).await?;
         // A live job may end between the insert and this look.
         found.extend(insert(conn, gone).await?.into_iter().map(new));
     }
@@ -293,17 +299,57 @@ async fn insert(
     Ok(ids)
 }
 
-async fn live_duplicates(conn: &mut PgConnection, jobs: &[&NewJob]) -> Result<HashMap<Vec<u8>, Uuid>> {
+/// A live job with the unique key of one that was to be enqueued.
+struct Twin {
+    id: Uuid,
+    /// Whether it waits for its time, and has never started.
+    starts_later: bool,
+}
+
+async fn live_twins(conn: &mut PgConnection, jobs: &[&NewJob]) -> Result<HashMap<Vec<u8>, Twin>> {
     let keys: Vec<Vec<u8>> = jobs.iter().filter_map(|job| job.unique_key.clone()).collect();
     if keys.is_empty() {
         return Ok(HashMap::new());
     }
     let rows = sqlx::query!(
-        r#"select live_key as "unique_key!", id from queue.jobs
-           where live_key = any($1)"#,
+        r#"select live_key as "unique_key!", id,
+              state in ('scheduled', 'waiting') and run = 0 and scheduled_at > queue.now() as "starts_later!"
+           from queue.jobs where live_key = any($1)"#,
         &keys
     )
     .fetch_all(conn)
     .await?;
-    Ok(rows.into_iter().map(|row| (row.unique_key, row.id)).collect())
+    let twin = |id, starts_later| Twin { id, starts_later };
+    Ok(rows.into_iter().map(|row| (row.unique_key, twin(row.id, row.starts_later))).collect())
+}
+
+/// Lets jobs start no later than those that would have duplicated them. What has started before keeps its time: it waits for a
+/// reason, such as an upstream that has asked for it.
+async fn move_forward(conn: &mut PgConnection, jobs: &[(Uuid, &NewJob)]) -> Result<()> {
+    if jobs.is_empty() {
+        return Ok(());
+    }
+    let queues = sqlx::query_file_scalar!(
+        "src/move_forward.sql",
+        &jobs.iter().map(|(id, _)| *id).collect::<Vec<_>>(),
+        &jobs.iter().map(|(_, job)| job.run_at).collect::<Vec<_>>() as &[Option<DateTime<Utc>>],
+        &jobs.iter().map(|(_, job)| job.delay_s).collect::<Vec<_>>(),
+    )
+    .fetch_all(&mut *conn)
+    .await?;
+    notify_queues(conn, queues).await
+}
+
+/// Lets the workflow that `job` is part of, or it alone, start no later than `new`, which it stands for.
+pub(crate) async fn move_workflow_forward(conn: &mut PgConnection, job: Uuid, new: &NewJob) -> Result<()> {
+    let later = sqlx::query_scalar!(
+        r#"select j.id from queue.jobs j
+           where j.id = any(array[$1::uuid] || array(
+                select w.id from queue.jobs w where w.workflow_id = (select workflow_id from queue.jobs where id = $1)))
+             and j.state in ('scheduled', 'waiting') and j.run = 0 and j.scheduled_at > queue.now()"#,
+        job
+    )
+    .fetch_all(&mut *conn)
+    .await?;
+    move_forward(conn, &later.into_iter().map(|id| (id, new)).collect::<Vec<_>>()).await
 }

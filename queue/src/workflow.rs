@@ -26,7 +26,7 @@ use std::collections::{HashMap, HashSet};
 use sqlx::{Acquire, PgConnection};
 use uuid::Uuid;
 
-use crate::enqueue::{Enqueued, NewJob, OnFailure, enqueue};
+use crate::enqueue::{Enqueued, NewJob, OnFailure, enqueue, move_workflow_forward};
 use crate::error::{QueueError, Result};
 
 pub use cancel::cancel;
@@ -130,7 +130,7 @@ impl Workflow {
     }
 
     /// Stores the workflow unless the job `last`, which stands for the whole, would duplicate a live job: then that one
-    /// is the answer and nothing is stored.
+    /// is the answer and nothing is stored. What has not started of that one's workflow starts no later than `last` was to.
     ///
     /// # Errors
     /// As [`Self::enqueue`]; [`QueueError::UnknownParent`] when there is no job `last`.
@@ -138,10 +138,12 @@ impl Workflow {
         let at = self.steps.iter().position(|step| step.name == last).ok_or_else(|| {
             QueueError::UnknownParent { child: "the workflow's end".to_owned(), parent: format!("{last:?}") }
         })?;
+        let last = self.steps[at].job.clone();
         let mut tx = conn.begin().await?;
         let enqueued = self.enqueue(&mut tx).await?[at];
         if enqueued.duplicate {
             tx.rollback().await?;
+            move_workflow_forward(conn, enqueued.id, &last).await?;
         } else {
             tx.commit().await?;
         }

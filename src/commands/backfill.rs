@@ -84,7 +84,8 @@ async fn create(options: &Backfill, pool: &PgPool) -> anyhow::Result<Uuid> {
     let (range, named) = range(options, &mut tx).await?;
     let id = Uuid::now_v7();
     let settings = Settings { share: options.share, max_running: options.max_running };
-    let new = range.backfill(&mut tx, options.kind, named.as_deref(), options.priority, settings, None).await?;
+    let new =
+        range.backfill(&mut tx, options.kind, named.as_deref(), options.priority, settings, None).await?;
     let future_days = range.future_days(&mut tx).await?;
     backfill::create(&mut tx, id, &new).await?;
     Actor::cli().note(&mut tx, "backfill.create", &id.to_string(), &new.spec).await?;

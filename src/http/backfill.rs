@@ -11,6 +11,8 @@ use uuid::Uuid;
 use weirgate_jobs::{BackfillKind, BackfillOrder, Reprocess};
 use weirgate_queue::backfill::{Backfill, BackfillState};
 
+use crate::http::job::seconds_until;
+
 /// Whose days: `"all"` active tenants, or these.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
@@ -106,9 +108,19 @@ pub(crate) struct BackfillResource {
     /// When its last job became final.
     #[schema(required = true)]
     finished_at: Option<DateTime<Utc>>,
+    /// Whether it is over, so that nothing of it will change unless somebody retries what has failed.
+    #[serde(rename = "final")]
+    pub(crate) is_final: bool,
+    /// Always false: each request makes a backfill of its own.
+    duplicate: bool,
+    /// Whether the request that this answers had been answered before, so that it did nothing; also as `Idempotency-Replayed`.
+    pub(crate) replayed: bool,
     /// Where to follow it.
     #[schema(format = "uri")]
     status_url: String,
+    /// Seconds until it is worth asking again: a tenth of the time to `estimated_finish`; null once final. Also as `Retry-After`.
+    #[schema(required = true, minimum = 1, maximum = 3600)]
+    pub(crate) retry_after_s: Option<u32>,
     /// The database's time of this answer.
     observed_at: DateTime<Utc>,
     links: BackfillLinks,
@@ -138,6 +150,9 @@ impl BackfillResource {
     pub(crate) fn new(backfill: Backfill, base: &str) -> Result<Self, serde_json::Error> {
         let id = backfill.id;
         let url = format!("{base}/internal/backfills/{id}");
+        let is_final = backfill.state.is_final();
+        let finish = backfill.estimated_finish;
+        let worth_asking = finish.map(|at| backfill.observed_at + (at - backfill.observed_at) / 10);
         let counts = backfill.counts.iter().map(|(state, count)| (state.as_str(), count)).collect();
         Ok(Self {
             fraction: backfill.fraction(),
@@ -153,6 +168,10 @@ impl BackfillResource {
             id,
             kind: backfill.kind,
             state: backfill.state,
+            is_final,
+            duplicate: false,
+            replayed: false,
+            retry_after_s: (!is_final).then(|| seconds_until(worth_asking, backfill.observed_at)),
             share: backfill.settings.share,
             max_running: backfill.settings.max_running,
             priority: backfill.priority,
@@ -189,6 +208,15 @@ pub(crate) struct DryRun {
     pub(crate) future_days: u64,
     /// `total` by tenant.
     pub(crate) tenants: Vec<TenantSlices>,
+}
+
+/// What a request for a backfill that is answered with 200 may get.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "documents what create_backfill answers")]
+pub(crate) enum DryRunOrBackfill {
+    DryRun(DryRun),
+    Backfill(Box<BackfillResource>),
 }
 
 /// Slices of a tenant that there is something to do for.

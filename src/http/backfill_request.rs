@@ -87,8 +87,7 @@ impl FromRequest<Api> for BackfillRequest {
         let (method, uri, headers) =
             (request.method().clone(), request.uri().clone(), request.headers().clone());
         let body = read_body(request).await?;
-        let target = uri.path_and_query().map_or("", axum::http::uri::PathAndQuery::as_str);
-        let key = IdempotencyKey::of(&headers, [method.as_str().as_bytes(), target.as_bytes(), &body])?;
+        let key = IdempotencyKey::of(&method, &uri, &headers, &body)?;
         let mut fields = Fields::of(uri.query());
         let body: BackfillBody = parse_body(&headers, &body)?;
         let request = Self::check(&mut fields, body, key, context);
@@ -236,7 +235,7 @@ fn optional<T, U>(
 fn which_tenants(value: Value) -> Result<TenantNames, String> {
     let expected = "expected \"all\", or a list of 1 to 1000 tenants' slugs or UUIDs";
     match value {
-        Value::String(text) if text == "all" => Ok(TenantNames::All(All::All)),
+        Value::String(text) if text.trim() == "all" => Ok(TenantNames::All(All::All)),
         Value::Array(names) if (1..=MOST_TENANTS).contains(&names.len()) => names
             .into_iter()
             .map(|name| match name {

@@ -1,13 +1,19 @@
-//! Under which scheme and host the URLs of answers are: the public URL where one is set; else the `Host` that a request names,
-//! as long as that is an address that this service listens on. A made-up `Host` must not lead whoever follows a link elsewhere.
+//! Under which scheme and host the URLs of answers are. Who comes from inside, straight to an address that this service listens on or
+//! by a name of the network that both are in, goes on as they came: the public URL may lead nowhere from there. All others are given
+//! the public URL where one is set; else the `Host` that they name, as long as that is such an address. A made-up `Host` must not lead
+//! whoever follows a link elsewhere.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::sync::Mutex;
 
 use axum::http::header::HOST;
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, Uri};
+
+/// What a proxy adds: the request has come from farther away than its peer.
+const FORWARDING: [&str; 6] =
+    ["forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "via"];
 
 /// Addresses of which it is remembered whether they are this machine's.
 const MOST_REMEMBERED: usize = 100;
@@ -35,18 +41,38 @@ impl BaseUrl {
             .is_some_and(|url| url.get(..6).is_some_and(|it| it.eq_ignore_ascii_case("https:")))
     }
 
-    /// Scheme and host for the answer to a request, without a slash at the end.
-    pub(crate) fn of(&self, headers: &HeaderMap, uri: &Uri) -> String {
-        if let Some(public) = &self.public {
+    /// Scheme and host for the answer to a request of `peer`, without a slash at the end.
+    pub(crate) fn of(&self, headers: &HeaderMap, uri: &Uri, peer: Option<IpAddr>) -> String {
+        let from_inside =
+            peer.is_none_or(is_private) && !FORWARDING.iter().any(|name| headers.contains_key(*name));
+        if let Some(public) = self.public.as_ref().filter(|_| !from_inside) {
             return public.clone();
         }
         let given = headers.get(HOST).and_then(|value| value.to_str().ok());
         let given =
             given.or_else(|| uri.authority().map(Authority::as_str)).and_then(|host| host.parse().ok());
-        match given.filter(|host| self.is_ours(host)) {
-            Some(host) => format!("http://{host}"),
-            None => format!("http://{}", self.usual()),
+        let ours = |host: &Authority| self.is_ours(host) || from_inside && self.is_name_inside(host);
+        match (given.filter(ours), &self.public) {
+            (Some(host), _) => format!("http://{host}"),
+            (None, Some(public)) => public.clone(),
+            (None, None) => format!("http://{}", self.usual()),
         }
+    }
+
+    /// Whether it is a name without a dot, such as that of a service in a compose file: no public DNS has it, only that of a network
+    /// which the peer and this service are both in.
+    fn is_name_inside(&self, host: &Authority) -> bool {
+        let is_label = |name: &str| {
+            !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+        };
+        self.is_at_our_port(host)
+            && is_label(host.host())
+            && !host.host().bytes().all(|byte| byte.is_ascii_digit())
+    }
+
+    fn is_at_our_port(&self, host: &Authority) -> bool {
+        let port = host.port_u16().unwrap_or(80);
+        !host.as_str().contains('@') && self.listen.is_some_and(|listen| listen.port() == port)
     }
 
     /// How it is reached from this machine, or where it listens.
@@ -60,7 +86,7 @@ impl BaseUrl {
 
     fn is_ours(&self, host: &Authority) -> bool {
         let Some(listen) = self.listen else { return host.as_str() == "localhost" };
-        if host.as_str().contains('@') || host.port_u16().unwrap_or(80) != listen.port() {
+        if !self.is_at_our_port(host) {
             return false;
         }
         let name = host.host();
@@ -88,6 +114,18 @@ impl BaseUrl {
     }
 }
 
+/// Whether an address is of no public network.
+fn is_private(address: IpAddr) -> bool {
+    const UNIQUE_LOCAL: Ipv6Addr = Ipv6Addr::new(0xfc00, 0, 0, 0, 0, 0, 0, 0);
+    match address.to_canonical() {
+        IpAddr::V4(address) => address.is_loopback() || address.is_private() || address.is_link_local(),
+        IpAddr::V6(address) => {
+            let unique_local = address.segments()[0] & 0xfe00 == UNIQUE_LOCAL.segments()[0];
+            address.is_loopback() || unique_local || address.is_unicast_link_local()
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -95,7 +133,17 @@ mod tests {
     fn answered(base: &BaseUrl, host: &str) -> String {
         let mut headers = HeaderMap::new();
         headers.insert(HOST, host.parse().unwrap());
-        base.of(&headers, &Uri::from_static("/v1/jobs"))
+        base.of(&headers, &Uri::from_static("/v1/jobs"), Some("203.0.113.9".parse().unwrap()))
+    }
+
+    /// To a peer of a network that is not public.
+    fn answered_inside(base: &BaseUrl, host: &str, more: &[(&'static str, &str)]) -> String {
+        let mut headers = HeaderMap::new();
+        headers.insert(HOST, host.parse().unwrap());
+        for (name, value) in more {
+            headers.insert(*name, value.parse().unwrap());
+        }
+        base.of(&headers, &Uri::from_static("/v1/jobs"), Some("172.18.0.5".parse().unwrap()))
     }
 
     fn listening(at: &str) -> BaseUrl {
@@ -144,13 +192,37 @@ mod tests {
     #[test]
     fn a_host_in_the_request_line_is_no_better_than_one_in_the_header() {
         let one = listening("127.0.0.1:8080");
-        let of = |uri: &'static str| one.of(&HeaderMap::new(), &Uri::from_static(uri));
+        let of = |uri: &'static str| one.of(&HeaderMap::new(), &Uri::from_static(uri), None);
         assert_eq!(of("http://evil.example/v1/jobs"), "http://127.0.0.1:8080");
         assert_eq!(of("http://localhost:8080/v1/jobs"), "http://localhost:8080");
     }
 
     #[test]
-    fn the_public_url_goes_before_all() {
+    fn who_comes_from_inside_goes_on_as_they_came() {
+        let listen = Some("0.0.0.0:8080".parse().unwrap());
+        let public = BaseUrl::new(Some("https://jobs.example/".to_owned()), listen);
+        for base in [&public, &listening("0.0.0.0:8080")] {
+            for host in ["api:8080", "weirgate_api:8080", "localhost:8080", "127.0.0.1:8080"] {
+                assert_eq!(answered_inside(base, host, &[]), format!("http://{host}"));
+            }
+        }
+        // Nor is it inside where a proxy in front has added who asks, or for a name that others may have.
+        for host in ["api:8080", "localhost:8080", "jobs.example"] {
+            for proxy in
+                [("x-forwarded-for", "203.0.113.9"), ("forwarded", "for=203.0.113.9"), ("via", "1.1 p")]
+            {
+                assert_eq!(answered_inside(&public, host, &[proxy]), "https://jobs.example", "{host}");
+            }
+        }
+        for host in
+            ["jobs.example", "evil.example:8080", "api", "api:80", "evil@api:8080", "api.:8080", "1:8080", ""]
+        {
+            assert_eq!(answered_inside(&public, host, &[]), "https://jobs.example", "{host}");
+        }
+    }
+
+    #[test]
+    fn the_public_url_is_for_all_who_come_from_outside() {
         let public =
             BaseUrl::new(Some("https://jobs.example/".to_owned()), Some("0.0.0.0:80".parse().unwrap()));
         for host in ["evil.example", "127.0.0.1", "localhost"] {

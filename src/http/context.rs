@@ -1,11 +1,15 @@
 //! What every handler may know of its request: its id, its trace, its absolute URL.
 
-use axum::extract::{FromRequestParts, Request};
+use std::collections::HashSet;
+use std::net::SocketAddr;
+
+use axum::extract::{ConnectInfo, FromRequestParts, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, Uri};
 use uuid::Uuid;
 
 use crate::http::base_url::BaseUrl;
+use crate::http::params::is_blank;
 use crate::http::problem::Problem;
 use crate::traces::OpenSpan;
 
@@ -31,12 +35,13 @@ pub(crate) struct RequestContext {
 impl RequestContext {
     pub(crate) fn of(request: &Request, base: &BaseUrl) -> Self {
         let headers = request.headers();
+        let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
         let trace = Trace::of(headers);
         Self {
             request_id: request_id(headers),
             traceparent: format!("00-{}-{}-{}", trace.id, new_span_id(), trace.flags),
             trace_id: trace.id,
-            base: base.of(headers, request.uri()),
+            base: base.of(headers, request.uri(), peer.map(|ConnectInfo(peer)| peer.ip())),
             caller: trace.caller,
             uri: request.uri().clone(),
         }
@@ -57,11 +62,13 @@ impl RequestContext {
         Self { uri: path.parse().unwrap_or_else(|_| self.uri.clone()), ..self.clone() }
     }
 
-    /// This request's absolute URL with another cursor.
+    /// This request's absolute URL with another cursor. Whoever adds the same parameters to each page's URL does not make it longer.
     pub(crate) fn url_with_cursor(&self, cursor: &str) -> String {
         let pairs = form_urlencoded::parse(self.uri.query().unwrap_or_default().as_bytes());
+        let mut met = HashSet::new();
+        let pairs = pairs.filter(|(name, value)| name != "cursor" && !is_blank(value));
         let query = form_urlencoded::Serializer::new(String::new())
-            .extend_pairs(pairs.filter(|(name, _)| name != "cursor"))
+            .extend_pairs(pairs.filter(|pair| met.insert(pair.clone())))
             .append_pair("cursor", cursor)
             .finish();
         format!("{}{}?{query}", self.base, self.uri.path())

@@ -16,8 +16,9 @@ use crate::http::Api;
 use crate::http::context::RequestContext;
 use crate::http::extract::{parse_body, read_body};
 use crate::http::follow::Viewer;
-use crate::http::idempotency::IdempotencyKey;
+use crate::http::idempotency::{IdempotencyKey, REPLAYED};
 use crate::http::intake::{Accepted, Note, Plan, enqueue_alone};
+use crate::http::job::JobResource;
 use crate::http::params::{Fields, FromQuery, TenantName};
 use crate::http::prefer;
 use crate::http::problem::Problem;
@@ -162,9 +163,9 @@ fn in_range(fields: &mut Fields, name: &str, number: i64, least: i64) -> Option<
     None
 }
 
-fn either<T>(fields: &mut Fields, name: &str, query: Option<T>, body: Option<T>) -> Option<T> {
-    if query.is_some() && body.is_some() {
-        fields.fail(name, "given both in the query and in the body");
+fn either<T: PartialEq>(fields: &mut Fields, name: &str, query: Option<T>, body: Option<T>) -> Option<T> {
+    if query.is_some() && body.is_some() && query != body {
+        fields.fail(name, "given both in the query and in the body, with different values");
     }
     query.or(body)
 }
@@ -185,8 +186,7 @@ impl Received {
         let (method, uri, headers) =
             (request.method().clone(), request.uri().clone(), request.headers().clone());
         let body = read_body(request).await?;
-        let target = uri.path_and_query().map_or("", axum::http::uri::PathAndQuery::as_str);
-        let key = IdempotencyKey::of(&headers, [method.as_str().as_bytes(), target.as_bytes(), &body])?;
+        let key = IdempotencyKey::of(&method, &uri, &headers, &body)?;
         Ok(Self { query: uri.query().map(str::to_owned), headers, body, key, context })
     }
 
@@ -280,22 +280,24 @@ async fn answer(
         Some(wait) => viewer.job_within(accepted.job, wait).await?,
         None => viewer.job(accepted.job).await?,
     };
+    let job = JobResource { duplicate: accepted.duplicate, replayed: accepted.replayed, ..job };
     let may_be_final = wait.is_some() || accepted.replayed;
     let status = if may_be_final && job.is_final() { StatusCode::OK } else { StatusCode::ACCEPTED };
     let mut response = viewer.respond(status, job).await?;
     let answered = response.headers_mut();
     if status == StatusCode::ACCEPTED {
-        answered.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        // It may be final already.
+        answered.entry(RETRY_AFTER).or_insert(HeaderValue::from_static("1"));
     }
     let location = context.url(&format!("/internal/jobs/{}", accepted.job));
     answered.extend(HeaderValue::try_from(location).ok().map(|location| (LOCATION, location)));
-    let mut flag = |name, given: bool| {
+    let mut flag = |name: HeaderName, given: bool| {
         if given {
-            answered.insert(HeaderName::from_static(name), HeaderValue::from_static("true"));
+            answered.insert(name, HeaderValue::from_static("true"));
         }
     };
-    flag("job-duplicate", accepted.duplicate);
-    flag("idempotency-replayed", accepted.replayed);
+    flag(HeaderName::from_static("job-duplicate"), accepted.duplicate);
+    flag(REPLAYED, accepted.replayed);
     let applied = wait.and_then(|wait| HeaderValue::try_from(format!("wait={}", wait.as_secs())).ok());
     answered.extend(applied.map(|applied| (HeaderName::from_static("preference-applied"), applied)));
     Ok(response)

@@ -4,15 +4,19 @@ use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
-use axum::extract::{DefaultBodyLimit, FromRequest, FromRequestParts, Request};
+use axum::extract::{DefaultBodyLimit, FromRequest, FromRequestParts, MatchedPath, Request};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use sqlx::PgConnection;
 use tokio::time::timeout;
 
 use crate::http::BODY_LIMIT;
+use crate::http::idempotency::{Claimed, IdempotencyKey, REPLAYED};
+use crate::http::members::Member;
 use crate::http::params::Query;
 use crate::http::problem::{FieldError, Problem};
 
@@ -26,13 +30,45 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T>
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         match axum::extract::Path::<T>::from_request_parts(parts, state).await {
             Ok(axum::extract::Path(value)) => Ok(Self(value)),
-            Err(error) => Err(Problem::not_found(
-                "not_found",
-                "Not found",
-                format!("no such resource: {}", error.body_text()),
-            )),
+            Err(_) => Err(names_nothing(parts)),
         }
     }
+}
+
+/// What the last parameter of a path names, and the problem where there is nothing of that name.
+const NAMED: [(&str, &str, &str); 6] = [
+    ("jobs", "unknown_job", "Unknown job"),
+    ("backfills", "unknown_backfill", "Unknown backfill"),
+    ("workflows", "unknown_workflow", "Unknown workflow"),
+    ("exports", "unknown_export", "Unknown export"),
+    ("workers", "unknown_worker", "Unknown worker"),
+    ("tickets", "unknown_ticket", "Unknown ticket"),
+];
+
+/// 404, as for a name of the right form that nothing has.
+fn names_nothing(parts: &Parts) -> Problem {
+    let route = parts.extensions.get::<MatchedPath>().map_or("", MatchedPath::as_str);
+    let segments = || route.split('/').zip(parts.uri.path().split('/'));
+    let place = segments().position(|(segment, _)| segment.starts_with('{')).unwrap_or_default();
+    let named = segments().nth(place.saturating_sub(1)).map_or("", |(segment, _)| segment);
+    let given = segments().nth(place).map_or("", |(_, given)| given);
+    let given = percent_decode(given);
+    match NAMED.iter().find(|(plural, ..)| *plural == named) {
+        Some((plural, code, title)) => {
+            let detail = format!("no {} {given:?}", plural.trim_end_matches('s'));
+            Problem::not_found(code, title, detail)
+        }
+        None => {
+            Problem::not_found("not_found", "Not found", format!("there is nothing named {given:?} here"))
+        }
+    }
+}
+
+/// As far as it is a text.
+fn percent_decode(segment: &str) -> String {
+    // A plus is one in a path.
+    let query = segment.replace('+', "%2B");
+    form_urlencoded::parse(query.as_bytes()).next().map_or_else(String::new, |(text, _)| text.into_owned())
 }
 
 /// How long a body may take to come.
@@ -90,15 +126,13 @@ pub(crate) fn parse_body<T: DeserializeOwned + Default>(
     let error = |field: &str, message: String| {
         Problem::invalid(vec![FieldError { field: field.to_owned(), message }])
     };
-    let value: serde_json::Value = serde_json::from_slice(body).map_err(|error| {
+    let body: Member = serde_json::from_slice(body).map_err(|error| {
         Problem::new(StatusCode::BAD_REQUEST, "malformed_json", "Malformed JSON", error.to_string())
     })?;
-    if !value.is_object() {
+    if !matches!(body, Member::Object(_)) {
         return Err(error("body", "expected a JSON object".to_owned()));
     }
-    // From the text, not the value: a value has forgotten which fields were given twice.
-    let deserializer = &mut serde_json::Deserializer::from_slice(body);
-    serde_path_to_error::deserialize(deserializer)
+    serde_path_to_error::deserialize(body)
         .map_err(|it| error(&field_name(&it.path().to_string()), it.inner().to_string()))
 }
 
@@ -126,22 +160,47 @@ impl<T: DeserializeOwned + Default, S: Send + Sync> FromRequest<S> for Body<T> {
     }
 }
 
-/// A request that only names something: it has no parameters, and no body with anything in it.
+/// A POST that only names what is to be done something to: it has no parameters, and no body with anything in it. Under an
+/// `Idempotency-Key` it is done once.
 #[derive(Debug)]
-pub(crate) struct Only<T>(pub(crate) T);
+pub(crate) struct Act<T> {
+    pub(crate) target: T,
+    key: Option<IdempotencyKey>,
+}
+
+impl<T> Act<T> {
+    /// Whether it is still to be done, in this transaction; else an earlier request with the same key has done it.
+    pub(crate) async fn is_first(&self, conn: &mut PgConnection) -> Result<bool, Problem> {
+        match &self.key {
+            Some(key) => Ok(matches!(key.claim_act(conn).await?, Claimed::First)),
+            None => Ok(true),
+        }
+    }
+}
+
+/// The answer to an act; it says so where an earlier request was the `first`.
+pub(crate) fn answered(first: bool, answer: impl IntoResponse) -> Response {
+    let mut response = answer.into_response();
+    if !first {
+        response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
+    }
+    response
+}
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Nothing {}
 
-impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequest<S> for Only<T> {
+impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequest<S> for Act<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
         let (mut parts, body) = request.into_parts();
-        let Path(name) = Path::from_request_parts(&mut parts, state).await?;
+        let Path(target) = Path::from_request_parts(&mut parts, state).await?;
         let Query(()) = Query::from_request_parts(&mut parts, state).await?;
-        Body::<Nothing>::from_request(Request::from_parts(parts, body), state).await?;
-        Ok(Self(name))
+        let head = parts.clone();
+        let body = read_body(Request::from_parts(parts, body)).await?;
+        let Nothing {} = parse_body(&head.headers, &body)?;
+        Ok(Self { target, key: IdempotencyKey::of(&head.method, &head.uri, &head.headers, &body)? })
     }
 }

@@ -103,12 +103,11 @@ impl Viewer {
     }
 
     async fn resource(&self, row: JobRow, standing: Option<&Standing>) -> Result<JobResource, Problem> {
-        let url = self.context.url(if self.tenant.is_none() { "/internal/jobs" } else { "/v1/jobs" });
         let slug = match &self.tenant {
             Some(tenant) => tenant.slug.clone(),
             None => self.api.slug(row.tenant_id).await?,
         };
-        Ok(JobResource::new(row, standing, &slug, &url, self.tenant.is_none())?)
+        Ok(JobResource::new(row, standing, &slug, &self.context.base, self.tenant.is_none())?)
     }
 
     /// The job once it is final, or as it is after `wait`.
@@ -208,11 +207,9 @@ fn tenants_own(filter: &JobFilter, tenant: &Tenant) -> JobFilter {
 
 /// The job, with `Retry-After` while it is not final.
 pub(crate) fn job_response(status: StatusCode, job: JobResource) -> Response {
-    let unfinished = !job.is_final();
+    let retry_after = job.retry_after_s;
     let mut response = (status, Json(job)).into_response();
-    if unfinished {
-        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
-    }
+    response.headers_mut().extend(retry_after.map(|seconds| (RETRY_AFTER, seconds.into())));
     response
 }
 
@@ -232,9 +229,7 @@ fn job_with(status: StatusCode, job: JobResource, output: Bytes) -> Result<Respo
     let body = Body::from_stream(iter(parts.map(Ok::<_, Infallible>)));
     let mut response = (status, [(CONTENT_TYPE, "application/json")], body).into_response();
     response.headers_mut().insert(CONTENT_LENGTH, length.into());
-    if !job.is_final() {
-        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
-    }
+    response.headers_mut().extend(job.retry_after_s.map(|seconds| (RETRY_AFTER, seconds.into())));
     Ok(response)
 }
 

@@ -2,15 +2,22 @@
 
 use std::collections::HashSet;
 
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::uri::PathAndQuery;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use sha2::{Digest, Sha256};
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
 use crate::http::problem::{FieldError, Problem};
 
+/// Says of an answer that the request was answered before.
+pub(crate) const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+
 const HEADER: &str = "idempotency-key";
 const MAX_LENGTH: usize = 255;
+
+/// Stands for the job where a request has made none.
+const ACT: Uuid = Uuid::nil();
 
 /// A key, and what it was sent with.
 #[derive(Debug)]
@@ -68,9 +75,19 @@ impl IdempotencyKey {
         &self.key
     }
 
-    /// The key in `headers`, if any, for the request that consists of `parts`.
-    pub(crate) fn of(headers: &HeaderMap, parts: [&[u8]; 3]) -> Result<Option<Self>, Problem> {
-        let mut values = headers.get_all(HEADER).iter();
+    /// The key of a request, if it has any. A blank one counts as not given, and equal ones as one.
+    pub(crate) fn of(
+        method: &Method,
+        uri: &Uri,
+        headers: &HeaderMap,
+        body: &[u8],
+    ) -> Result<Option<Self>, Problem> {
+        let target = uri.path_and_query().map_or("", PathAndQuery::as_str);
+        let parts = [method.as_str().as_bytes(), target.as_bytes(), body];
+        let given = headers.get_all(HEADER).iter().filter(|value| !value.as_bytes().trim_ascii().is_empty());
+        let mut values: Vec<&HeaderValue> = given.collect();
+        values.dedup();
+        let mut values = values.into_iter();
         let Some(value) = values.next() else { return Ok(None) };
         let key = value.as_bytes();
         let fits = (1..=MAX_LENGTH).contains(&key.len()) && key.iter().all(u8::is_ascii_graphic);
@@ -131,11 +148,16 @@ impl IdempotencyKey {
         )
         .fetch_one(&mut *conn)
         .await?;
-        if !kept {
+        if !kept && earlier.job_id != ACT {
             self.point_to(conn, job).await?;
             return Ok(Claimed::First);
         }
         Ok(Claimed::Replay(earlier.job_id))
+    }
+
+    /// Stores the key for an act on something that is there, which makes nothing of its own, unless an earlier request did so.
+    pub(crate) async fn claim_act(&self, conn: &mut PgConnection) -> Result<Claimed, Problem> {
+        self.claim(conn, ACT).await
     }
 
     /// Names the job that the request turned out to be about.

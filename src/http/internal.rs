@@ -11,6 +11,7 @@ pub(crate) mod limits;
 pub(crate) mod pipelines;
 pub(crate) mod queues;
 pub(crate) mod rejects;
+pub(crate) mod results;
 pub(crate) mod schedules;
 pub(crate) mod tenants;
 pub(crate) mod workers;

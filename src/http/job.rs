@@ -6,17 +6,19 @@ use serde_json::Value;
 use utoipa::ToSchema;
 use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 use uuid::Uuid;
-use weirgate_jobs::shown_args;
-use weirgate_queue::JobState;
+use weirgate_jobs::{GenerateExport, shown_args};
 use weirgate_queue::lanes::facts::Standing;
 use weirgate_queue::query::JobRow;
+use weirgate_queue::{Job, JobState};
 
+use crate::http::table::Row;
 use crate::http::tenant_errors::for_tenant;
 use crate::http::why::{WhyCode, WhyNotRunning};
 
 /// A job.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[schema(as = Job)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact that clients ask for by its name")]
 pub(crate) struct JobResource {
     /// A UUID of version 7.
     pub(crate) id: Uuid,
@@ -75,18 +77,61 @@ pub(crate) struct JobResource {
     /// Until when its tenant's rate, or that of the whole queue, holds it back; null unless it is `rate_limited`.
     #[schema(required = true)]
     pub(crate) throttled_until: Option<DateTime<Utc>>,
+    /// Whether it has ended, so that nothing of it will change: `state` is `completed`, `cancelled` or `discarded`.
+    #[serde(rename = "final")]
+    pub(crate) is_final: bool,
+    /// Whether the request that this answers would have enqueued the same job once more; also as `Job-Duplicate`.
+    pub(crate) duplicate: bool,
+    /// Whether the request that this answers had been answered before, so that it did nothing; also as `Idempotency-Replayed`.
+    pub(crate) replayed: bool,
     /// Why it is not running; null for a running or final job.
     #[schema(required = true)]
     pub(crate) why_not_running: Option<WhyNotRunning>,
     /// Where to follow it.
     #[schema(format = "uri")]
     pub(crate) status_url: String,
-    /// Seconds until it is worth asking again; null once final.
-    #[schema(required = true, minimum = 1)]
+    /// Seconds until it is worth asking again, from `why_not_running.until`; null once final. Also as `Retry-After`.
+    #[schema(required = true, minimum = 1, maximum = 3600)]
     pub(crate) retry_after_s: Option<u32>,
     /// The database's time of this answer.
     pub(crate) observed_at: DateTime<Utc>,
     pub(crate) links: JobLinks,
+}
+
+impl Row for JobResource {
+    const COLUMNS: &'static [&'static str] = &[
+        "id",
+        "kind",
+        "queue",
+        "tenant_id",
+        "tenant",
+        "state",
+        "priority",
+        "attempt",
+        "max_attempts",
+        "args",
+        "output",
+        "output_omitted",
+        "errors",
+        "progress",
+        "workflow_id",
+        "backfill_id",
+        "depends_on",
+        "trace_id",
+        "created_at",
+        "scheduled_at",
+        "attempted_at",
+        "finalized_at",
+        "throttled_until",
+        "final",
+        "duplicate",
+        "replayed",
+        "why_not_running",
+        "status_url",
+        "retry_after_s",
+        "observed_at",
+        "links",
+    ];
 }
 
 /// The states a job can be in.
@@ -98,6 +143,28 @@ pub(crate) fn job_state() -> Schema {
         .enum_values(Some(names))
         .build()
         .into()
+}
+
+/// Most seconds that anybody is told to wait before asking again: much may change before its time.
+const LONGEST_RETRY_AFTER: i64 = 3600;
+
+/// Whole seconds from `now` until then, within bounds; 1 where it is not known.
+pub(crate) fn seconds_until(until: Option<DateTime<Utc>>, now: DateTime<Utc>) -> u32 {
+    let seconds = until.map_or(1, |until| ((until - now).num_milliseconds() + 999).div_euclid(1000));
+    u32::try_from(seconds.clamp(1, LONGEST_RETRY_AFTER)).unwrap_or(1)
+}
+
+/// The output of a job of this kind, with where the export is that it has written.
+fn shown_output(kind: &str, mut output: Value, base: &str, operable: bool) -> Value {
+    if kind == GenerateExport::KIND
+        && let Value::Object(members) = &mut output
+        && let Some(Value::String(id)) = members.get("export_id")
+    {
+        let surface = if operable { "internal" } else { "v1" };
+        let url = format!("{base}/{surface}/exports/{id}/download");
+        members.insert("download_url".to_owned(), url.into());
+    }
+    output
 }
 
 /// A failed attempt.
@@ -152,23 +219,29 @@ pub(crate) struct JobLinks {
 }
 
 impl JobResource {
-    /// The job as callers of `jobs_url` see it; `operable` when they may cancel and retry it, and then they see what exactly
-    /// went wrong, too. `standing` is where it stands if it may start.
+    /// The job as callers see it who reach this service at `base`; `operable` when they may cancel and retry it, and then they see
+    /// what exactly went wrong, too. `standing` is where it stands if it may start.
     pub(crate) fn new(
         row: JobRow,
         standing: Option<&Standing>,
         tenant: &str,
-        jobs_url: &str,
+        base: &str,
         operable: bool,
     ) -> Result<Self, serde_json::Error> {
         let state = row.state();
-        let url = format!("{jobs_url}/{}", row.id);
+        let surface = if operable { "internal" } else { "v1" };
+        let url = format!("{base}/{surface}/jobs/{}", row.id);
         let control = |verb: &str| operable.then(|| format!("{url}/{verb}"));
         let why = WhyNotRunning::of(&row, tenant, standing);
         let errors: Vec<AttemptError> = serde_json::from_value(row.errors)?;
         let throttled = why.as_ref().filter(|why| why.code == WhyCode::RateLimited);
         Ok(Self {
             throttled_until: throttled.and_then(|why| why.until),
+            is_final: state.is_final(),
+            duplicate: false,
+            replayed: false,
+            retry_after_s: (!state.is_final())
+                .then(|| seconds_until(why.as_ref().and_then(|why| why.until), row.observed_at)),
             why_not_running: why,
             links: JobLinks {
                 cancel: control("cancel"),
@@ -177,7 +250,6 @@ impl JobResource {
                 this: url.clone(),
             },
             id: row.id,
-            kind: row.kind,
             queue: row.queue,
             tenant_id: row.tenant_id,
             tenant: tenant.to_owned(),
@@ -186,8 +258,9 @@ impl JobResource {
             attempt: row.attempt,
             max_attempts: row.max_attempts,
             args: shown_args(row.args, row.tenant_id, tenant),
-            output: row.output,
+            output: row.output.map(|output| shown_output(&row.kind, output, base, operable)),
             output_omitted: row.output_omitted,
+            kind: row.kind,
             errors: if operable { errors } else { errors.into_iter().map(for_tenant).collect() },
             progress: row.progress.map(serde_json::from_value).transpose()?,
             workflow_id: row.workflow_id,
@@ -199,13 +272,12 @@ impl JobResource {
             attempted_at: row.attempted_at,
             finalized_at: row.finalized_at,
             status_url: url,
-            retry_after_s: (!state.is_final()).then_some(1),
             observed_at: row.observed_at,
         })
     }
 
     pub(crate) fn is_final(&self) -> bool {
-        self.state.is_final()
+        self.is_final
     }
 
     /// Whether nothing about the job itself differs; the time of the look and its place in the lane may.

@@ -46,6 +46,15 @@ pub(crate) struct JobFilterParams {
     /// A text in arguments or errors, in any case; under `/v1` of errors in their codes.
     #[param(required = false, min_length = 1, max_length = 2000)]
     q: String,
+    /// With this day in its arguments. Any other argument likewise: `args.` and its name, in which a dot leads into an object.
+    #[param(
+        required = false,
+        rename = "args.date",
+        min_length = 1,
+        max_length = 2000,
+        example = "2026-01-20"
+    )]
+    date: String,
 }
 
 /// The filter that only the service has beside the tenant, for the documentation.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use utoipa::openapi::header::{Header, HeaderBuilder};
-use utoipa::openapi::path::Operation;
+use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::response::{Response, ResponseBuilder};
 use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, OneOfBuilder, Schema, SchemaFormat, Type};
 use utoipa::openapi::security::{
@@ -20,8 +20,11 @@ const DESCRIPTION: &str = "Durable, multi-tenant jobs: `/internal` enqueues and 
 shows one tenant its jobs and results.
 
 Every answer carries `X-Request-Id`. Errors are `application/problem+json` (RFC 9457) with a stable `code`. Unknown \
-query parameters and body fields are refused with 422. Times are RFC 3339 in UTC. Lists page by cursor: follow `next` \
-until it is null. A failed job is still a 200: look at `state`. Under `/v1`, `links.cancel` and `links.retry` are null.";
+query parameters and body fields are refused with 422; blank ones count as not given, equal values given twice as one, and numbers \
+and booleans may be texts. Times are RFC 3339 in UTC. Lists page by cursor: follow `next` until it is null. Lists under `/v1` are CSV \
+for `Accept: text/csv`. What a client needs of an answer's headers is in its body, too. A failed job is still a 200: look at `state`. Under `/v1`, `links.cancel` and `links.retry` are null.";
+
+const IDEMPOTENCY_KEY: &str = "Idempotency-Key";
 
 /// The document before the routes are added.
 #[derive(utoipa::OpenApi)]
@@ -64,6 +67,9 @@ pub(crate) fn complete(openapi: &mut OpenApi) {
             path if path.starts_with("/v1/") => &["api_key", "api_key_as_bearer"],
             _ => &[],
         };
+        if let Some(operation) = &mut item.post {
+            describe_repeats(operation);
+        }
         for operation in [&mut item.get, &mut item.post, &mut item.put, &mut item.patch].into_iter().flatten()
         {
             if !schemes.is_empty() {
@@ -73,6 +79,37 @@ pub(crate) fn complete(openapi: &mut OpenApi) {
             describe_failures(operation, !schemes.is_empty(), path.contains('{'));
         }
     }
+}
+
+/// A POST is done once under a key.
+fn describe_repeats(operation: &mut Operation) {
+    let text = ObjectBuilder::new().schema_type(Type::String);
+    let key = text.pattern(Some("^[!-~]{1,255}$")).min_length(Some(1)).max_length(Some(255)).build();
+    let parameters = operation.parameters.get_or_insert_default();
+    let is_key =
+        |it: &RefOr<Parameter>| matches!(it, RefOr::T(parameter) if parameter.name == IDEMPOTENCY_KEY);
+    if !parameters.iter().any(is_key) {
+        let description =
+            "The same key with the same request is done once, for 24 hours; a repeat shows what is there now";
+        let parameter = ParameterBuilder::new()
+            .name(IDEMPOTENCY_KEY)
+            .parameter_in(ParameterIn::Header)
+            .required(Required::False)
+            .description(Some(description))
+            .schema(Some(key))
+            .build();
+        parameters.push(RefOr::T(parameter));
+    }
+    for (status, response) in &mut operation.responses.responses {
+        if let RefOr::T(response) = response
+            && status.starts_with('2')
+        {
+            let replayed = text_header("true when the Idempotency-Key was used before");
+            response.headers.entry("Idempotency-Replayed".to_owned()).or_insert(RefOr::T(replayed));
+        }
+    }
+    let reused = Response::new("validation_failed, idempotency_key_reused");
+    operation.responses.responses.entry("422".to_owned()).or_insert(reused.into());
 }
 
 fn describe_failures(operation: &mut Operation, guarded: bool, names_something: bool) {
@@ -86,6 +123,9 @@ fn describe_failures(operation: &mut Operation, guarded: bool, names_something: 
             (422, "validation_failed: `errors` lists all that is wrong"),
             (429, "rate_limited, too_many_at_once"),
         ]);
+        if !is_table(operation) {
+            failures.push((406, "not_acceptable: only text/csv is accepted"));
+        }
     }
     if names_something {
         failures.push((404, "unknown_…, not_found: there is nothing of that name"));
@@ -117,6 +157,12 @@ fn describe_failures(operation: &mut Operation, guarded: bool, names_something: 
             describe_response(status, response);
         }
     }
+}
+
+/// Whether it is also answered as CSV.
+fn is_table(operation: &Operation) -> bool {
+    let ok = operation.responses.responses.get("200");
+    matches!(ok, Some(RefOr::T(response)) if response.content.contains_key("text/csv"))
 }
 
 /// Whether the body holds nothing but options of an enqueue, so that it may be left out.

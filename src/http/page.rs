@@ -1,5 +1,7 @@
 //! Lists, page by page: `{"items", "next"}` and `Link: <…>; rel="next"`.
 
+use std::borrow::Cow;
+
 use axum::Json;
 use axum::http::header::LINK;
 use axum::http::{HeaderName, HeaderValue};
@@ -61,8 +63,8 @@ pub(crate) struct PagingParams {
     /// Most items on a page.
     #[param(required = false, minimum = 1, maximum = 500, default = 50)]
     limit: i64,
-    /// Where the page begins; taken from `next`, otherwise opaque.
-    #[param(required = false, pattern = "^[0-9a-f]+$", max_length = 2000)]
+    /// Where the page begins: the cursor in a page's `next`, which is opaque otherwise, or that whole URL.
+    #[param(required = false)]
     cursor: String,
 }
 
@@ -98,10 +100,10 @@ pub(crate) struct Paging<C> {
 impl<C: Serialize + DeserializeOwned> Paging<C> {
     pub(crate) fn take(fields: &mut Fields) -> Self {
         let limit = fields.in_range("limit", 1..=MAX_LIMIT).unwrap_or(DEFAULT_LIMIT);
-        let after = fields.get::<String>("cursor").and_then(|cursor| {
-            let after = decode(&cursor);
+        let after = fields.one("cursor").and_then(|cursor| {
+            let after = decode(&cursor_of(&cursor));
             if after.is_none() {
-                fields.fail("cursor", "expected a cursor from a page's next");
+                fields.fail("cursor", "expected a page's next: its URL, or the cursor in it");
             }
             after
         });
@@ -179,8 +181,20 @@ pub(crate) fn next_url(end: &impl Serialize, context: &RequestContext) -> Option
     Some(context.url_with_cursor(&hex::encode(cursor)))
 }
 
+/// Most characters of a cursor.
+const LONGEST_CURSOR: usize = 2000;
+
+/// The cursor, out of the URL of a page where that is given.
+fn cursor_of(given: &str) -> Cow<'_, str> {
+    let given = given.trim();
+    let Some((_, query)) = given.split_once('?') else { return given.into() };
+    let query = query.split('#').next().unwrap_or_default();
+    let cursor = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "cursor");
+    cursor.map_or(Cow::Borrowed(""), |(_, cursor)| cursor)
+}
+
 fn decode<C: DeserializeOwned>(cursor: &str) -> Option<C> {
-    let json = hex::decode(cursor).ok()?;
+    let json = hex::decode(Some(cursor).filter(|cursor| cursor.len() <= LONGEST_CURSOR)?).ok()?;
     // Postgres cannot hold NUL in a text.
     let clean = !json.windows(6).any(|part| part == br"\u0000");
     clean.then(|| serde_json::from_slice(&json).ok()).flatten()

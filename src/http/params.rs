@@ -1,23 +1,24 @@
 //! Query parameters, read by hand rather than by serde: all that is wrong with a request is told at once, and what
-//! is unknown or given twice is refused.
+//! is unknown or given twice with different values is refused.
+//!
+//! Clients such as n8n send parameters that nobody has filled in, and send their own beside those of a page's `next`: what is blank
+//! counts as not given, and equal values as one.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fmt::Display;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use chrono::{DateTime, NaiveDate, Utc};
 use uuid::Uuid;
 use weirgate_queue::JobState;
 use weirgate_queue::lanes::check::WrongLimit;
 
+use crate::http::parse::whole_number;
+pub(crate) use crate::http::parse::{Parse, TenantName};
 use crate::http::prefer::LONGEST_WAIT;
 use crate::http::problem::{FieldError, Problem};
-
-/// Longest text a parameter may have.
-const MAX_TEXT: usize = 2000;
 
 /// Most ids in one parameter.
 const MOST_IDS: usize = 500;
@@ -88,7 +89,9 @@ impl Fields {
         Self { too_many: Some(message), ..Self::of_few(Vec::new()) }
     }
 
-    fn of_few(pairs: Vec<(String, String)>) -> Self {
+    fn of_few(mut pairs: Vec<(String, String)>) -> Self {
+        // An empty row of a form.
+        pairs.retain(|(name, value)| !is_blank(name) || !is_blank(value));
         Self { pairs, errors: Vec::new(), too_many: None }
     }
 
@@ -124,19 +127,21 @@ impl Fields {
         !self.errors.is_empty() || self.too_many.is_some()
     }
 
-    /// All values of a parameter that may be repeated.
+    /// All values of a parameter that may be repeated, each once.
     pub(crate) fn all(&mut self, name: &str) -> Vec<String> {
-        let (taken, rest) = std::mem::take(&mut self.pairs).into_iter().partition(|(given, _)| given == name);
+        let (taken, rest): (Vec<_>, _) =
+            std::mem::take(&mut self.pairs).into_iter().partition(|(given, _)| given == name);
         self.pairs = rest;
-        let values: Vec<(String, String)> = taken;
-        values.into_iter().map(|(_, value)| value).collect()
+        let mut met = HashSet::new();
+        let values = taken.into_iter().map(|(_, value)| value);
+        values.filter(|value| !is_blank(value) && met.insert(value.clone())).collect()
     }
 
-    /// The value of a parameter that may be given once.
-    fn one(&mut self, name: &str) -> Option<String> {
+    /// The value of a parameter that has one.
+    pub(crate) fn one(&mut self, name: &str) -> Option<String> {
         let mut values = self.all(name);
         if values.len() > 1 {
-            self.fail(name, "given more than once");
+            self.fail(name, "given more than once, with different values");
             return None;
         }
         values.pop()
@@ -148,7 +153,8 @@ impl Fields {
     }
 
     pub(crate) fn required<T: Parse>(&mut self, name: &str) -> Option<T> {
-        if !self.pairs.iter().any(|(given, _)| given == name) {
+        if !self.pairs.iter().any(|(given, value)| given == name && !is_blank(value)) {
+            self.all(name);
             self.fail(name, "required");
             return None;
         }
@@ -157,8 +163,8 @@ impl Fields {
 
     pub(crate) fn in_range(&mut self, name: &str, range: RangeInclusive<i64>) -> Option<i64> {
         let text = self.one(name)?;
-        match text.parse::<i64>() {
-            Ok(number) if range.contains(&number) => Some(number),
+        match whole_number(&text) {
+            Some(number) if range.contains(&number) => Some(number),
             _ => {
                 self.fail(name, format!("expected a whole number from {} to {}", range.start(), range.end()));
                 None
@@ -177,7 +183,9 @@ impl Fields {
         let mut below = BTreeMap::new();
         for name in names {
             let whole = format!("{prefix}{name}");
-            if name.len() > MAX_NAME || <String as Parse>::parse(&name).is_err() {
+            if is_blank(&name) && self.pairs.iter().all(|(given, value)| *given != whole || is_blank(value)) {
+                self.all(&whole);
+            } else if name.len() > MAX_NAME || <String as Parse>::parse(&name).is_err() {
                 self.fail(&whole, format!("expected a name after the dot, of at most {MAX_NAME} characters"));
                 self.all(&whole);
             } else if let Some(value) = self.get(&whole) {
@@ -202,8 +210,10 @@ impl Fields {
     pub(crate) fn states(&mut self, name: &str) -> Option<Vec<JobState>> {
         // Each once, however often it is named.
         let mut states: Vec<JobState> = Vec::new();
-        for text in self.all(name).iter().flat_map(|value| value.split(',')) {
-            match text.trim().parse() {
+        let given = self.all(name);
+        for text in given.iter().flat_map(|value| value.split(',')).map(str::trim) {
+            match text.parse() {
+                _ if text.is_empty() => {}
                 Ok(state) if states.contains(&state) => {}
                 Ok(state) => states.push(state),
                 Err(error) => {
@@ -232,9 +242,15 @@ impl Fields {
             std::mem::take(&mut self.pairs).into_iter().map(|(name, _)| name).collect();
         unknown.dedup();
         for name in unknown {
-            self.fail(&name, "unknown parameter");
+            let message = if is_blank(&name) { "a parameter without a name" } else { "unknown parameter" };
+            self.fail(&name, message);
         }
     }
+}
+
+/// Whether a text says nothing.
+pub(crate) fn is_blank(text: &str) -> bool {
+    text.trim().is_empty()
 }
 
 /// What is wrong where there are more parameters than may be.
@@ -249,92 +265,29 @@ pub(crate) fn too_many(names: impl Iterator<Item = impl AsRef<str>>) -> Option<S
     })
 }
 
-/// A value of a parameter, or what was expected instead.
-pub(crate) trait Parse: Sized {
-    fn parse(text: &str) -> Result<Self, String>;
-}
-
-impl Parse for String {
-    fn parse(text: &str) -> Result<Self, String> {
-        let fits =
-            !text.is_empty() && text.chars().count() <= MAX_TEXT && !text.chars().any(char::is_control);
-        fits.then(|| text.to_owned())
-            .ok_or_else(|| format!("expected 1 to {MAX_TEXT} characters without control characters"))
-    }
-}
-
-impl Parse for Uuid {
-    fn parse(text: &str) -> Result<Self, String> {
-        text.parse().map_err(|_| "expected a UUID".to_owned())
-    }
-}
-
-impl Parse for bool {
-    fn parse(text: &str) -> Result<Self, String> {
-        text.parse().map_err(|_| "expected true or false".to_owned())
-    }
-}
-
-impl Parse for f64 {
-    fn parse(text: &str) -> Result<Self, String> {
-        text.parse()
-            .ok()
-            .filter(|number: &Self| number.is_finite())
-            .ok_or_else(|| "expected a number".to_owned())
-    }
-}
-
-impl Parse for NaiveDate {
-    fn parse(text: &str) -> Result<Self, String> {
-        weirgate_jobs::parse_day(text)
-    }
-}
-
-impl Parse for DateTime<Utc> {
-    fn parse(text: &str) -> Result<Self, String> {
-        DateTime::parse_from_rfc3339(text)
-            .map(|at| at.to_utc())
-            .map_err(|_| "expected an RFC 3339 time such as 2026-01-31T08:00:00Z".to_owned())
-    }
-}
-
 /// `?wait=` of a request whose parameters were not checked yet.
 pub(crate) fn wait_of(query: Option<&str>) -> Option<Duration> {
     form_urlencoded::parse(query?.as_bytes())
-        .find(|(name, _)| name == "wait")
-        .and_then(|(_, value)| value.parse().ok())
+        .filter(|(name, _)| name == "wait")
+        .find_map(|(_, value)| u64::try_from(whole_number(&value)?).ok())
         .map(Duration::from_secs)
 }
 
-/// `?wait=`: how long to hold the request.
+/// `?wait=`: how long to hold the request; as long as is allowed, where more is asked for.
 pub(crate) fn take_wait(fields: &mut Fields) -> Option<Duration> {
-    let longest = i64::try_from(LONGEST_WAIT.as_secs()).unwrap_or(i64::MAX);
-    fields.in_range("wait", 0..=longest).map(|seconds| Duration::from_secs(seconds.unsigned_abs()))
-}
-
-/// A tenant by slug or UUID.
-#[derive(Debug, Clone)]
-pub(crate) struct TenantName(pub(crate) String);
-
-impl Parse for TenantName {
-    fn parse(text: &str) -> Result<Self, String> {
-        let fits = (1..=64).contains(&text.len())
-            && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte));
-        fits.then(|| Self(text.to_owned())).ok_or_else(|| "expected a tenant's slug or UUID".to_owned())
+    let seconds = fields.one("wait")?;
+    let wait = whole_number(&seconds).and_then(|seconds| u64::try_from(seconds).ok());
+    if wait.is_none() {
+        fields.fail("wait", "expected a whole number of seconds, such as 30");
     }
+    wait.map(|seconds| Duration::from_secs(seconds).min(LONGEST_WAIT))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use chrono::NaiveDate;
 
-    #[test]
-    fn dates() {
-        assert!(<NaiveDate as Parse>::parse("2026-02-28").is_ok());
-        for bad in ["2026-02-30", "+2026-2-28", "2026-2-28", "20260228", "", "2026-02-28T00:00:00Z"] {
-            assert!(<NaiveDate as Parse>::parse(bad).is_err(), "{bad}");
-        }
-    }
+    use super::*;
 
     #[test]
     fn everything_wrong_is_told() {
@@ -346,5 +299,39 @@ mod tests {
         let names: Vec<&str> = fields.errors.iter().map(|error| error.field.as_str()).collect();
         assert_eq!(names, ["a", "b", "state", "d"]);
         assert!(fields.finish(Some(())).is_err());
+    }
+
+    #[test]
+    fn what_is_blank_is_not_given_and_equal_values_are_one() {
+        let query =
+            "=&%20=+&limit=2&limit=2&limit=&state=&state=running,&date=&id=&args.=&args.day=&flag=TRUE";
+        let mut fields = Fields::of(Some(query));
+        assert_eq!(fields.in_range("limit", 1..=5), Some(2));
+        assert_eq!(fields.states("state"), Some(vec![JobState::Running]));
+        assert_eq!(fields.get::<NaiveDate>("date"), None);
+        assert_eq!(fields.uuids("id"), None);
+        assert!(fields.below("args.").is_empty());
+        assert_eq!(fields.get("flag"), Some(true));
+        assert!(fields.finish(Some(())).is_ok());
+        let mut fields = Fields::of(Some("d=%20&nonsense=&=x"));
+        let _: Option<String> = fields.required("d");
+        fields.refuse_unknown();
+        let names: Vec<&str> = fields.errors.iter().map(|error| error.field.as_str()).collect();
+        assert_eq!(names, ["d", "nonsense", ""], "an unknown name stays unknown");
+    }
+
+    #[test]
+    fn a_wait_beyond_the_longest_is_the_longest() {
+        for (query, seconds) in
+            [("wait=90", Some(60)), ("wait=&wait=5", Some(5)), ("wait=", None), ("", None)]
+        {
+            let mut fields = Fields::of(Some(query));
+            assert_eq!(take_wait(&mut fields), seconds.map(Duration::from_secs), "{query}");
+            assert!(!fields.has_failed());
+        }
+        for bad in ["wait=-1", "wait=soon", "wait=1.5"] {
+            let mut fields = Fields::of(Some(bad));
+            assert!(take_wait(&mut fields).is_none() && fields.has_failed(), "{bad}");
+        }
     }
 }

@@ -39,7 +39,8 @@ pub(crate) struct Slots {
     service_has: usize,
     tenants: Mutex<HashMap<Uuid, Arc<Semaphore>>>,
     asking: Mutex<Asking>,
-    downloads: Mutex<HashMap<Uuid, Arc<Semaphore>>>,
+    /// By tenants, and by the service for each of them.
+    downloads: [Mutex<HashMap<Uuid, Arc<Semaphore>>>; 2],
     cookies: Arc<Semaphore>,
     sign_ins: Arc<Semaphore>,
 }
@@ -59,7 +60,7 @@ impl Slots {
             service_has,
             tenants: Mutex::default(),
             asking: Mutex::new(Asking::new(Instant::now())),
-            downloads: Mutex::default(),
+            downloads: Default::default(),
             cookies: Arc::new(Semaphore::new(OF_STRANGERS)),
             sign_ins: Arc::new(Semaphore::new(OF_STRANGERS)),
         }
@@ -82,9 +83,9 @@ impl Slots {
     /// To be held until the file is sent.
     ///
     /// # Errors
-    /// 429 where the tenant has as many downloads as it may have for too long.
-    pub(crate) async fn of_download(&self, tenant: Uuid) -> Result<Slot, Problem> {
-        let slots = of(&self.downloads, tenant, DOWNLOADS);
+    /// 429 where the tenant has as many downloads as it may have for too long; those of its files by the service are counted apart.
+    pub(crate) async fn of_download(&self, tenant: Uuid, by_service: bool) -> Result<Slot, Problem> {
+        let slots = of(&self.downloads[usize::from(by_service)], tenant, DOWNLOADS);
         take(slots, 1, PATIENCE, || Problem::too_many_at_once(DOWNLOADS, "downloads")).await
     }
 

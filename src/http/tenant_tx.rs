@@ -19,6 +19,11 @@ impl TenantTx {
         Ok(Self::under(ReadTx::for_tenant(api, tenant.id).await?, tenant).await?)
     }
 
+    /// A read of the tenant's data that the service token asks for.
+    pub(crate) async fn of_service(api: &Api, tenant: &Tenant) -> Result<Self, Problem> {
+        Ok(Self::under(ReadTx::of_service(api).await?, tenant).await?)
+    }
+
     /// A read of the tenant's data that an operator asks for.
     pub(crate) async fn of_operator(pool: &PgPool, tenant: &Tenant) -> sqlx::Result<Self> {
         Self::under(ReadTx::about_tenant(pool).await?, tenant).await

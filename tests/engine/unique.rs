@@ -66,3 +66,66 @@ async fn a_revival_beside_a_live_twin_is_refused_with_a_reason() {
     let refused = control::retry(&mut conn, first.id).await.unwrap_err().to_string();
     assert!(refused.contains(&second.id.to_string()), "{refused}");
 }
+
+#[tokio::test]
+async fn one_that_is_scheduled_for_later_starts_when_the_same_one_is_wanted_sooner() {
+    let db = TestDb::new().await;
+    let step = Step::new("same", Does::Succeed);
+    let new = || NewJob::of(Uuid::nil(), &step).unwrap();
+    let hours = |hours: u64| std::time::Duration::from_hours(hours);
+    let later = db.enqueue_new(new().delay(hours(9))).await;
+    let due = async || db.job(later.id).await.scheduled_at;
+    let first = due().await;
+    assert!(db.enqueue_new(new().delay(hours(10))).await.duplicate);
+    assert_eq!(due().await, first, "a later time changes nothing");
+    assert_eq!(db.enqueue_new(new().delay(hours(2))).await.id, later.id);
+    let second = due().await;
+    assert!(second < first && db.job(later.id).await.state() == JobState::Scheduled);
+    // Of several in one batch, the soonest counts; they are told of all the same.
+    let mut tx = db.pool.begin().await.unwrap();
+    let batch = vec![new().delay(hours(1)), new(), new().run_at(first)];
+    let answers = weirgate_queue::enqueue(&mut tx, batch).await.unwrap();
+    tx.commit().await.unwrap();
+    assert!(answers.iter().all(|answer| answer.duplicate && answer.id == later.id));
+    assert_eq!(db.job(later.id).await.state(), JobState::Available);
+    let worker = TestWorker::start(&db, &Probe::new(db.pool.clone()));
+    db.until(later.id, JobState::Completed).await;
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn what_waits_for_a_reason_of_its_own_is_not_moved() {
+    let db = TestDb::new().await;
+    let step = Step::new("same", Does::Succeed);
+    let new = || NewJob::of(Uuid::nil(), &step).unwrap();
+    let job = db.enqueue_new(new()).await.id;
+    for state in ["scheduled", "retryable"] {
+        sqlx::query(
+            "update queue.jobs set state = $1::queue.job_state, run = 1, scheduled_at = queue.now() + interval '1 hour'",
+        )
+        .bind(state)
+        .execute(&db.pool)
+        .await
+        .unwrap();
+        let before = db.job(job).await;
+        assert!(db.enqueue_new(new()).await.duplicate);
+        let after = db.job(job).await;
+        assert_eq!(
+            (after.state, after.scheduled_at),
+            (before.state, before.scheduled_at),
+            "it was snoozed, or failed"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_duplicate_that_would_wait_on_others_moves_nothing() {
+    let db = TestDb::new().await;
+    let step = Step::new("same", Does::Succeed);
+    let new = || NewJob::of(Uuid::nil(), &step).unwrap();
+    let later = db.enqueue_new(new().delay(std::time::Duration::from_hours(9))).await.id;
+    let parent = db.enqueue(Uuid::nil(), &Step::new("first", Does::Succeed)).await.id;
+    let waits = new().after(parent, weirgate_queue::OnFailure::Cancel);
+    assert!(db.enqueue_new(waits).await.duplicate);
+    assert_eq!(db.job(later).await.state(), JobState::Scheduled);
+}

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::support::TestApi;
 
 /// Every operation there is, with something in place of its parameters.
-const OPERATIONS: [(&str, &str); 52] = [
+const OPERATIONS: [(&str, &str); 54] = [
     ("GET", "/health"),
     ("GET", "/health/ready"),
     ("GET", "/metrics"),
@@ -36,6 +36,7 @@ const OPERATIONS: [(&str, &str); 52] = [
     ("GET", "/internal/workflows/{id}"),
     ("POST", "/internal/workflows/{id}/cancel"),
     ("GET", "/internal/tenants"),
+    ("GET", "/internal/tenants/{id}/kpis/daily"),
     ("GET", "/internal/tenants/{id}/limits"),
     ("PUT", "/internal/tenants/{id}/limits"),
     ("GET", "/internal/queues"),
@@ -43,6 +44,7 @@ const OPERATIONS: [(&str, &str); 52] = [
     ("POST", "/internal/queues/{name}/pause"),
     ("POST", "/internal/queues/{name}/resume"),
     ("PUT", "/internal/queues/{name}/limits"),
+    ("GET", "/internal/exports/{id}/download"),
     ("GET", "/internal/audit"),
     ("GET", "/internal/rejects"),
     ("GET", "/internal/workers"),

@@ -8,14 +8,16 @@ use crate::support::{TestApi, id};
 const TICKETS: &str = "/internal/ingest/tickets?tenant_id=tenant_demo_cca";
 
 /// The fields of a job in the contract, by name.
-const FIELDS: [&str; 28] = [
+const FIELDS: [&str; 31] = [
     "args",
     "attempt",
     "attempted_at",
     "backfill_id",
     "created_at",
     "depends_on",
+    "duplicate",
     "errors",
+    "final",
     "finalized_at",
     "id",
     "kind",
@@ -27,6 +29,7 @@ const FIELDS: [&str; 28] = [
     "priority",
     "progress",
     "queue",
+    "replayed",
     "retry_after_s",
     "scheduled_at",
     "state",

@@ -24,7 +24,7 @@ async fn what_is_not_there_is_a_404() {
         ("GET", format!("/internal/jobs/{NOBODY}/events"), "unknown_job"),
         ("POST", format!("/internal/jobs/{NOBODY}/cancel"), "unknown_job"),
         ("POST", format!("/internal/jobs/{NOBODY}/retry"), "unknown_job"),
-        ("GET", "/internal/jobs/7".to_owned(), "not_found"),
+        ("GET", "/internal/jobs/7".to_owned(), "unknown_job"),
         ("GET", format!("/internal/workflows/{NOBODY}"), "unknown_workflow"),
     ] {
         let problem = api.service(method, &path).send().await.problem(404, code);
@@ -44,7 +44,7 @@ async fn what_a_tenant_does_not_have_is_a_404() {
         ("/v1/tickets/%00".to_owned(), "unknown_ticket"),
         (format!("/v1/exports/{NOBODY}"), "unknown_export"),
         (format!("/v1/exports/{NOBODY}/download"), "unknown_export"),
-        ("/v1/exports/7".to_owned(), "not_found"),
+        ("/v1/exports/7".to_owned(), "unknown_export"),
         ("/v1/nothing".to_owned(), "unknown_route"),
     ] {
         api.v1(&path).await.problem(404, code);

@@ -115,7 +115,7 @@ async fn what_is_wrong_is_named_and_nothing_is_set() {
         (r#"{"queues": {"ingest": {"rate": 0}}}"#, &["queues.ingest.rate"][..]),
         (r#"{"queues": {"ingest": {"rate": -1}}}"#, &["queues.ingest.rate"]),
         (r#"{"queues": {"ingest": {"rate": 1.5}}}"#, &["queues.ingest.rate"]),
-        (r#"{"queues": {"ingest": {"rate": "20"}}}"#, &["queues.ingest.rate"]),
+        (r#"{"queues": {"ingest": {"rate": "twenty"}}}"#, &["queues.ingest.rate"]),
         (r#"{"queues": {"ingest": {"rate": 1000000}}}"#, &["queues.ingest.rate"]),
         (r#"{"queues": {"ingest": {"rate": 1, "period_s": 0.0001}}}"#, &["queues.ingest.period_s"]),
         (r#"{"queues": {"ingest": {"rate": 1, "period_s": 0}}}"#, &["queues.ingest.period_s"]),

@@ -1,11 +1,13 @@
 //! The HTTP surface: the production router, without sockets.
 
+mod answers;
 mod audit;
 mod auth;
 mod backfills;
 mod board;
 mod bounded;
 mod bulk;
+mod clients;
 mod dashboard;
 mod dashboard_backfills;
 mod dashboard_job;
@@ -37,11 +39,13 @@ mod options;
 mod pipeline;
 mod queues;
 mod rejects;
+mod repeats;
 mod results;
 mod schedules;
 mod sign_in_limits;
 mod steer;
 mod strangers;
+mod tables;
 mod tenant_errors;
 mod tickets;
 mod traces;

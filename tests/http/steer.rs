@@ -99,8 +99,7 @@ async fn a_scheduled_job_is_run_now() {
     let answer = api.post(&run_now).await.ok(StatusCode::OK);
     assert_eq!(answer["state"], "available");
     assert!(answer["scheduled_at"].as_str().unwrap() < "2100");
-    let again = api.post(&run_now).await.problem(409, "wrong_state");
-    assert!(again["detail"].as_str().unwrap().contains("may start already"), "{again}");
+    assert_eq!(api.post(&run_now).await.ok(StatusCode::OK)["state"], "available", "a repeat is the same act");
     api.post(&format!("/internal/jobs/{}/run_now", Uuid::now_v7())).await.problem(404, "unknown_job");
 }
 
@@ -112,7 +111,7 @@ async fn a_priority_is_changed() {
     let put = async |body: &str| api.service("PUT", &path).json(body).send().await;
     assert_eq!(put(r#"{"priority": -100}"#).await.ok(StatusCode::OK)["priority"], -100);
     assert_eq!(put(r#"{"priority": 100}"#).await.ok(StatusCode::OK)["priority"], 100);
-    for wrong in [r#"{"priority": 101}"#, r#"{"priority": "1"}"#, "{}", r#"{"priority": 1.5}"#] {
+    for wrong in [r#"{"priority": 101}"#, r#"{"priority": "one"}"#, "{}", r#"{"priority": 1.5}"#] {
         assert_eq!(put(wrong).await.wrong_fields(), ["priority"], "{wrong}");
     }
     api.post(&format!("/internal/jobs/{job}/cancel")).await.ok(StatusCode::OK);

@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::header::{LOCATION, RETRY_AFTER};
-use axum::http::{HeaderName, HeaderValue, StatusCode};
+use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 use sqlx::PgConnection;
@@ -13,11 +13,11 @@ use weirgate_queue::backfill;
 
 use crate::audit::Actor;
 use crate::http::Api;
-use crate::http::backfill::{BackfillResource, DryRun, TenantSlices};
+use crate::http::backfill::{BackfillResource, DryRun, DryRunOrBackfill, TenantSlices};
 use crate::http::backfill_request::{BackfillBody, BackfillRequest, SettingsBody, SettingsRequest};
 use crate::http::context::RequestContext;
-use crate::http::extract::{Only, Path};
-use crate::http::idempotency::Claimed;
+use crate::http::extract::{Act, Path, answered};
+use crate::http::idempotency::{Claimed, REPLAYED};
 use crate::http::page::{Page, Paging, PagingParams};
 use crate::http::params::{Fields, FromQuery, Query};
 use crate::http::problem::Problem;
@@ -35,7 +35,8 @@ use crate::http::problem::Problem;
             ("Location" = String, description = "The backfill's URL"),
             ("Idempotency-Replayed" = String, description = "true when the Idempotency-Key was used before")
         )),
-        (status = 200, description = "What it would do (`dry_run`)", body = DryRun),
+        (status = 200, body = DryRunOrBackfill,
+            description = "What it would do (`dry_run`); or the backfill, final, under a repeated Idempotency-Key"),
         (status = 404, description = "unknown_tenant: `detail` names each"),
         (status = 409, description = "tenant_inactive: `detail` names each")
     )
@@ -65,14 +66,17 @@ pub(crate) async fn create_backfill(
         Claimed::Replay(earlier) => id = earlier,
     }
     tx.commit().await?;
-    let mut response = answer(&api, context, id, StatusCode::ACCEPTED).await?;
-    // However soon it was over, and also when it is long over: 200 is a dry run's.
-    *response.status_mut() = StatusCode::ACCEPTED;
+    let replayed = matches!(replay, Claimed::Replay(_));
+    let mut response = answer(&api, context, id, StatusCode::ACCEPTED, replayed).await?;
+    if !replayed {
+        // However soon it was over.
+        *response.status_mut() = StatusCode::ACCEPTED;
+    }
     let headers = response.headers_mut();
     let location = context.url(&format!("/internal/backfills/{id}"));
     headers.extend(HeaderValue::try_from(location).ok().map(|location| (LOCATION, location)));
-    if matches!(replay, Claimed::Replay(_)) {
-        headers.insert(HeaderName::from_static("idempotency-replayed"), HeaderValue::from_static("true"));
+    if replayed {
+        headers.insert(REPLAYED, HeaderValue::from_static("true"));
     }
     Ok(response)
 }
@@ -132,7 +136,7 @@ pub(crate) async fn get_backfill(
     Path(id): Path<Uuid>,
     Query(()): Query<()>,
 ) -> Result<Response, Problem> {
-    answer(&api, &context, id, StatusCode::OK).await
+    answer(&api, &context, id, StatusCode::OK, false).await
 }
 
 /// Sets how much of the fleet a backfill may take, from the next claim on.
@@ -156,7 +160,7 @@ pub(crate) async fn set_backfill(
     backfill::set(&mut tx, id, |settings| request.apply(settings)).await?;
     actor.note(&mut tx, "backfill.set", &id.to_string(), &request.told()).await?;
     tx.commit().await?;
-    answer(&api, &context, id, StatusCode::OK).await
+    answer(&api, &context, id, StatusCode::OK, false).await
 }
 
 /// Pauses a backfill: nothing of it starts, and no more jobs are made. What runs goes on running.
@@ -172,13 +176,17 @@ pub(crate) async fn pause_backfill(
     State(api): State<Api>,
     context: RequestContext,
     actor: Actor,
-    Only(id): Only<Uuid>,
+    act: Act<Uuid>,
 ) -> Result<Response, Problem> {
+    let id = act.target;
     let mut tx = api.pool.begin().await?;
-    backfill::pause(&mut tx, id).await?;
-    actor.note(&mut tx, "backfill.pause", &id.to_string(), &json!({})).await?;
+    let first = act.is_first(&mut tx).await?;
+    if first {
+        backfill::pause(&mut tx, id).await?;
+        actor.note(&mut tx, "backfill.pause", &id.to_string(), &json!({})).await?;
+    }
     tx.commit().await?;
-    answer(&api, &context, id, StatusCode::OK).await
+    Ok(answered(first, answer(&api, &context, id, StatusCode::OK, !first).await?))
 }
 
 /// Lets a paused backfill go on.
@@ -194,13 +202,17 @@ pub(crate) async fn resume_backfill(
     State(api): State<Api>,
     context: RequestContext,
     actor: Actor,
-    Only(id): Only<Uuid>,
+    act: Act<Uuid>,
 ) -> Result<Response, Problem> {
+    let id = act.target;
     let mut tx = api.pool.begin().await?;
-    backfill::resume(&mut tx, id).await?;
-    actor.note(&mut tx, "backfill.resume", &id.to_string(), &json!({})).await?;
+    let first = act.is_first(&mut tx).await?;
+    if first {
+        backfill::resume(&mut tx, id).await?;
+        actor.note(&mut tx, "backfill.resume", &id.to_string(), &json!({})).await?;
+    }
     tx.commit().await?;
-    answer(&api, &context, id, StatusCode::OK).await
+    Ok(answered(first, answer(&api, &context, id, StatusCode::OK, !first).await?))
 }
 
 /// Cancels a backfill: no more jobs are made, those that wait are cancelled, those that run are told to stop.
@@ -218,14 +230,18 @@ pub(crate) async fn cancel_backfill(
     State(api): State<Api>,
     context: RequestContext,
     actor: Actor,
-    Only(id): Only<Uuid>,
+    act: Act<Uuid>,
 ) -> Result<Response, Problem> {
+    let id = act.target;
     let mut tx = api.pool.begin().await?;
-    backfill::begin_cancel(&mut tx, id).await?;
-    actor.note(&mut tx, "backfill.cancel", &id.to_string(), &json!({})).await?;
+    let first = act.is_first(&mut tx).await?;
+    if first {
+        backfill::begin_cancel(&mut tx, id).await?;
+        actor.note(&mut tx, "backfill.cancel", &id.to_string(), &json!({})).await?;
+    }
     tx.commit().await?;
     backfill::cancel(&api.pool, id).await?;
-    answer(&api, &context, id, StatusCode::ACCEPTED).await
+    Ok(answered(first, answer(&api, &context, id, StatusCode::ACCEPTED, !first).await?))
 }
 
 /// Gives the discarded jobs of a backfill another life, a few at a time. One that was over runs again.
@@ -242,13 +258,17 @@ pub(crate) async fn retry_failed_of_backfill(
     State(api): State<Api>,
     context: RequestContext,
     actor: Actor,
-    Only(id): Only<Uuid>,
+    act: Act<Uuid>,
 ) -> Result<Response, Problem> {
+    let id = act.target;
     let mut tx = api.pool.begin().await?;
-    backfill::retry_failed(&mut tx, id).await?;
-    actor.note(&mut tx, "backfill.retry_failed", &id.to_string(), &json!({})).await?;
+    let first = act.is_first(&mut tx).await?;
+    if first {
+        backfill::retry_failed(&mut tx, id).await?;
+        actor.note(&mut tx, "backfill.retry_failed", &id.to_string(), &json!({})).await?;
+    }
     tx.commit().await?;
-    answer(&api, &context, id, StatusCode::ACCEPTED).await
+    Ok(answered(first, answer(&api, &context, id, StatusCode::ACCEPTED, !first).await?))
 }
 
 /// The backfill as it is now; 200 once it is final.
@@ -257,15 +277,15 @@ async fn answer(
     context: &RequestContext,
     id: Uuid,
     status: StatusCode,
+    replayed: bool,
 ) -> Result<Response, Problem> {
     let backfill = backfill::get(&mut *api.pool.acquire().await?, id).await?;
     let backfill = backfill.ok_or_else(|| Problem::unknown_backfill(id))?;
-    let resource = BackfillResource::new(backfill, &context.base)?;
-    let is_final = resource.state.is_final();
-    let status = if is_final { StatusCode::OK } else { status };
+    let mut resource = BackfillResource::new(backfill, &context.base)?;
+    resource.replayed = replayed;
+    let (status, retry_after) =
+        (if resource.is_final { StatusCode::OK } else { status }, resource.retry_after_s);
     let mut response = (status, Json(resource)).into_response();
-    if !is_final {
-        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
-    }
+    response.headers_mut().extend(retry_after.map(|seconds| (RETRY_AFTER, seconds.into())));
     Ok(response)
 }

@@ -40,8 +40,8 @@ pub(crate) struct BulkBody {
     #[schema(value_type = BulkFilter)]
     filter: Option<Map<String, Value>>,
     /// Only count.
-    #[serde(default)]
-    dry_run: bool,
+    #[schema(value_type = bool, required = false)]
+    dry_run: Option<bool>,
     /// Not before this time.
     #[schema(value_type = Option<DateTime<Utc>>)]
     run_at: Option<String>,
@@ -141,7 +141,7 @@ impl FromRequest<Api> for BulkRequest {
         let terms = received.terms(&mut fields, &options);
         let action = fields.finish(Some(body.action))?;
         let action = action.ok_or_else(Problem::internal)?;
-        Ok(Self { action, filter, tenant, all, dry_run: body.dry_run, terms })
+        Ok(Self { action, filter, tenant, all, dry_run: body.dry_run.unwrap_or(false), terms })
     }
 }
 

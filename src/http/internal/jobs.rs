@@ -10,12 +10,12 @@ use serde_json::json;
 use sqlx::PgConnection;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
-use weirgate_queue::{JobState, control};
+use weirgate_queue::{JobState, QueueError, control};
 
-use crate::audit::Actor;
+use crate::audit::{self, Actor};
 use crate::http::Api;
 use crate::http::context::RequestContext;
-use crate::http::extract::{Body, Only, Path};
+use crate::http::extract::{Act, Body, Path, answered};
 use crate::http::follow::{Viewer, job_response};
 use crate::http::job::JobResource;
 use crate::http::job_list::{AnyTenantsJobQuery, FailureParam, JobFilterParams};
@@ -27,12 +27,15 @@ use crate::http::problem::{FieldError, Problem};
 /// How long a cancellation waits for a running job to stop.
 const CANCEL_WAIT: Duration = Duration::from_secs(5);
 
+const RETRY: &str = "job.retry";
+const RUN_NOW: &str = "job.run_now";
+
 /// How to poll.
 #[derive(Debug, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct PollParams {
-    /// Hold the request until the job is final, but no longer than this many seconds.
-    #[param(value_type = u32, required = false, minimum = 0, maximum = 60)]
+    /// Hold the request until the job is final, but no longer than this many seconds, and 60 at most.
+    #[param(value_type = u32, required = false, minimum = 0)]
     pub(crate) wait: Option<Duration>,
 }
 
@@ -112,28 +115,35 @@ pub(crate) async fn cancel_job(
     State(api): State<Api>,
     viewer: Viewer,
     actor: Actor,
-    Only(id): Only<Uuid>,
+    act: Act<Uuid>,
 ) -> Result<Response, Problem> {
+    let id = act.target;
     let mut tx = api.pool.begin().await?;
-    let state = control::cancel(&mut tx, id).await?;
-    note(&actor, &mut tx, "job.cancel", id, state).await?;
+    let first = act.is_first(&mut tx).await?;
+    if first {
+        let state = control::cancel(&mut tx, id).await?;
+        note(&actor, &mut tx, "job.cancel", id, state).await?;
+    }
     tx.commit().await?;
-    let job = match state {
-        JobState::Running => viewer.job_within(id, CANCEL_WAIT).await?,
-        _ => viewer.job(id).await?,
+    // One that runs is told to stop.
+    let job = match viewer.job(id).await? {
+        job if job.state == JobState::Running => viewer.job_within(id, CANCEL_WAIT).await?,
+        job => job,
     };
     let status = if job.is_final() { StatusCode::OK } else { StatusCode::ACCEPTED };
-    Ok(job_response(status, job))
+    Ok(answered(first, job_response(status, JobResource { replayed: !first, ..job })))
 }
 
 /// Gives a discarded or cancelled job another life, with all its attempts.
 ///
-/// Jobs that were cancelled because of it live again too, but for those that cannot: docs/workflows.md has the rules.
+/// Jobs that were cancelled because of it live again too, but for those that cannot: docs/workflows.md has the rules. Asked for once
+/// more while it lives again, or after it has completed, it changes nothing. An `Idempotency-Key` keeps a repeat apart from another
+/// retry also after it has failed again.
 #[utoipa::path(
     post, path = "/internal/jobs/{id}/retry", tag = "Jobs",
     params(("id" = Uuid, Path, description = "The job")),
     responses(
-        (status = 200, description = "It will run again", body = JobResource),
+        (status = 200, description = "It will run again, or was retried already", body = JobResource),
         (status = 409, description = "wrong_state: it is not discarded or cancelled, the same job is on its way \
             already, or a job it depends on failed")
     )
@@ -142,37 +152,62 @@ pub(crate) async fn retry_job(
     State(api): State<Api>,
     viewer: Viewer,
     actor: Actor,
-    Only(id): Only<Uuid>,
+    act: Act<Uuid>,
 ) -> Result<Response, Problem> {
+    let id = act.target;
     let mut tx = api.pool.begin().await?;
-    let state = control::retry(&mut tx, id).await?;
-    note(&actor, &mut tx, "job.retry", id, state).await?;
+    let first = act.is_first(&mut tx).await?;
+    let done = first
+        && match control::retry(&mut tx, id).await {
+            Ok(state) => note(&actor, &mut tx, RETRY, id, state).await.map(|()| true)?,
+            Err(QueueError::WrongState { state, .. })
+                if !matches!(state, JobState::Discarded | JobState::Cancelled)
+                    && audit::has(&mut tx, RETRY, &id.to_string()).await? =>
+            {
+                false
+            }
+            Err(error) => return Err(error.into()),
+        };
     tx.commit().await?;
-    Ok(job_response(StatusCode::OK, viewer.job(id).await?))
+    let job = JobResource { replayed: !done, ..viewer.job(id).await? };
+    Ok(answered(first, job_response(StatusCode::OK, job)))
 }
 
 /// Makes a scheduled or retryable job available at once, instead of at its time.
 ///
-/// It takes its place in its tenant's lane. It overtakes no limit and no pause.
+/// It takes its place in its tenant's lane. It overtakes no limit and no pause. Of a job that may start already, or runs, it changes
+/// nothing, and nor does a repeat after the job has ended.
 #[utoipa::path(
     post, path = "/internal/jobs/{id}/run_now", tag = "Jobs",
     params(("id" = Uuid, Path, description = "The job")),
     responses(
-        (status = 200, description = "It may start", body = JobResource),
-        (status = 409, description = "wrong_state: it waits on other jobs, may start already, runs, or is final")
+        (status = 200, description = "It may start, or was run already", body = JobResource),
+        (status = 409, description = "wrong_state: it waits on other jobs, or is final")
     )
 )]
 pub(crate) async fn run_job_now(
     State(api): State<Api>,
     viewer: Viewer,
     actor: Actor,
-    Only(id): Only<Uuid>,
+    act: Act<Uuid>,
 ) -> Result<Response, Problem> {
+    let id = act.target;
     let mut tx = api.pool.begin().await?;
-    let state = control::run_now(&mut tx, id).await?;
-    note(&actor, &mut tx, "job.run_now", id, state).await?;
+    let first = act.is_first(&mut tx).await?;
+    let done = first
+        && match control::run_now(&mut tx, id).await {
+            Ok(state) => note(&actor, &mut tx, RUN_NOW, id, state).await.map(|()| true)?,
+            Err(QueueError::WrongState { state: JobState::Available | JobState::Running, .. }) => false,
+            Err(QueueError::WrongState { state, .. })
+                if state.is_final() && audit::has(&mut tx, RUN_NOW, &id.to_string()).await? =>
+            {
+                false
+            }
+            Err(error) => return Err(error.into()),
+        };
     tx.commit().await?;
-    Ok(job_response(StatusCode::OK, viewer.job(id).await?))
+    let job = JobResource { replayed: !done, ..viewer.job(id).await? };
+    Ok(answered(first, job_response(StatusCode::OK, job)))
 }
 
 /// The priority a job is to have.

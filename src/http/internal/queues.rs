@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use axum::Json;
 use axum::extract::State;
+use axum::response::Response;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::json;
@@ -17,7 +18,7 @@ use weirgate_queue::lanes::traffic::WINDOW_S;
 use crate::audit::Actor;
 use crate::http::Api;
 use crate::http::context::RequestContext;
-use crate::http::extract::{Body, Only, Path};
+use crate::http::extract::{Act, Body, Path, answered};
 use crate::http::limits::{LimitsOfQueue, LimitsOfQueueBody};
 use crate::http::page::Page;
 use crate::http::params::Query;
@@ -134,9 +135,9 @@ pub(crate) async fn pause_queue(
     State(api): State<Api>,
     context: RequestContext,
     actor: Actor,
-    Only(name): Only<String>,
-) -> Result<Json<Queue>, Problem> {
-    pause(&api, &context, &actor, name, true).await
+    act: Act<String>,
+) -> Result<Response, Problem> {
+    pause(&api, &context, &actor, act, true).await
 }
 
 /// Lets a paused queue go on, at once.
@@ -149,9 +150,9 @@ pub(crate) async fn resume_queue(
     State(api): State<Api>,
     context: RequestContext,
     actor: Actor,
-    Only(name): Only<String>,
-) -> Result<Json<Queue>, Problem> {
-    pause(&api, &context, &actor, name, false).await
+    act: Act<String>,
+) -> Result<Response, Problem> {
+    pause(&api, &context, &actor, act, false).await
 }
 
 /// Changes a queue's limits: of all tenants together, and of each one that has none of its own.
@@ -184,16 +185,20 @@ async fn pause(
     api: &Api,
     context: &RequestContext,
     actor: &Actor,
-    name: String,
+    act: Act<String>,
     paused: bool,
-) -> Result<Json<Queue>, Problem> {
+) -> Result<Response, Problem> {
+    let name = &act.target;
     let mut tx = api.pool.begin().await?;
-    require(&mut tx, &name).await?;
-    set_paused(&mut tx, &name, paused).await?;
-    let action = if paused { "queue.pause" } else { "queue.resume" };
-    actor.note(&mut tx, action, &name, &json!({})).await?;
+    require(&mut tx, name).await?;
+    let first = act.is_first(&mut tx).await?;
+    if first {
+        set_paused(&mut tx, name, paused).await?;
+        let action = if paused { "queue.pause" } else { "queue.resume" };
+        actor.note(&mut tx, action, name, &json!({})).await?;
+    }
     tx.commit().await?;
-    show(api, context, name).await
+    Ok(answered(first, show(api, context, name.clone()).await?))
 }
 
 async fn require(conn: &mut PgConnection, name: &str) -> Result<(), Problem> {

@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
+use axum::response::Response;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::json;
@@ -12,7 +13,7 @@ use weirgate_queue::query::{self, WorkerRow};
 
 use crate::audit::Actor;
 use crate::http::Api;
-use crate::http::extract::Only;
+use crate::http::extract::{Act, answered};
 use crate::http::page::Page;
 use crate::http::params::Query;
 use crate::http::problem::Problem;
@@ -70,16 +71,20 @@ pub(crate) async fn list_workers(
 pub(crate) async fn drain_worker(
     State(api): State<Api>,
     actor: Actor,
-    Only(id): Only<Uuid>,
-) -> Result<Json<Worker>, Problem> {
+    act: Act<Uuid>,
+) -> Result<Response, Problem> {
+    let id = act.target;
     let mut tx = api.pool.begin().await?;
+    let first = act.is_first(&mut tx).await?;
     let unknown = || Problem::not_found("unknown_worker", "Unknown worker", format!("no live worker {id}"));
-    if !drain(&mut tx, id).await? {
+    if first && !drain(&mut tx, id).await? {
         return Err(unknown());
     }
     let row = query::workers(&mut tx).await?.into_iter().find(|row| row.id == id).ok_or_else(unknown)?;
-    let detail = json!({ "host": row.host, "pid": row.pid });
-    actor.note(&mut tx, "worker.drain", &id.to_string(), &detail).await?;
+    if first {
+        let detail = json!({ "host": row.host, "pid": row.pid });
+        actor.note(&mut tx, "worker.drain", &id.to_string(), &detail).await?;
+    }
     tx.commit().await?;
-    Ok(Json(row.into()))
+    Ok(answered(first, Json(Worker::from(row))))
 }

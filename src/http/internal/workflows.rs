@@ -18,7 +18,7 @@ use weirgate_queue::{JobState, QueueError, workflow};
 use crate::audit::Actor;
 use crate::http::Api;
 use crate::http::context::RequestContext;
-use crate::http::extract::{Only, Path};
+use crate::http::extract::{Act, Path, answered};
 use crate::http::follow::Viewer;
 use crate::http::job::JobResource;
 use crate::http::page::{Page, Paging, PagingParams, next_link};
@@ -114,16 +114,20 @@ pub(crate) async fn cancel_workflow(
     viewer: Viewer,
     context: RequestContext,
     actor: Actor,
-    Only(id): Only<Uuid>,
+    act: Act<Uuid>,
 ) -> Result<Response, Problem> {
+    let id = act.target;
     let mut tx = api.pool.begin().await?;
-    let cancelled = workflow::cancel(&mut tx, id).await?;
-    actor.note(&mut tx, "workflow.cancel", &id.to_string(), &json!({ "jobs": cancelled })).await?;
+    let first = act.is_first(&mut tx).await?;
+    if first {
+        let cancelled = workflow::cancel(&mut tx, id).await?;
+        actor.note(&mut tx, "workflow.cancel", &id.to_string(), &json!({ "jobs": cancelled })).await?;
+    }
     tx.commit().await?;
     let context = context.at(&format!("/internal/workflows/{id}"));
     let workflow = look(&api, &viewer, &context, &Paging::first(), id).await?;
     let status = if workflow.is_final { StatusCode::OK } else { StatusCode::ACCEPTED };
-    Ok(answer(status, workflow))
+    Ok(answered(first, answer(status, workflow)))
 }
 
 async fn look(

@@ -1,6 +1,7 @@
 //! `GET /v1/csat`.
 
 use axum::extract::State;
+use axum::response::Response;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -10,8 +11,8 @@ use crate::http::auth::Tenant;
 use crate::http::context::RequestContext;
 use crate::http::date_range::{DateRange, DateRangeParams};
 use crate::http::page::{Page, PagingParams, bytes};
-use crate::http::params::Query;
 use crate::http::problem::Problem;
+use crate::http::table::{Listing, Row, TableParams};
 use crate::http::tenant_tx::TenantTx;
 
 /// A customer satisfaction survey.
@@ -34,17 +35,25 @@ pub(crate) struct CsatSurvey {
     ingested_at: DateTime<Utc>,
 }
 
+impl Row for CsatSurvey {
+    const COLUMNS: &'static [&'static str] =
+        &["survey_id", "ticket_id", "score", "sentiment", "comment", "submitted_at", "ingested_at"];
+}
+
 /// Lists the surveys submitted in a range of days, newest first.
 #[utoipa::path(
-    get, path = "/v1/csat", tag = "Results", params(DateRangeParams, PagingParams),
-    responses((status = 200, description = "A page of surveys", body = Page<CsatSurvey>))
+    get, path = "/v1/csat", tag = "Results", params(DateRangeParams, PagingParams, TableParams),
+    responses((
+        status = 200, description = "A page of surveys",
+        content((Page<CsatSurvey> = "application/json"), (String = "text/csv"))
+    ))
 )]
 pub(crate) async fn list_csat(
     State(api): State<Api>,
     tenant: Tenant,
     context: RequestContext,
-    Query(range): Query<DateRange<(DateTime<Utc>, String)>>,
-) -> Result<Page<CsatSurvey>, Problem> {
+    Listing { query: range, form }: Listing<DateRange<(DateTime<Utc>, String)>>,
+) -> Result<Response, Problem> {
     let mut tx = TenantTx::begin(&api, &tenant).await?;
     let instants = tx.days(range.from, range.to).await?;
     let (before, before_id) = range.paging.before(instants.until, |(at, id)| (at, id));
@@ -62,5 +71,6 @@ pub(crate) async fn list_csat(
     )
     .fetch(tx.conn());
     let rows = range.paging.collect(rows, bytes).await?;
-    Ok(rows.page(&context, |row| (row.submitted_at, row.survey_id.clone())))
+    let page = rows.page(&context, |row| (row.submitted_at, row.survey_id.clone()));
+    form.answer(page, &format!("{}_csat", tenant.slug))
 }

@@ -15,6 +15,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::http::Api;
+use crate::http::accept::{Accepted, no_csv};
 use crate::http::auth::Tenant;
 use crate::http::context::RequestContext;
 use crate::http::extract::Path;
@@ -24,6 +25,7 @@ use crate::http::page::{Page, Paging, PagingParams};
 use crate::http::params::{Fields, FromQuery, Query};
 use crate::http::problem::Problem;
 use crate::http::slots::Slot;
+use crate::http::table::{Listing, Row, TableParams};
 use crate::http::tenant_tx::TenantTx;
 use crate::http::v1::export_file::{self, Expected, FileError};
 
@@ -49,7 +51,12 @@ pub(crate) struct ExportResource {
     download_url: String,
 }
 
-struct Row {
+impl Row for ExportResource {
+    const COLUMNS: &'static [&'static str] =
+        &["id", "date", "format", "bytes", "sha256", "job_id", "created_at", "download_url"];
+}
+
+struct Export {
     id: Uuid,
     export_date: NaiveDate,
     format: String,
@@ -60,7 +67,7 @@ struct Row {
     created_at: DateTime<Utc>,
 }
 
-impl Row {
+impl Export {
     fn resource(self, context: &RequestContext) -> ExportResource {
         ExportResource {
             download_url: context.url(&format!("/v1/exports/{}/download", self.id)),
@@ -86,19 +93,22 @@ impl FromQuery for ExportQuery {
 
 /// Lists the tenant's exports, the newest day first.
 #[utoipa::path(
-    get, path = "/v1/exports", tag = "Results", params(PagingParams),
-    responses((status = 200, description = "A page of exports", body = Page<ExportResource>))
+    get, path = "/v1/exports", tag = "Results", params(PagingParams, TableParams),
+    responses((
+        status = 200, description = "A page of exports",
+        content((Page<ExportResource> = "application/json"), (String = "text/csv"))
+    ))
 )]
 pub(crate) async fn list_exports(
     State(api): State<Api>,
     tenant: Tenant,
     context: RequestContext,
-    Query(ExportQuery(paging)): Query<ExportQuery>,
-) -> Result<Page<ExportResource>, Problem> {
+    Listing { query: ExportQuery(paging), form }: Listing<ExportQuery>,
+) -> Result<Response, Problem> {
     let mut tx = TenantTx::begin(&api, &tenant).await?;
     let (after_day, after_format) = paging.after.clone().unzip();
     let rows = sqlx::query_as!(
-        Row,
+        Export,
         "select id, export_date, format, object_path, bytes, sha256, job_id, created_at from exports
          where $1::date is null or (export_date, format) < ($1, $2::text)
          order by export_date desc, format desc limit $3",
@@ -109,7 +119,7 @@ pub(crate) async fn list_exports(
     .fetch_all(tx.conn())
     .await?;
     let page = paging.page(rows, &context, |row| (row.export_date, row.format.clone()));
-    Ok(page.map(|row| row.resource(&context)))
+    form.answer(page.map(|row| row.resource(&context)), &format!("{}_exports", tenant.slug))
 }
 
 /// Shows an export.
@@ -125,7 +135,7 @@ pub(crate) async fn get_export(
     Path(id): Path<Uuid>,
     Query(()): Query<()>,
 ) -> Result<Json<ExportResource>, Problem> {
-    Ok(Json(find(&api, &tenant, id).await?.resource(&context)))
+    Ok(Json(Reader { tenant, is_service: false }.find(&api, id).await?.resource(&context)))
 }
 
 /// Streams the file of an export, after its SHA-256 was found to be the one that was stored.
@@ -145,6 +155,7 @@ pub(crate) async fn get_export(
             )
         ),
         (status = 304, description = "If-None-Match names its ETag"),
+        (status = 406, description = "not_acceptable: the export was written as JSON"),
         (status = 410, description = "export_changed: the stored file is not the one that was exported")
     )
 )]
@@ -156,22 +167,91 @@ pub(crate) async fn download_export(
     method: Method,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let row = find(&api, &tenant, id).await?;
-    let etag = etag(&row)?;
-    if none_match(&headers, &etag) {
-        return Ok((StatusCode::NOT_MODIFIED, [(ETAG, etag)]).into_response());
+    Reader { tenant, is_service: false }.download(&api, id, &method, &headers).await
+}
+
+/// Who reads a tenant's exports: the tenant itself, or the service.
+pub(crate) struct Reader {
+    pub(crate) tenant: Tenant,
+    pub(crate) is_service: bool,
+}
+
+impl Reader {
+    /// The answer to a request for the file of an export.
+    pub(crate) async fn download(
+        &self,
+        api: &Api,
+        id: Uuid,
+        method: &Method,
+        headers: &HeaderMap,
+    ) -> Result<Response, Problem> {
+        let row = self.find(api, id).await?;
+        if row.format != "csv" && Accepted::of(headers).only_csv() {
+            return Err(no_csv("this export was written as JSON"));
+        }
+        let etag = etag(&row)?;
+        if none_match(headers, &etag) {
+            return Ok((StatusCode::NOT_MODIFIED, [(ETAG, etag)]).into_response());
+        }
+        // Who asks for the head alone is told what was exported; the file is not read.
+        if method == Method::HEAD {
+            return Ok((head(&self.tenant, &row)?, Body::empty()).into_response());
+        }
+        let slot = Arc::new(api.slots.of_download(self.tenant.id, self.is_service).await?);
+        let (row, file) = self.open(api, row, &slot).await?;
+        Ok((head(&self.tenant, &row)?, file).into_response())
     }
-    // Who asks for the head alone is told what was exported; the file is not read.
-    if method == Method::HEAD {
-        return Ok((head(&tenant, &row)?, Body::empty()).into_response());
+
+    /// The file of an export, and the export as it was when its file was opened: it may be written anew at any time, to another
+    /// place.
+    async fn open(&self, api: &Api, mut row: Export, slot: &Arc<Slot>) -> Result<(Export, Body), Problem> {
+        let mut found = open_file(api, &row, slot).await;
+        if found.is_err() {
+            let now = self.find(api, row.id).await?;
+            if now.object_path != row.object_path {
+                found = open_file(api, &now, slot).await;
+                row = now;
+            }
+        }
+        match found {
+            Ok(file) => Ok((row, file)),
+            Err(FileError::Gone) => Err(unknown_export(row.id)),
+            Err(error @ FileError::Changed(_)) => {
+                tracing::error!(%error, path = row.object_path, export.id = %row.id, tenant.id = %self.tenant.id, "not sent");
+                let detail = format!(
+                    "the stored file of the export {} is not the one that was exported, so that it is not handed out; have the \
+                     day exported again",
+                    row.id
+                );
+                Err(Problem::new(StatusCode::GONE, "export_changed", "Export changed", detail))
+            }
+            Err(error @ (FileError::Store(_) | FileError::Broken)) => {
+                tracing::error!(%error, path = row.object_path, "could not read an export");
+                let detail = "the store of the files cannot answer now; try again";
+                Err(Problem::unavailable("export_store_unavailable", "Export store unavailable", detail))
+            }
+        }
     }
-    let slot = Arc::new(api.slots.of_download(tenant.id).await?);
-    let (row, file) = open(&api, &tenant, row, &slot).await?;
-    Ok((head(&tenant, &row)?, file).into_response())
+
+    async fn find(&self, api: &Api, id: Uuid) -> Result<Export, Problem> {
+        let mut tx = if self.is_service {
+            TenantTx::of_service(api, &self.tenant).await?
+        } else {
+            TenantTx::begin(api, &self.tenant).await?
+        };
+        let row = sqlx::query_as!(
+            Export,
+            "select id, export_date, format, object_path, bytes, sha256, job_id, created_at from exports where id = $1",
+            id
+        )
+        .fetch_optional(tx.conn())
+        .await?;
+        row.ok_or_else(|| unknown_export(id))
+    }
 }
 
 /// What is told of a file before its content.
-fn head(tenant: &Tenant, row: &Row) -> Result<[(HeaderName, HeaderValue); 4], Problem> {
+fn head(tenant: &Tenant, row: &Export) -> Result<[(HeaderName, HeaderValue); 4], Problem> {
     let content_type = if row.format == "csv" { "text/csv; charset=utf-8" } else { "application/json" };
     let name = format!("attachment; filename=\"{}_{}.{}\"", tenant.slug, row.export_date, row.format);
     let name = HeaderValue::try_from(name).map_err(|_| Problem::internal())?;
@@ -183,59 +263,16 @@ fn head(tenant: &Tenant, row: &Row) -> Result<[(HeaderName, HeaderValue); 4], Pr
     ])
 }
 
-/// The file of an export, and the export as it was when its file was opened: it may be written anew at any time, to another
-/// place.
-async fn open(api: &Api, tenant: &Tenant, mut row: Row, slot: &Arc<Slot>) -> Result<(Row, Body), Problem> {
-    let mut found = open_file(api, &row, slot).await;
-    if found.is_err() {
-        let now = find(api, tenant, row.id).await?;
-        if now.object_path != row.object_path {
-            found = open_file(api, &now, slot).await;
-            row = now;
-        }
-    }
-    match found {
-        Ok(file) => Ok((row, file)),
-        Err(FileError::Gone) => Err(unknown_export(row.id)),
-        Err(error @ FileError::Changed(_)) => {
-            tracing::error!(%error, path = row.object_path, export.id = %row.id, tenant.id = %tenant.id, "not sent");
-            let detail = format!(
-                "the stored file of the export {} is not the one that was exported, so that it is not handed out; have the \
-                 day exported again",
-                row.id
-            );
-            Err(Problem::new(StatusCode::GONE, "export_changed", "Export changed", detail))
-        }
-        Err(error @ (FileError::Store(_) | FileError::Broken)) => {
-            tracing::error!(%error, path = row.object_path, "could not read an export");
-            let detail = "the store of the files cannot answer now; try again";
-            Err(Problem::unavailable("export_store_unavailable", "Export store unavailable", detail))
-        }
-    }
-}
-
-async fn open_file(api: &Api, row: &Row, slot: &Arc<Slot>) -> Result<Body, FileError> {
+async fn open_file(api: &Api, row: &Export, slot: &Arc<Slot>) -> Result<Body, FileError> {
     let path = ObjectPath::from(row.object_path.as_str());
     let expected = Expected { path, bytes: row.bytes.unsigned_abs(), sha256: row.sha256.clone() };
     export_file::open(&api.exports, &api.verifications, expected, slot).await
 }
 
-fn etag(row: &Row) -> Result<HeaderValue, Problem> {
+fn etag(row: &Export) -> Result<HeaderValue, Problem> {
     HeaderValue::try_from(format!("\"{}\"", row.sha256)).map_err(|_| Problem::internal())
 }
 
-async fn find(api: &Api, tenant: &Tenant, id: Uuid) -> Result<Row, Problem> {
-    let mut tx = TenantTx::begin(api, tenant).await?;
-    let row = sqlx::query_as!(
-        Row,
-        "select id, export_date, format, object_path, bytes, sha256, job_id, created_at from exports where id = $1",
-        id
-    )
-    .fetch_optional(tx.conn())
-    .await?;
-    row.ok_or_else(|| unknown_export(id))
-}
-
-fn unknown_export(id: Uuid) -> Problem {
+pub(crate) fn unknown_export(id: Uuid) -> Problem {
     Problem::not_found("unknown_export", "Unknown export", format!("no export {id}"))
 }

@@ -4,6 +4,7 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use uuid::Uuid;
 
+use crate::http::auth::Tenant;
 use crate::http::context::RequestContext;
 use crate::http::extract::Path;
 use crate::http::follow::Viewer;
@@ -14,20 +15,26 @@ use crate::http::openapi::{JobEvents, JobPolled};
 use crate::http::page::{Page, PagingParams};
 use crate::http::params::Query;
 use crate::http::problem::Problem;
+use crate::http::table::{Listing, TableParams};
 
 /// Lists the tenant's jobs, newest first.
 ///
 /// A page looks at a bounded number of jobs: where few match it can be short, or empty, and `next` goes on from there.
 #[utoipa::path(
-    get, path = "/v1/jobs", tag = "Results", operation_id = "list_tenant_jobs", params(JobFilterParams, PagingParams),
-    responses((status = 200, description = "A page of jobs", body = Page<JobResource>))
+    get, path = "/v1/jobs", tag = "Results", operation_id = "list_tenant_jobs",
+    params(JobFilterParams, PagingParams, TableParams),
+    responses((
+        status = 200, description = "A page of jobs",
+        content((Page<JobResource> = "application/json"), (String = "text/csv"))
+    ))
 )]
 pub(crate) async fn list_jobs(
     viewer: Viewer,
+    tenant: Tenant,
     context: RequestContext,
-    Query(query): Query<JobQuery>,
-) -> Result<Page<JobResource>, Problem> {
-    query.run(&viewer, &context).await
+    Listing { query, form }: Listing<JobQuery>,
+) -> Result<Response, Problem> {
+    form.answer(query.run(&viewer, &context).await?, &format!("{}_jobs", tenant.slug))
 }
 
 /// Shows a job of the tenant. A failed job is still a 200.

@@ -1,22 +1,19 @@
 //! `GET /v1/kpis/daily`.
 
 use axum::extract::State;
-use axum::http::header::{ACCEPT, CONTENT_TYPE, VARY};
-use axum::http::{HeaderMap, HeaderValue};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::Serialize;
-use serde_json::Value;
 use sqlx::PgConnection;
 use utoipa::{IntoParams, ToSchema};
-use weirgate_jobs::csv_line;
 
 use crate::http::Api;
 use crate::http::auth::Tenant;
 use crate::http::date_range::take_days;
 use crate::http::page::Page;
-use crate::http::params::{Fields, FromQuery, Query};
+use crate::http::params::{Fields, FromQuery};
 use crate::http::problem::Problem;
+use crate::http::table::{Form, Listing, Row, TableParams};
 use crate::http::tenant_tx::TenantTx;
 
 /// Most days at once.
@@ -128,7 +125,7 @@ impl FromQuery for KpiQuery {
 
 /// Lists the tenant's KPIs, one item a day that was computed, in order.
 #[utoipa::path(
-    get, path = "/v1/kpis/daily", tag = "Results", params(KpiParams),
+    get, path = "/v1/kpis/daily", tag = "Results", params(KpiParams, TableParams),
     responses((
         status = 200, description = "The KPIs, all on one page",
         content((Page<DailyKpis> = "application/json"), (String = "text/csv"))
@@ -137,71 +134,35 @@ impl FromQuery for KpiQuery {
 pub(crate) async fn list_daily_kpis(
     State(api): State<Api>,
     tenant: Tenant,
-    Query(days): Query<KpiQuery>,
-    headers: HeaderMap,
+    Listing { query: days, form }: Listing<KpiQuery>,
 ) -> Result<Response, Problem> {
-    let mut tx = TenantTx::begin(&api, &tenant).await?;
-    let kpis = DailyKpis::of_days(tx.conn(), days.from, days.to).await?;
-    let mut response =
-        if prefers_csv(&headers) { csv_response(&kpis)? } else { Page::whole(kpis).into_response() };
-    response.headers_mut().insert(VARY, HeaderValue::from_static("accept"));
-    Ok(response)
+    let tx = TenantTx::begin(&api, &tenant).await?;
+    days.answer(tx, &tenant.slug, form).await
 }
 
-fn csv_response(kpis: &[DailyKpis]) -> Result<Response, Problem> {
-    let table = csv_table(kpis).map_err(|error| {
-        tracing::error!(%error, "could not write KPIs as CSV");
-        Problem::internal()
-    })?;
-    Ok(([(CONTENT_TYPE, "text/csv; charset=utf-8")], table).into_response())
-}
-
-fn csv_table(kpis: &[DailyKpis]) -> anyhow::Result<Vec<u8>> {
-    let mut table = csv_line(&COLUMNS)?;
-    for day in kpis {
-        let fields = serde_json::to_value(day)?;
-        let cell = |column: &str| match &fields[column] {
-            Value::Null => String::new(),
-            Value::String(text) => text.clone(),
-            other => other.to_string(),
-        };
-        table.extend(csv_line(&COLUMNS.map(cell))?);
+impl KpiQuery {
+    /// Their KPIs, of the tenant whose read it is.
+    pub(crate) async fn answer(&self, mut tx: TenantTx, slug: &str, form: Form) -> Result<Response, Problem> {
+        let kpis = DailyKpis::of_days(tx.conn(), self.from, self.to).await?;
+        form.answer(Page::whole(kpis), &format!("{slug}_kpis_{}_{}", self.from, self.to))
     }
-    Ok(table)
 }
 
-/// The fields of [`DailyKpis`], also for a table without rows.
-const COLUMNS: [&str; 14] = [
-    "kpi_date",
-    "total_minutes",
-    "billable_minutes",
-    "non_billable_minutes",
-    "avg_resolution_minutes",
-    "first_call_resolution_rate",
-    "avg_satisfaction_score",
-    "tickets_created",
-    "tickets_closed",
-    "tickets_open",
-    "tickets_high_priority",
-    "anomaly_detected",
-    "z_score",
-    "computed_at",
-];
-
-/// Whether `Accept` puts CSV above JSON; JSON where it does not say.
-fn prefers_csv(headers: &HeaderMap) -> bool {
-    let given = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
-    let (mut csv, mut json) = (0.0_f32, 0.0_f32);
-    for range in given.flat_map(|value| value.split(',')) {
-        let mut parts = range.split(';').map(str::trim);
-        let name = parts.next().unwrap_or_default().to_ascii_lowercase();
-        let quality =
-            parts.find_map(|it| it.strip_prefix("q=")).and_then(|q| q.parse().ok()).unwrap_or(1.0_f32);
-        match name.as_str() {
-            "text/csv" => csv = csv.max(quality),
-            "application/json" | "application/*" => json = json.max(quality),
-            _ => {}
-        }
-    }
-    csv > json
+impl Row for DailyKpis {
+    const COLUMNS: &'static [&'static str] = &[
+        "kpi_date",
+        "total_minutes",
+        "billable_minutes",
+        "non_billable_minutes",
+        "avg_resolution_minutes",
+        "first_call_resolution_rate",
+        "avg_satisfaction_score",
+        "tickets_created",
+        "tickets_closed",
+        "tickets_open",
+        "tickets_high_priority",
+        "anomaly_detected",
+        "z_score",
+        "computed_at",
+    ];
 }

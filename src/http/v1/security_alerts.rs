@@ -1,6 +1,7 @@
 //! `GET /v1/security-alerts`.
 
 use axum::extract::State;
+use axum::response::Response;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -10,8 +11,8 @@ use crate::http::auth::Tenant;
 use crate::http::context::RequestContext;
 use crate::http::date_range::{DateRange, DateRangeParams};
 use crate::http::page::{Page, PagingParams, bytes};
-use crate::http::params::Query;
 use crate::http::problem::Problem;
+use crate::http::table::{Listing, Row, TableParams};
 use crate::http::tenant_tx::TenantTx;
 
 /// An alert of a security product.
@@ -36,17 +37,25 @@ pub(crate) struct SecurityAlert {
     ingested_at: DateTime<Utc>,
 }
 
+impl Row for SecurityAlert {
+    const COLUMNS: &'static [&'static str] =
+        &["source", "alert_id", "severity", "title", "device", "status", "detected_at", "ingested_at"];
+}
+
 /// Lists the alerts detected in a range of days, newest first.
 #[utoipa::path(
-    get, path = "/v1/security-alerts", tag = "Results", params(DateRangeParams, PagingParams),
-    responses((status = 200, description = "A page of alerts", body = Page<SecurityAlert>))
+    get, path = "/v1/security-alerts", tag = "Results", params(DateRangeParams, PagingParams, TableParams),
+    responses((
+        status = 200, description = "A page of alerts",
+        content((Page<SecurityAlert> = "application/json"), (String = "text/csv"))
+    ))
 )]
 pub(crate) async fn list_security_alerts(
     State(api): State<Api>,
     tenant: Tenant,
     context: RequestContext,
-    Query(range): Query<DateRange<(DateTime<Utc>, String, String)>>,
-) -> Result<Page<SecurityAlert>, Problem> {
+    Listing { query: range, form }: Listing<DateRange<(DateTime<Utc>, String, String)>>,
+) -> Result<Response, Problem> {
     let mut tx = TenantTx::begin(&api, &tenant).await?;
     let instants = tx.days(range.from, range.to).await?;
     let (before, (before_source, before_id)) =
@@ -66,5 +75,6 @@ pub(crate) async fn list_security_alerts(
     )
     .fetch(tx.conn());
     let rows = range.paging.collect(rows, bytes).await?;
-    Ok(rows.page(&context, |row| (row.detected_at, row.source.clone(), row.alert_id.clone())))
+    let page = rows.page(&context, |row| (row.detected_at, row.source.clone(), row.alert_id.clone()));
+    form.answer(page, &format!("{}_security_alerts", tenant.slug))
 }

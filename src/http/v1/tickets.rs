@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
+use axum::response::Response;
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
@@ -14,6 +15,7 @@ use crate::http::openapi;
 use crate::http::page::{Page, Paging, PagingParams, bytes, next_url};
 use crate::http::params::{Fields, FromQuery, Parse, Query};
 use crate::http::problem::Problem;
+use crate::http::table::{Listing, Row, TableParams};
 use crate::http::tenant_tx::TenantTx;
 
 /// Tickets that are looked at for a page of those with one status.
@@ -60,6 +62,25 @@ pub(crate) struct Ticket {
     /// Whether it is the last one that a list looked at, though more may follow.
     #[serde(skip)]
     ends_walk: bool,
+}
+
+impl Row for Ticket {
+    const COLUMNS: &'static [&'static str] = &[
+        "cw_ticket_id",
+        "board",
+        "status",
+        "priority",
+        "summary",
+        "description",
+        "company",
+        "owner",
+        "created_at_remote",
+        "updated_at_remote",
+        "closed_at",
+        "sla_status",
+        "estimated_hours",
+        "ingested_at",
+    ];
 }
 
 /// Filters, for the documentation.
@@ -128,15 +149,18 @@ impl FromQuery for TicketQuery {
 ///
 /// A page looks at a bounded number of tickets: where few have the `status` it can be short, or empty, and `next` goes on from there.
 #[utoipa::path(
-    get, path = "/v1/tickets", tag = "Results", params(TicketFilterParams, PagingParams),
-    responses((status = 200, description = "A page of tickets", body = Page<Ticket>))
+    get, path = "/v1/tickets", tag = "Results", params(TicketFilterParams, PagingParams, TableParams),
+    responses((
+        status = 200, description = "A page of tickets",
+        content((Page<Ticket> = "application/json"), (String = "text/csv"))
+    ))
 )]
 pub(crate) async fn list_tickets(
     State(api): State<Api>,
     tenant: Tenant,
     context: RequestContext,
-    Query(query): Query<TicketQuery>,
-) -> Result<Page<Ticket>, Problem> {
+    Listing { query, form }: Listing<TicketQuery>,
+) -> Result<Response, Problem> {
     let TicketQuery { status, created_from, created_to, paging } = query;
     let mut tx = TenantTx::begin(&api, &tenant).await?;
     let days = tx.days(created_from.and_then(Moment::day), created_to.and_then(Moment::day)).await?;
@@ -159,7 +183,8 @@ pub(crate) async fn list_tickets(
     let end = rows.rows.last().filter(|row| row.ends_walk && !rows.more).map(place);
     rows.rows.retain(|row| status.as_ref().is_none_or(|status| *status == row.status));
     let page = rows.page(&context, place);
-    Ok(Page { next: end.and_then(|end| next_url(&end, &context)).or(page.next), items: page.items })
+    let next = end.and_then(|end| next_url(&end, &context)).or(page.next);
+    form.answer(Page { next, items: page.items }, &format!("{}_tickets", tenant.slug))
 }
 
 /// Shows a ticket.

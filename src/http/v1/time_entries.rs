@@ -1,6 +1,7 @@
 //! `GET /v1/time-entries`.
 
 use axum::extract::State;
+use axum::response::Response;
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -10,8 +11,8 @@ use crate::http::auth::Tenant;
 use crate::http::context::RequestContext;
 use crate::http::date_range::{DateRange, DateRangeParams};
 use crate::http::page::{Page, PagingParams, bytes};
-use crate::http::params::Query;
 use crate::http::problem::Problem;
+use crate::http::table::{Listing, Row, TableParams};
 use crate::http::tenant_tx::TenantTx;
 
 /// Time worked.
@@ -38,17 +39,34 @@ pub(crate) struct TimeEntry {
     ingested_at: DateTime<Utc>,
 }
 
+impl Row for TimeEntry {
+    const COLUMNS: &'static [&'static str] = &[
+        "cw_time_entry_id",
+        "cw_ticket_id",
+        "member",
+        "work_type",
+        "billable",
+        "minutes",
+        "notes",
+        "date_worked",
+        "ingested_at",
+    ];
+}
+
 /// Lists the time worked in a range of days, newest first.
 #[utoipa::path(
-    get, path = "/v1/time-entries", tag = "Results", params(DateRangeParams, PagingParams),
-    responses((status = 200, description = "A page of time entries", body = Page<TimeEntry>))
+    get, path = "/v1/time-entries", tag = "Results", params(DateRangeParams, PagingParams, TableParams),
+    responses((
+        status = 200, description = "A page of time entries",
+        content((Page<TimeEntry> = "application/json"), (String = "text/csv"))
+    ))
 )]
 pub(crate) async fn list_time_entries(
     State(api): State<Api>,
     tenant: Tenant,
     context: RequestContext,
-    Query(range): Query<DateRange<(NaiveDate, String)>>,
-) -> Result<Page<TimeEntry>, Problem> {
+    Listing { query: range, form }: Listing<DateRange<(NaiveDate, String)>>,
+) -> Result<Response, Problem> {
     let mut tx = TenantTx::begin(&api, &tenant).await?;
     // The days are whole ones, both of the ends included.
     let until = range.to.and_then(|to| to.succ_opt());
@@ -67,5 +85,6 @@ pub(crate) async fn list_time_entries(
     )
     .fetch(tx.conn());
     let rows = range.paging.collect(rows, bytes).await?;
-    Ok(rows.page(&context, |row| (row.date_worked, row.cw_time_entry_id.clone())))
+    let page = rows.page(&context, |row| (row.date_worked, row.cw_time_entry_id.clone()));
+    form.answer(page, &format!("{}_time_entries", tenant.slug))
 }

@@ -1,1 +1,0 @@
-drop index audit_target;

@@ -1,0 +1,80 @@
+//! What a tenant's jobs have made, for the service: `/internal/tenants/{id}/kpis/daily`, `/internal/exports/{id}/download`.
+
+use axum::extract::State;
+use axum::http::{HeaderMap, Method};
+use axum::response::Response;
+use uuid::Uuid;
+
+use crate::http::Api;
+use crate::http::auth::Tenant;
+use crate::http::extract::Path;
+use crate::http::page::Page;
+use crate::http::params::Query;
+use crate::http::problem::Problem;
+use crate::http::read_tx::ReadTx;
+use crate::http::table::{Listing, TableParams};
+use crate::http::tenant_tx::TenantTx;
+use crate::http::v1::exports::{Reader, unknown_export};
+use crate::http::v1::kpis::{DailyKpis, KpiParams, KpiQuery};
+
+/// Lists a tenant's KPIs, one item a day that was computed, in order.
+#[utoipa::path(
+    get, path = "/internal/tenants/{id}/kpis/daily", tag = "Operation", operation_id = "list_daily_kpis_of_tenant",
+    params(("id" = String, Path, description = "The tenant's slug or UUID"), KpiParams, TableParams),
+    responses((
+        status = 200, description = "The KPIs, all on one page",
+        content((Page<DailyKpis> = "application/json"), (String = "text/csv"))
+    ))
+)]
+pub(crate) async fn list_daily_kpis(
+    State(api): State<Api>,
+    Path(name): Path<String>,
+    Listing { query: days, form }: Listing<KpiQuery>,
+) -> Result<Response, Problem> {
+    let found = {
+        let mut tx = ReadTx::of_service(&api).await?;
+        weirgate_jobs::Tenant::find(tx.conn(), &name).await?
+    };
+    let found = found.ok_or_else(|| Problem::unknown_tenant(&name))?;
+    let tenant = Tenant { id: found.id, slug: found.slug.0.into() };
+    let tx = TenantTx::of_service(&api, &tenant).await?;
+    days.answer(tx, &tenant.slug, form).await
+}
+
+/// Streams the file of a tenant's export, after its SHA-256 was found to be the one that was stored.
+///
+/// The same as `/v1/exports/{id}/download` for the tenant; `output.download_url` of the job that wrote it leads here.
+#[utoipa::path(
+    get, path = "/internal/exports/{id}/download", tag = "Operation", operation_id = "download_export_of_tenant",
+    params(("id" = Uuid, Path, description = "The export")),
+    responses(
+        (
+            status = 200, description = "The file",
+            content((serde_json::Value = "application/json"), (String = "text/csv")),
+            headers(
+                ("ETag" = String, description = "Its SHA-256"),
+                ("Content-Disposition" = String, description = "Its name")
+            )
+        ),
+        (status = 304, description = "If-None-Match names its ETag"),
+        (status = 406, description = "not_acceptable: the export was written as JSON"),
+        (status = 410, description = "export_changed: the stored file is not the one that was exported")
+    )
+)]
+pub(crate) async fn download_export(
+    State(api): State<Api>,
+    Path(id): Path<Uuid>,
+    Query(()): Query<()>,
+    method: Method,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let tenant = {
+        let mut tx = ReadTx::of_service(&api).await?;
+        sqlx::query_scalar!("select tenant_id from exports where id = $1", id)
+            .fetch_optional(tx.conn())
+            .await?
+            .ok_or_else(|| unknown_export(id))?
+    };
+    let tenant = Tenant { id: tenant, slug: api.slug(tenant).await? };
+    Reader { tenant, is_service: true }.download(&api, id, &method, &headers).await
+}
