@@ -6,7 +6,11 @@
 use crate::http::job::AttemptError;
 
 /// Every code that jobs and the engine fail with.
-const TEXTS: [(&str, &str); 15] = [
+const TEXTS: [(&str, &str); 18] = [
+    (
+        "all_rows_rejected",
+        "The source had data, and none of it could be taken in. The operators can see why.",
+    ),
     (
         "bad_arguments",
         "The job's arguments are not of a form that it understands. Its operators can see which.",
@@ -16,15 +20,17 @@ const TEXTS: [(&str, &str); 15] = [
         "A job that this one depends on failed or was cancelled, so that this one was not started.",
     ),
     (FAILED, GENERAL),
+    ("ingest_lost", "What was taken in before is no longer known for certain; the source is read again."),
     ("ingest_overtaken", "A newer ingest of the same data has begun, and takes in what this one had left."),
     ("output_too_large", "The job's result is too large to be kept."),
     ("panicked", "The job stopped on a fault in the program. Its operators can see where."),
     ("source_refused", "The source system refuses to hand out the data, or may not be asked for it."),
-    ("source_throttled", "The source system asks for fewer calls; the job goes on when it may."),
+    ("source_throttled", "The source system has asked to be called less often for a whole day."),
     ("source_unreadable", "The data of the source system cannot be read now."),
     ("timed_out", "The job took longer than it may."),
     ("unknown_kind", "No worker that has run so far knows this kind of job."),
     ("unknown_tenant", "The tenant of this job does not exist."),
+    ("unknown_time_zone", "The time zone of the tenant is not known, so that its days are not either."),
     ("upstream_unavailable", "A system that the job depends on does not answer now."),
     ("worker_lost", "The worker that ran the job has stopped in the middle of it."),
     ("wrong_state", "The job cannot do this in the state that it found."),

@@ -30,7 +30,7 @@ async fn pages_are_read_filtered_and_acted_on_without_script() {
         tab.go("/jobs?kind=step&state=available").await;
         tab.press("Cancel… all that match").await;
         tab.see("This would cancel 1 job").await;
-        tab.press("Yes, cancel them").await;
+        tab.press("Yes, cancel it").await;
         tab.see_heading("bulk_jobs available").await;
         let worker = site.start_worker();
         site.db().until(other, JobState::Cancelled).await;

@@ -62,7 +62,7 @@ fn it_shows_the_kpis_worked_out_by_hand_and_a_second_time_too() {
     );
     assert!(!stderr.contains("the mock data in"), "{stderr}");
     let (_, stdout, stderr) = demo(home.path(), &["--date", "2025-03-01"]);
-    let told = stderr.contains("has rows from 2026-01-16 to 2026-01-21 only");
+    let told = stderr.contains("has rows from 2026-01-16 to 2026-02-13 only");
     assert!(stdout.contains("KPIs of 2025-03-01") && told, "{stderr}");
     assert_closed(&home.path().join("home"));
 }
