@@ -104,6 +104,8 @@ pub(crate) async fn ingest<R: Upsert>(
     let turn = IngestTurn::wait(ctx, tenant.id, R::DATASET).await?;
     let zone = time_zone(&tenant)?;
     let read = Read::of(ctx, &turn).await?;
+    // Before it is read, too: a file that is put in the place of another one may be away for a moment.
+    let was_there = is_there(ctx, tenant.slug.clone(), R::DATASET).await?;
     let rows = match &read.place {
         Some(place) => ctx.app.source.rows_from(&tenant.slug.0, R::DATASET, place),
         None => ctx.app.source.rows(&tenant.slug.0, R::DATASET),
@@ -129,7 +131,7 @@ pub(crate) async fn ingest<R: Upsert>(
         let total = &tally.total;
         count_rows(R::DATASET, total.accepted - before.accepted, total.rejected - before.rejected);
         if let Some(error) = error {
-            return Err(read.end(ctx, tally, seen.batches, error).await);
+            return Err(read.end(ctx, &turn, tally, seen.batches, error).await);
         }
         ctx.progress(total.read, None, &format!("{} {}", total.read, R::DATASET)).await?;
     }
@@ -140,7 +142,7 @@ pub(crate) async fn ingest<R: Upsert>(
     let mut tx = ctx.app.pool.begin().await?;
     turn.keep(&mut tx).await?;
     forget_earlier_rejects(&mut tx, &turn, read.since).await?;
-    if tally.total.read > 0 || is_there(ctx, tenant.slug, R::DATASET).await? {
+    if tally.total.read > 0 || was_there && is_there(ctx, tenant.slug, R::DATASET).await? {
         seen.mark_others::<R>(&mut tx, &turn).await?;
     }
     ctx.finish_in(tx, &tally.total).await?;

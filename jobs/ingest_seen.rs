@@ -4,8 +4,9 @@
 
 use anyhow::anyhow;
 use sqlx::PgConnection;
-use weirgate_queue::JobError;
+use weirgate_queue::{JobContext, JobError};
 
+use crate::App;
 use crate::ingest::Upsert;
 use crate::ingest_turn::IngestTurn;
 
@@ -59,14 +60,7 @@ impl Seen {
         conn: &mut PgConnection,
         turn: &IngestTurn,
     ) -> Result<(), JobError> {
-        let stored = sqlx::query_scalar!(
-            r#"select count(*) as "count!" from ingest_seen where tenant_id = $1 and dataset = $2 and generation = $3"#,
-            turn.tenant,
-            turn.dataset.name(),
-            self.since
-        )
-        .fetch_one(&mut *conn)
-        .await?;
+        let stored = count(&mut *conn, turn, self.since).await?;
         if stored != self.batches {
             let why = "what was read before is no longer known, as the database was restarted or another ingest came in between; the source is read again";
             return Err(JobError::failed("ingest_lost", anyhow!(why)));
@@ -81,6 +75,41 @@ impl Seen {
         forget(conn, turn).await?;
         Ok(())
     }
+}
+
+/// Whether all is there that a reading had seen when it was told to wait. What a run saw after that, without coming to an end, is forgotten.
+pub(crate) async fn is_known(
+    ctx: &JobContext<App>,
+    turn: &IngestTurn,
+    since: i64,
+    batches: i64,
+) -> Result<bool, JobError> {
+    let mut tx = ctx.app.pool.begin().await?;
+    turn.keep(&mut tx).await?;
+    sqlx::query!(
+        "delete from ingest_seen where tenant_id = $1 and dataset = $2 and generation = $3 and batch > $4",
+        turn.tenant,
+        turn.dataset.name(),
+        since,
+        batches
+    )
+    .execute(&mut *tx)
+    .await?;
+    let stored = count(&mut tx, turn, since).await?;
+    tx.commit().await?;
+    Ok(stored == batches)
+}
+
+/// How many batches of a reading are stored.
+async fn count(conn: &mut PgConnection, turn: &IngestTurn, since: i64) -> sqlx::Result<i64> {
+    sqlx::query_scalar!(
+        r#"select count(*) as "count!" from ingest_seen where tenant_id = $1 and dataset = $2 and generation = $3"#,
+        turn.tenant,
+        turn.dataset.name(),
+        since
+    )
+    .fetch_one(conn)
+    .await
 }
 
 /// Deletes what this reading, and those before it, have seen.

@@ -79,6 +79,16 @@ impl IngestTurn {
         }
     }
 
+    /// Keeps the next turn for a read that waits for its source: who was enqueued later stands behind it, else it would have to begin anew.
+    pub(crate) async fn keep_place(
+        &self,
+        conn: &mut PgConnection,
+        run: &RunId,
+        wait: Duration,
+    ) -> sqlx::Result<()> {
+        come_next(conn, self.tenant, self.dataset, run, wait + KEPT).await
+    }
+
     /// Makes sure that the turn lasts for as long as `conn`'s transaction.
     ///
     /// # Errors
@@ -113,7 +123,8 @@ async fn ask(ctx: &JobContext<App>, tenant: Uuid, dataset: Dataset, run: &RunId)
         r#"select queue.is_current_run(job_id, run, worker_id) as "is_taken!",
             coalesce(next_job_id <> $3 and next_seq < $4 and next_until > queue.now(), false)
                 and exists (select from queue.jobs j where j.id = next_job_id and j.finalized_at is null) as "is_behind!",
-            coalesce(extract(epoch from queue.now() - began_at), 0)::float8 as "taken_for_s!"
+            coalesce(extract(epoch from queue.now() - began_at), 0)::float8 as "taken_for_s!",
+            coalesce(extract(epoch from next_until - queue.now()), 0)::float8 as "kept_for_s!"
            from ingest_turns where tenant_id = $1 and dataset = $2"#,
         tenant,
         dataset.name(),
@@ -122,8 +133,9 @@ async fn ask(ctx: &JobContext<App>, tenant: Uuid, dataset: Dataset, run: &RunId)
     )
     .fetch_one(&mut *tx)
     .await?;
-    let taken_for = if now.is_taken { now.taken_for_s } else { 0.0 };
-    let pause = Duration::try_from_secs_f64(taken_for / 4.0).unwrap_or_default().clamp(PAUSE[0], PAUSE[1]);
+    // Where nobody has it, it is kept for who comes next, which may be a read that waits for its source.
+    let expected = if now.is_taken { now.taken_for_s } else { now.kept_for_s };
+    let pause = Duration::try_from_secs_f64(expected / 4.0).unwrap_or_default().clamp(PAUSE[0], PAUSE[1]);
     let asked = match (now.is_taken, now.is_behind) {
         (false, false) => Asked::Taken(count(&mut tx, tenant, dataset, Some(run)).await?),
         (true, false) => {

@@ -6,6 +6,7 @@ use serde_json::Value;
 use weirgate_queue::{JobContext, JobError};
 
 use crate::App;
+use crate::ingest_seen as seen;
 use crate::ingest_tally::Tally;
 use crate::ingest_turn::IngestTurn;
 use crate::sources::{Place, SourceError};
@@ -62,7 +63,7 @@ impl Read {
         let Some(waited) = stored.and_then(Result::ok).filter(waited) else { return Ok(new(Some(run.at))) };
         let began_at = Some(waited.began_at);
         Ok(match waited.place {
-            Some(place) => Self {
+            Some(place) if seen::is_known(ctx, turn, waited.since, waited.batches).await? => Self {
                 place: Some(place),
                 tally: waited.tally,
                 batches: waited.batches,
@@ -70,7 +71,7 @@ impl Read {
                 began_at,
                 is_continued: true,
             },
-            None => Self { is_continued: true, ..new(began_at) },
+            _ => Self { is_continued: true, ..new(began_at) },
         })
     }
 
@@ -78,11 +79,12 @@ impl Read {
     pub(crate) async fn end(
         self,
         ctx: &JobContext<App>,
+        turn: &IngestTurn,
         tally: Tally,
         batches: i64,
         error: SourceError,
     ) -> JobError {
-        match self.try_end(ctx, tally, batches, error).await {
+        match self.try_end(ctx, turn, tally, batches, error).await {
             Ok(end) | Err(end) => end,
         }
     }
@@ -90,6 +92,7 @@ impl Read {
     async fn try_end(
         self,
         ctx: &JobContext<App>,
+        turn: &IngestTurn,
         tally: Tally,
         batches: i64,
         error: SourceError,
@@ -109,7 +112,9 @@ impl Read {
                     let attempt = run.attempt;
                     let waiting =
                         Waiting { tally, place, batches, since: self.since, attempt, began_at, until };
-                    leave(ctx, &waiting, waiting.tally.total.read, &shown).await?;
+                    let mut tx = ctx.app.pool.begin().await?;
+                    turn.keep_place(&mut tx, run, retry_after).await?;
+                    ctx.checkpoint_in(tx, &waiting, waiting.tally.total.read, None, &shown).await?;
                     return Ok(JobError::snooze(retry_after));
                 }
                 _ => return Ok(JobError::snooze(retry_after)),

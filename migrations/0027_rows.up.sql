@@ -31,6 +31,9 @@ $$;
 
 comment on function is_newer_row is 'Whether a reading of a row takes the place of the stored one';
 
+-- In the order in which KPIs read them, so that neither waits for the other in a circle.
+lock table raw_time_entries, raw_tickets, raw_csat_surveys, raw_security_alerts in access exclusive mode;
+
 alter table raw_tickets
     add column closed_flag boolean,
     add column read_at     timestamptz,

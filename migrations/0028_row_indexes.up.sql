@@ -1,5 +1,8 @@
 -- Indexes that know deleted rows. In a migration of its own: the tables can be read while these are built.
 
+-- Before any row is: who writes a row that is locked here holds the table, which the indexes need.
+lock table raw_tickets in share row exclusive mode;
+
 -- The rule for closed tickets takes statuses in any case of letters now.
 update raw_tickets set closed_at = null
 where closed_at is distinct from ticket_closed_at(status, closed_flag, closed_at_remote, updated_at_remote);
@@ -29,8 +32,9 @@ declare
     name text;
 begin
     foreach name in array array[
-        'raw_tickets_created', 'raw_tickets_long_open', 'raw_time_entries_day', 'raw_time_entries_ticket',
-        'raw_csat_surveys_submitted', 'raw_tickets_listed', 'raw_time_entries_listed', 'raw_csat_surveys_listed',
+        -- In the order in which KPIs read the tables.
+        'raw_time_entries_day', 'raw_time_entries_ticket', 'raw_time_entries_listed', 'raw_tickets_created', 'raw_tickets_long_open',
+        'raw_tickets_listed', 'raw_csat_surveys_submitted', 'raw_csat_surveys_listed',
         'raw_security_alerts_listed'
     ] loop
         execute format('drop index %I', name);

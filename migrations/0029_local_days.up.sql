@@ -59,13 +59,13 @@ declare
 begin
     if TG_OP = 'INSERT' then
         select slug, time_zone into wrong from new_rows
-        where time_zone <> 'UTC' and time_zone not in (select name from time_zones) limit 1;
+        where time_zone <> 'UTC' and time_zone not in (select name from public.time_zones) limit 1;
     else
         with changed as materialized (
             select n.slug, n.time_zone from new_rows n join old_rows o using (id) where n.time_zone <> o.time_zone
         )
         select slug, time_zone into wrong from changed
-        where time_zone <> 'UTC' and time_zone not in (select name from time_zones) limit 1;
+        where time_zone <> 'UTC' and time_zone not in (select name from public.time_zones) limit 1;
     end if;
     if found then
         raise exception 'tenant %, time_zone: no IANA time zone "%"; such as Europe/Berlin or UTC', wrong.slug, wrong.time_zone

@@ -244,11 +244,14 @@ pub enum Migrate {
     #[command(after_help = "Example:\n  weirgate migrate up")]
     Up,
     /// Undo the newest migration, with the data it holds
-    #[command(after_help = "Examples:\n  weirgate migrate down\n  weirgate migrate down --to 12")]
+    #[command(after_help = "Examples:\n  weirgate migrate down\n  weirgate migrate down --to 12 --yes")]
     Down {
         /// Undo everything after this version
         #[arg(long)]
         to: Option<i64>,
+        /// Do not ask whether the data may be deleted
+        #[arg(long)]
+        yes: bool,
     },
     /// List migrations and whether they are applied
     #[command(after_help = "Example:\n  weirgate migrate status")]

@@ -38,8 +38,8 @@ const GROUP_BYTES: usize = 16_000_000;
 const ANSWER: Duration = Duration::from_secs(10);
 /// Where this process or its connection dies in the middle, others must get at the rows soon: it never does nothing in between.
 const BEGIN: &str = "begin; set local idle_in_transaction_session_timeout = '5s'";
-/// So often an outcome is tried that Postgres does not take, for a reason that nobody knows to pass.
-const ATTEMPTS: u32 = 3;
+/// So often a group of outcomes is tried that Postgres does not take, for a reason that nobody knows to pass.
+const ATTEMPTS: u32 = 2;
 /// So often an outcome is tried once the worker is to end.
 const LAST_ATTEMPTS: u32 = 5;
 /// Between two attempts with an outcome that Postgres does not take.
@@ -193,7 +193,7 @@ async fn commit(held: &mut Held, writing: &Writing, mut group: Vec<Ended>) -> Ve
                 (Fault::Unknown, [_, _, ..]) if attempt >= ATTEMPTS => {
                     return commit_singly(held, writing, group).await;
                 }
-                (Fault::Unknown, [_]) if attempt >= ATTEMPTS => return group,
+                (Fault::Unknown, [_]) => return group,
                 (Fault::Value, [single]) if is_unstorable(single) => return group,
                 (Fault::Value, [single]) => group = vec![unstorable(single, &error)],
                 _ => again(&error, group.len()).await,

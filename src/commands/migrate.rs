@@ -4,6 +4,7 @@ use anyhow::bail;
 use serde_json::json;
 use weirgate_queue::history;
 
+use super::confirm;
 use super::session::Session;
 use crate::audit::Actor;
 use crate::cli::Migrate;
@@ -16,7 +17,7 @@ pub(super) async fn run(command: Migrate, session: &Session) -> anyhow::Result<(
             let applied = database.migrate().await?;
             say!("{applied} applied; the schema is up to date")
         }
-        Migrate::Down { to } => down(database, to).await,
+        Migrate::Down { to, yes } => down(database, to, yes).await,
         Migrate::Status => status(database).await,
         Migrate::Rebase => rebase(database).await,
     };
@@ -51,7 +52,7 @@ fn ups() -> impl Iterator<Item = (i64, &'static str)> {
         .map(|it| (it.version, it.description.as_ref()))
 }
 
-async fn down(database: &Database, to: Option<i64>) -> anyhow::Result<()> {
+async fn down(database: &Database, to: Option<i64>, yes: bool) -> anyhow::Result<()> {
     let pending = pending_migrations(&database.pool).await?;
     let applied: Vec<i64> =
         ups().map(|(version, _)| version).filter(|version| !pending.contains(version)).collect();
@@ -60,6 +61,10 @@ async fn down(database: &Database, to: Option<i64>) -> anyhow::Result<()> {
     if target >= *newest {
         bail!("--to {target}: the newest applied migration is {newest}; nothing is after {target}");
     }
+    let undone = counted(applied.iter().filter(|version| **version > target).count(), "migration");
+    let what =
+        format!("this undoes {undone} down to version {target} and deletes the data that came with them");
+    confirm::ask(&what, yes).await?;
     MIGRATIONS.undo(&database.pool, target).await?;
     say!("undone down to version {target}")
 }

@@ -158,7 +158,10 @@ impl Drop for Keeper {
         let (server, lock) = (held(&self.owned.server).take(), held(&self.owned.lock).take());
         let Some(using) = self.using.take() else { return };
         if server.is_none() && lock.is_some() {
-            // It is being started again: the end of the task tells it to stop, and then lets the home go.
+            // It is being taken over, or started again: the end of the task tells the latter to stop, and then lets the home go.
+            if let Some(_alone) = using.end() {
+                drop(server::leftover(&self.place.data()));
+            }
             *held(&self.owned.lock) = lock;
             return;
         }

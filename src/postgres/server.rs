@@ -127,9 +127,11 @@ pub(super) async fn take_over(place: &Place, password: &str, fsync: bool) -> Res
     let Some((pid, port)) = running(&data).await? else {
         return Ok(None);
     };
-    let mut server = Server { pid, port, data, child: None, stopped: false };
     let credentials = Credentials { password: password.to_owned(), port };
-    match credentials.facts().await {
+    // Others may use it: it is nobody's to stop while it is only asked.
+    let facts = credentials.facts().await;
+    let mut server = Server { pid, port, data, child: None, stopped: false };
+    match facts {
         Ok(facts) if facts.data == server.data && facts.fsync == fsync => {
             tracing::info!("taking over Postgres (pid {}) on port {port}", server.pid());
             Ok(Some(server))

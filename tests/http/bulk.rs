@@ -274,3 +274,16 @@ async fn a_deadlock_costs_one_step_that_is_tried_again() {
     assert_eq!(done.unwrap().touched, 2);
     assert_eq!(of_state(&api, "cancelled").await, 2);
 }
+
+#[tokio::test]
+async fn a_list_of_blanks_is_not_all_of_them() {
+    let api = TestApi::new().await;
+    let job = in_state(&api, api.cca.id, "a", "discarded").await;
+    for (name, blanks) in [("id", json!([""])), ("state", json!([" ", ""])), ("id", json!([]))] {
+        let filter = json!({"tenant_id": "tenant_demo_cca", name: blanks});
+        let refused = ask(&api, &json!({"action": "delete", "filter": filter})).await;
+        assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY, "{filter}: {}", refused.text());
+    }
+    assert_eq!(api.db().job(job).await.state(), JobState::Discarded);
+    assert_eq!(api.count("queue.jobs").await, 1, "and nothing was enqueued for it");
+}

@@ -145,6 +145,40 @@ async fn a_long_wait_uses_no_attempt_and_goes_on_where_it_was() {
 }
 
 #[tokio::test]
+async fn another_ingest_of_the_dataset_stands_behind_a_read_that_waits() {
+    let upstream = Upstream::start(|wish, before| match (wish.page, before) {
+        (3, 2) => Reply::Status(429, Some(600)),
+        (page, _) => one_of_five(page),
+    })
+    .await;
+    let scene = Scene::new(upstream, &["connectwise"]).await;
+    let first = scene.tickets().await;
+    scene.until_put_off(first).await;
+    let again = NewJob::of(scene.tenant.id, &IngestTickets { tenant: (&scene.tenant).into() }).unwrap();
+    let second = scene.app.db.enqueue_new(again.not_unique()).await.id;
+    scene.until_put_off(second).await;
+    assert_eq!(scene.upstream.pages(), [1, 2, 3], "the source is left alone, and what was read stays known");
+    scene.sit_out(Duration::from_secs(601)).await;
+    for id in [first, second] {
+        let mut job = scene.app.db.job(id).await;
+        for _ in 0..40 {
+            if job.state() == JobState::Completed {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(250)).await;
+            scene.sit_out(Duration::from_secs(5)).await;
+            job = scene.app.db.job(id).await;
+        }
+        assert_eq!((job.state(), job.attempt, &job.errors), (JobState::Completed, 1, &json!([])), "{job:#?}");
+    }
+    assert_eq!(scene.upstream.pages(), [1, 2, 3, 3, 4, 5, 1, 2, 3, 4, 5], "one after the other");
+    let gone = "select count(*) from raw_tickets where deleted_at is not null";
+    let gone: i64 = sqlx::query_scalar(gone).fetch_one(&scene.app.db.pool).await.unwrap();
+    assert_eq!((scene.count("raw_tickets").await, gone), (10, 0));
+    scene.worker.stop().await;
+}
+
+#[tokio::test]
 async fn rejects_of_before_a_wait_are_kept() {
     let upstream = Upstream::start(|wish, before| match (wish.page, before) {
         (2, 1) => Reply::Status(429, Some(600)),

@@ -226,11 +226,13 @@ async fn schedules_are_listed_paused_and_resumed() {
 async fn the_schema_goes_down_and_up_again() {
     let cli = Cli::new().await;
     assert!(!cli.ok(&["migrate", "status"]).await.contains("pending"));
-    assert!(cli.ok(&["migrate", "down"]).await.contains("version"));
+    let asked = cli.refused(&["migrate", "down"]).await;
+    assert!(asked.contains("deletes the data that came with them; add --yes"), "{asked}");
+    assert!(cli.ok(&["migrate", "down", "--yes"]).await.contains("version"));
     assert!(cli.ok(&["migrate", "status"]).await.contains("pending"));
     let said = cli.refused(&["worker"]).await;
     assert!(said.contains("weirgate migrate up"), "{said}");
-    cli.ok(&["migrate", "down", "--to", "0"]).await;
+    cli.ok(&["migrate", "down", "--to", "0", "--yes"]).await;
     let left: i64 = sqlx::query_scalar(
         "select count(*) from pg_class c join pg_namespace n on n.oid = c.relnamespace
          where n.nspname in ('public', 'queue') and c.relkind in ('r', 'v', 'S')

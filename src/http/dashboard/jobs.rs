@@ -19,7 +19,7 @@ use crate::http::context::RequestContext;
 use crate::http::follow::Viewer;
 use crate::http::job::JobResource;
 use crate::http::job_list::{resolved, take_filter};
-use crate::http::params::{Fields, TenantName};
+use crate::http::params::{Fields, TenantName, is_blank};
 use crate::http::problem::Problem;
 use crate::users::Role;
 
@@ -271,7 +271,7 @@ pub(super) async fn bulk(State(api): State<Api>, form: Form) -> Result<Response,
     let confirmed = fields.get::<bool>("confirmed").unwrap_or(false);
     let selected = fields.get::<bool>("selected").unwrap_or(false);
     let asked = Asked { pairs: fields.pairs().to_vec() };
-    if selected && asked.of("id").is_empty() {
+    if selected && is_blank(asked.of("id")) {
         let detail = "Tick the jobs that are meant, in the first column of the list.";
         return Err(refuse(Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, "No job is selected", detail)));
     }

@@ -25,7 +25,7 @@ use crate::http::intake::Note;
 use crate::http::job::job_state;
 use crate::http::job_list::{resolved, take_filter};
 use crate::http::openapi::JobAccepted;
-use crate::http::params::{Fields, TenantName, too_many};
+use crate::http::params::{Fields, TenantName, is_blank, too_many};
 use crate::http::problem::{FieldError, Problem};
 use crate::http::read_tx::ReadTx;
 
@@ -174,7 +174,11 @@ fn pairs(filter: Map<String, Value>, fields: &mut Fields) -> Vec<(String, String
                 }
                 continue;
             }
-            Value::Array(list) if matches!(name.as_str(), "state" | "id") && !list.is_empty() => {
+            // A list of blanks names no jobs, as an empty one does: it is not all of them.
+            Value::Array(list)
+                if matches!(name.as_str(), "state" | "id")
+                    && list.iter().any(|item| item.as_str().is_none_or(|text| !is_blank(text))) =>
+            {
                 list.into_iter().map(|item| item.as_str().map(str::to_owned)).collect()
             }
             _ => None,

@@ -170,7 +170,7 @@ pub(crate) async fn retry_job(
         };
     tx.commit().await?;
     let job = JobResource { replayed: !done, ..viewer.job(id).await? };
-    Ok(answered(first, job_response(StatusCode::OK, job)))
+    Ok(answered(done, job_response(StatusCode::OK, job)))
 }
 
 /// Makes a scheduled or retryable job available at once, instead of at its time.
@@ -205,9 +205,11 @@ pub(crate) async fn run_job_now(
             }
             Err(error) => return Err(error.into()),
         };
+    // Of a job that may start already, it is the first request that changed nothing.
+    let replayed = !first || !done && audit::has(&mut tx, RUN_NOW, &id.to_string()).await?;
     tx.commit().await?;
-    let job = JobResource { replayed: !done, ..viewer.job(id).await? };
-    Ok(answered(first, job_response(StatusCode::OK, job)))
+    let job = JobResource { replayed, ..viewer.job(id).await? };
+    Ok(answered(!replayed, job_response(StatusCode::OK, job)))
 }
 
 /// The priority a job is to have.
