@@ -193,8 +193,12 @@ async fn commit(held: &mut Held, writing: &Writing, mut group: Vec<Ended>) -> Ve
                 (Fault::Unknown, [_, _, ..]) if attempt >= ATTEMPTS => {
                     return commit_singly(held, writing, group).await;
                 }
-                (Fault::Unknown, [_]) => return group,
-                (Fault::Value, [single]) if is_unstorable(single) => return group,
+                (fault, [single])
+                    if fault == Fault::Unknown || fault == Fault::Value && is_unstorable(single) =>
+                {
+                    tracing::error!(job.id = %single.finish.job, %error, "Postgres does not take this outcome now; it is tried again");
+                    return group;
+                }
                 (Fault::Value, [single]) => group = vec![unstorable(single, &error)],
                 _ => again(&error, group.len()).await,
             }
