@@ -184,8 +184,8 @@ impl Api {
             watcher,
             settings: Arc::new(Settings {
                 service_tokens,
+                base_url: BaseUrl::new(public_url, listen, trusted_proxies.clone()),
                 trusted_proxies,
-                base_url: BaseUrl::new(public_url, listen),
             }),
             limits: Arc::new(Limits::new(requests_per_second, burst)),
             keys,
