@@ -256,10 +256,12 @@ pub fn router(api: Api) -> Router {
     let (app, _) = routes.open.merge(internal).merge(v1).split_for_parts();
     let pages = Router::new()
         .nest("/dashboard", dashboard::router())
-        .nest("/board", dashboard::board::router())
         // As people type it.
         .route("/", get(async || Redirect::to("/dashboard")))
-        .route("/dashboard/", get(async || Redirect::permanent("/dashboard")))
+        .route("/dashboard/", get(async || Redirect::permanent("/dashboard")));
+    #[cfg(feature = "board")]
+    let pages = pages
+        .nest("/board", dashboard::board::router())
         .route("/board/", get(async || Redirect::permanent("/board")));
     let app = app
         .merge(pages.route_layer(from_fn_with_state(api.clone(), dashboard::end_with_session)))

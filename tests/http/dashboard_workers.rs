@@ -89,7 +89,11 @@ async fn a_drain_whose_answer_was_lost_is_no_error_once_the_worker_has_gone() {
     let path = format!("/internal/workers/{worker}/drain");
     let drain = async || api.service("POST", &path).header("idempotency-key", "drain-1").send().await;
     drain().await.ok(StatusCode::OK);
-    sqlx::query("delete from queue.workers where id = $1").bind(worker).execute(&api.db().pool).await.unwrap();
+    sqlx::query("delete from queue.workers where id = $1")
+        .bind(worker)
+        .execute(&api.db().pool)
+        .await
+        .unwrap();
     let again = drain().await;
     assert_eq!((again.status, again.header("idempotency-replayed")), (StatusCode::NO_CONTENT, Some("true")));
     api.post(&path).await.problem(404, "unknown_worker");

@@ -4,6 +4,7 @@ mod answers;
 mod audit;
 mod auth;
 mod backfills;
+#[cfg(feature = "board")]
 mod board;
 mod bounded;
 mod bulk;
@@ -48,6 +49,7 @@ mod strangers;
 mod tables;
 mod tenant_errors;
 mod tickets;
+#[cfg(feature = "otlp")]
 mod traces;
 mod validation;
 mod why_blocked;

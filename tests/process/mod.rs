@@ -15,6 +15,7 @@ mod schedules;
 mod serve;
 mod settings;
 mod systemd;
+#[cfg(feature = "otlp")]
 mod traces;
 mod up;
 mod worker;
