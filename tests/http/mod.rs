@@ -38,6 +38,7 @@ mod list;
 mod metrics;
 mod operation;
 mod options;
+mod parameters;
 mod pipeline;
 mod queues;
 mod rejects;
