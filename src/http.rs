@@ -35,6 +35,7 @@ mod problem;
 mod queue_facts;
 mod read_tx;
 mod recent;
+mod schemas;
 mod slots;
 mod table;
 mod tenant_errors;
@@ -328,13 +329,19 @@ fn routes() -> Routes {
         .routes(routes!(internal::queues::resume_queue))
         .routes(routes!(internal::queues::set_queue_limits))
         .routes(routes!(internal::limits::get_tenant_limits, internal::limits::set_tenant_limits))
-        .routes(routes!(internal::tenants::list_tenants))
+        .routes(routes!(internal::tenants::list_tenants, internal::tenants::create_tenant))
+        .routes(routes!(internal::tenants::get_tenant, internal::tenants::change_tenant))
+        .routes(routes!(internal::keys::list_api_keys))
+        .routes(routes!(internal::keys::list_api_keys_of_tenant, internal::keys::create_api_key))
+        .routes(routes!(internal::keys::delete_api_key))
+        .routes(routes!(internal::failures::list_failures))
         .routes(routes!(internal::audit::list_audit))
         .routes(routes!(internal::rejects::list_rejects))
         .routes(routes!(internal::workers::list_workers))
         .routes(routes!(internal::workers::drain_worker))
         .routes(routes!(internal::schedules::list_schedules))
         .routes(routes!(internal::schedules::change_schedule))
+        .routes(routes!(internal::schedules::run_schedule))
         .route_layer(from_fn(accept::refuse_csv))
         // Tables, and files of either kind.
         .routes(routes!(internal::results::list_daily_kpis))

@@ -1,15 +1,17 @@
 //! `schedules`: what is done by the clock.
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use serde_json::json;
 use sqlx::{PgConnection, PgPool};
+use weirgate_jobs::TenantsError;
 use weirgate_queue::schedule::{self, Change, Definition, Overview, Settings};
 
 use super::session::Session;
-use super::{table, tenant};
+use super::{no_tenant, table};
 use crate::audit::Actor;
 use crate::cli::{Schedules, SetSchedule};
 use crate::output::say;
+use crate::schedules::{self, Refused};
 
 pub(super) async fn run(command: Schedules, session: &Session) -> anyhow::Result<()> {
     session.with_database("schedules", async |database| act(command, &database.pool).await).await
@@ -29,15 +31,15 @@ async fn act(command: Schedules, pool: &PgPool) -> anyhow::Result<()> {
 
 async fn run_now(pool: &PgPool, name: &str, name_or_id: Option<&str>) -> anyhow::Result<()> {
     definition(name)?;
-    let tenant = match name_or_id {
-        Some(name_or_id) => Some(tenant(pool, name_or_id).await.context("--tenant")?),
-        None => None,
-    };
     let mut tx = pool.begin().await?;
-    let id = tenant.as_ref().map(|tenant| tenant.id);
-    let jobs = schedule::run_now(&mut tx, &weirgate_jobs::schedules(), name, id).await?;
-    let detail = json!({ "tenant": tenant.map(|tenant| tenant.slug), "jobs": jobs });
-    Actor::cli().note(&mut tx, "schedule.run", name, &detail).await?;
+    let jobs = schedules::run_now(&mut tx, &Actor::cli(), name, name_or_id).await;
+    let jobs = jobs.map_err(|refused| match refused {
+        Refused::Tenant(TenantsError::Unknown(_)) => {
+            no_tenant(name_or_id.unwrap_or_default()).context("--tenant")
+        }
+        Refused::Tenant(error) => anyhow!(error).context("--tenant"),
+        Refused::Schedule(error) => error.into(),
+    })?;
     tx.commit().await?;
     if jobs.is_empty() {
         return say!("{name} is for no tenant at present, so that nothing was enqueued");
@@ -97,10 +99,7 @@ fn definition(name: &str) -> anyhow::Result<Definition> {
 async fn enable(pool: &PgPool, name: &str, enabled: bool) -> anyhow::Result<()> {
     let definition = definition(name)?;
     let mut tx = pool.begin().await?;
-    let change = Change { enabled: Some(enabled), ..Change::default() };
-    schedule::change(&mut tx, &definition, &change).await?;
-    let action = if enabled { "schedule.on" } else { "schedule.off" };
-    Actor::cli().note(&mut tx, action, name, &json!({})).await?;
+    schedules::turn(&mut tx, &Actor::cli(), &definition, enabled).await?;
     tx.commit().await?;
     say!("{name} is {}", if enabled { "on" } else { "paused" })
 }
