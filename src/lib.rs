@@ -18,6 +18,7 @@ pub mod output;
 pub mod postgres;
 mod queues;
 mod random;
+mod rejects;
 mod schema;
 pub mod seed;
 pub mod server;

@@ -23,6 +23,7 @@ mod overview_tenants;
 mod plot;
 mod queue;
 mod queues;
+mod rejects;
 mod schedules;
 mod session;
 mod session_find;
@@ -86,6 +87,7 @@ pub(crate) fn router() -> Router<Api> {
         .route("/tenants/{tenant}/lanes/{queue}/resume", post(lane::resume))
         .route("/tenants/{tenant}/lanes/{queue}/limits", post(lane::limit))
         .route("/failures", get(failures::show))
+        .route("/rejects", get(rejects::list))
         .route("/workflows", get(workflows::list))
         .route("/workflows/{id}", get(workflow::show))
         .route("/workflows/{id}/live", get(workflow::stream))

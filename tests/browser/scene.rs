@@ -247,6 +247,7 @@ async fn pages(site: &Site) -> Vec<Page> {
         Page::new("job-waiting", job(site, "compute_kpi", "waiting").await),
         Page::new("job-paused", job(site, "generate_export", "available").await),
         Page::new("failures", "/failures"),
+        Page::new("rejects", "/rejects"),
         Page::new("tenants", "/tenants"),
         Page::new("tenant", "/tenants/alder_dental"),
         Page::new("lane", "/tenants/alder_dental/lanes/kpi"),

@@ -14,6 +14,7 @@ mod dashboard_job;
 mod dashboard_jobs;
 mod dashboard_kpis;
 mod dashboard_queues;
+mod dashboard_rejects;
 mod dashboard_schedules;
 mod dashboard_tenants;
 mod dashboard_workers;
