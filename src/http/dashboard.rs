@@ -1,6 +1,7 @@
 //! `/dashboard`: what operators look at. Pages are made here and work without JavaScript; with it they are live.
 
 mod assets;
+mod attention;
 mod audit;
 mod backfill;
 mod backfill_new;
@@ -18,6 +19,8 @@ mod job_timeline;
 mod jobs;
 mod kpis;
 mod lane;
+mod last_days;
+mod missing_days;
 mod overview;
 mod overview_tenants;
 mod plot;
@@ -31,6 +34,7 @@ mod shared;
 mod sign_in;
 mod sign_in_check;
 mod sign_in_limits;
+mod sources;
 mod tenant;
 mod tenants;
 mod view;

@@ -249,6 +249,7 @@ async fn pages(site: &Site) -> Vec<Page> {
         Page::new("failures", "/failures"),
         Page::new("rejects", "/rejects"),
         Page::new("tenants", "/tenants"),
+        Page::new("tenants-failing", "/tenants?show=failing"),
         Page::new("tenant", "/tenants/alder_dental"),
         Page::new("lane", "/tenants/alder_dental/lanes/kpi"),
         Page { press: Some("Pause…"), ..Page::new("lane-pause", "/tenants/alder_dental/lanes/kpi") },

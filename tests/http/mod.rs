@@ -9,6 +9,7 @@ mod bounded;
 mod bulk;
 mod clients;
 mod dashboard;
+mod dashboard_attention;
 mod dashboard_backfills;
 mod dashboard_job;
 mod dashboard_jobs;
