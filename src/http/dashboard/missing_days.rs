@@ -58,7 +58,7 @@ impl Missing {
     }
 
     pub(super) fn brief(&self) -> String {
-        format!("{} without KPIs", of(self.days, "day", "days"))
+        of(self.days, "day lacks KPIs", "days lack KPIs")
     }
 
     /// The KPIs among which they are missing.
