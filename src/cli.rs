@@ -5,6 +5,7 @@ mod backfills;
 mod jobs;
 mod mock_data;
 mod queues;
+mod rejects;
 mod schedules;
 mod tenants;
 mod users;
@@ -18,6 +19,7 @@ pub use backfills::{Backfill, Backfills};
 pub use jobs::{Bulk, BulkVerb, Enqueue, Filter, Jobs, ListJobs};
 pub use mock_data::MockData;
 pub use queues::{Limits, Queues, SetLimits};
+pub use rejects::Rejects;
 pub use schedules::{Schedules, SetSchedule};
 pub use tenants::{ChangedTenant, NewTenant, Tenants};
 pub use users::{GivenPassword, Users};
@@ -152,6 +154,14 @@ Examples:
         #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(i64).range(1..=1000))]
         limit: i64,
     },
+    /// Rows of sources that could not be taken, as the last ingests found them, the newest first
+    #[command(after_help = "\
+Examples:
+  weirgate rejects
+  weirgate rejects --tenant tenant_demo_cca --dataset tickets
+  weirgate rejects --date 2026-01-20 --limit 10 --json
+  weirgate rejects --job 0198c5d2-…")]
+    Rejects(Rejects),
     /// Measure the engine in a database of its own
     #[command(after_help = "\
 Examples:

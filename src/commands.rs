@@ -17,6 +17,7 @@ mod limits;
 mod migrate;
 mod mock_days;
 mod queues;
+mod rejects;
 mod roles;
 mod schedules;
 mod session;
@@ -70,6 +71,7 @@ async fn dispatch(command: Command, session: Session) -> anyhow::Result<()> {
         Command::Backfills(command) => backfills::run(command, &session).await,
         Command::Jobs(command) => jobs::run(command, &session).await,
         Command::Failures { limit } => failures::run(limit, &session).await,
+        Command::Rejects(options) => rejects::run(options, &session).await,
         Command::Tenants(command) => tenants::run(command, &session).await,
         Command::Bench { scenario, minutes, json } => {
             bench::run(scenario, minutes, json, session.config, &session.stop).await

@@ -19,6 +19,7 @@ pub mod output;
 pub mod postgres;
 mod queues;
 mod random;
+mod rejects;
 mod schedules;
 mod schema;
 pub mod seed;

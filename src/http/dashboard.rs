@@ -1,6 +1,7 @@
 //! `/dashboard`: what operators look at. Pages are made here and work without JavaScript; with it they are live.
 
 mod assets;
+mod attention;
 mod audit;
 mod backfill;
 mod backfill_new;
@@ -19,11 +20,14 @@ mod job_timeline;
 mod jobs;
 mod kpis;
 mod lane;
+mod last_days;
+mod missing_days;
 mod overview;
 mod overview_tenants;
 mod plot;
 mod queue;
 mod queues;
+mod rejects;
 mod schedules;
 mod session;
 mod session_find;
@@ -31,6 +35,7 @@ mod shared;
 mod sign_in;
 mod sign_in_check;
 mod sign_in_limits;
+mod sources;
 mod tenant;
 mod tenants;
 mod view;
@@ -87,6 +92,7 @@ pub(crate) fn router() -> Router<Api> {
         .route("/tenants/{tenant}/lanes/{queue}/resume", post(lane::resume))
         .route("/tenants/{tenant}/lanes/{queue}/limits", post(lane::limit))
         .route("/failures", get(failures::show))
+        .route("/rejects", get(rejects::list))
         .route("/workflows", get(workflows::list))
         .route("/workflows/{id}", get(workflow::show))
         .route("/workflows/{id}/live", get(workflow::stream))

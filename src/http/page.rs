@@ -177,8 +177,12 @@ impl<C: Serialize + DeserializeOwned> Paging<C> {
 
 /// The URL of the page after the one that ended at `end`.
 pub(crate) fn next_url(end: &impl Serialize, context: &RequestContext) -> Option<String> {
-    let cursor = serde_json::to_vec(end).ok()?;
-    Some(context.url_with_cursor(&hex::encode(cursor)))
+    Some(context.url_with_cursor(&cursor(end)?))
+}
+
+/// The cursor of the page after the one that ended at `end`.
+pub(crate) fn cursor(end: &impl Serialize) -> Option<String> {
+    serde_json::to_vec(end).ok().map(hex::encode)
 }
 
 /// Most characters of a cursor.

@@ -178,6 +178,11 @@ impl Problem {
         (self.status, self.title, self.detail)
     }
 
+    /// What is wrong with which field, of a validation error.
+    pub(crate) fn field_errors(&self) -> &[FieldError] {
+        &self.errors
+    }
+
     pub(crate) fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers.push((name, value));
         self

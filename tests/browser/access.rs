@@ -129,7 +129,8 @@ async fn so_can_those_that_refuse() {
         tab.go("/jobs/nothing").await;
         wrong.extend(check(tab, &axe, "signed out, no such page").await);
         site.sign_in(tab, Role::Viewer).await;
-        for path in ["/nothing", "/jobs?created_after=yesterday", "/jobs", "/queues", "/audit"] {
+        let wrong_filters = ["/jobs?created_after=yesterday", "/rejects?tenant_id=nobody&date=yesterday"];
+        for path in ["/nothing", "/jobs", "/queues", "/audit"].into_iter().chain(wrong_filters) {
             tab.go(path).await;
             wrong.extend(check(tab, &axe, path).await);
         }

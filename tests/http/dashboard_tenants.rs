@@ -66,18 +66,62 @@ async fn tenants_are_listed_with_what_they_have() {
     let page = person.get("/dashboard/tenants").await;
     let cca = row(page.text(), "tenant_demo_cca");
     let client2 = row(page.text(), "tenant_demo_client2");
-    let sum =
-        |column: usize| [&cca, &client2].iter().map(|row| row[column].parse::<i64>().unwrap()).sum::<i64>();
-    assert_eq!((sum(2), sum(3)), (2, 4), "waiting and running");
-    assert_eq!(client2[2..4], ["0", "1"], "shared fairly");
+    assert_eq!(cca[10], "2 may start, 3 running");
+    assert_eq!(client2[10], "1 running", "shared fairly");
+    let link = "/dashboard/jobs?tenant_id=tenant_demo_cca&#38;state=available";
+    assert!(page.text().contains(link), "{}", page.text());
     let found = person.get("/dashboard/tenants?q=CLIENT2").await;
     assert!(found.text().contains("tenant_demo_client2") && !found.text().contains("tenant_demo_cca"));
     let after = person.get("/dashboard/tenants?after=tenant_demo_cca").await;
     assert!(after.text().contains("tenant_demo_client2") && !after.text().contains("tenant_demo_cca"));
     assert!(person.get("/dashboard/tenants?q=nobody").await.text().contains("No tenant matches"));
-    assert_eq!(person.get("/dashboard/tenants?x=1").await.status, StatusCode::UNPROCESSABLE_ENTITY);
+    for wrong in ["x=1", "show=everything"] {
+        let answer = person.get(&format!("/dashboard/tenants?{wrong}")).await;
+        assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY, "{wrong}");
+    }
     for path in ["/dashboard/tenants/nobody", "/dashboard/tenants/tenant_demo_cca/lanes/nothing"] {
         assert_eq!(person.get(path).await.status, StatusCode::NOT_FOUND, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn each_tenant_has_its_last_complete_day_with_its_kpis() {
+    let api = TestApi::new().await;
+    api.db().travel_to("2026-01-25T12:00:00Z").await;
+    // The 24th was worked out while it lasted in Paris, and after its end in UTC.
+    for (tenant, day, created) in [
+        (api.cca.id, "2026-01-24", 40),
+        (api.cca.id, "2026-01-23", 3),
+        (api.client2.id, "2026-01-24", 50),
+        (api.client2.id, "2026-01-23", 1_205),
+    ] {
+        sqlx::query(
+            "insert into kpi_daily values ($1, $2::date, 90, 60, 30, 125, 0.25, 4.5, $3, 12, 7, 1, $3 >= 40, 5.25,
+                case when $2::date = '2026-01-24' and $3 = 50 then '2026-01-24T22:59:59Z'::timestamptz else '2026-01-25T00:00:00Z' end)",
+        )
+        .bind(tenant)
+        .bind(day.parse::<chrono::NaiveDate>().unwrap())
+        .bind(created)
+        .execute(&api.db().pool)
+        .await
+        .unwrap();
+    }
+    let person = Person::new(&api, "ada@example.com", Role::Viewer).await;
+    let page = person.get("/dashboard/tenants").await;
+    let cca = row(page.text(), "tenant_demo_cca");
+    assert_eq!(cca[1..8], ["active", "2026-01-24", "40", "12", "7", "1.5 h", "4.50"]);
+    assert_eq!(cca[8], "2026-01-24", "it is out of the ordinary");
+    let client2 = row(page.text(), "tenant_demo_client2");
+    assert_eq!(client2[3..8], ["1,205", "12", "7", "1.5 h", "4.50"]);
+    assert!(client2[2].starts_with("2026-01-23"), "{client2:?}");
+    assert_eq!(client2[8..11], ["2026-01-23", "–", "none"]);
+    let link = "/dashboard/kpis?tenant_id=tenant_demo_cca&#38;from=2025-12-27&#38;to=2026-01-24";
+    for anchor in ["", "#new-and-closed", "#time-worked", "#satisfaction"] {
+        assert!(page.text().contains(&format!("href=\"{link}{anchor}\"")), "{anchor}: {}", page.text());
+    }
+    let shown = person.get(&link.replace("&#38;", "&")).await;
+    for anchor in ["new-and-closed", "open-and-of-high-priority", "time-worked", "satisfaction"] {
+        assert!(shown.text().contains(&format!("id=\"{anchor}\"")), "{anchor}: {}", shown.text());
     }
 }
 
@@ -161,7 +205,7 @@ async fn a_pause_says_what_will_happen_and_then_happens() {
     let none = claim(&mut api.db().pool.acquire().await.unwrap(), worker, "default", 10).await.unwrap();
     assert!(none.is_empty(), "a paused lane starts nothing");
     assert!(person.get(TENANT).await.text().contains("paused</span>"));
-    assert!(person.get("/dashboard/tenants").await.text().contains("paused in default"));
+    assert!(person.get("/dashboard/tenants?show=paused").await.text().contains("paused in default"));
 
     let asked = person.post(&format!("{LANE}/resume"), &[]).await;
     assert!(

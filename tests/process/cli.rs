@@ -265,6 +265,7 @@ async fn help_and_completions_name_every_command() {
         "backfill",
         "backfills",
         "jobs",
+        "rejects",
         "schedules",
         "queues",
         "limits",

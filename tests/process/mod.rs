@@ -11,6 +11,7 @@ mod interrupted;
 mod memory;
 mod migrate;
 mod output;
+mod rejects;
 mod schedules;
 mod serve;
 mod settings;

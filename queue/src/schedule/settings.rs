@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
-use super::{Definition, Missed};
+use super::{Definition, Missed, Schedules};
 use crate::cron::{self, Cron};
 use crate::error::Result;
 
@@ -71,6 +71,14 @@ pub(crate) async fn load(conn: &mut PgConnection) -> Result<(Vec<Settings>, Date
         })
     });
     Ok((settings.collect(), now))
+}
+
+/// The names of those that are paused.
+pub async fn turned_off(conn: &mut PgConnection, schedules: &Schedules) -> Result<Vec<&'static str>> {
+    let (stored, _) = load(conn).await?;
+    let is_off = |name: &str| stored.iter().any(|it| it.name == name && !it.enabled);
+    let known = schedules.definitions();
+    Ok(known.into_iter().map(|it| it.name).filter(|name| is_off(name)).collect())
 }
 
 /// What is set of one schedule, and the database's time.

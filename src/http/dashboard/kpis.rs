@@ -196,8 +196,13 @@ fn series() -> [Series; 10] {
 /// Why a day is out of the ordinary.
 fn unusual(kpi: &DailyKpis) -> Option<String> {
     let score = kpi.z_score.filter(|_| kpi.anomaly_detected)?;
+    Some(format!("unusual: {}", out_of_the_ordinary(score)))
+}
+
+/// How far from the ordinary a standard score is.
+pub(super) fn out_of_the_ordinary(score: f64) -> String {
     let way = if score > 0.0 { "above" } else { "below" };
-    Some(format!("unusual: {:.1} deviations {way} the 28 days before", score.abs()))
+    format!("{:.1} deviations {way} the 28 days before", score.abs())
 }
 
 impl Row {

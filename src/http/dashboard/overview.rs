@@ -10,8 +10,10 @@ use uuid::Uuid;
 use weirgate_queue::backfill::{self, Backfill, BackfillState};
 use weirgate_queue::{JobState, query};
 
+use super::attention;
 use super::charts::{self, Over};
-use super::overview_tenants::Tops;
+use super::missing_days;
+use super::overview_tenants::{Tenants, Tops};
 use super::session::Session;
 use super::view::{Frame, Refusal, When, page, span};
 use super::views::View;
@@ -101,6 +103,9 @@ impl Underway {
 #[template(path = "overview_live.html")]
 pub(super) struct OverviewLook {
     pub(super) notices: Vec<Notice>,
+    /// Further ones, made already.
+    missing: Arc<str>,
+    tenants: Tenants,
     pub(super) rows: Vec<Row>,
     pub(super) running: i64,
     pub(super) slots: i64,
@@ -112,11 +117,13 @@ pub(super) struct OverviewLook {
 }
 
 impl OverviewLook {
-    pub(super) async fn take(api: &Api) -> weirgate_queue::Result<Self> {
+    pub(super) async fn take(api: &Api) -> Result<Self, Refusal> {
         let queues = QueueFacts::all(api).await?;
         let mut conn = api.pool.acquire().await?;
         let workers = query::live_workers(&mut conn).await?;
         let backfills = backfill::unfinished(&mut conn, BACKFILLS).await?;
+        let of_tenants = attention::notices(&mut conn).await?;
+        let tenants = Tenants::count(&mut conn).await?;
         drop(conn);
         let rows: Vec<Row> = queues.iter().map(Row::new).collect();
         let finished: f64 = queues.iter().map(|queue| queue.traffic.finished).sum();
@@ -124,7 +131,9 @@ impl OverviewLook {
             workers,
             backfills: backfills.into_iter().map(Underway::new).collect(),
             tops: Tops::of(api, &queues).await?,
-            notices: queues.iter().flat_map(notices).collect(),
+            notices: queues.iter().flat_map(notices).chain(of_tenants).collect(),
+            missing: missing_days::told(api).await?,
+            tenants,
             running: rows.iter().map(|row| row.running).sum(),
             slots: rows.iter().map(|row| row.slots).sum(),
             available: rows.iter().map(|row| row.available).sum(),

@@ -89,7 +89,16 @@ pub(super) struct Plot {
     last: String,
 }
 
+/// Where a page has the plot of that title.
+pub(super) fn anchor(title: &str) -> String {
+    title.to_lowercase().replace(' ', "-")
+}
+
 impl Plot {
+    fn anchor(&self) -> String {
+        anchor(self.title)
+    }
+
     /// Of lines over `days`; `link` leads to a day, and the marks are those of the first line.
     pub(super) fn new(
         title: &'static str,

@@ -47,6 +47,7 @@ impl Frame {
             ("Overview", ""),
             ("Jobs", "/jobs"),
             ("Failures", "/failures"),
+            ("Rejects", "/rejects"),
             ("Tenants", "/tenants"),
             ("Queues", "/queues"),
             ("Workflows", "/workflows"),

@@ -20,7 +20,6 @@ use super::overview::OverviewLook;
 use super::view::Refusal;
 use super::workflow::WorkflowLook;
 use crate::http::Api;
-use crate::http::problem::Problem;
 
 /// Between two looks at the same.
 const EVERY: Duration = Duration::from_secs(2);
@@ -41,7 +40,7 @@ pub(super) enum View {
 }
 
 impl View {
-    async fn look(&self, api: &Api) -> Result<String, Problem> {
+    async fn look(&self, api: &Api) -> Result<String, Refusal> {
         let html = match self {
             Self::Overview => OverviewLook::take(api).await?.to_string(),
             Self::Backfills => BackfillsLook::take(api, None).await?.to_string(),
@@ -101,7 +100,7 @@ impl Views {
                         differs
                     });
                 }
-                Err(problem) => tracing::warn!(?view, ?problem, "could not look; trying on"),
+                Err(refusal) => tracing::warn!(?view, ?refusal, "could not look; trying on"),
             }
             tokio::select! {
                 () = api.closing.cancelled() => return,

@@ -1,0 +1,51 @@
+//! `rejects`: rows of sources that could not be taken.
+
+use futures_util::TryStreamExt;
+use sqlx::PgPool;
+
+use super::session::Session;
+use super::{instant, table, tenant};
+use crate::cli::Rejects;
+use crate::output::say;
+use crate::rejects::{self, Filter, RejectedRow};
+
+pub(super) async fn run(options: Rejects, session: &Session) -> anyhow::Result<()> {
+    let json = options.json;
+    let find = async |database: &crate::database::Database| find(&options, &database.pool).await;
+    print(&session.with_database("rejects", find).await?, json)
+}
+
+async fn find(options: &Rejects, pool: &PgPool) -> anyhow::Result<Vec<RejectedRow>> {
+    let tenant = match &options.tenant {
+        Some(name) => Some(tenant(pool, name).await?.id),
+        None => None,
+    };
+    let filter = Filter { tenant, dataset: options.dataset, date: options.date, job: options.job };
+    let mut tx = pool.begin().await?;
+    Ok(rejects::list(&mut tx, &filter, None, options.limit).await?.try_collect().await?)
+}
+
+fn print(rows: &[RejectedRow], json: bool) -> anyhow::Result<()> {
+    if json {
+        for row in rows {
+            say!("{}", serde_json::to_string(row)?)?;
+        }
+        return Ok(());
+    }
+    if rows.is_empty() {
+        return say!("no row was rejected by the last ingests, or none that is asked for");
+    }
+    let mut table = table(&["FOUND", "TENANT", "DATASET", "ORIGIN", "LINE", "REASON", "JOB"]);
+    for row in rows {
+        table.add_row([
+            instant(row.rejected_at),
+            row.tenant.clone(),
+            row.dataset.clone(),
+            row.origin.clone(),
+            row.line.to_string(),
+            row.reason.clone(),
+            row.job_id.to_string(),
+        ]);
+    }
+    say!("{table}")
+}

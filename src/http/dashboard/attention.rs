@@ -1,0 +1,169 @@
+//! What of tenants needs somebody: those that are paused, sources in trouble, days out of the ordinary; and schedules that are off.
+//!
+//! Each is one query along an index that holds nothing else, so that it costs what there is to tell, however many tenants there are.
+
+use chrono::NaiveDate;
+use sqlx::PgConnection;
+use weirgate_jobs::{SYSTEM_SLUG, SYSTEM_TENANT, schedules};
+use weirgate_queue::schedule;
+
+use super::kpis::out_of_the_ordinary;
+use super::last_days::around;
+use super::overview::Notice;
+use super::sources::{Source, Trouble};
+use super::words::of;
+
+/// So many of each are named; the link leads to all.
+pub(super) const NAMED: i64 = 3;
+
+/// Days for which one that is out of the ordinary is told.
+pub(super) const LATELY: i32 = 7;
+
+/// All of it, in one order.
+pub(super) async fn notices(conn: &mut PgConnection) -> weirgate_queue::Result<Vec<Notice>> {
+    let mut notices = turned_off(conn).await?;
+    notices.extend(paused(conn).await?);
+    for trouble in Trouble::ALL {
+        notices.extend(in_trouble(conn, trouble).await?);
+    }
+    notices.extend(unusual(conn).await?);
+    Ok(notices)
+}
+
+/// The page of all tenants that something is so with.
+pub(super) fn tenants(show: &str) -> String {
+    format!("/dashboard/tenants?show={show}")
+}
+
+/// Some names, and how many more there are.
+pub(super) fn named(names: &[String], total: i64) -> String {
+    let more = total - i64::try_from(names.len()).unwrap_or(i64::MAX);
+    match (names, more) {
+        ([], _) => String::new(),
+        (names, 1..) => format!("{} and {} more", names.join(", "), more),
+        ([one], _) => one.clone(),
+        ([first @ .., last], _) => format!("{} and {last}", first.join(", ")),
+    }
+}
+
+async fn turned_off(conn: &mut PgConnection) -> weirgate_queue::Result<Vec<Notice>> {
+    let names = schedule::turned_off(conn, &schedules()).await?;
+    let notice = |name: &str| Notice {
+        text: format!("The schedule {name} is off: nothing of it runs."),
+        link: format!("/dashboard/schedules#{name}"),
+    };
+    Ok(names.into_iter().map(notice).collect())
+}
+
+async fn paused(conn: &mut PgConnection) -> sqlx::Result<Vec<Notice>> {
+    let rows = sqlx::query!(
+        r#"select l.tenant_id, t.slug as "slug?", array_agg(l.queue order by l.queue) as "queues!", count(*) over () as "total!"
+           from queue.lanes l left join tenants t on t.id = l.tenant_id
+           where l.paused and (t.is_active or l.tenant_id = $1)
+           group by l.tenant_id, t.slug order by l.tenant_id limit $2"#,
+        SYSTEM_TENANT,
+        NAMED + 1
+    )
+    .fetch_all(conn)
+    .await?;
+    let (system, mut tenants): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| row.slug.is_none());
+    let one = |slug: &str, queues: &[String]| Notice {
+        text: format!(
+            "{slug} is paused in {} {}.",
+            if queues.len() == 1 { "the queue" } else { "the queues" },
+            queues.join(", ")
+        ),
+        link: format!("/dashboard/tenants/{slug}"),
+    };
+    let mut notices: Vec<_> = system.iter().map(|row| one(SYSTEM_SLUG, &row.queues)).collect();
+    let total = tenants.first().map_or(0, |row| row.total) - i64::try_from(system.len()).unwrap_or(0);
+    match &mut tenants[..] {
+        [] => {}
+        [row] => notices.push(one(row.slug.as_deref().unwrap_or_default(), &row.queues)),
+        rows => {
+            rows.sort_unstable_by(|a, b| a.slug.cmp(&b.slug));
+            let names: Vec<String> = rows.iter().filter_map(|row| row.slug.clone()).collect();
+            let names = &names[..names.len().min(usize::try_from(NAMED).unwrap_or(0))];
+            let text = format!(
+                "{} paused in a queue: {}.",
+                of(total, "tenant is", "tenants are"),
+                named(names, total)
+            );
+            notices.push(Notice { text, link: self::tenants("paused") });
+        }
+    }
+    Ok(notices)
+}
+
+async fn in_trouble(conn: &mut PgConnection, trouble: Trouble) -> sqlx::Result<Option<Notice>> {
+    let total = sqlx::query_scalar!(
+        r#"select count(*) as "total!" from source_runs s join tenants t on t.id = s.tenant_id
+           where s.trouble = $1 and t.is_active"#,
+        trouble.as_str()
+    )
+    .fetch_one(&mut *conn)
+    .await?;
+    if total == 0 {
+        return Ok(None);
+    }
+    let sources = Source::some(conn, trouble, NAMED).await?;
+    Ok(match &sources[..] {
+        [one] if total == 1 => Some(Notice { text: one.sentence(), link: one.link() }),
+        some => {
+            let names: Vec<String> = some.iter().map(Source::name).collect();
+            let text = format!("{}: {}.", trouble.of_many(total), named(&names, total));
+            Some(Notice { text, link: tenants(trouble.as_str()) })
+        }
+    })
+}
+
+async fn unusual(conn: &mut PgConnection) -> sqlx::Result<Option<Notice>> {
+    let rows = sqlx::query!(
+        r#"select t.slug, k.kpi_date, k.z_score, count(*) over () as "total!"
+           from kpi_daily k join tenants t on t.id = k.tenant_id
+           where k.anomaly_detected and k.kpi_date > (queue.now() at time zone 'UTC')::date - $1::integer - 1
+             and t.is_active and k.computed_at >= local_day_start(k.kpi_date + 1, t.time_zone)
+             and k.kpi_date >= (queue.now() at time zone t.time_zone)::date - $1::integer
+           order by k.kpi_date desc, t.slug limit $2"#,
+        LATELY,
+        NAMED
+    )
+    .fetch_all(conn)
+    .await?;
+    let total = rows.first().map_or(0, |row| row.total);
+    Ok(match &rows[..] {
+        [] => None,
+        [row] => {
+            let why = out_of_the_ordinary(row.z_score.unwrap_or_default());
+            let text =
+                format!("The {} of {} is out of the ordinary: {why} in new tickets.", row.kpi_date, row.slug);
+            Some(Notice { text, link: around(&row.slug, row.kpi_date) })
+        }
+        rows => {
+            let names: Vec<String> =
+                rows.iter().map(|row| format!("{} of {}", row.kpi_date, row.slug)).collect();
+            let text =
+                format!("{total} days of the last week are out of the ordinary: {}.", named(&names, total));
+            Some(Notice { text, link: tenants("unusual") })
+        }
+    })
+}
+
+/// Where a tenant's KPIs of some days are shown.
+pub(super) fn kpis(slug: &str, from: NaiveDate, to: NaiveDate) -> String {
+    format!("/dashboard/kpis?tenant_id={slug}&from={from}&to={to}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::named;
+
+    #[test]
+    fn the_first_are_named_and_the_others_counted() {
+        let names = ["a", "b", "c"].map(str::to_owned);
+        assert_eq!(named(&names[..1], 1), "a");
+        assert_eq!(named(&names[..2], 2), "a and b");
+        assert_eq!(named(&names, 3), "a, b and c");
+        assert_eq!(named(&names, 12), "a, b, c and 9 more");
+    }
+}
