@@ -1,6 +1,7 @@
 //! What each command does.
 
 mod aside;
+mod audit;
 mod backfill;
 mod backfills;
 mod bulk;
@@ -70,6 +71,7 @@ async fn dispatch(command: Command, session: Session) -> anyhow::Result<()> {
         Command::Backfills(command) => backfills::run(command, &session).await,
         Command::Jobs(command) => jobs::run(command, &session).await,
         Command::Failures { limit } => failures::run(limit, &session).await,
+        Command::Audit(options) => audit::run(options, &session).await,
         Command::Tenants(command) => tenants::run(command, &session).await,
         Command::Bench { scenario, minutes, json } => {
             bench::run(scenario, minutes, json, session.config, &session.stop).await

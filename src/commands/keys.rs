@@ -8,7 +8,7 @@ use sqlx::PgPool;
 
 use super::session::Session;
 use super::{instant, table, tenant};
-use crate::audit::Actor;
+use crate::audit::{Actor, Change, Subject};
 use crate::cli::{Expiry, Keys};
 use crate::database::Database;
 use crate::http::keys;
@@ -35,8 +35,9 @@ async fn create(pool: &PgPool, name_or_id: &str, name: &str, expiry: &Expiry) ->
         bail!("--expires {} is in the past: such a key would never be good", instant(end));
     }
     let key = keys::create_until(&mut tx, tenant.id, name, bytes, expires_at).await?;
-    let detail = json!({ "tenant": tenant.slug, "name": name, "expires_at": expires_at });
-    Actor::cli().note(&mut tx, "key.create", visible(&key), &detail).await?;
+    let made = json!({ "tenant": tenant.slug, "name": name, "is_active": true, "expires_at": expires_at });
+    let detail = json!({ "before": null, "after": made });
+    Actor::cli().note(&mut tx, "key.create", visible(&key), Some(tenant.id), &detail).await?;
     tx.commit().await?;
     say!("{key}")
 }
@@ -59,10 +60,11 @@ async fn list(pool: &PgPool, name_or_id: Option<&str>) -> anyhow::Result<()> {
 async fn revoke(pool: &PgPool, key: &str) -> anyhow::Result<()> {
     let prefix = visible(key);
     let mut tx = pool.begin().await?;
+    let change = Change::begin(&mut tx, Subject::Key(prefix)).await?;
     if !keys::revoke(&mut tx, prefix).await? {
         bail!("no live key begins with {prefix:?}; `weirgate keys list` shows them");
     }
-    Actor::cli().note(&mut tx, "key.revoke", prefix, &json!({})).await?;
+    change.note(&mut tx, &Actor::cli(), "key.revoke", &["tenant", "name"]).await?;
     tx.commit().await?;
     say!("{prefix} is refused from now on")
 }

@@ -1,13 +1,12 @@
 //! `schedules`: what is done by the clock.
 
 use anyhow::{Context, bail};
-use serde_json::json;
-use sqlx::{PgConnection, PgPool};
-use weirgate_queue::schedule::{self, Change, Definition, Overview, Settings};
+use sqlx::PgPool;
+use weirgate_queue::schedule::{self, Change, Definition, Overview};
 
 use super::session::Session;
 use super::{table, tenant};
-use crate::audit::Actor;
+use crate::audit::{self, Actor, Subject};
 use crate::cli::{Schedules, SetSchedule};
 use crate::output::say;
 
@@ -36,8 +35,7 @@ async fn run_now(pool: &PgPool, name: &str, name_or_id: Option<&str>) -> anyhow:
     let mut tx = pool.begin().await?;
     let id = tenant.as_ref().map(|tenant| tenant.id);
     let jobs = schedule::run_now(&mut tx, &weirgate_jobs::schedules(), name, id).await?;
-    let detail = json!({ "tenant": tenant.map(|tenant| tenant.slug), "jobs": jobs });
-    Actor::cli().note(&mut tx, "schedule.run", name, &detail).await?;
+    Actor::cli().note_schedule_run(&mut tx, name, id, &jobs).await?;
     tx.commit().await?;
     if jobs.is_empty() {
         return say!("{name} is for no tenant at present, so that nothing was enqueued");
@@ -63,27 +61,13 @@ async fn set(pool: &PgPool, options: SetSchedule) -> anyhow::Result<()> {
         let wrong: Vec<_> = wrong.iter().map(|it| format!("{}: {}", option(it.field), it.message)).collect();
         bail!("{}", wrong.join("; "));
     }
-    let before = settings(&mut tx, &name).await?;
+    let noted = audit::Change::begin(&mut tx, Subject::Schedule(&definition)).await?;
     schedule::change(&mut tx, &definition, &change).await?;
     let all = schedule::overview(&mut tx, &weirgate_jobs::schedules()).await?;
     let all: Vec<_> = all.into_iter().filter(|it| it.definition.name == name).collect();
-    let after = all.first().map(|it| shown(&it.settings));
-    Actor::cli().note(&mut tx, "schedule.change", &name, &json!({ "from": before, "to": after })).await?;
+    noted.note(&mut tx, &Actor::cli(), "schedule.change", &change.named()).await?;
     tx.commit().await?;
     print_list(all)
-}
-
-async fn settings(conn: &mut PgConnection, name: &str) -> anyhow::Result<Option<serde_json::Value>> {
-    let all = schedule::overview(conn, &weirgate_jobs::schedules()).await?;
-    Ok(all.iter().find(|it| it.definition.name == name).map(|it| shown(&it.settings)))
-}
-
-/// What is set, as the audit keeps it.
-fn shown(settings: &Settings) -> serde_json::Value {
-    let Settings { cron, time_zone, enabled, missed, missed_limit, .. } = settings;
-    json!({
-        "cron": cron, "time_zone": time_zone, "enabled": enabled, "missed": missed, "missed_limit": missed_limit,
-    })
 }
 
 fn definition(name: &str) -> anyhow::Result<Definition> {
@@ -98,9 +82,10 @@ async fn enable(pool: &PgPool, name: &str, enabled: bool) -> anyhow::Result<()> 
     let definition = definition(name)?;
     let mut tx = pool.begin().await?;
     let change = Change { enabled: Some(enabled), ..Change::default() };
+    let noted = audit::Change::begin(&mut tx, Subject::Schedule(&definition)).await?;
     schedule::change(&mut tx, &definition, &change).await?;
     let action = if enabled { "schedule.on" } else { "schedule.off" };
-    Actor::cli().note(&mut tx, action, name, &json!({})).await?;
+    noted.note(&mut tx, &Actor::cli(), action, &["enabled"]).await?;
     tx.commit().await?;
     say!("{name} is {}", if enabled { "on" } else { "paused" })
 }

@@ -1,15 +1,15 @@
 //! `tenants`: look at them, make and change them.
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use chrono::{DateTime, Utc};
 use serde_json::json;
-use sqlx::{PgConnection, PgPool};
+use sqlx::PgPool;
 use uuid::Uuid;
 use weirgate_queue::cron::parse_zone;
 
 use super::session::Session;
 use super::{instant, table, tenant};
-use crate::audit::Actor;
+use crate::audit::{Actor, Change, Subject};
 use crate::cli::{ChangedTenant, NewTenant, Tenants};
 use crate::output::say;
 
@@ -77,6 +77,7 @@ async fn create(pool: &PgPool, new: NewTenant) -> anyhow::Result<()> {
     check(Some(&name), Some(&time_zone))?;
     let id = Uuid::now_v7();
     let mut tx = pool.begin().await?;
+    let noted = Change::begin(&mut tx, Subject::Tenant { id, slug: &slug }).await?;
     let made = sqlx::query!(
         "insert into tenants (id, slug, name, is_active, llm_enabled, time_zone, created_at)
          values ($1, $2, $3, true, $4, $5, queue.now()) on conflict (slug) do nothing",
@@ -91,9 +92,7 @@ async fn create(pool: &PgPool, new: NewTenant) -> anyhow::Result<()> {
     if made.rows_affected() == 0 {
         bail!("there is a tenant {slug:?} already; `weirgate tenants set {slug}` changes it");
     }
-    let detail =
-        json!({ "name": name, "is_active": true, "time_zone": time_zone, "llm_enabled": llm_enabled });
-    Actor::cli().note(&mut tx, "tenant.create", &slug, &detail).await?;
+    noted.note(&mut tx, &Actor::cli(), "tenant.create", &[]).await?;
     tx.commit().await?;
     say!("{slug}\t{id}")
 }
@@ -104,9 +103,16 @@ async fn set(pool: &PgPool, changed: ChangedTenant) -> anyhow::Result<()> {
         bail!("name at least one of --name, --time-zone, --active and --llm-enabled");
     }
     check(name.as_deref(), time_zone.as_deref())?;
+    let given = [
+        ("name", name.is_some()),
+        ("time_zone", time_zone.is_some()),
+        ("is_active", active.is_some()),
+        ("llm_enabled", llm_enabled.is_some()),
+    ];
+    let about: Vec<&str> = given.iter().filter(|(_, given)| *given).map(|(name, _)| *name).collect();
     let tenant = tenant(pool, &name_or_id).await?;
     let mut tx = pool.begin().await?;
-    let before = stored(&mut tx, tenant.id).await?;
+    let noted = Change::begin(&mut tx, Subject::Tenant { id: tenant.id, slug: &tenant.slug.0 }).await?;
     sqlx::query!(
         "update tenants set name = coalesce($2, name), time_zone = coalesce($3, time_zone),
             is_active = coalesce($4, is_active), llm_enabled = coalesce($5, llm_enabled)
@@ -119,22 +125,9 @@ async fn set(pool: &PgPool, changed: ChangedTenant) -> anyhow::Result<()> {
     )
     .execute(&mut *tx)
     .await?;
-    let after = stored(&mut tx, tenant.id).await?;
-    if before == after {
-        return say!("{} is so already", tenant.slug);
-    }
-    let detail = json!({ "from": before, "to": after });
-    Actor::cli().note(&mut tx, "tenant.change", &tenant.slug.0, &detail).await?;
+    let differs = noted.note(&mut tx, &Actor::cli(), "tenant.change", &about).await?;
     tx.commit().await?;
-    say!("{} is changed", tenant.slug)
-}
-
-/// A tenant's row, which is the caller's until the end of the transaction.
-async fn stored(conn: &mut PgConnection, id: Uuid) -> anyhow::Result<serde_json::Value> {
-    let row = sqlx::query_scalar!("select to_jsonb(t) from tenants t where id = $1 for update", id)
-        .fetch_optional(conn)
-        .await?;
-    row.flatten().context("the tenant is gone")
+    say!("{} is {}", tenant.slug, if differs { "changed" } else { "so already" })
 }
 
 fn check(name: Option<&str>, time_zone: Option<&str>) -> anyhow::Result<()> {

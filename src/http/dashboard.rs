@@ -2,6 +2,7 @@
 
 mod assets;
 mod audit;
+mod audit_entry;
 mod backfill;
 mod backfill_new;
 mod backfills;

@@ -2,6 +2,7 @@
 
 mod answers;
 mod audit;
+mod audit_pages;
 mod auth;
 mod backfills;
 mod board;

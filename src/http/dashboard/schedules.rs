@@ -4,7 +4,6 @@ use askama::Template;
 use axum::extract::{RawQuery, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use chrono::{DateTime, Utc};
-use serde_json::json;
 use uuid::Uuid;
 use weirgate_jobs::schedules;
 use weirgate_queue::QueueError;
@@ -14,6 +13,7 @@ use super::confirm::Confirm;
 use super::session::{Form, Session, filled};
 use super::view::{Frame, Path, Refusal, When, page};
 use super::words::of;
+use crate::audit::{self, Subject};
 use crate::http::Api;
 use crate::http::job_list::tenant_of_filter;
 use crate::http::params::{Fields, TenantName};
@@ -120,8 +120,7 @@ pub(super) async fn run(
     let mut tx = api.pool.begin().await?;
     let jobs = schedule::run_now(&mut tx, &schedules(), &name, tenant).await;
     let jobs = jobs.map_err(|error| refuse(error.into()))?;
-    let detail = json!({ "tenant": named.map(|named| named.0), "jobs": jobs });
-    session.actor().note(&mut tx, "schedule.run", &name, &detail).await?;
+    session.actor().note_schedule_run(&mut tx, &name, tenant, &jobs).await?;
     tx.commit().await?;
     let back = if let [job] = jobs.as_slice() {
         format!("/dashboard/jobs/{job}")
@@ -205,9 +204,10 @@ async fn turn(
     }
     let mut tx = api.pool.begin().await?;
     let change = Change { enabled: Some(enabled), ..Change::default() };
+    let noted = audit::Change::begin(&mut tx, Subject::Schedule(&definition)).await?;
     schedule::change(&mut tx, &definition, &change).await?;
     let action = if enabled { "schedule.on" } else { "schedule.off" };
-    session.actor().note(&mut tx, action, &name, &json!({})).await?;
+    noted.note(&mut tx, &session.actor(), action, &["enabled"]).await?;
     tx.commit().await?;
     Ok(Redirect::to("/dashboard/schedules").into_response())
 }
