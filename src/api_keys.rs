@@ -5,7 +5,7 @@ use serde_json::json;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::audit::Actor;
+use crate::audit::{Actor, Change, Subject};
 use crate::http::keys;
 
 /// Most characters of what a key is for.
@@ -53,8 +53,9 @@ pub(crate) async fn issue(conn: &mut PgConnection, actor: &Actor, new: New<'_>) 
         return Err(Refused::Expired(end));
     }
     let key = keys::store(conn, id, tenant, name, random, expires_at).await?;
-    let detail = json!({ "tenant": slug, "name": name, "expires_at": expires_at });
-    actor.note(conn, "key.create", visible(&key), &detail).await?;
+    let made = json!({ "tenant": slug, "name": name, "is_active": true, "expires_at": expires_at });
+    let detail = json!({ "before": null, "after": made });
+    actor.note(conn, "key.create", visible(&key), Some(tenant), &detail).await?;
     Ok(key)
 }
 
@@ -65,9 +66,13 @@ pub(crate) async fn withdraw(
     actor: &Actor,
     tenant: Option<Uuid>,
     prefix_or_id: &str,
-) -> sqlx::Result<bool> {
-    let Some(prefix) = keys::revoke_of(conn, tenant, prefix_or_id).await? else { return Ok(false) };
-    actor.note(conn, "key.revoke", &prefix, &json!({})).await?;
+) -> weirgate_queue::Result<bool> {
+    let Some(prefix) = keys::live_prefix(conn, tenant, prefix_or_id).await? else { return Ok(false) };
+    let noted = Change::begin(conn, Subject::Key(&prefix)).await?;
+    if !keys::revoke(conn, &prefix).await? {
+        return Ok(false);
+    }
+    noted.note(conn, actor, "key.revoke", &["tenant", "name"]).await?;
     Ok(true)
 }
 

@@ -1,6 +1,7 @@
 //! The command line.
 #![expect(clippy::doc_markdown, reason = "the comments are the help texts")]
 
+mod audit;
 mod backfills;
 mod jobs;
 mod mock_data;
@@ -15,6 +16,7 @@ use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
+pub use audit::{Audit, Via};
 pub use backfills::{Backfill, Backfills};
 pub use jobs::{Bulk, BulkVerb, Enqueue, Filter, Jobs, ListJobs};
 pub use mock_data::MockData;
@@ -162,6 +164,14 @@ Examples:
   weirgate rejects --date 2026-01-20 --limit 10 --json
   weirgate rejects --job 0198c5d2-…")]
     Rejects(Rejects),
+    /// Who did what, when, to what, from where, and how that was before, the newest first
+    #[command(after_help = "\
+Examples:
+  weirgate audit --action queue --from 2026-01-31T00:00:00Z
+  weirgate audit --target 0198c5d2-… --json
+  weirgate audit --tenant tenant_demo_cca --via cli --limit 10
+  weirgate audit --actor ada@example.com")]
+    Audit(Audit),
     /// Measure the engine in a database of its own
     #[command(after_help = "\
 Examples:

@@ -1,6 +1,7 @@
 //! What each command does.
 
 mod aside;
+mod audit;
 mod backfill;
 mod backfills;
 mod bulk;
@@ -72,6 +73,7 @@ async fn dispatch(command: Command, session: Session) -> anyhow::Result<()> {
         Command::Jobs(command) => jobs::run(command, &session).await,
         Command::Failures { limit } => failures::run(limit, &session).await,
         Command::Rejects(options) => rejects::run(options, &session).await,
+        Command::Audit(options) => audit::run(options, &session).await,
         Command::Tenants(command) => tenants::run(command, &session).await,
         Command::Bench { scenario, minutes, json } => {
             bench::run(scenario, minutes, json, session.config, &session.stop).await

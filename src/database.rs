@@ -20,6 +20,7 @@ use tokio::task::JoinSet;
 use self::address::Address;
 use self::session::Settings;
 use self::watch::Signs;
+use crate::audit::Actor;
 use crate::config::Config;
 use crate::postgres::{Options, PrivatePostgres};
 use crate::schema;
@@ -113,7 +114,15 @@ impl Database {
     /// # Errors
     /// When a migration fails, or an applied one has changed since.
     pub async fn migrate(&self) -> anyhow::Result<usize> {
-        schema::bring_up_to_date(&self.pool).await
+        let applied = schema::bring_up_to_date(&self.pool).await?;
+        if applied > 0 {
+            let versions: Vec<i64> = ups().map(|(version, _)| version).collect();
+            let old = versions.iter().rev().nth(applied).copied().unwrap_or(0);
+            let new = versions.last().copied().unwrap_or(0);
+            let mut conn = self.pool.acquire().await?;
+            Actor::cli().note_migration(&mut conn, "schema.up", old, new).await?;
+        }
+        Ok(applied)
     }
 
     /// Refuses a database whose schema is older or newer than this program.
@@ -160,6 +169,14 @@ impl Database {
             None => Ok(()),
         }
     }
+}
+
+/// Versions and names of all migrations, in order.
+pub(crate) fn ups() -> impl Iterator<Item = (i64, &'static str)> {
+    MIGRATIONS
+        .iter()
+        .filter(|it| !it.migration_type.is_down_migration())
+        .map(|it| (it.version, it.description.as_ref()))
 }
 
 /// Versions that are known here and not applied there.

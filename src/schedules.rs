@@ -1,13 +1,12 @@
 //! What people do with schedules: run one now, turn one on and off. Commands, pages and requests all end here.
 
-use serde_json::json;
 use sqlx::PgConnection;
 use uuid::Uuid;
 use weirgate_jobs::{Tenant, TenantsError, schedules};
 use weirgate_queue::QueueError;
 use weirgate_queue::schedule::{self, Change, Definition};
 
-use crate::audit::Actor;
+use crate::audit::{self, Actor, Subject};
 
 /// Why nothing was enqueued.
 #[derive(Debug, thiserror::Error)]
@@ -40,9 +39,9 @@ pub(crate) async fn run_now(
         Some(name_or_id) => Tenant::active(conn, Some(&[name_or_id.to_owned()])).await?.into_iter().next(),
         None => None,
     };
-    let jobs = schedule::run_now(conn, &schedules, name, tenant.as_ref().map(|tenant| tenant.id)).await?;
-    let detail = json!({ "tenant": tenant.map(|tenant| tenant.slug), "jobs": jobs });
-    actor.note(conn, "schedule.run", name, &detail).await?;
+    let id = tenant.map(|tenant| tenant.id);
+    let jobs = schedule::run_now(conn, &schedules, name, id).await?;
+    actor.note_schedule_run(conn, name, id, &jobs).await?;
     Ok(jobs)
 }
 
@@ -54,8 +53,9 @@ pub(crate) async fn turn(
     enabled: bool,
 ) -> weirgate_queue::Result<()> {
     let change = Change { enabled: Some(enabled), ..Change::default() };
+    let noted = audit::Change::begin(conn, Subject::Schedule(definition)).await?;
     schedule::change(conn, definition, &change).await?;
     let action = if enabled { "schedule.on" } else { "schedule.off" };
-    actor.note(conn, action, definition.name, &json!({})).await?;
+    noted.note(conn, actor, action, &["enabled"]).await?;
     Ok(())
 }

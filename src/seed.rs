@@ -13,7 +13,7 @@ use weirgate_jobs::sources::open_within;
 use weirgate_queue::cron::parse_zone;
 
 use crate::api_keys::{self, New};
-use crate::audit::Actor;
+use crate::audit::{Actor, Change, Subject};
 
 /// A tenant in `tenants.json`.
 #[derive(Debug, Clone, Deserialize)]
@@ -84,11 +84,8 @@ async fn seed_one(
     rng: &mut impl Rng,
 ) -> anyhow::Result<Seeded> {
     let mut tx = pool.begin().await?;
-    let before = sqlx::query_scalar!("select to_jsonb(t) from tenants t where id = $1 for update", tenant.id)
-        .fetch_optional(&mut *tx)
-        .await?
-        .flatten();
-    let slug = before.as_ref().and_then(|tenant| tenant["slug"].as_str());
+    let noted = Change::begin(&mut tx, Subject::Tenant { id: tenant.id, slug: &tenant.slug }).await?;
+    let slug = noted.before().and_then(|tenant| tenant["slug"].as_str());
     if let Some(slug) = slug.filter(|slug| *slug != tenant.slug) {
         bail!(
             "the tenant {} is called {slug:?}, and a slug never changes: its files and jobs go by it. Put {slug:?} back into \
@@ -111,17 +108,10 @@ async fn seed_one(
     )
     .execute(&mut *tx)
     .await?;
-    let after = sqlx::query_scalar!("select to_jsonb(t) from tenants t where id = $1", tenant.id)
-        .fetch_one(&mut *tx)
-        .await?;
     let actor = Actor::cli();
-    if before != after {
-        let (action, detail) = match &before {
-            Some(before) => ("tenant.change", json!({ "from": before, "to": after })),
-            None => ("tenant.create", json!({ "name": tenant.name, "is_active": tenant.is_active })),
-        };
-        actor.note(&mut tx, action, &tenant.slug, &detail).await?;
-    }
+    // A file that says what is so already does nothing.
+    let action = if noted.before().is_some() { "tenant.change" } else { "tenant.create" };
+    noted.note_if_any(&mut tx, &actor, action).await?;
     if fresh_keys {
         let replaced = sqlx::query_scalar!(
             "delete from api_keys where tenant_id = $1 and name = 'seed' returning prefix",
@@ -130,7 +120,9 @@ async fn seed_one(
         .fetch_all(&mut *tx)
         .await?;
         for prefix in replaced {
-            actor.note(&mut tx, "key.revoke", &prefix, &json!({ "tenant": tenant.slug })).await?;
+            let before = json!({ "tenant": tenant.slug, "name": "seed" });
+            let detail = json!({ "before": before, "after": null });
+            actor.note(&mut tx, "key.revoke", &prefix, Some(tenant.id), &detail).await?;
         }
     }
     let has_key = sqlx::query_scalar!(

@@ -2,14 +2,14 @@
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
-use serde_json::json;
 use sqlx::PgConnection;
 use utoipa::ToSchema;
 use uuid::Uuid;
 use weirgate_jobs::{SYSTEM_SLUG, Tenant};
+use weirgate_queue::QueueError;
 use weirgate_queue::cron::parse_zone;
 
-use crate::audit::Actor;
+use crate::audit::{self, Actor, Subject};
 
 /// Most characters of a name for people.
 const LONGEST_NAME: usize = 200;
@@ -91,6 +91,15 @@ impl From<sqlx::Error> for Refused {
     }
 }
 
+impl From<QueueError> for Refused {
+    fn from(error: QueueError) -> Self {
+        match error {
+            QueueError::Database(error) => error.into(),
+            other => Self::Database(sqlx::Error::Protocol(other.to_string())),
+        }
+    }
+}
+
 /// Whether a text has the form of a slug.
 pub(crate) fn is_slug(text: &str) -> bool {
     (1..=64).contains(&text.len())
@@ -144,6 +153,7 @@ pub(crate) async fn create(
     let New { slug, name, time_zone, is_active, llm_enabled } = new;
     let wrong = [check_slug(slug), check_name(name), check_zone(time_zone)];
     refuse(wrong.into_iter().flatten().collect())?;
+    let noted = audit::Change::begin(conn, Subject::Tenant { id, slug }).await?;
     let made = sqlx::query_as!(
         Stored,
         "insert into tenants (id, slug, name, is_active, llm_enabled, time_zone, created_at)
@@ -159,9 +169,7 @@ pub(crate) async fn create(
     .fetch_optional(&mut *conn)
     .await?;
     let made = made.ok_or_else(|| Refused::Taken(slug.clone()))?;
-    let detail =
-        json!({ "name": name, "is_active": is_active, "time_zone": time_zone, "llm_enabled": llm_enabled });
-    actor.note(conn, "tenant.create", slug, &detail).await?;
+    noted.note(conn, actor, "tenant.create", &[]).await?;
     Ok(made)
 }
 
@@ -178,7 +186,9 @@ pub(crate) async fn change(
     refuse(wrong.into_iter().flatten().collect())?;
     let unknown = || Refused::Unknown(slug_or_id.to_owned());
     let id = Tenant::find(&mut *conn, slug_or_id).await?.ok_or_else(unknown)?.id;
-    sqlx::query!("select id from tenants where id = $1 for update", id).fetch_optional(&mut *conn).await?;
+    let before = stored(&mut *conn, id).await?.ok_or_else(unknown)?;
+    let noted = audit::Change::begin(conn, Subject::Tenant { id, slug: &before.slug }).await?;
+    // As it is now that nobody else changes it.
     let before = stored(&mut *conn, id).await?.ok_or_else(unknown)?;
     let wanted = Stored {
         name: name.clone().unwrap_or_else(|| before.name.clone()),
@@ -187,9 +197,6 @@ pub(crate) async fn change(
         llm_enabled: llm_enabled.unwrap_or(before.llm_enabled),
         ..before.clone()
     };
-    if wanted == before {
-        return Ok((before, wanted));
-    }
     sqlx::query!(
         "update tenants set name = $2, time_zone = $3, is_active = $4, llm_enabled = $5 where id = $1",
         id,
@@ -200,7 +207,14 @@ pub(crate) async fn change(
     )
     .execute(&mut *conn)
     .await?;
-    actor.note(conn, "tenant.change", &before.slug, &json!({ "from": before, "to": wanted })).await?;
+    let given = [
+        ("name", name.is_some()),
+        ("time_zone", time_zone.is_some()),
+        ("is_active", is_active.is_some()),
+        ("llm_enabled", llm_enabled.is_some()),
+    ];
+    let about: Vec<&str> = given.iter().filter(|(_, given)| *given).map(|(name, _)| *name).collect();
+    noted.note(conn, actor, "tenant.change", &about).await?;
     Ok((before, wanted))
 }
 

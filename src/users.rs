@@ -156,8 +156,9 @@ pub async fn create_first(pool: &PgPool, rng: &mut StdRng) -> Result<Option<(Use
     let mut tx = pool.begin().await?;
     match create(&mut *tx, "admin@weirgate.local", Role::Admin, &password).await {
         Ok(user) => {
-            let detail = json!({ "role": user.role.as_str() });
-            Actor::cli().note(&mut tx, "user.create", &user.email, &detail).await?;
+            let made = json!({ "role": user.role.as_str(), "disabled": false });
+            let detail = json!({ "before": null, "after": made });
+            Actor::cli().note(&mut tx, "user.create", &user.email, None, &detail).await?;
             tx.commit().await?;
             Ok(Some((user, password)))
         }

@@ -14,7 +14,7 @@ mod steps;
 use std::fmt;
 
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
@@ -291,6 +291,27 @@ async fn lock(conn: &mut PgConnection, id: Uuid) -> Result<Locked> {
         queues: row.queues,
         state: progress::state(row.paused, row.cancelled, row.finished, &counts),
     })
+}
+
+/// How it stands, for [`crate::standing`].
+pub(crate) async fn standing(conn: &mut PgConnection, id: Uuid) -> Result<Option<Value>> {
+    let row = sqlx::query!(
+        r#"select paused, share::text::float8 as "share!", max_running, cancelled_at is not null as "cancelled!",
+            finished_at is not null as "finished!", counts as "counts: sqlx::types::Json<crate::state::StateCounts>",
+            retry_requested_at is not null as "retries_failed!"
+           from queue.backfills where id = $1"#,
+        id
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(row.map(|row| {
+        let counts = row.counts.map(|json| json.0).unwrap_or_default();
+        let state = progress::state(row.paused, row.cancelled, row.finished, &counts);
+        json!({
+            "state": state.as_str(), "share": row.share, "max_running": row.max_running,
+            "retries_failed": row.retries_failed,
+        })
+    }))
 }
 
 /// The queues are told in one order, so that two such changes cannot wait on each other.

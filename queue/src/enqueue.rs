@@ -55,6 +55,7 @@ pub struct NewJob {
     joins_workflow: bool,
     name: Option<String>,
     traceparent: Option<String>,
+    enqueued_by: Option<String>,
     pub(crate) parents: Vec<(Uuid, OnFailure)>,
 }
 
@@ -83,6 +84,7 @@ impl NewJob {
             joins_workflow: false,
             name: None,
             traceparent: None,
+            enqueued_by: None,
             parents: Vec::new(),
         })
     }
@@ -161,6 +163,13 @@ impl NewJob {
     #[must_use]
     pub fn traceparent(mut self, traceparent: Option<String>) -> Self {
         self.traceparent = traceparent;
+        self
+    }
+
+    /// Keeps who asked for it, for people.
+    #[must_use]
+    pub fn enqueued_by(mut self, who: impl Into<String>) -> Self {
+        self.enqueued_by = Some(who.into());
         self
     }
 
@@ -290,6 +299,7 @@ async fn insert(
         &column!(|job| job.traceparent.as_deref()) as &[Option<&str>],
         &column!(|job| i32::try_from(job.parents.len()).unwrap_or(i32::MAX)),
         &column!(|job| job.name.as_deref()) as &[Option<&str>],
+        &column!(|job| job.enqueued_by.as_deref()) as &[Option<&str>],
     )
     .fetch_all(conn)
     .await?;

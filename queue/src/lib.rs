@@ -97,6 +97,7 @@ mod running;
 pub mod schedule;
 mod sleeper;
 mod slots;
+pub mod standing;
 pub mod state;
 pub mod trace;
 pub mod watch;

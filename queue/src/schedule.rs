@@ -24,7 +24,7 @@ use crate::error::Result;
 
 pub use run_now::{MOST_TENANTS, run_now};
 pub use settings::{Change, Settings, WrongSetting, change, check, turned_off};
-pub(crate) use settings::{load, load_one, note_upkeep, register};
+pub(crate) use settings::{hold, load, load_one, note_upkeep, register, standing};
 pub(crate) use ticks::{Due, claim, due, newest, note_job, pass_over};
 pub use upcoming::{Overview, Run, overview};
 

@@ -88,7 +88,7 @@ async fn create(options: &Backfill, pool: &PgPool) -> anyhow::Result<Uuid> {
         range.backfill(&mut tx, options.kind, named.as_deref(), options.priority, settings, None).await?;
     let future_days = range.future_days(&mut tx).await?;
     backfill::create(&mut tx, id, &new).await?;
-    Actor::cli().note(&mut tx, "backfill.create", &id.to_string(), &new.spec).await?;
+    Actor::cli().note_backfill(&mut tx, id, &new, &range.tenants).await?;
     tx.commit().await?;
     tell_future(future_days);
     Ok(id)

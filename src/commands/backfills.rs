@@ -11,7 +11,7 @@ use weirgate_queue::backfill::{self, Backfill};
 use super::backfill::{leave, look, watch};
 use super::session::Session;
 use super::{instant, table};
-use crate::audit::Actor;
+use crate::audit::{Actor, Change, Subject};
 use crate::cli::Backfills;
 use crate::output::say;
 
@@ -61,8 +61,9 @@ async fn act(
     verb: impl AsyncFnOnce(&mut PgConnection, Uuid) -> weirgate_queue::Result<()>,
 ) -> anyhow::Result<Uuid> {
     let mut tx = pool.begin().await?;
+    let change = Change::begin(&mut tx, Subject::Backfill(id)).await?;
     verb(&mut tx, id).await?;
-    Actor::cli().note(&mut tx, action, &id.to_string(), &json!({})).await?;
+    change.note(&mut tx, &Actor::cli(), action, &["state"]).await?;
     tx.commit().await?;
     Ok(id)
 }

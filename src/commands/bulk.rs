@@ -1,6 +1,5 @@
 //! `jobs bulk`: one action on all jobs that a filter takes.
 
-use serde_json::json;
 use weirgate_jobs::{BulkJobs, BulkRefused};
 use weirgate_queue::bulk::BulkAction;
 use weirgate_queue::enqueue;
@@ -31,10 +30,10 @@ pub(super) async fn run(options: Bulk, database: &Database) -> anyhow::Result<()
         return say!("{at_least}{} {jobs} would be {done}", count.count);
     }
     let mut tx = database.pool.begin().await?;
-    let enqueued = enqueue(&mut tx, vec![bulk.job()?]).await?[0];
+    let actor = Actor::cli();
+    let enqueued = enqueue(&mut tx, vec![bulk.job()?.enqueued_by(actor.name())]).await?[0];
     if !enqueued.duplicate {
-        let detail = json!({ "job": enqueued.id, "filter": bulk.filter });
-        Actor::cli().note(&mut tx, &format!("jobs.{action}"), "all that match", &detail).await?;
+        actor.note_bulk(&mut tx, &bulk, "all that match", enqueued.id).await?;
     }
     tx.commit().await?;
     report(&database.pool, enqueued, wait).await

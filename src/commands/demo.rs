@@ -58,7 +58,7 @@ async fn run_on(
         database.migrate().await?;
         seed::seed(&database.pool, &config.mock_data_path, true, &mut random::generator()).await
     };
-    let tenants = signals.until_told(seeded).await?;
+    let tenants = signals.until_told(Box::pin(seeded)).await?;
     tell_if_outside(&config.mock_data_path, options.date, options.date);
     let tenants: Vec<Seeded> =
         tenants.into_iter().filter(|tenant| tenant.slug.starts_with("tenant_demo_")).collect();

@@ -1,9 +1,10 @@
 //! `enqueue`: one job from the command line.
 
 use std::cell::Cell;
+use std::collections::BTreeMap;
 
 use anyhow::{Context, bail};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use sqlx::PgPool;
 use weirgate_jobs::{App, DailyPipeline, Tenant, enqueue_daily_pipeline};
 use weirgate_queue::{Enqueued, JobState, NewJob, QueueError, Registry, enqueue};
@@ -12,6 +13,7 @@ use super::jobs::described;
 use super::session::Session;
 use super::{confirm, follow, mock_days, tenant};
 use crate::app::Parts;
+use crate::audit::Actor;
 use crate::cli::Enqueue;
 use crate::database::Database;
 use crate::output::{say, tell};
@@ -57,8 +59,9 @@ async fn insert(
             tenant.slug
         );
     }
+    let actor = Actor::cli();
     let adjust = |job: NewJob| {
-        let job = job.priority(options.priority);
+        let job = job.priority(options.priority).enqueued_by(actor.name());
         match options.run_at {
             Some(at) => job.run_at(at),
             None => job,
@@ -77,6 +80,8 @@ async fn insert(
         let job = if options.force { job.not_unique() } else { job };
         enqueue(&mut tx, vec![adjust(job)]).await?[0]
     };
+    let what = json!({ "kind": options.kind, "date": options.date, "args": options.args.iter().cloned().collect::<BTreeMap<_, _>>() });
+    actor.note_enqueued(&mut tx, enqueued, tenant.id, what).await?;
     tx.commit().await?;
     Ok(enqueued)
 }

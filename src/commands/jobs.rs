@@ -14,7 +14,7 @@ use super::filter::job_filter;
 use super::follow::{Look, look};
 use super::session::Session;
 use super::{bulk, instant, table};
-use crate::audit::Actor;
+use crate::audit::{Actor, Change, Subject};
 use crate::cli::{Jobs, ListJobs};
 use crate::database::Database;
 use crate::output::say;
@@ -41,15 +41,17 @@ async fn act(command: Jobs, database: &Database) -> anyhow::Result<()> {
         }
         Jobs::Retry { id } => {
             let mut tx = pool.begin().await?;
+            let change = Change::begin(&mut tx, Subject::Job(id)).await?;
             let state = control::retry(&mut tx, id).await?;
-            note(&mut tx, "job.retry", id, state).await?;
+            change.note(&mut tx, &Actor::cli(), "job.retry", &["state"]).await?;
             tx.commit().await?;
             say!("{id} is {state}")
         }
         Jobs::Cancel { id } => {
             let mut tx = pool.begin().await?;
+            let change = Change::begin(&mut tx, Subject::Job(id)).await?;
             let state = control::cancel(&mut tx, id).await?;
-            note(&mut tx, "job.cancel", id, state).await?;
+            change.note(&mut tx, &Actor::cli(), "job.cancel", &["state"]).await?;
             tx.commit().await?;
             match state {
                 JobState::Running => say!("{id} is running and was told to stop"),
@@ -58,10 +60,6 @@ async fn act(command: Jobs, database: &Database) -> anyhow::Result<()> {
         }
         Jobs::Bulk(options) => bulk::run(options, database).await,
     }
-}
-
-async fn note(conn: &mut PgConnection, action: &str, job: Uuid, state: JobState) -> sqlx::Result<()> {
-    Actor::cli().note(conn, action, &job.to_string(), &json!({ "state": state.as_str() })).await
 }
 
 /// Page after page, until there are enough.

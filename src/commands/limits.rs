@@ -3,7 +3,6 @@
 use anyhow::bail;
 use chrono::{DateTime, Utc};
 use comfy_table::Table;
-use serde_json::json;
 use sqlx::PgPool;
 use weirgate_jobs::Tenant;
 use weirgate_queue::JobState;
@@ -13,7 +12,7 @@ use weirgate_queue::lanes::{Blocked, Book, Books, Rate};
 
 use super::session::Session;
 use super::{table, tenant};
-use crate::audit::Actor;
+use crate::audit::{Actor, Change, Subject};
 use crate::cli::{Limits, SetLimits};
 use crate::output::say;
 use crate::queues;
@@ -56,9 +55,10 @@ async fn apply(pool: &PgPool, tenant: &Tenant, queue: &str, change: LaneChange) 
     if !known.contains(queue) {
         bail!("{queue:?}: {}", queues::unknown(&known));
     }
+    let lane = Subject::Lane { tenant: tenant.id, slug: &tenant.slug.0, queue };
+    let noted = Change::begin(&mut tx, lane).await?;
     change_lane(&mut tx, queue, tenant.id, change).await?;
-    let (lane, detail) = (format!("{}/{queue}", tenant.slug), json!({ "to": change.limits }));
-    Actor::cli().note(&mut tx, "lane.limits", &lane, &detail).await?;
+    noted.note(&mut tx, &Actor::cli(), "lane.limits", &["limits"]).await?;
     tx.commit().await?;
     say!("{}", show(pool, tenant).await?)
 }

@@ -8,8 +8,11 @@ use super::confirm;
 use super::session::Session;
 use crate::audit::Actor;
 use crate::cli::Migrate;
-use crate::database::{Database, MIGRATIONS, pending_migrations};
+use crate::database::{Database, MIGRATIONS, pending_migrations, ups};
 use crate::output::say;
+
+/// The version from which on the audit has what an entry of a migration says.
+const AUDIT_SINCE: i64 = 26;
 
 pub(super) async fn run(command: Migrate, session: &Session) -> anyhow::Result<()> {
     let act = async |database: &Database| match command {
@@ -28,7 +31,7 @@ async fn rebase(database: &Database) -> anyhow::Result<()> {
     database.require_migrated().await?;
     let mut tx = database.pool.begin().await?;
     let rebased = history::rebase(&mut tx).await?;
-    Actor::cli().note(&mut tx, "queue.rebase", "all", &json!({ "queues": rebased.queues })).await?;
+    Actor::cli().note(&mut tx, "queue.rebase", "all", None, &json!({ "queues": rebased.queues })).await?;
     tx.commit().await?;
     match rebased.queues.as_slice() {
         [] => say!("there are no queues to rebuild yet; a new history of the database begins")?,
@@ -45,13 +48,6 @@ fn counted(number: usize, what: &str) -> String {
     format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
-fn ups() -> impl Iterator<Item = (i64, &'static str)> {
-    MIGRATIONS
-        .iter()
-        .filter(|it| !it.migration_type.is_down_migration())
-        .map(|it| (it.version, it.description.as_ref()))
-}
-
 async fn down(database: &Database, to: Option<i64>, yes: bool) -> anyhow::Result<()> {
     let pending = pending_migrations(&database.pool).await?;
     let applied: Vec<i64> =
@@ -65,6 +61,11 @@ async fn down(database: &Database, to: Option<i64>, yes: bool) -> anyhow::Result
     let what =
         format!("this undoes {undone} down to version {target} and deletes the data that came with them");
     confirm::ask(&what, yes).await?;
+    // Before it is done: the table itself may be undone.
+    if *newest >= AUDIT_SINCE {
+        let mut conn = database.pool.acquire().await?;
+        Actor::cli().note_migration(&mut conn, "schema.down", *newest, target).await?;
+    }
     MIGRATIONS.undo(&database.pool, target).await?;
     say!("undone down to version {target}")
 }

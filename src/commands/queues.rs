@@ -2,14 +2,13 @@
 
 use anyhow::bail;
 use comfy_table::Table;
-use serde_json::json;
 use sqlx::PgPool;
 use weirgate_queue::JobState;
 use weirgate_queue::lanes::{Books, limits, traffic};
 
 use super::session::Session;
 use super::table;
-use crate::audit::Actor;
+use crate::audit::{Actor, Change, Subject};
 use crate::cli::Queues;
 use crate::database::Database;
 use crate::output::say;
@@ -69,9 +68,10 @@ async fn pause(pool: &PgPool, queue: &str, paused: bool) -> anyhow::Result<()> {
     if !known.contains(queue) {
         bail!("{queue:?}: {}", queues::unknown(&known));
     }
+    let change = Change::begin(&mut tx, Subject::Queue(queue)).await?;
     limits::pause_queue(&mut tx, queue, paused).await?;
     let action = if paused { "queue.pause" } else { "queue.resume" };
-    Actor::cli().note(&mut tx, action, queue, &json!({})).await?;
+    change.note(&mut tx, &Actor::cli(), action, &["paused"]).await?;
     tx.commit().await?;
     say!("{queue} {}", if paused { "is paused; what runs goes on running" } else { "goes on" })
 }

@@ -51,7 +51,7 @@ async fn up_on(
         database.migrate().await?;
         if config.mock_mode { greet_tenants(config, database).await } else { Ok(()) }
     };
-    stop.until_told(prepared).await?;
+    stop.until_told(Box::pin(prepared)).await?;
     let token = match &config.service_token {
         Some(_) => config.required_service_token()?,
         None => random_token(),

@@ -1,14 +1,13 @@
 //! `schedules`: what is done by the clock.
 
 use anyhow::{Context, anyhow, bail};
-use serde_json::json;
-use sqlx::{PgConnection, PgPool};
+use sqlx::PgPool;
 use weirgate_jobs::TenantsError;
-use weirgate_queue::schedule::{self, Change, Definition, Overview, Settings};
+use weirgate_queue::schedule::{self, Change, Definition, Overview};
 
 use super::session::Session;
 use super::{no_tenant, table};
-use crate::audit::Actor;
+use crate::audit::{self, Actor, Subject};
 use crate::cli::{Schedules, SetSchedule};
 use crate::output::say;
 use crate::schedules::{self, Refused};
@@ -65,27 +64,13 @@ async fn set(pool: &PgPool, options: SetSchedule) -> anyhow::Result<()> {
         let wrong: Vec<_> = wrong.iter().map(|it| format!("{}: {}", option(it.field), it.message)).collect();
         bail!("{}", wrong.join("; "));
     }
-    let before = settings(&mut tx, &name).await?;
+    let noted = audit::Change::begin(&mut tx, Subject::Schedule(&definition)).await?;
     schedule::change(&mut tx, &definition, &change).await?;
     let all = schedule::overview(&mut tx, &weirgate_jobs::schedules()).await?;
     let all: Vec<_> = all.into_iter().filter(|it| it.definition.name == name).collect();
-    let after = all.first().map(|it| shown(&it.settings));
-    Actor::cli().note(&mut tx, "schedule.change", &name, &json!({ "from": before, "to": after })).await?;
+    noted.note(&mut tx, &Actor::cli(), "schedule.change", &change.named()).await?;
     tx.commit().await?;
     print_list(all)
-}
-
-async fn settings(conn: &mut PgConnection, name: &str) -> anyhow::Result<Option<serde_json::Value>> {
-    let all = schedule::overview(conn, &weirgate_jobs::schedules()).await?;
-    Ok(all.iter().find(|it| it.definition.name == name).map(|it| shown(&it.settings)))
-}
-
-/// What is set, as the audit keeps it.
-fn shown(settings: &Settings) -> serde_json::Value {
-    let Settings { cron, time_zone, enabled, missed, missed_limit, .. } = settings;
-    json!({
-        "cron": cron, "time_zone": time_zone, "enabled": enabled, "missed": missed, "missed_limit": missed_limit,
-    })
 }
 
 fn definition(name: &str) -> anyhow::Result<Definition> {

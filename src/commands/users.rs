@@ -4,12 +4,12 @@ use std::io::{self, IsTerminal};
 
 use anyhow::Context;
 use serde_json::json;
-use sqlx::{PgConnection, PgPool};
+use sqlx::PgPool;
 
 use super::aside::aside;
 use super::session::Session;
 use super::{instant, table};
-use crate::audit::Actor;
+use crate::audit::{Actor, Change, Subject};
 use crate::cli::{GivenPassword, Users};
 use crate::output::{say, tell};
 use crate::{random, users};
@@ -36,37 +36,34 @@ async fn act(command: Users, given: bool, password: &str, pool: &PgPool) -> anyh
     let mut tx = pool.begin().await?;
     let said = match command {
         Users::Create { email, role, .. } => {
-            let user = users::create(&mut *tx, &email, role, password).await?;
-            let detail = json!({ "role": role.as_str() });
-            actor.note(&mut tx, "user.create", &user.email, &detail).await?;
+            let noted = Change::begin(&mut tx, Subject::User(email.trim())).await?;
+            users::create(&mut *tx, &email, role, password).await?;
+            noted.note(&mut tx, &actor, "user.create", &[]).await?;
             format!("{email}\t{}{}", role.as_str(), shown(given, password))
         }
         Users::Password { email, .. } => {
+            let noted = Change::begin(&mut tx, Subject::User(email.trim())).await?;
             users::set_password(&mut *tx, &email, password).await?;
-            actor.note(&mut tx, "user.password", &email, &json!({})).await?;
+            let more = json!({ "password": "set anew" });
+            noted.note_with(&mut tx, &actor, "user.password", &["disabled"], more).await?;
             format!("{email}{}", shown(given, password))
         }
         Users::Role { email, role } => {
-            let before = role_of(&mut tx, &email).await?;
+            let noted = Change::begin(&mut tx, Subject::User(email.trim())).await?;
             users::set_role(&mut *tx, &email, role).await?;
-            let detail = json!({ "from": before, "to": role.as_str() });
-            actor.note(&mut tx, "user.role", &email, &detail).await?;
+            noted.note(&mut tx, &actor, "user.role", &["role"]).await?;
             format!("{email} is {} from now on, and has to sign in again", role.as_str())
         }
         Users::Disable { email } => {
+            let noted = Change::begin(&mut tx, Subject::User(email.trim())).await?;
             users::disable(&mut *tx, &email).await?;
-            actor.note(&mut tx, "user.disable", &email, &json!({})).await?;
+            noted.note(&mut tx, &actor, "user.disable", &["disabled"]).await?;
             format!("{email} may not sign in from now on")
         }
         Users::List => unreachable!("it is done above"),
     };
     tx.commit().await?;
     say!("{said}")
-}
-
-async fn role_of(conn: &mut PgConnection, email: &str) -> sqlx::Result<Option<&'static str>> {
-    let all = users::list(conn).await?;
-    Ok(all.iter().find(|user| user.email.eq_ignore_ascii_case(email.trim())).map(|user| user.role.as_str()))
 }
 
 async fn list(pool: &PgPool) -> anyhow::Result<()> {

@@ -16,6 +16,7 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use uuid::Uuid;
 
+use crate::audit::ServiceToken;
 use crate::connections::Connection;
 use crate::http::Api;
 use crate::http::keys::{Hash, Holder, Presented};
@@ -81,11 +82,12 @@ impl ServiceTokens {
         Self { now: token_hash(now), next: next.map(token_hash) }
     }
 
-    /// Both are compared in any case, so that the time tells nothing.
-    fn accept(&self, token: &str) -> bool {
+    /// Which of the two it is. Both are compared in any case, so that the time tells nothing.
+    fn accept(&self, token: &str) -> Option<ServiceToken> {
         let given = token_hash(token);
+        let is_now = given.ct_eq(&self.now);
         let is_next = given.ct_eq(&self.next.unwrap_or(self.now));
-        (given.ct_eq(&self.now) | is_next).into()
+        bool::from(is_now | is_next).then(|| ServiceToken { hash: given, is_next: !bool::from(is_now) })
     }
 }
 
@@ -96,15 +98,16 @@ fn token_hash(token: &str) -> [u8; 32] {
 /// Lets only the service through.
 pub(crate) async fn require_service(
     State(api): State<Api>,
-    request: Request,
+    mut request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
-    let right = bearer(request.headers()).is_some_and(|token| api.settings.service_tokens.accept(token));
-    if !right {
+    let token = bearer(request.headers()).and_then(|token| api.settings.service_tokens.accept(token));
+    let Some(token) = token else {
         api.limits.check(Caller::Unknown)?;
         return Err(Problem::unauthorized(SERVICE_CHALLENGE, "the service token is missing or wrong"));
-    }
+    };
     api.limits.check(Caller::Service)?;
+    request.extensions_mut().insert(token);
     note_known(request.extensions());
     Ok(next.run(request).await)
 }

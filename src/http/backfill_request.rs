@@ -5,7 +5,7 @@ use std::str::FromStr;
 use axum::extract::{FromRequest, Request};
 use chrono::NaiveDate;
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 use sqlx::PgConnection;
 use utoipa::ToSchema;
 use weirgate_jobs::{BackfillKind, BackfillOrder, BackfillRange, Reprocess, Tenant};
@@ -314,10 +314,9 @@ impl SettingsRequest {
         settings.max_running = self.max_running.unwrap_or(settings.max_running);
     }
 
-    /// What was asked for, for the audit.
-    pub(crate) fn told(&self) -> Value {
-        let share = self.share.map(|share| ("share".to_owned(), json!(share)));
-        let most = self.max_running.map(|most| ("max_running".to_owned(), json!(most)));
-        share.into_iter().chain(most).collect::<Map<_, _>>().into()
+    /// What was asked to be set.
+    pub(crate) fn named(&self) -> Vec<&'static str> {
+        let share = self.share.map(|_| "share");
+        share.into_iter().chain(self.max_running.map(|_| "max_running")).collect()
     }
 }

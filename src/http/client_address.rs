@@ -7,7 +7,7 @@ use axum::http::request::Parts;
 use axum::http::{Extensions, HeaderMap};
 use ipnet::IpNet;
 
-use crate::audit::Actor;
+use crate::audit::{Actor, ServiceToken};
 use crate::http::Api;
 use crate::http::problem::Problem;
 
@@ -109,7 +109,8 @@ impl FromRequestParts<Api> for Actor {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
-        Ok(Self::service(ClientAddress::of(api, &parts.extensions, &parts.headers).0))
+        let token = parts.extensions.get::<ServiceToken>().ok_or_else(Problem::internal)?;
+        Ok(Self::service(*token, ClientAddress::of(api, &parts.extensions, &parts.headers).0))
     }
 }
 

@@ -3,6 +3,7 @@
 mod assets;
 mod attention;
 mod audit;
+mod audit_entry;
 mod backfill;
 mod backfill_new;
 mod backfills;

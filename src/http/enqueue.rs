@@ -1,7 +1,7 @@
 //! What every enqueueing request has in common: how it is read, how it commits, what it answers.
 
 use axum::body::Bytes;
-use axum::extract::{FromRequest, Request};
+use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::header::{LOCATION, RETRY_AFTER};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::Response;
@@ -12,12 +12,13 @@ use utoipa::{IntoParams, ToSchema};
 use weirgate_jobs::Tenant;
 use weirgate_queue::NewJob;
 
+use crate::audit::Actor;
 use crate::http::Api;
 use crate::http::context::RequestContext;
 use crate::http::extract::{parse_body, read_body};
 use crate::http::follow::Viewer;
 use crate::http::idempotency::{IdempotencyKey, REPLAYED};
-use crate::http::intake::{Accepted, Note, Plan, enqueue_alone};
+use crate::http::intake::{Accepted, Note, Of, Plan, enqueue_alone};
 use crate::http::job::JobResource;
 use crate::http::params::{Fields, FromQuery, TenantName};
 use crate::http::prefer;
@@ -115,10 +116,12 @@ struct Options {
     priority: i16,
     max_attempts: Option<i16>,
     traceparent: String,
+    /// Who asks for it.
+    who: String,
 }
 
 impl Options {
-    fn take(fields: &mut Fields, body: &EnqueueBody, traceparent: &str) -> Self {
+    fn take(fields: &mut Fields, body: &EnqueueBody, traceparent: &str, actor: &Actor) -> Self {
         let run_at = fields.get("run_at");
         let priority = fields.in_range("priority", -100..=100);
         let max_attempts = fields.in_range("max_attempts", 1..=MOST_ATTEMPTS);
@@ -133,6 +136,7 @@ impl Options {
             priority: priority.and_then(|number| number.try_into().ok()).unwrap_or(0),
             max_attempts: max_attempts.and_then(|number| number.try_into().ok()),
             traceparent: traceparent.to_owned(),
+            who: actor.name().to_owned(),
         }
     }
 
@@ -150,7 +154,7 @@ impl Options {
         if let Some(attempts) = self.max_attempts {
             job = job.max_attempts(attempts);
         }
-        job.priority(self.priority).traceparent(Some(self.traceparent.clone()))
+        job.priority(self.priority).traceparent(Some(self.traceparent.clone())).enqueued_by(&self.who)
     }
 }
 
@@ -178,22 +182,27 @@ pub(crate) struct Received {
     pub(crate) body: Bytes,
     key: Option<IdempotencyKey>,
     context: RequestContext,
+    actor: Actor,
 }
 
 impl Received {
-    pub(crate) async fn read(request: Request) -> Result<Self, Problem> {
+    pub(crate) async fn read(request: Request, api: &Api) -> Result<Self, Problem> {
+        let (mut parts, body) = request.into_parts();
+        let actor = Actor::from_request_parts(&mut parts, api).await?;
+        let request = Request::from_parts(parts, body);
         let context = request.extensions().get::<RequestContext>().cloned().ok_or_else(Problem::internal)?;
         let (method, uri, headers) =
             (request.method().clone(), request.uri().clone(), request.headers().clone());
         let body = read_body(request).await?;
         let key = IdempotencyKey::of(&method, &uri, &headers, &body)?;
-        Ok(Self { query: uri.query().map(str::to_owned), headers, body, key, context })
+        Ok(Self { query: uri.query().map(str::to_owned), headers, body, key, context, actor })
     }
 
     /// How its jobs are to be enqueued, from the parameters and from `body`.
     pub(crate) fn terms(self, fields: &mut Fields, body: &EnqueueBody) -> Terms {
-        let options = Options::take(fields, body, &self.context.traceparent);
-        Terms { options, key: self.key, headers: self.headers, context: self.context }
+        let Self { key, headers, context, actor, .. } = self;
+        let options = Options::take(fields, body, &context.traceparent, &actor);
+        Terms { options, key, headers, context, actor }
     }
 }
 
@@ -204,6 +213,7 @@ pub(crate) struct Terms {
     key: Option<IdempotencyKey>,
     headers: HeaderMap,
     context: RequestContext,
+    actor: Actor,
 }
 
 /// A checked request that enqueues for a tenant, with the parameters `Q` of its own.
@@ -218,8 +228,8 @@ pub(crate) struct EnqueueRequest<Q> {
 impl<Q: FromQuery> FromRequest<Api> for EnqueueRequest<Q> {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, _: &Api) -> Result<Self, Problem> {
-        let received = Received::read(request).await?;
+    async fn from_request(request: Request, api: &Api) -> Result<Self, Problem> {
+        let received = Received::read(request, api).await?;
         let body: EnqueueBody = parse_body(&received.headers, &received.body)?;
         let mut fields = Fields::of(received.query.as_deref());
         let tenant = fields.required("tenant_id");
@@ -238,11 +248,11 @@ impl<Q: Send + 'static> EnqueueRequest<Q> {
         plan: impl FnOnce(&Tenant, &Q, &dyn Fn(NewJob) -> NewJob) -> weirgate_queue::Result<Plan> + Send + 'static,
     ) -> Result<Response, Problem> {
         let Self { tenant, terms, query } = self;
-        let Terms { mut options, key, headers, context } = terms;
+        let Terms { mut options, key, headers, context, actor } = terms;
         let span = options.trace(api);
         let force = options.force;
         let plan = move |tenant: &Tenant| plan(tenant, &query, &|job| options.apply(job));
-        let accepted = api.intake.enqueue(&tenant.0, key, force, plan).await?;
+        let accepted = api.intake.enqueue(&tenant.0, key, force, actor, plan).await?;
         ended(span, accepted);
         answer(api, &context, &headers, accepted).await
     }
@@ -250,11 +260,12 @@ impl<Q: Send + 'static> EnqueueRequest<Q> {
 
 impl Terms {
     /// Enqueues a job of no single tenant and answers with it; if it is new, the audit is told.
-    pub(crate) async fn run(self, api: &Api, job: NewJob, note: Note) -> Result<Response, Problem> {
-        let Self { mut options, key, headers, context } = self;
+    pub(crate) async fn run(self, api: &Api, job: NewJob, of: Of) -> Result<Response, Problem> {
+        let Self { mut options, key, headers, context, actor } = self;
         let span = options.trace(api);
         let plan = Plan::Job(options.apply(job));
-        let accepted = enqueue_alone(&api.pool, plan, key.as_ref(), options.force, Some(note)).await?;
+        let note = Some(Note { actor, of });
+        let accepted = enqueue_alone(&api.pool, plan, key.as_ref(), options.force, note).await?;
         ended(span, accepted);
         answer(api, &context, &headers, accepted).await
     }

@@ -5,11 +5,12 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use chrono::NaiveDate;
+use serde_json::json;
 use sqlx::{Connection, PgConnection, PgPool};
 use tokio::sync::{Mutex, mpsc, oneshot};
 use uuid::Uuid;
-use weirgate_jobs::{DailyPipeline, Tenant, enqueue_daily_pipeline};
+use weirgate_jobs::{BulkJobs, DailyPipeline, Tenant, enqueue_daily_pipeline};
 use weirgate_queue::held::{Held, gather};
 use weirgate_queue::patience::within;
 use weirgate_queue::{Enqueued, NewJob};
@@ -38,15 +39,15 @@ const ANSWER_ALONE: Duration = Duration::from_secs(15);
 pub(crate) enum Plan {
     /// One job.
     Job(NewJob),
-    /// A workflow; its last job stands for it.
-    Pipeline(DailyPipeline),
+    /// A workflow for a day; its last job stands for it.
+    Pipeline(DailyPipeline, NaiveDate),
 }
 
 impl Plan {
     fn id(&self) -> Uuid {
         match self {
             Self::Job(job) => job.id,
-            Self::Pipeline(pipeline) => pipeline.last(),
+            Self::Pipeline(pipeline, _) => pipeline.last(),
         }
     }
 
@@ -56,7 +57,7 @@ impl Plan {
                 let job = if force { job.not_unique() } else { job };
                 weirgate_queue::enqueue(conn, vec![job]).await?[0]
             }
-            Self::Pipeline(pipeline) => enqueue_daily_pipeline(conn, pipeline, force).await?,
+            Self::Pipeline(pipeline, _) => enqueue_daily_pipeline(conn, pipeline, force).await?,
         })
     }
 }
@@ -86,6 +87,7 @@ struct Wish {
     plan: MakePlan,
     key: Option<IdempotencyKey>,
     force: bool,
+    actor: Actor,
     answer: oneshot::Sender<Answer>,
 }
 
@@ -101,6 +103,7 @@ struct Planned {
     plan: Plan,
     key: Option<IdempotencyKey>,
     force: bool,
+    note: Option<Note>,
     answer: oneshot::Sender<Answer>,
 }
 
@@ -128,10 +131,11 @@ impl Intake {
         tenant: &str,
         key: Option<IdempotencyKey>,
         force: bool,
+        actor: Actor,
         plan: impl FnOnce(&Tenant) -> weirgate_queue::Result<Plan> + Send + 'static,
     ) -> Answer {
         let (answer, answered) = oneshot::channel();
-        let wish = Wish { tenant: tenant.to_owned(), plan: Box::new(plan), key, force, answer };
+        let wish = Wish { tenant: tenant.to_owned(), plan: Box::new(plan), key, force, actor, answer };
         // Ends with the runtime only.
         let _ = self.tasks.send(Handed::Wish(wish));
         answered.await.unwrap_or_else(|_| Err(Problem::internal()))
@@ -148,12 +152,30 @@ impl Intake {
     }
 }
 
-/// What the audit is to say of an enqueued job.
+/// What the audit is to say of what was enqueued. Single jobs have no entry, as they may be thousands a second and the audit is kept
+/// for good: each names in its row who enqueued it.
 pub(crate) struct Note {
     pub(crate) actor: Actor,
-    pub(crate) action: String,
-    pub(crate) target: &'static str,
-    pub(crate) detail: Value,
+    pub(crate) of: Of,
+}
+
+/// What was enqueued.
+pub(crate) enum Of {
+    Bulk(Box<BulkJobs>),
+    Pipeline { tenant: Uuid, date: NaiveDate },
+}
+
+impl Note {
+    async fn write(self, conn: &mut PgConnection, enqueued: Enqueued) -> sqlx::Result<()> {
+        let Self { actor, of } = self;
+        match of {
+            Of::Bulk(bulk) => actor.note_bulk(conn, &bulk, "all that match", enqueued.id).await,
+            Of::Pipeline { tenant, date } => {
+                let what = json!({ "kind": "daily_pipeline", "date": date });
+                actor.note_enqueued(conn, enqueued, tenant, what).await
+            }
+        }
+    }
 }
 
 /// Enqueues one request's plan in a transaction of its own.
@@ -176,9 +198,8 @@ pub(crate) async fn enqueue_alone(
     {
         key.point_to(&mut tx, enqueued.id).await?;
     }
-    if let Some(Note { actor, action, target, mut detail }) = note.filter(|_| !enqueued.duplicate) {
-        detail["job"] = json!(enqueued.id);
-        actor.note(&mut tx, &action, target, &detail).await?;
+    if let Some(note) = note.filter(|_| !enqueued.duplicate) {
+        note.write(&mut tx, enqueued).await?;
     }
     tx.commit().await?;
     Ok(Accepted::new(enqueued))
@@ -226,12 +247,16 @@ async fn take_in_wishes(pool: &PgPool, held: &mut Held, wishes: Vec<Wish>, tenan
     let mut together = Vec::with_capacity(wishes.len());
     let mut keys = HashSet::new();
     for (wish, tenant) in wishes.into_iter().zip(tenants) {
-        let Wish { tenant: name, plan, key, force, answer } = wish;
-        match active(&name, tenant).and_then(|tenant| Ok(plan(&tenant)?)) {
+        let Wish { tenant: name, plan, key, force, actor, answer } = wish;
+        match active(&name, tenant).and_then(|tenant| Ok((plan(&tenant)?, tenant.id))) {
             Err(problem) => tell(answer, Err(problem)),
-            Ok(plan) => {
+            Ok((plan, tenant)) => {
                 let again = key.as_ref().is_some_and(|key| !keys.insert(key.text().to_owned()));
-                let planned = Planned { plan, key, force, answer };
+                let note = match plan {
+                    Plan::Job(_) => None,
+                    Plan::Pipeline(_, date) => Some(Note { actor, of: Of::Pipeline { tenant, date } }),
+                };
+                let planned = Planned { plan, key, force, note, answer };
                 match planned.plan {
                     Plan::Job(_) if !again => together.push(planned),
                     _ => drop(tokio::spawn(alone(pool.clone(), planned))),
@@ -256,8 +281,8 @@ fn active(name: &str, tenant: Option<Tenant>) -> Result<Tenant, Problem> {
 }
 
 async fn alone(pool: PgPool, planned: Planned) {
-    let Planned { plan, key, force, answer } = planned;
-    tell(answer, within(ANSWER_ALONE, enqueue_alone(&pool, plan, key.as_ref(), force, None)).await);
+    let Planned { plan, key, force, note, answer } = planned;
+    tell(answer, within(ANSWER_ALONE, enqueue_alone(&pool, plan, key.as_ref(), force, note)).await);
 }
 
 fn each_alone(pool: &PgPool, planned: Vec<Planned>) {
@@ -305,7 +330,7 @@ async fn together(held: &mut Held, planned: &[Planned]) -> Result<Vec<Option<Acc
         .filter_map(|one| match &one.plan {
             Plan::Job(job) if one.force => Some(job.clone().not_unique()),
             Plan::Job(job) => Some(job.clone()),
-            Plan::Pipeline(_) => None,
+            Plan::Pipeline(..) => None,
         })
         .collect();
     let mut enqueued = weirgate_queue::enqueue(&mut tx, jobs).await?.into_iter();

@@ -82,18 +82,25 @@ pub(crate) async fn store(
 /// # Errors
 /// When the database cannot answer.
 pub async fn revoke(conn: &mut PgConnection, prefix_or_id: &str) -> sqlx::Result<bool> {
-    Ok(revoke_of(conn, None, prefix_or_id).await?.is_some())
+    let revoked = sqlx::query!(
+        "update api_keys set is_active = false where (prefix = $1 or id = $2) and is_active",
+        prefix_or_id,
+        prefix_or_id.parse::<Uuid>().ok()
+    )
+    .execute(conn)
+    .await?;
+    Ok(revoked.rows_affected() > 0)
 }
 
-/// The same for a key of `tenant` alone, where one is named; answers with its prefix.
-pub(crate) async fn revoke_of(
+/// The prefix of the live key of that prefix or id, of `tenant` alone where one is named.
+pub(crate) async fn live_prefix(
     conn: &mut PgConnection,
     tenant: Option<Uuid>,
     prefix_or_id: &str,
 ) -> sqlx::Result<Option<String>> {
     sqlx::query_scalar!(
-        "update api_keys set is_active = false
-         where (prefix = $1 or id = $2) and ($3::uuid is null or tenant_id = $3) and is_active returning prefix",
+        "select prefix from api_keys
+         where (prefix = $1 or id = $2) and ($3::uuid is null or tenant_id = $3) and is_active",
         prefix_or_id,
         prefix_or_id.parse::<Uuid>().ok(),
         tenant

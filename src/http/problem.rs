@@ -173,6 +173,11 @@ impl Problem {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", "Internal error", detail)
     }
 
+    /// Of a validation error, everything that is wrong.
+    pub(crate) fn errors(&self) -> &[FieldError] {
+        &self.errors
+    }
+
     /// Its status, its title and what went wrong, for a page.
     pub(crate) fn words(self) -> (StatusCode, &'static str, String) {
         (self.status, self.title, self.detail)

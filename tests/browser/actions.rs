@@ -204,8 +204,13 @@ async fn a_job_is_cancelled_and_retried() {
         .fetch_all(&site.db().pool)
         .await
         .unwrap();
-        let expected = [("job.cancel", "cancelled"), ("job.retry", "available")];
-        assert_eq!(audited, expected.map(|(action, state)| (action.to_owned(), json!({ "state": state }))));
+        let told: Vec<_> = audited
+            .iter()
+            .map(|(action, detail)| (action.as_str(), &detail["before"]["state"], &detail["after"]["state"]))
+            .collect();
+        let [available, cancelled] = ["available", "cancelled"].map(|state| json!(state));
+        let expected = [("job.cancel", &available, &cancelled), ("job.retry", &cancelled, &available)];
+        assert_eq!(told, expected);
     })
     .await;
 }

@@ -85,7 +85,10 @@ fn the_readme_can_be_read_in_one_go() {
 fn every_file_that_the_readme_names_is_there() {
     let readme = read("README.md");
     let paths = readme.split('`').skip(1).step_by(2).filter(|name| {
-        name.contains('/') && !name.starts_with('/') && !name.contains([' ', '<', ':']) && !name.starts_with("target/")
+        name.contains('/')
+            && !name.starts_with('/')
+            && !name.contains([' ', '<', ':'])
+            && !name.starts_with("target/")
     });
     let mut named = 0;
     for path in paths {

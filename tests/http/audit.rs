@@ -1,51 +1,106 @@
-//! Who did what, through `/internal` and on pages.
+//! Who did what, through the API.
 
 use std::collections::BTreeSet;
 
 use axum::http::StatusCode;
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
 use weirgate::http::TrustedProxies;
 use weirgate::users::Role;
+use weirgate_queue::NewJob;
 
 use super::docs::operations;
-use crate::support::person::Person;
+use crate::support::person::{self, Person};
 use crate::support::{Does, Step, TestApi, id};
 
-/// What only enqueues a job: the job is its record.
-const ENQUEUES: [&str; 4] =
-    ["/internal/ingest/", "/internal/kpi/", "/internal/exports/generate", "/internal/pipelines/"];
+/// What enqueues one job has no entry, as that may be thousands a second and entries are kept for good: the job's row names who did it.
+const ENQUEUES: [&str; 3] = ["/internal/ingest/", "/internal/kpi/", "/internal/exports/generate"];
 
-/// A call, and what the audit says of it.
-type Act = (&'static str, String, Value, &'static str, String);
+/// A call, what the audit calls it, to what it is done, and how that was before and is after.
+struct Act {
+    method: &'static str,
+    path: String,
+    body: Value,
+    action: &'static str,
+    /// `None` where the call makes it.
+    target: Option<String>,
+    before: Value,
+    after: Value,
+}
 
-/// Those on tenants and their keys.
+fn act(method: &'static str, path: String, action: &'static str, target: &str, sides: [Value; 2]) -> Act {
+    let [before, after] = sides;
+    Act { method, path, body: Value::Null, action, target: Some(target.to_owned()), before, after }
+}
+
+impl Act {
+    fn with(self, body: Value) -> Self {
+        Self { body, ..self }
+    }
+
+    fn makes(self) -> Self {
+        Self { target: None, ..self }
+    }
+}
+
+fn state(before: &str, after: &str) -> [Value; 2] {
+    [json!({ "state": before }), json!({ "state": after })]
+}
+
+fn paused(before: bool, after: bool) -> [Value; 2] {
+    [json!({ "paused": before }), json!({ "paused": after })]
+}
+
+/// Those on tenants, their keys, and the run of a schedule.
 async fn acts_on_tenants(api: &TestApi) -> Vec<Act> {
     let keys = "/internal/tenants/tenant_demo_cca/api-keys";
     let key = api.service("POST", keys).json(r#"{"name": "old"}"#).send().await.ok(StatusCode::CREATED);
     let prefix = key["prefix"].as_str().unwrap().to_owned();
+    let before = json!({ "name": api.cca.name });
     vec![
-        (
+        act(
             "POST",
             "/internal/tenants".to_owned(),
-            json!({ "slug": "acme", "name": "Acme Ltd", "time_zone": "UTC" }),
             "tenant.create",
-            "acme".to_owned(),
-        ),
-        (
+            "acme",
+            [Value::Null, json!({ "name": "Acme Ltd", "is_active": true, "time_zone": "UTC" })],
+        )
+        .with(json!({ "slug": "acme", "name": "Acme Ltd", "time_zone": "UTC" })),
+        act(
             "PATCH",
             "/internal/tenants/tenant_demo_cca".to_owned(),
-            json!({ "name": "CCA" }),
             "tenant.change",
-            "tenant_demo_cca".to_owned(),
+            "tenant_demo_cca",
+            [before, json!({ "name": "CCA" })],
+        )
+        .with(json!({ "name": "CCA" })),
+        act("POST", keys.to_owned(), "key.create", "", [Value::Null, json!({ "name": "n8n" })])
+            .with(json!({ "name": "n8n" }))
+            .makes(),
+        act(
+            "DELETE",
+            format!("{keys}/{prefix}"),
+            "key.revoke",
+            &prefix,
+            [json!({ "name": "old", "is_active": true }), json!({ "name": "old", "is_active": false })],
         ),
-        ("POST", keys.to_owned(), json!({ "name": "n8n" }), "key.create", String::new()),
-        ("DELETE", format!("{keys}/{prefix}"), Value::Null, "key.revoke", prefix),
+        act(
+            "POST",
+            "/internal/schedules/daily_pipeline/run".to_owned(),
+            "schedule.run",
+            "daily_pipeline",
+            [Value::Null, json!({ "enqueued": 2 })],
+        ),
     ]
 }
 
-/// Every operation of `/internal` that changes something, once.
+/// Every operation that changes something, but for those of backfills.
 async fn acts(api: &TestApi) -> Vec<Act> {
-    let step = async || api.db().enqueue(api.cca.id, &Step::new("a", Does::Succeed)).await.id;
+    let step = async || {
+        let job = NewJob::of(api.cca.id, &Step::new("a", Does::Succeed)).unwrap().not_unique();
+        api.db().enqueue_new(job).await.id
+    };
     let (cancelled, retried, changed) = (step().await, step().await, step().await);
     api.post(&format!("/internal/jobs/{retried}/cancel")).await.ok(StatusCode::OK);
     let later =
@@ -54,80 +109,105 @@ async fn acts(api: &TestApi) -> Vec<Act> {
     let daily = api.enqueue("/internal/pipelines/daily?tenant_id=tenant_demo_cca&date=2026-01-20").await;
     let workflow = id(&daily["workflow_id"]);
     let worker = api.db().register_worker().await;
+    let post = |path: String, action, target: &str, sides| act("POST", path, action, target, sides);
+    let of_job = |verb: &str, job: Uuid| (format!("/internal/jobs/{job}/{verb}"), job.to_string());
+    let queue = |verb: &str| format!("/internal/queues/kpi/{verb}");
+    let made = |what: Value| [Value::Null, what];
+    let (cancel, cancelled) = of_job("cancel", cancelled);
+    let (retry, retried) = of_job("retry", retried);
+    let (run_now, later) = of_job("run_now", later);
+    let (priority, changed) = of_job("priority", changed);
+    let (workflow, worker) = (workflow.to_string(), worker.to_string());
+    vec![
+        post(cancel, "job.cancel", &cancelled, state("available", "cancelled")),
+        post(retry, "job.retry", &retried, state("cancelled", "available")),
+        post(run_now, "job.run_now", &later, state("scheduled", "available")),
+        act("PUT", priority, "job.priority", &changed, [json!({ "priority": 0 }), json!({ "priority": 7 })])
+            .with(json!({ "priority": 7 })),
+        post("/internal/jobs/bulk".to_owned(), "jobs.cancel", "all that match", made(json!({})))
+            .with(json!({ "action": "cancel", "filter": { "kind": "step" } })),
+        post(
+            "/internal/pipelines/daily?tenant_id=tenant_demo_cca&date=2026-01-21".to_owned(),
+            "job.enqueue",
+            "",
+            made(json!({ "kind": "daily_pipeline", "date": "2026-01-21" })),
+        )
+        .makes(),
+        post(
+            format!("/internal/workflows/{workflow}/cancel"),
+            "workflow.cancel",
+            &workflow,
+            [json!({ "open_jobs": 6 }), json!({ "open_jobs": 0 })],
+        ),
+        post(
+            format!("/internal/workers/{worker}/drain"),
+            "worker.drain",
+            &worker,
+            [json!({ "draining": false, "host": "test" }), json!({ "draining": true })],
+        ),
+        post(queue("pause"), "queue.pause", "kpi", paused(false, true)),
+        post(queue("pause"), "queue.pause", "kpi", paused(true, true)),
+        post(queue("resume"), "queue.resume", "kpi", paused(true, false)),
+        act(
+            "PUT",
+            queue("limits"),
+            "queue.limits",
+            "kpi",
+            [
+                json!({ "lane_limits": { "weight": 1.0 } }),
+                json!({ "lane_limits": { "rate": 5, "period_ms": 1000, "burst": 5, "weight": 1.0 } }),
+            ],
+        )
+        .with(json!({ "lanes": { "rate": 5, "burst": 5 } })),
+        act(
+            "PUT",
+            "/internal/tenants/tenant_demo_cca/limits".to_owned(),
+            "lane.limits",
+            "tenant_demo_cca/kpi",
+            [json!({ "limits": null }), json!({ "limits": { "max_running": 3, "weight": 1.0 } })],
+        )
+        .with(json!({ "queues": { "kpi": { "max_running": 3 } } })),
+        act(
+            "PUT",
+            "/internal/schedules/daily_pipeline".to_owned(),
+            "schedule.change",
+            "daily_pipeline",
+            [json!({ "enabled": true }), json!({ "enabled": false })],
+        )
+        .with(json!({ "enabled": false })),
+    ]
+}
+
+/// Those of backfills.
+async fn acts_on_backfills(api: &TestApi) -> Vec<Act> {
     let range = json!({ "kind": "compute_kpi", "tenants": "all", "from": "2026-01-20", "to": "2026-01-21",
         "reprocess": "all" });
     let made = api.service("POST", "/internal/backfills").json(range.to_string()).send().await;
-    let backfill = id(&made.ok(StatusCode::ACCEPTED)["id"]);
+    let backfill = id(&made.ok(StatusCode::ACCEPTED)["id"]).to_string();
     let of_backfill = |verb: &str| format!("/internal/backfills/{backfill}/{verb}");
-    let none = || Value::Null;
+    let post = |path: String, action, target: &str, sides| act("POST", path, action, target, sides);
     vec![
-        ("POST", format!("/internal/jobs/{cancelled}/cancel"), none(), "job.cancel", cancelled.to_string()),
-        ("POST", format!("/internal/jobs/{retried}/retry"), none(), "job.retry", retried.to_string()),
-        ("POST", format!("/internal/jobs/{later}/run_now"), none(), "job.run_now", later.to_string()),
-        (
-            "PUT",
-            format!("/internal/jobs/{changed}/priority"),
-            json!({ "priority": 7 }),
-            "job.priority",
-            changed.to_string(),
-        ),
-        (
-            "POST",
-            "/internal/jobs/bulk".to_owned(),
-            json!({ "action": "cancel", "filter": { "kind": "step" } }),
-            "jobs.cancel",
-            "all that match".to_owned(),
-        ),
-        (
-            "POST",
-            format!("/internal/workflows/{workflow}/cancel"),
-            none(),
-            "workflow.cancel",
-            workflow.to_string(),
-        ),
-        ("POST", format!("/internal/workers/{worker}/drain"), none(), "worker.drain", worker.to_string()),
-        ("POST", "/internal/queues/kpi/pause".to_owned(), none(), "queue.pause", "kpi".to_owned()),
-        ("POST", "/internal/queues/kpi/resume".to_owned(), none(), "queue.resume", "kpi".to_owned()),
-        (
-            "PUT",
-            "/internal/queues/kpi/limits".to_owned(),
-            json!({ "lanes": { "rate": 5 } }),
-            "queue.limits",
-            "kpi".to_owned(),
-        ),
-        (
-            "PUT",
-            "/internal/tenants/tenant_demo_cca/limits".to_owned(),
-            json!({ "queues": { "kpi": { "max_running": 3 } } }),
-            "lane.limits",
-            "tenant_demo_cca/kpi".to_owned(),
-        ),
-        (
-            "PUT",
-            "/internal/schedules/daily_pipeline".to_owned(),
-            json!({ "enabled": false }),
-            "schedule.change",
-            "daily_pipeline".to_owned(),
-        ),
-        (
-            "POST",
-            "/internal/schedules/daily_pipeline/run".to_owned(),
-            none(),
-            "schedule.run",
-            "daily_pipeline".to_owned(),
-        ),
-        ("POST", "/internal/backfills".to_owned(), range, "backfill.create", String::new()),
-        (
+        post(
+            "/internal/backfills".to_owned(),
+            "backfill.create",
+            "",
+            [Value::Null, json!({ "kind": "compute_kpi", "from": "2026-01-20", "share": 0.25 })],
+        )
+        .with(range)
+        .makes(),
+        act(
             "PATCH",
             format!("/internal/backfills/{backfill}"),
-            json!({ "share": 0.5 }),
             "backfill.set",
-            backfill.to_string(),
-        ),
-        ("POST", of_backfill("pause"), none(), "backfill.pause", backfill.to_string()),
-        ("POST", of_backfill("resume"), none(), "backfill.resume", backfill.to_string()),
-        ("POST", of_backfill("retry_failed"), none(), "backfill.retry_failed", backfill.to_string()),
-        ("POST", of_backfill("cancel"), none(), "backfill.cancel", backfill.to_string()),
+            &backfill,
+            [json!({ "share": 0.25 }), json!({ "share": 0.5 })],
+        )
+        .with(json!({ "share": 0.5 })),
+        post(of_backfill("pause"), "backfill.pause", &backfill, state("running", "paused")),
+        post(of_backfill("resume"), "backfill.resume", &backfill, state("paused", "running")),
+        // None has failed: it changes nothing, and says so.
+        post(of_backfill("retry_failed"), "backfill.retry_failed", &backfill, state("running", "running")),
+        post(of_backfill("cancel"), "backfill.cancel", &backfill, state("running", "cancelling")),
     ]
 }
 
@@ -135,6 +215,9 @@ async fn acts(api: &TestApi) -> Vec<Act> {
 fn shape(method: &str, path: &str) -> String {
     let named = |part: &str| part.contains('-') && part.len() == 36;
     let parts: Vec<&str> = path
+        .split('?')
+        .next()
+        .unwrap()
         .split('/')
         .map(|part| match part {
             _ if named(part) || part.starts_with("wg_") => "*",
@@ -145,31 +228,150 @@ fn shape(method: &str, path: &str) -> String {
     format!("{method} {}", parts.join("/"))
 }
 
+/// How the audit calls a token of the service.
+fn named(which: &str, token: &str) -> String {
+    format!("{which} {}", hex::encode(&Sha256::digest(token.as_bytes())[..4]))
+}
+
+/// Whether `told` has all that is expected of it.
+fn has(told: &Value, expected: &Value) -> bool {
+    match expected {
+        Value::Object(members) => members.iter().all(|(name, value)| told[name] == *value),
+        _ => told == expected,
+    }
+}
+
 #[tokio::test]
-async fn every_act_through_internal_is_in_the_audit_with_who_and_from_where() {
+async fn every_act_through_the_api_is_in_the_audit_with_who_and_from_where_and_what_it_was_before() {
     let api = TestApi::new().await;
     let mut acts = acts(&api).await;
+    acts.extend(acts_on_backfills(&api).await);
     acts.extend(acts_on_tenants(&api).await);
-    let covered: BTreeSet<String> = acts.iter().map(|(method, path, ..)| shape(method, path)).collect();
+    let covered: BTreeSet<String> = acts.iter().map(|act| shape(act.method, &act.path)).collect();
     let all: BTreeSet<String> = operations()
         .iter()
-        .filter(|(method, path)| *method != "GET" && path.starts_with("/internal/"))
+        // Tenants' keys only read: a first operation of `/v1` that does not would be missing here.
+        .filter(|(method, _)| *method != "GET")
         .filter(|(_, path)| !ENQUEUES.iter().any(|it| path.starts_with(it)))
         .map(|(method, path)| shape(method, path))
         .collect();
     assert_eq!(covered, all, "a new operation says what the audit has of it");
-    for (method, path, body, action, target) in acts {
-        let call = api.service(method, &path).from("203.0.113.9");
-        let call = if body.is_null() { call } else { call.json(body.to_string()) };
+    let service = named("service token", "the-service-token-of-the-tests");
+    for act in acts {
+        let what = format!("{} {}", act.method, act.path);
+        let call = api.service(act.method, &act.path).from("203.0.113.9");
+        let call = if act.body.is_null() { call } else { call.json(act.body.to_string()) };
         let answer = call.send().await;
-        assert!(answer.status.is_success(), "{method} {path}: {}", answer.text());
+        assert!(answer.status.is_success(), "{what}: {}", answer.text());
         let newest = &api.get("/internal/audit?limit=1").await.items()[0];
         let told = (&newest["actor"], &newest["via"], &newest["address"], &newest["action"]);
-        let expected = (&json!("service"), &json!("internal"), &json!("203.0.113.9"), &json!(action));
-        assert_eq!(told, expected, "{method} {path}");
-        let is_target = target.is_empty() || newest["target"] == target;
-        assert!(is_target, "{method} {path}: {newest}");
+        let expected = (&json!(service), &json!("internal"), &json!("203.0.113.9"), &json!(act.action));
+        assert_eq!(told, expected, "{what}");
+        assert!(act.target.is_none_or(|target| newest["target"] == target), "{what}: {newest}");
+        let detail = &newest["detail"];
+        assert!(has(&detail["before"], &act.before) && has(&detail["after"], &act.after), "{what}: {newest}");
     }
+}
+
+#[tokio::test]
+async fn a_job_names_who_enqueued_it() {
+    let api = TestApi::new().await;
+    for path in ENQUEUES {
+        let path = match path {
+            "/internal/ingest/" => "/internal/ingest/csat?".to_owned(),
+            "/internal/kpi/" => "/internal/kpi/compute-daily?date=2026-01-20&".to_owned(),
+            other => format!("{other}?date=2026-01-20&"),
+        };
+        api.enqueue(&format!("{path}tenant_id=tenant_demo_cca")).await;
+    }
+    api.enqueue("/internal/pipelines/daily?tenant_id=tenant_demo_cca&date=2026-01-21").await;
+    let who: Vec<Option<String>> = sqlx::query_scalar("select distinct enqueued_by from queue.jobs")
+        .fetch_all(&api.db().pool)
+        .await
+        .unwrap();
+    let service = named("service token", "the-service-token-of-the-tests");
+    assert_eq!(who, [Some(service.clone())], "also all jobs of a pipeline");
+    let job: Uuid =
+        sqlx::query_scalar("select id from queue.jobs limit 1").fetch_one(&api.db().pool).await.unwrap();
+    let person = Person::new(&api, "ada@example.com", Role::Viewer).await;
+    let page = person.get(&format!("/dashboard/jobs/{job}")).await;
+    assert!(page.text().contains(&format!("enqueued by {service}")), "{}", page.text());
+}
+
+#[tokio::test]
+async fn a_token_is_told_from_the_one_that_takes_its_place() {
+    let next = "the-next-token-of-the-tests";
+    let api = TestApi::with(|config| config.service_token_next = Some(next.to_owned())).await;
+    api.post("/internal/queues/kpi/pause").await.ok(StatusCode::OK);
+    let call = api.anonymous("POST", "/internal/queues/kpi/resume");
+    call.header("authorization", &format!("Bearer {next}")).send().await.ok(StatusCode::OK);
+    let who = api.get("/internal/audit?action=queue").await.column("actor");
+    let old = named("service token", "the-service-token-of-the-tests");
+    assert_eq!(who, [named("next service token", next), old]);
+    assert!(!api.get("/internal/audit").await.text().contains(next), "never the token itself");
+}
+
+#[tokio::test]
+async fn of_two_pauses_at_once_one_finds_it_going_on_and_the_other_paused() {
+    let api = TestApi::new().await;
+    // A queue without settings has no row that could be locked.
+    for path in ["/internal/queues/kpi/pause", "/internal/queues/export/pause"] {
+        let mut tx = api.db().pool.begin().await.unwrap();
+        sqlx::query("lock table queue.queues in exclusive mode").execute(&mut *tx).await.unwrap();
+        let free = async {
+            api.db().until_so_many_are_blocked(2).await;
+            tx.commit().await.unwrap();
+        };
+        let (one, other, ()) = tokio::join!(api.post(path), api.post(path), free);
+        one.ok(StatusCode::OK);
+        other.ok(StatusCode::OK);
+        let items = api.get("/internal/audit?action=queue.pause&limit=2").await.items();
+        let before: BTreeSet<bool> =
+            items.iter().map(|it| it["detail"]["before"]["paused"].as_bool().unwrap()).collect();
+        assert_eq!(before, BTreeSet::from([false, true]), "{items:?}");
+        assert!(items.iter().all(|it| it["detail"]["after"]["paused"] == true), "{items:?}");
+    }
+    // The same of a job, where the second one changes nothing.
+    let job = api.db().enqueue(api.cca.id, &Step::new("a", Does::Succeed)).await.id;
+    let cancel = format!("/internal/jobs/{job}/cancel");
+    let mut tx = api.db().pool.begin().await.unwrap();
+    sqlx::query("select id from queue.jobs where id = $1 for update")
+        .bind(job)
+        .execute(&mut *tx)
+        .await
+        .unwrap();
+    let free = async {
+        api.db().until_so_many_are_blocked(2).await;
+        tx.commit().await.unwrap();
+    };
+    let (one, other, ()) = tokio::join!(api.post(&cancel), api.post(&cancel), free);
+    one.ok(StatusCode::OK);
+    other.ok(StatusCode::OK);
+    let items = api.get(&format!("/internal/audit?target={job}")).await.items();
+    let before: Vec<&str> =
+        items.iter().rev().map(|it| it["detail"]["before"]["state"].as_str().unwrap()).collect();
+    assert_eq!(before, ["available", "cancelled"], "{items:?}");
+}
+
+#[tokio::test]
+async fn entries_cannot_be_changed_nor_deleted() {
+    let api = TestApi::new().await;
+    api.post("/internal/queues/kpi/pause").await.ok(StatusCode::OK);
+    person::sign_in(&api, "eve@example.com", "a wrong password").await;
+    let noted = api.count("audit").await;
+    for sql in [
+        "update audit set actor = 'nobody'",
+        "update audit set detail = '{}' where action = 'queue.pause'",
+        "update audit set target = 'mallory@example.com', times = times + 1 where once is not null",
+        "update audit set times = 0 where once is not null",
+        "delete from audit where action = 'queue.pause'",
+        "delete from audit where once is not null",
+        "truncate audit",
+    ] {
+        let refused = sqlx::query(sql).execute(&api.db().pool).await.unwrap_err();
+        assert!(refused.to_string().contains("only ever added to"), "{sql}: {refused}");
+    }
+    assert_eq!(api.count("audit").await, noted);
 }
 
 #[tokio::test]
@@ -225,23 +427,84 @@ async fn the_audit_is_paged_and_filtered_by_what_and_who() {
     }
     assert_eq!(paged, all);
 
+    let service = named("service token", "the-service-token-of-the-tests").replace(' ', "%20");
     for (query, expected) in [
-        ("action=queue", vec!["queue.resume", "queue.pause"]),
-        ("action=queue.pause", vec!["queue.pause"]),
-        ("action=queu", vec![]),
-        ("actor=ADA@example.com", vec!["sign_out", "queue.pause", "sign_in"]),
-        ("actor=service", vec!["queue.resume"]),
-        ("actor=service&action=sign_in", vec![]),
+        ("action=queue".to_owned(), vec!["queue.resume", "queue.pause"]),
+        ("action=queue.pause".to_owned(), vec!["queue.pause"]),
+        ("action=queu".to_owned(), vec![]),
+        ("actor=ADA@example.com".to_owned(), vec!["sign_out", "queue.pause", "sign_in"]),
+        (format!("actor={service}"), vec!["queue.resume"]),
+        (format!("actor={service}&action=sign_in"), vec![]),
+        ("target=kpi".to_owned(), vec!["queue.resume", "queue.pause"]),
+        ("target=kpi&via=dashboard".to_owned(), vec!["queue.pause"]),
+        ("via=internal".to_owned(), vec!["queue.resume"]),
+        ("via=dashboard&action=queue&actor=&target=".to_owned(), vec!["queue.pause"]),
+        ("tenant_id=tenant_demo_cca".to_owned(), vec!["key.create", "tenant.create"]),
+        (format!("tenant_id={}&action=key", api.cca.id), vec!["key.create"]),
+        ("tenant_id=system".to_owned(), vec![]),
     ] {
         assert_eq!(api.get(&format!("/internal/audit?{query}")).await.column("action"), expected, "{query}");
     }
     api.get("/internal/audit?who=ada").await.wrong_fields();
+    api.get("/internal/audit?tenant_id=nobody").await.problem(404, "unknown_tenant");
+    let wrong = api.get("/internal/audit?via=post&from=yesterday&to=2026-01-31").await.wrong_fields();
+    assert_eq!(wrong, ["via", "from", "to"]);
+    let wrong = api.get("/internal/audit?from=2026-01-31T00:00:00Z&to=2026-01-31T00:00:00Z").await;
+    assert_eq!(wrong.wrong_fields(), ["to"]);
+}
 
-    let person = Person::sign_in(&api, "ada@example.com").await;
-    let page = person.get("/dashboard/audit?action=queue&actor=service").await;
-    assert!(page.text().contains("queue.resume") && !page.text().contains("queue.pause"), "{}", page.text());
+#[tokio::test]
+async fn the_audit_is_cut_by_time() {
+    let api = TestApi::new().await;
+    api.execute(
+        "insert into audit (at, actor, action, target)
+         select timestamptz '2030-01-01T00:00:00Z' + n * interval '1 minute', 'ada@example.com', 'job.cancel', n::text
+         from generate_series(0, 24999) n",
+    )
+    .await;
+    for (query, expected) in [
+        ("from=2030-01-01T00:01:00Z&to=2030-01-01T00:03:00Z", vec!["2", "1"]),
+        ("to=2030-01-01T00:01:00Z&via=dashboard", vec!["0"]),
+        ("from=2030-01-01T02:00:00%2B02:00&to=2030-01-01T00:00:01Z", vec!["0"]),
+        ("to=2020-12-31T23:59:59Z", vec![]),
+        ("from=2099-01-01T00:00:00Z", vec![]),
+    ] {
+        let page = api.get(&format!("/internal/audit?{query}")).await;
+        assert_eq!(page.column("target"), expected, "{query}: at once, however many there are");
+        assert_eq!(page.ok(StatusCode::OK)["next"], Value::Null, "{query}");
+    }
+}
+
+#[tokio::test]
+async fn the_page_keeps_what_was_typed_with_what_is_wrong_beside_it() {
+    let api = TestApi::new().await;
+    let person = Person::new(&api, "ada@example.com", Role::Operator).await;
+    api.post("/internal/queues/kpi/resume").await.ok(StatusCode::OK);
+    let page =
+        person.get("/dashboard/audit?action=queue&via=internal&target=kpi&actor=&tenant_id=&from=&to=").await;
+    assert_eq!(page.status, StatusCode::OK);
+    for told in ["queue.resume", r#"<a href="/dashboard/queues/kpi">kpi</a>"#, "paused false, as before"] {
+        assert!(page.text().contains(told), "{told}: {}", page.text());
+    }
+    person.post("/dashboard/queues/kpi/pause", &[("confirmed", "true")]).await;
+    let page = person.get("/dashboard/audit?action=queue&via=dashboard").await;
+    assert!(page.text().contains("paused false → true"), "{}", page.text());
     let page = person.get("/dashboard/audit?action=nothing").await;
     assert!(page.text().contains("Nothing of that was done."), "{}", page.text());
+    for (query, field, message) in [
+        ("action=queue&from=yesterday", "from", "2026-01-31T08:00:00Z"),
+        ("action=queue&tenant_id=nobody", "tenant_id", "nobody"),
+        ("action=queue&via=post", "via", "dashboard, internal, cli"),
+        ("action=queue&from=2026-01-02T00:00:00Z&to=2026-01-01T00:00:00Z", "to", "a time after from"),
+    ] {
+        let page = person.get(&format!("/dashboard/audit?{query}")).await;
+        assert_eq!(page.status, StatusCode::UNPROCESSABLE_ENTITY, "{query}");
+        let (_, beside) = page.text().split_once(&format!(r#"id="{field}-error">"#)).unwrap();
+        assert!(beside.split('<').next().unwrap().contains(message), "{query}: {}", page.text());
+        assert!(page.text().contains(r#"value="queue""#), "{query}: {}", page.text());
+        assert!(!page.text().contains("<tbody>"), "{query}: no list that looks as if it were filtered");
+    }
+    assert_eq!(person.get("/dashboard/audit?before=x").await.status, StatusCode::UNPROCESSABLE_ENTITY);
 }
 
 #[tokio::test]
@@ -256,6 +519,16 @@ async fn few_that_match_among_many_are_found_page_by_page() {
     let second = api.get(next).await;
     assert_eq!(second.column("action"), ["queue.pause"]);
     assert_eq!(second.ok(StatusCode::OK)["next"], Value::Null);
+    // These have indexes of their own: nothing is walked past.
+    let service = named("service token", "the-service-token-of-the-tests").replace(' ', "%20");
+    for query in ["target=kpi".to_owned(), format!("actor={service}"), format!("target=kpi&actor={service}")]
+    {
+        let page = api.get(&format!("/internal/audit?{query}")).await;
+        assert_eq!(page.column("action"), ["queue.pause"], "{query}");
+        assert_eq!(page.ok(StatusCode::OK)["next"], Value::Null, "{query}");
+    }
+    let page = api.get("/internal/audit?tenant_id=tenant_demo_cca").await;
+    assert_eq!(page.column("action"), ["key.create", "tenant.create"]);
 }
 
 #[tokio::test]

@@ -219,6 +219,11 @@ async fn what_an_operator_does_is_done_and_written_down_and_a_viewer_does_nothin
     person.post(&format!("{path}/resume"), &[]).await;
     person.post(&format!("{path}/retry_failed"), &[]).await;
     expand(&api).await;
+    let sql = "select id from queue.jobs where backfill_id is not null order by id limit 1";
+    let job: uuid::Uuid = sqlx::query_scalar(sql).fetch_one(&api.db().pool).await.unwrap();
+    let shown = person.get(&format!("/dashboard/jobs/{job}")).await;
+    let told = "the failed jobs of its backfill retried by ada@example.com";
+    assert!(shown.text().contains(told) && !shown.text().contains("backfill.pause"), "{}", shown.text());
     assert_eq!(row(person.get(&path).await.text(), "tenant_demo_cca")[30], "2026-01-31 available");
     person.post(&format!("{path}/cancel"), &[]).await;
     assert!(state().await.starts_with("cancel"));

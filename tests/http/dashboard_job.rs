@@ -123,7 +123,7 @@ async fn a_priority_is_changed_until_the_job_has_ended() {
             .fetch_all(&api.db().pool)
             .await
             .unwrap();
-    assert_eq!(details[1], serde_json::json!({"from": -7, "to": 50}));
+    assert_eq!(details[1], serde_json::json!({"before": {"priority": -7}, "after": {"priority": 50}}));
 }
 
 #[tokio::test]

@@ -305,7 +305,10 @@ async fn an_admin_sets_limits_and_takes_them_back() {
             .await
             .unwrap();
     assert_eq!(details.len(), 2);
-    assert_eq!((&details[0]["from"], &details[0]["to"]["rate"]), (&serde_json::Value::Null, &10.into()));
+    let [before, after] = ["before", "after"].map(|side| &details[0][side]["limits"]);
+    assert_eq!((before, &after["rate"]), (&serde_json::Value::Null, &10.into()));
+    let [before, after] = ["before", "after"].map(|side| &details[1][side]["limits"]);
+    assert_eq!((&before["rate"], after), (&10.into(), &serde_json::Value::Null));
 }
 
 #[tokio::test]

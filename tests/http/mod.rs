@@ -3,6 +3,7 @@
 mod answers;
 mod api_keys;
 mod audit;
+mod audit_pages;
 mod auth;
 mod backfills;
 #[cfg(feature = "board")]

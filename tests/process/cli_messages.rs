@@ -1,6 +1,6 @@
 //! What commands say: what was wrong, what was expected, what to do; how things stand.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::cli::Cli;
 use crate::support::{Process, weirgate};
@@ -186,9 +186,13 @@ async fn tenants_are_made_changed_and_listed() {
             .await
             .unwrap();
     let actions: Vec<_> = told.iter().map(|(action, _)| action.as_str()).collect();
-    assert_eq!(actions, ["tenant.create", "tenant.change"]);
-    assert_eq!(told[1].1["from"]["time_zone"], "Europe/London");
-    assert_eq!(told[1].1["to"]["time_zone"], "America/New_York");
+    assert_eq!(actions, ["tenant.create", "tenant.change", "tenant.change"]);
+    assert_eq!(told[0].1["before"], Value::Null);
+    let expected = |zone: &str, active: bool| json!({ "time_zone": zone, "is_active": active });
+    assert_eq!(told[1].1["before"], expected("Europe/London", true));
+    assert_eq!(told[1].1["after"], expected("America/New_York", false));
+    assert_eq!(told[2].1["before"], json!({ "is_active": false }), "it changes nothing, and says so");
+    assert_eq!(told[2].1["after"], told[2].1["before"]);
 }
 
 #[tokio::test]
@@ -213,8 +217,10 @@ async fn schedules_are_run_and_set() {
             .unwrap();
     let actions: Vec<_> = told.iter().map(|(action, _)| action.as_str()).collect();
     assert_eq!(actions, ["schedule.run", "schedule.run", "schedule.change", "schedule.change"]);
-    assert_eq!((&told[2].1["to"]["missed"], &told[2].1["to"]["missed_limit"]), (&"all".into(), &7.into()));
-    assert_eq!(told[3].1["from"]["time_zone"], "Europe/Berlin");
+    let after = &told[2].1["after"];
+    assert_eq!((&after["missed"], &after["missed_limit"]), (&"all".into(), &7.into()));
+    assert_eq!(told[3].1["before"], json!({ "time_zone": "Europe/Berlin" }));
+    assert_eq!(told[3].1["after"], json!({ "time_zone": null }));
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 mod backfill;
 mod bench;
 mod cli;
+mod cli_audit;
 mod cli_messages;
 mod connections;
 mod crash;

@@ -89,15 +89,19 @@ impl TestDb {
 
     /// Returns once a connection to this database waits for a lock.
     pub(crate) async fn until_blocked(&self) {
+        self.until_so_many_are_blocked(1).await;
+    }
+
+    pub(crate) async fn until_so_many_are_blocked(&self, count: i64) {
         for _ in 0..1000 {
-            let blocked: bool = sqlx::query_scalar(
-                "select exists (select from pg_stat_activity
-                    where datname = current_database() and wait_event_type = 'Lock')",
+            let blocked: i64 = sqlx::query_scalar(
+                "select count(*) from pg_stat_activity
+                 where datname = current_database() and wait_event_type = 'Lock'",
             )
             .fetch_one(&self.pool)
             .await
             .unwrap();
-            if blocked {
+            if blocked >= count {
                 return;
             }
             tokio::time::sleep(Duration::from_millis(10)).await;

@@ -1,6 +1,7 @@
 //! What operators can set of a schedule, kept in `queue.schedules`.
 
 use chrono::{DateTime, Utc};
+use serde_json::Value;
 use sqlx::PgConnection;
 
 use super::{Definition, Missed, Schedules};
@@ -140,6 +141,21 @@ pub struct Change {
     pub missed_limit: Option<u16>,
 }
 
+impl Change {
+    /// What it sets.
+    pub fn named(&self) -> Vec<&'static str> {
+        let Self { cron, time_zone, enabled, missed, missed_limit } = self;
+        let fields = [
+            ("cron", cron.is_some()),
+            ("time_zone", time_zone.is_some()),
+            ("enabled", enabled.is_some()),
+            ("missed", missed.is_some()),
+            ("missed_limit", missed_limit.is_some()),
+        ];
+        fields.into_iter().filter(|(_, is_set)| *is_set).map(|(name, _)| name).collect()
+    }
+}
+
 /// A setting that makes no sense.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WrongSetting {
@@ -213,4 +229,26 @@ pub async fn change(conn: &mut PgConnection, of: &Definition, change: &Change) -
     .execute(conn)
     .await?;
     Ok(())
+}
+
+/// Lets nobody else change its settings before the caller's transaction ends.
+pub(crate) async fn hold(conn: &mut PgConnection, of: &Definition) -> Result<()> {
+    register(conn, std::slice::from_ref(of)).await?;
+    sqlx::query!("select name from queue.schedules where name = $1 for update", of.name)
+        .fetch_optional(conn)
+        .await?;
+    Ok(())
+}
+
+/// Its settings, for [`crate::standing`].
+pub(crate) async fn standing(conn: &mut PgConnection, of: &Definition) -> Result<Option<Value>> {
+    let standing = sqlx::query_scalar!(
+        r#"select jsonb_build_object('cron', cron, 'time_zone', time_zone, 'enabled', enabled, 'missed', missed,
+            'missed_limit', missed_limit) as "it!"
+           from queue.schedules where name = $1"#,
+        of.name
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(standing)
 }

@@ -1,97 +1,106 @@
-//! Who did what, when, to what, from where.
+//! Who did what, when, to what, from where, and how that was before.
 
 use askama::Template;
 use axum::extract::{RawQuery, State};
+use axum::http::StatusCode;
 use axum::response::Response;
-use serde_json::Value;
+use sqlx::PgConnection;
 
+use super::audit_entry::Entry;
 use super::session::{Session, filled};
-use super::view::{Frame, Refusal, When, page};
-use crate::audit::{self, Filter, Listed};
+use super::view::{Frame, Refusal, page};
+use crate::audit::{self, Filter, Listed, VIAS};
 use crate::http::Api;
+use crate::http::internal::audit::take_filter;
+use crate::http::job_list::tenant_of_filter;
 use crate::http::params::Fields;
+use crate::http::problem::{FieldError, Problem, Shown};
 
 const ON_A_PAGE: i64 = 100;
 
-/// Letters of a detail; what is longer is opened by who wants it.
-const LONGEST_IN_A_ROW: usize = 60;
-
 /// Groups of actions, to choose from.
-const GROUPS: [&str; 13] = [
+const GROUPS: [&str; 14] = [
     "sign_in", "sign_out", "job", "jobs", "queue", "lane", "tenant", "workflow", "backfill", "schedule",
-    "worker", "user", "key",
+    "worker", "user", "key", "schema",
 ];
 
-struct Entry {
-    id: i64,
-    when: When,
-    actor: String,
-    from: String,
-    action: String,
-    times: i32,
-    target: String,
-    job: bool,
-    detail: String,
-}
+/// The filter as it was given, to be shown again and to be sent for the next page.
+struct Asked(Vec<(String, String)>);
 
-impl From<audit::Entry> for Entry {
-    fn from(entry: audit::Entry) -> Self {
-        Self {
-            id: entry.id,
-            when: When::new(entry.at, entry.now),
-            actor: entry.actor,
-            from: match entry.address {
-                Some(address) => format!("{}, {address}", entry.via),
-                None => entry.via,
-            },
-            job: entry.action.starts_with("job."),
-            action: entry.action,
-            times: entry.times,
-            target: entry.target,
-            detail: words(&entry.detail),
-        }
+impl Asked {
+    fn of(&self, wanted: &str) -> &str {
+        self.0.iter().find(|(name, _)| name == wanted).map_or("", |(_, value)| value)
+    }
+
+    /// As a query, for the page that begins there.
+    fn query(&self, before: i64) -> String {
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        query.extend_pairs(&self.0).append_pair("before", &before.to_string());
+        query.finish()
     }
 }
 
-impl Entry {
-    /// The beginning of a detail that is too long for a row.
-    fn brief(&self) -> Option<&str> {
-        let (end, _) = self.detail.char_indices().nth(LONGEST_IN_A_ROW)?;
-        let begin = &self.detail[..end];
-        Some(begin.rsplit_once(' ').map_or(begin, |(begin, _)| begin))
-    }
-}
+/// Names, labels and examples of what can be asked for.
+const FIELDS: [(&str, &str, &str); 7] = [
+    ("action", "What", "queue.pause"),
+    ("actor", "Who", "ada@example.com"),
+    ("target", "To what", "kpi"),
+    ("tenant_id", "Tenant", "tenant_demo_cca"),
+    ("via", "By which way", ""),
+    ("from", "From", "2026-01-31T00:00:00Z"),
+    ("to", "Before", "2026-02-01T00:00:00Z"),
+];
 
-/// A detail as a sentence of names and values.
-fn words(detail: &Value) -> String {
-    match detail {
-        Value::Null => "none".to_owned(),
-        Value::String(text) => text.clone(),
-        Value::Bool(_) | Value::Number(_) => detail.to_string(),
-        Value::Array(items) => items.iter().map(words).collect::<Vec<_>>().join(", "),
-        Value::Object(members) => {
-            let member = |(name, value): (&String, &Value)| match value {
-                Value::Object(_) => format!("{name}: {}", words(value)),
-                _ => format!("{name} {}", words(value)),
-            };
-            members.iter().map(member).collect::<Vec<_>>().join("; ")
-        }
-    }
+/// A field of the form.
+struct Field {
+    name: &'static str,
+    label: &'static str,
+    example: &'static str,
+    value: String,
+    error: Option<String>,
 }
 
 #[derive(Template)]
 #[template(path = "audit.html")]
 struct AuditPage {
     frame: Frame,
-    entries: Vec<Entry>,
-    filter: Filter,
+    asked: Asked,
+    fields: Vec<Field>,
+    /// What is wrong with something that the form has no field for.
+    other_errors: Vec<FieldError>,
+    refused: bool,
+    actors: Vec<String>,
     groups: &'static [&'static str],
+    vias: &'static [&'static str],
+    entries: Vec<Entry>,
     next: Option<String>,
 }
 
 impl AuditPage {
+    fn new(session: &Session, asked: Asked, actors: Vec<String>, errors: Vec<FieldError>) -> Self {
+        let field = |(name, label, example): (&'static str, &'static str, &'static str)| {
+            let error = errors.iter().find(|error| error.field == name).map(|error| error.message.clone());
+            Field { name, label, example, value: asked.of(name).to_owned(), error }
+        };
+        let fields = FIELDS.map(field).into();
+        let refused = !errors.is_empty();
+        let has_field = |error: &FieldError| FIELDS.iter().any(|(name, ..)| error.field == *name);
+        Self {
+            frame: Frame::new(session, "/audit"),
+            asked,
+            fields,
+            other_errors: errors.into_iter().filter(|error| !has_field(error)).collect(),
+            refused,
+            actors,
+            groups: &GROUPS,
+            vias: &VIAS,
+            entries: Vec::new(),
+            next: None,
+        }
+    }
+
     fn is_filtered(&self) -> bool {
-        self.filter.actor.is_some() || self.filter.action.is_some()
+        !self.asked.0.is_empty()
     }
 }
 
@@ -100,34 +109,65 @@ pub(super) async fn show(
     session: Session,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Refusal> {
-    let mut fields = Fields::of_pairs(filled(query.unwrap_or_default().as_bytes()));
-    let before = fields.in_range("before", 1..=i64::MAX);
-    let filter = Filter { actor: fields.get("actor"), action: fields.get("action") };
-    let (before, filter) = fields
-        .finish(Some((before, filter)))
-        .map_err(|problem| Refusal::from(problem).for_session(&session))?;
+    let pairs = filled(query.unwrap_or_default().as_bytes());
+    let fields = Fields::of_pairs(pairs.clone());
+    let asked = Asked(pairs.into_iter().filter(|(name, _)| name != "before").collect());
+    let read = read(&api, fields).await;
     let mut conn = api.pool.acquire().await?;
-    let Listed { entries, next } = audit::list(&mut conn, &filter, before, ON_A_PAGE).await?;
-    let next = next.map(|id| {
-        let mut query = form_urlencoded::Serializer::new(String::new());
-        query.extend_pairs(filter.action.iter().map(|action| ("action", action)));
-        query.extend_pairs(filter.actor.iter().map(|actor| ("actor", actor)));
-        query.append_pair("before", &id.to_string()).finish()
-    });
-    let entries = entries.into_iter().map(Entry::from).collect();
-    Ok(page(&AuditPage { frame: Frame::new(&session, "/audit"), entries, filter, groups: &GROUPS, next }))
+    let actors = audit::actors(&mut conn).await?;
+    match read {
+        Ok((filter, before)) => {
+            let mut shown = AuditPage::new(&session, asked, actors, Vec::new());
+            shown.fill(&mut conn, &filter, before).await?;
+            Ok(page(&shown))
+        }
+        // What was typed is not lost with what is wrong with it.
+        Err(Wrong::Fields(errors)) => {
+            let mut response = page(&AuditPage::new(&session, asked, actors, errors));
+            *response.status_mut() = StatusCode::UNPROCESSABLE_ENTITY;
+            response.extensions_mut().insert(Shown);
+            Ok(response)
+        }
+        Err(Wrong::Other(problem)) => Err(Refusal::from(problem).for_session(&session)),
+    }
 }
 
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn details_are_words() {
-        assert_eq!(words(&json!({})), "");
-        let limits = json!({ "from": null, "to": { "rate": 1, "burst": 5 }, "queues": ["kpi", "export"] });
-        assert_eq!(words(&limits), "from none; queues kpi, export; to: burst 5; rate 1");
+impl AuditPage {
+    async fn fill(
+        &mut self,
+        conn: &mut PgConnection,
+        filter: &Filter,
+        before: Option<i64>,
+    ) -> sqlx::Result<()> {
+        let Listed { entries, next } = audit::list(conn, filter, before, ON_A_PAGE).await?;
+        self.entries = entries.into_iter().map(Entry::from).collect();
+        self.next = next.map(|id| self.asked.query(id));
+        Ok(())
     }
+}
+
+/// Why there is no list.
+enum Wrong {
+    /// Told beside the fields.
+    Fields(Vec<FieldError>),
+    Other(Problem),
+}
+
+async fn read(api: &Api, mut fields: Fields) -> Result<(Filter, Option<i64>), Wrong> {
+    let before = fields.in_range("before", 1..=i64::MAX);
+    let (mut filter, tenant) = take_filter(&mut fields);
+    fields.finish(Some(())).map_err(|problem| match problem.errors() {
+        [] => Wrong::Other(problem),
+        errors => Wrong::Fields(errors.to_vec()),
+    })?;
+    if let Some(name) = &tenant {
+        let found = tenant_of_filter(api, name).await;
+        filter.tenant = Some(found.map_err(|problem| match problem.words() {
+            (StatusCode::NOT_FOUND, _, message) => {
+                Wrong::Fields(vec![FieldError { field: "tenant_id".to_owned(), message }])
+            }
+            (status, title, detail) => Wrong::Other(Problem::new(status, "refused", title, detail)),
+        })?);
+    }
+    Ok((filter, before))
 }

@@ -4,7 +4,6 @@ use askama::Template;
 use axum::extract::{RawQuery, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
-use serde_json::json;
 use sqlx::PgConnection;
 use uuid::Uuid;
 use weirgate_queue::JobState;
@@ -14,6 +13,7 @@ use super::heat::{Heat, Mark, Shown};
 use super::session::{Form, Session, filled};
 use super::view::{Frame, Path, Refusal, When, page};
 use super::views::View;
+use crate::audit::{Change, Subject};
 use crate::http::Api;
 use crate::http::backfill::{AskedFor, TenantNames};
 use crate::http::params::Fields;
@@ -225,8 +225,9 @@ async fn act<T>(
 ) -> Result<Response, Refusal> {
     form.require(Role::Operator)?;
     let mut tx = api.pool.begin().await?;
+    let change = Change::begin(&mut tx, Subject::Backfill(id)).await?;
     verb(&mut tx, id).await.map_err(|error| Refusal::from(error).for_session(&form.session))?;
-    form.session.actor().note(&mut tx, action, &id.to_string(), &json!({})).await?;
+    change.note(&mut tx, &form.session.actor(), action, &["state"]).await?;
     tx.commit().await?;
     Ok(Redirect::to(&format!("/dashboard/backfills/{id}")).into_response())
 }

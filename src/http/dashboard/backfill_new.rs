@@ -161,7 +161,7 @@ async fn store(
             if error.as_database_error().is_some_and(sqlx::error::DatabaseError::is_unique_violation));
         return if is_there { Ok(made) } else { Err(error.into()) };
     }
-    session.actor().note(&mut tx, "backfill.create", &id.to_string(), &new.spec).await?;
+    session.actor().note_backfill(&mut tx, id, &new, &range.tenants).await?;
     tx.commit().await?;
     Ok(made)
 }

@@ -3,7 +3,7 @@
 use askama::Template;
 use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
-use serde_json::{Value, json};
+use serde_json::Value;
 use sqlx::PgConnection;
 use uuid::Uuid;
 use weirgate_queue::{JobState, control};
@@ -13,7 +13,7 @@ use super::job_timeline::{Attempt, Moment, Workers, attempts, of_earlier_lives, 
 use super::session::{Form, Session};
 use super::view::{Frame, Path, Refusal, page};
 use super::workflow::around;
-use crate::audit::{self, Act};
+use crate::audit::{self, Act, Change, Subject};
 use crate::http::Api;
 use crate::http::context::RequestContext;
 use crate::http::follow::Viewer;
@@ -164,7 +164,10 @@ pub(super) async fn show(
         Some(workflow) => Some(around(&api, workflow, id).await?),
         None => None,
     };
-    let acts = audit::done_to(&mut *api.pool.acquire().await?, &id.to_string()).await?;
+    // What is done to the whole of which it is a part is done to it.
+    let targets = [Some(id), job.workflow_id, job.backfill_id].into_iter().flatten();
+    let targets: Vec<String> = targets.map(|target| target.to_string()).collect();
+    let acts = audit::done_to(&mut *api.pool.acquire().await?, &targets).await?;
     Ok(page(&JobPage::new(Frame::new(&session, "/jobs"), job, &workers, &acts, graph)))
 }
 
@@ -202,9 +205,9 @@ pub(super) async fn set_priority(
     let given = fields.required::<Priority>("priority");
     let Priority(priority) = fields.finish(given).map_err(|problem| refuse(problem.into()))?;
     let mut tx = api.pool.begin().await?;
-    let before = control::set_priority(&mut tx, id, priority).await.map_err(|error| refuse(error.into()))?;
-    let detail = json!({ "from": before, "to": priority });
-    session.actor().note(&mut tx, "job.priority", &id.to_string(), &detail).await?;
+    let change = Change::begin(&mut tx, Subject::Job(id)).await?;
+    control::set_priority(&mut tx, id, priority).await.map_err(|error| refuse(error.into()))?;
+    change.note(&mut tx, &session.actor(), "job.priority", &["priority"]).await?;
     tx.commit().await?;
     Ok(Redirect::to(&format!("/dashboard/jobs/{id}")).into_response())
 }
@@ -229,9 +232,9 @@ async fn act(
 ) -> Result<Response, Refusal> {
     form.require(Role::Operator)?;
     let mut tx = api.pool.begin().await?;
-    let done = verb(&mut tx, id).await;
-    let state = done.map_err(|error| Refusal::from(error).for_session(&form.session))?;
-    form.session.actor().note(&mut tx, action, &id.to_string(), &json!({ "state": state.as_str() })).await?;
+    let change = Change::begin(&mut tx, Subject::Job(id)).await?;
+    verb(&mut tx, id).await.map_err(|error| Refusal::from(error).for_session(&form.session))?;
+    change.note(&mut tx, &form.session.actor(), action, &["state"]).await?;
     tx.commit().await?;
     Ok(Redirect::to(&format!("/dashboard/jobs/{id}")).into_response())
 }

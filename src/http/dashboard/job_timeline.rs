@@ -5,6 +5,7 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
+use serde_json::Value;
 use uuid::Uuid;
 use weirgate_queue::JobState;
 
@@ -37,22 +38,24 @@ pub(super) struct Workers {
     names: HashMap<Uuid, String>,
     /// Who runs the job now, or ran it last.
     last: Option<Uuid>,
+    /// Who asked for the job.
+    enqueued_by: Option<String>,
 }
 
 impl Workers {
     pub(super) async fn of(api: &Api, job: &JobResource) -> sqlx::Result<Self> {
         let ids: Vec<Uuid> = job.errors.iter().filter_map(|error| error.worker_id).collect();
         let mut conn = api.pool.acquire().await?;
-        let last = sqlx::query_scalar!("select worker_id from queue.jobs where id = $1", job.id)
+        let row = sqlx::query!("select worker_id, enqueued_by from queue.jobs where id = $1", job.id)
             .fetch_optional(&mut *conn)
-            .await?
-            .flatten();
+            .await?;
+        let (last, enqueued_by) = row.map_or((None, None), |row| (row.worker_id, row.enqueued_by));
         let rows =
             sqlx::query!("select id, host, pid from queue.workers where id = any($1) or id = $2", &ids, last)
                 .fetch_all(&mut *conn)
                 .await?;
         let names = rows.into_iter().map(|row| (row.id, format!("{} (process {})", row.host, row.pid)));
-        Ok(Self { names: names.collect(), last })
+        Ok(Self { names: names.collect(), last, enqueued_by })
     }
 
     fn name(&self, id: Uuid) -> String {
@@ -91,26 +94,48 @@ pub(super) fn of_earlier_lives(job: &JobResource) -> usize {
     earlier
 }
 
-/// What somebody did to it.
-fn done(act: &Act) -> String {
+/// What somebody did to it, or to the whole of which it is a part.
+fn done(act: &Act) -> Option<String> {
     let what = match act.action.as_str() {
         "job.retry" => "retried".to_owned(),
         "job.cancel" => "cancelled, or told to stop,".to_owned(),
         "job.run_now" => "run now".to_owned(),
-        "job.priority" => format!("priority changed from {} to {}", act.detail["from"], act.detail["to"]),
+        "workflow.cancel" => "its workflow cancelled".to_owned(),
+        "workflow.retry_failed" => "the failed jobs of its workflow retried".to_owned(),
+        "backfill.cancel" => "its backfill cancelled".to_owned(),
+        "backfill.retry_failed" => "the failed jobs of its backfill retried".to_owned(),
+        "job.priority" => {
+            // Entries of earlier versions had other names.
+            let side = |name: &str, old: &str| match &act.detail[name]["priority"] {
+                Value::Null => act.detail[old].to_string(),
+                priority => priority.to_string(),
+            };
+            format!("priority changed from {} to {}", side("before", "from"), side("after", "to"))
+        }
+        // Who enqueued it is told first; a pause of its backfill and the like are no moments of it.
+        "job.enqueue" => return None,
+        other if !other.starts_with("job.") => return None,
         other => other.to_owned(),
     };
-    match (act.via.as_str(), act.actor.as_str()) {
-        ("internal", "service") => format!("{what} by a program with the service token"),
+    Some(match (act.via.as_str(), act.actor.as_str()) {
+        ("internal", actor) => format!("{what} by a program with the {}", token(actor)),
         ("dashboard", actor) => format!("{what} by {actor}"),
         (via, actor) => format!("{what} by {actor} ({via})"),
-    }
+    })
+}
+
+/// The token by the name that the audit has for it; earlier versions called each `service`.
+fn token(actor: &str) -> &str {
+    if actor == "service" { "service token" } else { actor }
 }
 
 /// In order.
 pub(super) fn timeline(job: &JobResource, workers: &Workers, acts: &[Act]) -> Vec<Moment> {
-    let mut moments: Vec<(DateTime<Utc>, String)> = vec![(job.created_at, "enqueued".to_owned())];
-    moments.extend(acts.iter().map(|act| (act.at, done(act))));
+    let by = workers.enqueued_by.as_ref().map(|who| format!(" by {who}")).unwrap_or_default();
+    let mut moments: Vec<(DateTime<Utc>, String)> = vec![(job.created_at, format!("enqueued{by}"))];
+    // Its backfill may be older than it is.
+    let acts = acts.iter().filter(|act| act.at >= job.created_at);
+    moments.extend(acts.filter_map(|act| Some((act.at, done(act)?))));
     let mut since = job.created_at;
     for (before, error) in job.errors.iter().enumerate() {
         let number = before + 1;

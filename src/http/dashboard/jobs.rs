@@ -6,7 +6,7 @@ use askama::Template;
 use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::{Html, IntoResponse, Redirect, Response};
-use serde_json::{Value, json};
+use serde_json::Value;
 use weirgate_jobs::BulkJobs;
 use weirgate_queue::bulk::BulkAction;
 use weirgate_queue::query::JobFilter;
@@ -287,10 +287,10 @@ pub(super) async fn bulk(State(api): State<Api>, form: Form) -> Result<Response,
         return Ok(page(&BulkPage { frame, asked, selected, action: action.as_str(), count, exact }));
     }
     let mut tx = api.pool.begin().await?;
-    let job = enqueue(&mut tx, vec![bulk.job()?]).await?[0].id;
-    let detail = json!({ "job": job, "filter": bulk.filter });
+    let actor = session.actor();
+    let job = enqueue(&mut tx, vec![bulk.job()?.enqueued_by(actor.name())]).await?[0].id;
     let target = if selected { "selected jobs" } else { "all that match" };
-    session.actor().note(&mut tx, &format!("jobs.{action}"), target, &detail).await?;
+    actor.note_bulk(&mut tx, &bulk, target, job).await?;
     tx.commit().await?;
     Ok(Redirect::to(&format!("/dashboard/jobs/{job}")).into_response())
 }

@@ -4,7 +4,6 @@ use askama::Template;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
-use serde_json::{Value, json};
 use weirgate_queue::JobState;
 use weirgate_queue::lanes::LaneLimits;
 use weirgate_queue::lanes::change::{LaneChange, change_lane};
@@ -16,6 +15,7 @@ use super::session::{Form, Session};
 use super::tenant::{LaneRow, Named, effect};
 use super::view::{Frame, Path, Refusal, page};
 use super::words::{count, lane_limits, of};
+use crate::audit::{Change, Subject};
 use crate::http::Api;
 use crate::http::lane_facts::LaneFacts;
 use crate::http::params::Fields;
@@ -135,9 +135,11 @@ async fn set_paused(
         .ask());
     }
     let mut tx = api.pool.begin().await?;
+    let lane = Subject::Lane { tenant: tenant.id, slug: &tenant.slug, queue: &queue };
+    let noted = Change::begin(&mut tx, lane).await?;
     let change = LaneChange { paused: Some(paused), limits: None };
     change_lane(&mut tx, &queue, tenant.id, change).await?;
-    session.actor().note(&mut tx, action, &format!("{}/{queue}", tenant.slug), &json!({})).await?;
+    noted.note(&mut tx, &session.actor(), action, &["paused"]).await?;
     tx.commit().await?;
     Ok(Redirect::to(&path).into_response())
 }
@@ -194,10 +196,10 @@ pub(super) async fn limit(
         .ask());
     }
     let mut tx = api.pool.begin().await?;
+    let subject = Subject::Lane { tenant: tenant.id, slug: &tenant.slug, queue: &queue };
+    let noted = Change::begin(&mut tx, subject).await?;
     change_lane(&mut tx, &queue, tenant.id, LaneChange { paused: None, limits: Some(own) }).await?;
-    let told = |limits: Option<LaneLimits>| limits.map_or(Value::Null, |limits| json!(limits));
-    let detail = json!({ "from": told(lane.look.own), "to": told(own) });
-    session.actor().note(&mut tx, "lane.limits", &format!("{}/{queue}", tenant.slug), &detail).await?;
+    noted.note(&mut tx, &session.actor(), "lane.limits", &["limits"]).await?;
     tx.commit().await?;
     Ok(Redirect::to(&path).into_response())
 }

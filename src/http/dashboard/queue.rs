@@ -8,7 +8,6 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use chrono::TimeDelta;
-use serde_json::json;
 use weirgate_queue::JobState;
 use weirgate_queue::lanes::LaneLimits;
 use weirgate_queue::lanes::change::{QueueChange, change_queue};
@@ -21,6 +20,7 @@ use super::queues::QueueRow;
 use super::session::{Form, Session};
 use super::view::{Frame, Path, Refusal, page, span};
 use super::words::{count, lane_limits, of, queue_limits};
+use crate::audit::{Change, Subject};
 use crate::http::Api;
 use crate::http::params::Parse;
 use crate::http::queue_facts::QueueFacts;
@@ -162,8 +162,9 @@ async fn set_paused(
         .ask());
     }
     let mut tx = api.pool.begin().await?;
+    let change = Change::begin(&mut tx, Subject::Queue(&name)).await?;
     pause_queue(&mut tx, &name, paused).await?;
-    session.actor().note(&mut tx, action, &name, &json!({})).await?;
+    change.note(&mut tx, &session.actor(), action, &["paused"]).await?;
     tx.commit().await?;
     Ok(Redirect::to(&path(&name)).into_response())
 }
@@ -258,11 +259,13 @@ pub(super) async fn limit(
         .ask());
     }
     let mut tx = api.pool.begin().await?;
+    let noted = Change::begin(&mut tx, Subject::Queue(&name)).await?;
     change_queue(&mut tx, &name, change).await?;
-    session
-        .actor()
-        .note(&mut tx, "queue.limits", &name, &json!({ "of": of_whom, "from": now, "to": then }))
-        .await?;
+    let about = match whose {
+        Whose::All => "limits",
+        Whose::Each => "lane_limits",
+    };
+    noted.note(&mut tx, &session.actor(), "queue.limits", &[about]).await?;
     tx.commit().await?;
     Ok(Redirect::to(&path(&name)).into_response())
 }

@@ -112,7 +112,7 @@ async fn begin(
     Session::end(api, &mut tx, headers).await?;
     let session = Session::begin(api, &mut tx, user).await?;
     let browser = Browser::remember(api, &mut tx, headers, user).await?;
-    Actor::user(&user.email, address).note(&mut tx, "sign_in", &user.email, &json!({})).await?;
+    Actor::user(&user.email, address).note(&mut tx, "sign_in", &user.email, None, &json!({})).await?;
     tx.commit().await?;
     Ok([session, browser])
 }
@@ -124,7 +124,7 @@ pub(super) async fn sign_out(
 ) -> Result<Response, Refusal> {
     let mut tx = api.pool.begin().await?;
     let cookie = Session::end(&api, &mut tx, &headers).await?;
-    form.session.actor().note(&mut tx, "sign_out", &form.session.user.email, &json!({})).await?;
+    form.session.actor().note(&mut tx, "sign_out", &form.session.user.email, None, &json!({})).await?;
     tx.commit().await?;
     Ok(redirect_with([cookie], "/dashboard/sign-in"))
 }

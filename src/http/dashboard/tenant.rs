@@ -4,7 +4,6 @@ use askama::Template;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
-use serde_json::json;
 use uuid::Uuid;
 use weirgate_jobs::{SYSTEM_SLUG, SYSTEM_TENANT, Tenant};
 use weirgate_queue::JobState;
@@ -16,6 +15,7 @@ use super::confirm::Confirm;
 use super::session::{Form, Session};
 use super::view::{Frame, Path, Refusal, When, page, span};
 use super::words::{count, lane_limits, of, percent, period, queue_limits};
+use crate::audit::{Change, Subject};
 use crate::http::Api;
 use crate::http::lane_facts::LaneFacts;
 use crate::queues;
@@ -172,13 +172,15 @@ async fn set(
         return Ok(asked(frame, &tenant, &concerned().collect::<Vec<_>>(), paused).ask());
     }
     let mut tx = api.pool.begin().await?;
+    let queues: Vec<&str> = lanes.iter().map(|lane| lane.queue.as_str()).collect();
+    let subject = Subject::Lanes { tenant: tenant.id, slug: &tenant.slug, queues: &queues };
+    let noted = Change::begin(&mut tx, subject).await?;
     let change = LaneChange { paused: Some(paused), limits: None };
-    for lane in concerned() {
-        change_lane(&mut tx, &lane.queue, tenant.id, change).await?;
+    for queue in &queues {
+        change_lane(&mut tx, queue, tenant.id, change).await?;
     }
     let action = if paused { "tenant.pause" } else { "tenant.resume" };
-    let queues: Vec<&str> = concerned().map(|lane| lane.queue.as_str()).collect();
-    session.actor().note(&mut tx, action, &tenant.slug, &json!({ "queues": queues })).await?;
+    noted.note(&mut tx, &session.actor(), action, &["paused"]).await?;
     tx.commit().await?;
     Ok(Redirect::to(&tenant.path()).into_response())
 }

@@ -5,7 +5,6 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use chrono::{DateTime, Utc};
-use serde_json::json;
 use sqlx::PgConnection;
 use uuid::Uuid;
 use weirgate_queue::lanes::traffic;
@@ -15,6 +14,7 @@ use super::confirm::Confirm;
 use super::session::{Form, Session};
 use super::view::{Frame, Path, Refusal, When, page, span};
 use super::words::{count, of};
+use crate::audit::{Change, Subject};
 use crate::http::Api;
 use crate::users::Role;
 
@@ -126,9 +126,9 @@ pub(super) async fn drain(
         }
         .ask());
     }
+    let change = Change::begin(&mut tx, Subject::Worker(id)).await?;
     weirgate_queue::drain::drain(&mut tx, id).await?;
-    let detail = json!({ "host": row.host, "pid": row.pid });
-    session.actor().note(&mut tx, "worker.drain", &id.to_string(), &detail).await?;
+    change.note(&mut tx, &session.actor(), "worker.drain", &["draining", "host", "pid"]).await?;
     tx.commit().await?;
     Ok(Redirect::to("/dashboard/workers").into_response())
 }

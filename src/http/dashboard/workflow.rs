@@ -3,7 +3,6 @@
 use askama::Template;
 use axum::extract::{RawQuery, State};
 use axum::response::{IntoResponse, Redirect, Response};
-use serde_json::json;
 use uuid::Uuid;
 use weirgate_queue::query::JobRow;
 use weirgate_queue::{JobState, QueueError, query, workflow};
@@ -119,8 +118,7 @@ pub(super) async fn cancel(
     let mut tx = api.pool.begin().await?;
     let cancelled = workflow::cancel(&mut tx, id).await;
     let cancelled = cancelled.map_err(|error| Refusal::from(error).for_session(&form.session))?;
-    let detail = json!({ "jobs": cancelled });
-    form.session.actor().note(&mut tx, "workflow.cancel", &id.to_string(), &detail).await?;
+    form.session.actor().note_workflow_cancel(&mut tx, id, cancelled).await?;
     tx.commit().await?;
     Ok(Redirect::to(&format!("/dashboard/workflows/{id}")).into_response())
 }

@@ -5,13 +5,12 @@ use axum::extract::State;
 use axum::http::header::{LOCATION, RETRY_AFTER};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use serde_json::json;
 use sqlx::PgConnection;
 use uuid::Uuid;
 use weirgate_jobs::BackfillRange;
 use weirgate_queue::backfill;
 
-use crate::audit::Actor;
+use crate::audit::{Actor, Change, Subject};
 use crate::http::Api;
 use crate::http::backfill::{BackfillResource, DryRun, DryRunOrBackfill, TenantSlices};
 use crate::http::backfill_request::{BackfillBody, BackfillRequest, SettingsBody, SettingsRequest};
@@ -61,7 +60,7 @@ pub(crate) async fn create_backfill(
     match replay {
         Claimed::First => {
             backfill::create(&mut tx, id, &new).await?;
-            actor.note(&mut tx, "backfill.create", &id.to_string(), &new.spec).await?;
+            actor.note_backfill(&mut tx, id, &new, &range.tenants).await?;
         }
         Claimed::Replay(earlier) => id = earlier,
     }
@@ -157,8 +156,9 @@ pub(crate) async fn set_backfill(
     request: SettingsRequest,
 ) -> Result<Response, Problem> {
     let mut tx = api.pool.begin().await?;
+    let change = Change::begin(&mut tx, Subject::Backfill(id)).await?;
     backfill::set(&mut tx, id, |settings| request.apply(settings)).await?;
-    actor.note(&mut tx, "backfill.set", &id.to_string(), &request.told()).await?;
+    change.note(&mut tx, &actor, "backfill.set", &request.named()).await?;
     tx.commit().await?;
     answer(&api, &context, id, StatusCode::OK, false).await
 }
@@ -182,8 +182,9 @@ pub(crate) async fn pause_backfill(
     let mut tx = api.pool.begin().await?;
     let first = act.is_first(&mut tx).await?;
     if first {
+        let change = Change::begin(&mut tx, Subject::Backfill(id)).await?;
         backfill::pause(&mut tx, id).await?;
-        actor.note(&mut tx, "backfill.pause", &id.to_string(), &json!({})).await?;
+        change.note(&mut tx, &actor, "backfill.pause", &["state"]).await?;
     }
     tx.commit().await?;
     Ok(answered(first, answer(&api, &context, id, StatusCode::OK, !first).await?))
@@ -208,8 +209,9 @@ pub(crate) async fn resume_backfill(
     let mut tx = api.pool.begin().await?;
     let first = act.is_first(&mut tx).await?;
     if first {
+        let change = Change::begin(&mut tx, Subject::Backfill(id)).await?;
         backfill::resume(&mut tx, id).await?;
-        actor.note(&mut tx, "backfill.resume", &id.to_string(), &json!({})).await?;
+        change.note(&mut tx, &actor, "backfill.resume", &["state"]).await?;
     }
     tx.commit().await?;
     Ok(answered(first, answer(&api, &context, id, StatusCode::OK, !first).await?))
@@ -236,8 +238,9 @@ pub(crate) async fn cancel_backfill(
     let mut tx = api.pool.begin().await?;
     let first = act.is_first(&mut tx).await?;
     if first {
+        let change = Change::begin(&mut tx, Subject::Backfill(id)).await?;
         backfill::begin_cancel(&mut tx, id).await?;
-        actor.note(&mut tx, "backfill.cancel", &id.to_string(), &json!({})).await?;
+        change.note(&mut tx, &actor, "backfill.cancel", &["state"]).await?;
     }
     tx.commit().await?;
     backfill::cancel(&api.pool, id).await?;
@@ -264,8 +267,9 @@ pub(crate) async fn retry_failed_of_backfill(
     let mut tx = api.pool.begin().await?;
     let first = act.is_first(&mut tx).await?;
     if first {
+        let change = Change::begin(&mut tx, Subject::Backfill(id)).await?;
         backfill::retry_failed(&mut tx, id).await?;
-        actor.note(&mut tx, "backfill.retry_failed", &id.to_string(), &json!({})).await?;
+        change.note(&mut tx, &actor, "backfill.retry_failed", &["state", "retries_failed"]).await?;
     }
     tx.commit().await?;
     Ok(answered(first, answer(&api, &context, id, StatusCode::ACCEPTED, !first).await?))

@@ -7,7 +7,7 @@ use axum::extract::{FromRequest, Request, State};
 use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use utoipa::openapi::response::Response as ResponseDoc;
 use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, OneOfBuilder, Schema, Type};
 use utoipa::openapi::{Content, Ref, RefOr};
@@ -17,11 +17,10 @@ use weirgate_jobs::{BulkJobs, BulkRefused};
 use weirgate_queue::bulk::BulkAction;
 use weirgate_queue::query::JobFilter;
 
-use crate::audit::Actor;
 use crate::http::Api;
 use crate::http::enqueue::{EnqueueBody, EnqueueHeaders, OptionParams, Received, Terms};
 use crate::http::extract::parse_body;
-use crate::http::intake::Note;
+use crate::http::intake::Of;
 use crate::http::job_list::{resolved, take_filter};
 use crate::http::openapi::JobAccepted;
 use crate::http::params::{Fields, TenantName, is_blank, too_many};
@@ -120,8 +119,8 @@ pub(crate) struct BulkRequest {
 impl FromRequest<Api> for BulkRequest {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, _: &Api) -> Result<Self, Problem> {
-        let received = Received::read(request).await?;
+    async fn from_request(request: Request, api: &Api) -> Result<Self, Problem> {
+        let received = Received::read(request, api).await?;
         let body: BulkBody = parse_body(&received.headers, &received.body)?;
         let mut fields = Fields::of(received.query.as_deref());
         if body.action.is_none() {
@@ -212,11 +211,7 @@ fn expected(name: &str) -> &'static str {
     post, path = "/internal/jobs/bulk", tag = "Jobs",
     params(OptionParams, EnqueueHeaders), request_body = BulkBody, responses(BulkAnswers)
 )]
-pub(crate) async fn bulk_jobs(
-    State(api): State<Api>,
-    actor: Actor,
-    request: BulkRequest,
-) -> Result<Response, Problem> {
+pub(crate) async fn bulk_jobs(State(api): State<Api>, request: BulkRequest) -> Result<Response, Problem> {
     let BulkRequest { action, filter, tenant, all, dry_run, terms } = request;
     let filter = resolved(&api, filter, tenant.as_ref()).await?;
     let bulk = BulkJobs::new(action, filter, all)?;
@@ -224,9 +219,7 @@ pub(crate) async fn bulk_jobs(
         let count = bulk.count(ReadTx::of_service(&api).await?.conn()).await?;
         return Ok(Json(BulkCount { count: count.count, exact: count.exact }).into_response());
     }
-    let action = format!("jobs.{action}");
-    let note = Note { actor, action, target: "all that match", detail: json!({ "filter": bulk.filter }) };
-    terms.run(&api, bulk.job()?, note).await
+    terms.run(&api, bulk.job()?, Of::Bulk(Box::new(bulk))).await
 }
 
 impl From<BulkRefused> for Problem {

@@ -6,13 +6,11 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use serde::Deserialize;
-use serde_json::json;
-use sqlx::PgConnection;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 use weirgate_queue::{JobState, QueueError, control};
 
-use crate::audit::{self, Actor};
+use crate::audit::{self, Actor, Change, Subject};
 use crate::http::Api;
 use crate::http::context::RequestContext;
 use crate::http::extract::{Act, Body, Path, answered};
@@ -121,8 +119,9 @@ pub(crate) async fn cancel_job(
     let mut tx = api.pool.begin().await?;
     let first = act.is_first(&mut tx).await?;
     if first {
-        let state = control::cancel(&mut tx, id).await?;
-        note(&actor, &mut tx, "job.cancel", id, state).await?;
+        let change = Change::begin(&mut tx, Subject::Job(id)).await?;
+        control::cancel(&mut tx, id).await?;
+        change.note(&mut tx, &actor, "job.cancel", &["state"]).await?;
     }
     tx.commit().await?;
     // One that runs is told to stop.
@@ -157,9 +156,10 @@ pub(crate) async fn retry_job(
     let id = act.target;
     let mut tx = api.pool.begin().await?;
     let first = act.is_first(&mut tx).await?;
+    let change = Change::begin(&mut tx, Subject::Job(id)).await?;
     let done = first
         && match control::retry(&mut tx, id).await {
-            Ok(state) => note(&actor, &mut tx, RETRY, id, state).await.map(|()| true)?,
+            Ok(_) => change.note(&mut tx, &actor, RETRY, &["state"]).await.map(|_| true)?,
             Err(QueueError::WrongState { state, .. })
                 if !matches!(state, JobState::Discarded | JobState::Cancelled)
                     && audit::has(&mut tx, RETRY, &id.to_string()).await? =>
@@ -194,9 +194,10 @@ pub(crate) async fn run_job_now(
     let id = act.target;
     let mut tx = api.pool.begin().await?;
     let first = act.is_first(&mut tx).await?;
+    let change = Change::begin(&mut tx, Subject::Job(id)).await?;
     let done = first
         && match control::run_now(&mut tx, id).await {
-            Ok(state) => note(&actor, &mut tx, RUN_NOW, id, state).await.map(|()| true)?,
+            Ok(_) => change.note(&mut tx, &actor, RUN_NOW, &["state"]).await.map(|_| true)?,
             Err(QueueError::WrongState { state: JobState::Available | JobState::Running, .. }) => false,
             Err(QueueError::WrongState { state, .. })
                 if state.is_final() && audit::has(&mut tx, RUN_NOW, &id.to_string()).await? =>
@@ -252,19 +253,9 @@ pub(crate) async fn set_job_priority(
 ) -> Result<Response, Problem> {
     let priority = checked_priority(body.priority).map_err(|error| Problem::invalid(vec![error]))?;
     let mut tx = api.pool.begin().await?;
-    let before = control::set_priority(&mut tx, id, priority).await?;
-    let detail = json!({ "from": before, "to": priority });
-    actor.note(&mut tx, "job.priority", &id.to_string(), &detail).await?;
+    let change = Change::begin(&mut tx, Subject::Job(id)).await?;
+    control::set_priority(&mut tx, id, priority).await?;
+    change.note(&mut tx, &actor, "job.priority", &["priority"]).await?;
     tx.commit().await?;
     Ok(job_response(StatusCode::OK, viewer.job(id).await?))
-}
-
-async fn note(
-    actor: &Actor,
-    conn: &mut PgConnection,
-    action: &str,
-    job: Uuid,
-    state: JobState,
-) -> sqlx::Result<()> {
-    actor.note(conn, action, &job.to_string(), &json!({ "state": state.as_str() })).await
 }

@@ -6,7 +6,6 @@ use axum::Json;
 use axum::extract::State;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 use utoipa::ToSchema;
 use utoipa::openapi::Ref;
 use utoipa::openapi::schema::{ObjectBuilder, OneOfBuilder, Schema, Type};
@@ -17,7 +16,7 @@ use weirgate_queue::lanes::change::{LaneChange, change_lane};
 use weirgate_queue::lanes::check::GivenLimits;
 use weirgate_queue::lanes::{Book, LaneLimits};
 
-use crate::audit::Actor;
+use crate::audit::{Actor, Change, Subject};
 use crate::http::Api;
 use crate::http::extract::{Body, Path};
 use crate::http::limits::{LaneLimitsResource, checked, given};
@@ -230,14 +229,18 @@ pub(crate) async fn set_tenant_limits(
     let tenant = Tenant::find(&mut tx, &name).await?.ok_or_else(|| Problem::unknown_tenant(&name))?;
     let known = queues::known(&mut tx, Some(tenant.id)).await?;
     for (queue, change) in change.check(&known)? {
-        change_lane(&mut tx, &queue, tenant.id, change).await?;
-        let lane = format!("{}/{queue}", tenant.slug);
+        let lane = Subject::Lane { tenant: tenant.id, slug: &tenant.slug.0, queue: &queue };
+        // Each is an act of its own.
         if let Some(paused) = change.paused {
+            let noted = Change::begin(&mut tx, lane).await?;
+            change_lane(&mut tx, &queue, tenant.id, LaneChange { limits: None, ..change }).await?;
             let action = if paused { "lane.pause" } else { "lane.resume" };
-            actor.note(&mut tx, action, &lane, &json!({})).await?;
+            noted.note(&mut tx, &actor, action, &["paused"]).await?;
         }
-        if let Some(limits) = change.limits {
-            actor.note(&mut tx, "lane.limits", &lane, &json!({ "to": limits })).await?;
+        if change.limits.is_some() {
+            let noted = Change::begin(&mut tx, lane).await?;
+            change_lane(&mut tx, &queue, tenant.id, LaneChange { paused: None, ..change }).await?;
+            noted.note(&mut tx, &actor, "lane.limits", &["limits"]).await?;
         }
     }
     tx.commit().await?;

@@ -23,6 +23,9 @@ pub(crate) async fn run_daily_pipeline(
     request: EnqueueRequest<Day>,
 ) -> Result<Response, Problem> {
     request
-        .run(&api, |tenant, day, adjust| DailyPipeline::new(tenant, day.date, adjust).map(Plan::Pipeline))
+        .run(&api, |tenant, day, adjust| {
+            let pipeline = DailyPipeline::new(tenant, day.date, adjust)?;
+            Ok(Plan::Pipeline(pipeline, day.date))
+        })
         .await
 }

@@ -7,7 +7,6 @@ use axum::extract::State;
 use axum::response::Response;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
-use serde_json::json;
 use sqlx::PgConnection;
 use utoipa::ToSchema;
 use weirgate_queue::JobState;
@@ -15,7 +14,7 @@ use weirgate_queue::lanes::change::change_queue;
 use weirgate_queue::lanes::limits::pause_queue as set_paused;
 use weirgate_queue::lanes::traffic::WINDOW_S;
 
-use crate::audit::Actor;
+use crate::audit::{Actor, Change, Subject};
 use crate::http::Api;
 use crate::http::context::RequestContext;
 use crate::http::extract::{Act, Body, Path, answered};
@@ -174,9 +173,11 @@ pub(crate) async fn set_queue_limits(
     let mut tx = api.pool.begin().await?;
     require(&mut tx, &name).await?;
     let change = change.check()?;
-    let detail = json!({ "all": change.limits, "each": change.lane_limits });
+    let all = change.limits.map(|_| "limits");
+    let about: Vec<_> = all.into_iter().chain(change.lane_limits.map(|_| "lane_limits")).collect();
+    let noted = Change::begin(&mut tx, Subject::Queue(&name)).await?;
     change_queue(&mut tx, &name, change).await?;
-    actor.note(&mut tx, "queue.limits", &name, &detail).await?;
+    noted.note(&mut tx, &actor, "queue.limits", &about).await?;
     tx.commit().await?;
     show(&api, &context, name).await
 }
@@ -193,9 +194,10 @@ async fn pause(
     require(&mut tx, name).await?;
     let first = act.is_first(&mut tx).await?;
     if first {
+        let change = Change::begin(&mut tx, Subject::Queue(name)).await?;
         set_paused(&mut tx, name, paused).await?;
         let action = if paused { "queue.pause" } else { "queue.resume" };
-        actor.note(&mut tx, action, name, &json!({})).await?;
+        change.note(&mut tx, actor, action, &["paused"]).await?;
     }
     tx.commit().await?;
     Ok(answered(first, show(api, context, name.clone()).await?))

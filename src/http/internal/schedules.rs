@@ -6,12 +6,11 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Deserializer, Serialize};
-use serde_json::json;
 use utoipa::ToSchema;
 use uuid::Uuid;
 use weirgate_queue::schedule::{self, Change, Overview, Run};
 
-use crate::audit::Actor;
+use crate::audit::{self, Actor, Subject};
 use crate::http::Api;
 use crate::http::extract::{Act, Body, Path, answered};
 use crate::http::page::Page;
@@ -83,24 +82,20 @@ pub(crate) enum Missed {
 }
 
 /// What to change; a field that is not there stays as it is.
-#[derive(Debug, Default, Deserialize, Serialize, ToSchema)]
+#[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ScheduleChange {
     /// Second, minute, hour, day of month, month, day of week; of five fields, the second is 0.
-    #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "0 30 1 * * *")]
     cron: Option<String>,
     /// IANA time zone; null for each tenant's own.
-    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<String>, example = "Europe/Berlin")]
     #[expect(clippy::option_option, reason = "null and absent mean different things")]
     time_zone: Option<Option<String>>,
     /// False pauses it, true resumes it: from then on, ticks of the past stay past.
-    #[serde(skip_serializing_if = "Option::is_none")]
     enabled: Option<bool>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     missed: Option<Missed>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 1, maximum = 1000)]
     missed_limit: Option<u16>,
 }
@@ -197,7 +192,6 @@ pub(crate) async fn change_schedule(
     Body(change): Body<ScheduleChange>,
 ) -> Result<Json<Schedule>, Problem> {
     let schedules = weirgate_jobs::schedules();
-    let detail = json!(change);
     let change = Change::from(change);
     let definition = schedules.definitions().into_iter().find(|it| it.name == name);
     let Some(definition) = definition else { return Err(unknown(&name)) };
@@ -208,8 +202,9 @@ pub(crate) async fn change_schedule(
             |it: schedule::WrongSetting| FieldError { field: it.field.to_owned(), message: it.message };
         return Err(Problem::invalid(wrong.into_iter().map(error).collect()));
     }
+    let noted = audit::Change::begin(&mut tx, Subject::Schedule(&definition)).await?;
     schedule::change(&mut tx, &definition, &change).await?;
-    actor.note(&mut tx, "schedule.change", &name, &detail).await?;
+    noted.note(&mut tx, &actor, "schedule.change", &change.named()).await?;
     let all = schedule::overview(&mut tx, &schedules).await?;
     tx.commit().await?;
     let changed = all.into_iter().find(|it| it.definition.name == name);

@@ -6,13 +6,12 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
-use serde_json::json;
 use utoipa::ToSchema;
 use uuid::Uuid;
 use weirgate_queue::drain::drain;
 use weirgate_queue::query::{self, WorkerRow};
 
-use crate::audit::Actor;
+use crate::audit::{Actor, Change, Subject};
 use crate::http::Api;
 use crate::http::extract::{Act, answered};
 use crate::http::page::Page;
@@ -81,6 +80,7 @@ pub(crate) async fn drain_worker(
     let mut tx = api.pool.begin().await?;
     let first = act.is_first(&mut tx).await?;
     let unknown = || Problem::not_found("unknown_worker", "Unknown worker", format!("no live worker {id}"));
+    let change = Change::begin(&mut tx, Subject::Worker(id)).await?;
     if first && !drain(&mut tx, id).await? {
         return Err(unknown());
     }
@@ -89,8 +89,7 @@ pub(crate) async fn drain_worker(
         return if first { Err(unknown()) } else { Ok(answered(first, StatusCode::NO_CONTENT)) };
     };
     if first {
-        let detail = json!({ "host": row.host, "pid": row.pid });
-        actor.note(&mut tx, "worker.drain", &id.to_string(), &detail).await?;
+        change.note(&mut tx, &actor, "worker.drain", &["draining", "host", "pid"]).await?;
     }
     tx.commit().await?;
     Ok(answered(first, Json(Worker::from(row))))

@@ -9,7 +9,6 @@ use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
 use futures_util::stream;
 use serde::Serialize;
-use serde_json::json;
 use utoipa::ToSchema;
 use uuid::Uuid;
 use weirgate_queue::query::{self, JobRow};
@@ -121,7 +120,7 @@ pub(crate) async fn cancel_workflow(
     let first = act.is_first(&mut tx).await?;
     if first {
         let cancelled = workflow::cancel(&mut tx, id).await?;
-        actor.note(&mut tx, "workflow.cancel", &id.to_string(), &json!({ "jobs": cancelled })).await?;
+        actor.note_workflow_cancel(&mut tx, id, cancelled).await?;
     }
     tx.commit().await?;
     let context = context.at(&format!("/internal/workflows/{id}"));

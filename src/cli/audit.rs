@@ -1,0 +1,49 @@
+//! `audit`.
+
+use chrono::{DateTime, Utc};
+use clap::{Args, ValueEnum};
+
+use super::values::time;
+
+/// Options of `audit`.
+#[derive(Debug, Args)]
+pub struct Audit {
+    /// Who did it, such as ada@example.com or ada@db1
+    #[arg(long)]
+    pub actor: Option<String>,
+    /// What was done, or a group of it: job has job.cancel, job.retry and the like
+    #[arg(long)]
+    pub action: Option<String>,
+    /// To what: a job's id, a queue's name, an email
+    #[arg(long)]
+    pub target: Option<String>,
+    /// Concerning this tenant alone: slug or UUID; system for what is no single tenant's
+    #[arg(long)]
+    pub tenant: Option<String>,
+    /// By which way
+    #[arg(long)]
+    pub via: Option<Via>,
+    /// From this time on (RFC 3339), such as 2026-01-31T00:00:00Z
+    #[arg(long, value_parser = time)]
+    pub from: Option<DateTime<Utc>>,
+    /// Before this time
+    #[arg(long, value_parser = time)]
+    pub to: Option<DateTime<Utc>>,
+    /// At most this many
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(i64).range(1..=10_000))]
+    pub limit: i64,
+    /// Print JSON, one entry a line
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// A way to do something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Via {
+    /// The dashboard's pages
+    Dashboard,
+    /// The service's API
+    Internal,
+    /// The program's commands
+    Cli,
+}

@@ -1,0 +1,224 @@
+//! Who did what on pages.
+
+use std::collections::BTreeSet;
+
+use axum::http::StatusCode;
+use serde_json::{Value, json};
+use uuid::Uuid;
+use weirgate::users::Role;
+use weirgate_queue::NewJob;
+
+use crate::support::person::{PASSWORD, Person, sign_in};
+use crate::support::{Does, Step, TestApi, id};
+
+/// Where the pages are routed.
+const ROUTES: &str = include_str!("../../src/http/dashboard.rs");
+
+/// What can be posted to, with what stands for a part of the path left out.
+fn routes() -> BTreeSet<String> {
+    let lines = ROUTES.split(".route(\"").skip(1);
+    let posts = lines.filter_map(|line| {
+        let (path, handlers) = line.split_once('"')?;
+        handlers.lines().next()?.contains("post(").then(|| shape(path))
+    });
+    posts.collect()
+}
+
+/// A path with a star for each part that names something.
+fn shape(path: &str) -> String {
+    let names_something = |part: &str| {
+        part.starts_with('{')
+            || part.parse::<Uuid>().is_ok()
+            || ["kpi", "default", "daily_pipeline", "tenant_demo_cca"].contains(&part)
+    };
+    path.split('/').map(|part| if names_something(part) { "*" } else { part }).collect::<Vec<_>>().join("/")
+}
+
+/// What is posted, and what the audit has of it: the action, and how it was and is.
+type Act = (String, Vec<(&'static str, String)>, &'static str, [Value; 2]);
+
+fn act(path: &str, action: &'static str, before: Value, after: Value) -> Act {
+    (path.to_owned(), vec![("confirmed", "true".to_owned())], action, [before, after])
+}
+
+fn state(before: &str, after: &str) -> [Value; 2] {
+    [json!({ "state": before }), json!({ "state": after })]
+}
+
+fn with((path, mut fields, action, sides): Act, more: &[(&'static str, &str)]) -> Act {
+    fields.extend(more.iter().map(|(name, value)| (*name, (*value).to_owned())));
+    (path, fields, action, sides)
+}
+
+/// On queues, tenants and schedules.
+fn acts_on_settings() -> Vec<Act> {
+    let (paused, open) = (|| json!({ "paused": true }), || json!({ "paused": false }));
+    let lane = "/tenants/tenant_demo_cca/lanes/kpi";
+    vec![
+        act("/queues/kpi/pause", "queue.pause", open(), paused()),
+        act("/queues/kpi/resume", "queue.resume", paused(), open()),
+        with(
+            act(
+                "/queues/kpi/limits",
+                "queue.limits",
+                json!({ "limits": {} }),
+                json!({ "limits": { "max_running": 4 } }),
+            ),
+            &[("of", "all"), ("max_running", "4")],
+        ),
+        act(&format!("{lane}/pause"), "lane.pause", open(), paused()),
+        act(&format!("{lane}/pause"), "lane.pause", paused(), paused()),
+        act(
+            "/tenants/tenant_demo_cca/pause",
+            "tenant.pause",
+            json!({ "paused": { "default": false, "export": false, "ingest": false, "kpi": true, "system": false } }),
+            json!({ "paused": { "default": true, "export": true, "ingest": true, "kpi": true, "system": true } }),
+        ),
+        act(&format!("{lane}/resume"), "lane.resume", paused(), open()),
+        act(
+            "/tenants/tenant_demo_cca/resume",
+            "tenant.resume",
+            json!({ "paused": { "default": true, "export": true, "ingest": true, "kpi": false, "system": true } }),
+            json!({ "paused": { "default": false, "export": false, "ingest": false, "kpi": false, "system": false } }),
+        ),
+        with(
+            act(
+                &format!("{lane}/limits"),
+                "lane.limits",
+                json!({ "limits": null }),
+                json!({ "limits": { "max_running": 2, "weight": 1.0 } }),
+            ),
+            &[("max_running", "2")],
+        ),
+        act(
+            "/schedules/daily_pipeline/off",
+            "schedule.off",
+            json!({ "enabled": true }),
+            json!({ "enabled": false }),
+        ),
+        act(
+            "/schedules/daily_pipeline/on",
+            "schedule.on",
+            json!({ "enabled": false }),
+            json!({ "enabled": true }),
+        ),
+        act("/schedules/daily_pipeline/run", "schedule.run", Value::Null, json!({ "enqueued": 2 })),
+    ]
+}
+
+/// On jobs, workflows, backfills and workers.
+async fn acts(api: &TestApi) -> Vec<Act> {
+    let step = async || {
+        let job = NewJob::of(api.cca.id, &Step::new("a", Does::Succeed)).unwrap().not_unique();
+        api.db().enqueue_new(job).await.id
+    };
+    let job = step().await;
+    let target = "/internal/ingest/csat?tenant_id=tenant_demo_cca&run_at=2099-01-01T00:00:00Z";
+    let later = id(&api.enqueue(target).await["id"]);
+    let daily = api.enqueue("/internal/pipelines/daily?tenant_id=tenant_demo_cca&date=2026-01-20").await;
+    let workflow = id(&daily["workflow_id"]);
+    let worker = api.db().register_worker().await;
+    let backfill = Uuid::now_v7();
+    let plain =
+        |path: String, action, [before, after]: [Value; 2]| (path, Vec::new(), action, [before, after]);
+    let of_backfill = |verb: &str, sides| {
+        let action: &'static str = match verb {
+            "pause" => "backfill.pause",
+            "resume" => "backfill.resume",
+            "retry_failed" => "backfill.retry_failed",
+            _ => "backfill.cancel",
+        };
+        plain(format!("/backfills/{backfill}/{verb}"), action, sides)
+    };
+    vec![
+        plain(format!("/jobs/{job}/cancel"), "job.cancel", state("available", "cancelled")),
+        plain(format!("/jobs/{job}/retry"), "job.retry", state("cancelled", "available")),
+        plain(format!("/jobs/{later}/run_now"), "job.run_now", state("scheduled", "available")),
+        with(
+            plain(
+                format!("/jobs/{job}/priority"),
+                "job.priority",
+                [json!({ "priority": 0 }), json!({ "priority": 5 })],
+            ),
+            &[("priority", "5")],
+        ),
+        with(
+            act("/jobs/bulk", "jobs.cancel", Value::Null, json!({})),
+            &[("action", "cancel"), ("kind", "step")],
+        ),
+        plain(
+            format!("/workflows/{workflow}/cancel"),
+            "workflow.cancel",
+            [json!({ "open_jobs": 6 }), json!({ "open_jobs": 0 })],
+        ),
+        with(
+            act(
+                "/backfills",
+                "backfill.create",
+                Value::Null,
+                json!({ "kind": "compute_kpi", "to": "2026-01-31" }),
+            ),
+            &[
+                ("id", &backfill.to_string()),
+                ("kind", "compute_kpi"),
+                ("from", "2026-01-01"),
+                ("to", "2026-01-31"),
+                ("reprocess", "all"),
+            ],
+        ),
+        of_backfill("pause", state("running", "paused")),
+        of_backfill("resume", state("paused", "running")),
+        of_backfill("retry_failed", state("running", "running")),
+        of_backfill("cancel", state("running", "cancelling")),
+        act(
+            &format!("/workers/{worker}/drain"),
+            "worker.drain",
+            json!({ "draining": false }),
+            json!({ "draining": true }),
+        ),
+    ]
+}
+
+/// Whether `told` has all that is expected of it.
+fn has(told: &Value, expected: &Value) -> bool {
+    match expected {
+        Value::Object(members) => members.iter().all(|(name, value)| told[name] == *value),
+        _ => told == expected,
+    }
+}
+
+#[tokio::test]
+async fn every_act_on_pages_is_in_the_audit_with_who_and_what_it_was_before() {
+    let api = TestApi::new().await;
+    let person = Person::new(&api, "ada@example.com", Role::Admin).await;
+    let mut acts = acts(&api).await;
+    acts.extend(acts_on_settings());
+    let mut covered: BTreeSet<String> = acts.iter().map(|(path, ..)| shape(path)).collect();
+    covered.extend(["/sign-in", "/sign-out"].map(str::to_owned));
+    assert_eq!(covered, routes(), "a new form says what the audit has of it");
+    let newest = async || api.get("/internal/audit?via=dashboard&limit=1").await.items()[0].clone();
+    for (path, fields, action, [before, after]) in acts {
+        let fields: Vec<(&str, &str)> = fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let answer = person.post(&format!("/dashboard{path}"), &fields).await;
+        assert_eq!(answer.status, StatusCode::SEE_OTHER, "{path}: {}", answer.text());
+        let entry = newest().await;
+        assert_eq!(
+            (&entry["action"], &entry["actor"]),
+            (&json!(action), &json!("ada@example.com")),
+            "{path}"
+        );
+        let detail = &entry["detail"];
+        assert!(has(&detail["before"], &before) && has(&detail["after"], &after), "{path}: {entry}");
+        if path.starts_with("/tenants/") || path.starts_with("/jobs/0") {
+            assert_eq!(entry["tenant"], "tenant_demo_cca", "{path}: {entry}");
+        }
+    }
+    let page = person.get("/dashboard/audit").await;
+    for told in ["state available → cancelled", "paused true, as before", "open_jobs 6 → 0"] {
+        assert!(page.text().contains(told), "{told}: {}", page.text());
+    }
+    person.post("/dashboard/sign-out", &[]).await;
+    assert_eq!(newest().await["action"], "sign_out");
+    sign_in(&api, "ada@example.com", PASSWORD).await;
+    assert_eq!(newest().await["action"], "sign_in");
+}
