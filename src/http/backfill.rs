@@ -147,7 +147,7 @@ struct BackfillLinks {
 
 impl BackfillResource {
     /// The backfill as callers of `base` see it.
-    pub(crate) fn new(backfill: Backfill, base: &str) -> Result<Self, serde_json::Error> {
+    pub(crate) fn new(backfill: &Backfill, base: &str) -> Result<Self, serde_json::Error> {
         let id = backfill.id;
         let url = format!("{base}/internal/backfills/{id}");
         let is_final = backfill.state.is_final();
@@ -166,7 +166,7 @@ impl BackfillResource {
                 this: url.clone(),
             },
             id,
-            kind: backfill.kind,
+            kind: BackfillKind::name_of(&backfill.kind).to_owned(),
             state: backfill.state,
             is_final,
             duplicate: false,
@@ -235,7 +235,7 @@ fn names<const N: usize>(names: [&'static str; N]) -> ObjectBuilder {
 }
 
 pub(crate) fn kinds() -> Schema {
-    names(BackfillKind::ALL.map(BackfillKind::as_str))
+    names(BackfillKind::ALL.map(BackfillKind::name))
         .description(Some("What is done for each tenant and day"))
         .build()
         .into()

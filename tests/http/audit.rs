@@ -28,6 +28,8 @@ async fn acts(api: &TestApi) -> Vec<Act> {
     let later = id(&later["id"]);
     let daily = api.enqueue("/internal/pipelines/daily?tenant_id=tenant_demo_cca&date=2026-01-20").await;
     let workflow = id(&daily["workflow_id"]);
+    api.execute("update queue.jobs set state = 'discarded', finalized_at = queue.now() where name = 'csat'")
+        .await;
     let worker = api.db().register_worker().await;
     let range = json!({ "kind": "compute_kpi", "tenants": "all", "from": "2026-01-20", "to": "2026-01-21",
         "reprocess": "all" });
@@ -52,6 +54,13 @@ async fn acts(api: &TestApi) -> Vec<Act> {
             json!({ "action": "cancel", "filter": { "kind": "step" } }),
             "jobs.cancel",
             "all that match".to_owned(),
+        ),
+        (
+            "POST",
+            format!("/internal/workflows/{workflow}/retry-failed"),
+            none(),
+            "workflow.retry_failed",
+            workflow.to_string(),
         ),
         (
             "POST",

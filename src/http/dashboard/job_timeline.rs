@@ -12,6 +12,7 @@ use super::view::{When, span};
 use crate::audit::Act;
 use crate::http::Api;
 use crate::http::job::JobResource;
+use crate::http::reason::who;
 
 /// A failed attempt.
 pub(super) struct Attempt {
@@ -100,11 +101,7 @@ fn done(act: &Act) -> String {
         "job.priority" => format!("priority changed from {} to {}", act.detail["from"], act.detail["to"]),
         other => other.to_owned(),
     };
-    match (act.via.as_str(), act.actor.as_str()) {
-        ("internal", "service") => format!("{what} by a program with the service token"),
-        ("dashboard", actor) => format!("{what} by {actor}"),
-        (via, actor) => format!("{what} by {actor} ({via})"),
-    }
+    format!("{what} by {}", who(&act.via, &act.actor))
 }
 
 /// In order.
