@@ -26,12 +26,12 @@ with tenant as (
     select tenant_id, count(*) as days from result where $6 = 'missing' group by tenant_id
 ), failed as (
     -- As in backfill_slices.sql.
-    select j.tenant_id, count(distinct j.args ->> 'date') as days
+    select j.tenant_id, count(distinct queue.job_subject(j.subject, j.args)) as days
     from queue.jobs j
     join tenant t on t.id = j.tenant_id
-    left join result r on r.tenant_id = j.tenant_id and r.date::text = left(j.args ->> 'date', 10)
+    left join result r on r.tenant_id = j.tenant_id and r.date::text = queue.job_subject(j.subject, j.args)
     where $6 = 'failed'
-      and j.kind = $5 and j.tenant_id = any($1) and left(j.args ->> 'date', 10) between $2::text and t.last_day::text
+      and j.kind = $5 and j.tenant_id = any($1) and queue.job_subject(j.subject, j.args) between $2::text and t.last_day::text
       and j.aside in ('discarded', 'cancelled')
       and coalesce(j.args ->> 'format', 'json') = 'json'
       and (j.state = 'discarded' or j.errors @> '[{"code": "dependency_failed"}]')

@@ -28,7 +28,7 @@ where s.date <= (queue.now() at time zone t.time_zone)::date and case $8
     -- As in backfill_count.sql.
     else exists (
         select from queue.jobs j
-        where j.kind = $7 and j.tenant_id = s.tenant_id and left(j.args ->> 'date', 10) = s.date::text
+        where j.kind = $7 and j.tenant_id = s.tenant_id and queue.job_subject(j.subject, j.args) = s.date::text
           and j.aside in ('discarded', 'cancelled')
           and coalesce(j.args ->> 'format', 'json') = 'json'
           and (j.state = 'discarded' or j.errors @> '[{"code": "dependency_failed"}]')

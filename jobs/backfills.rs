@@ -32,6 +32,7 @@ pub enum BackfillKind {
     /// The job `generate_export`, as JSON.
     GenerateExport,
     /// The daily pipeline.
+    #[serde(rename = "daily_pipeline", alias = "pipeline")]
     Pipeline,
 }
 
@@ -39,21 +40,26 @@ impl BackfillKind {
     /// Every kind.
     pub const ALL: [Self; 3] = [Self::ComputeKpi, Self::GenerateExport, Self::Pipeline];
 
-    /// The name for people and in requests.
+    /// The name for people, in requests and in answers.
     pub const fn name(self) -> &'static str {
         match self {
-            Self::Pipeline => "daily_pipeline",
+            Self::Pipeline => DailyPipeline::NAME,
             other => other.as_str(),
         }
     }
 
-    /// The name in the database, and an older one in requests.
+    /// The name in the database; in requests an older one, which is still taken.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::ComputeKpi => ComputeKpi::KIND,
             Self::GenerateExport => GenerateExport::KIND,
             Self::Pipeline => "pipeline",
         }
+    }
+
+    /// What people call a kind that is stored.
+    pub fn name_of(stored: &str) -> &str {
+        stored.parse().map_or(stored, |kind: Self| kind.name())
     }
 
     /// Most jobs that a slice becomes.
@@ -109,7 +115,7 @@ impl BackfillKind {
 
 impl fmt::Display for BackfillKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+        f.write_str(self.name())
     }
 }
 

@@ -97,7 +97,7 @@ impl BulkJobs {
         let mut tries = 1;
         loop {
             let mut tx = ctx.app.pool.begin().await?;
-            match bulk::step(&mut tx, self.action, &self.filter, bound, cursor).await {
+            match bulk::step(&mut tx, self.action, &self.filter, (ctx.job_id(), bound), cursor).await {
                 Ok(step) => return Ok((tx, step)),
                 Err(error) if tries < TRIES && is_deadlock(&error) => tries += 1,
                 Err(error) => return Err(error.into()),

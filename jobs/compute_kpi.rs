@@ -41,6 +41,10 @@ impl Job for ComputeKpi {
     type App = App;
     type Output = Kpis;
 
+    fn subject(&self) -> Option<String> {
+        Some(self.date.to_string())
+    }
+
     async fn run(&self, ctx: &JobContext<App>) -> Result<Kpis, JobError> {
         let mut tx = ctx.app.pool.begin().await?;
         let tenant = Tenant::of_job(&mut tx, ctx, &self.tenant).await?;

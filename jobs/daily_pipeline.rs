@@ -21,6 +21,8 @@ pub struct DailyPipeline {
 }
 
 impl DailyPipeline {
+    /// What its workflows are called, and its schedule and its backfills.
+    pub const NAME: &str = "daily_pipeline";
     /// How many jobs it is.
     pub const JOBS: u64 = INGESTS.len() as u64 + 2;
 
@@ -28,7 +30,8 @@ impl DailyPipeline {
     pub fn new(tenant: &Tenant, date: NaiveDate, adjust: impl Fn(NewJob) -> NewJob) -> Result<Self> {
         let named = || tenant.into();
         let part = |job: NewJob| adjust(job.not_unique());
-        let mut workflow = Workflow::new();
+        // The ingests take in whatever there is: what they are for, only the workflow can say.
+        let mut workflow = Workflow::named(Self::NAME).about(date.to_string());
         let ingests = [
             NewJob::of(tenant.id, &IngestTickets { tenant: named() })?,
             NewJob::of(tenant.id, &IngestTimeEntries { tenant: named() })?,
@@ -46,6 +49,11 @@ impl DailyPipeline {
         let export = GenerateExport { tenant: named(), date, format: ExportFormat::Json };
         let export = part(NewJob::of(tenant.id, &export)?).unique_by("pipeline_daily", &date.to_string());
         Ok(Self { workflow, export })
+    }
+
+    /// What people call a kind of work that they may name by an older name of the pipeline.
+    pub fn kind(name: &str) -> &str {
+        if matches!(name, "pipeline" | "pipeline_daily") { Self::NAME } else { name }
     }
 
     /// Id of the last job: final when the pipeline is.
@@ -89,5 +97,7 @@ mod tests {
         let day = NaiveDate::from_ymd_opt(2026, 1, 1).unwrap();
         let jobs = DailyPipeline::new(&tenant, day, |job| job).unwrap().into_jobs().unwrap();
         assert_eq!(jobs.len() as u64, DailyPipeline::JOBS);
+        assert_eq!(DailyPipeline::kind("pipeline"), DailyPipeline::NAME);
+        assert_eq!(DailyPipeline::kind("compute_kpi"), "compute_kpi");
     }
 }

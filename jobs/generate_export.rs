@@ -69,6 +69,10 @@ impl Job for GenerateExport {
     type App = App;
     type Output = Export;
 
+    fn subject(&self) -> Option<String> {
+        Some(self.date.to_string())
+    }
+
     async fn run(&self, ctx: &JobContext<App>) -> Result<Export, JobError> {
         let mut tx = ctx.app.pool.begin().await?;
         // One picture of the data for the whole file.

@@ -25,6 +25,7 @@ mod schedules;
 pub mod sources;
 mod tenant;
 mod tls;
+mod workflow_retry;
 
 use std::sync::Arc;
 
@@ -37,7 +38,7 @@ pub use bulk_jobs::{BulkDone, BulkJobs, BulkRefused};
 pub use compute_kpi::{ComputeKpi, Kpis};
 pub use csv_line::csv_line;
 pub use daily_pipeline::{DailyPipeline, enqueue_daily_pipeline};
-pub use day::parse_day;
+pub use day::{parse_day, take_day};
 pub use generate_export::{Export, ExportFormat, GenerateExport};
 pub use ingest::Ingested;
 pub use ingest_count::ingested_rows;
@@ -50,6 +51,7 @@ pub use tenant::{
     SYSTEM_SLUG, SYSTEM_TENANT, Tenant, TenantRef, TenantSlug, TenantsError, find_by_slug, shown_args,
 };
 pub use tls::{http_client, provide_tls};
+pub use workflow_retry::{WorkflowRetry, retry_failed};
 
 /// Every job there is, to be run.
 pub fn registry(app: Arc<App>) -> Registry<App> {

@@ -20,7 +20,7 @@ struct NightlyPipeline;
 impl Schedule for NightlyPipeline {
     fn definition(&self) -> Definition {
         Definition {
-            name: "daily_pipeline",
+            name: DailyPipeline::NAME,
             description: "Runs each active tenant's daily pipeline for the day that just ended in its time zone",
             cron: "0 15 0 * * *",
             time_zone: None,

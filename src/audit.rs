@@ -11,6 +11,7 @@ use std::net::IpAddr;
 use sqlx::{PgConnection, PgExecutor};
 
 pub(crate) use actor::{Actor, ServiceToken};
+pub(crate) use acts::WORKFLOW_RETRY;
 pub(crate) use change::{Change, Subject};
 pub(crate) use list::{Act, Entry, Filter, Listed, VIAS, actors, done_to, list};
 

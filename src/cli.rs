@@ -11,6 +11,7 @@ mod schedules;
 mod tenants;
 mod users;
 mod values;
+mod workflows;
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use clap::{Args, Parser, Subcommand};
@@ -25,6 +26,7 @@ pub use rejects::Rejects;
 pub use schedules::{Schedules, SetSchedule};
 pub use tenants::{ChangedTenant, NewTenant, Tenants};
 pub use users::{GivenPassword, Users};
+pub use workflows::{ListWorkflows, Workflows};
 
 use crate::bench::Scenario;
 
@@ -134,6 +136,16 @@ Examples:
   weirgate backfills pause 0198c5d2-…"
     )]
     Backfills(Backfills),
+    /// Look at workflows, such as daily pipelines, and act on them
+    #[command(
+        subcommand,
+        after_help = "\
+Examples:
+  weirgate workflows list --date 2026-01-20
+  weirgate workflows show 0198c5d2-…
+  weirgate workflows retry-failed 0198c5d2-…"
+    )]
+    Workflows(Workflows),
     /// Look at jobs and act on them
     #[command(
         subcommand,

@@ -24,6 +24,7 @@ mod schedules;
 mod session;
 mod tenants;
 mod users;
+mod workflows;
 
 use anyhow::{Context, anyhow};
 use chrono::{DateTime, Utc};
@@ -70,6 +71,7 @@ async fn dispatch(command: Command, session: Session) -> anyhow::Result<()> {
         Command::Enqueue(options) => enqueue::run(options, &session).await,
         Command::Backfill(options) => backfill::run(options, &session).await,
         Command::Backfills(command) => backfills::run(command, &session).await,
+        Command::Workflows(command) => workflows::run(command, &session).await,
         Command::Jobs(command) => jobs::run(command, &session).await,
         Command::Failures { limit } => failures::run(limit, &session).await,
         Command::Rejects(options) => rejects::run(options, &session).await,

@@ -34,6 +34,7 @@ mod prefer;
 mod problem;
 mod queue_facts;
 mod read_tx;
+pub(crate) mod reason;
 mod recent;
 mod schemas;
 mod slots;
@@ -45,6 +46,7 @@ mod tests;
 mod v1;
 mod watchers;
 pub(crate) mod why;
+mod workflow;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -85,6 +87,7 @@ use crate::traces::Traces;
 
 pub use crate::http::client_address::TrustedProxies;
 pub use crate::http::metrics::monitoring_router;
+pub(crate) use crate::http::workflow::in_words;
 
 /// Largest body of a request, in bytes.
 const BODY_LIMIT: usize = 1024 * 1024;
@@ -321,7 +324,9 @@ fn routes() -> Routes {
         .routes(routes!(internal::jobs::run_job_now))
         .routes(routes!(internal::jobs::set_job_priority))
         .routes(routes!(internal::bulk::bulk_jobs))
+        .routes(routes!(internal::workflows::list_workflows))
         .routes(routes!(internal::workflows::get_workflow))
+        .routes(routes!(internal::workflows::retry_failed_of_workflow))
         .routes(routes!(internal::workflows::cancel_workflow))
         .routes(routes!(internal::queues::list_queues))
         .routes(routes!(internal::queues::get_queue))

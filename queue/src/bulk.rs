@@ -116,7 +116,8 @@ pub async fn bound(conn: &mut PgConnection, job: Uuid) -> Result<i64> {
     Ok(bound)
 }
 
-/// Does the next part of a bulk action, on the caller's transaction: at most 1,000 jobs with a `seq` below `bound`.
+/// Does the next part of the bulk action of the job `by`, on the caller's transaction: at most 1,000 jobs with a `seq` below
+/// `bound`.
 ///
 /// # Errors
 /// [`QueueError::Database`](crate::QueueError::Database); after a deadlock, which a cancel can run into, the caller rolls back and tries again from the
@@ -125,7 +126,7 @@ pub async fn step(
     conn: &mut PgConnection,
     action: BulkAction,
     filter: &JobFilter,
-    bound: i64,
+    (by, bound): (Uuid, i64),
     cursor: Cursor,
 ) -> Result<Step> {
     let stretch = walk::read(conn, action, filter, bound, cursor, BATCH).await?;
@@ -141,7 +142,7 @@ pub async fn step(
         }
         BulkAction::Cancel => {
             let jobs = lock(conn, &stretch.ids, &states).await?;
-            (control::cancel_all(conn, &jobs).await?.len() as u64, 0)
+            (control::cancel_all(conn, &jobs, by).await?.len() as u64, 0)
         }
         BulkAction::Delete => {
             let jobs = lock(conn, &stretch.ids, &states).await?;

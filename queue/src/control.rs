@@ -16,14 +16,14 @@ use crate::workflow;
 /// [`QueueError::UnknownJob`].
 pub async fn cancel(conn: &mut PgConnection, job: Uuid) -> Result<JobState> {
     let mut tx = conn.begin().await?;
-    let state = cancel_all(&mut tx, &[job]).await?.pop().ok_or(QueueError::UnknownJob(job))?;
+    let state = cancel_all(&mut tx, &[job], job).await?.pop().ok_or(QueueError::UnknownJob(job))?;
     tx.commit().await?;
     Ok(state)
 }
 
-/// Cancels jobs in the caller's transaction, as [`cancel`] does one. Returns the states they have now, of those that
-/// there are.
-pub(crate) async fn cancel_all(conn: &mut PgConnection, jobs: &[Uuid]) -> Result<Vec<JobState>> {
+/// Cancels jobs in the caller's transaction, as [`cancel`] does one, and notes that `by` did it. Returns the states they have
+/// now, of those that there are.
+pub(crate) async fn cancel_all(conn: &mut PgConnection, jobs: &[Uuid], by: Uuid) -> Result<Vec<JobState>> {
     sqlx::query!("select id from queue.jobs where id = any($1) order by id for update", jobs)
         .fetch_all(&mut *conn)
         .await?;
@@ -45,11 +45,17 @@ pub(crate) async fn cancel_all(conn: &mut PgConnection, jobs: &[Uuid]) -> Result
             cancel_requested_at = case
                 when l.old_state = 'running' then coalesce(j.cancel_requested_at, queue.now())
                 else j.cancel_requested_at
+            end,
+            cancelled_by = case
+                when l.old_state in ('completed', 'cancelled', 'discarded') or j.cancel_requested_at is not null
+                    then j.cancelled_by
+                else $2
             end
         from before l where j.id = l.id
         returning j.id, l.old_state::text as "old_state!", j.state::text as "state!"
         "#,
-        jobs
+        jobs,
+        by
     )
     .fetch_all(&mut *conn)
     .await?;
@@ -141,7 +147,7 @@ async fn revive(conn: &mut PgConnection, job: Uuid) -> Result<JobState> {
         r#"
         update queue.jobs
         set state = (case when pending_parents > 0 then 'waiting' else 'available' end)::queue.job_state, attempt = 0, scheduled_at = queue.now(), finalized_at = null,
-            cancel_requested_at = null, progress = null
+            cancel_requested_at = null, cancelled_by = null, progress = null
         where id = $1
         returning state::text as "state!", queue
         "#,

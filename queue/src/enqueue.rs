@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -15,7 +16,7 @@ use crate::error::Result;
 use crate::job::Job;
 use crate::listener::notify_queues;
 use crate::meter;
-use crate::workflow;
+use crate::workflow::{self, Title};
 
 /// What a discarded or cancelled parent does to the job that waits on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -54,6 +55,8 @@ pub struct NewJob {
     backfill: Option<Uuid>,
     joins_workflow: bool,
     name: Option<String>,
+    pub(crate) subject: Option<String>,
+    pub(crate) title: Option<Arc<Title>>,
     traceparent: Option<String>,
     enqueued_by: Option<String>,
     pub(crate) parents: Vec<(Uuid, OnFailure)>,
@@ -83,6 +86,8 @@ impl NewJob {
             backfill: None,
             joins_workflow: false,
             name: None,
+            subject: job.subject(),
+            title: None,
             traceparent: None,
             enqueued_by: None,
             parents: Vec::new(),
@@ -159,6 +164,13 @@ impl NewJob {
         self
     }
 
+    /// What it is about, instead of what its kind says; in a workflow that is about something, that is the usual.
+    #[must_use]
+    pub fn subject(mut self, subject: impl Into<String>) -> Self {
+        self.subject = Some(subject.into());
+        self
+    }
+
     /// Carries on the trace of a request (W3C `traceparent`).
     #[must_use]
     pub fn traceparent(mut self, traceparent: Option<String>) -> Self {
@@ -181,12 +193,13 @@ impl NewJob {
     }
 
     /// What a job hands on to those that it enqueues with its completion.
-    pub(crate) fn inherit(&mut self, traceparent: Option<&String>, workflow: Option<Uuid>) {
+    pub(crate) fn inherit(&mut self, traceparent: Option<&String>, of: Option<(Uuid, Option<&String>)>) {
         if self.traceparent.is_none() {
             self.traceparent = traceparent.cloned();
         }
-        if self.joins_workflow && self.workflow.is_none() {
-            self.workflow = workflow;
+        if let Some((workflow, subject)) = of.filter(|_| self.joins_workflow && self.workflow.is_none()) {
+            self.workflow = Some(workflow);
+            self.subject = self.subject.take().or_else(|| subject.cloned());
         }
     }
 
@@ -272,9 +285,9 @@ async fn insert_all(conn: &mut PgConnection, jobs: &[NewJob]) -> Result<Vec<Enqu
 }
 
 /// Returns which of them were inserted. The commit wakes the workers of their queues that sleep: a trigger sees to that.
-async fn insert(
+async fn insert<'a>(
     conn: &mut PgConnection,
-    jobs: impl IntoIterator<Item = &NewJob, IntoIter: Clone>,
+    jobs: impl IntoIterator<Item = &'a NewJob, IntoIter: Clone>,
 ) -> Result<Vec<Uuid>> {
     let jobs = jobs.into_iter();
     macro_rules! column {
@@ -300,12 +313,14 @@ async fn insert(
         &column!(|job| i32::try_from(job.parents.len()).unwrap_or(i32::MAX)),
         &column!(|job| job.name.as_deref()) as &[Option<&str>],
         &column!(|job| job.enqueued_by.as_deref()) as &[Option<&str>],
+        &column!(|job| job.subject.as_deref()) as &[Option<&str>],
     )
-    .fetch_all(conn)
+    .fetch_all(&mut *conn)
     .await?;
     let stored: Option<HashSet<&Uuid>> = (ids.len() < jobs.clone().count()).then(|| ids.iter().collect());
     let stored = jobs.filter(|job| stored.as_ref().is_none_or(|ids| ids.contains(&job.id)));
-    meter::enqueued(stored.map(|job| (&*job.queue, &*job.kind)));
+    meter::enqueued(stored.clone().map(|job| (&*job.queue, &*job.kind)));
+    workflow::entitle(conn, stored.filter_map(|job| job.title.as_deref())).await?;
     Ok(ids)
 }
 

@@ -236,7 +236,7 @@ async fn enqueue_next(
         return Ok(());
     }
     let parents = sqlx::query!(
-        "select seq, traceparent, workflow_id from queue.jobs where seq = any($1) order by seq",
+        "select seq, traceparent, workflow_id, subject from queue.jobs where seq = any($1) order by seq",
         &next.keys().copied().collect::<Vec<_>>()
     )
     .fetch_all(&mut *conn)
@@ -244,7 +244,10 @@ async fn enqueue_next(
     let mut all = Vec::new();
     for parent in parents {
         for mut job in next.remove(&parent.seq).unwrap_or_default() {
-            job.inherit(parent.traceparent.as_ref(), parent.workflow_id);
+            job.inherit(
+                parent.traceparent.as_ref(),
+                parent.workflow_id.map(|id| (id, parent.subject.as_ref())),
+            );
             all.push(job);
         }
     }

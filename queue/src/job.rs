@@ -44,6 +44,11 @@ pub trait Job: Serialize + DeserializeOwned + Send + Sync + 'static {
         Duration::from_mins(15)
     }
 
+    /// What it is about, such as a day: jobs of every kind are found by it.
+    fn subject(&self) -> Option<String> {
+        None
+    }
+
     /// Does the work. Must be safe to repeat: an attempt may die at any point and be made again.
     fn run(&self, ctx: &JobContext<Self::App>)
     -> impl Future<Output = Result<Self::Output, JobError>> + Send;

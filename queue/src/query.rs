@@ -1,14 +1,14 @@
 //! Reads: jobs as clients see them, workflows, workers. The caller's connection decides what is visible.
 
-use std::collections::HashMap;
-
 use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sqlx::PgConnection;
+use sqlx::types::Json;
 use uuid::Uuid;
 
 use crate::error::Result;
-use crate::state::JobState;
+use crate::state::{JobState, StateCounts};
 
 /// A job with the facts that explain why it does not run.
 #[derive(Debug, Clone)]
@@ -31,20 +31,39 @@ pub struct JobRow {
     pub errors: Value,
     pub workflow_id: Option<Uuid>,
     pub name: Option<String>,
+    /// What it is about, such as a day.
+    pub subject: Option<String>,
     pub backfill_id: Option<Uuid>,
     pub traceparent: Option<String>,
     pub created_at: DateTime<Utc>,
     pub scheduled_at: DateTime<Utc>,
     pub attempted_at: Option<DateTime<Utc>>,
     pub finalized_at: Option<DateTime<Utc>>,
+    /// Through what it was cancelled, or told to stop.
+    pub cancelled_by: Option<Uuid>,
     /// The jobs it waits on, or waited on.
     pub depends_on: Vec<Uuid>,
+    /// While it waits, the first job that it waits on.
+    pub waits_on: Option<Json<WaitsOn>>,
     /// The database's time of this look.
     pub observed_at: DateTime<Utc>,
     /// Whether a live worker claims from its queue; null unless it is available.
     pub has_worker: Option<bool>,
     /// Whether it has an output that is left out here, as it is larger than 64 KiB; [`output`] reads it.
     pub output_omitted: bool,
+}
+
+/// A job that another one waits on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WaitsOn {
+    /// The job.
+    pub id: Uuid,
+    /// Its kind.
+    pub kind: String,
+    /// Its name within its workflow, if it has one.
+    pub name: Option<String>,
+    /// Where it stands.
+    pub state: JobState,
 }
 
 /// What every job has beside its own values, with what a client is told of it.
@@ -74,10 +93,15 @@ macro_rules! job_rows {
             JobRow,
             r#"select j.id, j.seq as "seq!", j.tenant_id, j.queue, j.kind, j.state::text as "state!", j.priority,
                 j.attempt, j.max_attempts, j.run, j.pending_parents, j.args, "# + $output + r#", j.progress, j.errors,
-                j.workflow_id, j.name, j.backfill_id, j.traceparent, j.created_at, j.scheduled_at, j.attempted_at,
+                j.workflow_id, j.name, queue.job_subject(j.subject, j.args) as subject, j.cancelled_by, j.backfill_id, j.traceparent, j.created_at, j.scheduled_at, j.attempted_at,
                 j.finalized_at,
                 array(select d.parent_id from queue.job_dependencies d where d.child_id = j.id order by 1)
                     as "depends_on!",
+                case when j.state = 'waiting' then (
+                    select jsonb_build_object('id', p.id, 'kind', p.kind, 'name', p.name, 'state', p.state)
+                    from queue.job_dependencies d join queue.jobs p on p.id = d.parent_id
+                    where d.child_id = j.id and d.outcome = 'pending' order by d.child_id, d.parent_id limit 1)
+                end as "waits_on: sqlx::types::Json<crate::query::WaitsOn>",
                 clock_timestamp() + (queue.now() - now()) as "observed_at!",
                 case when j.state = 'available' then exists (
                     select from queue.workers w
@@ -114,7 +138,7 @@ pub(crate) use list::like_pattern;
 pub use list::{JobFilter, Listed, list};
 pub use output::{OutputText, output};
 pub use reader::{Found, Reader};
-pub use workflows::{WorkflowRow, neighbours, recent_workflows};
+pub use workflows::{WorkflowFilter, WorkflowRow, WorkflowState, WorkflowsListed, neighbours, workflows};
 
 /// One job, with its whole output.
 pub async fn get(conn: &mut PgConnection, id: Uuid) -> Result<Option<JobRow>> {
@@ -144,6 +168,24 @@ fn bytes(value: &Value) -> usize {
     count.0
 }
 
+/// The first `limit` jobs that `job` waits, or waited, on.
+pub async fn parents(conn: &mut PgConnection, job: Uuid, limit: i64) -> Result<Vec<WaitsOn>> {
+    let rows = sqlx::query!(
+        r#"select p.id, p.kind, p.name, p.state::text as "state!"
+           from queue.job_dependencies d join queue.jobs p on p.id = d.parent_id
+           where d.child_id = $1 order by d.child_id, d.parent_id limit $2"#,
+        job,
+        limit
+    )
+    .fetch_all(conn)
+    .await?;
+    let state = |name: String| name.parse().expect("the enum's names are the states'");
+    Ok(rows
+        .into_iter()
+        .map(|row| WaitsOn { id: row.id, kind: row.kind, name: row.name, state: state(row.state) })
+        .collect())
+}
+
 /// The first `limit` jobs of a workflow after `after` (a [`JobRow::seq`]), in order of enqueueing.
 pub async fn workflow(
     conn: &mut PgConnection,
@@ -162,16 +204,37 @@ pub async fn workflow(
     Ok(rows)
 }
 
-/// How many jobs a workflow has in each state it has any in; empty when there is no such workflow.
-pub async fn workflow_counts(conn: &mut PgConnection, id: Uuid) -> Result<HashMap<JobState, u64>> {
+/// The jobs of a whole workflow, counted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct WorkflowCounts {
+    /// By state.
+    pub counts: StateCounts,
+    /// Whether one of them has started.
+    pub begun: bool,
+}
+
+impl WorkflowCounts {
+    /// Where the workflow stands.
+    pub fn state(&self) -> WorkflowState {
+        WorkflowState::of(&self.counts, self.begun)
+    }
+}
+
+/// How many jobs a workflow has in each state; none in any when there is no such workflow.
+pub async fn workflow_counts(conn: &mut PgConnection, id: Uuid) -> Result<WorkflowCounts> {
     let rows = sqlx::query!(
-        r#"select state::text as "state!", count(*) as "count!" from queue.jobs where workflow_id = $1 group by state"#,
+        r#"select state::text as "state!", count(*) as "count!", bool_or(run > 0 or state = 'completed') as "begun!"
+           from queue.jobs where workflow_id = $1 group by state"#,
         id
     )
     .fetch_all(conn)
     .await?;
-    let state = |name: String| name.parse().expect("the enum's names are the states'");
-    Ok(rows.into_iter().map(|row| (state(row.state), row.count.unsigned_abs())).collect())
+    let mut found = WorkflowCounts::default();
+    for row in rows {
+        found.counts.change(row.state.parse().expect("the enum's names are the states'"), row.count);
+        found.begun |= row.begun;
+    }
+    Ok(found)
 }
 
 /// A worker that holds a lease.

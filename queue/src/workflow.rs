@@ -18,10 +18,13 @@ mod cancel;
 mod graph;
 mod link;
 mod parents;
+mod retry;
 mod settle;
+mod title;
 mod told;
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use sqlx::{Acquire, PgConnection};
 use uuid::Uuid;
@@ -31,11 +34,14 @@ use crate::error::{QueueError, Result};
 
 pub use cancel::cancel;
 pub use parents::Parent;
+pub use retry::{Retried, has_more_failed_than, retry_failed};
+pub use title::{WorkflowTitle, title};
 
 pub(crate) use graph::check as check_acyclic;
 pub(crate) use link::{link, lock_parents};
 pub(crate) use parents::of as parents_of;
 pub(crate) use settle::{settle, settle_revived, settle_some};
+pub(crate) use title::{Title, entitle};
 
 /// A set of jobs with dependencies, before it is enqueued.
 ///
@@ -51,7 +57,7 @@ pub(crate) use settle::{settle, settle_revived, settle_some};
 /// #     async fn run(&self, _: &JobContext<()>) -> Result<(), JobError> { Ok(()) }
 /// # }
 /// # async fn example(tenant: uuid::Uuid, conn: &mut sqlx::PgConnection) -> weirgate_queue::Result<()> {
-/// let mut day = Workflow::new();
+/// let mut day = Workflow::named("day").about("2026-01-20");
 /// day.add("tickets", NewJob::of(tenant, &Step(1))?);
 /// day.add("surveys", NewJob::of(tenant, &Step(2))?);
 /// day.add("kpis", NewJob::of(tenant, &Step(3))?).after("tickets").after("surveys");
@@ -62,6 +68,8 @@ pub(crate) use settle::{settle, settle_revived, settle_some};
 #[derive(Debug, Clone)]
 pub struct Workflow {
     id: Uuid,
+    name: Option<String>,
+    subject: Option<String>,
     steps: Vec<Step>,
 }
 
@@ -95,7 +103,19 @@ impl Default for Workflow {
 impl Workflow {
     /// A workflow without jobs.
     pub fn new() -> Self {
-        Self { id: Uuid::now_v7(), steps: Vec::new() }
+        Self { id: Uuid::now_v7(), name: None, subject: None, steps: Vec::new() }
+    }
+
+    /// A workflow without jobs, of those that people call by this name.
+    pub fn named(name: impl Into<String>) -> Self {
+        Self { name: Some(name.into()), ..Self::new() }
+    }
+
+    /// Says what it is about, such as a day. Its jobs are about that, too, unless they say otherwise.
+    #[must_use]
+    pub fn about(mut self, subject: impl Into<String>) -> Self {
+        self.subject = Some(subject.into());
+        self
     }
 
     /// Its id, known before it is stored.
@@ -163,6 +183,10 @@ impl Workflow {
             self.steps.iter().map(|step| (step.name.clone(), step.job.id)).collect();
         let mut seen = HashSet::with_capacity(ids.len());
         let mut jobs = Vec::with_capacity(self.steps.len());
+        let title = self.steps.first().map(|step| {
+            let (name, subject) = (self.name, self.subject.clone());
+            Arc::new(Title { id: self.id, tenant: step.job.tenant, name, subject })
+        });
         for Step { name, mut job, after } in self.steps {
             if !seen.insert(name.clone()) {
                 return Err(QueueError::NameTaken(name));
@@ -174,6 +198,8 @@ impl Workflow {
                 })?;
                 job = job.after(*id, on_failure);
             }
+            job.subject = job.subject.or_else(|| self.subject.clone());
+            job.title.clone_from(&title);
             jobs.push(job.workflow(self.id).named(name));
         }
         Ok(jobs)

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use sqlx::PgConnection;
 use uuid::Uuid;
-use weirgate_jobs::BulkJobs;
+use weirgate_jobs::{BulkJobs, WorkflowRetry};
 use weirgate_queue::Enqueued;
 use weirgate_queue::backfill::NewBackfill;
 
@@ -11,6 +11,9 @@ use super::Actor;
 
 /// Most jobs that an entry names.
 const MOST_NAMED: usize = 100;
+
+/// What an entry calls a retry of all that failed in a workflow.
+pub(crate) const WORKFLOW_RETRY: &str = "workflow.retry_failed";
 
 impl Actor {
     /// Notes that a job was asked for by hand; where that is on its way already, it says so.
@@ -85,15 +88,29 @@ impl Actor {
         workflow: Uuid,
         jobs: u64,
     ) -> sqlx::Result<()> {
-        // Of a workflow that ran, its jobs are one tenant's.
-        let tenant = sqlx::query_scalar!(
-            "select tenant_id from queue.jobs where workflow_id = $1 and workflow_id is not null limit 1",
-            workflow
-        )
-        .fetch_optional(&mut *conn)
-        .await?;
+        let tenant = tenant_of_workflow(conn, workflow).await?;
         let detail = json!({ "before": { "open_jobs": jobs }, "after": { "open_jobs": 0 } });
         self.note(conn, "workflow.cancel", &workflow.to_string(), tenant, &detail).await
+    }
+
+    /// Notes that what had failed in a workflow was retried, at once or by a job.
+    pub(crate) async fn note_workflow_retry(
+        &self,
+        conn: &mut PgConnection,
+        workflow: Uuid,
+        done: WorkflowRetry,
+    ) -> sqlx::Result<()> {
+        let tenant = tenant_of_workflow(conn, workflow).await?;
+        let detail = match done {
+            WorkflowRetry::NothingFailed => {
+                json!({ "before": { "failed_jobs": 0 }, "after": { "failed_jobs": 0 } })
+            }
+            WorkflowRetry::Done { retried, refused } => json!({
+                "before": { "failed_jobs": retried + refused }, "after": { "failed_jobs": refused },
+            }),
+            WorkflowRetry::Begun(job) => json!({ "before": null, "after": { "job": job } }),
+        };
+        self.note(conn, WORKFLOW_RETRY, &workflow.to_string(), tenant, &detail).await
     }
 
     /// Notes that the schema goes from one version to another. The table may be as old as the version that has its oldest columns here.
@@ -115,4 +132,14 @@ impl Actor {
         .await?;
         Ok(())
     }
+}
+
+/// Of a workflow that ran, its jobs are one tenant's.
+async fn tenant_of_workflow(conn: &mut PgConnection, workflow: Uuid) -> sqlx::Result<Option<Uuid>> {
+    sqlx::query_scalar!(
+        "select tenant_id from queue.jobs where workflow_id = $1 and workflow_id is not null limit 1",
+        workflow
+    )
+    .fetch_optional(conn)
+    .await
 }

@@ -45,7 +45,7 @@ pub enum Jobs {
     #[command(after_help = "\
 Examples:
   weirgate jobs list --tenant tenant_demo_cca --state running,retryable
-  weirgate jobs list --arg date=2026-01-20 --state discarded
+  weirgate jobs list --tenant tenant_demo_cca --date 2026-01-20 --state retryable,discarded,cancelled
   weirgate jobs list --q timeout --limit 10 --json")]
     List(ListJobs),
     /// Show one job, and why it is not running
@@ -70,6 +70,7 @@ Examples:
     #[command(after_help = "\
 Examples:
   weirgate jobs bulk retry --state discarded --kind ingest_tickets --dry-run
+  weirgate jobs bulk retry --tenant tenant_demo_cca --date 2026-01-20 --state discarded
   weirgate jobs bulk cancel --tenant tenant_demo_cca --wait
   weirgate jobs bulk delete --state completed --created-before 2026-01-01T00:00:00Z")]
     Bulk(Bulk),
@@ -103,6 +104,9 @@ pub struct Filter {
     /// Slug or UUID of a tenant
     #[arg(long)]
     pub tenant: Option<String>,
+    /// For this day, such as 2026-01-20: also the ingests of its pipeline
+    #[arg(long, value_parser = day)]
+    pub date: Option<NaiveDate>,
     /// A workflow
     #[arg(long)]
     pub workflow: Option<Uuid>,
@@ -118,7 +122,7 @@ pub struct Filter {
     /// A text in arguments or errors
     #[arg(long)]
     pub q: Option<String>,
-    /// An argument, such as date=2026-01-20; may be repeated
+    /// An argument, such as format=csv; may be repeated
     #[arg(long, value_name = "NAME=VALUE", value_parser = pair)]
     pub arg: Vec<(String, String)>,
     /// To be tried again after this failure, or ended by it; `weirgate failures` names them

@@ -77,7 +77,7 @@ fn print_list(backfills: Vec<Backfill>) -> anyhow::Result<()> {
         let (from, to) = (day("from"), day("to"));
         table.add_row([
             it.id.to_string(),
-            name_of(&it.kind),
+            BackfillKind::name_of(&it.kind).to_owned(),
             it.state.to_string(),
             done,
             total,
@@ -89,14 +89,9 @@ fn print_list(backfills: Vec<Backfill>) -> anyhow::Result<()> {
     say!("{table}")
 }
 
-/// What a kind is called that is stored by an older name.
-fn name_of(stored: &str) -> String {
-    stored.parse().map_or_else(|_| stored.to_owned(), |kind: BackfillKind| kind.name().to_owned())
-}
-
 /// A backfill as an operator on the database's host sees it.
 fn describe(backfill: &Backfill) -> Value {
-    let kind = name_of(&backfill.kind);
+    let kind = BackfillKind::name_of(&backfill.kind);
     let counts: Map<String, Value> =
         backfill.counts.iter().map(|(state, count)| (state.to_string(), count.into())).collect();
     json!({

@@ -19,10 +19,6 @@ use crate::database::Database;
 use crate::output::{say, tell};
 use crate::signals::Interrupted;
 
-/// Names of the daily pipeline, which is no kind but a workflow of six jobs: the one that its schedule and backfills have, too, and an
-/// older one.
-const PIPELINE: [&str; 2] = ["daily_pipeline", "pipeline_daily"];
-
 pub(super) async fn run(options: Enqueue, session: &Session) -> anyhow::Result<()> {
     confirm::home(&session.config, &session.stop).await?;
     let parts = Parts::new(&session.config)?;
@@ -68,7 +64,8 @@ async fn insert(
         }
     };
     let mut tx = database.pool.begin().await?;
-    let enqueued = if PIPELINE.contains(&options.kind.as_str()) {
+    // The daily pipeline is no kind, but a workflow of six jobs.
+    let enqueued = if DailyPipeline::kind(&options.kind) == DailyPipeline::NAME {
         let date = options.date.context("the daily pipeline needs its day, such as --date 2026-01-31")?;
         if let Some((name, _)) = options.args.first() {
             bail!("--arg {name}: the daily pipeline has no arguments but --date");
@@ -91,7 +88,7 @@ fn refused(error: QueueError, options: &Enqueue, registry: &Registry<App>) -> an
     let kind = &options.kind;
     match error {
         QueueError::UnknownKind(_) => {
-            let kinds: Vec<_> = registry.kinds().chain([PIPELINE[0]]).collect();
+            let kinds: Vec<_> = registry.kinds().chain([DailyPipeline::NAME]).collect();
             anyhow::anyhow!("{error}; known kinds: {}", kinds.join(", "))
         }
         QueueError::Json(why) => {

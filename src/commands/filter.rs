@@ -2,7 +2,7 @@
 
 use anyhow::Context;
 use sqlx::PgPool;
-use weirgate_jobs::{SYSTEM_SLUG, SYSTEM_TENANT, find_by_slug};
+use weirgate_jobs::{SYSTEM_SLUG, SYSTEM_TENANT, find_by_slug, take_day};
 use weirgate_queue::query::JobFilter;
 
 use super::tenant;
@@ -15,7 +15,9 @@ pub(super) async fn job_filter(options: Filter, pool: &PgPool) -> anyhow::Result
         Some(SYSTEM_SLUG) => Some(SYSTEM_TENANT),
         Some(name) => Some(tenant(pool, name).await.context("--tenant")?.id),
     };
+    let mut args = options.arg.into_iter().collect();
     let mut filter = JobFilter {
+        subject: take_day(options.date, &mut args),
         states: (!options.state.is_empty()).then_some(options.state),
         kind: options.kind,
         queue: options.queue,
@@ -26,7 +28,7 @@ pub(super) async fn job_filter(options: Filter, pool: &PgPool) -> anyhow::Result
         created_after: options.created_after,
         created_before: options.created_before,
         text: options.q,
-        args: options.arg.into_iter().collect(),
+        args,
         ..JobFilter::default()
     };
     find_by_slug(&mut *pool.acquire().await?, &mut filter).await?;

@@ -17,6 +17,7 @@ use super::{bulk, instant, table};
 use crate::audit::{Actor, Change, Subject};
 use crate::cli::{Jobs, ListJobs};
 use crate::database::Database;
+use crate::http::reason::reasons;
 use crate::output::say;
 
 pub(super) async fn run(command: Jobs, session: &Session) -> anyhow::Result<()> {
@@ -35,8 +36,11 @@ async fn act(command: Jobs, database: &Database) -> anyhow::Result<()> {
         }
         Jobs::Show { id } => {
             let Look { job, why } = look(&Books::new(pool.clone()), &mut *pool.acquire().await?, id).await?;
+            let cancelled =
+                reasons(&mut *pool.acquire().await?, std::slice::from_ref(&job), true).await?.remove(&id);
             let mut shown = described(&mut *pool.acquire().await?, job).await?;
             shown["why_not_running"] = json!(why);
+            shown["why_cancelled"] = json!(cancelled);
             say!("{}", serde_json::to_string_pretty(&shown)?)
         }
         Jobs::Retry { id } => {
@@ -84,7 +88,7 @@ fn print_list(jobs: Vec<JobRow>, tenants: &HashMap<Uuid, String>, as_json: bool)
         }
         return Ok(());
     }
-    let mut table = table(&["ID", "TENANT", "KIND", "STATE", "ATTEMPT", "CREATED", "ARGUMENTS"]);
+    let mut table = table(&["ID", "TENANT", "KIND", "DAY", "STATE", "ATTEMPT", "CREATED", "ARGUMENTS"]);
     for mut job in jobs {
         let tenant = tenants.get(&job.tenant_id).cloned().unwrap_or_else(|| job.tenant_id.to_string());
         // It has a column of its own.
@@ -93,7 +97,8 @@ fn print_list(jobs: Vec<JobRow>, tenants: &HashMap<Uuid, String>, as_json: bool)
         }
         let attempt = format!("{}/{}", job.attempt, job.max_attempts);
         let (id, args) = (job.id.to_string(), job.args.to_string());
-        table.add_row([id, tenant, job.kind, job.state, attempt, instant(job.created_at), args]);
+        let day = job.subject.unwrap_or_default();
+        table.add_row([id, tenant, job.kind, day, job.state, attempt, instant(job.created_at), args]);
     }
     say!("{table}")
 }
@@ -120,7 +125,7 @@ pub(super) async fn described(conn: &mut PgConnection, mut job: JobRow) -> anyho
 /// A job as an operator on the database's host sees it; clients get the resource of the HTTP contract.
 fn describe(job: &JobRow, tenant: Option<&String>) -> Value {
     json!({
-        "id": job.id, "kind": job.kind, "queue": job.queue, "tenant_id": job.tenant_id, "tenant": tenant,
+        "id": job.id, "kind": job.kind, "date": job.subject, "queue": job.queue, "tenant_id": job.tenant_id, "tenant": tenant,
         "state": job.state,
         "priority": job.priority, "attempt": job.attempt, "max_attempts": job.max_attempts, "args": job.args,
         "output": job.output, "errors": job.errors, "progress": job.progress, "workflow_id": job.workflow_id,

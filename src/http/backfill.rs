@@ -146,7 +146,7 @@ struct BackfillLinks {
 
 impl BackfillResource {
     /// The backfill as callers of `base` see it.
-    pub(crate) fn new(backfill: Backfill, base: &str) -> Result<Self, serde_json::Error> {
+    pub(crate) fn new(backfill: &Backfill, base: &str) -> Result<Self, serde_json::Error> {
         let id = backfill.id;
         let url = format!("{base}/internal/backfills/{id}");
         let is_final = backfill.state.is_final();
@@ -165,7 +165,7 @@ impl BackfillResource {
                 this: url.clone(),
             },
             id,
-            kind: backfill.kind,
+            kind: BackfillKind::name_of(&backfill.kind).to_owned(),
             state: backfill.state,
             is_final,
             duplicate: false,

@@ -98,6 +98,7 @@ pub(crate) fn router() -> Router<Api> {
         .route("/workflows/{id}", get(workflow::show))
         .route("/workflows/{id}/live", get(workflow::stream))
         .route("/workflows/{id}/cancel", post(workflow::cancel))
+        .route("/workflows/{id}/retry-failed", post(workflow::retry_failed))
         .route("/backfills", get(backfills::list).post(backfill_new::create))
         .route("/backfills/live", get(backfills::stream))
         .route("/backfills/new", get(backfill_new::show))

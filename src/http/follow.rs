@@ -27,6 +27,7 @@ use crate::http::context::RequestContext;
 use crate::http::job::JobResource;
 use crate::http::problem::Problem;
 use crate::http::read_tx::ReadTx;
+use crate::http::reason::{WhyCancelled, reasons};
 use crate::http::tenant_tx::TenantTx;
 
 /// How long an event stream trusts that nothing happened; then it looks whether the job still exists.
@@ -62,7 +63,8 @@ impl Viewer {
             return Ok(self.resources(vec![row]).await?.remove(0));
         }
         let (row, standing) = self.api.reader.get(id).await?.ok_or_else(|| Problem::unknown_job(&id))?;
-        self.resource(row, standing.as_ref()).await
+        let cancelled = self.why_cancelled(std::slice::from_ref(&row)).await?.remove(&row.id);
+        Ok(JobResource { why_cancelled: cancelled, ..self.resource(row, standing.as_ref()).await? })
     }
 
     pub(crate) async fn list(
@@ -94,12 +96,30 @@ impl Viewer {
         } else {
             HashMap::new()
         };
+        let mut cancelled = self.why_cancelled(&rows).await?;
         let mut resources = Vec::with_capacity(rows.len());
         for row in rows {
-            let standing = standings.get(&row.id);
-            resources.push(self.resource(row, standing).await?);
+            let (standing, why_cancelled) = (standings.get(&row.id), cancelled.remove(&row.id));
+            resources.push(JobResource { why_cancelled, ..self.resource(row, standing).await? });
         }
         Ok(resources)
+    }
+
+    /// Why those that are cancelled are.
+    async fn why_cancelled(&self, rows: &[JobRow]) -> Result<HashMap<Uuid, WhyCancelled>, Problem> {
+        if !rows.iter().any(|row| row.state() == JobState::Cancelled) {
+            return Ok(HashMap::new());
+        }
+        match &self.tenant {
+            None => {
+                let mut tx = ReadTx::of_service(&self.api).await?;
+                Ok(reasons(tx.conn(), rows, true).await?)
+            }
+            Some(tenant) => {
+                let mut tx = TenantTx::begin(&self.api, tenant).await?;
+                Ok(reasons(tx.conn(), rows, false).await?)
+            }
+        }
     }
 
     async fn resource(&self, row: JobRow, standing: Option<&Standing>) -> Result<JobResource, Problem> {

@@ -1,15 +1,16 @@
 //! The job resource: one shape in enqueue answers, polls, lists and events.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 use uuid::Uuid;
-use weirgate_jobs::{GenerateExport, shown_args};
+use weirgate_jobs::{GenerateExport, parse_day, shown_args};
 use weirgate_queue::lanes::facts::Standing;
 use weirgate_queue::query::JobRow;
 use weirgate_queue::{Job, JobState};
 
+use crate::http::reason::WhyCancelled;
 use crate::http::schemas;
 use crate::http::table::Row;
 use crate::http::tenant_errors::for_tenant;
@@ -25,6 +26,9 @@ pub(crate) struct JobResource {
     /// What it does.
     #[schema(example = "ingest_tickets")]
     pub(crate) kind: String,
+    /// The day that it is for; null for a job that is for none.
+    #[schema(required = true, example = "2026-01-20")]
+    pub(crate) date: Option<NaiveDate>,
     /// Where it waits.
     #[schema(example = "ingest")]
     pub(crate) queue: String,
@@ -87,6 +91,9 @@ pub(crate) struct JobResource {
     /// Why it is not running; null for a running or final job.
     #[schema(required = true)]
     pub(crate) why_not_running: Option<WhyNotRunning>,
+    /// Why it was cancelled; null unless it is.
+    #[schema(required = true)]
+    pub(crate) why_cancelled: Option<WhyCancelled>,
     /// Where to follow it.
     #[schema(format = "uri")]
     pub(crate) status_url: String,
@@ -102,6 +109,7 @@ impl Row for JobResource {
     const COLUMNS: &'static [&'static str] = &[
         "id",
         "kind",
+        "date",
         "queue",
         "tenant_id",
         "tenant",
@@ -127,6 +135,7 @@ impl Row for JobResource {
         "duplicate",
         "replayed",
         "why_not_running",
+        "why_cancelled",
         "status_url",
         "retry_after_s",
         "observed_at",
@@ -232,6 +241,8 @@ impl JobResource {
             retry_after_s: (!state.is_final())
                 .then(|| seconds_until(why.as_ref().and_then(|why| why.until), row.observed_at)),
             why_not_running: why,
+            why_cancelled: None,
+            date: row.subject.and_then(|day| parse_day(&day).ok()),
             links: JobLinks {
                 cancel: control("cancel"),
                 retry: control("retry"),

@@ -1,10 +1,10 @@
 //! What the two lists of jobs have in common.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use utoipa::IntoParams;
 use utoipa::openapi::schema::{ArrayBuilder, Schema};
 use uuid::Uuid;
-use weirgate_jobs::{SYSTEM_SLUG, SYSTEM_TENANT, Tenant, find_by_slug};
+use weirgate_jobs::{SYSTEM_SLUG, SYSTEM_TENANT, Tenant, find_by_slug, take_day};
 use weirgate_queue::query::JobFilter;
 
 use crate::http::Api;
@@ -46,7 +46,10 @@ pub(crate) struct JobFilterParams {
     /// A text in arguments or errors, in any case; under `/v1` of errors in their codes.
     #[param(required = false, min_length = 1, max_length = 2000)]
     q: String,
-    /// With this day in its arguments. Any other argument likewise: `args.` and its name, in which a dot leads into an object.
+    /// For this day: every job of its daily pipeline, of a backfill's slice, and what was enqueued for it alone.
+    #[param(required = false, example = "2026-01-20")]
+    date: NaiveDate,
+    /// As `date`; one of the two is enough. Any other argument likewise: `args.` and its name, in which a dot leads into an object.
     #[param(
         required = false,
         rename = "args.date",
@@ -54,7 +57,7 @@ pub(crate) struct JobFilterParams {
         max_length = 2000,
         example = "2026-01-20"
     )]
-    date: String,
+    args_date: String,
 }
 
 /// The filter that only the service has beside the tenant, for the documentation.
@@ -78,9 +81,12 @@ pub(crate) fn take_filter(fields: &mut Fields) -> JobFilter {
 }
 
 fn take_tenants_filter(fields: &mut Fields) -> JobFilter {
+    let date: Option<NaiveDate> = fields.get("date");
+    let mut args = fields.below("args.");
     JobFilter {
         ids: fields.uuids("id"),
         states: fields.states("state"),
+        subject: take_day(date, &mut args),
         kind: fields.get("kind"),
         queue: fields.get("queue"),
         tenant: None,
@@ -90,7 +96,7 @@ fn take_tenants_filter(fields: &mut Fields) -> JobFilter {
         created_after: fields.get("created_after"),
         created_before: fields.get("created_before"),
         text: fields.get("q"),
-        args: fields.below("args."),
+        args,
         ..JobFilter::default()
     }
 }

@@ -22,7 +22,7 @@ pub(crate) fn all() -> Vec<(&'static str, Schema)> {
         ("BulkAction", one_of(["retry", "cancel", "delete"], action)),
         (
             "BackfillKind",
-            one_of(BackfillKind::ALL.map(BackfillKind::as_str), "What is done for each tenant and day"),
+            one_of(BackfillKind::ALL.map(BackfillKind::name), "What is done for each tenant and day"),
         ),
         (
             "BackfillOrder",

@@ -3,10 +3,13 @@
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use serde::Serialize;
 use utoipa::ToSchema;
+use uuid::Uuid;
 use weirgate_queue::JobState;
 use weirgate_queue::lanes::Blocked;
 use weirgate_queue::lanes::facts::Standing;
-use weirgate_queue::query::JobRow;
+use weirgate_queue::query::{self, JobRow};
+
+use crate::http::job::job_state;
 
 /// Why a job is not running.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
@@ -21,9 +24,39 @@ pub(crate) struct WhyNotRunning {
     /// `waiting_on_jobs`, the jobs waited on.
     #[schema(required = true)]
     count: Option<i64>,
+    /// With `waiting_on_jobs`, the first of the jobs waited on; null where that is not the caller's.
+    #[schema(required = true)]
+    pub(crate) waits_on: Option<WaitsOn>,
     /// Where that can be changed; for pages.
     #[serde(skip)]
     pub(crate) lies_in: LiesIn,
+}
+
+/// A job that another one waits on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub(crate) struct WaitsOn {
+    pub(crate) id: Uuid,
+    #[schema(example = "ingest_tickets")]
+    pub(crate) kind: String,
+    /// What it is called within its workflow.
+    #[schema(required = true, example = "tickets")]
+    name: Option<String>,
+    #[schema(schema_with = job_state)]
+    state: JobState,
+}
+
+impl WaitsOn {
+    fn of(row: &JobRow) -> Option<Self> {
+        let query::WaitsOn { id, kind, name, state } = row.waits_on.as_ref()?.0.clone();
+        Some(Self { id, kind, name, state })
+    }
+
+    /// For people: what it is, and where it stands.
+    fn says(&self) -> String {
+        let named = self.name.as_ref().filter(|name| **name != self.kind);
+        let named = named.map(|name| format!(" ({name})")).unwrap_or_default();
+        format!("{} {}{named}, which is {}", self.kind, self.id, self.state)
+    }
 }
 
 /// What would have to change for a job to run.
@@ -68,7 +101,7 @@ pub(crate) enum WhyCode {
 
 impl WhyNotRunning {
     fn new(code: WhyCode, lies_in: LiesIn, message: String) -> Self {
-        Self { code, message, until: None, count: None, lies_in }
+        Self { code, message, until: None, count: None, waits_on: None, lies_in }
     }
 
     fn until(self, at: DateTime<Utc>) -> Self {
@@ -83,15 +116,7 @@ impl WhyNotRunning {
     pub(crate) fn of(row: &JobRow, tenant: &str, standing: Option<&Standing>) -> Option<Self> {
         let due = row.scheduled_at.to_rfc3339_opts(SecondsFormat::Secs, true);
         let why = match row.state() {
-            JobState::Waiting => {
-                let pending = i64::from(row.pending_parents);
-                Self::new(
-                    WhyCode::WaitingOnJobs,
-                    LiesIn::Parents,
-                    format!("waits on {} to end", jobs(pending)),
-                )
-                .count(pending)
-            }
+            JobState::Waiting => Self::waiting(row),
             JobState::Scheduled => {
                 Self::new(WhyCode::Scheduled, LiesIn::Time, format!("is to start at {due}"))
                     .until(row.scheduled_at)
@@ -113,6 +138,17 @@ impl WhyNotRunning {
             }
         };
         Some(why)
+    }
+
+    fn waiting(row: &JobRow) -> Self {
+        let pending = i64::from(row.pending_parents);
+        let waits_on = WaitsOn::of(row);
+        let message = match &waits_on {
+            None => format!("waits on {} to end", jobs(pending)),
+            Some(first) if pending <= 1 => format!("waits on {}", first.says()),
+            Some(first) => format!("waits on {}, and on {} more", first.says(), jobs(pending - 1)),
+        };
+        Self { waits_on, ..Self::new(WhyCode::WaitingOnJobs, LiesIn::Parents, message).count(pending) }
     }
 
     fn blocked(queue: &str, tenant: &str, standing: &Standing, blocked: Blocked) -> Self {

@@ -68,7 +68,7 @@ async fn one_step(
     cursor: Cursor,
 ) -> BulkStep {
     let mut tx = db.pool.begin().await.unwrap();
-    let step = bulk::step(&mut tx, action, filter, bound, cursor).await.unwrap();
+    let step = bulk::step(&mut tx, action, filter, (Uuid::nil(), bound), cursor).await.unwrap();
     tx.commit().await.unwrap();
     step
 }
@@ -360,9 +360,9 @@ async fn a_walk_reads_along_an_index_whatever_the_plan() {
     let db = TestDb::new().await;
     dead_letters(&db, 20_000).await;
     let mut conn = db.pool.acquire().await.unwrap();
-    let types = "text, bigint, bigint, bigint, bigint, text[], text, text, uuid, uuid, uuid, timestamptz, timestamptz, text, uuid[], bigint, text[], text[], uuid[]";
+    let types = "text, bigint, bigint, bigint, bigint, text[], text, text, uuid, uuid, uuid, timestamptz, timestamptz, text, uuid[], bigint, text[], text[], uuid[], text";
     let prepare = format!(
-        "update queue.jobs set tenant_id = gen_random_uuid(), workflow_id = gen_random_uuid(), backfill_id = gen_random_uuid(), failure_id = seq where seq % 2 = 0; analyze queue.jobs; set plan_cache_mode = force_generic_plan; prepare w ({types}) as {WINDOW}"
+        "update queue.jobs set tenant_id = gen_random_uuid(), workflow_id = gen_random_uuid(), backfill_id = gen_random_uuid(), failure_id = seq, subject = seq where seq % 2 = 0; analyze queue.jobs; set plan_cache_mode = force_generic_plan; prepare w ({types}) as {WINDOW}"
     );
     sqlx::raw_sql(sqlx::AssertSqlSafe(prepare)).execute(&mut *conn).await.unwrap();
     for (path, index) in [
@@ -373,11 +373,13 @@ async fn a_walk_reads_along_an_index_whatever_the_plan() {
         ("failed", "jobs_aside"),
         ("failure", "jobs_failure"),
         ("ids", "jobs_pkey"),
+        ("failing_subject", "jobs_failing_subject"),
     ] {
         let nil = Uuid::nil();
         let explain = format!(
             "explain (analyze, costs off, timing off, summary off) execute w ('{path}', 0, 1000000, 1000, 1000,
-             '{{discarded,cancelled}}', null, null, '{nil}', '{nil}', '{nil}', null, null, null, '{{{nil}}}', 2, null, null, '{{}}')"
+             '{{discarded,cancelled}}', null, null, '{nil}', '{nil}', '{nil}', null, null, null, '{{{nil}}}', 2, null, null, '{{}}', {})",
+            if path == "failing_subject" { "'2'" } else { "null" }
         );
         let lines: Vec<String> =
             sqlx::query_scalar(sqlx::AssertSqlSafe(explain)).fetch_all(&mut *conn).await.unwrap();

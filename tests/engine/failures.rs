@@ -74,11 +74,15 @@ async fn jobs_that_failed_alike_are_one_failure() {
     assert_eq!(listed.rows.iter().map(|row| row.id).collect::<Vec<_>>(), [ids[2], ids[1]]);
     let counted = bulk::count(&mut conn, BulkAction::Retry, &filter, i64::MAX, Duration::from_secs(9)).await;
     assert_eq!(counted.unwrap().count, 1);
-    bulk::step(&mut conn, BulkAction::Retry, &filter, i64::MAX, Cursor::default()).await.unwrap();
+    bulk::step(&mut conn, BulkAction::Retry, &filter, (Uuid::nil(), i64::MAX), Cursor::default())
+        .await
+        .unwrap();
     assert_eq!(db.job(ids[1]).await.state(), JobState::Available);
     assert_eq!(db.job(ids[3]).await.state(), JobState::Discarded);
     let some = JobFilter { ids: Some(vec![ids[3], ids[0]]), ..JobFilter::default() };
-    let step = bulk::step(&mut conn, BulkAction::Retry, &some, i64::MAX, Cursor::default()).await.unwrap();
+    let step = bulk::step(&mut conn, BulkAction::Retry, &some, (Uuid::nil(), i64::MAX), Cursor::default())
+        .await
+        .unwrap();
     assert_eq!((step.touched, step.next), (1, None));
     assert_eq!(db.job(ids[3]).await.state(), JobState::Available);
 }

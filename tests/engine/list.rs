@@ -96,9 +96,9 @@ async fn a_walk_reads_along_an_index_and_no_further_than_it_goes() {
     const PAGE: &str = include_str!("../../queue/src/query/page.sql");
     let db = many_jobs().await;
     let mut conn = db.pool.acquire().await.unwrap();
-    let types = "text, bigint, bigint, bigint, bigint, text[], text, text, uuid, uuid, uuid, timestamptz, timestamptz, text, uuid[], bigint, text[], text[], uuid[], boolean";
+    let types = "text, bigint, bigint, bigint, bigint, text[], text, text, uuid, uuid, uuid, timestamptz, timestamptz, text, uuid[], bigint, text[], text[], uuid[], boolean, text";
     for sql in [
-        "update queue.jobs set workflow_id = tenant_id, backfill_id = tenant_id, failure_id = 1, state = 'discarded'",
+        "update queue.jobs set workflow_id = tenant_id, backfill_id = tenant_id, failure_id = 1, state = 'discarded', subject = '2026-01-20'",
         "vacuum full analyze queue.jobs",
         "vacuum queue.jobs",
         "set plan_cache_mode = force_generic_plan",
@@ -114,6 +114,7 @@ async fn a_walk_reads_along_an_index_and_no_further_than_it_goes() {
         ("tenant_aside", "jobs_tenant_aside", "$, null, null"),
         ("aside", "jobs_aside", "null, null, null"),
         ("failure", "jobs_failure", "null, null, null"),
+        ("failing_subject", "jobs_failing_subject", "$, null, null"),
     ] {
         // In the middle of many jobs: a walk of a hundred of them in which none matches, and one that ends at once.
         for (from, to, looked_at) in [(12_000, 0, 100), (12_000, 11_995, 5)] {
@@ -121,8 +122,9 @@ async fn a_walk_reads_along_an_index_and_no_further_than_it_goes() {
             let explain = format!(
                 "explain (analyze, buffers, costs off, timing off, summary off, format json)
                  execute w ('{path}', {from}, {to}, 100, 10, '{{discarded}}', 'there_is_none', null, {of}, null, null, null, null, {},
-                     null, null, '{{}}', false)",
-                if path == "failure" { "1" } else { "null" }
+                     null, null, '{{}}', false, {})",
+                if path == "failure" { "1" } else { "null" },
+                if path == "failing_subject" { "'2026-01-20'" } else { "null" }
             );
             let explained: serde_json::Value =
                 sqlx::query_scalar(sqlx::AssertSqlSafe(explain)).fetch_one(&mut *conn).await.unwrap();

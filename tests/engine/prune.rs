@@ -8,7 +8,7 @@ use weirgate_queue::claim::claim;
 use weirgate_queue::maintenance::pruner::{self, Retention};
 use weirgate_queue::maintenance::rescuer;
 use weirgate_queue::schedule::Schedules;
-use weirgate_queue::{NewJob, OnFailure};
+use weirgate_queue::{NewJob, OnFailure, Workflow};
 
 use crate::support::{Does, Step, TestDb, Ticking, leader};
 
@@ -117,4 +117,33 @@ async fn who_no_longer_leads_deletes_and_rescues_nothing() {
         // The job and the worker's registration.
         assert_eq!(pruner::run_once(&leader, Retention::default()).await.unwrap(), 2 * count);
     }
+}
+
+#[tokio::test]
+async fn what_a_workflow_is_called_is_forgotten_with_its_last_job() {
+    let db = TestDb::new().await;
+    let job = |label: &str| NewJob::of(Uuid::nil(), &Step::new(label, Does::Succeed)).unwrap();
+    let mut workflow = Workflow::named("pair").about("2026-01-20");
+    let id = workflow.id();
+    workflow.add("first", job("first"));
+    workflow.add("second", job("second"));
+    let jobs = workflow.enqueue(&mut db.pool.acquire().await.unwrap()).await.unwrap();
+    let titled = async || -> i64 {
+        sqlx::query_scalar("select count(*) from queue.workflows where id = $1")
+            .bind(id)
+            .fetch_one(&db.pool)
+            .await
+            .unwrap()
+    };
+    end(&db.pool, jobs[0].id, "completed").await;
+    db.travel(DAY * 31).await;
+    pruner::run_once(&db.pool, Retention::default()).await.unwrap();
+    assert_eq!((count(&db.pool).await, titled().await), (1, 1));
+    end(&db.pool, jobs[1].id, "discarded").await;
+    db.travel(DAY * 31).await;
+    pruner::run_once(&db.pool, Retention::default()).await.unwrap();
+    assert_eq!((count(&db.pool).await, titled().await), (1, 1), "somebody may want to retry it");
+    db.travel(DAY * 60).await;
+    pruner::run_once(&db.pool, Retention::default()).await.unwrap();
+    assert_eq!((count(&db.pool).await, titled().await), (0, 0));
 }

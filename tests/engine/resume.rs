@@ -15,9 +15,13 @@ async fn a_retry_revives_what_was_cancelled_because_of_it_all_the_way_down() {
     let graph = Graph::new(&["a", "b < a", "c < b", "d < c", "free < a?"]).await;
     graph.discard(&["a"]).await;
     assert_eq!(graph.states().await, "a:discarded b:cancelled c:cancelled d:cancelled free:available");
+    for (job, by) in [("b", "a"), ("c", "b"), ("d", "c")] {
+        assert_eq!(graph.db.job(graph.id(job)).await.cancelled_by, Some(graph.id(by)), "{job}");
+    }
     assert_eq!(graph.retry("a").await.unwrap(), JobState::Available);
     assert_eq!(graph.states().await, "a:available b:waiting c:waiting d:waiting free:available");
     let revived = graph.db.job(graph.id("b")).await;
+    assert_eq!(revived.cancelled_by, None);
     assert_eq!((revived.finalized_at, revived.errors[0]["code"].as_str()), (None, Some("dependency_failed")));
     check(&graph.db).await;
     graph.complete(&["free"]).await;
@@ -193,9 +197,11 @@ async fn cancelling_a_workflow_ends_what_waits_and_tells_what_runs() {
     let mut conn = db.pool.acquire().await.unwrap();
     assert_eq!(workflow::cancel(&mut conn, id).await.unwrap(), 4);
     for job in [ids[2], ids[3], ids[4]] {
-        assert_eq!(db.job(job.id).await.state(), JobState::Cancelled);
+        let job = db.job(job.id).await;
+        assert_eq!((job.state(), job.cancelled_by), (JobState::Cancelled, Some(id)));
     }
-    db.until(ids[1].id, JobState::Cancelled).await;
+    let told = db.until(ids[1].id, JobState::Cancelled).await;
+    assert_eq!(told.cancelled_by, Some(id), "also one that ran");
     db.until(outside, JobState::Completed).await;
     assert_eq!(db.job(ids[0].id).await.state(), JobState::Completed);
     assert_eq!(workflow::cancel(&mut conn, id).await.unwrap(), 0, "again changes nothing");

@@ -277,7 +277,7 @@ async fn a_job_sees_its_parents_and_what_they_returned() {
 #[tokio::test]
 async fn a_chained_job_joins_the_workflow_when_it_wants_to() {
     let db = TestDb::new().await;
-    let mut workflow = Workflow::new();
+    let mut workflow = Workflow::named("day").about("2026-01-20");
     let id = workflow.id();
     workflow.add("stays", step("stays", Does::ThenJoin("inside".to_owned())));
     workflow.add("leaves", step("leaves", Does::Then("outside".to_owned())));
@@ -299,6 +299,12 @@ async fn a_chained_job_joins_the_workflow_when_it_wants_to() {
             tokio::time::sleep(std::time::Duration::from_millis(10)).await;
         };
         assert_eq!(db.until(job, JobState::Completed).await.workflow_id, expected, "{label}");
+        let subject = db.job(job).await.subject;
+        assert_eq!(
+            subject.as_deref(),
+            expected.map(|_| "2026-01-20"),
+            "{label}: about the same as the workflow"
+        );
     }
     worker.stop().await;
 }

@@ -108,6 +108,8 @@ async fn acts(api: &TestApi) -> Vec<Act> {
     let later = id(&later["id"]);
     let daily = api.enqueue("/internal/pipelines/daily?tenant_id=tenant_demo_cca&date=2026-01-20").await;
     let workflow = id(&daily["workflow_id"]);
+    api.execute("update queue.jobs set state = 'discarded', finalized_at = queue.now() where name = 'csat'")
+        .await;
     let worker = api.db().register_worker().await;
     let post = |path: String, action, target: &str, sides| act("POST", path, action, target, sides);
     let of_job = |verb: &str, job: Uuid| (format!("/internal/jobs/{job}/{verb}"), job.to_string());
@@ -133,6 +135,12 @@ async fn acts(api: &TestApi) -> Vec<Act> {
             made(json!({ "kind": "daily_pipeline", "date": "2026-01-21" })),
         )
         .makes(),
+        post(
+            format!("/internal/workflows/{workflow}/retry-failed"),
+            "workflow.retry_failed",
+            &workflow,
+            [json!({ "failed_jobs": 1 }), json!({ "failed_jobs": 0 })],
+        ),
         post(
             format!("/internal/workflows/{workflow}/cancel"),
             "workflow.cancel",

@@ -138,11 +138,26 @@ async fn a_pipeline_is_a_workflow_for_each_day() {
     let api = TestApi::new().await;
     let worker = api.start_worker();
     let body = json!({
-        "kind": "pipeline", "tenants": ["tenant_demo_cca"], "from": "2026-01-19", "to": "2026-01-20"
+        "kind": "daily_pipeline", "tenants": ["tenant_demo_cca"], "from": "2026-01-19", "to": "2026-01-20"
     });
     let done = ended(&api, &create(&api, &body).await).await;
     assert_eq!((&done["jobs"], &done["counts"]["completed"]), (&json!(12), &json!(12)));
     assert_eq!((api.count("exports").await, api.count("kpi_daily").await), (2, 2));
+    assert_eq!(done["kind"], "daily_pipeline");
+    // By its older name it is the same.
+    let older = dry(&api, with(with(body.clone(), "kind", "pipeline"), "reprocess", "all")).await;
+    assert_eq!((&older["kind"], &older["total"]), (&json!("daily_pipeline"), &json!(2)));
+    let workflows = api.get("/internal/workflows?name=pipeline").await.ok(StatusCode::OK);
+    let titles: Vec<&str> =
+        workflows["items"].as_array().unwrap().iter().map(|it| it["title"].as_str().unwrap()).collect();
+    let expected =
+        ["daily pipeline, tenant_demo_cca, 2026-01-19", "daily pipeline, tenant_demo_cca, 2026-01-20"];
+    assert_eq!(titles, expected, "the newest day was first");
+    for day in ["2026-01-19", "2026-01-20"] {
+        let of_day =
+            api.get(&format!("/internal/jobs?date={day}&backfill_id={}", done["id"].as_str().unwrap())).await;
+        assert_eq!(of_day.items().len(), 6, "every job of a slice carries its day");
+    }
     let workflows: i64 = sqlx::query_scalar("select count(distinct workflow_id) from queue.jobs")
         .fetch_one(&api.db().pool)
         .await
@@ -187,7 +202,7 @@ async fn missing_days_are_those_without_a_result() {
     api.app.run(&GenerateExport { tenant: tenant(), date, format: csv }).await.unwrap();
     let json = weirgate_jobs::ExportFormat::Json;
     api.app.run(&GenerateExport { tenant: tenant(), date, format: json }).await.unwrap();
-    for (kind, cca) in [("compute_kpi", 29), ("generate_export", 30), ("pipeline", 30)] {
+    for (kind, cca) in [("compute_kpi", 29), ("generate_export", 30), ("daily_pipeline", 30)] {
         let body = with(january(kind), "reprocess", "missing");
         let counts = dry(&api, body.clone()).await;
         let expected = json!({"dry_run": true, "kind": kind, "total": cca + 31, "future_days": 0, "tenants": [
@@ -214,7 +229,7 @@ async fn failed_days_are_those_that_failed_for_good_and_have_no_result_since() {
     for (kind, enqueue) in [
         ("compute_kpi", "/internal/kpi/compute-daily"),
         ("generate_export", "/internal/exports/generate"),
-        ("pipeline", "/internal/pipelines/daily"),
+        ("daily_pipeline", "/internal/pipelines/daily"),
     ] {
         for (date, state) in
             [("01", "discarded"), ("02", "completed"), ("03", "discarded"), ("04", "cancelled")]
@@ -263,7 +278,7 @@ async fn a_pipeline_whose_ingest_failed_is_a_failed_day() {
 #[tokio::test]
 async fn a_second_one_over_the_same_days_makes_nothing_while_the_first_is_on_its_way() {
     let api = TestApi::new().await;
-    for kind in ["compute_kpi", "generate_export", "pipeline"] {
+    for kind in ["compute_kpi", "generate_export", "daily_pipeline"] {
         let first = create(&api, &january(kind)).await;
         expand(&api).await;
         let second = create(&api, &january(kind)).await;
@@ -427,7 +442,7 @@ async fn the_same_key_is_the_same_backfill() {
 async fn they_are_listed_newest_first() {
     let api = TestApi::new().await;
     let mut ids = Vec::new();
-    for kind in ["compute_kpi", "generate_export", "pipeline"] {
+    for kind in ["compute_kpi", "generate_export", "daily_pipeline"] {
         ids.insert(0, create(&api, &january(kind)).await["id"].as_str().unwrap().to_owned());
     }
     let page = api.get(&format!("{PATH}?limit=2")).await;
@@ -511,7 +526,7 @@ async fn days_that_have_not_begun_where_the_tenant_is_are_skipped_and_told() {
     for (kind, job) in [
         ("compute_kpi", "compute_kpi"),
         ("generate_export", "generate_export"),
-        ("pipeline", "generate_export"),
+        ("daily_pipeline", "generate_export"),
     ] {
         for reprocess in ["all", "missing"] {
             let of = due(&api, kind, reprocess, ("2026-01-19", "2026-01-23")).await;
@@ -538,8 +553,10 @@ async fn days_that_have_not_begun_where_the_tenant_is_are_skipped_and_told() {
             "{kind}"
         );
         // A job of such a day that failed is left alone too.
-        api.execute("update queue.jobs set state = 'discarded', finalized_at = queue.now(), args = args || '{\"date\": \"2026-01-22\"}'")
-            .await;
+        api.execute(
+            "update queue.jobs set state = 'discarded', finalized_at = queue.now(), subject = '2026-01-22'",
+        )
+        .await;
         assert_eq!(due(&api, kind, "failed", ("2026-01-19", "2026-01-23")).await.1, [json!(0), json!(0)]);
         api.execute("delete from queue.jobs; delete from queue.backfills").await;
     }
@@ -578,18 +595,18 @@ async fn what_was_made_before_the_end_of_its_day_is_missing() {
     api.db().travel_to("2026-01-20T23:30:00Z").await;
     compute().await;
     export().await;
-    for kind in ["compute_kpi", "generate_export", "pipeline"] {
+    for kind in ["compute_kpi", "generate_export", "daily_pipeline"] {
         assert_eq!(missing(kind).await, cca, "{kind}");
     }
     api.db().travel_to("2026-01-21T00:30:00Z").await;
-    for kind in ["compute_kpi", "generate_export", "pipeline"] {
+    for kind in ["compute_kpi", "generate_export", "daily_pipeline"] {
         assert_eq!(missing(kind).await, cca, "{kind}: it does not become whole by waiting");
     }
     export().await;
     assert_eq!(missing("generate_export").await, none);
-    assert_eq!(missing("pipeline").await, cca, "the KPIs in its export are of half a day");
+    assert_eq!(missing("daily_pipeline").await, cca, "the KPIs in its export are of half a day");
     compute().await;
-    for kind in ["compute_kpi", "generate_export", "pipeline"] {
+    for kind in ["compute_kpi", "generate_export", "daily_pipeline"] {
         assert_eq!(missing(kind).await, none, "{kind}");
     }
     // Worked out to the second at which the day ended, and a moment before.

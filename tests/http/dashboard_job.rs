@@ -33,7 +33,7 @@ async fn each_reason_leads_to_what_would_change_it() {
     let second = step(&api, Does::Succeed, |job| job).await;
     leads(second, "/dashboard/jobs?tenant_id=tenant_demo_cca&queue=default&state=available").await;
     let child = step(&api, Does::Succeed, |job| job.after(first, OnFailure::Cancel)).await;
-    leads(child, "#parents").await;
+    leads(child, &format!("/dashboard/jobs/{first}")).await;
     let mut conn = api.db().pool.acquire().await.unwrap();
     let slow = Rate { rate: 1, period_ms: 60_000, burst: 1 };
     let none = LaneLimits::default();

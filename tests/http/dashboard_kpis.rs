@@ -43,7 +43,7 @@ async fn a_tenants_kpis_are_lines_and_numbers_with_their_units() {
         assert!(text.contains(said), "{said}: {text}");
     }
     assert_eq!(text.matches("class=\"anomaly\"").count(), 1);
-    let link = "/dashboard/jobs?tenant_id=tenant_demo_cca&#38;kind=compute_kpi&#38;args.date=2026-01-19";
+    let link = "/dashboard/jobs?tenant_id=tenant_demo_cca&#38;kind=compute_kpi&#38;date=2026-01-19";
     assert!(text.contains(link), "{text}");
     assert!(!text.contains("style=") && !text.contains("tenant_demo_client2</td>"));
 

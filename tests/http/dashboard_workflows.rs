@@ -3,7 +3,7 @@
 use axum::http::StatusCode;
 use uuid::Uuid;
 use weirgate::users::Role;
-use weirgate_queue::query::recent_workflows;
+use weirgate_queue::query::{WorkflowFilter, workflows};
 use weirgate_queue::{JobState, NewJob, OnFailure, Workflow};
 
 use crate::support::person::{Person, audited};
@@ -109,9 +109,10 @@ async fn the_list_is_of_the_newest_and_counts_so_many_jobs_of_each() {
         made.insert(0, fan(&api, 3).await.0);
     }
     let mut conn = api.db().pool.acquire().await.unwrap();
-    let found = recent_workflows(&mut conn, Some(made[1]), 3, 2).await.unwrap();
-    let found: Vec<(Uuid, i64)> = found.iter().map(|row| (row.id, row.jobs)).collect();
-    assert_eq!(found, [(made[2], 3), (made[3], 3), (made[4], 3)], "one more than are counted");
+    let found = workflows(&mut conn, &WorkflowFilter::default(), Some(made[1]), 3, 2).await.unwrap();
+    assert_eq!(found.next, Some(made[4]));
+    let found: Vec<(Uuid, u64, bool)> = found.rows.iter().map(|row| (row.id, row.jobs, row.more)).collect();
+    assert_eq!(found, [2, 3, 4].map(|at| (made[at], 2, true)), "there are more than are counted");
     let first = person.get(PATH).await;
     assert!(first.text().contains(&made[24].to_string()) && !first.text().contains(&made[25].to_string()));
     let older = person.get(&format!("{PATH}?before={}", made[24])).await;
@@ -138,4 +139,92 @@ async fn an_operator_cancels_what_is_not_over() {
     assert_eq!(unknown.status, StatusCode::NOT_FOUND);
     let expected = ("ada@example.com".to_owned(), "workflow.cancel".to_owned(), id.to_string());
     assert_eq!(audited(&api).await, [expected]);
+}
+
+#[tokio::test]
+async fn an_operator_retries_what_has_failed_and_is_told_when_nothing_has() {
+    let api = TestApi::new().await;
+    let person = Person::new(&api, "ada@example.com", Role::Operator).await;
+    let viewer = Person::new(&api, "eve@example.com", Role::Viewer).await;
+    let (id, last) = pipeline(&api).await;
+    let retry = format!("{PATH}/{id}/retry-failed");
+    let refused = person.post(&retry, &[]).await;
+    assert_eq!(refused.status, StatusCode::CONFLICT);
+    assert!(refused.text().contains("no job of workflow"), "{}", refused.text());
+    assert!(!person.get(&format!("{PATH}/{id}")).await.text().contains("/retry-failed"));
+    let csat = discard(&api, "ingest_csat").await;
+    // What waited on it was cancelled, and says why, with a link to it.
+    let job = person.get(&format!("/dashboard/jobs/{last}")).await;
+    assert!(job.text().contains("Why it was cancelled:"), "{}", job.text());
+    assert!(
+        job.text()
+            .contains(&format!("ingest_csat {csat} (csat), which it depended on, was discarded: hopeless"))
+    );
+    assert!(job.text().contains(&format!("<a href=\"/dashboard/jobs/{csat}\">")));
+    let page = person.get(&format!("{PATH}/{id}")).await;
+    assert!(page.text().contains("/retry-failed") && page.text().contains(">running<"), "{}", page.text());
+    assert!(!viewer.get(&format!("{PATH}/{id}")).await.text().contains("/retry-failed"));
+    assert_eq!(viewer.post(&retry, &[]).await.status, StatusCode::FORBIDDEN);
+    let done = person.post(&retry, &[]).await;
+    assert_eq!(done.header("location"), Some(format!("{PATH}/{id}").as_str()));
+    assert_eq!(api.db().job(csat).await.state(), JobState::Available);
+    assert_eq!(api.db().job(last.parse().unwrap()).await.state(), JobState::Waiting);
+    assert_eq!(person.post(&retry, &[]).await.status, StatusCode::CONFLICT);
+    let expected = ("ada@example.com".to_owned(), "workflow.retry_failed".to_owned(), id);
+    assert_eq!(audited(&api).await, [expected]);
+}
+
+#[tokio::test]
+async fn the_list_names_each_workflow_and_is_filtered() {
+    let api = TestApi::new().await;
+    let person = Person::new(&api, "eve@example.com", Role::Viewer).await;
+    let (id, last) = pipeline(&api).await;
+    let (other, _) = fan(&api, 3).await;
+    let title = "daily pipeline, tenant_demo_cca, 2026-01-20";
+    let all = person.get(PATH).await;
+    assert!(all.text().contains(title) && all.text().contains("workflow, tenant_demo_cca"), "{}", all.text());
+    for (filter, shown) in [
+        ("tenant_id=tenant_demo_cca", [true, true]),
+        ("tenant_id=tenant_demo_client2", [false, false]),
+        ("name=daily_pipeline", [true, false]),
+        ("date=2026-01-20&tenant_id=&state=", [true, false]),
+        ("date=2026-01-21", [false, false]),
+        ("state=waiting", [true, true]),
+        ("state=failed", [false, false]),
+    ] {
+        let page = person.get(&format!("{PATH}?{filter}")).await;
+        assert_eq!([&id, &other.to_string()].map(|id| page.text().contains(id.as_str())), shown, "{filter}");
+    }
+    for wrong in ["date=x", "state=over", "tenant=x"] {
+        let refused = person.get(&format!("{PATH}?{wrong}")).await;
+        assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY, "{wrong}");
+    }
+    assert_eq!(person.get(&format!("{PATH}?tenant_id=nobody")).await.status, StatusCode::NOT_FOUND);
+    // A job leads to its workflow by name, and to all of its day.
+    let job = person.get(&format!("/dashboard/jobs/{last}")).await;
+    assert!(job.text().contains(&format!("{PATH}/{id}\">{title}</a>")), "{}", job.text());
+    assert!(job.text().contains("/dashboard/jobs?tenant_id=tenant_demo_cca&amp;date=2026-01-20"));
+    assert!(person.get(&format!("{PATH}/{id}")).await.text().contains(&format!("<h1>{title}</h1>")));
+}
+
+#[tokio::test]
+async fn a_job_that_waits_names_the_first_that_it_waits_on() {
+    let api = TestApi::new().await;
+    let person = Person::new(&api, "eve@example.com", Role::Viewer).await;
+    let (_, last) = pipeline(&api).await;
+    let kpis = crate::support::id(
+        &api.get(&format!("/internal/jobs/{last}")).await.ok(StatusCode::OK)["depends_on"][0],
+    );
+    let page = person.get(&format!("/dashboard/jobs/{last}")).await;
+    let says = format!("waits on compute_kpi {kpis} (kpis), which is waiting.");
+    assert!(page.text().contains(&says), "{}", page.text());
+    assert!(page.text().contains(&format!("<a href=\"/dashboard/jobs/{kpis}\">The job compute_kpi</a>")));
+    let page = person.get(&format!("/dashboard/jobs/{kpis}")).await;
+    assert!(page.text().contains("(tickets), which is available, and on 3 jobs more."), "{}", page.text());
+    assert_eq!(page.text().matches("<span class=\"state available\">available</span> <code>").count(), 4);
+}
+
+/// A job of this kind fails for good.
+async fn discard(api: &TestApi, kind: &str) -> Uuid {
+    super::workflows::discard(api, kind).await
 }

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::support::TestApi;
 
 /// Every operation there is, with something in place of its parameters.
-const OPERATIONS: [(&str, &str); 63] = [
+const OPERATIONS: [(&str, &str); 65] = [
     ("GET", "/health"),
     ("GET", "/health/ready"),
     ("GET", "/metrics"),
@@ -33,7 +33,9 @@ const OPERATIONS: [(&str, &str); 63] = [
     ("PUT", "/internal/jobs/{id}/priority"),
     ("POST", "/internal/workers/{id}/drain"),
     ("POST", "/internal/jobs/bulk"),
+    ("GET", "/internal/workflows"),
     ("GET", "/internal/workflows/{id}"),
+    ("POST", "/internal/workflows/{id}/retry-failed"),
     ("POST", "/internal/workflows/{id}/cancel"),
     ("GET", "/internal/tenants"),
     ("POST", "/internal/tenants"),

@@ -8,12 +8,13 @@ use crate::support::{TestApi, id};
 const TICKETS: &str = "/internal/ingest/tickets?tenant_id=tenant_demo_cca";
 
 /// The fields of a job in the contract, by name.
-const FIELDS: [&str; 31] = [
+const FIELDS: [&str; 33] = [
     "args",
     "attempt",
     "attempted_at",
     "backfill_id",
     "created_at",
+    "date",
     "depends_on",
     "duplicate",
     "errors",
@@ -38,6 +39,7 @@ const FIELDS: [&str; 31] = [
     "tenant_id",
     "throttled_until",
     "trace_id",
+    "why_cancelled",
     "why_not_running",
     "workflow_id",
 ];
@@ -93,7 +95,7 @@ async fn a_job_has_all_fields_of_the_contract() {
     let expected = json!({
         "tenant_id": api.cca.id, "tenant": "tenant_demo_cca", "state": "available", "priority": 0, "attempt": 0,
         "max_attempts": 10, "output": null, "output_omitted": false, "errors": [], "progress": null, "workflow_id": null,
-        "backfill_id": null, "depends_on": [], "attempted_at": null, "finalized_at": null,
+        "backfill_id": null, "depends_on": [], "attempted_at": null, "finalized_at": null, "date": null, "why_cancelled": null,
         "throttled_until": null, "status_url": url, "retry_after_s": 1,
         "links": {
             "self": url, "cancel": format!("{url}/cancel"), "retry": format!("{url}/retry"),

@@ -36,6 +36,7 @@ mod guesses;
 mod idempotency;
 mod intake;
 mod isolation;
+mod job_days;
 mod large;
 mod limits;
 mod list;

@@ -127,6 +127,8 @@ async fn every_act_is_done_once_under_a_key() {
     let api = TestApi::new().await;
     let job = api.enqueue(TICKETS).await;
     let pipeline = api.enqueue("/internal/pipelines/daily?tenant_id=tenant_demo_cca&date=2026-01-20").await;
+    api.execute("update queue.jobs set state = 'discarded', finalized_at = queue.now() where name = 'csat'")
+        .await;
     let body = json!({"kind": "compute_kpi", "tenants": "all", "from": "2026-01-01", "to": "2026-01-31"});
     let backfill = api.service("POST", "/internal/backfills").json(body.to_string()).send().await;
     let backfill =
@@ -135,6 +137,7 @@ async fn every_act_is_done_once_under_a_key() {
         of(&job, "cancel"),
         of(&job, "retry"),
         of(&job, "run_now"),
+        format!("/internal/workflows/{}/retry-failed", pipeline["workflow_id"].as_str().unwrap()),
         format!("/internal/workflows/{}/cancel", pipeline["workflow_id"].as_str().unwrap()),
         "/internal/queues/kpi/pause".to_owned(),
         "/internal/queues/kpi/resume".to_owned(),
@@ -153,7 +156,7 @@ async fn every_act_is_done_once_under_a_key() {
         assert_eq!(api.count("audit").await, noted, "{target}");
     }
     let state = async || api.get("/internal/queues/kpi").await.ok(StatusCode::OK)["paused"].clone();
-    assert_eq!(keyed(&api, "/internal/queues/kpi/pause", "act-4").await.ok(StatusCode::OK)["paused"], false);
+    assert_eq!(keyed(&api, "/internal/queues/kpi/pause", "act-5").await.ok(StatusCode::OK)["paused"], false);
     assert_eq!(state().await, false);
     // Of all there are in the document, these were tried, or make something, which other tests have, or end a worker.
     let tried = acts_of.len() + ["workers/{id}/drain"].len();

@@ -53,8 +53,30 @@ async fn it_waits_on_other_jobs() {
     let last = api.enqueue("/internal/pipelines/daily?tenant_id=tenant_demo_cca&date=2026-01-20").await;
     let why_last = &last["why_not_running"];
     assert_eq!((&why_last["code"], &why_last["count"]), (&json!("waiting_on_jobs"), &json!(1)));
+    let first = &why_last["waits_on"];
+    assert_eq!((&first["id"], &first["state"]), (&last["depends_on"][0], &json!("waiting")));
+    let says = format!("waits on compute_kpi {} (kpis), which is waiting", first["id"].as_str().unwrap());
+    assert_eq!(why_last["message"], says);
+    let own = api.v1(&format!("/v1/jobs/{}", last["id"].as_str().unwrap())).await.ok(StatusCode::OK);
+    assert_eq!(&own["why_not_running"], why_last, "a tenant is told the same");
     let kpi = why(&api, crate::support::id(&last["depends_on"][0])).await;
     assert_eq!((&kpi["code"], &kpi["count"]), (&json!("waiting_on_jobs"), &json!(4)));
+    assert_eq!(
+        (&kpi["waits_on"]["name"], &kpi["waits_on"]["state"]),
+        (&json!("tickets"), &json!("available"))
+    );
+    assert!(
+        kpi["message"].as_str().unwrap().ends_with("(tickets), which is available, and on 3 jobs more"),
+        "{kpi}"
+    );
+    // The first that is still waited on.
+    api.execute(
+        "update queue.jobs set state = 'completed', finalized_at = queue.now() where name = 'tickets'",
+    )
+    .await;
+    api.execute("update queue.job_dependencies d set outcome = 'passed' from queue.jobs p where p.id = d.parent_id and p.name = 'tickets'").await;
+    let kpi = why(&api, crate::support::id(&last["depends_on"][0])).await;
+    assert_eq!(kpi["waits_on"]["name"], "time_entries");
 }
 
 #[tokio::test]

@@ -261,6 +261,8 @@ async fn jobs_are_found_by_every_filter_and_shown_with_their_tenant_and_why_they
         (&["--state", "waiting"], 2),
         (&["--workflow", workflow], 6),
         (&["--arg", "date=2026-01-20"], 1),
+        (&["--date", "2026-01-19"], 6),
+        (&["--date", "2026-01-19", "--tenant", CCA, "--kind", "ingest_csat"], 1),
         (&["--arg", "tenant=tenant_demo_client2"], 1),
         (&["--q", "2026-01-19"], 2),
         (&["--created-before", "2000-01-01T00:00:00Z"], 0),
@@ -332,4 +334,53 @@ async fn the_help_of_every_command_has_an_example_that_begins_with_it() {
         left.extend(subcommands(&help).into_iter().map(|name| [&path[..], &[name]].concat()));
     }
     assert!(seen > 45, "{seen}");
+}
+
+#[tokio::test]
+async fn workflows_are_listed_shown_retried_and_cancelled() {
+    let cli = Cli::new().await;
+    cli.ok(&["seed"]).await;
+    let day = |date| ["enqueue", "daily_pipeline", "--tenant", CCA, "--date", date];
+    let last = cli.out(&day("2026-01-19")).await.trim().to_owned();
+    cli.ok(&day("2026-01-20")).await;
+    let last: Value = serde_json::from_str(&cli.out(&["jobs", "show", &last]).await).unwrap();
+    assert_eq!(last["date"], "2026-01-19");
+    assert!(last["why_not_running"]["message"].as_str().unwrap().contains("waits on compute_kpi"), "{last}");
+    let id = last["workflow_id"].as_str().unwrap();
+    for (filter, found) in [
+        (&[][..], 2),
+        (&["--date", "2026-01-19"], 1),
+        (&["--tenant", CCA, "--name", "daily_pipeline", "--state", "waiting,running"], 2),
+        (&["--name", "pipeline", "--limit", "1"], 1),
+        (&["--tenant", "tenant_demo_client2"], 0),
+        (&["--state", "failed"], 0),
+    ] {
+        let said = cli.out(&[&["workflows", "list"], filter].concat()).await;
+        assert_eq!(said.matches("daily_pipeline").count(), found, "{filter:?}: {said}");
+    }
+    assert!(cli.refused(&["workflows", "list", "--state", "over"]).await.contains("expected waiting"));
+    let shown: Value = serde_json::from_str(&cli.out(&["workflows", "show", id]).await).unwrap();
+    assert_eq!(shown["title"], "daily pipeline, tenant_demo_cca, 2026-01-19");
+    assert_eq!((&shown["state"], shown["jobs"].as_array().unwrap().len()), (&"waiting".into(), 6));
+    assert!(cli.refused(&["workflows", "retry-failed", id]).await.contains("has failed"));
+    sqlx::query("update queue.jobs set state = 'discarded', finalized_at = queue.now() where kind = 'ingest_csat' and subject = '2026-01-19'")
+        .execute(&cli.db.pool)
+        .await
+        .unwrap();
+    assert!(cli.ok(&["workflows", "retry-failed", id]).await.contains("1 job will run again"));
+    assert!(cli.ok(&["workflows", "cancel", id]).await.contains("6 jobs of"));
+    let job: Value =
+        serde_json::from_str(&cli.out(&["jobs", "show", last["id"].as_str().unwrap()]).await).unwrap();
+    assert_eq!(job["why_cancelled"]["code"], "workflow_cancelled");
+    assert!(job["why_cancelled"]["message"].as_str().unwrap().ends_with("(cli)"), "{job}");
+    let unknown = uuid::Uuid::nil().to_string();
+    for verb in ["show", "retry-failed", "cancel"] {
+        assert!(cli.refused(&["workflows", verb, &unknown]).await.contains("no workflow"), "{verb}");
+    }
+    let told: Vec<String> = sqlx::query_scalar("select action from audit where target = $1 order by id")
+        .bind(id)
+        .fetch_all(&cli.db.pool)
+        .await
+        .unwrap();
+    assert_eq!(told, ["workflow.retry_failed", "workflow.cancel"]);
 }

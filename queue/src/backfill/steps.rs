@@ -37,11 +37,13 @@ pub(crate) async fn cancel_some(pool: &PgPool, id: Uuid) -> Result<u64> {
         update queue.jobs j
         set state = (case when old_state = 'running' then 'running' else 'cancelled' end)::queue.job_state,
             cancel_requested_at = case when old_state = 'running' then queue.now() end,
-            finalized_at = case when old_state <> 'running' then queue.now() end
+            finalized_at = case when old_state <> 'running' then queue.now() end,
+            cancelled_by = $2
         from doomed where j.id = doomed.id
         returning j.id, old_state = 'running' as "running!"
         "#,
-        &doomed
+        &doomed,
+        id
     )
     .fetch_all(&mut *tx)
     .await?;

@@ -91,7 +91,7 @@ async fn revive(conn: &mut PgConnection, jobs: &[Uuid]) -> Result<u64> {
         ), revived as (
             update queue.jobs j
             set state = 'available', pending_parents = 0, attempt = 0, scheduled_at = queue.now(), finalized_at = null,
-                cancel_requested_at = null, progress = null
+                cancel_requested_at = null, cancelled_by = null, progress = null
             from chosen where j.id = chosen.id
             returning j.queue
         )

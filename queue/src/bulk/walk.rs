@@ -66,6 +66,7 @@ pub(super) async fn read(
         args.as_deref(),
         values.as_deref(),
         &filter.text_tenants,
+        filter.subject,
     )
     .fetch_one(conn)
     .await?;
@@ -83,7 +84,7 @@ fn path(filter: &JobFilter, states: &[JobState]) -> &'static str {
     } else if filter.failure.is_some() {
         "failure"
     } else if states.iter().all(|state| BulkAction::Retry.applies_to(*state)) {
-        "failed"
+        if filter.tenant.is_some() && filter.subject.is_some() { "failing_subject" } else { "failed" }
     } else if filter.tenant.is_some() {
         "tenant"
     } else {

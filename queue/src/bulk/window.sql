@@ -14,6 +14,7 @@ with stretch as materialized (
             and ($14::text is null or s.args::text ilike $14 or s.errors::text ilike $14 or s.tenant_id = any($19::uuid[]))
             and ($15::uuid[] is null or s.id = any($15))
             and ($16::bigint is null or s.failure_id = $16 and s.aside in ('retryable', 'discarded'))
+            and ($20::text is null or queue.job_subject(s.subject, s.args) = $20)
             and ($17::text[] is null or not exists (
                 select from unnest($17::text[], $18::text[]) as a (name, value)
                 where s.args #>> string_to_array(a.name, '.') is distinct from a.value)) as matches
@@ -39,6 +40,12 @@ with stretch as materialized (
          where $1 = 'failure' and failure_id is not null and aside in ('retryable', 'discarded')
            and (failure_id, seq) > ($16, $2) and (failure_id, seq) < ($16, $3)
          order by failure_id, seq limit $4)
+        union all
+        (select * from queue.jobs
+         where $1 = 'failing_subject' and aside in ('retryable', 'cancelled', 'discarded')
+           and (tenant_id, queue.job_subject(subject, args), seq) > ($9, $20, $2)
+           and (tenant_id, queue.job_subject(subject, args), seq) < ($9, $20, $3)
+         order by tenant_id, queue.job_subject(subject, args), seq limit $4)
         union all
         (select j.* from unnest($15::uuid[]) as w (id)
          cross join lateral (select * from queue.jobs where id = w.id offset 0) j

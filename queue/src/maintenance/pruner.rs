@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use uuid::Uuid;
+
 use crate::error::Result;
 use crate::leader::Begin;
 
@@ -31,6 +33,7 @@ pub async fn run_once(host: &impl Begin, retention: Retention) -> Result<u64> {
         + pulse(host).await?
         + ticks(host, retention).await?
         + jobs(host, retention).await?
+        + workflows(host, retention).await?
         + failures(host, retention).await?)
 }
 
@@ -125,6 +128,36 @@ async fn ticks(host: &impl Begin, retention: Retention) -> Result<u64> {
         pruned += deleted;
         if deleted < BATCH.unsigned_abs() {
             return Ok(pruned);
+        }
+    }
+}
+
+/// What workflows are called of which no job is left.
+async fn workflows(host: &impl Begin, retention: Retention) -> Result<u64> {
+    let (mut pruned, mut after) = (0, Uuid::nil());
+    loop {
+        let Some(mut tx) = host.begin().await? else { return Ok(pruned) };
+        let batch = sqlx::query!(
+            r#"with walked as (
+                select id from queue.workflows
+                where id > $1 and created_at < queue.now() - make_interval(secs => $3) order by id limit $2
+            ), deleted as (
+                delete from queue.workflows w using walked
+                where w.id = walked.id and not exists (select from queue.jobs j where j.workflow_id = w.id)
+                returning w.id
+            )
+            select (select count(*) from deleted) as "deleted!", (select id from walked order by id desc limit 1) as last"#,
+            after,
+            BATCH,
+            retention.finished.min(retention.discarded).as_secs_f64()
+        )
+        .fetch_one(&mut *tx)
+        .await?;
+        tx.commit().await?;
+        pruned += batch.deleted.unsigned_abs();
+        match batch.last {
+            Some(last) => after = last,
+            None => return Ok(pruned),
         }
     }
 }

@@ -46,6 +46,9 @@ pub struct JobFilter {
     /// Of this tenant.
     #[serde(rename = "tenant_id", skip_serializing_if = "Option::is_none")]
     pub tenant: Option<Uuid>,
+    /// About this, such as a day.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub subject: Option<String>,
     /// Of this workflow.
     #[serde(rename = "workflow_id", skip_serializing_if = "Option::is_none")]
     pub workflow: Option<Uuid>,
@@ -97,6 +100,8 @@ enum Path {
     Aside,
     /// A tenant's in any such state.
     TenantAside,
+    /// Those of a tenant that are about one thing, and failed or were cancelled.
+    FailingSubject,
     /// What workers hold.
     Claims,
 }
@@ -116,6 +121,8 @@ impl Path {
             Self::Backfill
         } else if filter.failure.is_some() {
             Self::Failure
+        } else if filter.tenant.is_some() && filter.subject.is_some() && only(|state| is_failing(*state)) {
+            Self::FailingSubject
         } else if only(|state| state.is_aside()) {
             if filter.tenant.is_some() { Self::TenantAside } else { Self::Aside }
         } else if filter.tenant.is_some() {
@@ -136,9 +143,15 @@ impl Path {
             Self::Failure => "failure",
             Self::Aside => "aside",
             Self::TenantAside => "tenant_aside",
+            Self::FailingSubject => "failing_subject",
             Self::Claims => "claims",
         }
     }
+}
+
+/// The states that the index of what jobs are about is of.
+const fn is_failing(state: JobState) -> bool {
+    matches!(state, JobState::Retryable | JobState::Cancelled | JobState::Discarded)
 }
 
 /// The newest jobs that match and have a [`JobRow::seq`] below `before`: at most `limit`, and fewer where the
@@ -219,6 +232,7 @@ async fn walk(conn: &mut PgConnection, filter: &JobFilter, before: Option<i64>, 
         values.as_deref(),
         &filter.text_tenants,
         filter.codes_only,
+        filter.subject,
     )
     .fetch_one(conn)
     .await?;

@@ -27,6 +27,12 @@ with entry as materialized (
      where $1 = 'tenant_aside' and aside is not null and (tenant_id, seq) < ($9, $2) and tenant_id >= $9
      order by tenant_id desc, seq desc limit $4)
     union all
+    (select null, seq from queue.jobs
+     where $1 = 'failing_subject' and aside in ('retryable', 'cancelled', 'discarded')
+       and (tenant_id, queue.job_subject(subject, args), seq) < ($9, $21, $2)
+       and (tenant_id, queue.job_subject(subject, args)) >= ($9, $21)
+     order by tenant_id desc, queue.job_subject(subject, args) desc, seq desc limit $4)
+    union all
     (select w.state, s.seq
      from unnest($6::text[]::queue.job_state[]) as w (state)
      cross join lateral (
@@ -70,6 +76,13 @@ with entry as materialized (
              order by tenant_id desc, seq desc limit (select coalesce(sum(entries), 0) from part))
             union all
             (select * from queue.jobs
+             where $1 = 'failing_subject' and aside in ('retryable', 'cancelled', 'discarded')
+               and (tenant_id, queue.job_subject(subject, args), seq) < ($9, $21, $2)
+               and (tenant_id, queue.job_subject(subject, args)) >= ($9, $21)
+             order by tenant_id desc, queue.job_subject(subject, args) desc, seq desc
+             limit (select coalesce(sum(entries), 0) from part))
+            union all
+            (select * from queue.jobs
              where $1 = 'aside' and aside is not null and (aside, seq) < (w.state, $2) and aside >= w.state
              order by aside desc, seq desc limit (select coalesce(sum(entries), 0) from part where part.state = w.state))
             union all
@@ -98,6 +111,7 @@ with entry as materialized (
               or (case when $20::boolean then jsonb_path_query_array(s.errors, '$[*].code') else s.errors end)::text ilike $14)
           and ($15::uuid[] is null or s.id = any($15))
           and ($16::bigint is null or s.failure_id = $16 and s.aside in ('retryable', 'discarded'))
+          and ($21::text is null or queue.job_subject(s.subject, s.args) = $21)
           and ($17::text[] is null or not exists (
               select from unnest($17::text[], $18::text[]) as a (name, value)
               where s.args #>> string_to_array(a.name, '.') is distinct from a.value))

@@ -32,13 +32,14 @@ pub async fn cancel(conn: &mut PgConnection, workflow: Uuid) -> Result<u64> {
         let Some(first) = jobs.last() else { break };
         before = first.seq;
         let mut tx = conn.begin().await?;
-        cancelled += cancel_some(&mut tx, &jobs.iter().map(|job| job.id).collect::<Vec<_>>()).await?;
+        let ids: Vec<Uuid> = jobs.iter().map(|job| job.id).collect();
+        cancelled += cancel_some(&mut tx, &ids, workflow).await?;
         tx.commit().await?;
     }
     if before == i64::MAX { Err(QueueError::UnknownWorkflow(workflow)) } else { Ok(cancelled) }
 }
 
-async fn cancel_some(conn: &mut PgConnection, jobs: &[Uuid]) -> Result<u64> {
+async fn cancel_some(conn: &mut PgConnection, jobs: &[Uuid], by: Uuid) -> Result<u64> {
     sqlx::query!("select id from queue.jobs where id = any($1) order by id for no key update", jobs)
         .fetch_all(&mut *conn)
         .await?;
@@ -53,11 +54,13 @@ async fn cancel_some(conn: &mut PgConnection, jobs: &[Uuid]) -> Result<u64> {
         update queue.jobs j
         set state = case when l.state = 'running' then j.state else 'cancelled' end,
             finalized_at = case when l.state = 'running' then null else queue.now() end,
-            cancel_requested_at = case when l.state = 'running' then queue.now() else j.cancel_requested_at end
+            cancel_requested_at = case when l.state = 'running' then queue.now() else j.cancel_requested_at end,
+            cancelled_by = $2
         from before l where j.id = l.id
         returning j.id, j.state = 'running' as "running!"
         "#,
-        jobs
+        jobs,
+        by
     )
     .fetch_all(&mut *conn)
     .await?;

@@ -41,6 +41,11 @@ set pending_parents = d.pending,
         when d.was = 'waiting' and d.now = 'cancelled' then queue.now()
         else c.finalized_at
     end,
+    cancelled_by = case
+        when d.revives then null
+        when d.was = 'waiting' and d.now = 'cancelled' then d.culprit
+        else c.cancelled_by
+    end,
     errors = case
         when d.was = 'waiting' and d.now = 'cancelled' then c.errors || jsonb_build_object(
             'attempt', c.attempt, 'at', queue.now(), 'code', 'dependency_failed', 'retry_at', null,

@@ -6,6 +6,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 use sqlx::PgConnection;
 use uuid::Uuid;
+use weirgate_jobs::BackfillKind;
 use weirgate_queue::JobState;
 use weirgate_queue::backfill::{self, Backfill, BackfillState};
 
@@ -105,7 +106,7 @@ impl BackfillLook {
         let counts = backfill.counts.iter().map(|(state, jobs)| Count { state: state.as_str(), jobs });
         Ok(Self {
             id: backfill.id,
-            kind: backfill.kind.clone(),
+            kind: BackfillKind::name_of(&backfill.kind).to_owned(),
             state: backfill.state,
             done: backfill.done,
             total: backfill.total,

@@ -34,11 +34,16 @@ impl NewPage {
     fn new(session: &Session, error: String, asked: Vec<(String, String)>) -> Self {
         Self {
             frame: Frame::new(session, "/backfills"),
-            kinds: BackfillKind::ALL.map(BackfillKind::as_str),
+            kinds: BackfillKind::ALL.map(BackfillKind::name),
             policies: Reprocess::ALL.map(|policy| (policy.as_str(), policy_in_words(policy))),
             error,
             asked,
         }
+    }
+
+    /// Whether that kind is asked for, by whichever of its names.
+    fn is_kind(&self, kind: &str) -> bool {
+        BackfillKind::name_of(self.of("kind")) == kind
     }
 
     fn of(&self, wanted: &str) -> &str {

@@ -4,6 +4,7 @@ use askama::Template;
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use uuid::Uuid;
+use weirgate_jobs::BackfillKind;
 use weirgate_queue::backfill::{self, Backfill, BackfillState};
 
 use super::backfill::{Asked, rate};
@@ -30,18 +31,18 @@ struct Row {
 }
 
 impl Row {
-    fn new(backfill: Backfill) -> Result<Self, Problem> {
+    fn new(backfill: &Backfill) -> Result<Self, Problem> {
         let when = |at| When::new(at, backfill.observed_at);
         Ok(Self {
             id: backfill.id,
             state: backfill.state,
-            asked: Asked::of(&backfill)?,
+            asked: Asked::of(backfill)?,
             done: backfill.done,
             total: backfill.total,
-            rate: rate(&backfill),
+            rate: rate(backfill),
             finish: backfill.estimated_finish.map(when),
             created: when(backfill.created_at),
-            kind: backfill.kind,
+            kind: BackfillKind::name_of(&backfill.kind).to_owned(),
         })
     }
 }
@@ -62,7 +63,7 @@ impl BackfillsLook {
         let more = all.len() > ON_A_PAGE;
         all.truncate(ON_A_PAGE);
         let older = all.last().filter(|_| more).map(|last| last.id);
-        Ok(Self { rows: all.into_iter().map(Row::new).collect::<Result<_, _>>()?, older })
+        Ok(Self { rows: all.into_iter().map(|row| Row::new(&row)).collect::<Result<_, _>>()?, older })
     }
 }
 

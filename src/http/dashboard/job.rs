@@ -6,13 +6,14 @@ use axum::response::{IntoResponse, Redirect, Response};
 use serde_json::Value;
 use sqlx::PgConnection;
 use uuid::Uuid;
+use weirgate_queue::query::{self, WaitsOn};
 use weirgate_queue::{JobState, control};
 
 use super::graph::Graph;
 use super::job_timeline::{Attempt, Moment, Workers, attempts, of_earlier_lives, spans, timeline};
 use super::session::{Form, Session};
 use super::view::{Frame, Path, Refusal, page};
-use super::workflow::around;
+use super::workflow::{around, head};
 use crate::audit::{self, Act, Change, Subject};
 use crate::http::Api;
 use crate::http::context::RequestContext;
@@ -20,6 +21,7 @@ use crate::http::follow::Viewer;
 use crate::http::job::JobResource;
 use crate::http::params::Parse;
 use crate::http::why::LiesIn;
+use crate::http::workflow::WorkflowHead;
 use crate::users::Role;
 
 /// A link to what would change something.
@@ -58,9 +60,13 @@ struct JobPage {
     args: String,
     output: Option<String>,
     output_omitted: bool,
-    workflow: Option<String>,
+    /// Why it was cancelled, and the page that tells more.
+    cancelled: Option<(String, Option<String>)>,
+    day: Option<String>,
+    workflow: Option<WorkflowHead>,
     backfill: Option<String>,
-    parents: Vec<String>,
+    parents: Vec<WaitsOn>,
+    more_parents: usize,
     trace: Option<String>,
     graph: Option<Graph>,
     can_cancel: bool,
@@ -70,6 +76,28 @@ struct JobPage {
     can_delete: bool,
     is_final: bool,
 }
+
+/// What a job stands among.
+struct Around {
+    workflow: Option<WorkflowHead>,
+    graph: Option<Graph>,
+    /// The first of those that it waits, or waited, on.
+    parents: Vec<WaitsOn>,
+}
+
+impl Around {
+    async fn of(api: &Api, job: &JobResource) -> weirgate_queue::Result<Self> {
+        let (workflow, graph) = match job.workflow_id {
+            Some(workflow) => (head(api, workflow).await?, Some(around(api, workflow, job.id).await?)),
+            None => (None, None),
+        };
+        let parents = query::parents(&mut *api.pool.acquire().await?, job.id, PARENTS).await?;
+        Ok(Self { workflow, graph, parents })
+    }
+}
+
+/// Most jobs that are named of those that a job waits on.
+const PARENTS: i64 = 100;
 
 fn pretty(value: &Value) -> String {
     serde_json::to_string_pretty(value).unwrap_or_default()
@@ -81,7 +109,10 @@ fn way(job: &JobResource) -> Option<Way> {
     let (tenant, queue) = (&job.tenant, &job.queue);
     let (to, text) = match why.lies_in {
         LiesIn::Time => return None,
-        LiesIn::Parents => ("#parents".to_owned(), "The jobs it waits on".to_owned()),
+        LiesIn::Parents => match &why.waits_on {
+            Some(first) => (format!("/dashboard/jobs/{}", first.id), format!("The job {}", first.kind)),
+            None => ("#parents".to_owned(), "The jobs it waits on".to_owned()),
+        },
         LiesIn::Workers => ("/dashboard/workers".to_owned(), "The workers".to_owned()),
         LiesIn::Queue => {
             (format!("/dashboard/queues/{queue}"), format!("Limits and pause of the queue {queue}"))
@@ -109,7 +140,7 @@ fn made(job: &JobResource) -> String {
 }
 
 impl JobPage {
-    fn new(frame: Frame, job: JobResource, workers: &Workers, acts: &[Act], graph: Option<Graph>) -> Self {
+    fn new(frame: Frame, job: JobResource, workers: &Workers, acts: &[Act], around: Around) -> Self {
         let (waited, ran) = spans(&job);
         let lies_in = job.why_not_running.as_ref().map(|why| why.lies_in);
         Self {
@@ -131,11 +162,17 @@ impl JobPage {
             args: pretty(&job.args),
             output: job.output.as_ref().map(pretty),
             output_omitted: job.output_omitted,
-            workflow: job.workflow_id.map(|id| id.to_string()),
+            cancelled: job
+                .why_cancelled
+                .as_ref()
+                .map(|why| (why.message.clone(), why.page(job.workflow_id, job.backfill_id))),
+            day: job.date.map(|day| day.to_string()),
+            workflow: around.workflow,
             backfill: job.backfill_id.map(|id| id.to_string()),
-            parents: job.depends_on.iter().map(Uuid::to_string).collect(),
+            more_parents: job.depends_on.len().saturating_sub(around.parents.len()),
+            parents: around.parents,
             trace: job.trace_id.clone(),
-            graph,
+            graph: around.graph,
             can_cancel: frame.may_act && !job.state.is_final(),
             can_retry: frame.may_act && matches!(job.state, JobState::Cancelled | JobState::Discarded),
             can_run_now: frame.may_act && matches!(job.state, JobState::Scheduled | JobState::Retryable),
@@ -160,15 +197,12 @@ pub(super) async fn show(
     let job = Viewer::service(&api, &context).job(id).await;
     let job = job.map_err(|problem| Refusal::from(problem).for_session(&session))?;
     let workers = Workers::of(&api, &job).await?;
-    let graph = match job.workflow_id {
-        Some(workflow) => Some(around(&api, workflow, id).await?),
-        None => None,
-    };
     // What is done to the whole of which it is a part is done to it.
     let targets = [Some(id), job.workflow_id, job.backfill_id].into_iter().flatten();
     let targets: Vec<String> = targets.map(|target| target.to_string()).collect();
+    let around = Around::of(&api, &job).await?;
     let acts = audit::done_to(&mut *api.pool.acquire().await?, &targets).await?;
-    Ok(page(&JobPage::new(Frame::new(&session, "/jobs"), job, &workers, &acts, graph)))
+    Ok(page(&JobPage::new(Frame::new(&session, "/jobs"), job, &workers, &acts, around)))
 }
 
 /// An event for each change, until it is final.

@@ -13,6 +13,7 @@ use super::view::{When, span};
 use crate::audit::Act;
 use crate::http::Api;
 use crate::http::job::JobResource;
+use crate::http::reason::who;
 
 /// A failed attempt.
 pub(super) struct Attempt {
@@ -117,16 +118,7 @@ fn done(act: &Act) -> Option<String> {
         other if !other.starts_with("job.") => return None,
         other => other.to_owned(),
     };
-    Some(match (act.via.as_str(), act.actor.as_str()) {
-        ("internal", actor) => format!("{what} by a program with the {}", token(actor)),
-        ("dashboard", actor) => format!("{what} by {actor}"),
-        (via, actor) => format!("{what} by {actor} ({via})"),
-    })
-}
-
-/// The token by the name that the audit has for it; earlier versions called each `service`.
-fn token(actor: &str) -> &str {
-    if actor == "service" { "service token" } else { actor }
+    Some(format!("{what} by {}", who(&act.via, &act.actor)))
 }
 
 /// In order.

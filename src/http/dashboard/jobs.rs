@@ -113,22 +113,27 @@ impl Asked {
         self.pairs.iter().find(|(name, _)| name == wanted).map_or("", |(_, value)| value)
     }
 
+    /// The day that is asked for, by its own name or as an argument.
+    fn day(&self) -> &str {
+        Some(self.of("date")).filter(|day| !day.is_empty()).unwrap_or(self.of("args.date"))
+    }
+
     /// The first argument that is asked for, as the form has it.
     fn argument(&self) -> String {
         let mut args =
-            self.pairs.iter().filter_map(|(name, value)| Some((name.strip_prefix("args.")?, value)));
+            self.arguments().filter_map(|(name, value)| Some((name.strip_prefix("args.")?, value)));
         args.next().map(|(name, value)| format!("{name}={value}")).unwrap_or_default()
+    }
+
+    /// Those that are asked for, but for the day, which has a field of its own.
+    fn arguments(&self) -> impl Iterator<Item = &(String, String)> {
+        self.pairs.iter().filter(|(name, _)| name.starts_with("args.") && name != "args.date")
     }
 
     /// What the form has no field for, and keeps: further arguments, a failure, single jobs.
     fn kept(&self) -> impl Iterator<Item = &(String, String)> {
-        let mut first = true;
-        self.pairs.iter().filter(move |(name, _)| {
-            if name.starts_with("args.") {
-                return !std::mem::take(&mut first);
-            }
-            name == "failure_id" || name == "id"
-        })
+        let single = self.pairs.iter().filter(|(name, _)| name == "failure_id" || name == "id");
+        self.arguments().skip(1).chain(single)
     }
 
     /// As a query, with another page.

@@ -124,7 +124,7 @@ impl KpisPage {
         let link = |day: NaiveDate| {
             let mut query = form_urlencoded::Serializer::new(String::new());
             query.append_pair("tenant_id", slug).append_pair("kind", "compute_kpi");
-            query.append_pair("args.date", &day.to_string());
+            query.append_pair("date", &day.to_string());
             format!("/dashboard/jobs?{}", query.finish())
         };
         let series = series();

@@ -7,6 +7,7 @@ use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use chrono::TimeDelta;
 use uuid::Uuid;
+use weirgate_jobs::BackfillKind;
 use weirgate_queue::backfill::{self, Backfill, BackfillState};
 use weirgate_queue::{JobState, query};
 
@@ -86,14 +87,14 @@ pub(super) struct Underway {
 }
 
 impl Underway {
-    fn new(backfill: Backfill) -> Self {
+    fn new(backfill: &Backfill) -> Self {
         Self {
             id: backfill.id,
             paused: backfill.state == BackfillState::Paused,
             done: backfill.done,
             total: backfill.total,
             ends: backfill.estimated_finish.map(|at| When::new(at, backfill.observed_at)),
-            kind: backfill.kind,
+            kind: BackfillKind::name_of(&backfill.kind).to_owned(),
         }
     }
 }
@@ -129,7 +130,7 @@ impl OverviewLook {
         let finished: f64 = queues.iter().map(|queue| queue.traffic.finished).sum();
         Ok(Self {
             workers,
-            backfills: backfills.into_iter().map(Underway::new).collect(),
+            backfills: backfills.iter().map(Underway::new).collect(),
             tops: Tops::of(api, &queues).await?,
             notices: queues.iter().flat_map(notices).chain(of_tenants).collect(),
             missing: missing_days::told(api).await?,

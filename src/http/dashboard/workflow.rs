@@ -1,19 +1,23 @@
-//! One workflow: its jobs drawn with what they wait on, how many are in which state, and cancel.
+//! One workflow: its jobs drawn with what they wait on, how many are in which state, retry of what has failed, and cancel.
 
 use askama::Template;
 use axum::extract::{RawQuery, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use uuid::Uuid;
-use weirgate_queue::query::JobRow;
+use weirgate_jobs::WorkflowRetry;
+use weirgate_queue::query::{JobRow, WorkflowState};
 use weirgate_queue::{JobState, QueueError, query, workflow};
 
 use super::graph::Graph;
 use super::session::{Form, Session, filled};
 use super::view::{Frame, Path, Refusal, page};
 use super::views::View;
+use super::workflows::class;
 use crate::http::Api;
+use crate::http::internal::workflows::nothing_failed;
 use crate::http::params::Fields;
 use crate::http::problem::Problem;
+use crate::http::workflow::WorkflowHead;
 use crate::users::Role;
 
 /// Jobs that are drawn at once.
@@ -27,9 +31,11 @@ const NEAR: i64 = 12;
 #[template(path = "workflow_live.html")]
 pub(super) struct WorkflowLook {
     id: Uuid,
-    total: u64,
+    state: WorkflowState,
+    total: i64,
     /// Every state that jobs are in.
-    counts: Vec<(&'static str, u64)>,
+    counts: Vec<(&'static str, i64)>,
+    failed: i64,
     is_final: bool,
     graph: Graph,
     /// Where the next part begins.
@@ -41,23 +47,36 @@ impl WorkflowLook {
     pub(super) async fn take(api: &Api, id: Uuid, after: Option<i64>) -> Result<Self, Problem> {
         let mut conn = api.pool.acquire().await?;
         let found = query::workflow_counts(&mut conn, id).await?;
-        if found.is_empty() {
+        if found.counts.total() == 0 {
             return Err(QueueError::UnknownWorkflow(id).into());
         }
         let limit = i64::try_from(DRAWN + 1).unwrap_or(i64::MAX);
         let mut rows: Vec<JobRow> = query::workflow(&mut conn, id, after, limit).await?;
         let more = rows.len() > DRAWN;
         rows.truncate(DRAWN);
-        let count = |state: JobState| found.get(&state).map(|count| (state.as_str(), *count));
         Ok(Self {
             id,
-            total: found.values().sum(),
-            counts: JobState::ALL.into_iter().filter_map(count).collect(),
-            is_final: found.keys().all(|state| state.is_final()),
+            state: found.state(),
+            total: found.counts.total(),
+            counts: found
+                .counts
+                .iter()
+                .filter(|(_, jobs)| *jobs > 0)
+                .map(|(state, jobs)| (state.as_str(), jobs))
+                .collect(),
+            failed: found.counts.of(JobState::Discarded),
+            is_final: found.counts.live() == 0,
             next: rows.last().filter(|_| more).map(|row| row.seq),
             is_part: more || after.is_some(),
             graph: Graph::new(rows, None),
         })
+    }
+}
+
+impl WorkflowLook {
+    /// The class of its state.
+    fn class(&self) -> &'static str {
+        class(self.state)
     }
 }
 
@@ -76,8 +95,17 @@ pub(super) async fn around(api: &Api, workflow: Uuid, job: Uuid) -> weirgate_que
 #[template(path = "workflow.html")]
 struct WorkflowPage {
     frame: Frame,
+    head: WorkflowHead,
     look: WorkflowLook,
     after: Option<i64>,
+}
+
+/// What the workflow is called; none where there is no job of it.
+pub(super) async fn head(api: &Api, id: Uuid) -> weirgate_queue::Result<Option<WorkflowHead>> {
+    let title = workflow::title(&mut *api.pool.acquire().await?, id).await?;
+    let Some(title) = title else { return Ok(None) };
+    let tenant = api.slug(title.tenant_id).await?;
+    Ok(Some(WorkflowHead::new(id, title, &tenant)))
 }
 
 fn part(query: Option<&str>) -> Result<Option<i64>, Problem> {
@@ -95,7 +123,8 @@ pub(super) async fn show(
     let refuse = |problem: Problem| Refusal::from(problem).for_session(&session);
     let after = part(query.as_deref()).map_err(refuse)?;
     let look = WorkflowLook::take(&api, id, after).await.map_err(refuse)?;
-    Ok(page(&WorkflowPage { frame: Frame::new(&session, "/workflows"), look, after }))
+    let head = head(&api, id).await?.ok_or_else(|| refuse(QueueError::UnknownWorkflow(id).into()))?;
+    Ok(page(&WorkflowPage { frame: Frame::new(&session, "/workflows"), head, look, after }))
 }
 
 /// The looks at it from now on.
@@ -107,6 +136,27 @@ pub(super) async fn stream(
 ) -> Result<Response, Refusal> {
     let after = part(query.as_deref()).map_err(|problem| Refusal::from(problem).for_session(&session))?;
     Ok(api.views.stream(&api, View::Workflow(id, after)))
+}
+
+pub(super) async fn retry_failed(
+    State(api): State<Api>,
+    Path(id): Path<Uuid>,
+    form: Form,
+) -> Result<Response, Refusal> {
+    form.require(Role::Operator)?;
+    let refuse = |problem: Problem| Refusal::from(problem).for_session(&form.session);
+    let mut tx = api.pool.begin().await?;
+    let done = weirgate_jobs::retry_failed(&mut tx, id).await.map_err(|error| refuse(error.into()))?;
+    if done == WorkflowRetry::NothingFailed {
+        return Err(refuse(nothing_failed(id)));
+    }
+    form.session.actor().note_workflow_retry(&mut tx, id, done).await?;
+    tx.commit().await?;
+    let to = match done {
+        WorkflowRetry::Begun(job) => format!("/dashboard/jobs/{job}"),
+        _ => format!("/dashboard/workflows/{id}"),
+    };
+    Ok(Redirect::to(&to).into_response())
 }
 
 pub(super) async fn cancel(

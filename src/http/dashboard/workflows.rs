@@ -1,57 +1,87 @@
-//! The newest workflows.
+//! Workflows by tenant, kind, day and state, the newest first.
 
 use askama::Template;
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use uuid::Uuid;
-use weirgate_queue::query::{self, WorkflowRow};
+use weirgate_queue::query::{self, WorkflowFilter, WorkflowRow, WorkflowState};
 
 use super::session::{Session, filled};
 use super::view::{Frame, Refusal, When, page};
 use crate::http::Api;
-use crate::http::params::Fields;
+use crate::http::job_list::tenant_of_filter;
+use crate::http::params::{Fields, TenantName};
+use crate::http::read_tx::ReadTx;
+use crate::http::workflow::{in_words, take_filter};
 
 const ON_A_PAGE: usize = 25;
 
 /// Jobs that are counted of each.
-const COUNTED: i64 = 500;
+const COUNTED: u32 = 500;
 
 /// A workflow in the list.
 struct Row {
     id: Uuid,
     tenant: String,
+    title: String,
     kinds: String,
+    day: Option<String>,
     created: When,
-    jobs: i64,
+    jobs: u64,
     /// Whether there are more than were counted.
     more: bool,
     completed: i64,
     failed: i64,
-    state: &'static str,
+    state: WorkflowState,
 }
 
 impl Row {
     async fn new(api: &Api, row: WorkflowRow) -> sqlx::Result<Self> {
-        let more = row.jobs > COUNTED;
-        let live = row.jobs - row.completed - row.failed;
-        let state = match (live, row.failed) {
-            (0, 0) if more => "completed so far",
-            (0, 0) => "completed",
-            (0, _) => "failed",
-            _ if row.running > 0 => "running",
-            _ => "waiting",
-        };
+        use weirgate_queue::JobState::{Cancelled, Completed, Discarded};
+        let tenant = api.slug(row.tenant_id).await?.to_string();
         Ok(Self {
             id: row.id,
-            tenant: api.slug(row.tenant_id).await?.to_string(),
+            title: in_words(row.name.as_deref(), &tenant, row.subject.as_deref()),
+            tenant,
             kinds: row.kinds.join(", "),
+            day: row.subject,
             created: When::new(row.created_at, row.observed_at),
-            jobs: row.jobs.min(COUNTED),
-            more,
-            completed: row.completed.min(COUNTED),
-            failed: row.failed,
-            state,
+            jobs: row.jobs,
+            more: row.more,
+            completed: row.counts.of(Completed),
+            failed: row.counts.of(Discarded) + row.counts.of(Cancelled),
+            state: row.state,
         })
+    }
+
+    /// The class of its state, which is that of a job.
+    fn class(&self) -> &'static str {
+        class(self.state)
+    }
+}
+
+/// The state of a job that looks the same.
+pub(super) fn class(state: WorkflowState) -> &'static str {
+    match state {
+        WorkflowState::Failed => "discarded",
+        other => other.as_str(),
+    }
+}
+
+/// The filter as it was given, to be shown again.
+struct Asked(Vec<(String, String)>);
+
+impl Asked {
+    fn of(&self, wanted: &str) -> &str {
+        self.0.iter().find(|(name, _)| name == wanted).map_or("", |(_, value)| value)
+    }
+
+    /// As a query, with another page.
+    fn query(&self, before: Uuid) -> String {
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        query.extend_pairs(self.0.iter().filter(|(name, _)| name != "before"));
+        query.append_pair("before", &before.to_string());
+        query.finish()
     }
 }
 
@@ -59,8 +89,16 @@ impl Row {
 #[template(path = "workflows.html")]
 struct WorkflowsPage {
     frame: Frame,
+    asked: Asked,
+    filtered: bool,
     rows: Vec<Row>,
-    older: Option<Uuid>,
+    older: Option<String>,
+}
+
+impl WorkflowsPage {
+    fn states() -> [WorkflowState; 5] {
+        WorkflowState::ALL
+    }
 }
 
 pub(super) async fn list(
@@ -68,16 +106,26 @@ pub(super) async fn list(
     session: Session,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Refusal> {
-    let mut fields = Fields::of_pairs(filled(query.unwrap_or_default().as_bytes()));
+    let refuse = |refusal: Refusal| refusal.for_session(&session);
+    let pairs = filled(query.unwrap_or_default().as_bytes());
+    let asked = Asked(pairs.clone());
+    let mut fields = Fields::of_pairs(pairs);
+    let (mut filter, tenant): (WorkflowFilter, Option<TenantName>) = take_filter(&mut fields);
     let before: Option<Uuid> = fields.get("before");
-    fields.finish(Some(())).map_err(|problem| Refusal::from(problem).for_session(&session))?;
-    let limit = i64::try_from(ON_A_PAGE + 1).unwrap_or(i64::MAX);
-    let found = query::recent_workflows(&mut *api.pool.acquire().await?, before, limit, COUNTED).await?;
-    let more = found.len() > ON_A_PAGE;
+    fields.finish(Some(())).map_err(|problem| refuse(problem.into()))?;
+    if let Some(name) = &tenant {
+        let found = tenant_of_filter(&api, name).await;
+        filter.tenant = Some(found.map_err(|problem| refuse(problem.into()))?);
+    }
+    let listed = {
+        let mut read = ReadTx::of_service(&api).await.map_err(|problem| refuse(problem.into()))?;
+        query::workflows(read.conn(), &filter, before, ON_A_PAGE, COUNTED).await?
+    };
     let mut rows = Vec::with_capacity(ON_A_PAGE);
-    for row in found.into_iter().take(ON_A_PAGE) {
+    for row in listed.rows {
         rows.push(Row::new(&api, row).await?);
     }
-    let older = rows.last().filter(|_| more).map(|row| row.id);
-    Ok(page(&WorkflowsPage { frame: Frame::new(&session, "/workflows"), rows, older }))
+    let older = listed.next.map(|before| asked.query(before));
+    let filtered = filter != WorkflowFilter::default();
+    Ok(page(&WorkflowsPage { frame: Frame::new(&session, "/workflows"), asked, filtered, rows, older }))
 }

@@ -92,7 +92,7 @@ async fn dry_run(
         .map(|(tenant_id, slug, slices)| TenantSlices { tenant_id, tenant: slug.0, slices })
         .collect();
     let total = tenants.iter().map(|tenant| tenant.slices).sum();
-    let kind = request.kind.as_str().to_owned();
+    let kind = request.kind.name().to_owned();
     Ok(Json(DryRun { dry_run: true, kind, total, future_days, tenants }).into_response())
 }
 
@@ -119,7 +119,7 @@ pub(crate) async fn list_backfills(
     let mut conn = api.pool.acquire().await?;
     let rows = backfill::list(&mut conn, paging.after, paging.rows()).await?;
     let Page { items, next } = paging.page(rows, &context, |row| row.id);
-    let items = items.into_iter().map(|row| BackfillResource::new(row, &context.base));
+    let items = items.into_iter().map(|row| BackfillResource::new(&row, &context.base));
     Ok(Page { items: items.collect::<Result<_, _>>()?, next })
 }
 
@@ -285,7 +285,7 @@ async fn answer(
 ) -> Result<Response, Problem> {
     let backfill = backfill::get(&mut *api.pool.acquire().await?, id).await?;
     let backfill = backfill.ok_or_else(|| Problem::unknown_backfill(id))?;
-    let mut resource = BackfillResource::new(backfill, &context.base)?;
+    let mut resource = BackfillResource::new(&backfill, &context.base)?;
     resource.replayed = replayed;
     let (status, retry_after) =
         (if resource.is_final { StatusCode::OK } else { status }, resource.retry_after_s);

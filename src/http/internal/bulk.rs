@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use axum::Json;
 use axum::extract::{FromRequest, Request, State};
 use axum::response::{IntoResponse, Response};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::openapi::response::Response as ResponseDoc;
@@ -76,6 +76,9 @@ pub(crate) struct BulkFilter {
     workflow_id: Uuid,
     #[schema(required = false)]
     backfill_id: Uuid,
+    /// For this day: every job of its daily pipeline, of a backfill's slice, and what was enqueued for it alone.
+    #[schema(required = false, example = "2026-01-20")]
+    date: NaiveDate,
     /// To be tried again after this failure, or ended by it.
     #[schema(required = false, minimum = 0, maximum = 4_503_599_627_370_495_i64)]
     failure_id: i64,

@@ -9,32 +9,47 @@ use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
 use futures_util::stream;
 use serde::Serialize;
+use sqlx::PgConnection;
 use utoipa::ToSchema;
 use uuid::Uuid;
-use weirgate_queue::query::{self, JobRow};
-use weirgate_queue::{JobState, QueueError, workflow};
+use weirgate_jobs::{WorkflowRetry, retry_failed};
+use weirgate_queue::query::{self, JobRow, WorkflowFilter, WorkflowState};
+use weirgate_queue::{QueueError, workflow};
 
-use crate::audit::Actor;
+use crate::audit::{self, Actor};
 use crate::http::Api;
 use crate::http::context::RequestContext;
 use crate::http::extract::{Act, Path, answered};
 use crate::http::follow::Viewer;
 use crate::http::job::JobResource;
-use crate::http::page::{Page, Paging, PagingParams, next_link};
-use crate::http::params::{Fields, FromQuery, Query};
+use crate::http::job_list::tenant_of_filter;
+use crate::http::page::{Page, Paging, PagingParams, next_link, next_url};
+use crate::http::params::{Fields, FromQuery, Query, TenantName};
 use crate::http::problem::Problem;
+use crate::http::read_tx::ReadTx;
+use crate::http::workflow::{
+    WorkflowFilterParams, WorkflowHead, WorkflowSummary, counts, take_filter, workflow_state,
+};
+use serde_json::json;
 
 /// Jobs that belong together.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Workflow {
-    id: Uuid,
+    #[serde(flatten)]
+    head: WorkflowHead,
+    #[schema(schema_with = workflow_state)]
+    state: WorkflowState,
     /// Whether every job is final.
+    #[serde(rename = "final")]
     is_final: bool,
+    /// The same, under an older name.
+    #[serde(rename = "is_final")]
+    was_is_final: bool,
     /// How many jobs it has.
     total: u64,
     /// Jobs by state, over the whole workflow; every state is there.
     #[schema(example = json!({"completed": 4, "running": 1, "waiting": 1}))]
-    counts: BTreeMap<&'static str, u64>,
+    counts: BTreeMap<&'static str, i64>,
     /// A page of its jobs, in order of enqueueing.
     jobs: Vec<WorkflowJob>,
     /// What the jobs of this page wait on, or waited on.
@@ -44,9 +59,43 @@ pub(crate) struct Workflow {
     next: Option<String>,
     #[schema(format = "uri")]
     status_url: String,
+    links: WorkflowLinks,
     /// The database's time of this answer.
     #[schema(required = true)]
     observed_at: Option<DateTime<Utc>>,
+}
+
+/// Where to go from a workflow.
+#[derive(Debug, Serialize, ToSchema)]
+struct WorkflowLinks {
+    #[serde(rename = "self")]
+    #[schema(format = "uri")]
+    this: String,
+    #[schema(format = "uri")]
+    cancel: String,
+    #[schema(format = "uri")]
+    retry_failed: String,
+    /// Its jobs.
+    #[schema(format = "uri")]
+    jobs: String,
+}
+
+/// What *retry failed* came to.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct RetriedWorkflow {
+    /// Failed jobs that live again; what was cancelled because of them does, too. 0 while a job is at it.
+    #[schema(example = 1)]
+    retried: u64,
+    /// Failed jobs that cannot, as the same job is on its way.
+    #[schema(example = 0)]
+    refused: u64,
+    /// With more than 200 failed jobs, the job that retries them.
+    #[schema(required = true)]
+    bulk_job_id: Option<Uuid>,
+    /// Whether an earlier request did it, so that this one did nothing; also as `Idempotency-Replayed`.
+    replayed: bool,
+    #[serde(flatten)]
+    workflow: Workflow,
 }
 
 /// A job under its name.
@@ -129,6 +178,113 @@ pub(crate) async fn cancel_workflow(
     Ok(answered(first, answer(status, workflow)))
 }
 
+/// Which workflows to list.
+#[derive(Debug)]
+pub(crate) struct WorkflowQuery {
+    filter: WorkflowFilter,
+    tenant: Option<TenantName>,
+    paging: Paging<Uuid>,
+}
+
+impl FromQuery for WorkflowQuery {
+    fn take(fields: &mut Fields) -> Option<Self> {
+        let (filter, tenant) = take_filter(fields);
+        Some(Self { filter, tenant, paging: Paging::take(fields) })
+    }
+}
+
+/// Jobs that are counted of each workflow in a list.
+const COUNTED: u32 = 500;
+
+/// Lists workflows, newest first, such as the daily pipelines of one day.
+///
+/// Of large ones, the first 500 jobs are counted. With `state`, a page looks at a bounded number of workflows: where few match it can be
+/// short, or empty, and `next` goes on from there.
+#[utoipa::path(
+    get, path = "/internal/workflows", tag = "Jobs", params(WorkflowFilterParams, PagingParams),
+    responses(
+        (status = 200, description = "A page of workflows", body = Page<WorkflowSummary>),
+        (status = 404, description = "unknown_tenant")
+    )
+)]
+pub(crate) async fn list_workflows(
+    State(api): State<Api>,
+    context: RequestContext,
+    Query(query): Query<WorkflowQuery>,
+) -> Result<Page<WorkflowSummary>, Problem> {
+    let WorkflowQuery { mut filter, tenant, paging } = query;
+    if let Some(name) = &tenant {
+        filter.tenant = Some(tenant_of_filter(&api, name).await?);
+    }
+    let limit = usize::try_from(paging.limit()).unwrap_or_default();
+    let listed = {
+        let mut read = ReadTx::of_service(&api).await?;
+        query::workflows(read.conn(), &filter, paging.after, limit, COUNTED).await?
+    };
+    let next = listed.next.and_then(|below| next_url(&below, &context));
+    let mut items = Vec::with_capacity(listed.rows.len());
+    for row in listed.rows {
+        let tenant = api.slug(row.tenant_id).await?;
+        items.push(WorkflowSummary::new(row, &tenant, &context.base));
+    }
+    Ok(Page { items, next })
+}
+
+/// Gives the failed jobs of a workflow another life, and with them those that were cancelled because of them.
+///
+/// What somebody cancelled stays cancelled, and what has completed is not done again. Up to 200 failed jobs are retried at once; more
+/// by a job of kind `bulk_jobs`, whose id is in the answer. Asked for once more while they live again, or after they have completed, it
+/// changes nothing.
+#[utoipa::path(
+    post, path = "/internal/workflows/{id}/retry-failed", tag = "Jobs",
+    params(("id" = Uuid, Path, description = "The workflow")),
+    responses(
+        (status = 200, description = "It was retried already, and is final", body = RetriedWorkflow),
+        (status = 202, description = "Those that have failed will run again", body = RetriedWorkflow),
+        (status = 409, description = "nothing_failed: no job of it is discarded")
+    )
+)]
+pub(crate) async fn retry_failed_of_workflow(
+    State(api): State<Api>,
+    viewer: Viewer,
+    context: RequestContext,
+    actor: Actor,
+    act: Act<Uuid>,
+) -> Result<Response, Problem> {
+    let id = act.target;
+    let mut tx = api.pool.begin().await?;
+    let first = act.is_first(&mut tx).await?;
+    let done = if first { retry_failed(&mut tx, id).await? } else { WorkflowRetry::NothingFailed };
+    let replayed = done == WorkflowRetry::NothingFailed;
+    if !replayed {
+        actor.note_workflow_retry(&mut tx, id, done).await?;
+    } else if first && !audit::has(&mut tx, audit::WORKFLOW_RETRY, &id.to_string()).await? {
+        return Err(nothing_failed(id));
+    }
+    tx.commit().await?;
+    let context = context.at(&format!("/internal/workflows/{id}"));
+    let workflow = look(&api, &viewer, &context, &Paging::first(), id).await?;
+    let status = if workflow.is_final && replayed { StatusCode::OK } else { StatusCode::ACCEPTED };
+    let (retried, refused, bulk_job_id) = match done {
+        WorkflowRetry::NothingFailed => (0, 0, None),
+        WorkflowRetry::Done { retried, refused } => (retried, refused, None),
+        WorkflowRetry::Begun(job) => (0, 0, Some(job)),
+    };
+    let link = next_link(workflow.next.as_deref());
+    let body = RetriedWorkflow { retried, refused, bulk_job_id, replayed, workflow };
+    let mut response = (status, Json(body)).into_response();
+    response.headers_mut().extend(link);
+    Ok(answered(!replayed, response))
+}
+
+/// 409: there is nothing to retry.
+pub(crate) fn nothing_failed(id: Uuid) -> Problem {
+    let detail = format!(
+        "no job of workflow {id} has failed; cancelled ones are retried one by one, or by a bulk action with its workflow_id"
+    );
+    Problem::conflict("nothing_failed", "Nothing has failed", detail)
+}
+
 async fn look(
     api: &Api,
     viewer: &Viewer,
@@ -137,10 +293,8 @@ async fn look(
     id: Uuid,
 ) -> Result<Workflow, Problem> {
     let mut conn = api.pool.acquire().await?;
+    let title = workflow::title(&mut conn, id).await?.ok_or(QueueError::UnknownWorkflow(id))?;
     let found = query::workflow_counts(&mut conn, id).await?;
-    if found.is_empty() {
-        return Err(QueueError::UnknownWorkflow(id).into());
-    }
     let rows = query::workflow(&mut conn, id, paging.after, paging.rows()).await?;
     let rows = paging.collect(stream::iter(rows.into_iter().map(Ok)), JobRow::bytes).await?;
     let Page { items: rows, next } = rows.page(context, |row| row.seq);
@@ -154,19 +308,29 @@ async fn look(
     .await?;
     // Given back before the slugs are looked up, which may need one too.
     drop(conn);
-    let count = |state: &JobState| found.get(state).copied().unwrap_or(0);
+    let tenant = api.slug(title.tenant_id).await?;
+    let url = context.url(&format!("/internal/workflows/{id}"));
+    let is_final = found.counts.live() == 0;
     let observed_at = rows.iter().map(|row| row.observed_at).max();
     let names: Vec<Option<String>> = rows.iter().map(|row| row.name.clone()).collect();
     let jobs = names.into_iter().zip(viewer.resources(rows).await?);
     Ok(Workflow {
-        id,
-        is_final: found.keys().all(|state| state.is_final()),
-        total: found.values().sum(),
-        counts: JobState::ALL.iter().map(|state| (state.as_str(), count(state))).collect(),
+        head: WorkflowHead::new(id, title, &tenant),
+        state: found.state(),
+        is_final,
+        was_is_final: is_final,
+        total: found.counts.total().unsigned_abs(),
+        counts: counts(&found.counts),
         jobs: jobs.map(|(name, job)| WorkflowJob { name, job }).collect(),
         edges,
         next,
-        status_url: context.url(&format!("/internal/workflows/{id}")),
+        links: WorkflowLinks {
+            cancel: format!("{url}/cancel"),
+            retry_failed: format!("{url}/retry-failed"),
+            jobs: context.url(&format!("/internal/jobs?workflow_id={id}")),
+            this: url.clone(),
+        },
+        status_url: url,
         observed_at,
     })
 }

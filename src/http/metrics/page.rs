@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::DescriptorEncoder;
+use weirgate_jobs::BackfillKind;
 use weirgate_queue::JobState;
 
 use super::database::Database;
@@ -98,9 +99,9 @@ fn lanes(families: &mut Families<'_>, queues: &[Queue]) -> fmt::Result {
 fn backfills(families: &mut Families<'_>, facts: &Facts) -> fmt::Result {
     let ids: Vec<String> = facts.backfills.iter().map(|backfill| backfill.id.to_string()).collect();
     let named = || {
-        ids.iter()
-            .zip(&facts.backfills)
-            .map(|(id, backfill)| ([("backfill", &**id), ("kind", &*backfill.kind)], backfill))
+        ids.iter().zip(&facts.backfills).map(|(id, backfill)| {
+            ([("backfill", &**id), ("kind", BackfillKind::name_of(&backfill.kind))], backfill)
+        })
     };
     families.gauges(
         "backfill_slices",

@@ -1,0 +1,46 @@
+//! *Retry failed* of a workflow: at once where few jobs have failed, else by a job that takes its time.
+
+use sqlx::PgConnection;
+use uuid::Uuid;
+use weirgate_queue::bulk::BulkAction;
+use weirgate_queue::query::JobFilter;
+use weirgate_queue::{JobState, enqueue, workflow};
+
+use crate::BulkJobs;
+
+/// Failed jobs that are retried in the caller's transaction; with more of them, a job does it.
+const AT_ONCE: u32 = 200;
+
+/// What came of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WorkflowRetry {
+    /// No job of it has failed.
+    NothingFailed,
+    /// It is done.
+    Done {
+        /// Failed jobs that live again; what was cancelled because of them does, too.
+        retried: u64,
+        /// Failed jobs that cannot: the same job is on its way.
+        refused: u64,
+    },
+    /// There are so many that this job retries them, bit by bit.
+    Begun(Uuid),
+}
+
+/// Gives the discarded jobs of a workflow another life, and with them what was cancelled because of them.
+///
+/// # Errors
+/// [`weirgate_queue::QueueError::UnknownWorkflow`].
+pub async fn retry_failed(conn: &mut PgConnection, id: Uuid) -> weirgate_queue::Result<WorkflowRetry> {
+    if workflow::has_more_failed_than(conn, id, AT_ONCE).await? {
+        let states = Some(vec![JobState::Discarded]);
+        let filter = JobFilter { workflow: Some(id), states, ..JobFilter::default() };
+        let bulk = BulkJobs { action: BulkAction::Retry, filter };
+        return Ok(WorkflowRetry::Begun(enqueue(conn, vec![bulk.job()?]).await?[0].id));
+    }
+    let workflow::Retried { retried, refused } = workflow::retry_failed(conn, id, AT_ONCE).await?;
+    Ok(match retried + refused {
+        0 => WorkflowRetry::NothingFailed,
+        _ => WorkflowRetry::Done { retried, refused },
+    })
+}

@@ -1,0 +1,70 @@
+//! What workflows are called: a row for each, beside those of its jobs.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use crate::error::Result;
+
+/// What is stored of a workflow itself.
+#[derive(Debug)]
+pub(crate) struct Title {
+    pub(crate) id: Uuid,
+    pub(crate) tenant: Uuid,
+    pub(crate) name: Option<String>,
+    pub(crate) subject: Option<String>,
+}
+
+/// Stores what the workflows are called whose jobs have just been stored.
+pub(crate) async fn entitle(conn: &mut PgConnection, titles: impl Iterator<Item = &Title>) -> Result<()> {
+    let titles: BTreeMap<Uuid, &Title> = titles.map(|title| (title.id, title)).collect();
+    if titles.is_empty() {
+        return Ok(());
+    }
+    let titles = || titles.values();
+    sqlx::query!(
+        "insert into queue.workflows (id, tenant_id, name, subject)
+         select * from unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[])
+         on conflict (id) do nothing",
+        &titles().map(|title| title.id).collect::<Vec<_>>(),
+        &titles().map(|title| title.tenant).collect::<Vec<_>>(),
+        &titles().map(|title| title.name.as_deref()).collect::<Vec<_>>() as &[Option<&str>],
+        &titles().map(|title| title.subject.as_deref()).collect::<Vec<_>>() as &[Option<&str>],
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// What a workflow is called.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WorkflowTitle {
+    /// Of its first job.
+    pub tenant_id: Uuid,
+    /// Its name, if it was given one.
+    pub name: Option<String>,
+    /// What it is about, such as a day.
+    pub subject: Option<String>,
+    /// When it was enqueued.
+    pub created_at: DateTime<Utc>,
+}
+
+/// What the workflow is called; none where there is no job of it.
+///
+/// # Errors
+/// When the database cannot answer.
+pub async fn title(conn: &mut PgConnection, id: Uuid) -> Result<Option<WorkflowTitle>> {
+    // A version from before stores jobs alone.
+    let title = sqlx::query_as!(
+        WorkflowTitle,
+        r#"select j.tenant_id, w.name as "name?", w.subject as "subject?", j.created_at
+           from queue.jobs j left join queue.workflows w on w.id = $1
+           where j.workflow_id = $1 order by j.seq limit 1"#,
+        id
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(title)
+}

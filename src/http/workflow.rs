@@ -1,0 +1,163 @@
+//! The workflow resource: what it is called, which day it is for, where it stands.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, NaiveDate, Utc};
+use serde::Serialize;
+use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
+use utoipa::{IntoParams, ToSchema};
+use uuid::Uuid;
+use weirgate_jobs::{DailyPipeline, parse_day};
+use weirgate_queue::query::{WorkflowFilter, WorkflowRow, WorkflowState};
+use weirgate_queue::state::StateCounts;
+use weirgate_queue::workflow::WorkflowTitle;
+
+use crate::http::params::{Fields, Parse, TenantName};
+
+/// What a workflow is called and is for.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub(crate) struct WorkflowHead {
+    /// A UUID.
+    pub(crate) id: Uuid,
+    /// The name of its kind; null for one that has none.
+    #[schema(required = true, example = "daily_pipeline")]
+    pub(crate) name: Option<String>,
+    /// What people call this one.
+    #[schema(example = "daily pipeline, tenant_demo_cca, 2026-01-20")]
+    pub(crate) title: String,
+    tenant_id: Uuid,
+    /// The tenant's slug.
+    #[schema(example = "tenant_demo_cca")]
+    pub(crate) tenant: String,
+    /// The day that it is for; null where it is for none.
+    #[schema(required = true, example = "2026-01-20")]
+    pub(crate) date: Option<NaiveDate>,
+    pub(crate) created_at: DateTime<Utc>,
+}
+
+impl WorkflowHead {
+    pub(crate) fn new(id: Uuid, title: WorkflowTitle, tenant: &str) -> Self {
+        let WorkflowTitle { tenant_id, name, subject, created_at } = title;
+        Self {
+            id,
+            title: in_words(name.as_deref(), tenant, subject.as_deref()),
+            name,
+            tenant_id,
+            tenant: tenant.to_owned(),
+            date: subject.and_then(|day| parse_day(&day).ok()),
+            created_at,
+        }
+    }
+}
+
+/// `daily pipeline, tenant_demo_cca, 2026-01-20`
+pub(crate) fn in_words(name: Option<&str>, tenant: &str, subject: Option<&str>) -> String {
+    let name = name.map_or_else(|| "workflow".to_owned(), |name| name.replace('_', " "));
+    [Some(name.as_str()), Some(tenant), subject].into_iter().flatten().collect::<Vec<_>>().join(", ")
+}
+
+/// A workflow in a list.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub(crate) struct WorkflowSummary {
+    #[serde(flatten)]
+    pub(crate) head: WorkflowHead,
+    #[schema(schema_with = workflow_state)]
+    pub(crate) state: WorkflowState,
+    /// Whether every job is final.
+    #[serde(rename = "final")]
+    is_final: bool,
+    /// How many jobs it has; of a large one, how many of its first jobs were counted.
+    pub(crate) total: u64,
+    /// Whether these are all of its jobs.
+    pub(crate) exact: bool,
+    /// Those jobs by state; every state is there.
+    #[schema(example = json!({"completed": 4, "running": 1, "waiting": 1}))]
+    pub(crate) counts: BTreeMap<&'static str, i64>,
+    /// Where it is shown with its jobs.
+    #[schema(format = "uri")]
+    status_url: String,
+}
+
+impl WorkflowSummary {
+    /// The workflow for callers of `base`.
+    pub(crate) fn new(row: WorkflowRow, tenant: &str, base: &str) -> Self {
+        let WorkflowRow { tenant_id, name, subject, created_at, .. } = row;
+        let title = WorkflowTitle { tenant_id, name, subject, created_at };
+        Self {
+            head: WorkflowHead::new(row.id, title, tenant),
+            state: row.state,
+            is_final: row.counts.live() == 0 && !row.more,
+            total: row.jobs,
+            exact: !row.more,
+            counts: counts(&row.counts),
+            status_url: format!("{base}/internal/workflows/{}", row.id),
+        }
+    }
+}
+
+/// Every state, with its jobs.
+pub(crate) fn counts(counts: &StateCounts) -> BTreeMap<&'static str, i64> {
+    counts.iter().map(|(state, jobs)| (state.as_str(), jobs)).collect()
+}
+
+pub(crate) fn workflow_state() -> Schema {
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .description(Some(
+            "waiting: no job has started; running: some have; then completed, failed (a job was discarded) or cancelled",
+        ))
+        .enum_values(Some(WorkflowState::ALL.map(WorkflowState::as_str)))
+        .build()
+        .into()
+}
+
+impl Parse for WorkflowState {
+    fn parse(text: &str) -> Result<Self, String> {
+        text.trim().parse()
+    }
+}
+
+/// Which workflows, for the documentation.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "documents what take_filter reads")]
+pub(crate) struct WorkflowFilterParams {
+    /// The tenant's slug or UUID.
+    #[param(required = false, pattern = "^[A-Za-z0-9_-]{1,64}$", example = "tenant_demo_cca")]
+    tenant_id: String,
+    /// The name of their kind.
+    #[param(required = false, min_length = 1, max_length = 2000, example = "daily_pipeline")]
+    name: String,
+    /// For this day.
+    #[param(required = false, example = "2026-01-20")]
+    date: NaiveDate,
+    /// In this state.
+    #[param(required = false, schema_with = workflow_state)]
+    state: String,
+}
+
+/// The filter of a query, and the tenant's name in it.
+pub(crate) fn take_filter(fields: &mut Fields) -> (WorkflowFilter, Option<TenantName>) {
+    let name: Option<String> = fields.get("name");
+    let date: Option<NaiveDate> = fields.get("date");
+    let state: Option<WorkflowState> = fields.get("state");
+    let filter = WorkflowFilter {
+        tenant: None,
+        name: name.map(|name| DailyPipeline::kind(&name).to_owned()),
+        subject: date.map(|date| date.to_string()),
+        states: state.map(|state| vec![state]),
+    };
+    (filter, fields.get("tenant_id"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::in_words;
+
+    #[test]
+    fn a_workflow_is_called_by_what_is_known_of_it() {
+        let all = in_words(Some("daily_pipeline"), "acme", Some("2026-01-20"));
+        assert_eq!(all, "daily pipeline, acme, 2026-01-20");
+        assert_eq!(in_words(None, "acme", None), "workflow, acme");
+    }
+}
