@@ -10,6 +10,7 @@ mod bulk;
 mod clients;
 mod dashboard;
 mod dashboard_backfills;
+mod dashboard_filter;
 mod dashboard_job;
 mod dashboard_jobs;
 mod dashboard_kpis;
