@@ -129,7 +129,7 @@ if (selectAll) {
     event.preventDefault();
     tick(true);
   });
-  rows?.addEventListener("change", tell);
+  document.querySelector("tbody").addEventListener("change", tell);
   tell();
 }
 

@@ -211,3 +211,33 @@ async fn a_job_is_cancelled_and_retried() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn all_jobs_on_a_page_are_selected_at_once() {
+    visit(async |site, tab| {
+        site.sign_in(tab, Role::Operator).await;
+        for label in ["a", "b", "c"] {
+            site.step(&Step::new(label, Does::Succeed)).await;
+        }
+        tab.go("/jobs").await;
+        let ticked =
+            |count: usize| format!("document.querySelectorAll('tbody input:checked').length === {count}");
+        let all = "Select all jobs on this page";
+        tab.click("checkbox", all).await;
+        tab.until("all are selected", &ticked(3)).await;
+        tab.see("Selected 3:").await;
+        tab.click("checkbox", all).await;
+        tab.until("none is selected", &ticked(0)).await;
+        tab.eval::<bool>("window.stayed = true").await;
+        tab.follow("Select all on this page").await;
+        tab.until("all are selected", &ticked(3)).await;
+        assert!(tab.eval::<bool>("window.stayed").await, "nothing was loaded again");
+        let one: String = tab.eval("document.querySelector('tbody input').ariaLabel").await;
+        tab.click("checkbox", &one).await;
+        tab.see("Selected 2:").await;
+        assert!(tab.eval::<bool>("document.getElementById('all').indeterminate").await);
+        tab.press("Cancel… the selected jobs").await;
+        tab.see("This would cancel 2 jobs").await;
+    })
+    .await;
+}
