@@ -41,11 +41,11 @@ async function askToSignIn(event) {
 
 const live = document.getElementById("live");
 
-/** The HTML at `url`, as it is inside of `within`; nothing when it is not to be had just now. */
-async function part(url, within = "") {
+/** The HTML at `url`; nothing when it is not to be had just now. */
+async function part(url) {
   try {
     const answer = await fetch(url);
-    return answer.ok && !answer.redirected ? parse(within + (await answer.text())) : undefined;
+    return answer.ok && !answer.redirected ? parse(await answer.text()) : undefined;
   } catch {
     return undefined;
   }
@@ -85,10 +85,9 @@ if (rows) {
     rows.querySelector("a")?.focus();
   });
   every(2, async () => {
-    // Rows are rows in a table alone.
-    const next = await part(rows.dataset.rows, "<table>");
+    const next = await part(rows.dataset.rows);
     if (!next) return;
-    const came = [...next.querySelectorAll("tr")];
+    const came = [...next.querySelectorAll("tbody tr")];
     waiting = came.filter((row) => !document.getElementById(row.id));
     for (const row of came) {
       const shown = document.getElementById(row.id);
@@ -107,6 +106,31 @@ if (rows) {
     button.hidden = waiting.length === 0;
     button.textContent = `Show ${waiting.length} new`;
   });
+}
+
+const selectAll = document.querySelector("[data-select-all]");
+
+if (selectAll) {
+  const all = document.getElementById("all");
+  const boxes = () => [...document.querySelectorAll('tbody input[type="checkbox"]')];
+  const tell = () => {
+    const ticked = boxes().filter((box) => box.checked).length;
+    document.getElementById("selected").textContent = ticked ? ` ${ticked}` : "";
+    all.checked = ticked > 0 && ticked === boxes().length;
+    all.indeterminate = ticked > 0 && !all.checked;
+  };
+  const tick = (to) => {
+    boxes().forEach((box) => (box.checked = to));
+    tell();
+  };
+  all.hidden = false;
+  all.addEventListener("change", () => tick(all.checked));
+  selectAll.addEventListener("click", (event) => {
+    event.preventDefault();
+    tick(true);
+  });
+  document.querySelector("tbody").addEventListener("change", tell);
+  tell();
 }
 
 if (live?.dataset.live) {

@@ -132,6 +132,7 @@ macro_rules! job_rows {
 mod list;
 mod output;
 mod reader;
+pub mod tally;
 mod workflows;
 
 pub(crate) use list::like_pattern;

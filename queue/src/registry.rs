@@ -63,6 +63,11 @@ impl<A: Send + Sync + 'static> Kinds<A> {
         self
     }
 
+    /// Their names, in order.
+    pub fn names(&self) -> Vec<&'static str> {
+        self.0.keys().copied().collect()
+    }
+
     /// The queues they wait in.
     pub fn queues(&self) -> BTreeSet<&'static str> {
         self.0.values().map(|kind| kind.queue).collect()

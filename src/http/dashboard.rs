@@ -11,14 +11,20 @@ mod backfills;
 pub(crate) mod board;
 mod chart;
 mod charts;
+mod columns;
 mod confirm;
 mod failures;
+mod form;
 mod graph;
 mod hash_queue;
 mod heat;
 mod job;
 mod job_timeline;
 mod jobs;
+mod jobs_asked;
+mod jobs_bulk;
+mod jobs_row;
+mod jobs_tabs;
 mod kpis;
 mod lane;
 mod last_days;
@@ -37,6 +43,7 @@ mod sign_in;
 mod sign_in_check;
 mod sign_in_limits;
 mod sources;
+mod suggest;
 mod tenant;
 mod tenants;
 mod view;
@@ -77,7 +84,8 @@ pub(crate) fn router() -> Router<Api> {
         .route("/charts", get(charts::show))
         .route("/jobs", get(jobs::list))
         .route("/jobs/rows", get(jobs::rows))
-        .route("/jobs/bulk", post(jobs::bulk))
+        .route("/jobs/tabs", get(jobs::tabs))
+        .route("/jobs/bulk", post(jobs_bulk::bulk))
         .route("/jobs/{id}", get(job::show))
         .route("/jobs/{id}/events", get(job::events))
         .route("/jobs/{id}/cancel", post(job::cancel))

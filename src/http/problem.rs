@@ -188,6 +188,18 @@ impl Problem {
         &self.errors
     }
 
+    /// Its status and what is wrong with which field, for a page that shows its form again; `tenant` is the field that names tenants.
+    ///
+    /// # Errors
+    /// The problem itself, where it is of no field's making.
+    pub(crate) fn by_field(mut self, tenant: &str) -> Result<(StatusCode, Vec<FieldError>), Self> {
+        if matches!(self.code, "unknown_tenant" | "tenant_inactive") {
+            let message = self.detail.clone();
+            self.errors.push(FieldError { field: tenant.to_owned(), message });
+        }
+        if self.errors.is_empty() { Err(self) } else { Ok((self.status, self.errors)) }
+    }
+
     pub(crate) fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers.push((name, value));
         self

@@ -18,7 +18,11 @@ const RULES: &str = "{
     preload: false,
 }";
 
-const LOOKS: [(&str, u32); 4] = [("light", 1280), ("dark", 1280), ("light", 400), ("dark", 400)];
+/// A wide window and a phone.
+pub(super) const LOOKS: [(&str, u32); 4] =
+    [("light", 1440), ("dark", 1440), ("light", PHONE), ("dark", PHONE)];
+
+const PHONE: u32 = 390;
 
 /// What axe has to say, as far as it is told here.
 #[derive(Debug, Deserialize)]
@@ -49,6 +53,8 @@ async fn check(tab: &Tab, axe: &str, page: &str) -> Vec<String> {
     let mut wrong = Vec::new();
     for (scheme, width) in LOOKS {
         tab.look(scheme, width).await;
+        // axe tells no contrast from texts on the shade of what scrolls, so it looks at them without.
+        tab.eval::<Option<bool>>("(document.querySelectorAll('.scroll, .graph, .plot').forEach((it) => (it.style.backgroundImage = 'none')), null)").await;
         let run = format!(
             "axe.run(document, {RULES}).then(({{ violations }}) => violations.map((it) => (
                 {{ id: it.id, help: it.help, nodes: it.nodes.map((node) => node.html + ' ' + node.failureSummary) }})))"
@@ -56,13 +62,42 @@ async fn check(tab: &Tab, axe: &str, page: &str) -> Vec<String> {
         let violations: Vec<Violation> = tab.eval(&run).await;
         let told = violations.iter().map(|it| format!("{}: {}: {:#?}", it.id, it.help, it.nodes));
         wrong.extend(told.map(|it| format!("{page}, {scheme}, {width} px: {it}")));
-        let over: i64 =
-            tab.eval("document.documentElement.scrollWidth - document.documentElement.clientWidth").await;
-        if over > 0 {
-            wrong.push(format!("{page}, {scheme}, {width} px: it is {over} px wider than the window"));
-        }
+        tab.eval::<Option<bool>>(
+            "(document.querySelectorAll('[style]').forEach((it) => (it.style.backgroundImage = '')), null)",
+        )
+        .await;
+        wrong.extend(room(tab).await.into_iter().map(|it| format!("{page}, {scheme}, {width} px: {it}")));
     }
     wrong
+}
+
+/// What does not fit into the window, or does not say that it goes on beside it.
+async fn room(tab: &Tab) -> Vec<String> {
+    let look = "(() => {
+        const wide = document.documentElement.clientWidth;
+        const name = (it) => it.ariaLabel ?? it.innerText.trim().slice(0, 60);
+        const seen = (it) => it.checkVisibility() && getComputedStyle(it).clipPath === 'none';
+        const over = document.documentElement.scrollWidth - wide;
+        const wrong = over > 0 ? [`it is ${over} px wider than the window`] : [];
+        for (const it of document.querySelectorAll('button, select, input:not([type=hidden]), a.button')) {
+            const { left, right } = it.getBoundingClientRect();
+            if (seen(it) && (left < 0 || right > wide)) wrong.push(`${it.tagName} ${name(it)} is not on the screen`);
+        }
+        for (const it of document.querySelectorAll('main, main *')) {
+            if (!seen(it) || it.scrollWidth <= it.clientWidth + 1 || getComputedStyle(it).overflowX === 'visible') continue;
+            if (it.matches('input, .hidden, .hidden *, svg *')) continue;
+            if (!it.matches('.scroll, .graph, .plot')) wrong.push(`${it.tagName} ${name(it)} is cut off`);
+            else if (getComputedStyle(it).backgroundImage === 'none') wrong.push(`${name(it)} does not say that it goes on`);
+        }
+        for (const cell of document.querySelectorAll('.scroll > table > tbody > tr > *')) {
+            const card = getComputedStyle(cell.parentElement).display === 'grid';
+            const head = cell.closest('table').tHead.rows[0].cells[cell.cellIndex].textContent.trim();
+            const label = getComputedStyle(cell, '::before').content;
+            if (card && seen(cell) && (label === 'none' || cell.dataset.column !== head)) wrong.push(`${name(cell)} stands without ${head}`);
+        }
+        return wrong;
+    })()";
+    tab.eval(look).await
 }
 
 /// What is live is still, so that nothing goes while it is looked at.
@@ -135,6 +170,31 @@ async fn so_can_those_that_refuse() {
             wrong.extend(check(tab, &axe, path).await);
         }
         assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_does_not_fit_into_a_phone_is_found() {
+    visit(async |site, tab| {
+        site.sign_in(tab, Role::Operator).await;
+        tab.look("light", PHONE).await;
+        for (change, told) in [
+            ("document.title", None),
+            ("document.querySelector('h1').style.width = '600px'", Some("wider than the window")),
+            ("document.querySelector('td button').style.cssText = 'position: absolute; left: 700px'", Some("not on the screen")),
+            ("document.querySelector('main').style.cssText = 'width: 300px; overflow: hidden'; document.querySelector('h1').style.width = '600px'", Some("is cut off")),
+            ("document.querySelector('.scroll').style.background = 'none'; document.querySelector('table').style.minWidth = '900px'", Some("does not say that it goes on")),
+            ("document.querySelector('td').removeAttribute('data-column')", Some("stands without May start")),
+        ] {
+            tab.go("/queues").await;
+            tab.eval::<bool>(&format!("{change}; true")).await;
+            let wrong = room(tab).await;
+            match told {
+                Some(told) => assert!(wrong.iter().any(|it| it.contains(told)), "{change}: {wrong:?}"),
+                None => assert!(wrong.is_empty(), "{wrong:?}"),
+            }
+        }
     })
     .await;
 }

@@ -32,8 +32,10 @@ async fn jobs_are_filtered_and_the_filter_is_in_the_address() {
         tab.follow("Jobs").await;
         tab.see_heading("Jobs").await;
         assert_eq!(tab.texts("tbody th").await, ["compute_kpi", "step", "step"]);
-        tab.click("checkbox", "available").await;
-        tab.fill("textbox", "Kind", "step").await;
+        tab.follow("available 3").await;
+        tab.until("the tab", "document.querySelector('.tabs [aria-current]')?.innerText === 'available 3'")
+            .await;
+        tab.fill("combobox", "Kind", "step").await;
         tab.fill("searchbox", "In arguments or errors", "needle").await;
         tab.press("Show").await;
         tab.until("one row", "document.querySelectorAll('tbody tr').length === 1").await;
@@ -48,6 +50,7 @@ async fn jobs_are_filtered_and_the_filter_is_in_the_address() {
         tab.until("the filter", "document.querySelector('[name=kind]')?.value === 'step'").await;
         tab.follow("Clear").await;
         tab.until("no filter", "document.querySelector('[name=kind]')?.value === ''").await;
+        tab.click("DisclosureTriangle", "More to filter by").await;
         tab.fill("textbox", "Argument", "date=2026-01-20").await;
         tab.press("Show").await;
         tab.until("one row", "document.querySelectorAll('tbody tr').length === 1").await;
@@ -58,7 +61,7 @@ async fn jobs_are_filtered_and_the_filter_is_in_the_address() {
         tab.see("No job matches").await;
         tab.follow("Clear").await;
         tab.until("all rows", "document.querySelectorAll('tbody tr').length === 3").await;
-        tab.fill("textbox", "Tenant", "tenant_demo_client2").await;
+        tab.fill("combobox", "Tenant", "tenant_demo_client2").await;
         tab.key("Enter").await;
         tab.until("one row", "document.querySelectorAll('tbody tr').length === 1").await;
         assert_eq!(tab.texts("tbody th").await, ["compute_kpi"]);
@@ -72,8 +75,7 @@ async fn all_that_match_are_retried_after_they_were_counted() {
         site.sign_in(tab, Role::Operator).await;
         dead_letters(site).await;
         tab.go("/jobs").await;
-        tab.click("checkbox", "discarded").await;
-        tab.press("Show").await;
+        tab.follow("discarded 300").await;
         tab.see("hopeless: no attempt can succeed").await;
         tab.press("Retry… all that match").await;
         tab.see("This would retry 300 jobs").await;
@@ -211,6 +213,36 @@ async fn a_job_is_cancelled_and_retried() {
         let [available, cancelled] = ["available", "cancelled"].map(|state| json!(state));
         let expected = [("job.cancel", &available, &cancelled), ("job.retry", &cancelled, &available)];
         assert_eq!(told, expected);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn all_jobs_on_a_page_are_selected_at_once() {
+    visit(async |site, tab| {
+        site.sign_in(tab, Role::Operator).await;
+        for label in ["a", "b", "c"] {
+            site.step(&Step::new(label, Does::Succeed)).await;
+        }
+        tab.go("/jobs").await;
+        let ticked =
+            |count: usize| format!("document.querySelectorAll('tbody input:checked').length === {count}");
+        let all = "Select all jobs on this page";
+        tab.click("checkbox", all).await;
+        tab.until("all are selected", &ticked(3)).await;
+        tab.see("Selected 3:").await;
+        tab.click("checkbox", all).await;
+        tab.until("none is selected", &ticked(0)).await;
+        tab.eval::<bool>("window.stayed = true").await;
+        tab.follow("Select all on this page").await;
+        tab.until("all are selected", &ticked(3)).await;
+        assert!(tab.eval::<bool>("window.stayed").await, "nothing was loaded again");
+        let one: String = tab.eval("document.querySelector('tbody input').ariaLabel").await;
+        tab.click("checkbox", &one).await;
+        tab.see("Selected 2:").await;
+        assert!(tab.eval::<bool>("document.getElementById('all').indeterminate").await);
+        tab.press("Cancel… the selected jobs").await;
+        tab.see("This would cancel 2 jobs").await;
     })
     .await;
 }

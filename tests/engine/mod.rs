@@ -26,6 +26,7 @@ mod rescue;
 mod resume;
 mod schedule_ticks;
 mod schedules;
+mod tally;
 mod time;
 mod unique;
 mod wake;

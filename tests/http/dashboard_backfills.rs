@@ -107,11 +107,11 @@ async fn what_is_wrong_is_said_beside_what_was_typed() {
     let api = TestApi::new().await;
     let person = Person::new(&api, "ada@example.com", Role::Operator).await;
     for (field, value, says) in [
-        ("from", "2026-02-01", "to: is before from"),
+        ("from", "2026-02-01", "is before from"),
         ("tenants", "nobody", "nobody"),
-        ("share", "2", "share: expected a number above 0, up to 1"),
-        ("share", "much", "share: expected a number above 0, up to 1"),
-        ("max_running", "0", "max_running: expected a whole number"),
+        ("share", "2", "expected a number above 0, up to 1"),
+        ("share", "much", "expected a number above 0, up to 1"),
+        ("max_running", "0", "expected a whole number"),
         ("kind", "ingest_tickets", "ingest_tickets takes in all that its source has"),
         ("surprise", "1", "surprise"),
     ] {

@@ -4,7 +4,7 @@ use axum::http::StatusCode;
 use serde_json::json;
 use uuid::Uuid;
 use weirgate::users::Role;
-use weirgate_queue::{JobState, NewJob};
+use weirgate_queue::{JobState, NewJob, OnFailure, enqueue};
 
 use crate::support::person::Person;
 use crate::support::{Does, Probe, Step, TestApi, TestWorker};
@@ -86,7 +86,7 @@ async fn rows_alone_are_those_of_the_list() {
     let list = person.get("/dashboard/jobs?q=one").await;
     assert!(list.text().contains(r#"data-rows="/dashboard/jobs/rows?q=one""#), "{}", list.text());
     let rows = person.get("/dashboard/jobs/rows?q=one").await;
-    assert_eq!(rows.text().matches("<tr").count(), 1);
+    assert_eq!(rows.text().matches("<tr id=").count(), 1);
     assert!(rows.text().contains(&format!("job-{one}")) && !rows.text().contains(&other.to_string()));
     assert!(list.text().contains(&rows.text()[..40]), "the same row");
 }
@@ -129,4 +129,141 @@ async fn charts_tell_what_ran() {
     let wrong = person.get("/dashboard?over=year").await;
     assert_eq!(wrong.status, StatusCode::UNPROCESSABLE_ENTITY);
     assert!(wrong.text().contains("expected hour, day or week"), "{}", wrong.text());
+}
+
+/// The tabs with what stands on them, and which of them are current.
+fn tabs(page: &str) -> (Vec<String>, Vec<String>) {
+    let (_, rest) = page.split_once("aria-label=\"States\"").expect("tabs");
+    let (mut all, mut current) = (Vec::new(), Vec::new());
+    for link in rest.split("</nav>").next().unwrap().split("<a ").skip(1) {
+        let (tag, text) = link.split_once('>').unwrap();
+        let (name, count) = text.split_once(" <span").unwrap();
+        let count = count.split_once('>').unwrap().1.split('<').next().unwrap();
+        if tag.contains("aria-current") {
+            current.push(name.to_owned());
+        }
+        if count != "0" {
+            all.push(format!("{name} {count}"));
+        }
+    }
+    (all, current)
+}
+
+#[tokio::test]
+async fn states_are_tabs_with_how_many_there_are() {
+    let api = TestApi::new().await;
+    let person = Person::new(&api, "ada@example.com", Role::Operator).await;
+    let before = discarded(&api, &["one", "two"]).await;
+    for label in ["three", "four", "five"] {
+        job(&api, label, Does::Succeed).await;
+    }
+    api.execute(
+        "insert into queue.jobs (id, tenant_id, queue, kind, state, max_attempts, args, created_at, scheduled_at)
+         select gen_random_uuid(), (select id from tenants where slug = 'tenant_demo_client2'), 'kpi', 'compute_kpi',
+             'completed', 3, '{}', queue.now(), queue.now() from generate_series(1, 1234)",
+    )
+    .await;
+    for (query, all, current) in [
+        ("", &["all 1,239", "available 3", "completed 1,234", "discarded 2"][..], &["all"][..]),
+        ("?state=discarded", &["all 1,239", "available 3", "completed 1,234", "discarded 2"], &["discarded"]),
+        ("?tenant_id=tenant_demo_client2", &["all 1,234", "completed 1,234"], &["all"]),
+        (
+            "?queue=default&state=available&state=discarded",
+            &["all 5", "available 3", "discarded 2"],
+            &["available", "discarded"],
+        ),
+        ("?queue=kpi&tenant_id=tenant_demo_cca", &[], &["all"]),
+        // What no view counts is counted to 1,000.
+        ("?kind=compute_kpi", &["all 1,000+", "completed 1,000+"], &["all"]),
+        ("?kind=step&q=three", &["all 1", "available 1"], &["all"]),
+    ] {
+        let page = person.get(&format!("/dashboard/jobs{query}")).await;
+        assert_eq!(page.status, StatusCode::OK, "{query}: {}", page.text());
+        let (shown, chosen) = tabs(page.text());
+        assert_eq!(
+            (shown.as_slice(), chosen.as_slice()),
+            (
+                &all.iter().map(ToString::to_string).collect::<Vec<_>>()[..],
+                &current.iter().map(ToString::to_string).collect::<Vec<_>>()[..]
+            ),
+            "{query}"
+        );
+    }
+    // A tab leaves the rest of the filter as it is, and its link leads to the jobs that it counts.
+    let page = person.get("/dashboard/jobs?kind=step&state=available&args.label=two").await;
+    assert!(
+        page.text().contains("href=\"/dashboard/jobs?kind=step&#38;args.label=two&#38;state=discarded\""),
+        "{}",
+        page.text()
+    );
+    let page = person.get("/dashboard/jobs?kind=step&args.label=two&state=discarded").await;
+    assert!(page.text().contains(&before[1].to_string()) && !page.text().contains(&before[0].to_string()));
+    assert!(page.text().contains("All 1 that match the filter"), "{}", page.text());
+    // The tabs alone are those of the page.
+    let page = person.get("/dashboard/jobs?queue=default").await;
+    assert!(page.text().contains("data-refresh=\"/dashboard/jobs/tabs?queue=default\""), "{}", page.text());
+    let alone = person.get("/dashboard/jobs/tabs?queue=default").await;
+    assert!(
+        page.text().contains(alone.text().trim()) && alone.text().contains("discarded"),
+        "{}",
+        alone.text()
+    );
+    let wrong = person.get("/dashboard/jobs/tabs?tenant_id=nobody").await;
+    assert_eq!(wrong.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn all_on_a_page_are_selected_by_a_link() {
+    let api = TestApi::new().await;
+    let person = Person::new(&api, "ada@example.com", Role::Operator).await;
+    for label in ["one", "two", "three"] {
+        job(&api, label, Does::Succeed).await;
+    }
+    let page = person.get("/dashboard/jobs?kind=step").await;
+    let ticked = |text: &str| {
+        text.split("<input").filter(|tag| tag.contains("name=\"id\"") && tag.contains(" checked")).count()
+    };
+    assert_eq!(ticked(page.text()), 0);
+    assert!(page.text().contains("href=\"/dashboard/jobs?kind=step&#38;select=page\""), "{}", page.text());
+    let page = person.get("/dashboard/jobs?kind=step&select=page").await;
+    assert_eq!(page.status, StatusCode::OK, "{}", page.text());
+    assert_eq!(ticked(page.text()), 3);
+    // It is no part of the filter.
+    assert!(
+        !page.text().contains("name=\"select\"")
+            && page.text().contains("data-rows=\"/dashboard/jobs/rows?kind=step\"")
+    );
+    let viewer = Person::new(&api, "eve@example.com", Role::Viewer).await;
+    assert!(!viewer.get("/dashboard/jobs").await.text().contains("Select all"));
+}
+
+#[tokio::test]
+async fn a_cancelled_job_says_why_in_the_list() {
+    let api = TestApi::new().await;
+    let person = Person::new(&api, "ada@example.com", Role::Operator).await;
+    let remark = async |id: Uuid| {
+        let list = person.get("/dashboard/jobs?state=cancelled").await.text().to_owned();
+        let (_, row) = list.split_once(&format!("id=\"job-{id}\"")).expect("its row");
+        let row = row.split("</tr>").next().unwrap();
+        row.rsplit("<td").next().unwrap().split_once('>').unwrap().1.split('<').next().unwrap().to_owned()
+    };
+    let waiting = job(&api, "waits", Does::Succeed).await;
+    person.post(&format!("/dashboard/jobs/{waiting}/cancel"), &[]).await;
+    assert_eq!(remark(waiting).await, "it was cancelled by ada@example.com");
+
+    let failed = job(&api, "fails", Does::Fail).await;
+    let probe = Probe::new(api.db().pool.clone());
+    let worker = TestWorker::start(api.db(), &probe);
+    api.db().until(failed, JobState::Retryable).await;
+    person.post(&format!("/dashboard/jobs/{failed}/cancel"), &[]).await;
+    assert_eq!(remark(failed).await, "it was cancelled by ada@example.com");
+
+    let parent = NewJob::of(api.cca.id, &Step::new("parent", Does::Discard)).unwrap();
+    let child = NewJob::of(api.cca.id, &Step::new("child", Does::Succeed)).unwrap();
+    let child = child.after(parent.id, OnFailure::Cancel);
+    let child_id = child.id;
+    enqueue(&mut api.db().pool.acquire().await.unwrap(), vec![parent, child]).await.unwrap();
+    api.db().until(child_id, JobState::Cancelled).await;
+    assert!(remark(child_id).await.starts_with("step, which it depended on, was discarded"));
+    worker.stop().await;
 }

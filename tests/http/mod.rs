@@ -14,6 +14,7 @@ mod clients;
 mod dashboard;
 mod dashboard_attention;
 mod dashboard_backfills;
+mod dashboard_filter;
 mod dashboard_job;
 mod dashboard_jobs;
 mod dashboard_kpis;

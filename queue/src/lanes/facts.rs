@@ -76,6 +76,16 @@ impl Book {
         }
     }
 
+    /// Its jobs by state: all, or those of a tenant, of a backfill, of both. Walks over lanes, not over jobs.
+    pub(crate) fn jobs(&self, tenant: Option<Uuid>, backfill: Option<Uuid>) -> Counts {
+        let wanted = |id: &FlowId| backfill.is_none() || id.backfill == backfill;
+        let Some(tenant) = tenant else {
+            return sum(self.flows.iter().filter(|(id, _)| wanted(id)).map(|(_, flow)| flow));
+        };
+        let ids = self.lanes.get(&tenant).into_iter().flat_map(|lane| &lane.flows);
+        sum(ids.filter(|id| wanted(id)).filter_map(|id| self.flows.get(id)))
+    }
+
     /// What is going on in the whole queue. Walks over its lanes, not over its jobs.
     pub fn facts(&self) -> Facts {
         let mut facts = Facts { counts: sum(self.flows.values()), ..Facts::default() };

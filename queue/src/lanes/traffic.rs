@@ -112,3 +112,22 @@ pub async fn queues(conn: &mut PgConnection, tenant: Option<Uuid>) -> Result<BTr
     .await?;
     Ok(names.into_iter().collect())
 }
+
+/// Queues whose jobs a view counts, whether or not anybody works on them now.
+pub async fn recorded(conn: &mut PgConnection) -> Result<Vec<String>> {
+    let names = sqlx::query_scalar!(
+        r#"
+        -- From one queue's entries to the next one's, as there are many entries and few queues.
+        with recursive logged (queue) as (
+            (select queue from queue.lane_log order by queue limit 1)
+            union all
+            select (select l.queue from queue.lane_log l where l.queue > logged.queue order by l.queue limit 1)
+            from logged where logged.queue is not null
+        )
+        select queue as "queue!" from logged where queue is not null union select queue from queue.lane_books order by 1
+        "#
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(names)
+}

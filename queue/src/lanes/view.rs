@@ -13,7 +13,7 @@ use uuid::Uuid;
 use crate::error::Result;
 use crate::history;
 use crate::lanes::book::Book;
-use crate::lanes::facts::Standing;
+use crate::lanes::facts::{Counts, Standing};
 use crate::patience::within;
 use crate::query::JobRow;
 use crate::state::JobState;
@@ -94,6 +94,24 @@ impl Books {
             standings.extend(held.iter().map(|job| (job.id, book.standing(job, 0))));
         }
         Ok(standings)
+    }
+
+    /// The jobs of `queue` by state, on the caller's connection: all, those of a tenant, and those of a backfill.
+    ///
+    /// # Errors
+    /// When the database cannot be asked.
+    pub async fn counts(
+        &self,
+        conn: &mut PgConnection,
+        queue: &str,
+        tenant: Option<Uuid>,
+        backfill: Option<Uuid>,
+    ) -> Result<Counts> {
+        let entry = self.entry(queue);
+        let question = entry.asked.fetch_add(1, Ordering::SeqCst) + 1;
+        let mut opened = entry.opened.lock().await;
+        let book = opened.look(&self.pool, conn, queue, &entry.asked, question).await?;
+        Ok(book.jobs(tenant, backfill))
     }
 
     /// Since when the longest-waiting job of `queue` could have started, of those that are next in their lanes; of at

@@ -190,14 +190,19 @@ pub async fn list(
 }
 
 /// What a walk met.
-struct Page {
+pub(super) struct Page {
     /// The matches, newest first.
-    seqs: Vec<i64>,
+    pub(super) seqs: Vec<i64>,
     /// The last job that it looked at; none where it came to the end.
-    floor: Option<i64>,
+    pub(super) floor: Option<i64>,
 }
 
-async fn walk(conn: &mut PgConnection, filter: &JobFilter, before: Option<i64>, limit: i64) -> Result<Page> {
+pub(super) async fn walk(
+    conn: &mut PgConnection,
+    filter: &JobFilter,
+    before: Option<i64>,
+    limit: i64,
+) -> Result<Page> {
     let path = Path::of(filter);
     let mut before = before.unwrap_or(i64::MAX);
     let mut lowest = 0;

@@ -8,13 +8,15 @@ use weirgate_jobs::{BackfillKind, BackfillRange, Reprocess, Tenant};
 use weirgate_queue::backfill;
 
 use super::backfill::policy_in_words;
+use super::form::{Field, Given, TENANTS, Wrong};
 use super::session::{Form, Session};
+use super::suggest::Suggestions;
 use super::view::{Frame, Refusal, page};
 use crate::http::Api;
 use crate::http::backfill_request::{BackfillBody, BackfillRequest};
 use crate::http::context::RequestContext;
 use crate::http::params::Fields;
-use crate::http::problem::{Problem, Shown};
+use crate::http::problem::Problem;
 use crate::users::Role;
 
 /// Tenants that a dry run names.
@@ -24,39 +26,58 @@ const NAMED: usize = 50;
 #[template(path = "backfill_new.html")]
 struct NewPage {
     frame: Frame,
-    kinds: [&'static str; 3],
-    policies: [(&'static str, &'static str); 3],
-    error: String,
-    asked: Vec<(String, String)>,
+    fields: Vec<Field>,
+    suggestions: Suggestions,
+    /// What is wrong beside the fields.
+    others: Vec<String>,
+    is_wrong: bool,
 }
 
 impl NewPage {
-    fn new(session: &Session, error: String, asked: Vec<(String, String)>) -> Self {
-        Self {
+    async fn new(
+        api: &Api,
+        session: &Session,
+        asked: Vec<(String, String)>,
+        wrong: Option<&Wrong>,
+    ) -> Result<Self, Problem> {
+        let given = Given::new(asked, wrong);
+        let fields = fields(&given);
+        Ok(Self {
             frame: Frame::new(session, "/backfills"),
-            kinds: BackfillKind::ALL.map(BackfillKind::name),
-            policies: Reprocess::ALL.map(|policy| (policy.as_str(), policy_in_words(policy))),
-            error,
-            asked,
-        }
-    }
-
-    /// Whether that kind is asked for, by whichever of its names.
-    fn is_kind(&self, kind: &str) -> bool {
-        BackfillKind::name_of(self.of("kind")) == kind
-    }
-
-    fn of(&self, wanted: &str) -> &str {
-        self.asked.iter().find(|(name, _)| name == wanted).map_or("", |(_, value)| value)
-    }
-
-    fn is(&self, name: &str, value: &str) -> bool {
-        self.of(name) == value
+            others: given.elsewhere(&fields.iter().collect::<Vec<_>>()),
+            fields,
+            suggestions: Suggestions::of_tenants(&mut *api.pool.acquire().await?).await?,
+            is_wrong: wrong.is_some(),
+        })
     }
 }
 
-pub(super) async fn show(session: Session) -> Response {
-    page(&NewPage::new(&session, String::new(), Vec::new()))
+fn fields(given: &Given) -> Vec<Field> {
+    let kinds = BackfillKind::ALL.map(|kind| (kind.name(), kind.name()));
+    let policies = Reprocess::ALL.map(|policy| (policy.as_str(), policy_in_words(policy)));
+    let orders = [("newest_first", "newest day first"), ("oldest_first", "oldest day first")];
+    vec![
+        given.field("kind", "What is done for each tenant and day").choice(kinds.into()),
+        given.field("from", "First day, where the tenant is").day().required(),
+        given.field("to", "Last day, where the tenant is").day().required(),
+        given
+            .field("tenants", "Tenants; all active ones when empty")
+            .suggesting(TENANTS)
+            .with_placeholder("tenant_a, tenant_b"),
+        given.field("reprocess", "Which days").choice(policies.into()),
+        given.field("order", "Order").choice(orders.into()),
+        given.field("share", "Share of the fleet while live work waits, 0 to 1").with_placeholder("0.25"),
+        given
+            .field("max_running", "Most jobs at once in a queue")
+            .number("1", "1000000")
+            .with_placeholder("any number"),
+        given.field("priority", "Priority, −100 to 100").number("-100", "100").with_placeholder("0"),
+    ]
+}
+
+pub(super) async fn show(State(api): State<Api>, session: Session) -> Result<Response, Refusal> {
+    let shown = NewPage::new(&api, &session, Vec::new(), None).await;
+    Ok(page(&shown.map_err(|problem| Refusal::from(problem).for_session(&session))?))
 }
 
 /// What would be done.
@@ -102,14 +123,16 @@ pub(super) async fn create(
         Some(id) => store(&api, context, &session, id, fields).await,
         None => dry_run(&api, context, &session, fields).await,
     };
+    let refuse = |refusal: Refusal| refusal.for_session(&session);
     // What was typed is not lost with what is wrong with it.
-    Ok(answer.unwrap_or_else(|problem| {
-        let (status, title, detail) = problem.words();
-        let mut response = page(&NewPage::new(&session, format!("{title}: {detail}"), asked));
-        *response.status_mut() = status;
-        response.extensions_mut().insert(Shown);
-        response
-    }))
+    match answer {
+        Ok(answer) => Ok(answer),
+        Err(problem) => {
+            let wrong = Wrong::of(problem, "tenants").map_err(refuse)?;
+            let shown = NewPage::new(&api, &session, asked, Some(&wrong)).await;
+            Ok(wrong.page(&shown.map_err(|problem| refuse(problem.into()))?))
+        }
+    }
 }
 
 /// The checked request.

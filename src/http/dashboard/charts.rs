@@ -9,6 +9,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use weirgate_queue::pulse::{self, Beat, Every, Tally};
 
 use super::chart::{Chart, Series, Shape, Times};
+use super::columns;
 use super::session::Session;
 use super::view::{Refusal, span};
 use crate::http::Api;
@@ -137,5 +138,5 @@ pub(super) async fn show(
     let mut fields = Fields::of(query.as_deref());
     let over = Over::take(&mut fields);
     let over = fields.finish(Some(over)).map_err(|problem| Refusal::from(problem).for_session(&session))?;
-    Ok(Html(render(&api, over).await?.to_string()).into_response())
+    Ok(Html(columns::named(&render(&api, over).await?)).into_response())
 }

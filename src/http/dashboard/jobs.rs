@@ -1,88 +1,34 @@
-//! Jobs by filter, and what is done to those that are selected or to all that match.
+//! Jobs by filter.
 
 use std::time::Duration;
 
 use askama::Template;
 use axum::extract::{RawQuery, State};
-use axum::http::StatusCode;
-use axum::response::{Html, IntoResponse, Redirect, Response};
-use serde_json::Value;
-use weirgate_jobs::BulkJobs;
-use weirgate_queue::bulk::BulkAction;
+use axum::response::{Html, IntoResponse, Response};
 use weirgate_queue::query::JobFilter;
-use weirgate_queue::{JobState, enqueue, failures};
+use weirgate_queue::query::tally::is_kept;
+use weirgate_queue::{JobState, failures};
 
-use super::session::{Form, Session, filled};
-use super::view::{Frame, Refusal, When, page, span};
+use super::columns;
+use super::form::Wrong;
+use super::jobs_asked::{Asked, Form};
+use super::jobs_row::Row;
+use super::jobs_tabs::Tabs;
+use super::session::{Session, filled};
+use super::suggest::Suggestions;
+use super::view::{Frame, Refusal, page};
 use crate::http::Api;
 use crate::http::context::RequestContext;
 use crate::http::follow::Viewer;
-use crate::http::job::JobResource;
-use crate::http::job_list::{resolved, take_filter};
-use crate::http::params::{Fields, TenantName, is_blank};
+use crate::http::params::Fields;
 use crate::http::problem::Problem;
 use crate::users::Role;
 
 const ON_A_PAGE: i64 = 50;
-/// Most characters of arguments in the list.
-const SHORT: usize = 80;
 /// So old may rows be; who looks at the same jobs meanwhile gets the same.
 const FRESH: Duration = Duration::from_millis(900);
-
-/// A job in the list.
-struct Row {
-    id: String,
-    state: &'static str,
-    kind: String,
-    tenant: String,
-    queue: String,
-    /// In short.
-    args: String,
-    attempts: String,
-    created: When,
-    /// How long it ran, or why it does not.
-    remark: String,
-}
-
-impl Row {
-    fn new(job: JobResource) -> Self {
-        let error = job.errors.last().map(|error| format!("{}: {}", error.code, error.message));
-        let ran = job.attempted_at.zip(job.finalized_at).map(|(from, to)| format!("ran {}", span(to - from)));
-        let remark = match job.state {
-            JobState::Discarded | JobState::Retryable => error,
-            JobState::Running => {
-                job.attempted_at.map(|at| format!("runs since {}", span(job.observed_at - at)))
-            }
-            JobState::Completed | JobState::Cancelled => ran,
-            _ => job.why_not_running.map(|why| why.message),
-        };
-        Self {
-            id: job.id.to_string(),
-            state: job.state.as_str(),
-            kind: job.kind,
-            tenant: job.tenant,
-            queue: job.queue,
-            args: in_short(&job.args),
-            attempts: format!("{} of {}", job.attempt, job.max_attempts),
-            created: When::new(job.created_at, job.observed_at),
-            remark: remark.unwrap_or_default(),
-        }
-    }
-}
-
-/// Arguments on one line: `date 2026-01-20`. The tenant has a column of its own.
-fn in_short(args: &Value) -> String {
-    let Some(args) = args.as_object() else { return String::new() };
-    let words = args.iter().filter(|(name, _)| *name != "tenant").map(|(name, value)| match value {
-        Value::String(text) => format!("{name} {text}"),
-        other => format!("{name} {other}"),
-    });
-    let all = words.collect::<Vec<_>>().join(", ");
-    match all.char_indices().nth(SHORT) {
-        Some((end, _)) => format!("{}…", &all[..end]),
-        None => all,
-    }
-}
+/// So old may the counts of states be.
+const FRESH_COUNTS: Duration = Duration::from_millis(2500);
 
 /// A box of the filter.
 struct StateBox {
@@ -90,73 +36,32 @@ struct StateBox {
     checked: bool,
 }
 
-/// The filter as it was given, to be shown again and to be sent with an action.
-struct Asked {
-    pairs: Vec<(String, String)>,
-}
-
-impl Asked {
-    /// What a query or a form says. `arg=name=value`, as the filter's form sends it, means `args.name=value`.
-    fn new(pairs: Vec<(String, String)>) -> Self {
-        let pairs = pairs.into_iter().filter(|(name, _)| name != "before").map(|(name, value)| {
-            match value.split_once('=') {
-                Some((argument, wanted)) if name == "arg" => {
-                    (format!("args.{}", argument.trim()), wanted.trim().to_owned())
-                }
-                _ => (name, value),
-            }
-        });
-        Self { pairs: pairs.collect() }
-    }
-
-    fn of(&self, wanted: &str) -> &str {
-        self.pairs.iter().find(|(name, _)| name == wanted).map_or("", |(_, value)| value)
-    }
-
-    /// The day that is asked for, by its own name or as an argument.
-    fn day(&self) -> &str {
-        Some(self.of("date")).filter(|day| !day.is_empty()).unwrap_or(self.of("args.date"))
-    }
-
-    /// The first argument that is asked for, as the form has it.
-    fn argument(&self) -> String {
-        let mut args =
-            self.arguments().filter_map(|(name, value)| Some((name.strip_prefix("args.")?, value)));
-        args.next().map(|(name, value)| format!("{name}={value}")).unwrap_or_default()
-    }
-
-    /// Those that are asked for, but for the day, which has a field of its own.
-    fn arguments(&self) -> impl Iterator<Item = &(String, String)> {
-        self.pairs.iter().filter(|(name, _)| name.starts_with("args.") && name != "args.date")
-    }
-
-    /// What the form has no field for, and keeps: further arguments, a failure, single jobs.
-    fn kept(&self) -> impl Iterator<Item = &(String, String)> {
-        let single = self.pairs.iter().filter(|(name, _)| name == "failure_id" || name == "id");
-        self.arguments().skip(1).chain(single)
-    }
-
-    /// As a query, with another page.
-    fn query(&self, before: Option<i64>) -> String {
-        let mut query = form_urlencoded::Serializer::new(String::new());
-        query.extend_pairs(&self.pairs);
-        if let Some(before) = before {
-            query.append_pair("before", &before.to_string());
-        }
-        query.finish()
-    }
-}
-
 #[derive(Template)]
 #[template(path = "jobs.html")]
 struct JobsPage {
     frame: Frame,
     asked: Asked,
+    form: Form,
+    suggestions: Suggestions,
     states: Vec<StateBox>,
-    rows: String,
+    /// None where the filter is wrong.
+    found: Option<Found>,
+}
+
+impl JobsPage {
+    /// Whether the fields that are not asked for often are to be seen.
+    fn is_open(&self) -> bool {
+        self.form.is_open() || self.states.iter().filter(|state| state.checked).count() > 1
+    }
+}
+
+/// What a filter takes.
+struct Found {
+    tabs: Tabs,
+    /// The queue views count it, so that the counts are renewed while it is looked at.
+    is_kept: bool,
+    table: String,
     empty: bool,
-    /// The newest are on it, so that newer ones belong above.
-    first: bool,
     older: Option<String>,
     filtered: bool,
     /// Kind, code and pattern of the failure that is asked for.
@@ -164,36 +69,69 @@ struct JobsPage {
 }
 
 #[derive(Template)]
-#[template(path = "job_rows.html")]
-struct Rows {
+#[template(path = "job_table.html")]
+struct Table {
     rows: Vec<Row>,
     may_act: bool,
+    /// The filter under which the newest jobs are looked for again and again; none on other pages than the first.
+    renewed: Option<String>,
+    /// Every row is selected.
+    ticked: bool,
 }
 
-/// The filter of a query or a form; the tenant by its name.
-async fn read(api: &Api, mut fields: Fields) -> Result<(JobFilter, Option<i64>), Refusal> {
-    let filter = take_filter(&mut fields);
-    let tenant: Option<TenantName> = fields.get("tenant_id");
-    let before = fields.in_range("before", 1..=i64::MAX);
-    fields.finish(Some(()))?;
-    Ok((resolved(api, filter, tenant.as_ref()).await?, before))
+/// What a query says beside the filter.
+struct Place {
+    before: Option<i64>,
+    ticked: bool,
 }
 
-/// Where a page of the list stands: its rows, and where the next one begins.
-struct Part {
-    rows: Rows,
-    next: Option<i64>,
+impl Place {
+    fn of(pairs: &[(String, String)]) -> Result<Self, Problem> {
+        let beside = pairs.iter().filter(|(name, _)| name == "before" || name == "select").cloned();
+        let mut fields = Fields::of_pairs(beside.collect());
+        let before = fields.in_range("before", 1..=i64::MAX);
+        let ticked = fields.one("select").is_some();
+        fields.finish(Some(Self { before, ticked }))
+    }
 }
 
 async fn look(
     viewer: &Viewer,
+    asked: &Asked,
     filter: &JobFilter,
-    before: Option<i64>,
+    place: &Place,
     may_act: bool,
-) -> Result<Part, Problem> {
-    let listed = viewer.list(filter, before, ON_A_PAGE).await?;
+) -> Result<(Table, Option<i64>), Problem> {
+    let listed = viewer.list(filter, place.before, ON_A_PAGE).await?;
     let rows = viewer.resources(listed.rows).await?.into_iter().map(Row::new).collect();
-    Ok(Part { rows: Rows { rows, may_act }, next: listed.next })
+    let renewed = place.before.is_none().then(|| asked.query());
+    Ok((Table { rows, may_act, renewed, ticked: place.ticked }, listed.next))
+}
+
+impl Found {
+    async fn look(
+        api: &Api,
+        viewer: &Viewer,
+        asked: &Asked,
+        filter: &JobFilter,
+        place: &Place,
+        may_act: bool,
+    ) -> Result<Self, Refusal> {
+        let (table, next) = look(viewer, asked, filter, place, may_act).await?;
+        let failure = match filter.failure {
+            Some(id) => failures::get(&mut *api.pool.acquire().await?, id).await?,
+            None => None,
+        };
+        Ok(Self {
+            tabs: Tabs::of(api, asked, filter).await?,
+            is_kept: is_kept(filter),
+            empty: table.rows.is_empty(),
+            table: table.render()?,
+            older: next.map(|before| asked.query_with(&[("before", &before.to_string())])),
+            filtered: *filter != JobFilter::default(),
+            failure,
+        })
+    }
 }
 
 pub(super) async fn list(
@@ -202,35 +140,39 @@ pub(super) async fn list(
     context: RequestContext,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Refusal> {
-    let pairs = filled(query.unwrap_or_default().as_bytes());
-    let before: Vec<_> = pairs.iter().filter(|(name, _)| name == "before").cloned().collect();
-    let asked = Asked::new(pairs);
     let refuse = |refusal: Refusal| refusal.for_session(&session);
-    let fields = Fields::of_pairs([asked.pairs.clone(), before].concat());
-    let (filter, before) = read(&api, fields).await.map_err(refuse)?;
+    let pairs = filled(query.unwrap_or_default().as_bytes());
+    let place = Place::of(&pairs).map_err(|problem| refuse(problem.into()))?;
+    let asked = Asked::new(pairs);
     let frame = Frame::new(&session, "/jobs");
-    let viewer = Viewer::service(&api, &context);
-    let part = look(&viewer, &filter, before, frame.may_act).await;
-    let Part { rows, next } = part.map_err(|problem| refuse(problem.into()))?;
-    let failure = match filter.failure {
-        Some(id) => failures::get(&mut *api.pool.acquire().await?, id).await?,
+    let (filter, wrong) = match asked.filter(&api).await {
+        Ok(filter) => (Some(filter), None),
+        Err(problem) => (None, Some(Wrong::of(problem, "tenant_id").map_err(refuse)?)),
+    };
+    let found = match &filter {
+        Some(filter) => {
+            let viewer = Viewer::service(&api, &context);
+            let found = Found::look(&api, &viewer, &asked, filter, &place, frame.may_act).await;
+            Some(found.map_err(refuse)?)
+        }
         None => None,
     };
-    let checked = |state: JobState| filter.states.as_ref().is_some_and(|states| states.contains(&state));
-    Ok(page(&JobsPage {
-        frame,
+    let checked = |state: JobState| {
+        let states = filter.as_ref().and_then(|filter| filter.states.as_ref());
+        states.is_some_and(|states| states.contains(&state))
+    };
+    let shown = JobsPage {
+        form: asked.form(wrong.as_ref()),
+        suggestions: Suggestions::of_jobs(&mut *api.pool.acquire().await?).await?,
         states: JobState::ALL.map(|state| StateBox { name: state.as_str(), checked: checked(state) }).into(),
-        empty: rows.rows.is_empty(),
-        rows: rows.render()?,
-        first: before.is_none(),
-        older: next.map(|before| asked.query(Some(before))),
-        filtered: filter != JobFilter::default(),
-        failure,
+        frame,
         asked,
-    }))
+        found,
+    };
+    Ok(wrong.map_or_else(|| page(&shown), |wrong| wrong.page(&shown)))
 }
 
-/// The newest rows alone, for a list that is open; the same for all who look at the same jobs.
+/// The newest jobs alone, for a list that is open; the same for all who look at the same jobs.
 pub(super) async fn rows(
     State(api): State<Api>,
     session: Session,
@@ -239,63 +181,28 @@ pub(super) async fn rows(
 ) -> Result<Response, Refusal> {
     let asked = Asked::new(filled(query.unwrap_or_default().as_bytes()));
     let may_act = session.user.role >= Role::Operator;
-    let name = format!("jobs {may_act} {}", asked.query(None));
+    let name = format!("jobs {may_act} {}", asked.query());
     let rows = api.shared.get(&name, FRESH, async || {
-        let (filter, _) = read(&api, Fields::of_pairs(asked.pairs.clone())).await?;
-        let part = look(&Viewer::service(&api, &context), &filter, None, may_act).await?;
-        Ok(part.rows.render()?)
+        let filter = asked.filter(&api).await?;
+        let newest = Place { before: None, ticked: false };
+        let viewer = Viewer::service(&api, &context);
+        let (table, _) = look(&viewer, &asked, &filter, &newest, may_act).await?;
+        Ok(columns::named(&table.render()?))
     });
     Ok(Html(rows.await.map_err(|refusal| refusal.for_session(&session))?.to_string()).into_response())
 }
 
-#[derive(Template)]
-#[template(path = "bulk.html")]
-struct BulkPage {
-    frame: Frame,
-    asked: Asked,
-    selected: bool,
-    action: &'static str,
-    count: u64,
-    exact: bool,
-}
-
-/// First says how many jobs it would be; once confirmed, enqueues the job that does it.
-pub(super) async fn bulk(State(api): State<Api>, form: Form) -> Result<Response, Refusal> {
-    form.require(Role::Operator)?;
-    let Form { session, mut fields } = form;
-    let refuse = |refusal: Refusal| refusal.for_session(&session);
-    let action = match fields.get::<String>("action").as_deref() {
-        Some("retry") => BulkAction::Retry,
-        Some("cancel") => BulkAction::Cancel,
-        Some("delete") => BulkAction::Delete,
-        _ => {
-            let title = "Which action? retry, cancel or delete";
-            return Err(refuse(Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, title, "")));
-        }
-    };
-    let confirmed = fields.get::<bool>("confirmed").unwrap_or(false);
-    let selected = fields.get::<bool>("selected").unwrap_or(false);
-    let asked = Asked { pairs: fields.pairs().to_vec() };
-    if selected && is_blank(asked.of("id")) {
-        let detail = "Tick the jobs that are meant, in the first column of the list.";
-        return Err(refuse(Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, "No job is selected", detail)));
-    }
-    let (filter, _) = read(&api, fields).await.map_err(refuse)?;
-    let refused = |error: weirgate_jobs::BulkRefused| {
-        refuse(Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, "Nothing was done", error.to_string()))
-    };
-    let bulk = BulkJobs::new(action, filter, false).map_err(refused)?;
-    if !confirmed {
-        let count = bulk.count(&mut *api.pool.acquire().await?).await?;
-        let frame = Frame::new(&session, "/jobs");
-        let (count, exact) = (count.count, count.exact);
-        return Ok(page(&BulkPage { frame, asked, selected, action: action.as_str(), count, exact }));
-    }
-    let mut tx = api.pool.begin().await?;
-    let actor = session.actor();
-    let job = enqueue(&mut tx, vec![bulk.job()?.enqueued_by(actor.name())]).await?[0].id;
-    let target = if selected { "selected jobs" } else { "all that match" };
-    actor.note_bulk(&mut tx, &bulk, target, job).await?;
-    tx.commit().await?;
-    Ok(Redirect::to(&format!("/dashboard/jobs/{job}")).into_response())
+/// The tabs alone, likewise.
+pub(super) async fn tabs(
+    State(api): State<Api>,
+    session: Session,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Refusal> {
+    let asked = Asked::new(filled(query.unwrap_or_default().as_bytes()));
+    let name = format!("tabs {}", asked.query());
+    let tabs = api.shared.get(&name, FRESH_COUNTS, async || {
+        let filter = asked.filter(&api).await?;
+        Ok(Tabs::of(&api, &asked, &filter).await?.render()?)
+    });
+    Ok(Html(tabs.await.map_err(|refusal| refusal.for_session(&session))?.to_string()).into_response())
 }

@@ -6,8 +6,10 @@ use axum::response::Response;
 use chrono::{Days, NaiveDate};
 use weirgate_jobs::Tenant;
 
+use super::form::{Field, Given, TENANTS, Wrong};
 use super::plot::{Line, Marked, Plot, Unit};
 use super::session::{Session, filled};
+use super::suggest::Suggestions;
 use super::view::{Frame, Refusal, page};
 use crate::http::date_range::take_days;
 use crate::http::params::{Fields, TenantName};
@@ -18,9 +20,6 @@ use crate::http::{Api, auth};
 
 /// Days that are shown where none are asked for.
 const USUAL: u64 = 60;
-
-/// Tenants that are offered by name.
-const OFFERED: i64 = 100;
 
 /// A day of the table.
 struct Row {
@@ -34,13 +33,32 @@ struct Row {
 #[template(path = "kpis.html")]
 struct KpisPage {
     frame: Frame,
-    tenants: Vec<String>,
     tenant: String,
-    from: Option<NaiveDate>,
-    to: Option<NaiveDate>,
+    form: Form,
+    suggestions: Suggestions,
     plots: Vec<Plot>,
     columns: Vec<String>,
     rows: Vec<Row>,
+}
+
+/// What the page is asked for with.
+struct Form {
+    fields: [Field; 3],
+    /// What is wrong beside them.
+    others: Vec<String>,
+    is_wrong: bool,
+}
+
+impl Form {
+    fn new(pairs: Vec<(String, String)>, wrong: Option<&Wrong>) -> Self {
+        let given = Given::new(pairs, wrong);
+        let fields = [
+            given.field("tenant_id", "Tenant").suggesting(TENANTS),
+            given.field("from", "First day").day(),
+            given.field("to", "Last day").day(),
+        ];
+        Self { others: given.elsewhere(&fields.each_ref()), fields, is_wrong: wrong.is_some() }
+    }
 }
 
 /// What is asked for.
@@ -51,8 +69,8 @@ struct Asked {
 }
 
 impl Asked {
-    fn of(query: Option<&str>) -> Result<Self, Problem> {
-        let mut fields = Fields::of_pairs(filled(query.unwrap_or_default().as_bytes()));
+    fn of(pairs: Vec<(String, String)>) -> Result<Self, Problem> {
+        let mut fields = Fields::of_pairs(pairs);
         let tenant = fields.get("tenant_id");
         let (from, to) = take_days(&mut fields);
         if from.zip(to).is_some_and(|(from, to)| (to - from).num_days() >= MOST_DAYS) {
@@ -75,35 +93,26 @@ pub(super) async fn show(
     session: Session,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Refusal> {
-    let page = make(&api, &session, query.as_deref()).await;
-    page.map_err(|problem| Refusal::from(problem).for_session(&session))
-}
-
-async fn make(api: &Api, session: &Session, query: Option<&str>) -> Result<Response, Problem> {
-    let asked = Asked::of(query)?;
-    let mut conn = api.pool.acquire().await?;
-    let tenants =
-        sqlx::query_scalar!("select slug from tenants where is_active order by slug limit $1", OFFERED)
-            .fetch_all(&mut *conn)
-            .await?;
-    let name = asked.tenant.as_ref().map(|tenant| &tenant.0).or(tenants.first());
+    let refuse = |refusal: Refusal| refusal.for_session(&session);
+    let pairs = filled(query.unwrap_or_default().as_bytes());
+    let suggestions = Suggestions::of_tenants(&mut *api.pool.acquire().await?).await?;
     let mut answer = KpisPage {
-        frame: Frame::new(session, "/kpis"),
-        tenant: name.cloned().unwrap_or_default(),
-        from: asked.from,
-        to: asked.to,
+        frame: Frame::new(&session, "/kpis"),
+        tenant: String::new(),
+        form: Form::new(pairs.clone(), None),
+        suggestions,
         plots: Vec::new(),
         columns: Vec::new(),
         rows: Vec::new(),
-        tenants,
     };
-    if !answer.tenant.is_empty() {
-        let tenant = Tenant::find(&mut conn, &answer.tenant).await?;
-        drop(conn);
-        let tenant = tenant.ok_or_else(|| Problem::unknown_tenant(&answer.tenant))?;
-        answer.fill(api, &asked, &tenant).await?;
+    match answer.make(&api, pairs.clone()).await {
+        Ok(()) => Ok(page(&answer)),
+        Err(problem) => {
+            let wrong = Wrong::of(problem, "tenant_id").map_err(refuse)?;
+            answer.form = Form::new(pairs, Some(&wrong));
+            Ok(wrong.page(&answer))
+        }
     }
-    Ok(page(&answer))
 }
 
 impl KpisPage {
@@ -111,13 +120,28 @@ impl KpisPage {
         self.rows.iter().filter(|row| row.unusual.is_some()).collect()
     }
 
+    async fn make(&mut self, api: &Api, pairs: Vec<(String, String)>) -> Result<(), Problem> {
+        let asked = Asked::of(pairs)?;
+        let name = asked.tenant.as_ref().map(|tenant| &tenant.0).or(self.suggestions.tenants.first());
+        let Some(name) = name else { return Ok(()) };
+        let tenant = Tenant::find(&mut *api.pool.acquire().await?, name).await?;
+        let tenant = tenant.ok_or_else(|| Problem::unknown_tenant(name))?;
+        self.tenant.clone_from(name);
+        self.fill(api, &asked, &tenant).await
+    }
+
     async fn fill(&mut self, api: &Api, asked: &Asked, tenant: &Tenant) -> Result<(), Problem> {
         // Read as the tenant itself does.
         let tenant = auth::Tenant { id: tenant.id, slug: tenant.slug.0.as_str().into() };
         let mut tx = TenantTx::of_operator(&api.pool, &tenant).await?;
         let newest = sqlx::query_scalar!("select max(kpi_date) from kpi_daily").fetch_one(tx.conn()).await?;
-        let Some((from, to)) = asked.days(newest) else { return Ok(()) };
-        (self.from, self.to) = (Some(from), Some(to));
+        let tenant_id = || ("tenant_id".to_owned(), self.tenant.clone());
+        let Some((from, to)) = asked.days(newest) else {
+            self.form = Form::new(vec![tenant_id()], None);
+            return Ok(());
+        };
+        let days = [("from".to_owned(), from.to_string()), ("to".to_owned(), to.to_string())];
+        self.form = Form::new([vec![tenant_id()], days.into()].concat(), None);
         let kpis = DailyKpis::of_days(tx.conn(), from, to).await?;
         let days: Vec<NaiveDate> = from.iter_days().take_while(|day| *day <= to).collect();
         let slug = &tenant.slug;

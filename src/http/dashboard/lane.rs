@@ -11,6 +11,7 @@ use weirgate_queue::lanes::check::{GivenLimits, MOST};
 use weirgate_queue::lanes::limits::Rate;
 
 use super::confirm::Confirm;
+use super::form::{Field, Given, Wrong};
 use super::session::{Form, Session};
 use super::tenant::{LaneRow, Named, effect};
 use super::view::{Frame, Path, Refusal, page};
@@ -22,27 +23,43 @@ use crate::http::params::Fields;
 use crate::queues;
 use crate::users::Role;
 
-/// Limits as fields of a form.
-pub(super) struct LimitFields {
-    pub(super) rate: String,
-    pub(super) period_s: String,
-    pub(super) burst: String,
-    pub(super) max_running: String,
-    pub(super) weight: String,
+/// Limits as a form, with what was given and what is wrong with it.
+#[derive(Template)]
+#[template(path = "limit_fields.html")]
+pub(super) struct LimitForm {
+    fields: Vec<Field>,
+    /// What is wrong beside them.
+    others: Vec<String>,
 }
 
-impl From<LaneLimits> for LimitFields {
-    fn from(LaneLimits { rate, max_running, weight }: LaneLimits) -> Self {
+impl LimitForm {
+    /// The limits that there are; those of all lanes of a queue together have no weight.
+    pub(super) fn new(LaneLimits { rate, max_running, weight }: LaneLimits, has_weight: bool) -> Self {
         #[expect(clippy::cast_precision_loss, reason = "at most a year")]
         let seconds = |rate: Rate| rate.period_ms as f64 / 1000.0;
         let text = |number: Option<u32>| number.map(|it| it.to_string()).unwrap_or_default();
-        Self {
-            rate: text(rate.map(|rate| rate.rate)),
-            period_s: rate.map(|rate| seconds(rate).to_string()).unwrap_or_default(),
-            burst: text(rate.map(|rate| rate.burst)),
-            max_running: text(max_running),
-            weight: weight.to_string(),
+        let pairs = [
+            ("rate", text(rate.map(|rate| rate.rate))),
+            ("period_s", rate.map(|rate| seconds(rate).to_string()).unwrap_or_default()),
+            ("burst", text(rate.map(|rate| rate.burst))),
+            ("max_running", text(max_running)),
+            ("weight", weight.to_string()),
+        ];
+        let pairs = pairs.map(|(name, value)| (name.to_owned(), value));
+        Self::given(&Given::new(pairs.into(), None), has_weight)
+    }
+
+    pub(super) fn given(given: &Given, has_weight: bool) -> Self {
+        let mut fields = vec![
+            given.field("rate", "Starts").number("1", "1000000").with_placeholder("no limit"),
+            given.field("period_s", "in so many seconds").fraction("0.001", "31536000").with_placeholder("1"),
+            given.field("burst", "of these at once").number("1", "1000000").with_placeholder("1"),
+            given.field("max_running", "Running at most").number("1", "1000000").with_placeholder("no limit"),
+        ];
+        if has_weight {
+            fields.push(given.field("weight", "Weight against other tenants").fraction("0.001", "1000"));
         }
+        Self { others: given.elsewhere(&fields.iter().collect::<Vec<_>>()), fields }
     }
 }
 
@@ -52,7 +69,7 @@ struct LanePage {
     frame: Frame,
     slug: String,
     lane: LaneRow,
-    fields: LimitFields,
+    limits: LimitForm,
     own: bool,
     may_limit: bool,
 }
@@ -84,14 +101,21 @@ pub(super) async fn show(
     Path((tenant, queue)): Path<(String, String)>,
 ) -> Result<Response, Refusal> {
     let (tenant, lane) = find(&api, &session, &tenant, &queue).await?;
-    Ok(page(&LanePage {
-        frame: Frame::new(&session, "/tenants"),
-        slug: tenant.slug,
-        fields: lane.look.limits.into(),
-        own: lane.look.own.is_some(),
-        may_limit: session.user.role >= Role::Admin,
-        lane: LaneRow::new(&lane),
-    }))
+    let limits = LimitForm::new(lane.look.limits, true);
+    Ok(page(&LanePage::new(&session, tenant, &lane, limits)))
+}
+
+impl LanePage {
+    fn new(session: &Session, tenant: Named, lane: &LaneFacts, limits: LimitForm) -> Self {
+        Self {
+            frame: Frame::new(session, "/tenants"),
+            slug: tenant.slug,
+            limits,
+            own: lane.look.own.is_some(),
+            may_limit: session.user.role >= Role::Admin,
+            lane: LaneRow::new(lane),
+        }
+    }
 }
 
 pub(super) async fn pause(
@@ -175,9 +199,16 @@ pub(super) async fn limit(
     let clear = fields.get::<bool>("clear").unwrap_or(false);
     let pairs = fields.pairs().to_vec();
     let limits = take_limits(&mut fields);
-    let limits = fields.finish(limits).map_err(|problem| refuse(problem.into()))?;
-    let own = (!clear).then_some(limits);
     let (tenant, lane) = find(&api, &session, &tenant, &queue).await?;
+    let limits = match fields.finish(limits) {
+        Ok(limits) => limits,
+        Err(problem) => {
+            let wrong = Wrong::of(problem, "tenant_id").map_err(refuse)?;
+            let limits = LimitForm::given(&Given::new(pairs, Some(&wrong)), true);
+            return Ok(wrong.page(&LanePage::new(&session, tenant, &lane, limits)));
+        }
+    };
+    let own = (!clear).then_some(limits);
     let path = path(&tenant, &queue);
     if !confirmed {
         let mut fields = pairs;

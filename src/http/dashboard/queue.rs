@@ -15,7 +15,8 @@ use weirgate_queue::lanes::limits::{QueueLimits, pause_queue};
 use weirgate_queue::pulse::{Every, Spread, Tally, beats};
 
 use super::confirm::Confirm;
-use super::lane::{LimitFields, take_limits};
+use super::form::{Given, Wrong};
+use super::lane::{LimitForm, take_limits};
 use super::queues::QueueRow;
 use super::session::{Form, Session};
 use super::view::{Frame, Path, Refusal, page, span};
@@ -79,9 +80,9 @@ struct QueuePage {
     busiest: Vec<Busy>,
     of_lanes: String,
     /// Of all its lanes together.
-    whole: LimitFields,
+    whole: LimitForm,
     /// Of each lane without its own.
-    fields: LimitFields,
+    each: LimitForm,
     may_limit: bool,
 }
 
@@ -103,31 +104,38 @@ pub(super) async fn show(
     Path(name): Path<String>,
 ) -> Result<Response, Refusal> {
     let facts = find(&api, &session, &name).await?;
-    let depth = |state: JobState| Depth { state: state.as_str(), jobs: count(facts.count(state)) };
-    let mut lanes = facts.lanes.clone();
-    lanes.sort_unstable_by_key(|lane| (Reverse((lane.running, lane.available)), lane.tenant));
-    let mut busiest = Vec::with_capacity(BUSIEST);
-    for lane in lanes.into_iter().take(BUSIEST) {
-        busiest.push(Busy {
-            slug: api.slug(lane.tenant).await?.to_string(),
-            available: count(lane.available),
-            running: count(lane.running),
-        });
+    Ok(page(&QueuePage::look(&api, &session, &facts).await?))
+}
+
+impl QueuePage {
+    async fn look(api: &Api, session: &Session, facts: &QueueFacts) -> Result<Self, Refusal> {
+        let depth = |state: JobState| Depth { state: state.as_str(), jobs: count(facts.count(state)) };
+        let mut lanes = facts.lanes.clone();
+        lanes.sort_unstable_by_key(|lane| (Reverse((lane.running, lane.available)), lane.tenant));
+        let mut busiest = Vec::with_capacity(BUSIEST);
+        for lane in lanes.into_iter().take(BUSIEST) {
+            busiest.push(Busy {
+                slug: api.slug(lane.tenant).await?.to_string(),
+                available: count(lane.available),
+                running: count(lane.running),
+            });
+        }
+        let QueueLimits { rate, max_running } = facts.settings.queue;
+        let backlog = i64::try_from(facts.lanes_with_backlog).unwrap_or(i64::MAX);
+        Ok(Self {
+            frame: Frame::new(session, "/queues"),
+            queue: QueueRow::new(facts),
+            latencies: latencies(api, &facts.name).await?,
+            depths: JobState::ALL.map(depth).into(),
+            waiting_tenants: of(backlog, "tenant", "tenants"),
+            throttled_tenants: count(i64::try_from(facts.throttled_lanes).unwrap_or(i64::MAX)),
+            busiest,
+            of_lanes: lane_limits(facts.settings.default),
+            whole: LimitForm::new(LaneLimits { rate, max_running, weight: 1.0 }, false),
+            each: LimitForm::new(facts.settings.default, true),
+            may_limit: session.user.role >= Role::Admin,
+        })
     }
-    let QueueLimits { rate, max_running } = facts.settings.queue;
-    Ok(page(&QueuePage {
-        frame: Frame::new(&session, "/queues"),
-        queue: QueueRow::new(&facts),
-        latencies: latencies(&api, &name).await?,
-        depths: JobState::ALL.map(depth).into(),
-        waiting_tenants: of(i64::try_from(facts.lanes_with_backlog).unwrap_or(i64::MAX), "tenant", "tenants"),
-        throttled_tenants: count(i64::try_from(facts.throttled_lanes).unwrap_or(i64::MAX)),
-        busiest,
-        of_lanes: lane_limits(facts.settings.default),
-        whole: LaneLimits { rate, max_running, weight: 1.0 }.into(),
-        fields: facts.settings.default.into(),
-        may_limit: session.user.role >= Role::Admin,
-    }))
 }
 
 pub(super) async fn pause(state: State<Api>, name: Path<String>, form: Form) -> Result<Response, Refusal> {
@@ -218,8 +226,20 @@ pub(super) async fn limit(
     let pairs = fields.pairs().to_vec();
     let whose = fields.required::<Whose>("of");
     let limits = take_limits(&mut fields);
-    let (whose, limits) = fields.finish(whose.zip(limits)).map_err(|problem| refuse(problem.into()))?;
     let facts = find(&api, &session, &name).await?;
+    let (whose, limits) = match fields.finish(whose.zip(limits)) {
+        Ok(taken) => taken,
+        Err(problem) => {
+            let wrong = Wrong::of(problem, "tenant_id").map_err(refuse)?;
+            let mut shown = QueuePage::look(&api, &session, &facts).await.map_err(refuse)?;
+            let given = Given::new(pairs, Some(&wrong));
+            match whose {
+                Some(Whose::All) => shown.whole = LimitForm::given(&given, false),
+                _ => shown.each = LimitForm::given(&given, true),
+            }
+            return Ok(wrong.page(&shown));
+        }
+    };
     let together = QueueLimits { rate: limits.rate, max_running: limits.max_running };
     let (change, now, then, of_whom) = match whose {
         Whose::All => (

@@ -9,7 +9,9 @@ use weirgate_queue::QueueError;
 use weirgate_queue::schedule::{self, Definition, Missed, Overview};
 
 use super::confirm::Confirm;
+use super::form::{Field, Given, TENANTS, Wrong};
 use super::session::{Form, Session, filled};
+use super::suggest::Suggestions;
 use super::view::{Frame, Path, Refusal, When, page};
 use super::words::of;
 use crate::http::Api;
@@ -33,7 +35,8 @@ struct Row {
     enabled: bool,
     /// Whether the leader does it itself.
     is_upkeep: bool,
-    per_tenant: bool,
+    /// Of one that runs for tenants: for which one it is run now.
+    tenant: Option<Field>,
     missed: String,
     last: Option<When>,
     last_job: Option<Uuid>,
@@ -54,7 +57,7 @@ impl Row {
             zone: settings.time_zone.unwrap_or_else(|| "each tenant's own".to_owned()),
             enabled: settings.enabled,
             is_upkeep: definition.is_upkeep(),
-            per_tenant: definition.per_tenant,
+            tenant: definition.per_tenant.then(|| tenant_field(definition.name, &Given::default())),
             missed: match settings.missed {
                 Missed::Skip => "missed runs are skipped".to_owned(),
                 Missed::One => "of missed runs, the newest is made up for".to_owned(),
@@ -73,6 +76,7 @@ impl Row {
 struct SchedulesPage {
     frame: Frame,
     rows: Vec<Row>,
+    suggestions: Suggestions,
     /// What was just run, and how many jobs stand for it.
     ran: Option<(String, i64)>,
 }
@@ -85,14 +89,45 @@ pub(super) async fn list(
     let mut fields = Fields::of_pairs(filled(query.unwrap_or_default().as_bytes()));
     let (ran, jobs) = (fields.get::<String>("ran"), fields.in_range("jobs", 0..=i64::MAX));
     fields.finish(Some(())).map_err(|problem| Refusal::from(problem).for_session(&session))?;
-    let mut conn = api.pool.acquire().await?;
-    let all = schedule::overview(&mut conn, &weirgate_jobs::schedules()).await?;
-    let now = sqlx::query_scalar!(r#"select queue.now() as "now!""#).fetch_one(&mut *conn).await?;
-    Ok(page(&SchedulesPage {
-        frame: Frame::new(&session, "/schedules"),
-        rows: all.into_iter().map(|it| Row::new(it, now)).collect(),
-        ran: ran.zip(jobs),
-    }))
+    let shown = SchedulesPage::look(&api, &session, ran.zip(jobs)).await;
+    Ok(page(&shown.map_err(|refusal| refusal.for_session(&session))?))
+}
+
+impl SchedulesPage {
+    async fn look(api: &Api, session: &Session, ran: Option<(String, i64)>) -> Result<Self, Refusal> {
+        let mut conn = api.pool.acquire().await?;
+        let all = schedule::overview(&mut conn, &weirgate_jobs::schedules()).await?;
+        let now = sqlx::query_scalar!(r#"select queue.now() as "now!""#).fetch_one(&mut *conn).await?;
+        Ok(Self {
+            frame: Frame::new(session, "/schedules"),
+            rows: all.into_iter().map(|it| Row::new(it, now)).collect(),
+            suggestions: Suggestions::of_tenants(&mut conn).await?,
+            ran,
+        })
+    }
+}
+
+fn tenant_field(schedule: &str, given: &Given) -> Field {
+    let label = format!("Tenant that {schedule} is run for; empty for all");
+    given.field("tenant_id", label).suggesting(TENANTS).with_placeholder("all tenants").heard()
+}
+
+/// The same page, with what is wrong with the tenant that was named beside it.
+async fn run_refused(
+    api: &Api,
+    session: &Session,
+    name: &str,
+    asked: Vec<(String, String)>,
+    problem: Problem,
+) -> Result<Response, Refusal> {
+    let refuse = |refusal: Refusal| refusal.for_session(session);
+    let wrong = Wrong::of(problem, "tenant_id").map_err(refuse)?;
+    let mut shown = SchedulesPage::look(api, session, None).await.map_err(refuse)?;
+    let given = Given::new(asked, Some(&wrong));
+    for row in shown.rows.iter_mut().filter(|row| row.name == name) {
+        row.tenant = row.tenant.is_some().then(|| tenant_field(name, &given));
+    }
+    Ok(wrong.page(&shown))
 }
 
 /// Enqueues what a tick would: for one tenant or for all.
@@ -104,17 +139,25 @@ pub(super) async fn run(
     form.require(Role::Operator)?;
     let Form { session, mut fields } = form;
     let refuse = |problem: Problem| Refusal::from(problem).for_session(&session);
+    let asked = fields.pairs().to_vec();
     let named: Option<TenantName> = fields.get("tenant_id");
     let confirmed = fields.get("confirmed").unwrap_or(false);
-    fields.finish(Some(())).map_err(refuse)?;
     let definition = known(&name).map_err(|refusal| refusal.for_session(&session))?;
+    if let Err(problem) = fields.finish(Some(())) {
+        return run_refused(&api, &session, &name, asked, problem).await;
+    }
     if definition.per_tenant && named.is_none() && !confirmed {
         return run_for_all(&api, &session, &definition).await;
     }
     let mut tx = api.pool.begin().await?;
     let named = named.as_ref().map(|named| named.0.as_str());
-    let jobs = run_now(&mut tx, &session.actor(), &name, named).await;
-    let jobs = jobs.map_err(|refused| refuse(refused.into()))?;
+    let jobs = match run_now(&mut tx, &session.actor(), &name, named).await {
+        Ok(jobs) => jobs,
+        Err(refused) => {
+            drop(tx);
+            return run_refused(&api, &session, &name, asked, refused.into()).await;
+        }
+    };
     tx.commit().await?;
     let back = if let [job] = jobs.as_slice() {
         format!("/dashboard/jobs/{job}")

@@ -9,6 +9,7 @@ use axum::response::{Html, IntoResponse, Response};
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use serde::de::DeserializeOwned;
 
+use super::columns;
 use super::session::Session;
 use crate::http::problem::{Problem, Shown};
 use crate::users::Role;
@@ -65,7 +66,7 @@ impl Frame {
 /// An answer in HTML.
 pub(super) fn page(template: &impl Template) -> Response {
     match template.render() {
-        Ok(html) => Html(html).into_response(),
+        Ok(html) => Html(columns::named(&html)).into_response(),
         Err(error) => {
             tracing::error!(%error, "a page could not be made");
             StatusCode::INTERNAL_SERVER_ERROR.into_response()

@@ -15,6 +15,7 @@ use uuid::Uuid;
 
 use super::backfill::BackfillLook;
 use super::backfills::BackfillsLook;
+use super::columns;
 use super::heat::Shown;
 use super::overview::OverviewLook;
 use super::view::Refusal;
@@ -47,7 +48,7 @@ impl View {
             Self::Backfill(id, shown) => BackfillLook::take(api, *id, shown).await?.to_string(),
             Self::Workflow(id, after) => WorkflowLook::take(api, *id, *after).await?.to_string(),
         };
-        Ok(html)
+        Ok(columns::named(&html))
     }
 }
 
