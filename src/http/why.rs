@@ -9,7 +9,7 @@ use weirgate_queue::lanes::Blocked;
 use weirgate_queue::lanes::facts::Standing;
 use weirgate_queue::query::{self, JobRow};
 
-use crate::http::job::job_state;
+use crate::http::schemas;
 
 /// Why a job is not running.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
@@ -41,7 +41,7 @@ pub(crate) struct WaitsOn {
     /// What it is called within its workflow.
     #[schema(required = true, example = "tickets")]
     name: Option<String>,
-    #[schema(schema_with = job_state)]
+    #[schema(schema_with = schemas::job_state)]
     state: JobState,
 }
 

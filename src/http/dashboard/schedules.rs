@@ -138,7 +138,6 @@ pub(super) async fn run(
 ) -> Result<Response, Refusal> {
     form.require(Role::Operator)?;
     let Form { session, mut fields } = form;
-    let refuse = |problem: Problem| Refusal::from(problem).for_session(&session);
     let asked = fields.pairs().to_vec();
     let named: Option<TenantName> = fields.get("tenant_id");
     let confirmed = fields.get("confirmed").unwrap_or(false);

@@ -9,7 +9,6 @@ use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
 use futures_util::stream;
 use serde::Serialize;
-use sqlx::PgConnection;
 use utoipa::ToSchema;
 use uuid::Uuid;
 use weirgate_jobs::{WorkflowRetry, retry_failed};
@@ -30,7 +29,6 @@ use crate::http::read_tx::ReadTx;
 use crate::http::workflow::{
     WorkflowFilterParams, WorkflowHead, WorkflowSummary, counts, take_filter, workflow_state,
 };
-use serde_json::json;
 
 /// Jobs that belong together.
 #[derive(Debug, Serialize, ToSchema)]
