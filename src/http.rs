@@ -2,7 +2,7 @@
 
 mod accept;
 mod auth;
-mod backfill;
+pub(crate) mod backfill;
 mod backfill_request;
 mod base_url;
 mod client_address;
@@ -17,7 +17,7 @@ mod health;
 mod idempotency;
 mod intake;
 mod internal;
-mod job;
+pub(crate) mod job;
 mod job_list;
 mod key_lookups;
 pub mod keys;

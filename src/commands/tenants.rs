@@ -2,33 +2,56 @@
 
 use anyhow::{Context, bail};
 use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 use weirgate_queue::cron::parse_zone;
 
+use super::door::Door;
 use super::session::Session;
-use super::{instant, table, tenant};
+use super::{instant, remote, table, tenant};
 use crate::audit::Actor;
 use crate::cli::{ChangedTenant, NewTenant, Tenants};
 use crate::output::say;
 
 pub(super) async fn run(command: Tenants, session: &Session) -> anyhow::Result<()> {
-    session.with_database("tenants", async |database| act(command, &database.pool).await).await
+    session.with_door("tenants", async |door| act(command, door).await).await
 }
 
-async fn act(command: Tenants, pool: &PgPool) -> anyhow::Result<()> {
+async fn act(command: Tenants, door: Door<'_>) -> anyhow::Result<()> {
     match command {
-        Tenants::List { json } => list(pool, json).await,
-        Tenants::Create(new) => create(pool, new).await,
-        Tenants::Set(changed) => set(pool, changed).await,
+        Tenants::List { json } => {
+            let rows = match door {
+                Door::Database(database) => list(&database.pool).await?,
+                Door::Server(client) => remote::tenants::list(client).await?,
+            };
+            print_list(rows, json)
+        }
+        Tenants::Create(new) => match door {
+            Door::Database(database) => create(&database.pool, new).await,
+            Door::Server(client) => {
+                let Row { id, slug, .. } = remote::tenants::create(client, &new).await?;
+                say!("{slug}\t{id}")
+            }
+        },
+        Tenants::Set(changed) => match door {
+            Door::Database(database) => set(&database.pool, changed).await,
+            Door::Server(client) => {
+                require_some(&changed)?;
+                let (before, after) = remote::tenants::change(client, &changed).await?;
+                let done = if before == after { "is so already" } else { "is changed" };
+                say!("{} {done}", after.slug)
+            }
+        },
     }
 }
 
-/// A tenant in the list.
-struct Row {
+/// A tenant as commands show it.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Row {
     id: Uuid,
-    slug: String,
+    pub(super) slug: String,
     name: String,
     is_active: bool,
     llm_enabled: bool,
@@ -36,20 +59,18 @@ struct Row {
     created_at: DateTime<Utc>,
 }
 
-async fn list(pool: &PgPool, as_json: bool) -> anyhow::Result<()> {
+async fn list(pool: &PgPool) -> anyhow::Result<Vec<Row>> {
     let rows = sqlx::query_as!(
         Row,
         "select id, slug, name, is_active, llm_enabled, time_zone, created_at from tenants order by slug"
-    )
-    .fetch_all(pool)
-    .await?;
+    );
+    Ok(rows.fetch_all(pool).await?)
+}
+
+fn print_list(rows: Vec<Row>, as_json: bool) -> anyhow::Result<()> {
     if as_json {
-        for Row { id, slug, name, is_active, llm_enabled, time_zone, created_at } in rows {
-            let tenant = json!({
-                "id": id, "slug": slug, "name": name, "is_active": is_active, "llm_enabled": llm_enabled,
-                "time_zone": time_zone, "created_at": created_at,
-            });
-            say!("{tenant}")?;
+        for row in rows {
+            say!("{}", json!(row))?;
         }
         return Ok(());
     }
@@ -66,6 +87,14 @@ async fn list(pool: &PgPool, as_json: bool) -> anyhow::Result<()> {
         ]);
     }
     say!("{table}")
+}
+
+fn require_some(changed: &ChangedTenant) -> anyhow::Result<()> {
+    let ChangedTenant { tenant: _, name, time_zone, active, llm_enabled } = changed;
+    if name.is_none() && time_zone.is_none() && active.is_none() && llm_enabled.is_none() {
+        bail!("name at least one of --name, --time-zone, --active and --llm-enabled");
+    }
+    Ok(())
 }
 
 async fn create(pool: &PgPool, new: NewTenant) -> anyhow::Result<()> {
@@ -99,10 +128,8 @@ async fn create(pool: &PgPool, new: NewTenant) -> anyhow::Result<()> {
 }
 
 async fn set(pool: &PgPool, changed: ChangedTenant) -> anyhow::Result<()> {
+    require_some(&changed)?;
     let ChangedTenant { tenant: name_or_id, name, time_zone, active, llm_enabled } = changed;
-    if name.is_none() && time_zone.is_none() && active.is_none() && llm_enabled.is_none() {
-        bail!("name at least one of --name, --time-zone, --active and --llm-enabled");
-    }
     check(name.as_deref(), time_zone.as_deref())?;
     let tenant = tenant(pool, &name_or_id).await?;
     let mut tx = pool.begin().await?;

@@ -11,6 +11,8 @@ mod interrupted;
 mod memory;
 mod migrate;
 mod output;
+mod remote;
+mod remote_proxy;
 mod schedules;
 mod serve;
 mod settings;
