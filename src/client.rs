@@ -144,6 +144,9 @@ impl Client {
     /// The answer of a request that was taken. What may pass is waited for: a server that has too much to do, or has gone away
     /// after it had been there. Each request may be repeated: a POST has a key by which the server knows it.
     async fn answer(&self, call: &Call) -> Result<Answer> {
+        if let Some(field) = call.blank() {
+            bail!("{} is blank; expected a value, or nothing of it", call.name_of(&field));
+        }
         let mut tries = Tries::new(call.patience());
         // Whether there was somebody at the other end during this call.
         let mut reached = self.met.load(Ordering::Relaxed);
@@ -162,11 +165,8 @@ impl Client {
                 }
                 Err(error) if error.is_builder() => bail!("cannot ask {}: {}", self.address, root(&error)),
                 Err(error) if !reached && error.is_connect() => {
-                    bail!(
-                        "no Weirgate answers at {}: {}; is it running, and is this its URL?",
-                        self.address,
-                        root(&error)
-                    )
+                    let root = root(&error);
+                    bail!("no Weirgate answers at {}: {root}; {}", self.address, what_to_do(&root))
                 }
                 Err(error) => {
                     reached = true;
@@ -206,6 +206,17 @@ impl Client {
 fn seconds(headers: &HeaderMap) -> Option<Duration> {
     let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
     Some(Duration::from_secs(seconds))
+}
+
+/// What somebody may look at where there was no connection.
+fn what_to_do(root: &str) -> &'static str {
+    if root.contains("certificate") {
+        "SSL_CERT_FILE names a file with the authorities that this machine is to trust"
+    } else if root.contains("corrupt message") {
+        "nobody speaks TLS there: is it http:// in place of https://?"
+    } else {
+        "is it running, and is this its URL?"
+    }
 }
 
 /// The cause of an error, which the errors around it only say to be one; none of them has more than the URL to add.

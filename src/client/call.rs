@@ -99,6 +99,13 @@ impl Call {
         known.map_or_else(|| field.to_owned(), |(_, option)| option.clone())
     }
 
+    /// The first value that is blank. For the API that is none, which may be far more than was asked for.
+    pub(super) fn blank(&self) -> Option<String> {
+        let of_query = self.parameters.iter().find(|(_, value)| value.trim().is_empty());
+        let of_query = of_query.map(|(name, _)| name.clone());
+        of_query.or_else(|| blank_in(self.body.as_ref()?, ""))
+    }
+
     pub(super) fn method(&self) -> Method {
         self.method.clone()
     }
@@ -128,9 +135,49 @@ impl Call {
     }
 }
 
+/// The path of the first blank text in a body.
+fn blank_in(value: &Value, path: &str) -> Option<String> {
+    match value {
+        Value::String(text) if text.trim().is_empty() => Some(path.to_owned()),
+        Value::Array(values) => values.iter().find_map(|value| blank_in(value, path)),
+        Value::Object(members) => members.iter().find_map(|(name, value)| {
+            let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+            blank_in(value, &path)
+        }),
+        _ => None,
+    }
+}
+
 /// For messages: the method and the path.
 impl fmt::Display for Call {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} /{}", self.method, self.segments.join("/"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_blank_value_is_found_wherever_it_is() {
+        let call = || Call::post(["internal", "jobs", "bulk"]).query("force", &false);
+        assert_eq!(call().json(json!({ "filter": { "kind": "x", "all": true }, "n": null })).blank(), None);
+        assert_eq!(call().query("kind", " ").blank().as_deref(), Some("kind"));
+        for (body, path) in [
+            (json!({ "filter": { "args": { "date": "" } } }), "filter.args.date"),
+            (json!({ "tenants": ["acme", " "] }), "tenants"),
+        ] {
+            assert_eq!(call().json(body).blank().as_deref(), Some(path));
+        }
+    }
+
+    #[test]
+    fn only_what_makes_something_has_a_key_and_keeps_it() {
+        let call = Call::post(["internal", "backfills"]);
+        assert!(call.key().is_some() && call.clone().key() == call.key());
+        assert!(Call::get(["internal", "jobs"]).key().is_none());
     }
 }

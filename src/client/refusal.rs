@@ -60,7 +60,9 @@ impl Refused {
 
 /// What Weirgate said.
 fn said(address: &Address, call: &Call, problem: &Problem) -> String {
-    let detail = &problem.detail;
+    // Where the API has something is nothing for people at a command line.
+    let clauses = problem.detail.split("; ").filter(|clause| !clause.contains("/internal/"));
+    let detail = clauses.collect::<Vec<_>>().join("; ");
     match problem.code.as_str() {
         "unauthorized" => format!(
             "{address} refuses the token; it has to be the SERVICE_TOKEN of that server, in WEIRGATE_TOKEN or by --token-file"
@@ -72,13 +74,9 @@ fn said(address: &Address, call: &Call, problem: &Problem) -> String {
         "unknown_tenant" => format!("{detail}; `weirgate tenants list` shows them"),
         "tenant_inactive" => format!("{detail}; `weirgate tenants set … --active true` changes that"),
         "slug_taken" => format!("{detail}; `weirgate tenants set …` changes it"),
-        "unknown_schedule" => {
-            // What comes after it is where the API lists them.
-            let detail = detail.split(';').next().unwrap_or_default();
-            format!("{detail}; `weirgate schedules list` shows them")
-        }
+        "unknown_schedule" => format!("{detail}; `weirgate schedules list` shows them"),
         "internal_error" => format!("{address}: {detail} {}", problem.request_id),
-        _ if problem.errors.is_empty() => detail.clone(),
+        _ if problem.errors.is_empty() => detail,
         _ => {
             let wrong = problem.errors.iter().map(|FieldError { field, message }| {
                 let verb = if message.starts_with("is ") { "" } else { ":" };
@@ -123,6 +121,14 @@ mod tests {
             {"field":"max_running","message":"expected 1"},{"field":"kind","message":"expected compute_kpi"}]}"#;
         let said = refused(&call, 422, None, body);
         assert_eq!(said, "--max-running: expected 1; kind: expected compute_kpi");
+    }
+
+    #[test]
+    fn paths_of_the_api_become_commands() {
+        let call = Call::post(["internal", "tenants"]);
+        let body = r#"{"code":"slug_taken","detail":"there is a tenant \"acme\" already; PATCH /internal/tenants/acme changes it"}"#;
+        let said = refused(&call, 409, None, body);
+        assert_eq!(said, "there is a tenant \"acme\" already; `weirgate tenants set …` changes it");
     }
 
     #[test]

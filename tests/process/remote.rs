@@ -293,6 +293,8 @@ async fn what_is_wrong_is_said_with_the_words_of_the_command_line() {
         (&["schedules", "set", "daily_pipeline", "--cron", "0 99 * * * *"], "--cron: "),
         (&["schedules", "set", "daily_pipeline", "--time-zone", "MSK"], "--time-zone: "),
         (&["schedules", "pause", "nightly"], "nightly"),
+        (&["schedules", "set", "daily_pipeline", "--cron", ""], "--cron"),
+        (&["jobs", "list", "--created-after", ""], "--created-after"),
     ] {
         let (here, there) = (scene.cli.run(args).await, scene.asked(args).await);
         let there = (there.status.success(), text(&there.stderr));
@@ -300,6 +302,17 @@ async fn what_is_wrong_is_said_with_the_words_of_the_command_line() {
             assert!(!ok && said.contains(hint), "{args:?}, {hint:?}: {said}");
             assert!(!said.contains("{\"") && !said.contains("/internal/"), "{args:?}: {said}");
         }
+    }
+    // For the API, a blank is no filter at all: a script's empty variable must not take every job of a tenant.
+    for (args, hint) in [
+        (&["jobs", "list", "--kind", ""][..], "--kind is blank"),
+        (&["jobs", "list", "--arg", "date="], "--arg date is blank"),
+        (&["jobs", "bulk", "cancel", "--tenant", CCA, "--kind", " "], "--kind is blank"),
+        (&["jobs", "bulk", "cancel", "--tenant", CCA, "--arg", "date="], "--arg date is blank"),
+    ] {
+        let output = scene.asked(args).await;
+        let said = text(&output.stderr);
+        assert!(!output.status.success() && said.contains(hint), "{args:?}: {said}");
     }
 }
 
@@ -380,6 +393,10 @@ async fn what_is_not_there_or_no_weirgate_is_said() {
     let said = output(elsewhere(&cli, &list, &format!("http://{nobody}"))).await;
     assert!(text(&said.stderr).contains(&format!("no Weirgate answers at http://{nobody}: ")), "{said:?}");
     assert!(said.stdout.is_empty());
+    let scene = Scene::new().await;
+    let secure = scene.base.replace("http://", "https://");
+    let said = output(elsewhere(&cli, &list, &secure)).await;
+    assert!(text(&said.stderr).contains("is it http:// in place of https://?"), "{said:?}");
     // A web server, and one that sends everybody elsewhere.
     let other = remote_proxy::page("<html>hello</html>").await;
     let said = output(elsewhere(&cli, &list, &other)).await;

@@ -36,7 +36,6 @@ pub(in crate::commands) async fn list(client: &Client, filter: &Filter, limit: u
         call = match value {
             Value::Object(args) => args.iter().fold(call, |call, (arg, value)| {
                 call.query(&format!("args.{arg}"), value.as_str().unwrap_or_default())
-                    .option(&format!("args.{arg}"), format!("--arg {arg}"))
             }),
             Value::Array(names) => {
                 names.iter().fold(call, |call, value| call.query(name, value.as_str().unwrap_or_default()))
@@ -45,7 +44,7 @@ pub(in crate::commands) async fn list(client: &Client, filter: &Filter, limit: u
             other => call.query(name, &other),
         };
     }
-    client.list(&named(call, ""), limit).await
+    client.list(&named(call, filter, ""), limit).await
 }
 
 pub(in crate::commands) async fn show(client: &Client, id: Uuid) -> Result<Look> {
@@ -88,13 +87,13 @@ pub(in crate::commands) async fn bulk(
 }
 
 fn bulk_call(action: BulkAction, filter: &Filter, all: bool, dry_run: bool) -> Call {
-    let mut filter: Map<String, Value> =
+    let mut given: Map<String, Value> =
         members(filter).into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
     if all {
-        filter.insert("all".to_owned(), true.into());
+        given.insert("all".to_owned(), true.into());
     }
-    let body = json!({ "action": action.to_string(), "filter": filter, "dry_run": dry_run });
-    named(Call::post(["internal", "jobs", "bulk"]).json(body), "filter.")
+    let body = json!({ "action": action.to_string(), "filter": given, "dry_run": dry_run });
+    named(Call::post(["internal", "jobs", "bulk"]).json(body), filter, "filter.")
 }
 
 /// What a filter names, as the API calls it.
@@ -121,7 +120,7 @@ fn members(filter: &Filter) -> Vec<(&'static str, Value)> {
 }
 
 /// What is wrong with a filter is said by its options.
-fn named(call: Call, before: &str) -> Call {
+fn named(call: Call, filter: &Filter, before: &str) -> Call {
     let options = [
         ("state", "--state"),
         ("kind", "--kind"),
@@ -134,5 +133,8 @@ fn named(call: Call, before: &str) -> Call {
         ("created_before", "--created-before"),
         ("q", "--q"),
     ];
-    options.into_iter().fold(call, |call, (field, option)| call.option(&format!("{before}{field}"), option))
+    let fields = options.map(|(field, option)| (field.to_owned(), option.to_owned()));
+    let args = filter.arg.iter().map(|(name, _)| (format!("args.{name}"), format!("--arg {name}")));
+    let all = fields.into_iter().chain(args);
+    all.fold(call, |call, (field, option)| call.option(&format!("{before}{field}"), option))
 }
