@@ -4,7 +4,7 @@ COPY . .
 # The caches stay on the building host and are no part of the image.
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/src/target \
-    cargo build --release --locked && cp target/release/weirgate /usr/local/bin/weirgate
+    cargo build --release --locked --features full && cp target/release/weirgate /usr/local/bin/weirgate
 
 FROM debian:12.14-slim
 # Certificates of the public authorities, for upstream APIs, callbacks and object stores. Versions move with the image.

@@ -24,6 +24,7 @@ mod ingest_wait;
 mod schedules;
 pub mod sources;
 mod tenant;
+mod tls;
 
 use std::sync::Arc;
 
@@ -48,6 +49,7 @@ pub use schedules::schedules;
 pub use tenant::{
     SYSTEM_SLUG, SYSTEM_TENANT, Tenant, TenantRef, TenantSlug, TenantsError, find_by_slug, shown_args,
 };
+pub use tls::{http_client, provide_tls};
 
 /// Every job there is, to be run.
 pub fn registry(app: Arc<App>) -> Registry<App> {

@@ -7,8 +7,8 @@ use object_store::ObjectStore;
 use object_store::local::LocalFileSystem;
 use object_store::prefix::PrefixStore;
 use sqlx::PgPool;
-use weirgate_jobs::App;
 use weirgate_jobs::sources::{LiveSource, MockSource, Source};
+use weirgate_jobs::{App, provide_tls};
 
 use crate::config::Config;
 use crate::home;
@@ -58,6 +58,14 @@ pub(crate) fn export_store(config: &Config) -> anyhow::Result<Arc<dyn ObjectStor
         home::require(config)?;
         return Ok(Arc::new(LocalFileSystem::new_with_prefix(home::exports(&config.home)?)?));
     };
+    if cfg!(not(feature = "cloud-storage")) && url.scheme() != "file" {
+        bail!(
+            "WEIRGATE_EXPORT_URL: this build stores exports in folders only, such as file:///srv/exports; for {}: build it with \
+             `--features cloud-storage` or `--features full`, as images are",
+            url.scheme()
+        );
+    }
+    provide_tls();
     // Credentials come from the environment, under the names that each cloud's own tools use.
     let (store, path) = object_store::parse_url_opts(url, std::env::vars()).context("WEIRGATE_EXPORT_URL")?;
     Ok(Arc::new(PrefixStore::new(store, path)))
@@ -70,6 +78,19 @@ mod tests {
     fn started(pairs: &[(&str, &str)]) -> anyhow::Result<String> {
         let get = |name: &str| pairs.iter().find(|(it, _)| *it == name).map(|(_, value)| (*value).to_owned());
         source(&Config::read(&get)?).map(|it| it.describe())
+    }
+
+    #[test]
+    fn a_build_without_the_stores_of_clouds_says_so() {
+        let config =
+            Config::read(&|name| (name == "WEIRGATE_EXPORT_URL").then(|| "s3://bucket/exports".to_owned()));
+        let error =
+            export_store(&config.unwrap()).err().map(|error| format!("{error:#}")).unwrap_or_default();
+        assert_eq!(
+            error.contains("`--features cloud-storage`"),
+            cfg!(not(feature = "cloud-storage")),
+            "{error}"
+        );
     }
 
     #[test]

@@ -16,6 +16,7 @@ use reqwest::{StatusCode, Url};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use weirgate_jobs::http_client;
 
 pub use address::Address;
 pub(crate) use call::Call;
@@ -61,7 +62,7 @@ impl Client {
     /// When the system's certificates cannot be used.
     pub(crate) fn new(address: Address, token: String) -> Result<Self> {
         // A POST that is redirected would become a GET, and the token would go to who knows whom.
-        let http = reqwest::Client::builder()
+        let http = http_client()
             .redirect(Policy::none())
             .connect_timeout(CONNECT)
             .user_agent(concat!("weirgate/", env!("CARGO_PKG_VERSION")));

@@ -27,7 +27,7 @@ mod session;
 mod tenants;
 mod users;
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use chrono::{DateTime, Utc};
 use clap::CommandFactory;
 use comfy_table::presets::NOTHING;
@@ -138,11 +138,14 @@ fn run_mock_data(options: &MockData) -> anyhow::Result<()> {
 
 /// The tenant that somebody named on the command line.
 pub(crate) async fn tenant(pool: &PgPool, slug_or_id: &str) -> anyhow::Result<Tenant> {
-    Tenant::find(&mut *pool.acquire().await?, slug_or_id)
-        .await?
-        .with_context(|| {
-            format!("no tenant {slug_or_id:?}; `weirgate tenants list` shows them, `weirgate seed` makes those of tenants.json")
-        })
+    let found = Tenant::find(&mut *pool.acquire().await?, slug_or_id).await?;
+    found.ok_or_else(|| no_tenant(slug_or_id))
+}
+
+fn no_tenant(name: &str) -> anyhow::Error {
+    anyhow!(
+        "no tenant {name:?}; `weirgate tenants list` shows them, `weirgate seed` makes those of tenants.json"
+    )
 }
 
 /// A table without lines, as wide as it needs to be: for people and for `awk`.

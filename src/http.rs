@@ -35,6 +35,7 @@ mod problem;
 mod queue_facts;
 mod read_tx;
 mod recent;
+mod schemas;
 mod slots;
 mod table;
 mod tenant_errors;
@@ -184,8 +185,8 @@ impl Api {
             watcher,
             settings: Arc::new(Settings {
                 service_tokens,
+                base_url: BaseUrl::new(public_url, listen, trusted_proxies.clone()),
                 trusted_proxies,
-                base_url: BaseUrl::new(public_url, listen),
             }),
             limits: Arc::new(Limits::new(requests_per_second, burst)),
             keys,
@@ -256,10 +257,12 @@ pub fn router(api: Api) -> Router {
     let (app, _) = routes.open.merge(internal).merge(v1).split_for_parts();
     let pages = Router::new()
         .nest("/dashboard", dashboard::router())
-        .nest("/board", dashboard::board::router())
         // As people type it.
         .route("/", get(async || Redirect::to("/dashboard")))
-        .route("/dashboard/", get(async || Redirect::permanent("/dashboard")))
+        .route("/dashboard/", get(async || Redirect::permanent("/dashboard")));
+    #[cfg(feature = "board")]
+    let pages = pages
+        .nest("/board", dashboard::board::router())
         .route("/board/", get(async || Redirect::permanent("/board")));
     let app = app
         .merge(pages.route_layer(from_fn_with_state(api.clone(), dashboard::end_with_session)))
@@ -326,13 +329,19 @@ fn routes() -> Routes {
         .routes(routes!(internal::queues::resume_queue))
         .routes(routes!(internal::queues::set_queue_limits))
         .routes(routes!(internal::limits::get_tenant_limits, internal::limits::set_tenant_limits))
-        .routes(routes!(internal::tenants::list_tenants))
+        .routes(routes!(internal::tenants::list_tenants, internal::tenants::create_tenant))
+        .routes(routes!(internal::tenants::get_tenant, internal::tenants::change_tenant))
+        .routes(routes!(internal::keys::list_api_keys))
+        .routes(routes!(internal::keys::list_api_keys_of_tenant, internal::keys::create_api_key))
+        .routes(routes!(internal::keys::delete_api_key))
+        .routes(routes!(internal::failures::list_failures))
         .routes(routes!(internal::audit::list_audit))
         .routes(routes!(internal::rejects::list_rejects))
         .routes(routes!(internal::workers::list_workers))
         .routes(routes!(internal::workers::drain_worker))
         .routes(routes!(internal::schedules::list_schedules))
         .routes(routes!(internal::schedules::change_schedule))
+        .routes(routes!(internal::schedules::run_schedule))
         .route_layer(from_fn(accept::refuse_csv))
         // Tables, and files of either kind.
         .routes(routes!(internal::results::list_daily_kpis))

@@ -1,6 +1,7 @@
 //! Weirgate: the service.
 #![warn(clippy::print_stderr, clippy::print_stdout)]
 
+mod api_keys;
 mod app;
 mod audit;
 pub mod bench;
@@ -19,11 +20,13 @@ pub mod output;
 pub mod postgres;
 mod queues;
 mod random;
+mod schedules;
 mod schema;
 pub mod seed;
 pub mod server;
 pub mod signals;
 mod systemd;
+mod tenants;
 pub mod traces;
 pub mod users;
 pub mod worker;

@@ -6,6 +6,7 @@
 //! | name                | what it is                                                          |
 //! |---------------------|---------------------------------------------------------------------|
 //! | `lock`              | held with `flock` by the living owner, and naming it                |
+//! | `lock.exclusive`    | held with `flock` by the one process that wants the home for itself |
 //! | `postgres/`         | the data directory                                                  |
 //! | `postgres.password` | the password of the role `weirgate`, the server's administrator;    |
 //! |                     | held with `flock`, shared, by all that use the server               |
@@ -92,6 +93,8 @@ pub struct PrivatePostgres {
     keeper: Keeper,
     credentials: Credentials,
     data: PathBuf,
+    /// Held for as long as this lives: of those that want a home for themselves there is one.
+    _exclusive: Option<Lock>,
 }
 
 impl PrivatePostgres {
@@ -105,18 +108,32 @@ impl PrivatePostgres {
     /// server does not start. The messages say what to do.
     pub async fn start(options: Options) -> Result<Self> {
         let home = home::prepare(&options.home)?;
+        let exclusive = if options.exclusive {
+            match Lock::take_exclusive(&home, &options)? {
+                Ok(lock) => Some(lock),
+                Err(holder) => bail!(in_use(&home, &holder)),
+            }
+        } else {
+            None
+        };
+        let started = Self::own_or_join(&home, &options).await?;
+        Ok(Self { _exclusive: exclusive, ..started })
+    }
+
+    async fn own_or_join(home: &Path, options: &Options) -> Result<Self> {
         let deadline = Instant::now() + JOIN_TIMEOUT;
         loop {
             // Tried again each time: the owner may end while a guest waits for its server.
-            match Lock::take(&home, &options)? {
-                Ok(lock) => return Self::own(&home, &options, lock).await,
-                Err(holder) if options.exclusive && holder.exclusive => bail!(in_use(&home, &holder)),
+            match Lock::take(home, options)? {
+                Ok(lock) => return Self::own(home, options, lock).await,
+                // A version before this one, which has no lock for it.
+                Err(holder) if options.exclusive && holder.exclusive => bail!(in_use(home, &holder)),
                 Err(holder) => {
-                    if let Some(joined) = Self::join(&home, &options).await? {
+                    if let Some(joined) = Self::join(home, options).await? {
                         return Ok(joined);
                     }
                     if Instant::now() > deadline {
-                        bail!("{}, and its Postgres is not ready", in_use(&home, &holder));
+                        bail!("{}, and its Postgres is not ready", in_use(home, &holder));
                     }
                 }
             }
@@ -210,7 +227,7 @@ impl PrivatePostgres {
         let port = server.port();
         let credentials = Credentials { password: password.clone(), port };
         let keeper = Keeper::watch(Some((server, lock)), using, port, place, options.clone(), password);
-        let running = Self { keeper, credentials, data };
+        let running = Self { keeper, credentials, data, _exclusive: None };
         if let Err(error) = running.make_database().await {
             running.stop().await?;
             return Err(error);
@@ -243,7 +260,7 @@ impl PrivatePostgres {
             return Ok(None);
         }
         let keeper = Keeper::watch(None, using, port, Place::choose(home)?, options.clone(), password);
-        Ok(Some(Self { keeper, credentials, data }))
+        Ok(Some(Self { keeper, credentials, data, _exclusive: None }))
     }
 }
 

@@ -12,8 +12,8 @@ use uuid::Uuid;
 use weirgate_jobs::sources::open_within;
 use weirgate_queue::cron::parse_zone;
 
+use crate::api_keys::{self, New};
 use crate::audit::Actor;
-use crate::http::keys;
 
 /// A tenant in `tenants.json`.
 #[derive(Debug, Clone, Deserialize)]
@@ -144,11 +144,15 @@ async fn seed_one(
     let api_key = if fresh_keys || !has_key {
         let mut random = [0; 32];
         rng.fill_bytes(&mut random);
-        let key = keys::create(&mut tx, tenant.id, "seed", random).await?;
-        let prefix = key.rsplit_once('_').map_or("", |(prefix, _)| prefix);
-        let detail = json!({ "tenant": tenant.slug, "name": "seed" });
-        actor.note(&mut tx, "key.create", prefix, &detail).await?;
-        Some(key)
+        let new = New {
+            id: Uuid::now_v7(),
+            tenant: tenant.id,
+            slug: &tenant.slug,
+            name: "seed",
+            expires_at: None,
+            random,
+        };
+        Some(api_keys::issue(&mut tx, &actor, new).await?)
     } else {
         None
     };

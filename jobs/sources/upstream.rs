@@ -15,6 +15,7 @@ use url::{Url, form_urlencoded};
 use super::SourceError;
 use super::answer::{self, Checks, Step};
 use super::settings::{BaseUrl, Secret};
+use crate::http_client;
 
 /// The longest answer that is read.
 const MAX_ANSWER_BYTES: usize = 64 * 1024 * 1024;
@@ -87,7 +88,7 @@ pub(super) struct Upstream {
 /// The client that all upstreams share. Redirects are not followed: they would lead requests, and what they carry,
 /// to hosts nobody configured.
 pub(super) fn client_builder() -> ClientBuilder {
-    Client::builder()
+    http_client()
         .connect_timeout(CONNECT_TIMEOUT)
         .timeout(ANSWER_TIMEOUT)
         .redirect(redirect::Policy::none())

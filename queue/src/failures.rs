@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
+use uuid::Uuid;
 
 use crate::error::Result;
 
@@ -120,6 +121,8 @@ pub struct Failure {
     pub retryable: i64,
     /// Jobs that it has ended, counted up to [`COUNTED`].
     pub discarded: i64,
+    /// The newest of these jobs.
+    pub job: Option<Uuid>,
 }
 
 /// So many jobs of a failure are counted at most, the newest.
@@ -146,7 +149,13 @@ pub async fn list(
     let mut rows = sqlx::query_as!(
         Failure,
         r#"select f.id, f.kind, f.code, f.pattern, f.first_seen, f.last_seen, f.seen,
-               j.retryable as "retryable!", j.discarded as "discarded!"
+               j.retryable as "retryable!", j.discarded as "discarded!",
+               (
+                   select id from queue.jobs
+                   where failure_id >= f.id and (failure_id, seq) <= (f.id, 9223372036854775807) and failure_id is not null
+                     and aside in ('retryable', 'discarded')
+                   order by failure_id desc, seq desc limit 1
+               ) as job
            from (
                select * from queue.failures
                where $1::timestamptz is null or (last_seen, id) < ($1, $2::bigint)

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use weirgate_jobs::IngestTickets;
+use weirgate_jobs::http_client;
 use weirgate_queue::{NewJob, enqueue};
 
 use super::process::{Memory, Process};
@@ -61,7 +62,7 @@ async fn up_idle_mb(stage: &Stage) -> anyhow::Result<Option<f64>> {
 async fn ready(stage: &Stage, role: &str) -> anyhow::Result<(Process, Duration)> {
     let address = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.to_string();
     let url = format!("http://{address}/health/ready");
-    let client = reqwest::Client::builder().no_proxy().build()?;
+    let client = http_client().no_proxy().build()?;
     let begun = Instant::now();
     let mut process = Process::start(stage, role, &[("WEIRGATE_LISTEN", &address)])?;
     loop {

@@ -2,6 +2,8 @@
 
 use clap::{Args, Subcommand};
 
+use crate::tenants::{SLUG, is_slug};
+
 /// What can be done with tenants.
 #[derive(Debug, Subcommand)]
 pub enum Tenants {
@@ -63,9 +65,5 @@ pub struct ChangedTenant {
 }
 
 fn slug(text: &str) -> Result<String, String> {
-    let is_slug = (1..=64).contains(&text.len())
-        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'));
-    is_slug
-        .then(|| text.to_owned())
-        .ok_or_else(|| "expected 1 to 64 letters, digits, - and _, such as acme_emea".to_owned())
+    is_slug(text).then(|| text.to_owned()).ok_or_else(|| SLUG.to_owned())
 }

@@ -8,6 +8,7 @@ use indicatif::ProgressBar;
 use reqwest::{Client, RequestBuilder};
 use serde::Serialize;
 use serde_json::{Value, json};
+use weirgate_jobs::http_client;
 
 use crate::seed::Seeded;
 
@@ -30,7 +31,7 @@ pub(super) struct DemoClient {
 
 impl DemoClient {
     pub(super) fn new(base: String, token: String) -> anyhow::Result<Self> {
-        Ok(Self { http: Client::builder().timeout(Duration::from_mins(1)).no_proxy().build()?, base, token })
+        Ok(Self { http: http_client().timeout(Duration::from_mins(1)).no_proxy().build()?, base, token })
     }
 
     /// Starts the daily pipeline; answers its workflow's id.

@@ -1,14 +1,15 @@
 //! `keys`: API keys of tenants.
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use chrono::{DateTime, Utc};
 use rand::Rng;
-use serde_json::json;
 use sqlx::PgPool;
+use uuid::Uuid;
 
 use super::door::Door;
 use super::session::Session;
 use super::{instant, remote, table, tenant};
+use crate::api_keys::{self, New, Refused};
 use crate::audit::Actor;
 use crate::cli::{Expiry, Keys};
 use crate::http::keys::{self, Listed};
@@ -38,7 +39,7 @@ async fn act(command: Keys, door: Door<'_>) -> anyhow::Result<()> {
         Keys::Revoke { key } => match door {
             Door::Database(database) => revoke(&database.pool, &key).await,
             Door::Server(client) => {
-                let prefix = visible(&key);
+                let prefix = api_keys::visible(&key);
                 if !remote::keys::revoke(client, prefix).await? {
                     bail!("no live key begins with {prefix:?}; `weirgate keys list` shows them");
                 }
@@ -55,14 +56,15 @@ async fn create(pool: &PgPool, name_or_id: &str, name: &str, expiry: &Expiry) ->
     let mut bytes = [0; 32];
     random::generator().fill_bytes(&mut bytes);
     let mut tx = pool.begin().await?;
-    let now = sqlx::query_scalar!(r#"select queue.now() as "now!""#).fetch_one(&mut *tx).await?;
+    let now = api_keys::now(&mut tx).await?;
     let expires_at = expiry.expires.or_else(|| expiry.expires_in.map(|life| now + life));
-    if let Some(end) = expires_at.filter(|end| *end <= now) {
-        bail!("--expires {} is in the past: such a key would never be good", instant(end));
-    }
-    let key = keys::create_until(&mut tx, tenant.id, name, bytes, expires_at).await?;
-    let detail = json!({ "tenant": tenant.slug, "name": name, "expires_at": expires_at });
-    Actor::cli().note(&mut tx, "key.create", visible(&key), &detail).await?;
+    let new =
+        New { id: Uuid::now_v7(), tenant: tenant.id, slug: &tenant.slug.0, name, expires_at, random: bytes };
+    let key = api_keys::issue(&mut tx, &Actor::cli(), new).await.map_err(|refused| match refused {
+        Refused::Name(why) => anyhow!("--name: {why}"),
+        Refused::Expired(_) => anyhow!("--expires {refused}"),
+        Refused::Database(error) => error.into(),
+    })?;
     tx.commit().await?;
     say!("{key}")
 }
@@ -79,25 +81,31 @@ fn print_list(keys: Vec<Listed>) -> anyhow::Result<()> {
     let mut table = table(&["TENANT", "KEY", "NAME", "STATE", "CREATED", "EXPIRES", "LAST USED"]);
     let or_never = |at: Option<DateTime<Utc>>| at.map_or_else(|| "never".to_owned(), instant);
     for key in keys {
-        let state = key.refused.unwrap_or_else(|| "good".to_owned());
+        let state = match key.refused.as_deref() {
+            None => "good",
+            Some("tenant_inactive") => "its tenant is inactive",
+            Some(refused) => refused,
+        };
         let (expires, used) = (or_never(key.expires_at), or_never(key.last_used_at));
-        table.add_row([key.tenant, key.prefix, key.name, state, instant(key.created_at), expires, used]);
+        table.add_row([
+            key.tenant,
+            key.prefix,
+            key.name,
+            state.to_owned(),
+            instant(key.created_at),
+            expires,
+            used,
+        ]);
     }
     say!("{table}")
 }
 
 async fn revoke(pool: &PgPool, key: &str) -> anyhow::Result<()> {
-    let prefix = visible(key);
+    let prefix = api_keys::visible(key);
     let mut tx = pool.begin().await?;
-    if !keys::revoke(&mut tx, prefix).await? {
+    if !api_keys::withdraw(&mut tx, &Actor::cli(), None, prefix).await? {
         bail!("no live key begins with {prefix:?}; `weirgate keys list` shows them");
     }
-    Actor::cli().note(&mut tx, "key.revoke", prefix, &json!({})).await?;
     tx.commit().await?;
     say!("{prefix} is refused from now on")
-}
-
-/// The prefix of a whole key; a prefix as it is.
-fn visible(key: &str) -> &str {
-    key.rsplit_once('_').filter(|(prefix, _)| prefix.len() > 2).map_or(key, |(prefix, _)| prefix)
 }

@@ -1,19 +1,21 @@
 //! `schedules`: what is done by the clock.
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use serde_json::json;
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
+use weirgate_jobs::TenantsError;
 use weirgate_queue::schedule::{self, Change, Definition, Overview, Settings};
 
 use super::door::Door;
 use super::session::Session;
-use super::{remote, table, tenant};
+use super::{no_tenant, remote, table};
 use crate::audit::Actor;
 use crate::cli::{Schedules, SetSchedule};
 use crate::output::say;
+use crate::schedules::{self, Refused};
 
 pub(super) async fn run(command: Schedules, session: &Session) -> anyhow::Result<()> {
     session.with_door("schedules", async |door| act(command, door).await).await
@@ -83,15 +85,15 @@ impl From<Overview> for Schedule {
 
 async fn run_now(pool: &PgPool, name: &str, name_or_id: Option<&str>) -> anyhow::Result<Vec<Uuid>> {
     definition(name)?;
-    let tenant = match name_or_id {
-        Some(name_or_id) => Some(tenant(pool, name_or_id).await.context("--tenant")?),
-        None => None,
-    };
     let mut tx = pool.begin().await?;
-    let id = tenant.as_ref().map(|tenant| tenant.id);
-    let jobs = schedule::run_now(&mut tx, &weirgate_jobs::schedules(), name, id).await?;
-    let detail = json!({ "tenant": tenant.map(|tenant| tenant.slug), "jobs": jobs });
-    Actor::cli().note(&mut tx, "schedule.run", name, &detail).await?;
+    let jobs = schedules::run_now(&mut tx, &Actor::cli(), name, name_or_id).await;
+    let jobs = jobs.map_err(|refused| match refused {
+        Refused::Tenant(TenantsError::Unknown(_)) => {
+            no_tenant(name_or_id.unwrap_or_default()).context("--tenant")
+        }
+        Refused::Tenant(error) => anyhow!(error).context("--tenant"),
+        Refused::Schedule(error) => error.into(),
+    })?;
     tx.commit().await?;
     Ok(jobs)
 }
@@ -164,24 +166,19 @@ fn definition(name: &str) -> anyhow::Result<Definition> {
 }
 
 async fn enable(door: Door<'_>, name: &str, enabled: bool) -> anyhow::Result<()> {
-    let change = Change { enabled: Some(enabled), ..Change::default() };
     match door {
-        Door::Database(database) => enable_in_database(&database.pool, name, &change, enabled).await?,
+        Door::Database(database) => {
+            let definition = definition(name)?;
+            let mut tx = database.pool.begin().await?;
+            schedules::turn(&mut tx, &Actor::cli(), &definition, enabled).await?;
+            tx.commit().await?;
+        }
         Door::Server(client) => {
+            let change = Change { enabled: Some(enabled), ..Change::default() };
             remote::schedules::change(client, name, &change).await?;
         }
     }
     say!("{name} is {}", if enabled { "on" } else { "paused" })
-}
-
-async fn enable_in_database(pool: &PgPool, name: &str, change: &Change, enabled: bool) -> anyhow::Result<()> {
-    let definition = definition(name)?;
-    let mut tx = pool.begin().await?;
-    schedule::change(&mut tx, &definition, change).await?;
-    let action = if enabled { "schedule.on" } else { "schedule.off" };
-    Actor::cli().note(&mut tx, action, name, &json!({})).await?;
-    tx.commit().await?;
-    Ok(())
 }
 
 fn print_list(schedules: Vec<Schedule>) -> anyhow::Result<()> {

@@ -5,13 +5,12 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use utoipa::openapi::RefOr;
-use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, OneOfBuilder, Schema, Type};
 use uuid::Uuid;
-use weirgate_jobs::{BackfillKind, BackfillOrder, Reprocess};
+use weirgate_jobs::{BackfillOrder, Reprocess};
 use weirgate_queue::backfill::{Backfill, BackfillState};
 
 use crate::http::job::seconds_until;
+use crate::http::schemas;
 
 /// Whose days: `"all"` active tenants, or these.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,7 +31,7 @@ pub(crate) enum All {
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub(crate) struct AskedFor {
     /// `"all"` that were active when it was made, or their slugs.
-    #[schema(schema_with = tenant_names)]
+    #[schema(schema_with = schemas::backfill_tenants)]
     pub(crate) tenants: TenantNames,
     /// The first day, in each tenant's time zone.
     #[schema(example = "2026-01-01")]
@@ -41,10 +40,10 @@ pub(crate) struct AskedFor {
     #[schema(example = "2026-01-31")]
     pub(crate) to: NaiveDate,
     /// Which end comes first.
-    #[schema(schema_with = orders)]
+    #[schema(schema_with = schemas::backfill_order)]
     pub(crate) order: BackfillOrder,
     /// Which days: those without a result, those that failed for good and have none since, or all.
-    #[schema(schema_with = reprocesses)]
+    #[schema(schema_with = schemas::backfill_reprocess)]
     pub(crate) reprocess: Reprocess,
     /// Slices of days that had not begun where the tenant is when the backfill was made. They are skipped, unless their
     /// day has begun when their turn comes.
@@ -60,9 +59,9 @@ pub(crate) struct BackfillResource {
     /// A UUID of version 7.
     id: Uuid,
     /// What is done for each tenant and day.
-    #[schema(schema_with = kinds)]
+    #[schema(schema_with = schemas::backfill_kind)]
     kind: String,
-    #[schema(schema_with = states)]
+    #[schema(schema_with = schemas::backfill_state)]
     pub(crate) state: BackfillState,
     #[serde(flatten)]
     asked_for: AskedFor,
@@ -198,7 +197,7 @@ pub(crate) struct DryRun {
     /// Always true: nothing was stored.
     pub(crate) dry_run: bool,
     /// What would be done for each tenant and day.
-    #[schema(schema_with = kinds)]
+    #[schema(schema_with = schemas::backfill_kind)]
     pub(crate) kind: String,
     /// Slices that there is something to do for, in all. Those that are on their way already count.
     #[schema(example = 60)]
@@ -228,50 +227,4 @@ pub(crate) struct TenantSlices {
     pub(crate) tenant: String,
     #[schema(example = 30)]
     pub(crate) slices: u64,
-}
-
-fn names<const N: usize>(names: [&'static str; N]) -> ObjectBuilder {
-    ObjectBuilder::new().schema_type(Type::String).enum_values(Some(names))
-}
-
-pub(crate) fn kinds() -> Schema {
-    names(BackfillKind::ALL.map(BackfillKind::as_str))
-        .description(Some("What is done for each tenant and day"))
-        .build()
-        .into()
-}
-
-pub(crate) fn orders() -> Schema {
-    names(["newest_first", "oldest_first"])
-        .description(Some("Which end of the range comes first; newest_first when left out"))
-        .build()
-        .into()
-}
-
-pub(crate) fn reprocesses() -> Schema {
-    let description = "Which days: missing (without a result from after their end; when left out), failed (failed for good, \
-        without a result since), or all. Days that have not begun are skipped";
-    names(["missing", "failed", "all"]).description(Some(description)).build().into()
-}
-
-fn states() -> Schema {
-    names(BackfillState::ALL.map(BackfillState::as_str))
-        .description(Some("completed, completed_with_failures and cancelled are final"))
-        .build()
-        .into()
-}
-
-pub(crate) fn tenant_names() -> Schema {
-    let name = ObjectBuilder::new().schema_type(Type::String).pattern(Some("^[A-Za-z0-9_-]{1,64}$"));
-    OneOfBuilder::new()
-        .item(names(["all"]))
-        .item(
-            ArrayBuilder::new()
-                .items(RefOr::T(Schema::from(name.build())))
-                .min_items(Some(1))
-                .max_items(Some(1000)),
-        )
-        .description(Some("\"all\" active ones, or their slugs or UUIDs"))
-        .build()
-        .into()
 }

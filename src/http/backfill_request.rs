@@ -12,12 +12,13 @@ use weirgate_jobs::{BackfillKind, BackfillOrder, BackfillRange, Reprocess, Tenan
 use weirgate_queue::backfill::{NewBackfill, Settings};
 
 use crate::http::Api;
-use crate::http::backfill::{All, TenantNames, kinds, orders, reprocesses, tenant_names};
+use crate::http::backfill::{All, TenantNames};
 use crate::http::context::RequestContext;
 use crate::http::extract::{parse_body, read_body};
 use crate::http::idempotency::IdempotencyKey;
 use crate::http::params::{Fields, Parse, TenantName};
 use crate::http::problem::{FieldError, Problem};
+use crate::http::schemas;
 
 /// Most of a backfill's jobs at once that can be asked for.
 const MOST_RUNNING: i64 = 1_000_000;
@@ -33,9 +34,9 @@ const MOST_TENANTS: usize = 1000;
 }))]
 pub(crate) struct BackfillBody {
     /// What is done for each tenant and day.
-    #[schema(required = true, schema_with = kinds)]
+    #[schema(required = true, schema_with = schemas::backfill_kind)]
     kind: Option<String>,
-    #[schema(required = true, schema_with = tenant_names)]
+    #[schema(required = true, schema_with = schemas::backfill_tenants)]
     tenants: Option<Value>,
     /// The first day, in each tenant's time zone.
     #[schema(required = true, value_type = NaiveDate)]
@@ -44,11 +45,11 @@ pub(crate) struct BackfillBody {
     #[schema(required = true, value_type = NaiveDate)]
     to: Option<String>,
     /// Which end comes first; `newest_first` when left out.
-    #[schema(schema_with = orders)]
+    #[schema(schema_with = schemas::backfill_order)]
     order: Option<String>,
     /// Which days: `missing` (without a result from after their end; the default), `failed` (failed for good, without a
     /// result since), `all`. Days that have not begun where the tenant is are skipped.
-    #[schema(schema_with = reprocesses)]
+    #[schema(schema_with = schemas::backfill_reprocess)]
     reprocess: Option<String>,
     /// Most of its jobs at once in a queue; any number when left out.
     #[schema(value_type = Option<u32>, minimum = 1, maximum = 1_000_000)]

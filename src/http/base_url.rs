@@ -11,6 +11,8 @@ use axum::http::header::HOST;
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, Uri};
 
+use crate::http::client_address::TrustedProxies;
+
 /// What a proxy adds: the request has come from farther away than its peer.
 const FORWARDING: [&str; 6] =
     ["forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "via"];
@@ -23,15 +25,17 @@ const MOST_REMEMBERED: usize = 100;
 pub(crate) struct BaseUrl {
     public: Option<String>,
     listen: Option<SocketAddr>,
+    /// What these pass on has come from farther away, whether they say so or not.
+    proxies: TrustedProxies,
     /// Whether an address is this machine's, which may change only with its network.
     own: Mutex<HashMap<IpAddr, bool>>,
 }
 
 impl BaseUrl {
     /// `listen` is where the service really listens, if it does.
-    pub(crate) fn new(public: Option<String>, listen: Option<SocketAddr>) -> Self {
+    pub(crate) fn new(public: Option<String>, listen: Option<SocketAddr>, proxies: TrustedProxies) -> Self {
         let public = public.map(|url| url.trim_end_matches('/').to_owned());
-        Self { public, listen, own: Mutex::default() }
+        Self { public, listen, proxies, own: Mutex::default() }
     }
 
     /// Whether clients are to reach it by HTTPS alone.
@@ -43,8 +47,8 @@ impl BaseUrl {
 
     /// Scheme and host for the answer to a request of `peer`, without a slash at the end.
     pub(crate) fn of(&self, headers: &HeaderMap, uri: &Uri, peer: Option<IpAddr>) -> String {
-        let from_inside =
-            peer.is_none_or(is_private) && !FORWARDING.iter().any(|name| headers.contains_key(*name));
+        let from_inside = peer.is_none_or(|peer| is_private(peer) && !self.proxies.contains(peer))
+            && !FORWARDING.iter().any(|name| headers.contains_key(*name));
         if let Some(public) = self.public.as_ref().filter(|_| !from_inside) {
             return public.clone();
         }
@@ -147,7 +151,20 @@ mod tests {
     }
 
     fn listening(at: &str) -> BaseUrl {
-        BaseUrl::new(None, Some(at.parse().unwrap()))
+        BaseUrl::new(None, Some(at.parse().unwrap()), TrustedProxies::default())
+    }
+
+    fn public_at(listen: &str) -> BaseUrl {
+        let public = Some("https://jobs.example/".to_owned());
+        BaseUrl::new(public, Some(listen.parse().unwrap()), TrustedProxies::default())
+    }
+
+    #[test]
+    fn a_trusted_proxy_that_adds_no_header_is_not_inside() {
+        let mut public = public_at("0.0.0.0:8080");
+        assert_eq!(answered_inside(&public, "api:8080", &[]), "http://api:8080");
+        public.proxies = TrustedProxies::parse("172.16.0.0/12").unwrap();
+        assert_eq!(answered_inside(&public, "api:8080", &[]), "https://jobs.example");
     }
 
     #[test]
@@ -199,8 +216,7 @@ mod tests {
 
     #[test]
     fn who_comes_from_inside_goes_on_as_they_came() {
-        let listen = Some("0.0.0.0:8080".parse().unwrap());
-        let public = BaseUrl::new(Some("https://jobs.example/".to_owned()), listen);
+        let public = public_at("0.0.0.0:8080");
         for base in [&public, &listening("0.0.0.0:8080")] {
             for host in ["api:8080", "weirgate_api:8080", "localhost:8080", "127.0.0.1:8080"] {
                 assert_eq!(answered_inside(base, host, &[]), format!("http://{host}"));
@@ -223,8 +239,7 @@ mod tests {
 
     #[test]
     fn the_public_url_is_for_all_who_come_from_outside() {
-        let public =
-            BaseUrl::new(Some("https://jobs.example/".to_owned()), Some("0.0.0.0:80".parse().unwrap()));
+        let public = public_at("0.0.0.0:80");
         for host in ["evil.example", "127.0.0.1", "localhost"] {
             assert_eq!(answered(&public, host), "https://jobs.example");
         }

@@ -25,7 +25,8 @@ impl TrustedProxies {
         text.split(',').map(network).collect::<Option<_>>().map(Self)
     }
 
-    fn contains(&self, address: IpAddr) -> bool {
+    pub(crate) fn contains(&self, address: IpAddr) -> bool {
+        let address = address.to_canonical();
         self.0.iter().any(|network| network.contains(&address))
     }
 

@@ -5,6 +5,7 @@ mod audit;
 mod backfill;
 mod backfill_new;
 mod backfills;
+#[cfg(feature = "board")]
 pub(crate) mod board;
 mod chart;
 mod charts;

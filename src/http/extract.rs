@@ -13,6 +13,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use sqlx::PgConnection;
 use tokio::time::timeout;
+use uuid::Uuid;
 
 use crate::http::BODY_LIMIT;
 use crate::http::idempotency::{Claimed, IdempotencyKey, REPLAYED};
@@ -28,15 +29,23 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T>
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        // Nothing that is stored has a NUL in its name, since Postgres cannot hold one.
         match axum::extract::Path::<T>::from_request_parts(parts, state).await {
-            Ok(axum::extract::Path(value)) => Ok(Self(value)),
-            Err(_) => Err(names_nothing(parts)),
+            Ok(axum::extract::Path(value)) if !has_nul(parts.uri.path()) => Ok(Self(value)),
+            _ => Err(names_nothing(parts)),
         }
     }
 }
 
+fn has_nul(path: &str) -> bool {
+    path.contains("%00")
+}
+
 /// What the last parameter of a path names, and the problem where there is nothing of that name.
-const NAMED: [(&str, &str, &str); 6] = [
+const NAMED: [(&str, &str, &str); 9] = [
+    ("api-keys", "unknown_api_key", "Unknown API key"),
+    ("tenants", "unknown_tenant", "Unknown tenant"),
+    ("schedules", "unknown_schedule", "Unknown schedule"),
     ("jobs", "unknown_job", "Unknown job"),
     ("backfills", "unknown_backfill", "Unknown backfill"),
     ("workflows", "unknown_workflow", "Unknown workflow"),
@@ -49,7 +58,11 @@ const NAMED: [(&str, &str, &str); 6] = [
 fn names_nothing(parts: &Parts) -> Problem {
     let route = parts.extensions.get::<MatchedPath>().map_or("", MatchedPath::as_str);
     let segments = || route.split('/').zip(parts.uri.path().split('/'));
-    let place = segments().position(|(segment, _)| segment.starts_with('{')).unwrap_or_default();
+    let is_name = |(segment, _): &(&str, &str)| segment.starts_with('{');
+    let place = segments()
+        .position(|pair| is_name(&pair) && has_nul(pair.1))
+        .or_else(|| segments().position(|pair| is_name(&pair)))
+        .unwrap_or_default();
     let named = segments().nth(place.saturating_sub(1)).map_or("", |(segment, _)| segment);
     let given = segments().nth(place).map_or("", |(_, given)| given);
     let given = percent_decode(given);
@@ -160,15 +173,41 @@ impl<T: DeserializeOwned + Default, S: Send + Sync> FromRequest<S> for Body<T> {
     }
 }
 
-/// A POST that only names what is to be done something to: it has no parameters, and no body with anything in it. Under an
-/// `Idempotency-Key` it is done once.
+/// A POST that names what is to be done something to: it has no parameters, and no body with anything in it unless there is a `B`.
+/// Under an `Idempotency-Key` it is done once.
 #[derive(Debug)]
-pub(crate) struct Act<T> {
+pub(crate) struct Act<T, B = Nothing> {
     pub(crate) target: T,
+    pub(crate) body: B,
     key: Option<IdempotencyKey>,
 }
 
-impl<T> Act<T> {
+impl<T, B> Act<T, B> {
+    /// Whether `id`, which is about to be stored, is to be made in this transaction; else which one an earlier request with the same
+    /// key has made.
+    pub(crate) async fn claim(&self, conn: &mut PgConnection, id: Uuid) -> Result<Claimed, Problem> {
+        match &self.key {
+            Some(key) => key.claim(conn, id).await,
+            None => Ok(Claimed::First),
+        }
+    }
+
+    /// Keeps what it made, for its repeats.
+    pub(crate) async fn keep(&self, conn: &mut PgConnection, made: &[Uuid]) -> sqlx::Result<()> {
+        match &self.key {
+            Some(key) => key.keep(conn, made).await,
+            None => Ok(()),
+        }
+    }
+
+    /// What the earlier request with the same key has made.
+    pub(crate) async fn kept(&self, conn: &mut PgConnection) -> sqlx::Result<Vec<Uuid>> {
+        match &self.key {
+            Some(key) => key.kept(conn).await,
+            None => Ok(Vec::new()),
+        }
+    }
+
     /// Whether it is still to be done, in this transaction; else an earlier request with the same key has done it.
     pub(crate) async fn is_first(&self, conn: &mut PgConnection) -> Result<bool, Problem> {
         match &self.key {
@@ -189,9 +228,9 @@ pub(crate) fn answered(first: bool, answer: impl IntoResponse) -> Response {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Nothing {}
+pub(crate) struct Nothing {}
 
-impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequest<S> for Act<T> {
+impl<T: DeserializeOwned + Send, B: DeserializeOwned + Default, S: Send + Sync> FromRequest<S> for Act<T, B> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
@@ -200,7 +239,7 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequest<S> for Act<T> {
         let Query(()) = Query::from_request_parts(&mut parts, state).await?;
         let head = parts.clone();
         let body = read_body(Request::from_parts(parts, body)).await?;
-        let Nothing {} = parse_body(&head.headers, &body)?;
-        Ok(Self { target, key: IdempotencyKey::of(&head.method, &head.uri, &head.headers, &body)? })
+        let key = IdempotencyKey::of(&head.method, &head.uri, &head.headers, &body)?;
+        Ok(Self { target, body: parse_body(&head.headers, &body)?, key })
     }
 }

@@ -1,4 +1,5 @@
-//! `Idempotency-Key`: the same key with the same request is the same job or backfill, for 24 hours.
+//! `Idempotency-Key`: the same key with the same request is the same job, backfill, tenant or API key, for 24 hours. What is stored
+//! names that alone; it is read anew for each answer.
 
 use std::collections::HashSet;
 
@@ -40,7 +41,7 @@ pub(crate) async fn prune(pool: &PgPool) -> sqlx::Result<u64> {
 pub(crate) enum Claimed {
     /// Nothing yet: the request is the first of its key, and stored under it.
     First,
-    /// It enqueued this job, or made this backfill, before.
+    /// It enqueued this job, or made this backfill, tenant or API key, before.
     Replay(Uuid),
 }
 
@@ -58,7 +59,7 @@ pub(crate) async fn claim_new(
          from unnest($1::text[], $2::bytea[], $3::uuid[]) as n (key, request_hash, job_id)
          order by n.key
          on conflict (key) do update
-         set request_hash = excluded.request_hash, job_id = excluded.job_id, created_at = excluded.created_at
+         set request_hash = excluded.request_hash, job_id = excluded.job_id, created_at = excluded.created_at, made = null
          where k.created_at <= queue.now() - interval '24 hours'
          returning key",
         &keys.iter().map(|(key, _)| key.key.clone()).collect::<Vec<_>>(),
@@ -107,14 +108,14 @@ impl IdempotencyKey {
         }
     }
 
-    /// Stores the key for `job` (or a backfill), which is about to be stored, unless an earlier request did so. A request with the
+    /// Stores the key for `job` (or a backfill, a tenant, an API key), which is about to be stored, unless an earlier request did so. A request with the
     /// same key that is under way is waited for: it holds the row until its transaction ends.
     pub(crate) async fn claim(&self, conn: &mut PgConnection, job: Uuid) -> Result<Claimed, Problem> {
         let stored = sqlx::query_scalar!(
             "insert into idempotency_keys as k (key, request_hash, job_id, created_at)
              values ($1, $2, $3, queue.now())
              on conflict (key) do update
-             set request_hash = excluded.request_hash, job_id = excluded.job_id, created_at = excluded.created_at
+             set request_hash = excluded.request_hash, job_id = excluded.job_id, created_at = excluded.created_at, made = null
              where k.created_at <= queue.now() - interval '24 hours'
              returning job_id",
             self.key,
@@ -143,7 +144,9 @@ impl IdempotencyKey {
         // A statement of its own: one that waited for the earlier request would not see that request's job.
         let kept = sqlx::query_scalar!(
             r#"select exists (select from queue.jobs where id = $1)
-                or exists (select from queue.backfills where id = $1) as "kept!""#,
+                or exists (select from queue.backfills where id = $1)
+                or exists (select from tenants where id = $1)
+                or exists (select from api_keys where id = $1) as "kept!""#,
             earlier.job_id
         )
         .fetch_one(&mut *conn)
@@ -158,6 +161,22 @@ impl IdempotencyKey {
     /// Stores the key for an act on something that is there, which makes nothing of its own, unless an earlier request did so.
     pub(crate) async fn claim_act(&self, conn: &mut PgConnection) -> Result<Claimed, Problem> {
         self.claim(conn, ACT).await
+    }
+
+    /// Keeps what else the request made, for its repeats.
+    pub(crate) async fn keep(&self, conn: &mut PgConnection, made: &[Uuid]) -> sqlx::Result<()> {
+        sqlx::query!("update idempotency_keys set made = $2 where key = $1", self.key, made)
+            .execute(conn)
+            .await?;
+        Ok(())
+    }
+
+    /// What an earlier request with the same key has kept.
+    pub(crate) async fn kept(&self, conn: &mut PgConnection) -> sqlx::Result<Vec<Uuid>> {
+        let made = sqlx::query_scalar!("select made from idempotency_keys where key = $1", self.key)
+            .fetch_optional(conn)
+            .await?;
+        Ok(made.flatten().unwrap_or_default())
     }
 
     /// Names the job that the request turned out to be about.

@@ -4,13 +4,13 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
-use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 use uuid::Uuid;
 use weirgate_jobs::{GenerateExport, shown_args};
 use weirgate_queue::lanes::facts::Standing;
 use weirgate_queue::query::JobRow;
 use weirgate_queue::{Job, JobState};
 
+use crate::http::schemas;
 use crate::http::table::Row;
 use crate::http::tenant_errors::for_tenant;
 use crate::http::why::{WhyCode, WhyNotRunning};
@@ -32,7 +32,7 @@ pub(crate) struct JobResource {
     /// The tenant's slug.
     #[schema(example = "tenant_demo_cca")]
     pub(crate) tenant: String,
-    #[schema(schema_with = job_state)]
+    #[schema(schema_with = schemas::job_state)]
     pub(crate) state: JobState,
     /// Higher first.
     #[schema(minimum = -100, maximum = 100)]
@@ -132,17 +132,6 @@ impl Row for JobResource {
         "observed_at",
         "links",
     ];
-}
-
-/// The states a job can be in.
-pub(crate) fn job_state() -> Schema {
-    let names = JobState::ALL.iter().map(|state| state.as_str());
-    ObjectBuilder::new()
-        .schema_type(Type::String)
-        .description(Some("completed, cancelled and discarded are final"))
-        .enum_values(Some(names))
-        .build()
-        .into()
 }
 
 /// Most seconds that anybody is told to wait before asking again: much may change before its time.

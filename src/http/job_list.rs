@@ -2,7 +2,6 @@
 
 use chrono::{DateTime, Utc};
 use utoipa::IntoParams;
-use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{ArrayBuilder, Schema};
 use uuid::Uuid;
 use weirgate_jobs::{SYSTEM_SLUG, SYSTEM_TENANT, Tenant, find_by_slug};
@@ -11,10 +10,11 @@ use weirgate_queue::query::JobFilter;
 use crate::http::Api;
 use crate::http::context::RequestContext;
 use crate::http::follow::Viewer;
-use crate::http::job::{JobResource, job_state};
+use crate::http::job::JobResource;
 use crate::http::page::{Page, Paging, next_url};
 use crate::http::params::{Fields, FromQuery, TenantName};
 use crate::http::problem::Problem;
+use crate::http::schemas;
 
 /// Filters of every list, for the documentation.
 #[derive(Debug, IntoParams)]
@@ -68,7 +68,7 @@ pub(crate) struct FailureParam {
 }
 
 fn job_states() -> Schema {
-    ArrayBuilder::new().items(RefOr::T(job_state())).build().into()
+    ArrayBuilder::new().items(schemas::job_state()).build().into()
 }
 
 /// The filter of the service, but for the tenant.

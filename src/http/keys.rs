@@ -50,12 +50,23 @@ pub async fn create_until(
     random: [u8; 32],
     expires_at: Option<DateTime<Utc>>,
 ) -> sqlx::Result<String> {
+    store(conn, Uuid::now_v7(), tenant, name, random, expires_at).await
+}
+
+pub(crate) async fn store(
+    conn: &mut PgConnection,
+    id: Uuid,
+    tenant: Uuid,
+    name: &str,
+    random: [u8; 32],
+    expires_at: Option<DateTime<Utc>>,
+) -> sqlx::Result<String> {
     let NewKey { key, prefix, hash } = new_key(random);
     sqlx::query!(
         "insert into api_keys (tenant_id, id, prefix, key_hash, name, created_at, expires_at)
          values ($1, $2, $3, $4, $5, queue.now(), $6)",
         tenant,
-        Uuid::now_v7(),
+        id,
         prefix,
         hash.as_slice(),
         name,
@@ -71,27 +82,40 @@ pub async fn create_until(
 /// # Errors
 /// When the database cannot answer.
 pub async fn revoke(conn: &mut PgConnection, prefix_or_id: &str) -> sqlx::Result<bool> {
-    let revoked = sqlx::query!(
-        "update api_keys set is_active = false where (prefix = $1 or id = $2) and is_active",
+    Ok(revoke_of(conn, None, prefix_or_id).await?.is_some())
+}
+
+/// The same for a key of `tenant` alone, where one is named; answers with its prefix.
+pub(crate) async fn revoke_of(
+    conn: &mut PgConnection,
+    tenant: Option<Uuid>,
+    prefix_or_id: &str,
+) -> sqlx::Result<Option<String>> {
+    sqlx::query_scalar!(
+        "update api_keys set is_active = false
+         where (prefix = $1 or id = $2) and ($3::uuid is null or tenant_id = $3) and is_active returning prefix",
         prefix_or_id,
-        prefix_or_id.parse::<Uuid>().ok()
+        prefix_or_id.parse::<Uuid>().ok(),
+        tenant
     )
-    .execute(conn)
-    .await?
-    .rows_affected();
-    Ok(revoked > 0)
+    .fetch_optional(conn)
+    .await
 }
 
 /// A line of the list of keys.
 #[derive(Debug)]
 pub struct Listed {
+    /// Permanent id.
+    pub id: Uuid,
+    /// Whose key it is.
+    pub tenant_id: Uuid,
     /// Slug of the tenant.
     pub tenant: String,
     /// The part of the key that stays visible.
     pub prefix: String,
     /// What the key is for.
     pub name: String,
-    /// Why it is refused, if it is.
+    /// Why it is refused, if it is: `revoked`, `expired`, `tenant_inactive`.
     pub refused: Option<String>,
     /// When it was made.
     pub created_at: DateTime<Utc>,
@@ -106,17 +130,51 @@ pub struct Listed {
 /// # Errors
 /// When the database cannot answer.
 pub async fn list(conn: &mut PgConnection, tenant: Option<Uuid>) -> sqlx::Result<Vec<Listed>> {
+    page(conn, tenant, None, ("", Uuid::nil()), i64::MAX).await
+}
+
+/// At most `limit` of them, after the key of that tenant (by slug) and id; or the one with the id `key` alone.
+pub(crate) async fn page(
+    conn: &mut PgConnection,
+    tenant: Option<Uuid>,
+    key: Option<Uuid>,
+    after: (&str, Uuid),
+    limit: i64,
+) -> sqlx::Result<Vec<Listed>> {
+    // Ids are in the order in which they were made.
     sqlx::query_as!(
         Listed,
-        r#"select t.slug as tenant, k.prefix, k.name, k.created_at, k.expires_at, k.last_used_at,
+        "select k.id, k.tenant_id, t.slug as tenant, k.prefix, k.name, k.created_at, k.expires_at, k.last_used_at,
             case when not k.is_active then 'revoked' when k.expires_at <= queue.now() then 'expired'
-                 when not t.is_active then 'its tenant is inactive' end as refused
-           from api_keys k join tenants t on t.id = k.tenant_id
-           where $1::uuid is null or k.tenant_id = $1
-           order by t.slug, k.created_at, k.id"#,
-        tenant
+                 when not t.is_active then 'tenant_inactive' end as refused
+         from api_keys k join tenants t on t.id = k.tenant_id
+         where ($1::uuid is null or k.tenant_id = $1) and (t.slug, k.id) > ($2::text, $3::uuid)
+           and ($5::uuid is null or k.id = $5)
+         order by t.slug, k.id limit $4",
+        tenant,
+        after.0,
+        after.1,
+        limit,
+        key
     )
     .fetch_all(conn)
+    .await
+}
+
+/// One of them.
+pub(crate) async fn get(conn: &mut PgConnection, tenant: Uuid, id: Uuid) -> sqlx::Result<Option<Listed>> {
+    Ok(page(conn, Some(tenant), Some(id), ("", Uuid::nil()), 1).await?.pop())
+}
+
+/// Whether the tenant has a key of that prefix or id, good or not.
+pub(crate) async fn exists(conn: &mut PgConnection, tenant: Uuid, prefix_or_id: &str) -> sqlx::Result<bool> {
+    sqlx::query_scalar!(
+        r#"select exists (select from api_keys where tenant_id = $1 and (prefix = $2 or id = $3)) as "exists!""#,
+        tenant,
+        prefix_or_id,
+        prefix_or_id.parse::<Uuid>().ok()
+    )
+    .fetch_one(conn)
     .await
 }
 

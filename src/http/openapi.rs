@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use utoipa::openapi::header::{Header, HeaderBuilder};
 use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::response::{Response, ResponseBuilder};
-use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, OneOfBuilder, Schema, SchemaFormat, Type};
+use utoipa::openapi::schema::{
+    ArrayItems, KnownFormat, ObjectBuilder, OneOfBuilder, Schema, SchemaFormat, SchemaType, Type,
+};
 use utoipa::openapi::security::{
     ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme,
 };
@@ -13,8 +15,10 @@ use utoipa::openapi::{Content, OpenApi, Ref, RefOr, Required};
 use utoipa::{IntoResponses, Modify};
 
 use crate::http::internal::bulk::BulkCount;
+use crate::http::internal::ingest::Dataset;
 use crate::http::internal::limits::LaneBody;
 use crate::http::problem::ProblemBody;
+use crate::http::schemas;
 
 const DESCRIPTION: &str = "Durable, multi-tenant jobs: `/internal` enqueues and follows them for every tenant, `/v1` \
 shows one tenant its jobs and results.
@@ -30,7 +34,7 @@ const IDEMPOTENCY_KEY: &str = "Idempotency-Key";
 #[derive(utoipa::OpenApi)]
 #[openapi(
     info(title = "Weirgate", description = DESCRIPTION, license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0")),
-    components(schemas(ProblemBody, BulkCount, LaneBody)),
+    components(schemas(ProblemBody, BulkCount, LaneBody, Dataset)),
     tags(
         (name = "Enqueue", description = "Start jobs. Nothing else changes a tenant's data."),
         (name = "Jobs", description = "Follow and steer jobs of every tenant"),
@@ -38,7 +42,7 @@ const IDEMPOTENCY_KEY: &str = "Idempotency-Key";
         (name = "Results", description = "What a tenant sees of its data and its jobs"),
         (name = "Operation", description = "Tenants, queues, limits, workers, schedules, health")
     ),
-    modifiers(&SecuritySchemes)
+    modifiers(&SecuritySchemes, &NamedSchemas)
 )]
 pub(crate) struct Document;
 
@@ -59,8 +63,33 @@ impl Modify for SecuritySchemes {
     }
 }
 
+struct NamedSchemas;
+
+impl Modify for NamedSchemas {
+    fn modify(&self, openapi: &mut OpenApi) {
+        let components = openapi.components.get_or_insert_default();
+        components
+            .schemas
+            .extend(schemas::all().into_iter().map(|(name, schema)| (name.to_owned(), schema.into())));
+    }
+}
+
+/// Pages of a resource name it, rather than have all of it once more.
+fn name_items(openapi: &mut OpenApi) {
+    let Some(components) = &mut openapi.components else { return };
+    for (name, schema) in &mut components.schemas {
+        if let Some(item) = name.strip_prefix("Page_")
+            && let RefOr::T(Schema::Object(page)) = schema
+            && let Some(RefOr::T(Schema::Array(items))) = page.properties.get_mut("items")
+        {
+            items.items = ArrayItems::RefOrSchema(Box::new(Ref::from_schema_name(item).into()));
+        }
+    }
+}
+
 /// Adds what every operation of a surface shares: who may call it and how it fails.
 pub(crate) fn complete(openapi: &mut OpenApi) {
+    name_items(openapi);
     for (path, item) in &mut openapi.paths.paths {
         let schemes: &[&str] = match path {
             path if path.starts_with("/internal/") => &["service_token"],
@@ -70,8 +99,8 @@ pub(crate) fn complete(openapi: &mut OpenApi) {
         if let Some(operation) = &mut item.post {
             describe_repeats(operation);
         }
-        for operation in [&mut item.get, &mut item.post, &mut item.put, &mut item.patch].into_iter().flatten()
-        {
+        let operations = [&mut item.get, &mut item.post, &mut item.put, &mut item.patch, &mut item.delete];
+        for operation in operations.into_iter().flatten() {
             if !schemes.is_empty() {
                 let any_of = schemes.iter().map(|name| SecurityRequirement::new(*name, [""; 0])).collect();
                 operation.security = Some(any_of);
@@ -131,7 +160,7 @@ fn describe_failures(operation: &mut Operation, guarded: bool, names_something: 
         failures.push((404, "unknown_…, not_found: there is nothing of that name"));
     }
     if let Some(RefOr::T(body)) = &mut operation.request_body {
-        if body.content.values().any(is_options_only) {
+        if body.content.values().any(is_optional) {
             body.required = Some(Required::False);
         }
         failures.extend([
@@ -165,10 +194,10 @@ fn is_table(operation: &Operation) -> bool {
     matches!(ok, Some(RefOr::T(response)) if response.content.contains_key("text/csv"))
 }
 
-/// Whether the body holds nothing but options of an enqueue, so that it may be left out.
-fn is_options_only(content: &RefOr<Content>) -> bool {
+/// Whether the body holds nothing that is needed, so that it may be left out.
+fn is_optional(content: &RefOr<Content>) -> bool {
     let RefOr::T(Content { schema: Some(RefOr::Ref(schema)), .. }) = content else { return false };
-    schema.ref_location.ends_with("/EnqueueOptions")
+    ["/EnqueueOptions", "/RunSchedule"].iter().any(|name| schema.ref_location.ends_with(name))
 }
 
 fn describe_response(status: &str, response: &mut Response) {
@@ -243,6 +272,34 @@ impl IntoResponses for JobPolled {
     }
 }
 
+/// What a download of an export answers.
+#[derive(Debug)]
+pub(crate) struct ExportFile;
+
+impl IntoResponses for ExportFile {
+    fn responses() -> Responses {
+        let text = Schema::from(ObjectBuilder::new().schema_type(Type::String).build());
+        let any = ObjectBuilder::new().schema_type(SchemaType::AnyValue);
+        // Clients that know one kind of content take the first: a text is whatever the file is.
+        let file = ResponseBuilder::new()
+            .description("The file, as it was written: CSV or JSON")
+            .content("text/csv", Content::new(Some(text)))
+            .content("application/json", Content::new(Some(Schema::from(any.build()))))
+            .header("ETag", text_header("Its SHA-256"))
+            .header("Content-Disposition", text_header("Its name"));
+        let other = |description: &str| Response::new(description);
+        BTreeMap::from([
+            ("200".to_owned(), file.into()),
+            ("304".to_owned(), other("If-None-Match names its ETag").into()),
+            ("406".to_owned(), other("not_acceptable: the export was written as JSON").into()),
+            (
+                "410".to_owned(),
+                other("export_changed: the stored file is not the one that was exported").into(),
+            ),
+        ])
+    }
+}
+
 /// What a stream answers.
 #[derive(Debug)]
 pub(crate) struct JobEvents;
@@ -255,11 +312,6 @@ impl IntoResponses for JobEvents {
             .content("text/event-stream", Content::new(Some(Schema::from(text.build()))));
         BTreeMap::from([("200".to_owned(), stream.into())])
     }
-}
-
-/// `json` or `csv`.
-pub(crate) fn export_format() -> Schema {
-    ObjectBuilder::new().schema_type(Type::String).enum_values(Some(["json", "csv"])).build().into()
 }
 
 /// A day or an instant.

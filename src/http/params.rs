@@ -62,6 +62,8 @@ impl FromQuery for () {
 pub(crate) struct Fields {
     pairs: Vec<(String, String)>,
     errors: Vec<FieldError>,
+    /// What was looked for so far: the parameters that there can be.
+    known: BTreeSet<String>,
     /// That there are too many parameters to look at; then nothing else is said.
     too_many: Option<String>,
 }
@@ -92,7 +94,7 @@ impl Fields {
     fn of_few(mut pairs: Vec<(String, String)>) -> Self {
         // An empty row of a form.
         pairs.retain(|(name, value)| !is_blank(name) || !is_blank(value));
-        Self { pairs, errors: Vec::new(), too_many: None }
+        Self { pairs, errors: Vec::new(), known: BTreeSet::new(), too_many: None }
     }
 
     /// Parameters that nobody has taken.
@@ -129,6 +131,11 @@ impl Fields {
 
     /// All values of a parameter that may be repeated, each once.
     pub(crate) fn all(&mut self, name: &str) -> Vec<String> {
+        self.known.insert(name.to_owned());
+        self.take(name)
+    }
+
+    fn take(&mut self, name: &str) -> Vec<String> {
         let (taken, rest): (Vec<_>, _) =
             std::mem::take(&mut self.pairs).into_iter().partition(|(given, _)| given == name);
         self.pairs = rest;
@@ -139,7 +146,12 @@ impl Fields {
 
     /// The value of a parameter that has one.
     pub(crate) fn one(&mut self, name: &str) -> Option<String> {
-        let mut values = self.all(name);
+        self.known.insert(name.to_owned());
+        self.take_one(name)
+    }
+
+    fn take_one(&mut self, name: &str) -> Option<String> {
+        let mut values = self.take(name);
         if values.len() > 1 {
             self.fail(name, "given more than once, with different values");
             return None;
@@ -178,17 +190,20 @@ impl Fields {
 
     /// The values of all parameters whose names begin with `prefix`, by the rest of their names.
     pub(crate) fn below(&mut self, prefix: &str) -> BTreeMap<String, String> {
+        self.known.insert(format!("{prefix}…"));
         let names = self.pairs.iter().filter_map(|(name, _)| name.strip_prefix(prefix));
         let names: BTreeSet<String> = names.map(str::to_owned).collect();
         let mut below = BTreeMap::new();
         for name in names {
             let whole = format!("{prefix}{name}");
             if is_blank(&name) && self.pairs.iter().all(|(given, value)| *given != whole || is_blank(value)) {
-                self.all(&whole);
+                self.take(&whole);
             } else if name.len() > MAX_NAME || <String as Parse>::parse(&name).is_err() {
                 self.fail(&whole, format!("expected a name after the dot, of at most {MAX_NAME} characters"));
-                self.all(&whole);
-            } else if let Some(value) = self.get(&whole) {
+                self.take(&whole);
+            } else if let Some(value) = self.take_one(&whole)
+                && let Some(value) = self.parse(&whole, &value)
+            {
                 below.insert(name, value);
             }
         }
@@ -241,9 +256,14 @@ impl Fields {
         let mut unknown: Vec<String> =
             std::mem::take(&mut self.pairs).into_iter().map(|(name, _)| name).collect();
         unknown.dedup();
+        let known: Vec<&str> = self.known.iter().map(String::as_str).collect();
+        let expected = match known.as_slice() {
+            [] => "nothing is expected here".to_owned(),
+            known => format!("expected {}", known.join(", ")),
+        };
         for name in unknown {
-            let message = if is_blank(&name) { "a parameter without a name" } else { "unknown parameter" };
-            self.fail(&name, message);
+            let what = if is_blank(&name) { "a parameter without a name" } else { "unknown parameter" };
+            self.fail(&name, format!("{what}; {expected}"));
         }
     }
 }

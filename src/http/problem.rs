@@ -11,6 +11,8 @@ use weirgate_jobs::TenantsError;
 use weirgate_queue::QueueError;
 use weirgate_queue::error::Fault;
 
+use crate::{schedules, tenants};
+
 /// Most errors that one answer lists: a request may be wrong in tens of thousands of places.
 const MOST_ERRORS: usize = 100;
 
@@ -319,6 +321,34 @@ impl From<TenantsError> for Problem {
             TenantsError::Unknown(_) => Self::not_found("unknown_tenant", "Unknown tenant", detail),
             TenantsError::Inactive(_) => Self::conflict("tenant_inactive", "Tenant inactive", detail),
             TenantsError::Database(error) => error.into(),
+        }
+    }
+}
+
+impl From<tenants::Refused> for Problem {
+    fn from(refused: tenants::Refused) -> Self {
+        match refused {
+            tenants::Refused::Wrong(wrong) => {
+                let error =
+                    |it: tenants::Wrong| FieldError { field: it.field.to_owned(), message: it.message };
+                Self::invalid(wrong.into_iter().map(error).collect())
+            }
+            tenants::Refused::Taken(slug) => Self::conflict(
+                "slug_taken",
+                "Slug taken",
+                format!("there is a tenant {slug:?} already; PATCH /internal/tenants/{slug} changes it"),
+            ),
+            tenants::Refused::Unknown(name) => Self::unknown_tenant(&name),
+            tenants::Refused::Database(error) => error.into(),
+        }
+    }
+}
+
+impl From<schedules::Refused> for Problem {
+    fn from(refused: schedules::Refused) -> Self {
+        match refused {
+            schedules::Refused::Tenant(error) => error.into(),
+            schedules::Refused::Schedule(error) => error.into(),
         }
     }
 }

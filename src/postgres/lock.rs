@@ -37,16 +37,24 @@ pub(super) struct Holder {
 }
 
 impl Lock {
-    /// Takes the lock of a home, or says who has it.
+    /// Takes the lock of the server's owner, or says who has it.
     pub(super) fn take(home: &Path, options: &Options) -> Result<Result<Self, Holder>> {
-        let path = home.join("lock");
+        Self::take_file(&home.join("lock"), options)
+    }
+
+    /// Takes the lock of the process that wants the home for itself, which need not be the server's owner.
+    pub(super) fn take_exclusive(home: &Path, options: &Options) -> Result<Result<Self, Holder>> {
+        Self::take_file(&home.join("lock.exclusive"), options)
+    }
+
+    fn take_file(path: &Path, options: &Options) -> Result<Result<Self, Holder>> {
         let mut file = OpenOptions::new()
             .read(true)
             .write(true)
             .create(true)
             .truncate(false)
             .mode(0o600)
-            .open(&path)
+            .open(path)
             .with_context(|| format!("cannot open {}", path.display()))?;
         match file.try_lock() {
             Ok(()) => {}

@@ -103,6 +103,7 @@ async fn a_backfill_is_made_from_a_dry_run_and_its_days_fill() {
     .await;
 }
 
+#[cfg(feature = "board")]
 #[tokio::test]
 async fn the_board_of_apalis_runs_under_our_policy() {
     visit(async |site, tab| {

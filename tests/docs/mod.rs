@@ -16,8 +16,8 @@ fn the_picture_of_the_states_is_made_from_the_transitions() {
 }
 
 #[test]
-fn every_setting_is_in_the_readme_and_the_example() {
-    let (config, readme, example) = (read("src/config.rs"), read("README.md"), read(".env.example"));
+fn every_setting_is_in_its_document_and_the_example() {
+    let (config, document, example) = (read("src/config.rs"), read("docs/settings.md"), read(".env.example"));
     let settings: Vec<&str> = config
         .lines()
         .filter_map(|line| line.trim().strip_prefix("/// `")?.split_once("`:"))
@@ -25,7 +25,7 @@ fn every_setting_is_in_the_readme_and_the_example() {
         .collect();
     assert!(settings.len() >= 17, "{settings:?}");
     for name in settings {
-        assert!(readme.contains(&format!("`{name}`")), "{name} is not in README.md");
+        assert!(document.contains(&format!("`{name}`")), "{name} is not in docs/settings.md");
         assert!(example.contains(&format!("{name}=")), "{name} is not in .env.example");
     }
 }
@@ -64,15 +64,38 @@ fn every_metric_of_a_dashboard_or_an_alert_is_in_the_list() {
 }
 
 #[test]
-fn every_package_has_a_reason_in_the_readme() {
-    let readme = read("README.md");
+fn every_package_has_a_reason() {
+    let document = read("docs/dependencies.md");
     let manifest = read("Cargo.toml");
     let packages = manifest.split("[dependencies]").nth(1).unwrap().split("\n[").next().unwrap();
-    for name in packages.lines().filter_map(|line| line.split_once(".workspace")).map(|(name, _)| name) {
+    for (name, _) in packages.lines().filter_map(|line| line.split_once([' ', '.'])) {
         if !name.starts_with("weirgate") {
-            assert!(readme.contains(&format!("`{name}`")), "{name} has no reason in README.md");
+            assert!(document.contains(&format!("`{name}`")), "{name} has no reason in docs/dependencies.md");
         }
     }
+}
+
+#[test]
+fn the_readme_can_be_read_in_one_go() {
+    let words = read("README.md").split_whitespace().count();
+    assert!(words <= 1350, "README.md has {words} words; docs/ has room for more");
+}
+
+#[test]
+fn every_file_that_the_readme_names_is_there() {
+    let readme = read("README.md");
+    let paths = readme.split('`').skip(1).step_by(2).filter(|name| {
+        name.contains('/')
+            && !name.starts_with('/')
+            && !name.contains([' ', '<', ':'])
+            && !name.starts_with("target/")
+    });
+    let mut named = 0;
+    for path in paths {
+        named += 1;
+        assert!(Path::new(env!("CARGO_MANIFEST_DIR")).join(path).exists(), "{path} is not there");
+    }
+    assert!(named > 15, "{named}");
 }
 
 #[test]

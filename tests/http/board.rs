@@ -34,6 +34,9 @@ fn ids(tasks: &Value) -> Vec<&str> {
 async fn nobody_sees_it_without_signing_in() {
     let api = TestApi::new().await;
     ingest(&api).await;
+    // As people type it.
+    let answer = api.anonymous("GET", "/board/").send().await;
+    assert_eq!(answer.header("location"), Some("/board"));
     for page in ["", "/queues/ingest"] {
         let answer = api.anonymous("GET", &format!("/board{page}")).send().await;
         assert_eq!(answer.status, StatusCode::SEE_OTHER);

@@ -26,7 +26,8 @@ async fn a_client_that_repeats_its_parameters_beside_next_comes_to_the_end_of_ev
     }
     for (list, own) in [
         ("/internal/jobs", "limit=1&state=available,scheduled&kind=&tenant_id=tenant_demo_cca"),
-        ("/internal/tenants", "limit=1"),
+        ("/internal/tenants", "limit=1&active="),
+        ("/internal/api-keys", "limit=1"),
         ("/v1/jobs", "limit=1&state=&q="),
         ("/v1/tickets", "limit=1&status=&created_from="),
         ("/v1/time-entries", "limit=1&from=2026-01-01&to="),

@@ -81,3 +81,20 @@ async fn the_service_drains_too() {
     api.post(&format!("/internal/workers/{worker}/drain")).await.ok(StatusCode::OK);
     api.post(&format!("/internal/workers/{}/drain", Uuid::now_v7())).await.problem(404, "unknown_worker");
 }
+
+#[tokio::test]
+async fn a_drain_whose_answer_was_lost_is_no_error_once_the_worker_has_gone() {
+    let api = TestApi::new().await;
+    let worker = api.db().register_worker().await;
+    let path = format!("/internal/workers/{worker}/drain");
+    let drain = async || api.service("POST", &path).header("idempotency-key", "drain-1").send().await;
+    drain().await.ok(StatusCode::OK);
+    sqlx::query("delete from queue.workers where id = $1")
+        .bind(worker)
+        .execute(&api.db().pool)
+        .await
+        .unwrap();
+    let again = drain().await;
+    assert_eq!((again.status, again.header("idempotency-replayed")), (StatusCode::NO_CONTENT, Some("true")));
+    api.post(&path).await.problem(404, "unknown_worker");
+}

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::support::TestApi;
 
 /// Every operation there is, with something in place of its parameters.
-const OPERATIONS: [(&str, &str); 54] = [
+const OPERATIONS: [(&str, &str); 63] = [
     ("GET", "/health"),
     ("GET", "/health/ready"),
     ("GET", "/metrics"),
@@ -36,6 +36,14 @@ const OPERATIONS: [(&str, &str); 54] = [
     ("GET", "/internal/workflows/{id}"),
     ("POST", "/internal/workflows/{id}/cancel"),
     ("GET", "/internal/tenants"),
+    ("POST", "/internal/tenants"),
+    ("GET", "/internal/tenants/{id}"),
+    ("PATCH", "/internal/tenants/{id}"),
+    ("GET", "/internal/tenants/{id}/api-keys"),
+    ("POST", "/internal/tenants/{id}/api-keys"),
+    ("DELETE", "/internal/tenants/{id}/api-keys/{prefix}"),
+    ("GET", "/internal/api-keys"),
+    ("GET", "/internal/failures"),
     ("GET", "/internal/tenants/{id}/kpis/daily"),
     ("GET", "/internal/tenants/{id}/limits"),
     ("PUT", "/internal/tenants/{id}/limits"),
@@ -50,6 +58,7 @@ const OPERATIONS: [(&str, &str); 54] = [
     ("GET", "/internal/workers"),
     ("GET", "/internal/schedules"),
     ("PUT", "/internal/schedules/{name}"),
+    ("POST", "/internal/schedules/{name}/run"),
     ("GET", "/v1/kpis/daily"),
     ("GET", "/v1/tickets"),
     ("GET", "/v1/tickets/{cw_ticket_id}"),
@@ -75,6 +84,7 @@ pub(super) fn operations() -> Vec<(&'static str, String)> {
                 .replace("schedules/{name}", "schedules/daily_pipeline")
                 .replace("{name}", "ingest")
                 .replace("{cw_ticket_id}", "TKT-001")
+                .replace("{prefix}", "wg_00000000")
                 .replace("{id}", "0198c0de-0000-7000-8000-000000000000");
             (*method, path)
         })

@@ -1,9 +1,11 @@
 //! The HTTP surface: the production router, without sockets.
 
 mod answers;
+mod api_keys;
 mod audit;
 mod auth;
 mod backfills;
+#[cfg(feature = "board")]
 mod board;
 mod bounded;
 mod bulk;
@@ -25,6 +27,7 @@ mod downloads;
 mod enqueue;
 mod errors;
 mod exports;
+mod failures;
 mod follow;
 mod guesses;
 mod idempotency;
@@ -36,18 +39,22 @@ mod list;
 mod metrics;
 mod operation;
 mod options;
+mod parameters;
 mod pipeline;
 mod queues;
 mod rejects;
 mod repeats;
 mod results;
+mod schedule_runs;
 mod schedules;
 mod sign_in_limits;
 mod steer;
 mod strangers;
 mod tables;
 mod tenant_errors;
+mod tenants;
 mod tickets;
+#[cfg(feature = "otlp")]
 mod traces;
 mod validation;
 mod why_blocked;

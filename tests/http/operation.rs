@@ -1,30 +1,11 @@
-//! Tenants, workers.
+//! Workers.
 
 use std::time::Duration;
 
-use axum::http::StatusCode;
 use serde_json::json;
 use weirgate_queue::JobState;
 
 use crate::support::{Does, Probe, Step, TestApi, TestWorker};
-
-#[tokio::test]
-async fn tenants_are_listed_by_slug_while_they_are_active() {
-    let api = TestApi::new().await;
-    let tenants = api.get("/internal/tenants").await.items();
-    let mut first = tenants[0].clone();
-    assert!(first.as_object_mut().unwrap().remove("created_at").unwrap().is_string());
-    let expected = json!({
-        "id": api.cca.id, "slug": "tenant_demo_cca", "name": "CCA Demo", "is_active": true, "llm_enabled": true,
-        "time_zone": "UTC",
-    });
-    assert_eq!((first, tenants.len()), (expected, 2));
-    let page = api.get("/internal/tenants?limit=1").await.ok(StatusCode::OK);
-    let next = page["next"].as_str().unwrap().strip_prefix("http://localhost").unwrap();
-    assert_eq!(api.get(next).await.column("slug"), ["tenant_demo_client2"]);
-    api.execute("update tenants set is_active = false where slug = 'tenant_demo_cca'").await;
-    assert_eq!(api.get("/internal/tenants").await.column("slug"), ["tenant_demo_client2"]);
-}
 
 #[tokio::test]
 async fn workers_are_listed_while_they_hold_a_lease() {

@@ -97,6 +97,17 @@ async fn one_that_wants_the_home_for_itself_may_share_it_with_those_that_do_not(
 }
 
 #[tokio::test]
+async fn two_that_want_the_home_for_themselves_are_not_let_in_beside_a_command_that_owns_it() {
+    let home = Home::new();
+    let command = PrivatePostgres::start(sharing(&home)).await.unwrap();
+    let up = home.start().await;
+    assert!(home.refusal().await.contains("is in use by pid"));
+    up.stop().await.unwrap();
+    home.start().await.stop().await.unwrap();
+    command.stop().await.unwrap();
+}
+
+#[tokio::test]
 async fn a_start_that_is_stopped_at_any_time_leaves_nothing_running() {
     for milliseconds in [0, 20, 60, 150, 300, 600, 1000, 1500] {
         let home = Home::new();

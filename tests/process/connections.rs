@@ -11,6 +11,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use uuid::Uuid;
+use weirgate_jobs::http_client;
 
 use crate::support::{Process, TestDb};
 
@@ -141,7 +142,7 @@ async fn five_hundred_clients_silence_neither_health_nor_the_worker() {
         }
     }
     let (begun, mut asked) = (Instant::now(), 0);
-    let known = reqwest::Client::new();
+    let known = http_client().build().unwrap();
     while begun.elapsed() < Duration::from_secs(seconds) {
         let health = "GET /health HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
         let answer =
@@ -196,7 +197,7 @@ async fn one_tenants_streams_leave_connections_to_others() {
     weirgate::connections::raise_limit();
     let (db, home) = (TestDb::new().await, tempfile::tempdir().unwrap());
     let up = up(&db, home.path());
-    let client = reqwest::Client::new();
+    let client = http_client().build().unwrap();
     let url = |path: &str| format!("http://{}{path}", up.address);
     let path = "/internal/ingest/csat?tenant_id=tenant_demo_cca&run_at=2100-01-01T00:00:00Z";
     let job = client.post(url(path)).bearer_auth(&up.token).send().await.unwrap();

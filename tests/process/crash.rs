@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use reqwest::StatusCode;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
+use weirgate_jobs::http_client;
 
 use super::up::{Up, up};
 
@@ -22,7 +23,7 @@ struct Client<'a> {
 
 impl<'a> Client<'a> {
     fn new(up: &'a Up) -> Self {
-        let http = reqwest::Client::builder().timeout(Duration::from_secs(10)).build().unwrap();
+        let http = http_client().timeout(Duration::from_secs(10)).build().unwrap();
         Self { up, http, accepted: Vec::new() }
     }
 

@@ -8,6 +8,7 @@ use std::process::{Command, Stdio};
 
 use reqwest::redirect::Policy;
 use serde_json::Value;
+use weirgate_jobs::http_client;
 
 use crate::support::{Process, weirgate};
 
@@ -119,7 +120,7 @@ async fn who_stays_is_told_how_to_sign_in() {
     let dashboard = after("dashboard")[0].clone();
     let sign_in = after("sign in");
     let fields = [("email", &sign_in[0]), ("password", &sign_in[2])];
-    let client = reqwest::Client::builder().redirect(Policy::none()).build().unwrap();
+    let client = http_client().redirect(Policy::none()).build().unwrap();
     let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
     let request = client
         .post(format!("{dashboard}/sign-in"))

@@ -7,6 +7,7 @@ use std::process::{ChildStderr, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+use weirgate_jobs::http_client;
 
 use super::up::up;
 use crate::support::{Process, weirgate};
@@ -115,7 +116,7 @@ async fn up_works_beside_a_command_that_waits_and_does_what_that_waits_for() {
     // The command had started the server, and has left.
     assert!(ok(&["jobs", "list", "--kind", "ingest_csat"], home.path()).contains("completed"));
     let url = format!("{}/internal/tenants", up.base);
-    let answer = reqwest::Client::new().get(url).bearer_auth(&up.token).send().await.unwrap();
+    let answer = http_client().build().unwrap().get(url).bearer_auth(&up.token).send().await.unwrap();
     assert!(answer.status().is_success());
     up.process.signal("INT");
     assert!(up.process.ended().await.success());

@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::time::Duration;
 
 use uuid::Uuid;
+use weirgate_jobs::http_client;
 
 use crate::support::{Does, Process, Step, TestDb, tenant, weirgate};
 
@@ -38,7 +39,7 @@ async fn a_large_output_is_in_memory_twice_at_most() {
     });
     let address = address.expect("it serves");
     std::thread::spawn(move || lines.for_each(drop));
-    let client = reqwest::Client::new();
+    let client = http_client().build().unwrap();
     let get = async |path: &str| {
         let url = format!("http://{address}{path}");
         let answer = client.get(url).bearer_auth(TOKEN).timeout(Duration::from_mins(1)).send().await.unwrap();

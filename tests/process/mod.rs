@@ -13,10 +13,12 @@ mod migrate;
 mod output;
 mod remote;
 mod remote_proxy;
+mod remote_tenants;
 mod schedules;
 mod serve;
 mod settings;
 mod systemd;
+#[cfg(feature = "otlp")]
 mod traces;
 mod up;
 mod worker;

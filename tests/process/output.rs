@@ -4,6 +4,7 @@ use std::fs::OpenOptions;
 use std::net::TcpListener;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
+use weirgate_jobs::http_client;
 
 use super::cli::Cli;
 use crate::support::{Process, weirgate};
@@ -113,7 +114,7 @@ async fn nobody_has_to_read_standard_error() {
     let mut up = Process::of(up.stdout(closed()).stderr(closed()).spawn().unwrap());
     let url = format!("http://127.0.0.1:{port}/health/ready");
     for _ in 0..1200 {
-        if reqwest::get(&url).await.is_ok_and(|it| it.status().is_success()) {
+        if http_client().build().unwrap().get(&url).send().await.is_ok_and(|it| it.status().is_success()) {
             up.signal("TERM");
             assert!(up.ended().await.success());
             return;

@@ -10,6 +10,7 @@ use axum::http::StatusCode;
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use futures_util::stream;
 use tokio::net::TcpListener;
+use weirgate_jobs::http_client;
 
 /// Which answers are lost on their way.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -35,7 +36,7 @@ pub(super) async fn below(prefix: &str, to: &str, lose: Lose) -> String {
         to: to.to_owned(),
         lose,
         lost: Arc::default(),
-        http: reqwest::Client::new(),
+        http: http_client().build().unwrap(),
     };
     format!("{}{prefix}", start(Router::new().fallback(forward).with_state(proxy)).await)
 }

@@ -1,5 +1,7 @@
 //! Commands about a server elsewhere: tenants, their keys, failures, and schedules that are run by hand.
 
+use weirgate_jobs::http_client;
+
 use super::remote::Scene;
 use crate::support::Process;
 
@@ -49,7 +51,8 @@ async fn keys_come_and_go_through_both_doors() {
     let scene = Scene::new().await;
     let key = scene.out(&["keys", "create", CCA, "--name", "n8n", "--expires-in", "90d"]).await;
     let key = key.trim();
-    let answer = reqwest::Client::new().get(format!("{}/v1/jobs", scene.base)).header("x-api-key", key);
+    let answer =
+        http_client().build().unwrap().get(format!("{}/v1/jobs", scene.base)).header("x-api-key", key);
     assert_eq!(answer.send().await.unwrap().status(), 200);
     scene.same(&["keys", "list"]).await;
     let listed = scene.same(&["keys", "list", CCA]).await;

@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use weirgate_jobs::http_client;
 
 use crate::support::{Process, TestDb, weirgate};
 
@@ -38,14 +39,15 @@ impl Server {
     }
 
     async fn pause(&self, token: &str, forwarded_for: &str) -> u16 {
-        let call = reqwest::Client::new().post(format!("{}/internal/queues/kpi/pause", self.base));
+        let call = http_client().build().unwrap().post(format!("{}/internal/queues/kpi/pause", self.base));
         let call = call.bearer_auth(token).header("x-forwarded-for", forwarded_for);
         call.send().await.unwrap().status().as_u16()
     }
 
     /// Where those came from who paused a queue, newest first.
     async fn addresses(&self) -> Vec<Value> {
-        let call = reqwest::Client::new().get(format!("{}/internal/audit?action=queue.pause", self.base));
+        let call =
+            http_client().build().unwrap().get(format!("{}/internal/audit?action=queue.pause", self.base));
         let page: Value = call.bearer_auth(TOKEN).send().await.unwrap().json().await.unwrap();
         page["items"].as_array().unwrap().iter().map(|entry| entry["address"].clone()).collect()
     }

@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
+use weirgate_jobs::http_client;
 
 use crate::support::{Process, weirgate};
 
@@ -40,7 +41,7 @@ pub(super) fn up(home: &Path) -> Up {
 
 async fn tenants(up: &Up) -> usize {
     let url = format!("{}/internal/tenants", up.base);
-    let answer = reqwest::Client::new().get(url).bearer_auth(&up.token).send().await.unwrap();
+    let answer = http_client().build().unwrap().get(url).bearer_auth(&up.token).send().await.unwrap();
     let body: serde_json::Value = answer.error_for_status().unwrap().json().await.unwrap();
     body["items"].as_array().unwrap().len()
 }

@@ -9,6 +9,7 @@ use sqlx::{Postgres, Transaction};
 use tempfile::TempDir;
 use uuid::Uuid;
 use weirgate_jobs::IngestTickets;
+use weirgate_jobs::http_client;
 use weirgate_queue::drain::drain;
 use weirgate_queue::{JobState, NewJob};
 
@@ -136,8 +137,15 @@ async fn a_worker_tells_its_metrics_on_a_listener_of_its_own() {
     let address = address.await.unwrap();
     fixture.until_it_waits().await;
     let get = async |path: &str| {
-        let answer =
-            reqwest::get(format!("http://{address}{path}")).await.unwrap().error_for_status().unwrap();
+        let answer = http_client()
+            .build()
+            .unwrap()
+            .get(format!("http://{address}{path}"))
+            .send()
+            .await
+            .unwrap()
+            .error_for_status()
+            .unwrap();
         answer.text().await.unwrap()
     };
     let text = get("/metrics").await;

@@ -3,6 +3,7 @@
 mod api;
 mod app;
 mod cluster;
+#[cfg(feature = "otlp")]
 mod collector;
 mod database;
 mod documented;
@@ -17,6 +18,7 @@ mod worker;
 
 pub(crate) use api::{Answer, Call, TestApi, id};
 pub(crate) use app::{MOCK_DATA, TestApp, tenant};
+#[cfg(feature = "otlp")]
 pub(crate) use collector::{Collector, Seen};
 pub(crate) use database::{TestDb, rows_read};
 pub(crate) use probe::{Does, Probe, Step, registry};

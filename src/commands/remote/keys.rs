@@ -4,6 +4,7 @@ use anyhow::{Result, bail};
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use serde_json::json;
+use uuid::Uuid;
 
 use crate::client::{Call, Client};
 use crate::http::keys::Listed;
@@ -11,6 +12,8 @@ use crate::http::keys::Listed;
 /// An API key.
 #[derive(Deserialize)]
 struct ApiKey {
+    id: Uuid,
+    tenant_id: Uuid,
     tenant: String,
     prefix: String,
     name: String,
@@ -22,13 +25,9 @@ struct ApiKey {
 
 impl From<ApiKey> for Listed {
     fn from(key: ApiKey) -> Self {
-        let ApiKey { tenant, prefix, name, state, created_at, expires_at, last_used_at } = key;
-        let refused = match state.as_str() {
-            "good" => None,
-            "tenant_inactive" => Some("its tenant is inactive".to_owned()),
-            _ => Some(state),
-        };
-        Self { tenant, prefix, name, refused, created_at, expires_at, last_used_at }
+        let ApiKey { id, tenant_id, tenant, prefix, name, state, created_at, expires_at, last_used_at } = key;
+        let refused = (state != "good").then_some(state);
+        Self { id, tenant_id, tenant, prefix, name, refused, created_at, expires_at, last_used_at }
     }
 }
 

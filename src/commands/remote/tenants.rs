@@ -5,13 +5,13 @@ use serde_json::{Map, Value, json};
 
 use crate::cli::{ChangedTenant, NewTenant};
 use crate::client::{Call, Client};
-use crate::commands::tenants::Row;
+use crate::tenants::Stored;
 
-pub(in crate::commands) async fn list(client: &Client) -> Result<Vec<Row>> {
+pub(in crate::commands) async fn list(client: &Client) -> Result<Vec<Stored>> {
     client.list(&Call::get(["internal", "tenants"]), usize::MAX).await
 }
 
-pub(in crate::commands) async fn create(client: &Client, new: &NewTenant) -> Result<Row> {
+pub(in crate::commands) async fn create(client: &Client, new: &NewTenant) -> Result<Stored> {
     let NewTenant { slug, name, time_zone, llm_enabled } = new;
     let name = name.as_ref().unwrap_or(slug);
     let body = json!({ "slug": slug, "name": name, "time_zone": time_zone, "llm_enabled": llm_enabled });
@@ -19,7 +19,10 @@ pub(in crate::commands) async fn create(client: &Client, new: &NewTenant) -> Res
 }
 
 /// What it was before, and is now.
-pub(in crate::commands) async fn change(client: &Client, changed: &ChangedTenant) -> Result<(Row, Row)> {
+pub(in crate::commands) async fn change(
+    client: &Client,
+    changed: &ChangedTenant,
+) -> Result<(Stored, Stored)> {
     let ChangedTenant { tenant, name, time_zone, active, llm_enabled } = changed;
     let fields = [
         ("name", name.as_deref().map(Value::from)),

@@ -4,20 +4,18 @@ use askama::Template;
 use axum::extract::{RawQuery, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use chrono::{DateTime, Utc};
-use serde_json::json;
 use uuid::Uuid;
-use weirgate_jobs::schedules;
 use weirgate_queue::QueueError;
-use weirgate_queue::schedule::{self, Change, Definition, Missed, Overview};
+use weirgate_queue::schedule::{self, Definition, Missed, Overview};
 
 use super::confirm::Confirm;
 use super::session::{Form, Session, filled};
 use super::view::{Frame, Path, Refusal, When, page};
 use super::words::of;
 use crate::http::Api;
-use crate::http::job_list::tenant_of_filter;
 use crate::http::params::{Fields, TenantName};
 use crate::http::problem::Problem;
+use crate::schedules::{self, run_now};
 use crate::users::Role;
 
 /// A run to come.
@@ -88,7 +86,7 @@ pub(super) async fn list(
     let (ran, jobs) = (fields.get::<String>("ran"), fields.in_range("jobs", 0..=i64::MAX));
     fields.finish(Some(())).map_err(|problem| Refusal::from(problem).for_session(&session))?;
     let mut conn = api.pool.acquire().await?;
-    let all = schedule::overview(&mut conn, &schedules()).await?;
+    let all = schedule::overview(&mut conn, &weirgate_jobs::schedules()).await?;
     let now = sqlx::query_scalar!(r#"select queue.now() as "now!""#).fetch_one(&mut *conn).await?;
     Ok(page(&SchedulesPage {
         frame: Frame::new(&session, "/schedules"),
@@ -113,15 +111,10 @@ pub(super) async fn run(
     if definition.per_tenant && named.is_none() && !confirmed {
         return run_for_all(&api, &session, &definition).await;
     }
-    let tenant = match &named {
-        Some(named) => Some(tenant_of_filter(&api, named).await.map_err(refuse)?),
-        None => None,
-    };
     let mut tx = api.pool.begin().await?;
-    let jobs = schedule::run_now(&mut tx, &schedules(), &name, tenant).await;
-    let jobs = jobs.map_err(|error| refuse(error.into()))?;
-    let detail = json!({ "tenant": named.map(|named| named.0), "jobs": jobs });
-    session.actor().note(&mut tx, "schedule.run", &name, &detail).await?;
+    let named = named.as_ref().map(|named| named.0.as_str());
+    let jobs = run_now(&mut tx, &session.actor(), &name, named).await;
+    let jobs = jobs.map_err(|refused| refuse(refused.into()))?;
     tx.commit().await?;
     let back = if let [job] = jobs.as_slice() {
         format!("/dashboard/jobs/{job}")
@@ -143,7 +136,7 @@ pub(super) async fn turn_off(state: State<Api>, name: Path<String>, form: Form) 
 }
 
 fn known(name: &str) -> Result<Definition, Refusal> {
-    let known = schedules().definitions().into_iter().find(|it| it.name == name);
+    let known = weirgate_jobs::schedules().definitions().into_iter().find(|it| it.name == name);
     known.ok_or_else(|| QueueError::UnknownSchedule(name.to_owned()).into())
 }
 
@@ -204,10 +197,7 @@ async fn turn(
         return Ok(ask_to_turn_off(&session, &definition));
     }
     let mut tx = api.pool.begin().await?;
-    let change = Change { enabled: Some(enabled), ..Change::default() };
-    schedule::change(&mut tx, &definition, &change).await?;
-    let action = if enabled { "schedule.on" } else { "schedule.off" };
-    session.actor().note(&mut tx, action, &name, &json!({})).await?;
+    schedules::turn(&mut tx, &session.actor(), &definition, enabled).await?;
     tx.commit().await?;
     Ok(Redirect::to("/dashboard/schedules").into_response())
 }

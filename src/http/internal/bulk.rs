@@ -22,19 +22,19 @@ use crate::http::Api;
 use crate::http::enqueue::{EnqueueBody, EnqueueHeaders, OptionParams, Received, Terms};
 use crate::http::extract::parse_body;
 use crate::http::intake::Note;
-use crate::http::job::job_state;
 use crate::http::job_list::{resolved, take_filter};
 use crate::http::openapi::JobAccepted;
 use crate::http::params::{Fields, TenantName, is_blank, too_many};
 use crate::http::problem::{FieldError, Problem};
 use crate::http::read_tx::ReadTx;
+use crate::http::schemas;
 
 /// What to do to which jobs, and how the job that does it is to be run.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = BulkRequest, example = json!({"action": "retry", "filter": {"state": ["discarded"], "kind": "ingest_tickets"}, "dry_run": true}))]
 pub(crate) struct BulkBody {
-    #[schema(required = true, schema_with = action)]
+    #[schema(required = true, schema_with = schemas::bulk_action)]
     action: Option<BulkAction>,
     /// Which jobs.
     #[schema(value_type = BulkFilter)]
@@ -240,20 +240,8 @@ impl From<BulkRefused> for Problem {
     }
 }
 
-fn action() -> Schema {
-    ObjectBuilder::new()
-        .schema_type(Type::String)
-        .enum_values(Some(["retry", "cancel", "delete"]))
-        .description(Some(
-            "`retry` gives discarded and cancelled jobs another life, `cancel` ends jobs that are not final, `delete` \
-             forgets final jobs that no other one waits on",
-        ))
-        .build()
-        .into()
-}
-
 fn one_or_more_states() -> Schema {
-    let list = ArrayBuilder::new().items(RefOr::T(job_state())).min_items(Some(1));
+    let list = ArrayBuilder::new().items(schemas::job_state()).min_items(Some(1));
     let text = ObjectBuilder::new().schema_type(Type::String).examples(["discarded,cancelled"]);
     OneOfBuilder::new().item(list).item(text).build().into()
 }

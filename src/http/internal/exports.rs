@@ -10,9 +10,10 @@ use weirgate_queue::NewJob;
 use crate::http::Api;
 use crate::http::enqueue::{EnqueueBody, EnqueueHeaders, EnqueueParams, EnqueueRequest};
 use crate::http::intake::Plan;
-use crate::http::openapi::{self, JobAccepted};
+use crate::http::openapi::JobAccepted;
 use crate::http::params::{Fields, FromQuery, Parse};
 use crate::http::problem::Problem;
+use crate::http::schemas;
 
 /// Which export.
 #[derive(Debug, IntoParams)]
@@ -22,7 +23,7 @@ pub(crate) struct ExportParams {
     #[param(example = "2026-01-31")]
     date: NaiveDate,
     /// How it is written.
-    #[param(required = false, schema_with = openapi::export_format)]
+    #[param(required = false, schema_with = schemas::export_format)]
     format: ExportFormat,
 }
 

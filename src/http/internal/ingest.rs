@@ -27,7 +27,7 @@ pub(crate) enum Dataset {
 /// Enqueues the ingest of one dataset of a tenant.
 #[utoipa::path(
     post, path = "/internal/ingest/{dataset}", tag = "Enqueue",
-    params(("dataset" = inline(Dataset), Path, description = "What to ingest"), EnqueueParams, EnqueueHeaders),
+    params(("dataset" = Dataset, Path, description = "What to ingest"), EnqueueParams, EnqueueHeaders),
     request_body = EnqueueBody,
     responses(JobAccepted)
 )]

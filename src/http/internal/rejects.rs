@@ -51,7 +51,7 @@ pub(crate) struct RejectParams {
     #[param(required = false, pattern = "^[A-Za-z0-9_-]{1,64}$", example = "tenant_demo_cca")]
     tenant_id: String,
     /// Of this dataset.
-    #[param(required = false, inline)]
+    #[param(required = false)]
     dataset: ingest::Dataset,
     /// Found by this job.
     #[param(required = false)]

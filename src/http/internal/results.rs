@@ -8,6 +8,7 @@ use uuid::Uuid;
 use crate::http::Api;
 use crate::http::auth::Tenant;
 use crate::http::extract::Path;
+use crate::http::openapi::ExportFile;
 use crate::http::page::Page;
 use crate::http::params::Query;
 use crate::http::problem::Problem;
@@ -47,19 +48,7 @@ pub(crate) async fn list_daily_kpis(
 #[utoipa::path(
     get, path = "/internal/exports/{id}/download", tag = "Operation", operation_id = "download_export_of_tenant",
     params(("id" = Uuid, Path, description = "The export")),
-    responses(
-        (
-            status = 200, description = "The file",
-            content((serde_json::Value = "application/json"), (String = "text/csv")),
-            headers(
-                ("ETag" = String, description = "Its SHA-256"),
-                ("Content-Disposition" = String, description = "Its name")
-            )
-        ),
-        (status = 304, description = "If-None-Match names its ETag"),
-        (status = 406, description = "not_acceptable: the export was written as JSON"),
-        (status = 410, description = "export_changed: the stored file is not the one that was exported")
-    )
+    responses(ExportFile)
 )]
 pub(crate) async fn download_export(
     State(api): State<Api>,

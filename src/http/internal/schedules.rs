@@ -2,6 +2,8 @@
 
 use axum::Json;
 use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::json;
@@ -11,10 +13,11 @@ use weirgate_queue::schedule::{self, Change, Overview, Run};
 
 use crate::audit::Actor;
 use crate::http::Api;
-use crate::http::extract::{Body, Path};
+use crate::http::extract::{Act, Body, Path, answered};
 use crate::http::page::Page;
 use crate::http::params::Query;
 use crate::http::problem::{FieldError, Problem};
+use crate::schedules;
 
 /// What is done by the clock.
 #[derive(Debug, Serialize, ToSchema)]
@@ -211,6 +214,58 @@ pub(crate) async fn change_schedule(
     tx.commit().await?;
     let changed = all.into_iter().find(|it| it.definition.name == name);
     changed.map(|it| Json(it.into())).ok_or_else(|| unknown(&name))
+}
+
+/// For whom a schedule is run.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"tenant": "tenant_demo_cca"}))]
+pub(crate) struct RunSchedule {
+    /// The tenant's slug or UUID; all that the schedule is for when left out.
+    #[schema(value_type = Option<String>, pattern = "^[A-Za-z0-9_-]{1,64}$", example = "tenant_demo_cca")]
+    tenant: Option<String>,
+}
+
+/// What a run of a schedule has enqueued.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ScheduleRun {
+    /// How many jobs there are in `items`.
+    enqueued: usize,
+    /// The jobs that stand for it, at most one for each of 500 tenants: of a pipeline, its last one.
+    items: Vec<Uuid>,
+    /// Whether the Idempotency-Key was used before; these are the jobs of then.
+    replayed: bool,
+}
+
+/// Enqueues now what a schedule's next tick would, for one tenant or for all that it is for.
+///
+/// When it runs by the clock does not change, and one that is paused can be run, too.
+#[utoipa::path(
+    post, path = "/internal/schedules/{name}/run", tag = "Operation",
+    params(("name" = String, Path, description = "The schedule")), request_body = RunSchedule,
+    responses(
+        (status = 202, description = "What it has enqueued", body = ScheduleRun),
+        (status = 404, description = "unknown_schedule, unknown_tenant"),
+        (status = 409, description = "tenant_inactive; cannot_run_now: the leader of the workers does it itself, or it is for too many tenants at once")
+    )
+)]
+pub(crate) async fn run_schedule(
+    State(api): State<Api>,
+    actor: Actor,
+    act: Act<String, RunSchedule>,
+) -> Result<Response, Problem> {
+    let mut tx = api.pool.begin().await?;
+    let first = act.is_first(&mut tx).await?;
+    let items = if first {
+        let jobs = schedules::run_now(&mut tx, &actor, &act.target, act.body.tenant.as_deref()).await?;
+        act.keep(&mut tx, &jobs).await?;
+        jobs
+    } else {
+        act.kept(&mut tx).await?
+    };
+    tx.commit().await?;
+    let run = ScheduleRun { enqueued: items.len(), items, replayed: !first };
+    Ok(answered(first, (StatusCode::ACCEPTED, Json(run)).into_response()))
 }
 
 fn unknown(name: &str) -> Problem {

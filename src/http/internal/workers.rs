@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
+use axum::http::StatusCode;
 use axum::response::Response;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -66,7 +67,10 @@ pub(crate) async fn list_workers(
 #[utoipa::path(
     post, path = "/internal/workers/{id}/drain", tag = "Operation",
     params(("id" = Uuid, Path, description = "The worker")),
-    responses((status = 200, description = "The worker, draining", body = Worker))
+    responses(
+        (status = 200, description = "The worker, draining", body = Worker),
+        (status = 204, description = "A repeat under the same Idempotency-Key: the worker has drained and is gone")
+    )
 )]
 pub(crate) async fn drain_worker(
     State(api): State<Api>,
@@ -80,7 +84,10 @@ pub(crate) async fn drain_worker(
     if first && !drain(&mut tx, id).await? {
         return Err(unknown());
     }
-    let row = query::workers(&mut tx).await?.into_iter().find(|row| row.id == id).ok_or_else(unknown)?;
+    let row = query::workers(&mut tx).await?.into_iter().find(|row| row.id == id);
+    let Some(row) = row else {
+        return if first { Err(unknown()) } else { Ok(answered(first, StatusCode::NO_CONTENT)) };
+    };
     if first {
         let detail = json!({ "host": row.host, "pid": row.pid });
         actor.note(&mut tx, "worker.drain", &id.to_string(), &detail).await?;

@@ -20,10 +20,11 @@ use crate::http::auth::Tenant;
 use crate::http::context::RequestContext;
 use crate::http::extract::Path;
 use crate::http::follow::none_match;
-use crate::http::openapi;
+use crate::http::openapi::ExportFile;
 use crate::http::page::{Page, Paging, PagingParams};
 use crate::http::params::{Fields, FromQuery, Query};
 use crate::http::problem::Problem;
+use crate::http::schemas;
 use crate::http::slots::Slot;
 use crate::http::table::{Listing, Row, TableParams};
 use crate::http::tenant_tx::TenantTx;
@@ -35,7 +36,7 @@ pub(crate) struct ExportResource {
     id: Uuid,
     /// The day it is about.
     date: NaiveDate,
-    #[schema(schema_with = openapi::export_format)]
+    #[schema(schema_with = schemas::export_format)]
     format: String,
     /// Its size.
     bytes: i64,
@@ -145,19 +146,7 @@ pub(crate) async fn get_export(
 #[utoipa::path(
     get, path = "/v1/exports/{id}/download", tag = "Results",
     params(("id" = Uuid, Path, description = "The export")),
-    responses(
-        (
-            status = 200, description = "The file",
-            content((serde_json::Value = "application/json"), (String = "text/csv")),
-            headers(
-                ("ETag" = String, description = "Its SHA-256"),
-                ("Content-Disposition" = String, description = "Its name")
-            )
-        ),
-        (status = 304, description = "If-None-Match names its ETag"),
-        (status = 406, description = "not_acceptable: the export was written as JSON"),
-        (status = 410, description = "export_changed: the stored file is not the one that was exported")
-    )
+    responses(ExportFile)
 )]
 pub(crate) async fn download_export(
     State(api): State<Api>,

@@ -1,0 +1,98 @@
+//! `GET /internal/failures`.
+
+use axum::extract::State;
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use utoipa::ToSchema;
+use uuid::Uuid;
+use weirgate_queue::failures::{self, COUNTED, Failure, Failures};
+
+use crate::http::Api;
+use crate::http::context::RequestContext;
+use crate::http::page::{Page, Paging, PagingParams, next_url};
+use crate::http::params::{Fields, FromQuery, Query};
+use crate::http::problem::Problem;
+
+/// Jobs that failed alike: of one kind, with one code, and with one message but for what differs from one to the next.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Failure)]
+pub(crate) struct FailureResource {
+    /// Names it: the filter `failure_id` of the list of jobs, and of bulk actions, takes it.
+    #[schema(minimum = 0, maximum = 4_503_599_627_370_495_i64)]
+    id: i64,
+    /// The kind of job.
+    #[schema(example = "ingest_tickets")]
+    kind: String,
+    /// Names the failure.
+    #[schema(example = "upstream_unavailable")]
+    code: String,
+    /// The message, with … for what is quoted and # for words with digits in them.
+    #[schema(example = "HTTP 503 from https://#.example/a")]
+    message: String,
+    /// Attempts that failed so, since it was first seen.
+    attempts: i64,
+    /// Jobs that will be tried again after it.
+    retryable: i64,
+    /// Jobs that were given up with it.
+    discarded: i64,
+    /// Whether `retryable` and `discarded` are all of them: at most 501 jobs are counted.
+    exact: bool,
+    first_seen_at: DateTime<Utc>,
+    last_seen_at: DateTime<Utc>,
+    /// The newest job that stands so; null where it has just been retried, cancelled or deleted.
+    #[schema(required = true)]
+    job_id: Option<Uuid>,
+    /// The list of these jobs.
+    #[schema(format = "uri")]
+    jobs_url: String,
+}
+
+impl FailureResource {
+    fn new(failure: Failure, context: &RequestContext) -> Self {
+        let Failure { id, kind, code, pattern, first_seen, last_seen, seen, retryable, discarded, job } =
+            failure;
+        Self {
+            id,
+            kind,
+            code,
+            message: pattern,
+            attempts: seen,
+            retryable,
+            discarded,
+            exact: retryable + discarded <= COUNTED,
+            first_seen_at: first_seen,
+            last_seen_at: last_seen,
+            job_id: job,
+            jobs_url: context.url(&format!("/internal/jobs?failure_id={id}")),
+        }
+    }
+}
+
+/// Where a page ended: when the failure was last seen, and which it is.
+#[derive(Debug)]
+pub(crate) struct FailureQuery(Paging<(DateTime<Utc>, i64)>);
+
+impl FromQuery for FailureQuery {
+    fn take(fields: &mut Fields) -> Option<Self> {
+        Some(Self(Paging::take(fields)))
+    }
+}
+
+/// Lists what jobs failed of, last seen first: those that jobs stand in which are tried again or were given up.
+///
+/// A page looks at a bounded number of failures: where few of them still have jobs it can be short, or empty, and `next` goes on from
+/// there.
+#[utoipa::path(
+    get, path = "/internal/failures", tag = "Operation", params(PagingParams),
+    responses((status = 200, description = "A page of failures", body = Page<FailureResource>))
+)]
+pub(crate) async fn list_failures(
+    State(api): State<Api>,
+    context: RequestContext,
+    Query(FailureQuery(paging)): Query<FailureQuery>,
+) -> Result<Page<FailureResource>, Problem> {
+    let mut conn = api.pool.acquire().await?;
+    let Failures { rows, next } = failures::list(&mut conn, paging.after, paging.limit()).await?;
+    let items = rows.into_iter().map(|failure| FailureResource::new(failure, &context)).collect();
+    Ok(Page { items, next: next.and_then(|place| next_url(&place, &context)) })
+}

@@ -1,0 +1,81 @@
+//! Schemas of the `OpenAPI` document that have a name of their own, so that generated clients have one type for each: texts that are
+//! one of a few.
+
+use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, OneOfBuilder, Schema, Type};
+use utoipa::openapi::{Ref, RefOr};
+use weirgate_jobs::BackfillKind;
+use weirgate_queue::JobState;
+use weirgate_queue::backfill::BackfillState;
+
+/// All of them, by name.
+pub(crate) fn all() -> Vec<(&'static str, Schema)> {
+    let reprocess = "Which days: missing (without a result from after their end; when left out), failed (failed for good, \
+        without a result since), or all. Days that have not begun are skipped";
+    let action = "`retry` gives discarded and cancelled jobs another life, `cancel` ends jobs that are not final, `delete` \
+        forgets final jobs that no other one waits on";
+    vec![
+        (
+            "JobState",
+            one_of(JobState::ALL.map(JobState::as_str), "completed, cancelled and discarded are final"),
+        ),
+        ("ExportFormat", one_of(["json", "csv"], "How it is written")),
+        ("BulkAction", one_of(["retry", "cancel", "delete"], action)),
+        (
+            "BackfillKind",
+            one_of(BackfillKind::ALL.map(BackfillKind::as_str), "What is done for each tenant and day"),
+        ),
+        (
+            "BackfillOrder",
+            one_of(
+                ["newest_first", "oldest_first"],
+                "Which end of the range comes first; newest_first when left out",
+            ),
+        ),
+        ("BackfillReprocess", one_of(["missing", "failed", "all"], reprocess)),
+        (
+            "BackfillState",
+            one_of(
+                BackfillState::ALL.map(BackfillState::as_str),
+                "completed, completed_with_failures and cancelled are final",
+            ),
+        ),
+        ("BackfillTenants", tenants()),
+    ]
+}
+
+macro_rules! named {
+    ($($function:ident $name:literal),*) => {
+        $(pub(crate) fn $function() -> Ref {
+            Ref::from_schema_name($name)
+        })*
+    };
+}
+
+named!(
+    job_state "JobState", export_format "ExportFormat", bulk_action "BulkAction", backfill_kind "BackfillKind",
+    backfill_order "BackfillOrder", backfill_reprocess "BackfillReprocess", backfill_state "BackfillState",
+    backfill_tenants "BackfillTenants"
+);
+
+fn one_of<const N: usize>(names: [&'static str; N], description: &str) -> Schema {
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .enum_values(Some(names))
+        .description(Some(description))
+        .build()
+        .into()
+}
+
+fn tenants() -> Schema {
+    let name = ObjectBuilder::new().schema_type(Type::String).pattern(Some("^[A-Za-z0-9_-]{1,64}$"));
+    let names = ArrayBuilder::new()
+        .items(RefOr::T(Schema::from(name.build())))
+        .min_items(Some(1))
+        .max_items(Some(1000));
+    OneOfBuilder::new()
+        .item(ObjectBuilder::new().schema_type(Type::String).enum_values(Some(["all"])))
+        .item(names)
+        .description(Some("\"all\" active ones, or their slugs or UUIDs"))
+        .build()
+        .into()
+}

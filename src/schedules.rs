@@ -1,0 +1,61 @@
+//! What people do with schedules: run one now, turn one on and off. Commands, pages and requests all end here.
+
+use serde_json::json;
+use sqlx::PgConnection;
+use uuid::Uuid;
+use weirgate_jobs::{Tenant, TenantsError, schedules};
+use weirgate_queue::QueueError;
+use weirgate_queue::schedule::{self, Change, Definition};
+
+use crate::audit::Actor;
+
+/// Why nothing was enqueued.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Refused {
+    #[error(transparent)]
+    Tenant(#[from] TenantsError),
+    #[error(transparent)]
+    Schedule(#[from] QueueError),
+}
+
+impl From<sqlx::Error> for Refused {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Schedule(error.into())
+    }
+}
+
+/// Enqueues what a tick would, in the caller's transaction: for the tenant of that slug or UUID, or for all. Answers with the jobs that
+/// stand for it.
+pub(crate) async fn run_now(
+    conn: &mut PgConnection,
+    actor: &Actor,
+    name: &str,
+    tenant: Option<&str>,
+) -> Result<Vec<Uuid>, Refused> {
+    let schedules = schedules();
+    if !schedules.definitions().iter().any(|it| it.name == name) {
+        return Err(QueueError::UnknownSchedule(name.to_owned()).into());
+    }
+    let tenant = match tenant {
+        Some(name_or_id) => Tenant::active(conn, Some(&[name_or_id.to_owned()])).await?.into_iter().next(),
+        None => None,
+    };
+    let jobs = schedule::run_now(conn, &schedules, name, tenant.as_ref().map(|tenant| tenant.id)).await?;
+    let detail = json!({ "tenant": tenant.map(|tenant| tenant.slug), "jobs": jobs });
+    actor.note(conn, "schedule.run", name, &detail).await?;
+    Ok(jobs)
+}
+
+/// Turns a schedule on or off, in the caller's transaction.
+pub(crate) async fn turn(
+    conn: &mut PgConnection,
+    actor: &Actor,
+    definition: &Definition,
+    enabled: bool,
+) -> weirgate_queue::Result<()> {
+    let change = Change { enabled: Some(enabled), ..Change::default() };
+    schedule::change(conn, definition, &change).await?;
+    let action = if enabled { "schedule.on" } else { "schedule.off" };
+    actor.note(conn, action, definition.name, &json!({})).await?;
+    Ok(())
+}
