@@ -204,8 +204,8 @@ async fn what_is_done_is_said_in_the_same_words_through_both_doors() {
         &day,
         &["jobs", "cancel", "ID"],
         &["jobs", "retry", "ID"],
-        &["jobs", "cancel", "ID"],
         &["jobs", "show", "ID"],
+        &["jobs", "cancel", "ID"],
     ];
     scene.alike(&acts).await;
     let later =
