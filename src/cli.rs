@@ -7,6 +7,7 @@ mod jobs;
 mod mock_data;
 mod queues;
 mod rejects;
+mod remote;
 mod schedules;
 mod tenants;
 mod users;
@@ -23,6 +24,7 @@ pub use jobs::{Bulk, BulkVerb, Enqueue, Filter, Jobs, ListJobs};
 pub use mock_data::MockData;
 pub use queues::{Limits, Queues, SetLimits};
 pub use rejects::Rejects;
+pub use remote::Remote;
 pub use schedules::{Schedules, SetSchedule};
 pub use tenants::{ChangedTenant, NewTenant, Tenants};
 pub use users::{GivenPassword, Users};
@@ -41,12 +43,16 @@ Examples:
   weirgate up                        API and worker with a private Postgres, kept between runs
   weirgate enqueue compute_kpi --tenant tenant_demo_cca --date 2026-01-20 --wait
   weirgate jobs list --state discarded
-Settings come from the environment and .env; .env.example lists them."
+  weirgate jobs list --state discarded --server https://jobs.example.com --token-file token
+Settings come from the environment and .env; .env.example lists them. With --server, or WEIRGATE_URL and WEIRGATE_TOKEN, commands ask the
+API of a server elsewhere and need no database."
 )]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
+    #[command(flatten)]
+    pub remote: Remote,
 }
 
 /// What the program can do.
@@ -88,7 +94,8 @@ Examples:
 Examples:
   weirgate tenants list
   weirgate tenants create acme --name 'Acme Ltd' --time-zone Europe/London
-  weirgate tenants set acme --active false"
+  weirgate tenants set acme --active false
+  weirgate tenants list --server https://jobs.example.com --token-file token"
     )]
     Tenants(Tenants),
     /// API keys of tenants
@@ -99,7 +106,8 @@ Examples:
   weirgate keys create tenant_demo_cca --name dashboard
   weirgate keys create tenant_demo_cca --name auditor --expires-in 30d
   weirgate keys list tenant_demo_cca
-  weirgate keys revoke wg_1a2b3c4d"
+  weirgate keys revoke wg_1a2b3c4d
+  weirgate keys list --server https://jobs.example.com --token-file token"
     )]
     Keys(Keys),
     /// People who sign in to the dashboard
@@ -118,13 +126,15 @@ Examples:
 Examples:
   weirgate enqueue ingest_tickets --tenant tenant_demo_cca
   weirgate enqueue compute_kpi --tenant tenant_demo_cca --date 2026-01-20 --wait
-  weirgate enqueue generate_export --tenant tenant_demo_cca --date 2026-01-20 --arg format=csv")]
+  weirgate enqueue generate_export --tenant tenant_demo_cca --date 2026-01-20 --arg format=csv
+  weirgate enqueue ingest_tickets --tenant tenant_demo_cca --wait --server https://jobs.example.com --token-file token")]
     Enqueue(Enqueue),
     /// Do something for each tenant and day of a range, behind the live work
     #[command(after_help = "\
 Examples:
   weirgate backfill compute_kpi --from 2025-01-01 --to 2025-12-31 --dry-run
-  weirgate backfill daily_pipeline --tenants tenant_demo_cca --from 2026-01-01 --to 2026-01-20 --reprocess all --watch")]
+  weirgate backfill daily_pipeline --tenants tenant_demo_cca --from 2026-01-01 --to 2026-01-20 --reprocess all --watch
+  weirgate backfill compute_kpi --from 2026-01-01 --to 2026-01-20 --server https://jobs.example.com --token-file token")]
     Backfill(Backfill),
     /// Look at backfills and act on them
     #[command(
@@ -133,7 +143,8 @@ Examples:
 Examples:
   weirgate backfills list
   weirgate backfills show 0198c5d2-…
-  weirgate backfills pause 0198c5d2-…"
+  weirgate backfills pause 0198c5d2-…
+  weirgate backfills list --server https://jobs.example.com --token-file token"
     )]
     Backfills(Backfills),
     /// Look at workflows, such as daily pipelines, and act on them
@@ -154,7 +165,8 @@ Examples:
   weirgate jobs list --tenant tenant_demo_cca --state running,retryable
   weirgate jobs show 0198c5d2-…
   weirgate jobs retry 0198c5d2-…
-  weirgate jobs bulk retry --state discarded --dry-run"
+  weirgate jobs bulk retry --state discarded --dry-run
+  weirgate jobs list --state discarded --server https://jobs.example.com --token-file token"
     )]
     Jobs(Jobs),
     /// What jobs failed of, the last met first
@@ -162,7 +174,8 @@ Examples:
 Examples:
   weirgate failures
   weirgate jobs list --failure 1234567890
-  weirgate jobs bulk retry --failure 1234567890")]
+  weirgate jobs bulk retry --failure 1234567890
+  weirgate failures --server https://jobs.example.com --token-file token")]
     Failures {
         /// At most this many
         #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(i64).range(1..=1000))]
@@ -218,7 +231,8 @@ Examples:
   weirgate schedules run daily_pipeline --tenant tenant_demo_cca
   weirgate schedules set daily_pipeline --cron '0 30 1 * * *'
   weirgate schedules pause daily_pipeline
-  weirgate schedules resume daily_pipeline"
+  weirgate schedules resume daily_pipeline
+  weirgate schedules list --server https://jobs.example.com --token-file token"
     )]
     Schedules(Schedules),
     /// Queues: look at them, pause and resume them
@@ -228,7 +242,8 @@ Examples:
 Examples:
   weirgate queues list
   weirgate queues pause ingest
-  weirgate queues resume ingest"
+  weirgate queues resume ingest
+  weirgate queues list --server https://jobs.example.com --token-file token"
     )]
     Queues(Queues),
     /// What each tenant may start and run in each queue
@@ -238,7 +253,8 @@ Examples:
 Examples:
   weirgate limits show tenant_demo_cca
   weirgate limits set tenant_demo_cca ingest --rate 20 --period 1s --burst 5 --max-running 3 --weight 2
-  weirgate limits clear tenant_demo_cca ingest"
+  weirgate limits clear tenant_demo_cca ingest
+  weirgate limits show tenant_demo_cca --server https://jobs.example.com --token-file token"
     )]
     Limits(Limits),
     /// Generate mock data for tests and load

@@ -3,15 +3,18 @@
 mod aside;
 mod audit;
 mod backfill;
+mod backfill_shown;
 mod backfills;
 mod bulk;
 mod confirm;
 mod demo;
 mod demo_client;
+mod door;
 mod enqueue;
 mod failures;
 mod filter;
 mod follow;
+mod job;
 mod jobs;
 mod keys;
 mod limits;
@@ -19,6 +22,7 @@ mod migrate;
 mod mock_days;
 mod queues;
 mod rejects;
+mod remote;
 mod roles;
 mod schedules;
 mod session;
@@ -54,8 +58,12 @@ use self::session::Session;
 pub async fn run(cli: Cli, config: Config, stop: Stop) -> anyhow::Result<()> {
     let quiet = !matches!(cli.command, Command::Up | Command::Serve | Command::Worker);
     logging::start(&config, quiet);
-    let session = Session { config, stop: stop.clone() };
-    stop.until_hurried(Box::pin(dispatch(cli.command, session))).await
+    let Cli { command, remote } = cli;
+    let run = async {
+        let server = remote::server(remote, &command, &config, &stop).await?;
+        dispatch(command, Session { config, server, stop: stop.clone() }).await
+    };
+    stop.until_hurried(Box::pin(run)).await
 }
 
 async fn dispatch(command: Command, session: Session) -> anyhow::Result<()> {

@@ -10,6 +10,7 @@ use std::time::Duration;
 use object_store::path::Path;
 use url::Url;
 
+use crate::client::Address;
 use crate::http::TrustedProxies;
 
 /// How log lines look.
@@ -50,6 +51,10 @@ pub struct Config {
     pub export_url: Option<Url>,
     /// `WEIRGATE_PUBLIC_URL`: how clients reach the API, for the URLs in its answers.
     pub public_url: Option<String>,
+    /// `WEIRGATE_URL`: the server that commands ask in place of the database.
+    pub server: Option<Address>,
+    /// `WEIRGATE_TOKEN`: its service token.
+    pub token: Option<String>,
     /// `WEIRGATE_DB_CONNECTIONS`: most connections to the database of one process.
     pub db_connections: u32,
     /// `WEIRGATE_CONCURRENCY`: jobs at once in each queue of one worker.
@@ -87,6 +92,8 @@ const NAMES: &[&str] = &[
     "WEIRGATE_PG_BIN",
     "WEIRGATE_EXPORT_URL",
     "WEIRGATE_PUBLIC_URL",
+    "WEIRGATE_URL",
+    "WEIRGATE_TOKEN",
     "WEIRGATE_DB_CONNECTIONS",
     "WEIRGATE_CONCURRENCY",
     "WEIRGATE_LEASE_S",
@@ -234,6 +241,8 @@ impl Config {
                 (matches!(url.scheme(), "http" | "https") && url.has_host())
                     .then(|| text.trim_end_matches('/').to_owned())
             }),
+            server: r.value("WEIRGATE_URL", Address::EXPECTED, Address::read),
+            token: r.text("WEIRGATE_TOKEN"),
             db_connections: r.number("WEIRGATE_DB_CONNECTIONS", 24, 5, 1000),
             concurrency: r.number("WEIRGATE_CONCURRENCY", 8, 1, 10_000) as usize,
             lease: Duration::from_secs(r.number("WEIRGATE_LEASE_S", 30, 1, 3600).into()),

@@ -2,7 +2,7 @@
 
 mod accept;
 mod auth;
-mod backfill;
+pub(crate) mod backfill;
 mod backfill_request;
 mod base_url;
 mod client_address;
@@ -16,8 +16,8 @@ mod follow;
 mod health;
 mod idempotency;
 mod intake;
-mod internal;
-mod job;
+pub(crate) mod internal;
+pub(crate) mod job;
 mod job_list;
 mod key_lookups;
 pub mod keys;
@@ -46,7 +46,7 @@ mod tests;
 mod v1;
 mod watchers;
 pub(crate) mod why;
-mod workflow;
+pub(crate) mod workflow;
 
 use std::collections::HashMap;
 use std::fmt;

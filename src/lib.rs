@@ -6,6 +6,7 @@ mod app;
 mod audit;
 pub mod bench;
 pub mod cli;
+pub mod client;
 pub mod commands;
 pub mod config;
 pub mod connections;

@@ -3,14 +3,14 @@
 use chrono::{DateTime, NaiveDate, Utc};
 use futures_util::StreamExt as _;
 use futures_util::stream::BoxStream;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
 use utoipa::ToSchema;
 use uuid::Uuid;
 use weirgate_jobs::sources::Dataset;
 
 /// A row of a source that could not be taken.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub(crate) struct RejectedRow {
     pub(crate) tenant_id: Uuid,
     /// The tenant's slug.

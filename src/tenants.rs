@@ -1,7 +1,7 @@
 //! Tenants: how they are looked at, made and changed. Commands and requests all end here.
 
 use chrono::{DateTime, Utc};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -21,7 +21,7 @@ pub(crate) const SLUG: &str = "expected 1 to 64 letters, digits, - and _, such a
 const KNOWN_ZONE: &str = "tenants_time_zone_is_known";
 
 /// A tenant.
-#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[schema(as = TenantResource)]
 pub(crate) struct Stored {
     pub(crate) id: Uuid,

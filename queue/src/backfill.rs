@@ -13,7 +13,7 @@ mod steps;
 
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
@@ -30,7 +30,7 @@ pub(crate) use room::Room;
 pub(crate) use steps::{cancel_some, finish, retry_some, sample};
 
 /// Where a backfill stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum BackfillState {
     /// Its slices become jobs and are run.

@@ -90,7 +90,7 @@ pub struct ListJobs {
 }
 
 /// Which jobs. A job has to fulfil all of it.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct Filter {
     /// States, separated by commas
     #[arg(long, value_delimiter = ',')]

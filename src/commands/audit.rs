@@ -2,14 +2,16 @@
 
 use anyhow::{Context, bail};
 use clap::ValueEnum;
-use serde_json::{Value, json};
+use serde_json::Value;
 use sqlx::PgPool;
 use weirgate_jobs::{SYSTEM_SLUG, SYSTEM_TENANT};
 
+use super::door::Door;
 use super::session::Session;
-use super::{instant, table, tenant};
+use super::{instant, remote, table, tenant};
 use crate::audit::{self, Entry, Filter, Listed};
 use crate::cli::Audit;
+use crate::http::internal::audit::AuditEntry;
 use crate::output::say;
 
 pub(super) async fn run(options: Audit, session: &Session) -> anyhow::Result<()> {
@@ -18,11 +20,17 @@ pub(super) async fn run(options: Audit, session: &Session) -> anyhow::Result<()>
     {
         bail!("--to {} is not after --from {}", instant(to), instant(from));
     }
-    session.with_database("audit", async |database| show(options, &database.pool).await).await
+    let as_json = options.json;
+    let find = async |door: Door<'_>| match door {
+        Door::Database(database) => stored(options, &database.pool).await,
+        Door::Server(client) => remote::audit::list(client, &options).await,
+    };
+    print_list(session.with_door("audit", find).await?, as_json)
 }
 
-async fn show(options: Audit, pool: &PgPool) -> anyhow::Result<()> {
-    let Audit { actor, action, target, tenant: named, via, from, to, limit, json } = options;
+/// Entries of the database.
+async fn stored(options: Audit, pool: &PgPool) -> anyhow::Result<Vec<AuditEntry>> {
+    let Audit { actor, action, target, tenant: named, via, from, to, limit, json: _ } = options;
     let tenant = match named.as_deref() {
         None => None,
         Some(SYSTEM_SLUG) => Some(SYSTEM_TENANT),
@@ -30,10 +38,13 @@ async fn show(options: Audit, pool: &PgPool) -> anyhow::Result<()> {
     };
     let via = via.and_then(|via| via.to_possible_value()).map(|via| via.get_name().to_owned());
     let filter = Filter { actor, action, target, via, tenant, from, to };
-    let entries = list(pool, &filter, limit).await?;
-    if json {
+    Ok(list(pool, &filter, limit).await?.into_iter().map(AuditEntry::from).collect())
+}
+
+fn print_list(entries: Vec<AuditEntry>, as_json: bool) -> anyhow::Result<()> {
+    if as_json {
         for entry in &entries {
-            say!("{}", describe(entry))?;
+            say!("{}", serde_json::to_string(entry)?)?;
         }
         return Ok(());
     }
@@ -73,13 +84,4 @@ async fn list(pool: &PgPool, filter: &Filter, limit: i64) -> anyhow::Result<Vec<
             return Ok(all);
         }
     }
-}
-
-fn describe(entry: &Entry) -> Value {
-    let Entry { id, at, actor, via, address, action, target, tenant_id, tenant, detail, times, now: _ } =
-        entry;
-    json!({
-        "id": id, "at": at, "actor": actor, "via": via, "address": address, "action": action, "target": target,
-        "tenant_id": tenant_id, "tenant": tenant, "detail": detail, "times": times,
-    })
 }

@@ -8,11 +8,13 @@ use indicatif::{ProgressBar, ProgressStyle};
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 use weirgate_jobs::{BackfillRange, Tenant};
-use weirgate_queue::backfill::{self, BackfillState, Settings};
+use weirgate_queue::backfill::{self as rows, BackfillState, Settings};
 use weirgate_queue::{JobState, QueueError};
 
+use super::backfill_shown::Backfill as Shown;
+use super::door::Door;
 use super::session::Session;
-use super::{confirm, mock_days};
+use super::{confirm, instant, mock_days, remote};
 use crate::audit::Actor;
 use crate::cli::Backfill;
 use crate::output::{say, tell};
@@ -21,26 +23,38 @@ use crate::signals::Interrupted;
 /// Between two looks at one that is watched.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
+/// The same through a server, which others ask, too.
+const ASK_EVERY: Duration = Duration::from_secs(1);
+
 pub(super) async fn run(options: Backfill, session: &Session) -> anyhow::Result<()> {
     if options.from > options.to {
         bail!("--to {} is before --from {}", options.to, options.from);
     }
     let watched = Cell::new(None);
-    let ended = session.with_database("backfill", async |database| {
-        confirm::last_day(&database.pool, options.to, options.yes).await?;
-        mock_days::hint(&session.config, options.from, options.to);
-        if options.dry_run {
-            return count(&options, &database.pool).await;
+    let ended = session.with_door("backfill", async |door| {
+        confirm::last_day(door, options.to, options.yes).await?;
+        if let Door::Database(_) = door {
+            mock_days::hint(&session.config, options.from, options.to);
         }
-        let id = create(&options, &database.pool).await?;
+        if options.dry_run {
+            return count(&options, door).await;
+        }
+        let (id, future_days) = match door {
+            Door::Database(database) => create(&options, &database.pool).await?,
+            Door::Server(client) => {
+                let made = remote::backfills::create(client, &options).await?;
+                (made.id, made.future_days)
+            }
+        };
+        tell_future(future_days);
         say!("{id}")?;
         if !options.watch {
             return Ok(());
         }
         watched.set(Some(id));
-        watch(&database.pool, id).await
+        watch(door, id).await
     });
-    leave(ended.await, watched.get())
+    leave(ended.await, watched.get(), session)
 }
 
 /// The range of days that was asked for, and the tenants where they were named.
@@ -67,19 +81,30 @@ async fn range(
     Ok((range, named.map(|_| tenants)))
 }
 
-async fn count(options: &Backfill, pool: &PgPool) -> anyhow::Result<()> {
-    let mut conn = pool.acquire().await?;
-    let (range, _) = range(options, &mut conn).await?;
-    let counts = range.count(&mut conn, options.kind).await?;
-    let future_days = range.future_days(&mut conn).await?;
-    for (_, slug, slices) in &counts {
+async fn count(options: &Backfill, door: Door<'_>) -> anyhow::Result<()> {
+    let (tenants, future_days) = match door {
+        Door::Database(database) => {
+            let mut conn = database.pool.acquire().await?;
+            let (range, _) = range(options, &mut conn).await?;
+            let counts = range.count(&mut conn, options.kind).await?;
+            let future_days = range.future_days(&mut conn).await?;
+            (counts.into_iter().map(|(_, slug, slices)| (slug.0, slices)).collect(), future_days)
+        }
+        Door::Server(client) => {
+            let told = remote::backfills::count(client, options).await?;
+            let tenants: Vec<_> = told.tenants.into_iter().map(|it| (it.tenant, it.slices)).collect();
+            (tenants, told.future_days)
+        }
+    };
+    for (slug, slices) in &tenants {
         say!("{slug}\t{slices}")?;
     }
     tell_future(future_days);
-    say!("in all\t{}", counts.iter().map(|(.., slices)| slices).sum::<u64>())
+    say!("in all\t{}", tenants.iter().map(|(_, slices)| slices).sum::<u64>())
 }
 
-async fn create(options: &Backfill, pool: &PgPool) -> anyhow::Result<Uuid> {
+/// Its id, and how many of its days lie in the future.
+async fn create(options: &Backfill, pool: &PgPool) -> anyhow::Result<(Uuid, u64)> {
     let mut tx = pool.begin().await?;
     let (range, named) = range(options, &mut tx).await?;
     let id = Uuid::now_v7();
@@ -87,11 +112,10 @@ async fn create(options: &Backfill, pool: &PgPool) -> anyhow::Result<Uuid> {
     let new =
         range.backfill(&mut tx, options.kind, named.as_deref(), options.priority, settings, None).await?;
     let future_days = range.future_days(&mut tx).await?;
-    backfill::create(&mut tx, id, &new).await?;
+    rows::create(&mut tx, id, &new).await?;
     Actor::cli().note_backfill(&mut tx, id, &new, &range.tenants).await?;
     tx.commit().await?;
-    tell_future(future_days);
-    Ok(id)
+    Ok((id, future_days))
 }
 
 /// On standard error, as standard output has the id or the counts alone.
@@ -104,25 +128,34 @@ fn tell_future(days: u64) {
 }
 
 /// Who stops watching ends nothing: it is no failure, and it is said how to go on watching.
-pub(super) fn leave(ended: anyhow::Result<()>, watched: Option<Uuid>) -> anyhow::Result<()> {
+pub(super) fn leave(
+    ended: anyhow::Result<()>,
+    watched: Option<Uuid>,
+    session: &Session,
+) -> anyhow::Result<()> {
     match (ended, watched) {
         (Err(error), Some(id)) if error.is::<Interrupted>() => {
-            say!("it goes on by itself; look at it with: weirgate backfills show {id} --watch")
+            let suffix = session.suffix();
+            say!("it goes on by itself; look at it with: weirgate backfills show {id} --watch{suffix}")
         }
         (ended, _) => ended,
     }
 }
 
 /// Shows how far it is until it is over; fails if it is not completed then.
-pub(super) async fn watch(pool: &PgPool, id: Uuid) -> anyhow::Result<()> {
-    let shown = Shown::new()?;
+pub(super) async fn watch(door: Door<'_>, id: Uuid) -> anyhow::Result<()> {
+    let shown = Progress::new()?;
+    let pause = match door {
+        Door::Database(_) => LOOK_EVERY,
+        Door::Server(_) => ASK_EVERY,
+    };
     let state = loop {
-        let backfill = look(pool, id).await?;
+        let backfill = look(door, id).await?;
         shown.update(&backfill)?;
-        if backfill.state.is_final() {
-            break backfill.state;
+        if backfill.facts.state.is_final() {
+            break backfill.facts.state;
         }
-        tokio::time::sleep(LOOK_EVERY).await;
+        tokio::time::sleep(pause).await;
     };
     shown.bar.finish();
     match state {
@@ -134,31 +167,37 @@ pub(super) async fn watch(pool: &PgPool, id: Uuid) -> anyhow::Result<()> {
     }
 }
 
-pub(super) async fn look(pool: &PgPool, id: Uuid) -> anyhow::Result<backfill::Backfill> {
-    let found = backfill::get(&mut *pool.acquire().await?, id).await?;
-    Ok(found.ok_or(QueueError::UnknownBackfill(id))?)
+pub(super) async fn look(door: Door<'_>, id: Uuid) -> anyhow::Result<Shown> {
+    match door {
+        Door::Database(database) => {
+            let found = rows::get(&mut *database.pool.acquire().await?, id).await?;
+            Ok(Shown::of(&found.ok_or(QueueError::UnknownBackfill(id))?)?)
+        }
+        Door::Server(client) => remote::backfills::show(client, id).await,
+    }
 }
 
 /// A bar on a terminal, else a line for each thing that is new.
-struct Shown {
+struct Progress {
     bar: ProgressBar,
     last: std::cell::RefCell<String>,
 }
 
-impl Shown {
+impl Progress {
     fn new() -> anyhow::Result<Self> {
         let style = ProgressStyle::with_template("{bar:30} {human_pos}/{human_len} {msg}")
             .context("the progress bar's template")?;
         Ok(Self { bar: ProgressBar::new(0).with_style(style), last: std::cell::RefCell::default() })
     }
 
-    fn update(&self, backfill: &backfill::Backfill) -> anyhow::Result<()> {
-        self.bar.set_length(backfill.total);
-        self.bar.set_position(backfill.done);
+    fn update(&self, backfill: &Shown) -> anyhow::Result<()> {
+        let facts = &backfill.facts;
+        self.bar.set_length(facts.total);
+        self.bar.set_position(facts.done);
         let message = describe(backfill);
         self.bar.set_message(message.clone());
         if self.bar.is_hidden() {
-            let line = format!("{}/{} {message}", backfill.done, backfill.total);
+            let line = format!("{}/{} {message}", facts.done, facts.total);
             if *self.last.borrow() != line {
                 say!("{line}")?;
                 self.last.replace(line);
@@ -169,19 +208,19 @@ impl Shown {
 }
 
 /// Where it stands, in a few words.
-fn describe(backfill: &backfill::Backfill) -> String {
-    let mut words = vec![backfill.state.to_string()];
+fn describe(backfill: &Shown) -> String {
+    let mut words = vec![backfill.facts.state.to_string()];
     for state in [JobState::Running, JobState::Retryable, JobState::Discarded] {
-        let count = backfill.counts.of(state);
+        let count = backfill.count(state);
         if count > 0 {
             words.push(format!("{count} {state}"));
         }
     }
-    if let Some(rate) = backfill.rate {
+    if let Some(rate) = backfill.facts.rate_per_s {
         words.push(format!("{rate:.1}/s"));
     }
-    if let Some(at) = backfill.estimated_finish {
-        words.push(format!("until {}", at.format("%Y-%m-%d %H:%M:%S UTC")));
+    if let Some(at) = backfill.facts.estimated_finish {
+        words.push(format!("until {}", instant(at)));
     }
     words.join(", ")
 }

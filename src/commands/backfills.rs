@@ -2,104 +2,136 @@
 
 use std::cell::Cell;
 
-use serde_json::{Map, Value, json};
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
-use weirgate_jobs::BackfillKind;
-use weirgate_queue::backfill::{self, Backfill};
+use weirgate_queue::JobState;
+use weirgate_queue::backfill;
 
 use super::backfill::{leave, look, watch};
+use super::backfill_shown::Backfill;
+use super::door::Door;
 use super::session::Session;
-use super::{instant, table};
+use super::{instant, remote, table};
 use crate::audit::{Actor, Change, Subject};
 use crate::cli::Backfills;
 use crate::output::say;
 
 pub(super) async fn run(command: Backfills, session: &Session) -> anyhow::Result<()> {
     let watched = if let Backfills::Show { id, watch: true } = command { Some(id) } else { None };
-    let ended = session.with_database("backfills", async |database| show(command, &database.pool).await);
-    leave(ended.await, watched)
+    let ended = session.with_door("backfills", async |door| show(command, door).await);
+    leave(ended.await, watched, session)
 }
 
-async fn show(command: Backfills, pool: &PgPool) -> anyhow::Result<()> {
-    let id = match command {
-        Backfills::List { limit } => {
-            return print_list(backfill::list(&mut *pool.acquire().await?, None, limit).await?);
-        }
+async fn show(command: Backfills, door: Door<'_>) -> anyhow::Result<()> {
+    match command {
+        Backfills::List { limit } => print_list(list(door, limit).await?),
         Backfills::Show { id, watch: false } => {
-            return say!("{}", serde_json::to_string_pretty(&describe(&look(pool, id).await?))?);
+            say!("{}", serde_json::to_string_pretty(&look(door, id).await?)?)
         }
-        Backfills::Show { id, watch: true } => return watch(pool, id).await,
-        Backfills::Pause { id } => act(pool, id, "backfill.pause", backfill::pause).await?,
-        Backfills::Resume { id } => act(pool, id, "backfill.resume", backfill::resume).await?,
-        Backfills::Cancel { id } => {
-            act(pool, id, "backfill.cancel", backfill::begin_cancel).await?;
+        Backfills::Show { id, watch: true } => watch(door, id).await,
+        Backfills::Pause { id } => act(door, id, Verb::Pause).await,
+        Backfills::Resume { id } => act(door, id, Verb::Resume).await,
+        Backfills::Cancel { id } => act(door, id, Verb::Cancel).await,
+        Backfills::RetryFailed { id } => act(door, id, Verb::RetryFailed).await,
+    }
+}
+
+/// What is done to a backfill.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Verb {
+    Pause,
+    Resume,
+    Cancel,
+    RetryFailed,
+}
+
+impl Verb {
+    /// As the API has it.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Pause => "pause",
+            Self::Resume => "resume",
+            Self::Cancel => "cancel",
+            Self::RetryFailed => "retry_failed",
+        }
+    }
+}
+
+async fn list(door: Door<'_>, limit: i64) -> anyhow::Result<Vec<Backfill>> {
+    match door {
+        Door::Database(database) => {
+            let rows = backfill::list(&mut *database.pool.acquire().await?, None, limit).await?;
+            Ok(rows.iter().map(Backfill::of).collect::<Result<_, _>>()?)
+        }
+        Door::Server(client) => remote::backfills::list(client, usize::try_from(limit)?).await,
+    }
+}
+
+async fn act(door: Door<'_>, id: Uuid, verb: Verb) -> anyhow::Result<()> {
+    let any = match door {
+        Door::Database(database) => act_on_database(&database.pool, id, verb).await?,
+        Door::Server(client) => {
+            // The answer does not tell whether there was anything to retry.
+            let before = look(door, id).await?;
+            remote::backfills::act(client, id, verb.name()).await?;
+            verb != Verb::RetryFailed || before.count(JobState::Discarded) > 0
+        }
+    };
+    if !any {
+        say!("none of its jobs is discarded")?;
+    }
+    say!("{id} is {}", look(door, id).await?.facts.state)
+}
+
+/// Whether there was anything to do.
+async fn act_on_database(pool: &PgPool, id: Uuid, verb: Verb) -> anyhow::Result<bool> {
+    let any = Cell::new(true);
+    match verb {
+        Verb::Pause => note(pool, id, "backfill.pause", backfill::pause).await?,
+        Verb::Resume => note(pool, id, "backfill.resume", backfill::resume).await?,
+        Verb::Cancel => {
+            note(pool, id, "backfill.cancel", backfill::begin_cancel).await?;
             backfill::cancel(pool, id).await?;
-            id
         }
-        Backfills::RetryFailed { id } => {
-            let any = Cell::new(true);
+        Verb::RetryFailed => {
             let retry = async |conn: &mut PgConnection, id| {
                 any.set(backfill::retry_failed(conn, id).await?);
                 Ok(())
             };
-            act(pool, id, "backfill.retry_failed", retry).await?;
-            if !any.get() {
-                say!("none of its jobs is discarded")?;
-            }
-            id
+            note(pool, id, "backfill.retry_failed", retry).await?;
         }
-    };
-    say!("{id} is {}", look(pool, id).await?.state)
+    }
+    Ok(any.get())
 }
 
 /// Does `verb` to a backfill.
-async fn act(
+async fn note(
     pool: &PgPool,
     id: Uuid,
     action: &str,
     verb: impl AsyncFnOnce(&mut PgConnection, Uuid) -> weirgate_queue::Result<()>,
-) -> anyhow::Result<Uuid> {
+) -> anyhow::Result<()> {
     let mut tx = pool.begin().await?;
     let change = Change::begin(&mut tx, Subject::Backfill(id)).await?;
     verb(&mut tx, id).await?;
     change.note(&mut tx, &Actor::cli(), action, &["state"]).await?;
     tx.commit().await?;
-    Ok(id)
+    Ok(())
 }
 
 fn print_list(backfills: Vec<Backfill>) -> anyhow::Result<()> {
     let mut table = table(&["ID", "KIND", "STATE", "DONE", "OF", "FROM", "TO", "CREATED"]);
-    for it in backfills {
-        let day = |name: &str| it.spec[name].as_str().unwrap_or_default().to_owned();
-        let created = instant(it.created_at);
-        let (done, total) = (it.done.to_string(), it.total.to_string());
-        let (from, to) = (day("from"), day("to"));
+    for Backfill { spec, facts } in backfills {
         table.add_row([
-            it.id.to_string(),
-            BackfillKind::name_of(&it.kind).to_owned(),
-            it.state.to_string(),
-            done,
-            total,
-            from,
-            to,
-            created,
+            facts.id.to_string(),
+            facts.kind,
+            facts.state.to_string(),
+            facts.done.to_string(),
+            facts.total.to_string(),
+            spec.from.to_string(),
+            spec.to.to_string(),
+            instant(facts.created_at),
         ]);
     }
     say!("{table}")
-}
-
-/// A backfill as an operator on the database's host sees it.
-fn describe(backfill: &Backfill) -> Value {
-    let kind = BackfillKind::name_of(&backfill.kind);
-    let counts: Map<String, Value> =
-        backfill.counts.iter().map(|(state, count)| (state.to_string(), count.into())).collect();
-    json!({
-        "id": backfill.id, "kind": kind, "state": backfill.state, "spec": backfill.spec,
-        "share": backfill.settings.share, "max_running": backfill.settings.max_running,
-        "priority": backfill.priority, "total": backfill.total, "expanded": backfill.expanded,
-        "skipped": backfill.skipped, "done": backfill.done, "fraction": backfill.fraction(), "jobs": backfill.jobs,
-        "counts": counts, "rate_per_s": backfill.rate, "estimated_finish": backfill.estimated_finish,
-        "created_at": backfill.created_at, "cancelled_at": backfill.cancelled_at, "finished_at": backfill.finished_at,
-    })
 }

@@ -4,9 +4,9 @@ use std::io::{self, IsTerminal};
 
 use anyhow::bail;
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
-use sqlx::PgPool;
 
 use super::aside::aside;
+use super::door::Door;
 use crate::config::Config;
 use crate::home;
 use crate::output::tell;
@@ -31,12 +31,15 @@ pub(super) async fn home(config: &Config, stop: &Stop) -> anyhow::Result<()> {
 
 /// Whether a day that is yet to come, or a time far away, is meant.
 pub(super) async fn times(
-    pool: &PgPool,
+    door: Door<'_>,
     day: Option<NaiveDate>,
     at: Option<DateTime<Utc>>,
     yes: bool,
 ) -> anyhow::Result<()> {
-    let now = now(pool).await?;
+    if day.is_none() && at.is_none() {
+        return Ok(());
+    }
+    let Some(now) = door.now().await? else { return Ok(()) };
     // It is tomorrow already in some places.
     if let Some(day) = day.filter(|day| *day > (now + TimeDelta::days(1)).date_naive()) {
         ask(&format!("--date {day} is yet to come, so that nothing can be worked out for it"), yes).await?;
@@ -48,16 +51,12 @@ pub(super) async fn times(
 }
 
 /// Whether the last day of a range is meant.
-pub(super) async fn last_day(pool: &PgPool, to: NaiveDate, yes: bool) -> anyhow::Result<()> {
-    if to > (now(pool).await? + NEXT_YEAR).date_naive() {
+pub(super) async fn last_day(door: Door<'_>, to: NaiveDate, yes: bool) -> anyhow::Result<()> {
+    if door.now().await?.is_some_and(|now| to > (now + NEXT_YEAR).date_naive()) {
         ask(&format!("--to {to} is over a year away, and there is nothing to do for days to come"), yes)
             .await?;
     }
     Ok(())
-}
-
-async fn now(pool: &PgPool) -> sqlx::Result<DateTime<Utc>> {
-    sqlx::query_scalar!(r#"select queue.now() as "now!""#).fetch_one(pool).await
 }
 
 /// Asks; an error unless the answer, or `yes`, is yes.

@@ -30,7 +30,7 @@ use crate::signals::{Interrupted, Stop};
 /// So many days before the day that is asked for and after it get their KPIs too: what is unusual shows among others.
 const DAYS_AROUND: Days = Days::new(27);
 
-pub(super) async fn run(options: Demo, Session { mut config, stop }: Session) -> anyhow::Result<()> {
+pub(super) async fn run(options: Demo, Session { mut config, stop, .. }: Session) -> anyhow::Result<()> {
     // Apart from what `up` keeps, so that both can run.
     config.home = home::prepare(&config.home)?.join("demo");
     config.public_url = None;

@@ -5,40 +5,54 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context, bail};
 use serde_json::{Map, Value, json};
-use sqlx::PgPool;
+use uuid::Uuid;
 use weirgate_jobs::{App, DailyPipeline, Tenant, enqueue_daily_pipeline};
 use weirgate_queue::{Enqueued, JobState, NewJob, QueueError, Registry, enqueue};
 
-use super::jobs::described;
+use super::door::Door;
 use super::session::Session;
-use super::{confirm, follow, mock_days, tenant};
+use super::{confirm, follow, mock_days, remote, tenant};
 use crate::app::Parts;
 use crate::audit::Actor;
 use crate::cli::Enqueue;
 use crate::database::Database;
-use crate::output::{say, tell};
-use crate::signals::Interrupted;
+use crate::output::{Closed, say, tell};
 
 pub(super) async fn run(options: Enqueue, session: &Session) -> anyhow::Result<()> {
-    confirm::home(&session.config, &session.stop).await?;
-    let parts = Parts::new(&session.config)?;
+    let parts = if session.server.is_none() {
+        confirm::home(&session.config, &session.stop).await?;
+        Some(Parts::new(&session.config)?)
+    } else {
+        None
+    };
     let told = Cell::new(None);
-    let ended = session.with_database("enqueue", async |database| {
-        confirm::times(&database.pool, options.date, options.run_at, options.yes).await?;
-        if let Some(day) = options.date {
-            mock_days::hint(&session.config, day, day);
-        }
-        let registry = weirgate_jobs::registry(parts.with(database.pool.clone()));
-        let tenant = tenant(&database.pool, &options.tenant).await?;
-        let enqueued = insert(&options, database, &registry, &tenant).await?;
-        told.set(options.wait.then_some(enqueued.id));
-        report(&database.pool, enqueued, options.wait).await
+    let ended = session.with_door("enqueue", async |door| {
+        confirm::times(door, options.date, options.run_at, options.yes).await?;
+        let (id, duplicate) = match door {
+            Door::Database(database) => {
+                if let Some(day) = options.date {
+                    mock_days::hint(&session.config, day, day);
+                }
+                let parts = parts.context("the parts of the application are made for the database")?;
+                let registry = weirgate_jobs::registry(parts.with(database.pool.clone()));
+                let tenant = tenant(&database.pool, &options.tenant).await?;
+                let enqueued = insert(&options, database, &registry, &tenant).await?;
+                (enqueued.id, enqueued.duplicate)
+            }
+            Door::Server(client) => {
+                let enqueued = remote::enqueue::enqueue(client, &options).await?;
+                (enqueued.id, enqueued.duplicate)
+            }
+        };
+        told.set(options.wait.then_some(id));
+        report(door, id, duplicate, options.wait).await
     });
     let ended = ended.await;
     if let (Err(error), Some(id)) = (&ended, told.get())
-        && error.is::<Interrupted>()
+        && !error.is::<NotCompleted>()
+        && !error.is::<Closed>()
     {
-        tell!("the job goes on by itself; look at it with: weirgate jobs show {id}");
+        tell!("the job goes on by itself; look at it with: weirgate jobs show {id}{}", session.suffix());
     }
     ended
 }
@@ -77,7 +91,8 @@ async fn insert(
         let job = if options.force { job.not_unique() } else { job };
         enqueue(&mut tx, vec![adjust(job)]).await?[0]
     };
-    let what = json!({ "kind": options.kind, "date": options.date, "args": options.args.iter().cloned().collect::<BTreeMap<_, _>>() });
+    let args: BTreeMap<_, _> = options.args.iter().cloned().collect();
+    let what = json!({ "kind": options.kind, "date": options.date, "args": args });
     actor.note_enqueued(&mut tx, enqueued, tenant.id, what).await?;
     tx.commit().await?;
     Ok(enqueued)
@@ -100,6 +115,12 @@ fn refused(error: QueueError, options: &Enqueue, registry: &Registry<App>) -> an
             if let Some((name, _)) = options.args.iter().find(|(name, _)| named(name)) {
                 return anyhow::anyhow!("--arg {name}: {kind} has no such argument ({why})");
             }
+            if let Some((name, _)) =
+                options.args.iter().find(|(_, value)| why.contains(&format!("unknown variant `{value}`")))
+            {
+                let expected = why.split_once(", ").map_or(&*why, |(_, expected)| expected).replace('`', "");
+                return anyhow::anyhow!("--arg {name}: {expected}");
+            }
             if why.contains("missing field `date`") {
                 return anyhow::anyhow!("{kind} needs its day, such as --date 2026-01-31");
             }
@@ -109,20 +130,28 @@ fn refused(error: QueueError, options: &Enqueue, registry: &Registry<App>) -> an
     }
 }
 
+/// What was waited for has ended otherwise.
+#[derive(Debug, thiserror::Error)]
+#[error("job {0} is {1}")]
+struct NotCompleted(Uuid, JobState);
+
 /// Prints the job's id, or with `to_the_end` the whole job once it is final.
 ///
 /// # Errors
 /// When that is not completed.
-pub(super) async fn report(pool: &PgPool, enqueued: Enqueued, to_the_end: bool) -> anyhow::Result<()> {
+pub(super) async fn report(
+    door: Door<'_>,
+    id: Uuid,
+    duplicate: bool,
+    to_the_end: bool,
+) -> anyhow::Result<()> {
     if !to_the_end {
-        return say!("{}{}", enqueued.id, if enqueued.duplicate { "\t(was on its way already)" } else { "" });
+        return say!("{id}{}", if duplicate { "\t(was on its way already)" } else { "" });
     }
-    let job = follow::to_the_end(pool, enqueued.id).await?;
-    let (id, state) = (job.id, job.state());
-    let described = described(&mut *pool.acquire().await?, job).await?;
-    say!("{}", serde_json::to_string_pretty(&described)?)?;
-    if state != JobState::Completed {
-        bail!("job {id} is {state}");
+    let job = follow::to_the_end(door, id).await?;
+    say!("{}", serde_json::to_string_pretty(&job)?)?;
+    if job.state != JobState::Completed {
+        return Err(NotCompleted(id, job.state).into());
     }
     Ok(())
 }

@@ -15,13 +15,19 @@ pub(super) async fn job_filter(options: Filter, pool: &PgPool) -> anyhow::Result
         Some(SYSTEM_SLUG) => Some(SYSTEM_TENANT),
         Some(name) => Some(tenant(pool, name).await.context("--tenant")?.id),
     };
+    let mut filter = JobFilter { tenant, ..unresolved(options) };
+    find_by_slug(&mut *pool.acquire().await?, &mut filter).await?;
+    Ok(filter)
+}
+
+/// The same, but for what only the database knows.
+pub(super) fn unresolved(options: Filter) -> JobFilter {
     let mut args = options.arg.into_iter().collect();
-    let mut filter = JobFilter {
+    JobFilter {
         subject: take_day(options.date, &mut args),
         states: (!options.state.is_empty()).then_some(options.state),
         kind: options.kind,
         queue: options.queue,
-        tenant,
         workflow: options.workflow,
         backfill: options.backfill,
         failure: options.failure,
@@ -30,7 +36,5 @@ pub(super) async fn job_filter(options: Filter, pool: &PgPool) -> anyhow::Result
         text: options.q,
         args,
         ..JobFilter::default()
-    };
-    find_by_slug(&mut *pool.acquire().await?, &mut filter).await?;
-    Ok(filter)
+    }
 }

@@ -4,35 +4,37 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
-use sqlx::{PgConnection, PgPool};
+use sqlx::PgConnection;
 use uuid::Uuid;
 use weirgate_jobs::{SYSTEM_SLUG, SYSTEM_TENANT, Tenant};
 use weirgate_queue::lanes::Books;
-use weirgate_queue::query::{self, JobRow};
+use weirgate_queue::query;
 use weirgate_queue::{JobState, QueueError};
 
-use crate::http::why::WhyNotRunning;
+use super::door::Door;
+use super::job::{Job, Look};
+use super::remote;
+use crate::client::Client;
+use crate::database::Database;
+use crate::http::reason::reasons;
 use crate::output::tell;
 
-/// Between two looks at one that is followed.
+/// Between two looks at one that is followed in the database.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
+
+/// How long a server holds an answer for news.
+const HOLD: Duration = Duration::from_secs(2);
 
 /// How long a script's job may take before something is said: most are done by then.
 const SOON: Duration = Duration::from_secs(3);
-
-/// What is known of a job at a moment.
-pub(super) struct Look {
-    pub(super) job: JobRow,
-    pub(super) why: Option<WhyNotRunning>,
-}
 
 /// A job as it is now.
 pub(super) async fn look(books: &Books, conn: &mut PgConnection, id: Uuid) -> anyhow::Result<Look> {
     let job = query::get(&mut *conn, id).await?.ok_or(QueueError::UnknownJob(id))?;
     let standings = books.standings(conn, std::slice::from_ref(&job)).await?;
     let tenant = tenant_name(conn, job.tenant_id).await?;
-    let why = WhyNotRunning::of(&job, &tenant, standings.get(&job.id));
-    Ok(Look { job, why })
+    let cancelled = reasons(conn, std::slice::from_ref(&job), true).await?.remove(&id);
+    Ok(Look::of(job, standings.get(&id), cancelled, &tenant)?)
 }
 
 /// What people call the tenant of a job.
@@ -44,39 +46,91 @@ async fn tenant_name(conn: &mut PgConnection, id: Uuid) -> anyhow::Result<String
     Ok(tenant.map_or_else(|| id.to_string(), |tenant| tenant.slug.0))
 }
 
-/// Waits until a job is final. Where it stands is shown on standard error meanwhile: on a terminal in one line, else in a line
-/// for each change, once it has taken a while.
-pub(super) async fn to_the_end(pool: &PgPool, id: Uuid) -> anyhow::Result<JobRow> {
-    let books = Books::new(pool.clone());
-    let style = ProgressStyle::with_template("{spinner} {msg}").context("the progress line's template")?;
-    let line = ProgressBar::new_spinner().with_style(style);
-    line.enable_steady_tick(LOOK_EVERY);
-    let mut shown = None;
-    let begun = Instant::now();
+/// Waits until a job is final, and shows on standard error how it stands meanwhile.
+pub(super) async fn to_the_end(door: Door<'_>, id: Uuid) -> anyhow::Result<Job> {
+    let mut shown = Shown::new()?;
+    let mut looks = Looks::through(door);
     loop {
-        let look = look(&books, &mut *pool.acquire().await?, id).await?;
-        if look.job.state().is_final() {
-            line.finish_and_clear();
+        let look = looks.next(id).await?;
+        if look.job.state.is_final() {
+            shown.line.finish_and_clear();
             return Ok(look.job);
         }
-        let message = describe(&look);
-        if line.is_hidden() {
-            // Counts and waits that only became smaller are no news.
-            let now = (look.job.state(), look.job.attempt, look.why.as_ref().map(|why| why.code));
-            if shown.as_ref() != Some(&now) && begun.elapsed() >= SOON {
-                tell!("{message}");
-                shown = Some(now);
+        shown.update(&look);
+    }
+}
+
+/// Looks at a job, the first at once and the others with a pause before each.
+struct Looks<'a> {
+    place: Place<'a>,
+    is_first: bool,
+}
+
+enum Place<'a> {
+    Database(&'a Database, Books),
+    Server(&'a Client),
+}
+
+impl<'a> Looks<'a> {
+    fn through(door: Door<'a>) -> Self {
+        let place = match door {
+            Door::Database(database) => Place::Database(database, Books::new(database.pool.clone())),
+            Door::Server(client) => Place::Server(client),
+        };
+        Self { place, is_first: true }
+    }
+
+    async fn next(&mut self, id: Uuid) -> anyhow::Result<Look> {
+        let is_first = std::mem::replace(&mut self.is_first, false);
+        match &self.place {
+            Place::Database(database, books) => {
+                if !is_first {
+                    tokio::time::sleep(LOOK_EVERY).await;
+                }
+                look(books, &mut *database.pool.acquire().await?, id).await
             }
-        } else {
-            line.set_message(message);
+            Place::Server(client) => {
+                let hold = if is_first { Duration::ZERO } else { HOLD };
+                remote::jobs::follow(client, id, hold).await
+            }
         }
-        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
+/// On a terminal one line, else a line for each change, once it has taken a while.
+struct Shown {
+    line: ProgressBar,
+    begun: Instant,
+    last: Option<(JobState, i16, Option<String>)>,
+}
+
+impl Shown {
+    fn new() -> anyhow::Result<Self> {
+        let style =
+            ProgressStyle::with_template("{spinner} {msg}").context("the progress line's template")?;
+        let line = ProgressBar::new_spinner().with_style(style);
+        line.enable_steady_tick(LOOK_EVERY);
+        Ok(Self { line, begun: Instant::now(), last: None })
+    }
+
+    fn update(&mut self, look: &Look) {
+        let message = describe(look);
+        if !self.line.is_hidden() {
+            self.line.set_message(message);
+            return;
+        }
+        // Counts and waits that only became smaller are no news.
+        let now = (look.job.state, look.job.attempt, look.why.as_ref().map(|why| why.code.clone()));
+        if self.last.as_ref() != Some(&now) && self.begun.elapsed() >= SOON {
+            tell!("{message}");
+            self.last = Some(now);
+        }
     }
 }
 
 /// Where it stands, in a few words.
-fn describe(Look { job, why }: &Look) -> String {
-    let state = job.state();
+fn describe(Look { job, why, .. }: &Look) -> String {
+    let state = job.state;
     if let Some(why) = why {
         return format!("{state}: {}", why.message);
     }
@@ -85,7 +139,6 @@ fn describe(Look { job, why }: &Look) -> String {
         _ => state.to_string(),
     };
     let Some(progress) = &job.progress else { return attempt };
-    let total = progress["total"].as_u64().map(|total| format!(" of {total}")).unwrap_or_default();
-    let done = progress["done"].as_u64().unwrap_or_default();
-    format!("{attempt}: {done}{total} {}", progress["message"].as_str().unwrap_or_default())
+    let total = progress.total.map(|total| format!(" of {total}")).unwrap_or_default();
+    format!("{attempt}: {}{total} {}", progress.done, progress.message)
 }

@@ -1,29 +1,55 @@
 //! `keys`: API keys of tenants.
 
-use anyhow::{anyhow, bail};
+use anyhow::{Context, anyhow, bail};
 use chrono::{DateTime, Utc};
 use rand::Rng;
 use sqlx::PgPool;
 use uuid::Uuid;
 
+use super::door::Door;
 use super::session::Session;
-use super::{instant, table, tenant};
+use super::{instant, remote, table, tenant};
 use crate::api_keys::{self, New, Refused};
 use crate::audit::Actor;
 use crate::cli::{Expiry, Keys};
-use crate::database::Database;
-use crate::http::keys;
+use crate::http::keys::{self, Listed};
 use crate::output::say;
 use crate::random;
 
 pub(super) async fn run(command: Keys, session: &Session) -> anyhow::Result<()> {
-    let act = async |database: &Database| match command {
-        Keys::Create { tenant, name, expiry } => create(&database.pool, &tenant, &name, &expiry).await,
-        Keys::List { tenant } => list(&database.pool, tenant.as_deref()).await,
-        Keys::Revoke { key } => revoke(&database.pool, &key).await,
-    };
-    session.with_database("keys", act).await
+    session.with_door("keys", async |door| act(command, door).await).await
 }
+
+async fn act(command: Keys, door: Door<'_>) -> anyhow::Result<()> {
+    match command {
+        Keys::Create { tenant, name, expiry } => match door {
+            Door::Database(database) => create(&database.pool, &tenant, &name, &expiry).await,
+            Door::Server(client) => {
+                let expires_at = match expiry.expires_in {
+                    Some(life) => Some(client.now().await?.context(UNKNOWN_TIME)? + life),
+                    None => expiry.expires,
+                };
+                say!("{}", remote::keys::create(client, &tenant, &name, expires_at).await?)
+            }
+        },
+        Keys::List { tenant } => print_list(match door {
+            Door::Database(database) => list(&database.pool, tenant.as_deref()).await?,
+            Door::Server(client) => remote::keys::list(client, tenant.as_deref()).await?,
+        }),
+        Keys::Revoke { key } => match door {
+            Door::Database(database) => revoke(&database.pool, &key).await,
+            Door::Server(client) => {
+                let prefix = api_keys::visible(&key);
+                if !remote::keys::revoke(client, prefix).await? {
+                    bail!("no live key begins with {prefix:?}; `weirgate keys list` shows them");
+                }
+                say!("{prefix} is refused from now on")
+            }
+        },
+    }
+}
+
+const UNKNOWN_TIME: &str = "what is before the server keeps its time back; name the end with --expires";
 
 async fn create(pool: &PgPool, name_or_id: &str, name: &str, expiry: &Expiry) -> anyhow::Result<()> {
     let tenant = tenant(pool, name_or_id).await?;
@@ -43,14 +69,18 @@ async fn create(pool: &PgPool, name_or_id: &str, name: &str, expiry: &Expiry) ->
     say!("{key}")
 }
 
-async fn list(pool: &PgPool, name_or_id: Option<&str>) -> anyhow::Result<()> {
+async fn list(pool: &PgPool, name_or_id: Option<&str>) -> anyhow::Result<Vec<Listed>> {
     let tenant = match name_or_id {
         Some(name_or_id) => Some(tenant(pool, name_or_id).await?.id),
         None => None,
     };
+    Ok(keys::list(&mut *pool.acquire().await?, tenant).await?)
+}
+
+fn print_list(keys: Vec<Listed>) -> anyhow::Result<()> {
     let mut table = table(&["TENANT", "KEY", "NAME", "STATE", "CREATED", "EXPIRES", "LAST USED"]);
     let or_never = |at: Option<DateTime<Utc>>| at.map_or_else(|| "never".to_owned(), instant);
-    for key in keys::list(&mut *pool.acquire().await?, tenant).await? {
+    for key in keys {
         let state = match key.refused.as_deref() {
             None => "good",
             Some("tenant_inactive") => "its tenant is inactive",

@@ -2,54 +2,97 @@
 
 use anyhow::bail;
 use chrono::{DateTime, Utc};
-use comfy_table::Table;
+use serde::Deserialize;
 use sqlx::PgPool;
 use weirgate_jobs::Tenant;
 use weirgate_queue::JobState;
 use weirgate_queue::lanes::change::{LaneChange, change_lane};
 use weirgate_queue::lanes::check::GivenLimits;
-use weirgate_queue::lanes::{Blocked, Book, Books, Rate};
+use weirgate_queue::lanes::{Blocked, Book, Books};
 
+use super::door::Door;
 use super::session::Session;
-use super::{table, tenant};
+use super::{remote, table, tenant};
 use crate::audit::{Actor, Change, Subject};
 use crate::cli::{Limits, SetLimits};
 use crate::output::say;
 use crate::queues;
 
 pub(super) async fn run(command: Limits, session: &Session) -> anyhow::Result<()> {
-    session.with_database("limits", async |database| act(command, &database.pool).await).await
+    session.with_door("limits", async |door| act(command, door).await).await
 }
 
-async fn act(command: Limits, pool: &PgPool) -> anyhow::Result<()> {
-    match command {
-        Limits::Show { tenant: name_or_id } => {
-            say!("{}", show(pool, &tenant(pool, &name_or_id).await?).await?)
+async fn act(command: Limits, door: Door<'_>) -> anyhow::Result<()> {
+    print_list(match (command, door) {
+        (Limits::Show { tenant: name_or_id }, Door::Database(database)) => {
+            let pool = &database.pool;
+            stored(pool, &tenant(pool, &name_or_id).await?).await?
         }
-        Limits::Set(options) => set(pool, options).await,
-        Limits::Clear { tenant: name_or_id, queue } => {
-            let tenant = tenant(pool, &name_or_id).await?;
+        (Limits::Show { tenant }, Door::Server(client)) => remote::limits::list(client, &tenant).await?,
+        (Limits::Set(options), Door::Database(database)) => {
+            let (pool, given) = (&database.pool, given(&options)?);
+            let limits = given.lane().map_err(|wrong| {
+                let wrong = wrong.iter().map(|it| format!("{}: {}", option(it.field), it.message));
+                anyhow::anyhow!("{}", wrong.collect::<Vec<_>>().join("; "))
+            })?;
+            let tenant = tenant(pool, &options.tenant).await?;
+            let change = LaneChange { paused: None, limits: Some(Some(limits)) };
+            apply(pool, &tenant, &options.queue, change).await?
+        }
+        (Limits::Set(options), Door::Server(client)) => {
+            let given = given(&options)?;
+            remote::limits::set(client, &options.tenant, &options.queue, given).await?
+        }
+        (Limits::Clear { tenant: name_or_id, queue }, Door::Database(database)) => {
+            let tenant = tenant(&database.pool, &name_or_id).await?;
             let change = LaneChange { paused: None, limits: Some(None) };
-            apply(pool, &tenant, &queue, change).await
+            apply(&database.pool, &tenant, &queue, change).await?
         }
-    }
+        (Limits::Clear { tenant, queue }, Door::Server(client)) => {
+            remote::limits::clear(client, &tenant, &queue).await?
+        }
+    })
 }
 
-async fn set(pool: &PgPool, options: SetLimits) -> anyhow::Result<()> {
-    let SetLimits { tenant: name_or_id, queue, rate, period, burst, max_running, weight } = options;
-    let tenant = tenant(pool, &name_or_id).await?;
+/// What is asked for.
+fn given(options: &SetLimits) -> anyhow::Result<GivenLimits> {
+    let &SetLimits { rate, period, burst, max_running, weight, .. } = options;
     let given = GivenLimits { rate, period_s: period, burst, max_running, weight };
     if given == GivenLimits::default() {
         bail!("name at least one limit; `weirgate limits clear` gives the tenant back to what the queue has");
     }
-    let limits = given.lane().map_err(|wrong| {
-        let wrong: Vec<String> = wrong.iter().map(|it| format!("{}: {}", it.field, it.message)).collect();
-        anyhow::anyhow!("{}", wrong.join("; "))
-    })?;
-    apply(pool, &tenant, &queue, LaneChange { paused: None, limits: Some(Some(limits)) }).await
+    Ok(given)
 }
 
-async fn apply(pool: &PgPool, tenant: &Tenant, queue: &str, change: LaneChange) -> anyhow::Result<()> {
+/// What a limit is called on the command line.
+pub(super) fn option(field: &str) -> String {
+    let name = if field == "period_s" { "period" } else { field };
+    format!("--{}", name.replace('_', "-"))
+}
+
+/// A tenant's place in a queue, as commands show it.
+pub(super) struct Lane {
+    pub(super) queue: String,
+    /// Whether the limits are its own.
+    pub(super) own: bool,
+    pub(super) limits: LaneLimits,
+    pub(super) available: i64,
+    pub(super) running: i64,
+    /// What keeps its next job from starting.
+    pub(super) blocked: Option<Blocked>,
+}
+
+/// What applies to it; what is missing is no limit.
+#[derive(Deserialize)]
+pub(super) struct LaneLimits {
+    rate: Option<u32>,
+    period_s: Option<f64>,
+    burst: Option<u32>,
+    pub(super) max_running: Option<u32>,
+    weight: f64,
+}
+
+async fn apply(pool: &PgPool, tenant: &Tenant, queue: &str, change: LaneChange) -> anyhow::Result<Vec<Lane>> {
     let mut tx = pool.begin().await?;
     let known = queues::known(&mut tx, Some(tenant.id)).await?;
     if !known.contains(queue) {
@@ -60,12 +103,44 @@ async fn apply(pool: &PgPool, tenant: &Tenant, queue: &str, change: LaneChange) 
     change_lane(&mut tx, queue, tenant.id, change).await?;
     noted.note(&mut tx, &Actor::cli(), "lane.limits", &["limits"]).await?;
     tx.commit().await?;
-    say!("{}", show(pool, tenant).await?)
+    stored(pool, tenant).await
 }
 
-async fn show(pool: &PgPool, tenant: &Tenant) -> anyhow::Result<Table> {
+/// The lanes of the database.
+async fn stored(pool: &PgPool, tenant: &Tenant) -> anyhow::Result<Vec<Lane>> {
     let known = queues::known(&mut *pool.acquire().await?, Some(tenant.id)).await?;
     let books = Books::new(pool.clone());
+    let mut lanes = Vec::with_capacity(known.len());
+    for queue in known {
+        lanes.push(books.read(&queue, |book| lane(book, tenant)).await?);
+    }
+    Ok(lanes)
+}
+
+fn lane(book: &Book, tenant: &Tenant) -> Lane {
+    let settings = book.settings();
+    let limits = settings.lane(tenant.id);
+    let facts = book.lane_facts(tenant.id);
+    let count = |state: JobState| facts.counts.get(&state).copied().unwrap_or(0);
+    #[expect(clippy::cast_precision_loss, reason = "at most a year")]
+    let period_s = limits.rate.map(|rate| rate.period_ms as f64 / 1000.0);
+    Lane {
+        queue: book.queue().to_owned(),
+        own: settings.lanes.get(&tenant.id).is_some_and(|lane| lane.limits.is_some()),
+        limits: LaneLimits {
+            rate: limits.rate.map(|rate| rate.rate),
+            period_s,
+            burst: limits.rate.map(|rate| rate.burst),
+            max_running: limits.max_running,
+            weight: limits.weight,
+        },
+        available: count(JobState::Available),
+        running: count(JobState::Running),
+        blocked: book.explain(tenant.id, None),
+    }
+}
+
+fn print_list(lanes: Vec<Lane>) -> anyhow::Result<()> {
     let mut table = table(&[
         "QUEUE",
         "LIMITS",
@@ -77,21 +152,26 @@ async fn show(pool: &PgPool, tenant: &Tenant) -> anyhow::Result<Table> {
         "RUNNING",
         "MAY START",
     ]);
-    for queue in known {
-        table.add_row(books.read(&queue, |book| row(book, tenant)).await?);
+    let or_dash = |number: Option<u32>| number.map_or_else(|| "-".to_owned(), |it| it.to_string());
+    for Lane { queue, own, limits, available, running, blocked } in lanes {
+        table.add_row([
+            queue,
+            if own { "its own" } else { "the queue's" }.to_owned(),
+            limits.rate.map_or_else(|| "-".to_owned(), |rate| per_period(rate, limits.period_s)),
+            or_dash(limits.burst),
+            or_dash(limits.max_running),
+            limits.weight.to_string(),
+            available.to_string(),
+            running.to_string(),
+            may_start(blocked),
+        ]);
     }
-    Ok(table)
+    say!("{table}")
 }
 
-fn row(book: &Book, tenant: &Tenant) -> [String; 9] {
-    let settings = book.settings();
-    let limits = settings.lane(tenant.id);
-    let facts = book.lane_facts(tenant.id);
-    let count = |state: JobState| facts.counts.get(&state).copied().unwrap_or(0).to_string();
-    let or_dash = |number: Option<u32>| number.map_or_else(|| "-".to_owned(), |it| it.to_string());
-    let own = settings.lanes.get(&tenant.id).is_some_and(|lane| lane.limits.is_some());
+fn may_start(blocked: Option<Blocked>) -> String {
     let time = |at: DateTime<Utc>| at.format("%H:%M:%S%.3f UTC");
-    let may_start = match book.explain(tenant.id, None) {
+    match blocked {
         None => "now".to_owned(),
         Some(Blocked::Throttled(at)) => format!("at {}", time(at)),
         Some(Blocked::QueueThrottled(at)) => format!("at {}, as the whole queue", time(at)),
@@ -102,24 +182,16 @@ fn row(book: &Book, tenant: &Tenant) -> [String; 9] {
         Some(Blocked::BackfillPaused | Blocked::BackfillFull { .. }) => {
             unreachable!("live work has no backfill")
         }
-    };
-    [
-        book.queue().to_owned(),
-        if own { "its own" } else { "the queue's" }.to_owned(),
-        limits.rate.map_or_else(|| "-".to_owned(), per_period),
-        or_dash(limits.rate.map(|rate| rate.burst)),
-        or_dash(limits.max_running),
-        limits.weight.to_string(),
-        count(JobState::Available),
-        count(JobState::Running),
-        may_start,
-    ]
+    }
 }
 
-fn per_period(Rate { rate, period_ms, .. }: Rate) -> String {
-    match period_ms {
-        1000 => format!("{rate}/s"),
-        ms if ms % 1000 == 0 => format!("{rate}/{} s", ms / 1000),
-        ms => format!("{rate}/{ms} ms"),
+fn per_period(rate: u32, period_s: Option<f64>) -> String {
+    let seconds = period_s.unwrap_or(1.0);
+    if (seconds - 1.0).abs() < f64::EPSILON {
+        format!("{rate}/s")
+    } else if seconds.fract() == 0.0 {
+        format!("{rate}/{seconds} s")
+    } else {
+        format!("{rate}/{} ms", (seconds * 1000.0).round())
     }
 }

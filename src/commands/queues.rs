@@ -1,33 +1,90 @@
 //! `queues`: look at queues, pause and resume them.
 
+use std::collections::BTreeMap;
+
 use anyhow::bail;
-use comfy_table::Table;
+use serde::Deserialize;
 use sqlx::PgPool;
 use weirgate_queue::JobState;
 use weirgate_queue::lanes::{Books, limits, traffic};
 
+use super::door::Door;
 use super::session::Session;
-use super::table;
+use super::{remote, table};
 use crate::audit::{Actor, Change, Subject};
 use crate::cli::Queues;
-use crate::database::Database;
 use crate::output::say;
 use crate::queues;
 
 pub(super) async fn run(command: Queues, session: &Session) -> anyhow::Result<()> {
-    let act = async |database: &Database| match command {
-        Queues::List => say!("{}", list(&database.pool).await?),
-        Queues::Pause { queue } => pause(&database.pool, &queue, true).await,
-        Queues::Resume { queue } => pause(&database.pool, &queue, false).await,
+    let act = async |door: Door<'_>| match command {
+        Queues::List => match door {
+            Door::Database(database) => print_list(stored(&database.pool).await?),
+            Door::Server(client) => print_list(remote::queues::list(client).await?),
+        },
+        Queues::Pause { queue } => pause(door, &queue, true).await,
+        Queues::Resume { queue } => pause(door, &queue, false).await,
     };
-    session.with_database("queues", act).await
+    session.with_door("queues", act).await
 }
 
-async fn list(pool: &PgPool) -> anyhow::Result<Table> {
+/// A queue as commands show it.
+#[derive(Deserialize)]
+pub(super) struct Queue {
+    pub(super) name: String,
+    pub(super) paused: bool,
+    /// Jobs that are not final, by state.
+    depth: BTreeMap<String, i64>,
+    /// Final jobs, by state.
+    finished: BTreeMap<String, i64>,
+    pub(super) running: i64,
+    lanes_with_backlog: usize,
+    throttled_lanes: usize,
+    workers: i64,
+    slots: i64,
+    throughput: Throughput,
+}
+
+/// Jobs a second, lately.
+#[derive(Deserialize)]
+struct Throughput {
+    started_per_s: f64,
+    finished_per_s: f64,
+}
+
+/// The queues of the database.
+async fn stored(pool: &PgPool) -> anyhow::Result<Vec<Queue>> {
     let mut conn = pool.acquire().await?;
     let names = queues::known(&mut conn, None).await?;
     let workers = traffic::workers(&mut conn).await?;
     let books = Books::new(pool.clone());
+    let mut all = Vec::with_capacity(names.len());
+    for name in names {
+        let traffic = traffic::traffic(&mut conn, &name).await?;
+        let (facts, paused) = books.read(&name, |book| (book.facts(), book.settings().paused)).await?;
+        let states = |is_final: bool| {
+            let states = JobState::ALL.into_iter().filter(move |state| state.is_final() == is_final);
+            let count = |state: JobState| facts.counts.get(&state).copied().unwrap_or(0);
+            states.map(|state| (state.to_string(), count(state))).collect()
+        };
+        let workers = workers.get(&name).copied().unwrap_or_default();
+        all.push(Queue {
+            name,
+            paused,
+            depth: states(false),
+            finished: states(true),
+            running: facts.counts.get(&JobState::Running).copied().unwrap_or(0),
+            lanes_with_backlog: facts.lanes_with_backlog,
+            throttled_lanes: facts.throttled_lanes,
+            workers: workers.count,
+            slots: workers.slots,
+            throughput: Throughput { started_per_s: traffic.started, finished_per_s: traffic.finished },
+        });
+    }
+    Ok(all)
+}
+
+fn print_list(queues: Vec<Queue>) -> anyhow::Result<()> {
     let mut table = table(&[
         "QUEUE",
         "STATE",
@@ -40,29 +97,34 @@ async fn list(pool: &PgPool) -> anyhow::Result<Table> {
         "STARTS/S",
         "ENDS/S",
     ]);
-    for name in names {
-        let traffic = traffic::traffic(&mut conn, &name).await?;
-        let (facts, paused) = books.read(&name, |book| (book.facts(), book.settings().paused)).await?;
-        let count = |state: JobState| facts.counts.get(&state).copied().unwrap_or(0);
-        let waiting = JobState::ALL.into_iter().filter(|it| !it.is_final() && *it != JobState::Running);
-        let workers = workers.get(&name).copied().unwrap_or_default();
+    for queue in queues {
+        let waiting = queue.depth.values().sum::<i64>() - queue.running;
+        let discarded = queue.finished.get(JobState::Discarded.as_str()).copied().unwrap_or(0);
         table.add_row([
-            name,
-            if paused { "paused" } else { "on" }.to_owned(),
-            waiting.map(count).sum::<i64>().to_string(),
-            count(JobState::Running).to_string(),
-            count(JobState::Discarded).to_string(),
-            format!("{} of {} lanes", facts.throttled_lanes, facts.lanes_with_backlog),
-            workers.count.to_string(),
-            workers.slots.to_string(),
-            format!("{:.1}", traffic.started),
-            format!("{:.1}", traffic.finished),
+            queue.name,
+            if queue.paused { "paused" } else { "on" }.to_owned(),
+            waiting.to_string(),
+            queue.running.to_string(),
+            discarded.to_string(),
+            format!("{} of {} lanes", queue.throttled_lanes, queue.lanes_with_backlog),
+            queue.workers.to_string(),
+            queue.slots.to_string(),
+            format!("{:.1}", queue.throughput.started_per_s),
+            format!("{:.1}", queue.throughput.finished_per_s),
         ]);
     }
-    Ok(table)
+    say!("{table}")
 }
 
-async fn pause(pool: &PgPool, queue: &str, paused: bool) -> anyhow::Result<()> {
+async fn pause(door: Door<'_>, queue: &str, paused: bool) -> anyhow::Result<()> {
+    match door {
+        Door::Database(database) => pause_in_database(&database.pool, queue, paused).await?,
+        Door::Server(client) => remote::queues::pause(client, queue, paused).await?,
+    }
+    say!("{queue} {}", if paused { "is paused; what runs goes on running" } else { "goes on" })
+}
+
+async fn pause_in_database(pool: &PgPool, queue: &str, paused: bool) -> anyhow::Result<()> {
     let mut tx = pool.begin().await?;
     let known = queues::known(&mut tx, None).await?;
     if !known.contains(queue) {
@@ -73,5 +135,5 @@ async fn pause(pool: &PgPool, queue: &str, paused: bool) -> anyhow::Result<()> {
     let action = if paused { "queue.pause" } else { "queue.resume" };
     change.note(&mut tx, &Actor::cli(), action, &["paused"]).await?;
     tx.commit().await?;
-    say!("{queue} {}", if paused { "is paused; what runs goes on running" } else { "goes on" })
+    Ok(())
 }

@@ -3,16 +3,20 @@
 use futures_util::TryStreamExt;
 use sqlx::PgPool;
 
+use super::door::Door;
 use super::session::Session;
-use super::{instant, table, tenant};
+use super::{instant, remote, table, tenant};
 use crate::cli::Rejects;
 use crate::output::say;
 use crate::rejects::{self, Filter, RejectedRow};
 
 pub(super) async fn run(options: Rejects, session: &Session) -> anyhow::Result<()> {
     let json = options.json;
-    let find = async |database: &crate::database::Database| find(&options, &database.pool).await;
-    print(&session.with_database("rejects", find).await?, json)
+    let find = async |door: Door<'_>| match door {
+        Door::Database(database) => find(&options, &database.pool).await,
+        Door::Server(client) => remote::rejects::list(client, &options).await,
+    };
+    print(&session.with_door("rejects", find).await?, json)
 }
 
 async fn find(options: &Rejects, pool: &PgPool) -> anyhow::Result<Vec<RejectedRow>> {

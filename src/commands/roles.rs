@@ -27,7 +27,7 @@ use crate::worker::{self, WorkerOptions};
 use crate::{random, seed, server, systemd, users};
 
 /// API and worker on a private Postgres (or `DATABASE_URL`), until Ctrl-C or SIGTERM.
-pub(super) async fn up(Session { config, stop }: Session) -> anyhow::Result<()> {
+pub(super) async fn up(Session { config, stop, .. }: Session) -> anyhow::Result<()> {
     config.next_service_token()?;
     home::make_for(&config)?;
     let parts = Parts::new(&config)?;
@@ -123,7 +123,7 @@ pub(super) async fn serve_and_work(
 }
 
 /// The API alone.
-pub(super) async fn serve(Session { config, stop }: Session) -> anyhow::Result<()> {
+pub(super) async fn serve(Session { config, stop, .. }: Session) -> anyhow::Result<()> {
     let token = config.required_service_token()?;
     config.next_service_token()?;
     confirm::home(&config, &stop).await?;
@@ -144,7 +144,7 @@ pub(super) async fn serve(Session { config, stop }: Session) -> anyhow::Result<(
 }
 
 /// A worker alone.
-pub(super) async fn worker(Session { config, stop }: Session) -> anyhow::Result<()> {
+pub(super) async fn worker(Session { config, stop, .. }: Session) -> anyhow::Result<()> {
     confirm::home(&config, &stop).await?;
     let parts = Parts::new(&config)?;
     let monitoring = listener::bind(&config).await?;

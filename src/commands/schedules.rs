@@ -1,34 +1,88 @@
 //! `schedules`: what is done by the clock.
 
 use anyhow::{Context, anyhow, bail};
+use chrono::{DateTime, Utc};
+use serde::Deserialize;
 use sqlx::PgPool;
+use uuid::Uuid;
 use weirgate_jobs::TenantsError;
 use weirgate_queue::schedule::{self, Change, Definition, Overview};
 
+use super::door::Door;
 use super::session::Session;
-use super::{no_tenant, table};
+use super::{no_tenant, remote, table};
 use crate::audit::{self, Actor, Subject};
 use crate::cli::{Schedules, SetSchedule};
 use crate::output::say;
 use crate::schedules::{self, Refused};
 
 pub(super) async fn run(command: Schedules, session: &Session) -> anyhow::Result<()> {
-    session.with_database("schedules", async |database| act(command, &database.pool).await).await
+    session.with_door("schedules", async |door| act(command, door).await).await
 }
 
-async fn act(command: Schedules, pool: &PgPool) -> anyhow::Result<()> {
+async fn act(command: Schedules, door: Door<'_>) -> anyhow::Result<()> {
     match command {
-        Schedules::List => {
-            print_list(schedule::overview(&mut *pool.acquire().await?, &weirgate_jobs::schedules()).await?)
+        Schedules::List => print_list(match door {
+            Door::Database(database) => {
+                let mut conn = database.pool.acquire().await?;
+                let all = schedule::overview(&mut conn, &weirgate_jobs::schedules()).await?;
+                all.into_iter().map(Schedule::from).collect()
+            }
+            Door::Server(client) => remote::schedules::list(client).await?,
+        }),
+        Schedules::Run { name, tenant } => {
+            let (jobs, count) = match door {
+                Door::Database(database) => {
+                    let jobs = run_now(&database.pool, &name, tenant.as_deref()).await?;
+                    let count = jobs.len();
+                    (jobs, count)
+                }
+                Door::Server(client) => remote::schedules::run(client, &name, tenant.as_deref()).await?,
+            };
+            print_run(&name, &jobs, count)
         }
-        Schedules::Run { name, tenant } => run_now(pool, &name, tenant.as_deref()).await,
-        Schedules::Set(options) => set(pool, options).await,
-        Schedules::Pause { name } => enable(pool, &name, false).await,
-        Schedules::Resume { name } => enable(pool, &name, true).await,
+        Schedules::Set(options) => set(door, options).await,
+        Schedules::Pause { name } => enable(door, &name, false).await,
+        Schedules::Resume { name } => enable(door, &name, true).await,
     }
 }
 
-async fn run_now(pool: &PgPool, name: &str, name_or_id: Option<&str>) -> anyhow::Result<()> {
+/// A schedule as commands show it.
+#[derive(Deserialize)]
+pub(super) struct Schedule {
+    name: String,
+    cron: String,
+    time_zone: Option<String>,
+    enabled: bool,
+    last_tick_at: Option<DateTime<Utc>>,
+    next_runs: Vec<NextRun>,
+    problems: Vec<String>,
+}
+
+/// A run to come.
+#[derive(Deserialize)]
+struct NextRun {
+    at: DateTime<Utc>,
+    tenant: Option<String>,
+}
+
+impl From<Overview> for Schedule {
+    fn from(overview: Overview) -> Self {
+        let Overview { definition, settings, last_tick_at, next_runs, problems, .. } = overview;
+        let next_run = |run: schedule::Run| NextRun { at: run.at, tenant: run.tenant.map(|(_, slug)| slug) };
+        Self {
+            name: definition.name.to_owned(),
+            cron: settings.cron,
+            time_zone: settings.time_zone,
+            enabled: settings.enabled,
+            last_tick_at,
+            next_runs: next_runs.into_iter().map(next_run).collect(),
+            problems,
+        }
+    }
+}
+
+async fn run_now(pool: &PgPool, name: &str, name_or_id: Option<&str>) -> anyhow::Result<Vec<Uuid>> {
     definition(name)?;
     let mut tx = pool.begin().await?;
     let jobs = schedules::run_now(&mut tx, &Actor::cli(), name, name_or_id).await;
@@ -40,37 +94,52 @@ async fn run_now(pool: &PgPool, name: &str, name_or_id: Option<&str>) -> anyhow:
         Refused::Schedule(error) => error.into(),
     })?;
     tx.commit().await?;
-    if jobs.is_empty() {
+    Ok(jobs)
+}
+
+/// `count` of them in all; a server names the first ones.
+fn print_run(name: &str, jobs: &[Uuid], count: usize) -> anyhow::Result<()> {
+    if count == 0 {
         return say!("{name} is for no tenant at present, so that nothing was enqueued");
     }
     for job in jobs {
         say!("{job}")?;
     }
+    if count > jobs.len() {
+        say!("and {} more", count - jobs.len())?;
+    }
     Ok(())
 }
 
-async fn set(pool: &PgPool, options: SetSchedule) -> anyhow::Result<()> {
+async fn set(door: Door<'_>, options: SetSchedule) -> anyhow::Result<()> {
     let SetSchedule { name, cron, time_zone, missed, missed_limit } = options;
-    let definition = definition(&name)?;
     let time_zone = time_zone.map(|zone| (zone != "each").then_some(zone));
     let change = Change { cron, time_zone, enabled: None, missed, missed_limit };
     if change == Change::default() {
         bail!("name at least one of --cron, --time-zone, --missed and --missed-limit");
     }
+    print_list(match door {
+        Door::Database(database) => vec![set_in_database(&database.pool, &name, &change).await?],
+        Door::Server(client) => vec![remote::schedules::change(client, &name, &change).await?],
+    })
+}
+
+async fn set_in_database(pool: &PgPool, name: &str, change: &Change) -> anyhow::Result<Schedule> {
+    let definition = definition(name)?;
     let mut tx = pool.begin().await?;
-    let wrong = schedule::check(&mut tx, &definition, &change).await?;
+    let wrong = schedule::check(&mut tx, &definition, change).await?;
     if !wrong.is_empty() {
         let option = |field: &str| format!("--{}", field.replace('_', "-"));
         let wrong: Vec<_> = wrong.iter().map(|it| format!("{}: {}", option(it.field), it.message)).collect();
         bail!("{}", wrong.join("; "));
     }
     let noted = audit::Change::begin(&mut tx, Subject::Schedule(&definition)).await?;
-    schedule::change(&mut tx, &definition, &change).await?;
+    schedule::change(&mut tx, &definition, change).await?;
     let all = schedule::overview(&mut tx, &weirgate_jobs::schedules()).await?;
-    let all: Vec<_> = all.into_iter().filter(|it| it.definition.name == name).collect();
+    let now = all.into_iter().find(|it| it.definition.name == name).context("it is in no list")?;
     noted.note(&mut tx, &Actor::cli(), "schedule.change", &change.named()).await?;
     tx.commit().await?;
-    print_list(all)
+    Ok(now.into())
 }
 
 fn definition(name: &str) -> anyhow::Result<Definition> {
@@ -81,32 +150,40 @@ fn definition(name: &str) -> anyhow::Result<Definition> {
     found.with_context(|| format!("no schedule {name:?}; there are: {names}"))
 }
 
-async fn enable(pool: &PgPool, name: &str, enabled: bool) -> anyhow::Result<()> {
-    let definition = definition(name)?;
-    let mut tx = pool.begin().await?;
-    schedules::turn(&mut tx, &Actor::cli(), &definition, enabled).await?;
-    tx.commit().await?;
+async fn enable(door: Door<'_>, name: &str, enabled: bool) -> anyhow::Result<()> {
+    match door {
+        Door::Database(database) => {
+            let definition = definition(name)?;
+            let mut tx = database.pool.begin().await?;
+            schedules::turn(&mut tx, &Actor::cli(), &definition, enabled).await?;
+            tx.commit().await?;
+        }
+        Door::Server(client) => {
+            let change = Change { enabled: Some(enabled), ..Change::default() };
+            remote::schedules::change(client, name, &change).await?;
+        }
+    }
     say!("{name} is {}", if enabled { "on" } else { "paused" })
 }
 
-fn print_list(schedules: Vec<Overview>) -> anyhow::Result<()> {
+fn print_list(schedules: Vec<Schedule>) -> anyhow::Result<()> {
     let mut table = table(&["NAME", "CRON", "TIME ZONE", "STATE", "LAST TICK", "NEXT RUN"]);
     let mut problems = Vec::new();
-    for Overview { definition, settings, last_tick_at, next_runs, problems: wrong, .. } in schedules {
-        let time = |at: chrono::DateTime<chrono::Utc>| at.format("%Y-%m-%dT%H:%M:%SZ").to_string();
+    for Schedule { name, cron, time_zone, enabled, last_tick_at, next_runs, problems: wrong } in schedules {
+        let time = |at: DateTime<Utc>| at.format("%Y-%m-%dT%H:%M:%SZ").to_string();
         let next = next_runs.first().map(|run| match &run.tenant {
-            Some((_, tenant)) => format!("{} {tenant}", time(run.at)),
+            Some(tenant) => format!("{} {tenant}", time(run.at)),
             None => time(run.at),
         });
+        problems.extend(wrong.into_iter().map(|problem| format!("{name}: {problem}")));
         table.add_row([
-            definition.name.to_owned(),
-            settings.cron,
-            settings.time_zone.unwrap_or_else(|| "each tenant's".to_owned()),
-            if settings.enabled { "on" } else { "paused" }.to_owned(),
+            name,
+            cron,
+            time_zone.unwrap_or_else(|| "each tenant's".to_owned()),
+            if enabled { "on" } else { "paused" }.to_owned(),
             last_tick_at.map(time).unwrap_or_default(),
             next.unwrap_or_default(),
         ]);
-        problems.extend(wrong.into_iter().map(|problem| format!("{}: {problem}", definition.name)));
     }
     say!("{table}")?;
     for problem in problems {

@@ -1,6 +1,8 @@
 //! What a command runs with.
 
 use super::confirm;
+use super::door::Door;
+use super::remote::Server;
 use crate::config::Config;
 use crate::database::{Database, Use};
 use crate::home;
@@ -9,10 +11,29 @@ use crate::signals::Stop;
 /// The settings of a command, and the signals that stop it.
 pub(super) struct Session {
     pub(super) config: Config,
+    /// The one elsewhere that is asked in place of the database.
+    pub(super) server: Option<Server>,
     pub(super) stop: Stop,
 }
 
 impl Session {
+    /// Does `work` through the door that was chosen, until the first signal.
+    pub(super) async fn with_door<T>(
+        &self,
+        command: &str,
+        work: impl AsyncFnOnce(Door<'_>) -> anyhow::Result<T>,
+    ) -> anyhow::Result<T> {
+        match &self.server {
+            Some(server) => self.stop.until_told(Box::pin(work(Door::Server(&server.client)))).await,
+            None => self.with_database(command, async |database| work(Door::Database(database)).await).await,
+        }
+    }
+
+    /// What has to be added to a command that is suggested, so that it finds the same.
+    pub(super) fn suffix(&self) -> String {
+        self.server.as_ref().map(Server::suffix).unwrap_or_default()
+    }
+
     /// Does `work` on the database with its whole schema, until the first signal. A private Postgres that this started is stopped with it, however it ends,
     /// unless another command uses it by then.
     pub(super) async fn with_database<T>(

@@ -5,27 +5,49 @@ use serde_json::json;
 use sqlx::PgPool;
 use uuid::Uuid;
 
+use super::door::Door;
 use super::session::Session;
-use super::{instant, no_tenant, table};
+use super::{instant, no_tenant, remote, table};
 use crate::audit::Actor;
 use crate::cli::{ChangedTenant, NewTenant, Tenants};
 use crate::output::say;
-use crate::tenants::{self, Change, New, Refused};
+use crate::tenants::{self, Change, New, Refused, Stored};
 
 pub(super) async fn run(command: Tenants, session: &Session) -> anyhow::Result<()> {
-    session.with_database("tenants", async |database| act(command, &database.pool).await).await
+    session.with_door("tenants", async |door| act(command, door).await).await
 }
 
-async fn act(command: Tenants, pool: &PgPool) -> anyhow::Result<()> {
+async fn act(command: Tenants, door: Door<'_>) -> anyhow::Result<()> {
     match command {
-        Tenants::List { json } => list(pool, json).await,
-        Tenants::Create(new) => create(pool, new).await,
-        Tenants::Set(changed) => set(pool, changed).await,
+        Tenants::List { json } => {
+            let rows = match door {
+                Door::Database(database) => {
+                    tenants::list(&mut *database.pool.acquire().await?, None, "", i64::MAX).await?
+                }
+                Door::Server(client) => remote::tenants::list(client).await?,
+            };
+            print_list(rows, json)
+        }
+        Tenants::Create(new) => match door {
+            Door::Database(database) => create(&database.pool, new).await,
+            Door::Server(client) => {
+                let Stored { id, slug, .. } = remote::tenants::create(client, &new).await?;
+                say!("{slug}\t{id}")
+            }
+        },
+        Tenants::Set(changed) => match door {
+            Door::Database(database) => set(&database.pool, changed).await,
+            Door::Server(client) => {
+                require_some(&changed)?;
+                let (before, after) = remote::tenants::change(client, &changed).await?;
+                let done = if before == after { "is so already" } else { "is changed" };
+                say!("{} {done}", after.slug)
+            }
+        },
     }
 }
 
-async fn list(pool: &PgPool, as_json: bool) -> anyhow::Result<()> {
-    let rows = tenants::list(&mut *pool.acquire().await?, None, "", i64::MAX).await?;
+fn print_list(rows: Vec<Stored>, as_json: bool) -> anyhow::Result<()> {
     if as_json {
         for row in rows {
             say!("{}", json!(row))?;
@@ -47,6 +69,14 @@ async fn list(pool: &PgPool, as_json: bool) -> anyhow::Result<()> {
     say!("{table}")
 }
 
+fn require_some(changed: &ChangedTenant) -> anyhow::Result<()> {
+    let ChangedTenant { tenant: _, name, time_zone, active, llm_enabled } = changed;
+    if name.is_none() && time_zone.is_none() && active.is_none() && llm_enabled.is_none() {
+        bail!("name at least one of --name, --time-zone, --active and --llm-enabled");
+    }
+    Ok(())
+}
+
 async fn create(pool: &PgPool, new: NewTenant) -> anyhow::Result<()> {
     let NewTenant { slug, name, time_zone, llm_enabled } = new;
     let name = name.unwrap_or_else(|| slug.clone());
@@ -58,11 +88,9 @@ async fn create(pool: &PgPool, new: NewTenant) -> anyhow::Result<()> {
 }
 
 async fn set(pool: &PgPool, changed: ChangedTenant) -> anyhow::Result<()> {
+    require_some(&changed)?;
     let ChangedTenant { tenant: name_or_id, name, time_zone, active, llm_enabled } = changed;
     let change = Change { name, time_zone, is_active: active, llm_enabled };
-    if change == Change::default() {
-        bail!("name at least one of --name, --time-zone, --active and --llm-enabled");
-    }
     let mut tx = pool.begin().await?;
     let changed = tenants::change(&mut tx, &Actor::cli(), &name_or_id, &change).await;
     let (before, after) = changed.map_err(told)?;

@@ -1,20 +1,26 @@
 //! `workflows`: look at workflows and act on them.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use anyhow::Context;
-use serde_json::{Value, json};
+use chrono::{DateTime, NaiveDate, Utc};
+use serde::{Deserialize, Serialize};
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
-use weirgate_jobs::{DailyPipeline, SYSTEM_SLUG, SYSTEM_TENANT, Tenant, WorkflowRetry, retry_failed};
-use weirgate_queue::query::{self, WorkflowFilter, WorkflowRow};
-use weirgate_queue::{QueueError, workflow};
+use weirgate_jobs::{
+    DailyPipeline, SYSTEM_SLUG, SYSTEM_TENANT, Tenant, WorkflowRetry, parse_day, retry_failed,
+};
+use weirgate_queue::query::{self, WorkflowFilter, WorkflowState};
+use weirgate_queue::{JobState, QueueError, workflow};
 
+use super::door::Door;
 use super::session::Session;
-use super::{instant, table, tenant};
+use super::{instant, remote, table, tenant};
 use crate::audit::Actor;
 use crate::cli::{ListWorkflows, Workflows};
 use crate::http::in_words;
+use crate::http::job::AttemptError;
+use crate::http::workflow::WorkflowSummary;
 use crate::output::say;
 
 /// Jobs that are counted of each in the list.
@@ -24,53 +30,119 @@ const COUNTED: u32 = 500;
 const SHOWN: i64 = 500;
 
 pub(super) async fn run(command: Workflows, session: &Session) -> anyhow::Result<()> {
-    session.with_database("workflows", async |database| act(command, &database.pool).await).await
+    session.with_door("workflows", async |door| act(command, door).await).await
 }
 
-async fn act(command: Workflows, pool: &PgPool) -> anyhow::Result<()> {
+async fn act(command: Workflows, door: Door<'_>) -> anyhow::Result<()> {
     match command {
-        Workflows::List(options) => list(options, pool).await,
+        Workflows::List(options) => print_list(match door {
+            Door::Database(database) => list(options, &database.pool).await?,
+            Door::Server(client) => remote::workflows::list(client, &options).await?,
+        }),
         Workflows::Show { id } => {
-            say!("{}", serde_json::to_string_pretty(&describe(&mut *pool.acquire().await?, id).await?)?)
+            let workflow = match door {
+                Door::Database(database) => stored(&mut *database.pool.acquire().await?, id).await?,
+                Door::Server(client) => remote::workflows::show(client, id).await?,
+            };
+            say!("{}", serde_json::to_string_pretty(&workflow)?)
         }
-        Workflows::RetryFailed { id } => retry(pool, id).await,
+        Workflows::RetryFailed { id } => {
+            let done = match door {
+                Door::Database(database) => retry(&database.pool, id).await?,
+                Door::Server(client) => remote::workflows::retry_failed(client, id).await?,
+            };
+            print_retry(id, done)
+        }
         Workflows::Cancel { id } => {
-            let mut tx = pool.begin().await?;
-            let jobs = workflow::cancel(&mut tx, id).await?;
-            Actor::cli().note_workflow_cancel(&mut tx, id, jobs).await?;
-            tx.commit().await?;
+            let jobs = match door {
+                Door::Database(database) => cancel(&database.pool, id).await?,
+                Door::Server(client) => remote::workflows::cancel(client, id).await?,
+            };
             say!("{} of {id} were cancelled or told to stop", of_jobs(jobs))
         }
     }
 }
 
-async fn retry(pool: &PgPool, id: Uuid) -> anyhow::Result<()> {
+/// A workflow in the list.
+#[derive(Deserialize)]
+pub(super) struct Row {
+    pub(super) id: Uuid,
+    name: Option<String>,
+    tenant: String,
+    date: Option<NaiveDate>,
+    state: WorkflowState,
+    total: u64,
+    /// Whether that are all of its jobs.
+    exact: bool,
+    counts: BTreeMap<String, i64>,
+    created_at: DateTime<Utc>,
+}
+
+/// A workflow with its first jobs.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Workflow {
+    id: Uuid,
+    name: Option<String>,
+    title: String,
+    tenant: String,
+    date: Option<NaiveDate>,
+    created_at: DateTime<Utc>,
+    state: WorkflowState,
+    total: u64,
+    pub(super) counts: BTreeMap<String, i64>,
+    jobs: Vec<WorkflowJob>,
+}
+
+/// One of them.
+#[derive(Serialize, Deserialize)]
+struct WorkflowJob {
+    id: Uuid,
+    name: Option<String>,
+    kind: String,
+    state: JobState,
+    attempt: i16,
+    depends_on: Vec<Uuid>,
+    errors: Vec<AttemptError>,
+}
+
+async fn cancel(pool: &PgPool, id: Uuid) -> anyhow::Result<u64> {
+    let mut tx = pool.begin().await?;
+    let jobs = workflow::cancel(&mut tx, id).await?;
+    Actor::cli().note_workflow_cancel(&mut tx, id, jobs).await?;
+    tx.commit().await?;
+    Ok(jobs)
+}
+
+async fn retry(pool: &PgPool, id: Uuid) -> anyhow::Result<WorkflowRetry> {
     let mut tx = pool.begin().await?;
     let done = retry_failed(&mut tx, id).await?;
-    let said = match done {
-        WorkflowRetry::NothingFailed => {
-            anyhow::bail!(
-                "no job of workflow {id} has failed; cancelled ones are retried with: weirgate jobs bulk retry --workflow {id} --state cancelled"
-            )
-        }
-        WorkflowRetry::Done { retried, refused: 0 } => {
-            format!("{} will run again", of_jobs(retried))
-        }
-        WorkflowRetry::Done { retried, refused } => {
-            format!("{} will run again; {refused} cannot, as the same job is on its way", of_jobs(retried))
-        }
-        WorkflowRetry::Begun(job) => format!("many have failed: job {job} retries them, bit by bit"),
-    };
+    if done == WorkflowRetry::NothingFailed {
+        return Ok(done);
+    }
     Actor::cli().note_workflow_retry(&mut tx, id, done).await?;
     tx.commit().await?;
-    say!("{said}")
+    Ok(done)
+}
+
+fn print_retry(id: Uuid, done: WorkflowRetry) -> anyhow::Result<()> {
+    match done {
+        WorkflowRetry::NothingFailed => anyhow::bail!(
+            "no job of workflow {id} has failed; cancelled ones are retried with: weirgate jobs bulk retry --workflow {id} --state cancelled"
+        ),
+        WorkflowRetry::Done { retried, refused: 0 } => say!("{} will run again", of_jobs(retried)),
+        WorkflowRetry::Done { retried, refused } => {
+            say!("{} will run again; {refused} cannot, as the same job is on its way", of_jobs(retried))
+        }
+        WorkflowRetry::Begun(job) => say!("many have failed: job {job} retries them, bit by bit"),
+    }
 }
 
 fn of_jobs(count: u64) -> String {
     if count == 1 { "1 job".to_owned() } else { format!("{count} jobs") }
 }
 
-async fn list(options: ListWorkflows, pool: &PgPool) -> anyhow::Result<()> {
+/// Workflows of the database.
+async fn list(options: ListWorkflows, pool: &PgPool) -> anyhow::Result<Vec<Row>> {
     let tenant = match options.tenant.as_deref() {
         None => None,
         Some(SYSTEM_SLUG) => Some(SYSTEM_TENANT),
@@ -90,26 +162,32 @@ async fn list(options: ListWorkflows, pool: &PgPool) -> anyhow::Result<()> {
         rows.extend(page.rows);
         before = page.next;
         if before.is_none() || rows.len() >= options.limit.into() {
-            return print_list(&mut conn, rows).await;
+            break;
         }
     }
+    let slugs = slugs(&mut conn, rows.iter().map(|row| row.tenant_id)).await?;
+    let shown = rows.into_iter().map(|row| {
+        let tenant = slugs.get(&row.tenant_id).cloned().unwrap_or_else(|| row.tenant_id.to_string());
+        serde_json::from_value(serde_json::to_value(WorkflowSummary::new(row, &tenant, ""))?)
+    });
+    Ok(shown.collect::<Result<_, _>>()?)
 }
 
-async fn print_list(conn: &mut PgConnection, rows: Vec<WorkflowRow>) -> anyhow::Result<()> {
-    let slugs = slugs(conn, rows.iter().map(|row| row.tenant_id)).await?;
+fn print_list(rows: Vec<Row>) -> anyhow::Result<()> {
     let mut table = table(&["ID", "WORKFLOW", "TENANT", "DAY", "STATE", "DONE", "OF", "FAILED", "CREATED"]);
     for row in rows {
         use weirgate_queue::JobState::{Cancelled, Completed, Discarded};
-        let more = if row.more { "+" } else { "" };
+        let count = |state: JobState| row.counts.get(state.as_str()).copied().unwrap_or(0);
+        let more = if row.exact { "" } else { "+" };
         table.add_row([
             row.id.to_string(),
-            row.name.unwrap_or_else(|| row.kinds.join(", ")),
-            slugs.get(&row.tenant_id).cloned().unwrap_or_else(|| row.tenant_id.to_string()),
-            row.subject.unwrap_or_default(),
+            row.name.clone().unwrap_or_else(|| "-".to_owned()),
+            row.tenant.clone(),
+            row.date.map(|date| date.to_string()).unwrap_or_default(),
             row.state.to_string(),
-            row.counts.of(Completed).to_string(),
-            format!("{}{more}", row.jobs),
-            (row.counts.of(Discarded) + row.counts.of(Cancelled)).to_string(),
+            count(Completed).to_string(),
+            format!("{}{more}", row.total),
+            (count(Discarded) + count(Cancelled)).to_string(),
             instant(row.created_at),
         ]);
     }
@@ -127,27 +205,34 @@ async fn slugs(
     Ok(slugs)
 }
 
-/// A workflow as an operator on the database's host sees it.
-async fn describe(conn: &mut PgConnection, id: Uuid) -> anyhow::Result<Value> {
+/// A workflow of the database.
+async fn stored(conn: &mut PgConnection, id: Uuid) -> anyhow::Result<Workflow> {
     let title = workflow::title(&mut *conn, id).await?.ok_or(QueueError::UnknownWorkflow(id))?;
     let found = query::workflow_counts(&mut *conn, id).await?;
     let jobs = query::workflow(&mut *conn, id, None, SHOWN).await?;
     let slugs = slugs(conn, std::iter::once(title.tenant_id)).await?;
     let tenant = slugs.get(&title.tenant_id).cloned().unwrap_or_else(|| title.tenant_id.to_string());
-    let counts: serde_json::Map<String, Value> =
-        found.counts.iter().map(|(state, count)| (state.to_string(), count.into())).collect();
-    let jobs: Vec<Value> = jobs
-        .into_iter()
-        .map(|job| {
-            json!({
-                "id": job.id, "name": job.name, "kind": job.kind, "state": job.state, "attempt": job.attempt,
-                "depends_on": job.depends_on, "error": job.errors.as_array().and_then(|errors| errors.last()),
-            })
+    let jobs = jobs.into_iter().map(|job| {
+        Ok(WorkflowJob {
+            id: job.id,
+            state: job.state(),
+            name: job.name,
+            kind: job.kind,
+            attempt: job.attempt,
+            depends_on: job.depends_on,
+            errors: serde_json::from_value(job.errors)?,
         })
-        .collect();
-    Ok(json!({
-        "id": id, "name": title.name, "title": in_words(title.name.as_deref(), &tenant, title.subject.as_deref()),
-        "tenant": tenant, "date": title.subject, "created_at": title.created_at, "state": found.state(),
-        "total": found.counts.total(), "counts": counts, "jobs": jobs,
-    }))
+    });
+    Ok(Workflow {
+        id,
+        title: in_words(title.name.as_deref(), &tenant, title.subject.as_deref()),
+        name: title.name,
+        tenant,
+        date: title.subject.and_then(|day| parse_day(&day).ok()),
+        created_at: title.created_at,
+        state: found.state(),
+        total: found.counts.total().unsigned_abs(),
+        counts: found.counts.iter().map(|(state, count)| (state.to_string(), count)).collect(),
+        jobs: jobs.collect::<serde_json::Result<_>>()?,
+    })
 }

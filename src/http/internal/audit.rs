@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 use chrono::{DateTime, Utc};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 use utoipa::{IntoParams, ToSchema};
@@ -17,37 +17,37 @@ use crate::http::params::{Fields, FromQuery, Parse, Query, TenantName};
 use crate::http::problem::Problem;
 
 /// Something that somebody did.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub(crate) struct AuditEntry {
-    id: i64,
-    at: DateTime<Utc>,
+    pub(crate) id: i64,
+    pub(crate) at: DateTime<Utc>,
     /// A user's email, `service token` or `next service token` with the beginning of its SHA-256, or an account of a host;
     /// `anonymous` for failed sign-ins.
     #[schema(example = "ada@example.com")]
-    actor: String,
+    pub(crate) actor: String,
     /// By which way: `dashboard`, `internal` (this API), `cli` (the program's commands).
     #[schema(example = "dashboard")]
-    via: String,
+    pub(crate) via: String,
     /// The client's IP address, where there is one.
     #[schema(required = true, example = "203.0.113.9")]
-    address: Option<String>,
+    pub(crate) address: Option<String>,
     #[schema(example = "job.cancel")]
-    action: String,
+    pub(crate) action: String,
     /// To what: a job's id, a queue's name, an email.
-    target: String,
+    pub(crate) target: String,
     /// The tenant that it concerns, if it is one alone; its UUID.
     #[schema(required = true)]
-    tenant_id: Option<Uuid>,
+    pub(crate) tenant_id: Option<Uuid>,
     /// Its slug.
     #[schema(required = true, example = "tenant_demo_cca")]
-    tenant: Option<String>,
+    pub(crate) tenant: Option<String>,
     /// Of a change, how it was (`before`; null where it was made by this) and is (`after`), as far as that differs or was asked for: equal
     /// sides are a change of nothing. And more of it, by action.
     #[schema(value_type = Object, example = json!({"before": {"paused": false}, "after": {"paused": true}}))]
-    detail: Value,
+    pub(crate) detail: Value,
     /// How often within the minute; more than 1 for failed sign-ins alone.
     #[schema(example = 1)]
-    times: i32,
+    pub(crate) times: i32,
 }
 
 impl From<Entry> for AuditEntry {

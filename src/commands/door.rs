@@ -1,0 +1,27 @@
+//! The two doors to the jobs: the database, and the API of a server elsewhere. What commands show is the same through both.
+
+use anyhow::Result;
+use chrono::{DateTime, Utc};
+
+use crate::client::Client;
+use crate::database::Database;
+
+/// Where a command finds what it is about.
+#[derive(Clone, Copy)]
+pub(super) enum Door<'a> {
+    Database(&'a Database),
+    Server(&'a Client),
+}
+
+impl Door<'_> {
+    /// The time there, which decides; none where it is not told.
+    pub(super) async fn now(self) -> Result<Option<DateTime<Utc>>> {
+        match self {
+            Self::Database(database) => {
+                let now = sqlx::query_scalar!(r#"select queue.now() as "now!""#);
+                Ok(Some(now.fetch_one(&database.pool).await?))
+            }
+            Self::Server(client) => client.now().await,
+        }
+    }
+}

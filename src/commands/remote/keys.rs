@@ -1,0 +1,82 @@
+//! `keys`, of a server.
+
+use anyhow::{Result, bail};
+use chrono::{DateTime, Utc};
+use serde::Deserialize;
+use serde_json::json;
+use uuid::Uuid;
+
+use crate::client::{Call, Client};
+use crate::http::keys::Listed;
+
+/// An API key.
+#[derive(Deserialize)]
+struct ApiKey {
+    id: Uuid,
+    tenant_id: Uuid,
+    tenant: String,
+    prefix: String,
+    name: String,
+    state: String,
+    created_at: DateTime<Utc>,
+    expires_at: Option<DateTime<Utc>>,
+    last_used_at: Option<DateTime<Utc>>,
+}
+
+impl From<ApiKey> for Listed {
+    fn from(key: ApiKey) -> Self {
+        let ApiKey { id, tenant_id, tenant, prefix, name, state, created_at, expires_at, last_used_at } = key;
+        let refused = (state != "good").then_some(state);
+        Self { id, tenant_id, tenant, prefix, name, refused, created_at, expires_at, last_used_at }
+    }
+}
+
+/// A key that was made.
+#[derive(Deserialize)]
+struct Created {
+    prefix: String,
+    /// It is shown once: an answer that was lost had it.
+    key: Option<String>,
+}
+
+pub(in crate::commands) async fn create(
+    client: &Client,
+    tenant: &str,
+    name: &str,
+    expires_at: Option<DateTime<Utc>>,
+) -> Result<String> {
+    let body = json!({ "name": name, "expires_at": expires_at });
+    let call = Call::post(["internal", "tenants", tenant, "api-keys"]).json(body);
+    let created: Created =
+        client.ask(&call.option("name", "--name").option("expires_at", "--expires")).await?;
+    let Some(key) = created.key else {
+        let prefix = created.prefix;
+        bail!(
+            "the key {prefix} was made, but the answer that showed it was lost on its way; refuse it with \
+             `weirgate keys revoke {prefix}`, and make another"
+        );
+    };
+    Ok(key)
+}
+
+pub(in crate::commands) async fn list(client: &Client, tenant: Option<&str>) -> Result<Vec<Listed>> {
+    let keys: Vec<ApiKey> = client.list(&keys_of(tenant), usize::MAX).await?;
+    Ok(keys.into_iter().map(Listed::from).collect())
+}
+
+/// Whether there was such a key, and it is refused from now on.
+pub(in crate::commands) async fn revoke(client: &Client, prefix: &str) -> Result<bool> {
+    let keys: Vec<ApiKey> = client.list(&keys_of(None), usize::MAX).await?;
+    let Some(key) = keys.iter().find(|key| key.prefix == prefix && key.state != "revoked") else {
+        return Ok(false);
+    };
+    client.tell(&Call::delete(["internal", "tenants", &key.tenant, "api-keys", prefix])).await?;
+    Ok(true)
+}
+
+fn keys_of(tenant: Option<&str>) -> Call {
+    match tenant {
+        Some(tenant) => Call::get(["internal", "tenants", tenant, "api-keys"]),
+        None => Call::get(["internal", "api-keys"]),
+    }
+}
