@@ -213,6 +213,9 @@ pub(crate) async fn change(
         ("is_active", is_active.is_some()),
         ("llm_enabled", llm_enabled.is_some()),
     ];
+    if given.iter().all(|(_, given)| !given) {
+        return Ok((before, wanted));
+    }
     let about: Vec<&str> = given.iter().filter(|(_, given)| *given).map(|(name, _)| *name).collect();
     noted.note(conn, actor, "tenant.change", &about).await?;
     Ok((before, wanted))

@@ -90,8 +90,9 @@ async fn acts_on_tenants(api: &TestApi) -> Vec<Act> {
             "/internal/schedules/daily_pipeline/run".to_owned(),
             "schedule.run",
             "daily_pipeline",
-            [Value::Null, json!({ "enqueued": 2 })],
-        ),
+            [Value::Null, json!({ "enqueued": 1 })],
+        )
+        .with(json!({ "tenant": "tenant_demo_cca" })),
     ]
 }
 

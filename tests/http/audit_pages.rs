@@ -117,6 +117,13 @@ async fn acts(api: &TestApi) -> Vec<Act> {
     let later = id(&api.enqueue(target).await["id"]);
     let daily = api.enqueue("/internal/pipelines/daily?tenant_id=tenant_demo_cca&date=2026-01-20").await;
     let workflow = id(&daily["workflow_id"]);
+    let other = api.enqueue("/internal/pipelines/daily?tenant_id=tenant_demo_cca&date=2026-01-21").await;
+    let failed = id(&other["workflow_id"]);
+    sqlx::query("update queue.jobs set state = 'discarded', finalized_at = queue.now() where workflow_id = $1 and name = 'csat'")
+        .bind(failed)
+        .execute(&api.db().pool)
+        .await
+        .unwrap();
     let worker = api.db().register_worker().await;
     let backfill = Uuid::now_v7();
     let plain =
@@ -145,6 +152,11 @@ async fn acts(api: &TestApi) -> Vec<Act> {
         with(
             act("/jobs/bulk", "jobs.cancel", Value::Null, json!({})),
             &[("action", "cancel"), ("kind", "step")],
+        ),
+        plain(
+            format!("/workflows/{failed}/retry-failed"),
+            "workflow.retry_failed",
+            [json!({ "failed_jobs": 1 }), json!({ "failed_jobs": 0 })],
         ),
         plain(
             format!("/workflows/{workflow}/cancel"),

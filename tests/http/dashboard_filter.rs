@@ -46,7 +46,7 @@ async fn what_is_wrong_with_a_filter_stands_beside_its_field_and_the_rest_is_kep
         ("tenant_id", "not a slug", 422, "expected a tenant&#39;s slug or UUID"),
         ("workflow_id", "seven", 422, "expected a UUID"),
         ("backfill_id", "1", 422, "expected a UUID"),
-        ("arg", "label", 422, "such as date=2026-01-20"),
+        ("arg", "label", 422, "such as format=csv"),
         ("arg", "=one", 422, "expected a name after the dot"),
     ] {
         let query = form_urlencoded::Serializer::new(String::new())

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use axum::http::StatusCode;
 use serde_json::json;
+use sha2::{Digest, Sha256};
 use uuid::Uuid;
 use weirgate_jobs::DailySlices;
 use weirgate_queue::claim::claim;
@@ -310,7 +311,8 @@ async fn a_cancelled_job_says_through_what_and_by_whom() {
         )
     };
     let step = async |label: &str| api.db().enqueue(api.cca.id, &Step::new(label, Does::Succeed)).await.id;
-    let service = " by a program with the service token";
+    let token = &hex::encode(Sha256::digest("the-service-token-of-the-tests"))[..8];
+    let service = &format!(" by a program with the service token {token}");
     let alone = step("alone").await;
     assert!(api.get(&format!("/internal/jobs/{alone}")).await.ok(StatusCode::OK)["why_cancelled"].is_null());
     api.post(&format!("/internal/jobs/{alone}/cancel")).await.ok(StatusCode::OK);

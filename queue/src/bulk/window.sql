@@ -43,9 +43,8 @@ with stretch as materialized (
         union all
         (select * from queue.jobs
          where $1 = 'failing_subject' and aside in ('retryable', 'cancelled', 'discarded')
-           and (tenant_id, queue.job_subject(subject, args), seq) > ($9, $20, $2)
-           and (tenant_id, queue.job_subject(subject, args), seq) < ($9, $20, $3)
-         order by tenant_id, queue.job_subject(subject, args), seq limit $4)
+           and tenant_id = $9 and queue.job_subject(subject, args) = $20 and seq > $2 and seq < $3
+         order by seq limit $4)
         union all
         (select j.* from unnest($15::uuid[]) as w (id)
          cross join lateral (select * from queue.jobs where id = w.id offset 0) j
