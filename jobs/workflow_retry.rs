@@ -27,16 +27,21 @@ pub enum WorkflowRetry {
     Begun(Uuid),
 }
 
-/// Gives the discarded jobs of a workflow another life, and with them what was cancelled because of them.
+/// Gives the discarded jobs of a workflow another life, and with them what was cancelled because of them. A job that does so names who
+/// asked for it: `by`.
 ///
 /// # Errors
 /// [`weirgate_queue::QueueError::UnknownWorkflow`].
-pub async fn retry_failed(conn: &mut PgConnection, id: Uuid) -> weirgate_queue::Result<WorkflowRetry> {
+pub async fn retry_failed(
+    conn: &mut PgConnection,
+    id: Uuid,
+    by: &str,
+) -> weirgate_queue::Result<WorkflowRetry> {
     if workflow::has_more_failed_than(conn, id, AT_ONCE).await? {
         let states = Some(vec![JobState::Discarded]);
         let filter = JobFilter { workflow: Some(id), states, ..JobFilter::default() };
         let bulk = BulkJobs { action: BulkAction::Retry, filter };
-        return Ok(WorkflowRetry::Begun(enqueue(conn, vec![bulk.job()?]).await?[0].id));
+        return Ok(WorkflowRetry::Begun(enqueue(conn, vec![bulk.job()?.enqueued_by(by)]).await?[0].id));
     }
     let workflow::Retried { retried, refused } = workflow::retry_failed(conn, id, AT_ONCE).await?;
     Ok(match retried + refused {

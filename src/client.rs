@@ -148,6 +148,9 @@ impl Client {
         if let Some(field) = call.blank() {
             bail!("{} is blank; expected a value, or nothing of it", call.name_of(&field));
         }
+        if let Some(segment) = call.no_name() {
+            bail!("{segment:?} is no name; expected one such as tenant_demo_cca");
+        }
         let mut tries = Tries::new(call.patience());
         // Whether there was somebody at the other end during this call.
         let mut reached = self.met.load(Ordering::Relaxed);

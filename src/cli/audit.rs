@@ -17,7 +17,7 @@ pub struct Audit {
     /// To what: a job's id, a queue's name, an email
     #[arg(long)]
     pub target: Option<String>,
-    /// Concerning this tenant alone: slug or UUID; system for what is no single tenant's
+    /// Concerning this tenant alone: slug or UUID; system for jobs of the system itself
     #[arg(long)]
     pub tenant: Option<String>,
     /// By which way

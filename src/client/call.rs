@@ -106,6 +106,12 @@ impl Call {
         of_query.or_else(|| blank_in(self.body.as_ref()?, ""))
     }
 
+    /// A part of the path that names nothing: URLs have none of them.
+    pub(super) fn no_name(&self) -> Option<&str> {
+        let is_none = |segment: &&str| matches!(segment.trim(), "" | "." | "..");
+        self.segments.iter().map(String::as_str).find(is_none)
+    }
+
     pub(super) fn method(&self) -> Method {
         self.method.clone()
     }

@@ -23,7 +23,7 @@ impl Tries {
         let pause = asked.map_or(self.pause, |asked| asked.max(FIRST));
         self.pause = (self.pause * 2).min(LONGEST);
         self.count += 1;
-        (Instant::now() + pause <= self.until).then_some(pause)
+        Instant::now().checked_add(pause).is_some_and(|at| at <= self.until).then_some(pause)
     }
 
     /// Whether the next try is the first one after a failure.
@@ -43,6 +43,7 @@ mod tests {
         assert_eq!(tries.next(Some(Duration::from_secs(30))), Some(Duration::from_secs(30)));
         assert_eq!(tries.next(None), Some(FIRST * 4));
         assert_eq!(tries.next(Some(Duration::ZERO)), Some(FIRST));
+        assert_eq!(tries.next(Some(Duration::from_secs(u64::MAX))), None);
         assert_eq!(tries.next(Some(Duration::from_hours(1))), None);
         for _ in 0..20 {
             tries.next(None);

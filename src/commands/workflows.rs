@@ -115,11 +115,12 @@ async fn cancel(pool: &PgPool, id: Uuid) -> anyhow::Result<u64> {
 
 async fn retry(pool: &PgPool, id: Uuid) -> anyhow::Result<WorkflowRetry> {
     let mut tx = pool.begin().await?;
-    let done = retry_failed(&mut tx, id).await?;
+    let actor = Actor::cli();
+    let done = retry_failed(&mut tx, id, actor.name()).await?;
     if done == WorkflowRetry::NothingFailed {
         return Ok(done);
     }
-    Actor::cli().note_workflow_retry(&mut tx, id, done).await?;
+    actor.note_workflow_retry(&mut tx, id, done).await?;
     tx.commit().await?;
     Ok(done)
 }

@@ -165,6 +165,13 @@ pub(crate) enum Of {
     Pipeline { tenant: Uuid, date: NaiveDate },
 }
 
+impl Of {
+    /// Whether it is told of also where it was on its way already: a pipeline may start sooner by that.
+    fn is_told_again(&self) -> bool {
+        matches!(self, Self::Pipeline { .. })
+    }
+}
+
 impl Note {
     async fn write(self, conn: &mut PgConnection, enqueued: Enqueued) -> sqlx::Result<()> {
         let Self { actor, of } = self;
@@ -198,7 +205,7 @@ pub(crate) async fn enqueue_alone(
     {
         key.point_to(&mut tx, enqueued.id).await?;
     }
-    if let Some(note) = note.filter(|_| !enqueued.duplicate) {
+    if let Some(note) = note.filter(|note| !enqueued.duplicate || note.of.is_told_again()) {
         note.write(&mut tx, enqueued).await?;
     }
     tx.commit().await?;

@@ -90,7 +90,7 @@ async fn a_start_killed_at_any_time_is_made_good() {
     let names = fs::read_dir(&home.path).unwrap().map(|entry| entry.unwrap().file_name());
     let mut names: Vec<_> = names.map(|name| name.into_string().unwrap()).collect();
     names.sort();
-    assert_eq!(names, ["lock", "postgres", "postgres.log", "postgres.password"]);
+    assert_eq!(names, ["lock", "lock.exclusive", "postgres", "postgres.log", "postgres.password"]);
     server.stop().await.unwrap();
 }
 

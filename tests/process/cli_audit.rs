@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::cli::Cli;
 
 /// Commands that change nothing of a service, and why they need no entry.
-const EXCEPTIONS: [(&str, &str); 24] = [
+const EXCEPTIONS: [(&str, &str); 27] = [
     ("audit", "looks"),
     ("backfills list", "looks"),
     ("backfills show", "looks"),
@@ -28,11 +28,14 @@ const EXCEPTIONS: [(&str, &str); 24] = [
     ("migrate up", "is tested apart, as there is nothing to do here"),
     ("mock-data", "needs no database"),
     ("queues list", "looks"),
+    ("rejects", "looks"),
     ("schedules list", "looks"),
     ("serve", "is a server: those who call it act"),
     ("tenants list", "looks"),
     ("up", "is a server; its first user and its migrations are noted as those of commands are"),
     ("users list", "looks"),
+    ("workflows list", "looks"),
+    ("workflows show", "looks"),
     ("worker", "is a server: it does what others have asked for"),
 ];
 
@@ -166,6 +169,16 @@ async fn what_commands_change_is_in_the_audit_with_the_account_that_ran_them_and
     noted.run(&["jobs", "cancel", &job], "job.cancel", state("available"), state("cancelled")).await;
     noted.run(&["jobs", "retry", &job], "job.retry", state("cancelled"), state("available")).await;
     noted.run(&["jobs", "bulk", "cancel", "--all"], "jobs.cancel", none(), json!({})).await;
+    let daily = ["enqueue", "daily_pipeline", "--tenant", "tenant_demo_client2", "--date", "2026-01-20"];
+    noted.run(&daily, "job.enqueue", none(), json!({ "kind": "daily_pipeline" })).await;
+    let failed = "update queue.jobs set state = 'discarded', finalized_at = queue.now()
+        where name = 'csat' and state = 'available' returning workflow_id";
+    let workflow: uuid::Uuid = sqlx::query_scalar(failed).fetch_one(&cli.db.pool).await.unwrap();
+    let workflow = workflow.to_string();
+    let failed = |count: u32| json!({ "failed_jobs": count });
+    noted.run(&["workflows", "retry-failed", &workflow], "workflow.retry_failed", failed(1), failed(0)).await;
+    let open = |count: u32| json!({ "open_jobs": count });
+    noted.run(&["workflows", "cancel", &workflow], "workflow.cancel", open(6), open(0)).await;
     let range = ["--from", "2026-01-20", "--to", "2026-01-21", "--reprocess", "all"];
     let backfill = [&["backfill", "compute_kpi"], &range[..]].concat();
     let id = noted.run(&backfill, "backfill.create", none(), json!({ "kind": "compute_kpi" })).await;

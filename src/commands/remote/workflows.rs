@@ -16,6 +16,7 @@ struct Retried {
     retried: u64,
     refused: u64,
     bulk_job_id: Option<Uuid>,
+    replayed: bool,
 }
 
 pub(in crate::commands) async fn list(client: &Client, options: &ListWorkflows) -> Result<Vec<Row>> {
@@ -47,7 +48,9 @@ pub(in crate::commands) async fn retry_failed(client: &Client, id: Uuid) -> Resu
     let call = Call::post(["internal", "workflows", &id.to_string(), "retry-failed"]);
     match client.ask(&call).await {
         Ok(Retried { bulk_job_id: Some(job), .. }) => Ok(WorkflowRetry::Begun(job)),
-        Ok(Retried { retried, refused, bulk_job_id: None }) => Ok(WorkflowRetry::Done { retried, refused }),
+        // It was retried before, and nothing has failed since.
+        Ok(Retried { retried: 0, refused: 0, replayed: true, .. }) => Ok(WorkflowRetry::NothingFailed),
+        Ok(Retried { retried, refused, .. }) => Ok(WorkflowRetry::Done { retried, refused }),
         Err(error) => match error.downcast::<Refused>() {
             Ok(refused) if refused.code == "nothing_failed" => Ok(WorkflowRetry::NothingFailed),
             Ok(refused) => Err(refused.into()),

@@ -146,11 +146,13 @@ pub(super) async fn retry_failed(
     form.require(Role::Operator)?;
     let refuse = |problem: Problem| Refusal::from(problem).for_session(&form.session);
     let mut tx = api.pool.begin().await?;
-    let done = weirgate_jobs::retry_failed(&mut tx, id).await.map_err(|error| refuse(error.into()))?;
+    let actor = form.session.actor();
+    let done = weirgate_jobs::retry_failed(&mut tx, id, actor.name()).await;
+    let done = done.map_err(|error| refuse(error.into()))?;
     if done == WorkflowRetry::NothingFailed {
         return Err(refuse(nothing_failed(id)));
     }
-    form.session.actor().note_workflow_retry(&mut tx, id, done).await?;
+    actor.note_workflow_retry(&mut tx, id, done).await?;
     tx.commit().await?;
     let to = match done {
         WorkflowRetry::Begun(job) => format!("/dashboard/jobs/{job}"),

@@ -75,7 +75,7 @@ pub(crate) struct AuditParams {
     /// By which way.
     #[param(required = false, schema_with = vias)]
     via: String,
-    /// Concerning this tenant alone: its slug or UUID; `system` for what is no single tenant's.
+    /// Concerning this tenant alone: its slug or UUID; `system` for jobs of the system itself.
     #[param(required = false, pattern = "^[A-Za-z0-9_-]{1,64}$", example = "tenant_demo_cca")]
     tenant_id: String,
     /// From this time on.

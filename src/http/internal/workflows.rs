@@ -237,7 +237,7 @@ pub(crate) async fn list_workflows(
     post, path = "/internal/workflows/{id}/retry-failed", tag = "Jobs",
     params(("id" = Uuid, Path, description = "The workflow")),
     responses(
-        (status = 200, description = "It was retried already, and is final", body = RetriedWorkflow),
+        (status = 200, description = "It is final: it was retried already, or all that failed is on its way elsewhere", body = RetriedWorkflow),
         (status = 202, description = "Those that have failed will run again", body = RetriedWorkflow),
         (status = 409, description = "nothing_failed: no job of it is discarded")
     )
@@ -252,7 +252,8 @@ pub(crate) async fn retry_failed_of_workflow(
     let id = act.target;
     let mut tx = api.pool.begin().await?;
     let first = act.is_first(&mut tx).await?;
-    let done = if first { retry_failed(&mut tx, id).await? } else { WorkflowRetry::NothingFailed };
+    let done =
+        if first { retry_failed(&mut tx, id, actor.name()).await? } else { WorkflowRetry::NothingFailed };
     let replayed = done == WorkflowRetry::NothingFailed;
     if !replayed {
         actor.note_workflow_retry(&mut tx, id, done).await?;
@@ -262,7 +263,8 @@ pub(crate) async fn retry_failed_of_workflow(
     tx.commit().await?;
     let context = context.at(&format!("/internal/workflows/{id}"));
     let workflow = look(&api, &viewer, &context, &Paging::first(), id).await?;
-    let status = if workflow.is_final && replayed { StatusCode::OK } else { StatusCode::ACCEPTED };
+    let runs = matches!(done, WorkflowRetry::Begun(_)) || !workflow.is_final;
+    let status = if runs { StatusCode::ACCEPTED } else { StatusCode::OK };
     let (retried, refused, bulk_job_id) = match done {
         WorkflowRetry::NothingFailed => (0, 0, None),
         WorkflowRetry::Done { retried, refused } => (retried, refused, None),
