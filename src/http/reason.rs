@@ -117,12 +117,17 @@ pub(crate) async fn reasons(
     }
     let culprits = culprits(&mut *conn, &cancelled).await?;
     let people = if operable { people(conn, &cancelled).await? } else { HashMap::new() };
-    let why = |job: &Cancelled| (job.id, job.why(culprits.get(&job.id), &people));
+    let why = |job: &Cancelled| (job.id, job.why(culprits.get(&job.id), &people, operable));
     Ok(cancelled.iter().map(why).collect())
 }
 
 impl Cancelled {
-    fn why(&self, culprit: Option<&Culprit>, people: &HashMap<String, String>) -> WhyCancelled {
+    fn why(
+        &self,
+        culprit: Option<&Culprit>,
+        people: &HashMap<String, String>,
+        operable: bool,
+    ) -> WhyCancelled {
         let why = |code, message: String, job_id| WhyCancelled { code, message, job_id };
         let Some(target) = self.target() else {
             return match (culprit, &self.ended_by) {
@@ -132,14 +137,16 @@ impl Cancelled {
                     Some(bulk.id),
                 ),
                 (Some(parent), _) => why(CancelCode::JobFailed, parent.says(), Some(parent.id)),
+                // The message names another job, which may be somebody else's.
+                (None, Some(_)) if !operable => {
+                    why(CancelCode::JobFailed, "a job that it depended on failed".to_owned(), None)
+                }
                 (None, Some(message)) => {
                     why(CancelCode::JobFailed, format!("a job that it depended on failed: {message}"), None)
                 }
-                (None, None) => why(
-                    CancelCode::BulkCancelled,
-                    "a bulk action, which is gone, cancelled it with others".to_owned(),
-                    None,
-                ),
+                (None, None) => {
+                    why(CancelCode::BulkCancelled, "a bulk action cancelled it with others".to_owned(), None)
+                }
             };
         };
         let by = people.get(&target.to_string()).map(|who| format!(" by {who}")).unwrap_or_default();

@@ -58,6 +58,7 @@ async fn what_is_wrong_with_a_filter_stands_beside_its_field_and_the_rest_is_kep
         keeps(&page, name, value);
         keeps(&page, "kind", "step");
         keeps(&page, "q", "&#60;one&#62;");
+        assert!(page.text().contains("value=\"available\" checked"), "the states are kept, too");
         assert!(page.text().contains("Nothing is listed"), "it is said");
         assert!(!page.text().contains("<tbody"), "and nothing is listed");
         assert!(page.text().contains("</nav>") && page.text().contains("<h1>Jobs</h1>"), "it is the page");

@@ -44,6 +44,8 @@ struct JobsPage {
     form: Form,
     suggestions: Suggestions,
     states: Vec<StateBox>,
+    /// This page with every row ticked: as a query.
+    all_of_page: String,
     /// None where the filter is wrong.
     found: Option<Found>,
 }
@@ -157,14 +159,19 @@ pub(super) async fn list(
         }
         None => None,
     };
+    // As they were given, also where another field is wrong.
     let checked = |state: JobState| {
-        let states = filter.as_ref().and_then(|filter| filter.states.as_ref());
-        states.is_some_and(|states| states.contains(&state))
+        let given = asked.pairs.iter().filter(|(name, _)| name == "state");
+        given.flat_map(|(_, value)| value.split(',')).any(|name| name.trim() == state.as_str())
     };
+    let before = place.before.map(|before| before.to_string());
+    let mut beside: Vec<(&str, &str)> = before.iter().map(|before| ("before", before.as_str())).collect();
+    beside.push(("select", "page"));
     let shown = JobsPage {
         form: asked.form(wrong.as_ref()),
         suggestions: Suggestions::of_jobs(&mut *api.pool.acquire().await?).await?,
         states: JobState::ALL.map(|state| StateBox { name: state.as_str(), checked: checked(state) }).into(),
+        all_of_page: asked.query_with(&beside),
         frame,
         asked,
         found,

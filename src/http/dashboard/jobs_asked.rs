@@ -57,7 +57,8 @@ impl Asked {
 
     /// What the form has no field for, and keeps: further arguments, a failure, single jobs.
     pub(super) fn kept(&self) -> impl Iterator<Item = &(String, String)> {
-        let mut first = true;
+        // What is wrong with the field for arguments is shown there, in the place of the first one.
+        let mut first = self.of("arg").is_empty();
         self.pairs.iter().filter(move |(name, _)| {
             if name.starts_with("args.") {
                 return !std::mem::take(&mut first);
