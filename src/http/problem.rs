@@ -173,19 +173,9 @@ impl Problem {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", "Internal error", detail)
     }
 
-    /// Of a validation error, everything that is wrong.
-    pub(crate) fn errors(&self) -> &[FieldError] {
-        &self.errors
-    }
-
     /// Its status, its title and what went wrong, for a page.
     pub(crate) fn words(self) -> (StatusCode, &'static str, String) {
         (self.status, self.title, self.detail)
-    }
-
-    /// What is wrong with which field, of a validation error.
-    pub(crate) fn field_errors(&self) -> &[FieldError] {
-        &self.errors
     }
 
     /// Its status and what is wrong with which field, for a page that shows its form again; `tenant` is the field that names tenants.

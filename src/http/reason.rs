@@ -1,7 +1,8 @@
 //! Why jobs were cancelled: through what, and by whom.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
+use chrono::{DateTime, Utc};
 use serde::Serialize;
 use sqlx::PgConnection;
 use utoipa::ToSchema;
@@ -56,6 +57,8 @@ struct Cancelled {
     backfill: Option<Uuid>,
     /// What its last error says, if that was its end.
     ended_by: Option<String>,
+    /// When that was.
+    at: Option<DateTime<Utc>>,
 }
 
 impl Cancelled {
@@ -72,6 +75,7 @@ impl Cancelled {
             workflow: row.workflow_id,
             backfill: row.backfill_id,
             ended_by: ended_by.and_then(|message| message.as_str()).map(str::to_owned),
+            at: row.finalized_at,
         })
     }
 
@@ -122,12 +126,7 @@ pub(crate) async fn reasons(
 }
 
 impl Cancelled {
-    fn why(
-        &self,
-        culprit: Option<&Culprit>,
-        people: &HashMap<String, String>,
-        operable: bool,
-    ) -> WhyCancelled {
+    fn why(&self, culprit: Option<&Culprit>, people: &HashMap<Uuid, String>, operable: bool) -> WhyCancelled {
         let why = |code, message: String, job_id| WhyCancelled { code, message, job_id };
         let Some(target) = self.target() else {
             return match (culprit, &self.ended_by) {
@@ -149,7 +148,7 @@ impl Cancelled {
                 }
             };
         };
-        let by = people.get(&target.to_string()).map(|who| format!(" by {who}")).unwrap_or_default();
+        let by = people.get(&self.id).map(|who| format!(" by {who}")).unwrap_or_default();
         let (code, what) = if Some(target) == self.workflow {
             (CancelCode::WorkflowCancelled, "its workflow")
         } else if Some(target) == self.backfill {
@@ -207,19 +206,32 @@ async fn culprits(conn: &mut PgConnection, jobs: &[Cancelled]) -> sqlx::Result<H
     Ok(found.collect())
 }
 
-/// Who cancelled what, the last time that somebody did.
-async fn people(conn: &mut PgConnection, jobs: &[Cancelled]) -> sqlx::Result<HashMap<String, String>> {
-    let targets: HashSet<String> =
-        jobs.iter().filter_map(Cancelled::target).map(|target| target.to_string()).collect();
+/// Who cancelled each of the jobs, or all of which it is a part: the last one who did before it ended.
+async fn people(conn: &mut PgConnection, jobs: &[Cancelled]) -> sqlx::Result<HashMap<Uuid, String>> {
+    let (mut ids, mut targets, mut ends) = (Vec::new(), Vec::new(), Vec::new());
+    for job in jobs {
+        if let Some(target) = job.target() {
+            ids.push(job.id);
+            targets.push(target.to_string());
+            ends.push(job.at);
+        }
+    }
     let rows = sqlx::query!(
-        "select distinct on (target) target, actor, via from audit
-         where target = any($1) and action in ('job.cancel', 'workflow.cancel', 'backfill.cancel')
-         order by target, id desc",
-        &targets.into_iter().collect::<Vec<_>>()
+        r#"select asked.job as "job!", done.actor, done.via
+           from unnest($1::uuid[], $2::text[], $3::timestamptz[]) as asked (job, target, ended_at)
+           cross join lateral (
+               select actor, via from audit
+               where target = asked.target and action in ('job.cancel', 'workflow.cancel', 'backfill.cancel')
+                 and (asked.ended_at is null or at <= asked.ended_at)
+               order by id desc limit 1
+           ) done"#,
+        &ids,
+        &targets,
+        &ends as &[Option<DateTime<Utc>>]
     )
     .fetch_all(conn)
     .await?;
-    Ok(rows.into_iter().map(|row| (row.target, who(&row.via, &row.actor))).collect())
+    Ok(rows.into_iter().map(|row| (row.job, who(&row.via, &row.actor))).collect())
 }
 
 /// Somebody who did something, as a sentence names them.

@@ -228,3 +228,28 @@ async fn a_job_that_waits_names_the_first_that_it_waits_on() {
 async fn discard(api: &TestApi, kind: &str) -> Uuid {
     super::workflows::discard(api, kind).await
 }
+
+#[tokio::test]
+async fn what_is_wrong_with_the_filter_stands_beside_its_field_and_the_rest_is_kept() {
+    let api = TestApi::new().await;
+    let person = Person::new(&api, "ada@example.com", Role::Operator).await;
+    pipeline(&api).await;
+    for (name, value, status) in [
+        ("date", "2026-1-5", 422),
+        ("tenant_id", "nobody", 404),
+        ("state", "done", 422),
+        ("colour", "red", 422),
+    ] {
+        let page = person.get(&format!("/dashboard/workflows?name=daily_pipeline&{name}={value}")).await;
+        assert_eq!(page.status.as_u16(), status, "{name}={value}: {}", page.text());
+        let beside = page.text().contains(&format!("id=\"wrong-{name}\""));
+        assert_eq!(beside, name != "colour", "{name}: {}", page.text());
+        assert!(page.text().contains("value=\"daily_pipeline\""), "the rest is kept");
+        assert!(page.text().contains("Nothing is listed") && !page.text().contains("<tbody"), "{name}");
+    }
+    let page = person.get("/dashboard/workflows?date=2026-1-5").await;
+    assert!(
+        page.text().contains("type=\"text\" name=\"date\" value=\"2026-1-5\""),
+        "it is to be seen and mended"
+    );
+}

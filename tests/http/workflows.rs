@@ -7,12 +7,14 @@ use axum::http::StatusCode;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
+use weirgate::users::Role;
 use weirgate_jobs::DailySlices;
 use weirgate_queue::claim::claim;
 use weirgate_queue::finish::{Finish, Outcome, finish};
 use weirgate_queue::maintenance::expander::Expander;
 use weirgate_queue::{JobState, NewJob, OnFailure, Workflow};
 
+use crate::support::person::Person;
 use crate::support::{Does, Probe, Step, TestApi, TestWorker};
 
 /// `size` jobs, each after the first, and `outside`, which waits on the last one without being part of it.
@@ -317,6 +319,11 @@ async fn a_cancelled_job_says_through_what_and_by_whom() {
     assert!(api.get(&format!("/internal/jobs/{alone}")).await.ok(StatusCode::OK)["why_cancelled"].is_null());
     api.post(&format!("/internal/jobs/{alone}/cancel")).await.ok(StatusCode::OK);
     assert_eq!(why(alone).await, ("cancelled".to_owned(), format!("it was cancelled{service}"), json!(null)));
+
+    // A cancel that comes later, and changes nothing, is not who did it.
+    let person = Person::new(&api, "ada@example.com", Role::Operator).await;
+    person.post(&format!("/dashboard/jobs/{alone}/cancel"), &[]).await;
+    assert_eq!(why(alone).await.1, format!("it was cancelled{service}"));
 
     let (workflow, first) = fan(&api, 3, Does::Succeed).await;
     api.post(&format!("/internal/workflows/{workflow}/cancel")).await.ok(StatusCode::OK);

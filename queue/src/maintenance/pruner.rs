@@ -140,7 +140,11 @@ async fn workflows(host: &impl Begin, retention: Retention) -> Result<u64> {
         let batch = sqlx::query!(
             r#"with walked as (
                 select id from queue.workflows
-                where id > $1 and created_at < queue.now() - make_interval(secs => $3) order by id limit $2
+                -- An id begins with its time, in milliseconds: the walk ends where the younger ones begin.
+                where id > $1 and created_at < queue.now() - make_interval(secs => $3)
+                  and id < (lpad(to_hex((extract(epoch from queue.now() - make_interval(secs => $3)) * 1000)::bigint), 12, '0')
+                    || '70008000000000000000')::uuid
+                order by id limit $2
             ), deleted as (
                 delete from queue.workflows w using walked
                 where w.id = walked.id and not exists (select from queue.jobs j where j.workflow_id = w.id)

@@ -6,6 +6,7 @@ use askama::Template;
 use axum::http::StatusCode;
 use axum::response::Response;
 use chrono::{NaiveDate, NaiveDateTime};
+use weirgate_jobs::parse_day;
 
 use super::view::{Refusal, page};
 use crate::http::problem::{FieldError, Problem, Shown};
@@ -79,12 +80,34 @@ impl Given {
         }
     }
 
+    /// These fields as the form of a filter.
+    pub(super) fn filter(&self, fields: Vec<Field>) -> FilterForm {
+        let others = self.elsewhere(&fields.iter().collect::<Vec<_>>());
+        FilterForm { fields, others, is_wrong: !self.errors.is_empty() }
+    }
+
     /// What is wrong with what none of these fields is for.
     pub(super) fn elsewhere(&self, fields: &[&Field]) -> Vec<String> {
         let has_no_field = |error: &&FieldError| fields.iter().all(|field| field.name != error.field);
         let told = |error: &FieldError| format!("{}: {}", error.field, error.message);
         self.errors.iter().filter(has_no_field).map(told).collect()
     }
+}
+
+/// The query of another page of the same list: `name` says where that begins.
+pub(super) fn at_page(pairs: &[(String, String)], name: &str, value: &str) -> String {
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    query.extend_pairs(pairs.iter().filter(|(other, _)| other != name));
+    query.append_pair(name, value).finish()
+}
+
+/// The form of a filter.
+pub(super) struct FilterForm {
+    pub(super) fields: Vec<Field>,
+    /// What is wrong with what none of the fields is for.
+    pub(super) others: Vec<String>,
+    /// Whether anything is wrong, so that nothing is listed.
+    pub(super) is_wrong: bool,
 }
 
 /// One field with its label.
@@ -151,7 +174,7 @@ impl Field {
 
     /// For a day.
     pub(super) fn day(self) -> Self {
-        let kind = kind_for(&self.value, "date", |text| text.parse::<NaiveDate>().is_ok());
+        let kind = kind_for(&self.value, "date", |text| parse_day(text).is_ok());
         Self { kind, ..self }
     }
 

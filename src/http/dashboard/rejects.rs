@@ -2,7 +2,6 @@
 
 use askama::Template;
 use axum::extract::{RawQuery, State};
-use axum::http::StatusCode;
 use axum::response::Response;
 use chrono::{DateTime, Utc};
 use futures_util::TryStreamExt;
@@ -10,20 +9,16 @@ use uuid::Uuid;
 use weirgate_jobs::Tenant;
 use weirgate_jobs::sources::Dataset;
 
+use super::form::{FilterForm, Given, TENANTS, Wrong, at_page};
 use super::session::{Session, filled};
+use super::suggest::Suggestions;
 use super::view::{Frame, Refusal, When, page};
 use crate::http::Api;
 use crate::http::page::{Paging, cursor};
-use crate::http::params::{Fields, TenantName, is_blank};
-use crate::http::problem::{FieldError, Problem, Shown};
+use crate::http::params::{Fields, TenantName};
+use crate::http::problem::Problem;
 use crate::http::read_tx::ReadTx;
 use crate::rejects::{self, Filter, Place, RejectedRow};
-
-/// Tenants that are offered by name.
-const OFFERED: i64 = 200;
-
-/// The fields of its form.
-const FIELDS: [&str; 4] = ["tenant_id", "dataset", "date", "job_id"];
 
 struct Row {
     when: When,
@@ -44,53 +39,26 @@ impl Row {
     }
 }
 
-/// What was asked for, to be shown again, and what is wrong with it.
-struct Asked {
-    pairs: Vec<(String, String)>,
-    errors: Vec<FieldError>,
-}
-
-impl Asked {
-    fn of(&self, wanted: &str) -> &str {
-        self.pairs.iter().find(|(name, _)| name == wanted).map_or("", |(_, value)| value)
-    }
-
-    fn wrong(&self, wanted: &str) -> Option<&str> {
-        self.errors.iter().find(|it| it.field == wanted).map(|it| it.message.as_str())
-    }
-
-    /// What is wrong with what the form has no field for.
-    fn elsewhere(&self) -> impl Iterator<Item = &FieldError> {
-        self.errors.iter().filter(|it| !FIELDS.contains(&it.field.as_str()))
-    }
-
-    /// The page after the one that ended there.
-    fn query(&self, end: &Place) -> Option<String> {
-        let mut query = form_urlencoded::Serializer::new(String::new());
-        query.extend_pairs(self.pairs.iter().filter(|(name, _)| name != "cursor"));
-        Some(query.append_pair("cursor", &cursor(end)?).finish())
-    }
+fn form(given: &Given) -> FilterForm {
+    let mut datasets = vec![("", "all")];
+    datasets.extend(Dataset::ALL.into_iter().map(Dataset::name).map(|name| (name, name)));
+    given.filter(vec![
+        given.field("tenant_id", "Tenant").suggesting(TENANTS),
+        given.field("dataset", "Dataset").choice(datasets),
+        given.field("date", "Found on the day, where the tenant is").day(),
+        given.field("job_id", "Job").with_placeholder("its id"),
+    ])
 }
 
 #[derive(Template)]
 #[template(path = "rejects.html")]
 struct RejectsPage {
     frame: Frame,
-    asked: Asked,
-    tenants: Vec<String>,
+    form: FilterForm,
+    suggestions: Suggestions,
+    is_filtered: bool,
     rows: Vec<Row>,
     next: Option<String>,
-}
-
-impl RejectsPage {
-    fn datasets(&self) -> impl Iterator<Item = (&'static str, bool)> + '_ {
-        let given = self.asked.of("dataset");
-        Dataset::ALL.into_iter().map(Dataset::name).map(move |name| (name, name == given))
-    }
-
-    fn is_filtered(&self) -> bool {
-        FIELDS.iter().any(|field| !self.asked.of(field).is_empty())
-    }
 }
 
 pub(super) async fn list(
@@ -98,35 +66,35 @@ pub(super) async fn list(
     session: Session,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Refusal> {
-    let mut pairs = filled(query.unwrap_or_default().as_bytes());
-    pairs.retain(|(_, value)| !is_blank(value));
-    let mut asked = Asked { pairs, errors: Vec::new() };
-    let refuse = |error: sqlx::Error| Refusal::from(error).for_session(&session);
-    let mut read = ReadTx::about_tenant(&api.pool).await.map_err(refuse)?;
-    let tenants =
-        sqlx::query_scalar!("select slug from tenants where is_active order by slug limit $1", OFFERED)
-            .fetch_all(read.conn())
-            .await?;
-    let frame = Frame::new(&session, "/rejects");
-    let found = match wanted(&mut read, &asked).await {
-        Ok((filter, paging)) => find(&mut read, &filter, &paging).await.map_err(refuse)?,
-        Err(problem) => {
-            asked.errors = problem.field_errors().to_vec();
-            if asked.errors.is_empty() {
-                return Err(Refusal::from(problem).for_session(&session));
-            }
-            let mut answer = page(&RejectsPage { frame, asked, tenants, rows: Vec::new(), next: None });
-            *answer.status_mut() = StatusCode::UNPROCESSABLE_ENTITY;
-            answer.extensions_mut().insert(Shown);
-            return Ok(answer);
-        }
+    let pairs = filled(query.unwrap_or_default().as_bytes());
+    let refuse = |refusal: Refusal| refusal.for_session(&session);
+    let mut read = ReadTx::about_tenant(&api.pool).await.map_err(|error| refuse(error.into()))?;
+    let suggestions = Suggestions::of_tenants(read.conn()).await.map_err(|problem| refuse(problem.into()))?;
+    let mut shown = RejectsPage {
+        frame: Frame::new(&session, "/rejects"),
+        form: form(&Given::new(pairs.clone(), None)),
+        suggestions,
+        is_filtered: pairs.iter().any(|(name, _)| name != "cursor"),
+        rows: Vec::new(),
+        next: None,
     };
-    let next = found.end.and_then(|end| asked.query(&end));
-    Ok(page(&RejectsPage { frame, asked, tenants, rows: found.rows, next }))
+    match wanted(&mut read, &pairs).await {
+        Ok((filter, paging)) => {
+            let found = find(&mut read, &filter, &paging).await.map_err(|error| refuse(error.into()))?;
+            shown.next = found.end.and_then(|end| Some(at_page(&pairs, "cursor", &cursor(&end)?)));
+            shown.rows = found.rows;
+            Ok(page(&shown))
+        }
+        Err(problem) => {
+            let wrong = Wrong::of(problem, "tenant_id").map_err(refuse)?;
+            shown.form = form(&Given::new(pairs, Some(&wrong)));
+            Ok(wrong.page(&shown))
+        }
+    }
 }
 
-async fn wanted(read: &mut ReadTx, asked: &Asked) -> Result<(Filter, Paging<Place>), Problem> {
-    let mut fields = Fields::of_pairs(asked.pairs.clone());
+async fn wanted(read: &mut ReadTx, pairs: &[(String, String)]) -> Result<(Filter, Paging<Place>), Problem> {
+    let mut fields = Fields::of_pairs(pairs.to_vec());
     let named: Option<TenantName> = fields.get("tenant_id");
     let mut tenant = None;
     if let Some(named) = named {

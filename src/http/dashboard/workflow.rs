@@ -2,6 +2,7 @@
 
 use askama::Template;
 use axum::extract::{RawQuery, State};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use uuid::Uuid;
 use weirgate_jobs::WorkflowRetry;
@@ -154,6 +155,14 @@ pub(super) async fn retry_failed(
     }
     actor.note_workflow_retry(&mut tx, id, done).await?;
     tx.commit().await?;
+    if let WorkflowRetry::Done { retried: 0, refused } = done {
+        return Err(Refusal::new(
+            StatusCode::CONFLICT,
+            "Nothing was retried",
+            format!("Of each of the {refused} failed jobs, the same job is on its way already."),
+        )
+        .for_session(&form.session));
+    }
     let to = match done {
         WorkflowRetry::Begun(job) => format!("/dashboard/jobs/{job}"),
         _ => format!("/dashboard/workflows/{id}"),

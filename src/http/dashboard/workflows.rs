@@ -6,11 +6,14 @@ use axum::response::Response;
 use uuid::Uuid;
 use weirgate_queue::query::{self, WorkflowFilter, WorkflowRow, WorkflowState};
 
+use super::form::{FilterForm, Given, TENANTS, Wrong, at_page};
 use super::session::{Session, filled};
+use super::suggest::Suggestions;
 use super::view::{Frame, Refusal, When, page};
 use crate::http::Api;
 use crate::http::job_list::tenant_of_filter;
 use crate::http::params::{Fields, TenantName};
+use crate::http::problem::Problem;
 use crate::http::read_tx::ReadTx;
 use crate::http::workflow::{in_words, take_filter};
 
@@ -68,37 +71,26 @@ pub(super) fn class(state: WorkflowState) -> &'static str {
     }
 }
 
-/// The filter as it was given, to be shown again.
-struct Asked(Vec<(String, String)>);
-
-impl Asked {
-    fn of(&self, wanted: &str) -> &str {
-        self.0.iter().find(|(name, _)| name == wanted).map_or("", |(_, value)| value)
-    }
-
-    /// As a query, with another page.
-    fn query(&self, before: Uuid) -> String {
-        let mut query = form_urlencoded::Serializer::new(String::new());
-        query.extend_pairs(self.0.iter().filter(|(name, _)| name != "before"));
-        query.append_pair("before", &before.to_string());
-        query.finish()
-    }
+fn form(given: &Given) -> FilterForm {
+    let mut states = vec![("", "any")];
+    states.extend(WorkflowState::ALL.map(|state| (state.as_str(), state.as_str())));
+    given.filter(vec![
+        given.field("tenant_id", "Tenant").suggesting(TENANTS),
+        given.field("name", "Kind").suggesting("names"),
+        given.field("date", "Day, where the tenant is").day(),
+        given.field("state", "State").choice(states),
+    ])
 }
 
 #[derive(Template)]
 #[template(path = "workflows.html")]
 struct WorkflowsPage {
     frame: Frame,
-    asked: Asked,
+    form: FilterForm,
+    suggestions: Suggestions,
     filtered: bool,
     rows: Vec<Row>,
     older: Option<String>,
-}
-
-impl WorkflowsPage {
-    fn states() -> [WorkflowState; 5] {
-        WorkflowState::ALL
-    }
 }
 
 pub(super) async fn list(
@@ -108,24 +100,42 @@ pub(super) async fn list(
 ) -> Result<Response, Refusal> {
     let refuse = |refusal: Refusal| refusal.for_session(&session);
     let pairs = filled(query.unwrap_or_default().as_bytes());
-    let asked = Asked(pairs.clone());
-    let mut fields = Fields::of_pairs(pairs);
-    let (mut filter, tenant): (WorkflowFilter, Option<TenantName>) = take_filter(&mut fields);
-    let before: Option<Uuid> = fields.get("before");
-    fields.finish(Some(())).map_err(|problem| refuse(problem.into()))?;
-    if let Some(name) = &tenant {
-        let found = tenant_of_filter(&api, name).await;
-        filter.tenant = Some(found.map_err(|problem| refuse(problem.into()))?);
-    }
-    let listed = {
-        let mut read = ReadTx::of_service(&api).await.map_err(|problem| refuse(problem.into()))?;
-        query::workflows(read.conn(), &filter, before, ON_A_PAGE, COUNTED).await?
+    let suggestions = Suggestions::of_tenants(&mut *api.pool.acquire().await?).await;
+    let mut shown = WorkflowsPage {
+        frame: Frame::new(&session, "/workflows"),
+        form: form(&Given::new(pairs.clone(), None)),
+        suggestions: suggestions.map_err(|problem| refuse(problem.into()))?,
+        filtered: pairs.iter().any(|(name, _)| name != "before"),
+        rows: Vec::with_capacity(ON_A_PAGE),
+        older: None,
     };
-    let mut rows = Vec::with_capacity(ON_A_PAGE);
-    for row in listed.rows {
-        rows.push(Row::new(&api, row).await?);
+    match shown.fill(&api, &pairs).await {
+        Ok(()) => Ok(page(&shown)),
+        Err(problem) => {
+            let wrong = Wrong::of(problem, "tenant_id").map_err(refuse)?;
+            shown.form = form(&Given::new(pairs, Some(&wrong)));
+            Ok(wrong.page(&shown))
+        }
     }
-    let older = listed.next.map(|before| asked.query(before));
-    let filtered = filter != WorkflowFilter::default();
-    Ok(page(&WorkflowsPage { frame: Frame::new(&session, "/workflows"), asked, filtered, rows, older }))
+}
+
+impl WorkflowsPage {
+    async fn fill(&mut self, api: &Api, pairs: &[(String, String)]) -> Result<(), Problem> {
+        let mut fields = Fields::of_pairs(pairs.to_vec());
+        let (mut filter, tenant): (WorkflowFilter, Option<TenantName>) = take_filter(&mut fields);
+        let before: Option<Uuid> = fields.get("before");
+        fields.finish(Some(()))?;
+        if let Some(name) = &tenant {
+            filter.tenant = Some(tenant_of_filter(api, name).await?);
+        }
+        let listed = {
+            let mut read = ReadTx::of_service(api).await?;
+            query::workflows(read.conn(), &filter, before, ON_A_PAGE, COUNTED).await?
+        };
+        for row in listed.rows {
+            self.rows.push(Row::new(api, row).await?);
+        }
+        self.older = listed.next.map(|before| at_page(pairs, "before", &before.to_string()));
+        Ok(())
+    }
 }
