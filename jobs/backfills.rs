@@ -1,5 +1,5 @@
-//! Backfills of days: a slice is one tenant and day. Slices go day by day, and through all tenants within a day, so
-//! that no tenant waits for another one's whole range.
+//! Backfills of days: a slice is one tenant and day. Slices go day by day, and through all tenants
+//! within a day, so that no tenant waits for another one's whole range.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -223,7 +223,8 @@ impl BackfillRange {
         u64::try_from(days).unwrap_or(0) * self.tenants.len() as u64
     }
 
-    /// Slices whose day has not begun where the tenant is. They are skipped, unless it has when their turn comes.
+    /// Slices whose day has not begun where the tenant is. They are skipped, unless it has when
+    /// their turn comes.
     ///
     /// # Errors
     /// When the database cannot answer.
@@ -242,8 +243,8 @@ impl BackfillRange {
         Ok(days.unsigned_abs())
     }
 
-    /// The backfill of these days. People see the tenants' slugs where they were `named`, else that it is for all; and how
-    /// many days have not begun.
+    /// The backfill of these days. People see the tenants' slugs where they were `named`, else that
+    /// it is for all; and how many days have not begun.
     ///
     /// # Errors
     /// When the database cannot answer.
@@ -273,8 +274,8 @@ impl BackfillRange {
         })
     }
 
-    /// Slices that there is something to do for, by tenant, in their order; those that are on their way already count,
-    /// and days that have not begun do not.
+    /// Slices that there is something to do for, by tenant, in their order; those that are on their
+    /// way already count, and days that have not begun do not.
     pub async fn count(
         &self,
         conn: &mut PgConnection,
@@ -308,7 +309,8 @@ impl BackfillRange {
         end / tenants + u64::from(end % tenants > place)
     }
 
-    /// The first of the `slices` that there is something to do for, every `stride`th of them, those of some tenants left out.
+    /// The first of the `slices` that there is something to do for, every `stride`th of them, those
+    /// of some tenants left out.
     async fn due(
         &self,
         conn: &mut PgConnection,

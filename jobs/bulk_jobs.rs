@@ -1,4 +1,5 @@
-//! Retries, cancels or deletes all jobs that a filter takes, of those that were there when it was enqueued.
+//! Retries, cancels or deletes all jobs that a filter takes, of those that were there when it was
+//! enqueued.
 
 use std::time::Duration;
 
@@ -45,7 +46,8 @@ pub enum BulkRefused {
 pub struct BulkDone {
     /// Jobs that were retried, cancelled or told to stop, or deleted.
     pub touched: u64,
-    /// Jobs that match but could not be: the same job is on its way, or a job that is not final depends on it.
+    /// Jobs that match but could not be: the same job is on its way, or a job that is not final
+    /// depends on it.
     pub skipped: u64,
     /// How many matched when it began; null when they were too many to count.
     pub total: Option<u64>,
@@ -58,7 +60,8 @@ impl BulkJobs {
     /// How long matching jobs are counted before the action begins, and in a dry run.
     pub const COUNTING: Duration = Duration::from_secs(2);
 
-    /// The action, unless it would hit everything by mistake or nothing at all. `all` says that an empty filter is meant.
+    /// The action, unless it would hit everything by mistake or nothing at all. `all` says that an
+    /// empty filter is meant.
     ///
     /// # Errors
     /// [`BulkRefused`].

@@ -1,4 +1,5 @@
-//! A calendar day as text: in arguments, parameters and on the command line there is one way to write it.
+//! A calendar day as text: in arguments, parameters and on the command line there is one way to
+//! write it.
 
 use std::collections::BTreeMap;
 
@@ -9,14 +10,16 @@ use serde::{Deserialize, Deserializer};
 /// Reads a day such as 2026-01-31.
 ///
 /// # Errors
-/// With what was expected, for every other form: chrono alone also takes `2026-1-5` and `+2026-01-05`.
+/// With what was expected, for every other form: chrono alone also takes `2026-1-5` and
+/// `+2026-01-05`.
 pub fn parse_day(text: &str) -> Result<NaiveDate, String> {
     let day = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok().filter(|day| day.to_string() == text);
     day.filter(|_| text.len() == 10).ok_or_else(|| "expected a date such as 2026-01-31".to_owned())
 }
 
-/// The day that a filter asks for: `date`, or the argument of that name, which it takes out. Every job with a day in its arguments is
-/// about it, so that both ask for the same; of two different ones, the argument stays, and there is no such job.
+/// The day that a filter asks for: `date`, or the argument of that name, which it takes out. Every
+/// job with a day in its arguments is about it, so that both ask for the same; of two different
+/// ones, the argument stays, and there is no such job.
 pub fn take_day(date: Option<NaiveDate>, args: &mut BTreeMap<String, String>) -> Option<String> {
     match date {
         Some(date) => Some(date.to_string()),

@@ -79,7 +79,8 @@ impl Job for GenerateExport {
         sqlx::query("set transaction isolation level repeatable read, read only").execute(&mut *tx).await?;
         // It locks nothing, and waits as long as the object store takes.
         sqlx::query("set local idle_in_transaction_session_timeout = 0").execute(&mut *tx).await?;
-        // Nor is it gone while it takes nothing from the connection meanwhile; keepalives find a host that is.
+        // Nor is it gone while it takes nothing from the connection meanwhile; keepalives find a
+        // host that is.
         sqlx::query("set local tcp_user_timeout = 0").execute(&mut *tx).await?;
         let tenant = Tenant::of_job(&mut tx, ctx, &self.tenant).await?;
         let path = self.path(ctx, &tenant);
@@ -95,7 +96,8 @@ impl Job for GenerateExport {
 }
 
 impl GenerateExport {
-    /// Of this run alone, in the tenant's own folder: whoever has read of a file gets that one, also while it is written anew.
+    /// Of this run alone, in the tenant's own folder: whoever has read of a file gets that one,
+    /// also while it is written anew.
     fn path(&self, ctx: &JobContext<App>, tenant: &Tenant) -> Path {
         let run = ctx.run().map_or(0, |run| run.run);
         Path::from(format!("{}/{}/{}.{run}.{}", tenant.id, self.date, ctx.job_id(), self.format))
@@ -144,8 +146,8 @@ impl GenerateExport {
     }
 }
 
-/// Removes a file that no export names any more. One that an earlier version wrote lies under a slug, which may have been
-/// another tenant's since: it stays.
+/// Removes a file that no export names any more. One that an earlier version wrote lies under a
+/// slug, which may have been another tenant's since: it stays.
 async fn forget(ctx: &JobContext<App>, tenant: &Tenant, replaced: &Path) {
     if !replaced.prefix_matches(&Path::from(tenant.id.to_string())) {
         return;

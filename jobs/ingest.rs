@@ -1,4 +1,5 @@
-//! What the four ingests share: read a source row by row, set bad rows aside, upsert good ones in batches.
+//! What the four ingests share: read a source row by row, set bad rows aside, upsert good ones in
+//! batches.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -37,14 +38,16 @@ pub(crate) trait Upsert: Row + Sync {
     /// When it last changed in the source, where that says so.
     fn updated_at(&self) -> Option<DateTime<Utc>>;
 
-    /// Inserts the rows, or updates those that differ and are older. No two of them have the same key.
+    /// Inserts the rows, or updates those that differ and are older. No two of them have the same
+    /// key.
     fn upsert(
         conn: &mut PgConnection,
         turn: &IngestTurn,
         rows: &[Self],
     ) -> impl Future<Output = sqlx::Result<()>> + Send;
 
-    /// Marks the rows as deleted that the reading has not seen which began in the turn `since`; how many there were.
+    /// Marks the rows as deleted that the reading has not seen which began in the turn `since`; how
+    /// many there were.
     fn mark_unseen(
         conn: &mut PgConnection,
         turn: &IngestTurn,
@@ -70,8 +73,8 @@ struct Reject {
     content: Option<String>,
 }
 
-/// Good rows by key, so that the newer of two equal keys wins, and else the last, in one order for all writers, so that they
-/// cannot deadlock.
+/// Good rows by key, so that the newer of two equal keys wins, and else the last, in one order for
+/// all writers, so that they cannot deadlock.
 struct Batch<R> {
     good: BTreeMap<(String, String), R>,
     bad: Vec<Reject>,
@@ -94,8 +97,9 @@ struct Reader {
     tally: Tally,
 }
 
-/// Reads the whole dataset of one tenant. Repeatable: ends with the same rows however often it runs. Waits for its turn while
-/// another run takes in the same dataset. Rows before an error are stored; a run that is told to wait goes on where it was.
+/// Reads the whole dataset of one tenant. Repeatable: ends with the same rows however often it
+/// runs. Waits for its turn while another run takes in the same dataset. Rows before an error are
+/// stored; a run that is told to wait goes on where it was.
 pub(crate) async fn ingest<R: Upsert>(
     ctx: &JobContext<App>,
     named: &TenantRef,
@@ -104,7 +108,8 @@ pub(crate) async fn ingest<R: Upsert>(
     let turn = IngestTurn::wait(ctx, tenant.id, R::DATASET).await?;
     let zone = time_zone(&tenant)?;
     let read = Read::of(ctx, &turn).await?;
-    // Before it is read, too: a file that is put in the place of another one may be away for a moment.
+    // Before it is read, too: a file that is put in the place of another one may be away for a
+    // moment.
     let was_there = is_there(ctx, tenant.slug.clone(), R::DATASET).await?;
     let rows = match &read.place {
         Some(place) => ctx.app.source.rows_from(&tenant.slug.0, R::DATASET, place),
@@ -113,7 +118,8 @@ pub(crate) async fn ingest<R: Upsert>(
     let mut tally = read.tally.clone();
     let mut seen = Seen { since: read.since, batches: read.batches };
     let reader = Reader { rows, slug: tenant.slug.clone(), zone, tally: tally.clone() };
-    // A task of its own, which ends with this one: the next batch is read and checked while one is written.
+    // A task of its own, which ends with this one: the next batch is read and checked while one is
+    // written.
     let mut ahead = JoinSet::new();
     ahead.spawn(reader.next::<R>().in_current_span());
     while let Some(batch) = next_batch(ctx, &mut ahead).await? {
@@ -149,7 +155,8 @@ pub(crate) async fn ingest<R: Upsert>(
     Ok(tally.total)
 }
 
-/// The next batch when it is read; at once an error when the job is cancelled, as the source may let it wait for long.
+/// The next batch when it is read; at once an error when the job is cancelled, as the source may
+/// let it wait for long.
 async fn next_batch<T: 'static>(
     ctx: &JobContext<App>,
     ahead: &mut JoinSet<T>,
@@ -223,7 +230,8 @@ fn time_zone(tenant: &Tenant) -> Result<Tz, JobError> {
     })
 }
 
-/// Whether the source has the dataset at all: where it has not, nothing was read, so nothing can be missing.
+/// Whether the source has the dataset at all: where it has not, nothing was read, so nothing can be
+/// missing.
 async fn is_there(ctx: &JobContext<App>, slug: TenantSlug, dataset: Dataset) -> Result<bool, JobError> {
     let app = ctx.app.clone();
     Ok(tokio::task::spawn_blocking(move || app.source.has(&slug.0, dataset)).await?)
@@ -239,8 +247,8 @@ async fn write<R: Upsert>(
         return Ok(());
     }
     let good: Vec<R> = batch.good.into_values().collect();
-    // Not waited for until it is on disk: the commit that finishes the job is, and takes all before it along; without that
-    // one the whole dataset is read again.
+    // Not waited for until it is on disk: the commit that finishes the job is, and takes all before
+    // it along; without that one the whole dataset is read again.
     let mut tx = ctx.app.pool.begin_with("begin; set local synchronous_commit = off").await?;
     turn.keep(&mut tx).await?;
     if seen.is_empty() {

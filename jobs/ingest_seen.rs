@@ -1,4 +1,5 @@
-//! What a reading of a dataset has seen, so that what it has not is known to be gone from the source.
+//! What a reading of a dataset has seen, so that what it has not is known to be gone from the
+//! source.
 //!
 //! It stands in the database and not in memory, as a dataset may have any number of rows.
 
@@ -51,10 +52,12 @@ impl Seen {
         Ok(())
     }
 
-    /// Marks all other rows of the dataset as deleted. Only for a reading that has come to the end of the source.
+    /// Marks all other rows of the dataset as deleted. Only for a reading that has come to the end
+    /// of the source.
     ///
     /// # Errors
-    /// When batches are gone: the database lost what was stored without waiting for the disk, or another ingest came in between.
+    /// When batches are gone: the database lost what was stored without waiting for the disk, or
+    /// another ingest came in between.
     pub(crate) async fn mark_others<R: Upsert>(
         self,
         conn: &mut PgConnection,
@@ -65,7 +68,8 @@ impl Seen {
             let why = "what was read before is no longer known, as the database was restarted or another ingest came in between; the source is read again";
             return Err(JobError::failed("ingest_lost", anyhow!(why)));
         }
-        // Postgres cannot know how many keys there are in the arrays, and to look at all of them for each row would take hours.
+        // Postgres cannot know how many keys there are in the arrays, and to look at all of them
+        // for each row would take hours.
         sqlx::query!("set local enable_nestloop = off").execute(&mut *conn).await?;
         let marked = R::mark_unseen(&mut *conn, turn, self.since).await?;
         sqlx::query!("set local enable_nestloop to default").execute(&mut *conn).await?;
@@ -77,7 +81,8 @@ impl Seen {
     }
 }
 
-/// Whether all is there that a reading had seen when it was told to wait. What a run saw after that, without coming to an end, is forgotten.
+/// Whether all is there that a reading had seen when it was told to wait. What a run saw after
+/// that, without coming to an end, is forgotten.
 pub(crate) async fn is_known(
     ctx: &JobContext<App>,
     turn: &IngestTurn,

@@ -1,9 +1,10 @@
 //! Whose turn it is to take in a dataset of a tenant: one run at a time, the oldest job first.
 //!
-//! A turn is a row, and no connection is held for it. It is over as soon as its run is no longer the current one of its job:
-//! when the job has ended or was given back, or when its worker's lease ran out. So nothing needs to be released, and a worker
-//! that dies keeps nobody waiting for longer than its lease. Whoever takes the turn counts it; a run that was overtaken, such as
-//! one of a process that stood still, finds the count changed before it writes.
+//! A turn is a row, and no connection is held for it. It is over as soon as its run is no longer
+//! the current one of its job: when the job has ended or was given back, or when its worker's lease
+//! ran out. So nothing needs to be released, and a worker that dies keeps nobody waiting for longer
+//! than its lease. Whoever takes the turn counts it; a run that was overtaken, such as one of a
+//! process that stood still, finds the count changed before it writes.
 
 use std::time::Duration;
 
@@ -22,12 +23,12 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// How often it looks meanwhile.
 const LOOK: Duration = Duration::from_millis(50);
 
-/// Everybody else, and whoever has lost patience, comes back later: after a fourth of the time for which the turn has been
-/// taken, within these bounds.
+/// Everybody else, and whoever has lost patience, comes back later: after a fourth of the time for
+/// which the turn has been taken, within these bounds.
 const PAUSE: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(15)];
 
-/// The place of the next in line is kept for so long beyond its pause, as a busy queue may take up its job late. One that is
-/// over gives it up at once.
+/// The place of the next in line is kept for so long beyond its pause, as a busy queue may take up
+/// its job late. One that is over gives it up at once.
 const KEPT: Duration = Duration::from_secs(20);
 
 /// The turn of a run.
@@ -79,7 +80,8 @@ impl IngestTurn {
         }
     }
 
-    /// Keeps the next turn for a read that waits for its source: who was enqueued later stands behind it, else it would have to begin anew.
+    /// Keeps the next turn for a read that waits for its source: who was enqueued later stands
+    /// behind it, else it would have to begin anew.
     pub(crate) async fn keep_place(
         &self,
         conn: &mut PgConnection,
@@ -114,11 +116,13 @@ impl IngestTurn {
     }
 }
 
-/// Takes the turn for the run where it is free and nobody older waits for it; else notes who comes next.
+/// Takes the turn for the run where it is free and nobody older waits for it; else notes who comes
+/// next.
 async fn ask(ctx: &JobContext<App>, tenant: Uuid, dataset: Dataset, run: &RunId) -> Result<Asked, JobError> {
     let mut tx = ctx.app.pool.begin().await?;
     lock(&mut tx, tenant, dataset).await?;
-    // A statement of its own: one that waited for the row would not see what has become of others' runs meanwhile.
+    // A statement of its own: one that waited for the row would not see what has become of others'
+    // runs meanwhile.
     let now = sqlx::query!(
         r#"select queue.is_current_run(job_id, run, worker_id) as "is_taken!",
             coalesce(next_job_id <> $3 and next_seq < $4 and next_until > queue.now(), false)
@@ -133,7 +137,8 @@ async fn ask(ctx: &JobContext<App>, tenant: Uuid, dataset: Dataset, run: &RunId)
     )
     .fetch_one(&mut *tx)
     .await?;
-    // Where nobody has it, it is kept for who comes next, which may be a read that waits for its source.
+    // Where nobody has it, it is kept for who comes next, which may be a read that waits for its
+    // source.
     let expected = if now.is_taken { now.taken_for_s } else { now.kept_for_s };
     let pause = Duration::try_from_secs_f64(expected / 4.0).unwrap_or_default().clamp(PAUSE[0], PAUSE[1]);
     let asked = match (now.is_taken, now.is_behind) {

@@ -11,10 +11,12 @@ use crate::ingest_tally::Tally;
 use crate::ingest_turn::IngestTurn;
 use crate::sources::{Place, SourceError};
 
-/// A read that has waited for so long gives up at the next wait, as the next night's read stands behind it.
+/// A read that has waited for so long gives up at the next wait, as the next night's read stands
+/// behind it.
 const DEADLINE: TimeDelta = TimeDelta::days(1);
 
-/// What a job that came back so long after its time knows is too old to go on from, as after a retry by hand.
+/// What a job that came back so long after its time knows is too old to go on from, as after a
+/// retry by hand.
 const TOO_LATE: TimeDelta = TimeDelta::days(1);
 
 /// A read that may be told to wait, over all the runs of an attempt.

@@ -48,8 +48,8 @@ impl Schedule for NightlyPipeline {
             let Some(id) = tick.tenant else { return Ok(None) };
             let tenant = Tenant::find(&mut *conn, &id.to_string()).await?;
             let Some(tenant) = tenant.filter(|tenant| tenant.is_active) else { return Ok(None) };
-            // The day that ended last, by the database's calendar, as that of the KPIs: the one before the tick's own, but
-            // where a zone skipped that (Pacific/Apia, 2011-12-30).
+            // The day that ended last, by the database's calendar, as that of the KPIs: the one
+            // before the tick's own, but where a zone skipped that (Pacific/Apia, 2011-12-30).
             let date = sqlx::query_scalar!(
                 r#"select ((local_day_start(($1::timestamptz at time zone $2)::date, $2) - interval '1 microsecond')
                     at time zone $2)::date as "date!""#,
@@ -63,8 +63,8 @@ impl Schedule for NightlyPipeline {
     }
 }
 
-/// The pipeline of a day that is over. One that is on its way already will do, unless it is from before the day's end: what
-/// it takes in may be of a part of the day.
+/// The pipeline of a day that is over. One that is on its way already will do, unless it is from
+/// before the day's end: what it takes in may be of a part of the day.
 async fn enqueue_whole_day(conn: &mut PgConnection, tenant: &Tenant, date: NaiveDate) -> Result<Uuid> {
     let pipeline = || DailyPipeline::new(tenant, date, |job| job);
     let enqueued = enqueue_daily_pipeline(&mut *conn, pipeline()?, false).await?;

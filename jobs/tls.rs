@@ -2,8 +2,8 @@
 
 use reqwest::{Client, ClientBuilder};
 
-/// Makes [ring](https://crates.io/crates/ring) what encrypts the connections of HTTP clients in this process. It is needed before the
-/// first client is made, and may be called again.
+/// Makes [ring](https://crates.io/crates/ring) what encrypts the connections of HTTP clients in
+/// this process. It is needed before the first client is made, and may be called again.
 pub fn provide_tls() {
     // Whoever was first has provided it.
     let _ = rustls::crypto::ring::default_provider().install_default();

@@ -1,4 +1,5 @@
-//! *Retry failed* of a workflow: at once where few jobs have failed, else by a job that takes its time.
+//! *Retry failed* of a workflow: at once where few jobs have failed, else by a job that takes its
+//! time.
 
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -27,8 +28,8 @@ pub enum WorkflowRetry {
     Begun(Uuid),
 }
 
-/// Gives the discarded jobs of a workflow another life, and with them what was cancelled because of them. A job that does so names who
-/// asked for it: `by`.
+/// Gives the discarded jobs of a workflow another life, and with them what was cancelled because of
+/// them. A job that does so names who asked for it: `by`.
 ///
 /// # Errors
 /// [`weirgate_queue::QueueError::UnknownWorkflow`].

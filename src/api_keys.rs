@@ -59,8 +59,8 @@ pub(crate) async fn issue(conn: &mut PgConnection, actor: &Actor, new: New<'_>) 
     Ok(key)
 }
 
-/// Has the key of that prefix or id refused from now on, in the caller's transaction; of `tenant` alone where one is named. False where
-/// there is no such key, or it was withdrawn before.
+/// Has the key of that prefix or id refused from now on, in the caller's transaction; of `tenant`
+/// alone where one is named. False where there is no such key, or it was withdrawn before.
 pub(crate) async fn withdraw(
     conn: &mut PgConnection,
     actor: &Actor,

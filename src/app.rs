@@ -13,7 +13,8 @@ use weirgate_jobs::{App, provide_tls};
 use crate::config::Config;
 use crate::home;
 
-/// What the settings alone decide; made first, so that a wrong one stops the start before a database does.
+/// What the settings alone decide; made first, so that a wrong one stops the start before a
+/// database does.
 pub(crate) struct Parts {
     source: Arc<dyn Source>,
     exports: Arc<dyn ObjectStore>,
@@ -21,7 +22,8 @@ pub(crate) struct Parts {
 
 impl Parts {
     /// # Errors
-    /// When a folder cannot be used, or the object store's URL or the accounts at the source systems are wrong.
+    /// When a folder cannot be used, or the object store's URL or the accounts at the source
+    /// systems are wrong.
     pub(crate) fn new(config: &Config) -> anyhow::Result<Self> {
         Ok(Self { source: source(config)?, exports: export_store(config)? })
     }

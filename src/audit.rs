@@ -1,5 +1,5 @@
-//! Who did what, when, to what, from where, and how that was before. What changes something is written down in the transaction that
-//! changes it.
+//! Who did what, when, to what, from where, and how that was before. What changes something is
+//! written down in the transaction that changes it.
 
 mod actor;
 mod acts;
@@ -26,7 +26,8 @@ pub(crate) async fn has(conn: &mut PgConnection, action: &str, target: &str) -> 
     .await
 }
 
-/// Notes a sign-in that failed. Those of one address and email within a minute are one entry that counts them.
+/// Notes a sign-in that failed. Those of one address and email within a minute are one entry that
+/// counts them.
 pub(crate) async fn note_failed_sign_in(
     conn: impl PgExecutor<'_>,
     address: Option<IpAddr>,
@@ -46,7 +47,8 @@ pub(crate) async fn note_failed_sign_in(
     Ok(())
 }
 
-/// Forgets failed sign-ins that are older than 30 days. All else is kept: a trigger refuses to change or delete it.
+/// Forgets failed sign-ins that are older than 30 days. All else is kept: a trigger refuses to
+/// change or delete it.
 pub(crate) async fn prune(conn: impl PgExecutor<'_>) -> sqlx::Result<u64> {
     let deleted =
         sqlx::query!("delete from audit where once is not null and at <= queue.now() - interval '30 days'")

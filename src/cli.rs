@@ -306,9 +306,10 @@ pub enum Migrate {
     Status,
     /// Rebuild what workers know of the queues from the jobs themselves
     ///
-    /// A database that was restored, moved or promoted is recognised, and this is done by itself. By hand it is for rows
-    /// that were put back in a way that nothing shows, such as a restore of the data alone into tables that were there.
-    /// Workers end what they run, hand it back and go on.
+    /// A database that was restored, moved or promoted is recognised, and this is done by itself.
+    /// By hand it is for rows that were put back in a way that nothing shows, such as a restore of
+    /// the data alone into tables that were there. Workers end what they run, hand it back and go
+    /// on.
     #[command(after_help = "Example:\n  weirgate migrate rebase")]
     Rebase,
 }

@@ -1,4 +1,5 @@
-//! The client of a server elsewhere: what commands with `--server` ask it for, through its HTTP API.
+//! The client of a server elsewhere: what commands with `--server` ask it for, through its HTTP
+//! API.
 
 mod address;
 mod call;
@@ -84,7 +85,8 @@ impl Client {
     /// What the server answers.
     ///
     /// # Errors
-    /// What the server said, for people, as [`Refused`] where it refuses; or that it does not answer.
+    /// What the server said, for people, as [`Refused`] where it refuses; or that it does not
+    /// answer.
     pub(crate) async fn ask<T: DeserializeOwned>(&self, call: &Call) -> Result<T> {
         let answer = self.answer(call).await?;
         self.parse(call, &answer.body)
@@ -142,8 +144,9 @@ impl Client {
         })
     }
 
-    /// The answer of a request that was taken. What may pass is waited for: a server that has too much to do, or has gone away
-    /// after it had been there. Each request may be repeated: a POST has a key by which the server knows it.
+    /// The answer of a request that was taken. What may pass is waited for: a server that has too
+    /// much to do, or has gone away after it had been there. Each request may be repeated: a POST
+    /// has a key by which the server knows it.
     async fn answer(&self, call: &Call) -> Result<Answer> {
         if let Some(field) = call.blank() {
             bail!("{} is blank; expected a value, or nothing of it", call.name_of(&field));
@@ -223,7 +226,8 @@ fn what_to_do(root: &str) -> &'static str {
     }
 }
 
-/// The cause of an error, which the errors around it only say to be one; none of them has more than the URL to add.
+/// The cause of an error, which the errors around it only say to be one; none of them has more than
+/// the URL to add.
 fn root(error: &reqwest::Error) -> String {
     let mut cause: &dyn std::error::Error = error;
     while let Some(next) = cause.source() {

@@ -58,8 +58,8 @@ pub struct Database {
 }
 
 impl Database {
-    /// Connects to `DATABASE_URL`; without one, to the private Postgres under `home`, beside those that share it but not beside another
-    /// that was opened like this.
+    /// Connects to `DATABASE_URL`; without one, to the private Postgres under `home`, beside those
+    /// that share it but not beside another that was opened like this.
     ///
     /// # Errors
     /// Says what is wrong and what to do.
@@ -67,7 +67,8 @@ impl Database {
         Self::start(config, command, Use::Exclusive, &Stop::default()).await
     }
 
-    /// Connects to `DATABASE_URL`, or to the private Postgres under `home`, which is started unless it runs.
+    /// Connects to `DATABASE_URL`, or to the private Postgres under `home`, which is started unless
+    /// it runs.
     ///
     /// # Errors
     /// Says what is wrong and what to do; `Interrupted` when told to stop meanwhile.
@@ -109,7 +110,8 @@ impl Database {
         Ok(Self { pool, private, watch })
     }
 
-    /// Brings the schema up to date; returns how many migrations that took. Several may do so at once.
+    /// Brings the schema up to date; returns how many migrations that took. Several may do so at
+    /// once.
     ///
     /// # Errors
     /// When a migration fails, or an applied one has changed since.
@@ -140,7 +142,8 @@ impl Database {
     /// Does `work` for as long as there is a database.
     ///
     /// # Errors
-    /// Those of `work`; and when the private Postgres has ended and cannot be started again, why, with the end of its log.
+    /// Those of `work`; and when the private Postgres has ended and cannot be started again, why,
+    /// with the end of its log.
     pub async fn hold<T>(&self, work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
         let lost = async {
             match &self.private {
@@ -160,7 +163,8 @@ impl Database {
     /// When Postgres does not stop.
     pub async fn close(mut self) -> anyhow::Result<()> {
         self.watch.shutdown().await;
-        // A connection whose query was given up comes back only when Postgres answers it, which may be never.
+        // A connection whose query was given up comes back only when Postgres answers it, which may
+        // be never.
         if tokio::time::timeout(CLOSE_LIMIT, self.pool.close()).await.is_err() {
             tracing::warn!("left a connection that still waited for the database");
         }
@@ -197,8 +201,9 @@ async fn private(config: &Config, command: &str, using: Use, stop: &Stop) -> any
     PrivatePostgres::start(options).await
 }
 
-/// How long Postgres may work on one statement of a process: longer than the answer to a request may take for those that only answer
-/// requests, and as long as an attempt at a job may take for those that run jobs. Who runs a command waits as long as they like.
+/// How long Postgres may work on one statement of a process: longer than the answer to a request
+/// may take for those that only answer requests, and as long as an attempt at a job may take for
+/// those that run jobs. Who runs a command waits as long as they like.
 fn statement_limit(command: &str) -> Option<Duration> {
     match command {
         "serve" => Some(Duration::from_mins(2)),

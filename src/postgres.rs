@@ -1,7 +1,8 @@
 //! The private Postgres that runs when no `DATABASE_URL` is given.
 //!
 //! [`PrivatePostgres::start`] makes, starts or takes over one server whose files live under one
-//! folder, the *home*, or uses the one that another process runs. The last to leave stops it. What it keeps there:
+//! folder, the *home*, or uses the one that another process runs. The last to leave stops it. What
+//! it keeps there:
 //!
 //! | name                | what it is                                                          |
 //! |---------------------|---------------------------------------------------------------------|
@@ -58,8 +59,8 @@ pub struct Options {
     pub bin_dir: Option<PathBuf>,
     /// Whether commits survive a power cut. Only tests should turn this off.
     pub fsync: bool,
-    /// Whether to fail when another living process that is exclusive, too, owns the home. Else the server of that
-    /// process is used.
+    /// Whether to fail when another living process that is exclusive, too, owns the home. Else the
+    /// server of that process is used.
     pub exclusive: bool,
     /// What this process is, for whoever finds the home in use: for instance `weirgate up`.
     pub command: String,
@@ -87,7 +88,8 @@ impl Options {
 
 /// A running private Postgres.
 ///
-/// Dropping the last one of a home asks the server to shut down but does not wait; [`PrivatePostgres::stop`] does.
+/// Dropping the last one of a home asks the server to shut down but does not wait;
+/// [`PrivatePostgres::stop`] does.
 #[derive(Debug)]
 pub struct PrivatePostgres {
     keeper: Keeper,
@@ -157,8 +159,8 @@ impl PrivatePostgres {
         self.credentials.options(database)
     }
 
-    /// How the program itself connects to its database: as a role that owns it and may make other databases and roles, but is no
-    /// administrator of the server.
+    /// How the program itself connects to its database: as a role that owns it and may make other
+    /// databases and roles, but is no administrator of the server.
     #[must_use]
     pub fn service_options(&self) -> PgConnectOptions {
         self.credentials.service_options()
@@ -182,15 +184,15 @@ impl PrivatePostgres {
         self.keeper.pid()
     }
 
-    /// Ends only when the server of this owner has ended by itself and cannot be started again; says why, with the end
-    /// of its log. A server that ended and can be started again is, on the same port, for as long as the runtime runs
-    /// that this was started on.
+    /// Ends only when the server of this owner has ended by itself and cannot be started again;
+    /// says why, with the end of its log. A server that ended and can be started again is, on the
+    /// same port, for as long as the runtime runs that this was started on.
     pub async fn lost(&self) -> anyhow::Error {
         self.keeper.lost().await
     }
 
-    /// Shuts the server down, ending its connections, and waits until it has stopped; unless other processes use it, to
-    /// which it is left.
+    /// Shuts the server down, ending its connections, and waits until it has stopped; unless other
+    /// processes use it, to which it is left.
     ///
     /// # Errors
     ///
@@ -252,7 +254,8 @@ impl PrivatePostgres {
         let password = cluster::read_password(&base)?
             .with_context(|| format!("{} has no password file", base.display()))?;
         let credentials = Credentials { password: password.clone(), port };
-        // The database is made, and given to the program's role, by the owner moments after the server is ready.
+        // The database is made, and given to the program's role, by the owner moments after the
+        // server is ready.
         let Ok(facts) = credentials.facts().await else {
             return Ok(None);
         };
@@ -264,7 +267,8 @@ impl PrivatePostgres {
     }
 }
 
-/// Whoever has the file to themselves only looks whether they were the last, as the home's lock is ours.
+/// Whoever has the file to themselves only looks whether they were the last, as the home's lock is
+/// ours.
 async fn begin_use(base: &Path) -> Result<Use> {
     let deadline = Instant::now() + JOIN_TIMEOUT;
     loop {

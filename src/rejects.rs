@@ -1,4 +1,5 @@
-//! Rows of sources that could not be taken, newest first: what the API, the dashboard and the command list.
+//! Rows of sources that could not be taken, newest first: what the API, the dashboard and the
+//! command list.
 
 use chrono::{DateTime, NaiveDate, Utc};
 use futures_util::StreamExt as _;
@@ -54,7 +55,8 @@ impl RejectedRow {
     }
 }
 
-/// The rows after a place, or the newest; in a transaction. What was found at once comes in the order of its source.
+/// The rows after a place, or the newest; in a transaction. What was found at once comes in the
+/// order of its source.
 pub(crate) async fn list<'c>(
     conn: &'c mut PgConnection,
     filter: &Filter,

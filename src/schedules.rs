@@ -1,4 +1,5 @@
-//! What people do with schedules: run one now, turn one on and off. Commands, pages and requests all end here.
+//! What people do with schedules: run one now, turn one on and off. Commands, pages and requests
+//! all end here.
 
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -23,8 +24,8 @@ impl From<sqlx::Error> for Refused {
     }
 }
 
-/// Enqueues what a tick would, in the caller's transaction: for the tenant of that slug or UUID, or for all. Answers with the jobs that
-/// stand for it.
+/// Enqueues what a tick would, in the caller's transaction: for the tenant of that slug or UUID, or
+/// for all. Answers with the jobs that stand for it.
 pub(crate) async fn run_now(
     conn: &mut PgConnection,
     actor: &Actor,

@@ -40,11 +40,13 @@ pub struct Seeded {
     pub api_key: Option<String>,
 }
 
-/// Upserts the tenants of `folder/tenants.json`, but for their slugs: these never change. Tenants without a live key get one; with `fresh_keys`, every one does,
-/// in place of those it got the same way before.
+/// Upserts the tenants of `folder/tenants.json`, but for their slugs: these never change. Tenants
+/// without a live key get one; with `fresh_keys`, every one does, in place of those it got the same
+/// way before.
 ///
 /// # Errors
-/// When the file cannot be read or something in it is wrong, of which then nothing is stored; or Postgres refuses a row.
+/// When the file cannot be read or something in it is wrong, of which then nothing is stored; or
+/// Postgres refuses a row.
 pub async fn seed(
     pool: &PgPool,
     folder: &Path,

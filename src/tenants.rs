@@ -173,8 +173,8 @@ pub(crate) async fn create(
     Ok(made)
 }
 
-/// Changes a tenant, in the caller's transaction. Answers with what it was before and is now; where these are the same, nothing was
-/// done.
+/// Changes a tenant, in the caller's transaction. Answers with what it was before and is now; where
+/// these are the same, nothing was done.
 pub(crate) async fn change(
     conn: &mut PgConnection,
     actor: &Actor,
@@ -225,7 +225,8 @@ fn refuse(wrong: Vec<Wrong>) -> Result<(), Refused> {
     if wrong.is_empty() { Ok(()) } else { Err(Refused::Wrong(wrong)) }
 }
 
-/// A slug names its tenant wherever a tenant is named, so that it may not be what names something else there.
+/// A slug names its tenant wherever a tenant is named, so that it may not be what names something
+/// else there.
 fn check_slug(slug: &str) -> Option<Wrong> {
     let hex = slug.bytes().filter(|byte| *byte != b'-');
     let is_like_id = hex.clone().count() == 32 && hex.clone().all(|byte| byte.is_ascii_hexdigit());

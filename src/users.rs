@@ -199,7 +199,8 @@ impl Candidate {
         })
     }
 
-    /// The user, if the password is theirs. `held` is dropped when the processor is done, which may be after the caller has gone away.
+    /// The user, if the password is theirs. `held` is dropped when the processor is done, which may
+    /// be after the caller has gone away.
     pub(crate) async fn verify(self, password: &str, held: impl Send + 'static) -> Option<User> {
         let Self { user, hash } = self;
         let password = password.to_owned();
@@ -230,8 +231,8 @@ pub async fn list(conn: &mut PgConnection) -> sqlx::Result<Vec<Listed>> {
     Ok(listed.collect())
 }
 
-/// Gives a user another password and ends their sessions; no browser is known as theirs any more, and somebody disabled may sign in
-/// again.
+/// Gives a user another password and ends their sessions; no browser is known as theirs any more,
+/// and somebody disabled may sign in again.
 ///
 /// # Errors
 /// [`UsersError`].

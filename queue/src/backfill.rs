@@ -1,10 +1,11 @@
-//! Backfills: a range as an object. Its slices are numbered from 0 and become jobs piece by piece, so that making one
-//! of ten million slices writes one row.
+//! Backfills: a range as an object. Its slices are numbered from 0 and become jobs piece by piece,
+//! so that making one of ten million slices writes one row.
 //!
 //! What a slice is only the application knows, which says so as [`Slices`]. The expander
-//! ([`crate::maintenance::expander`]) keeps a bounded number of slices on their way: in one transaction it stores the
-//! jobs of the next ones and moves on `next_slice`, so that a crash neither loses a slice nor makes one twice. A tenant that
-//! has enough of them on their way is left behind: the backfill goes on without it, and it follows with a place of its own.
+//! ([`crate::maintenance::expander`]) keeps a bounded number of slices on their way: in one
+//! transaction it stores the jobs of the next ones and moves on `next_slice`, so that a crash
+//! neither loses a slice nor makes one twice. A tenant that has enough of them on their way is left
+//! behind: the backfill goes on without it, and it follows with a place of its own.
 
 mod expand;
 mod progress;
@@ -85,7 +86,8 @@ impl fmt::Display for BackfillState {
 /// How much of the fleet a backfill may take.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Settings {
-    /// What part of the fleet it may take while live work waits, above 0 to 1; all of it while none does.
+    /// What part of the fleet it may take while live work waits, above 0 to 1; all of it while none
+    /// does.
     pub share: f64,
     /// Most of its jobs at once in a queue, at least 1; none for any number.
     pub max_running: Option<u32>,
@@ -118,7 +120,8 @@ pub struct NewBackfill {
     pub traceparent: Option<String>,
 }
 
-/// Stores a backfill under `id` in the caller's transaction: one row, however many slices. They become jobs after that.
+/// Stores a backfill under `id` in the caller's transaction: one row, however many slices. They
+/// become jobs after that.
 ///
 /// Claims of its queues wait while the caller's transaction is open: commit soon.
 pub async fn create(conn: &mut PgConnection, id: Uuid, new: &NewBackfill) -> Result<()> {
@@ -144,7 +147,8 @@ pub async fn create(conn: &mut PgConnection, id: Uuid, new: &NewBackfill) -> Res
 /// Nothing of it starts until it is resumed, and no more slices become jobs.
 ///
 /// # Errors
-/// [`QueueError::UnknownBackfill`]; [`QueueError::WrongBackfillState`] when it is over or being cancelled.
+/// [`QueueError::UnknownBackfill`]; [`QueueError::WrongBackfillState`] when it is over or being
+/// cancelled.
 pub async fn pause(conn: &mut PgConnection, id: Uuid) -> Result<()> {
     set_paused(conn, id, true).await
 }
@@ -189,8 +193,8 @@ pub async fn set(conn: &mut PgConnection, id: Uuid, change: impl FnOnce(&mut Set
     settings_changed(conn, &row.queues).await
 }
 
-/// Stops it: no more slices become jobs, those that wait are cancelled, those that run are told to stop. It is final
-/// when they have. One that is final already stays as it is.
+/// Stops it: no more slices become jobs, those that wait are cancelled, those that run are told to
+/// stop. It is final when they have. One that is final already stays as it is.
 ///
 /// # Errors
 /// [`QueueError::UnknownBackfill`].
@@ -203,8 +207,8 @@ pub async fn cancel(pool: &PgPool, id: Uuid) -> Result<()> {
     Ok(())
 }
 
-/// Says that it is to be stopped, in the caller's transaction. Its jobs are stopped after the commit: soon by the workers, at
-/// once by [`cancel`].
+/// Says that it is to be stopped, in the caller's transaction. Its jobs are stopped after the
+/// commit: soon by the workers, at once by [`cancel`].
 ///
 /// # Errors
 /// [`QueueError::UnknownBackfill`].
@@ -224,8 +228,8 @@ pub async fn begin_cancel(conn: &mut PgConnection, id: Uuid) -> Result<()> {
     settings_changed(conn, &row.queues).await
 }
 
-/// Gives its discarded jobs another life, a few at a time from now on; one that was over runs again. Returns whether
-/// there are any.
+/// Gives its discarded jobs another life, a few at a time from now on; one that was over runs
+/// again. Returns whether there are any.
 ///
 /// # Errors
 /// [`QueueError::UnknownBackfill`]; [`QueueError::WrongBackfillState`] when it was cancelled.

@@ -1,9 +1,10 @@
-//! Bulk actions: retry, cancel or delete what a filter takes, walking upwards by `seq` in short steps.
+//! Bulk actions: retry, cancel or delete what a filter takes, walking upwards by `seq` in short
+//! steps.
 //!
-//! A step is one call on the caller's transaction. What it did and where it ended commit together (see
-//! [`JobContext::checkpoint_in`](crate::JobContext::checkpoint_in)), so that a crash neither loses nor repeats anything.
-//! The cursor only grows: a job that is discarded anew after its retry is behind it, and one that cannot be retried does not
-//! hold the walk up.
+//! A step is one call on the caller's transaction. What it did and where it ended commit together
+//! (see [`JobContext::checkpoint_in`](crate::JobContext::checkpoint_in)), so that a crash neither
+//! loses nor repeats anything. The cursor only grows: a job that is discarded anew after its retry
+//! is behind it, and one that cannot be retried does not hold the walk up.
 
 mod retry;
 mod walk;
@@ -105,7 +106,8 @@ pub struct Count {
     pub exact: bool,
 }
 
-/// The `seq` below which jobs were there when `job` was enqueued. Without that job: all that are there now.
+/// The `seq` below which jobs were there when `job` was enqueued. Without that job: all that are
+/// there now.
 pub async fn bound(conn: &mut PgConnection, job: Uuid) -> Result<i64> {
     let bound = sqlx::query_scalar!(
         r#"select coalesce((select seq from queue.jobs where id = $1), (select max(seq) + 1 from queue.jobs), 0) as "bound!""#,
@@ -116,12 +118,12 @@ pub async fn bound(conn: &mut PgConnection, job: Uuid) -> Result<i64> {
     Ok(bound)
 }
 
-/// Does the next part of the bulk action of the job `by`, on the caller's transaction: at most 1,000 jobs with a `seq` below
-/// `bound`.
+/// Does the next part of the bulk action of the job `by`, on the caller's transaction: at most
+/// 1,000 jobs with a `seq` below `bound`.
 ///
 /// # Errors
-/// [`QueueError::Database`](crate::QueueError::Database); after a deadlock, which a cancel can run into, the caller rolls back and tries again from the
-/// same cursor.
+/// [`QueueError::Database`](crate::QueueError::Database); after a deadlock, which a cancel can run
+/// into, the caller rolls back and tries again from the same cursor.
 pub async fn step(
     conn: &mut PgConnection,
     action: BulkAction,
@@ -190,7 +192,8 @@ async fn lock(conn: &mut PgConnection, jobs: &[Uuid], states: &[String]) -> Resu
     Ok(ids)
 }
 
-/// A statement after the lock: it sees every child that was there before, and none can come while the lock is held.
+/// A statement after the lock: it sees every child that was there before, and none can come while
+/// the lock is held.
 async fn delete(conn: &mut PgConnection, jobs: &[Uuid]) -> Result<u64> {
     let deleted = sqlx::query!(
         "delete from queue.jobs where id = any($1) and id not in (

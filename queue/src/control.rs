@@ -9,8 +9,8 @@ use crate::mark::mark_claimed;
 use crate::state::JobState;
 use crate::workflow;
 
-/// Cancels a job: at once while it waits; a running one is told to stop and becomes `cancelled` when its handler
-/// has returned. A final job stays as it is. Returns the state the job has now.
+/// Cancels a job: at once while it waits; a running one is told to stop and becomes `cancelled`
+/// when its handler has returned. A final job stays as it is. Returns the state the job has now.
 ///
 /// # Errors
 /// [`QueueError::UnknownJob`].
@@ -21,8 +21,8 @@ pub async fn cancel(conn: &mut PgConnection, job: Uuid) -> Result<JobState> {
     Ok(state)
 }
 
-/// Cancels jobs in the caller's transaction, as [`cancel`] does one, and notes that `by` did it. Returns the states they have
-/// now, of those that there are.
+/// Cancels jobs in the caller's transaction, as [`cancel`] does one, and notes that `by` did it.
+/// Returns the states they have now, of those that there are.
 pub(crate) async fn cancel_all(conn: &mut PgConnection, jobs: &[Uuid], by: Uuid) -> Result<Vec<JobState>> {
     sqlx::query!("select id from queue.jobs where id = any($1) order by id for update", jobs)
         .fetch_all(&mut *conn)
@@ -75,15 +75,16 @@ pub(crate) async fn cancel_all(conn: &mut PgConnection, jobs: &[Uuid], by: Uuid)
     Ok(states)
 }
 
-/// Gives a discarded or cancelled job another life, with all its attempts. Waits on parents that are not final.
+/// Gives a discarded or cancelled job another life, with all its attempts. Waits on parents that
+/// are not final.
 ///
-/// Jobs that were cancelled because of it, directly or down the graph, live again too and wait on it: all but those with
-/// another failed parent, those that somebody cancelled by hand, and those with a live twin, which can be retried when
-/// the twin is final.
+/// Jobs that were cancelled because of it, directly or down the graph, live again too and wait on
+/// it: all but those with another failed parent, those that somebody cancelled by hand, and those
+/// with a live twin, which can be retried when the twin is final.
 ///
 /// # Errors
-/// [`QueueError::UnknownJob`]; [`QueueError::WrongState`] when it is not discarded or cancelled, when a live job with
-/// the same arguments exists, or when a job it depends on failed.
+/// [`QueueError::UnknownJob`]; [`QueueError::WrongState`] when it is not discarded or cancelled,
+/// when a live job with the same arguments exists, or when a job it depends on failed.
 pub async fn retry(conn: &mut PgConnection, job: Uuid) -> Result<JobState> {
     let mut tx = conn.begin().await?;
     let state = retry_in(&mut tx, job).await?;
@@ -162,11 +163,12 @@ async fn revive(conn: &mut PgConnection, job: Uuid) -> Result<JobState> {
     Ok(state)
 }
 
-/// Makes a scheduled or retryable job available at once. It takes its place in its lane, by priority and then by its order of
-/// enqueueing; limits and pauses hold for it as for all.
+/// Makes a scheduled or retryable job available at once. It takes its place in its lane, by
+/// priority and then by its order of enqueueing; limits and pauses hold for it as for all.
 ///
 /// # Errors
-/// [`QueueError::UnknownJob`]; [`QueueError::WrongState`] when it waits for something else than its time, runs, or is final.
+/// [`QueueError::UnknownJob`]; [`QueueError::WrongState`] when it waits for something else than its
+/// time, runs, or is final.
 pub async fn run_now(conn: &mut PgConnection, job: Uuid) -> Result<JobState> {
     let queue = sqlx::query_scalar!(
         "update queue.jobs set state = 'available', scheduled_at = queue.now()
@@ -193,9 +195,9 @@ pub async fn run_now(conn: &mut PgConnection, job: Uuid) -> Result<JobState> {
     Err(QueueError::WrongState { job, state, why: why.to_owned() })
 }
 
-/// Changes the priority of a job that has not ended; of a running one it counts from its next attempt on. From the next claim on
-/// it stands in its lane as if it had been enqueued with this priority, -100 to 100; the database refuses others. Returns the
-/// priority before.
+/// Changes the priority of a job that has not ended; of a running one it counts from its next
+/// attempt on. From the next claim on it stands in its lane as if it had been enqueued with this
+/// priority, -100 to 100; the database refuses others. Returns the priority before.
 ///
 /// # Errors
 /// [`QueueError::UnknownJob`]; [`QueueError::WrongState`] when it is final.
@@ -215,7 +217,8 @@ pub async fn set_priority(conn: &mut PgConnection, job: Uuid, priority: i16) -> 
     if row.priority == priority {
         return Ok(priority);
     }
-    // A claim that took it counted it under the priority it had: that has to be in its row before it changes.
+    // A claim that took it counted it under the priority it had: that has to be in its row before
+    // it changes.
     mark_claimed(&mut tx, &[job]).await?;
     sqlx::query!("update queue.jobs set priority = $2 where id = $1", job, priority)
         .execute(&mut *tx)

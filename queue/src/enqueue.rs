@@ -150,7 +150,8 @@ impl NewJob {
         self
     }
 
-    /// Part of the workflow of the job that enqueues it with [`crate::JobContext::then`], if that one is in any.
+    /// Part of the workflow of the job that enqueues it with [`crate::JobContext::then`], if that
+    /// one is in any.
     #[must_use]
     pub fn join_workflow(mut self) -> Self {
         self.joins_workflow = true;
@@ -164,7 +165,8 @@ impl NewJob {
         self
     }
 
-    /// What it is about, instead of what its kind says; in a workflow that is about something, that is the usual.
+    /// What it is about, instead of what its kind says; in a workflow that is about something, that
+    /// is the usual.
     #[must_use]
     pub fn subject(mut self, subject: impl Into<String>) -> Self {
         self.subject = Some(subject.into());
@@ -227,15 +229,16 @@ pub struct Enqueued {
     pub duplicate: bool,
 }
 
-/// Stores `jobs` on the caller's connection, in the order given, and wakes workers when that commits.
+/// Stores `jobs` on the caller's connection, in the order given, and wakes workers when that
+/// commits.
 ///
-/// A job that would duplicate a live unique one is not stored; the answer names the live one in its place, and its
-/// children in `jobs` wait on that one. A live one that has never started and is scheduled for later than the duplicate asks for is
-/// moved forward to that time.
+/// A job that would duplicate a live unique one is not stored; the answer names the live one in its
+/// place, and its children in `jobs` wait on that one. A live one that has never started and is
+/// scheduled for later than the duplicate asks for is moved forward to that time.
 ///
 /// # Errors
-/// With nothing stored: [`QueueError::Cycle`] when the jobs would wait on each other, [`QueueError::UnknownParent`] when
-/// one waits on a job that is neither among them nor stored.
+/// With nothing stored: [`QueueError::Cycle`] when the jobs would wait on each other,
+/// [`QueueError::UnknownParent`] when one waits on a job that is neither among them nor stored.
 ///
 /// [`QueueError::Cycle`]: crate::QueueError::Cycle
 /// [`QueueError::UnknownParent`]: crate::QueueError::UnknownParent
@@ -284,7 +287,8 @@ async fn insert_all(conn: &mut PgConnection, jobs: &[NewJob]) -> Result<Vec<Enqu
     Ok(jobs.iter().map(|job| found[&job.id]).collect())
 }
 
-/// Returns which of them were inserted. The commit wakes the workers of their queues that sleep: a trigger sees to that.
+/// Returns which of them were inserted. The commit wakes the workers of their queues that sleep: a
+/// trigger sees to that.
 async fn insert<'a>(
     conn: &mut PgConnection,
     jobs: impl IntoIterator<Item = &'a NewJob, IntoIter: Clone>,
@@ -348,8 +352,8 @@ async fn live_twins(conn: &mut PgConnection, jobs: &[&NewJob]) -> Result<HashMap
     Ok(rows.into_iter().map(|row| (row.unique_key, twin(row.id, row.starts_later))).collect())
 }
 
-/// Lets jobs start no later than those that would have duplicated them. What has started before keeps its time: it waits for a
-/// reason, such as an upstream that has asked for it.
+/// Lets jobs start no later than those that would have duplicated them. What has started before
+/// keeps its time: it waits for a reason, such as an upstream that has asked for it.
 async fn move_forward(conn: &mut PgConnection, jobs: &[(Uuid, &NewJob)]) -> Result<()> {
     if jobs.is_empty() {
         return Ok(());
@@ -365,7 +369,8 @@ async fn move_forward(conn: &mut PgConnection, jobs: &[(Uuid, &NewJob)]) -> Resu
     notify_queues(conn, queues).await
 }
 
-/// Lets the workflow that `job` is part of, or it alone, start no later than `new`, which it stands for.
+/// Lets the workflow that `job` is part of, or it alone, start no later than `new`, which it stands
+/// for.
 pub(crate) async fn move_workflow_forward(conn: &mut PgConnection, job: Uuid, new: &NewJob) -> Result<()> {
     let later = sqlx::query_scalar!(
         r#"select j.id from queue.jobs j

@@ -1,4 +1,5 @@
-//! Failures by what they have in common: a kind of job, a code, and a message without what differs from one to the next.
+//! Failures by what they have in common: a kind of job, a code, and a message without what differs
+//! from one to the next.
 
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
@@ -12,8 +13,8 @@ const LONGEST: usize = 200;
 /// Words after which a number says what happened, and not to whom.
 const MEANT: [&str; 5] = ["http", "status", "code", "sqlstate", "error"];
 
-/// What a message has in common with others of its sort: its first line, with `…` for what is quoted and `#` for words with
-/// digits in them. The number after a word such as HTTP stays.
+/// What a message has in common with others of its sort: its first line, with `…` for what is
+/// quoted and `#` for words with digits in them. The number after a word such as HTTP stays.
 pub fn pattern(message: &str) -> String {
     let line = message.lines().next().unwrap_or_default();
     let mut pattern = String::new();
@@ -140,7 +141,8 @@ pub struct Failures {
     pub next: Option<(DateTime<Utc>, i64)>,
 }
 
-/// Failures that jobs stand in, at most `limit`, and fewer where few of the last ones met still have jobs.
+/// Failures that jobs stand in, at most `limit`, and fewer where few of the last ones met still
+/// have jobs.
 pub async fn list(
     conn: &mut PgConnection,
     before: Option<(DateTime<Utc>, i64)>,

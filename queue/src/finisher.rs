@@ -24,21 +24,24 @@ use crate::patience::{Patience, within};
 const GROUP: usize = 1000;
 /// So many are worth a transaction at once.
 const WORTH: usize = 200;
-/// Between the beginnings of two transactions of fewer: what ends meanwhile shares one commit. Twice as long as the last one took,
-/// where that is longer, so that a machine that is busy gets fewer and larger ones.
+/// Between the beginnings of two transactions of fewer: what ends meanwhile shares one commit.
+/// Twice as long as the last one took, where that is longer, so that a machine that is busy gets
+/// fewer and larger ones.
 const PACE: Duration = Duration::from_millis(4);
 /// No outcome waits longer for others.
 const MOST_PACE: Duration = Duration::from_millis(16);
 /// Most transactions at once.
 const AT_ONCE: usize = 2;
-/// Most bytes of outputs in one transaction, unless one alone has more: Postgres hangs up on a message of a gigabyte,
-/// and to try that again would never end.
+/// Most bytes of outputs in one transaction, unless one alone has more: Postgres hangs up on a
+/// message of a gigabyte, and to try that again would never end.
 const GROUP_BYTES: usize = 16_000_000;
 /// How long a transaction usually takes at most; see [`Patience`].
 const ANSWER: Duration = Duration::from_secs(10);
-/// Where this process or its connection dies in the middle, others must get at the rows soon: it never does nothing in between.
+/// Where this process or its connection dies in the middle, others must get at the rows soon: it
+/// never does nothing in between.
 const BEGIN: &str = "begin; set local idle_in_transaction_session_timeout = '5s'";
-/// So often a group of outcomes is tried that Postgres does not take, for a reason that nobody knows to pass.
+/// So often a group of outcomes is tried that Postgres does not take, for a reason that nobody
+/// knows to pass.
 const ATTEMPTS: u32 = 2;
 /// So often an outcome is tried once the worker is to end.
 const LAST_ATTEMPTS: u32 = 5;
@@ -65,11 +68,12 @@ pub(crate) struct Writing {
 
 /// Runs until `stop`, then until what was handed over is written. Calls `room` after each group.
 ///
-/// An outcome is written, or tried again for as long as its worker runs; after that the lease's end hands its job to another one.
+/// An outcome is written, or tried again for as long as its worker runs; after that the lease's end
+/// hands its job to another one.
 ///
-/// An outcome that comes alone is written at once. While more come, one group is written after the other and none too soon, so that as
-/// few commits as possible do it. Where a whole group gathers meanwhile it is written beside the first: one connection alone would
-/// set the pace.
+/// An outcome that comes alone is written at once. While more come, one group is written after the
+/// other and none too soon, so that as few commits as possible do it. Where a whole group gathers
+/// meanwhile it is written beside the first: one connection alone would set the pace.
 pub(crate) async fn run(
     pool: PgPool,
     mut handed_over: mpsc::Receiver<Ended>,
@@ -157,8 +161,8 @@ fn by_size(all: Vec<Ended>) -> Vec<Vec<Ended>> {
     groups
 }
 
-/// Tries until the group is written, and returns what Postgres does not take. While the worker runs, a database that is away is waited
-/// for; when it closes, the leases' end takes over.
+/// Tries until the group is written, and returns what Postgres does not take. While the worker
+/// runs, a database that is away is waited for; when it closes, the leases' end takes over.
 async fn commit(held: &mut Held, writing: &Writing, mut group: Vec<Ended>) -> Vec<Ended> {
     let mut patience = Patience::new(ANSWER);
     for attempt in 1_u32.. {

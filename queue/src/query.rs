@@ -1,4 +1,5 @@
-//! Reads: jobs as clients see them, workflows, workers. The caller's connection decides what is visible.
+//! Reads: jobs as clients see them, workflows, workers. The caller's connection decides what is
+//! visible.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -49,7 +50,8 @@ pub struct JobRow {
     pub observed_at: DateTime<Utc>,
     /// Whether a live worker claims from its queue; null unless it is available.
     pub has_worker: Option<bool>,
-    /// Whether it has an output that is left out here, as it is larger than 64 KiB; [`output`] reads it.
+    /// Whether it has an output that is left out here, as it is larger than 64 KiB; [`output`]
+    /// reads it.
     pub output_omitted: bool,
 }
 
@@ -82,11 +84,12 @@ impl JobRow {
     }
 }
 
-/// A query for [`JobRow`]s from `queue.jobs j`, or from what takes its place, with the given tail; sqlx
-/// checks each whole text at compile time.
+/// A query for [`JobRow`]s from `queue.jobs j`, or from what takes its place, with the given tail;
+/// sqlx checks each whole text at compile time.
 ///
-/// Outputs above 64 KiB are left out, unless `whole` ones are asked for. A stored output may be compressed, but not to less than a
-/// hundredth: only what is in doubt is written out to be measured.
+/// Outputs above 64 KiB are left out, unless `whole` ones are asked for. A stored output may be
+/// compressed, but not to less than a hundredth: only what is in doubt is written out to be
+/// measured.
 macro_rules! job_rows {
     (@outputs $output:literal, from $($from:literal)*, $($args:expr),* $(,)?) => {
         sqlx::query_as!(

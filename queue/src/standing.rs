@@ -1,5 +1,5 @@
-//! How things stand that people change: held until the caller's transaction ends, so that who changes one can tell for sure how it was
-//! before.
+//! How things stand that people change: held until the caller's transaction ends, so that who
+//! changes one can tell for sure how it was before.
 
 use serde_json::{Value, json};
 use sqlx::PgConnection;
@@ -34,8 +34,8 @@ pub enum Thing<'a> {
     Schedule(&'a Definition),
 }
 
-/// Lets nobody else change it before the caller's transaction ends. A queue, a lane or a schedule that has no row yet gets one
-/// with what counts without it, so that it can be held, too.
+/// Lets nobody else change it before the caller's transaction ends. A queue, a lane or a schedule
+/// that has no row yet gets one with what counts without it, so that it can be held, too.
 pub async fn hold(conn: &mut PgConnection, thing: Thing<'_>) -> Result<()> {
     match thing {
         Thing::Job(id) => {

@@ -1,18 +1,20 @@
 //! Workflows: jobs with dependencies, enqueued in one transaction.
 //!
-//! A child waits until its parents are final. What it knows of them is kept on the edges (`pending`, `passed` or
-//! `failed`) and counted on the child, so that each end or revival of a parent costs one step an edge, whatever the
-//! shape of the graph:
+//! A child waits until its parents are final. What it knows of them is kept on the edges
+//! (`pending`, `passed` or `failed`) and counted on the child, so that each end or revival of a
+//! parent costs one step an edge, whatever the shape of the graph:
 //!
 //! - no edge pending: the child is released;
-//! - an edge failed (a parent was discarded or cancelled, and the edge does not say to go on): the child is cancelled, with
-//!   the error `dependency_failed`, and its own children are told in turn;
-//! - a parent that is retried makes its edges pending again: children that still wait, wait for it too, and children that
-//!   were cancelled because of failed parents live again once none of their edges is failed. What somebody cancelled by
-//!   hand stays cancelled, and so does a child with a live twin (a job with its unique key): retry it when that one is final.
+//! - an edge failed (a parent was discarded or cancelled, and the edge does not say to go on): the
+//!   child is cancelled, with the error `dependency_failed`, and its own children are told in turn;
+//! - a parent that is retried makes its edges pending again: children that still wait, wait for it
+//!   too, and children that were cancelled because of failed parents live again once none of their
+//!   edges is failed. What somebody cancelled by hand stays cancelled, and so does a child with a
+//!   live twin (a job with its unique key): retry it when that one is final.
 //!
-//! Up to 500 edges are told in the transaction that changed the parent; the rest is noted there and told in
-//! steps of that size by [`crate::maintenance::settler`], so that no number of children makes a long transaction.
+//! Up to 500 edges are told in the transaction that changed the parent; the rest is noted there and
+//! told in steps of that size by [`crate::maintenance::settler`], so that no number of children
+//! makes a long transaction.
 
 mod cancel;
 mod graph;
@@ -82,7 +84,8 @@ pub struct Step {
 }
 
 impl Step {
-    /// Starts after the job `name` has completed; is cancelled when that one is discarded or cancelled.
+    /// Starts after the job `name` has completed; is cancelled when that one is discarded or
+    /// cancelled.
     pub fn after(&mut self, name: impl Into<String>) -> &mut Self {
         self.after_with(name, OnFailure::Cancel)
     }
@@ -111,7 +114,8 @@ impl Workflow {
         Self { name: Some(name.into()), ..Self::new() }
     }
 
-    /// Says what it is about, such as a day. Its jobs are about that, too, unless they say otherwise.
+    /// Says what it is about, such as a day. Its jobs are about that, too, unless they say
+    /// otherwise.
     #[must_use]
     pub fn about(mut self, subject: impl Into<String>) -> Self {
         self.subject = Some(subject.into());
@@ -123,7 +127,8 @@ impl Workflow {
         self.id
     }
 
-    /// Adds a job under a name of its own. What it waits on is added to the answer and may come later.
+    /// Adds a job under a name of its own. What it waits on is added to the answer and may come
+    /// later.
     ///
     /// Jobs outside the workflow are waited on with [`NewJob::after`].
     pub fn add(&mut self, name: impl Into<String>, job: NewJob) -> &mut Step {
@@ -131,17 +136,21 @@ impl Workflow {
         self.steps.last_mut().expect("just pushed")
     }
 
-    /// Stores all jobs, or none, and answers what became of each in the order in which they were added.
+    /// Stores all jobs, or none, and answers what became of each in the order in which they were
+    /// added.
     ///
-    /// A live job with the unique key of one of them takes its place: its children wait on that one.
+    /// A live job with the unique key of one of them takes its place: its children wait on that
+    /// one.
     ///
     /// # Errors
-    /// Before anything is stored: [`QueueError::Cycle`], [`QueueError::UnknownParent`], [`QueueError::NameTaken`].
+    /// Before anything is stored: [`QueueError::Cycle`], [`QueueError::UnknownParent`],
+    /// [`QueueError::NameTaken`].
     pub async fn enqueue(self, conn: &mut PgConnection) -> Result<Vec<Enqueued>> {
         let jobs = self.resolve()?;
         let order = graph::order(&jobs)?;
         let ids: Vec<Uuid> = jobs.iter().map(|job| job.id).collect();
-        // Parents first: ids of one transaction and the order of enqueueing then agree with the graph.
+        // Parents first: ids of one transaction and the order of enqueueing then agree with the
+        // graph.
         let mut unsorted: Vec<Option<NewJob>> = jobs.into_iter().map(Some).collect();
         let sorted: Vec<NewJob> = order.iter().filter_map(|at| unsorted[*at].take()).collect();
         let stored: HashMap<Uuid, Enqueued> =
@@ -149,8 +158,9 @@ impl Workflow {
         Ok(ids.iter().map(|id| stored[id]).collect())
     }
 
-    /// Stores the workflow unless the job `last`, which stands for the whole, would duplicate a live job: then that one
-    /// is the answer and nothing is stored. What has not started of that one's workflow starts no later than `last` was to.
+    /// Stores the workflow unless the job `last`, which stands for the whole, would duplicate a
+    /// live job: then that one is the answer and nothing is stored. What has not started of that
+    /// one's workflow starts no later than `last` was to.
     ///
     /// # Errors
     /// As [`Self::enqueue`]; [`QueueError::UnknownParent`] when there is no job `last`.

@@ -14,8 +14,8 @@ pub(crate) struct Actor {
     address: Option<IpAddr>,
 }
 
-/// Which of the service's tokens a request came with. One is told from its successor by the beginning of its SHA-256, which tells
-/// nothing of the token.
+/// Which of the service's tokens a request came with. One is told from its successor by the
+/// beginning of its SHA-256, which tells nothing of the token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ServiceToken {
     pub(crate) hash: [u8; 32],
@@ -36,7 +36,8 @@ impl Actor {
         Self { name, via: "internal", address }
     }
 
-    /// The account of this machine that runs a command, and behind it whoever took it over with sudo.
+    /// The account of this machine that runs a command, and behind it whoever took it over with
+    /// sudo.
     pub(crate) fn cli() -> Self {
         let uid = rustix::process::getuid().as_raw();
         let accounts = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
@@ -86,7 +87,8 @@ fn account_name(accounts: &str, uid: u32) -> Option<String> {
     })
 }
 
-/// `ada@host`; with sudo `ada (as root)@host`. What sudo says is anybody's to set, so that the account itself is always told.
+/// `ada@host`; with sudo `ada (as root)@host`. What sudo says is anybody's to set, so that the
+/// account itself is always told.
 fn on_host(account: &str, sudo_user: Option<&str>, host: &str) -> String {
     let is_name = |name: &&str| {
         !name.is_empty() && name.len() <= 256 && !name.chars().any(|it| it.is_control() || it.is_whitespace())

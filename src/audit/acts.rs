@@ -55,7 +55,8 @@ impl Actor {
         self.note(conn, "backfill.create", &id.to_string(), alone, &detail).await
     }
 
-    /// Notes that `job` was made, which does something to all jobs of a filter; how many it did it to is in that job.
+    /// Notes that `job` was made, which does something to all jobs of a filter; how many it did it
+    /// to is in that job.
     pub(crate) async fn note_bulk(
         &self,
         conn: &mut PgConnection,
@@ -113,7 +114,8 @@ impl Actor {
         self.note(conn, WORKFLOW_RETRY, &workflow.to_string(), tenant, &detail).await
     }
 
-    /// Notes that the schema goes from one version to another. The table may be as old as the version that has its oldest columns here.
+    /// Notes that the schema goes from one version to another. The table may be as old as the
+    /// version that has its oldest columns here.
     pub(crate) async fn note_migration(
         &self,
         conn: &mut PgConnection,

@@ -1,4 +1,5 @@
-//! A change, and what it changed: every entry of one tells how it was before and is after, in one form.
+//! A change, and what it changed: every entry of one tells how it was before and is after, in one
+//! form.
 
 use serde_json::{Map, Value, json};
 use sqlx::PgConnection;
@@ -50,14 +51,15 @@ pub(crate) struct Change<'a> {
 impl<'a> Change<'a> {
     /// Holds the subject, and sees how it stands.
     pub(crate) async fn begin(conn: &mut PgConnection, subject: Subject<'a>) -> weirgate_queue::Result<Self> {
-        // On the heap, as what can be changed is of many kinds: who waits for this would be as large as the largest of them.
+        // On the heap, as what can be changed is of many kinds: who waits for this would be as
+        // large as the largest of them.
         Box::pin(subject.hold(conn)).await?;
         let before = Box::pin(subject.look(conn)).await?;
         Ok(Self { subject, before })
     }
 
-    /// Notes what it became, once that is done: what differs, and what it was `about` also where that does not. Returns whether
-    /// anything differs.
+    /// Notes what it became, once that is done: what differs, and what it was `about` also where
+    /// that does not. Returns whether anything differs.
     pub(crate) async fn note(
         self,
         conn: &mut PgConnection,
@@ -239,7 +241,8 @@ impl Subject<'_> {
     }
 }
 
-/// Both sides, of each what differs or what it was about. What was made or ended is told as a whole.
+/// Both sides, of each what differs or what it was about. What was made or ended is told as a
+/// whole.
 fn compared(before: Option<&Value>, after: Option<&Value>, about: &[&str]) -> Value {
     let (Some(Value::Object(before)), Some(Value::Object(after))) = (before, after) else {
         return json!({ "before": before, "after": after });

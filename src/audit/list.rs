@@ -56,8 +56,8 @@ pub(crate) struct Listed {
     pub(crate) next: Option<i64>,
 }
 
-/// Entries before the one with id `before`, newest first. A page walks past a bounded number of entries: where few match it can be
-/// short, or empty, and goes on at `next`.
+/// Entries before the one with id `before`, newest first. A page walks past a bounded number of
+/// entries: where few match it can be short, or empty, and goes on at `next`.
 pub(crate) async fn list(
     conn: &mut PgConnection,
     filter: &Filter,

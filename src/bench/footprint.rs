@@ -74,7 +74,8 @@ async fn ready(stage: &Stage, role: &str) -> anyhow::Result<(Process, Duration)>
     }
 }
 
-/// The most that a worker takes from its start on, with a thousand ingests at once in between that wait for their upstream.
+/// The most that a worker takes from its start on, with a thousand ingests at once in between that
+/// wait for their upstream.
 async fn worker_busy_mb(stage: &Stage) -> anyhow::Result<Option<f64>> {
     let slugs: Vec<String> = (1..=JOBS).map(|n| format!("bench_{n}")).collect();
     let upstream = Upstream::start(ROWS).await?;

@@ -14,7 +14,8 @@ pub struct Remote {
     #[arg(long, global = true, value_name = "URL", value_parser = Address::parse,
         help = "Ask the API of this server, such as https://jobs.example.com, in place of the database [env: WEIRGATE_URL]")]
     pub server: Option<Address>,
-    /// Its SERVICE_TOKEN. Other accounts of this machine can see it here: WEIRGATE_TOKEN and --token-file hide it
+    /// Its SERVICE_TOKEN. Other accounts of this machine can see it here: WEIRGATE_TOKEN and
+    /// --token-file hide it
     #[arg(long, global = true, value_name = "TOKEN", conflicts_with = "token_file")]
     pub token: Option<String>,
     /// A file with the token; - is standard input

@@ -18,7 +18,8 @@ impl Tries {
         Self { until: Instant::now() + patience, pause: FIRST, count: 0 }
     }
 
-    /// How long to wait before the next one: what the server asks for, else longer each time. None when that is too long.
+    /// How long to wait before the next one: what the server asks for, else longer each time. None
+    /// when that is too long.
     pub(super) fn next(&mut self, asked: Option<Duration>) -> Option<Duration> {
         let pause = asked.map_or(self.pause, |asked| asked.max(FIRST));
         self.pause = (self.pause * 2).min(LONGEST);

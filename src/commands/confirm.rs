@@ -17,8 +17,8 @@ const FAR: TimeDelta = TimeDelta::days(100 * 365);
 /// A backfill may well be asked for up to the end of the year.
 const NEXT_YEAR: TimeDelta = TimeDelta::days(366);
 
-/// Whether a home is to be made for a command that only works with what is there; its name may be a slip. Where nobody can be asked,
-/// such a command is refused.
+/// Whether a home is to be made for a command that only works with what is there; its name may be a
+/// slip. Where nobody can be asked, such a command is refused.
 pub(super) async fn home(config: &Config, stop: &Stop) -> anyhow::Result<()> {
     if config.database_url.is_none() && !config.home.exists() && io::stdin().is_terminal() {
         let what =

@@ -98,8 +98,8 @@ impl DemoClient {
         Ok(TenantResult { tenant: tenant.slug.clone(), kpis, jobs, export, ticket_summary })
     }
 
-    /// Works out the KPIs of the days around one that are missing, as a backfill, and follows it to its end; what it has to
-    /// do is known from the pipelines' tickets.
+    /// Works out the KPIs of the days around one that are missing, as a backfill, and follows it to
+    /// its end; what it has to do is known from the pipelines' tickets.
     pub(super) async fn backfill(
         &self,
         tenants: &[Seeded],

@@ -1,4 +1,5 @@
-//! The two doors to the jobs: the database, and the API of a server elsewhere. What commands show is the same through both.
+//! The two doors to the jobs: the database, and the API of a server elsewhere. What commands show
+//! is the same through both.
 
 use anyhow::Result;
 use chrono::{DateTime, Utc};

@@ -34,8 +34,9 @@ impl Session {
         self.server.as_ref().map(Server::suffix).unwrap_or_default()
     }
 
-    /// Does `work` on the database with its whole schema, until the first signal. A private Postgres that this started is stopped with it, however it ends,
-    /// unless another command uses it by then.
+    /// Does `work` on the database with its whole schema, until the first signal. A private
+    /// Postgres that this started is stopped with it, however it ends, unless another command uses
+    /// it by then.
     pub(super) async fn with_database<T>(
         &self,
         command: &str,

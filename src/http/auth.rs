@@ -50,7 +50,8 @@ enum Caller {
     Unknown,
 }
 
-/// Requests per caller (GCRA, see the `governor` crate), for each process on its own. Only keys that were right have an entry of their own.
+/// Requests per caller (GCRA, see the `governor` crate), for each process on its own. Only keys
+/// that were right have an entry of their own.
 #[derive(Debug)]
 pub(crate) struct Limits(DefaultKeyedRateLimiter<Caller>);
 
@@ -71,7 +72,8 @@ fn whole_seconds(wait: Duration) -> u64 {
     wait.as_secs() + u64::from(wait.subsec_nanos() > 0)
 }
 
-/// The service's token and, while it is being changed, the next one; as hashes, of equal length whatever is compared with them.
+/// The service's token and, while it is being changed, the next one; as hashes, of equal length
+/// whatever is compared with them.
 pub(crate) struct ServiceTokens {
     now: [u8; 32],
     next: Option<[u8; 32]>,
@@ -143,7 +145,8 @@ pub(crate) async fn require_tenant(
     answer.ok_or_else(|| Problem::unauthorized(TENANT_CHALLENGE, "the API key is no longer good"))
 }
 
-/// Who presents the key, within their budget: a key that was right before is looked up only if it has some left.
+/// Who presents the key, within their budget: a key that was right before is looked up only if it
+/// has some left.
 async fn holder(api: &Api, key: &Presented) -> Result<Option<Holder>, Problem> {
     let caller = Caller::ApiKey(*key.hash());
     let is_known = api.keys.knows(key);

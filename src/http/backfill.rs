@@ -45,8 +45,8 @@ pub(crate) struct AskedFor {
     /// Which days: those without a result, those that failed for good and have none since, or all.
     #[schema(schema_with = schemas::backfill_reprocess)]
     pub(crate) reprocess: Reprocess,
-    /// Slices of days that had not begun where the tenant is when the backfill was made. They are skipped, unless their
-    /// day has begun when their turn comes.
+    /// Slices of days that had not begun where the tenant is when the backfill was made. They are
+    /// skipped, unless their day has begun when their turn comes.
     #[serde(default)]
     #[schema(required = true, example = 0)]
     pub(crate) future_days: u64,
@@ -77,7 +77,8 @@ pub(crate) struct BackfillResource {
     /// Slices of the range.
     #[schema(example = 62)]
     total: u64,
-    /// Slices that became jobs or were skipped so far. This runs ahead of the work by a bounded number.
+    /// Slices that became jobs or were skipped so far. This runs ahead of the work by a bounded
+    /// number.
     #[schema(example = 62)]
     expanded: u64,
     /// Slices without a job: nothing to do, or on their way already.
@@ -107,17 +108,20 @@ pub(crate) struct BackfillResource {
     /// When its last job became final.
     #[schema(required = true)]
     finished_at: Option<DateTime<Utc>>,
-    /// Whether it is over, so that nothing of it will change unless somebody retries what has failed.
+    /// Whether it is over, so that nothing of it will change unless somebody retries what has
+    /// failed.
     #[serde(rename = "final")]
     pub(crate) is_final: bool,
     /// Always false: each request makes a backfill of its own.
     duplicate: bool,
-    /// Whether the request that this answers had been answered before, so that it did nothing; also as `Idempotency-Replayed`.
+    /// Whether the request that this answers had been answered before, so that it did nothing; also
+    /// as `Idempotency-Replayed`.
     pub(crate) replayed: bool,
     /// Where to follow it.
     #[schema(format = "uri")]
     status_url: String,
-    /// Seconds until it is worth asking again: a tenth of the time to `estimated_finish`; null once final. Also as `Retry-After`.
+    /// Seconds until it is worth asking again: a tenth of the time to `estimated_finish`; null once
+    /// final. Also as `Retry-After`.
     #[schema(required = true, minimum = 1, maximum = 3600)]
     pub(crate) retry_after_s: Option<u32>,
     /// The database's time of this answer.

@@ -1,7 +1,8 @@
-//! Under which scheme and host the URLs of answers are. Who comes from inside, straight to an address that this service listens on or
-//! by a name of the network that both are in, goes on as they came: the public URL may lead nowhere from there. All others are given
-//! the public URL where one is set; else the `Host` that they name, as long as that is such an address. A made-up `Host` must not lead
-//! whoever follows a link elsewhere.
+//! Under which scheme and host the URLs of answers are. Who comes from inside, straight to an
+//! address that this service listens on or by a name of the network that both are in, goes on as
+//! they came: the public URL may lead nowhere from there. All others are given the public URL where
+//! one is set; else the `Host` that they name, as long as that is such an address. A made-up `Host`
+//! must not lead whoever follows a link elsewhere.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, UdpSocket};
@@ -63,8 +64,8 @@ impl BaseUrl {
         }
     }
 
-    /// Whether it is a name without a dot, such as that of a service in a compose file: no public DNS has it, only that of a network
-    /// which the peer and this service are both in.
+    /// Whether it is a name without a dot, such as that of a service in a compose file: no public
+    /// DNS has it, only that of a network which the peer and this service are both in.
     fn is_name_inside(&self, host: &Authority) -> bool {
         let is_label = |name: &str| {
             !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
@@ -222,7 +223,8 @@ mod tests {
                 assert_eq!(answered_inside(base, host, &[]), format!("http://{host}"));
             }
         }
-        // Nor is it inside where a proxy in front has added who asks, or for a name that others may have.
+        // Nor is it inside where a proxy in front has added who asks, or for a name that others may
+        // have.
         for host in ["api:8080", "localhost:8080", "jobs.example"] {
             for proxy in
                 [("x-forwarded-for", "203.0.113.9"), ("forwarded", "for=203.0.113.9"), ("via", "1.1 p")]

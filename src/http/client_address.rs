@@ -30,8 +30,9 @@ impl TrustedProxies {
         self.0.iter().any(|network| network.contains(&address))
     }
 
-    /// The client that a peer had this request from. A proxy writes one of the two headers and may pass on what the client has said in the
-    /// other one. Which one it is we do not know, so where they lead to different clients neither is believed.
+    /// The client that a peer had this request from. A proxy writes one of the two headers and may
+    /// pass on what the client has said in the other one. Which one it is we do not know, so where
+    /// they lead to different clients neither is believed.
     fn client(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
         let peer = peer.to_canonical();
         let (usual, standard) = (said(headers, "x-forwarded-for"), said_in_forwarded(headers));
@@ -44,8 +45,8 @@ impl TrustedProxies {
         }
     }
 
-    /// Each proxy adds whom it had the request from at the right end, so the first one from there that is no proxy of ours is the client;
-    /// what stands before it, the client may have made up.
+    /// Each proxy adds whom it had the request from at the right end, so the first one from there
+    /// that is no proxy of ours is the client; what stands before it, the client may have made up.
     fn last_before(&self, peer: IpAddr, said: &[Option<IpAddr>]) -> IpAddr {
         let mut client = peer;
         for address in said.iter().rev() {

@@ -1,4 +1,5 @@
-//! `/dashboard`: what operators look at. Pages are made here and work without JavaScript; with it they are live.
+//! `/dashboard`: what operators look at. Pages are made here and work without JavaScript; with it
+//! they are live.
 
 mod assets;
 mod attention;
@@ -136,7 +137,8 @@ pub(crate) fn router() -> Router<Api> {
         .layer(map_response(secure))
 }
 
-/// Ends the event stream that a request is answered with when the session ends that the request came with.
+/// Ends the event stream that a request is answered with when the session ends that the request
+/// came with.
 pub(crate) async fn end_with_session(State(api): State<Api>, request: Request, next: Next) -> Response {
     let session = session::token_hash(request.headers());
     let response = next.run(request).await;

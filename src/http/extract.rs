@@ -120,7 +120,8 @@ pub(crate) async fn read_body_of(mut request: Request, limit: usize) -> Result<B
 
 /// The JSON object in `body`; the default where there is no body.
 ///
-/// 415 for a body of another media type, 400 for one that is not JSON, 422 for JSON of another form.
+/// 415 for a body of another media type, 400 for one that is not JSON, 422 for JSON of another
+/// form.
 pub(crate) fn parse_body<T: DeserializeOwned + Default>(
     headers: &HeaderMap,
     body: &[u8],
@@ -173,8 +174,8 @@ impl<T: DeserializeOwned + Default, S: Send + Sync> FromRequest<S> for Body<T> {
     }
 }
 
-/// A POST that names what is to be done something to: it has no parameters, and no body with anything in it unless there is a `B`.
-/// Under an `Idempotency-Key` it is done once.
+/// A POST that names what is to be done something to: it has no parameters, and no body with
+/// anything in it unless there is a `B`. Under an `Idempotency-Key` it is done once.
 #[derive(Debug)]
 pub(crate) struct Act<T, B = Nothing> {
     pub(crate) target: T,
@@ -183,8 +184,8 @@ pub(crate) struct Act<T, B = Nothing> {
 }
 
 impl<T, B> Act<T, B> {
-    /// Whether `id`, which is about to be stored, is to be made in this transaction; else which one an earlier request with the same
-    /// key has made.
+    /// Whether `id`, which is about to be stored, is to be made in this transaction; else which one
+    /// an earlier request with the same key has made.
     pub(crate) async fn claim(&self, conn: &mut PgConnection, id: Uuid) -> Result<Claimed, Problem> {
         match &self.key {
             Some(key) => key.claim(conn, id).await,
@@ -208,7 +209,8 @@ impl<T, B> Act<T, B> {
         }
     }
 
-    /// Whether it is still to be done, in this transaction; else an earlier request with the same key has done it.
+    /// Whether it is still to be done, in this transaction; else an earlier request with the same
+    /// key has done it.
     pub(crate) async fn is_first(&self, conn: &mut PgConnection) -> Result<bool, Problem> {
         match &self.key {
             Some(key) => Ok(matches!(key.claim_act(conn).await?, Claimed::First)),

@@ -30,7 +30,8 @@ use crate::http::read_tx::ReadTx;
 use crate::http::reason::{WhyCancelled, reasons};
 use crate::http::tenant_tx::TenantTx;
 
-/// How long an event stream trusts that nothing happened; then it looks whether the job still exists.
+/// How long an event stream trusts that nothing happened; then it looks whether the job still
+/// exists.
 const LOOK_AGAIN: Duration = Duration::from_mins(1);
 
 /// One caller's eyes: the service sees all jobs, a tenant its own.
@@ -213,7 +214,8 @@ impl Viewer {
     }
 }
 
-/// The filter for the jobs of `tenant`, by what it sees of them. For the way to them; it is row-level security that hides others.
+/// The filter for the jobs of `tenant`, by what it sees of them. For the way to them; it is
+/// row-level security that hides others.
 fn tenants_own(filter: &JobFilter, tenant: &Tenant) -> JobFilter {
     let mut own = JobFilter { tenant: Some(tenant.id), codes_only: true, ..filter.clone() };
     // Each of its jobs has its slug.
@@ -233,13 +235,15 @@ pub(crate) fn job_response(status: StatusCode, job: JobResource) -> Response {
     response
 }
 
-/// The job and its output, of which no copy is made: the answer's parts are sent one after the other.
+/// The job and its output, of which no copy is made: the answer's parts are sent one after the
+/// other.
 fn job_with(status: StatusCode, job: JobResource, output: Bytes) -> Result<Response, serde_json::Error> {
     const OUTPUT: &str = r#","output":"#;
     let job = JobResource { output: None, output_omitted: false, ..job };
     let args = serde_json::to_string(&job.args)?;
     let head = serde_json::to_string(&job)?;
-    // Quotes inside of texts are escaped, and what stands before the arguments has no members of its own: this is where they are.
+    // Quotes inside of texts are escaped, and what stands before the arguments has no members of
+    // its own: this is where they are.
     let before = head.find(r#""args":"#).unwrap_or_default() + r#""args":"#.len() + args.len() + OUTPUT.len();
     let after = before + "null".len();
     debug_assert!(head[..before].ends_with(OUTPUT) && head[before..].starts_with("null"), "{head}");

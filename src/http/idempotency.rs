@@ -1,5 +1,5 @@
-//! `Idempotency-Key`: the same key with the same request is the same job, backfill, tenant or API key, for 24 hours. What is stored
-//! names that alone; it is read anew for each answer.
+//! `Idempotency-Key`: the same key with the same request is the same job, backfill, tenant or API
+//! key, for 24 hours. What is stored names that alone; it is read anew for each answer.
 
 use std::collections::HashSet;
 
@@ -108,8 +108,9 @@ impl IdempotencyKey {
         }
     }
 
-    /// Stores the key for `job` (or a backfill, a tenant, an API key), which is about to be stored, unless an earlier request did so. A request with the
-    /// same key that is under way is waited for: it holds the row until its transaction ends.
+    /// Stores the key for `job` (or a backfill, a tenant, an API key), which is about to be stored,
+    /// unless an earlier request did so. A request with the same key that is under way is waited
+    /// for: it holds the row until its transaction ends.
     pub(crate) async fn claim(&self, conn: &mut PgConnection, job: Uuid) -> Result<Claimed, Problem> {
         let stored = sqlx::query_scalar!(
             "insert into idempotency_keys as k (key, request_hash, job_id, created_at)
@@ -141,7 +142,8 @@ impl IdempotencyKey {
                 "the Idempotency-Key came with another request before",
             ));
         }
-        // A statement of its own: one that waited for the earlier request would not see that request's job.
+        // A statement of its own: one that waited for the earlier request would not see that
+        // request's job.
         let kept = sqlx::query_scalar!(
             r#"select exists (select from queue.jobs where id = $1)
                 or exists (select from queue.backfills where id = $1)
@@ -158,7 +160,8 @@ impl IdempotencyKey {
         Ok(Claimed::Replay(earlier.job_id))
     }
 
-    /// Stores the key for an act on something that is there, which makes nothing of its own, unless an earlier request did so.
+    /// Stores the key for an act on something that is there, which makes nothing of its own, unless
+    /// an earlier request did so.
     pub(crate) async fn claim_act(&self, conn: &mut PgConnection) -> Result<Claimed, Problem> {
         self.claim(conn, ACT).await
     }

@@ -1,5 +1,5 @@
-//! What requests enqueue, many requests in one transaction: who comes while one is written shares the next one. Each is
-//! answered after the commit.
+//! What requests enqueue, many requests in one transaction: who comes while one is written shares
+//! the next one. Each is answered after the commit.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -20,13 +20,15 @@ use crate::http::health::readiness::{self, Latest, NotReady, Readiness};
 use crate::http::idempotency::{self, Claimed, IdempotencyKey};
 use crate::http::problem::Problem;
 
-/// Transactions under way at once; so many more requests come while they are that the next ones are well filled.
+/// Transactions under way at once; so many more requests come while they are that the next ones are
+/// well filled.
 const TRANSACTIONS: usize = 2;
 
 /// Most requests of one transaction.
 const MOST: usize = 100;
 
-/// A transaction of many waits for nobody: where somebody holds a key or a twin of one of its jobs, each goes alone.
+/// A transaction of many waits for nobody: where somebody holds a key or a twin of one of its jobs,
+/// each goes alone.
 const BEGIN: &str = "begin; set local lock_timeout = '100ms'";
 
 /// How long a transaction of many may take.
@@ -125,7 +127,8 @@ impl Intake {
         Self { tasks, readiness: Arc::default() }
     }
 
-    /// Enqueues what `plan` makes for the tenant of that slug or UUID; returns when it is committed.
+    /// Enqueues what `plan` makes for the tenant of that slug or UUID; returns when it is
+    /// committed.
     pub(crate) async fn enqueue(
         &self,
         tenant: &str,
@@ -152,8 +155,8 @@ impl Intake {
     }
 }
 
-/// What the audit is to say of what was enqueued. Single jobs have no entry, as they may be thousands a second and the audit is kept
-/// for good: each names in its row who enqueued it.
+/// What the audit is to say of what was enqueued. Single jobs have no entry, as they may be
+/// thousands a second and the audit is kept for good: each names in its row who enqueued it.
 pub(crate) struct Note {
     pub(crate) actor: Actor,
     pub(crate) of: Of,
@@ -166,7 +169,8 @@ pub(crate) enum Of {
 }
 
 impl Of {
-    /// Whether it is told of also where it was on its way already: a pipeline may start sooner by that.
+    /// Whether it is told of also where it was on its way already: a pipeline may start sooner by
+    /// that.
     fn is_told_again(&self) -> bool {
         matches!(self, Self::Pipeline { .. })
     }
@@ -298,7 +302,8 @@ fn each_alone(pool: &PgPool, planned: Vec<Planned>) {
     }
 }
 
-/// All in one transaction; where that fails, each in one of its own, so that nobody suffers for another.
+/// All in one transaction; where that fails, each in one of its own, so that nobody suffers for
+/// another.
 async fn commit(pool: &PgPool, held: &mut Held, planned: Vec<Planned>) {
     if planned.is_empty() {
         return;

@@ -53,7 +53,8 @@ pub(crate) struct JobResource {
     /// What it returned, once completed; a job that works in pieces shows what is done so far.
     #[schema(required = true)]
     pub(crate) output: Option<Value>,
-    /// Whether it has an output that is left out here, as it is larger than 64 KiB; `links.self` has it.
+    /// Whether it has an output that is left out here, as it is larger than 64 KiB; `links.self`
+    /// has it.
     pub(crate) output_omitted: bool,
     /// Its failed attempts.
     pub(crate) errors: Vec<AttemptError>,
@@ -78,15 +79,19 @@ pub(crate) struct JobResource {
     /// When it became completed, cancelled or discarded.
     #[schema(required = true)]
     pub(crate) finalized_at: Option<DateTime<Utc>>,
-    /// Until when its tenant's rate, or that of the whole queue, holds it back; null unless it is `rate_limited`.
+    /// Until when its tenant's rate, or that of the whole queue, holds it back; null unless it is
+    /// `rate_limited`.
     #[schema(required = true)]
     pub(crate) throttled_until: Option<DateTime<Utc>>,
-    /// Whether it has ended, so that nothing of it will change: `state` is `completed`, `cancelled` or `discarded`.
+    /// Whether it has ended, so that nothing of it will change: `state` is `completed`, `cancelled`
+    /// or `discarded`.
     #[serde(rename = "final")]
     pub(crate) is_final: bool,
-    /// Whether the request that this answers would have enqueued the same job once more; also as `Job-Duplicate`.
+    /// Whether the request that this answers would have enqueued the same job once more; also as
+    /// `Job-Duplicate`.
     pub(crate) duplicate: bool,
-    /// Whether the request that this answers had been answered before, so that it did nothing; also as `Idempotency-Replayed`.
+    /// Whether the request that this answers had been answered before, so that it did nothing; also
+    /// as `Idempotency-Replayed`.
     pub(crate) replayed: bool,
     /// Why it is not running; null for a running or final job.
     #[schema(required = true)]
@@ -97,7 +102,8 @@ pub(crate) struct JobResource {
     /// Where to follow it.
     #[schema(format = "uri")]
     pub(crate) status_url: String,
-    /// Seconds until it is worth asking again, from `why_not_running.until`; null once final. Also as `Retry-After`.
+    /// Seconds until it is worth asking again, from `why_not_running.until`; null once final. Also
+    /// as `Retry-After`.
     #[schema(required = true, minimum = 1, maximum = 3600)]
     pub(crate) retry_after_s: Option<u32>,
     /// The database's time of this answer.
@@ -182,7 +188,8 @@ pub(crate) struct AttemptError {
     /// What went wrong, for programs.
     #[schema(example = "upstream_unavailable")]
     pub(crate) code: String,
-    /// What went wrong, for people. Under `/v1` the one text of the code; details are for operators.
+    /// What went wrong, for people. Under `/v1` the one text of the code; details are for
+    /// operators.
     pub(crate) message: String,
     /// When it was to be tried again; null when not at all.
     #[schema(required = true)]
@@ -217,8 +224,9 @@ pub(crate) struct JobLinks {
 }
 
 impl JobResource {
-    /// The job as callers see it who reach this service at `base`; `operable` when they may cancel and retry it, and then they see
-    /// what exactly went wrong, too. `standing` is where it stands if it may start.
+    /// The job as callers see it who reach this service at `base`; `operable` when they may cancel
+    /// and retry it, and then they see what exactly went wrong, too. `standing` is where it stands
+    /// if it may start.
     pub(crate) fn new(
         row: JobRow,
         standing: Option<&Standing>,
@@ -280,7 +288,8 @@ impl JobResource {
         self.is_final
     }
 
-    /// Whether nothing about the job itself differs; the time of the look and its place in the lane may.
+    /// Whether nothing about the job itself differs; the time of the look and its place in the lane
+    /// may.
     pub(crate) fn looks_like(&self, other: &Self) -> bool {
         (self.state, self.attempt, &self.progress, &self.errors, self.scheduled_at, self.finalized_at)
             == (
@@ -293,7 +302,8 @@ impl JobResource {
             )
     }
 
-    /// Of a final job, which does not change until somebody retries it. Weak, since `observed_at` differs.
+    /// Of a final job, which does not change until somebody retries it. Weak, since `observed_at`
+    /// differs.
     pub(crate) fn etag(&self) -> Option<String> {
         let at = self.finalized_at.filter(|_| self.is_final())?;
         Some(format!("W/\"{}-{:x}\"", self.id.simple(), at.timestamp_micros()))

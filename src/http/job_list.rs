@@ -46,10 +46,12 @@ pub(crate) struct JobFilterParams {
     /// A text in arguments or errors, in any case; under `/v1` of errors in their codes.
     #[param(required = false, min_length = 1, max_length = 2000)]
     q: String,
-    /// For this day: every job of its daily pipeline, of a backfill's slice, and what was enqueued for it alone.
+    /// For this day: every job of its daily pipeline, of a backfill's slice, and what was enqueued
+    /// for it alone.
     #[param(required = false, example = "2026-01-20")]
     date: NaiveDate,
-    /// As `date`; one of the two is enough. Any other argument likewise: `args.` and its name, in which a dot leads into an object.
+    /// As `date`; one of the two is enough. Any other argument likewise: `args.` and its name, in
+    /// which a dot leads into an object.
     #[param(
         required = false,
         rename = "args.date",
@@ -65,7 +67,8 @@ pub(crate) struct JobFilterParams {
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "documents what AnyTenantsJobQuery reads")]
 pub(crate) struct FailureParam {
-    /// To be tried again after this failure, or ended by it; the dashboard's page of failures names them.
+    /// To be tried again after this failure, or ended by it; the dashboard's page of failures names
+    /// them.
     #[param(required = false, minimum = 0, maximum = 4_503_599_627_370_495_i64)]
     failure_id: i64,
 }

@@ -1,4 +1,5 @@
-//! API keys: `wg_`, a visible prefix by which a key is looked up, `_`, and 256 random bits. Only a hash is stored.
+//! API keys: `wg_`, a visible prefix by which a key is looked up, `_`, and 256 random bits. Only a
+//! hash is stored.
 
 use chrono::{DateTime, Utc};
 use sha2::{Digest, Sha256};
@@ -18,7 +19,8 @@ pub struct NewKey {
     pub hash: [u8; 32],
 }
 
-/// The key of these random bits. Its prefix comes from their hash, so that it tells nothing of them.
+/// The key of these random bits. Its prefix comes from their hash, so that it tells nothing of
+/// them.
 pub fn new_key(random: [u8; 32]) -> NewKey {
     let prefix = format!("wg_{}", hex::encode(&Sha256::digest(random)[..4]));
     let key = format!("{prefix}_{}", hex::encode(random));
@@ -140,7 +142,8 @@ pub async fn list(conn: &mut PgConnection, tenant: Option<Uuid>) -> sqlx::Result
     page(conn, tenant, None, ("", Uuid::nil()), i64::MAX).await
 }
 
-/// At most `limit` of them, after the key of that tenant (by slug) and id; or the one with the id `key` alone.
+/// At most `limit` of them, after the key of that tenant (by slug) and id; or the one with the id
+/// `key` alone.
 pub(crate) async fn page(
     conn: &mut PgConnection,
     tenant: Option<Uuid>,
@@ -269,7 +272,8 @@ pub(crate) async fn stored(conn: &mut PgConnection, prefixes: &[String]) -> sqlx
     .await
 }
 
-/// Notes that keys are used now. One that somebody changes just now is left out, rather than waited for.
+/// Notes that keys are used now. One that somebody changes just now is left out, rather than waited
+/// for.
 pub(crate) async fn note_use(conn: &mut PgConnection, keys: &[Uuid]) -> sqlx::Result<()> {
     sqlx::query!(
         "update api_keys set last_used_at = queue.now() where (tenant_id, id) in (
@@ -283,7 +287,8 @@ pub(crate) async fn note_use(conn: &mut PgConnection, keys: &[Uuid]) -> sqlx::Re
     Ok(())
 }
 
-/// Which of these keys, each by its tenant and its id, are still good: not revoked, not expired, and of an active tenant.
+/// Which of these keys, each by its tenant and its id, are still good: not revoked, not expired,
+/// and of an active tenant.
 pub(crate) async fn still_good(
     pool: &PgPool,
     tenants: &[Uuid],

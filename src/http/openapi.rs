@@ -1,4 +1,5 @@
-//! The `OpenAPI` document: what the handlers' annotations do not say because it holds for all of them.
+//! The `OpenAPI` document: what the handlers' annotations do not say because it holds for all of
+//! them.
 
 use std::collections::BTreeMap;
 

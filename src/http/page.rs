@@ -63,7 +63,8 @@ pub(crate) struct PagingParams {
     /// Most items on a page.
     #[param(required = false, minimum = 1, maximum = 500, default = 50)]
     limit: i64,
-    /// Where the page begins: the cursor in a page's `next`, which is opaque otherwise, or that whole URL.
+    /// Where the page begins: the cursor in a page's `next`, which is opaque otherwise, or that
+    /// whole URL.
     #[param(required = false)]
     cursor: String,
 }
@@ -125,8 +126,8 @@ impl<C: Serialize + DeserializeOwned> Paging<C> {
         self.limit + 1
     }
 
-    /// Where a walk down an index begins, whose first column ends before `until`, or anywhere: there, or after the page before. `split`
-    /// gives the first column of a place, and the others.
+    /// Where a walk down an index begins, whose first column ends before `until`, or anywhere:
+    /// there, or after the page before. `split` gives the first column of a place, and the others.
     pub(crate) fn before<T: PartialOrd, R: Default>(
         &self,
         until: Option<T>,

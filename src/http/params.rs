@@ -1,8 +1,8 @@
-//! Query parameters, read by hand rather than by serde: all that is wrong with a request is told at once, and what
-//! is unknown or given twice with different values is refused.
+//! Query parameters, read by hand rather than by serde: all that is wrong with a request is told at
+//! once, and what is unknown or given twice with different values is refused.
 //!
-//! Clients such as n8n send parameters that nobody has filled in, and send their own beside those of a page's `next`: what is blank
-//! counts as not given, and equal values as one.
+//! Clients such as n8n send parameters that nobody has filled in, and send their own beside those
+//! of a page's `next`: what is blank counts as not given, and equal values as one.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fmt::Display;
@@ -23,8 +23,8 @@ use crate::http::problem::{FieldError, Problem};
 /// Most ids in one parameter.
 const MOST_IDS: usize = 500;
 
-/// Most parameters of a request, beside ids. What each one costs may grow with their number, and work of the processor cannot be broken
-/// off: so there are few.
+/// Most parameters of a request, beside ids. What each one costs may grow with their number, and
+/// work of the processor cannot be broken off: so there are few.
 const MOST: usize = 50;
 
 /// Longest name of a parameter that goes into arguments.

@@ -178,7 +178,8 @@ impl Problem {
         (self.status, self.title, self.detail)
     }
 
-    /// Its status and what is wrong with which field, for a page that shows its form again; `tenant` is the field that names tenants.
+    /// Its status and what is wrong with which field, for a page that shows its form again;
+    /// `tenant` is the field that names tenants.
     ///
     /// # Errors
     /// The problem itself, where it is of no field's making.

@@ -17,13 +17,15 @@ pub(crate) struct WhyCancelled {
     pub(crate) code: CancelCode,
     /// For people.
     pub(crate) message: String,
-    /// With `job_failed`, the job that failed or was cancelled first; with `bulk_cancelled`, the one that did it.
+    /// With `job_failed`, the job that failed or was cancelled first; with `bulk_cancelled`, the
+    /// one that did it.
     #[schema(required = true)]
     pub(crate) job_id: Option<Uuid>,
 }
 
-/// Why a job was cancelled, for programs: `cancelled` by itself, `workflow_cancelled`, `backfill_cancelled` with all that belongs to it,
-/// `bulk_cancelled` with all that a filter took, `job_failed` when one that it depended on was discarded or cancelled.
+/// Why a job was cancelled, for programs: `cancelled` by itself, `workflow_cancelled`,
+/// `backfill_cancelled` with all that belongs to it, `bulk_cancelled` with all that a filter took,
+/// `job_failed` when one that it depended on was discarded or cancelled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum CancelCode {
@@ -79,7 +81,8 @@ impl Cancelled {
         })
     }
 
-    /// What somebody did something to, so that it ended: the job, its workflow or its backfill; none where it was another job's end.
+    /// What somebody did something to, so that it ended: the job, its workflow or its backfill;
+    /// none where it was another job's end.
     fn target(&self) -> Option<Uuid> {
         match self.by {
             Some(by) => [Some(self.id), self.workflow, self.backfill].contains(&Some(by)).then_some(by),
@@ -109,7 +112,8 @@ impl Culprit {
     }
 }
 
-/// Why those of the jobs that are cancelled are, by their ids. `operable` callers are told who did it.
+/// Why those of the jobs that are cancelled are, by their ids. `operable` callers are told who did
+/// it.
 pub(crate) async fn reasons(
     conn: &mut PgConnection,
     rows: &[JobRow],
@@ -160,7 +164,8 @@ impl Cancelled {
     }
 }
 
-/// The jobs that others were cancelled through: of a chain of jobs that depend on each other, the first one.
+/// The jobs that others were cancelled through: of a chain of jobs that depend on each other, the
+/// first one.
 async fn culprits(conn: &mut PgConnection, jobs: &[Cancelled]) -> sqlx::Result<HashMap<Uuid, Culprit>> {
     let (mut ids, mut by) = (Vec::new(), Vec::new());
     for job in jobs.iter().filter(|job| job.target().is_none()) {
@@ -206,7 +211,8 @@ async fn culprits(conn: &mut PgConnection, jobs: &[Cancelled]) -> sqlx::Result<H
     Ok(found.collect())
 }
 
-/// Who cancelled each of the jobs, or all of which it is a part: the last one who did before it ended.
+/// Who cancelled each of the jobs, or all of which it is a part: the last one who did before it
+/// ended.
 async fn people(conn: &mut PgConnection, jobs: &[Cancelled]) -> sqlx::Result<HashMap<Uuid, String>> {
     let (mut ids, mut targets, mut ends) = (Vec::new(), Vec::new(), Vec::new());
     for job in jobs {

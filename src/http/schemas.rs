@@ -1,5 +1,5 @@
-//! Schemas of the `OpenAPI` document that have a name of their own, so that generated clients have one type for each: texts that are
-//! one of a few.
+//! Schemas of the `OpenAPI` document that have a name of their own, so that generated clients have
+//! one type for each: texts that are one of a few.
 
 use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, OneOfBuilder, Schema, Type};
 use utoipa::openapi::{Ref, RefOr};

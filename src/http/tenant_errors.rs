@@ -1,7 +1,9 @@
-//! What a tenant is told of a failed attempt: its code, and the one text that this code has for tenants.
+//! What a tenant is told of a failed attempt: its code, and the one text that this code has for
+//! tenants.
 //!
-//! An attempt's own message is for operators: it may hold paths, SQL, names of constraints and answers of other systems. It is
-//! shown under `/internal` and on the dashboard, and stands in the log.
+//! An attempt's own message is for operators: it may hold paths, SQL, names of constraints and
+//! answers of other systems. It is shown under `/internal` and on the dashboard, and stands in the
+//! log.
 
 use crate::http::job::AttemptError;
 

@@ -20,11 +20,12 @@ pub(crate) struct WhyNotRunning {
     /// When that will have passed, where it is known.
     #[schema(required = true)]
     pub(crate) until: Option<DateTime<Utc>>,
-    /// With `behind_in_lane`, the jobs before it (those of its own priority are counted to 100); with
-    /// `waiting_on_jobs`, the jobs waited on.
+    /// With `behind_in_lane`, the jobs before it (those of its own priority are counted to 100);
+    /// with `waiting_on_jobs`, the jobs waited on.
     #[schema(required = true)]
     count: Option<i64>,
-    /// With `waiting_on_jobs`, the first of the jobs waited on; null where that is not the caller's.
+    /// With `waiting_on_jobs`, the first of the jobs waited on; null where that is not the
+    /// caller's.
     #[schema(required = true)]
     pub(crate) waits_on: Option<WaitsOn>,
     /// Where that can be changed; for pages.
@@ -80,10 +81,11 @@ pub(crate) enum LiesIn {
 
 /// Why a job is not running, for programs. The first of these that holds:
 ///
-/// `scheduled`, `retry_backoff`, `waiting_on_jobs` tell its own state. Of a job that may start: `no_live_worker` takes
-/// from its queue; `queue_paused`, `tenant_paused` (its tenant in that queue) or `backfill_paused`; `tenant_at_max_running` (its
-/// tenant's lane, its backfill, or the whole queue); `rate_limited` (its lane, or the whole queue); else it is
-/// `behind_in_lane`. `message` tells which.
+/// `scheduled`, `retry_backoff`, `waiting_on_jobs` tell its own state. Of a job that may start:
+/// `no_live_worker` takes from its queue; `queue_paused`, `tenant_paused` (its tenant in that
+/// queue) or `backfill_paused`; `tenant_at_max_running` (its tenant's lane, its backfill, or the
+/// whole queue); `rate_limited` (its lane, or the whole queue); else it is `behind_in_lane`.
+/// `message` tells which.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum WhyCode {

@@ -1,6 +1,7 @@
-//! Watches the server that this process uses. One of those that use it holds the home's lock and is its owner: a server that ends
-//! without being told to by us is started again on the same port, so that connections made from the same options reach it. Commits
-//! that were acknowledged are in its log, which the next start recovers. When the owner leaves, one of the others takes its place.
+//! Watches the server that this process uses. One of those that use it holds the home's lock and is
+//! its owner: a server that ends without being told to by us is started again on the same port, so
+//! that connections made from the same options reach it. Commits that were acknowledged are in its
+//! log, which the next start recovers. When the owner leaves, one of the others takes its place.
 
 use std::future::pending;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -52,7 +53,8 @@ pub(super) struct Keeper {
 #[derive(Debug, Default)]
 struct Owned {
     server: Mutex<Option<Server>>,
-    // Last: fields are dropped in this order, and the server must be told to stop while the home is still ours.
+    // Last: fields are dropped in this order, and the server must be told to stop while the home is
+    // still ours.
     lock: Mutex<Option<Lock>>,
 }
 
@@ -67,8 +69,8 @@ struct Watch {
 }
 
 impl Keeper {
-    /// Watches the server on `port`, for as long as the runtime does that this is called on. `owned` is its process with the
-    /// home's lock; without, it is another process's.
+    /// Watches the server on `port`, for as long as the runtime does that this is called on.
+    /// `owned` is its process with the home's lock; without, it is another process's.
     pub(super) fn watch(
         owned: Option<(Server, Lock)>,
         using: Use,
@@ -120,7 +122,8 @@ impl Keeper {
             };
             return match (lock, server) {
                 (Some(_lock), Some(mut server)) => server.stop().await,
-                // One that was being started, and was told to stop with the task; or one that others left to us.
+                // One that was being started, and was told to stop with the task; or one that
+                // others left to us.
                 (Some(_lock), None) => server::stop_leftover(&self.place.data()).await,
                 // Somebody begins to use it.
                 (None, _) => Ok(()),
@@ -158,7 +161,8 @@ impl Drop for Keeper {
         let (server, lock) = (held(&self.owned.server).take(), held(&self.owned.lock).take());
         let Some(using) = self.using.take() else { return };
         if server.is_none() && lock.is_some() {
-            // It is being taken over, or started again: the end of the task tells the latter to stop, and then lets the home go.
+            // It is being taken over, or started again: the end of the task tells the latter to
+            // stop, and then lets the home go.
             if let Some(_alone) = using.end() {
                 drop(server::leftover(&self.place.data()));
             }
@@ -250,7 +254,8 @@ impl Watch {
                 *server = None;
                 return how;
             }
-            // It refuses connections and waits for those that are open, which stay open for as long as we run.
+            // It refuses connections and waits for those that are open, which stay open for as long
+            // as we run.
             if !told && running.is_stopping() {
                 told = true;
                 tracing::warn!(
@@ -263,7 +268,8 @@ impl Watch {
         }
     }
 
-    /// Starts it again, unless it runs, and returns its process; tries for as long as it is only room on the disk that is missing.
+    /// Starts it again, unless it runs, and returns its process; tries for as long as it is only
+    /// room on the disk that is missing.
     async fn revive(&self) -> Result<u32> {
         let (mut failures, mut pause, mut said) = (0, FIRST_PAUSE, None::<Instant>);
         loop {

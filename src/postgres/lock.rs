@@ -1,4 +1,5 @@
-//! The locks of a home: one process keeps its server, and all that use the server say so. The last to leave stops it.
+//! The locks of a home: one process keeps its server, and all that use the server say so. The last
+//! to leave stops it.
 
 use std::fmt;
 use std::fs::{File, OpenOptions, TryLockError};
@@ -20,7 +21,8 @@ pub(super) struct Lock {
 }
 
 impl Drop for Lock {
-    /// To close the file is not enough: a process that is being started beside this has it too until its program runs.
+    /// To close the file is not enough: a process that is being started beside this has it too
+    /// until its program runs.
     fn drop(&mut self) {
         let _ = self.file.unlock();
     }
@@ -42,7 +44,8 @@ impl Lock {
         Self::take_file(&home.join("lock"), options)
     }
 
-    /// Takes the lock of the process that wants the home for itself, which need not be the server's owner.
+    /// Takes the lock of the process that wants the home for itself, which need not be the server's
+    /// owner.
     pub(super) fn take_exclusive(home: &Path, options: &Options) -> Result<Result<Self, Holder>> {
         Self::take_file(&home.join("lock.exclusive"), options)
     }
@@ -117,8 +120,8 @@ impl fmt::Display for Holder {
     }
 }
 
-/// Says that this process uses the server of a home, for as long as it lives. The file is the one with the password: whoever uses the
-/// server reads it.
+/// Says that this process uses the server of a home, for as long as it lives. The file is the one
+/// with the password: whoever uses the server reads it.
 #[derive(Debug)]
 pub(super) struct Use(File);
 

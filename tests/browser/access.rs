@@ -1,4 +1,5 @@
-//! Every page, light and dark, wide and narrow, held against the rules of WCAG 2.1 A and AA and axe's good practice.
+//! Every page, light and dark, wide and narrow, held against the rules of WCAG 2.1 A and AA and
+//! axe's good practice.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -48,12 +49,14 @@ fn axe() -> Option<String> {
 
 /// What is wrong with the page that a tab shows.
 async fn check(tab: &Tab, axe: &str, page: &str) -> Vec<String> {
-    // Through the debugger, so that the page's policy, under which no such script runs, stays as it is.
+    // Through the debugger, so that the page's policy, under which no such script runs, stays as it
+    // is.
     tab.eval::<Option<bool>>(&format!("{axe}; null")).await;
     let mut wrong = Vec::new();
     for (scheme, width) in LOOKS {
         tab.look(scheme, width).await;
-        // axe tells no contrast from texts on the shade of what scrolls, so it looks at them without.
+        // axe tells no contrast from texts on the shade of what scrolls, so it looks at them
+        // without.
         tab.eval::<Option<bool>>("(document.querySelectorAll('.scroll, .graph, .plot').forEach((it) => (it.style.backgroundImage = 'none')), null)").await;
         let run = format!(
             "axe.run(document, {RULES}).then(({{ violations }}) => violations.map((it) => (

@@ -1,4 +1,5 @@
-//! A service as it is on a busy morning: tenants with work of every state, and every page that shows it.
+//! A service as it is on a busy morning: tenants with work of every state, and every page that
+//! shows it.
 
 use std::fs;
 use std::path::Path;

@@ -1,4 +1,5 @@
-//! Pictures of every page: those in `docs/images`, or of wide windows and phones to look through; `scripts/screenshots` makes them.
+//! Pictures of every page: those in `docs/images`, or of wide windows and phones to look through;
+//! `scripts/screenshots` makes them.
 
 use std::path::Path;
 

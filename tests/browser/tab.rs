@@ -1,5 +1,6 @@
-//! A tab with cookies of its own, used as people do: what is there is found by its role and name, as a screen reader finds
-//! it, clicked with a mouse and typed into. Nothing waits for a time; everything waits for what it needs to see.
+//! A tab with cookies of its own, used as people do: what is there is found by its role and name,
+//! as a screen reader finds it, clicked with a mouse and typed into. Nothing waits for a time;
+//! everything waits for what it needs to see.
 
 use std::time::{Duration, Instant};
 
@@ -19,8 +20,8 @@ use super::watch::Watch;
 /// Something that does not come within this time does not come.
 const LONGEST: Duration = Duration::from_secs(30);
 
-/// The browser does not always answer while one page goes and another comes. What is not answered within this time was lost, and is
-/// asked again.
+/// The browser does not always answer while one page goes and another comes. What is not answered
+/// within this time was lost, and is asked again.
 const ANSWERED: Duration = Duration::from_secs(5);
 
 /// A command of the browser by its name, with the answer as it comes.

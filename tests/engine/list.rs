@@ -14,8 +14,8 @@ const JOBS: i64 = 24_000;
 const TENANT: Uuid = Uuid::from_u128(1);
 const OTHER: Uuid = Uuid::from_u128(2);
 
-/// A job a second. Every 6,000th is discarded, of a kind of its own and says so; all but every 1,000th are of
-/// one tenant.
+/// A job a second. Every 6,000th is discarded, of a kind of its own and says so; all but every
+/// 1,000th are of one tenant.
 async fn many_jobs() -> TestDb {
     let db = TestDb::new().await;
     sqlx::query(
@@ -38,7 +38,8 @@ async fn many_jobs() -> TestDb {
     db
 }
 
-/// Follows the pages to the end: how many jobs there are, each met once and newest first, and how many pages.
+/// Follows the pages to the end: how many jobs there are, each met once and newest first, and how
+/// many pages.
 async fn pages(db: &TestDb, filter: &JobFilter) -> (usize, usize) {
     let mut conn = db.pool.acquire().await.unwrap();
     let (mut seqs, mut pages, mut before) = (Vec::new(), 0, None);
@@ -116,7 +117,8 @@ async fn a_walk_reads_along_an_index_and_no_further_than_it_goes() {
         ("failure", "jobs_failure", "null, null, null"),
         ("failing_subject", "jobs_failing_subject", "$, null, null"),
     ] {
-        // In the middle of many jobs: a walk of a hundred of them in which none matches, and one that ends at once.
+        // In the middle of many jobs: a walk of a hundred of them in which none matches, and one
+        // that ends at once.
         for (from, to, looked_at) in [(12_000, 0, 100), (12_000, 11_995, 5)] {
             let of = of.replace('$', &format!("'{TENANT}'"));
             let explain = format!(

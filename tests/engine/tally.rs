@@ -1,4 +1,5 @@
-//! How many jobs a filter takes in each state: exactly where the queue views count, up to a number where they do not.
+//! How many jobs a filter takes in each state: exactly where the queue views count, up to a number
+//! where they do not.
 
 use uuid::Uuid;
 use weirgate_queue::JobState;
@@ -12,7 +13,8 @@ const TENANT: Uuid = Uuid::from_u128(1);
 const OTHER: Uuid = Uuid::from_u128(2);
 const BACKFILL: Uuid = Uuid::from_u128(3);
 
-/// So many of a tenant, in two queues, some of a backfill; every tenth is discarded, and every hundredth of a kind of its own.
+/// So many of a tenant, in two queues, some of a backfill; every tenth is discarded, and every
+/// hundredth of a kind of its own.
 async fn enqueue(db: &TestDb, tenant: Uuid, jobs: i64) {
     sqlx::query(
         "insert into queue.jobs

@@ -1,4 +1,5 @@
-//! What clients such as n8n send: parameters of their own beside those of a page's `next`, blank fields, every value as a text.
+//! What clients such as n8n send: parameters of their own beside those of a page's `next`, blank
+//! fields, every value as a text.
 
 use axum::http::StatusCode;
 use serde_json::{Value, json};
@@ -50,7 +51,8 @@ async fn a_client_that_repeats_its_parameters_beside_next_comes_to_the_end_of_ev
         while !page["next"].is_null() {
             let next = target(&page["next"]);
             longest = longest.max(next.len());
-            // Both ways give the same page: the parameters beside the URL, and the URL as the cursor.
+            // Both ways give the same page: the parameters beside the URL, and the URL as the
+            // cursor.
             let by_cursor =
                 get(&format!("{list}?{own}&cursor={}", encoded(page["next"].as_str().unwrap()))).await;
             page = get(&format!("{next}&{own}")).await;

@@ -1,4 +1,5 @@
-//! Backfills on the dashboard: the dry run, the calendar, what can be done, and that looks are shared.
+//! Backfills on the dashboard: the dry run, the calendar, what can be done, and that looks are
+//! shared.
 
 use std::sync::Arc;
 use std::time::Duration;

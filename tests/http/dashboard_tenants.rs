@@ -1,4 +1,5 @@
-//! The dashboard's tenants and lanes: what is shown, what is asked before it is done, and that it is done.
+//! The dashboard's tenants and lanes: what is shown, what is asked before it is done, and that it
+//! is done.
 
 use axum::http::StatusCode;
 use uuid::Uuid;

@@ -15,7 +15,8 @@ fn kinds(items: &[Value]) -> BTreeSet<&str> {
     items.iter().map(|job| job["kind"].as_str().unwrap()).collect()
 }
 
-/// A pipeline of the 20th of which two ingests fail, one of which is tried again, and what else there is of that and other days.
+/// A pipeline of the 20th of which two ingests fail, one of which is tried again, and what else
+/// there is of that and other days.
 async fn failed_day() -> TestApi {
     let api = TestApi::new().await;
     for path in [

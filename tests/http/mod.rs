@@ -3,8 +3,10 @@
 mod answers;
 mod api_keys;
 mod audit;
+mod audit_acts;
 mod audit_pages;
 mod auth;
+mod backfill_days;
 mod backfills;
 #[cfg(feature = "board")]
 mod board;

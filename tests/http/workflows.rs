@@ -17,7 +17,8 @@ use weirgate_queue::{JobState, NewJob, OnFailure, Workflow};
 use crate::support::person::Person;
 use crate::support::{Does, Probe, Step, TestApi, TestWorker};
 
-/// `size` jobs, each after the first, and `outside`, which waits on the last one without being part of it.
+/// `size` jobs, each after the first, and `outside`, which waits on the last one without being part
+/// of it.
 async fn fan(api: &TestApi, size: usize, first: Does) -> (Uuid, Uuid) {
     let tenant = api.cca.id;
     let mut workflow = Workflow::new();

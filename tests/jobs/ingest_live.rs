@@ -1,4 +1,5 @@
-//! Ingests from systems that ask to wait, fail in the middle, or never end: nothing that was read is lost, and nothing hangs.
+//! Ingests from systems that ask to wait, fail in the middle, or never end: nothing that was read
+//! is lost, and nothing hangs.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

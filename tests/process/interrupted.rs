@@ -1,5 +1,5 @@
-//! Commands on a private Postgres that are stopped, and commands beside each other: nothing is left running, nothing is taken from
-//! under the other.
+//! Commands on a private Postgres that are stopped, and commands beside each other: nothing is left
+//! running, nothing is taken from under the other.
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;

@@ -1,4 +1,5 @@
-//! Whoever reads what a command writes may go away, and a disk may be full: nothing panics, and what was done stays done.
+//! Whoever reads what a command writes may go away, and a disk may be full: nothing panics, and
+//! what was done stays done.
 
 use std::fs::OpenOptions;
 use std::net::TcpListener;

@@ -49,7 +49,8 @@ impl Scene {
         text(&output.stdout)
     }
 
-    /// That a command that changes nothing shows the same through both doors. Times pass in between, so that it may be a few tries.
+    /// That a command that changes nothing shows the same through both doors. Times pass in
+    /// between, so that it may be a few tries.
     pub(super) async fn same(&self, args: &[&str]) -> String {
         let mut both = (String::new(), String::new());
         for _ in 0..5 {
@@ -61,7 +62,8 @@ impl Scene {
         panic!("{args:?}:\n{}\nand of the server:\n{}", both.0, both.1);
     }
 
-    /// That a command that changes something says the same through both doors; what it says of the server, with names of its own.
+    /// That a command that changes something says the same through both doors; what it says of the
+    /// server, with names of its own.
     pub(super) async fn alike(&self, steps: &[&[&str]]) {
         let mut said = [Vec::new(), Vec::new()];
         for (door, said) in said.iter_mut().enumerate() {
@@ -303,7 +305,8 @@ async fn what_is_wrong_is_said_with_the_words_of_the_command_line() {
             assert!(!said.contains("{\"") && !said.contains("/internal/"), "{args:?}: {said}");
         }
     }
-    // For the API, a blank is no filter at all: a script's empty variable must not take every job of a tenant.
+    // For the API, a blank is no filter at all: a script's empty variable must not take every job
+    // of a tenant.
     for (args, hint) in [
         (&["jobs", "list", "--kind", ""][..], "--kind is blank"),
         (&["jobs", "list", "--arg", "date="], "--arg date is blank"),

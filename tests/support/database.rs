@@ -109,7 +109,8 @@ impl TestDb {
         panic!("nobody waits");
     }
 
-    /// Returns once no transaction of before is open, in other tests' databases neither: a book holds what came before all that are.
+    /// Returns once no transaction of before is open, in other tests' databases neither: a book
+    /// holds what came before all that are.
     pub(crate) async fn until_the_past_is_over(&self) {
         let now: i64 = sqlx::query_scalar("select pg_current_xact_id()::text::bigint")
             .fetch_one(&self.pool)
@@ -167,7 +168,8 @@ async fn template() {
     .await;
 }
 
-/// Rows of a table of the engine's that this connection has read, as far as Postgres has not passed that on to its statistics.
+/// Rows of a table of the engine's that this connection has read, as far as Postgres has not passed
+/// that on to its statistics.
 pub(crate) async fn rows_read(conn: &mut PgConnection, table: &str) -> i64 {
     sqlx::query_scalar(
         "select coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0) from pg_stat_xact_user_tables

@@ -11,18 +11,20 @@ use crate::lanes::gcra::Gcra;
 use crate::query::JobRow;
 use crate::state::JobState;
 
-/// Jobs by state; those that ended count until they are deleted. A state that is not there has none.
+/// Jobs by state; those that ended count until they are deleted. A state that is not there has
+/// none.
 pub type Counts = HashMap<JobState, i64>;
 
 /// Where a job that may start stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Standing {
-    /// What keeps the next job of its lane from starting; none when it only has to wait for its turn.
+    /// What keeps the next job of its lane from starting; none when it only has to wait for its
+    /// turn.
     pub blocked: Option<Blocked>,
     /// Jobs of its lane that run.
     pub running: i64,
-    /// Jobs of its lane (or of its backfill's part of it) that may start and start before it; those of its own priority are
-    /// counted to 100.
+    /// Jobs of its lane (or of its backfill's part of it) that may start and start before it; those
+    /// of its own priority are counted to 100.
     pub ahead: i64,
     /// The database's time of the look.
     pub now: DateTime<Utc>,
@@ -76,7 +78,8 @@ impl Book {
         }
     }
 
-    /// Its jobs by state: all, or those of a tenant, of a backfill, of both. Walks over lanes, not over jobs.
+    /// Its jobs by state: all, or those of a tenant, of a backfill, of both. Walks over lanes, not
+    /// over jobs.
     pub(crate) fn jobs(&self, tenant: Option<Uuid>, backfill: Option<Uuid>) -> Counts {
         let wanted = |id: &FlowId| backfill.is_none() || id.backfill == backfill;
         let Some(tenant) = tenant else {

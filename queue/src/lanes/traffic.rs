@@ -64,7 +64,8 @@ pub struct LaneStarts {
     pub queue: i64,
 }
 
-/// What the lane of `tenant` and the whole `queue` started, from the log of the last minute; reads no jobs.
+/// What the lane of `tenant` and the whole `queue` started, from the log of the last minute; reads
+/// no jobs.
 pub async fn lane_starts(conn: &mut PgConnection, queue: &str, tenant: Uuid) -> Result<LaneStarts> {
     let starts = sqlx::query_as!(
         LaneStarts,

@@ -1,4 +1,5 @@
-//! Deletes what was kept long enough: finished jobs, ticks of schedules, workers whose lease ended long ago.
+//! Deletes what was kept long enough: finished jobs, ticks of schedules, workers whose lease ended
+//! long ago.
 
 use std::time::Duration;
 
@@ -166,8 +167,8 @@ async fn workflows(host: &impl Begin, retention: Retention) -> Result<u64> {
     }
 }
 
-/// Walks the jobs from the oldest until they are too young to be pruned, by the order of enqueueing: an index on their
-/// end, for this alone, would cost every finish.
+/// Walks the jobs from the oldest until they are too young to be pruned, by the order of
+/// enqueueing: an index on their end, for this alone, would cost every finish.
 async fn jobs(host: &impl Begin, retention: Retention) -> Result<u64> {
     let (mut pruned, mut after) = (0, i64::MIN);
     loop {

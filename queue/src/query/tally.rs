@@ -1,7 +1,8 @@
 //! How many jobs a filter takes in each state, at a bounded cost however many there are.
 //!
-//! The queue views count jobs as they change. What they count by is exact: all jobs, those of a queue, of a tenant, of a backfill.
-//! Of any other filter jobs are counted up to a number that says "many", along the walks of the list.
+//! The queue views count jobs as they change. What they count by is exact: all jobs, those of a
+//! queue, of a tenant, of a backfill. Of any other filter jobs are counted up to a number that says
+//! "many", along the walks of the list.
 
 use sqlx::PgConnection;
 
@@ -70,8 +71,8 @@ pub async fn kept(books: &Books, conn: &mut PgConnection, filter: &JobFilter) ->
     Ok(tallies)
 }
 
-/// Counts what any filter takes, whatever states it names: in each state up to [`COUNTED`], and among as many jobs as a page of the
-/// list looks at.
+/// Counts what any filter takes, whatever states it names: in each state up to [`COUNTED`], and
+/// among as many jobs as a page of the list looks at.
 ///
 /// # Errors
 /// When the database cannot be asked.

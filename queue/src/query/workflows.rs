@@ -139,9 +139,10 @@ struct Walked {
     observed_at: DateTime<Utc>,
 }
 
-/// The newest workflows that match and have an id below `before`: at most `limit`, of each of which the first `counted` jobs are
-/// counted. Newest is what has the greatest id, which is of version 7 and begins with the time. A page looks at a bounded number:
-/// where few match it can be short, or empty, and the next one goes on from there.
+/// The newest workflows that match and have an id below `before`: at most `limit`, of each of which
+/// the first `counted` jobs are counted. Newest is what has the greatest id, which is of version 7
+/// and begins with the time. A page looks at a bounded number: where few match it can be short, or
+/// empty, and the next one goes on from there.
 ///
 /// # Errors
 /// When the database cannot answer.
@@ -213,7 +214,8 @@ impl Walked {
     }
 }
 
-/// A job with those it waits on and those that wait on it, at most `limit` of either, in order of enqueueing.
+/// A job with those it waits on and those that wait on it, at most `limit` of either, in order of
+/// enqueueing.
 pub async fn neighbours(conn: &mut PgConnection, job: Uuid, limit: i64) -> Result<Vec<JobRow>> {
     let rows = job_rows!(
         from "(

@@ -8,11 +8,12 @@ use crate::error::{QueueError, Result};
 use crate::listener::notify_cancel;
 use crate::mark::mark_claimed;
 
-/// Cancels what is not final in `workflow`: at once what waits, while running jobs are told to stop and become `cancelled`
-/// when their handlers have returned. What has completed stays. Answers how many jobs it cancelled or told.
+/// Cancels what is not final in `workflow`: at once what waits, while running jobs are told to stop
+/// and become `cancelled` when their handlers have returned. What has completed stays. Answers how
+/// many jobs it cancelled or told.
 ///
-/// It takes a bounded number of jobs a transaction, the last ones first (on a connection in a transaction, all is part of
-/// that one). A cancel that is cut off can be asked for again.
+/// It takes a bounded number of jobs a transaction, the last ones first (on a connection in a
+/// transaction, all is part of that one). A cancel that is cut off can be asked for again.
 ///
 /// # Errors
 /// [`QueueError::UnknownWorkflow`].
@@ -20,7 +21,8 @@ pub async fn cancel(conn: &mut PgConnection, workflow: Uuid) -> Result<u64> {
     let mut cancelled = 0;
     let mut before = i64::MAX;
     loop {
-        // Children first: parents were enqueued before them, so that none is cancelled for its parent's sake.
+        // Children first: parents were enqueued before them, so that none is cancelled for its
+        // parent's sake.
         let jobs = sqlx::query!(
             "select id, seq from queue.jobs where workflow_id = $1 and seq < $2 order by seq desc limit $3",
             workflow,

@@ -9,7 +9,8 @@ use crate::error::{QueueError, Result};
 /// What became of the failed jobs of a workflow.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Retried {
-    /// Discarded jobs that live again. What was cancelled because of them does, too, and is not counted.
+    /// Discarded jobs that live again. What was cancelled because of them does, too, and is not
+    /// counted.
     pub retried: u64,
     /// Discarded jobs that cannot: the same job is on its way, or one that it depends on failed.
     pub refused: u64,
@@ -30,8 +31,8 @@ pub async fn has_more_failed_than(conn: &mut PgConnection, workflow: Uuid, many:
     Ok(more.is_some())
 }
 
-/// Retries the discarded jobs of `workflow` as [`control::retry`] does one, parents first, and at most `most` of them. What
-/// somebody cancelled stays cancelled.
+/// Retries the discarded jobs of `workflow` as [`control::retry`] does one, parents first, and at
+/// most `most` of them. What somebody cancelled stays cancelled.
 ///
 /// # Errors
 /// [`QueueError::UnknownWorkflow`].

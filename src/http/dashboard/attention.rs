@@ -1,6 +1,8 @@
-//! What of tenants needs somebody: those that are paused, sources in trouble, days out of the ordinary; and schedules that are off.
+//! What of tenants needs somebody: those that are paused, sources in trouble, days out of the
+//! ordinary; and schedules that are off.
 //!
-//! Each is one query along an index that holds nothing else, so that it costs what there is to tell, however many tenants there are.
+//! Each is one query along an index that holds nothing else, so that it costs what there is to
+//! tell, however many tenants there are.
 
 use chrono::NaiveDate;
 use sqlx::PgConnection;

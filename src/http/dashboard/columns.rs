@@ -1,9 +1,12 @@
-//! The name of its column in every cell of a table, so that a row can stand as a card where a window is narrow.
+//! The name of its column in every cell of a table, so that a row can stand as a card where a
+//! window is narrow.
 //!
-//! It is done here for all tables alike: where each template said it once more, one of them would forget it or say something else than
-//! the table's head. Pages escape what they are given, so that a `<td` in one is a cell.
+//! It is done here for all tables alike: where each template said it once more, one of them would
+//! forget it or say something else than the table's head. Pages escape what they are given, so that
+//! a `<td` in one is a cell.
 //!
-//! Tables of few columns fit into any window, and in calendars and long tables of numbers one looks up and down: they stay tables.
+//! Tables of few columns fit into any window, and in calendars and long tables of numbers one looks
+//! up and down: they stay tables.
 
 /// Columns from which on a row can be a card.
 const CARD: usize = 4;
@@ -33,7 +36,8 @@ pub(super) fn named(html: &str) -> String {
     named + rest
 }
 
-/// What comes before the first part that begins and ends so, the part itself, and what comes after it.
+/// What comes before the first part that begins and ends so, the part itself, and what comes after
+/// it.
 fn cut<'a>(html: &'a str, begins: &str, ends: &str) -> Option<(&'a str, &'a str, &'a str)> {
     let from = html.find(begins)?;
     let to = from + html[from..].find(ends)? + ends.len();

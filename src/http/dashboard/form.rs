@@ -1,4 +1,5 @@
-//! Fields of forms, the same on every page: with suggestions, with what was given, and with what is wrong with it beside it.
+//! Fields of forms, the same on every page: with suggestions, with what was given, and with what is
+//! wrong with it beside it.
 
 use std::borrow::Cow;
 
@@ -27,8 +28,8 @@ pub(super) struct Wrong {
 }
 
 impl Wrong {
-    /// What a problem says of fields; `tenant` is the field that names tenants. A problem that is of no field's making is refused as
-    /// a page of its own.
+    /// What a problem says of fields; `tenant` is the field that names tenants. A problem that is
+    /// of no field's making is refused as a page of its own.
     pub(super) fn of(problem: Problem, tenant: &'static str) -> Result<Self, Refusal> {
         let (status, errors) = problem.by_field(tenant).map_err(Refusal::from)?;
         Ok(Self { status, errors })
@@ -201,7 +202,8 @@ impl Field {
     }
 }
 
-/// Browsers do not show what is none of a kind's values, but it is to be seen and mended: then it is a text.
+/// Browsers do not show what is none of a kind's values, but it is to be seen and mended: then it
+/// is a text.
 fn kind_for(value: &str, kind: &'static str, fits: impl Fn(&str) -> bool) -> &'static str {
     if value.is_empty() || fits(value) { kind } else { "text" }
 }

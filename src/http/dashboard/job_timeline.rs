@@ -1,6 +1,8 @@
-//! What became of a job, moment by moment: when it waited, what held it back, when it ran, for how long and where, and who had a hand in it.
+//! What became of a job, moment by moment: when it waited, what held it back, when it ran, for how
+//! long and where, and who had a hand in it.
 //!
-//! The engine counts attempts anew when a job is retried. Here they are numbered through, so that no two have one number.
+//! The engine counts attempts anew when a job is retried. Here they are numbered through, so that
+//! no two have one number.
 
 use std::collections::HashMap;
 

@@ -1,4 +1,5 @@
-//! The filter of the list of jobs as it was given: to be read, to be shown again, and to be sent with an action.
+//! The filter of the list of jobs as it was given: to be read, to be shown again, and to be sent
+//! with an action.
 
 use weirgate_queue::query::JobFilter;
 
@@ -16,8 +17,8 @@ pub(super) struct Asked {
 }
 
 impl Asked {
-    /// What a query or a form says, in the words of the API: `arg=name=value` is `args.name=value`, and a time without a zone is one in
-    /// UTC.
+    /// What a query or a form says, in the words of the API: `arg=name=value` is `args.name=value`,
+    /// and a time without a zone is one in UTC.
     pub(super) fn new(pairs: Vec<(String, String)>) -> Self {
         let pairs = pairs.into_iter().filter(|(name, _)| !BESIDE.contains(&name.as_str()));
         let pairs = pairs.map(|(name, value)| match (name.as_str(), value.split_once('=')) {

@@ -1,4 +1,5 @@
-//! The tenants with the most to do, and those whom their limits hold back most, of all queues together.
+//! The tenants with the most to do, and those whom their limits hold back most, of all queues
+//! together.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;

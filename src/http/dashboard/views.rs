@@ -1,4 +1,5 @@
-//! Pages as streams of server-sent events. One look serves all who watch the same, and nobody looks at what nobody watches.
+//! Pages as streams of server-sent events. One look serves all who watch the same, and nobody looks
+//! at what nobody watches.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -57,7 +58,8 @@ impl View {
 pub(crate) struct Views(Arc<Mutex<HashMap<View, watch::Sender<Arc<str>>>>>);
 
 impl Views {
-    /// The last look at `view`, which may be newer than the page that the reader has, and those from now on.
+    /// The last look at `view`, which may be newer than the page that the reader has, and those
+    /// from now on.
     pub(super) fn stream(&self, api: &Api, view: View) -> Response {
         let Some(watching) = self.follow(api, view) else {
             let detail = "So many different pages are live now that this one is not. Load it again to see what is new.";

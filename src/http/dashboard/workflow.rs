@@ -1,4 +1,5 @@
-//! One workflow: its jobs drawn with what they wait on, how many are in which state, retry of what has failed, and cancel.
+//! One workflow: its jobs drawn with what they wait on, how many are in which state, retry of what
+//! has failed, and cancel.
 
 use askama::Template;
 use axum::extract::{RawQuery, State};

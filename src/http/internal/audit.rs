@@ -21,8 +21,8 @@ use crate::http::problem::Problem;
 pub(crate) struct AuditEntry {
     pub(crate) id: i64,
     pub(crate) at: DateTime<Utc>,
-    /// A user's email, `service token` or `next service token` with the beginning of its SHA-256, or an account of a host;
-    /// `anonymous` for failed sign-ins.
+    /// A user's email, `service token` or `next service token` with the beginning of its SHA-256,
+    /// or an account of a host; `anonymous` for failed sign-ins.
     #[schema(example = "ada@example.com")]
     pub(crate) actor: String,
     /// By which way: `dashboard`, `internal` (this API), `cli` (the program's commands).
@@ -41,8 +41,9 @@ pub(crate) struct AuditEntry {
     /// Its slug.
     #[schema(required = true, example = "tenant_demo_cca")]
     pub(crate) tenant: Option<String>,
-    /// Of a change, how it was (`before`; null where it was made by this) and is (`after`), as far as that differs or was asked for: equal
-    /// sides are a change of nothing. And more of it, by action.
+    /// Of a change, how it was (`before`; null where it was made by this) and is (`after`), as far
+    /// as that differs or was asked for: equal sides are a change of nothing. And more of it, by
+    /// action.
     #[schema(value_type = Object, example = json!({"before": {"paused": false}, "after": {"paused": true}}))]
     pub(crate) detail: Value,
     /// How often within the minute; more than 1 for failed sign-ins alone.
@@ -134,9 +135,11 @@ impl Parse for Via {
 
 /// Lists who did what to what, newest first.
 ///
-/// Sign-ins and sign-outs, good and failed, what was done on pages, through `/internal` and by commands to jobs, queues, limits,
-/// workflows, backfills, schedules, workers, tenants, users and keys; enqueues by commands and on pages, pipelines, and migrations. A
-/// single job that a request enqueues is not here: the job names who did. A page looks at a bounded number of entries: where few match it can be short, or empty, and `next` goes on from there.
+/// Sign-ins and sign-outs, good and failed, what was done on pages, through `/internal` and by
+/// commands to jobs, queues, limits, workflows, backfills, schedules, workers, tenants, users and
+/// keys; enqueues by commands and on pages, pipelines, and migrations. A single job that a request
+/// enqueues is not here: the job names who did. A page looks at a bounded number of entries: where
+/// few match it can be short, or empty, and `next` goes on from there.
 #[utoipa::path(
     get, path = "/internal/audit", tag = "Operation", params(AuditParams, PagingParams),
     responses(

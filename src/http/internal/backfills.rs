@@ -23,8 +23,8 @@ use crate::http::problem::Problem;
 
 /// Makes a backfill: a job for each tenant and day of a range, or a pipeline of them.
 ///
-/// They are made piece by piece, a bounded number ahead, and run behind the live work. With `dry_run` nothing is stored:
-/// the answer is how many slices there are to do.
+/// They are made piece by piece, a bounded number ahead, and run behind the live work. With
+/// `dry_run` nothing is stored: the answer is how many slices there are to do.
 #[utoipa::path(
     post, path = "/internal/backfills", tag = "Backfills", request_body = BackfillBody,
     params(("Idempotency-Key" = Option<String>, Header, pattern = "^[!-~]{1,255}$", min_length = 1, max_length = 255,
@@ -217,7 +217,8 @@ pub(crate) async fn resume_backfill(
     Ok(answered(first, answer(&api, &context, id, StatusCode::OK, !first).await?))
 }
 
-/// Cancels a backfill: no more jobs are made, those that wait are cancelled, those that run are told to stop.
+/// Cancels a backfill: no more jobs are made, those that wait are cancelled, those that run are
+/// told to stop.
 ///
 /// One that is over stays as it is.
 #[utoipa::path(
@@ -247,7 +248,8 @@ pub(crate) async fn cancel_backfill(
     Ok(answered(first, answer(&api, &context, id, StatusCode::ACCEPTED, !first).await?))
 }
 
-/// Gives the discarded jobs of a backfill another life, a few at a time. One that was over runs again.
+/// Gives the discarded jobs of a backfill another life, a few at a time. One that was over runs
+/// again.
 #[utoipa::path(
     post, path = "/internal/backfills/{id}/retry_failed", tag = "Backfills",
     params(("id" = Uuid, Path, description = "The backfill")),

@@ -76,7 +76,8 @@ pub(crate) struct BulkFilter {
     workflow_id: Uuid,
     #[schema(required = false)]
     backfill_id: Uuid,
-    /// For this day: every job of its daily pipeline, of a backfill's slice, and what was enqueued for it alone.
+    /// For this day: every job of its daily pipeline, of a backfill's slice, and what was enqueued
+    /// for it alone.
     #[schema(required = false, example = "2026-01-20")]
     date: NaiveDate,
     /// To be tried again after this failure, or ended by it.
@@ -206,10 +207,10 @@ fn expected(name: &str) -> &'static str {
 
 /// Retries, cancels or deletes all jobs that a filter takes, of those that are there now.
 ///
-/// The answer is a job of kind `bulk_jobs` that does it in steps of up to 1,000 jobs; its tenant is `system`. Its
-/// `progress` and `output` tell what is done so far, and cancelling it stops it there; retried, it goes on. What cannot be
-/// retried or deleted, as the same job is on its way or an unfinished job depends on it, is skipped. With `dry_run`, only
-/// counts.
+/// The answer is a job of kind `bulk_jobs` that does it in steps of up to 1,000 jobs; its tenant is
+/// `system`. Its `progress` and `output` tell what is done so far, and cancelling it stops it
+/// there; retried, it goes on. What cannot be retried or deleted, as the same job is on its way or
+/// an unfinished job depends on it, is skipped. With `dry_run`, only counts.
 #[utoipa::path(
     post, path = "/internal/jobs/bulk", tag = "Jobs",
     params(OptionParams, EnqueueHeaders), request_body = BulkBody, responses(BulkAnswers)

@@ -13,7 +13,8 @@ use crate::http::page::{Page, Paging, PagingParams, next_url};
 use crate::http::params::{Fields, FromQuery, Query};
 use crate::http::problem::Problem;
 
-/// Jobs that failed alike: of one kind, with one code, and with one message but for what differs from one to the next.
+/// Jobs that failed alike: of one kind, with one code, and with one message but for what differs
+/// from one to the next.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Failure)]
 pub(crate) struct FailureResource {
@@ -78,10 +79,11 @@ impl FromQuery for FailureQuery {
     }
 }
 
-/// Lists what jobs failed of, last seen first: those that jobs stand in which are tried again or were given up.
+/// Lists what jobs failed of, last seen first: those that jobs stand in which are tried again or
+/// were given up.
 ///
-/// A page looks at a bounded number of failures: where few of them still have jobs it can be short, or empty, and `next` goes on from
-/// there.
+/// A page looks at a bounded number of failures: where few of them still have jobs it can be short,
+/// or empty, and `next` goes on from there.
 #[utoipa::path(
     get, path = "/internal/failures", tag = "Operation", params(PagingParams),
     responses((status = 200, description = "A page of failures", body = Page<FailureResource>))

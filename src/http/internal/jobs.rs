@@ -32,7 +32,8 @@ const RUN_NOW: &str = "job.run_now";
 #[derive(Debug, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct PollParams {
-    /// Hold the request until the job is final, but no longer than this many seconds, and 60 at most.
+    /// Hold the request until the job is final, but no longer than this many seconds, and 60 at
+    /// most.
     #[param(value_type = u32, required = false, minimum = 0)]
     pub(crate) wait: Option<Duration>,
 }
@@ -45,7 +46,8 @@ impl FromQuery for PollParams {
 
 /// Lists jobs, newest first.
 ///
-/// A page looks at a bounded number of jobs: where few match it can be short, or empty, and `next` goes on from there.
+/// A page looks at a bounded number of jobs: where few match it can be short, or empty, and `next`
+/// goes on from there.
 #[utoipa::path(
     get, path = "/internal/jobs", tag = "Jobs",
     params(
@@ -84,7 +86,8 @@ pub(crate) async fn get_job(
     viewer.poll(id, poll.wait, &headers).await
 }
 
-/// Streams a job: an event `job` with the whole resource at once and after every change of state or progress.
+/// Streams a job: an event `job` with the whole resource at once and after every change of state or
+/// progress.
 ///
 /// Closes after the final one.
 #[utoipa::path(
@@ -100,7 +103,8 @@ pub(crate) async fn stream_job(
     viewer.events(id).await
 }
 
-/// Cancels a job. A running one is told to stop, and waited for up to 5 seconds; a final one stays as it is.
+/// Cancels a job. A running one is told to stop, and waited for up to 5 seconds; a final one stays
+/// as it is.
 #[utoipa::path(
     post, path = "/internal/jobs/{id}/cancel", tag = "Jobs",
     params(("id" = Uuid, Path, description = "The job")),
@@ -135,9 +139,10 @@ pub(crate) async fn cancel_job(
 
 /// Gives a discarded or cancelled job another life, with all its attempts.
 ///
-/// Jobs that were cancelled because of it live again too, but for those that cannot: docs/workflows.md has the rules. Asked for once
-/// more while it lives again, or after it has completed, it changes nothing. An `Idempotency-Key` keeps a repeat apart from another
-/// retry also after it has failed again.
+/// Jobs that were cancelled because of it live again too, but for those that cannot:
+/// docs/workflows.md has the rules. Asked for once more while it lives again, or after it has
+/// completed, it changes nothing. An `Idempotency-Key` keeps a repeat apart from another retry also
+/// after it has failed again.
 #[utoipa::path(
     post, path = "/internal/jobs/{id}/retry", tag = "Jobs",
     params(("id" = Uuid, Path, description = "The job")),
@@ -175,8 +180,8 @@ pub(crate) async fn retry_job(
 
 /// Makes a scheduled or retryable job available at once, instead of at its time.
 ///
-/// It takes its place in its tenant's lane. It overtakes no limit and no pause. Of a job that may start already, or runs, it changes
-/// nothing, and nor does a repeat after the job has ended.
+/// It takes its place in its tenant's lane. It overtakes no limit and no pause. Of a job that may
+/// start already, or runs, it changes nothing, and nor does a repeat after the job has ended.
 #[utoipa::path(
     post, path = "/internal/jobs/{id}/run_now", tag = "Jobs",
     params(("id" = Uuid, Path, description = "The job")),
@@ -232,9 +237,11 @@ pub(crate) fn checked_priority(given: Option<i64>) -> Result<i16, FieldError> {
     Err(FieldError { field: "priority".to_owned(), message: message.to_owned() })
 }
 
-/// Changes the priority of a job that is not final; of a running one it counts from its next attempt on.
+/// Changes the priority of a job that is not final; of a running one it counts from its next
+/// attempt on.
 ///
-/// In its tenant's lane it stands from the next claim on as if it had been enqueued with this priority.
+/// In its tenant's lane it stands from the next claim on as if it had been enqueued with this
+/// priority.
 #[utoipa::path(
     put, path = "/internal/jobs/{id}/priority", tag = "Jobs",
     params(("id" = Uuid, Path, description = "The job")), request_body = NewPriority,

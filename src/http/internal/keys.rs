@@ -1,4 +1,5 @@
-//! `/internal/api-keys` and `/internal/tenants/{id}/api-keys`: the keys with which tenants call `/v1`.
+//! `/internal/api-keys` and `/internal/tenants/{id}/api-keys`: the keys with which tenants call
+//! `/v1`.
 
 use axum::Json;
 use axum::extract::State;
@@ -63,8 +64,9 @@ pub(crate) enum KeyState {
 pub(crate) struct CreatedApiKey {
     #[serde(flatten)]
     api_key: ApiKey,
-    /// The key itself, to be sent as `X-API-Key`. Null in the answer to a repeated request (`replayed`): it is not kept, so that whoever
-    /// has lost it deletes this one and makes another.
+    /// The key itself, to be sent as `X-API-Key`. Null in the answer to a repeated request
+    /// (`replayed`): it is not kept, so that whoever has lost it deletes this one and makes
+    /// another.
     #[schema(
         required = true,
         example = "wg_1a2b3c4d_0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"

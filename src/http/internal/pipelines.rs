@@ -13,7 +13,8 @@ use crate::http::problem::Problem;
 
 /// Enqueues a tenant's day as a workflow: the four ingests at once, then the KPIs, then the export.
 ///
-/// Answers with the last job, which is final when all are; `workflow_id` leads to the others. Options apply to each job.
+/// Answers with the last job, which is final when all are; `workflow_id` leads to the others.
+/// Options apply to each job.
 #[utoipa::path(
     post, path = "/internal/pipelines/daily", tag = "Enqueue",
     params(Day, EnqueueParams, EnqueueHeaders), request_body = EnqueueBody, responses(JobAccepted)

@@ -1,4 +1,5 @@
-//! What a tenant's jobs have made, for the service: `/internal/tenants/{id}/kpis/daily`, `/internal/exports/{id}/download`.
+//! What a tenant's jobs have made, for the service: `/internal/tenants/{id}/kpis/daily`,
+//! `/internal/exports/{id}/download`.
 
 use axum::extract::State;
 use axum::http::{HeaderMap, Method};
@@ -42,9 +43,11 @@ pub(crate) async fn list_daily_kpis(
     days.answer(tx, &tenant.slug, form).await
 }
 
-/// Streams the file of a tenant's export, after its SHA-256 was found to be the one that was stored.
+/// Streams the file of a tenant's export, after its SHA-256 was found to be the one that was
+/// stored.
 ///
-/// The same as `/v1/exports/{id}/download` for the tenant; `output.download_url` of the job that wrote it leads here.
+/// The same as `/v1/exports/{id}/download` for the tenant; `output.download_url` of the job that
+/// wrote it leads here.
 #[utoipa::path(
     get, path = "/internal/exports/{id}/download", tag = "Operation", operation_id = "download_export_of_tenant",
     params(("id" = Uuid, Path, description = "The export")),

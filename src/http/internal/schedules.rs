@@ -226,7 +226,8 @@ pub(crate) struct RunSchedule {
 pub(crate) struct ScheduleRun {
     /// How many jobs there are in `items`.
     enqueued: usize,
-    /// The jobs that stand for it, at most one for each of 500 tenants: of a pipeline, its last one.
+    /// The jobs that stand for it, at most one for each of 500 tenants: of a pipeline, its last
+    /// one.
     items: Vec<Uuid>,
     /// Whether the Idempotency-Key was used before; these are the jobs of then.
     replayed: bool,

@@ -77,7 +77,8 @@ pub(crate) async fn get_tenant(
 #[serde(deny_unknown_fields)]
 #[schema(as = NewTenant, example = json!({"slug": "acme", "name": "Acme Ltd", "time_zone": "Europe/London"}))]
 pub(crate) struct NewTenant {
-    /// Its name in URLs, files and job arguments; it never changes. No UUID, and neither `system` nor `all`.
+    /// Its name in URLs, files and job arguments; it never changes. No UUID, and neither `system`
+    /// nor `all`.
     #[schema(required = true, value_type = String, pattern = "^[A-Za-z0-9_-]{1,64}$", example = "acme")]
     slug: Option<String>,
     /// Its name for people.
@@ -157,8 +158,8 @@ pub(crate) struct TenantChange {
     /// IANA time zone, in its exact spelling. Days that are worked out already stay as they are.
     #[schema(example = "America/New_York")]
     time_zone: Option<String>,
-    /// False: no more jobs are accepted for it, schedules and backfills pass it by, and its API keys are refused. Jobs that were
-    /// accepted before run on. True takes all of that back.
+    /// False: no more jobs are accepted for it, schedules and backfills pass it by, and its API
+    /// keys are refused. Jobs that were accepted before run on. True takes all of that back.
     is_active: Option<bool>,
     /// Whether it allows language models on its data.
     llm_enabled: Option<bool>,

@@ -52,7 +52,8 @@ pub(crate) struct Workflow {
     jobs: Vec<WorkflowJob>,
     /// What the jobs of this page wait on, or waited on.
     edges: Vec<Edge>,
-    /// Absolute URL of the next page of jobs; null on the last one. Also in `Link`, as `rel="next"`.
+    /// Absolute URL of the next page of jobs; null on the last one. Also in `Link`, as
+    /// `rel="next"`.
     #[schema(format = "uri", required = true)]
     next: Option<String>,
     #[schema(format = "uri")]
@@ -81,7 +82,8 @@ struct WorkflowLinks {
 /// What *retry failed* came to.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct RetriedWorkflow {
-    /// Failed jobs that live again; what was cancelled because of them does, too. 0 while a job is at it.
+    /// Failed jobs that live again; what was cancelled because of them does, too. 0 while a job is
+    /// at it.
     #[schema(example = 1)]
     retried: u64,
     /// Failed jobs that cannot, as the same job is on its way.
@@ -90,7 +92,8 @@ pub(crate) struct RetriedWorkflow {
     /// With more than 200 failed jobs, the job that retries them.
     #[schema(required = true)]
     bulk_job_id: Option<Uuid>,
-    /// Whether an earlier request did it, so that this one did nothing; also as `Idempotency-Replayed`.
+    /// Whether an earlier request did it, so that this one did nothing; also as
+    /// `Idempotency-Replayed`.
     replayed: bool,
     #[serde(flatten)]
     workflow: Workflow,
@@ -144,7 +147,8 @@ pub(crate) async fn get_workflow(
     Ok(answer(StatusCode::OK, workflow))
 }
 
-/// Cancels what is not final in a workflow. Running jobs are told to stop; what has completed stays.
+/// Cancels what is not final in a workflow. Running jobs are told to stop; what has completed
+/// stays.
 ///
 /// Answers with the first page of the workflow.
 #[utoipa::path(
@@ -196,8 +200,8 @@ const COUNTED: u32 = 500;
 
 /// Lists workflows, newest first, such as the daily pipelines of one day.
 ///
-/// Of large ones, the first 500 jobs are counted. With `state`, a page looks at a bounded number of workflows: where few match it can be
-/// short, or empty, and `next` goes on from there.
+/// Of large ones, the first 500 jobs are counted. With `state`, a page looks at a bounded number of
+/// workflows: where few match it can be short, or empty, and `next` goes on from there.
 #[utoipa::path(
     get, path = "/internal/workflows", tag = "Jobs", params(WorkflowFilterParams, PagingParams),
     responses(
@@ -228,11 +232,12 @@ pub(crate) async fn list_workflows(
     Ok(Page { items, next })
 }
 
-/// Gives the failed jobs of a workflow another life, and with them those that were cancelled because of them.
+/// Gives the failed jobs of a workflow another life, and with them those that were cancelled
+/// because of them.
 ///
-/// What somebody cancelled stays cancelled, and what has completed is not done again. Up to 200 failed jobs are retried at once; more
-/// by a job of kind `bulk_jobs`, whose id is in the answer. Asked for once more while they live again, or after they have completed, it
-/// changes nothing.
+/// What somebody cancelled stays cancelled, and what has completed is not done again. Up to 200
+/// failed jobs are retried at once; more by a job of kind `bulk_jobs`, whose id is in the answer.
+/// Asked for once more while they live again, or after they have completed, it changes nothing.
 #[utoipa::path(
     post, path = "/internal/workflows/{id}/retry-failed", tag = "Jobs",
     params(("id" = Uuid, Path, description = "The workflow")),

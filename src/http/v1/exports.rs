@@ -141,8 +141,8 @@ pub(crate) async fn get_export(
 
 /// Streams the file of an export, after its SHA-256 was found to be the one that was stored.
 ///
-/// A file that takes so long to read that the answer is 503 `timed_out` is read to its end all the same; ask again some seconds later.
-/// `HEAD` tells what was exported, without a look at the file.
+/// A file that takes so long to read that the answer is 503 `timed_out` is read to its end all the
+/// same; ask again some seconds later. `HEAD` tells what was exported, without a look at the file.
 #[utoipa::path(
     get, path = "/v1/exports/{id}/download", tag = "Results",
     params(("id" = Uuid, Path, description = "The export")),
@@ -191,8 +191,8 @@ impl Reader {
         Ok((head(&self.tenant, &row)?, file).into_response())
     }
 
-    /// The file of an export, and the export as it was when its file was opened: it may be written anew at any time, to another
-    /// place.
+    /// The file of an export, and the export as it was when its file was opened: it may be written
+    /// anew at any time, to another place.
     async fn open(&self, api: &Api, mut row: Export, slot: &Arc<Slot>) -> Result<(Export, Body), Problem> {
         let mut found = open_file(api, &row, slot).await;
         if found.is_err() {
