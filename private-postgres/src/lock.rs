@@ -11,8 +11,8 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 
-use super::Options;
 use super::cluster;
+use super::options::Options;
 
 /// The lock, held until dropped; the kernel also lets it go when the process is killed.
 #[derive(Debug)]

@@ -6,8 +6,8 @@ use sha2::{Digest as _, Sha256};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, Connection as _};
 
-use super::NAME;
 use super::connect::Credentials;
+use super::options::NAME;
 
 const SERVICE: &str = "weirgate_service";
 

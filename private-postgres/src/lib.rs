@@ -1,4 +1,4 @@
-//! The private Postgres that runs when no `DATABASE_URL` is given.
+//! A private Postgres: the server that Weirgate runs when no `DATABASE_URL` is given.
 //!
 //! [`PrivatePostgres::start`] makes, starts or takes over one server whose files live under one
 //! folder, the *home*, or uses the one that another process runs. The last to leave stops it. What
@@ -19,12 +19,15 @@ mod account;
 mod cluster;
 mod connect;
 mod fetch;
+pub mod home;
 mod keeper;
 mod launch;
 mod lock;
 mod log;
+mod options;
 mod pidfile;
 mod place;
+mod private_file;
 mod programs;
 mod role;
 mod room;
@@ -35,56 +38,18 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use sqlx::postgres::PgConnectOptions;
-use tokio_util::sync::CancellationToken;
 
 use self::connect::Credentials;
 use self::keeper::Keeper;
 use self::lock::{Holder, Lock, Use};
+use self::options::NAME;
 use self::place::Place;
-use crate::home;
-use crate::signals::Interrupted;
+use self::server::POLL;
 
-/// The role that administers the cluster, and the database made in it.
-const NAME: &str = "weirgate";
+pub use self::options::{Interrupted, Options};
 
 /// How long a guest waits for the owner's server to become ready.
 const JOIN_TIMEOUT: Duration = Duration::from_mins(1);
-
-/// How the private Postgres is to be run.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// The folder for everything (`WEIRGATE_HOME`); it is made if absent.
-    pub home: PathBuf,
-    /// The folder of the Postgres programs (`WEIRGATE_PG_BIN`); searched for if `None`.
-    pub bin_dir: Option<PathBuf>,
-    /// Whether commits survive a power cut. Only tests should turn this off.
-    pub fsync: bool,
-    /// Whether to fail when another living process that is exclusive, too, owns the home. Else the
-    /// server of that process is used.
-    pub exclusive: bool,
-    /// What this process is, for whoever finds the home in use: for instance `weirgate up`.
-    pub command: String,
-    /// When this process started, in words for people. May be empty.
-    pub started: String,
-    /// Ends a start that is under way, without leaving a server.
-    pub stop: CancellationToken,
-}
-
-impl Options {
-    /// The usual options: durable, exclusive, programs searched for.
-    #[must_use]
-    pub fn new(home: impl Into<PathBuf>) -> Self {
-        Self {
-            home: home.into(),
-            bin_dir: None,
-            fsync: true,
-            exclusive: true,
-            command: NAME.to_owned(),
-            started: String::new(),
-            stop: CancellationToken::new(),
-        }
-    }
-}
 
 /// A running private Postgres.
 ///
@@ -276,7 +241,7 @@ async fn begin_use(base: &Path) -> Result<Use> {
             return Ok(using);
         }
         ensure!(Instant::now() < deadline, "{} stays locked", cluster::password_file(base).display());
-        tokio::time::sleep(server::POLL).await;
+        tokio::time::sleep(POLL).await;
     }
 }
 

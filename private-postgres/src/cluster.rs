@@ -1,8 +1,8 @@
 //! The files of the database cluster: its password and its data directory.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{ErrorKind, Write as _};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::fs::{self, File};
+use std::io::ErrorKind;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 
@@ -11,9 +11,10 @@ use rand::Rng;
 use rustix::process::{Pid, Signal, kill_process_group};
 
 use super::account;
+use super::options::NAME;
 use super::place::Place;
+use super::private_file::write_private;
 use super::programs::Programs;
-use crate::random;
 
 /// What the name of an unfinished data directory starts with.
 const UNFINISHED: &str = "postgres.new-";
@@ -58,17 +59,11 @@ pub(super) fn password_file(base: &Path) -> PathBuf {
 }
 
 /// 256 bits from a generator fit for secrets.
+#[expect(clippy::disallowed_methods, reason = "nobody may be able to predict the password")]
 fn random_hex() -> String {
     let mut bytes = [0; 32];
-    random::generator().fill_bytes(&mut bytes);
+    rand::rng().fill_bytes(&mut bytes);
     hex::encode(bytes)
-}
-
-/// Writes a file that must not be there yet.
-pub(super) fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()
 }
 
 fn sync_folder(folder: &Path) -> std::io::Result<()> {
@@ -186,7 +181,7 @@ async fn initdb(
 ) -> Result<Output> {
     let mut command = account::command(programs.initdb(), place.account.as_ref());
     command
-        .args(["--username", super::NAME, "--auth=scram-sha-256", "--encoding=UTF8"])
+        .args(["--username", NAME, "--auth=scram-sha-256", "--encoding=UTF8"])
         .arg(format!("--locale={locale}"))
         .arg("--pwfile")
         .arg(secret)

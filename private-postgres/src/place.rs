@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, bail, ensure};
 
 use super::account::Account;
-use super::cluster::write_private;
-use crate::home::{self, make};
+use super::home::{self, make};
+use super::private_file::write_private;
 
 /// Where data goes that cannot be in root's home: durable places that any account can reach.
 const ELSEWHERE: [&str; 2] = ["/var/lib/weirgate/", "/var/tmp/weirgate-"];

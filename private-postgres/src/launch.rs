@@ -10,11 +10,11 @@ use super::account;
 use super::cluster;
 use super::fetch;
 use super::log::Log;
+use super::options::{NAME, Options};
 use super::pidfile;
 use super::place::Place;
 use super::programs::{self, Found, Programs};
 use super::server::{self, POLL, START_TIMEOUT, Server};
-use super::{NAME, Options};
 
 /// How often, and after what pause, a start is tried again that failed for a passing reason.
 const ATTEMPTS: u32 = 40;

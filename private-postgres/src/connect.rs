@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result};
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
-use super::NAME;
+use super::options::NAME;
 
 /// How long connecting may take: the server is on this machine.
 const TIMEOUT: Duration = Duration::from_secs(10);

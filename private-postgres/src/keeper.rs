@@ -13,11 +13,11 @@ use tokio::task::JoinHandle;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use super::Options;
 use super::cluster;
 use super::launch::launch;
 use super::lock::{Lock, Use};
 use super::log;
+use super::options::Options;
 use super::place::Place;
 use super::room;
 use super::server::{self, Server};
