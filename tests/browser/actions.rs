@@ -36,7 +36,7 @@ async fn jobs_are_filtered_and_the_filter_is_in_the_address() {
         tab.until("the tab", "document.querySelector('.tabs [aria-current]')?.innerText === 'available 3'")
             .await;
         tab.fill("combobox", "Kind", "step").await;
-        tab.fill("searchbox", "In arguments or errors", "needle").await;
+        tab.fill("searchbox", "Text in arguments or errors", "needle").await;
         tab.press("Show").await;
         tab.until("one row", "document.querySelectorAll('tbody tr').length === 1").await;
         let search: String = tab.eval("location.search").await;
@@ -50,7 +50,7 @@ async fn jobs_are_filtered_and_the_filter_is_in_the_address() {
         tab.until("the filter", "document.querySelector('[name=kind]')?.value === 'step'").await;
         tab.follow("Clear").await;
         tab.until("no filter", "document.querySelector('[name=kind]')?.value === ''").await;
-        tab.click("DisclosureTriangle", "More to filter by").await;
+        tab.click("DisclosureTriangle", "More filters").await;
         tab.fill("textbox", "Argument", "date=2026-01-20").await;
         tab.press("Show").await;
         tab.until("one row", "document.querySelectorAll('tbody tr').length === 1").await;
@@ -77,7 +77,7 @@ async fn all_that_match_are_retried_after_they_were_counted() {
         tab.go("/jobs").await;
         tab.follow("discarded 300").await;
         tab.see("hopeless: no attempt can succeed").await;
-        tab.press("Retry… all that match").await;
+        tab.press("Retry… all matching jobs").await;
         tab.see("This would retry 300 jobs").await;
         tab.press("Yes, retry them").await;
         tab.see_heading("bulk_jobs available").await;

@@ -82,7 +82,7 @@ async fn a_backfill_is_made_from_a_dry_run_and_its_days_fill() {
         tab.see_heading("Dry run: compute_kpi, 2026-01-20 to 2026-01-22").await;
         tab.see("This would make 6 jobs for 6 days of tenants").await;
         assert_eq!(site.count("queue.backfills").await, 0, "it only counts");
-        tab.press("Yes, make it").await;
+        tab.press("Create backfill").await;
         tab.see_heading("compute_kpi, 2026-01-20 to 2026-01-22").await;
         tab.see("0 of 6 days of tenants").await;
         tab.eval::<bool>(MARK).await;

@@ -226,7 +226,7 @@ async fn every_act_on_pages_is_in_the_audit_with_who_and_what_it_was_before() {
         }
     }
     let page = person.get("/dashboard/audit").await;
-    for told in ["state available → cancelled", "paused true, as before", "open_jobs 6 → 0"] {
+    for told in ["state available → cancelled", "paused true (unchanged)", "open_jobs 6 → 0"] {
         assert!(page.text().contains(told), "{told}: {}", page.text());
     }
     person.post("/dashboard/sign-out", &[]).await;

@@ -1,4 +1,4 @@
-//! What needs attention, of tenants and schedules: each is told in a sentence whose link leads to
+//! Needs attention, of tenants and schedules: each is told in a sentence whose link leads to
 //! it, and no longer once it is over.
 
 use std::fs;

@@ -72,7 +72,7 @@ const JANUARY: [(&str, &str); 3] = [("kind", "compute_kpi"), ("from", "2026-01-0
 async fn a_dry_run_says_what_it_would_be_and_the_button_makes_it_once() {
     let api = TestApi::new().await;
     let person = Person::new(&api, "ada@example.com", Role::Operator).await;
-    assert!(person.get(PATH).await.text().contains("There is none."));
+    assert!(person.get(PATH).await.text().contains("No backfills yet."));
     assert!(person.get("/dashboard/backfills/new").await.text().contains("Dry run"));
     api.fill().await;
     let fields = [&JANUARY[..], &[("reprocess", "missing")]].concat();
@@ -193,7 +193,7 @@ async fn the_calendar_is_bounded_and_goes_on_by_months_and_tenants() {
     let last = person.get(&format!("{path}?month=2026-01&tenants=2")).await;
     assert!(last.text().contains("Tenants 41 to 42 of 42."), "{}", last.text());
     assert_eq!(row(last.text(), "tenant_demo_client2")[30], "2026-01-31 available");
-    assert!(last.text().contains("Tenants before these") && !last.text().contains("More tenants"));
+    assert!(last.text().contains("Previous tenants") && !last.text().contains("Next tenants"));
 }
 
 #[tokio::test]

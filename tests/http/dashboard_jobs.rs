@@ -62,7 +62,7 @@ async fn some_are_selected() {
     let (one, other) = (job(&api, "one", Does::Succeed).await, job(&api, "other", Does::Succeed).await);
     let none = person.post("/dashboard/jobs/bulk", &[("selected", "true"), ("action", "cancel")]).await;
     assert_eq!(none.status, StatusCode::UNPROCESSABLE_ENTITY);
-    assert!(none.text().contains("No job is selected"), "{}", none.text());
+    assert!(none.text().contains("No jobs are selected"), "{}", none.text());
     let id = one.to_string();
     let fields = [("selected", "true"), ("action", "cancel"), ("id", id.as_str())];
     let asked = person.post("/dashboard/jobs/bulk", &fields).await;

@@ -37,7 +37,7 @@ async fn a_tenants_kpis_are_lines_and_numbers_with_their_units() {
         "2026-01-18: to resolution 2.1 h",
         "2026-01-20: resolved at the first call 25 %",
         "Satisfaction, score",
-        "There is no value in these days.",
+        "No values for these days.",
         "First call resolution, %",
     ] {
         assert!(text.contains(said), "{said}: {text}");

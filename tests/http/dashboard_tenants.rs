@@ -180,7 +180,7 @@ async fn a_lane_tells_what_it_may_and_what_it_does() {
 
     let overview = person.get("/dashboard").await;
     let (_, tops) = overview.text().split_once("Busiest tenants").unwrap();
-    let (busiest, held) = tops.split_once("Held back most").unwrap();
+    let (busiest, held) = tops.split_once("Most limited").unwrap();
     assert_eq!(row(busiest, "tenant_demo_client2")[1..3], ["6", "3"]);
     let held = row(held, "tenant_demo_cca");
     assert_eq!(held[1..3], ["default", "5"]);

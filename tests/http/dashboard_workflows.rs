@@ -34,7 +34,7 @@ async fn pipeline(api: &TestApi) -> (String, String) {
 async fn a_workflow_is_a_drawing_and_the_same_as_a_list() {
     let api = TestApi::new().await;
     let person = Person::new(&api, "eve@example.com", Role::Viewer).await;
-    assert!(person.get(PATH).await.text().contains("There is none."));
+    assert!(person.get(PATH).await.text().contains("No workflows yet."));
     let (id, last) = pipeline(&api).await;
     let page = person.get(&format!("{PATH}/{id}")).await;
     assert_eq!(page.status, StatusCode::OK, "{}", page.text());
