@@ -43,7 +43,7 @@ pub(crate) fn require(config: &Config) -> Result<()> {
     let home = &config.home;
     ensure!(
         config.database_url.is_some() || home.exists(),
-        "there is no {}, where WEIRGATE_HOME or its default says that the data is; `weirgate up` and `weirgate demo` make it. \
+        "the data folder {} (WEIRGATE_HOME or its default) does not exist; `weirgate up` and `weirgate demo` create it. \
          Name the right one, or make it for this command with: mkdir -p {}",
         home.display(),
         quoted(home)
@@ -67,7 +67,7 @@ pub(crate) fn prepare(given: &Path) -> Result<PathBuf> {
     let (home, is_everyones) = find_or_make(given)?;
     ensure!(
         !is_everyones,
-        "{} may be written by everyone; set WEIRGATE_HOME to a folder in it, such as {}",
+        "{} is writable by everyone; set WEIRGATE_HOME to a folder in it, such as {}",
         home.display(),
         home.join("weirgate").display()
     );
@@ -82,10 +82,7 @@ pub(crate) fn exports(given: &Path) -> Result<PathBuf> {
     let (home, is_everyones) = find_or_make(given)?;
     if is_everyones {
         // As volumes of containers are; what is in the folder for exports cannot be read all the same.
-        tracing::warn!(
-            "{} may be written by everyone, who could put other exports in place of ours",
-            home.display()
-        );
+        tracing::warn!("{} is writable by everyone, so that exports in it could be replaced", home.display());
     }
     let folder = home.join("exports");
     private_folder(&folder).context("the folder for exports")?;
@@ -95,7 +92,7 @@ pub(crate) fn exports(given: &Path) -> Result<PathBuf> {
 /// The home, and whether it may be written by everyone; if not, it is closed to others.
 fn find_or_make(given: &Path) -> Result<(PathBuf, bool)> {
     let home = std::path::absolute(given)
-        .with_context(|| format!("WEIRGATE_HOME `{}` is no path", given.display()))?;
+        .with_context(|| format!("WEIRGATE_HOME `{}` is not a path", given.display()))?;
     make_with_parents(&home)?;
     let home = fs::canonicalize(&home).with_context(|| format!("cannot enter {}", home.display()))?;
     let found = fs::metadata(&home)?;
@@ -193,7 +190,7 @@ fn narrow(path: &Path, most: u32) -> Result<()> {
     match fs::set_permissions(path, Permissions::from_mode(mode & (most | 0o7000))) {
         Err(error) if error.kind() == ErrorKind::PermissionDenied => {
             tracing::warn!(
-                "{} is open to others (mode {mode:o}) and belongs to another account, so it stays so",
+                "{} is open to others (mode {mode:o}) and belongs to another account, so its mode is left as it is",
                 path.display()
             );
             Ok(())

@@ -305,7 +305,7 @@ async fn a_backfill_from_the_first_count_to_its_end() {
         (shown["counts"]["completed"].as_i64(), shown["spec"]["tenants"][0].as_str()),
         (Some(10), Some("tenant_demo_cca"))
     );
-    assert!(cli.ok(&["backfills", "retry-failed", &id]).await.contains("none of its jobs is discarded"));
+    assert!(cli.ok(&["backfills", "retry-failed", &id]).await.contains("it has no discarded jobs"));
     let said = cli.ok(&[&range[..], &["--watch"]].concat()).await;
     assert!(said.contains("20/20 completed"), "those that were missing: {said}");
     drop(worker);

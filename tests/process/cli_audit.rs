@@ -255,7 +255,7 @@ async fn the_audit_is_read_by_command() {
     let table = line(&["--action", "queue"]).await;
     let lines: Vec<&str> = table.lines().collect();
     assert_eq!(lines.len(), 3, "{table}");
-    assert!(lines[1].contains(&account()) && lines[1].contains("as before"), "the newest first: {table}");
+    assert!(lines[1].contains(&account()) && lines[1].contains("unchanged"), "the newest first: {table}");
     assert!(lines[2].contains(r#"{"paused":false}"#) && lines[2].contains(r#"{"paused":true}"#), "{table}");
     let entries = async |args: &[&str]| -> Vec<Value> {
         let text = line(&[args, &["--json"]].concat()).await;

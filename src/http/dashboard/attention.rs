@@ -86,11 +86,7 @@ async fn paused(conn: &mut PgConnection) -> sqlx::Result<Vec<Notice>> {
             rows.sort_unstable_by(|a, b| a.slug.cmp(&b.slug));
             let names: Vec<String> = rows.iter().filter_map(|row| row.slug.clone()).collect();
             let names = &names[..names.len().min(usize::try_from(NAMED).unwrap_or(0))];
-            let text = format!(
-                "{} paused: {}.",
-                of(total, "tenant is", "tenants are"),
-                named(names, total)
-            );
+            let text = format!("{} paused: {}.", of(total, "tenant is", "tenants are"), named(names, total));
             notices.push(Notice { text, link: self::tenants("paused") });
         }
     }
@@ -137,15 +133,13 @@ async fn unusual(conn: &mut PgConnection) -> sqlx::Result<Option<Notice>> {
         [] => None,
         [row] => {
             let why = out_of_the_ordinary(row.z_score.unwrap_or_default());
-            let text =
-                format!("{} is unusual for {}: new tickets were {why}.", row.kpi_date, row.slug);
+            let text = format!("{} is unusual for {}: new tickets were {why}.", row.kpi_date, row.slug);
             Some(Notice { text, link: around(&row.slug, row.kpi_date) })
         }
         rows => {
             let names: Vec<String> =
                 rows.iter().map(|row| format!("{} of {}", row.kpi_date, row.slug)).collect();
-            let text =
-                format!("{total} days of the last week are unusual: {}.", named(&names, total));
+            let text = format!("{total} days of the last week are unusual: {}.", named(&names, total));
             Some(Notice { text, link: tenants("unusual") })
         }
     })

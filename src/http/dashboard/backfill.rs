@@ -10,8 +10,8 @@ use weirgate_jobs::BackfillKind;
 use weirgate_queue::JobState;
 use weirgate_queue::backfill::{self, Backfill, BackfillState};
 
-use super::heat::{Heat, Mark, Shown};
 use super::confirm::Confirm;
+use super::heat::{Heat, Mark, Shown};
 use super::session::{Form, Session, filled};
 use super::view::{Frame, Path, Refusal, When, page};
 use super::views::View;

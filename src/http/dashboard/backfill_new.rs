@@ -66,7 +66,9 @@ fn fields(given: &Given) -> Vec<Field> {
             .with_placeholder("tenant_a, tenant_b"),
         given.field("reprocess", "Reprocess").choice(policies.into()),
         given.field("order", "Order").choice(orders.into()),
-        given.field("share", "Share of workers while live jobs are available (0 to 1)").with_placeholder("0.25"),
+        given
+            .field("share", "Share of workers while live jobs are available (0 to 1)")
+            .with_placeholder("0.25"),
         given
             .field("max_running", "Max running per queue")
             .number("1", "1000000")

@@ -114,14 +114,13 @@ fn way(job: &JobResource) -> Option<Way> {
             None => ("#parents".to_owned(), "See its dependencies".to_owned()),
         },
         LiesIn::Workers => ("/dashboard/workers".to_owned(), "See the workers".to_owned()),
-        LiesIn::Queue => {
-            (format!("/dashboard/queues/{queue}"), format!("See queue {queue}"))
+        LiesIn::Queue => (format!("/dashboard/queues/{queue}"), format!("See queue {queue}")),
+        LiesIn::Lane => {
+            (format!("/dashboard/tenants/{tenant}/lanes/{queue}"), format!("See {tenant} in queue {queue}"))
         }
-        LiesIn::Lane => (
-            format!("/dashboard/tenants/{tenant}/lanes/{queue}"),
-            format!("See {tenant} in queue {queue}"),
-        ),
-        LiesIn::Backfill => (format!("/dashboard/backfills/{}", job.backfill_id?), "See the backfill".to_owned()),
+        LiesIn::Backfill => {
+            (format!("/dashboard/backfills/{}", job.backfill_id?), "See the backfill".to_owned())
+        }
         LiesIn::Order => (
             format!("/dashboard/jobs?tenant_id={tenant}&queue={queue}&state=available"),
             format!("See the available jobs of {tenant} in queue {queue}"),

@@ -157,7 +157,10 @@ fn notices(queue: &QueueFacts) -> Vec<Notice> {
         );
     } else if waiting > 0 && queue.workers.count == 0 {
         say(
-            format!("No live worker serves queue {name}; {}.", of(waiting, "job is available", "jobs are available")),
+            format!(
+                "No live worker serves queue {name}; {}.",
+                of(waiting, "job is available", "jobs are available")
+            ),
             "/dashboard/workers".to_owned(),
         );
     } else if let Some(age) = queue.oldest.map(|at| queue.now - at).filter(|age| *age > WAITS_LONG) {

@@ -247,16 +247,17 @@ pub(super) async fn limit(
         ),
     };
     if !confirmed {
-        let mut happens = vec![format!(
-            "Current limits: {now}. New limits, from the next claim on, on all hosts: {then}."
-        )];
+        let mut happens =
+            vec![format!("Current limits: {now}. New limits, from the next claim on, on all hosts: {then}.")];
         let running = facts.count(JobState::Running);
         if let (Whose::All, Some(most)) =
             (whose, together.max_running.filter(|most| running >= i64::from(*most)))
         {
-            let (running, most) = (of(running, "job is running and continues", "jobs are running and continue"), count(i64::from(most)));
-            happens
-                .push(format!("{running}; no new job starts until fewer than {most} are running."));
+            let (running, most) = (
+                of(running, "job is running and continues", "jobs are running and continue"),
+                count(i64::from(most)),
+            );
+            happens.push(format!("{running}; no new job starts until fewer than {most} are running."));
         }
         return Ok(Confirm {
             frame: Frame::new(&session, "/queues"),

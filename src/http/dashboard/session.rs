@@ -279,7 +279,10 @@ impl FromRequest<Api> for Form {
             Refusal::new(StatusCode::FORBIDDEN, title, detail).for_session(&session).into_response()
         };
         if !is_ours(&parts.headers) {
-            return Err(refuse("Request from another site", "Nothing was done. Use the pages of this dashboard."));
+            return Err(refuse(
+                "Request from another site",
+                "Nothing was done. Use the pages of this dashboard.",
+            ));
         }
         let pairs = read_pairs(Request::from_parts(parts, body), BODY_LIMIT).await?;
         let (csrf, rest): (Vec<_>, Vec<_>) = pairs.into_iter().partition(|(name, _)| name == "csrf");

@@ -144,7 +144,9 @@ async fn effect(conn: &mut PgConnection, row: &WorkerRow) -> weirgate_queue::Res
     let last =
         |queue: &&String| !row.draining && workers.get(*queue).is_some_and(|workers| workers.count == 1);
     happens.extend(row.queues.iter().filter(last).map(|queue| {
-        format!("It is the last live worker of queue {queue}: no job in it starts until another worker serves it.")
+        format!(
+            "It is the last live worker of queue {queue}: no job in it starts until another worker serves it."
+        )
     }));
     Ok(happens)
 }
