@@ -147,7 +147,7 @@ impl Client {
     /// has a key by which the server knows it.
     async fn answer(&self, call: &Call) -> Result<Answer> {
         if let Some(field) = call.blank() {
-            bail!("{} is empty; give it a value, or leave it out", call.name_of(&field));
+            bail!("{} is blank; give it a value, or leave it out", call.name_of(&field));
         }
         if let Some(segment) = call.no_name() {
             bail!("{segment:?} is not a valid name; expected one such as tenant_demo_cca");

@@ -128,7 +128,7 @@ mod tests {
         let call = Call::post(["internal", "tenants"]);
         let body = r#"{"code":"slug_taken","detail":"there is a tenant \"acme\" already; PATCH /internal/tenants/acme changes it"}"#;
         let said = refused(&call, 409, None, body);
-        assert_eq!(said, "there is a tenant \"acme\" already; `weirgate tenants set …` changes it");
+        assert_eq!(said, "tenant \"acme\" already exists; change it with `weirgate tenants set …`");
     }
 
     #[test]

@@ -123,7 +123,7 @@ impl Problem {
     /// 429: as many queries, or whatever `what` names, of this caller are under way as may be.
     pub(crate) fn too_many_at_once(count: usize, what: &str) -> Self {
         let detail = format!(
-            "this caller has {count} {what} in progress, the most allowed at once; wait until one is answered"
+            "too many {what} of this caller at once (limit {count}); wait until one of them is answered"
         );
         Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_at_once", "Too many requests at once", detail)
             .with_header(RETRY_AFTER, HeaderValue::from_static("1"))

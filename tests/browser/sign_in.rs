@@ -59,7 +59,7 @@ async fn the_keyboard_is_enough() {
         let outline = "getComputedStyle(document.activeElement).outlineStyle";
         assert_ne!(tab.eval::<String>(outline).await, "none", "one sees where one is");
         tab.key("Enter").await;
-        tab.see_heading("Pause the queue kpi").await;
+        tab.see_heading("Pause queue kpi").await;
     })
     .await;
 }
@@ -128,7 +128,7 @@ async fn a_viewer_finds_no_button_and_is_refused_without_one() {
         );
         tab.eval::<Option<bool>>(&forge).await;
         tab.see_heading("Not allowed").await;
-        tab.see("You are signed in as viewer; this takes the role operator.").await;
+        tab.see("You are signed in as viewer; this needs the operator role.").await;
         assert_eq!(site.db().job(id).await.state(), JobState::Available);
     })
     .await;

@@ -209,7 +209,7 @@ async fn the_page_keeps_what_was_typed_with_what_is_wrong_beside_it() {
     let page =
         person.get("/dashboard/audit?action=queue&via=internal&target=kpi&actor=&tenant_id=&from=&to=").await;
     assert_eq!(page.status, StatusCode::OK);
-    for told in ["queue.resume", r#"<a href="/dashboard/queues/kpi">kpi</a>"#, "paused false, as before"] {
+    for told in ["queue.resume", r#"<a href="/dashboard/queues/kpi">kpi</a>"#, "paused false (unchanged)"] {
         assert!(page.text().contains(told), "{told}: {}", page.text());
     }
     person.post("/dashboard/queues/kpi/pause", &[("confirmed", "true")]).await;

@@ -91,13 +91,13 @@ fn acts_on_settings() -> Vec<Act> {
             &[("max_running", "2")],
         ),
         act(
-            "/schedules/daily_pipeline/off",
+            "/schedules/daily_pipeline/pause",
             "schedule.off",
             json!({ "enabled": true }),
             json!({ "enabled": false }),
         ),
         act(
-            "/schedules/daily_pipeline/on",
+            "/schedules/daily_pipeline/resume",
             "schedule.on",
             json!({ "enabled": false }),
             json!({ "enabled": true }),

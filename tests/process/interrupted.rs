@@ -67,7 +67,7 @@ async fn a_command_that_waits_leaves_no_postgres_when_it_is_stopped() {
         let mut process = Process::start(&mut waiting(home.path()));
         let mut said = BufReader::new(process.stderr());
         // Why it waits is said meanwhile.
-        read_until(&mut said, "no live worker takes jobs from the queue \"ingest\"");
+        read_until(&mut said, "no live worker serves queue \"ingest\"");
         process.signal(signal);
         let mut rest = String::new();
         said.read_to_string(&mut rest).unwrap();

@@ -26,7 +26,7 @@ async fn tenants_are_made_changed_and_listed_through_both_doors() {
             [scene.out(&create).await, scene.out(&set).await, scene.out(&set).await]
         };
         assert!(said[0].starts_with(&format!("{slug}\t")), "{said:?}");
-        assert_eq!(said[1..], [format!("{slug} is changed\n"), format!("{slug} is so already\n")]);
+        assert_eq!(said[1..], [format!("{slug} was changed\n"), format!("{slug} is unchanged\n")]);
     }
     let listed = scene.same(&["tenants", "list"]).await;
     assert!(listed.contains("inactive") && listed.contains("A & B"), "{listed}");
