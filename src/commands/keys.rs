@@ -83,7 +83,7 @@ fn print_list(keys: Vec<Listed>) -> anyhow::Result<()> {
     let or_never = |at: Option<DateTime<Utc>>| at.map_or_else(|| "never".to_owned(), instant);
     for key in keys {
         let state = match key.refused.as_deref() {
-            None => "valid",
+            None => "good",
             Some("tenant_inactive") => "tenant inactive",
             Some(refused) => refused,
         };

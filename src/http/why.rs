@@ -148,7 +148,7 @@ impl WhyNotRunning {
         let message = match &waits_on {
             None => format!("it waits for {}", jobs(pending)),
             Some(first) if pending <= 1 => format!("it waits for {}", first.says()),
-            Some(first) => format!("it waits for {} and {} more", first.says(), jobs(pending - 1)),
+            Some(first) => format!("it waits for {}, and for {} more", first.says(), pending - 1),
         };
         Self { waits_on, ..Self::new(WhyCode::WaitingOnJobs, LiesIn::Parents, message).count(pending) }
     }

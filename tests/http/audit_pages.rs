@@ -128,14 +128,18 @@ async fn acts(api: &TestApi) -> Vec<Act> {
     let backfill = Uuid::now_v7();
     let plain =
         |path: String, action, [before, after]: [Value; 2]| (path, Vec::new(), action, [before, after]);
-    let of_backfill = |verb: &str, sides| {
+    let of_backfill = |verb: &str, sides: [Value; 2]| {
         let action: &'static str = match verb {
             "pause" => "backfill.pause",
             "resume" => "backfill.resume",
             "retry_failed" => "backfill.retry_failed",
             _ => "backfill.cancel",
         };
-        plain(format!("/backfills/{backfill}/{verb}"), action, sides)
+        let path = format!("/backfills/{backfill}/{verb}");
+        match (verb, sides) {
+            ("pause" | "resume", [before, after]) => act(&path, action, before, after),
+            (_, sides) => plain(path, action, sides),
+        }
     };
     vec![
         plain(format!("/jobs/{job}/cancel"), "job.cancel", state("available", "cancelled")),

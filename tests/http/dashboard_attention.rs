@@ -196,7 +196,7 @@ async fn a_source_that_cannot_be_read_is_told_of_until_it_is_read_again() {
     assert_eq!(stored, since);
     let shown = follow(&person, "/dashboard/tenants?show=failing").await;
     assert!(
-        shown.contains(&format!("/dashboard/jobs/{again}")) && shown.contains("tickets have not been read"),
+        shown.contains(&format!("/dashboard/jobs/{again}")) && shown.contains("tickets could not be read"),
         "{shown}"
     );
     assert!(!shown.contains("tenants/tenant_demo_client2"));
@@ -299,20 +299,20 @@ async fn days_out_of_the_ordinary_are_told_of_for_a_week() {
     // Not over when it was worked out: the 25th in Paris.
     kpis(&api, api.client2.id, "2026-01-24", "2026-01-24T22:30:00Z", -4.0).await;
     let person = Person::new(&api, "ada@example.com", Role::Viewer).await;
-    let (text, link) = notice(&person, "out of the ordinary").await.expect("it is told");
+    let (text, link) = notice(&person, "unusual").await.expect("it is told");
     let told = "2026-01-20 is unusual for tenant_demo_cca: new tickets were 5.2 standard deviations above the 28 days before.";
     assert_eq!(text, told);
     let page = follow(&person, &link).await;
     assert!(page.contains("2026-01-20</a>: unusual: 5.2 deviations above"), "{page}");
     kpis(&api, api.client2.id, "2026-01-23", "2026-01-24T01:00:00Z", -3.5).await;
-    let (text, link) = notice(&person, "out of the ordinary").await.expect("both are told");
+    let (text, link) = notice(&person, "unusual").await.expect("both are told");
     let told = "2 days of the last week are unusual: 2026-01-23 of tenant_demo_client2 and 2026-01-20 of tenant_demo_cca.";
     assert_eq!(text, told);
     let page = follow(&person, &link).await;
     assert!(page.contains(">2026-01-23</a>") && page.contains("title=\"3.5 deviations below"), "{page}");
     api.db().travel_to("2026-02-03T12:00:00Z").await;
     let person = Person::sign_in(&api, "ada@example.com").await;
-    assert_eq!(notice(&person, "out of the ordinary").await, None, "they are long ago");
+    assert_eq!(notice(&person, "unusual").await, None, "they are long ago");
     assert!(follow(&person, &link).await.contains("No tenants match"));
 }
 
@@ -337,7 +337,10 @@ async fn days_without_kpis_are_told_of_and_early_ones_are_none() {
     assert_eq!(text, "tenant_demo_cca has no KPIs for 2 days between 2026-01-22 and 2026-01-24.");
     assert!(follow(&person, &link).await.contains("KPIs of tenant_demo_cca"));
     let shown = follow(&person, "/dashboard/tenants?show=missing").await;
-    assert!(shown.contains("2 days lack KPIs") && !shown.contains("tenants/tenant_demo_client2"), "{shown}");
+    assert!(
+        shown.contains("2 days without KPIs") && !shown.contains("tenants/tenant_demo_client2"),
+        "{shown}"
+    );
     assert!(!shown.contains("tenants/many_"), "what is inactive lacks nothing: {shown}");
 
     // Another process looks anew.
@@ -353,7 +356,7 @@ async fn days_without_kpis_are_told_of_and_early_ones_are_none() {
         "4 tenants have days without KPIs in the last month: many_001, many_002, many_003 and 1 more."
     );
     let shown = follow(&person, &link).await;
-    assert_eq!(shown.matches("22 days lack KPIs").count(), 3, "from the 3rd to the 24th: {shown}");
+    assert_eq!(shown.matches("22 days without KPIs").count(), 3, "from the 3rd to the 24th: {shown}");
     assert!(!shown.contains("tenants/tenant_demo_client2"), "{shown}");
     let found = follow(&person, "/dashboard/tenants?show=missing&q=MANY_002").await;
     assert!(found.contains("many_002") && !found.contains("many_001"), "{found}");

@@ -234,7 +234,7 @@ async fn what_an_operator_does_is_done_and_written_down_and_a_viewer_does_nothin
     person.post(&format!("{path}/cancel"), &[]).await;
     assert!(state().await.starts_with("cancel"));
     assert_eq!(row(person.get(&path).await.text(), "tenant_demo_cca")[30], "2026-01-31 cancelled");
-    let refused = person.post(&format!("{path}/pause"), &[]).await;
+    let refused = person.post(&format!("{path}/pause"), &[("confirmed", "true")]).await;
     assert_eq!(refused.status, StatusCode::CONFLICT);
     let did: Vec<_> = audited(&api).await.into_iter().map(|(_, action, target)| (action, target)).collect();
     let expected = ["create", "pause", "resume", "retry_failed", "cancel"];

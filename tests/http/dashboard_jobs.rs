@@ -108,7 +108,8 @@ async fn failures_are_shown_together_and_acted_on_together() {
     assert!(ids.iter().all(|id| list.text().contains(&id.to_string())), "{}", list.text());
     assert!(list.text().contains("<p>Failure <code>"), "{}", list.text());
     let asked = person.post("/dashboard/jobs/bulk", &[("failure_id", failure), ("action", "retry")]).await;
-    for told in ["<h1>Retry 2 jobs: step, hopeless</h1>", "<li>failure: hopeless, ", ">Retry 2 jobs</button>"] {
+    for told in ["<h1>Retry 2 jobs: step, hopeless</h1>", "<li>failure: hopeless, ", ">Retry 2 jobs</button>"]
+    {
         assert!(asked.text().contains(told), "{told}: {}", asked.text());
     }
     let wrong = person.get("/dashboard/failures?before=yesterday").await;

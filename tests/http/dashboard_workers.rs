@@ -60,7 +60,7 @@ async fn a_worker_that_is_told_to_drain_is_given_nothing_more() {
     assert!(again.is_empty());
     person.post(&path, &[("confirmed", "true")]).await;
     assert!(claim(&mut conn, worker, "default", 1).await.unwrap().is_empty(), "it claims nothing more");
-    assert!(person.get("/dashboard/workers").await.text().contains("drains"));
+    assert!(person.get("/dashboard/workers").await.text().contains("draining"));
     let listed = api.get("/internal/workers").await.items();
     assert_eq!((&listed[0]["draining"], &listed[0]["running"]), (&true.into(), &1.into()));
     // Who waits is told that nobody takes it.

@@ -220,7 +220,7 @@ async fn a_job_that_waits_names_the_first_that_it_waits_on() {
     assert!(page.text().contains(&says), "{}", page.text());
     assert!(page.text().contains(&format!("<a href=\"/dashboard/jobs/{kpis}\">See the job compute_kpi</a>")));
     let page = person.get(&format!("/dashboard/jobs/{kpis}")).await;
-    assert!(page.text().contains("(tickets), which is available, and on 3 jobs more."), "{}", page.text());
+    assert!(page.text().contains("(tickets), which is available, and for 3 more."), "{}", page.text());
     assert_eq!(page.text().matches("<span class=\"state available\">available</span> <code>").count(), 4);
 }
 

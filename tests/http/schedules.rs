@@ -81,7 +81,7 @@ async fn what_makes_no_sense_is_refused_with_where_it_is_wrong() {
         ("daily_pipeline", json!({"enabled": "no"}), "enabled", "boolean"),
         ("daily_pipeline", json!({"surprise": 1}), "surprise", "unknown field"),
         ("rescue", json!({"time_zone": null}), "time_zone", "not per tenant"),
-        ("rescue", json!({"missed": "all"}), "missed", "once"),
+        ("rescue", json!({"missed": "all"}), "missed", "single run"),
     ] {
         let refused = put(&api, name, &body).await;
         assert_eq!(refused.wrong_fields(), [field], "{body}");

@@ -81,7 +81,8 @@ async fn its_tenants_rate_is_used_up() {
         .unwrap();
     let until: DateTime<Utc> = answer[0].as_str().unwrap().parse().unwrap();
     assert_eq!(until, started + Duration::from_mins(1), "exactly a period after the start before it");
-    let wait = message.strip_prefix("tenant_demo_cca may start its next job in ").expect(&message);
+    let wait =
+        message.strip_prefix("rate limit: tenant_demo_cca may start its next job in ").expect(&message);
     let wait: f64 = wait.strip_suffix(" s").unwrap().parse().unwrap();
     assert!(0.0 < wait && wait <= 60.0, "{message}");
     let others = step(&api, api.client2.id, 0).await;
@@ -100,7 +101,7 @@ async fn the_rate_of_its_queue_is_used_up() {
     assert_eq!(start(&api, 10).await.len(), 1);
     let (answer, message) = everywhere(&api, step(&api, api.cca.id, 0).await).await;
     assert_eq!((&answer[1]["code"], &answer[1]["until"]), (&json!("rate_limited"), &answer[0]));
-    assert!(message.starts_with("the queue \"default\" may start its next job in "), "{message}");
+    assert!(message.starts_with("rate limit: queue \"default\" may start its next job in "), "{message}");
     assert!(answer[0].is_string());
 }
 

@@ -66,7 +66,7 @@ async fn it_waits_on_other_jobs() {
         (&json!("tickets"), &json!("available"))
     );
     assert!(
-        kpi["message"].as_str().unwrap().ends_with("(tickets), which is available, and on 3 jobs more"),
+        kpi["message"].as_str().unwrap().ends_with("(tickets), which is available, and for 3 more"),
         "{kpi}"
     );
     // The first that is still waited on.

@@ -399,14 +399,17 @@ async fn what_is_not_there_or_no_weirgate_is_said() {
     let scene = Scene::new().await;
     let secure = scene.base.replace("http://", "https://");
     let said = output(elsewhere(&cli, &list, &secure)).await;
-    assert!(text(&said.stderr).contains("is it http:// in place of https://?"), "{said:?}");
+    assert!(
+        text(&said.stderr).contains("should the URL begin with http:// instead of https://?"),
+        "{said:?}"
+    );
     // A web server, and one that sends everybody elsewhere.
     let other = remote_proxy::page("<html>hello</html>").await;
     let said = output(elsewhere(&cli, &list, &other)).await;
-    assert!(text(&said.stderr).contains("is no Weirgate"), "{said:?}");
+    assert!(text(&said.stderr).contains("is not a Weirgate"), "{said:?}");
     let moved = remote_proxy::redirect("https://jobs.example.com/").await;
     let said = output(elsewhere(&cli, &list, &moved)).await;
-    assert!(text(&said.stderr).contains("on to https://jobs.example.com/"), "{said:?}");
+    assert!(text(&said.stderr).contains("to https://jobs.example.com/"), "{said:?}");
 }
 
 #[tokio::test]
@@ -488,7 +491,7 @@ async fn who_waits_is_free_to_go_at_once() {
     process.signal("INT");
     said.read_to_string(&mut lines).unwrap();
     assert_eq!(process.ended().await.code(), Some(130), "{lines}");
-    assert!(lines.contains("goes on by itself"), "{lines}");
+    assert!(lines.contains("the job continues"), "{lines}");
     // What is suggested works.
     let hint = lines.lines().find_map(|line| line.split_once("weirgate jobs show ")).unwrap().1.to_owned();
     let show: Vec<&str> = ["jobs", "show"].into_iter().chain(hint.split_whitespace()).collect();
