@@ -303,13 +303,13 @@ async fn days_out_of_the_ordinary_are_told_of_for_a_week() {
     let told = "2026-01-20 is unusual for tenant_demo_cca: new tickets were 5.2 standard deviations above the 28 days before.";
     assert_eq!(text, told);
     let page = follow(&person, &link).await;
-    assert!(page.contains("2026-01-20</a>: unusual: 5.2 deviations above"), "{page}");
+    assert!(page.contains("2026-01-20</a>: unusual: 5.2 standard deviations above"), "{page}");
     kpis(&api, api.client2.id, "2026-01-23", "2026-01-24T01:00:00Z", -3.5).await;
     let (text, link) = notice(&person, "unusual").await.expect("both are told");
     let told = "2 days of the last week are unusual: 2026-01-23 of tenant_demo_client2 and 2026-01-20 of tenant_demo_cca.";
     assert_eq!(text, told);
     let page = follow(&person, &link).await;
-    assert!(page.contains(">2026-01-23</a>") && page.contains("title=\"3.5 deviations below"), "{page}");
+    assert!(page.contains(">2026-01-23</a>") && page.contains("title=\"3.5 standard deviations below"), "{page}");
     api.db().travel_to("2026-02-03T12:00:00Z").await;
     let person = Person::sign_in(&api, "ada@example.com").await;
     assert_eq!(notice(&person, "unusual").await, None, "they are long ago");
@@ -366,5 +366,5 @@ async fn days_without_kpis_are_told_of_and_early_ones_are_none() {
     other.db().travel_to("2026-09-01T12:00:00Z").await;
     let person = Person::sign_in(&other, "ada@example.com").await;
     let shown = follow(&person, "/dashboard/tenants?show=missing").await;
-    assert_eq!(shown.matches("30 days lack KPIs").count(), 5, "{shown}");
+    assert_eq!(shown.matches("30 days without KPIs").count(), 5, "{shown}");
 }
