@@ -309,7 +309,10 @@ async fn days_out_of_the_ordinary_are_told_of_for_a_week() {
     let told = "2 days of the last week are unusual: 2026-01-23 of tenant_demo_client2 and 2026-01-20 of tenant_demo_cca.";
     assert_eq!(text, told);
     let page = follow(&person, &link).await;
-    assert!(page.contains(">2026-01-23</a>") && page.contains("title=\"3.5 standard deviations below"), "{page}");
+    assert!(
+        page.contains(">2026-01-23</a>") && page.contains("title=\"3.5 standard deviations below"),
+        "{page}"
+    );
     api.db().travel_to("2026-02-03T12:00:00Z").await;
     let person = Person::sign_in(&api, "ada@example.com").await;
     assert_eq!(notice(&person, "unusual").await, None, "they are long ago");

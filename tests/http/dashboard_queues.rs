@@ -34,7 +34,7 @@ async fn a_queue_tells_how_it_goes_without_counting_jobs() {
     }
     let page = person.get(QUEUE).await;
     for told in [
-        "2 of 1 tenant",
+        "2 (1 tenant)",
         "5 in 0 slots",
         "state=available\">available</a></th><td class=\"number\">2</td>",
         "state=running\">running</a></th><td class=\"number\">5</td>",
@@ -75,7 +75,8 @@ async fn an_admin_limits_all_tenants_together_and_each_of_them() {
     let all = [("of", "all"), ("max_running", "4")];
     let asked = person.post(&path, &all).await;
     for told in [
-        "Current limits: no limit. New limits, from the next claim on, on all hosts: max running 4.",
+        "<p>Current limits: no limit.</p>",
+        "<p>New limits, from the next claim on, on all hosts: max running 4.</p>",
         "5 jobs are running and continue; no new job starts until fewer than 4 are running.",
     ] {
         assert!(asked.text().contains(told), "{told}: {}", asked.text());

@@ -264,7 +264,7 @@ async fn an_admin_sets_limits_and_takes_them_back() {
     let given = [("rate", "10"), ("period_s", "2"), ("burst", "6"), ("max_running", "4"), ("weight", "2.5")];
     let asked = person.post(&path, &given).await;
     for told in [
-        "Current limits of tenant_demo_cca in queue default: no limit; weight 1.",
+        "Current limits: no limit; weight 1.",
         "10 starts per 2 s, burst 6; max running 4; weight 2.5.",
         "4 jobs are running. They continue, and no new job starts until fewer than 4 are running.",
         "At this rate, starting the 96 available jobs takes at least 18.0 s.",

@@ -58,8 +58,8 @@ pub(super) fn tenants_in_words(tenants: &TenantNames) -> String {
 
 pub(super) fn policy_in_words(policy: weirgate_jobs::Reprocess) -> &'static str {
     match policy {
-        weirgate_jobs::Reprocess::Missing => "missing: days without a result computed after they ended",
-        weirgate_jobs::Reprocess::Failed => "failed: days that failed and have no result since",
+        weirgate_jobs::Reprocess::Missing => "missing: days without a result",
+        weirgate_jobs::Reprocess::Failed => "failed: failed days without a result",
         weirgate_jobs::Reprocess::All => "all: every day",
     }
 }

@@ -211,7 +211,7 @@ pub(super) async fn limit(
         return Ok(Confirm {
             frame: Frame::new(&session, "/tenants"),
             title: format!("Set limits of {} in queue {queue}", tenant.slug),
-            happens: limits_effect(&api, &tenant, &lane, own).await?,
+            happens: limits_effect(&api, &lane, own).await?,
             details: Vec::new(),
             action: format!("{path}/limits"),
             fields,
@@ -231,19 +231,16 @@ pub(super) async fn limit(
 
 async fn limits_effect(
     api: &Api,
-    tenant: &Named,
     lane: &LaneFacts,
     own: Option<LaneLimits>,
 ) -> weirgate_queue::Result<Vec<String>> {
     let default = api.books.read(&lane.queue, |book| book.settings().default).await?;
     let limits = own.unwrap_or(default);
-    let (slug, queue) = (&tenant.slug, &lane.queue);
-    let mut happens = vec![format!(
-        "Current limits of {slug} in queue {queue}: {}. New limits, from the next claim on, on all hosts: {}{}.",
-        lane_limits(lane.look.limits),
-        lane_limits(limits),
-        if own.is_none() { " (the queue's default)" } else { "" }
-    )];
+    let which = if own.is_none() { " (the queue's default)" } else { "" };
+    let mut happens = vec![
+        format!("Current limits: {}.", lane_limits(lane.look.limits)),
+        format!("New limits, from the next claim on, on all hosts: {}{which}.", lane_limits(limits)),
+    ];
     let running = lane.count(JobState::Running);
     if let Some(most) = limits.max_running.filter(|most| running >= i64::from(*most)) {
         happens.push(format!(

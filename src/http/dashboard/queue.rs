@@ -247,8 +247,10 @@ pub(super) async fn limit(
         ),
     };
     if !confirmed {
-        let mut happens =
-            vec![format!("Current limits: {now}. New limits, from the next claim on, on all hosts: {then}.")];
+        let mut happens = vec![
+            format!("Current limits: {now}."),
+            format!("New limits, from the next claim on, on all hosts: {then}."),
+        ];
         let running = facts.count(JobState::Running);
         if let (Whose::All, Some(most)) =
             (whose, together.max_running.filter(|most| running >= i64::from(*most)))
