@@ -28,10 +28,10 @@ pub struct BulkJobs {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum BulkRefused {
     /// Nothing says which jobs.
-    #[error("the filter names no jobs: name some, or say that all are meant")]
+    #[error("the filter is empty: give at least one field, or `all` for every job of every tenant")]
     Unbounded,
     /// All jobs, and only some.
-    #[error("the filter says that all jobs are meant and also names some: leave out one of the two")]
+    #[error("give either `all` or other filter fields, not both")]
     AllAndSome,
     /// It applies to none of the states that the filter names.
     #[error(

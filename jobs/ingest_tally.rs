@@ -67,7 +67,7 @@ impl Tally {
             rejected => format!("all {rejected} rows were rejected"),
         };
         let message = format!(
-            "{name}: {all}, for reasons such as (with the line or number of the row) {}; mend the source, or what it is read as, and retry",
+            "{name}: {all}, for reasons such as (line or row number first) {}; fix the source and retry",
             samples.join("; ")
         );
         Err(JobError::discard("all_rows_rejected", message))

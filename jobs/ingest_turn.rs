@@ -107,10 +107,7 @@ impl IngestTurn {
         kept.map(|_| ()).ok_or_else(|| {
             JobError::failed(
                 "ingest_overtaken",
-                anyhow::anyhow!(
-                    "a newer ingest of {} has begun meanwhile; this run writes nothing more",
-                    self.dataset
-                ),
+                anyhow::anyhow!("a newer ingest of {} has started; this run stops writing", self.dataset),
             )
         })
     }

@@ -21,7 +21,7 @@ impl Schedule for NightlyPipeline {
     fn definition(&self) -> Definition {
         Definition {
             name: DailyPipeline::NAME,
-            description: "Runs each active tenant's daily pipeline for the day that just ended in its time zone",
+            description: "Runs each active tenant's daily pipeline for the day that has just ended in its time zone",
             cron: "0 15 0 * * *",
             time_zone: None,
             per_tenant: true,

@@ -31,7 +31,7 @@ pub(crate) struct New<'a> {
 pub(crate) enum Refused {
     #[error("{0}")]
     Name(String),
-    #[error("{} is in the past: such a key would never be good", .0.format("%Y-%m-%dT%H:%M:%SZ"))]
+    #[error("{} is in the past: such a key would never be valid", .0.format("%Y-%m-%dT%H:%M:%SZ"))]
     Expired(DateTime<Utc>),
     #[error("the database: {0}")]
     Database(#[from] sqlx::Error),

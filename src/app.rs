@@ -46,7 +46,10 @@ fn source(config: &Config) -> anyhow::Result<Arc<dyn Source>> {
     }
     let path = &config.mock_data_path;
     if !path.is_dir() {
-        bail!("MOCK_DATA_PATH: {} is not a folder; `weirgate mock-data --out DIR` makes one", path.display());
+        bail!(
+            "MOCK_DATA_PATH: {} is not a folder; create one with `weirgate mock-data --out DIR`",
+            path.display()
+        );
     }
     Ok(Arc::new(MockSource { path: path.clone() }))
 }

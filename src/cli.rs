@@ -32,20 +32,20 @@ pub use workflows::{ListWorkflows, Workflows};
 
 use crate::bench::Scenario;
 
-/// Durable, multi-tenant jobs on Postgres: HTTP enqueues, workers do, tenants read.
+/// Durable, multi-tenant jobs on Postgres: HTTP enqueues, workers run, tenants read.
 #[derive(Debug, Parser)]
 #[command(
     version,
     arg_required_else_help = true,
     after_help = "\
 Examples:
-  weirgate demo                      the whole path in one command, nothing set up before
+  weirgate demo                      everything in one command, without any setup
   weirgate up                        API and worker with a private Postgres, kept between runs
   weirgate enqueue compute_kpi --tenant tenant_demo_cca --date 2026-01-20 --wait
   weirgate jobs list --state discarded
   weirgate jobs list --state discarded --server https://jobs.example.com --token-file token
-Settings come from the environment and .env; .env.example lists them. With --server, or WEIRGATE_URL and WEIRGATE_TOKEN, commands ask the
-API of a server elsewhere and need no database."
+Settings come from the environment and .env; .env.example lists them. With --server, or WEIRGATE_URL and WEIRGATE_TOKEN, commands use the
+API of a remote server and need no database."
 )]
 pub struct Cli {
     /// What to do.
@@ -58,36 +58,36 @@ pub struct Cli {
 /// What the program can do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Do the main job once, as n8n would, and show the results
+    /// Run the daily pipeline once, as n8n would, and show the results
     #[command(after_help = "\
 Examples:
   weirgate demo
   weirgate demo --json
   weirgate demo --date 2026-01-19 --stay")]
     Demo(Demo),
-    /// API and worker in one process, for daily use on one machine
+    /// Run API and worker in one process, for daily use on one machine
     #[command(after_help = "\
 Examples:
   weirgate up
   WEIRGATE_LISTEN=0.0.0.0:80 weirgate up")]
     Up,
-    /// The API alone, for several hosts (needs SERVICE_TOKEN)
+    /// Run the API alone, for several hosts (needs SERVICE_TOKEN)
     #[command(after_help = "Example:\n  SERVICE_TOKEN=$(openssl rand -hex 32) weirgate serve")]
     Serve,
-    /// A worker alone, for several hosts
+    /// Run a worker alone, for several hosts
     #[command(after_help = "Example:\n  DATABASE_URL=postgres://… weirgate worker")]
     Worker,
-    /// The database's schema
+    /// Migrate the database's schema
     #[command(subcommand, after_help = "Examples:\n  weirgate migrate up\n  weirgate migrate status")]
     Migrate(Migrate),
-    /// Make the tenants of MOCK_DATA_PATH/tenants.json, each with an API key
+    /// Create the tenants of MOCK_DATA_PATH/tenants.json, each with an API key
     #[command(after_help = "Example:\n  MOCK_DATA_PATH=mock-data weirgate seed")]
     Seed {
-        /// Give every tenant a new key, in place of the one that `seed` gave it before
+        /// Give every tenant a new key that replaces the one from an earlier `seed`
         #[arg(long)]
         fresh_keys: bool,
     },
-    /// Tenants: look at them, make and change them
+    /// List, create and change tenants
     #[command(
         subcommand,
         after_help = "\
@@ -98,7 +98,7 @@ Examples:
   weirgate tenants list --server https://jobs.example.com --token-file token"
     )]
     Tenants(Tenants),
-    /// API keys of tenants
+    /// List, create and revoke API keys of tenants
     #[command(
         subcommand,
         after_help = "\
@@ -110,7 +110,7 @@ Examples:
   weirgate keys list --server https://jobs.example.com --token-file token"
     )]
     Keys(Keys),
-    /// People who sign in to the dashboard
+    /// Manage users of the dashboard
     #[command(
         subcommand,
         after_help = "\
@@ -129,14 +129,14 @@ Examples:
   weirgate enqueue generate_export --tenant tenant_demo_cca --date 2026-01-20 --arg format=csv
   weirgate enqueue ingest_tickets --tenant tenant_demo_cca --wait --server https://jobs.example.com --token-file token")]
     Enqueue(Enqueue),
-    /// Do something for each tenant and day of a range, behind the live work
+    /// Create a backfill: one kind of job for each tenant and day of a range, behind live jobs
     #[command(after_help = "\
 Examples:
   weirgate backfill compute_kpi --from 2025-01-01 --to 2025-12-31 --dry-run
   weirgate backfill daily_pipeline --tenants tenant_demo_cca --from 2026-01-01 --to 2026-01-20 --reprocess all --watch
   weirgate backfill compute_kpi --from 2026-01-01 --to 2026-01-20 --server https://jobs.example.com --token-file token")]
     Backfill(Backfill),
-    /// Look at backfills and act on them
+    /// List, show, pause, resume, cancel and retry backfills
     #[command(
         subcommand,
         after_help = "\
@@ -147,7 +147,7 @@ Examples:
   weirgate backfills list --server https://jobs.example.com --token-file token"
     )]
     Backfills(Backfills),
-    /// Look at workflows, such as daily pipelines, and act on them
+    /// List, show, retry and cancel workflows, such as daily pipelines
     #[command(
         subcommand,
         after_help = "\
@@ -157,7 +157,7 @@ Examples:
   weirgate workflows retry-failed 0198c5d2-…"
     )]
     Workflows(Workflows),
-    /// Look at jobs and act on them
+    /// List, show, retry and cancel jobs
     #[command(
         subcommand,
         after_help = "\
@@ -169,7 +169,7 @@ Examples:
   weirgate jobs list --state discarded --server https://jobs.example.com --token-file token"
     )]
     Jobs(Jobs),
-    /// What jobs failed of, the last met first
+    /// List failures: retryable and discarded jobs, grouped by their last error
     #[command(after_help = "\
 Examples:
   weirgate failures
@@ -181,7 +181,7 @@ Examples:
         #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(i64).range(1..=1000))]
         limit: i64,
     },
-    /// Rows of sources that could not be taken, as the last ingests found them, the newest first
+    /// List source rows that the latest ingests rejected, newest first
     #[command(after_help = "\
 Examples:
   weirgate rejects
@@ -189,7 +189,7 @@ Examples:
   weirgate rejects --date 2026-01-20 --limit 10 --json
   weirgate rejects --job 0198c5d2-…")]
     Rejects(Rejects),
-    /// Who did what, when, to what, from where, and how that was before, the newest first
+    /// List the audit log: who changed what, when and from where, newest first
     #[command(after_help = "\
 Examples:
   weirgate audit --action queue --from 2026-01-31T00:00:00Z
@@ -222,7 +222,7 @@ Examples:
     /// The server of `bench`, for measurements by other programs
     #[command(hide = true)]
     BenchServer,
-    /// What is done by the clock: look at it, run it now, set it, pause it, resume it
+    /// List, run, change, pause and resume schedules
     #[command(
         subcommand,
         after_help = "\
@@ -235,7 +235,7 @@ Examples:
   weirgate schedules list --server https://jobs.example.com --token-file token"
     )]
     Schedules(Schedules),
-    /// Queues: look at them, pause and resume them
+    /// List, pause and resume queues
     #[command(
         subcommand,
         after_help = "\
@@ -246,7 +246,7 @@ Examples:
   weirgate queues list --server https://jobs.example.com --token-file token"
     )]
     Queues(Queues),
-    /// What each tenant may start and run in each queue
+    /// Show and change the limits of each tenant in each queue
     #[command(
         subcommand,
         after_help = "\
@@ -263,7 +263,7 @@ Examples:
   weirgate mock-data --out /tmp/mock --tenants 2 --tickets 100
   weirgate mock-data --out /tmp/mock --tenants 50 --tickets 20000 --bad-rows 20 --seed 7")]
     MockData(MockData),
-    /// Print completions for a shell
+    /// Print shell completions
     #[command(after_help = "Example:\n  weirgate completions bash > /etc/bash_completion.d/weirgate")]
     Completions {
         /// The shell
@@ -277,10 +277,10 @@ pub struct Demo {
     /// Print one JSON document instead of a table
     #[arg(long)]
     pub json: bool,
-    /// The day to work out
+    /// The day to process
     #[arg(long, default_value = "2026-01-20", value_parser = values::day)]
     pub date: NaiveDate,
-    /// Keep serving afterwards, and print addresses, keys and a first sign-in to the dashboard
+    /// Keep serving afterwards, and print addresses, API keys and a sign-in to the dashboard
     #[arg(long)]
     pub stay: bool,
 }
@@ -288,28 +288,28 @@ pub struct Demo {
 /// What can be done to the schema.
 #[derive(Debug, Subcommand)]
 pub enum Migrate {
-    /// Apply what is missing
+    /// Apply pending migrations
     #[command(after_help = "Example:\n  weirgate migrate up")]
     Up,
-    /// Undo the newest migration, with the data it holds
+    /// Undo the newest migration and delete its data
     #[command(after_help = "Examples:\n  weirgate migrate down\n  weirgate migrate down --to 12 --yes")]
     Down {
         /// Undo everything after this version
         #[arg(long)]
         to: Option<i64>,
-        /// Do not ask whether the data may be deleted
+        /// Delete the data without asking
         #[arg(long)]
         yes: bool,
     },
     /// List migrations and whether they are applied
     #[command(after_help = "Example:\n  weirgate migrate status")]
     Status,
-    /// Rebuild what workers know of the queues from the jobs themselves
+    /// Rebuild the workers' view of the queues from the jobs themselves
     ///
-    /// A database that was restored, moved or promoted is recognised, and this is done by itself.
-    /// By hand it is for rows that were put back in a way that nothing shows, such as a restore of
-    /// the data alone into tables that were there. Workers end what they run, hand it back and go
-    /// on.
+    /// A database that was restored, moved or promoted is recognised, and this happens automatically.
+    /// Run it by hand after rows were restored in a way that cannot be recognised, such as a restore
+    /// of the data alone into existing tables. Workers stop their running jobs, hand them back and
+    /// continue.
     #[command(after_help = "Example:\n  weirgate migrate rebase")]
     Rebase,
 }
@@ -317,7 +317,7 @@ pub enum Migrate {
 /// What can be done with API keys.
 #[derive(Debug, Subcommand)]
 pub enum Keys {
-    /// Make a key and print it, this once
+    /// Create a key and print it (it is not shown again)
     #[command(
         after_help = "Examples:\n  weirgate keys create tenant_demo_cca --name dashboard\n  weirgate keys create tenant_demo_cca --name auditor --expires-in 30d"
     )]
@@ -330,13 +330,13 @@ pub enum Keys {
         #[command(flatten)]
         expiry: Expiry,
     },
-    /// List keys by their prefixes, with the end of each and its last use
+    /// List keys by their prefixes, with their expiry and last use
     #[command(after_help = "Examples:\n  weirgate keys list\n  weirgate keys list tenant_demo_cca")]
     List {
-        /// Slug or UUID of a tenant; the keys of all without one
+        /// Slug or UUID of a tenant [default: all tenants]
         tenant: Option<String>,
     },
-    /// Refuse a key from now on
+    /// Revoke a key
     #[command(after_help = "Example:\n  weirgate keys revoke wg_1a2b3c4d")]
     Revoke {
         /// The key's prefix (wg_ and 8 characters), or the whole key
@@ -348,10 +348,10 @@ pub enum Keys {
 #[derive(Debug, Args)]
 #[group(multiple = false)]
 pub struct Expiry {
-    /// It is refused after so long, such as 90d, 12h or 30min [default: never]
+    /// Expire after this time, such as 90d, 12h or 30min [default: never]
     #[arg(long, value_parser = key_life)]
     pub expires_in: Option<TimeDelta>,
-    /// It is refused from this time on (RFC 3339), such as 2026-12-31T00:00:00Z
+    /// Expire at this time (RFC 3339), such as 2026-12-31T00:00:00Z
     #[arg(long, value_parser = values::time)]
     pub expires: Option<DateTime<Utc>>,
 }
@@ -369,5 +369,5 @@ fn key_life(text: &str) -> Result<TimeDelta, String> {
     // Up to 100 years.
     let life = life.filter(|life| (1..=100 * 365 * 86_400).contains(life));
     life.map(|life| TimeDelta::seconds(life.into()))
-        .ok_or_else(|| "expected a number of d, h or min, such as 90d".to_owned())
+        .ok_or_else(|| "expected a number of days, hours or minutes, such as 90d, 12h or 30min".to_owned())
 }

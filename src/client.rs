@@ -71,9 +71,7 @@ impl Client {
         let http = if address.is_here() { http.no_proxy() } else { http };
         let http = http.build().context("cannot make HTTP requests")?;
         if !address.is_private() {
-            tell!(
-                "the token goes to {address} unencrypted, for everyone in between to read; use https:// where you can"
-            );
+            tell!("the token is sent to {address} unencrypted; use https:// where you can");
         }
         Ok(Self { http, address, token, met: AtomicBool::new(false) })
     }
@@ -137,7 +135,7 @@ impl Client {
         };
         serde_json::from_value(json).with_context(|| {
             format!(
-                "{} answered {call} in a form that this weirgate ({}) does not know: it may be of another version",
+                "{} answered {call} in a form that this weirgate ({}) does not know; the server may have another version",
                 self.address,
                 env!("CARGO_PKG_VERSION")
             )
@@ -149,10 +147,10 @@ impl Client {
     /// has a key by which the server knows it.
     async fn answer(&self, call: &Call) -> Result<Answer> {
         if let Some(field) = call.blank() {
-            bail!("{} is blank; expected a value, or nothing of it", call.name_of(&field));
+            bail!("{} is blank; give it a value, or leave it out", call.name_of(&field));
         }
         if let Some(segment) = call.no_name() {
-            bail!("{segment:?} is no name; expected one such as tenant_demo_cca");
+            bail!("{segment:?} is not a valid name; expected one such as tenant_demo_cca");
         }
         let mut tries = Tries::new(call.patience());
         // Whether there was somebody at the other end during this call.
@@ -170,7 +168,7 @@ impl Client {
                     reached = true;
                     (self.refused(call, &answer), seconds(&answer.headers))
                 }
-                Err(error) if error.is_builder() => bail!("cannot ask {}: {}", self.address, root(&error)),
+                Err(error) if error.is_builder() => bail!("cannot reach {}: {}", self.address, root(&error)),
                 Err(error) if !reached && error.is_connect() => {
                     let root = root(&error);
                     bail!("no Weirgate answers at {}: {root}; {}", self.address, what_to_do(&root))
@@ -218,9 +216,9 @@ fn seconds(headers: &HeaderMap) -> Option<Duration> {
 /// What somebody may look at where there was no connection.
 fn what_to_do(root: &str) -> &'static str {
     if root.contains("certificate") {
-        "SSL_CERT_FILE names a file with the authorities that this machine is to trust"
+        "set SSL_CERT_FILE to a file with the certificate authorities to trust"
     } else if root.contains("corrupt message") {
-        "nobody speaks TLS there: is it http:// in place of https://?"
+        "the server does not speak TLS; should the URL begin with http:// instead of https://?"
     } else {
         "is it running, and is this its URL?"
     }

@@ -110,7 +110,8 @@ async fn run_seed(session: &Session, fresh_keys: bool) -> anyhow::Result<()> {
         database.migrate().await?;
         let folder = &session.config.mock_data_path;
         for tenant in seed::seed(&database.pool, folder, fresh_keys, &mut random::generator()).await? {
-            let key = tenant.api_key.as_deref().unwrap_or("(has a key already; --fresh-keys makes another)");
+            let key =
+                tenant.api_key.as_deref().unwrap_or("(has a key already; --fresh-keys creates another)");
             say!("{}\t{}\t{key}", tenant.slug, tenant.id)?;
         }
         Ok(())
@@ -136,10 +137,9 @@ fn run_mock_data(options: &MockData) -> anyhow::Result<()> {
     })
     .with_context(|| format!("writing mock data to {}", options.out.display()))?;
     let Summary { files, good_rows, bad_rows, bytes } = summary;
-    say!(
-        "{}: {files} files, {good_rows} good rows, {bad_rows} bad rows, {bytes} bytes",
-        options.out.display()
-    )
+    let out = options.out.display();
+    say!("wrote {files} files with {good_rows} good and {bad_rows} bad rows ({bytes} bytes) to {out}")?;
+    say!("to use them: MOCK_DATA_PATH={out} weirgate seed")
 }
 
 /// The tenant that somebody named on the command line.
@@ -150,7 +150,7 @@ pub(crate) async fn tenant(pool: &PgPool, slug_or_id: &str) -> anyhow::Result<Te
 
 fn no_tenant(name: &str) -> anyhow::Error {
     anyhow!(
-        "no tenant {name:?}; `weirgate tenants list` shows them, `weirgate seed` makes those of tenants.json"
+        "no tenant {name:?}; `weirgate tenants list` shows them, `weirgate seed` creates those of tenants.json"
     )
 }
 
@@ -160,6 +160,11 @@ fn table(header: &[&str]) -> Table {
     table.load_style(NOTHING).set_content_arrangement(ContentArrangement::Disabled);
     table.set_header(header);
     table
+}
+
+/// Prints a table, or says that there is nothing in it.
+fn say_table(table: &Table, nothing: &str) -> anyhow::Result<()> {
+    if table.is_empty() { say!("{nothing}") } else { say!("{table}") }
 }
 
 /// A time, to the second.

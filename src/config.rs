@@ -169,7 +169,7 @@ impl Config {
         let mut unknown: Vec<_> = std::env::vars()
             .map(|(name, _)| name)
             .filter(|name| name.starts_with("WEIRGATE_") && !NAMES.contains(&name.as_str()))
-            .map(|name| format!("{name}: there is no such setting; see .env.example"))
+            .map(|name| format!("{name}: unknown setting; see .env.example"))
             .collect();
         unknown.sort();
         if !unknown.is_empty() {
@@ -319,7 +319,7 @@ fn checked_token(name: &str, token: &str) -> Result<String, ConfigError> {
         return Err(wrong_token(name, "is shorter than 16 characters"));
     }
     if token.chars().collect::<BTreeSet<_>>().len() < 6 {
-        return Err(wrong_token(name, "is a few characters over and over, and easily guessed"));
+        return Err(wrong_token(name, "repeats a few characters and is easily guessed"));
     }
     Ok(token.to_owned())
 }

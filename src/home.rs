@@ -33,7 +33,7 @@ pub(crate) fn require(config: &Config) -> Result<()> {
     let home = &config.home;
     ensure!(
         config.database_url.is_some() || home.exists(),
-        "there is no {}, where WEIRGATE_HOME or its default says that the data is; `weirgate up` and `weirgate demo` make it. \
+        "the data folder {} (WEIRGATE_HOME or its default) does not exist; `weirgate up` and `weirgate demo` create it. \
          Name the right one, or make it for this command with: mkdir -p {}",
         home.display(),
         quoted(home)

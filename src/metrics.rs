@@ -48,10 +48,10 @@ impl Metrics {
         let mut registry = Registry::with_prefix(PREFIX);
         let requests = Family::default();
         let durations = Family::new_with_constructor((|| Histogram::new(BUCKETS)) as fn() -> Histogram);
-        registry.register("http_requests", "Requests answered", requests.clone());
+        registry.register("http_requests", "Answered requests", requests.clone());
         registry.register(
             "http_request_duration_seconds",
-            "Time until the head of the answer",
+            "Time until the headers of the response",
             durations.clone(),
         );
         registry.register_collector(Box::new(Working { pool, work }));

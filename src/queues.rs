@@ -23,5 +23,5 @@ pub(crate) async fn known(
 /// Says which queues there are instead of the one that was named.
 pub(crate) fn unknown(queues: &BTreeSet<String>) -> String {
     let names: Vec<&str> = queues.iter().map(String::as_str).collect();
-    format!("unknown queue; there are: {}", names.join(", "))
+    format!("unknown queue; known queues: {}", names.join(", "))
 }

@@ -90,7 +90,7 @@ async fn seed_one(
     let slug = noted.before().and_then(|tenant| tenant["slug"].as_str());
     if let Some(slug) = slug.filter(|slug| *slug != tenant.slug) {
         bail!(
-            "the tenant {} is called {slug:?}, and a slug never changes: its files and jobs go by it. Put {slug:?} back into \
+            "the tenant {} has the slug {slug:?}, and a slug never changes: its files and jobs go by it. Put {slug:?} back into \
              tenants.json and change \"name\", which is for people; or give the new tenant an id of its own",
             tenant.id
         );

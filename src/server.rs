@@ -37,7 +37,7 @@ pub struct Listeners {
 /// When one is taken or not this machine's.
 pub async fn bind(config: &Config) -> anyhow::Result<Listeners> {
     let api = TcpListener::bind(config.listen).await.with_context(|| {
-        format!("cannot listen on {}; WEIRGATE_LISTEN names another address", config.listen)
+        format!("cannot listen on {}; set WEIRGATE_LISTEN to another address", config.listen)
     })?;
     Ok(Listeners { api, metrics: listener::bind(config).await? })
 }

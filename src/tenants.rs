@@ -71,7 +71,7 @@ pub(crate) struct Wrong {
 pub(crate) enum Refused {
     #[error("{}", .0.iter().map(|it| format!("{}: {}", it.field, it.message)).collect::<Vec<_>>().join("; "))]
     Wrong(Vec<Wrong>),
-    #[error("there is a tenant {0:?} already")]
+    #[error("tenant {0:?} already exists")]
     Taken(String),
     #[error("no tenant {0:?}")]
     Unknown(String),
@@ -83,8 +83,7 @@ impl From<sqlx::Error> for Refused {
     fn from(error: sqlx::Error) -> Self {
         let constraint = error.as_database_error().and_then(sqlx::error::DatabaseError::constraint);
         if constraint == Some(KNOWN_ZONE) {
-            let message =
-                "the database's server does not know this IANA time zone; such as Europe/Berlin or UTC";
+            let message = "the database server does not know this time zone; expected an IANA name such as Europe/Berlin or UTC";
             return Self::Wrong(vec![Wrong { field: "time_zone", message: message.to_owned() }]);
         }
         Self::Database(error)
@@ -233,7 +232,7 @@ fn check_slug(slug: &str) -> Option<Wrong> {
     let message = if !is_slug(slug) {
         SLUG.to_owned()
     } else if is_like_id || [SYSTEM_SLUG, "all"].contains(&slug) {
-        format!("{slug:?} cannot be the slug of a tenant: it names something else; {SLUG}")
+        format!("{slug:?} is reserved and cannot be the slug of a tenant; {SLUG}")
     } else {
         return None;
     };

@@ -80,13 +80,13 @@ pub struct Listed {
 #[derive(Debug, thiserror::Error)]
 pub enum UsersError {
     /// Not of the form name@host.
-    #[error("{0:?} is no email address")]
+    #[error("{0:?} is not an email address")]
     NoEmail(String),
     /// Too short or too long.
-    #[error("a password has {SHORTEST_PASSWORD} to {LONGEST_PASSWORD} characters")]
+    #[error("a password must have {SHORTEST_PASSWORD} to {LONGEST_PASSWORD} characters")]
     Password,
     /// Somebody has this email already.
-    #[error("there is a user {0} already")]
+    #[error("user {0} already exists")]
     Exists(String),
     /// Nobody has this email.
     #[error("no user {0}")]

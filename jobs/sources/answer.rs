@@ -62,23 +62,23 @@ pub(super) fn failed(
     let reason = match (status, step) {
         // RFC 6749 answers wrong credentials with 400 where HTTP would with 401.
         (StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN, Step::SignIn) => {
-            format!("the sign-in is not accepted (status {code}): check {credentials}")
+            format!("the sign-in was rejected (status {code}): check {credentials}")
         }
         (StatusCode::UNAUTHORIZED, _) => {
-            format!("the credentials are not accepted (status 401): check {credentials}")
+            format!("the credentials were rejected (status 401): check {credentials}")
         }
         (StatusCode::FORBIDDEN, _) => format!("access is denied (status 403): check {rights}"),
         _ if status.is_redirection() => {
-            format!("it leads elsewhere (status {code}), which is not followed: check url")
+            format!("it redirects (status {code}), and redirects are not followed: check url")
         }
         (_, Step::NextPage) => {
             let reason = format!(
-                "the place of its next page is not taken any more (status {code}); the list is read again from its first page"
+                "the cursor of its next page is no longer accepted (status {code}); the list is read again from its first page"
             );
             return SourceError::Unreadable { origin, reason };
         }
         (StatusCode::NOT_FOUND, _) => "there is no such address (status 404): check url".to_owned(),
-        _ => format!("the request is not taken (status {code})"),
+        _ => format!("the request was rejected (status {code})"),
     };
     SourceError::Refused { origin, reason }
 }

@@ -94,7 +94,7 @@ impl LiveSource {
     fn unknown(&self, slug: &str) -> SourceError {
         let origin = self.path.display().to_string();
         let reason = format!(
-            "it has no entry for the tenant {slug}; add its accounts, or an empty object for a tenant without any (\"{slug}\": {{}}), and restart"
+            "there is no entry for the tenant {slug}; add its accounts, or an empty object for a tenant without any (\"{slug}\": {{}}), and restart"
         );
         SourceError::Refused { origin, reason }
     }

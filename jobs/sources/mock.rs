@@ -198,7 +198,7 @@ fn knows(path: &Path, slug: &str) -> bool {
 
 fn unknown(path: &Path, slug: &str) -> SourceError {
     let reason = format!(
-        "there is nothing of this tenant: neither a folder {slug} with files such as tickets.jsonl, nor a file such as tickets/{slug}.json; make an empty folder for a tenant without rows"
+        "there is no data for this tenant: neither a folder {slug} with files such as tickets.jsonl, nor a file such as tickets/{slug}.json; make an empty folder for a tenant without rows"
     );
     SourceError::Unreadable { origin: path.to_string_lossy().into_owned(), reason }
 }

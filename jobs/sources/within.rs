@@ -20,7 +20,7 @@ pub fn open_within(folder: &Path, relative: &str) -> io::Result<Option<File>> {
             Err(error) => return Err(error),
         }
     }
-    Err(io::Error::other("it is replaced all the time; try again when it is at rest"))
+    Err(io::Error::other("it keeps being replaced; try again when it no longer changes"))
 }
 
 /// `None` when it was another file at the end than at the beginning.

@@ -24,7 +24,7 @@ pub fn prepare(given: &Path) -> Result<PathBuf> {
     let (home, is_everyones) = find_or_make(given)?;
     ensure!(
         !is_everyones,
-        "{} may be written by everyone; set WEIRGATE_HOME to a folder in it, such as {}",
+        "{} is writable by everyone; set WEIRGATE_HOME to a folder in it, such as {}",
         home.display(),
         home.join("weirgate").display()
     );
@@ -40,7 +40,7 @@ pub fn folder(given: &Path, name: &str) -> Result<PathBuf> {
     if is_everyones {
         // As volumes of containers are; what is in the folder cannot be read all the same.
         tracing::warn!(
-            "{} may be written by everyone, who could put another folder in place of our {name}",
+            "{} is writable by everyone, so that files in its folder `{name}` could be replaced",
             home.display()
         );
     }
@@ -52,7 +52,7 @@ pub fn folder(given: &Path, name: &str) -> Result<PathBuf> {
 /// The home, and whether it may be written by everyone; if not, it is closed to others.
 fn find_or_make(given: &Path) -> Result<(PathBuf, bool)> {
     let home = std::path::absolute(given)
-        .with_context(|| format!("WEIRGATE_HOME `{}` is no path", given.display()))?;
+        .with_context(|| format!("WEIRGATE_HOME `{}` is not a path", given.display()))?;
     make_with_parents(&home)?;
     let home = fs::canonicalize(&home).with_context(|| format!("cannot enter {}", home.display()))?;
     let found = fs::metadata(&home)?;
@@ -205,7 +205,7 @@ mod tests {
         // A home that everybody may write is no place for a password, and its exports are closed at least.
         fs::set_permissions(&home, Permissions::from_mode(0o777)).unwrap();
         fs::set_permissions(home.join("exports"), Permissions::from_mode(0o777)).unwrap();
-        assert!(prepare(&home).unwrap_err().to_string().contains("may be written by everyone"));
+        assert!(prepare(&home).unwrap_err().to_string().contains("writable by everyone"));
         assert_eq!(mode(&folder(&home, "exports").unwrap()), 0o700);
         assert_eq!(mode(&home), 0o777);
     }

@@ -236,7 +236,7 @@ pub async fn begin_cancel(conn: &mut PgConnection, id: Uuid) -> Result<()> {
 pub async fn retry_failed(conn: &mut PgConnection, id: Uuid) -> Result<bool> {
     let row = lock(conn, id).await?;
     if matches!(row.state, BackfillState::Cancelling | BackfillState::Cancelled) {
-        let why = "make a new one with reprocess \"failed\" to run its failed slices again";
+        let why = "create a new one with reprocess \"failed\" to run its failed slices again";
         return Err(QueueError::WrongBackfillState { backfill: id, state: row.state, why });
     }
     let any = sqlx::query_scalar!(
@@ -270,7 +270,7 @@ struct Locked {
 impl Locked {
     fn refuse_when_over(&self, id: Uuid) -> Result<()> {
         let over = self.state.is_final() || self.state == BackfillState::Cancelling;
-        let why = "only one that is running or paused can be changed";
+        let why = "only a running or paused backfill can be changed";
         if over {
             return Err(QueueError::WrongBackfillState { backfill: id, state: self.state, why });
         }

@@ -112,7 +112,7 @@ async fn retry_in(conn: &mut PgConnection, job: Uuid) -> Result<JobState> {
         return Err(refuse(format!("a job it depends on failed ({parent}); retry that one first")));
     }
     if let Some(live) = live_twin(conn, row.unique_key.as_deref()).await? {
-        return Err(refuse(format!("job {live} with the same arguments is on its way already")));
+        return Err(refuse(format!("job {live} with the same arguments is not final yet")));
     }
     let revived = match revive(conn, job).await {
         Ok(state) => workflow::settle_revived(conn, job).await.map(|()| state),
@@ -185,14 +185,12 @@ pub async fn run_now(conn: &mut PgConnection, job: Uuid) -> Result<JobState> {
     }
     let state = state_of(conn, job).await?.ok_or(QueueError::UnknownJob(job))?;
     let why = match state {
-        JobState::Waiting => "it waits on other jobs; it starts when these have ended",
-        JobState::Available => {
-            "it may start already; what holds it back is a limit, a pause, or those before it, which nothing overtakes"
-        }
-        JobState::Running => "it runs already",
+        JobState::Waiting => "it waits for other jobs and starts when they have completed",
+        JobState::Available => "it is available already; a limit, a pause or the jobs before it hold it back",
+        JobState::Running => "it is running already",
         // It came to be due between the two looks.
         JobState::Scheduled | JobState::Retryable => "it has just changed; try again",
-        JobState::Completed | JobState::Cancelled | JobState::Discarded => "it has ended",
+        JobState::Completed | JobState::Cancelled | JobState::Discarded => "it is final",
     };
     Err(QueueError::WrongState { job, state, why: why.to_owned() })
 }
@@ -214,7 +212,7 @@ pub async fn set_priority(conn: &mut PgConnection, job: Uuid, priority: i16) -> 
     .ok_or(QueueError::UnknownJob(job))?;
     let state: JobState = row.state.parse().expect("the enum's names are the states'");
     if state.is_final() {
-        return Err(QueueError::WrongState { job, state, why: "it has ended".to_owned() });
+        return Err(QueueError::WrongState { job, state, why: "it is final".to_owned() });
     }
     if row.priority == priority {
         return Ok(priority);

@@ -54,7 +54,7 @@ pub enum QueueError {
     SchedulePanicked(String),
     /// The output does not fit a row.
     #[error(
-        "the output of job {job} has {bytes} bytes; at most 100000000 are stored: keep it elsewhere and return where it is"
+        "the output of job {job} has {bytes} bytes; at most 100000000 are stored: store it elsewhere and return its location"
     )]
     OutputTooLarge {
         /// The job.
@@ -69,10 +69,10 @@ pub enum QueueError {
     #[error("no workflow {0}")]
     UnknownWorkflow(Uuid),
     /// The jobs would wait on each other for ever. Holds the path, such as `a → b → a`.
-    #[error("these jobs would wait on each other for ever: {0}; take one of the dependencies out")]
+    #[error("these jobs depend on each other in a circle: {0}; remove one of the dependencies")]
     Cycle(String),
     /// A job waits on one that does not exist.
-    #[error("{child} waits on {parent}: there is no such job")]
+    #[error("{child} depends on {parent}, which does not exist")]
     UnknownParent {
         /// The job that would wait.
         child: String,

@@ -58,7 +58,7 @@ impl std::str::FromStr for Missed {
         [Self::Skip, Self::One, Self::All]
             .into_iter()
             .find(|it| it.as_str() == text)
-            .ok_or_else(|| format!("expected skip, one or all, got {text:?}"))
+            .ok_or_else(|| format!("expected skip, one or all, not {text:?}"))
     }
 }
 
@@ -158,7 +158,7 @@ impl fmt::Debug for Schedules {
 /// Gives back what dead workers held.
 pub(crate) const RESCUE: Definition = Definition {
     name: "rescue",
-    description: "Gives the jobs of dead workers to others",
+    description: "Rescues the jobs of dead workers",
     cron: "* * * * * *",
     time_zone: Some("UTC"),
     per_tenant: false,
@@ -169,7 +169,7 @@ pub(crate) const RESCUE: Definition = Definition {
 /// Deletes what is old.
 pub(crate) const PRUNE: Definition = Definition {
     name: "prune",
-    description: "Deletes jobs, ticks and worker registrations that are older than they are kept",
+    description: "Deletes finished jobs, ticks and worker registrations past their retention",
     cron: "0 */5 * * * *",
     ..RESCUE
 };
@@ -177,7 +177,7 @@ pub(crate) const PRUNE: Definition = Definition {
 /// Compares what the lanes count with what is there.
 pub(crate) const RECONCILE: Definition = Definition {
     name: "reconcile",
-    description: "Proves that no lane's counts are adrift, and repairs them",
+    description: "Checks the counters against the jobs and corrects them",
     cron: "0 40 3 * * *",
     ..RESCUE
 };

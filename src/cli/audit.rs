@@ -11,16 +11,16 @@ pub struct Audit {
     /// Who did it, such as ada@example.com or ada@db1
     #[arg(long)]
     pub actor: Option<String>,
-    /// What was done, or a group of it: job has job.cancel, job.retry and the like
+    /// Action or group of actions: job stands for job.cancel, job.retry and the like
     #[arg(long)]
     pub action: Option<String>,
-    /// To what: a job's id, a queue's name, an email
+    /// Target: a job's id, a queue's name, an email
     #[arg(long)]
     pub target: Option<String>,
-    /// Concerning this tenant alone: slug or UUID; system for jobs of the system itself
+    /// Entries of this tenant alone: slug or UUID; system for jobs of the system itself
     #[arg(long)]
     pub tenant: Option<String>,
-    /// By which way
+    /// Where it was done
     #[arg(long)]
     pub via: Option<Via>,
     /// From this time on (RFC 3339), such as 2026-01-31T00:00:00Z

@@ -10,7 +10,7 @@ use super::values::{day, share};
 /// Options of `backfill`.
 #[derive(Debug, Args)]
 pub struct Backfill {
-    /// What to do for each tenant and day: compute_kpi, generate_export or daily_pipeline
+    /// Kind of job for each tenant and day: compute_kpi, generate_export or daily_pipeline
     pub kind: BackfillKind,
     /// Slugs or UUIDs of tenants, separated by commas; all means every active one
     #[arg(long, value_delimiter = ',', default_value = "all")]
@@ -21,28 +21,28 @@ pub struct Backfill {
     /// The last day, such as 2026-01-31
     #[arg(long, value_parser = day)]
     pub to: NaiveDate,
-    /// Which end comes first: newest_first or oldest_first
+    /// Order of the days: newest_first or oldest_first
     #[arg(long, default_value = "newest_first")]
     pub order: BackfillOrder,
-    /// Which days: missing (without a result), failed (for good, without a result since) or all
+    /// Which days: missing (without a result), failed (discarded, without a result since) or all
     #[arg(long, default_value = "missing")]
     pub reprocess: Reprocess,
-    /// What part of the fleet it may take while live work waits; all of it while none does
+    /// Share of the workers it may use while live jobs are available; all of them otherwise
     #[arg(long, default_value_t = 0.25, value_parser = share, allow_hyphen_values = true)]
     pub share: f64,
-    /// Most of its jobs at once in a queue
+    /// Most of its jobs that may run at once in a queue
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub max_running: Option<u32>,
-    /// Of its jobs; higher first
+    /// Priority of its jobs; higher first
     #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(i16).range(-100..=100), allow_hyphen_values = true)]
     pub priority: i16,
-    /// Only say how many days there are to do
+    /// Only count the days to process
     #[arg(long)]
     pub dry_run: bool,
-    /// Do not ask whether days that are yet to come are meant
+    /// Accept days in the future without asking
     #[arg(long)]
     pub yes: bool,
-    /// Show how far it is until it is over; fail if not all days were done
+    /// Show progress until it is final; fail unless all days completed
     #[arg(long, conflicts_with = "dry_run")]
     pub watch: bool,
 }
@@ -62,34 +62,34 @@ pub enum Backfills {
         after_help = "Examples:\n  weirgate backfills show 0198c5d2-…\n  weirgate backfills show 0198c5d2-… --watch"
     )]
     Show {
-        /// Its id
+        /// Id of the backfill
         id: Uuid,
-        /// Go on showing it until it is over
+        /// Show progress until it is final
         #[arg(long)]
         watch: bool,
     },
-    /// Start nothing of it until it is resumed
+    /// Pause a backfill; its running jobs continue
     #[command(after_help = "Example:\n  weirgate backfills pause 0198c5d2-…")]
     Pause {
-        /// Its id
+        /// Id of the backfill
         id: Uuid,
     },
-    /// Let a paused one go on
+    /// Resume a paused backfill
     #[command(after_help = "Example:\n  weirgate backfills resume 0198c5d2-…")]
     Resume {
-        /// Its id
+        /// Id of the backfill
         id: Uuid,
     },
-    /// Stop it: what waits is cancelled, what runs is told to stop
+    /// Cancel a backfill; its running jobs are told to stop
     #[command(after_help = "Example:\n  weirgate backfills cancel 0198c5d2-…")]
     Cancel {
-        /// Its id
+        /// Id of the backfill
         id: Uuid,
     },
-    /// Give its discarded jobs another life
+    /// Retry its discarded jobs
     #[command(after_help = "Example:\n  weirgate backfills retry-failed 0198c5d2-…")]
     RetryFailed {
-        /// Its id
+        /// Id of the backfill
         id: Uuid,
     },
 }

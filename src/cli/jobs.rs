@@ -24,16 +24,16 @@ pub struct Enqueue {
     /// Not before this time (RFC 3339), such as 2026-01-31T08:00:00Z
     #[arg(long, value_parser = time)]
     pub run_at: Option<DateTime<Utc>>,
-    /// Higher first
+    /// Priority; higher first
     #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(i16).range(-100..=100), allow_hyphen_values = true)]
     pub priority: i16,
-    /// Enqueue even while the same job is on its way
+    /// Enqueue even if the same job is not final yet
     #[arg(long)]
     pub force: bool,
-    /// Wait until the job is final, and tell why it does not run; fail if it is not completed
+    /// Wait until the job is final, and show why it is not running; fail unless it completes
     #[arg(long)]
     pub wait: bool,
-    /// Do not ask whether a day that is yet to come, or a time far away, is meant
+    /// Accept a day in the future, or a time far away, without asking
     #[arg(long)]
     pub yes: bool,
 }
@@ -51,22 +51,22 @@ Examples:
     /// Show one job, and why it is not running
     #[command(after_help = "Example:\n  weirgate jobs show 0198c5d2-…")]
     Show {
-        /// Its id
+        /// Id of the job
         id: Uuid,
     },
-    /// Give a discarded or cancelled job another life
+    /// Retry a discarded or cancelled job
     #[command(after_help = "Example:\n  weirgate jobs retry 0198c5d2-…")]
     Retry {
-        /// Its id
+        /// Id of the job
         id: Uuid,
     },
     /// Cancel a job; a running one is told to stop
     #[command(after_help = "Example:\n  weirgate jobs cancel 0198c5d2-…")]
     Cancel {
-        /// Its id
+        /// Id of the job
         id: Uuid,
     },
-    /// Retry, cancel or delete all jobs that a filter takes; a worker does it
+    /// Retry, cancel or delete all jobs that match a filter, as a background job
     #[command(after_help = "\
 Examples:
   weirgate jobs bulk retry --state discarded --kind ingest_tickets --dry-run
@@ -104,7 +104,7 @@ pub struct Filter {
     /// Slug or UUID of a tenant
     #[arg(long)]
     pub tenant: Option<String>,
-    /// For this day, such as 2026-01-20: also the ingests of its pipeline
+    /// For this day, such as 2026-01-20, including the ingests of its pipeline
     #[arg(long, value_parser = day)]
     pub date: Option<NaiveDate>,
     /// A workflow
@@ -125,7 +125,7 @@ pub struct Filter {
     /// An argument, such as format=csv; may be repeated
     #[arg(long, value_name = "NAME=VALUE", value_parser = pair)]
     pub arg: Vec<(String, String)>,
-    /// To be tried again after this failure, or ended by it; `weirgate failures` names them
+    /// Retryable or discarded with this failure; `weirgate failures` lists the ids
     #[arg(long, value_parser = clap::value_parser!(i64).range(0..=4_503_599_627_370_495))]
     pub failure: Option<i64>,
 }
@@ -137,13 +137,13 @@ pub struct Bulk {
     pub action: BulkVerb,
     #[command(flatten)]
     pub filter: Filter,
-    /// Every job of every tenant, in place of filters
+    /// Every job of every tenant, instead of filters
     #[arg(long)]
     pub all: bool,
-    /// Only count
+    /// Only count the jobs
     #[arg(long)]
     pub dry_run: bool,
-    /// Wait until all is done; fail if it is not completed
+    /// Wait until it is done; fail unless it completes
     #[arg(long, conflicts_with = "dry_run")]
     pub wait: bool,
 }
@@ -151,10 +151,10 @@ pub struct Bulk {
 /// Actions of `jobs bulk`.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub enum BulkVerb {
-    /// Another life for discarded and cancelled jobs
+    /// Run discarded and cancelled jobs again
     Retry,
-    /// The end of jobs that are not final
+    /// Cancel jobs that are not final
     Cancel,
-    /// Forget final jobs that no other one waits on
+    /// Delete final jobs that no other job waits for
     Delete,
 }

@@ -13,22 +13,22 @@ pub struct MockData {
     /// The folder to write
     #[arg(long)]
     pub out: PathBuf,
-    /// Tenants
+    /// Number of tenants
     #[arg(long, default_value_t = 2)]
     pub tenants: usize,
-    /// Tickets a tenant
+    /// Tickets per tenant
     #[arg(long, default_value_t = 100)]
     pub tickets: usize,
-    /// Time entries a tenant
+    /// Time entries per tenant
     #[arg(long, default_value_t = 100)]
     pub time_entries: usize,
-    /// Satisfaction surveys a tenant
+    /// Satisfaction surveys per tenant
     #[arg(long, default_value_t = 30)]
     pub surveys: usize,
-    /// Security alerts a tenant
+    /// Security alerts per tenant
     #[arg(long, default_value_t = 40)]
     pub alerts: usize,
-    /// Days back over which the rows are spread
+    /// Number of days over which the rows are spread
     #[arg(long, default_value_t = 30)]
     pub days: u32,
     /// The last of these days
@@ -37,10 +37,10 @@ pub struct MockData {
     /// The same seed gives the same files
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
-    /// Deliberately bad rows a file
+    /// Deliberately bad rows per file
     #[arg(long, default_value_t = 0)]
     pub bad_rows: u32,
-    /// One JSON array a file (tickets/TENANT.json) instead of lines (TENANT/tickets.jsonl)
+    /// One JSON array per file (tickets/TENANT.json) instead of lines (TENANT/tickets.jsonl)
     #[arg(long)]
     pub json: bool,
     /// Write into a folder that is not empty

@@ -7,19 +7,19 @@ use super::values::{count, seconds, weight};
 /// What can be done with queues.
 #[derive(Debug, Subcommand)]
 pub enum Queues {
-    /// List them with what waits and runs
+    /// List the queues with their jobs by state
     #[command(after_help = "Example:\n  weirgate queues list")]
     List,
-    /// Start nothing of a queue until it is resumed; what runs goes on
+    /// Pause a queue; its running jobs continue
     #[command(after_help = "Example:\n  weirgate queues pause ingest")]
     Pause {
-        /// Its name
+        /// Name of the queue
         queue: String,
     },
-    /// Let a paused queue go on
+    /// Resume a paused queue
     #[command(after_help = "Example:\n  weirgate queues resume ingest")]
     Resume {
-        /// Its name
+        /// Name of the queue
         queue: String,
     },
 }
@@ -27,7 +27,7 @@ pub enum Queues {
 /// What can be done with limits.
 #[derive(Debug, Subcommand)]
 pub enum Limits {
-    /// Show a tenant's limits in every queue, and what is going on
+    /// Show a tenant's limits and jobs in every queue
     #[command(after_help = "Example:\n  weirgate limits show tenant_demo_cca")]
     Show {
         /// Slug or UUID of the tenant
@@ -38,7 +38,7 @@ pub enum Limits {
         after_help = "Example:\n  weirgate limits set tenant_demo_cca ingest --rate 20 --period 1s --burst 5 --max-running 3 --weight 2"
     )]
     Set(SetLimits),
-    /// Give a tenant back to what the queue has for each one
+    /// Reset a tenant to the queue's default limits
     #[command(after_help = "Example:\n  weirgate limits clear tenant_demo_cca ingest")]
     Clear {
         /// Slug or UUID of the tenant
@@ -61,13 +61,13 @@ pub struct SetLimits {
     /// The period, such as 500ms, 1s, 1m or 1h [default: 1s]
     #[arg(long, value_parser = seconds, allow_hyphen_values = true)]
     pub period: Option<f64>,
-    /// Starts at once after a pause [default: 1, evenly spaced]
+    /// Starts allowed at once after a pause [default: 1, evenly spaced]
     #[arg(long, value_parser = count, allow_hyphen_values = true)]
     pub burst: Option<i64>,
-    /// Jobs that run at once, on all hosts together
+    /// Jobs that may run at once, on all hosts together
     #[arg(long, value_parser = count, allow_hyphen_values = true)]
     pub max_running: Option<i64>,
-    /// Share of the starts against other tenants [default: 1]
+    /// Share of the starts compared to other tenants [default: 1]
     #[arg(long, value_parser = weight, allow_hyphen_values = true)]
     pub weight: Option<f64>,
 }

@@ -13,7 +13,7 @@ pub struct Rejects {
     /// Slug or UUID of a tenant
     #[arg(long)]
     pub tenant: Option<String>,
-    /// What the source is of: tickets, time_entries, csat or security_alerts
+    /// Dataset: tickets, time_entries, csat or security_alerts
     #[arg(long, visible_alias = "source", value_parser = dataset)]
     pub dataset: Option<Dataset>,
     /// Found on this day of the tenant's time zone, such as 2026-01-31

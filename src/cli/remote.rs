@@ -8,11 +8,11 @@ use crate::client::Address;
 
 /// The API of a server elsewhere, in place of the database.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "A server elsewhere")]
+#[command(next_help_heading = "Remote server")]
 pub struct Remote {
     /// The server.
     #[arg(long, global = true, value_name = "URL", value_parser = Address::parse,
-        help = "Ask the API of this server, such as https://jobs.example.com, in place of the database [env: WEIRGATE_URL]")]
+        help = "Use the API of this server, such as https://jobs.example.com, instead of the database [env: WEIRGATE_URL]")]
     pub server: Option<Address>,
     /// Its SERVICE_TOKEN. Other accounts of this machine can see it here: WEIRGATE_TOKEN and
     /// --token-file hide it

@@ -7,20 +7,20 @@ use crate::tenants::{SLUG, is_slug};
 /// What can be done with tenants.
 #[derive(Debug, Subcommand)]
 pub enum Tenants {
-    /// List them
+    /// List the tenants
     #[command(after_help = "Examples:\n  weirgate tenants list\n  weirgate tenants list --json")]
     List {
         /// Print JSON, one tenant a line
         #[arg(long)]
         json: bool,
     },
-    /// Make one
+    /// Create a tenant
     #[command(after_help = "\
 Examples:
   weirgate tenants create acme --name 'Acme Ltd' --time-zone Europe/London
   weirgate keys create acme")]
     Create(NewTenant),
-    /// Change one; what is left out stays as it is
+    /// Change a tenant; what is left out stays as it is
     #[command(after_help = "\
 Examples:
   weirgate tenants set acme --time-zone America/New_York
@@ -34,13 +34,13 @@ pub struct NewTenant {
     /// Its name in URLs, files and job arguments: letters, digits, - and _; it never changes
     #[arg(value_parser = slug)]
     pub slug: String,
-    /// Its name for people [default: the slug]
+    /// Display name [default: the slug]
     #[arg(long)]
     pub name: Option<String>,
     /// Where its days begin and end: an IANA time zone such as Europe/Berlin
     #[arg(long, default_value = "UTC")]
     pub time_zone: String,
-    /// It allows language models on its data
+    /// Allow language models on its data
     #[arg(long)]
     pub llm_enabled: bool,
 }
@@ -50,7 +50,7 @@ pub struct NewTenant {
 pub struct ChangedTenant {
     /// Slug or UUID of the tenant
     pub tenant: String,
-    /// Its name for people
+    /// Display name
     #[arg(long)]
     pub name: Option<String>,
     /// Where its days begin and end: an IANA time zone such as Europe/Berlin

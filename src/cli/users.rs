@@ -7,23 +7,23 @@ use crate::users::Role;
 /// What can be done with users of the dashboard.
 #[derive(Debug, Subcommand)]
 pub enum Users {
-    /// Make a user; without a given password, one is made and printed, this once
+    /// Create a user; unless a password is given, one is generated and printed (it is not shown again)
     #[command(
         after_help = "Examples:\n  weirgate users create ada@example.com --role operator\n  weirgate users create ada@example.com --password-stdin < password.txt"
     )]
     Create {
         /// What they sign in with
         email: String,
-        /// What they may do: viewer looks, operator also acts on jobs and queues, admin also sets limits
+        /// Role: viewer reads, operator also acts on jobs and queues, admin also sets limits
         #[arg(long, default_value = "viewer")]
         role: Role,
         #[command(flatten)]
         password: GivenPassword,
     },
-    /// List them
+    /// List the users
     #[command(after_help = "Example:\n  weirgate users list")]
     List,
-    /// Give one another password, and end their sessions; somebody disabled may sign in again
+    /// Set a user's password and end their sessions; a disabled user can sign in again
     #[command(after_help = "Example:\n  weirgate users password ada@example.com")]
     Password {
         /// The user
@@ -31,15 +31,15 @@ pub enum Users {
         #[command(flatten)]
         password: GivenPassword,
     },
-    /// Give one another role, and end their sessions
+    /// Change a user's role and end their sessions
     #[command(after_help = "Example:\n  weirgate users role ada@example.com admin")]
     Role {
         /// The user
         email: String,
-        /// What they may do from now on
+        /// The new role
         role: Role,
     },
-    /// Refuse one from now on, and end their sessions
+    /// Disable a user and end their sessions
     #[command(after_help = "Example:\n  weirgate users disable ada@example.com")]
     Disable {
         /// The user

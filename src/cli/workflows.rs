@@ -19,19 +19,19 @@ Examples:
     /// Show one workflow with its jobs
     #[command(after_help = "Example:\n  weirgate workflows show 0198c5d2-…")]
     Show {
-        /// Its id
+        /// Id of the workflow
         id: Uuid,
     },
-    /// Give its failed jobs another life, and with them what was cancelled because of them
+    /// Retry its failed jobs, and the jobs that were cancelled because of them
     #[command(after_help = "Example:\n  weirgate workflows retry-failed 0198c5d2-…")]
     RetryFailed {
-        /// Its id
+        /// Id of the workflow
         id: Uuid,
     },
-    /// Cancel what is not over; what runs is told to stop
+    /// Cancel its unfinished jobs; running jobs are told to stop
     #[command(after_help = "Example:\n  weirgate workflows cancel 0198c5d2-…")]
     Cancel {
-        /// Its id
+        /// Id of the workflow
         id: Uuid,
     },
 }
@@ -42,7 +42,7 @@ pub struct ListWorkflows {
     /// Slug or UUID of a tenant
     #[arg(long)]
     pub tenant: Option<String>,
-    /// The name of their kind, such as daily_pipeline
+    /// Name of the workflow, such as daily_pipeline
     #[arg(long)]
     pub name: Option<String>,
     /// For this day, such as 2026-01-20

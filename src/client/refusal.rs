@@ -65,15 +65,15 @@ fn said(address: &Address, call: &Call, problem: &Problem) -> String {
     let detail = clauses.collect::<Vec<_>>().join("; ");
     match problem.code.as_str() {
         "unauthorized" => format!(
-            "{address} refuses the token; it has to be the SERVICE_TOKEN of that server, in WEIRGATE_TOKEN or by --token-file"
+            "{address} rejects the token; set WEIRGATE_TOKEN or --token-file to the SERVICE_TOKEN of that server"
         ),
         "unknown_route" | "method_not_allowed" => format!(
-            "the Weirgate at {address} has no {call}: it is of another version than this one ({}), or the URL has a path that is not its own",
+            "the Weirgate at {address} has no {call}: it has another version than this one ({}), or the path of the URL is wrong",
             env!("CARGO_PKG_VERSION")
         ),
         "unknown_tenant" => format!("{detail}; `weirgate tenants list` shows them"),
-        "tenant_inactive" => format!("{detail}; `weirgate tenants set … --active true` changes that"),
-        "slug_taken" => format!("{detail}; `weirgate tenants set …` changes it"),
+        "tenant_inactive" => format!("{detail}; activate it with `weirgate tenants set … --active true`"),
+        "slug_taken" => format!("{detail}; change it with `weirgate tenants set …`"),
         "unknown_schedule" => format!("{detail}; `weirgate schedules list` shows them"),
         "internal_error" => format!("{address}: {detail} {}", problem.request_id),
         _ if problem.errors.is_empty() => detail,
@@ -91,16 +91,16 @@ fn said(address: &Address, call: &Call, problem: &Problem) -> String {
 fn foreign(address: &Address, call: &Call, status: StatusCode, location: Option<&str>) -> String {
     match location {
         Some(location) if status.is_redirection() => {
-            format!("{address} sends {call} on to {location}; name the URL that it leads to as the server")
+            format!("{address} redirects {call} to {location}; use the URL that it leads to as the server")
         }
-        _ if may_pass(status) => format!("what is before the Weirgate at {address} answers {status}"),
+        _ if may_pass(status) => format!("a proxy in front of the Weirgate at {address} answers {status}"),
         _ => no_weirgate(address, call, status),
     }
 }
 
 pub(super) fn no_weirgate(address: &Address, call: &Call, status: StatusCode) -> String {
     format!(
-        "what answers {status} to {call} at {address} is no Weirgate; is the URL right, with the path that a proxy has for it?"
+        "{address} is not a Weirgate: it answers {status} to {call}. Is the URL right, with the path that a proxy has for it?"
     )
 }
 
@@ -128,7 +128,7 @@ mod tests {
         let call = Call::post(["internal", "tenants"]);
         let body = r#"{"code":"slug_taken","detail":"there is a tenant \"acme\" already; PATCH /internal/tenants/acme changes it"}"#;
         let said = refused(&call, 409, None, body);
-        assert_eq!(said, "there is a tenant \"acme\" already; `weirgate tenants set …` changes it");
+        assert_eq!(said, "tenant \"acme\" already exists; change it with `weirgate tenants set …`");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use weirgate_jobs::{SYSTEM_SLUG, SYSTEM_TENANT};
 
 use super::door::Door;
 use super::session::Session;
-use super::{instant, remote, table, tenant};
+use super::{instant, remote, say_table, table, tenant};
 use crate::audit::{self, Entry, Filter, Listed};
 use crate::cli::Audit;
 use crate::http::internal::audit::AuditEntry;
@@ -48,7 +48,7 @@ fn print_list(entries: Vec<AuditEntry>, as_json: bool) -> anyhow::Result<()> {
         }
         return Ok(());
     }
-    let mut table = table(&["WHEN", "WHO", "WHAT", "TO WHAT", "TENANT", "FROM", "BEFORE", "AFTER"]);
+    let mut table = table(&["WHEN", "ACTOR", "ACTION", "TARGET", "TENANT", "VIA", "BEFORE", "AFTER"]);
     for entry in entries {
         let side = |name: &str| {
             entry.detail.get(name).filter(|it| !it.is_null()).map_or_else(String::new, Value::to_string)
@@ -65,10 +65,10 @@ fn print_list(entries: Vec<AuditEntry>, as_json: bool) -> anyhow::Result<()> {
             entry.tenant.unwrap_or_default(),
             from,
             before,
-            if same { "as before".to_owned() } else { after },
+            if same { "unchanged".to_owned() } else { after },
         ]);
     }
-    say!("{table}")
+    say_table(&table, "no entries match")
 }
 
 /// Page after page, until there are enough.

@@ -73,7 +73,7 @@ async fn range(
     };
     if range.total() > BackfillRange::MOST_SLICES {
         bail!(
-            "{} days of tenants are more than the {} that are allowed",
+            "the range has {} tenant-days; at most {} are allowed",
             range.total(),
             BackfillRange::MOST_SLICES
         );
@@ -100,7 +100,7 @@ async fn count(options: &Backfill, door: Door<'_>) -> anyhow::Result<()> {
         say!("{slug}\t{slices}")?;
     }
     tell_future(future_days);
-    say!("in all\t{}", tenants.iter().map(|(_, slices)| slices).sum::<u64>())
+    say!("total\t{}", tenants.iter().map(|(_, slices)| slices).sum::<u64>())
 }
 
 /// Its id, and how many of its days lie in the future.
@@ -122,7 +122,7 @@ async fn create(options: &Backfill, pool: &PgPool) -> anyhow::Result<(Uuid, u64)
 fn tell_future(days: u64) {
     if days > 0 {
         tell!(
-            "{days} days of tenants lie in the future: they are skipped, unless they have begun when their turn comes"
+            "{days} tenant-days are in the future; they are skipped unless they have begun when they are reached"
         );
     }
 }
@@ -136,7 +136,7 @@ pub(super) fn leave(
     match (ended, watched) {
         (Err(error), Some(id)) if error.is::<Interrupted>() => {
             let suffix = session.suffix();
-            say!("it goes on by itself; look at it with: weirgate backfills show {id} --watch{suffix}")
+            say!("the backfill continues; watch it with: weirgate backfills show {id} --watch{suffix}")
         }
         (ended, _) => ended,
     }
@@ -160,9 +160,9 @@ pub(super) async fn watch(door: Door<'_>, id: Uuid) -> anyhow::Result<()> {
     shown.bar.finish();
     match state {
         BackfillState::Completed => Ok(()),
-        BackfillState::CompletedWithFailures => bail!(
-            "backfill {id} is over, but jobs of it failed; `weirgate backfills retry-failed {id}` runs them again"
-        ),
+        BackfillState::CompletedWithFailures => {
+            bail!("backfill {id} has failed jobs; retry them with `weirgate backfills retry-failed {id}`")
+        }
         state => bail!("backfill {id} is {state}"),
     }
 }
@@ -220,7 +220,7 @@ fn describe(backfill: &Shown) -> String {
         words.push(format!("{rate:.1}/s"));
     }
     if let Some(at) = backfill.facts.estimated_finish {
-        words.push(format!("until {}", instant(at)));
+        words.push(format!("estimated finish {}", instant(at)));
     }
     words.join(", ")
 }

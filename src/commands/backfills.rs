@@ -11,7 +11,7 @@ use super::backfill::{leave, look, watch};
 use super::backfill_shown::Backfill;
 use super::door::Door;
 use super::session::Session;
-use super::{instant, remote, table};
+use super::{instant, remote, say_table, table};
 use crate::audit::{Actor, Change, Subject};
 use crate::cli::Backfills;
 use crate::output::say;
@@ -78,7 +78,7 @@ async fn act(door: Door<'_>, id: Uuid, verb: Verb) -> anyhow::Result<()> {
         }
     };
     if !any {
-        say!("none of its jobs is discarded")?;
+        say!("it has no discarded jobs")?;
     }
     say!("{id} is {}", look(door, id).await?.facts.state)
 }
@@ -133,5 +133,5 @@ fn print_list(backfills: Vec<Backfill>) -> anyhow::Result<()> {
             instant(facts.created_at),
         ]);
     }
-    say!("{table}")
+    say_table(&table, "there are no backfills yet")
 }

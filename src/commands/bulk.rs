@@ -49,7 +49,9 @@ pub(super) async fn run(options: Bulk, door: Door<'_>) -> anyhow::Result<()> {
 
 fn checked(action: BulkAction, filter: JobFilter, all: bool) -> anyhow::Result<BulkJobs> {
     BulkJobs::new(action, filter, all).map_err(|refused| match refused {
-        BulkRefused::Unbounded => anyhow::anyhow!("{refused}: --all"),
+        BulkRefused::Unbounded => {
+            anyhow::anyhow!("no filter is given; add one, or --all for every job of every tenant")
+        }
         refused => refused.into(),
     })
 }

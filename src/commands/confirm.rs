@@ -21,8 +21,7 @@ const NEXT_YEAR: TimeDelta = TimeDelta::days(366);
 /// slip. Where nobody can be asked, such a command is refused.
 pub(super) async fn home(config: &Config, stop: &Stop) -> anyhow::Result<()> {
     if config.database_url.is_none() && !config.home.exists() && io::stdin().is_terminal() {
-        let what =
-            format!("there is no {}, where the data is to be; it would be made", config.home.display());
+        let what = format!("the data folder {} does not exist and would be created", config.home.display());
         stop.until_told(ask(&what, false)).await?;
         home::make_for(config)?;
     }
@@ -42,7 +41,7 @@ pub(super) async fn times(
     let Some(now) = door.now().await? else { return Ok(()) };
     // It is tomorrow already in some places.
     if let Some(day) = day.filter(|day| *day > (now + TimeDelta::days(1)).date_naive()) {
-        ask(&format!("--date {day} is yet to come, so that nothing can be worked out for it"), yes).await?;
+        ask(&format!("--date {day} is in the future, so there is nothing to process yet"), yes).await?;
     }
     if let Some(at) = at.filter(|at| *at - now > FAR) {
         ask(&format!("--run-at {} is over 100 years away", at.format("%Y-%m-%d")), yes).await?;
@@ -53,8 +52,7 @@ pub(super) async fn times(
 /// Whether the last day of a range is meant.
 pub(super) async fn last_day(door: Door<'_>, to: NaiveDate, yes: bool) -> anyhow::Result<()> {
     if door.now().await?.is_some_and(|now| to > (now + NEXT_YEAR).date_naive()) {
-        ask(&format!("--to {to} is over a year away, and there is nothing to do for days to come"), yes)
-            .await?;
+        ask(&format!("--to {to} is over a year away, and days in the future are skipped"), yes).await?;
     }
     Ok(())
 }
@@ -65,9 +63,9 @@ pub(super) async fn ask(what: &str, yes: bool) -> anyhow::Result<()> {
         return Ok(());
     }
     if !io::stdin().is_terminal() {
-        bail!("{what}; add --yes if it is meant");
+        bail!("{what}; add --yes to continue anyway");
     }
-    tell!("{what}. Go on? [y/N]");
+    tell!("{what}. Continue? [y/N]");
     let answer = aside(|| io::stdin().lines().next()).await?.transpose()?.unwrap_or_default();
     if !matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes") {
         bail!("nothing was done");

@@ -52,7 +52,7 @@ pub(super) async fn run(options: Enqueue, session: &Session) -> anyhow::Result<(
         && !error.is::<NotCompleted>()
         && !error.is::<Closed>()
     {
-        tell!("the job goes on by itself; look at it with: weirgate jobs show {id}{}", session.suffix());
+        tell!("the job continues; see it with: weirgate jobs show {id}{}", session.suffix());
     }
     ended
 }
@@ -65,7 +65,7 @@ async fn insert(
 ) -> anyhow::Result<Enqueued> {
     if !tenant.is_active {
         bail!(
-            "tenant {} is not active, so that no job is accepted for it; `weirgate tenants set {0} --active true` changes that",
+            "tenant {} is inactive and accepts no jobs; activate it with `weirgate tenants set {0} --active true`",
             tenant.slug
         );
     }
@@ -80,9 +80,9 @@ async fn insert(
     let mut tx = database.pool.begin().await?;
     // The daily pipeline is no kind, but a workflow of six jobs.
     let enqueued = if DailyPipeline::kind(&options.kind) == DailyPipeline::NAME {
-        let date = options.date.context("the daily pipeline needs its day, such as --date 2026-01-31")?;
+        let date = options.date.context("the daily pipeline needs a date, such as --date 2026-01-31")?;
         if let Some((name, _)) = options.args.first() {
-            bail!("--arg {name}: the daily pipeline has no arguments but --date");
+            bail!("--arg {name}: the daily pipeline takes no arguments except --date");
         }
         enqueue_daily_pipeline(&mut tx, DailyPipeline::new(tenant, date, adjust)?, options.force).await?
     } else {
@@ -110,7 +110,7 @@ fn refused(error: QueueError, options: &Enqueue, registry: &Registry<App>) -> an
             let why = why.to_string();
             let named = |name: &str| why.contains(&format!("unknown field `{name}`"));
             if named("date") && options.date.is_some() {
-                return anyhow::anyhow!("--date: {kind} takes no day; it takes in all that its source has");
+                return anyhow::anyhow!("--date: {kind} takes no date; it ingests all that its source has");
             }
             if let Some((name, _)) = options.args.iter().find(|(name, _)| named(name)) {
                 return anyhow::anyhow!("--arg {name}: {kind} has no such argument ({why})");
@@ -122,9 +122,9 @@ fn refused(error: QueueError, options: &Enqueue, registry: &Registry<App>) -> an
                 return anyhow::anyhow!("--arg {name}: {expected}");
             }
             if why.contains("missing field `date`") {
-                return anyhow::anyhow!("{kind} needs its day, such as --date 2026-01-31");
+                return anyhow::anyhow!("{kind} needs a date, such as --date 2026-01-31");
             }
-            anyhow::anyhow!("these are not the arguments of {kind}: {why}")
+            anyhow::anyhow!("wrong arguments for {kind}: {why}")
         }
         other => other.into(),
     }
@@ -146,7 +146,7 @@ pub(super) async fn report(
     to_the_end: bool,
 ) -> anyhow::Result<()> {
     if !to_the_end {
-        return say!("{id}{}", if duplicate { "\t(was on its way already)" } else { "" });
+        return say!("{id}{}", if duplicate { "\t(already enqueued)" } else { "" });
     }
     let job = follow::to_the_end(door, id).await?;
     say!("{}", serde_json::to_string_pretty(&job)?)?;

@@ -63,7 +63,7 @@ async fn stored(pool: &PgPool, limit: i64) -> anyhow::Result<Vec<Failure>> {
 
 fn print_list(failures: Vec<Failure>) -> anyhow::Result<()> {
     if failures.is_empty() {
-        return say!("no job failed, or all that did have been retried, cancelled or deleted");
+        return say!("no failed jobs");
     }
     let mut table = table(&["FAILURE", "KIND", "CODE", "RETRYABLE", "DISCARDED", "LAST SEEN", "MESSAGE"]);
     for it in failures {

@@ -14,7 +14,7 @@ use super::filter::job_filter;
 use super::follow::look;
 use super::job::{Job, Look};
 use super::session::Session;
-use super::{bulk, instant, remote, table};
+use super::{bulk, instant, remote, say_table, table};
 use crate::audit::{Actor, Change, Subject};
 use crate::cli::{Filter, Jobs, ListJobs};
 use crate::output::say;
@@ -135,5 +135,5 @@ fn print_list(jobs: Vec<Job>, as_json: bool) -> anyhow::Result<()> {
         let day = job.date.map(|date| date.to_string()).unwrap_or_default();
         table.add_row([id, job.tenant, job.kind, day, state, attempt, instant(job.created_at), args]);
     }
-    say!("{table}")
+    say_table(&table, "no jobs match")
 }

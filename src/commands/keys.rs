@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::door::Door;
 use super::session::Session;
-use super::{instant, remote, table, tenant};
+use super::{instant, remote, say_table, table, tenant};
 use crate::api_keys::{self, New, Refused};
 use crate::audit::Actor;
 use crate::cli::{Expiry, Keys};
@@ -41,15 +41,16 @@ async fn act(command: Keys, door: Door<'_>) -> anyhow::Result<()> {
             Door::Server(client) => {
                 let prefix = api_keys::visible(&key);
                 if !remote::keys::revoke(client, prefix).await? {
-                    bail!("no live key begins with {prefix:?}; `weirgate keys list` shows them");
+                    bail!("no valid key begins with {prefix:?}; `weirgate keys list` shows them");
                 }
-                say!("{prefix} is refused from now on")
+                say!("{prefix} is revoked")
             }
         },
     }
 }
 
-const UNKNOWN_TIME: &str = "what is before the server keeps its time back; name the end with --expires";
+const UNKNOWN_TIME: &str =
+    "a proxy drops the Date header of the server; use --expires instead of --expires-in";
 
 async fn create(pool: &PgPool, name_or_id: &str, name: &str, expiry: &Expiry) -> anyhow::Result<()> {
     let tenant = tenant(pool, name_or_id).await?;
@@ -83,7 +84,7 @@ fn print_list(keys: Vec<Listed>) -> anyhow::Result<()> {
     for key in keys {
         let state = match key.refused.as_deref() {
             None => "good",
-            Some("tenant_inactive") => "its tenant is inactive",
+            Some("tenant_inactive") => "tenant inactive",
             Some(refused) => refused,
         };
         let (expires, used) = (or_never(key.expires_at), or_never(key.last_used_at));
@@ -97,15 +98,15 @@ fn print_list(keys: Vec<Listed>) -> anyhow::Result<()> {
             used,
         ]);
     }
-    say!("{table}")
+    say_table(&table, "no API keys match")
 }
 
 async fn revoke(pool: &PgPool, key: &str) -> anyhow::Result<()> {
     let prefix = api_keys::visible(key);
     let mut tx = pool.begin().await?;
     if !api_keys::withdraw(&mut tx, &Actor::cli(), None, prefix).await? {
-        bail!("no live key begins with {prefix:?}; `weirgate keys list` shows them");
+        bail!("no valid key begins with {prefix:?}; `weirgate keys list` shows them");
     }
     tx.commit().await?;
-    say!("{prefix} is refused from now on")
+    say!("{prefix} is revoked")
 }

@@ -12,10 +12,9 @@ use weirgate_queue::lanes::{Blocked, Book, Books};
 
 use super::door::Door;
 use super::session::Session;
-use super::{remote, table, tenant};
+use super::{remote, say_table, table, tenant};
 use crate::audit::{Actor, Change, Subject};
 use crate::cli::{Limits, SetLimits};
-use crate::output::say;
 use crate::queues;
 
 pub(super) async fn run(command: Limits, session: &Session) -> anyhow::Result<()> {
@@ -59,7 +58,9 @@ fn given(options: &SetLimits) -> anyhow::Result<GivenLimits> {
     let &SetLimits { rate, period, burst, max_running, weight, .. } = options;
     let given = GivenLimits { rate, period_s: period, burst, max_running, weight };
     if given == GivenLimits::default() {
-        bail!("name at least one limit; `weirgate limits clear` gives the tenant back to what the queue has");
+        bail!(
+            "give at least one limit; `weirgate limits clear` resets the tenant to the defaults of the queue"
+        );
     }
     Ok(given)
 }
@@ -150,13 +151,13 @@ fn print_list(lanes: Vec<Lane>) -> anyhow::Result<()> {
         "WEIGHT",
         "AVAILABLE",
         "RUNNING",
-        "MAY START",
+        "NEXT START",
     ]);
     let or_dash = |number: Option<u32>| number.map_or_else(|| "-".to_owned(), |it| it.to_string());
     for Lane { queue, own, limits, available, running, blocked } in lanes {
         table.add_row([
             queue,
-            if own { "its own" } else { "the queue's" }.to_owned(),
+            if own { "own" } else { "default" }.to_owned(),
             limits.rate.map_or_else(|| "-".to_owned(), |rate| per_period(rate, limits.period_s)),
             or_dash(limits.burst),
             or_dash(limits.max_running),
@@ -166,7 +167,7 @@ fn print_list(lanes: Vec<Lane>) -> anyhow::Result<()> {
             may_start(blocked),
         ]);
     }
-    say!("{table}")
+    say_table(&table, "there are no queues yet")
 }
 
 fn may_start(blocked: Option<Blocked>) -> String {
@@ -174,11 +175,11 @@ fn may_start(blocked: Option<Blocked>) -> String {
     match blocked {
         None => "now".to_owned(),
         Some(Blocked::Throttled(at)) => format!("at {}", time(at)),
-        Some(Blocked::QueueThrottled(at)) => format!("at {}, as the whole queue", time(at)),
-        Some(Blocked::LaneFull { .. }) => "no: its max_running".to_owned(),
-        Some(Blocked::QueueFull { .. }) => "no: the queue's max_running".to_owned(),
-        Some(Blocked::LanePaused) => "no: paused".to_owned(),
-        Some(Blocked::QueuePaused) => "no: the queue is paused".to_owned(),
+        Some(Blocked::QueueThrottled(at)) => format!("at {} (rate of the queue)", time(at)),
+        Some(Blocked::LaneFull { .. }) => "blocked: max_running".to_owned(),
+        Some(Blocked::QueueFull { .. }) => "blocked: max_running of the queue".to_owned(),
+        Some(Blocked::LanePaused) => "blocked: paused".to_owned(),
+        Some(Blocked::QueuePaused) => "blocked: queue paused".to_owned(),
         Some(Blocked::BackfillPaused | Blocked::BackfillFull { .. }) => {
             unreachable!("live work has no backfill")
         }

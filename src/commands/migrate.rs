@@ -39,7 +39,7 @@ async fn rebase(database: &Database) -> anyhow::Result<()> {
     }
     if rebased.advanced_sequences > 0 {
         let sequences = counted(usize::try_from(rebased.advanced_sequences)?, "sequence");
-        say!("{sequences} stood behind the rows of their tables and were set past them")?;
+        say!("{sequences} behind the rows of their tables set past them")?;
     }
     Ok(())
 }
@@ -67,7 +67,7 @@ async fn down(database: &Database, to: Option<i64>, yes: bool) -> anyhow::Result
         Actor::cli().note_migration(&mut conn, "schema.down", *newest, target).await?;
     }
     MIGRATIONS.undo(&database.pool, target).await?;
-    say!("undone down to version {target}")
+    say!("rolled back to version {target}")
 }
 
 async fn status(database: &Database) -> anyhow::Result<()> {

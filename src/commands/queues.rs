@@ -10,7 +10,7 @@ use weirgate_queue::lanes::{Books, limits, traffic};
 
 use super::door::Door;
 use super::session::Session;
-use super::{remote, table};
+use super::{remote, say_table, table};
 use crate::audit::{Actor, Change, Subject};
 use crate::cli::Queues;
 use crate::output::say;
@@ -37,7 +37,6 @@ pub(super) struct Queue {
     depth: BTreeMap<String, i64>,
     /// Final jobs, by state.
     finished: BTreeMap<String, i64>,
-    pub(super) running: i64,
     lanes_with_backlog: usize,
     throttled_lanes: usize,
     workers: i64,
@@ -73,7 +72,6 @@ async fn stored(pool: &PgPool) -> anyhow::Result<Vec<Queue>> {
             paused,
             depth: states(false),
             finished: states(true),
-            running: facts.counts.get(&JobState::Running).copied().unwrap_or(0),
             lanes_with_backlog: facts.lanes_with_backlog,
             throttled_lanes: facts.throttled_lanes,
             workers: workers.count,
@@ -88,32 +86,43 @@ fn print_list(queues: Vec<Queue>) -> anyhow::Result<()> {
     let mut table = table(&[
         "QUEUE",
         "STATE",
-        "WAITING",
+        "AVAILABLE",
         "RUNNING",
+        "SCHEDULED",
+        "WAITING",
+        "RETRYABLE",
         "DISCARDED",
         "THROTTLED",
         "WORKERS",
         "SLOTS",
-        "STARTS/S",
-        "ENDS/S",
+        "STARTED/S",
+        "FINISHED/S",
     ]);
     for queue in queues {
-        let waiting = queue.depth.values().sum::<i64>() - queue.running;
-        let discarded = queue.finished.get(JobState::Discarded.as_str()).copied().unwrap_or(0);
-        table.add_row([
-            queue.name,
-            if queue.paused { "paused" } else { "on" }.to_owned(),
-            waiting.to_string(),
-            queue.running.to_string(),
-            discarded.to_string(),
+        let count = |state: JobState| {
+            let counts = if state.is_final() { &queue.finished } else { &queue.depth };
+            counts.get(state.as_str()).copied().unwrap_or(0).to_string()
+        };
+        let counts = [
+            JobState::Available,
+            JobState::Running,
+            JobState::Scheduled,
+            JobState::Waiting,
+            JobState::Retryable,
+            JobState::Discarded,
+        ]
+        .map(count);
+        let state = if queue.paused { "paused" } else { "active" };
+        let rest = [
             format!("{} of {} lanes", queue.throttled_lanes, queue.lanes_with_backlog),
             queue.workers.to_string(),
             queue.slots.to_string(),
             format!("{:.1}", queue.throughput.started_per_s),
             format!("{:.1}", queue.throughput.finished_per_s),
-        ]);
+        ];
+        table.add_row([queue.name, state.to_owned()].into_iter().chain(counts).chain(rest));
     }
-    say!("{table}")
+    say_table(&table, "there are no queues yet")
 }
 
 async fn pause(door: Door<'_>, queue: &str, paused: bool) -> anyhow::Result<()> {
@@ -121,7 +130,7 @@ async fn pause(door: Door<'_>, queue: &str, paused: bool) -> anyhow::Result<()> 
         Door::Database(database) => pause_in_database(&database.pool, queue, paused).await?,
         Door::Server(client) => remote::queues::pause(client, queue, paused).await?,
     }
-    say!("{queue} {}", if paused { "is paused; what runs goes on running" } else { "goes on" })
+    say!("{queue} {}", if paused { "is paused; running jobs continue" } else { "is resumed" })
 }
 
 async fn pause_in_database(pool: &PgPool, queue: &str, paused: bool) -> anyhow::Result<()> {

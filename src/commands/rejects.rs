@@ -37,7 +37,7 @@ fn print(rows: &[RejectedRow], json: bool) -> anyhow::Result<()> {
         return Ok(());
     }
     if rows.is_empty() {
-        return say!("no row was rejected by the last ingests, or none that is asked for");
+        return say!("no rejected rows match");
     }
     let mut table = table(&["FOUND", "TENANT", "DATASET", "ORIGIN", "LINE", "REASON", "JOB"]);
     for row in rows {

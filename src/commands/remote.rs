@@ -52,26 +52,26 @@ pub(super) async fn server(
     let is_named = server.is_some();
     let has_token = token.is_some() || token_file.is_some();
     if let Some((name, why)) = only_here(command) {
-        ensure!(!is_named && !has_token, "`weirgate {name}` asks no server elsewhere: {why}");
+        ensure!(!is_named && !has_token, "`weirgate {name}` cannot use a remote server: {why}");
         // `WEIRGATE_URL` may well be set for the commands beside it.
         return Ok(None);
     }
     let Some(address) = server.or_else(|| config.server.clone()) else {
-        ensure!(!has_token, "the token is for a server elsewhere; name that with --server or WEIRGATE_URL");
+        ensure!(!has_token, "a token needs a remote server; name it with --server or WEIRGATE_URL");
         return Ok(None);
     };
     let token = match (token, token_file) {
         (Some(token), _) => token,
         (None, Some(path)) => stop.until_told(read_token(path)).await?,
         (None, None) => config.token.clone().with_context(|| {
-            format!("{address} wants its SERVICE_TOKEN: set WEIRGATE_TOKEN, or name a file that holds it with --token-file")
+            format!("{address} needs its SERVICE_TOKEN: set WEIRGATE_TOKEN, or name a file that holds it with --token-file")
         })?,
     };
     let token = token.trim().to_owned();
     let is_token = !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic());
     ensure!(
         is_token,
-        "the token is empty, or has characters that no token has; expected one line, such as the output of: openssl rand -hex 32"
+        "the token is empty or has invalid characters; expected one line, such as the output of: openssl rand -hex 32"
     );
     Ok(Some(Server { client: Client::new(address, token)?, is_named }))
 }
@@ -88,23 +88,24 @@ async fn read_token(path: PathBuf) -> Result<String> {
 /// The name of a command that has nothing to ask a server, and why.
 fn only_here(command: &Command) -> Option<(&'static str, &'static str)> {
     let told = match command {
-        Command::Demo(_) => ("demo", "it shows the whole path on this machine, with data of its own"),
-        Command::Up => ("up", "it is a server itself; start it on the machine where it is to run"),
-        Command::Serve => ("serve", "it is a server itself; start it on the machine where it is to run"),
-        Command::Worker => {
-            ("worker", "it works on the database; start it where DATABASE_URL leads to that of the server")
-        }
+        Command::Demo(_) => ("demo", "it runs everything on this machine, with data of its own"),
+        Command::Up => ("up", "it is a server itself; start it on the machine where it should run"),
+        Command::Serve => ("serve", "it is a server itself; start it on the machine where it should run"),
+        Command::Worker => (
+            "worker",
+            "it works on the database; start it where DATABASE_URL points to the database of the server",
+        ),
         Command::Migrate(_) => (
             "migrate",
-            "it changes the schema of a database; run it where DATABASE_URL leads to that of the server",
+            "it changes the schema of a database; run it where DATABASE_URL points to the database of the server",
         ),
         Command::Seed { .. } => (
             "seed",
-            "it makes the tenants of a file in a database; `weirgate tenants create` and `weirgate keys create` do that elsewhere",
+            "it creates the tenants of a file in a database; use `weirgate tenants create` and `weirgate keys create` for a remote server",
         ),
         Command::Users(_) => (
             "users",
-            "no token makes people who sign in; run it where DATABASE_URL leads to the database of the server",
+            "a token cannot create users; run it where DATABASE_URL points to the database of the server",
         ),
         Command::Bench { .. } => ("bench", "it measures in a database of its own"),
         Command::BenchWorker { .. } => ("bench-worker", "it measures in a database of its own"),

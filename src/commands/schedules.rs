@@ -100,7 +100,7 @@ async fn run_now(pool: &PgPool, name: &str, name_or_id: Option<&str>) -> anyhow:
 /// `count` of them in all; a server names the first ones.
 fn print_run(name: &str, jobs: &[Uuid], count: usize) -> anyhow::Result<()> {
     if count == 0 {
-        return say!("{name} is for no tenant at present, so that nothing was enqueued");
+        return say!("{name} applies to no tenant at present; nothing was enqueued");
     }
     for job in jobs {
         say!("{job}")?;
@@ -116,7 +116,7 @@ async fn set(door: Door<'_>, options: SetSchedule) -> anyhow::Result<()> {
     let time_zone = time_zone.map(|zone| (zone != "each").then_some(zone));
     let change = Change { cron, time_zone, enabled: None, missed, missed_limit };
     if change == Change::default() {
-        bail!("name at least one of --cron, --time-zone, --missed and --missed-limit");
+        bail!("give at least one of --cron, --time-zone, --missed and --missed-limit");
     }
     print_list(match door {
         Door::Database(database) => vec![set_in_database(&database.pool, &name, &change).await?],
@@ -136,7 +136,8 @@ async fn set_in_database(pool: &PgPool, name: &str, change: &Change) -> anyhow::
     let noted = audit::Change::begin(&mut tx, Subject::Schedule(&definition)).await?;
     schedule::change(&mut tx, &definition, change).await?;
     let all = schedule::overview(&mut tx, &weirgate_jobs::schedules()).await?;
-    let now = all.into_iter().find(|it| it.definition.name == name).context("it is in no list")?;
+    let now =
+        all.into_iter().find(|it| it.definition.name == name).context("the schedule is not in the list")?;
     noted.note(&mut tx, &Actor::cli(), "schedule.change", &change.named()).await?;
     tx.commit().await?;
     Ok(now.into())
@@ -147,7 +148,7 @@ fn definition(name: &str) -> anyhow::Result<Definition> {
     let names: Vec<_> = definitions.iter().map(|it| it.name).collect();
     let names = names.join(", ");
     let found = definitions.into_iter().find(|it| it.name == name);
-    found.with_context(|| format!("no schedule {name:?}; there are: {names}"))
+    found.with_context(|| format!("no schedule {name:?}; known schedules: {names}"))
 }
 
 async fn enable(door: Door<'_>, name: &str, enabled: bool) -> anyhow::Result<()> {
@@ -163,7 +164,7 @@ async fn enable(door: Door<'_>, name: &str, enabled: bool) -> anyhow::Result<()>
             remote::schedules::change(client, name, &change).await?;
         }
     }
-    say!("{name} is {}", if enabled { "on" } else { "paused" })
+    say!("{name} is {}", if enabled { "active" } else { "paused" })
 }
 
 fn print_list(schedules: Vec<Schedule>) -> anyhow::Result<()> {
@@ -180,7 +181,7 @@ fn print_list(schedules: Vec<Schedule>) -> anyhow::Result<()> {
             name,
             cron,
             time_zone.unwrap_or_else(|| "each tenant's".to_owned()),
-            if enabled { "on" } else { "paused" }.to_owned(),
+            if enabled { "active" } else { "paused" }.to_owned(),
             last_tick_at.map(time).unwrap_or_default(),
             next.unwrap_or_default(),
         ]);

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::door::Door;
 use super::session::Session;
-use super::{instant, no_tenant, remote, table};
+use super::{instant, no_tenant, remote, say_table, table};
 use crate::audit::Actor;
 use crate::cli::{ChangedTenant, NewTenant, Tenants};
 use crate::output::say;
@@ -40,7 +40,7 @@ async fn act(command: Tenants, door: Door<'_>) -> anyhow::Result<()> {
             Door::Server(client) => {
                 require_some(&changed)?;
                 let (before, after) = remote::tenants::change(client, &changed).await?;
-                let done = if before == after { "is so already" } else { "is changed" };
+                let done = if before == after { "is unchanged" } else { "was changed" };
                 say!("{} {done}", after.slug)
             }
         },
@@ -66,13 +66,13 @@ fn print_list(rows: Vec<Stored>, as_json: bool) -> anyhow::Result<()> {
             row.name,
         ]);
     }
-    say!("{table}")
+    say_table(&table, "there are no tenants yet")
 }
 
 fn require_some(changed: &ChangedTenant) -> anyhow::Result<()> {
     let ChangedTenant { tenant: _, name, time_zone, active, llm_enabled } = changed;
     if name.is_none() && time_zone.is_none() && active.is_none() && llm_enabled.is_none() {
-        bail!("name at least one of --name, --time-zone, --active and --llm-enabled");
+        bail!("give at least one of --name, --time-zone, --active and --llm-enabled");
     }
     Ok(())
 }
@@ -95,7 +95,7 @@ async fn set(pool: &PgPool, changed: ChangedTenant) -> anyhow::Result<()> {
     let changed = tenants::change(&mut tx, &Actor::cli(), &name_or_id, &change).await;
     let (before, after) = changed.map_err(told)?;
     tx.commit().await?;
-    if before == after { say!("{} is so already", after.slug) } else { say!("{} is changed", after.slug) }
+    if before == after { say!("{} is unchanged", after.slug) } else { say!("{} was changed", after.slug) }
 }
 
 /// With the options and commands of the command line.
@@ -114,7 +114,7 @@ fn told(refused: Refused) -> anyhow::Error {
             anyhow!("{}", wrong.collect::<Vec<_>>().join("; "))
         }
         Refused::Taken(slug) => {
-            anyhow!("there is a tenant {slug:?} already; `weirgate tenants set {slug}` changes it")
+            anyhow!("tenant {slug:?} already exists; change it with `weirgate tenants set {slug}`")
         }
         Refused::Unknown(name) => no_tenant(&name),
         Refused::Database(error) => error.into(),

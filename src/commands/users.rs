@@ -8,7 +8,7 @@ use sqlx::PgPool;
 
 use super::aside::aside;
 use super::session::Session;
-use super::{instant, table};
+use super::{instant, say_table, table};
 use crate::audit::{Actor, Change, Subject};
 use crate::cli::{GivenPassword, Users};
 use crate::output::{say, tell};
@@ -52,13 +52,13 @@ async fn act(command: Users, given: bool, password: &str, pool: &PgPool) -> anyh
             let noted = Change::begin(&mut tx, Subject::User(email.trim())).await?;
             users::set_role(&mut *tx, &email, role).await?;
             noted.note(&mut tx, &actor, "user.role", &["role"]).await?;
-            format!("{email} is {} from now on, and has to sign in again", role.as_str())
+            format!("{email} now has the role {} and must sign in again", role.as_str())
         }
         Users::Disable { email } => {
             let noted = Change::begin(&mut tx, Subject::User(email.trim())).await?;
             users::disable(&mut *tx, &email).await?;
             noted.note(&mut tx, &actor, "user.disable", &["disabled"]).await?;
-            format!("{email} may not sign in from now on")
+            format!("{email} is disabled and can no longer sign in")
         }
         Users::List => unreachable!("it is done above"),
     };
@@ -67,12 +67,12 @@ async fn act(command: Users, given: bool, password: &str, pool: &PgPool) -> anyh
 }
 
 async fn list(pool: &PgPool) -> anyhow::Result<()> {
-    let mut table = table(&["EMAIL", "ROLE", "STATE", "MADE"]);
+    let mut table = table(&["EMAIL", "ROLE", "STATE", "CREATED"]);
     for user in users::list(&mut *pool.acquire().await?).await? {
         let state = if user.disabled_at.is_some() { "disabled" } else { "active" };
         table.add_row([user.email.as_str(), user.role.as_str(), state, &instant(user.created_at)]);
     }
-    say!("{table}")
+    say_table(&table, "there are no users yet")
 }
 
 /// Whether it was given, and the password.
@@ -81,7 +81,7 @@ async fn choose(password: &GivenPassword) -> anyhow::Result<(bool, String)> {
         return Ok((false, users::new_password(&mut random::generator())));
     }
     if io::stdin().is_terminal() {
-        tell!("the password, and then Ctrl-D:");
+        tell!("Type the password, then press Ctrl-D:");
     }
     let text = aside(|| io::read_to_string(io::stdin())).await?;
     let text = text.context("reading the password from standard input")?;

@@ -15,7 +15,7 @@ use weirgate_queue::{JobState, QueueError, workflow};
 
 use super::door::Door;
 use super::session::Session;
-use super::{instant, remote, table, tenant};
+use super::{instant, remote, say_table, table, tenant};
 use crate::audit::Actor;
 use crate::cli::{ListWorkflows, Workflows};
 use crate::http::in_words;
@@ -58,7 +58,7 @@ async fn act(command: Workflows, door: Door<'_>) -> anyhow::Result<()> {
                 Door::Database(database) => cancel(&database.pool, id).await?,
                 Door::Server(client) => remote::workflows::cancel(client, id).await?,
             };
-            say!("{} of {id} were cancelled or told to stop", of_jobs(jobs))
+            say!("{} of {id} cancelled or asked to stop", of_jobs(jobs))
         }
     }
 }
@@ -132,9 +132,12 @@ fn print_retry(id: Uuid, done: WorkflowRetry) -> anyhow::Result<()> {
         ),
         WorkflowRetry::Done { retried, refused: 0 } => say!("{} will run again", of_jobs(retried)),
         WorkflowRetry::Done { retried, refused } => {
-            say!("{} will run again; {refused} cannot, as the same job is on its way", of_jobs(retried))
+            say!(
+                "{} will run again; {refused} cannot, because the same job has been enqueued again already",
+                of_jobs(retried)
+            )
         }
-        WorkflowRetry::Begun(job) => say!("many have failed: job {job} retries them, bit by bit"),
+        WorkflowRetry::Begun(job) => say!("many jobs have failed; job {job} retries them in steps"),
     }
 }
 
@@ -192,7 +195,7 @@ fn print_list(rows: Vec<Row>) -> anyhow::Result<()> {
             instant(row.created_at),
         ]);
     }
-    say!("{table}")
+    say_table(&table, "no workflows match")
 }
 
 /// What tenants are called.

@@ -52,14 +52,14 @@ impl Accepted {
 /// Refuses who wants nothing but CSV, before anything is done.
 pub(crate) async fn refuse_csv(request: Request, next: Next) -> Result<Response, Problem> {
     if Accepted::of(request.headers()).only_csv() {
-        return Err(no_csv("this is no list under /v1"));
+        return Err(no_csv("this is not a list under /v1"));
     }
     Ok(next.run(request).await)
 }
 
 /// 406
 pub(crate) fn no_csv(why: &str) -> Problem {
-    let detail = format!("{why}, so that it cannot be text/csv; ask for application/json");
+    let detail = format!("{why}, so it is not available as text/csv; ask for application/json");
     Problem::new(StatusCode::NOT_ACCEPTABLE, "not_acceptable", "Not acceptable", detail)
 }
 

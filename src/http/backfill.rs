@@ -42,7 +42,7 @@ pub(crate) struct AskedFor {
     /// Which end comes first.
     #[schema(schema_with = schemas::backfill_order)]
     pub(crate) order: BackfillOrder,
-    /// Which days: those without a result, those that failed for good and have none since, or all.
+    /// Which days: those without a result, those that failed and have none since, or all.
     #[schema(schema_with = schemas::backfill_reprocess)]
     pub(crate) reprocess: Reprocess,
     /// Slices of days that had not begun where the tenant is when the backfill was made. They are
@@ -52,7 +52,7 @@ pub(crate) struct AskedFor {
     pub(crate) future_days: u64,
 }
 
-/// A range of days that is worked off behind the live work. A slice is one tenant and day.
+/// Jobs for a range of days, which run behind live jobs. A slice is one tenant and day.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Backfill)]
 pub(crate) struct BackfillResource {
@@ -65,7 +65,7 @@ pub(crate) struct BackfillResource {
     pub(crate) state: BackfillState,
     #[serde(flatten)]
     asked_for: AskedFor,
-    /// What part of the fleet it may take while live work waits.
+    /// Share of the workers that it may use while live jobs are available.
     #[schema(exclusive_minimum = 0, maximum = 1)]
     share: f64,
     /// Most of its jobs at once in a queue; null for any number.

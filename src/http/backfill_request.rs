@@ -26,7 +26,7 @@ const MOST_RUNNING: i64 = 1_000_000;
 /// Most tenants that one request names.
 const MOST_TENANTS: usize = 1000;
 
-/// Which days of which tenants, what is done for each, and how much of the fleet that may take.
+/// Which days of which tenants, which kind of job for each, and the share of the workers that it may use.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = NewBackfill, example = json!({
@@ -47,14 +47,14 @@ pub(crate) struct BackfillBody {
     /// Which end comes first; `newest_first` when left out.
     #[schema(schema_with = schemas::backfill_order)]
     order: Option<String>,
-    /// Which days: `missing` (without a result from after their end; the default), `failed` (failed for good, without a
+    /// Which days: `missing` (without a result from after their end; the default), `failed` (discarded, without a
     /// result since), `all`. Days that have not begun where the tenant is are skipped.
     #[schema(schema_with = schemas::backfill_reprocess)]
     reprocess: Option<String>,
     /// Most of its jobs at once in a queue; any number when left out.
     #[schema(value_type = Option<u32>, minimum = 1, maximum = 1_000_000)]
     max_running: Option<i64>,
-    /// What part of the fleet it may take while live work waits; all of it while none does. 0.25 when left out.
+    /// Share of the workers that it may use while live jobs are available; all of them otherwise. 0.25 when left out.
     #[schema(exclusive_minimum = 0, maximum = 1)]
     share: Option<f64>,
     /// Of its jobs; higher first. Live work comes first in any case.
@@ -268,7 +268,7 @@ fn a_share(share: f64) -> Result<f64, String> {
 #[serde(deny_unknown_fields)]
 #[schema(as = BackfillSettings, example = json!({"share": 0.5, "max_running": null}))]
 pub(crate) struct SettingsBody {
-    /// What part of the fleet it may take while live work waits.
+    /// Share of the workers that it may use while live jobs are available.
     #[schema(exclusive_minimum = 0, maximum = 1)]
     share: Option<f64>,
     /// Most of its jobs at once in a queue; null for any number.

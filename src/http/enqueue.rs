@@ -52,7 +52,7 @@ impl IntoParams for EnqueueParams {
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "documents what Options reads")]
 pub(crate) struct OptionParams {
-    /// Enqueue even while the same job is not final.
+    /// Enqueue even if the same job is not final yet.
     #[param(required = false, default = false)]
     force: bool,
     /// Not before this time; also as a body field.

@@ -96,7 +96,7 @@ pub(crate) async fn read_body(request: Request) -> Result<Bytes, Problem> {
 pub(crate) async fn read_body_of(mut request: Request, limit: usize) -> Result<Bytes, Problem> {
     DefaultBodyLimit::max(limit).apply(&mut request);
     let Ok(body) = timeout(BODY_TIME, Bytes::from_request(request, &())).await else {
-        let detail = format!("the body was not there after {} s", BODY_TIME.as_secs());
+        let detail = format!("the body did not arrive within {} s", BODY_TIME.as_secs());
         return Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "body_timed_out", "Body timed out", detail));
     };
     body.map_err(|rejection: BytesRejection| {
@@ -113,7 +113,12 @@ pub(crate) async fn read_body_of(mut request: Request, limit: usize) -> Result<B
                 format!("the body is larger than {most}"),
             )
         } else {
-            Problem::new(StatusCode::BAD_REQUEST, "unreadable_body", "Unreadable body", "the body broke off")
+            Problem::new(
+                StatusCode::BAD_REQUEST,
+                "unreadable_body",
+                "Unreadable body",
+                "the body ended before it was complete",
+            )
         }
     })
 }

@@ -18,10 +18,10 @@ pub(crate) struct Health {
     status: &'static str,
 }
 
-/// The process lives.
+/// The process is up.
 #[utoipa::path(
     get, path = "/health", tag = "Operation",
-    responses((status = 200, description = "It lives", body = Health))
+    responses((status = 200, description = "The process is up", body = Health))
 )]
 pub(crate) async fn get_health() -> Json<Health> {
     Json(Health { status: "ok" })
@@ -32,10 +32,10 @@ pub(crate) async fn get_health() -> Json<Health> {
 #[utoipa::path(
     get, path = "/health/ready", tag = "Operation",
     responses(
-        (status = 200, description = "It serves", body = Health),
+        (status = 200, description = "It is ready", body = Health),
         (
             status = 503,
-            description = "It does not; `code` says why: `database_unavailable`, `database_read_only` or `database_not_migrated`"
+            description = "It is not ready; `code` says why: `database_unavailable`, `database_read_only` or `database_not_migrated`"
         )
     )
 )]

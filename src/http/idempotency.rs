@@ -139,7 +139,7 @@ impl IdempotencyKey {
                 StatusCode::UNPROCESSABLE_ENTITY,
                 "idempotency_key_reused",
                 "Idempotency key reused",
-                "the Idempotency-Key came with another request before",
+                "the Idempotency-Key was used with a different request before",
             ));
         }
         // A statement of its own: one that waited for the earlier request would not see that

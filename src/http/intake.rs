@@ -285,7 +285,7 @@ async fn tenants(held: &mut Held, names: &[String]) -> sqlx::Result<Vec<Option<T
 fn active(name: &str, tenant: Option<Tenant>) -> Result<Tenant, Problem> {
     let tenant = tenant.ok_or_else(|| Problem::unknown_tenant(name))?;
     if !tenant.is_active {
-        let detail = format!("the tenant {} is inactive: no job is accepted for it", tenant.slug);
+        let detail = format!("tenant {} is inactive and accepts no jobs", tenant.slug);
         return Err(Problem::conflict("tenant_inactive", "Tenant inactive", detail));
     }
     Ok(tenant)

@@ -67,7 +67,7 @@ pub(crate) struct JobFilterParams {
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "documents what AnyTenantsJobQuery reads")]
 pub(crate) struct FailureParam {
-    /// To be tried again after this failure, or ended by it; the dashboard's page of failures names
+    /// Retryable or discarded with this failure; the dashboard's page of failures names
     /// them.
     #[param(required = false, minimum = 0, maximum = 4_503_599_627_370_495_i64)]
     failure_id: i64,

@@ -8,7 +8,7 @@ use weirgate_queue::lanes::limits::{LaneLimits, QueueLimits, Rate};
 
 use crate::http::problem::{FieldError, Problem};
 
-/// What all tenants together may do in a queue; null is no limit.
+/// Limits of a queue as a whole; null is no limit.
 #[derive(Debug, PartialEq, Serialize, ToSchema)]
 #[schema(as = QueueLimits)]
 pub(crate) struct QueueLimitsResource {
@@ -21,12 +21,12 @@ pub(crate) struct QueueLimitsResource {
     /// Starts at once after a pause.
     #[schema(required = true, minimum = 1)]
     burst: Option<u32>,
-    /// Jobs that run at once, on all hosts together.
+    /// Jobs that may run at once, on all hosts together.
     #[schema(required = true, minimum = 1)]
     max_running: Option<u32>,
 }
 
-/// What one tenant may do in a queue; null is no limit.
+/// Limits of one tenant in a queue; null is no limit.
 #[derive(Debug, PartialEq, Serialize, ToSchema)]
 #[schema(as = LaneLimits)]
 pub(crate) struct LaneLimitsResource {
@@ -66,10 +66,10 @@ pub(crate) struct QueueLimitsBody {
     /// The period, in seconds, to the millisecond; 1 when missing.
     #[schema(minimum = 0.001, maximum = 31_536_000)]
     period_s: Option<f64>,
-    /// Starts at once after a pause; 1 when missing: starts are evenly spaced.
+    /// Starts allowed at once after a pause; 1 when missing: starts are evenly spaced.
     #[schema(minimum = 1, maximum = 1_000_000)]
     burst: Option<i64>,
-    /// Jobs that run at once, on all hosts together.
+    /// Jobs that may run at once, on all hosts together.
     #[schema(minimum = 1, maximum = 1_000_000)]
     max_running: Option<i64>,
 }
@@ -85,10 +85,10 @@ pub(crate) struct LaneLimitsBody {
     /// The period, in seconds, to the millisecond; 1 when missing.
     #[schema(minimum = 0.001, maximum = 31_536_000)]
     period_s: Option<f64>,
-    /// Starts at once after a pause; 1 when missing: starts are evenly spaced.
+    /// Starts allowed at once after a pause; 1 when missing: starts are evenly spaced.
     #[schema(minimum = 1, maximum = 1_000_000, example = 5)]
     burst: Option<i64>,
-    /// Jobs that run at once, on all hosts together.
+    /// Jobs that may run at once, on all hosts together.
     #[schema(minimum = 1, maximum = 1_000_000, example = 3)]
     max_running: Option<i64>,
     /// Its share of the starts against other tenants, when there is more work than capacity; 1 when missing.
@@ -111,9 +111,9 @@ impl From<LaneLimitsBody> for GivenLimits {
 /// Limits of a queue.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct LimitsOfQueue {
-    /// What all tenants together may do.
+    /// Limits of the queue as a whole.
     queue: QueueLimitsResource,
-    /// What each tenant may do that has no limits of its own.
+    /// Default limits per tenant.
     lanes: LaneLimitsResource,
 }
 
@@ -129,11 +129,11 @@ impl LimitsOfQueue {
 #[schema(as = LimitsOfQueueChange, example = json!({"queue": {"max_running": 40}, "lanes": {"rate": 20, "burst": 5}}))]
 #[expect(clippy::option_option, reason = "null and absent mean different things")]
 pub(crate) struct LimitsOfQueueBody {
-    /// What all tenants together may do.
+    /// Limits of the queue as a whole.
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<QueueLimitsBody>)]
     queue: Option<Option<QueueLimitsBody>>,
-    /// What each tenant may do that has no limits of its own.
+    /// Default limits per tenant.
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<LaneLimitsBody>)]
     lanes: Option<Option<LaneLimitsBody>>,

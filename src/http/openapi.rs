@@ -37,9 +37,9 @@ const IDEMPOTENCY_KEY: &str = "Idempotency-Key";
     info(title = "Weirgate", description = DESCRIPTION, license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0")),
     components(schemas(ProblemBody, BulkCount, LaneBody, Dataset)),
     tags(
-        (name = "Enqueue", description = "Start jobs. Nothing else changes a tenant's data."),
-        (name = "Jobs", description = "Follow and steer jobs of every tenant"),
-        (name = "Backfills", description = "Ranges of days, worked off behind the live work"),
+        (name = "Enqueue", description = "Enqueue jobs. Nothing else changes a tenant's data."),
+        (name = "Jobs", description = "Follow and control jobs of every tenant"),
+        (name = "Backfills", description = "Jobs for ranges of days, run behind live jobs"),
         (name = "Results", description = "What a tenant sees of its data and its jobs"),
         (name = "Operation", description = "Tenants, queues, limits, workers, schedules, health")
     ),
@@ -120,7 +120,7 @@ fn describe_repeats(operation: &mut Operation) {
         |it: &RefOr<Parameter>| matches!(it, RefOr::T(parameter) if parameter.name == IDEMPOTENCY_KEY);
     if !parameters.iter().any(is_key) {
         let description =
-            "The same key with the same request is done once, for 24 hours; a repeat shows what is there now";
+            "A request with the same key is done once within 24 hours; a repeat shows the current state";
         let parameter = ParameterBuilder::new()
             .name(IDEMPOTENCY_KEY)
             .parameter_in(ParameterIn::Header)
@@ -158,7 +158,7 @@ fn describe_failures(operation: &mut Operation, guarded: bool, names_something: 
         }
     }
     if names_something {
-        failures.push((404, "unknown_…, not_found: there is nothing of that name"));
+        failures.push((404, "unknown_…, not_found: there is nothing with that name"));
     }
     if let Some(RefOr::T(body)) = &mut operation.request_body {
         if body.content.values().any(is_optional) {
@@ -205,9 +205,9 @@ fn describe_response(status: &str, response: &mut Response) {
     let mut header = |name: &str, header: Header| {
         response.headers.entry(name.to_owned()).or_insert(RefOr::T(header));
     };
-    header("X-Request-Id", text_header("The caller's, or one made here"));
+    header("X-Request-Id", text_header("The caller's, or a generated one"));
     match status {
-        "401" => header("WWW-Authenticate", text_header("What credential is expected")),
+        "401" => header("WWW-Authenticate", text_header("The expected credential")),
         "429" | "503" => header("Retry-After", retry_after()),
         _ => {}
     }
@@ -246,7 +246,7 @@ impl IntoResponses for JobAccepted {
                 .header("Location", text_header("The job's URL"))
                 .header(
                     "Job-Duplicate",
-                    text_header("true when the same job was on its way already; this is that one"),
+                    text_header("true when the same job was enqueued already; the answer is that job"),
                 )
                 .header("Idempotency-Replayed", text_header("true when the Idempotency-Key was used before"))
                 .header("Preference-Applied", text_header("The wait that was applied"))

@@ -22,7 +22,7 @@ pub(crate) struct FieldError {
     /// Query parameter, header or body field.
     #[schema(example = "date")]
     pub(crate) field: String,
-    /// What is wrong with it.
+    /// What is wrong.
     #[schema(example = "expected a date such as 2026-01-31")]
     pub(crate) message: String,
 }
@@ -123,7 +123,7 @@ impl Problem {
     /// 429: as many queries, or whatever `what` names, of this caller are under way as may be.
     pub(crate) fn too_many_at_once(count: usize, what: &str) -> Self {
         let detail = format!(
-            "as many {what} of this caller as there may be at once are being answered ({count}); wait for an answer before asking for more"
+            "too many {what} of this caller at once (limit {count}); wait until one of them is answered"
         );
         Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_at_once", "Too many requests at once", detail)
             .with_header(RETRY_AFTER, HeaderValue::from_static("1"))
@@ -137,15 +137,14 @@ impl Problem {
 
     /// 429: the caller's other connections are all that it may have.
     pub(crate) fn too_many_connections_of_one() -> Self {
-        let detail =
-            "this caller has as many connections as one may have; close one, or ask on one that is open";
+        let detail = "this caller has the most connections allowed; close one, or reuse one that is open";
         Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_at_once", "Too many connections at once", detail)
             .with_header(RETRY_AFTER, HeaderValue::from_static("1"))
     }
 
     /// 503: it is not known yet who asks, and many others of that kind ask too.
     pub(crate) fn too_many_strangers() -> Self {
-        let detail = "many who are not signed in ask at once; try again in a moment";
+        let detail = "too many unauthenticated requests at once; try again in a moment";
         Self::unavailable("too_many_sign_ins", "Too many at once", detail)
     }
 
@@ -207,7 +206,7 @@ impl Problem {
                 ("payload_too_large", "Payload too large", "the body is larger than 1 MiB")
             }
             status if status.is_client_error() => {
-                ("bad_request", "Bad request", "the request is not understood")
+                ("bad_request", "Bad request", "the request cannot be understood")
             }
             _ => return Self { status, ..Self::internal() },
         };
@@ -349,7 +348,7 @@ impl From<tenants::Refused> for Problem {
             tenants::Refused::Taken(slug) => Self::conflict(
                 "slug_taken",
                 "Slug taken",
-                format!("there is a tenant {slug:?} already; PATCH /internal/tenants/{slug} changes it"),
+                format!("tenant {slug:?} already exists; change it with PATCH /internal/tenants/{slug}"),
             ),
             tenants::Refused::Unknown(name) => Self::unknown_tenant(&name),
             tenants::Refused::Database(error) => error.into(),

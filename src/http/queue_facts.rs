@@ -28,7 +28,7 @@ pub(crate) struct QueueFacts {
     pub(crate) lanes: Vec<BusyLane>,
     pub(crate) workers: Workers,
     pub(crate) traffic: Traffic,
-    /// The database's time of this look.
+    /// The database's time of this answer.
     pub(crate) now: DateTime<Utc>,
 }
 

@@ -136,7 +136,7 @@ impl Cancelled {
             return match (culprit, &self.ended_by) {
                 (Some(bulk), _) if bulk.kind == BulkJobs::KIND => why(
                     CancelCode::BulkCancelled,
-                    format!("the bulk action {} cancelled it with all jobs that its filter took", bulk.id),
+                    format!("it was cancelled by the bulk action {}", bulk.id),
                     Some(bulk.id),
                 ),
                 (Some(parent), _) => why(CancelCode::JobFailed, parent.says(), Some(parent.id)),
@@ -148,7 +148,7 @@ impl Cancelled {
                     why(CancelCode::JobFailed, format!("a job that it depended on failed: {message}"), None)
                 }
                 (None, None) => {
-                    why(CancelCode::BulkCancelled, "a bulk action cancelled it with others".to_owned(), None)
+                    why(CancelCode::BulkCancelled, "it was cancelled by a bulk action".to_owned(), None)
                 }
             };
         };

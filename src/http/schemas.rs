@@ -9,10 +9,10 @@ use weirgate_queue::backfill::BackfillState;
 
 /// All of them, by name.
 pub(crate) fn all() -> Vec<(&'static str, Schema)> {
-    let reprocess = "Which days: missing (without a result from after their end; when left out), failed (failed for good, \
+    let reprocess = "Which days: missing (without a result from after their end; when left out), failed (discarded, \
         without a result since), or all. Days that have not begun are skipped";
-    let action = "`retry` gives discarded and cancelled jobs another life, `cancel` ends jobs that are not final, `delete` \
-        forgets final jobs that no other one waits on";
+    let action = "`retry` runs discarded and cancelled jobs again, `cancel` ends jobs that are not final, `delete` \
+        deletes final jobs that no other job waits for";
     vec![
         (
             "JobState",

@@ -11,37 +11,34 @@ use crate::http::job::AttemptError;
 const TEXTS: [(&str, &str); 18] = [
     (
         "all_rows_rejected",
-        "The source had data, and none of it could be taken in. The operators can see why.",
+        "The source had data, but none of it could be imported. The operators can see why.",
     ),
-    (
-        "bad_arguments",
-        "The job's arguments are not of a form that it understands. Its operators can see which.",
-    ),
+    ("bad_arguments", "The job's arguments are not valid. The operators can see why."),
     (
         "dependency_failed",
-        "A job that this one depends on failed or was cancelled, so that this one was not started.",
+        "A job that this one depends on failed or was cancelled, so this one was not started.",
     ),
     (FAILED, GENERAL),
-    ("ingest_lost", "What was taken in before is no longer known for certain; the source is read again."),
-    ("ingest_overtaken", "A newer ingest of the same data has begun, and takes in what this one had left."),
-    ("output_too_large", "The job's result is too large to be kept."),
-    ("panicked", "The job stopped on a fault in the program. Its operators can see where."),
-    ("source_refused", "The source system refuses to hand out the data, or may not be asked for it."),
-    ("source_throttled", "The source system has asked to be called less often for a whole day."),
-    ("source_unreadable", "The data of the source system cannot be read now."),
-    ("timed_out", "The job took longer than it may."),
-    ("unknown_kind", "No worker that has run so far knows this kind of job."),
+    ("ingest_lost", "It is no longer certain what was imported before; the source is read again."),
+    ("ingest_overtaken", "A newer ingest of the same data has started and imports the rest."),
+    ("output_too_large", "The job's result is too large to be stored."),
+    ("panicked", "The job stopped because of a program error. The operators can see where."),
+    ("source_refused", "The source system refused access to the data."),
+    ("source_throttled", "The source system has limited its requests for a whole day."),
+    ("source_unreadable", "The data of the source system could not be read."),
+    ("timed_out", "The job took longer than allowed."),
+    ("unknown_kind", "No worker so far knows this kind of job."),
     ("unknown_tenant", "The tenant of this job does not exist."),
-    ("unknown_time_zone", "The time zone of the tenant is not known, so that its days are not either."),
-    ("upstream_unavailable", "A system that the job depends on does not answer now."),
-    ("worker_lost", "The worker that ran the job has stopped in the middle of it."),
-    ("wrong_state", "The job cannot do this in the state that it found."),
+    ("unknown_time_zone", "The time zone of the tenant is not valid, so its days cannot be determined."),
+    ("upstream_unavailable", "A system that the job depends on did not answer."),
+    ("worker_lost", "The worker that ran the job stopped unexpectedly."),
+    ("wrong_state", "The state of the data does not allow what the job does."),
 ];
 
 const FAILED: &str = "failed";
 
 /// For every code that is not among [`TEXTS`].
-const GENERAL: &str = "The job failed. Its operators can see why.";
+const GENERAL: &str = "The job failed. The operators can see why.";
 
 /// The error as a tenant sees it.
 pub(crate) fn for_tenant(error: AttemptError) -> AttemptError {

@@ -120,7 +120,7 @@ impl WhyNotRunning {
         let why = match row.state() {
             JobState::Waiting => Self::waiting(row),
             JobState::Scheduled => {
-                Self::new(WhyCode::Scheduled, LiesIn::Time, format!("is to start at {due}"))
+                Self::new(WhyCode::Scheduled, LiesIn::Time, format!("it is scheduled for {due}"))
                     .until(row.scheduled_at)
             }
             JobState::Retryable => {
@@ -128,7 +128,7 @@ impl WhyNotRunning {
                 Self::new(WhyCode::RetryBackoff, LiesIn::Time, message).until(row.scheduled_at)
             }
             JobState::Available if row.has_worker == Some(false) => {
-                let message = format!("no live worker takes jobs from the queue {:?}", row.queue);
+                let message = format!("no live worker serves queue {:?}", row.queue);
                 Self::new(WhyCode::NoLiveWorker, LiesIn::Workers, message)
             }
             JobState::Available => match standing.and_then(|it| Some((it, it.blocked?))) {
@@ -146,9 +146,9 @@ impl WhyNotRunning {
         let pending = i64::from(row.pending_parents);
         let waits_on = WaitsOn::of(row);
         let message = match &waits_on {
-            None => format!("waits on {} to end", jobs(pending)),
-            Some(first) if pending <= 1 => format!("waits on {}", first.says()),
-            Some(first) => format!("waits on {}, and on {} more", first.says(), jobs(pending - 1)),
+            None => format!("it waits for {}", jobs(pending)),
+            Some(first) if pending <= 1 => format!("it waits for {}", first.says()),
+            Some(first) => format!("it waits for {}, and for {} more", first.says(), pending - 1),
         };
         Self { waits_on, ..Self::new(WhyCode::WaitingOnJobs, LiesIn::Parents, message).count(pending) }
     }
@@ -158,10 +158,10 @@ impl WhyNotRunning {
         let wait = |until| seconds(until - standing.now);
         match blocked {
             Blocked::QueuePaused => {
-                Self::new(WhyCode::QueuePaused, LiesIn::Queue, format!("the queue {queue:?} is paused"))
+                Self::new(WhyCode::QueuePaused, LiesIn::Queue, format!("queue {queue:?} is paused"))
             }
             Blocked::LanePaused => {
-                let message = format!("the jobs of {tenant} in the queue {queue:?} are paused");
+                let message = format!("{tenant} is paused in queue {queue:?}");
                 Self::new(WhyCode::TenantPaused, LiesIn::Lane, message)
             }
             Blocked::BackfillPaused => {
@@ -169,28 +169,28 @@ impl WhyNotRunning {
             }
             Blocked::LaneFull { max_running } => {
                 let message = format!(
-                    "{tenant} runs {running} of the queue {queue:?}; its max_running is {max_running}"
+                    "{tenant} runs {running} in queue {queue:?}, and its max_running is {max_running}"
                 );
                 Self::new(WhyCode::TenantAtMaxRunning, LiesIn::Lane, message)
             }
             Blocked::QueueFull { max_running } => {
-                let message = format!(
-                    "all tenants together run as many jobs of the queue {queue:?} as its max_running, {max_running}"
-                );
+                let message =
+                    format!("queue {queue:?} runs as many jobs as its max_running allows ({max_running})");
                 Self::new(WhyCode::TenantAtMaxRunning, LiesIn::Queue, message)
             }
             Blocked::BackfillFull { max_running } => {
                 let message = format!(
-                    "its backfill runs as many jobs of the queue {queue:?} as its max_running, {max_running}"
+                    "its backfill runs as many jobs in queue {queue:?} as its max_running allows ({max_running})"
                 );
                 Self::new(WhyCode::TenantAtMaxRunning, LiesIn::Backfill, message)
             }
             Blocked::Throttled(until) => {
-                let message = format!("{tenant} may start its next job in {}", wait(until));
+                let message = format!("rate limit: {tenant} may start its next job in {}", wait(until));
                 Self::new(WhyCode::RateLimited, LiesIn::Lane, message).until(until)
             }
             Blocked::QueueThrottled(until) => {
-                let message = format!("the queue {queue:?} may start its next job in {}", wait(until));
+                let message =
+                    format!("rate limit: queue {queue:?} may start its next job in {}", wait(until));
                 Self::new(WhyCode::RateLimited, LiesIn::Queue, message).until(until)
             }
         }
@@ -199,7 +199,7 @@ impl WhyNotRunning {
     fn behind(row: &JobRow, standing: Option<&Standing>) -> Self {
         let ahead = standing.map_or(0, |it| it.ahead);
         let whose = if row.backfill_id.is_some() { "backfill" } else { "tenant" };
-        let message = format!("{} of its {whose} start before it in the queue {:?}", jobs(ahead), row.queue);
+        let message = format!("{} of its {whose} are before it in queue {:?}", jobs(ahead), row.queue);
         Self::new(WhyCode::BehindInLane, LiesIn::Order, message).count(ahead)
     }
 }

@@ -25,7 +25,7 @@ const MOST: usize = 32;
 pub(crate) async fn bind(config: &Config) -> anyhow::Result<Option<TcpListener>> {
     let Some(address) = config.metrics_listen else { return Ok(None) };
     let listener = TcpListener::bind(address).await.with_context(|| {
-        format!("cannot listen on {address}; WEIRGATE_METRICS_LISTEN names another address")
+        format!("cannot listen on {address}; set WEIRGATE_METRICS_LISTEN to another address")
     })?;
     tracing::info!(address = %listener.local_addr()?, "metrics");
     Ok(Some(listener))

@@ -24,8 +24,8 @@ impl Collector for Process {
             usage.cpu_ticks as f64 / rustix::param::clock_ticks_per_second() as f64,
             usage.pages as f64 * rustix::param::page_size() as f64,
         );
-        families.counter("process_cpu_seconds", "Processor time used, of the user and the system", &cpu)?;
-        families.gauge("process_resident_memory_bytes", "Memory that is resident", memory)
+        families.counter("process_cpu_seconds", "User and system CPU time", &cpu)?;
+        families.gauge("process_resident_memory_bytes", "Resident memory", memory)
     }
 }
 

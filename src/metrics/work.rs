@@ -31,19 +31,19 @@ impl Collector for Working {
         let mut families = Families::new(encoder);
         families.gauges(
             "build_info",
-            "1, with the version of the program",
+            "Always 1; the label is the version of the program",
             [([("version", env!("CARGO_PKG_VERSION"))], 1.0)],
         )?;
         connections(&mut families, &self.pool)?;
         let enqueued = meter::all_enqueued();
         families.counters(
             "jobs_enqueued",
-            "Jobs that this process stored, those among them whose transaction was rolled back afterwards",
+            "Jobs that this process enqueued, including those whose transaction was rolled back afterwards",
             enqueued.iter().map(|((queue, kind), count)| ([("queue", &**queue), ("kind", &**kind)], *count)),
         )?;
         families.counters(
             "ingest_rows",
-            "Rows of sources that this process stored, and that it set aside as they could not be taken",
+            "Source rows that this process imported or rejected",
             ingested_rows()
                 .map(|(dataset, outcome, rows)| ([("dataset", dataset), ("outcome", outcome)], rows)),
         )?;
@@ -56,14 +56,14 @@ fn connections(families: &mut Families<'_>, pool: &PgPool) -> fmt::Result {
     let all = f64::from(pool.size());
     families.gauges(
         "db_connections",
-        "Connections of this process's pool to the database",
+        "Database connections in the pool of this process",
         [([("state", "idle")], idle), ([("state", "used")], (all - idle).max(0.0))],
     )?;
     let most = f64::from(pool.options().get_max_connections());
-    families.gauge("db_connections_max", "Connections that the pool may open", most)?;
+    families.gauge("db_connections_max", "Most connections that the pool may open", most)?;
     families.counter(
         "db_connections_hung",
-        "Connections to the database that this process closed as they no longer answered",
+        "Database connections that this process closed because they no longer answered",
         &hung_connections(),
     )
 }
@@ -73,7 +73,7 @@ fn runs(families: &mut Families<'_>, Work { meter, slots }: &Work) -> fmt::Resul
         |(kind, queue, of): (&'static str, &'static str, _)| ([("queue", queue), ("kind", kind)], of);
     families.counters(
         "jobs_started",
-        "Runs that this worker began",
+        "Runs that this worker started",
         meter.kinds().map(labels).map(|(labels, kind)| (labels, kind.started())),
     )?;
     let finished = meter.kinds().flat_map(|(kind, queue, meter)| {
@@ -83,22 +83,22 @@ fn runs(families: &mut Families<'_>, Work { meter, slots }: &Work) -> fmt::Resul
     });
     families.counters(
         "jobs_finished",
-        "Runs that ended here, by how: a retried one will run again",
+        "Runs that finished on this worker, by outcome: a retried one will run again",
         finished,
     )?;
     families.histograms(
         "job_start_latency_seconds",
-        "From when a job was due until its claim; jobs of backfills, which wait behind the others, are not in it",
+        "Time from when a job was due until its claim; without jobs of backfills, which wait behind live jobs",
         meter.kinds().map(labels).map(|(labels, kind)| (labels, kind.start_latency.read())),
     )?;
     families.histograms(
         "job_run_duration_seconds",
-        "How long runs took",
+        "Run time of jobs",
         meter.kinds().map(labels).map(|(labels, kind)| (labels, kind.run_time.read())),
     )?;
     families.gauges(
         "worker_running_jobs",
-        "Jobs that run in this worker",
+        "Jobs running in this worker",
         meter.kinds().map(labels).map(|(labels, kind)| {
             let ended: u64 = kind.ended().map(|(_, count)| count).sum();
             (labels, number(kind.started().saturating_sub(ended)))
@@ -107,23 +107,27 @@ fn runs(families: &mut Families<'_>, Work { meter, slots }: &Work) -> fmt::Resul
     let queues: std::collections::BTreeSet<&str> = meter.kinds().map(|(_, queue, _)| queue).collect();
     families.gauges(
         "worker_slots",
-        "Jobs that this worker runs at once in the queue",
+        "Jobs that this worker can run at once in the queue",
         queues.into_iter().map(|queue| ([("queue", queue)], number(*slots))),
     )?;
     families.counter(
         "jobs_rescued",
-        "Jobs that this worker, as the leader, gave back from workers that were gone",
+        "Jobs that this worker, as the leader, rescued from dead workers",
         &meter.rescued(),
     )?;
     families.counter(
         "stale_finishes",
-        "Outcomes that changed nothing, as the job was another run's by then",
+        "Outcomes that were ignored because the job belonged to another run by then",
         &meter.stale_finishes(),
     )?;
-    families.counter("worker_leases_lost", "Times that this worker's lease ran out", &meter.leases_lost())?;
+    families.counter(
+        "worker_leases_lost",
+        "Times that the lease of this worker expired",
+        &meter.leases_lost(),
+    )?;
     families.counter(
         "worker_listens_lost",
-        "Times that this worker lost the connection on which it is woken; until it is back it polls",
+        "Times that this worker lost its LISTEN connection; until it is back, the worker polls",
         &meter.listens_lost(),
     )
 }

@@ -188,7 +188,7 @@ async fn what_does_not_fit_into_a_phone_is_found() {
             ("document.querySelector('td button').style.cssText = 'position: absolute; left: 700px'", Some("not on the screen")),
             ("document.querySelector('main').style.cssText = 'width: 300px; overflow: hidden'; document.querySelector('h1').style.width = '600px'", Some("is cut off")),
             ("document.querySelector('.scroll').style.background = 'none'; document.querySelector('table').style.minWidth = '900px'", Some("does not say that it goes on")),
-            ("document.querySelector('td').removeAttribute('data-column')", Some("stands without May start")),
+            ("document.querySelector('td').removeAttribute('data-column')", Some("stands without Available")),
         ] {
             tab.go("/queues").await;
             tab.eval::<bool>(&format!("{change}; true")).await;

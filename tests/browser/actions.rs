@@ -36,7 +36,7 @@ async fn jobs_are_filtered_and_the_filter_is_in_the_address() {
         tab.until("the tab", "document.querySelector('.tabs [aria-current]')?.innerText === 'available 3'")
             .await;
         tab.fill("combobox", "Kind", "step").await;
-        tab.fill("searchbox", "In arguments or errors", "needle").await;
+        tab.fill("searchbox", "Text in arguments or errors", "needle").await;
         tab.press("Show").await;
         tab.until("one row", "document.querySelectorAll('tbody tr').length === 1").await;
         let search: String = tab.eval("location.search").await;
@@ -50,7 +50,7 @@ async fn jobs_are_filtered_and_the_filter_is_in_the_address() {
         tab.until("the filter", "document.querySelector('[name=kind]')?.value === 'step'").await;
         tab.follow("Clear").await;
         tab.until("no filter", "document.querySelector('[name=kind]')?.value === ''").await;
-        tab.click("DisclosureTriangle", "More to filter by").await;
+        tab.click("DisclosureTriangle", "More filters").await;
         tab.fill("textbox", "Argument", "date=2026-01-20").await;
         tab.press("Show").await;
         tab.until("one row", "document.querySelectorAll('tbody tr').length === 1").await;
@@ -58,7 +58,7 @@ async fn jobs_are_filtered_and_the_filter_is_in_the_address() {
         let search: String = tab.eval("decodeURIComponent(location.search)").await;
         assert!(search.contains("date=2026-01-20"), "{search}");
         tab.go("/jobs?args.date=2026-01-19").await;
-        tab.see("No job matches").await;
+        tab.see("No jobs match").await;
         tab.follow("Clear").await;
         tab.until("all rows", "document.querySelectorAll('tbody tr').length === 3").await;
         tab.fill("combobox", "Tenant", "tenant_demo_client2").await;
@@ -77,9 +77,9 @@ async fn all_that_match_are_retried_after_they_were_counted() {
         tab.go("/jobs").await;
         tab.follow("discarded 300").await;
         tab.see("hopeless: no attempt can succeed").await;
-        tab.press("Retry… all that match").await;
-        tab.see("This would retry 300 jobs").await;
-        tab.press("Yes, retry them").await;
+        tab.press("Retry… all matching jobs").await;
+        tab.see_heading("Retry 300 jobs").await;
+        tab.press("Retry 300 jobs").await;
         tab.see_heading("bulk_jobs available").await;
         tab.eval::<bool>("window.stayed = true").await;
         let worker = site.start_worker();
@@ -87,7 +87,7 @@ async fn all_that_match_are_retried_after_they_were_counted() {
         tab.see("300 of 300").await;
         assert!(tab.eval::<bool>("window.stayed").await, "nothing was loaded again");
         tab.go("/jobs?state=discarded").await;
-        tab.see("No job matches").await;
+        tab.see("No jobs match").await;
         tab.go("/jobs?state=available&kind=step").await;
         tab.see_heading("Jobs").await;
         assert_eq!(tab.texts("tbody tr").await.len(), 50);
@@ -113,8 +113,8 @@ async fn only_what_is_selected_is_cancelled() {
             tab.click("checkbox", &boxes).await;
         }
         tab.press("Cancel… the selected jobs").await;
-        tab.see("This would cancel 2 jobs").await;
-        tab.press("Yes, cancel them").await;
+        tab.see_heading("Cancel 2 jobs").await;
+        tab.press("Cancel 2 jobs").await;
         tab.see_heading("bulk_jobs available").await;
         let worker = site.start_worker();
         for (job, state) in
@@ -134,21 +134,21 @@ async fn a_paused_queue_is_why_a_job_does_not_run() {
         let worker = site.start_worker();
         tab.go("/queues").await;
         tab.press("Pause kpi").await;
-        tab.see_heading("Pause the queue kpi").await;
-        tab.press("Pause the queue kpi").await;
+        tab.see_heading("Pause queue kpi").await;
+        tab.press("Pause queue kpi").await;
         tab.see_heading("Queue kpi paused").await;
         let target = "/internal/kpi/compute-daily?tenant_id=tenant_demo_cca&date=2026-01-20";
         let job = id(&site.enqueue(target).await["id"]);
         tab.go(&format!("/jobs/{job}")).await;
         tab.see_heading("compute_kpi available").await;
-        tab.see("Why it is not running: the queue \"kpi\" is paused").await;
+        tab.see("Why it is not running: queue \"kpi\" is paused").await;
         tab.follow("Overview").await;
-        tab.see("The queue kpi is paused").await;
+        tab.see("Queue kpi is paused").await;
         tab.follow("Queues").await;
         tab.see_heading("Queues").await;
         tab.press("Resume kpi").await;
-        tab.see_heading("Resume the queue kpi").await;
-        tab.press("Resume the queue kpi").await;
+        tab.see_heading("Resume queue kpi").await;
+        tab.press("Resume queue kpi").await;
         tab.see_heading("Queue kpi").await;
         site.db().until(job, JobState::Completed).await;
         tab.go(&format!("/jobs/{job}")).await;
@@ -167,23 +167,23 @@ async fn a_paused_lane_is_why_a_job_does_not_run_and_others_run_on() {
         tab.follow("tenant_demo_cca").await;
         tab.see_heading("tenant_demo_cca").await;
         tab.follow("kpi").await;
-        tab.see_heading("tenant_demo_cca in the queue kpi").await;
+        tab.see_heading("tenant_demo_cca in queue kpi").await;
         tab.press("Pause…").await;
-        tab.press("Pause tenant_demo_cca in the queue kpi").await;
-        tab.see_heading("tenant_demo_cca in the queue kpi paused").await;
+        tab.press("Pause tenant_demo_cca in queue kpi").await;
+        tab.see_heading("tenant_demo_cca in queue kpi paused").await;
         let enqueue = async |tenant: &str| {
             let target = format!("/internal/kpi/compute-daily?tenant_id={tenant}&date=2026-01-20");
             id(&site.enqueue(&target).await["id"])
         };
         let (held, free) = (enqueue("tenant_demo_cca").await, enqueue("tenant_demo_client2").await);
         tab.go(&format!("/jobs/{held}")).await;
-        tab.see("Why it is not running: the jobs of tenant_demo_cca in the queue \"kpi\" are paused").await;
+        tab.see("Why it is not running: tenant_demo_cca is paused in queue \"kpi\"").await;
         site.db().until(free, JobState::Completed).await;
         assert_eq!(site.db().job(held).await.state(), JobState::Available);
         tab.go("/tenants/tenant_demo_cca/lanes/kpi").await;
         tab.press("Resume…").await;
-        tab.press("Resume tenant_demo_cca in the queue kpi").await;
-        tab.see_heading("tenant_demo_cca in the queue kpi").await;
+        tab.press("Resume tenant_demo_cca in queue kpi").await;
+        tab.see_heading("tenant_demo_cca in queue kpi").await;
         site.db().until(held, JobState::Completed).await;
         worker.stop().await;
     })
@@ -242,7 +242,7 @@ async fn all_jobs_on_a_page_are_selected_at_once() {
         tab.see("Selected 2:").await;
         assert!(tab.eval::<bool>("document.getElementById('all').indeterminate").await);
         tab.press("Cancel… the selected jobs").await;
-        tab.see("This would cancel 2 jobs").await;
+        tab.see_heading("Cancel 2 jobs").await;
     })
     .await;
 }

@@ -15,7 +15,7 @@ async fn a_job_is_watched_from_available_to_completed() {
         let id = site.step(&Step::new("ship", Does::Progress { done: 3, total: 8 })).await;
         tab.go(&format!("/jobs/{id}")).await;
         tab.see_heading("step available").await;
-        tab.see("no live worker takes jobs from the queue").await;
+        tab.see("no live worker serves queue").await;
         tab.eval::<bool>(MARK).await;
         let probe = Probe::new(site.db().pool.clone());
         let worker = TestWorker::start(site.db(), &probe);
@@ -80,11 +80,11 @@ async fn a_backfill_is_made_from_a_dry_run_and_its_days_fill() {
         }
         tab.press("Dry run").await;
         tab.see_heading("Dry run: compute_kpi, 2026-01-20 to 2026-01-22").await;
-        tab.see("This would make 6 jobs for 6 days of tenants").await;
+        tab.see("This would create 6 jobs for 6 tenant-days").await;
         assert_eq!(site.count("queue.backfills").await, 0, "it only counts");
-        tab.press("Yes, make it").await;
+        tab.press("Create backfill").await;
         tab.see_heading("compute_kpi, 2026-01-20 to 2026-01-22").await;
-        tab.see("0 of 6 days of tenants").await;
+        tab.see("0 of 6 tenant-days").await;
         tab.eval::<bool>(MARK).await;
         let cells = "[...document.querySelectorAll('table.calendar td > *')].map((it) => it.title)";
         let worker = site.start_worker();

@@ -241,7 +241,7 @@ async fn pages(site: &Site) -> Vec<Page> {
         Page::new("overview", ""),
         Page::new("jobs", "/jobs"),
         Page::new("jobs-failed", "/jobs?state=retryable&state=discarded"),
-        Page { press: Some("Retry… all that match"), ..Page::new("bulk", "/jobs?state=discarded") },
+        Page { press: Some("Retry… all matching jobs"), ..Page::new("bulk", "/jobs?state=discarded") },
         Page::new("job-completed", job(site, "generate_export", "completed").await),
         Page::new("job-discarded", job(site, "ingest_tickets", "discarded").await),
         Page::new("job-retried", job(site, "ingest_tickets", "retryable").await),

@@ -16,7 +16,7 @@ async fn a_wrong_password_is_told_and_the_right_one_leads_to_the_page_that_was_w
         tab.watch.expect(401);
         tab.go("/jobs?state=discarded").await;
         sign_in(tab, "not the password").await;
-        tab.see("This email and this password do not belong together.").await;
+        tab.see("Wrong email or password.").await;
         assert_eq!(tab.eval::<String>("document.querySelector('[type=password]').value").await, "");
         sign_in(tab, PASSWORD).await;
         tab.see_heading("Jobs").await;
@@ -59,7 +59,7 @@ async fn the_keyboard_is_enough() {
         let outline = "getComputedStyle(document.activeElement).outlineStyle";
         assert_ne!(tab.eval::<String>(outline).await, "none", "one sees where one is");
         tab.key("Enter").await;
-        tab.see_heading("Pause the queue kpi").await;
+        tab.see_heading("Pause queue kpi").await;
     })
     .await;
 }
@@ -127,8 +127,8 @@ async fn a_viewer_finds_no_button_and_is_refused_without_one() {
             "{{ const form = document.querySelector('form.who'); form.action = '/dashboard/jobs/{id}/cancel'; form.submit() }}"
         );
         tab.eval::<Option<bool>>(&forge).await;
-        tab.see_heading("You may not do this").await;
-        tab.see("You are signed in as viewer; this takes the role operator.").await;
+        tab.see_heading("Not allowed").await;
+        tab.see("You are signed in as viewer; this needs the operator role.").await;
         assert_eq!(site.db().job(id).await.state(), JobState::Available);
     })
     .await;

@@ -20,7 +20,7 @@ async fn pages_are_read_filtered_and_acted_on_without_script() {
             site.step(&Step::new("hay", Does::Succeed)).await,
         ];
         tab.follow("Jobs").await;
-        tab.fill("searchbox", "In arguments or errors", "needle").await;
+        tab.fill("searchbox", "Text in arguments or errors", "needle").await;
         tab.press("Show").await;
         tab.until("one row", "document.querySelectorAll('tbody tr').length === 1").await;
         tab.follow("step").await;
@@ -28,9 +28,9 @@ async fn pages_are_read_filtered_and_acted_on_without_script() {
         tab.press("Cancel").await;
         tab.see_heading("step cancelled").await;
         tab.go("/jobs?kind=step&state=available").await;
-        tab.press("Cancel… all that match").await;
-        tab.see("This would cancel 1 job").await;
-        tab.press("Yes, cancel it").await;
+        tab.press("Cancel… all matching jobs").await;
+        tab.see_heading("Cancel 1 job").await;
+        tab.press("Cancel 1 job").await;
         tab.see_heading("bulk_jobs available").await;
         let worker = site.start_worker();
         site.db().until(other, JobState::Cancelled).await;
@@ -39,7 +39,7 @@ async fn pages_are_read_filtered_and_acted_on_without_script() {
         tab.see_heading("step available").await;
         tab.follow("Queues").await;
         tab.press("Pause export").await;
-        tab.press("Pause the queue export").await;
+        tab.press("Pause queue export").await;
         tab.see_heading("Queue export paused").await;
         tab.press("Sign out").await;
         tab.see_address("/sign-in").await;

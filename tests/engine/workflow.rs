@@ -70,7 +70,7 @@ async fn an_unknown_parent_and_a_name_given_twice_are_refused() {
     workflow.add("kpis", step("kpis", Does::Succeed)).after("tickets");
     let error = refused(&db, workflow).await;
     assert!(matches!(error, QueueError::UnknownParent { .. }));
-    assert!(error.to_string().contains(r#"kpis waits on "tickets""#), "{error}");
+    assert!(error.to_string().contains(r#"kpis depends on "tickets""#), "{error}");
     let mut workflow = Workflow::new();
     workflow.add("a", step("one", Does::Succeed));
     workflow.add("a", step("two", Does::Succeed));
@@ -80,7 +80,7 @@ async fn an_unknown_parent_and_a_name_given_twice_are_refused() {
     let mut workflow = Workflow::new();
     workflow.add("orphan", job);
     let error = refused(&db, workflow).await.to_string();
-    assert!(error.contains(&format!("orphan waits on job {nobody}")), "{error}");
+    assert!(error.contains(&format!("orphan depends on job {nobody}")), "{error}");
 }
 
 #[tokio::test]

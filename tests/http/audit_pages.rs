@@ -91,13 +91,13 @@ fn acts_on_settings() -> Vec<Act> {
             &[("max_running", "2")],
         ),
         act(
-            "/schedules/daily_pipeline/off",
+            "/schedules/daily_pipeline/pause",
             "schedule.off",
             json!({ "enabled": true }),
             json!({ "enabled": false }),
         ),
         act(
-            "/schedules/daily_pipeline/on",
+            "/schedules/daily_pipeline/resume",
             "schedule.on",
             json!({ "enabled": false }),
             json!({ "enabled": true }),
@@ -128,14 +128,18 @@ async fn acts(api: &TestApi) -> Vec<Act> {
     let backfill = Uuid::now_v7();
     let plain =
         |path: String, action, [before, after]: [Value; 2]| (path, Vec::new(), action, [before, after]);
-    let of_backfill = |verb: &str, sides| {
+    let of_backfill = |verb: &str, sides: [Value; 2]| {
         let action: &'static str = match verb {
             "pause" => "backfill.pause",
             "resume" => "backfill.resume",
             "retry_failed" => "backfill.retry_failed",
             _ => "backfill.cancel",
         };
-        plain(format!("/backfills/{backfill}/{verb}"), action, sides)
+        let path = format!("/backfills/{backfill}/{verb}");
+        match (verb, sides) {
+            ("pause" | "resume", [before, after]) => act(&path, action, before, after),
+            (_, sides) => plain(path, action, sides),
+        }
     };
     vec![
         plain(format!("/jobs/{job}/cancel"), "job.cancel", state("available", "cancelled")),
@@ -226,7 +230,7 @@ async fn every_act_on_pages_is_in_the_audit_with_who_and_what_it_was_before() {
         }
     }
     let page = person.get("/dashboard/audit").await;
-    for told in ["state available → cancelled", "paused true, as before", "open_jobs 6 → 0"] {
+    for told in ["state available → cancelled", "paused true (unchanged)", "open_jobs 6 → 0"] {
         assert!(page.text().contains(told), "{told}: {}", page.text());
     }
     person.post("/dashboard/sign-out", &[]).await;

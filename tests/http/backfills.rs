@@ -283,7 +283,7 @@ async fn all_that_is_wrong_is_told() {
     let fields = ["kind", "tenants", "from", "to", "order", "reprocess", "max_running", "share", "priority"];
     let answer = post(&api, &wrong).await;
     assert_eq!(answer.wrong_fields(), fields);
-    assert!(answer.text().contains("takes in all that its source has, not one day"), "{}", answer.text());
+    assert!(answer.text().contains("ingests all that its source has, not one day"), "{}", answer.text());
     assert_eq!(api.post(PATH).await.wrong_fields(), ["kind", "tenants", "from", "to"]);
     for (name, value, field) in [
         ("from", json!("2026-02-01"), "to"),

@@ -1,4 +1,4 @@
-//! What needs attention, of tenants and schedules: each is told in a sentence whose link leads to
+//! Needs attention, of tenants and schedules: each is told in a sentence whose link leads to
 //! it, and no longer once it is over.
 
 use std::fs;
@@ -108,7 +108,7 @@ async fn a_paused_tenant_is_told_of_and_so_are_many() {
         person.post(&path, &[("confirmed", "true")]).await;
     }
     let (text, link) = notice(&person, "paused").await.expect("it is told");
-    assert_eq!(text, "tenant_demo_cca is paused in the queues ingest, kpi.");
+    assert_eq!(text, "tenant_demo_cca is paused in queues ingest, kpi.");
     assert!(follow(&person, &link).await.contains("paused</span>"));
     let shown = follow(&person, "/dashboard/tenants?show=paused").await;
     assert!(
@@ -120,10 +120,7 @@ async fn a_paused_tenant_is_told_of_and_so_are_many() {
     let row = "insert into queue.lanes (tenant_id, queue, paused) select id, 'ingest', true from tenants where slug like 'many%'";
     many(&api, 60, row).await;
     let (text, link) = notice(&person, "tenants are paused").await.expect("they are told");
-    assert!(
-        text.starts_with("61 tenants are paused in a queue: ") && text.ends_with(" and 58 more."),
-        "{text}"
-    );
+    assert!(text.starts_with("61 tenants are paused: ") && text.ends_with(" and 58 more."), "{text}");
     assert_eq!(link, "/dashboard/tenants?show=paused");
     let page = follow(&person, &link).await;
     assert_eq!(page.matches("/dashboard/tenants/many_").count(), 50, "the first page of them");
@@ -131,7 +128,7 @@ async fn a_paused_tenant_is_told_of_and_so_are_many() {
     let (text, link) = notice(&person, "system is paused").await.expect("the system's lanes are told");
     assert_eq!(
         (text.as_str(), link.as_str()),
-        ("system is paused in the queue system.", "/dashboard/tenants/system")
+        ("system is paused in queue system.", "/dashboard/tenants/system")
     );
 
     api.execute("update tenants set is_active = false where slug like 'many%'").await;
@@ -159,17 +156,17 @@ async fn where_nothing_needs_anybody_that_is_said() {
 async fn a_schedule_that_is_off_is_told_of() {
     let api = TestApi::new().await;
     let person = Person::new(&api, "ada@example.com", Role::Operator).await;
-    assert_eq!(notice(&person, "schedule").await, None);
+    assert_eq!(notice(&person, "Schedule").await, None);
     let set = |on: bool| {
         api.service("PUT", "/internal/schedules/daily_pipeline").json(json!({ "enabled": on }).to_string())
     };
     set(false).send().await.ok(StatusCode::OK);
-    let (text, link) = notice(&person, "schedule").await.expect("it is told");
-    assert_eq!(text, "The schedule daily_pipeline is off: nothing of it runs.");
+    let (text, link) = notice(&person, "Schedule").await.expect("it is told");
+    assert_eq!(text, "Schedule daily_pipeline is paused.");
     let (_, anchor) = link.split_once('#').unwrap();
     assert!(follow(&person, &link).await.contains(&format!("id=\"{anchor}\"")));
     set(true).send().await.ok(StatusCode::OK);
-    assert_eq!(notice(&person, "schedule").await, None);
+    assert_eq!(notice(&person, "Schedule").await, None);
 }
 
 #[tokio::test]
@@ -181,7 +178,7 @@ async fn a_source_that_cannot_be_read_is_told_of_until_it_is_read_again() {
     fs::create_dir_all(&file).unwrap();
     let failed = ingest(&api).await;
     let (text, link) = notice(&person, "tickets of tenant_demo_cca").await.expect("it is told");
-    assert!(text.contains("have not been read for") && text.contains("(source_unreadable)"), "{text}");
+    assert!(text.contains("could not be read for") && text.contains("(source_unreadable)"), "{text}");
     assert_eq!(link, format!("/dashboard/jobs/{failed}"));
     assert!(follow(&person, &link).await.contains("source_unreadable"));
     let since: chrono::DateTime<chrono::Utc> =
@@ -199,7 +196,7 @@ async fn a_source_that_cannot_be_read_is_told_of_until_it_is_read_again() {
     assert_eq!(stored, since);
     let shown = follow(&person, "/dashboard/tenants?show=failing").await;
     assert!(
-        shown.contains(&format!("/dashboard/jobs/{again}")) && shown.contains("tickets have not been read"),
+        shown.contains(&format!("/dashboard/jobs/{again}")) && shown.contains("tickets could not be read"),
         "{shown}"
     );
     assert!(!shown.contains("tenants/tenant_demo_client2"));
@@ -208,7 +205,7 @@ async fn a_source_that_cannot_be_read_is_told_of_until_it_is_read_again() {
     write(&api, 3, 0);
     ingest(&api).await;
     assert_eq!(notice(&person, "tickets of").await, None);
-    assert!(follow(&person, "/dashboard/tenants?show=failing").await.contains("No tenant matches"));
+    assert!(follow(&person, "/dashboard/tenants?show=failing").await.contains("No tenants match"));
 }
 
 #[tokio::test]
@@ -246,7 +243,7 @@ async fn a_source_that_had_rows_before_and_has_none_is_told_of() {
     let again = ingest(&api).await;
     let (text, link) =
         notice(&person, "tickets of tenant_demo_cca").await.expect("it is told, the second time too");
-    assert!(text.contains("were none at the last ingest") && text.contains("12 rows before"), "{text}");
+    assert!(text.contains("had no rows in the last ingest") && text.contains("12 rows before"), "{text}");
     assert_eq!(link, format!("/dashboard/jobs/{again}"));
     assert!(follow(&person, "/dashboard/tenants?show=empty").await.contains("tenants/tenant_demo_cca"));
     write(&api, 1, 0);
@@ -273,7 +270,7 @@ async fn more_than_a_tenth_rejected_is_told_of_and_a_tenth_is_not() {
     write(&api, 9, 0);
     ingest(&api).await;
     assert_eq!(notice(&person, "rejected").await, None);
-    assert!(follow(&person, &link).await.contains("No rejected row matches"));
+    assert!(follow(&person, &link).await.contains("No rejected rows match"));
 }
 
 #[tokio::test]
@@ -285,7 +282,7 @@ async fn many_sources_in_trouble_are_one_sentence() {
         where slug like 'many%'";
     many(&api, 40, row).await;
     let (text, link) = notice(&person, "rejected").await.expect("they are told");
-    assert!(text.starts_with("80 sources had more than a tenth of their rows rejected: "), "{text}");
+    assert!(text.starts_with("80 sources had over 10 % of their rows rejected: "), "{text}");
     assert!(text.ends_with(" and 77 more.") && text.contains("CSAT surveys of many_"), "{text}");
     let page = follow(&person, &link).await;
     assert_eq!(page.matches("20 of 100 rows rejected").count(), 80);
@@ -302,21 +299,24 @@ async fn days_out_of_the_ordinary_are_told_of_for_a_week() {
     // Not over when it was worked out: the 25th in Paris.
     kpis(&api, api.client2.id, "2026-01-24", "2026-01-24T22:30:00Z", -4.0).await;
     let person = Person::new(&api, "ada@example.com", Role::Viewer).await;
-    let (text, link) = notice(&person, "out of the ordinary").await.expect("it is told");
-    let told = "The 2026-01-20 of tenant_demo_cca is out of the ordinary: 5.2 deviations above the 28 days before in new tickets.";
+    let (text, link) = notice(&person, "unusual").await.expect("it is told");
+    let told = "2026-01-20 is unusual for tenant_demo_cca: new tickets were 5.2 standard deviations above the 28 days before.";
     assert_eq!(text, told);
     let page = follow(&person, &link).await;
-    assert!(page.contains("2026-01-20</a>: unusual: 5.2 deviations above"), "{page}");
+    assert!(page.contains("2026-01-20</a>: unusual: 5.2 standard deviations above"), "{page}");
     kpis(&api, api.client2.id, "2026-01-23", "2026-01-24T01:00:00Z", -3.5).await;
-    let (text, link) = notice(&person, "out of the ordinary").await.expect("both are told");
-    let told = "2 days of the last week are out of the ordinary: 2026-01-23 of tenant_demo_client2 and 2026-01-20 of tenant_demo_cca.";
+    let (text, link) = notice(&person, "unusual").await.expect("both are told");
+    let told = "2 days of the last week are unusual: 2026-01-23 of tenant_demo_client2 and 2026-01-20 of tenant_demo_cca.";
     assert_eq!(text, told);
     let page = follow(&person, &link).await;
-    assert!(page.contains(">2026-01-23</a>") && page.contains("title=\"3.5 deviations below"), "{page}");
+    assert!(
+        page.contains(">2026-01-23</a>") && page.contains("title=\"3.5 standard deviations below"),
+        "{page}"
+    );
     api.db().travel_to("2026-02-03T12:00:00Z").await;
     let person = Person::sign_in(&api, "ada@example.com").await;
-    assert_eq!(notice(&person, "out of the ordinary").await, None, "they are long ago");
-    assert!(follow(&person, &link).await.contains("No tenant matches"));
+    assert_eq!(notice(&person, "unusual").await, None, "they are long ago");
+    assert!(follow(&person, &link).await.contains("No tenants match"));
 }
 
 #[tokio::test]
@@ -337,10 +337,13 @@ async fn days_without_kpis_are_told_of_and_early_ones_are_none() {
     let person = Person::new(&api, "ada@example.com", Role::Viewer).await;
     let told = notices(&person).await;
     let (text, link) = notice(&person, "no KPIs").await.unwrap_or_else(|| panic!("{told:?}"));
-    assert_eq!(text, "There are no KPIs of tenant_demo_cca of 2 days from 2026-01-22 to 2026-01-24.");
+    assert_eq!(text, "tenant_demo_cca has no KPIs for 2 days between 2026-01-22 and 2026-01-24.");
     assert!(follow(&person, &link).await.contains("KPIs of tenant_demo_cca"));
     let shown = follow(&person, "/dashboard/tenants?show=missing").await;
-    assert!(shown.contains("2 days lack KPIs") && !shown.contains("tenants/tenant_demo_client2"), "{shown}");
+    assert!(
+        shown.contains("2 days without KPIs") && !shown.contains("tenants/tenant_demo_client2"),
+        "{shown}"
+    );
     assert!(!shown.contains("tenants/many_"), "what is inactive lacks nothing: {shown}");
 
     // Another process looks anew.
@@ -353,10 +356,10 @@ async fn days_without_kpis_are_told_of_and_early_ones_are_none() {
     let (text, link) = notice(&person, "without KPIs").await.expect("they are told");
     assert_eq!(
         text,
-        "4 tenants have days of the last month without KPIs: many_001, many_002, many_003 and 1 more."
+        "4 tenants have days without KPIs in the last month: many_001, many_002, many_003 and 1 more."
     );
     let shown = follow(&person, &link).await;
-    assert_eq!(shown.matches("22 days lack KPIs").count(), 3, "from the 3rd to the 24th: {shown}");
+    assert_eq!(shown.matches("22 days without KPIs").count(), 3, "from the 3rd to the 24th: {shown}");
     assert!(!shown.contains("tenants/tenant_demo_client2"), "{shown}");
     let found = follow(&person, "/dashboard/tenants?show=missing&q=MANY_002").await;
     assert!(found.contains("many_002") && !found.contains("many_001"), "{found}");
@@ -366,5 +369,5 @@ async fn days_without_kpis_are_told_of_and_early_ones_are_none() {
     other.db().travel_to("2026-09-01T12:00:00Z").await;
     let person = Person::sign_in(&other, "ada@example.com").await;
     let shown = follow(&person, "/dashboard/tenants?show=missing").await;
-    assert_eq!(shown.matches("30 days lack KPIs").count(), 5, "{shown}");
+    assert_eq!(shown.matches("30 days without KPIs").count(), 5, "{shown}");
 }

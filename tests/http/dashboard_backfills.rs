@@ -72,13 +72,13 @@ const JANUARY: [(&str, &str); 3] = [("kind", "compute_kpi"), ("from", "2026-01-0
 async fn a_dry_run_says_what_it_would_be_and_the_button_makes_it_once() {
     let api = TestApi::new().await;
     let person = Person::new(&api, "ada@example.com", Role::Operator).await;
-    assert!(person.get(PATH).await.text().contains("There is none."));
+    assert!(person.get(PATH).await.text().contains("No backfills yet."));
     assert!(person.get("/dashboard/backfills/new").await.text().contains("Dry run"));
     api.fill().await;
     let fields = [&JANUARY[..], &[("reprocess", "missing")]].concat();
     let (said, hidden) = dry_run(&person, &fields).await;
     assert!(said.contains("<strong>60</strong> jobs"), "{said}");
-    assert!(said.contains("2 of the 62 days of 2 tenants would be skipped"), "{said}");
+    assert!(said.contains("2 of the 62 tenant-days (2 tenants) would be skipped"), "{said}");
     assert!(said.contains("tenant_demo_client2</th><td class=\"number\">30<"), "{said}");
     assert_eq!((api.count("queue.backfills").await, audited(&api).await.len()), (0, 0), "it only counts");
     let hidden: Vec<(&str, &str)> =
@@ -113,7 +113,7 @@ async fn what_is_wrong_is_said_beside_what_was_typed() {
         ("share", "2", "expected a number above 0, up to 1"),
         ("share", "much", "expected a number above 0, up to 1"),
         ("max_running", "0", "expected a whole number"),
-        ("kind", "ingest_tickets", "ingest_tickets takes in all that its source has"),
+        ("kind", "ingest_tickets", "ingest_tickets ingests all that its source has"),
         ("surprise", "1", "surprise"),
     ] {
         let mut fields: Vec<_> = JANUARY.into_iter().filter(|(name, _)| *name != field).collect();
@@ -144,7 +144,7 @@ async fn each_tenant_and_day_is_a_cell_with_its_state_and_its_job() {
         .unwrap();
     let path = make(&person, &JANUARY).await;
     let page = person.get(&path).await;
-    assert_eq!(row(page.text(), "tenant_demo_cca"), ["to come"; 31]);
+    assert_eq!(row(page.text(), "tenant_demo_cca"), ["pending"; 31]);
     expand(&api).await;
     let done = end(&api, "tenant_demo_cca", "2026-01-31", "completed").await;
     end(&api, "tenant_demo_cca", "2026-01-01", "discarded").await;
@@ -180,7 +180,7 @@ async fn the_calendar_is_bounded_and_goes_on_by_months_and_tenants() {
     let end = person.get(&format!("{path}?month=2026-01")).await;
     assert!(end.text().contains("January 2026") && !end.text().contains("Later months"));
     assert!(end.text().contains(&format!("{path}?month=2024-10&#38;tenants=0")), "{}", end.text());
-    assert!(row(end.text(), "tenant_demo_cca").iter().all(|cell| *cell == "to come"));
+    assert!(row(end.text(), "tenant_demo_cca").iter().all(|cell| *cell == "pending"));
 
     for n in 10..50 {
         tenant(&api.db().pool, &format!("t{n}"), "UTC").await;
@@ -193,7 +193,7 @@ async fn the_calendar_is_bounded_and_goes_on_by_months_and_tenants() {
     let last = person.get(&format!("{path}?month=2026-01&tenants=2")).await;
     assert!(last.text().contains("Tenants 41 to 42 of 42."), "{}", last.text());
     assert_eq!(row(last.text(), "tenant_demo_client2")[30], "2026-01-31 available");
-    assert!(last.text().contains("Tenants before these") && !last.text().contains("More tenants"));
+    assert!(last.text().contains("Previous tenants") && !last.text().contains("Next tenants"));
 }
 
 #[tokio::test]
@@ -214,22 +214,27 @@ async fn what_an_operator_does_is_done_and_written_down_and_a_viewer_does_nothin
     let state =
         async || person.get(&path).await.text().split("data-state=\"").nth(1).unwrap()[..6].to_owned();
     assert_eq!(state().await, "runnin");
-    person.post(&format!("{path}/pause"), &[]).await;
-    assert_eq!(state().await, "paused");
-    assert!(person.get(&path).await.text().contains("Resume</button>"));
-    person.post(&format!("{path}/resume"), &[]).await;
+    for verb in ["pause", "resume"] {
+        let before = state().await;
+        let asked = person.post(&format!("{path}/{verb}"), &[]).await;
+        assert!(asked.text().contains(&format!("action=\"{path}/{verb}\"")), "{}", asked.text());
+        assert_eq!(state().await, before, "it only asks");
+        let done = person.post(&format!("{path}/{verb}"), &[("confirmed", "true")]).await;
+        assert_eq!(done.header("location"), Some(path.as_str()));
+        assert_eq!(state().await == "paused", verb == "pause");
+    }
     person.post(&format!("{path}/retry_failed"), &[]).await;
     expand(&api).await;
     let sql = "select id from queue.jobs where backfill_id is not null order by id limit 1";
     let job: uuid::Uuid = sqlx::query_scalar(sql).fetch_one(&api.db().pool).await.unwrap();
     let shown = person.get(&format!("/dashboard/jobs/{job}")).await;
-    let told = "the failed jobs of its backfill retried by ada@example.com";
+    let told = "failed jobs of the backfill retried by ada@example.com";
     assert!(shown.text().contains(told) && !shown.text().contains("backfill.pause"), "{}", shown.text());
     assert_eq!(row(person.get(&path).await.text(), "tenant_demo_cca")[30], "2026-01-31 available");
     person.post(&format!("{path}/cancel"), &[]).await;
     assert!(state().await.starts_with("cancel"));
     assert_eq!(row(person.get(&path).await.text(), "tenant_demo_cca")[30], "2026-01-31 cancelled");
-    let refused = person.post(&format!("{path}/pause"), &[]).await;
+    let refused = person.post(&format!("{path}/pause"), &[("confirmed", "true")]).await;
     assert_eq!(refused.status, StatusCode::CONFLICT);
     let did: Vec<_> = audited(&api).await.into_iter().map(|(_, action, target)| (action, target)).collect();
     let expected = ["create", "pause", "resume", "retry_failed", "cancel"];
@@ -297,11 +302,11 @@ async fn days_in_the_future_are_told_before_and_after() {
     api.execute("update test_clock set shift = timestamptz '2026-01-29 12:00Z' - now()").await;
     let (said, _) = dry_run(&person, &JANUARY).await;
     assert!(said.contains("<strong>58</strong> jobs"), "{said}");
-    assert!(said.contains("4 of these days lie in the future"), "{said}");
+    assert!(said.contains("4 tenant-days have not begun yet"), "{said}");
     let (said, hidden) =
         dry_run(&person, &[("kind", "compute_kpi"), ("from", "2026-02-01"), ("to", "2026-02-02")]).await;
-    assert!(said.contains("nothing to do") && said.contains("4 of these days lie in the future"), "{said}");
+    assert!(said.contains("nothing to do") && said.contains("4 tenant-days have not begun yet"), "{said}");
     assert!(hidden.is_empty());
     let page = person.get(&make(&person, &JANUARY).await).await;
-    assert!(page.text().contains("<dt>Days in the future</dt><dd>4, which are skipped"), "{}", page.text());
+    assert!(page.text().contains("<dt>Tenant-days in the future</dt><dd>4 (skipped"), "{}", page.text());
 }

@@ -39,7 +39,7 @@ async fn each_reason_leads_to_what_would_change_it() {
     let none = LaneLimits::default();
     let lane = "/dashboard/tenants/tenant_demo_cca/lanes/default";
     set_lane(&mut conn, "default", api.cca.id, LaneSettings { paused: true, limits: None }).await.unwrap();
-    assert!(leads(second, lane).await.contains("overtakes that"));
+    assert!(leads(second, lane).await.contains("help.</span>"));
     set_lane(&mut conn, "default", api.cca.id, LaneSettings::default()).await.unwrap();
     pause_queue(&mut conn, "default", true).await.unwrap();
     leads(second, "/dashboard/queues/default").await;
@@ -66,7 +66,7 @@ async fn a_job_is_run_now_and_no_other_than_one_that_waits_for_its_time() {
     assert_eq!(api.db().job(job).await.state(), JobState::Available);
     let again = person.post(&act, &[]).await;
     assert_eq!(again.status, StatusCode::CONFLICT);
-    assert!(again.text().contains("which nothing overtakes"), "{}", again.text());
+    assert!(again.text().contains("hold it back"), "{}", again.text());
     let probe = Probe::new(api.db().pool.clone());
     let worker = TestWorker::start(api.db(), &probe);
     api.db().until(job, JobState::Completed).await;
@@ -79,9 +79,9 @@ async fn a_job_is_run_now_and_no_other_than_one_that_waits_for_its_time() {
     assert_eq!(again.attempt, 2);
     let shown = person.get(&format!("/dashboard/jobs/{failed}")).await;
     let told = [
-        "attempt 1 started, after ",
+        "attempt 1 started after waiting ",
         "attempt 1 failed after ",
-        "attempt 2 started, after ",
+        "attempt 2 started after waiting ",
         "attempt 2 failed after ",
         ", on test (process ",
     ];
@@ -90,7 +90,7 @@ async fn a_job_is_run_now_and_no_other_than_one_that_waits_for_its_time() {
     }
     worker.stop().await;
     let shown = person.get(&page).await;
-    for told in ["became due", "attempt 1 started on a worker that is gone", "completed after running for"] {
+    for told in ["became available", "attempt 1 started on a former worker", "completed after running for"] {
         assert!(shown.text().contains(told), "{told}: {}", shown.text());
     }
     let actions: Vec<String> = audited(&api).await.into_iter().map(|(_, action, _)| action).collect();
@@ -145,7 +145,7 @@ async fn who_retried_it_is_told_and_no_two_attempts_have_one_number() {
     worker.stop().await;
     let shown = person.get(&page).await;
     let text = shown.text();
-    for told in ["2 of 2, after 2 before it was retried", "retried by ada@example.com"] {
+    for told in ["2 of 2, and 2 before it was retried", "retried by ada@example.com"] {
         assert!(text.contains(told), "{told}: {text}");
     }
     for number in 1..=4 {
@@ -182,7 +182,7 @@ async fn one_that_has_ended_is_deleted_after_a_question() {
         assert!(form.contains(&field(name, value)), "{name}: {form}");
     }
     let asked = person.post("/dashboard/jobs/bulk", &fields).await;
-    assert!(asked.text().contains("Yes, delete it"), "{}", asked.text());
+    assert!(asked.text().contains("<button class=\"main\">Delete 1 job</button>"), "{}", asked.text());
 }
 
 #[tokio::test]

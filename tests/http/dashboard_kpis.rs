@@ -12,7 +12,7 @@ const PATH: &str = "/dashboard/kpis";
 async fn a_tenants_kpis_are_lines_and_numbers_with_their_units() {
     let api = TestApi::new().await;
     let person = Person::new(&api, "eve@example.com", Role::Viewer).await;
-    assert!(person.get(PATH).await.text().contains("No KPIs were worked out"));
+    assert!(person.get(PATH).await.text().contains("No KPIs were computed"));
     for (day, tickets, z) in [("2026-01-18", 4, "0.5"), ("2026-01-19", 40, "4.25"), ("2026-01-20", 5, "-0.1")]
     {
         sqlx::query(
@@ -32,12 +32,12 @@ async fn a_tenants_kpis_are_lines_and_numbers_with_their_units() {
     let text = page.text();
     assert!(text.contains("KPIs of tenant_demo_cca") && text.contains("value=\"2026-01-20\""), "{text}");
     for said in [
-        "2026-01-19: created 40 (unusual: 4.2 deviations above the 28 days before)",
+        "2026-01-19: created 40 (unusual: 4.2 standard deviations above the 28 days before)",
         "2026-01-18: worked 1.5 h",
         "2026-01-18: to resolution 2.1 h",
-        "2026-01-20: resolved at the first call 25 %",
+        "2026-01-20: resolved on first call 25 %",
         "Satisfaction, score",
-        "There is no value in these days.",
+        "No values for these days.",
         "First call resolution, %",
     ] {
         assert!(text.contains(said), "{said}: {text}");
@@ -54,7 +54,7 @@ async fn a_tenants_kpis_are_lines_and_numbers_with_their_units() {
         one.text()
     );
     let other = person.get(&format!("{PATH}?tenant_id=tenant_demo_client2")).await;
-    assert!(other.text().contains("No KPIs were worked out"), "another tenant's are not its");
+    assert!(other.text().contains("No KPIs were computed"), "another tenant's are not its");
 }
 
 #[tokio::test]

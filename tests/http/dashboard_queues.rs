@@ -34,7 +34,7 @@ async fn a_queue_tells_how_it_goes_without_counting_jobs() {
     }
     let page = person.get(QUEUE).await;
     for told in [
-        "2, of 1 tenant",
+        "2 (1 tenant)",
         "5 in 0 slots",
         "state=available\">available</a></th><td class=\"number\">2</td>",
         "state=running\">running</a></th><td class=\"number\">5</td>",
@@ -51,14 +51,14 @@ async fn a_pause_is_told_before_it_is_done() {
     let api = scene().await;
     let person = Person::new(&api, "ada@example.com", Role::Operator).await;
     let asked = person.post(&format!("{QUEUE}/pause"), &[]).await;
-    let told = "Its 2 waiting jobs stay (1 tenant); 5 running go on; nothing new of any tenant starts in the queue default until it is resumed.";
+    let told = "2 available jobs stay in the queue (1 tenant); 5 running jobs continue. No new job of any tenant starts in queue default until it is resumed.";
     assert!(asked.text().contains(told), "{}", asked.text());
     assert_eq!(audited(&api).await, []);
     let done = person.post(&format!("{QUEUE}/pause"), &[("confirmed", "true")]).await;
     assert_eq!(done.header("location"), Some(QUEUE));
     assert!(person.get(QUEUE).await.text().contains("Resume…"));
     let asked = person.post(&format!("{QUEUE}/resume"), &[]).await;
-    assert!(asked.text().contains("2 jobs of 1 tenant may start again at once"), "{}", asked.text());
+    assert!(asked.text().contains("2 available jobs of 1 tenant may start at once"), "{}", asked.text());
     let unknown = person.post("/dashboard/queues/nothing/pause", &[("confirmed", "true")]).await;
     assert_eq!(unknown.status, StatusCode::NOT_FOUND);
     assert_eq!(audited(&api).await.len(), 1);
@@ -75,8 +75,9 @@ async fn an_admin_limits_all_tenants_together_and_each_of_them() {
     let all = [("of", "all"), ("max_running", "4")];
     let asked = person.post(&path, &all).await;
     for told in [
-        "Now all tenants together may do in the queue default: no limit. From the next claim on, on all hosts: at most 4 running.",
-        "5 jobs run now and may end; nothing new starts until fewer than 4 run.",
+        "<p>Current limits: no limit.</p>",
+        "<p>New limits, from the next claim on, on all hosts: max running 4.</p>",
+        "5 jobs are running and continue; no new job starts until fewer than 4 are running.",
     ] {
         assert!(asked.text().contains(told), "{told}: {}", asked.text());
     }
@@ -90,7 +91,7 @@ async fn an_admin_limits_all_tenants_together_and_each_of_them() {
     );
     assert_eq!((&limits["lanes"]["rate"], &limits["lanes"]["weight"]), (&7.into(), &2.0.into()));
     let shown = person.get(QUEUE).await;
-    assert!(shown.text().contains("7 starts a second, 1 at once; weight 2"), "{}", shown.text());
+    assert!(shown.text().contains("7 starts per second, burst 1; weight 2"), "{}", shown.text());
     for wrong in [&[("of", "some")][..], &[], &[("of", "all"), ("rate", "-1")]] {
         assert_eq!(person.post(&path, wrong).await.status, StatusCode::UNPROCESSABLE_ENTITY, "{wrong:?}");
     }

@@ -1,4 +1,4 @@
-//! Rejected rows on the dashboard: what the last ingests found, by filter and page.
+//! Rejected rows on the dashboard: whin the latest ingests found, by filter and page.
 
 use std::sync::Arc;
 
@@ -40,7 +40,7 @@ fn next(page: &str) -> Option<String> {
 async fn what_an_ingest_rejected_is_told_with_its_reason_and_leads_to_its_job() {
     let api = TestApi::new().await;
     let person = Person::new(&api, "eve@example.com", Role::Viewer).await;
-    assert!(person.get(PATH).await.text().contains("The last ingests have rejected no row."));
+    assert!(person.get(PATH).await.text().contains("The latest ingests rejected no rows."));
     let survey =
         json!({ "survey_id": "S", "ticket_id": "T", "score": 5, "submitted_at": "2026-01-20T10:00:00Z" });
     api.app.write("tenant_demo_cca/csat.jsonl", format!("<b>no row</b>\n{survey}\n"));
@@ -90,7 +90,7 @@ async fn rejects_are_filtered_and_blank_fields_are_not_given() {
         jobs.dedup();
         let expected: Vec<String> = expected.iter().map(Uuid::to_string).collect();
         assert_eq!(jobs, expected, "{query}");
-        assert_eq!(page.text().contains("No rejected row matches."), expected.is_empty(), "{query}");
+        assert_eq!(page.text().contains("No rejected rows match."), expected.is_empty(), "{query}");
     }
 }
 

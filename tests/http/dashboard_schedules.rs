@@ -29,7 +29,7 @@ async fn they_are_shown_with_their_times() {
     )
     .await;
     assert!(person.get(PATH).await.text().contains("tenant tenant_demo_cca"), "what is wrong is said");
-    for verb in ["run", "on", "off"] {
+    for verb in ["run", "pause", "resume"] {
         let refused = person.post(&format!("{PATH}/daily_pipeline/{verb}"), &[]).await;
         assert_eq!(refused.status, StatusCode::FORBIDDEN, "{verb}");
     }
@@ -37,7 +37,7 @@ async fn they_are_shown_with_their_times() {
 }
 
 #[tokio::test]
-async fn an_operator_runs_them_and_turns_them_on_and_off() {
+async fn an_operator_runs_pauses_and_resumes_them() {
     let api = TestApi::new().await;
     let person = Person::new(&api, "ada@example.com", Role::Operator).await;
     let daily = format!("{PATH}/daily_pipeline");
@@ -47,28 +47,36 @@ async fn an_operator_runs_them_and_turns_them_on_and_off() {
     assert!(shown.text().contains("generate_export") && shown.text().contains("tenant_demo_client2"));
     assert_eq!(api.count("queue.jobs").await, 6, "the whole pipeline");
     let asked = person.post(&format!("{daily}/run"), &[]).await;
-    assert!(asked.text().contains("It is enqueued for each of 2 active tenants"), "{}", asked.text());
+    assert!(asked.text().contains("It is enqueued for 2 active tenants"), "{}", asked.text());
     assert_eq!(api.count("queue.jobs").await, 6, "not before that was said yes to");
     let all = person.post(&format!("{daily}/run"), &[("confirmed", "true")]).await;
     assert_eq!(all.header("location"), Some(format!("{PATH}?ran=daily_pipeline&jobs=2").as_str()));
-    assert!(person.get(all.header("location").unwrap()).await.text().contains("2 jobs stand for it"));
+    assert!(
+        person
+            .get(all.header("location").unwrap())
+            .await
+            .text()
+            .contains("daily_pipeline started for 2 tenants.")
+    );
     assert_eq!(api.count("queue.jobs").await, 12, "a live pipeline of the same day is not doubled");
 
-    let asked = person.post(&format!("{daily}/off"), &[]).await;
-    assert!(asked.text().contains("what is due meanwhile is missed"), "{}", asked.text());
-    let asked = person.post(&format!("{PATH}/rescue/off"), &[]).await;
+    let asked = person.post(&format!("{daily}/pause"), &[]).await;
+    assert!(asked.text().contains("Runs missed meanwhile are not made up"), "{}", asked.text());
+    let asked = person.post(&format!("{PATH}/rescue/pause"), &[]).await;
     assert!(asked.text().contains("The engine relies on it"), "{}", asked.text());
-    assert!(!person.get(PATH).await.text().contains("Turn on"), "not before that was said yes to");
-    person.post(&format!("{daily}/off"), &[("confirmed", "true")]).await;
+    assert!(!person.get(PATH).await.text().contains("Resume…"), "not before that was said yes to");
+    person.post(&format!("{daily}/pause"), &[("confirmed", "true")]).await;
     let page = person.get(PATH).await;
-    assert!(page.text().contains("Turn on") && page.text().contains(">off</span>"), "{}", page.text());
-    person.post(&format!("{daily}/on"), &[]).await;
-    assert!(!person.get(PATH).await.text().contains("Turn on"));
+    assert!(page.text().contains("Resume…") && page.text().contains(">paused</span>"), "{}", page.text());
+    let asked = person.post(&format!("{daily}/resume"), &[]).await;
+    assert!(asked.text().contains("It runs again from its next time on"), "{}", asked.text());
+    person.post(&format!("{daily}/resume"), &[("confirmed", "true")]).await;
+    assert!(!person.get(PATH).await.text().contains("Resume…"));
 
     for (path, fields, status) in [
         ("rescue/run", vec![], StatusCode::CONFLICT),
         ("nothing/run", vec![], StatusCode::NOT_FOUND),
-        ("nothing/off", vec![], StatusCode::NOT_FOUND),
+        ("nothing/pause", vec![], StatusCode::NOT_FOUND),
         ("daily_pipeline/run", vec![("tenant_id", "nobody")], StatusCode::NOT_FOUND),
     ] {
         let refused = person.post(&format!("{PATH}/{path}"), &fields).await;

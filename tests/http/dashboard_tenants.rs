@@ -67,7 +67,7 @@ async fn tenants_are_listed_with_what_they_have() {
     let page = person.get("/dashboard/tenants").await;
     let cca = row(page.text(), "tenant_demo_cca");
     let client2 = row(page.text(), "tenant_demo_client2");
-    assert_eq!(cca[10], "2 may start, 3 running");
+    assert_eq!(cca[10], "2 available, 3 running");
     assert_eq!(client2[10], "1 running", "shared fairly");
     let link = "/dashboard/jobs?tenant_id=tenant_demo_cca&#38;state=available";
     assert!(page.text().contains(link), "{}", page.text());
@@ -75,7 +75,7 @@ async fn tenants_are_listed_with_what_they_have() {
     assert!(found.text().contains("tenant_demo_client2") && !found.text().contains("tenant_demo_cca"));
     let after = person.get("/dashboard/tenants?after=tenant_demo_cca").await;
     assert!(after.text().contains("tenant_demo_client2") && !after.text().contains("tenant_demo_cca"));
-    assert!(person.get("/dashboard/tenants?q=nobody").await.text().contains("No tenant matches"));
+    assert!(person.get("/dashboard/tenants?q=nobody").await.text().contains("No tenants match"));
     for wrong in ["x=1", "show=everything"] {
         let answer = person.get(&format!("/dashboard/tenants?{wrong}")).await;
         assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY, "{wrong}");
@@ -121,7 +121,7 @@ async fn each_tenant_has_its_last_complete_day_with_its_kpis() {
         assert!(page.text().contains(&format!("href=\"{link}{anchor}\"")), "{anchor}: {}", page.text());
     }
     let shown = person.get(&link.replace("&#38;", "&")).await;
-    for anchor in ["new-and-closed", "open-and-of-high-priority", "time-worked", "satisfaction"] {
+    for anchor in ["new-and-closed", "open-and-high-priority", "time-worked", "satisfaction"] {
         assert!(shown.text().contains(&format!("id=\"{anchor}\"")), "{anchor}: {}", shown.text());
     }
 }
@@ -166,12 +166,12 @@ async fn a_lane_tells_what_it_may_and_what_it_does() {
     claim(&mut api.db().pool.acquire().await.unwrap(), worker, "default", 8).await.unwrap();
     let page = person.get(TENANT).await;
     let lane = row(page.text(), "default");
-    assert_eq!(lane[1..5], ["5", "2 of 3", "2.0 of 2 a minute; 0 now", "25 % of 75 %"]);
+    assert_eq!(lane[1..5], ["5", "2 of 3", "2.0 of 2 per minute, 0 left now", "25 % / 75 %"]);
     assert!(lane[5].starts_with("in "), "{lane:?}");
-    assert_eq!(lane[7], "2 starts a minute, 2 at once; at most 3 running; weight 3 (its own)");
+    assert_eq!(lane[7], "2 starts per minute, burst 2; max running 3; weight 3 (set for this tenant)");
     let other = row(person.get("/dashboard/tenants/tenant_demo_client2").await.text(), "default");
-    assert_eq!(other[1..6], ["3", "6", "0.1 a second", "75 % of 25 %", "–"]);
-    assert_eq!(other[7], "no limit; weight 1 (the queue's for each tenant)".replace('\'', "&#39;"));
+    assert_eq!(other[1..6], ["3", "6", "0.1 per second", "75 % / 25 %", "–"]);
+    assert_eq!(other[7], "no limit; weight 1 (queue default)");
     let shown = person.get(LANE).await;
     assert!(
         shown.text().contains("2 of 3")
@@ -180,11 +180,11 @@ async fn a_lane_tells_what_it_may_and_what_it_does() {
 
     let overview = person.get("/dashboard").await;
     let (_, tops) = overview.text().split_once("Busiest tenants").unwrap();
-    let (busiest, held) = tops.split_once("Held back most").unwrap();
+    let (busiest, held) = tops.split_once("Most limited").unwrap();
     assert_eq!(row(busiest, "tenant_demo_client2")[1..3], ["6", "3"]);
     let held = row(held, "tenant_demo_cca");
     assert_eq!(held[1..3], ["default", "5"]);
-    assert!(held[3].starts_with("its rate, for "), "{held:?}");
+    assert!(held[3].starts_with("rate, for "), "{held:?}");
 }
 
 #[tokio::test]
@@ -196,8 +196,8 @@ async fn a_pause_says_what_will_happen_and_then_happens() {
     claim(&mut api.db().pool.acquire().await.unwrap(), worker, "default", 3).await.unwrap();
     let asked = person.post(&format!("{LANE}/pause"), &[]).await;
     assert_eq!(asked.status, StatusCode::OK);
-    let told = "its 1,202 waiting jobs stay, 3 running go on; nothing new of tenant_demo_cca starts in the queue default \
-        until it is resumed.";
+    let told = "1,202 available jobs stay; 3 running jobs continue. No new job of tenant_demo_cca starts in queue default until \
+        it is resumed.";
     assert!(asked.text().contains(told), "{}", asked.text());
     assert_eq!(limits(&api).await["paused"], false, "it only asks");
     let done = person.post(&format!("{LANE}/pause"), &[("confirmed", "true")]).await;
@@ -210,7 +210,7 @@ async fn a_pause_says_what_will_happen_and_then_happens() {
 
     let asked = person.post(&format!("{LANE}/resume"), &[]).await;
     assert!(
-        asked.text().contains("1,202 jobs of tenant_demo_cca may start again at once"),
+        asked.text().contains("1,202 available jobs of tenant_demo_cca may start at once"),
         "{}",
         asked.text()
     );
@@ -241,7 +241,11 @@ async fn a_tenant_is_paused_in_all_queues_at_once() {
     api.db().until(other, JobState::Completed).await;
     assert_eq!(api.db().job(held).await.state(), JobState::Available);
     let nothing = person.post(&format!("{TENANT}/pause"), &[]).await;
-    assert!(nothing.text().contains("Nothing: no queue of tenant_demo_cca is open."), "{}", nothing.text());
+    assert!(
+        nothing.text().contains("Nothing to do: tenant_demo_cca is paused in every queue already."),
+        "{}",
+        nothing.text()
+    );
     person.post(&format!("{TENANT}/resume"), &[("confirmed", "true")]).await;
     api.db().until(held, JobState::Completed).await;
     worker.stop().await;
@@ -260,10 +264,10 @@ async fn an_admin_sets_limits_and_takes_them_back() {
     let given = [("rate", "10"), ("period_s", "2"), ("burst", "6"), ("max_running", "4"), ("weight", "2.5")];
     let asked = person.post(&path, &given).await;
     for told in [
-        "Now tenant_demo_cca has in the queue default: no limit; weight 1.",
-        "10 starts in 2 s, 6 at once; at most 4 running; weight 2.5.",
-        "4 jobs run now: they go on, and nothing new starts until fewer than 4 run.",
-        "At this rate the 96 jobs that wait take at least 18.0 s to start.",
+        "Current limits: no limit; weight 1.",
+        "10 starts per 2 s, burst 6; max running 4; weight 2.5.",
+        "4 jobs are running. They continue, and no new job starts until fewer than 4 are running.",
+        "At this rate, starting the 96 available jobs takes at least 18.0 s.",
     ] {
         assert!(asked.text().contains(told), "{told}: {}", asked.text());
     }
@@ -293,11 +297,7 @@ async fn an_admin_sets_limits_and_takes_them_back() {
         assert!(wrong.text().contains(&format!("id=\"wrong-{field}\"")), "{}", wrong.text());
     }
     let asked = person.post(&path, &[("clear", "true")]).await;
-    assert!(
-        asked.text().contains("no limit; weight 1, as the queue has for each tenant."),
-        "{}",
-        asked.text()
-    );
+    assert!(asked.text().contains("no limit; weight 1 (the queue&#39;s default)."), "{}", asked.text());
     person.post(&path, &[("clear", "true"), ("confirmed", "true")]).await;
     assert_eq!(limits(&api).await["limits"], serde_json::Value::Null);
     let details: Vec<serde_json::Value> =
@@ -330,7 +330,7 @@ async fn each_role_does_what_it_may() {
     for person in [&viewer, &operator] {
         let answer = person.post(&format!("{LANE}/limits"), &[("rate", "1"), ("confirmed", "true")]).await;
         assert_eq!(answer.status, StatusCode::FORBIDDEN);
-        assert!(answer.text().contains("takes the role admin"), "{}", answer.text());
+        assert!(answer.text().contains("needs the admin role"), "{}", answer.text());
         assert!(!person.get(LANE).await.text().contains(r#"name="max_running""#));
     }
     assert!(operator.get(LANE).await.text().contains("Pause…"));

@@ -20,7 +20,7 @@ async fn jobs(api: &TestApi, jobs: usize) {
 async fn a_worker_is_shown_with_what_it_runs() {
     let api = TestApi::new().await;
     let person = Person::new(&api, "ada@example.com", Role::Viewer).await;
-    assert!(person.get("/dashboard/workers").await.text().contains("No worker lives"));
+    assert!(person.get("/dashboard/workers").await.text().contains("There is no live worker"));
     let (worker, other) = (api.db().register_worker().await, api.db().register_worker().await);
     jobs(&api, 5).await;
     let mut conn = api.db().pool.acquire().await.unwrap();
@@ -51,16 +51,16 @@ async fn a_worker_that_is_told_to_drain_is_given_nothing_more() {
     assert_eq!(viewer.post(&path, &[("confirmed", "true")]).await.status, StatusCode::FORBIDDEN);
     let asked = person.post(&path, &[]).await;
     assert!(
-        asked.text().contains("It takes no further job. The 1 job that it runs may end"),
+        asked.text().contains("It claims no further jobs. It finishes 1 running job"),
         "{}",
         asked.text()
     );
-    assert!(asked.text().contains("It is the last live worker of the queue default"), "{}", asked.text());
+    assert!(asked.text().contains("It is the last live worker of queue default"), "{}", asked.text());
     let again = claim(&mut conn, worker, "default", 0).await.unwrap();
     assert!(again.is_empty());
     person.post(&path, &[("confirmed", "true")]).await;
     assert!(claim(&mut conn, worker, "default", 1).await.unwrap().is_empty(), "it claims nothing more");
-    assert!(person.get("/dashboard/workers").await.text().contains("drains"));
+    assert!(person.get("/dashboard/workers").await.text().contains("draining"));
     let listed = api.get("/internal/workers").await.items();
     assert_eq!((&listed[0]["draining"], &listed[0]["running"]), (&true.into(), &1.into()));
     // Who waits is told that nobody takes it.

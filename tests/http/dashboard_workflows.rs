@@ -34,7 +34,7 @@ async fn pipeline(api: &TestApi) -> (String, String) {
 async fn a_workflow_is_a_drawing_and_the_same_as_a_list() {
     let api = TestApi::new().await;
     let person = Person::new(&api, "eve@example.com", Role::Viewer).await;
-    assert!(person.get(PATH).await.text().contains("There is none."));
+    assert!(person.get(PATH).await.text().contains("No workflows yet."));
     let (id, last) = pipeline(&api).await;
     let page = person.get(&format!("{PATH}/{id}")).await;
     assert_eq!(page.status, StatusCode::OK, "{}", page.text());
@@ -90,7 +90,7 @@ async fn a_large_workflow_is_drawn_part_by_part() {
         }
     }
     assert!(
-        person.get(&target).await.text().contains("1 that are not shown here"),
+        person.get(&target).await.text().contains("1 more that are not shown"),
         "the first job is elsewhere"
     );
     let job = person.get(&format!("/dashboard/jobs/{}", jobs[150])).await;
@@ -216,11 +216,11 @@ async fn a_job_that_waits_names_the_first_that_it_waits_on() {
         &api.get(&format!("/internal/jobs/{last}")).await.ok(StatusCode::OK)["depends_on"][0],
     );
     let page = person.get(&format!("/dashboard/jobs/{last}")).await;
-    let says = format!("waits on compute_kpi {kpis} (kpis), which is waiting.");
+    let says = format!("it waits for compute_kpi {kpis} (kpis), which is waiting.");
     assert!(page.text().contains(&says), "{}", page.text());
-    assert!(page.text().contains(&format!("<a href=\"/dashboard/jobs/{kpis}\">The job compute_kpi</a>")));
+    assert!(page.text().contains(&format!("<a href=\"/dashboard/jobs/{kpis}\">See the job compute_kpi</a>")));
     let page = person.get(&format!("/dashboard/jobs/{kpis}")).await;
-    assert!(page.text().contains("(tickets), which is available, and on 3 jobs more."), "{}", page.text());
+    assert!(page.text().contains("(tickets), which is available, and for 3 more."), "{}", page.text());
     assert_eq!(page.text().matches("<span class=\"state available\">available</span> <code>").count(), 4);
 }
 

@@ -105,7 +105,7 @@ async fn is_refused(answer: impl Future<Output = Answer>) {
     let answer = answer.await;
     answer.problem(429, "too_many_at_once");
     assert_eq!(answer.header("retry-after"), Some("1"));
-    assert!(answer.text().contains("as many downloads of this caller"), "{}", answer.text());
+    assert!(answer.text().contains("too many downloads of this caller"), "{}", answer.text());
 }
 
 #[tokio::test]

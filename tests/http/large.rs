@@ -73,7 +73,7 @@ async fn the_page_of_a_job_says_where_a_large_output_is() {
     let job = job_with(&api, &json!("y".repeat(3_000_000))).await;
     let page = person.get(&format!("/dashboard/jobs/{job}")).await;
     assert!(
-        page.text().len() < 100_000 && page.text().contains("It is larger than 64 KiB"),
+        page.text().len() < 100_000 && page.text().contains("The output is larger than 64 KiB"),
         "{}",
         page.text()
     );

@@ -100,7 +100,7 @@ async fn guessing_one_account_is_slowed_from_one_address_and_from_many() {
                 StatusCode::UNAUTHORIZED => tried += 1,
                 StatusCode::TOO_MANY_REQUESTS => {
                     assert!(answer.header("retry-after").unwrap().parse::<u64>().unwrap() <= 300);
-                    assert!(answer.text().contains("Too many attempts have failed. Try again in"));
+                    assert!(answer.text().contains("Too many failed attempts. Try again in"));
                 }
                 other => panic!("{other}: {}", answer.text()),
             }

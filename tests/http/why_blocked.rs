@@ -81,7 +81,8 @@ async fn its_tenants_rate_is_used_up() {
         .unwrap();
     let until: DateTime<Utc> = answer[0].as_str().unwrap().parse().unwrap();
     assert_eq!(until, started + Duration::from_mins(1), "exactly a period after the start before it");
-    let wait = message.strip_prefix("tenant_demo_cca may start its next job in ").expect(&message);
+    let wait =
+        message.strip_prefix("rate limit: tenant_demo_cca may start its next job in ").expect(&message);
     let wait: f64 = wait.strip_suffix(" s").unwrap().parse().unwrap();
     assert!(0.0 < wait && wait <= 60.0, "{message}");
     let others = step(&api, api.client2.id, 0).await;
@@ -100,7 +101,7 @@ async fn the_rate_of_its_queue_is_used_up() {
     assert_eq!(start(&api, 10).await.len(), 1);
     let (answer, message) = everywhere(&api, step(&api, api.cca.id, 0).await).await;
     assert_eq!((&answer[1]["code"], &answer[1]["until"]), (&json!("rate_limited"), &answer[0]));
-    assert!(message.starts_with("the queue \"default\" may start its next job in "), "{message}");
+    assert!(message.starts_with("rate limit: queue \"default\" may start its next job in "), "{message}");
     assert!(answer[0].is_string());
 }
 
@@ -115,7 +116,7 @@ async fn its_tenant_runs_as_many_as_it_may() {
     let running = start(&api, 10).await;
     let (answer, message) = everywhere(&api, next).await;
     assert_eq!((&answer[1]["code"], &answer[0]), (&json!("tenant_at_max_running"), &Value::Null));
-    assert_eq!(message, "tenant_demo_cca runs 2 jobs of the queue \"default\"; its max_running is 2");
+    assert_eq!(message, "tenant_demo_cca runs 2 jobs in queue \"default\", and its max_running is 2");
     let done = Outcome::Completed { output: Value::Null, next: Vec::new() };
     let done = Finish::of(&running[0].run, done);
     finish(&mut api.db().pool.acquire().await.unwrap(), vec![done]).await.unwrap();
@@ -130,7 +131,7 @@ async fn its_queue_runs_as_many_as_it_may() {
     assert_eq!(start(&api, 10).await.len(), 1);
     let (answer, message) = everywhere(&api, step(&api, api.cca.id, 0).await).await;
     assert_eq!((&answer[1]["code"], &answer[0]), (&json!("tenant_at_max_running"), &Value::Null));
-    assert!(message.starts_with("all tenants together") && message.ends_with("max_running, 1"), "{message}");
+    assert!(message.starts_with("queue \"default\" runs as many") && message.ends_with("(1)"), "{message}");
 }
 
 #[tokio::test]
@@ -143,10 +144,10 @@ async fn its_queue_or_its_tenant_is_paused() {
     api.db().register_worker().await;
     let (answer, message) = everywhere(&api, job).await;
     assert_eq!((&answer[1]["code"], &answer[0]), (&json!("tenant_paused"), &Value::Null));
-    assert_eq!(message, "the jobs of tenant_demo_cca in the queue \"default\" are paused");
+    assert_eq!(message, "tenant_demo_cca is paused in queue \"default\"");
     pause_queue(&mut api.db().pool.acquire().await.unwrap(), QUEUE, true).await.unwrap();
     let (answer, message) = everywhere(&api, job).await;
-    assert_eq!((&answer[1]["code"], &*message), (&json!("queue_paused"), "the queue \"default\" is paused"));
+    assert_eq!((&answer[1]["code"], &*message), (&json!("queue_paused"), "queue \"default\" is paused"));
     let mut tx = api.db().pool.begin().await.unwrap();
     pause_queue(&mut tx, QUEUE, false).await.unwrap();
     set_lane(&mut tx, QUEUE, api.cca.id, own(full)).await.unwrap();
@@ -183,12 +184,12 @@ async fn its_backfill_is_paused_or_runs_as_many_as_it_may() {
     api.db().register_worker().await;
     let behind = why(&api, slices[2]).await;
     assert_eq!((&behind["code"], &behind["count"]), (&json!("behind_in_lane"), &json!(2)));
-    assert_eq!(behind["message"], "2 jobs of its backfill start before it in the queue \"default\"");
+    assert_eq!(behind["message"], "2 jobs of its backfill are before it in queue \"default\"");
     assert_eq!(why(&api, live).await["count"], 0, "slices are not before live work");
     assert_eq!(start(&api, 10).await.len(), 2, "the live job and one slice");
     let (answer, message) = everywhere(&api, slices[2]).await;
     assert_eq!((&answer[1]["code"], &answer[0]), (&json!("tenant_at_max_running"), &Value::Null));
-    assert!(message.starts_with("its backfill runs as many") && message.ends_with(", 1"), "{message}");
+    assert!(message.starts_with("its backfill runs as many") && message.ends_with("(1)"), "{message}");
     let mut tx = api.db().pool.begin().await.unwrap();
     sqlx::query("update queue.backfills set paused = true").execute(&mut *tx).await.unwrap();
     changed(&mut tx, QUEUE).await.unwrap();

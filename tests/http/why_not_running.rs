@@ -55,7 +55,7 @@ async fn it_waits_on_other_jobs() {
     assert_eq!((&why_last["code"], &why_last["count"]), (&json!("waiting_on_jobs"), &json!(1)));
     let first = &why_last["waits_on"];
     assert_eq!((&first["id"], &first["state"]), (&last["depends_on"][0], &json!("waiting")));
-    let says = format!("waits on compute_kpi {} (kpis), which is waiting", first["id"].as_str().unwrap());
+    let says = format!("it waits for compute_kpi {} (kpis), which is waiting", first["id"].as_str().unwrap());
     assert_eq!(why_last["message"], says);
     let own = api.v1(&format!("/v1/jobs/{}", last["id"].as_str().unwrap())).await.ok(StatusCode::OK);
     assert_eq!(&own["why_not_running"], why_last, "a tenant is told the same");
@@ -66,7 +66,7 @@ async fn it_waits_on_other_jobs() {
         (&json!("tickets"), &json!("available"))
     );
     assert!(
-        kpi["message"].as_str().unwrap().ends_with("(tickets), which is available, and on 3 jobs more"),
+        kpi["message"].as_str().unwrap().ends_with("(tickets), which is available, and for 3 more"),
         "{kpi}"
     );
     // The first that is still waited on.

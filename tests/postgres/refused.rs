@@ -44,7 +44,7 @@ async fn what_is_wrong_is_said() {
 
     set_mode(&home.path, 0o777);
     let said = home.refusal().await;
-    assert!(said.contains("may be written by everyone"), "{said}");
+    assert!(said.contains("is writable by everyone"), "{said}");
     set_mode(&home.path, 0o711);
 }
 

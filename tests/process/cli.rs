@@ -79,7 +79,7 @@ async fn cancel_and_retry_by_hand() {
     cli.ok(&["seed"]).await;
     let args = ["enqueue", "compute_kpi", "--tenant", "tenant_demo_cca", "--date", "2026-01-20"];
     let id = cli.ok(&args).await.trim().to_owned();
-    assert!(cli.ok(&args).await.contains("on its way already"));
+    assert!(cli.ok(&args).await.contains("already enqueued"));
     assert!(cli.ok(&["jobs", "cancel", &id]).await.contains("cancelled"));
     assert!(cli.ok(&["jobs", "retry", &id]).await.contains("available"));
     let refused = cli.refused(&["jobs", "retry", &id]).await;
@@ -104,7 +104,7 @@ async fn many_jobs_at_once() {
     assert_eq!(count("ingest_csat").await.trim(), "1 job would be retried");
     assert_eq!(count("compute_kpi").await.trim(), "0 jobs would be retried");
     let refused = cli.refused(&bulk("delete", &[])).await;
-    assert!(refused.contains("names no jobs") && refused.contains("--all"), "{refused}");
+    assert!(refused.contains("no filter is given") && refused.contains("--all"), "{refused}");
     let refused = cli.refused(&bulk("retry", &["--state", "completed"])).await;
     assert!(refused.contains("retry is for discarded and cancelled"), "{refused}");
 }
@@ -129,7 +129,7 @@ async fn keys_come_and_go() {
     let key = cli.ok(&["keys", "create", "tenant_demo_cca", "--name", "n8n"]).await.trim().to_owned();
     assert!(key.starts_with("wg_"));
     cli.ok(&["keys", "revoke", &key]).await;
-    assert!(cli.refused(&["keys", "revoke", &key]).await.contains("no live key"));
+    assert!(cli.refused(&["keys", "revoke", &key]).await.contains("no valid key"));
 
     let create = ["keys", "create", "tenant_demo_cca", "--name", "auditor"];
     let key = cli.ok(&[&create[..], &["--expires-in", "90d"]].concat()).await;
@@ -262,20 +262,20 @@ async fn queues_are_paused_and_limits_are_set() {
         line(&listed, "kpi").contains("paused") && !line(&listed, "ingest").contains("paused"),
         "{listed}"
     );
-    assert!(cli.ok(&["queues", "resume", "kpi"]).await.contains("goes on"));
+    assert!(cli.ok(&["queues", "resume", "kpi"]).await.contains("kpi is resumed"));
     assert!(!cli.ok(&["queues", "list"]).await.contains("paused"));
     assert!(cli.refused(&["queues", "pause", "nothing"]).await.contains("export, ingest, kpi, system"));
     let tenant = "tenant_demo_cca";
     let set = ["limits", "set", tenant, "ingest", "--rate", "20", "--period", "500ms", "--burst", "5"];
     let set = cli.ok(&[&set[..], &["--max-running", "3", "--weight", "2"]].concat()).await;
-    for part in ["its own", "20/500 ms", " 5 ", " 3 ", " 2 ", "now"] {
+    for part in ["own", "20/500 ms", " 5 ", " 3 ", " 2 ", "now"] {
         assert!(line(&set, "ingest").contains(part), "{part}: {set}");
     }
     let shown = cli.ok(&["limits", "show", tenant]).await;
     assert_eq!(line(&shown, "ingest"), line(&set, "ingest"));
-    assert!(line(&shown, "kpi").contains("the queue's"));
+    assert!(line(&shown, "kpi").contains("default"));
     let cleared = cli.ok(&["limits", "clear", tenant, "ingest"]).await;
-    assert!(line(&cleared, "ingest").contains("the queue's"), "{cleared}");
+    assert!(line(&cleared, "ingest").contains("default"), "{cleared}");
     assert!(
         cli.refused(&["limits", "set", tenant, "ingest", "--rate", "0"]).await.contains("rate: expected")
     );
@@ -290,7 +290,7 @@ async fn a_backfill_from_the_first_count_to_its_end() {
     cli.ok(&["seed"]).await;
     let range = ["backfill", "compute_kpi", "--from", "2026-01-01", "--to", "2026-01-10"];
     let said = cli.ok(&[&range[..], &["--dry-run"]].concat()).await;
-    assert!(said.contains("tenant_demo_cca\t10") && said.contains("in all\t20"), "{said}");
+    assert!(said.contains("tenant_demo_cca\t10") && said.contains("total\t20"), "{said}");
     assert!(!cli.ok(&["backfills", "list"]).await.contains("compute_kpi"));
     let id = cli.ok(&[&range[..], &["--tenants", "tenant_demo_cca"]].concat()).await.trim().to_owned();
     assert!(cli.ok(&["backfills", "pause", &id]).await.contains("is paused"));
@@ -305,7 +305,7 @@ async fn a_backfill_from_the_first_count_to_its_end() {
         (shown["counts"]["completed"].as_i64(), shown["spec"]["tenants"][0].as_str()),
         (Some(10), Some("tenant_demo_cca"))
     );
-    assert!(cli.ok(&["backfills", "retry-failed", &id]).await.contains("none of its jobs is discarded"));
+    assert!(cli.ok(&["backfills", "retry-failed", &id]).await.contains("it has no discarded jobs"));
     let said = cli.ok(&[&range[..], &["--watch"]].concat()).await;
     assert!(said.contains("20/20 completed"), "those that were missing: {said}");
     drop(worker);
@@ -379,10 +379,7 @@ async fn a_backfill_of_days_to_come_says_so() {
     for more in [&["--dry-run"][..], &[]] {
         let said = cli.ok(&[&range[..], more].concat()).await;
         // At midnight, another day may have begun since.
-        assert!(
-            said.contains("9 days of tenants lie in the future") || said.contains("8 days of tenants"),
-            "{said}"
-        );
+        assert!(said.contains("9 tenant-days are in the future") || said.contains("8 tenant-days"), "{said}");
     }
     let past = ["backfill", "compute_kpi", "--from", "2026-01-01", "--to", "2026-01-02", "--dry-run"];
     assert!(!cli.ok(&past).await.contains("future"));

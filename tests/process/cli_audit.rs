@@ -124,7 +124,7 @@ async fn what_commands_change_is_in_the_audit_with_the_account_that_ran_them_and
     let off = ["tenants", "set", "acme", "--active", "false"];
     let active = |is: bool| json!({ "is_active": is });
     noted.run(&off, "tenant.change", active(true), active(false)).await;
-    assert!(noted.run(&off, "tenant.change", active(false), active(false)).await.contains("so already"));
+    assert!(noted.run(&off, "tenant.change", active(false), active(false)).await.contains("is unchanged"));
 
     let made = json!({ "tenant": "tenant_demo_cca", "name": "cli", "is_active": true, "expires_at": null });
     let key = noted.run(&["keys", "create", "tenant_demo_cca"], "key.create", none(), made).await;
@@ -255,7 +255,7 @@ async fn the_audit_is_read_by_command() {
     let table = line(&["--action", "queue"]).await;
     let lines: Vec<&str> = table.lines().collect();
     assert_eq!(lines.len(), 3, "{table}");
-    assert!(lines[1].contains(&account()) && lines[1].contains("as before"), "the newest first: {table}");
+    assert!(lines[1].contains(&account()) && lines[1].contains("unchanged"), "the newest first: {table}");
     assert!(lines[2].contains(r#"{"paused":false}"#) && lines[2].contains(r#"{"paused":true}"#), "{table}");
     let entries = async |args: &[&str]| -> Vec<Value> {
         let text = line(&[args, &["--json"]].concat()).await;

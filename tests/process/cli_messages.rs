@@ -20,7 +20,7 @@ async fn wrong_values_are_answered_with_an_example() {
         (&["enqueue", "compute_kpi", "--tenant", CCA, "--date", "2026-02-30"], &["such as 2026-01-31"]),
         (&["demo", "--date", "yesterday"], &["such as 2026-01-31"]),
         (&["mock-data", "--out", "/x", "--until", "tomorrow"], &["such as 2026-01-31"]),
-        (&["enqueue", "compute_kpi", "--tenant", CCA, "--date", far], &[far, "yet to come", "--yes"]),
+        (&["enqueue", "compute_kpi", "--tenant", CCA, "--date", far], &[far, "in the future", "--yes"]),
         (
             &["enqueue", "ingest_csat", "--tenant", CCA, "--run-at", "tomorrow"],
             &["such as 2026-01-31T08:00:00Z"],
@@ -29,13 +29,13 @@ async fn wrong_values_are_answered_with_an_example() {
             &["enqueue", "ingest_csat", "--tenant", CCA, "--run-at", "9999-01-01T00:00:00Z"],
             &["100 years", "--yes"],
         ),
-        (&["enqueue", "ingest_csat", "--tenant", CCA, "--date", "2026-01-20"], &["--date", "takes no day"]),
+        (&["enqueue", "ingest_csat", "--tenant", CCA, "--date", "2026-01-20"], &["--date", "takes no date"]),
         (
             &["enqueue", "ingest_csat", "--tenant", CCA, "--arg", "format=csv"],
             &["--arg format", "no such argument"],
         ),
-        (&["enqueue", "compute_kpi", "--tenant", CCA], &["needs its day, such as --date"]),
-        (&["enqueue", "daily_pipeline", "--tenant", CCA], &["needs its day, such as --date"]),
+        (&["enqueue", "compute_kpi", "--tenant", CCA], &["needs a date, such as --date"]),
+        (&["enqueue", "daily_pipeline", "--tenant", CCA], &["needs a date, such as --date"]),
         (
             &["enqueue", "daily_pipeline", "--tenant", CCA, "--date", "2026-01-20", "--arg", "format=csv"],
             &["no arguments"],
@@ -142,7 +142,7 @@ fn a_home_that_is_not_there_is_not_made_by_a_command_that_looks() {
         let output = weirgate(args, folder.path()).output().unwrap();
         let said = String::from_utf8(output.stderr).unwrap();
         assert!(
-            !output.status.success() && said.contains("there is no ") && said.contains("mkdir -p"),
+            !output.status.success() && said.contains("does not exist") && said.contains("mkdir -p"),
             "{said}"
         );
         assert!(!folder.path().join("home").exists(), "{args:?}");
@@ -175,7 +175,7 @@ async fn tenants_are_made_changed_and_listed() {
     assert!(
         changed.contains("inactive") && changed.contains("America/New_York") && changed.contains("Acme Ltd")
     );
-    assert!(cli.ok(&["tenants", "set", "acme", "--active", "false"]).await.contains("so already"));
+    assert!(cli.ok(&["tenants", "set", "acme", "--active", "false"]).await.contains("is unchanged"));
     let said = cli.refused(&["enqueue", "ingest_csat", "--tenant", "acme"]).await;
     assert!(said.contains("weirgate tenants set acme --active true"), "{said}");
     let listed: Value = serde_json::from_str(cli.ok(&["tenants", "list", "--json"]).await.trim()).unwrap();
@@ -231,7 +231,7 @@ async fn the_daily_pipeline_has_one_name() {
     let id = cli.ok(&[&["enqueue", "daily_pipeline"], &day[..]].concat()).await;
     // By its older name it is the same.
     let again = cli.ok(&[&["enqueue", "pipeline_daily"], &day[..]].concat()).await;
-    assert!(again.starts_with(id.trim()) && again.contains("on its way already"), "{again}");
+    assert!(again.starts_with(id.trim()) && again.contains("already enqueued"), "{again}");
     let range = ["--from", "2026-01-01", "--to", "2026-01-02"];
     for name in ["daily_pipeline", "pipeline"] {
         cli.ok(&[&["backfill", name], &range[..]].concat()).await;
@@ -285,7 +285,7 @@ async fn jobs_are_found_by_every_filter_and_shown_with_their_tenant_and_why_they
 #[tokio::test]
 async fn failures_are_listed_with_the_number_that_finds_their_jobs() {
     let cli = Cli::new().await;
-    assert!(cli.ok(&["failures"]).await.contains("no job failed"));
+    assert!(cli.ok(&["failures"]).await.contains("no failed jobs"));
     cli.ok(&["tenants", "create", "acme"]).await;
     let broken = cli.home.path().join("broken");
     // A folder where a file should be.
@@ -345,7 +345,7 @@ async fn workflows_are_listed_shown_retried_and_cancelled() {
     cli.ok(&day("2026-01-20")).await;
     let last: Value = serde_json::from_str(&cli.out(&["jobs", "show", &last]).await).unwrap();
     assert_eq!(last["date"], "2026-01-19");
-    assert!(last["why_not_running"]["message"].as_str().unwrap().contains("waits on compute_kpi"), "{last}");
+    assert!(last["why_not_running"]["message"].as_str().unwrap().contains("waits for compute_kpi"), "{last}");
     let id = last["workflow_id"].as_str().unwrap();
     for (filter, found) in [
         (&[][..], 2),

@@ -67,12 +67,12 @@ async fn a_command_that_waits_leaves_no_postgres_when_it_is_stopped() {
         let mut process = Process::start(&mut waiting(home.path()));
         let mut said = BufReader::new(process.stderr());
         // Why it waits is said meanwhile.
-        read_until(&mut said, "no live worker takes jobs from the queue \"ingest\"");
+        read_until(&mut said, "no live worker serves queue \"ingest\"");
         process.signal(signal);
         let mut rest = String::new();
         said.read_to_string(&mut rest).unwrap();
         assert_eq!(process.ended().await.code(), Some(code), "{rest}");
-        assert!(rest.contains("goes on by itself") && !rest.contains("panicked"), "{rest}");
+        assert!(rest.contains("the job continues") && !rest.contains("panicked"), "{rest}");
         assert_nothing_runs(home.path());
     }
 }
@@ -130,7 +130,7 @@ async fn what_waits_goes_on_when_up_leaves() {
     ok(&["queues", "pause", "ingest"], home.path());
     let mut process = Process::start(&mut waiting(home.path()));
     let mut said = BufReader::new(process.stderr());
-    read_until(&mut said, "the queue \"ingest\" is paused");
+    read_until(&mut said, "queue \"ingest\" is paused");
     up.process.signal("TERM");
     assert!(up.process.ended().await.success());
     read_until(&mut said, "no live worker");

@@ -98,7 +98,7 @@ async fn a_dry_run_ends_at_once_and_without_a_warning() {
     cli.ok(&["seed"]).await;
     let said =
         cli.ok(&["backfill", "compute_kpi", "--from", "2026-01-01", "--to", "2026-01-02", "--dry-run"]).await;
-    assert!(said.contains("in all\t4") && !said.contains("left a connection"), "{said}");
+    assert!(said.contains("total\t4") && !said.contains("left a connection"), "{said}");
 }
 
 #[tokio::test]

@@ -266,10 +266,10 @@ async fn what_is_wrong_is_said_with_the_words_of_the_command_line() {
     let range = ["--from", "2026-01-01", "--to", "2026-01-02"];
     for (args, hint) in [
         (&["enqueue", "compute", "--tenant", CCA][..], "known kinds: "),
-        (&["enqueue", "compute_kpi", "--tenant", CCA], "needs its day, such as --date"),
+        (&["enqueue", "compute_kpi", "--tenant", CCA], "needs a date, such as --date"),
         (
             &["enqueue", "ingest_csat", "--tenant", CCA, "--date", "2026-01-20"],
-            "--date: ingest_csat takes no day",
+            "--date: ingest_csat takes no date",
         ),
         (&["enqueue", "ingest_csat", "--tenant", CCA, "--arg", "force=true"], "no such argument"),
         (
@@ -277,10 +277,10 @@ async fn what_is_wrong_is_said_with_the_words_of_the_command_line() {
             "--arg format: expected json or csv",
         ),
         (&["enqueue", "compute_kpi", "--tenant", "acme", "--date", "2026-01-20"], "no tenant \"acme\""),
-        (&["enqueue", "compute_kpi", "--tenant", CCA, "--date", "9999-12-31"], "yet to come"),
+        (&["enqueue", "compute_kpi", "--tenant", CCA, "--date", "9999-12-31"], "in the future"),
         (&["jobs", "list", "--tenant", "acme"], "weirgate tenants list"),
         (&["jobs", "show", nobody], nobody),
-        (&["jobs", "bulk", "delete"], "names no jobs"),
+        (&["jobs", "bulk", "delete"], "no filter is given"),
         (&["jobs", "bulk", "delete"], "--all"),
         (&["jobs", "bulk", "retry", "--state", "completed"], "retry is for discarded and cancelled"),
         (&["backfill", "compute_kpi", "--from", "2026-01-02", "--to", "2026-01-01"], "is before"),
@@ -343,7 +343,7 @@ async fn the_token_comes_from_the_environment_a_file_or_standard_input() {
     assert!(text(&piped.stdout).contains("ingest"));
     for (args, hint) in [
         (&[][..], "set WEIRGATE_TOKEN"),
-        (&["--token", "another-token-than-that"], "refuses the token"),
+        (&["--token", "another-token-than-that"], "rejects the token"),
         (&["--token", ""], "the token is empty"),
         (&["--token-file", "nowhere"], "nowhere"),
     ] {
@@ -375,8 +375,8 @@ async fn what_runs_on_this_machine_asks_no_server() {
         &["completions", "bash"],
     ] {
         let said = cli.refused(&[args, &["--server", "http://127.0.0.1:1"]].concat()).await;
-        let start = format!("weirgate: `weirgate {}` asks no server elsewhere: it ", args[0]);
-        assert!(said.starts_with(&start) || said.contains("no token makes people"), "{said}");
+        let start = format!("weirgate: `weirgate {}` cannot use a remote server: it ", args[0]);
+        assert!(said.starts_with(&start) || said.contains("a token cannot create users"), "{said}");
     }
     // The setting may be there for other commands.
     for args in [&["users", "list"][..], &["migrate", "status"], &["completions", "bash"]] {
@@ -399,14 +399,17 @@ async fn what_is_not_there_or_no_weirgate_is_said() {
     let scene = Scene::new().await;
     let secure = scene.base.replace("http://", "https://");
     let said = output(elsewhere(&cli, &list, &secure)).await;
-    assert!(text(&said.stderr).contains("is it http:// in place of https://?"), "{said:?}");
+    assert!(
+        text(&said.stderr).contains("should the URL begin with http:// instead of https://?"),
+        "{said:?}"
+    );
     // A web server, and one that sends everybody elsewhere.
     let other = remote_proxy::page("<html>hello</html>").await;
     let said = output(elsewhere(&cli, &list, &other)).await;
-    assert!(text(&said.stderr).contains("is no Weirgate"), "{said:?}");
+    assert!(text(&said.stderr).contains("is not a Weirgate"), "{said:?}");
     let moved = remote_proxy::redirect("https://jobs.example.com/").await;
     let said = output(elsewhere(&cli, &list, &moved)).await;
-    assert!(text(&said.stderr).contains("on to https://jobs.example.com/"), "{said:?}");
+    assert!(text(&said.stderr).contains("to https://jobs.example.com/"), "{said:?}");
 }
 
 #[tokio::test]
@@ -462,7 +465,7 @@ async fn who_waits_goes_on_when_the_server_comes_back() {
             assert!(said.read_line(&mut lines).unwrap() > 0, "it ended without {words:?}: {lines}");
         }
     };
-    until("no live worker takes jobs from the queue \"ingest\"");
+    until("no live worker serves queue \"ingest\"");
     scene.server.signal("KILL");
     scene.server.ended().await;
     until("trying again");
@@ -488,7 +491,7 @@ async fn who_waits_is_free_to_go_at_once() {
     process.signal("INT");
     said.read_to_string(&mut lines).unwrap();
     assert_eq!(process.ended().await.code(), Some(130), "{lines}");
-    assert!(lines.contains("goes on by itself"), "{lines}");
+    assert!(lines.contains("the job continues"), "{lines}");
     // What is suggested works.
     let hint = lines.lines().find_map(|line| line.split_once("weirgate jobs show ")).unwrap().1.to_owned();
     let show: Vec<&str> = ["jobs", "show"].into_iter().chain(hint.split_whitespace()).collect();

@@ -182,7 +182,7 @@ impl<A: Send + Sync + 'static> Registry<A> {
 
 async fn run<J: Job>(args: Value, ctx: JobContext<J::App>) -> Result<Outcome, JobError> {
     let job: J = serde_json::from_value(args).map_err(|error| {
-        JobError::discard("bad_arguments", format!("not the arguments of {}: {error}", J::KIND))
+        JobError::discard("bad_arguments", format!("wrong arguments for {}: {error}", J::KIND))
     })?;
     let output = job.run(&ctx).await?;
     Ok(ctx.outcome(serde_json::to_value(output)?))

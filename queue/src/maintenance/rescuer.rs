@@ -14,7 +14,7 @@ use crate::worker::listener::notify_queues;
 use crate::workflow;
 
 /// What such an attempt failed of.
-const WORKER_LOST: &str = "the worker that ran it gave no sign of life until its lease ran out";
+const WORKER_LOST: &str = "the worker that ran it sent no heartbeat until its lease expired";
 
 /// Claims looked into at once.
 const STEP: i64 = 10;

@@ -27,7 +27,7 @@ pub async fn run_now(
 ) -> Result<Vec<Uuid>> {
     let Some(schedule) = schedules.iter().find(|it| it.definition().name == name) else {
         let is_upkeep = schedules.definitions().iter().any(|it| it.name == name);
-        let why = "the leader of the workers does it itself, and nothing is enqueued";
+        let why = "it is maintenance that the leading worker does itself";
         return Err(if is_upkeep { refuse(name, why) } else { QueueError::UnknownSchedule(name.to_owned()) });
     };
     let at = sqlx::query_scalar!(r#"select queue.now() as "now!""#).fetch_one(&mut *conn).await?;
@@ -45,18 +45,18 @@ async fn targets(
     wanted: Option<Uuid>,
 ) -> Result<Vec<Option<Uuid>>> {
     if !schedule.definition().per_tenant {
-        let why = "it is not for single tenants";
+        let why = "it does not run for single tenants";
         return if wanted.is_some() { Err(refuse(name, why)) } else { Ok(vec![None]) };
     }
     let mut tenants: Vec<Uuid> = schedule.tenants(conn).await?.into_iter().map(|it| it.id).collect();
     if let Some(wanted) = wanted {
         tenants.retain(|id| *id == wanted);
         if tenants.is_empty() {
-            return Err(refuse(name, "it is not for this tenant"));
+            return Err(refuse(name, "it does not run for this tenant"));
         }
     }
     if tenants.len() > MOST_TENANTS {
-        return Err(refuse(name, "it is for more than 500 tenants: name one"));
+        return Err(refuse(name, "it runs for more than 500 tenants; name one of them"));
     }
     Ok(tenants.into_iter().map(Some).collect())
 }

@@ -173,7 +173,7 @@ pub async fn check(conn: &mut PgConnection, of: &Definition, change: &Change) ->
     if let Some(text) = &change.cron {
         match Cron::parse(text) {
             Ok(cron) if cron.next_after(now, chrono_tz::UTC).is_none() => {
-                refuse("cron", format!("{text:?} never comes"));
+                refuse("cron", format!("{text:?} never fires"));
             }
             Ok(_) => {}
             Err(message) => refuse("cron", message),
@@ -191,7 +191,7 @@ pub async fn check(conn: &mut PgConnection, of: &Definition, change: &Change) ->
         _ => {}
     }
     if of.is_upkeep() && change.missed.is_some_and(|it| it != of.missed) {
-        refuse("missed", "upkeep catches up by being done once".to_owned());
+        refuse("missed", "maintenance always catches up with a single run".to_owned());
     }
     if change.missed_limit.is_some_and(|limit| !(1..=1000).contains(&limit)) {
         refuse("missed_limit", "expected a whole number from 1 to 1000".to_owned());

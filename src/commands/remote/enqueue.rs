@@ -56,13 +56,13 @@ fn call(options: &Enqueue) -> Result<Call> {
     let kind = DailyPipeline::kind(kind);
     let Some(endpoint) = ENDPOINTS.iter().find(|it| it.kind == kind) else {
         let kinds: Vec<_> = ENDPOINTS.iter().map(|it| it.kind).collect();
-        bail!("a server enqueues no {kind:?} for others; known kinds: {}", kinds.join(", "));
+        bail!("a server does not enqueue the kind {kind:?} for clients; known kinds: {}", kinds.join(", "));
     };
     if date.is_some() && !endpoint.day {
-        bail!("--date: {kind} takes no day; it takes in all that its source has");
+        bail!("--date: {kind} takes no date; it ingests all that its source has");
     }
     if date.is_none() && endpoint.day && !args.iter().any(|(name, _)| name == "date") {
-        bail!("{kind} needs its day, such as --date 2026-01-31");
+        bail!("{kind} needs a date, such as --date 2026-01-31");
     }
     let mut call = Call::post(endpoint.path)
         .query("tenant_id", tenant)

@@ -52,8 +52,8 @@ pub(in crate::commands) async fn create(
     let Some(key) = created.key else {
         let prefix = created.prefix;
         bail!(
-            "the key {prefix} was made, but the answer that showed it was lost on its way; refuse it with \
-             `weirgate keys revoke {prefix}`, and make another"
+            "the key {prefix} was created, but the answer that showed it was lost; revoke it with \
+             `weirgate keys revoke {prefix}`, and create another"
         );
     };
     Ok(key)

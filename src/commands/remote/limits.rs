@@ -71,8 +71,8 @@ pub(in crate::commands) async fn clear(client: &Client, tenant: &str, queue: &st
     let now: TenantLimits = client.ask(&Call::get(["internal", "tenants", tenant, "limits"])).await?;
     if now.queues.get(queue).is_some_and(|place| place.paused) {
         bail!(
-            "the jobs of {tenant} in {queue} are paused, and a server that gives them back to what the queue has lets them \
-             start, too; resume them first on the page of the tenant"
+            "the jobs of {tenant} in {queue} are paused, and a server that resets their limits resumes them, \
+             too; resume them first on the page of the tenant"
         );
     }
     change_lane(client, tenant, queue, &Value::Null).await

@@ -51,7 +51,7 @@ pub(super) fn named(names: &[String], total: i64) -> String {
 async fn turned_off(conn: &mut PgConnection) -> weirgate_queue::Result<Vec<Notice>> {
     let names = schedule::turned_off(conn, &schedules()).await?;
     let notice = |name: &str| Notice {
-        text: format!("The schedule {name} is off: nothing of it runs."),
+        text: format!("Schedule {name} is paused."),
         link: format!("/dashboard/schedules#{name}"),
     };
     Ok(names.into_iter().map(notice).collect())
@@ -72,7 +72,7 @@ async fn paused(conn: &mut PgConnection) -> sqlx::Result<Vec<Notice>> {
     let one = |slug: &str, queues: &[String]| Notice {
         text: format!(
             "{slug} is paused in {} {}.",
-            if queues.len() == 1 { "the queue" } else { "the queues" },
+            if queues.len() == 1 { "queue" } else { "queues" },
             queues.join(", ")
         ),
         link: format!("/dashboard/tenants/{slug}"),
@@ -86,11 +86,7 @@ async fn paused(conn: &mut PgConnection) -> sqlx::Result<Vec<Notice>> {
             rows.sort_unstable_by(|a, b| a.slug.cmp(&b.slug));
             let names: Vec<String> = rows.iter().filter_map(|row| row.slug.clone()).collect();
             let names = &names[..names.len().min(usize::try_from(NAMED).unwrap_or(0))];
-            let text = format!(
-                "{} paused in a queue: {}.",
-                of(total, "tenant is", "tenants are"),
-                named(names, total)
-            );
+            let text = format!("{} paused: {}.", of(total, "tenant is", "tenants are"), named(names, total));
             notices.push(Notice { text, link: self::tenants("paused") });
         }
     }
@@ -137,15 +133,13 @@ async fn unusual(conn: &mut PgConnection) -> sqlx::Result<Option<Notice>> {
         [] => None,
         [row] => {
             let why = out_of_the_ordinary(row.z_score.unwrap_or_default());
-            let text =
-                format!("The {} of {} is out of the ordinary: {why} in new tickets.", row.kpi_date, row.slug);
+            let text = format!("{} is unusual for {}: new tickets were {why}.", row.kpi_date, row.slug);
             Some(Notice { text, link: around(&row.slug, row.kpi_date) })
         }
         rows => {
             let names: Vec<String> =
                 rows.iter().map(|row| format!("{} of {}", row.kpi_date, row.slug)).collect();
-            let text =
-                format!("{total} days of the last week are out of the ordinary: {}.", named(&names, total));
+            let text = format!("{total} days of the last week are unusual: {}.", named(&names, total));
             Some(Notice { text, link: tenants("unusual") })
         }
     })

@@ -28,11 +28,11 @@ fn form(given: &Given) -> FilterForm {
     let mut ways = vec![("", "any")];
     ways.extend(VIAS.map(|via| (via, via)));
     given.filter(vec![
-        given.field("action", "What").suggesting("actions").with_placeholder("queue.pause"),
-        given.field("actor", "Who").suggesting("actors").with_placeholder("ada@example.com"),
-        given.field("target", "To what").with_placeholder("kpi"),
+        given.field("action", "Action").suggesting("actions").with_placeholder("queue.pause"),
+        given.field("actor", "Actor").suggesting("actors").with_placeholder("ada@example.com"),
+        given.field("target", "Target").with_placeholder("kpi"),
         given.field("tenant_id", "Tenant").suggesting(TENANTS),
-        given.field("via", "By which way").choice(ways),
+        given.field("via", "Via").choice(ways),
         given.field("from", "From (UTC)").time(),
         given.field("to", "Before (UTC)").time(),
     ])

@@ -73,7 +73,7 @@ fn path(entry: &audit::Entry) -> Option<String> {
     Some(format!("/dashboard/{part}"))
 }
 
-/// `paused false → true`; `paused true, as before`; what was made or ended as a whole.
+/// `paused false → true`; `paused true (unchanged)`; what was made or ended as a whole.
 fn change(detail: &Value) -> String {
     // Entries of earlier versions had other names.
     let side = |name: &str, old: &str| detail.get(name).or_else(|| detail.get(old));
@@ -84,11 +84,11 @@ fn change(detail: &Value) -> String {
         (Value::Object(before), Value::Object(after)) => {
             let names = before.keys().chain(after.keys().filter(|name| !before.contains_key(*name)));
             let parts: Vec<String> = names.map(|name| member(name, before, after)).collect();
-            if parts.is_empty() { "nothing changed".to_owned() } else { parts.join("; ") }
+            if parts.is_empty() { "no change".to_owned() } else { parts.join("; ") }
         }
-        (Value::Null, Value::Null) => "nothing changed".to_owned(),
+        (Value::Null, Value::Null) => "no change".to_owned(),
         (Value::Null, made) => words(made),
-        (ended, Value::Null) => format!("it was: {}", words(ended)),
+        (ended, Value::Null) => format!("was: {}", words(ended)),
         (before, after) => format!("{} → {}", words(before), words(after)),
     }
 }
@@ -96,7 +96,7 @@ fn change(detail: &Value) -> String {
 fn member(name: &str, before: &Map<String, Value>, after: &Map<String, Value>) -> String {
     let [before, after] = [before, after].map(|side| side.get(name).unwrap_or(&Value::Null));
     if before == after {
-        format!("{name} {}, as before", words(after))
+        format!("{name} {} (unchanged)", words(after))
     } else {
         format!("{name} {} → {}", words(before), words(after))
     }
@@ -138,10 +138,10 @@ mod tests {
     fn a_change_is_words() {
         let of = |before: Value, after: Value| change(&json!({ "before": before, "after": after }));
         assert_eq!(of(json!({ "paused": false }), json!({ "paused": true })), "paused false → true");
-        assert_eq!(of(json!({ "paused": true }), json!({ "paused": true })), "paused true, as before");
-        assert_eq!(of(json!({}), json!({})), "nothing changed");
+        assert_eq!(of(json!({ "paused": true }), json!({ "paused": true })), "paused true (unchanged)");
+        assert_eq!(of(json!({}), json!({})), "no change");
         assert_eq!(of(json!(null), json!({ "role": "viewer" })), "role viewer");
-        assert_eq!(of(json!({ "name": "seed" }), json!(null)), "it was: name seed");
+        assert_eq!(of(json!({ "name": "seed" }), json!(null)), "was: name seed");
         let limits = of(json!({ "limits": null }), json!({ "limits": { "rate": 1, "burst": 5 } }));
         assert_eq!(limits, "limits none → burst 5; rate 1");
         assert_eq!(

@@ -10,6 +10,7 @@ use weirgate_jobs::BackfillKind;
 use weirgate_queue::JobState;
 use weirgate_queue::backfill::{self, Backfill, BackfillState};
 
+use super::confirm::Confirm;
 use super::heat::{Heat, Mark, Shown};
 use super::session::{Form, Session, filled};
 use super::view::{Frame, Path, Refusal, When, page};
@@ -49,7 +50,7 @@ impl Asked {
 /// The first few names are enough.
 pub(super) fn tenants_in_words(tenants: &TenantNames) -> String {
     match tenants {
-        TenantNames::All(_) => "all that were active".to_owned(),
+        TenantNames::All(_) => "all active".to_owned(),
         TenantNames::Named(names) if names.len() <= 3 => names.join(", "),
         TenantNames::Named(names) => format!("{} and {} more", names[..2].join(", "), names.len() - 2),
     }
@@ -57,9 +58,9 @@ pub(super) fn tenants_in_words(tenants: &TenantNames) -> String {
 
 pub(super) fn policy_in_words(policy: weirgate_jobs::Reprocess) -> &'static str {
     match policy {
-        weirgate_jobs::Reprocess::Missing => "days without a result from after their end",
-        weirgate_jobs::Reprocess::Failed => "days that failed and have no result since",
-        weirgate_jobs::Reprocess::All => "every day",
+        weirgate_jobs::Reprocess::Missing => "missing: days without a result",
+        weirgate_jobs::Reprocess::Failed => "failed: failed days without a result",
+        weirgate_jobs::Reprocess::All => "all: every day",
     }
 }
 
@@ -174,7 +175,7 @@ async fn make(api: &Api, session: &Session, id: Uuid, query: Option<&str>) -> Re
         look: BackfillLook::of(api, &backfill, &shown).await?,
         asked: Asked::of(&backfill)?,
         share: format!("{:.0} %", settings.share * 100.0),
-        most: settings.max_running.map_or_else(|| "any number".to_owned(), |most| most.to_string()),
+        most: settings.max_running.map_or_else(|| "no limit".to_owned(), |most| most.to_string()),
         priority: backfill.priority,
         created: When::new(backfill.created_at, backfill.observed_at),
         query,
@@ -195,11 +196,36 @@ pub(super) async fn stream(
 }
 
 pub(super) async fn pause(state: State<Api>, id: Path<Uuid>, form: Form) -> Result<Response, Refusal> {
-    act(state, id, form, "backfill.pause", backfill::pause).await
+    set_paused(state, id, form, true).await
 }
 
 pub(super) async fn resume(state: State<Api>, id: Path<Uuid>, form: Form) -> Result<Response, Refusal> {
-    act(state, id, form, "backfill.resume", backfill::resume).await
+    set_paused(state, id, form, false).await
+}
+
+/// First says what will happen; once confirmed, does it.
+async fn set_paused(
+    state: State<Api>,
+    Path(id): Path<Uuid>,
+    mut form: Form,
+    paused: bool,
+) -> Result<Response, Refusal> {
+    form.require(Role::Operator)?;
+    if !form.fields.get("confirmed").unwrap_or(false) {
+        let effect = if paused {
+            "Its running jobs continue. None of its other jobs starts, and no more are created, until it is resumed."
+        } else {
+            "Its available jobs may start at once, behind live jobs, and the rest is created bit by bit."
+        };
+        let frame = Frame::new(&form.session, "/backfills");
+        let (what, path) = (format!("backfill {id}"), format!("/dashboard/backfills/{id}"));
+        return Ok(Confirm::pause(frame, paused, &what, &path, vec![effect.to_owned()]).ask());
+    }
+    if paused {
+        act(state, Path(id), form, "backfill.pause", backfill::pause).await
+    } else {
+        act(state, Path(id), form, "backfill.resume", backfill::resume).await
+    }
 }
 
 pub(super) async fn cancel(

@@ -57,21 +57,23 @@ fn fields(given: &Given) -> Vec<Field> {
     let policies = Reprocess::ALL.map(|policy| (policy.as_str(), policy_in_words(policy)));
     let orders = [("newest_first", "newest day first"), ("oldest_first", "oldest day first")];
     vec![
-        given.field("kind", "What is done for each tenant and day").choice(kinds.into()),
-        given.field("from", "First day, where the tenant is").day().required(),
-        given.field("to", "Last day, where the tenant is").day().required(),
+        given.field("kind", "Kind").choice(kinds.into()),
+        given.field("from", "First day (tenant's time zone)").day().required(),
+        given.field("to", "Last day (tenant's time zone)").day().required(),
         given
-            .field("tenants", "Tenants; all active ones when empty")
+            .field("tenants", "Tenants (empty: all active)")
             .suggesting(TENANTS)
             .with_placeholder("tenant_a, tenant_b"),
-        given.field("reprocess", "Which days").choice(policies.into()),
+        given.field("reprocess", "Reprocess").choice(policies.into()),
         given.field("order", "Order").choice(orders.into()),
-        given.field("share", "Share of the fleet while live work waits, 0 to 1").with_placeholder("0.25"),
         given
-            .field("max_running", "Most jobs at once in a queue")
+            .field("share", "Share of workers while live jobs are available (0 to 1)")
+            .with_placeholder("0.25"),
+        given
+            .field("max_running", "Max running per queue")
             .number("1", "1000000")
-            .with_placeholder("any number"),
-        given.field("priority", "Priority, −100 to 100").number("-100", "100").with_placeholder("0"),
+            .with_placeholder("no limit"),
+        given.field("priority", "Priority (−100 to 100)").number("-100", "100").with_placeholder("0"),
     ]
 }
 

@@ -92,13 +92,13 @@ fn draw(beats: &[Beat], every: Every) -> Vec<Chart> {
     let count = |count: u64| Some(count as f64);
     let runs = [
         series("completed", "ok", &|tally| count(tally.completed)),
-        series("to be retried", "warn", &|tally| count(tally.retried)),
-        series("failed for good", "bad", &|tally| count(tally.discarded)),
-        series("cancelled or put off", "quiet", &|tally| count(tally.cancelled + tally.snoozed)),
+        series("retryable", "warn", &|tally| count(tally.retried)),
+        series("discarded", "bad", &|tally| count(tally.discarded)),
+        series("cancelled or snoozed", "quiet", &|tally| count(tally.cancelled + tally.snoozed)),
     ];
     let failures = [
-        series("to be retried", "warn", &|tally| count(tally.retried)),
-        series("failed for good", "bad", &|tally| count(tally.discarded)),
+        series("retryable", "warn", &|tally| count(tally.retried)),
+        series("discarded", "bad", &|tally| count(tally.discarded)),
     ];
     let waited = |share: f64| move |tally: &Tally| tally.waits.quantile(share);
     let waits = [
@@ -116,16 +116,16 @@ fn draw(beats: &[Beat], every: Every) -> Vec<Chart> {
     };
     vec![
         Chart::draw(("throughput", throughput(every)), Shape::Bars, &times, &runs, whole),
-        Chart::draw(("failures", "Failed attempts"), Shape::Bars, &times, &failures, whole),
-        Chart::draw(("waits", "From due to start"), Shape::Lines, &times, &waits, seconds),
+        Chart::draw(("failures", "Failed runs"), Shape::Bars, &times, &failures, whole),
+        Chart::draw(("waits", "Start latency"), Shape::Lines, &times, &waits, seconds),
     ]
 }
 
 const fn throughput(every: Every) -> &'static str {
     match every {
-        Every::Minute => "Ended attempts, a minute",
-        Every::Quarter => "Ended attempts, a quarter of an hour",
-        Every::Hour => "Ended attempts, an hour",
+        Every::Minute => "Finished runs per minute",
+        Every::Quarter => "Finished runs per 15 minutes",
+        Every::Hour => "Finished runs per hour",
     }
 }
 

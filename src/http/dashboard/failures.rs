@@ -1,4 +1,4 @@
-//! Failures: jobs that were given up or are tried again, by what they failed of.
+//! Failures: retryable and discarded jobs, grouped by their last error.
 
 use askama::Template;
 use axum::extract::{RawQuery, State};
@@ -60,7 +60,7 @@ pub(super) async fn show(
         first: When::new(failure.first_seen, now),
         last: When::new(failure.last_seen, now),
         lately: format!(
-            "{} in the last 48 hours, {} of them in the last one",
+            "{} in the last 48 hours, {} in the last hour",
             hours.iter().sum::<i64>(),
             hours.last().copied().unwrap_or_default()
         ),

@@ -59,7 +59,7 @@ pub(super) struct Cell {
     pub(super) link: Option<String>,
 }
 
-const TO_COME: Mark = Mark { class: "to-come", sign: "·", words: "to come" };
+const TO_COME: Mark = Mark { class: "to-come", sign: "·", words: "pending" };
 const NO_JOB: Mark = Mark { class: "no-job", sign: "○", words: "no job" };
 
 impl Mark {
@@ -112,10 +112,10 @@ impl Heat {
             links.push(("Later months", query(first + at_once, page)));
         }
         if page > 0 {
-            links.push(("Tenants before these", query(first, page - 1)));
+            links.push(("Previous tenants", query(first, page - 1)));
         }
         if page + 1 < pages {
-            links.push(("More tenants", query(first, page + 1)));
+            links.push(("Next tenants", query(first, page + 1)));
         }
         let which = format!("Tenants {} to {} of {}.", places.start() + 1, places.end() + 1, days.tenants);
         Ok(Some(Self {

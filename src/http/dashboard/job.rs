@@ -110,21 +110,20 @@ fn way(job: &JobResource) -> Option<Way> {
     let (to, text) = match why.lies_in {
         LiesIn::Time => return None,
         LiesIn::Parents => match &why.waits_on {
-            Some(first) => (format!("/dashboard/jobs/{}", first.id), format!("The job {}", first.kind)),
-            None => ("#parents".to_owned(), "The jobs it waits on".to_owned()),
+            Some(first) => (format!("/dashboard/jobs/{}", first.id), format!("See the job {}", first.kind)),
+            None => ("#parents".to_owned(), "See its dependencies".to_owned()),
         },
-        LiesIn::Workers => ("/dashboard/workers".to_owned(), "The workers".to_owned()),
-        LiesIn::Queue => {
-            (format!("/dashboard/queues/{queue}"), format!("Limits and pause of the queue {queue}"))
+        LiesIn::Workers => ("/dashboard/workers".to_owned(), "See the workers".to_owned()),
+        LiesIn::Queue => (format!("/dashboard/queues/{queue}"), format!("See queue {queue}")),
+        LiesIn::Lane => {
+            (format!("/dashboard/tenants/{tenant}/lanes/{queue}"), format!("See {tenant} in queue {queue}"))
         }
-        LiesIn::Lane => (
-            format!("/dashboard/tenants/{tenant}/lanes/{queue}"),
-            format!("Limits and pause of {tenant} in the queue {queue}"),
-        ),
-        LiesIn::Backfill => (format!("/dashboard/backfills/{}", job.backfill_id?), "Its backfill".to_owned()),
+        LiesIn::Backfill => {
+            (format!("/dashboard/backfills/{}", job.backfill_id?), "See the backfill".to_owned())
+        }
         LiesIn::Order => (
             format!("/dashboard/jobs?tenant_id={tenant}&queue={queue}&state=available"),
-            format!("The jobs of {tenant} that may start in the queue {queue}"),
+            format!("See the available jobs of {tenant} in queue {queue}"),
         ),
     };
     Some(Way { to, text })
@@ -134,7 +133,7 @@ fn way(job: &JobResource) -> Option<Way> {
 fn made(job: &JobResource) -> String {
     let earlier = match of_earlier_lives(job) {
         0 => String::new(),
-        before => format!(", after {before} before it was retried"),
+        before => format!(", and {before} before it was retried"),
     };
     format!("{} of {}{earlier}", job.attempt, job.max_attempts)
 }

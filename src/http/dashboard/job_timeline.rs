@@ -62,7 +62,7 @@ impl Workers {
     }
 
     fn name(&self, id: Uuid) -> String {
-        self.names.get(&id).cloned().unwrap_or_else(|| format!("a worker that is gone ({id})"))
+        self.names.get(&id).cloned().unwrap_or_else(|| format!("a former worker ({id})"))
     }
 }
 
@@ -101,12 +101,12 @@ pub(super) fn of_earlier_lives(job: &JobResource) -> usize {
 fn done(act: &Act) -> Option<String> {
     let what = match act.action.as_str() {
         "job.retry" => "retried".to_owned(),
-        "job.cancel" => "cancelled, or told to stop,".to_owned(),
-        "job.run_now" => "run now".to_owned(),
-        "workflow.cancel" => "its workflow cancelled".to_owned(),
-        "workflow.retry_failed" => "the failed jobs of its workflow retried".to_owned(),
-        "backfill.cancel" => "its backfill cancelled".to_owned(),
-        "backfill.retry_failed" => "the failed jobs of its backfill retried".to_owned(),
+        "job.cancel" => "cancel requested".to_owned(),
+        "job.run_now" => "run now requested".to_owned(),
+        "workflow.cancel" => "workflow cancelled".to_owned(),
+        "workflow.retry_failed" => "failed jobs of the workflow retried".to_owned(),
+        "backfill.cancel" => "backfill cancelled".to_owned(),
+        "backfill.retry_failed" => "failed jobs of the backfill retried".to_owned(),
         "job.priority" => {
             // Entries of earlier versions had other names.
             let side = |name: &str, old: &str| match &act.detail[name]["priority"] {
@@ -135,7 +135,7 @@ pub(super) fn timeline(job: &JobResource, workers: &Workers, acts: &[Act]) -> Ve
         let number = before + 1;
         if let Some(from) = error.started_at {
             let waited = span(from - since);
-            moments.push((from, format!("attempt {number} started, after {waited} of waiting")));
+            moments.push((from, format!("attempt {number} started after waiting {waited}")));
             moments.push((
                 error.at,
                 format!("attempt {number} failed after {}: {}", span(error.at - from), error.code),
@@ -151,20 +151,20 @@ pub(super) fn timeline(job: &JobResource, workers: &Workers, acts: &[Act]) -> Ve
     let runs = !is_told && job.attempted_at.is_some_and(|at| at >= due);
     // A revived job has run before it became due.
     if due > job.created_at && (job.attempted_at.is_none_or(|at| at < due) || runs) {
-        let word = if due > job.observed_at { "may start" } else { "became due" };
+        let word = if due > job.observed_at { "becomes available" } else { "became available" };
         moments.push((due, word.to_owned()));
     }
     if let Some(at) = job.attempted_at.filter(|_| !is_told) {
         let on = workers.last.map(|id| format!(" on {}", workers.name(id))).unwrap_or_default();
         let waited = if at >= due {
-            format!(", after {} of waiting", span(at - due.max(job.created_at)))
+            format!(" after waiting {}", span(at - due.max(job.created_at)))
         } else {
             String::new()
         };
         moments.push((at, format!("attempt {} started{on}{waited}", job.errors.len() + 1)));
     }
     if let Some(until) = job.throttled_until {
-        moments.push((until, "its lane's rate lets the next job start".to_owned()));
+        moments.push((until, "the rate limit allows the next start".to_owned()));
     }
     if let Some(at) = job.finalized_at {
         let ran = job.attempted_at.filter(|_| job.state == JobState::Completed);

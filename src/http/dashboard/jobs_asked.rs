@@ -99,15 +99,15 @@ impl Asked {
             given.field("kind", "Kind").suggesting(KINDS),
             given.field("queue", "Queue").suggesting(QUEUES),
             given.field("tenant_id", "Tenant").suggesting(TENANTS),
-            given.field("date", "Day, where the tenant is").day(),
-            given.field("q", "In arguments or errors").search(),
+            given.field("date", "Day (tenant's time zone)").day(),
+            given.field("q", "Text in arguments or errors").search(),
             given.field("created_after", "Enqueued from (UTC)").time(),
             given.field("created_before", "Enqueued before (UTC)").time(),
         ];
         let more = [
             given.field("arg", "Argument").with_placeholder("format=csv"),
-            given.field("workflow_id", "Workflow").with_placeholder("its id"),
-            given.field("backfill_id", "Backfill").with_placeholder("its id"),
+            given.field("workflow_id", "Workflow").with_placeholder("id"),
+            given.field("backfill_id", "Backfill").with_placeholder("id"),
         ];
         let all: Vec<&Field> = fields.iter().chain(&more).collect();
         Form { others: given.elsewhere(&all), fields, more }

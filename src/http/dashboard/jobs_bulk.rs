@@ -1,30 +1,20 @@
 //! What is done to the jobs that are selected, or to all that match a filter.
 
-use askama::Template;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use weirgate_jobs::BulkJobs;
 use weirgate_queue::bulk::BulkAction;
-use weirgate_queue::enqueue;
+use weirgate_queue::{enqueue, failures};
 
+use super::confirm::Confirm;
 use super::jobs_asked::Asked;
-use super::session::Form;
-use super::view::{Frame, Refusal, page};
+use super::session::{Form, Session};
+use super::view::{Frame, Refusal};
+use super::words::of;
 use crate::http::Api;
 use crate::http::params::is_blank;
 use crate::users::Role;
-
-#[derive(Template)]
-#[template(path = "bulk.html")]
-struct BulkPage {
-    frame: Frame,
-    asked: Asked,
-    selected: bool,
-    action: &'static str,
-    count: u64,
-    exact: bool,
-}
 
 /// First says how many jobs it would be; once confirmed, enqueues the job that does it.
 pub(super) async fn bulk(State(api): State<Api>, form: Form) -> Result<Response, Refusal> {
@@ -36,7 +26,7 @@ pub(super) async fn bulk(State(api): State<Api>, form: Form) -> Result<Response,
         Some("cancel") => BulkAction::Cancel,
         Some("delete") => BulkAction::Delete,
         _ => {
-            let title = "Which action? retry, cancel or delete";
+            let title = "Choose an action: retry, cancel or delete";
             return Err(refuse(Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, title, "")));
         }
     };
@@ -44,8 +34,8 @@ pub(super) async fn bulk(State(api): State<Api>, form: Form) -> Result<Response,
     let selected = fields.get::<bool>("selected").unwrap_or(false);
     let asked = Asked::new(fields.pairs().to_vec());
     if selected && is_blank(asked.of("id")) {
-        let detail = "Tick the jobs that are meant, in the first column of the list.";
-        return Err(refuse(Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, "No job is selected", detail)));
+        let detail = "Select jobs in the first column of the list.";
+        return Err(refuse(Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, "No jobs are selected", detail)));
     }
     let filter = asked.filter(&api).await.map_err(|problem| refuse(problem.into()))?;
     let refused = |error: weirgate_jobs::BulkRefused| {
@@ -53,10 +43,7 @@ pub(super) async fn bulk(State(api): State<Api>, form: Form) -> Result<Response,
     };
     let bulk = BulkJobs::new(action, filter, false).map_err(refused)?;
     if !confirmed {
-        let count = bulk.count(&mut *api.pool.acquire().await?).await?;
-        let frame = Frame::new(&session, "/jobs");
-        let (count, exact) = (count.count, count.exact);
-        return Ok(page(&BulkPage { frame, asked, selected, action: action.as_str(), count, exact }));
+        return Ok(ask(&api, &session, &bulk, &asked, selected).await?.ask());
     }
     let mut tx = api.pool.begin().await?;
     let actor = session.actor();
@@ -65,4 +52,47 @@ pub(super) async fn bulk(State(api): State<Api>, form: Form) -> Result<Response,
     actor.note_bulk(&mut tx, &bulk, target, job).await?;
     tx.commit().await?;
     Ok(Redirect::to(&format!("/dashboard/jobs/{job}")).into_response())
+}
+
+/// Says how many jobs it would be, and which.
+async fn ask(
+    api: &Api,
+    session: &Session,
+    bulk: &BulkJobs,
+    asked: &Asked,
+    selected: bool,
+) -> Result<Confirm, Refusal> {
+    let mut conn = api.pool.acquire().await?;
+    let counted = bulk.count(&mut conn).await?;
+    let action = bulk.action.as_str();
+    let jobs = of(i64::try_from(counted.count).unwrap_or(i64::MAX), "job", "jobs");
+    let at_least = if counted.exact { "" } else { "at least " };
+    let (first, rest) = action.split_at(1);
+    let yes = format!("{}{rest} {at_least}{jobs}", first.to_uppercase());
+    let mut title = yes.clone();
+    let mut details = asked.pairs.clone();
+    if let Some(id) = bulk.filter.failure
+        && let Some((kind, code, pattern)) = failures::get(&mut conn, id).await?
+    {
+        title = format!("{yes}: {kind}, {code}");
+        for (name, value) in details.iter_mut().filter(|(name, _)| name == "failure_id") {
+            (*name, *value) = ("failure".to_owned(), format!("{code}, {pattern}"));
+        }
+    }
+    let mut fields = asked.pairs.clone();
+    fields.push(("action".to_owned(), action.to_owned()));
+    if selected {
+        fields.push(("selected".to_owned(), "true".to_owned()));
+    }
+    let how = "This runs as a background job. Cancel it to stop; retry it to continue.";
+    Ok(Confirm {
+        frame: Frame::new(session, "/jobs"),
+        title,
+        happens: vec![how.to_owned()],
+        details,
+        action: "/dashboard/jobs/bulk".to_owned(),
+        fields,
+        yes,
+        back: format!("/dashboard/jobs?{}", asked.query()),
+    })
 }

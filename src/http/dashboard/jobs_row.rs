@@ -28,7 +28,7 @@ impl Row {
         let remark = match job.state {
             JobState::Discarded | JobState::Retryable => last_error(&job),
             JobState::Running => {
-                job.attempted_at.map(|at| format!("runs since {}", span(job.observed_at - at)))
+                job.attempted_at.map(|at| format!("running for {}", span(job.observed_at - at)))
             }
             JobState::Completed => ran(&job),
             JobState::Cancelled => job.why_cancelled.as_ref().map(|why| without_ids(&why.message)),
@@ -53,7 +53,7 @@ fn last_error(job: &JobResource) -> Option<String> {
 }
 
 fn ran(job: &JobResource) -> Option<String> {
-    job.attempted_at.zip(job.finalized_at).map(|(from, to)| format!("ran {}", span(to - from)))
+    job.attempted_at.zip(job.finalized_at).map(|(from, to)| format!("ran for {}", span(to - from)))
 }
 
 /// A message in short: the job's page has the links.

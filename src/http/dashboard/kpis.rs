@@ -185,7 +185,7 @@ const NEW_AND_CLOSED: &str = "New and closed";
 
 const PLOTS: [(&str, Unit); 6] = [
     (NEW_AND_CLOSED, Unit::Tickets),
-    ("Open and of high priority", Unit::Tickets),
+    ("Open and high priority", Unit::Tickets),
     ("Time worked", Unit::Hours),
     ("Mean time to resolution", Unit::Hours),
     ("First call resolution", Unit::Percent),
@@ -207,12 +207,12 @@ fn series() -> [Series; 10] {
         of(0, "created", |kpi| Some(kpi.tickets_created as f64)),
         of(0, "closed", |kpi| Some(kpi.tickets_closed as f64)),
         of(1, "open", |kpi| Some(kpi.tickets_open as f64)),
-        of(1, "new of high priority", |kpi| Some(kpi.tickets_high_priority as f64)),
+        of(1, "new with high priority", |kpi| Some(kpi.tickets_high_priority as f64)),
         of(2, "worked", |kpi| Some(kpi.total_minutes as f64 / 60.0)),
         of(2, "billable", |kpi| Some(kpi.billable_minutes as f64 / 60.0)),
-        of(2, "not billable", |kpi| Some(kpi.non_billable_minutes as f64 / 60.0)),
+        of(2, "non-billable", |kpi| Some(kpi.non_billable_minutes as f64 / 60.0)),
         of(3, "to resolution", |kpi| kpi.avg_resolution_minutes.map(|minutes| minutes / 60.0)),
-        of(4, "resolved at the first call", |kpi| kpi.first_call_resolution_rate.map(|rate| rate * 100.0)),
+        of(4, "resolved on first call", |kpi| kpi.first_call_resolution_rate.map(|rate| rate * 100.0)),
         of(5, "satisfaction", |kpi| kpi.avg_satisfaction_score),
     ]
 }
@@ -226,7 +226,7 @@ fn unusual(kpi: &DailyKpis) -> Option<String> {
 /// How far from the ordinary a standard score is.
 pub(super) fn out_of_the_ordinary(score: f64) -> String {
     let way = if score > 0.0 { "above" } else { "below" };
-    format!("{:.1} deviations {way} the 28 days before", score.abs())
+    format!("{:.1} standard deviations {way} the 28 days before", score.abs())
 }
 
 impl Row {

@@ -51,13 +51,13 @@ impl LimitForm {
 
     pub(super) fn given(given: &Given, has_weight: bool) -> Self {
         let mut fields = vec![
-            given.field("rate", "Starts").number("1", "1000000").with_placeholder("no limit"),
-            given.field("period_s", "in so many seconds").fraction("0.001", "31536000").with_placeholder("1"),
-            given.field("burst", "of these at once").number("1", "1000000").with_placeholder("1"),
-            given.field("max_running", "Running at most").number("1", "1000000").with_placeholder("no limit"),
+            given.field("rate", "Rate").number("1", "1000000").with_placeholder("no limit"),
+            given.field("period_s", "Per (s)").fraction("0.001", "31536000").with_placeholder("1"),
+            given.field("burst", "Burst").number("1", "1000000").with_placeholder("1"),
+            given.field("max_running", "Max running").number("1", "1000000").with_placeholder("no limit"),
         ];
         if has_weight {
-            fields.push(given.field("weight", "Weight against other tenants").fraction("0.001", "1000"));
+            fields.push(given.field("weight", "Weight").fraction("0.001", "1000"));
         }
         Self { others: given.elsewhere(&fields.iter().collect::<Vec<_>>()), fields }
     }
@@ -143,21 +143,14 @@ async fn set_paused(
     form.require(Role::Operator)?;
     let (session, confirmed) = form.confirmed()?;
     let (tenant, lane) = find(&api, &session, &tenant, &queue).await?;
-    let (verb, action) = if paused { ("Pause", "lane.pause") } else { ("Resume", "lane.resume") };
     let path = path(&tenant, &queue);
     if !confirmed {
-        let title = format!("{verb} {} in the queue {queue}", tenant.slug);
-        return Ok(Confirm {
-            frame: Frame::new(&session, "/tenants"),
-            yes: title.clone(),
-            title,
-            happens: vec![effect(&tenant.slug, &lane, paused)],
-            action: format!("{path}/{}", verb.to_lowercase()),
-            fields: Vec::new(),
-            back: path,
-        }
-        .ask());
+        let frame = Frame::new(&session, "/tenants");
+        let what = format!("{} in queue {queue}", tenant.slug);
+        let happens = vec![effect(&tenant.slug, &lane, paused)];
+        return Ok(Confirm::pause(frame, paused, &what, &path, happens).ask());
     }
+    let action = if paused { "lane.pause" } else { "lane.resume" };
     let mut tx = api.pool.begin().await?;
     let lane = Subject::Lane { tenant: tenant.id, slug: &tenant.slug, queue: &queue };
     let noted = Change::begin(&mut tx, lane).await?;
@@ -217,11 +210,12 @@ pub(super) async fn limit(
         }
         return Ok(Confirm {
             frame: Frame::new(&session, "/tenants"),
-            title: format!("Limits of {} in the queue {queue}", tenant.slug),
-            happens: limits_effect(&api, &tenant, &lane, own).await?,
+            title: format!("Set limits of {} in queue {queue}", tenant.slug),
+            happens: limits_effect(&api, &lane, own).await?,
+            details: Vec::new(),
             action: format!("{path}/limits"),
             fields,
-            yes: "Set these limits".to_owned(),
+            yes: "Set limits".to_owned(),
             back: path,
         }
         .ask());
@@ -237,25 +231,22 @@ pub(super) async fn limit(
 
 async fn limits_effect(
     api: &Api,
-    tenant: &Named,
     lane: &LaneFacts,
     own: Option<LaneLimits>,
 ) -> weirgate_queue::Result<Vec<String>> {
     let default = api.books.read(&lane.queue, |book| book.settings().default).await?;
     let limits = own.unwrap_or(default);
-    let (slug, queue) = (&tenant.slug, &lane.queue);
-    let mut happens = vec![format!(
-        "Now {slug} has in the queue {queue}: {}. From the next claim on, on all hosts: {}{}.",
-        lane_limits(lane.look.limits),
-        lane_limits(limits),
-        if own.is_none() { ", as the queue has for each tenant" } else { "" }
-    )];
+    let which = if own.is_none() { " (the queue's default)" } else { "" };
+    let mut happens = vec![
+        format!("Current limits: {}.", lane_limits(lane.look.limits)),
+        format!("New limits, from the next claim on, on all hosts: {}{which}.", lane_limits(limits)),
+    ];
     let running = lane.count(JobState::Running);
     if let Some(most) = limits.max_running.filter(|most| running >= i64::from(*most)) {
         happens.push(format!(
-            "{} now: {}, and nothing new starts until fewer than {} run.",
-            of(running, "job runs", "jobs run"),
-            if running == 1 { "it goes on" } else { "they go on" },
+            "{}. {}, and no new job starts until fewer than {} are running.",
+            of(running, "job is running", "jobs are running"),
+            if running == 1 { "It continues" } else { "They continue" },
             count(i64::from(most))
         ));
     }
@@ -265,8 +256,8 @@ async fn limits_effect(
         let ms = (waiting - i64::from(burst)).max(0).saturating_mul(period_ms as i64) / i64::from(rate);
         let needs = super::view::span(chrono::TimeDelta::milliseconds(ms));
         happens.push(format!(
-            "At this rate the {} that wait take at least {needs} to start.",
-            of(waiting, "job", "jobs")
+            "At this rate, starting the {} takes at least {needs}.",
+            of(waiting, "available job", "available jobs")
         ));
     }
     Ok(happens)

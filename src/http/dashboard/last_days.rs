@@ -74,7 +74,7 @@ impl LastDays {
             let kpis = [
                 kpi("New and closed", count(row.tickets_created)),
                 kpi("New and closed", count(row.tickets_closed)),
-                kpi("Open and of high priority", count(row.tickets_open)),
+                kpi("Open and high priority", count(row.tickets_open)),
                 kpi("Time worked", worked),
                 kpi("Satisfaction", satisfaction),
             ];

@@ -58,7 +58,7 @@ impl Missing {
     }
 
     pub(super) fn brief(&self) -> String {
-        of(self.days, "day lacks KPIs", "days lack KPIs")
+        of(self.days, "day without KPIs", "days without KPIs")
     }
 
     /// The KPIs among which they are missing.
@@ -69,9 +69,9 @@ impl Missing {
     fn sentence(&self) -> String {
         let Self { slug, days, first, last, .. } = self;
         match days {
-            1 => format!("There are no KPIs of {slug} of {first}."),
+            1 => format!("{slug} has no KPIs for {first}."),
             days => {
-                format!("There are no KPIs of {slug} of {} from {first} to {last}.", of(*days, "day", "days"))
+                format!("{slug} has no KPIs for {} between {first} and {last}.", of(*days, "day", "days"))
             }
         }
     }
@@ -101,7 +101,7 @@ fn notice(first: &[Missing]) -> Option<Notice> {
             let names: Vec<String> = first.iter().map(|it| it.slug.clone()).collect();
             let names = named(&names, one.total);
             let text = format!(
-                "{} have days of the last month without KPIs: {names}.",
+                "{} have days without KPIs in the last month: {names}.",
                 of(one.total, "tenant", "tenants")
             );
             Some(Notice { text, link: tenants("missing") })

@@ -42,8 +42,8 @@ pub(super) struct Row {
     pub(super) paused: bool,
     pub(super) available: i64,
     pub(super) running: i64,
-    /// Scheduled, or waiting on other jobs.
-    pub(super) later: i64,
+    pub(super) scheduled: i64,
+    pub(super) waiting: i64,
     pub(super) retryable: i64,
     pub(super) discarded: i64,
     pub(super) oldest: String,
@@ -63,7 +63,8 @@ impl Row {
             paused: facts.settings.paused,
             available: facts.count(JobState::Available),
             running: facts.count(JobState::Running),
-            later: facts.count(JobState::Scheduled) + facts.count(JobState::Waiting),
+            scheduled: facts.count(JobState::Scheduled),
+            waiting: facts.count(JobState::Waiting),
             retryable: facts.count(JobState::Retryable),
             discarded: facts.count(JobState::Discarded),
             oldest: facts.oldest.map_or_else(|| "–".to_owned(), |at| span(facts.now - at)),
@@ -152,30 +153,33 @@ fn notices(queue: &QueueFacts) -> Vec<Notice> {
     let waiting = queue.count(JobState::Available);
     if queue.settings.paused {
         say(
-            format!("The queue {name} is paused; {} in it.", of(waiting, "job waits", "jobs wait")),
+            format!("Queue {name} is paused; {}.", of(waiting, "job is available", "jobs are available")),
             format!("/dashboard/queues/{name}"),
         );
     } else if waiting > 0 && queue.workers.count == 0 {
         say(
-            format!("No live worker takes jobs from the queue {name}; {}.", of(waiting, "waits", "wait")),
+            format!(
+                "No live worker serves queue {name}; {}.",
+                of(waiting, "job is available", "jobs are available")
+            ),
             "/dashboard/workers".to_owned(),
         );
     } else if let Some(age) = queue.oldest.map(|at| queue.now - at).filter(|age| *age > WAITS_LONG) {
         say(
-            format!("The next job of the queue {name} has waited for {}.", span(age)),
+            format!("The oldest available job in queue {name} has waited {}.", span(age)),
             format!("/dashboard/jobs?queue={name}&state=available"),
         );
     }
     if queue.throttled_lanes > 0 {
         let throttled = i64::try_from(queue.throttled_lanes).unwrap_or(i64::MAX);
-        let who = of(throttled, "tenant has used up its", "tenants have used up their");
-        let text = format!("{who} rate in the queue {name}.");
+        let who = of(throttled, "tenant is", "tenants are");
+        let text = format!("{who} throttled in queue {name}.");
         say(text, format!("/dashboard/jobs?queue={name}&state=available"));
     }
     let discarded = queue.count(JobState::Discarded);
     if discarded > 0 {
-        let jobs = of(discarded, "job has", "jobs have");
-        let text = format!("{jobs} failed for good in the queue {name}.");
+        let jobs = of(discarded, "discarded job", "discarded jobs");
+        let text = format!("Queue {name} has {jobs}.");
         say(text, format!("/dashboard/jobs?queue={name}&state=discarded"));
     }
     notices

@@ -91,8 +91,8 @@ async fn held_back(api: &Api, queues: &[QueueFacts]) -> sqlx::Result<Vec<HeldBac
         .filter(|(_, lane)| lane.available > 0)
         .filter_map(|(queue, lane)| {
             let by = match lane.blocked? {
-                Blocked::Throttled(until) => format!("its rate, for {}", span(until - queue.now)),
-                Blocked::LaneFull { max_running } => format!("at most {} running", count(max_running.into())),
+                Blocked::Throttled(until) => format!("rate, for {}", span(until - queue.now)),
+                Blocked::LaneFull { max_running } => format!("max running {}", count(max_running.into())),
                 _ => return None,
             };
             Some((lane, &queue.name, by))

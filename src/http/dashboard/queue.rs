@@ -54,7 +54,7 @@ async fn latencies(api: &Api, queue: &str) -> weirgate_queue::Result<Vec<Latency
         };
         Latency { of, half: quantile(0.5), most: quantile(0.95), nearly_all: quantile(0.99) }
     };
-    Ok(vec![latency("Wait for the start", |tally| &tally.waits), latency("Run", |tally| &tally.runs)])
+    Ok(vec![latency("Start latency", |tally| &tally.waits), latency("Run time", |tally| &tally.runs)])
 }
 
 struct Depth {
@@ -155,20 +155,12 @@ async fn set_paused(
     form.require(Role::Operator)?;
     let (session, confirmed) = form.confirmed()?;
     let facts = find(&api, &session, &name).await?;
-    let (verb, action) = if paused { ("Pause", "queue.pause") } else { ("Resume", "queue.resume") };
     if !confirmed {
-        let title = format!("{verb} the queue {name}");
-        return Ok(Confirm {
-            frame: Frame::new(&session, "/queues"),
-            yes: title.clone(),
-            title,
-            happens: vec![pause_effect(&facts, paused)],
-            action: format!("{}/{}", path(&name), verb.to_lowercase()),
-            fields: Vec::new(),
-            back: path(&name),
-        }
-        .ask());
+        let frame = Frame::new(&session, "/queues");
+        let happens = vec![pause_effect(&facts, paused)];
+        return Ok(Confirm::pause(frame, paused, &format!("queue {name}"), &path(&name), happens).ask());
     }
+    let action = if paused { "queue.pause" } else { "queue.resume" };
     let mut tx = api.pool.begin().await?;
     let change = Change::begin(&mut tx, Subject::Queue(&name)).await?;
     pause_queue(&mut tx, &name, paused).await?;
@@ -178,21 +170,20 @@ async fn set_paused(
 }
 
 fn pause_effect(facts: &QueueFacts, paused: bool) -> String {
-    let waiting = facts.count(JobState::Available);
+    let available = facts.count(JobState::Available);
     let tenants = i64::try_from(facts.lanes_with_backlog).unwrap_or(i64::MAX);
     let tenants = of(tenants, "tenant", "tenants");
+    let name = &facts.name;
     if paused {
-        let running = facts.count(JobState::Running);
-        let stay = of(waiting, "waiting job stays", "waiting jobs stay");
-        let go_on = if running == 1 { "goes on" } else { "go on" };
-        let (running, name) = (count(running), &facts.name);
+        let stay = of(available, "available job stays", "available jobs stay");
+        let go_on = of(facts.count(JobState::Running), "running job continues", "running jobs continue");
         format!(
-            "Its {stay} ({tenants}); {running} running {go_on}; nothing new of any tenant starts in the queue {name} until it is resumed."
+            "{stay} in the queue ({tenants}); {go_on}. No new job of any tenant starts in queue {name} until it is resumed."
         )
     } else {
-        let jobs = of(waiting, "job", "jobs");
-        let workers = of(facts.workers.count, "live worker takes", "live workers take");
-        format!("{jobs} of {tenants} may start again at once, within all limits; {workers} from it.")
+        let jobs = of(available, "available job", "available jobs");
+        let workers = of(facts.workers.count, "live worker serves", "live workers serve");
+        format!("{jobs} of {tenants} may start at once, within all limits; {workers} the queue.")
     }
 }
 
@@ -241,39 +232,43 @@ pub(super) async fn limit(
         }
     };
     let together = QueueLimits { rate: limits.rate, max_running: limits.max_running };
-    let (change, now, then, of_whom) = match whose {
+    let (change, now, then, title) = match whose {
         Whose::All => (
             QueueChange { limits: Some(together), lane_limits: None },
             queue_limits(facts.settings.queue),
             queue_limits(together),
-            "all tenants together",
+            format!("Set the queue limits of {name}"),
         ),
         Whose::Each => (
             QueueChange { limits: None, lane_limits: Some(limits) },
             lane_limits(facts.settings.default),
             lane_limits(limits),
-            "each tenant without limits of its own",
+            format!("Set the default limits per tenant of queue {name}"),
         ),
     };
     if !confirmed {
-        let mut happens = vec![format!(
-            "Now {of_whom} may do in the queue {name}: {now}. From the next claim on, on all hosts: {then}."
-        )];
+        let mut happens = vec![
+            format!("Current limits: {now}."),
+            format!("New limits, from the next claim on, on all hosts: {then}."),
+        ];
         let running = facts.count(JobState::Running);
         if let (Whose::All, Some(most)) =
             (whose, together.max_running.filter(|most| running >= i64::from(*most)))
         {
-            let (running, most) = (of(running, "job runs", "jobs run"), count(i64::from(most)));
-            happens
-                .push(format!("{running} now and may end; nothing new starts until fewer than {most} run."));
+            let (running, most) = (
+                of(running, "job is running and continues", "jobs are running and continue"),
+                count(i64::from(most)),
+            );
+            happens.push(format!("{running}; no new job starts until fewer than {most} are running."));
         }
         return Ok(Confirm {
             frame: Frame::new(&session, "/queues"),
-            title: format!("Limits of {of_whom} in the queue {name}"),
+            title,
             happens,
+            details: Vec::new(),
             action: format!("{}/limits", path(&name)),
             fields: pairs,
-            yes: "Set these limits".to_owned(),
+            yes: "Set limits".to_owned(),
             back: path(&name),
         }
         .ask());

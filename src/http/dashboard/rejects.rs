@@ -45,8 +45,8 @@ fn form(given: &Given) -> FilterForm {
     given.filter(vec![
         given.field("tenant_id", "Tenant").suggesting(TENANTS),
         given.field("dataset", "Dataset").choice(datasets),
-        given.field("date", "Found on the day, where the tenant is").day(),
-        given.field("job_id", "Job").with_placeholder("its id"),
+        given.field("date", "Found on day (tenant's time zone)").day(),
+        given.field("job_id", "Job").with_placeholder("id"),
     ])
 }
 

@@ -60,8 +60,8 @@ impl Row {
             tenant: definition.per_tenant.then(|| tenant_field(definition.name, &Given::default())),
             missed: match settings.missed {
                 Missed::Skip => "missed runs are skipped".to_owned(),
-                Missed::One => "of missed runs, the newest is made up for".to_owned(),
-                Missed::All => format!("up to {} missed runs are made up for", settings.missed_limit),
+                Missed::One => "catches up on the newest missed run".to_owned(),
+                Missed::All => format!("catches up on at most {} missed runs", settings.missed_limit),
             },
             last: last_tick_at.map(|at| When::new(at, now)),
             last_job,
@@ -108,7 +108,7 @@ impl SchedulesPage {
 }
 
 fn tenant_field(schedule: &str, given: &Given) -> Field {
-    let label = format!("Tenant that {schedule} is run for; empty for all");
+    let label = format!("Tenant to run {schedule} for (empty: all)");
     given.field("tenant_id", label).suggesting(TENANTS).with_placeholder("all tenants").heard()
 }
 
@@ -168,13 +168,12 @@ pub(super) async fn run(
     Ok(Redirect::to(&back).into_response())
 }
 
-pub(super) async fn turn_on(state: State<Api>, name: Path<String>, form: Form) -> Result<Response, Refusal> {
-    turn(state, name, form, true).await
+pub(super) async fn pause(state: State<Api>, name: Path<String>, form: Form) -> Result<Response, Refusal> {
+    set_paused(state, name, form, true).await
 }
 
-/// First says what no longer happens.
-pub(super) async fn turn_off(state: State<Api>, name: Path<String>, form: Form) -> Result<Response, Refusal> {
-    turn(state, name, form, false).await
+pub(super) async fn resume(state: State<Api>, name: Path<String>, form: Form) -> Result<Response, Refusal> {
+    set_paused(state, name, form, false).await
 }
 
 fn known(name: &str) -> Result<Definition, Refusal> {
@@ -190,56 +189,52 @@ async fn run_for_all(api: &Api, session: &Session, definition: &Definition) -> R
     let Definition { name, description, .. } = definition;
     let asked = Confirm {
         frame: Frame::new(session, "/schedules"),
-        title: format!("Run {name} now for all tenants?"),
+        title: format!("Run {name} for all tenants"),
         happens: vec![
             format!("{name}: {description}"),
             format!(
-                "It is enqueued for each of {}, as at its time. When it runs by the clock does not change.",
+                "It is enqueued for {}, as at its scheduled time. Its schedule does not change.",
                 of(tenants, "active tenant", "active tenants")
             ),
         ],
+        details: Vec::new(),
         action: format!("/dashboard/schedules/{name}/run"),
         fields: Vec::new(),
-        yes: "Run it for all tenants".to_owned(),
+        yes: "Run for all tenants".to_owned(),
         back: "/dashboard/schedules".to_owned(),
     };
     Ok(asked.ask())
 }
 
-/// Asks before nothing of it happens any more.
-fn ask_to_turn_off(session: &Session, definition: &Definition) -> Response {
-    let Definition { name, description, .. } = definition;
-    let without = if definition.is_upkeep() {
-        "The engine relies on it: what it does stays undone until it is turned on again."
-    } else {
-        "Nothing is enqueued by the clock until it is turned on again; what is due meanwhile is missed."
+/// What a pause of a schedule does, or its end.
+fn pause_effect(definition: &Definition, paused: bool) -> Vec<String> {
+    let effect = match (paused, definition.is_upkeep()) {
+        (true, true) => "The engine relies on it: what it does stays undone until it is resumed.",
+        (true, false) => "It enqueues nothing until it is resumed. Runs missed meanwhile are not made up.",
+        (false, _) => "It runs again from its next time on. Runs missed while it was paused are not made up.",
     };
-    let asked = Confirm {
-        frame: Frame::new(session, "/schedules"),
-        title: format!("Turn {name} off?"),
-        happens: vec![format!("{name}: {description}"), without.to_owned()],
-        action: format!("/dashboard/schedules/{name}/off"),
-        fields: Vec::new(),
-        yes: format!("Turn {name} off"),
-        back: "/dashboard/schedules".to_owned(),
-    };
-    asked.ask()
+    vec![format!("{}: {}.", definition.name, definition.description), effect.to_owned()]
 }
 
-async fn turn(
+/// First says what will happen; once confirmed, does it.
+async fn set_paused(
     State(api): State<Api>,
     Path(name): Path<String>,
     form: Form,
-    enabled: bool,
+    paused: bool,
 ) -> Result<Response, Refusal> {
     form.require(Role::Operator)?;
-    let Form { session, mut fields } = form;
-    let definition = known(&name).map_err(|refusal| refusal.for_session(&session))?;
-    if !enabled && !fields.get("confirmed").unwrap_or(false) {
-        return Ok(ask_to_turn_off(&session, &definition));
+    let definition = known(&name).map_err(|refusal| refusal.for_session(&form.session))?;
+    let (session, confirmed) = form.confirmed()?;
+    if !confirmed {
+        let frame = Frame::new(&session, "/schedules");
+        let path = format!("/dashboard/schedules/{name}");
+        let happens = pause_effect(&definition, paused);
+        let asked = Confirm::pause(frame, paused, &format!("schedule {name}"), &path, happens);
+        return Ok(Confirm { back: "/dashboard/schedules".to_owned(), ..asked }.ask());
     }
     let mut tx = api.pool.begin().await?;
-    schedules::turn(&mut tx, &session.actor(), &definition, enabled).await?;
+    schedules::turn(&mut tx, &session.actor(), &definition, !paused).await?;
     tx.commit().await?;
     Ok(Redirect::to("/dashboard/schedules").into_response())
 }

@@ -53,10 +53,10 @@ impl Refused {
 
     pub(super) fn words(self) -> String {
         match self {
-            Self::FromElsewhere => "This came from another site. Sign in here.".to_owned(),
-            Self::TooOften(seconds) => format!("Too many attempts have failed. Try again in {seconds} s."),
-            Self::Busy => "Too many people sign in just now. Try again in a moment.".to_owned(),
-            Self::Wrong => "This email and this password do not belong together.".to_owned(),
+            Self::FromElsewhere => "The request came from another site. Sign in here.".to_owned(),
+            Self::TooOften(seconds) => format!("Too many failed attempts. Try again in {seconds} s."),
+            Self::Busy => "Too many sign-ins at once. Try again in a moment.".to_owned(),
+            Self::Wrong => "Wrong email or password.".to_owned(),
         }
     }
 }

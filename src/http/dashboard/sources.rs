@@ -39,8 +39,8 @@ impl Trouble {
         let sources = of(total, "source", "sources");
         match self {
             Self::Failing => format!("{sources} cannot be read"),
-            Self::Empty => format!("{sources} had nothing where there were rows before"),
-            Self::Rejecting => format!("{sources} had more than a tenth of their rows rejected"),
+            Self::Empty => format!("{sources} returned no rows but had some before"),
+            Self::Rejecting => format!("{sources} had over 10 % of their rows rejected"),
         }
     }
 }
@@ -145,10 +145,10 @@ impl Source {
     fn what(&self) -> String {
         let ago = self.since.map_or_else(String::new, |at| span(self.now - at));
         match self.trouble {
-            Trouble::Failing => format!("have not been read for {ago} ({})", self.code),
+            Trouble::Failing => format!("could not be read for {ago} ({})", self.code),
             Trouble::Empty => {
                 let before = of(self.rows_before, "row", "rows");
-                format!("were none at the last ingest, {ago} ago, and {before} before")
+                format!("had no rows in the last ingest, {ago} ago ({before} before)")
             }
             Trouble::Rejecting => {
                 format!("had {} of {} rejected", count(self.rejected), of(self.read, "row", "rows"))

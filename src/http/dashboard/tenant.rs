@@ -34,7 +34,7 @@ impl Named {
     /// By slug or UUID; the system has lanes, too.
     pub(super) async fn find(api: &Api, session: &Session, name: &str) -> Result<Self, Refusal> {
         if name == SYSTEM_SLUG {
-            let (slug, name) = (SYSTEM_SLUG.to_owned(), "What is no single tenant's".to_owned());
+            let (slug, name) = (SYSTEM_SLUG.to_owned(), "Jobs that belong to no single tenant".to_owned());
             return Ok(Self { id: SYSTEM_TENANT, slug, name, active: true, time_zone: "UTC".to_owned() });
         }
         let Some(tenant) = Tenant::find(&mut *api.pool.acquire().await?, name).await? else {
@@ -92,7 +92,7 @@ impl LaneRow {
             },
             rate: rate(lane),
             share: match look.share_due {
-                Some(due) => format!("{share} of {}", percent(due)),
+                Some(due) => format!("{share} / {}", percent(due)),
                 None => share,
             },
             throttled: look.throttled_until.map(|until| When::new(until, look.now)),
@@ -100,8 +100,8 @@ impl LaneRow {
             limits: lane_limits(look.limits),
             of_queue: queue_limits(look.of_queue),
             from: match look.own {
-                Some(_) => "its own",
-                None => "the queue's for each tenant",
+                Some(_) => "set for this tenant",
+                None => "queue default",
             },
         }
     }
@@ -118,11 +118,11 @@ fn rate(lane: &LaneFacts) -> String {
                 format!("{:.1} of {} {}", used(period_ms), count(i64::from(most)), period(rate))
             } else {
                 let most = count(i64::from(most));
-                format!("{} in the last minute, of {most} {}", count(lane.starts.lane), period(rate))
+                format!("{} in the last minute of {most} {}", count(lane.starts.lane), period(rate))
             };
-            format!("{used}; {} now", count(left))
+            format!("{used}, {} left now", count(left))
         }
-        _ => format!("{:.1} a second", used(1000)),
+        _ => format!("{:.1} per second", used(1000)),
     }
 }
 
@@ -186,58 +186,39 @@ async fn set(
 }
 
 fn asked(frame: Frame, tenant: &Named, lanes: &[&LaneFacts], paused: bool) -> Confirm {
-    let verb = if paused { "Pause" } else { "Resume" };
-    let mut happens: Vec<String> = lanes.iter().map(|lane| effect(&tenant.slug, lane, paused)).collect();
+    let slug = &tenant.slug;
+    let mut happens: Vec<String> = lanes.iter().map(|lane| effect(slug, lane, paused)).collect();
     if happens.is_empty() {
-        happens.push(format!(
-            "Nothing: no queue of {} is {}.",
-            tenant.slug,
-            if paused { "open" } else { "paused" }
-        ));
+        let text = if paused { "paused in every queue already" } else { "not paused in any queue" };
+        happens.push(format!("Nothing to do: {slug} is {text}."));
     }
-    Confirm {
-        frame,
-        title: format!("{verb} all of {}", tenant.slug),
-        happens,
-        action: format!("{}/{}", tenant.path(), verb.to_lowercase()),
-        fields: Vec::new(),
-        yes: format!("{verb} {}", tenant.slug),
-        back: tenant.path(),
-    }
+    Confirm::pause(frame, paused, &format!("{slug} in all queues"), &tenant.path(), happens)
 }
 
 /// What a pause of one lane does, or its end.
 pub(super) fn effect(slug: &str, lane: &LaneFacts, paused: bool) -> String {
     let queue = &lane.queue;
-    let waiting = lane.count(JobState::Available);
+    let available = lane.count(JobState::Available);
+    if !paused {
+        let jobs = of(available, "available job", "available jobs");
+        return if lane.look.queue_paused {
+            format!(
+                "Queue {queue}: {jobs} of {slug}. The whole queue is paused, so no job starts until the queue is resumed, too."
+            )
+        } else {
+            let limits = lane_limits(lane.look.limits);
+            format!("Queue {queue}: {jobs} of {slug} may start at once, within its limits ({limits}).")
+        };
+    }
     let later =
         lane.count(JobState::Scheduled) + lane.count(JobState::Retryable) + lane.count(JobState::Waiting);
-    let jobs = |number| of(number, "job", "jobs");
-    let goes_on = |number| if number == 1 { "goes on" } else { "go on" };
-    if !paused {
-        let mut text = format!(
-            "Queue {queue}: {} of {slug} may start again at once, within its limits ({}).",
-            jobs(waiting),
-            lane_limits(lane.look.limits)
-        );
-        if lane.look.queue_paused {
-            text = format!(
-                "Queue {queue}: the whole queue is paused, so that nothing starts before it is resumed, too; {} of {slug} wait.",
-                jobs(waiting)
-            );
-        }
-        return text;
-    }
-    let running = lane.count(JobState::Running);
     let later = match later {
         0 => String::new(),
-        later => format!("{} that become due later wait with them, ", jobs(later)),
+        later => format!(", and so {} later", of(later, "job that becomes due", "jobs that become due")),
     };
+    let stay = of(available, "available job stays", "available jobs stay");
+    let go_on = of(lane.count(JobState::Running), "running job continues", "running jobs continue");
     format!(
-        "Queue {queue}: its {}, {later}{} running {}; nothing new of {slug} starts in the queue {queue} until it is \
-         resumed.",
-        of(waiting, "waiting job stays", "waiting jobs stay"),
-        count(running),
-        goes_on(running)
+        "Queue {queue}: {stay}{later}; {go_on}. No new job of {slug} starts in queue {queue} until it is resumed."
     )
 }

@@ -25,22 +25,23 @@ const ON_A_PAGE: i64 = 50;
 
 /// What tenants can be picked by, and its words.
 const SHOWN: [(&str, &str); 7] = [
-    ("paused", "paused in a queue"),
+    ("paused", "paused"),
     ("inactive", "inactive"),
-    (Trouble::Failing.as_str(), "with a source that cannot be read"),
-    (Trouble::Empty.as_str(), "with a source that had rows before"),
-    (Trouble::Rejecting.as_str(), "with a tenth of a source rejected"),
-    ("unusual", "with a day out of the ordinary"),
+    (Trouble::Failing.as_str(), "with an unreadable source"),
+    (Trouble::Empty.as_str(), "with a source that became empty"),
+    (Trouble::Rejecting.as_str(), "with over 10 % of rows rejected"),
+    ("unusual", "with an unusual day"),
     ("missing", "with days without KPIs"),
 ];
 
 /// What jobs of a tenant do, for its cell.
-const JOBS: [(&str, &[JobState]); 5] = [
-    ("may start", &[JobState::Available]),
+const JOBS: [(&str, &[JobState]); 6] = [
+    ("available", &[JobState::Available]),
     ("running", &[JobState::Running]),
-    ("later", &[JobState::Scheduled, JobState::Waiting]),
-    ("to be retried", &[JobState::Retryable]),
-    ("failed for good", &[JobState::Discarded]),
+    ("scheduled", &[JobState::Scheduled]),
+    ("waiting", &[JobState::Waiting]),
+    ("retryable", &[JobState::Retryable]),
+    ("discarded", &[JobState::Discarded]),
 ];
 
 /// A tenant as found.

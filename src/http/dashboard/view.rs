@@ -124,7 +124,7 @@ impl Refusal {
 
     /// Nothing is there.
     pub(super) fn no_such_page() -> Self {
-        let detail = "The address may have been cut off or mistyped. The overview leads to all pages.";
+        let detail = "The address may be incomplete or mistyped. The overview leads to every page.";
         Self::new(StatusCode::NOT_FOUND, "There is no such page", detail)
     }
 

@@ -62,8 +62,8 @@ impl Views {
     /// from now on.
     pub(super) fn stream(&self, api: &Api, view: View) -> Response {
         let Some(watching) = self.follow(api, view) else {
-            let detail = "So many different pages are live now that this one is not. Load it again to see what is new.";
-            return Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "Too much is watched", detail)
+            let detail = "Too many different pages are being updated live, so this one is not. Reload it to see what is new.";
+            return Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "Too many live pages", detail)
                 .into_response();
         };
         events(api.clone(), watching)

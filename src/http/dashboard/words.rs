@@ -37,20 +37,20 @@ pub(super) fn period(rate: Rate) -> String {
     #[expect(clippy::cast_precision_loss, reason = "at most a year")]
     let seconds = rate.period_ms as f64 / 1000.0;
     match rate.period_ms {
-        1_000 => "a second".to_owned(),
-        60_000 => "a minute".to_owned(),
-        3_600_000 => "an hour".to_owned(),
-        86_400_000 => "a day".to_owned(),
-        _ => format!("in {} s", short(seconds)),
+        1_000 => "per second".to_owned(),
+        60_000 => "per minute".to_owned(),
+        3_600_000 => "per hour".to_owned(),
+        86_400_000 => "per day".to_owned(),
+        _ => format!("per {} s", short(seconds)),
     }
 }
 
 fn parts(rate: Option<Rate>, max_running: Option<u32>) -> Vec<String> {
     let rate = rate.map(|rate| {
         let starts = of(i64::from(rate.rate), "start", "starts");
-        format!("{starts} {}, {} at once", period(rate), count(i64::from(rate.burst)))
+        format!("{starts} {}, burst {}", period(rate), count(i64::from(rate.burst)))
     });
-    let most = max_running.map(|most| format!("at most {} running", count(i64::from(most))));
+    let most = max_running.map(|most| format!("max running {}", count(i64::from(most))));
     rate.into_iter().chain(most).collect()
 }
 
@@ -88,11 +88,11 @@ mod tests {
         assert_eq!(lane(None, None, 1.0), "no limit; weight 1");
         assert_eq!(
             lane(rate(20, 1000, 5), Some(3), 0.5),
-            "20 starts a second, 5 at once; at most 3 running; weight 0.5"
+            "20 starts per second, burst 5; max running 3; weight 0.5"
         );
-        assert_eq!(lane(rate(1, 2500, 1), None, 1.0), "1 start in 2.5 s, 1 at once; weight 1");
+        assert_eq!(lane(rate(1, 2500, 1), None, 1.0), "1 start per 2.5 s, burst 1; weight 1");
         assert_eq!(queue_limits(QueueLimits::default()), "no limit");
         let limits = QueueLimits { rate: rate(1200, 60_000, 1), max_running: Some(40) };
-        assert_eq!(queue_limits(limits), "1,200 starts a minute, 1 at once; at most 40 running");
+        assert_eq!(queue_limits(limits), "1,200 starts per minute, burst 1; max running 40");
     }
 }

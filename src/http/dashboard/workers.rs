@@ -77,7 +77,7 @@ struct WorkerPage {
 async fn find(conn: &mut PgConnection, session: &Session, id: Uuid) -> Result<WorkerRow, Refusal> {
     let found = read::workers(conn).await?.into_iter().find(|row| row.id == id);
     found.ok_or_else(|| {
-        let detail = "It has ended, or gave no sign of life until its lease ran out.";
+        let detail = "It has stopped, or its lease expired without a heartbeat.";
         Refusal::new(StatusCode::NOT_FOUND, "There is no such worker", detail).for_session(session)
     })
 }
@@ -120,6 +120,7 @@ pub(super) async fn drain(
             yes: title.clone(),
             title,
             happens,
+            details: Vec::new(),
             action: format!("/dashboard/workers/{id}/drain"),
             fields: Vec::new(),
             back: "/dashboard/workers".to_owned(),
@@ -135,15 +136,17 @@ pub(super) async fn drain(
 
 async fn effect(conn: &mut PgConnection, row: &WorkerRow) -> weirgate_queue::Result<Vec<String>> {
     let mut happens = vec![format!(
-        "It takes no further job. The {} that it runs may end, however long that takes; then its process ends with 0, and a supervisor \
-         may start it again. Of `weirgate up`, the API ends with it.",
-        of(row.running, "job", "jobs")
+        "It claims no further jobs. It finishes {}, however long that takes, and then exits with status 0, so that a \
+         supervisor may restart it. With `weirgate up`, the API stops with it.",
+        of(row.running, "running job", "running jobs")
     )];
     let workers = traffic::workers(conn).await?;
     let last =
         |queue: &&String| !row.draining && workers.get(*queue).is_some_and(|workers| workers.count == 1);
     happens.extend(row.queues.iter().filter(last).map(|queue| {
-        format!("It is the last live worker of the queue {queue}: nothing of it starts until another one takes from it.")
+        format!(
+            "It is the last live worker of queue {queue}: no job in it starts until another worker serves it."
+        )
     }));
     Ok(happens)
 }

@@ -161,7 +161,7 @@ pub(super) async fn retry_failed(
         return Err(Refusal::new(
             StatusCode::CONFLICT,
             "Nothing was retried",
-            format!("Of each of the {refused} failed jobs, the same job is on its way already."),
+            format!("Each of the {refused} failed jobs has been enqueued again already."),
         )
         .for_session(&form.session));
     }

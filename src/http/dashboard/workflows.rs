@@ -77,7 +77,7 @@ fn form(given: &Given) -> FilterForm {
     given.filter(vec![
         given.field("tenant_id", "Tenant").suggesting(TENANTS),
         given.field("name", "Kind").suggesting("names"),
-        given.field("date", "Day, where the tenant is").day(),
+        given.field("date", "Day (tenant's time zone)").day(),
         given.field("state", "State").choice(states),
     ])
 }

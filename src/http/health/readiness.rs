@@ -46,7 +46,7 @@ impl From<NotReady> for Problem {
             NotReady::Standby => (
                 "database_read_only",
                 "Database read-only",
-                "the database is a standby and takes no writes until it is promoted; the service is to be led to the primary",
+                "the database is a standby and takes no writes until it is promoted; connect the service to the primary",
             ),
             NotReady::NotMigrated => (
                 "database_not_migrated",

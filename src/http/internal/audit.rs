@@ -16,7 +16,7 @@ use crate::http::page::{Page, Paging, PagingParams, next_url};
 use crate::http::params::{Fields, FromQuery, Parse, Query, TenantName};
 use crate::http::problem::Problem;
 
-/// Something that somebody did.
+/// An entry of the audit log.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub(crate) struct AuditEntry {
     pub(crate) id: i64,
@@ -25,7 +25,7 @@ pub(crate) struct AuditEntry {
     /// or an account of a host; `anonymous` for failed sign-ins.
     #[schema(example = "ada@example.com")]
     pub(crate) actor: String,
-    /// By which way: `dashboard`, `internal` (this API), `cli` (the program's commands).
+    /// Where it was done: `dashboard`, `internal` (this API), `cli` (the program's commands).
     #[schema(example = "dashboard")]
     pub(crate) via: String,
     /// The client's IP address, where there is one.

@@ -21,7 +21,7 @@ use crate::http::page::{Page, Paging, PagingParams};
 use crate::http::params::{Fields, FromQuery, Query};
 use crate::http::problem::Problem;
 
-/// Makes a backfill: a job for each tenant and day of a range, or a pipeline of them.
+/// Creates a backfill: a job for each tenant and day of a range, or a pipeline of them.
 ///
 /// They are made piece by piece, a bounded number ahead, and run behind the live work. With
 /// `dry_run` nothing is stored: the answer is how many slices there are to do.
@@ -138,14 +138,14 @@ pub(crate) async fn get_backfill(
     answer(&api, &context, id, StatusCode::OK, false).await
 }
 
-/// Sets how much of the fleet a backfill may take, from the next claim on.
+/// Sets the share of the workers that a backfill may use, from the next claim on.
 #[utoipa::path(
     patch, path = "/internal/backfills/{id}", tag = "Backfills", request_body = SettingsBody,
     params(("id" = Uuid, Path, description = "The backfill")),
     responses(
-        (status = 200, description = "It is set", body = BackfillResource),
-        (status = 404, description = "unknown_backfill, not_found: there is nothing of that name"),
-        (status = 409, description = "wrong_state: it is over, or being cancelled")
+        (status = 200, description = "The backfill as it is now", body = BackfillResource),
+        (status = 404, description = "unknown_backfill, not_found: there is nothing with that name"),
+        (status = 409, description = "wrong_state: it is final, or being cancelled")
     )
 )]
 pub(crate) async fn set_backfill(
@@ -163,13 +163,13 @@ pub(crate) async fn set_backfill(
     answer(&api, &context, id, StatusCode::OK, false).await
 }
 
-/// Pauses a backfill: nothing of it starts, and no more jobs are made. What runs goes on running.
+/// Pauses a backfill: none of its jobs starts, and no more are created. Running jobs continue.
 #[utoipa::path(
     post, path = "/internal/backfills/{id}/pause", tag = "Backfills",
     params(("id" = Uuid, Path, description = "The backfill")),
     responses(
-        (status = 200, description = "It is paused", body = BackfillResource),
-        (status = 409, description = "wrong_state: it is over, or being cancelled")
+        (status = 200, description = "The backfill, paused", body = BackfillResource),
+        (status = 409, description = "wrong_state: it is final, or being cancelled")
     )
 )]
 pub(crate) async fn pause_backfill(
@@ -190,13 +190,13 @@ pub(crate) async fn pause_backfill(
     Ok(answered(first, answer(&api, &context, id, StatusCode::OK, !first).await?))
 }
 
-/// Lets a paused backfill go on.
+/// Resumes a paused backfill.
 #[utoipa::path(
     post, path = "/internal/backfills/{id}/resume", tag = "Backfills",
     params(("id" = Uuid, Path, description = "The backfill")),
     responses(
-        (status = 200, description = "It goes on", body = BackfillResource),
-        (status = 409, description = "wrong_state: it is over, or being cancelled")
+        (status = 200, description = "The backfill, resumed", body = BackfillResource),
+        (status = 409, description = "wrong_state: it is final, or being cancelled")
     )
 )]
 pub(crate) async fn resume_backfill(
@@ -217,15 +217,15 @@ pub(crate) async fn resume_backfill(
     Ok(answered(first, answer(&api, &context, id, StatusCode::OK, !first).await?))
 }
 
-/// Cancels a backfill: no more jobs are made, those that wait are cancelled, those that run are
+/// Cancels a backfill: no more jobs are created, unfinished ones are cancelled, running ones are
 /// told to stop.
 ///
-/// One that is over stays as it is.
+/// A finished backfill stays as it is.
 #[utoipa::path(
     post, path = "/internal/backfills/{id}/cancel", tag = "Backfills",
     params(("id" = Uuid, Path, description = "The backfill")),
     responses(
-        (status = 200, description = "It is final", body = BackfillResource),
+        (status = 200, description = "The backfill is final", body = BackfillResource),
         (status = 202, description = "Its jobs are being stopped", body = BackfillResource)
     )
 )]
@@ -248,14 +248,13 @@ pub(crate) async fn cancel_backfill(
     Ok(answered(first, answer(&api, &context, id, StatusCode::ACCEPTED, !first).await?))
 }
 
-/// Gives the discarded jobs of a backfill another life, a few at a time. One that was over runs
-/// again.
+/// Retries the discarded jobs of a backfill, a few at a time. A finished backfill runs again.
 #[utoipa::path(
     post, path = "/internal/backfills/{id}/retry_failed", tag = "Backfills",
     params(("id" = Uuid, Path, description = "The backfill")),
     responses(
-        (status = 200, description = "None has failed, and it is final", body = BackfillResource),
-        (status = 202, description = "Those that have failed will run again", body = BackfillResource),
+        (status = 200, description = "No job has failed, and the backfill is final", body = BackfillResource),
+        (status = 202, description = "The failed jobs will run again", body = BackfillResource),
         (status = 409, description = "wrong_state: it was cancelled")
     )
 )]

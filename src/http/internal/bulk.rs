@@ -69,7 +69,7 @@ pub(crate) struct BulkFilter {
     /// In this queue.
     #[schema(required = false, min_length = 1, max_length = 2000, example = "ingest")]
     queue: String,
-    /// The tenant's slug or UUID; `system` has what is no single tenant's.
+    /// The tenant's slug or UUID; `system` for jobs that belong to no single tenant.
     #[schema(required = false, pattern = "^[A-Za-z0-9_-]{1,64}$", example = "tenant_demo_cca")]
     tenant_id: String,
     #[schema(required = false)]
@@ -80,7 +80,7 @@ pub(crate) struct BulkFilter {
     /// for it alone.
     #[schema(required = false, example = "2026-01-20")]
     date: NaiveDate,
-    /// To be tried again after this failure, or ended by it.
+    /// Retryable or discarded with this failure.
     #[schema(required = false, minimum = 0, maximum = 4_503_599_627_370_495_i64)]
     failure_id: i64,
     /// Enqueued at this time or after.
@@ -205,12 +205,12 @@ fn expected(name: &str) -> &'static str {
     }
 }
 
-/// Retries, cancels or deletes all jobs that a filter takes, of those that are there now.
+/// Retries, cancels or deletes all jobs that match a filter now.
 ///
 /// The answer is a job of kind `bulk_jobs` that does it in steps of up to 1,000 jobs; its tenant is
-/// `system`. Its `progress` and `output` tell what is done so far, and cancelling it stops it
-/// there; retried, it goes on. What cannot be retried or deleted, as the same job is on its way or
-/// an unfinished job depends on it, is skipped. With `dry_run`, only counts.
+/// `system`. Its `progress` and `output` show what is done so far, and cancelling it stops it
+/// there; retrying it continues. What cannot be retried or deleted, because the same job has been
+/// enqueued again or an unfinished job depends on it, is skipped. With `dry_run`, only counts.
 #[utoipa::path(
     post, path = "/internal/jobs/bulk", tag = "Jobs",
     params(OptionParams, EnqueueHeaders), request_body = BulkBody, responses(BulkAnswers)

@@ -27,20 +27,20 @@ pub(crate) struct FailureResource {
     /// Names the failure.
     #[schema(example = "upstream_unavailable")]
     code: String,
-    /// The message, with … for what is quoted and # for words with digits in them.
+    /// The message, with … for quoted text and # for words with digits in them.
     #[schema(example = "HTTP 503 from https://#.example/a")]
     message: String,
     /// Attempts that failed so, since it was first seen.
     attempts: i64,
-    /// Jobs that will be tried again after it.
+    /// Retryable jobs with it.
     retryable: i64,
-    /// Jobs that were given up with it.
+    /// Discarded jobs with it.
     discarded: i64,
     /// Whether `retryable` and `discarded` are all of them: at most 501 jobs are counted.
     exact: bool,
     first_seen_at: DateTime<Utc>,
     last_seen_at: DateTime<Utc>,
-    /// The newest job that stands so; null where it has just been retried, cancelled or deleted.
+    /// The newest of these jobs; null where it has just been retried, cancelled or deleted.
     #[schema(required = true)]
     job_id: Option<Uuid>,
     /// The list of these jobs.
@@ -79,8 +79,7 @@ impl FromQuery for FailureQuery {
     }
 }
 
-/// Lists what jobs failed of, last seen first: those that jobs stand in which are tried again or
-/// were given up.
+/// Lists failures: retryable and discarded jobs, grouped by their last error, the last seen first.
 ///
 /// A page looks at a bounded number of failures: where few of them still have jobs it can be short,
 /// or empty, and `next` goes on from there.

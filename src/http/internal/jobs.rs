@@ -53,7 +53,7 @@ impl FromQuery for PollParams {
     params(
         JobFilterParams,
         FailureParam,
-        ("tenant_id" = Option<String>, Query, description = "The tenant's slug or UUID; `system` has what is no single tenant's",
+        ("tenant_id" = Option<String>, Query, description = "The tenant's slug or UUID; `system` for jobs that belong to no single tenant",
             pattern = "^[A-Za-z0-9_-]{1,64}$"),
         PagingParams
     ),
@@ -109,8 +109,8 @@ pub(crate) async fn stream_job(
     post, path = "/internal/jobs/{id}/cancel", tag = "Jobs",
     params(("id" = Uuid, Path, description = "The job")),
     responses(
-        (status = 200, description = "It is final now", body = JobResource),
-        (status = 202, description = "It was told to stop", body = JobResource)
+        (status = 200, description = "The job is final", body = JobResource),
+        (status = 202, description = "The running job was told to stop", body = JobResource)
     )
 )]
 pub(crate) async fn cancel_job(
@@ -137,18 +137,18 @@ pub(crate) async fn cancel_job(
     Ok(answered(first, job_response(status, JobResource { replayed: !first, ..job })))
 }
 
-/// Gives a discarded or cancelled job another life, with all its attempts.
+/// Retries a discarded or cancelled job, with all its attempts.
 ///
-/// Jobs that were cancelled because of it live again too, but for those that cannot:
-/// docs/workflows.md has the rules. Asked for once more while it lives again, or after it has
-/// completed, it changes nothing. An `Idempotency-Key` keeps a repeat apart from another retry also
+/// Jobs that were cancelled because of it are retried, too, except for those that cannot be:
+/// docs/workflows.md has the rules. A repeat changes nothing until the job is discarded or
+/// cancelled again. An `Idempotency-Key` keeps a repeat apart from another retry also
 /// after it has failed again.
 #[utoipa::path(
     post, path = "/internal/jobs/{id}/retry", tag = "Jobs",
     params(("id" = Uuid, Path, description = "The job")),
     responses(
-        (status = 200, description = "It will run again, or was retried already", body = JobResource),
-        (status = 409, description = "wrong_state: it is not discarded or cancelled, the same job is on its way \
+        (status = 200, description = "The job will run again, or was retried already", body = JobResource),
+        (status = 409, description = "wrong_state: it is not discarded or cancelled, the same job has been enqueued again \
             already, or a job it depends on failed")
     )
 )]
@@ -180,14 +180,14 @@ pub(crate) async fn retry_job(
 
 /// Makes a scheduled or retryable job available at once, instead of at its time.
 ///
-/// It takes its place in its tenant's lane. It overtakes no limit and no pause. Of a job that may
-/// start already, or runs, it changes nothing, and nor does a repeat after the job has ended.
+/// It takes its place in its tenant's lane; limits and pauses still apply. It changes nothing for a
+/// job that is available or running already, and a repeat changes nothing after the job is final.
 #[utoipa::path(
     post, path = "/internal/jobs/{id}/run_now", tag = "Jobs",
     params(("id" = Uuid, Path, description = "The job")),
     responses(
-        (status = 200, description = "It may start, or was run already", body = JobResource),
-        (status = 409, description = "wrong_state: it waits on other jobs, or is final")
+        (status = 200, description = "The job is available, or has run already", body = JobResource),
+        (status = 409, description = "wrong_state: it waits for other jobs, or is final")
     )
 )]
 pub(crate) async fn run_job_now(

@@ -176,7 +176,7 @@ impl NewApiKey {
     }
 }
 
-/// Makes an API key for a tenant. The answer has the key itself, this once.
+/// Creates an API key for a tenant. Only this answer has the key itself.
 #[utoipa::path(
     post, path = "/internal/tenants/{id}/api-keys", tag = "Operation", request_body = NewApiKey,
     params(("id" = String, Path, description = "The tenant's slug or UUID")),
@@ -215,7 +215,7 @@ pub(crate) async fn create_api_key(
     Ok(answered(!replayed, (StatusCode::CREATED, Json(created)).into_response()))
 }
 
-/// Has an API key refused from now on. It stays in the list; one that is refused already stays so.
+/// Revokes an API key. It stays in the list; a repeat changes nothing.
 ///
 /// What is held open with it ends within seconds.
 #[utoipa::path(
@@ -224,7 +224,7 @@ pub(crate) async fn create_api_key(
         ("id" = String, Path, description = "The tenant's slug or UUID"),
         ("prefix" = String, Path, description = "What the key begins with, or its id", example = "wg_1a2b3c4d")
     ),
-    responses((status = 204, description = "It is refused"))
+    responses((status = 204, description = "The key is refused"))
 )]
 pub(crate) async fn delete_api_key(
     State(api): State<Api>,

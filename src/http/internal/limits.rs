@@ -56,7 +56,7 @@ pub(crate) struct Lane {
     /// Until when its rate is used up.
     #[schema(required = true)]
     throttled_until: Option<DateTime<Utc>>,
-    /// The database's time of this look.
+    /// The database's time of this answer.
     observed_at: DateTime<Utc>,
 }
 
@@ -102,7 +102,7 @@ impl Lane {
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"queues": {"ingest": {"rate": 20, "burst": 5, "max_running": 3}, "kpi": null}}))]
 pub(crate) struct TenantLimitsChange {
-    /// Null gives the tenant back to what the queue has for each one, and resumes it.
+    /// Null resets the tenant to the defaults of the queue, and resumes it.
     #[serde(default)]
     #[schema(schema_with = lane_changes)]
     queues: BTreeMap<String, Option<LaneBody>>,
@@ -112,7 +112,7 @@ fn lane_changes() -> Schema {
     let null = ObjectBuilder::new().schema_type(Type::Null);
     let change = OneOfBuilder::new().item(null).item(Ref::from_schema_name("LaneChange"));
     ObjectBuilder::new()
-        .description(Some("Null gives the tenant back to what the queue has for each one, and resumes it"))
+        .description(Some("Null resets the tenant to the defaults of the queue, and resumes it"))
         .additional_properties(Some(Schema::from(change.build())))
         .build()
         .into()
@@ -136,11 +136,11 @@ pub(crate) struct LaneBody {
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<f64>, minimum = 0.001, maximum = 31_536_000)]
     period_s: Option<Option<f64>>,
-    /// Starts at once after a pause; 1 when missing: starts are evenly spaced.
+    /// Starts allowed at once after a pause; 1 when missing: starts are evenly spaced.
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<i64>, minimum = 1, maximum = 1_000_000, example = 5)]
     burst: Option<Option<i64>>,
-    /// Jobs that run at once, on all hosts together.
+    /// Jobs that may run at once, on all hosts together.
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<i64>, minimum = 1, maximum = 1_000_000, example = 3)]
     max_running: Option<Option<i64>>,
@@ -212,7 +212,7 @@ pub(crate) async fn get_tenant_limits(
 
 /// Changes a tenant's limits, or pauses and resumes it, in the queues that are named.
 ///
-/// All workers keep to it from their next claim on; what runs goes on running.
+/// All workers apply it from their next claim on; running jobs continue.
 #[utoipa::path(
     put, path = "/internal/tenants/{id}/limits", tag = "Operation",
     params(("id" = String, Path, description = "The tenant's slug or UUID")), request_body = TenantLimitsChange,

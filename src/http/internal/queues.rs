@@ -30,7 +30,7 @@ use crate::queues;
 pub(crate) struct Queue {
     #[schema(example = "ingest")]
     name: String,
-    /// Whether nothing of it starts.
+    /// Whether it is paused, so that no job of it starts.
     paused: bool,
     limits: LimitsOfQueue,
     /// Jobs that are not final, by state.
@@ -39,40 +39,40 @@ pub(crate) struct Queue {
     /// Final jobs that are still kept, by state.
     #[schema(example = json!({"completed": 120, "cancelled": 0, "discarded": 1}))]
     finished: BTreeMap<&'static str, i64>,
-    /// Jobs that run.
+    /// Running jobs.
     running: i64,
-    /// Since when the longest-waiting job could have started, of those that are next for their tenants; of at most
-    /// 1,000 tenants.
+    /// Since when the oldest job has been available, of those that are next for their tenants; of at most 1,000
+    /// tenants.
     #[schema(required = true)]
     oldest_available_at: Option<DateTime<Utc>>,
     /// How long that is, in seconds.
     #[schema(required = true)]
     oldest_age_s: Option<f64>,
-    /// Tenants with jobs that may start.
+    /// Tenants with available jobs.
     lanes_with_backlog: usize,
-    /// Of these, tenants whose rate is used up.
+    /// Of these, tenants that are throttled by their rate.
     throttled_lanes: usize,
     /// Until when the rate of the whole queue is used up.
     #[schema(required = true)]
     throttled_until: Option<DateTime<Utc>>,
-    /// Live worker processes that take from it.
+    /// Live workers that serve it.
     workers: i64,
-    /// Jobs that these can run at once.
+    /// Jobs that these workers can run at once.
     slots: i64,
     throughput: Throughput,
-    /// The database's time of this look.
+    /// The database's time of this answer.
     observed_at: DateTime<Utc>,
     links: QueueLinks,
 }
 
-/// Jobs a second, lately.
+/// Recent jobs per second.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Throughput {
     /// Seconds over which it is measured.
     window_s: u32,
     /// Attempts that started.
     started_per_s: f64,
-    /// Jobs that ended: completed, cancelled or discarded.
+    /// Jobs that finished: completed, cancelled or discarded.
     finished_per_s: f64,
 }
 
@@ -124,7 +124,7 @@ pub(crate) async fn get_queue(
     show(&api, &context, name).await
 }
 
-/// Pauses a queue: nothing of it starts until it is resumed. What runs goes on running.
+/// Pauses a queue: no job of it starts until it is resumed. Running jobs continue.
 #[utoipa::path(
     post, path = "/internal/queues/{name}/pause", tag = "Operation",
     params(("name" = String, Path, description = "The queue")),
@@ -139,11 +139,11 @@ pub(crate) async fn pause_queue(
     pause(&api, &context, &actor, act, true).await
 }
 
-/// Lets a paused queue go on, at once.
+/// Resumes a paused queue at once.
 #[utoipa::path(
     post, path = "/internal/queues/{name}/resume", tag = "Operation",
     params(("name" = String, Path, description = "The queue")),
-    responses((status = 200, description = "The queue, going on", body = Queue))
+    responses((status = 200, description = "The queue, resumed", body = Queue))
 )]
 pub(crate) async fn resume_queue(
     State(api): State<Api>,
@@ -156,7 +156,7 @@ pub(crate) async fn resume_queue(
 
 /// Changes a queue's limits: of all tenants together, and of each one that has none of its own.
 ///
-/// All workers keep to it from their next claim on; what runs goes on running.
+/// All workers apply it from their next claim on; running jobs continue.
 #[utoipa::path(
     put, path = "/internal/queues/{name}/limits", tag = "Operation",
     params(("name" = String, Path, description = "The queue")), request_body = LimitsOfQueueBody,

@@ -63,7 +63,7 @@ impl Parse for Dataset {
     }
 }
 
-/// Lists the rows of sources that could not be taken, as the last run of each ingest found them.
+/// Lists the source rows that the last run of each ingest rejected.
 ///
 /// Newest first. A run replaces what the one before it has found; of a run, at most 10,000 rows are kept.
 #[utoipa::path(

@@ -18,7 +18,7 @@ use crate::http::params::Query;
 use crate::http::problem::{FieldError, Problem};
 use crate::schedules;
 
-/// What is done by the clock.
+/// A schedule.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Schedule {
     /// Permanent.
@@ -39,7 +39,7 @@ pub(crate) struct Schedule {
     enabled: bool,
     /// What happens to ticks that are over a minute late: `skip`, `one` (the newest) or `all`.
     missed: Missed,
-    /// With `all`: at most so many, the newest.
+    /// With `missed: all`, how many ticks at most, the newest.
     missed_limit: u16,
     /// The newest tick that fired. Of upkeep, when it was last done, to the minute.
     #[schema(required = true)]
@@ -176,7 +176,7 @@ pub(crate) async fn list_schedules(
     Ok(Page::whole(all.into_iter().map(Schedule::from).collect()))
 }
 
-/// Changes a schedule for good: times, zone, pause, what happens to missed ticks.
+/// Changes a schedule: times, time zone, pause, what happens to missed ticks.
 ///
 /// What it says survives restarts and new versions.
 #[utoipa::path(
@@ -226,8 +226,7 @@ pub(crate) struct RunSchedule {
 pub(crate) struct ScheduleRun {
     /// How many jobs there are in `items`.
     enqueued: usize,
-    /// The jobs that stand for it, at most one for each of 500 tenants: of a pipeline, its last
-    /// one.
+    /// The enqueued jobs, at most one for each of 500 tenants: of a pipeline, its last one.
     items: Vec<Uuid>,
     /// Whether the Idempotency-Key was used before; these are the jobs of then.
     replayed: bool,
@@ -242,7 +241,7 @@ pub(crate) struct ScheduleRun {
     responses(
         (status = 202, description = "What it has enqueued", body = ScheduleRun),
         (status = 404, description = "unknown_schedule, unknown_tenant"),
-        (status = 409, description = "tenant_inactive; cannot_run_now: the leader of the workers does it itself, or it is for too many tenants at once")
+        (status = 409, description = "tenant_inactive; cannot_run_now: it is maintenance that the leading worker does itself, or it is for too many tenants at once")
     )
 )]
 pub(crate) async fn run_schedule(

@@ -81,7 +81,7 @@ pub(crate) struct NewTenant {
     /// nor `all`.
     #[schema(required = true, value_type = String, pattern = "^[A-Za-z0-9_-]{1,64}$", example = "acme")]
     slug: Option<String>,
-    /// Its name for people.
+    /// Display name.
     #[schema(required = true, value_type = String, min_length = 1, max_length = 200, example = "Acme Ltd")]
     name: Option<String>,
     /// IANA time zone, in its exact spelling: where its days begin and end.
@@ -116,14 +116,14 @@ impl NewTenant {
     }
 }
 
-/// Makes a tenant. It has no API key yet.
+/// Creates a tenant. It has no API key yet.
 #[utoipa::path(
     post, path = "/internal/tenants", tag = "Operation", request_body = NewTenant,
     responses(
         (status = 201, description = "The tenant; under a repeated Idempotency-Key as it is now", body = Stored, headers(
             ("Location" = String, description = "The tenant's URL")
         )),
-        (status = 409, description = "slug_taken: there is a tenant of that slug")
+        (status = 409, description = "slug_taken: a tenant with that slug already exists")
     )
 )]
 pub(crate) async fn create_tenant(
@@ -152,7 +152,7 @@ pub(crate) async fn create_tenant(
 #[serde(deny_unknown_fields)]
 #[schema(as = TenantChange, example = json!({"time_zone": "America/New_York"}))]
 pub(crate) struct TenantChange {
-    /// Its name for people.
+    /// Display name.
     #[schema(min_length = 1, max_length = 200, example = "Acme Ltd")]
     name: Option<String>,
     /// IANA time zone, in its exact spelling. Days that are worked out already stay as they are.

@@ -18,7 +18,7 @@ use crate::http::page::Page;
 use crate::http::params::Query;
 use crate::http::problem::Problem;
 
-/// A live worker process.
+/// A live worker.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Worker {
     /// Of its registration; a process that lost its lease gets a new one.
@@ -33,10 +33,10 @@ pub(crate) struct Worker {
     queues: Vec<String>,
     /// Jobs it runs now.
     running: i64,
-    /// Whether it claims nothing more and ends with its last running job.
+    /// Whether it claims no more jobs and exits after its last running job.
     draining: bool,
     started_at: DateTime<Utc>,
-    /// Its last sign of life.
+    /// Its last heartbeat.
     heartbeat_at: DateTime<Utc>,
 }
 
@@ -60,7 +60,7 @@ pub(crate) async fn list_workers(
     Ok(Page::whole(rows.into_iter().map(Worker::from).collect()))
 }
 
-/// Tells a worker to drain: it claims nothing more, lets its jobs end, and then ends its process with 0.
+/// Drains a worker: it claims no more jobs, finishes its running jobs, and then exits with status 0.
 ///
 /// A supervisor may start it again. Where API and worker are one process (`weirgate up`), the API ends with it.
 #[utoipa::path(

@@ -79,14 +79,14 @@ struct WorkflowLinks {
     jobs: String,
 }
 
-/// What *retry failed* came to.
+/// The result of *retry failed*.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct RetriedWorkflow {
-    /// Failed jobs that live again; what was cancelled because of them does, too. 0 while a job is
-    /// at it.
+    /// Failed jobs that run again, and with them what was cancelled because of them. 0 while a job
+    /// retries them.
     #[schema(example = 1)]
     retried: u64,
-    /// Failed jobs that cannot, as the same job is on its way.
+    /// Failed jobs that cannot, because the same job has been enqueued again already.
     #[schema(example = 0)]
     refused: u64,
     /// With more than 200 failed jobs, the job that retries them.
@@ -147,16 +147,15 @@ pub(crate) async fn get_workflow(
     Ok(answer(StatusCode::OK, workflow))
 }
 
-/// Cancels what is not final in a workflow. Running jobs are told to stop; what has completed
-/// stays.
+/// Cancels the unfinished jobs of a workflow. Running jobs are told to stop; completed ones stay.
 ///
 /// Answers with the first page of the workflow.
 #[utoipa::path(
     post, path = "/internal/workflows/{id}/cancel", tag = "Jobs",
     params(("id" = Uuid, Path, description = "The workflow")),
     responses(
-        (status = 200, description = "Every job is final now", body = Workflow),
-        (status = 202, description = "Its running jobs were told to stop", body = Workflow)
+        (status = 200, description = "Every job is final", body = Workflow),
+        (status = 202, description = "The running jobs were told to stop", body = Workflow)
     )
 )]
 pub(crate) async fn cancel_workflow(
@@ -232,18 +231,17 @@ pub(crate) async fn list_workflows(
     Ok(Page { items, next })
 }
 
-/// Gives the failed jobs of a workflow another life, and with them those that were cancelled
-/// because of them.
+/// Retries the failed jobs of a workflow, and with them those that were cancelled because of them.
 ///
 /// What somebody cancelled stays cancelled, and what has completed is not done again. Up to 200
 /// failed jobs are retried at once; more by a job of kind `bulk_jobs`, whose id is in the answer.
-/// Asked for once more while they live again, or after they have completed, it changes nothing.
+/// A repeat changes nothing until one of them fails again.
 #[utoipa::path(
     post, path = "/internal/workflows/{id}/retry-failed", tag = "Jobs",
     params(("id" = Uuid, Path, description = "The workflow")),
     responses(
-        (status = 200, description = "It is final: it was retried already, or all that failed is on its way elsewhere", body = RetriedWorkflow),
-        (status = 202, description = "Those that have failed will run again", body = RetriedWorkflow),
+        (status = 200, description = "The workflow is final: it was retried already, or all that failed has been enqueued elsewhere", body = RetriedWorkflow),
+        (status = 202, description = "The failed jobs will run again", body = RetriedWorkflow),
         (status = 409, description = "nothing_failed: no job of it is discarded")
     )
 )]

@@ -27,7 +27,7 @@ impl Collector for Page {
         let answers = if self.facts.is_some() { 1.0 } else { 0.0 };
         families.gauge(
             "database_up",
-            "1 when the database told what follows, 0 when it could not be asked",
+            "1 when the database answered the queries behind the metrics below, 0 when it did not",
             answers,
         )?;
         let Some(facts) = &self.facts else { return Ok(()) };
@@ -47,24 +47,22 @@ fn queues(families: &mut Families<'_>, queues: &[Queue]) -> fmt::Result {
             ([("queue", &*queue.name), ("state", state.as_str())], number(count))
         })
     });
-    families.gauges(
-        "queue_jobs",
-        "Jobs by state, those included that are finished and still kept",
-        states,
-    )?;
+    families.gauges("queue_jobs", "Jobs by state, including finished jobs that are still kept", states)?;
     let mut each = |name: &str, help: &str, value: fn(&Queue) -> f64| {
         families.gauges(name, help, queues.iter().map(|queue| ([("queue", &*queue.name)], value(queue))))
     };
     each(
         "queue_oldest_age_seconds",
-        "How long the longest-waiting of the next jobs has waited; 0 when none waits",
+        "How long the oldest available job has waited; 0 when there is none",
         |queue| queue.oldest,
     )?;
     each("queue_paused", "1 while the queue is paused", |queue| f64::from(u8::from(queue.paused)))?;
-    each("queue_backlogged_lanes", "Tenants with jobs that may start", |queue| count(queue.backlogged))?;
-    each("queue_throttled_lanes", "Of these, tenants whose rate is used up", |queue| count(queue.throttled))?;
-    each("queue_workers", "Live workers that claim from the queue", |queue| number(queue.workers.count))?;
-    each("queue_slots", "Jobs that these can run at once", |queue| number(queue.workers.slots))
+    each("queue_backlogged_lanes", "Tenants with available jobs", |queue| count(queue.backlogged))?;
+    each("queue_throttled_lanes", "Of these, tenants that are throttled by their rate", |queue| {
+        count(queue.throttled)
+    })?;
+    each("queue_workers", "Live workers that serve the queue", |queue| number(queue.workers.count))?;
+    each("queue_slots", "Jobs that these workers can run at once", |queue| number(queue.workers.slots))
 }
 
 /// The named lanes of each queue, and the others as one.
@@ -81,17 +79,17 @@ fn lanes(families: &mut Families<'_>, queues: &[Queue]) -> fmt::Result {
     };
     families.gauges(
         "lane_backlog_jobs",
-        "Jobs that may start, of the tenants with most of them; other is all the rest",
+        "Available jobs of the tenants with most of them; other is all the rest",
         rows(|backlog, _, _| backlog),
     )?;
     families.gauges(
         "lane_running_jobs",
-        "Jobs that run, of the same tenants",
+        "Running jobs of the same tenants",
         rows(|_, running, _| running),
     )?;
     families.gauges(
         "lane_throttled",
-        "1 while a tenant with a backlog has its rate used up; for other, how many tenants",
+        "1 while a tenant with a backlog is throttled by its rate; for other, how many tenants are",
         rows(|_, _, throttled| throttled),
     )
 }
@@ -105,17 +103,17 @@ fn backfills(families: &mut Families<'_>, facts: &Facts) -> fmt::Result {
     };
     families.gauges(
         "backfill_slices",
-        "Slices of backfills that are not over",
+        "Slices of unfinished backfills",
         named().map(|(labels, backfill)| (labels, unsigned(backfill.total))),
     )?;
     families.gauges(
         "backfill_done_slices",
-        "Of these, slices that are done",
+        "Of these, finished slices",
         named().map(|(labels, backfill)| (labels, unsigned(backfill.done))),
     )?;
     families.gauges(
         "backfill_discarded_jobs",
-        "Their jobs that failed for good",
+        "Discarded jobs of unfinished backfills",
         named().map(|(labels, backfill)| (labels, number(backfill.counts.of(JobState::Discarded)))),
     )
 }
@@ -134,7 +132,7 @@ fn database(families: &mut Families<'_>, database: &Database) -> fmt::Result {
     )?;
     families.gauge(
         "database_notification_queue_usage_ratio",
-        "The part of the queue of notifications that is full",
+        "How full the notification queue is, from 0 to 1",
         database.notification_queue,
     )?;
     let tables = |value: fn(i64, i64) -> i64| {
@@ -150,7 +148,7 @@ fn database(families: &mut Families<'_>, database: &Database) -> fmt::Result {
     )?;
     families.gauges(
         "database_dead_rows",
-        "Old versions of rows that are not yet removed",
+        "Dead rows that autovacuum has not yet removed",
         tables(|_, dead| dead),
     )
 }
