@@ -1,6 +1,6 @@
 //! What people do to single jobs: cancel, retry, run now, change the priority.
 
-pub mod standing;
+pub mod target;
 
 use sqlx::{Acquire, PgConnection};
 use uuid::Uuid;
@@ -11,8 +11,9 @@ use crate::job::state::JobState;
 use crate::worker::listener::{notify_cancel, notify_queues};
 use crate::workflow;
 
-/// Cancels a job: at once while it waits; a running one is told to stop and becomes `cancelled`
-/// when its handler has returned. A final job stays as it is. Returns the state the job has now.
+/// Cancels a job. A running one is asked to stop and becomes `cancelled` when its handler has
+/// returned; others are cancelled at once. A final job stays as it is. Returns the state that the
+/// job has now.
 ///
 /// # Errors
 /// [`QueueError::UnknownJob`].
@@ -23,8 +24,8 @@ pub async fn cancel(conn: &mut PgConnection, job: Uuid) -> Result<JobState> {
     Ok(state)
 }
 
-/// Cancels jobs in the caller's transaction, as [`cancel`] does one, and notes that `by` did it.
-/// Returns the states they have now, of those that there are.
+/// Cancels jobs in the caller's transaction, as [`cancel`] does one, and records `by` as what
+/// cancelled them. Returns the states that they have now; jobs that do not exist are left out.
 pub(crate) async fn cancel_all(conn: &mut PgConnection, jobs: &[Uuid], by: Uuid) -> Result<Vec<JobState>> {
     sqlx::query!("select id from queue.jobs where id = any($1) order by id for update", jobs)
         .fetch_all(&mut *conn)
@@ -73,16 +74,16 @@ pub(crate) async fn cancel_all(conn: &mut PgConnection, jobs: &[Uuid], by: Uuid)
         }
         states.push(new);
     }
-    workflow::settle(conn, ended).await?;
+    workflow::propagate_ends(conn, ended).await?;
     Ok(states)
 }
 
-/// Gives a discarded or cancelled job another life, with all its attempts. Waits on parents that
-/// are not final.
+/// Retries a discarded or cancelled job, with all its attempts. It waits on parents that are not
+/// final.
 ///
-/// Jobs that were cancelled because of it, directly or down the graph, live again too and wait on
-/// it: all but those with another failed parent, those that somebody cancelled by hand, and those
-/// with a live twin, which can be retried when the twin is final.
+/// Jobs that were cancelled because of it, directly or further down the graph, are retried too and
+/// wait on it: all but those with another failed parent, those that somebody cancelled by hand, and
+/// those with a live duplicate, which can be retried when the duplicate is final.
 ///
 /// # Errors
 /// [`QueueError::UnknownJob`]; [`QueueError::WrongState`] when it is not discarded or cancelled,
@@ -111,14 +112,14 @@ async fn retry_in(conn: &mut PgConnection, job: Uuid) -> Result<JobState> {
         let parent = failed_parent(conn, job).await?;
         return Err(refuse(format!("a job it depends on failed ({parent}); retry that one first")));
     }
-    if let Some(live) = live_twin(conn, row.unique_key.as_deref()).await? {
-        return Err(refuse(format!("job {live} with the same arguments is on its way already")));
+    if let Some(live) = live_duplicate(conn, row.unique_key.as_deref()).await? {
+        return Err(refuse(format!("job {live} with the same arguments is live already")));
     }
-    let revived = match revive(conn, job).await {
-        Ok(state) => workflow::settle_revived(conn, job).await.map(|()| state),
+    let retried = match make_live(conn, job).await {
+        Ok(state) => workflow::propagate_retry(conn, job).await.map(|()| state),
         Err(error) => Err(error),
     };
-    revived.map_err(|error| match error {
+    retried.map_err(|error| match error {
         QueueError::Database(sqlx::Error::Database(e)) if e.is_unique_violation() => {
             refuse("a job with the same arguments was enqueued meanwhile; try again".to_owned())
         }
@@ -138,14 +139,14 @@ async fn failed_parent(conn: &mut PgConnection, job: Uuid) -> Result<String> {
     Ok(parent)
 }
 
-async fn live_twin(conn: &mut PgConnection, unique_key: Option<&[u8]>) -> Result<Option<Uuid>> {
+async fn live_duplicate(conn: &mut PgConnection, unique_key: Option<&[u8]>) -> Result<Option<Uuid>> {
     let id = sqlx::query_scalar!("select id from queue.jobs where live_key = $1", unique_key)
         .fetch_optional(conn)
         .await?;
     Ok(id)
 }
 
-async fn revive(conn: &mut PgConnection, job: Uuid) -> Result<JobState> {
+async fn make_live(conn: &mut PgConnection, job: Uuid) -> Result<JobState> {
     let row = sqlx::query!(
         r#"
         update queue.jobs
@@ -165,12 +166,12 @@ async fn revive(conn: &mut PgConnection, job: Uuid) -> Result<JobState> {
     Ok(state)
 }
 
-/// Makes a scheduled or retryable job available at once. It takes its place in its lane, by
-/// priority and then by its order of enqueueing; limits and pauses hold for it as for all.
+/// Makes a scheduled or retryable job available at once. Its place in its lane is decided by its
+/// priority and then by its order of enqueueing; limits and pauses hold for it as for other jobs.
 ///
 /// # Errors
-/// [`QueueError::UnknownJob`]; [`QueueError::WrongState`] when it waits for something else than its
-/// time, runs, or is final.
+/// [`QueueError::UnknownJob`]; [`QueueError::WrongState`] when it waits on other jobs, is available
+/// already, runs, or is final.
 pub async fn run_now(conn: &mut PgConnection, job: Uuid) -> Result<JobState> {
     let queue = sqlx::query_scalar!(
         "update queue.jobs set state = 'available', scheduled_at = queue.now()
@@ -187,19 +188,19 @@ pub async fn run_now(conn: &mut PgConnection, job: Uuid) -> Result<JobState> {
     let why = match state {
         JobState::Waiting => "it waits on other jobs; it starts when these have ended",
         JobState::Available => {
-            "it may start already; what holds it back is a limit, a pause, or those before it, which nothing overtakes"
+            "it is available already; a limit, a pause or the jobs before it in its lane hold it back"
         }
         JobState::Running => "it runs already",
-        // It came to be due between the two looks.
+        // It was promoted or retried between the two queries.
         JobState::Scheduled | JobState::Retryable => "it has just changed; try again",
         JobState::Completed | JobState::Cancelled | JobState::Discarded => "it has ended",
     };
     Err(QueueError::WrongState { job, state, why: why.to_owned() })
 }
 
-/// Changes the priority of a job that has not ended; of a running one it counts from its next
-/// attempt on. From the next claim on it stands in its lane as if it had been enqueued with this
-/// priority, -100 to 100; the database refuses others. Returns the priority before.
+/// Changes the priority of a job that has not ended, to −100 to 100; the database refuses others.
+/// From the next claim on, the job has the place in its lane as if it had been enqueued with this
+/// priority. Of a running job, it counts from its next attempt on. Returns the priority before.
 ///
 /// # Errors
 /// [`QueueError::UnknownJob`]; [`QueueError::WrongState`] when it is final.
@@ -219,8 +220,8 @@ pub async fn set_priority(conn: &mut PgConnection, job: Uuid, priority: i16) -> 
     if row.priority == priority {
         return Ok(priority);
     }
-    // A claim that took it counted it under the priority it had: that has to be in its row before
-    // it changes.
+    // A claim that took the job has counted it under its present priority. That it runs has to be
+    // in its row before the priority changes.
     mark_claimed(&mut tx, &[job]).await?;
     sqlx::query!("update queue.jobs set priority = $2 where id = $1", job, priority)
         .execute(&mut *tx)

@@ -324,7 +324,7 @@ async fn insert<'a>(
     let stored: Option<HashSet<&Uuid>> = (ids.len() < jobs.clone().count()).then(|| ids.iter().collect());
     let stored = jobs.filter(|job| stored.as_ref().is_none_or(|ids| ids.contains(&job.id)));
     meter::enqueued(stored.clone().map(|job| (&*job.queue, &*job.kind)));
-    workflow::entitle(conn, stored.filter_map(|job| job.title.as_deref())).await?;
+    workflow::store_titles(conn, stored.filter_map(|job| job.title.as_deref())).await?;
     Ok(ids)
 }
 

@@ -119,7 +119,8 @@ pub async fn finish(conn: &mut PgConnection, mut finishes: Vec<Finish>) -> Resul
     let applied: HashSet<Uuid> = applied.map(|seq| job_of[&seq]).collect();
     enqueue_next(conn, completions, &completed).await?;
     let finals = ended.iter().filter(|(_, state, _)| state.is_final()).map(|(seq, ..)| *seq);
-    workflow::settle(conn, completed.iter().copied().chain(finals).map(|seq| job_of[&seq]).collect()).await?;
+    workflow::propagate_ends(conn, completed.iter().copied().chain(finals).map(|seq| job_of[&seq]).collect())
+        .await?;
     let woken = ended.into_iter().filter(|(_, state, _)| *state == JobState::Available);
     notify_queues(conn, woken.map(|(.., queue)| queue)).await?;
     Ok(applied)

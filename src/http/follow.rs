@@ -18,8 +18,8 @@ use tokio::time::{Instant, timeout, timeout_at};
 use uuid::Uuid;
 use weirgate_queue::JobState;
 use weirgate_queue::lanes::facts::Standing;
-use weirgate_queue::read::watch::Look;
-use weirgate_queue::read::{self, JobFilter, JobRow, Listed};
+use weirgate_queue::read::watch::JobSnapshot;
+use weirgate_queue::read::{self, JobFilter, JobPage, JobRow};
 
 use crate::http::Api;
 use crate::http::auth::Tenant;
@@ -59,7 +59,7 @@ impl Viewer {
 
     pub(crate) async fn job(&self, id: Uuid) -> Result<JobResource, Problem> {
         if let Some(tenant) = &self.tenant {
-            let row = read::brief(TenantTx::begin(&self.api, tenant).await?.conn(), id).await?;
+            let row = read::get_abridged(TenantTx::begin(&self.api, tenant).await?.conn(), id).await?;
             let row = row.ok_or_else(|| Problem::unknown_job(&id))?;
             return Ok(self.resources(vec![row]).await?.remove(0));
         }
@@ -73,7 +73,7 @@ impl Viewer {
         filter: &JobFilter,
         before: Option<i64>,
         limit: i64,
-    ) -> Result<Listed, Problem> {
+    ) -> Result<JobPage, Problem> {
         let listed = match &self.tenant {
             None => {
                 let mut tx = ReadTx::of_service(&self.api).await?;
@@ -145,7 +145,7 @@ impl Viewer {
     }
 
     /// Whether the job is seen to end; `false` at the deadline or when the service closes.
-    async fn ends_before(&self, changes: &mut Receiver<Option<Look>>, deadline: Instant) -> bool {
+    async fn ends_before(&self, changes: &mut Receiver<Option<JobSnapshot>>, deadline: Instant) -> bool {
         loop {
             let event = tokio::select! {
                 () = self.api.closing.cancelled() => return false,
@@ -268,7 +268,7 @@ pub(crate) fn none_match(headers: &HeaderMap, etag: &HeaderValue) -> bool {
 struct Events {
     viewer: Viewer,
     id: Uuid,
-    changes: Receiver<Option<Look>>,
+    changes: Receiver<Option<JobSnapshot>>,
     /// What was sent last.
     last: Option<JobResource>,
     /// What is to be sent at once.

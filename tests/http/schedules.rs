@@ -74,13 +74,13 @@ async fn what_makes_no_sense_is_refused_with_where_it_is_wrong() {
     for (name, body, field, says) in [
         ("daily_pipeline", json!({"cron": "0 99 * * * *"}), "cron", "field 2 (minute), \"99\""),
         ("daily_pipeline", json!({"cron": "every day"}), "cron", "expected 6 fields"),
-        ("daily_pipeline", json!({"cron": "0 0 0 30 2 *"}), "cron", "never comes"),
+        ("daily_pipeline", json!({"cron": "0 0 0 30 2 *"}), "cron", "never occurs"),
         ("daily_pipeline", json!({"time_zone": "Europe/Atlantis"}), "time_zone", "Europe/Atlantis"),
         ("daily_pipeline", json!({"missed": "some"}), "missed", "skip"),
         ("daily_pipeline", json!({"missed_limit": 0}), "missed_limit", "from 1 to 1000"),
         ("daily_pipeline", json!({"enabled": "no"}), "enabled", "boolean"),
         ("daily_pipeline", json!({"surprise": 1}), "surprise", "unknown field"),
-        ("rescue", json!({"time_zone": null}), "time_zone", "not per tenant"),
+        ("rescue", json!({"time_zone": null}), "time_zone", "does not run per tenant"),
         ("rescue", json!({"missed": "all"}), "missed", "once"),
     ] {
         let refused = put(&api, name, &body).await;

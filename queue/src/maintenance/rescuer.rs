@@ -1,4 +1,4 @@
-//! Gives back what dead workers held: jobs that run under a lease that ran out or is gone.
+//! Rescues the jobs of dead workers: those that run under a lease that has ended or does not exist.
 
 use std::collections::BTreeMap;
 
@@ -8,25 +8,25 @@ use uuid::Uuid;
 use crate::claim::holdings::ClaimKey;
 use crate::claim::mark::{Start, mark};
 use crate::error::Result;
-use crate::maintenance::leader::Begin;
+use crate::maintenance::leader::TransactionSource;
 use crate::telemetry::failures::{self, Seen};
 use crate::worker::listener::notify_queues;
 use crate::workflow;
 
-/// What such an attempt failed of.
-const WORKER_LOST: &str = "the worker that ran it gave no sign of life until its lease ran out";
+/// The error message of an attempt that was rescued.
+const WORKER_LOST: &str = "the worker that ran it sent no heartbeat until its lease ran out";
 
-/// Claims looked into at once.
-const STEP: i64 = 10;
+/// Most claims that one transaction examines.
+const MAX_CLAIMS: i64 = 10;
 
-/// Rescues in batches; returns how many jobs.
+/// Rescues all jobs of dead workers, in batches; returns how many.
 ///
-/// The attempt counts, so that a job which kills its worker ends as a dead letter.
-pub async fn run_once(host: &impl Begin) -> Result<u64> {
+/// The lost attempt counts, so that a job that kills its workers is discarded in the end.
+pub async fn run_once(source: &impl TransactionSource) -> Result<u64> {
     let mut rescued = 0;
     let mut after = None;
     loop {
-        let Some(mut tx) = host.begin().await? else { return Ok(rescued) };
+        let Some(mut tx) = source.begin().await? else { return Ok(rescued) };
         let claims = orphaned(&mut tx, after.as_ref()).await?;
         let Some(last) = claims.last().cloned() else { return Ok(rescued) };
         rescued += rescue(&mut tx, &claims).await?;
@@ -35,7 +35,7 @@ pub async fn run_once(host: &impl Begin) -> Result<u64> {
     }
 }
 
-/// The next claims of workers whose lease ran out or is gone.
+/// The next claims of workers whose lease has ended or does not exist.
 async fn orphaned(conn: &mut PgConnection, after: Option<&ClaimKey>) -> Result<Vec<ClaimKey>> {
     let claims = sqlx::query_as!(
         ClaimKey,
@@ -46,19 +46,20 @@ async fn orphaned(conn: &mut PgConnection, after: Option<&ClaimKey>) -> Result<V
         after.map(|claim| claim.worker),
         after.map(|claim| claim.queue.as_str()),
         after.map(|claim| claim.no),
-        STEP
+        MAX_CLAIMS
     )
     .fetch_all(conn)
     .await?;
     Ok(claims)
 }
 
-/// Gives back what still runs of these claims. A job that somebody else holds stays for the next time, and its claim.
+/// Rescues the jobs of these claims that still run. A job whose row is locked stays for the next
+/// run, and so does its claim.
 async fn rescue(conn: &mut PgConnection, claims: &[ClaimKey]) -> Result<u64> {
     let workers: Vec<Uuid> = claims.iter().map(|claim| claim.worker).collect();
     let queues: Vec<String> = claims.iter().map(|claim| claim.queue.clone()).collect();
     let nos: Vec<i64> = claims.iter().map(|claim| claim.no).collect();
-    mark_claims(conn, &workers, &queues, &nos).await?;
+    persist_claims_running(conn, &workers, &queues, &nos).await?;
     let rows = sqlx::query!(
         r#"
         with orphan as materialized (
@@ -110,10 +111,10 @@ async fn rescue(conn: &mut PgConnection, claims: &[ClaimKey]) -> Result<u64> {
     let count = rows.len() as u64;
     failures::see(conn, &lost_by_kind(rows.iter().map(|row| row.kind.as_str()))).await?;
     let ended = rows.iter().filter(|row| !row.available).map(|row| row.id);
-    workflow::settle(conn, ended.collect()).await?;
+    workflow::propagate_ends(conn, ended.collect()).await?;
     notify_queues(conn, rows.into_iter().filter(|row| row.available).map(|row| row.queue)).await?;
     if count > 0 {
-        tracing::warn!(jobs = count, "rescued jobs of workers that are gone");
+        tracing::warn!(jobs = count, "rescued jobs of dead workers");
     }
     Ok(count)
 }
@@ -132,8 +133,9 @@ fn lost_by_kind<'a>(kinds: impl Iterator<Item = &'a str>) -> Vec<Seen> {
     counts.into_iter().map(seen).collect()
 }
 
-/// Jobs that did not run for long enough to say so in their rows.
-async fn mark_claims(
+/// Writes `running` into the rows of jobs that had not run for long enough to have it there, so
+/// that they are rescued as the others are.
+async fn persist_claims_running(
     conn: &mut PgConnection,
     workers: &[Uuid],
     queues: &[String],

@@ -2,7 +2,7 @@
 
 use sqlx::Connection as _;
 use weirgate_queue::lanes::reconcile::Discrepancy;
-use weirgate_queue::maintenance::bookkeeper::Bookkeeper;
+use weirgate_queue::maintenance::checkpointer::Checkpointer;
 
 use super::*;
 
@@ -18,13 +18,13 @@ async fn a_host_that_begins_late_begins_from_a_book() {
     }
     assert_eq!(claim(&mut conn, worker, QUEUE, 3).await.unwrap().len(), 3);
     db.until_the_past_is_over().await;
-    Bookkeeper::default().run_once(&db.pool).await.unwrap();
+    Checkpointer::default().run_once(&db.pool).await.unwrap();
     db.travel(Duration::from_mins(11)).await;
     db.keep_alive().await;
     for _ in 0..1100 {
         fill(&db, tenant(2), 1).await;
     }
-    Bookkeeper::default().run_once(&db.pool).await.unwrap();
+    Checkpointer::default().run_once(&db.pool).await.unwrap();
     let rows: i64 =
         sqlx::query_scalar("select count(*) from queue.lane_log").fetch_one(&db.pool).await.unwrap();
     assert!((1100..1200).contains(&rows), "{rows} rows are left: what the first book holds is gone");
@@ -85,7 +85,7 @@ async fn a_host_that_begins_late_does_not_read_what_was_finished_before() {
         let jobs = host.claim(&mut conn, worker, Room::of(2)).await.unwrap().jobs;
         complete(&mut conn, &jobs).await;
     }
-    Bookkeeper::default().run_once(&db.pool).await.unwrap();
+    Checkpointer::default().run_once(&db.pool).await.unwrap();
     let mut late = Claimer::open(&mut conn, QUEUE).await.unwrap();
     let mut tx = conn.begin().await.unwrap();
     let before = rows_read(&mut tx, "jobs").await;

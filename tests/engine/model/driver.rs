@@ -12,7 +12,7 @@ use weirgate_queue::claim::Claimer;
 use weirgate_queue::claim::mark::Start;
 use weirgate_queue::lanes::limits::{LaneSettings, QueueLimits, pause_queue, set_lane, set_queue_limits};
 use weirgate_queue::lanes::{LaneLimits, reconcile};
-use weirgate_queue::maintenance::bookkeeper::Bookkeeper;
+use weirgate_queue::maintenance::checkpointer::Checkpointer;
 
 use super::commands::{Command, HOSTS, LANES, limits};
 use super::expected::Expected;
@@ -30,7 +30,7 @@ pub(super) struct Case<'a> {
     pub(super) db: &'a TestDb,
     pub(super) conn: PoolConnection<Postgres>,
     pub(super) hosts: Vec<Host>,
-    pub(super) books: Bookkeeper,
+    pub(super) books: Checkpointer,
     /// By the model's number.
     pub(super) ids: Vec<Uuid>,
     /// Each run that was handed out, by the model's number of its job.
@@ -59,7 +59,7 @@ impl<'a> Case<'a> {
             db,
             conn,
             hosts,
-            books: Bookkeeper::default(),
+            books: Checkpointer::default(),
             ids: Vec::new(),
             starts: HashMap::new(),
             expected: Expected::default(),
