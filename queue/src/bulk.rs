@@ -83,7 +83,7 @@ pub struct Cursor {
 }
 
 impl Default for Cursor {
-    /// The beginning.
+    /// The beginning: no job is done yet.
     fn default() -> Self {
         Self { after: 0, window: MAX_JOBS }
     }

@@ -65,8 +65,8 @@ pub(crate) async fn cancel_all(conn: &mut PgConnection, jobs: &[Uuid], by: Uuid)
     let mut states = Vec::with_capacity(rows.len());
     let mut ended = Vec::new();
     for row in rows {
-        let old: JobState = row.old_state.parse().expect("the enum's names are the states'");
-        let new: JobState = row.state.parse().expect("the enum's names are the states'");
+        let old: JobState = row.old_state.parse().expect("JobState has every state of the database");
+        let new: JobState = row.state.parse().expect("JobState has every state of the database");
         if new == JobState::Running {
             notify_cancel(conn, row.id).await?;
         } else if new != old {
@@ -103,7 +103,7 @@ async fn retry_in(conn: &mut PgConnection, job: Uuid) -> Result<JobState> {
     .fetch_optional(&mut *conn)
     .await?
     .ok_or(QueueError::UnknownJob(job))?;
-    let state: JobState = row.state.parse().expect("the enum's names are the states'");
+    let state: JobState = row.state.parse().expect("JobState has every state of the database");
     let refuse = |why: String| QueueError::WrongState { job, state, why };
     if !matches!(state, JobState::Discarded | JobState::Cancelled) {
         return Err(refuse("only a discarded or cancelled job can be retried".to_owned()));
@@ -159,7 +159,7 @@ async fn make_live(conn: &mut PgConnection, job: Uuid) -> Result<JobState> {
     )
     .fetch_one(&mut *conn)
     .await?;
-    let state: JobState = row.state.parse().expect("the enum's names are the states'");
+    let state: JobState = row.state.parse().expect("JobState has every state of the database");
     if state == JobState::Available {
         notify_queues(conn, [row.queue]).await?;
     }
@@ -213,7 +213,7 @@ pub async fn set_priority(conn: &mut PgConnection, job: Uuid, priority: i16) -> 
     .fetch_optional(&mut *tx)
     .await?
     .ok_or(QueueError::UnknownJob(job))?;
-    let state: JobState = row.state.parse().expect("the enum's names are the states'");
+    let state: JobState = row.state.parse().expect("JobState has every state of the database");
     if state.is_final() {
         return Err(QueueError::WrongState { job, state, why: "it has ended".to_owned() });
     }
@@ -237,5 +237,5 @@ async fn state_of(conn: &mut PgConnection, job: Uuid) -> Result<Option<JobState>
     let state = sqlx::query_scalar!(r#"select state::text as "state!" from queue.jobs where id = $1"#, job)
         .fetch_optional(conn)
         .await?;
-    Ok(state.map(|state| state.parse().expect("the enum's names are the states'")))
+    Ok(state.map(|state| state.parse().expect("JobState has every state of the database")))
 }

@@ -3,7 +3,6 @@
 pub(crate) mod checkpoint;
 pub mod registry;
 pub mod retry;
-pub(crate) mod row;
 pub mod state;
 
 use std::fmt;

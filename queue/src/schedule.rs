@@ -124,7 +124,7 @@ pub trait Schedule: Send + Sync + 'static {
 pub struct Schedules(Vec<Arc<dyn Schedule>>);
 
 impl Schedules {
-    /// Adds one.
+    /// Adds a schedule.
     ///
     /// # Panics
     /// When another one, or an upkeep schedule of the engine, has the same name.

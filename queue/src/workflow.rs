@@ -2,7 +2,7 @@
 //!
 //! A child waits until its parents are final. What it knows of them is kept on the edges
 //! (`pending`, `passed` or `failed`) and counted on the child, so that each end or retry of a
-//! parent costs one step an edge, whatever the shape of the graph:
+//! parent costs one update an edge, whatever the shape of the graph:
 //!
 //! - When no edge is pending, the child is released.
 //! - When an edge failed (its parent was discarded or cancelled, and the edge does not say to

@@ -34,7 +34,7 @@ pub(crate) async fn cancel_batch(pool: &PgPool, id: Uuid) -> Result<u64> {
     mark_claimed(&mut tx, &live).await?;
     let rows = sqlx::query!(
         r#"
-        with doomed as (
+        with live as (
             select j.id, j.state as old_state from queue.jobs j where j.id = any($1)
         )
         update queue.jobs j
@@ -42,7 +42,7 @@ pub(crate) async fn cancel_batch(pool: &PgPool, id: Uuid) -> Result<u64> {
             cancel_requested_at = case when old_state = 'running' then queue.now() end,
             finalized_at = case when old_state <> 'running' then queue.now() end,
             cancelled_by = $2
-        from doomed where j.id = doomed.id
+        from live where j.id = live.id
         returning j.id, old_state = 'running' as "running!"
         "#,
         &live,

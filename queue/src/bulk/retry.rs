@@ -85,19 +85,19 @@ async fn retry_independent(conn: &mut PgConnection, jobs: &[Uuid]) -> Result<u64
             select distinct on (coalesce(j.unique_key, uuid_send(j.id))) j.id from queue.jobs j
             -- Lateral, so that each key is looked up: an anti-join reads all live jobs when statistics are old.
             left join lateral (
-                select true as lives from queue.jobs t
+                select true as is_live from queue.jobs t
                 where t.live_key = j.unique_key limit 1
-            ) twin on true
-            where j.id = any($1) and twin.lives is null
+            ) duplicate on true
+            where j.id = any($1) and duplicate.is_live is null
             order by coalesce(j.unique_key, uuid_send(j.id)), j.seq
-        ), revived as (
+        ), retried as (
             update queue.jobs j
             set state = 'available', pending_parents = 0, attempt = 0, scheduled_at = queue.now(), finalized_at = null,
                 cancel_requested_at = null, cancelled_by = null, progress = null
             from chosen where j.id = chosen.id
             returning j.queue
         )
-        select (select count(*) from revived) as "count!", array(select distinct queue from revived) as "queues!"
+        select (select count(*) from retried) as "count!", array(select distinct queue from retried) as "queues!"
         "#,
         jobs
     )

@@ -7,8 +7,8 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::error::Result;
-use crate::job::row::JobRow;
 use crate::lanes::book::{Book, FlowId, Level};
+use crate::read::JobRow;
 
 /// More are not counted.
 const MOST: usize = 100;

@@ -25,11 +25,11 @@ use serde_json::Value;
 use sqlx::PgPool;
 
 use crate::error::Result;
-use crate::job::row::JobRow;
 use crate::lanes::Books;
 use crate::lanes::facts::Counts;
 use crate::read::job;
 use crate::read::list::{self, JobFilter};
+use crate::read::row::JobRow;
 use crate::read::workers::{self, WorkerRow};
 use crate::telemetry::pulse::{self, Beat, Every, Tally};
 

@@ -4,7 +4,7 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::error::Result;
-use crate::job::row::{JobRow, WaitsOn};
+use crate::read::row::{JobRow, WaitsOn};
 
 /// One job, with its whole output.
 pub async fn get(conn: &mut PgConnection, id: Uuid) -> Result<Option<JobRow>> {
@@ -27,7 +27,7 @@ pub async fn parents(conn: &mut PgConnection, job: Uuid, limit: i64) -> Result<V
     )
     .fetch_all(conn)
     .await?;
-    let state = |name: String| name.parse().expect("the enum's names are the states'");
+    let state = |name: String| name.parse().expect("JobState has every state of the database");
     Ok(rows
         .into_iter()
         .map(|row| WaitsOn { id: row.id, kind: row.kind, name: row.name, state: state(row.state) })

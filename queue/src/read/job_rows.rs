@@ -1,6 +1,6 @@
-//! The columns of [`JobRow`](crate::job::row::JobRow), for all queries that read jobs.
+//! The columns of [`JobRow`](crate::read::row::JobRow), for all queries that read jobs.
 
-/// A query for [`JobRow`](crate::job::row::JobRow)s from `queue.jobs j`, or from what takes its
+/// A query for [`JobRow`](crate::read::row::JobRow)s from `queue.jobs j`, or from what takes its
 /// place, with the given tail; sqlx checks each whole text at compile time.
 ///
 /// Outputs above 64 KiB are left out, unless `whole` ones are asked for. A stored output may be
@@ -9,7 +9,7 @@
 macro_rules! job_rows {
     (@outputs $output:literal, from $($from:literal)*, $($args:expr),* $(,)?) => {
         sqlx::query_as!(
-            $crate::job::row::JobRow,
+            $crate::read::row::JobRow,
             r#"select j.id, j.seq as "seq!", j.tenant_id, j.queue, j.kind, j.state::text as "state!", j.priority,
                 j.attempt, j.max_attempts, j.run, j.pending_parents, j.args, "# + $output + r#", j.progress, j.errors,
                 j.workflow_id, j.name, queue.job_subject(j.subject, j.args) as subject, j.cancelled_by, j.backfill_id, j.traceparent, j.created_at, j.scheduled_at, j.attempted_at,
@@ -20,7 +20,7 @@ macro_rules! job_rows {
                     select jsonb_build_object('id', p.id, 'kind', p.kind, 'name', p.name, 'state', p.state)
                     from queue.job_dependencies d join queue.jobs p on p.id = d.parent_id
                     where d.child_id = j.id and d.outcome = 'pending' order by d.child_id, d.parent_id limit 1)
-                end as "waits_on: sqlx::types::Json<crate::job::row::WaitsOn>",
+                end as "waits_on: sqlx::types::Json<crate::read::row::WaitsOn>",
                 clock_timestamp() + (queue.now() - now()) as "observed_at!",
                 case when j.state = 'available' then exists (
                     select from queue.workers w

@@ -12,8 +12,8 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::error::Result;
-use crate::job::row::JobRow;
 use crate::job::state::JobState;
+use crate::read::row::JobRow;
 
 /// Most jobs that a page examines where they are next to each other in the table.
 const MAX_WALKED: i64 = 10_000;
@@ -33,40 +33,41 @@ const SEQ_TIME_TOLERANCE: TimeDelta = TimeDelta::seconds(10);
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct JobFilter {
-    /// With one of these ids.
+    /// Only jobs with one of these ids.
     #[serde(rename = "id", skip_serializing_if = "Option::is_none")]
     pub ids: Option<Vec<Uuid>>,
-    /// In one of these states.
+    /// Only jobs in one of these states.
     #[serde(rename = "state", skip_serializing_if = "Option::is_none")]
     pub states: Option<Vec<JobState>>,
-    /// Of this kind.
+    /// Only jobs of this kind.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
-    /// In this queue.
+    /// Only jobs in this queue.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub queue: Option<String>,
-    /// Of this tenant.
+    /// Only jobs of this tenant.
     #[serde(rename = "tenant_id", skip_serializing_if = "Option::is_none")]
     pub tenant: Option<Uuid>,
-    /// About this, such as a day.
+    /// Only jobs with this subject, such as a day.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub subject: Option<String>,
-    /// Of this workflow.
+    /// Only jobs of this workflow.
     #[serde(rename = "workflow_id", skip_serializing_if = "Option::is_none")]
     pub workflow: Option<Uuid>,
-    /// Of this backfill.
+    /// Only jobs of this backfill.
     #[serde(rename = "backfill_id", skip_serializing_if = "Option::is_none")]
     pub backfill: Option<Uuid>,
-    /// Retryable or discarded after this failure ([`failures`](crate::telemetry::failures)).
+    /// Only jobs that are retryable or discarded after this failure
+    /// ([`failures`](crate::telemetry::failures)).
     #[serde(rename = "failure_id", skip_serializing_if = "Option::is_none")]
     pub failure: Option<i64>,
-    /// Enqueued at or after.
+    /// Only jobs that were enqueued at or after this time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub created_after: Option<DateTime<Utc>>,
-    /// Enqueued before.
+    /// Only jobs that were enqueued before this time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub created_before: Option<DateTime<Utc>>,
-    /// With this text, in upper or lower case, in arguments or errors.
+    /// Only jobs with this text, in upper or lower case, in arguments or errors.
     #[serde(rename = "q", skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
     /// Jobs of these tenants match the text too, since the tenants' names contain it.
@@ -76,7 +77,7 @@ pub struct JobFilter {
     /// does not see.
     #[serde(skip)]
     pub codes_only: bool,
-    /// With these values of arguments, as text; a dot in a name leads into an object.
+    /// Only jobs with these values of arguments, as text; a dot in a name leads into an object.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub args: BTreeMap<String, String>,
 }
@@ -84,7 +85,7 @@ pub struct JobFilter {
 /// A page of jobs.
 #[derive(Debug)]
 pub struct JobPage {
-    /// Newest first.
+    /// The jobs, newest first.
     pub rows: Vec<JobRow>,
     /// Older ones have a [`JobRow::seq`] below this; `None` when there are none.
     pub next: Option<i64>,

@@ -10,9 +10,9 @@ use uuid::Uuid;
 
 use crate::database::held::{Held, gather};
 use crate::error::Result;
-use crate::job::row::JobRow;
 use crate::lanes::Books;
 use crate::lanes::facts::Standing;
+use crate::read::row::JobRow;
 
 /// Most queries that run at once. While they run, enough callers ask that the next query reads many
 /// jobs.
@@ -21,9 +21,9 @@ const MAX_QUERIES: usize = 2;
 /// Most jobs of one query.
 const MAX_JOBS_PER_QUERY: usize = 100;
 
-/// A job, and its place in its lane if it is available.
-pub type JobWithStanding = (JobRow, Option<Standing>);
-type Question = (Uuid, oneshot::Sender<Option<JobWithStanding>>);
+/// A job, and its position in its lane if it is available.
+pub type JobWithPosition = (JobRow, Option<Standing>);
+type Question = (Uuid, oneshot::Sender<Option<JobWithPosition>>);
 
 /// Reads single jobs. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -48,7 +48,7 @@ impl Reader {
     ///
     /// # Errors
     /// When the database cannot be reached or refuses.
-    pub async fn get(&self, id: Uuid) -> Result<Option<JobWithStanding>> {
+    pub async fn get(&self, id: Uuid) -> Result<Option<JobWithPosition>> {
         let (answer, answered) = oneshot::channel();
         // The tasks that answer end with the runtime only.
         let _ = self.questions.send((id, answer));
@@ -80,7 +80,7 @@ async fn find(
     conn: &mut PgConnection,
     views: &Books,
     ids: &[Uuid],
-) -> Result<HashMap<Uuid, JobWithStanding>> {
+) -> Result<HashMap<Uuid, JobWithPosition>> {
     // Each job is looked up by its key: a query for many at once may be planned as a scan of the
     // table, when that is small, and be used when it has grown.
     let rows = job_rows!(
@@ -98,7 +98,7 @@ async fn find(
     Ok(rows.into_iter().map(found).collect())
 }
 
-fn answer(jobs: &HashMap<Uuid, JobWithStanding>, questions: Vec<Question>) {
+fn answer(jobs: &HashMap<Uuid, JobWithPosition>, questions: Vec<Question>) {
     for (id, answer) in questions {
         // A caller that has gone needs no answer.
         let _ = answer.send(jobs.get(&id).cloned());

@@ -116,7 +116,7 @@ async fn poll(pool: &PgPool, jobs: &[Uuid]) -> Result<Vec<(Uuid, JobSnapshot)>, 
     Ok(rows
         .into_iter()
         .map(|row| {
-            let state = row.state.parse().expect("the enum's names are the states'");
+            let state = row.state.parse().expect("JobState has every state of the database");
             (row.id, JobSnapshot { state, run: row.run, attempt: row.attempt, progress: row.progress })
         })
         .collect())

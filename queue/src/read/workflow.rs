@@ -5,8 +5,8 @@ use uuid::Uuid;
 
 use super::workflows::WorkflowState;
 use crate::error::Result;
-use crate::job::row::JobRow;
 use crate::job::state::StateCounts;
+use crate::read::row::JobRow;
 
 /// The first `limit` jobs of a workflow after `after` (a [`JobRow::seq`]), in order of enqueueing.
 pub async fn workflow(
@@ -53,7 +53,7 @@ pub async fn workflow_counts(conn: &mut PgConnection, id: Uuid) -> Result<Workfl
     .await?;
     let mut found = WorkflowCounts::default();
     for row in rows {
-        found.counts.change(row.state.parse().expect("the enum's names are the states'"), row.count);
+        found.counts.change(row.state.parse().expect("JobState has every state of the database"), row.count);
         found.begun |= row.begun;
     }
     Ok(found)

@@ -79,13 +79,13 @@ impl FromStr for WorkflowState {
 /// Which workflows to list; empty fields do not filter.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct WorkflowFilter {
-    /// Of this tenant.
+    /// Only workflows of this tenant.
     pub tenant: Option<Uuid>,
-    /// Of this name.
+    /// Only workflows of this name.
     pub name: Option<String>,
-    /// About this, such as a day.
+    /// Only workflows with this subject, such as a day.
     pub subject: Option<String>,
-    /// In one of these states.
+    /// Only workflows in one of these states.
     pub states: Option<Vec<WorkflowState>>,
 }
 
@@ -119,7 +119,7 @@ pub struct WorkflowRow {
 /// A page of workflows.
 #[derive(Debug)]
 pub struct WorkflowPage {
-    /// Newest first.
+    /// The workflows, newest first.
     pub rows: Vec<WorkflowRow>,
     /// Older ones have an id below this; `None` when there are none.
     pub next: Option<Uuid>,

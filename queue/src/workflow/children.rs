@@ -76,8 +76,8 @@ pub(super) async fn update_children(
     .fetch_all(conn)
     .await?;
     for row in rows {
-        let was: JobState = row.was.parse().expect("the enum's names are the states'");
-        let now: JobState = row.now.parse().expect("the enum's names are the states'");
+        let was: JobState = row.was.parse().expect("JobState has every state of the database");
+        let now: JobState = row.now.parse().expect("JobState has every state of the database");
         if was.is_final() != now.is_final() {
             changed.ended_or_retried.push(row.id);
         }

@@ -50,7 +50,7 @@ async fn lock(conn: &mut PgConnection, parents: HashSet<Uuid>) -> Result<ParentS
     )
     .fetch_all(conn)
     .await?;
-    let state = |name: String| name.parse().expect("the enum's names are the states'");
+    let state = |name: String| name.parse().expect("JobState has every state of the database");
     Ok(rows.into_iter().map(|row| (row.id, state(row.state))).collect())
 }
 

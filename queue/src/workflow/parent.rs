@@ -46,7 +46,7 @@ pub(crate) async fn parents_of(pool: &PgPool, job: Uuid) -> Result<Vec<Parent>> 
     Ok(rows
         .into_iter()
         .map(|row| {
-            let state: JobState = row.state.parse().expect("the enum's names are the states'");
+            let state: JobState = row.state.parse().expect("JobState has every state of the database");
             let output = row.output.filter(|_| state == JobState::Completed);
             Parent { id: row.id, name: row.name, kind: row.kind, state, output }
         })

@@ -72,7 +72,7 @@ const FIXED_BYTES: usize = 1500;
 impl JobRow {
     /// The state of the job.
     pub fn state(&self) -> JobState {
-        self.state.parse().expect("the enum's names are the states'")
+        self.state.parse().expect("JobState has every state of the database")
     }
 
     /// About how many bytes the job has as JSON.
