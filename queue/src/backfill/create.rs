@@ -11,11 +11,11 @@ use crate::error::Result;
 /// A backfill that is about to be made.
 #[derive(Debug, Clone)]
 pub struct NewBackfill {
-    /// Names what its slices are, for the application's [`Slices`].
+    /// Names what its slices are, for the application's [`Slices`](crate::backfill::Slices).
     pub kind: String,
     /// What was requested, for people to read.
     pub spec: Value,
-    /// What its slices are made from, for the application's [`Slices`].
+    /// What its slices are made from, for the application's [`Slices`](crate::backfill::Slices).
     pub plan: Value,
     /// Number of slices.
     pub total: u64,

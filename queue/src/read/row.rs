@@ -49,7 +49,7 @@ pub struct JobRow {
     /// Whether a live worker claims from its queue; null unless it is available.
     pub has_worker: Option<bool>,
     /// Whether it has an output that is left out here, as it is larger than 64 KiB;
-    /// [`read::output`](crate::read::output) reads it.
+    /// [`output()`](crate::read::output()) reads it.
     pub output_omitted: bool,
 }
 

@@ -62,9 +62,9 @@ pub(super) async fn update_children(
     conn: &mut PgConnection,
     changes: &BTreeMap<Uuid, EdgeChanges>,
 ) -> Result<ChangedChildren> {
-    let mut changed = ChangedChildren::default();
+    let mut updated = ChangedChildren::default();
     if changes.is_empty() {
-        return Ok(changed);
+        return Ok(updated);
     }
     let rows = sqlx::query_file!(
         "src/workflow/update_children.sql",
@@ -79,11 +79,11 @@ pub(super) async fn update_children(
         let was: JobState = row.was.parse().expect("JobState has every state of the database");
         let now: JobState = row.now.parse().expect("JobState has every state of the database");
         if was.is_final() != now.is_final() {
-            changed.ended_or_retried.push(row.id);
+            updated.ended_or_retried.push(row.id);
         }
         if now == JobState::Available && was != now {
-            changed.available_in.insert(row.queue);
+            updated.available_in.insert(row.queue);
         }
     }
-    Ok(changed)
+    Ok(updated)
 }

@@ -96,9 +96,9 @@ pub(crate) async fn link(
         }
     }
     edges.insert(conn).await?;
-    let changed = update_children(conn, &changes).await?;
-    notify_queues(conn, changed.available_in).await?;
-    propagate_ends(conn, changed.ended_or_retried).await
+    let updated = update_children(conn, &changes).await?;
+    notify_queues(conn, updated.available_in).await?;
+    propagate_ends(conn, updated.ended_or_retried).await
 }
 
 /// One edge for each parent; where a parent is named twice, the stricter edge.
