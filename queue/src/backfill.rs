@@ -20,7 +20,7 @@ use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
 use crate::error::{QueueError, Result};
-use crate::lanes::limits;
+use crate::lanes::change;
 
 pub use expand::{Expansion, Look, Slice, Slices, Whose};
 pub use progress::{Backfill, get, list, unfinished};
@@ -323,7 +323,7 @@ async fn settings_changed(conn: &mut PgConnection, queues: &[String]) -> Result<
     let mut queues: Vec<&String> = queues.iter().collect();
     queues.sort_unstable();
     for queue in queues {
-        limits::changed(conn, queue).await?;
+        change::publish(conn, queue).await?;
     }
     Ok(())
 }

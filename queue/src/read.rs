@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use crate::error::Result;
 use crate::job::state::{JobState, StateCounts};
+use crate::lanes::AvailableJob;
 
 /// A job with the facts that explain why it does not run.
 #[derive(Debug, Clone)]
@@ -75,6 +76,19 @@ impl JobRow {
     /// Where the job stands.
     pub fn state(&self) -> JobState {
         self.state.parse().expect("the enum's names are the states'")
+    }
+
+    /// What its position in its lane depends on, if it may start.
+    pub fn available(&self) -> Option<AvailableJob<'_>> {
+        (self.state() == JobState::Available).then_some(AvailableJob {
+            id: self.id,
+            queue: &self.queue,
+            tenant: self.tenant_id,
+            backfill: self.backfill_id,
+            priority: self.priority,
+            seq: self.seq,
+            has_worker: self.has_worker == Some(true),
+        })
     }
 
     /// About how many bytes it has as JSON.

@@ -17,12 +17,12 @@
 //! makes a long transaction.
 
 mod cancel;
-mod graph;
-mod link;
+pub(crate) mod graph;
+pub(crate) mod link;
 mod parents;
 mod retry;
 mod settle;
-mod title;
+pub(crate) mod title;
 mod told;
 
 use std::collections::{HashMap, HashSet};
@@ -31,7 +31,8 @@ use std::sync::Arc;
 use sqlx::{Acquire, PgConnection};
 use uuid::Uuid;
 
-use crate::enqueue::{Enqueued, NewJob, OnFailure, enqueue, move_workflow_forward};
+use crate::enqueue::duplicates::move_workflow_forward;
+use crate::enqueue::{Enqueued, NewJob, OnFailure, enqueue};
 use crate::error::{QueueError, Result};
 
 pub use cancel::cancel;
@@ -39,11 +40,9 @@ pub use parents::Parent;
 pub use retry::{Retried, has_more_failed_than, retry_failed};
 pub use title::{WorkflowTitle, title};
 
-pub(crate) use graph::check as check_acyclic;
-pub(crate) use link::{link, lock_parents};
 pub(crate) use parents::of as parents_of;
 pub(crate) use settle::{settle, settle_revived, settle_some};
-pub(crate) use title::{Title, entitle};
+use title::Title;
 
 /// A set of jobs with dependencies, before it is enqueued.
 ///

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 use weirgate_queue::JobState;
-use weirgate_queue::lanes::Books;
+use weirgate_queue::lanes::QueueViews;
 use weirgate_queue::read::{self, JobFilter};
 
 use crate::support::{TestDb, plan};
@@ -214,7 +214,7 @@ async fn many_who_ask_at_once_get_each_their_own() {
         .fetch_all(&db.pool)
         .await
         .unwrap();
-    let reader = read::Reader::start(db.pool.clone(), Books::new(db.pool.clone()));
+    let reader = read::Reader::start(db.pool.clone(), QueueViews::new(db.pool.clone()));
     // Some ask for the same one, and some for none that there is.
     let asked: Vec<Uuid> = ids.iter().copied().chain([ids[0], Uuid::nil(), ids[0]]).collect();
     let answers = futures_util::future::join_all(asked.iter().map(|id| reader.get(*id))).await;

@@ -3,7 +3,6 @@
 mod backfill;
 mod backfill_life;
 mod backfill_tenants;
-mod books;
 mod bulk;
 mod cancel;
 mod claim;
@@ -29,6 +28,7 @@ mod schedules;
 mod tally;
 mod time;
 mod unique;
+mod views;
 mod wake;
 mod workflow;
 mod workflow_races;

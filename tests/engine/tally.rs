@@ -1,9 +1,9 @@
-//! How many jobs a filter takes in each state: exactly where the queue views count, up to a number
-//! where they do not.
+//! Tallies: how many jobs match a filter in each state. They are exact where the queue views count,
+//! and bounded elsewhere.
 
 use uuid::Uuid;
 use weirgate_queue::JobState;
-use weirgate_queue::lanes::Books;
+use weirgate_queue::lanes::QueueViews;
 use weirgate_queue::read::JobFilter;
 use weirgate_queue::read::tally::{Tallies, Tally, counted, is_kept, kept};
 
@@ -13,8 +13,8 @@ const TENANT: Uuid = Uuid::from_u128(1);
 const OTHER: Uuid = Uuid::from_u128(2);
 const BACKFILL: Uuid = Uuid::from_u128(3);
 
-/// So many of a tenant, in two queues, some of a backfill; every tenth is discarded, and every
-/// hundredth of a kind of its own.
+/// Stores so many jobs of a tenant, in two queues, some of them of a backfill. Every tenth is
+/// discarded, and every hundredth is of a kind of its own.
 async fn enqueue(db: &TestDb, tenant: Uuid, jobs: i64) {
     sqlx::query(
         "insert into queue.jobs
@@ -33,7 +33,7 @@ async fn enqueue(db: &TestDb, tenant: Uuid, jobs: i64) {
     .unwrap();
 }
 
-/// What there is, counted one by one.
+/// The jobs in the table, counted one by one.
 async fn counts(db: &TestDb, condition: &str) -> [i64; 2] {
     let count = |state: &'static str| {
         let sql = format!("select count(*) from queue.jobs where state = '{state}' and {condition}");
@@ -42,14 +42,14 @@ async fn counts(db: &TestDb, condition: &str) -> [i64; 2] {
     [count("completed").await, count("discarded").await]
 }
 
-fn told(tallies: &Tallies) -> [i64; 2] {
+fn tallied(tallies: &Tallies) -> [i64; 2] {
     [JobState::Completed, JobState::Discarded].map(|state| tallies.of(state).jobs)
 }
 
 #[tokio::test]
-async fn what_the_views_count_is_exact_however_many_there_are() {
+async fn tally_from_the_views_is_exact_however_many_jobs_there_are() {
     let db = TestDb::new().await;
-    let books = Books::new(db.pool.clone());
+    let views = QueueViews::new(db.pool.clone());
     enqueue(&db, TENANT, 3000).await;
     enqueue(&db, OTHER, 200).await;
     let filter = |tenant: Option<Uuid>, queue: Option<&str>, backfill: Option<Uuid>| JobFilter {
@@ -72,7 +72,7 @@ async fn what_the_views_count_is_exact_however_many_there_are() {
         (filter(Some(Uuid::from_u128(9)), None, None), "false".to_owned()),
         (filter(None, Some("no such queue"), None), "false".to_owned()),
     ];
-    // As it is, and after some were deleted and some came to another end.
+    // As stored; after some were deleted; and after some changed their final state.
     for change in [
         "select 1",
         "delete from queue.jobs where state = 'completed' and seq % 3 = 0",
@@ -82,15 +82,15 @@ async fn what_the_views_count_is_exact_however_many_there_are() {
         for (filter, condition) in &cases {
             assert!(is_kept(filter));
             let mut conn = db.pool.acquire().await.unwrap();
-            let tallies = kept(&books, &mut conn, filter).await.unwrap();
-            assert_eq!(told(&tallies), counts(&db, condition).await, "{change}; {condition}");
+            let tallies = kept(&views, &mut conn, filter).await.unwrap();
+            assert_eq!(tallied(&tallies), counts(&db, condition).await, "{change}; {condition}");
             assert!(!tallies.sum(&JobState::ALL).more, "exactly");
         }
     }
 }
 
 #[tokio::test]
-async fn of_any_other_filter_no_more_is_counted_than_is_looked_at_for_a_page() {
+async fn tally_of_any_other_filter_is_bounded() {
     let db = TestDb::new().await;
     enqueue(&db, TENANT, 20_000).await;
     sqlx::raw_sql("vacuum analyze queue.jobs").execute(&db.pool).await.unwrap();
@@ -104,14 +104,14 @@ async fn of_any_other_filter_no_more_is_counted_than_is_looked_at_for_a_page() {
     assert_eq!(
         tallies.of(JobState::Waiting),
         Tally { jobs: 0, more: false },
-        "it is known that there is none"
+        "none is waiting, which is known exactly"
     );
     assert_eq!(tallies.sum(&JobState::ALL), Tally { jobs: 2000, more: true });
 
-    // All that are rare are discarded, and stand in a short index.
+    // All jobs of the rare kind are discarded, and those have a short index.
     let rare = counted(&mut conn, &of("rare")).await.unwrap();
     assert_eq!(rare.of(JobState::Discarded), Tally { jobs: 200, more: false });
-    assert!(rare.of(JobState::Completed).more, "older ones were not looked at");
+    assert!(rare.of(JobState::Completed).more, "older ones were not read");
 
     let ids = sqlx::query_scalar("select id from queue.jobs order by seq limit 20").fetch_all(&db.pool).await;
     let few = JobFilter { ids: Some(ids.unwrap()), ..of("step") };

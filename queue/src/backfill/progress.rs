@@ -12,7 +12,7 @@ use crate::backfill::{BackfillState, Settings};
 use crate::database::history;
 use crate::error::Result;
 use crate::job::state::{JobState, StateCounts};
-use crate::lanes::Book;
+use crate::lanes::QueueView;
 
 /// Slices that were done at a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -175,13 +175,13 @@ pub async fn unfinished(conn: &mut PgConnection, limit: i64) -> Result<Vec<Backf
 }
 
 async fn complete(conn: &mut PgConnection, rows: Vec<Row>) -> Result<Vec<Backfill>> {
-    let mut books: HashMap<String, Book> = HashMap::new();
+    let mut books: HashMap<String, QueueView> = HashMap::new();
     let mut backfills = Vec::with_capacity(rows.len());
     for row in rows {
         let mut counts = StateCounts::default();
         for queue in &row.queues {
             if !books.contains_key(queue) {
-                books.insert(queue.clone(), Book::open(conn, queue).await?);
+                books.insert(queue.clone(), QueueView::open(conn, queue).await?);
             }
             counts.add(&books[queue].backfill(row.id));
         }

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use uuid::Uuid;
 
 use crate::backfill::{Slice, Window};
-use crate::lanes::progress::Part;
+use crate::lanes::backfill_parts::BackfillPart;
 
 /// Slices of a tenant that may be on their way even where that is more than its part, so that making them is worth it.
 const LEAST_EACH: u64 = 20;
@@ -38,14 +38,14 @@ pub(crate) struct Room {
 
 impl Room {
     /// Of a window of `size` slices, with so many jobs of each tenant on their way.
-    pub(crate) fn new(window: &Window, parts: Option<&HashMap<Uuid, Part>>, size: u64) -> Self {
+    pub(crate) fn new(window: &Window, parts: Option<&HashMap<Uuid, BackfillPart>>, size: u64) -> Self {
         let is_at_end = window.next_slice == window.total;
         let mut tenants: HashMap<Uuid, Tenant> = HashMap::new();
         for (id, part) in parts.into_iter().flatten() {
             // One whose jobs are done wants more, unless it had its last.
             if part.live > 0 || !is_at_end || window.behind.contains_key(id) {
                 let slices = window.slices(part.live.unsigned_abs());
-                tenants.insert(*id, Tenant { slices, moves: part.moves || slices == 0 });
+                tenants.insert(*id, Tenant { slices, moves: part.progresses || slices == 0 });
             }
         }
         for id in window.behind.keys() {

@@ -7,7 +7,7 @@ use sqlx::{Acquire, PgPool};
 use uuid::Uuid;
 
 use crate::backfill::{Sample, settings_changed, to_i64};
-use crate::claim::mark::mark_claimed;
+use crate::claim::persist_running::persist_claimed;
 use crate::control;
 use crate::error::{QueueError, Result};
 use crate::job::state::StateCounts;
@@ -28,7 +28,7 @@ pub(crate) async fn cancel_some(pool: &PgPool, id: Uuid) -> Result<u64> {
     )
     .fetch_all(&mut *tx)
     .await?;
-    mark_claimed(&mut tx, &doomed).await?;
+    persist_claimed(&mut tx, &doomed).await?;
     let rows = sqlx::query!(
         r#"
         with doomed as (

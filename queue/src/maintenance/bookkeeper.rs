@@ -6,7 +6,8 @@ use sqlx::{PgConnection, PgPool};
 use tokio::sync::Mutex;
 
 use crate::error::Result;
-use crate::lanes::{Book, log};
+use crate::lanes::view::checkpoint;
+use crate::lanes::{QueueView, log};
 
 /// Log rows that are worth a new book.
 const WORTH: u64 = 1_000;
@@ -15,7 +16,7 @@ const WORTH: u64 = 1_000;
 /// read, and everybody would feel that.
 #[derive(Debug, Default)]
 pub struct Bookkeeper {
-    books: Mutex<HashMap<String, Book>>,
+    books: Mutex<HashMap<String, QueueView>>,
 }
 
 impl Bookkeeper {
@@ -39,7 +40,7 @@ impl Bookkeeper {
             // One that fails is opened anew the next time.
             let mut book = match books.remove(&queue.name) {
                 Some(book) => book,
-                None => Book::open(&mut conn, &queue.name).await?,
+                None => QueueView::open(&mut conn, &queue.name).await?,
             };
             book.refresh(&mut conn).await?;
             if queue.is_due {
@@ -56,11 +57,11 @@ impl Bookkeeper {
     }
 }
 
-async fn write(conn: &mut PgConnection, book: &mut Book) -> Result<u64> {
-    if book.read() >= WORTH {
+async fn write(conn: &mut PgConnection, book: &mut QueueView) -> Result<u64> {
+    if book.rows_since_checkpoint() >= WORTH {
         // Cursors go along with it: who begins from this book reads each lane from where it is now.
         book.oldest(conn, None).await?;
-        log::save(conn, book).await?;
+        checkpoint::save(conn, book).await?;
     }
     log::prune(conn, book.queue()).await
 }

@@ -13,8 +13,8 @@ use uuid::Uuid;
 use crate::backfill::{self, Room, Sample, Slices, Window};
 use crate::error::Result;
 use crate::job::state::StateCounts;
-use crate::lanes::Book;
-use crate::lanes::progress::{self, Part};
+use crate::lanes::QueueView;
+use crate::lanes::backfill_parts::{BackfillPart, backfill_parts};
 
 /// Slices of a backfill's tenants that make headway that are on their way: twice what the fleet runs at once, but within
 /// these.
@@ -30,7 +30,7 @@ const STEPS: usize = 20;
 /// Expands backfills. Safe on every host at once; keeps the books of their queues between its turns.
 pub struct Expander {
     slices: Arc<dyn Slices>,
-    books: Mutex<HashMap<String, Book>>,
+    books: Mutex<HashMap<String, QueueView>>,
 }
 
 impl fmt::Debug for Expander {
@@ -62,7 +62,7 @@ impl Expander {
         }
         drop(conn);
         let expanding = windows.iter().filter(|window| !window.paused && window.is_unfinished());
-        let parts = progress::of_all(books.values(), &expanding.map(|window| window.id).collect());
+        let parts = backfill_parts(books.values(), &expanding.map(|window| window.id).collect());
         let (mut done, mut last_error) = (0, None);
         for window in windows {
             let id = window.id;
@@ -81,15 +81,22 @@ impl Expander {
         &self,
         pool: &PgPool,
         mut window: Window,
-        books: &HashMap<String, Book>,
-        parts: Option<&HashMap<Uuid, Part>>,
+        books: &HashMap<String, QueueView>,
+        parts: Option<&HashMap<Uuid, BackfillPart>>,
     ) -> Result<u64> {
         let of = |queue: &String| books.get(queue);
         let mut counts = StateCounts::default();
         window.queues.iter().filter_map(of).for_each(|book| counts.add(&book.backfill(window.id)));
         let live = counts.live().unsigned_abs();
-        let now = window.queues.iter().filter_map(of).map(Book::now).max();
-        let slots = window.queues.iter().filter_map(of).map(Book::slots).max().unwrap_or(0).unsigned_abs();
+        let now = window.queues.iter().filter_map(of).map(QueueView::now).max();
+        let slots = window
+            .queues
+            .iter()
+            .filter_map(of)
+            .map(QueueView::worker_capacity)
+            .max()
+            .unwrap_or(0)
+            .unsigned_abs();
         let mut done = 0;
         if window.cancelled {
             done += backfill::cancel_some(pool, window.id).await?;
@@ -145,7 +152,7 @@ impl Expander {
 /// Reads on in the books of the queues in use; drops the others.
 async fn refresh(
     conn: &mut PgConnection,
-    books: &mut HashMap<String, Book>,
+    books: &mut HashMap<String, QueueView>,
     windows: &[Window],
 ) -> Result<()> {
     books.retain(|queue, _| windows.iter().any(|window| window.queues.contains(queue)));
@@ -153,7 +160,7 @@ async fn refresh(
     for queue in queues {
         match books.entry(queue.clone()) {
             Entry::Occupied(mut book) => book.get_mut().refresh(conn).await?,
-            Entry::Vacant(place) => drop(place.insert(Book::open(conn, queue).await?)),
+            Entry::Vacant(place) => drop(place.insert(QueueView::open(conn, queue).await?)),
         }
     }
     Ok(())

@@ -2,7 +2,7 @@
 
 use sqlx::{Connection, PgPool};
 
-use crate::claim::holdings;
+use crate::claim::guard;
 use crate::error::Result;
 use crate::lanes::{reconcile, traffic};
 
@@ -12,10 +12,10 @@ pub async fn run_once(pool: &PgPool) -> Result<u64> {
     // Its own, which ends with this whatever comes: a lock of its session must not stay with a connection of the pool.
     let mut conn = pool.acquire().await?.detach();
     let mut adrift = 0;
-    for queue in traffic::queues(&mut conn, None).await? {
+    for queue in traffic::known_queues(&mut conn, None).await? {
         adrift += reconcile::run_once(&mut conn, &queue).await?.len() as u64;
     }
-    adrift += holdings::adopt(&mut conn).await?;
+    adrift += guard::adopt_orphans(&mut conn).await?;
     conn.close().await?;
     Ok(adrift)
 }

@@ -22,8 +22,7 @@ use sqlx::PgPool;
 
 use crate::error::Result;
 use crate::job::state::JobState;
-use crate::lanes::Books;
-use crate::lanes::facts::Counts;
+use crate::lanes::{CountsByState, QueueViews};
 use crate::read::{self, JobFilter, JobRow, WorkerRow};
 use crate::telemetry::pulse::{self, Beat, Every, Tally};
 
@@ -46,14 +45,14 @@ const LAYERS: &str = "FinishLayer<CatchPanicLayer<Runner>>";
 #[derive(Debug, Clone)]
 pub struct Exposed {
     pool: PgPool,
-    books: Books,
+    books: QueueViews,
     queues: BTreeSet<String>,
     current: Option<String>,
 }
 
 impl Exposed {
     /// Of these queues, and no one of them.
-    pub fn new(pool: PgPool, books: Books, queues: BTreeSet<String>) -> Self {
+    pub fn new(pool: PgPool, books: QueueViews, queues: BTreeSet<String>) -> Self {
         Self { pool, books, queues, current: None }
     }
 
@@ -74,11 +73,11 @@ impl Exposed {
     }
 
     async fn numbers<'a>(&self, queues: impl IntoIterator<Item = &'a str>) -> Result<Vec<Statistic>> {
-        let (mut all, mut oldest) = (Counts::new(), None::<DateTime<Utc>>);
+        let (mut all, mut oldest) = (CountsByState::new(), None::<DateTime<Utc>>);
         for queue in queues {
             let since = self.books.oldest(queue).await?;
             oldest = [oldest, since].into_iter().flatten().min();
-            for (state, count) in self.books.read(queue, |book| book.facts().counts).await? {
+            for (state, count) in self.books.read(queue, |book| book.activity().counts).await? {
                 *all.entry(state).or_default() += count;
             }
         }
@@ -144,7 +143,7 @@ fn states_of(status: &Status) -> Vec<JobState> {
 }
 
 /// Under the titles that apalis' tools know.
-fn statistics(counts: &Counts, oldest: Option<DateTime<Utc>>) -> Vec<Statistic> {
+fn statistics(counts: &CountsByState, oldest: Option<DateTime<Utc>>) -> Vec<Statistic> {
     let of = |status: &Status| states_of(status).iter().filter_map(|state| counts.get(state)).sum::<i64>();
     let number = |title: &str, value: i64, priority| Statistic {
         title: title.to_owned(),
@@ -342,10 +341,10 @@ mod tests {
 
     #[test]
     fn numbers_of_an_empty_queue_and_of_one_with_failures() {
-        let value = |counts: &Counts, title: &str| {
+        let value = |counts: &CountsByState, title: &str| {
             statistics(counts, None).into_iter().find(|it| it.title == title).map(|it| it.value)
         };
-        let mut counts = Counts::new();
+        let mut counts = CountsByState::new();
         assert_eq!(value(&counts, "TOTAL_JOBS").as_deref(), Some("0"));
         assert_eq!(value(&counts, "SUCCESS_RATE"), None);
         for (state, count) in JobState::ALL.into_iter().zip(1..) {

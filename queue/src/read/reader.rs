@@ -10,8 +10,7 @@ use uuid::Uuid;
 use super::JobRow;
 use crate::database::held::{Held, gather};
 use crate::error::Result;
-use crate::lanes::Books;
-use crate::lanes::facts::Standing;
+use crate::lanes::{QueuePosition, QueueViews};
 
 /// Queries under way at once; so many more ask while they are that the next ones are well filled.
 const QUERIES: usize = 2;
@@ -20,20 +19,20 @@ const QUERIES: usize = 2;
 const MOST: usize = 100;
 
 /// A job, and where it stands if it may start.
-pub type Found = (JobRow, Option<Standing>);
+pub type Found = (JobRow, Option<QueuePosition>);
 type Question = (Uuid, oneshot::Sender<Option<Found>>);
 
 /// Reads single jobs. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Reader {
     pool: PgPool,
-    books: Books,
+    books: QueueViews,
     questions: mpsc::UnboundedSender<Question>,
 }
 
 impl Reader {
     /// Ends with its last handle.
-    pub fn start(pool: PgPool, books: Books) -> Self {
+    pub fn start(pool: PgPool, books: QueueViews) -> Self {
         let (questions, asked) = mpsc::unbounded_channel();
         let asked = Arc::new(Mutex::new(asked));
         for _ in 0..QUERIES {
@@ -58,7 +57,7 @@ impl Reader {
     }
 }
 
-async fn answer_all(mut held: Held, books: Books, asked: Arc<Mutex<mpsc::UnboundedReceiver<Question>>>) {
+async fn answer_all(mut held: Held, books: QueueViews, asked: Arc<Mutex<mpsc::UnboundedReceiver<Question>>>) {
     loop {
         let questions = gather(&asked, MOST, &mut held).await;
         if questions.is_empty() {
@@ -74,7 +73,7 @@ async fn answer_all(mut held: Held, books: Books, asked: Arc<Mutex<mpsc::Unbound
     }
 }
 
-async fn find(conn: &mut PgConnection, books: &Books, ids: &[Uuid]) -> Result<HashMap<Uuid, Found>> {
+async fn find(conn: &mut PgConnection, books: &QueueViews, ids: &[Uuid]) -> Result<HashMap<Uuid, Found>> {
     // One by one by their key: what looks for many at once may be planned as a walk over a table that is small when it is planned,
     // and has grown since.
     let rows = job_rows!(
@@ -84,10 +83,10 @@ async fn find(conn: &mut PgConnection, books: &Books, ids: &[Uuid]) -> Result<Ha
     )
     .fetch_all(&mut *conn)
     .await?;
-    let mut standings = books.standings(conn, &rows).await?;
+    let mut positions = books.positions(conn, rows.iter().filter_map(JobRow::available)).await?;
     let found = |row: JobRow| {
-        let standing = standings.remove(&row.id);
-        (row.id, (row, standing))
+        let position = positions.remove(&row.id);
+        (row.id, (row, position))
     };
     Ok(rows.into_iter().map(found).collect())
 }

@@ -9,7 +9,7 @@ use sqlx::PgConnection;
 use super::list::{JobFilter, walk};
 use crate::error::Result;
 use crate::job::state::JobState;
-use crate::lanes::{Books, traffic};
+use crate::lanes::{QueueViews, traffic};
 
 /// Jobs that are counted of each state where no view counts them.
 pub const COUNTED: i64 = 1000;
@@ -58,9 +58,9 @@ pub fn is_kept(filter: &JobFilter) -> bool {
 ///
 /// # Errors
 /// When the database cannot be asked.
-pub async fn kept(books: &Books, conn: &mut PgConnection, filter: &JobFilter) -> Result<Tallies> {
+pub async fn kept(books: &QueueViews, conn: &mut PgConnection, filter: &JobFilter) -> Result<Tallies> {
     let mut tallies = Tallies::default();
-    for queue in traffic::recorded(conn).await? {
+    for queue in traffic::counted_queues(conn).await? {
         if filter.queue.as_ref().is_some_and(|wanted| *wanted != queue) {
             continue;
         }

@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 
 use uuid::Uuid;
 
-use crate::enqueue::NewJob;
+use crate::enqueue::new_job::NewJob;
 use crate::error::{QueueError, Result};
 
 /// Longest cycle that an error spells out.

@@ -133,7 +133,7 @@ type Shared = Arc<RwLock<Exposed>>;
 
 async fn all(api: &Api) -> Result<Exposed, Problem> {
     let queues = queues::known(&mut *api.pool.acquire().await?, None).await?;
-    Ok(Exposed::new(api.pool.clone(), api.books.clone(), queues))
+    Ok(Exposed::new(api.pool.clone(), api.queue_views.clone(), queues))
 }
 
 async fn shared(api: &Api) -> Result<Shared, Problem> {

@@ -34,7 +34,7 @@ impl Tabs {
         let tallies = {
             let mut tx = ReadTx::of_service(api).await?;
             if tally::is_kept(filter) {
-                tally::kept(&api.books, tx.conn(), filter).await?
+                tally::kept(&api.queue_views, tx.conn(), filter).await?
             } else {
                 tally::counted(tx.conn(), filter).await?
             }
