@@ -1,4 +1,4 @@
-//! Lanes: one tenant's place in one queue. They decide, once for all workers, who may start how
+//! A lane is one tenant's place in one queue. Lanes decide, once for all workers, who may start how
 //! much.
 //!
 //! Every worker keeps a [`QueueView`] of each of its queues: how many jobs wait and run in each

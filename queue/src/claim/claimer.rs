@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
+use serde_json::Value;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
@@ -135,7 +136,8 @@ impl Claimer {
                 $of.iter().map($field).collect::<Vec<_>>()
             };
         }
-        let rows = sqlx::query_file!(
+        let rows = sqlx::query_file_as!(
+            ClaimRow,
             "src/claim/claim.sql",
             self.view.queue,
             self.view.claim_seq + 1,
@@ -163,37 +165,73 @@ impl Claimer {
         .fetch_all(conn)
         .await?;
         match rows.first() {
-            Some(row) if row.claimed => {}
-            Some(row) if row.has_lease => return Ok(Answer::Outdated),
-            _ => return Ok(Answer::NoLease),
+            Some(row) if row.claimed => Ok(Answer::Claimed(self.take(worker, rows, fetches))),
+            Some(row) if row.has_lease => Ok(Answer::Outdated),
+            _ => Ok(Answer::NoLease),
         }
+    }
+
+    /// The jobs of a claim that was applied. The cursors of the view move past them.
+    fn take(&mut self, worker: Uuid, rows: Vec<ClaimRow>, fetches: &[Fetch]) -> Vec<ClaimedJob> {
         let mut progress: HashMap<usize, FetchProgress> = HashMap::new();
         let mut jobs = Vec::with_capacity(rows.len());
         for row in rows {
-            let (Some(number), Some(seq), Some(job), Some(run), Some(tenant)) =
-                (row.fetch, row.seq, row.id, row.run, row.tenant_id)
-            else {
-                continue;
-            };
+            let (Some(number), Some(seq)) = (row.fetch, row.seq) else { continue };
             let number = usize::try_from(number - 1).expect("counted from 1");
             progress.entry(number).or_default().add(seq, &fetches[number]);
-            let attempt = row.attempt.unwrap_or_default().unsigned_abs();
-            let (at, traceparent) = (row.at, row.traceparent);
-            jobs.push(ClaimedJob {
-                run: RunId { job, seq, run, tenant, attempt, worker, at, traceparent },
-                kind: row.kind.unwrap_or_default(),
-                args: row.args.unwrap_or_default(),
-                max_attempts: row.max_attempts.unwrap_or_default().unsigned_abs(),
-                backfill: row.backfill_id,
-                due: row.due.unwrap_or(at),
-            });
+            jobs.extend(row.into_job(worker));
         }
         for (number, fetch) in fetches.iter().enumerate() {
             let progress = progress.remove(&number).unwrap_or_default();
             self.view.remove_requeued(fetch.sublane, fetch.priority, progress.searched(fetch));
             self.view.advance(fetch.sublane, fetch.priority, progress.next_seq);
         }
-        Ok(Answer::Claimed(jobs))
+        jobs
+    }
+}
+
+/// A row that `claim.sql` returns: a job, or none.
+struct ClaimRow {
+    /// Whether the worker has a lease.
+    has_lease: bool,
+    /// Whether the claim sequence number was free.
+    claimed: bool,
+    at: DateTime<Utc>,
+    /// The number of the fetch that found the job, from 1.
+    fetch: Option<i64>,
+    seq: Option<i64>,
+    id: Option<Uuid>,
+    run: Option<i64>,
+    tenant_id: Option<Uuid>,
+    backfill_id: Option<Uuid>,
+    attempt: Option<i16>,
+    traceparent: Option<String>,
+    kind: Option<String>,
+    args: Option<Value>,
+    max_attempts: Option<i16>,
+    due: Option<DateTime<Utc>>,
+}
+
+impl ClaimRow {
+    fn into_job(self, worker: Uuid) -> Option<ClaimedJob> {
+        let run = RunId {
+            job: self.id?,
+            seq: self.seq?,
+            run: self.run?,
+            tenant: self.tenant_id?,
+            attempt: self.attempt?.unsigned_abs(),
+            worker,
+            at: self.at,
+            traceparent: self.traceparent,
+        };
+        Some(ClaimedJob {
+            run,
+            kind: self.kind?,
+            args: self.args?,
+            max_attempts: self.max_attempts?.unsigned_abs(),
+            backfill: self.backfill_id,
+            due: self.due?,
+        })
     }
 }
 

@@ -53,7 +53,7 @@ pub struct LaneStatus {
     /// Its weight as a share of the weights of all lanes that have live work that may start and are
     /// not paused; none when it is not one of them.
     pub share_due: Option<f64>,
-    /// The database's time of which this is told.
+    /// The database's time at which this was so.
     pub now: DateTime<Utc>,
 }
 

@@ -118,19 +118,20 @@ impl LogTail {
 
 /// Reads the rows of the log that `snapshot` does not see.
 pub(crate) async fn read_after(conn: &mut PgConnection, queue: &str, snapshot: &Snapshot) -> Result<LogTail> {
-    let rows = sqlx::query!(
+    let rows = sqlx::query_as!(
+        LogRow,
         r#"
         with snapshot as materialized (
             select pg_snapshot_xmax(snapshot)::text::bigint as xmax, array(select x::text::bigint from pg_snapshot_xip(snapshot) as x) as in_progress,
                 queue.now() as now, queue.history_id() as history,
-                pg_postmaster_start_time() as server
+                pg_postmaster_start_time() as server_started
             from (select pg_current_snapshot() as snapshot) as s
         )
         select
-            xmax as "xmax!", in_progress as "in_progress!", now as "now!", history as "history!", server as "server!",
-            l.txid as "txid?", l.no as "no?", l.of_turn, l.returned as "returned?", l.worker_id as "worker_id?",
+            xmax as "xmax!", in_progress as "in_progress!", now as "now!", history as "history!", server_started as "server_started!",
+            l.txid as "txid?", l.no as "claim_seq?", l.of_turn as "of_claim_seq?", l.returned as "requeued?", l.worker_id as "worker_id?",
             l.virtual_times as "virtual_times?", l.queue_tat as "queue_tat?",
-            l.sees_before, l.sees_not,
+            l.sees_before as "snapshot_xmax?", l.sees_not as "snapshot_xip?",
             l.tenants as "tenants?", l.backfills as "backfills?: Vec<Option<Uuid>>", l.priorities as "priorities?",
             l.states::text[] as "states?: Vec<String>", l.changes as "changes?", l.lowest as "lowest?: Vec<Option<i64>>",
             l.tags as "tags?", l.tats as "tats?: Vec<Option<DateTime<Utc>>>"
@@ -155,19 +156,54 @@ pub(crate) async fn read_after(conn: &mut PgConnection, queue: &str, snapshot: &
     let mut tail = LogTail {
         snapshot: Snapshot { xmax: first.xmax, in_progress: first.in_progress.clone() },
         history: first.history,
-        server_started: first.server,
+        server_started: first.server_started,
         now: first.now,
         claims: Vec::new(),
         changes: Vec::new(),
         claim_snapshots: Vec::new(),
     };
     for row in rows {
-        let Some(tenants) = row.tenants else { continue };
+        tail.add(row);
+    }
+    tail.claim_snapshots.sort_unstable_by_key(|(claim_seq, _)| *claim_seq);
+    Ok(tail)
+}
+
+/// A row of the log as it is read, with the snapshot that it was read in; all else is null if the
+/// log has no new row.
+struct LogRow {
+    xmax: i64,
+    in_progress: Vec<i64>,
+    now: DateTime<Utc>,
+    history: Uuid,
+    server_started: DateTime<Utc>,
+    txid: Option<i64>,
+    claim_seq: Option<i64>,
+    of_claim_seq: Option<i64>,
+    requeued: Option<bool>,
+    worker_id: Option<Uuid>,
+    virtual_times: Option<Vec<f64>>,
+    queue_tat: Option<DateTime<Utc>>,
+    snapshot_xmax: Option<i64>,
+    snapshot_xip: Option<Vec<i64>>,
+    tenants: Option<Vec<Uuid>>,
+    backfills: Option<Vec<Option<Uuid>>>,
+    priorities: Option<Vec<i16>>,
+    states: Option<Vec<String>>,
+    changes: Option<Vec<i32>>,
+    lowest: Option<Vec<Option<i64>>>,
+    tags: Option<Vec<f64>>,
+    tats: Option<Vec<Option<DateTime<Utc>>>>,
+}
+
+impl LogTail {
+    fn add(&mut self, row: LogRow) {
+        let Some(tenants) = row.tenants else { return };
         let backfills = row.backfills.unwrap_or_default();
         let ids = tenants.into_iter().zip(backfills).map(|(tenant, backfill)| SubLaneId { tenant, backfill });
-        if let Some(claim_seq) = row.no {
+        if let Some(claim_seq) = row.claim_seq {
             let states = row.tags.unwrap_or_default().into_iter().zip(row.tats.unwrap_or_default());
-            tail.claims.push(ClaimEntry {
+            self.claims.push(ClaimEntry {
                 claim_seq,
                 worker: row.worker_id,
                 virtual_times: row.virtual_times.and_then(|times| times.try_into().ok()).unwrap_or_default(),
@@ -177,32 +213,28 @@ pub(crate) async fn read_after(conn: &mut PgConnection, queue: &str, snapshot: &
                     .map(|(id, (finish_tag, tat))| SubLaneEntry { id, finish_tag, tat })
                     .collect(),
             });
-        } else {
-            let (priorities, states) = (row.priorities.unwrap_or_default(), row.states.unwrap_or_default());
-            let (changes, lowest) = (row.changes.unwrap_or_default(), row.lowest.unwrap_or_default());
-            let planned_on = row.sees_before.zip(row.sees_not);
-            let planned_on = planned_on.map(|(xmax, in_progress)| Snapshot { xmax, in_progress });
-            tail.claim_snapshots.extend(row.of_turn.zip(planned_on));
-            tail.changes.extend(ids.enumerate().map(|(i, sublane)| {
-                CountChange {
-                    sublane,
-                    priority: priorities[i],
-                    state: states[i].parse().expect("the enum's names are the states'"),
-                    change: i64::from(changes[i]),
-                    txid: row.txid.unwrap_or_default(),
-                    // A claim writes there how far it has come.
-                    lowest: if row.of_turn.is_some() { None } else { lowest[i] },
-                    requeued: row.returned.unwrap_or_default(),
-                    claimed: row
-                        .of_turn
-                        .zip(lowest[i])
-                        .map(|(claim_seq, next_seq)| ClaimedUpTo { claim_seq, next_seq }),
-                }
-            }));
+            return;
         }
+        let (priorities, states) = (row.priorities.unwrap_or_default(), row.states.unwrap_or_default());
+        let (changes, lowest) = (row.changes.unwrap_or_default(), row.lowest.unwrap_or_default());
+        let planned_on = row.snapshot_xmax.zip(row.snapshot_xip);
+        let planned_on = planned_on.map(|(xmax, in_progress)| Snapshot { xmax, in_progress });
+        self.claim_snapshots.extend(row.of_claim_seq.zip(planned_on));
+        self.changes.extend(ids.enumerate().map(|(i, sublane)| {
+            // A claim writes there how far it has come.
+            let claimed = row.of_claim_seq.zip(lowest[i]);
+            CountChange {
+                sublane,
+                priority: priorities[i],
+                state: states[i].parse().expect("the enum's names are the states'"),
+                change: i64::from(changes[i]),
+                txid: row.txid.unwrap_or_default(),
+                lowest: if row.of_claim_seq.is_some() { None } else { lowest[i] },
+                requeued: row.requeued.unwrap_or_default(),
+                claimed: claimed.map(|(claim_seq, next_seq)| ClaimedUpTo { claim_seq, next_seq }),
+            }
+        }));
     }
-    tail.claim_snapshots.sort_unstable_by_key(|(claim_seq, _)| *claim_seq);
-    Ok(tail)
 }
 
 /// Takes the next claim sequence number without a claim, and returns it. A claim that was planned

@@ -50,7 +50,7 @@ pub struct QueuePosition {
     /// The jobs of its lane (or of its backfill's part of it) that may start, and start before it.
     /// Those of its own priority are counted to 100.
     pub ahead: i64,
-    /// The database's time of which this is told.
+    /// The database's time at which this was so.
     pub now: DateTime<Utc>,
 }
 
