@@ -5,10 +5,11 @@ pub mod target;
 use sqlx::{Acquire, PgConnection};
 use uuid::Uuid;
 
-use crate::claim::mark::mark_claimed;
+use crate::claim::persist_running::persist_claimed;
+use crate::enqueue::notify::notify_queues;
 use crate::error::{QueueError, Result};
 use crate::job::state::JobState;
-use crate::worker::listener::{notify_cancel, notify_queues};
+use crate::worker::listener::notify_cancel;
 use crate::workflow;
 
 /// Cancels a job. A running one is asked to stop and becomes `cancelled` when its handler has
@@ -30,7 +31,7 @@ pub(crate) async fn cancel_all(conn: &mut PgConnection, jobs: &[Uuid], by: Uuid)
     sqlx::query!("select id from queue.jobs where id = any($1) order by id for update", jobs)
         .fetch_all(&mut *conn)
         .await?;
-    mark_claimed(conn, jobs).await?;
+    persist_claimed(conn, jobs).await?;
     let rows = sqlx::query!(
         r#"
         with before as (
@@ -222,7 +223,7 @@ pub async fn set_priority(conn: &mut PgConnection, job: Uuid, priority: i16) -> 
     }
     // A claim that took the job has counted it under its present priority. That it runs has to be
     // in its row before the priority changes.
-    mark_claimed(&mut tx, &[job]).await?;
+    persist_claimed(&mut tx, &[job]).await?;
     sqlx::query!("update queue.jobs set priority = $2 where id = $1", job, priority)
         .execute(&mut *tx)
         .await?;

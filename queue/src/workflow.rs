@@ -20,12 +20,12 @@
 mod builder;
 mod cancel;
 mod children;
-mod graph;
-mod link;
+pub(crate) mod graph;
+pub(crate) mod link;
 mod parent;
 mod propagate;
 mod retry;
-mod title;
+pub(crate) mod title;
 
 pub use builder::{Step, Workflow};
 pub use cancel::cancel;
@@ -33,8 +33,5 @@ pub use parent::Parent;
 pub use retry::{RetryCounts, has_more_failed_than, retry_failed};
 pub use title::{WorkflowTitle, title};
 
-pub(crate) use graph::check_acyclic;
-pub(crate) use link::{link, lock_parents};
 pub(crate) use parent::parents_of;
 pub(crate) use propagate::{RESOLVER_WAKE_NAME, propagate_ends, propagate_retry, resolve_deferred};
-pub(crate) use title::{Title, store_titles};

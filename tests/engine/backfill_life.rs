@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use uuid::Uuid;
 use weirgate_queue::backfill::{self, Backfill, BackfillSettings, BackfillState};
-use weirgate_queue::lanes::limits::{self, LaneLimits, LaneSettings};
+use weirgate_queue::lanes::settings::{self, LaneSettings};
+use weirgate_queue::lanes::{LaneLimits, change};
 use weirgate_queue::{JobState, NewJob, QueueError};
 
 use crate::support::{Does, Probe, Step, Steps, TestDb, TestWorker, expander, show};
@@ -43,7 +44,7 @@ async fn retry_failed(db: &TestDb, id: Uuid) -> bool {
 }
 
 async fn unfinished_settings(db: &TestDb) -> usize {
-    limits::settings(&mut db.pool.acquire().await.unwrap(), "default").await.unwrap().backfills.len()
+    settings::load(&mut db.pool.acquire().await.unwrap(), "default").await.unwrap().backfills.len()
 }
 
 #[tokio::test]
@@ -217,7 +218,7 @@ async fn tenants_live_job_takes_the_permit_that_its_backfill_frees() {
         limits: Some(LaneLimits { max_running: Some(1), ..LaneLimits::default() }),
         ..LaneSettings::default()
     };
-    limits::set_lane(&mut db.pool.acquire().await.unwrap(), "default", tenant, full).await.unwrap();
+    change::set_lane(&mut db.pool.acquire().await.unwrap(), "default", tenant, full).await.unwrap();
     let worker = TestWorker::start(&db, &probe);
     let steps = Steps { tenants: 1, ..Steps::that(Does::Gate) };
     let id = steps.backfill(&db, 2, BackfillSettings::default()).await;
@@ -274,6 +275,6 @@ async fn changed_settings_hold_from_the_next_claim_on() {
     let mut conn = db.pool.acquire().await.unwrap();
     backfill::update_settings(&mut conn, id, |settings| settings.max_running = Some(7)).await.unwrap();
     assert_eq!(show(&db, id).await.settings, BackfillSettings { share: 0.25, max_running: Some(7) });
-    let known = limits::settings(&mut conn, "default").await.unwrap().backfills[&id];
+    let known = settings::load(&mut conn, "default").await.unwrap().backfills[&id];
     assert_eq!((known.share, known.max_running), (0.25, Some(7)));
 }

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use sqlx::AssertSqlSafe;
 use uuid::Uuid;
 use weirgate_queue::backfill::{self, BackfillSettings, BackfillState};
-use weirgate_queue::lanes::limits::{LaneLimits, LaneSettings, Rate, set_lane};
+use weirgate_queue::lanes::change::set_lane;
+use weirgate_queue::lanes::settings::LaneSettings;
+use weirgate_queue::lanes::{LaneLimits, Rate};
 
 use crate::support::{Does, Probe, Steps, TestDb, TestWorker, expander, show};
 

@@ -3,7 +3,7 @@
 
 use uuid::Uuid;
 use weirgate_queue::JobState;
-use weirgate_queue::lanes::Books;
+use weirgate_queue::lanes::QueueViews;
 use weirgate_queue::read::JobFilter;
 use weirgate_queue::read::counts::{
     JobCount, JobCounts, count_by_views, count_by_walking, is_counted_by_views,
@@ -51,7 +51,7 @@ fn both_states(counts: &JobCounts) -> [i64; 2] {
 #[tokio::test]
 async fn counts_of_views_are_exact() {
     let db = TestDb::new().await;
-    let books = Books::new(db.pool.clone());
+    let views = QueueViews::new(db.pool.clone());
     enqueue(&db, TENANT, 3000).await;
     enqueue(&db, OTHER, 200).await;
     let filter = |tenant: Option<Uuid>, queue: Option<&str>, backfill: Option<Uuid>| JobFilter {
@@ -84,7 +84,7 @@ async fn counts_of_views_are_exact() {
         for (filter, condition) in &cases {
             assert!(is_counted_by_views(filter));
             let mut conn = db.pool.acquire().await.unwrap();
-            let counts = count_by_views(&books, &mut conn, filter).await.unwrap();
+            let counts = count_by_views(&views, &mut conn, filter).await.unwrap();
             assert_eq!(both_states(&counts), count_rows(&db, condition).await, "{change}; {condition}");
             assert!(!counts.sum(&JobState::ALL).more, "exactly");
         }

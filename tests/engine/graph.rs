@@ -6,7 +6,7 @@ use chrono::DateTime;
 use serde_json::json;
 use sqlx::PgConnection;
 use uuid::Uuid;
-use weirgate_queue::claim::mark::Start;
+use weirgate_queue::claim::persist_running::RunStart;
 use weirgate_queue::finish::{Finish, Outcome, finish};
 use weirgate_queue::maintenance::resolver;
 use weirgate_queue::{Enqueued, JobState, NewJob, OnFailure, Result, Workflow, control};
@@ -91,7 +91,7 @@ impl Graph {
         let worker = self.db.register_worker().await;
         let finish = |(job, seq, run, attempt): (Uuid, i64, i64, i16)| {
             let attempt = attempt.unsigned_abs();
-            let start = Start { seq, run, attempt, worker, at: DateTime::default() };
+            let start = RunStart { seq, run, attempt, worker, at: DateTime::default() };
             Finish { job, start, outcome: outcome.clone() }
         };
         runs.into_iter().map(finish).collect()

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 use weirgate_queue::JobState;
-use weirgate_queue::lanes::Books;
+use weirgate_queue::lanes::QueueViews;
 use weirgate_queue::read::{self, JobFilter};
 
 use crate::support::{TestDb, plan};
@@ -214,7 +214,7 @@ async fn concurrent_readers_each_get_their_own_job() {
         .fetch_all(&db.pool)
         .await
         .unwrap();
-    let reader = read::Reader::start(db.pool.clone(), Books::new(db.pool.clone()));
+    let reader = read::Reader::start(db.pool.clone(), QueueViews::new(db.pool.clone()));
     // Some ask for the same job, and some for jobs that do not exist.
     let asked: Vec<Uuid> = ids.iter().copied().chain([ids[0], Uuid::nil(), ids[0]]).collect();
     let answers = futures_util::future::join_all(asked.iter().map(|id| reader.get(*id))).await;

@@ -3,7 +3,6 @@
 mod backfill;
 mod backfill_life;
 mod backfill_tenants;
-mod books;
 mod bulk;
 mod cancel;
 mod claim;
@@ -28,6 +27,7 @@ mod schedule_ticks;
 mod schedules;
 mod time;
 mod unique;
+mod views;
 mod wake;
 mod workflow;
 mod workflow_races;

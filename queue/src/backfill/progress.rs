@@ -13,7 +13,7 @@ use super::state::BackfillState;
 use crate::database::history;
 use crate::error::Result;
 use crate::job::state::{JobState, StateCounts};
-use crate::lanes::Book;
+use crate::lanes::QueueView;
 
 /// How many slices were done at a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -179,13 +179,13 @@ pub async fn unfinished(conn: &mut PgConnection, limit: i64) -> Result<Vec<Backf
 }
 
 async fn with_counts(conn: &mut PgConnection, rows: Vec<Row>) -> Result<Vec<Backfill>> {
-    let mut views: HashMap<String, Book> = HashMap::new();
+    let mut views: HashMap<String, QueueView> = HashMap::new();
     let mut backfills = Vec::with_capacity(rows.len());
     for row in rows {
         let mut counts = StateCounts::default();
         for queue in &row.queues {
             if !views.contains_key(queue) {
-                views.insert(queue.clone(), Book::open(conn, queue).await?);
+                views.insert(queue.clone(), QueueView::open(conn, queue).await?);
             }
             counts.add(&views[queue].backfill(row.id));
         }

@@ -3,7 +3,7 @@
 use sqlx::PgConnection;
 
 use crate::error::Result;
-use crate::lanes::limits;
+use crate::lanes::change;
 
 /// How much of the fleet a backfill may take.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -26,7 +26,7 @@ pub(super) async fn notify_settings_changed(conn: &mut PgConnection, queues: &[S
     let mut queues: Vec<&String> = queues.iter().collect();
     queues.sort_unstable();
     for queue in queues {
-        limits::changed(conn, queue).await?;
+        change::publish(conn, queue).await?;
     }
     Ok(())
 }

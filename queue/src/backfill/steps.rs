@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::progress::Sample;
 use super::settings::notify_settings_changed;
 use super::to_i64;
-use crate::claim::mark::mark_claimed;
+use crate::claim::persist_running::persist_claimed;
 use crate::control;
 use crate::error::{QueueError, Result};
 use crate::job::state::StateCounts;
@@ -31,7 +31,7 @@ pub(crate) async fn cancel_batch(pool: &PgPool, id: Uuid) -> Result<u64> {
     )
     .fetch_all(&mut *tx)
     .await?;
-    mark_claimed(&mut tx, &live).await?;
+    persist_claimed(&mut tx, &live).await?;
     let rows = sqlx::query!(
         r#"
         with live as (

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::open::OpenBackfill;
 use super::slices::Slice;
-use crate::lanes::progress::Part;
+use crate::lanes::backfill_parts::BackfillPart;
 
 /// A tenant may have this many slices in flight even where that is more than its share of the
 /// window: fewer are not worth a transaction.
@@ -45,14 +45,18 @@ pub(crate) struct SliceWindow {
 
 impl SliceWindow {
     /// A window of `size` slices for `backfill`, whose jobs of each tenant are `parts`.
-    pub(crate) fn new(backfill: &OpenBackfill, parts: Option<&HashMap<Uuid, Part>>, size: u64) -> Self {
+    pub(crate) fn new(
+        backfill: &OpenBackfill,
+        parts: Option<&HashMap<Uuid, BackfillPart>>,
+        size: u64,
+    ) -> Self {
         let is_at_end = backfill.next_slice == backfill.total;
         let mut tenants: HashMap<Uuid, TenantSlices> = HashMap::new();
         for (id, part) in parts.into_iter().flatten() {
             // A tenant whose jobs are done wants more slices, unless it had its last one.
             if part.live > 0 || !is_at_end || backfill.behind.contains_key(id) {
                 let slices = backfill.slices_of_jobs(part.live.unsigned_abs());
-                tenants.insert(*id, TenantSlices { slices, progresses: part.moves || slices == 0 });
+                tenants.insert(*id, TenantSlices { slices, progresses: part.progresses || slices == 0 });
             }
         }
         for id in backfill.behind.keys() {

@@ -8,8 +8,8 @@ use uuid::Uuid;
 use super::lock;
 use super::scan::Scanned;
 use crate::control;
+use crate::enqueue::notify::notify_queues;
 use crate::error::{QueueError, Result};
-use crate::worker::listener::notify_queues;
 
 /// Most jobs that one step retries one by one.
 const MAX_DEPENDENT_JOBS: usize = 100;

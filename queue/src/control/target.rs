@@ -7,9 +7,9 @@ use sqlx::types::Json;
 use uuid::Uuid;
 
 use crate::backfill;
-use crate::claim::mark::mark_claimed;
+use crate::claim::persist_running::persist_claimed;
 use crate::error::Result;
-use crate::lanes::limits::{LaneLimits, QueueLimits};
+use crate::lanes::{LaneLimits, QueueLimits};
 use crate::schedule::{self, Definition};
 
 /// Something that people change.
@@ -44,7 +44,7 @@ pub async fn lock(conn: &mut PgConnection, target: Target<'_>) -> Result<()> {
                 .fetch_optional(&mut *conn)
                 .await?;
             // A job that a worker has claimed may still be `available` in its row.
-            mark_claimed(conn, &[id]).await?;
+            persist_claimed(conn, &[id]).await?;
         }
         Target::Queue(name) => {
             sqlx::query!(

@@ -7,7 +7,8 @@ use sqlx::{PgConnection, PgPool};
 use tokio::sync::Mutex;
 
 use crate::error::Result;
-use crate::lanes::{Book, log};
+use crate::lanes::view::checkpoint;
+use crate::lanes::{QueueView, log};
 
 /// A view is saved once it has read this many rows of the log since its last checkpoint.
 const MIN_ROWS_READ: u64 = 1_000;
@@ -16,7 +17,7 @@ const MIN_ROWS_READ: u64 = 1_000;
 /// busy queue logs in a minute takes a second, which would slow everybody down.
 #[derive(Debug, Default)]
 pub struct Checkpointer {
-    views: Mutex<HashMap<String, Book>>,
+    views: Mutex<HashMap<String, QueueView>>,
 }
 
 impl Checkpointer {
@@ -41,7 +42,7 @@ impl Checkpointer {
             // A view that fails is dropped, and opened anew the next time.
             let mut view = match views.remove(&queue.name) {
                 Some(view) => view,
-                None => Book::open(&mut conn, &queue.name).await?,
+                None => QueueView::open(&mut conn, &queue.name).await?,
             };
             view.refresh(&mut conn).await?;
             if queue.is_due {
@@ -58,12 +59,12 @@ impl Checkpointer {
     }
 }
 
-async fn save_and_prune(conn: &mut PgConnection, view: &mut Book) -> Result<u64> {
-    if view.read() >= MIN_ROWS_READ {
+async fn save_and_prune(conn: &mut PgConnection, view: &mut QueueView) -> Result<u64> {
+    if view.rows_since_checkpoint() >= MIN_ROWS_READ {
         // The checkpoint holds each lane's cursor: a worker that opens it reads each lane from
         // where it is now.
         view.oldest(conn, None).await?;
-        log::save(conn, view).await?;
+        checkpoint::save(conn, view).await?;
     }
     log::prune(conn, view.queue()).await
 }

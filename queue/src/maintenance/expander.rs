@@ -13,8 +13,8 @@ use uuid::Uuid;
 use crate::backfill::{self, OpenBackfill, Sample, SliceWindow, Slices};
 use crate::error::Result;
 use crate::job::state::StateCounts;
-use crate::lanes::Book;
-use crate::lanes::progress::{self, Part};
+use crate::lanes::QueueView;
+use crate::lanes::backfill_parts::{BackfillPart, backfill_parts};
 
 /// The window of a backfill's slices in flight has room for twice as many as the fleet runs at
 /// once, but no fewer slices than this.
@@ -32,7 +32,7 @@ const MAX_TRANSACTIONS: usize = 20;
 /// runs.
 pub struct Expander {
     slices: Arc<dyn Slices>,
-    views: Mutex<HashMap<String, Book>>,
+    views: Mutex<HashMap<String, QueueView>>,
 }
 
 impl fmt::Debug for Expander {
@@ -66,7 +66,7 @@ impl Expander {
         }
         drop(conn);
         let expanding = backfills.iter().filter(|backfill| !backfill.paused && backfill.is_unfinished());
-        let parts = progress::of_all(views.values(), &expanding.map(|backfill| backfill.id).collect());
+        let parts = backfill_parts(views.values(), &expanding.map(|backfill| backfill.id).collect());
         let (mut done, mut last_error) = (0, None);
         for backfill in backfills {
             let id = backfill.id;
@@ -85,15 +85,22 @@ impl Expander {
         &self,
         pool: &PgPool,
         mut open: OpenBackfill,
-        views: &HashMap<String, Book>,
-        parts: Option<&HashMap<Uuid, Part>>,
+        views: &HashMap<String, QueueView>,
+        parts: Option<&HashMap<Uuid, BackfillPart>>,
     ) -> Result<u64> {
         let view = |queue: &String| views.get(queue);
         let mut counts = StateCounts::default();
         open.queues.iter().filter_map(view).for_each(|view| counts.add(&view.backfill(open.id)));
         let live = counts.live().unsigned_abs();
-        let now = open.queues.iter().filter_map(view).map(Book::now).max();
-        let slots = open.queues.iter().filter_map(view).map(Book::slots).max().unwrap_or(0).unsigned_abs();
+        let now = open.queues.iter().filter_map(view).map(QueueView::now).max();
+        let slots = open
+            .queues
+            .iter()
+            .filter_map(view)
+            .map(QueueView::worker_capacity)
+            .max()
+            .unwrap_or(0)
+            .unsigned_abs();
         let mut done = 0;
         if open.cancelled {
             done += backfill::cancel_batch(pool, open.id).await?;
@@ -151,7 +158,7 @@ impl Expander {
 /// Refreshes the views of the queues that the backfills use; drops the others.
 async fn refresh(
     conn: &mut PgConnection,
-    views: &mut HashMap<String, Book>,
+    views: &mut HashMap<String, QueueView>,
     backfills: &[OpenBackfill],
 ) -> Result<()> {
     views.retain(|queue, _| backfills.iter().any(|backfill| backfill.queues.contains(queue)));
@@ -159,7 +166,7 @@ async fn refresh(
     for queue in queues {
         match views.entry(queue.clone()) {
             Entry::Occupied(mut view) => view.get_mut().refresh(conn).await?,
-            Entry::Vacant(entry) => drop(entry.insert(Book::open(conn, queue).await?)),
+            Entry::Vacant(entry) => drop(entry.insert(QueueView::open(conn, queue).await?)),
         }
     }
     Ok(())

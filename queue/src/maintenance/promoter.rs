@@ -2,8 +2,8 @@
 
 use sqlx::PgPool;
 
+use crate::enqueue::notify::notify_queues;
 use crate::error::Result;
-use crate::worker::listener::notify_queues;
 
 /// Most jobs that one transaction promotes; the query has the same number.
 const MAX_JOBS: u64 = 1000;

@@ -3,7 +3,7 @@
 
 use sqlx::{Connection, PgPool};
 
-use crate::claim::holdings;
+use crate::claim::guard;
 use crate::error::Result;
 use crate::lanes::{reconcile, traffic};
 
@@ -14,10 +14,10 @@ pub async fn run_once(pool: &PgPool) -> Result<u64> {
     // on a connection of the pool.
     let mut conn = pool.acquire().await?.detach();
     let mut discrepancies = 0;
-    for queue in traffic::queues(&mut conn, None).await? {
+    for queue in traffic::known_queues(&mut conn, None).await? {
         discrepancies += reconcile::run_once(&mut conn, &queue).await?.len() as u64;
     }
-    discrepancies += holdings::adopt(&mut conn).await?;
+    discrepancies += guard::adopt_orphans(&mut conn).await?;
     conn.close().await?;
     Ok(discrepancies)
 }

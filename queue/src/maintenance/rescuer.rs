@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::claim::holdings::ClaimKey;
-use crate::claim::mark::{Start, mark};
+use crate::claim::guard::ClaimKey;
+use crate::claim::persist_running::{RunStart, persist_running};
+use crate::enqueue::notify::notify_queues;
 use crate::error::Result;
 use crate::maintenance::leader::TransactionSource;
 use crate::telemetry::failures::{self, Seen};
-use crate::worker::listener::notify_queues;
 use crate::workflow;
 
 /// The error message of an attempt that was rescued.
@@ -39,13 +39,13 @@ pub async fn run_once(source: &impl TransactionSource) -> Result<u64> {
 async fn orphaned(conn: &mut PgConnection, after: Option<&ClaimKey>) -> Result<Vec<ClaimKey>> {
     let claims = sqlx::query_as!(
         ClaimKey,
-        "select c.worker_id as worker, c.queue, c.no from queue.claims c
+        "select c.worker_id as worker, c.queue, c.no as claim_seq from queue.claims c
          where not exists (select from queue.workers w where w.id = c.worker_id and w.lease_until > queue.now())
            and ($1::uuid is null or (c.worker_id, c.queue, c.no) > ($1, $2, $3))
          order by c.worker_id, c.queue, c.no limit $4 for update of c skip locked",
         after.map(|claim| claim.worker),
         after.map(|claim| claim.queue.as_str()),
-        after.map(|claim| claim.no),
+        after.map(|claim| claim.claim_seq),
         MAX_CLAIMS
     )
     .fetch_all(conn)
@@ -58,7 +58,7 @@ async fn orphaned(conn: &mut PgConnection, after: Option<&ClaimKey>) -> Result<V
 async fn rescue(conn: &mut PgConnection, claims: &[ClaimKey]) -> Result<u64> {
     let workers: Vec<Uuid> = claims.iter().map(|claim| claim.worker).collect();
     let queues: Vec<String> = claims.iter().map(|claim| claim.queue.clone()).collect();
-    let nos: Vec<i64> = claims.iter().map(|claim| claim.no).collect();
+    let nos: Vec<i64> = claims.iter().map(|claim| claim.claim_seq).collect();
     persist_claims_running(conn, &workers, &queues, &nos).await?;
     let rows = sqlx::query!(
         r#"
@@ -155,13 +155,13 @@ async fn persist_claims_running(
     )
     .fetch_all(&mut *conn)
     .await?;
-    let starts = starts.into_iter().map(|row| Start {
+    let starts = starts.into_iter().map(|row| RunStart {
         seq: row.seq,
         run: row.run,
         attempt: row.attempt.unsigned_abs() + 1,
         worker: row.worker,
         at: row.at,
     });
-    mark(conn, starts.collect()).await?;
+    persist_running(conn, starts.collect()).await?;
     Ok(())
 }

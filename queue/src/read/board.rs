@@ -25,8 +25,8 @@ use serde_json::Value;
 use sqlx::PgPool;
 
 use crate::error::Result;
-use crate::lanes::Books;
-use crate::lanes::facts::Counts;
+use crate::lanes::CountsByState;
+use crate::lanes::QueueViews;
 use crate::read::job;
 use crate::read::list::{self, JobFilter};
 use crate::read::row::JobRow;
@@ -52,14 +52,14 @@ const LAYERS: &str = "FinishLayer<CatchPanicLayer<Runner>>";
 #[derive(Debug, Clone)]
 pub struct BoardBackend {
     pool: PgPool,
-    views: Books,
+    views: QueueViews,
     queues: BTreeSet<String>,
     current: Option<String>,
 }
 
 impl BoardBackend {
     /// A backend of these queues, none of which is the current one.
-    pub fn new(pool: PgPool, views: Books, queues: BTreeSet<String>) -> Self {
+    pub fn new(pool: PgPool, views: QueueViews, queues: BTreeSet<String>) -> Self {
         Self { pool, views, queues, current: None }
     }
 
@@ -80,11 +80,11 @@ impl BoardBackend {
     }
 
     async fn statistics<'a>(&self, queues: impl IntoIterator<Item = &'a str>) -> Result<Vec<Statistic>> {
-        let (mut all, mut oldest) = (Counts::new(), None::<DateTime<Utc>>);
+        let (mut all, mut oldest) = (CountsByState::new(), None::<DateTime<Utc>>);
         for queue in queues {
             let since = self.views.oldest(queue).await?;
             oldest = [oldest, since].into_iter().flatten().min();
-            for (state, count) in self.views.read(queue, |view| view.facts().counts).await? {
+            for (state, count) in self.views.read(queue, |view| view.activity().counts).await? {
                 *all.entry(state).or_default() += count;
             }
         }

@@ -9,7 +9,7 @@ use sqlx::PgConnection;
 use super::list::{JobFilter, walk};
 use crate::error::Result;
 use crate::job::state::JobState;
-use crate::lanes::{Books, traffic};
+use crate::lanes::{QueueViews, traffic};
 
 /// Most jobs that are counted in each state where no view counts them.
 pub const MAX_COUNTED: i64 = 1000;
@@ -59,9 +59,13 @@ pub fn is_counted_by_views(filter: &JobFilter) -> bool {
 ///
 /// # Errors
 /// When the database cannot be reached or refuses.
-pub async fn count_by_views(views: &Books, conn: &mut PgConnection, filter: &JobFilter) -> Result<JobCounts> {
+pub async fn count_by_views(
+    views: &QueueViews,
+    conn: &mut PgConnection,
+    filter: &JobFilter,
+) -> Result<JobCounts> {
     let mut counts = JobCounts::default();
-    for queue in traffic::recorded(conn).await? {
+    for queue in traffic::counted_queues(conn).await? {
         if filter.queue.as_ref().is_some_and(|name| *name != queue) {
             continue;
         }

@@ -10,8 +10,8 @@ use uuid::Uuid;
 
 use crate::database::held::{Held, gather};
 use crate::error::Result;
-use crate::lanes::Books;
-use crate::lanes::facts::Standing;
+use crate::lanes::QueuePosition;
+use crate::lanes::QueueViews;
 use crate::read::row::JobRow;
 
 /// Most queries that run at once. While they run, enough callers ask that the next query reads many
@@ -22,20 +22,20 @@ const MAX_QUERIES: usize = 2;
 const MAX_JOBS_PER_QUERY: usize = 100;
 
 /// A job, and its position in its lane if it is available.
-pub type JobWithPosition = (JobRow, Option<Standing>);
+pub type JobWithPosition = (JobRow, Option<QueuePosition>);
 type Question = (Uuid, oneshot::Sender<Option<JobWithPosition>>);
 
 /// Reads single jobs. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Reader {
     pool: PgPool,
-    views: Books,
+    views: QueueViews,
     questions: mpsc::UnboundedSender<Question>,
 }
 
 impl Reader {
     /// Starts the queries' tasks, which end with the last handle.
-    pub fn start(pool: PgPool, views: Books) -> Self {
+    pub fn start(pool: PgPool, views: QueueViews) -> Self {
         let (questions, asked) = mpsc::unbounded_channel();
         let asked = Arc::new(Mutex::new(asked));
         for _ in 0..MAX_QUERIES {
@@ -60,7 +60,7 @@ impl Reader {
     }
 }
 
-async fn answer_all(mut held: Held, views: Books, asked: Arc<Mutex<mpsc::UnboundedReceiver<Question>>>) {
+async fn answer_all(mut held: Held, views: QueueViews, asked: Arc<Mutex<mpsc::UnboundedReceiver<Question>>>) {
     loop {
         let questions = gather(&asked, MAX_JOBS_PER_QUERY, &mut held).await;
         if questions.is_empty() {
@@ -78,7 +78,7 @@ async fn answer_all(mut held: Held, views: Books, asked: Arc<Mutex<mpsc::Unbound
 
 async fn find(
     conn: &mut PgConnection,
-    views: &Books,
+    views: &QueueViews,
     ids: &[Uuid],
 ) -> Result<HashMap<Uuid, JobWithPosition>> {
     // Each job is looked up by its key: a query for many at once may be planned as a scan of the
@@ -90,10 +90,10 @@ async fn find(
     )
     .fetch_all(&mut *conn)
     .await?;
-    let mut standings = views.standings(conn, &rows).await?;
+    let mut positions = views.positions(conn, rows.iter().filter_map(JobRow::available)).await?;
     let found = |row: JobRow| {
-        let standing = standings.remove(&row.id);
-        (row.id, (row, standing))
+        let position = positions.remove(&row.id);
+        (row.id, (row, position))
     };
     Ok(rows.into_iter().map(found).collect())
 }

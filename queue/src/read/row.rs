@@ -7,6 +7,7 @@ use sqlx::types::Json;
 use uuid::Uuid;
 
 use crate::job::state::JobState;
+use crate::lanes::AvailableJob;
 
 /// A job with the facts that explain why it does not run.
 #[derive(Debug, Clone)]
@@ -73,6 +74,19 @@ impl JobRow {
     /// The state of the job.
     pub fn state(&self) -> JobState {
         self.state.parse().expect("JobState has every state of the database")
+    }
+
+    /// What the job's position in its lane depends on; `None` unless it is available.
+    pub fn available(&self) -> Option<AvailableJob<'_>> {
+        (self.state() == JobState::Available).then_some(AvailableJob {
+            id: self.id,
+            queue: &self.queue,
+            tenant: self.tenant_id,
+            backfill: self.backfill_id,
+            priority: self.priority,
+            seq: self.seq,
+            has_worker: self.has_worker == Some(true),
+        })
     }
 
     /// About how many bytes the job has as JSON.

@@ -8,7 +8,8 @@ use uuid::Uuid;
 
 use super::graph;
 use super::title::Title;
-use crate::enqueue::{Enqueued, NewJob, OnFailure, enqueue, move_workflow_forward};
+use crate::enqueue::duplicates::move_workflow_forward;
+use crate::enqueue::{Enqueued, NewJob, OnFailure, enqueue};
 use crate::error::{QueueError, Result};
 
 /// A set of jobs with dependencies, before it is enqueued.

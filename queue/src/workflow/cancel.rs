@@ -4,7 +4,7 @@ use sqlx::{Acquire, PgConnection};
 use uuid::Uuid;
 
 use super::propagate::propagate_ends;
-use crate::claim::mark::mark_claimed;
+use crate::claim::persist_running::persist_claimed;
 use crate::error::{QueueError, Result};
 use crate::worker::listener::notify_cancel;
 
@@ -48,7 +48,7 @@ async fn cancel_jobs(conn: &mut PgConnection, jobs: &[Uuid], by: Uuid) -> Result
     sqlx::query!("select id from queue.jobs where id = any($1) order by id for no key update", jobs)
         .fetch_all(&mut *conn)
         .await?;
-    mark_claimed(conn, jobs).await?;
+    persist_claimed(conn, jobs).await?;
     let rows = sqlx::query!(
         r#"
         with before as materialized (

@@ -5,7 +5,7 @@ use std::collections::{HashMap, VecDeque};
 
 use uuid::Uuid;
 
-use crate::enqueue::NewJob;
+use crate::enqueue::new_job::NewJob;
 use crate::error::{QueueError, Result};
 
 /// Most jobs of a cycle that an error names.

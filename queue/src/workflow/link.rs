@@ -8,10 +8,10 @@ use uuid::Uuid;
 use super::children::{EdgeChanges, update_children};
 use super::graph::check_acyclic;
 use super::propagate::propagate_ends;
-use crate::enqueue::{Enqueued, NewJob, OnFailure};
+use crate::enqueue::new_job::{Enqueued, NewJob, OnFailure};
+use crate::enqueue::notify::notify_queues;
 use crate::error::{QueueError, Result};
 use crate::job::state::JobState;
-use crate::worker::listener::notify_queues;
 
 /// States of parents that are not enqueued together with their children. Their rows are locked
 /// until the end of the transaction.

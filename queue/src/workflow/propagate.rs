@@ -19,8 +19,8 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::children::{ChangedChildren, update_children, update_edges};
+use crate::enqueue::notify::notify_queues;
 use crate::error::Result;
-use crate::worker::listener::notify_queues;
 
 /// Most edges that one transaction updates.
 const MAX_EDGES: i64 = 500;

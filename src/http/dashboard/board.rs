@@ -133,7 +133,7 @@ type Shared = Arc<RwLock<BoardBackend>>;
 
 async fn all(api: &Api) -> Result<BoardBackend, Problem> {
     let queues = queues::known(&mut *api.pool.acquire().await?, None).await?;
-    Ok(BoardBackend::new(api.pool.clone(), api.books.clone(), queues))
+    Ok(BoardBackend::new(api.pool.clone(), api.queue_views.clone(), queues))
 }
 
 async fn shared(api: &Api) -> Result<Shared, Problem> {

@@ -34,7 +34,7 @@ impl Tabs {
         let tallies = {
             let mut tx = ReadTx::of_service(api).await?;
             if counts::is_counted_by_views(filter) {
-                counts::count_by_views(&api.books, tx.conn(), filter).await?
+                counts::count_by_views(&api.queue_views, tx.conn(), filter).await?
             } else {
                 counts::count_by_walking(tx.conn(), filter).await?
             }

@@ -64,7 +64,7 @@ fn queues(families: &mut Families<'_>, queues: &[Queue]) -> fmt::Result {
     each("queue_backlogged_lanes", "Tenants with jobs that may start", |queue| count(queue.backlogged))?;
     each("queue_throttled_lanes", "Of these, tenants whose rate is used up", |queue| count(queue.throttled))?;
     each("queue_workers", "Live workers that claim from the queue", |queue| number(queue.workers.count))?;
-    each("queue_slots", "Jobs that these can run at once", |queue| number(queue.workers.slots))
+    each("queue_slots", "Jobs that these can run at once", |queue| number(queue.workers.capacity))
 }
 
 /// The named lanes of each queue, and the others as one.

@@ -9,9 +9,10 @@ use sqlx::Postgres;
 use sqlx::pool::PoolConnection;
 use uuid::Uuid;
 use weirgate_queue::claim::Claimer;
-use weirgate_queue::claim::mark::Start;
-use weirgate_queue::lanes::limits::{LaneSettings, QueueLimits, pause_queue, set_lane, set_queue_limits};
-use weirgate_queue::lanes::{LaneLimits, reconcile};
+use weirgate_queue::claim::persist_running::RunStart;
+use weirgate_queue::lanes::change::{pause_queue, set_lane, set_queue_limits};
+use weirgate_queue::lanes::settings::LaneSettings;
+use weirgate_queue::lanes::{LaneLimits, QueueLimits, reconcile};
 use weirgate_queue::maintenance::checkpointer::Checkpointer;
 
 use super::commands::{Command, HOSTS, LANES, limits};
@@ -34,7 +35,7 @@ pub(super) struct Case<'a> {
     /// By the model's number.
     pub(super) ids: Vec<Uuid>,
     /// Each run that was handed out, by the model's number of its job.
-    pub(super) starts: HashMap<(usize, i64), Start>,
+    pub(super) starts: HashMap<(usize, i64), RunStart>,
     pub(super) expected: Expected,
     /// What happened so far, in words.
     pub(super) told: Vec<String>,
@@ -120,9 +121,9 @@ impl<'a> Case<'a> {
                 self.db.travel(Duration::from_mins(*minutes)).await;
                 Ok(())
             }
-            Command::Mark => self.mark().await,
+            Command::PersistRunning => self.persist_running().await,
             Command::Promote => self.promote().await,
-            Command::WriteBook => self.write_book().await,
+            Command::WriteCheckpoint => self.write_checkpoint().await,
             Command::Rebase => self.rebase().await,
             settings => self.set(settings).await,
         }

@@ -5,7 +5,7 @@ use apalis_core::task::status::Status;
 use chrono::{DateTime, Utc};
 
 use crate::job::state::JobState;
-use crate::lanes::facts::Counts;
+use crate::lanes::CountsByState;
 
 /// The status that apalis has for a state.
 pub(super) fn status_of(state: JobState) -> Status {
@@ -25,7 +25,7 @@ pub(super) fn states_of(status: &Status) -> Vec<JobState> {
 
 /// The numbers of jobs in these states; `oldest` is since when the longest-waiting job could have
 /// started.
-pub(super) fn statistics(counts: &Counts, oldest: Option<DateTime<Utc>>) -> Vec<Statistic> {
+pub(super) fn statistics(counts: &CountsByState, oldest: Option<DateTime<Utc>>) -> Vec<Statistic> {
     let of = |status: &Status| states_of(status).iter().filter_map(|state| counts.get(state)).sum::<i64>();
     let number = |title: &str, value: i64, priority| Statistic {
         title: title.to_owned(),
@@ -69,10 +69,10 @@ mod tests {
 
     #[test]
     fn statistics_of_an_empty_queue_and_of_one_with_failures() {
-        let value = |counts: &Counts, title: &str| {
+        let value = |counts: &CountsByState, title: &str| {
             statistics(counts, None).into_iter().find(|it| it.title == title).map(|it| it.value)
         };
-        let mut counts = Counts::new();
+        let mut counts = CountsByState::new();
         assert_eq!(value(&counts, "TOTAL_JOBS").as_deref(), Some("0"));
         assert_eq!(value(&counts, "SUCCESS_RATE"), None);
         for (state, count) in JobState::ALL.into_iter().zip(1..) {
