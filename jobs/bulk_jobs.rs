@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use sqlx::{PgConnection, Postgres, Transaction};
-use weirgate_queue::bulk::{self, BulkAction, Cursor, Step};
+use weirgate_queue::bulk::{self, BulkAction, Cursor, StepResult};
 use weirgate_queue::read::JobFilter;
 use weirgate_queue::{Job, JobContext, JobError, NewJob, QueueError};
 
@@ -80,7 +80,7 @@ impl BulkJobs {
     }
 
     /// How many jobs it would touch now.
-    pub async fn count(&self, conn: &mut PgConnection) -> weirgate_queue::Result<bulk::Count> {
+    pub async fn count(&self, conn: &mut PgConnection) -> weirgate_queue::Result<bulk::BulkCount> {
         bulk::count(conn, self.action, &self.filter, i64::MAX, Self::COUNTING).await
     }
 
@@ -96,7 +96,7 @@ impl BulkJobs {
         ctx: &JobContext<App>,
         bound: i64,
         cursor: Cursor,
-    ) -> Result<(Transaction<'static, Postgres>, Step), JobError> {
+    ) -> Result<(Transaction<'static, Postgres>, StepResult), JobError> {
         let mut tries = 1;
         loop {
             let mut tx = ctx.app.pool.begin().await?;
@@ -124,7 +124,7 @@ impl Job for BulkJobs {
     }
 
     async fn run(&self, ctx: &JobContext<App>) -> Result<BulkDone, JobError> {
-        let bound = bulk::bound(&mut *ctx.app.pool.acquire().await?, ctx.job_id()).await?;
+        let bound = bulk::upper_bound(&mut *ctx.app.pool.acquire().await?, ctx.job_id()).await?;
         let mut done = match ctx.checkpoint().await? {
             Some(done) => done,
             None => self.begin(ctx, bound).await?,

@@ -44,7 +44,7 @@ pub async fn retry_failed(
         let bulk = BulkJobs { action: BulkAction::Retry, filter };
         return Ok(WorkflowRetry::Begun(enqueue(conn, vec![bulk.job()?.enqueued_by(by)]).await?[0].id));
     }
-    let workflow::Retried { retried, refused } = workflow::retry_failed(conn, id, AT_ONCE).await?;
+    let workflow::RetryCounts { retried, refused } = workflow::retry_failed(conn, id, AT_ONCE).await?;
     Ok(match retried + refused {
         0 => WorkflowRetry::NothingFailed,
         _ => WorkflowRetry::Done { retried, refused },

@@ -68,7 +68,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use uuid::Uuid;
 use weirgate_jobs::{SYSTEM_SLUG, SYSTEM_TENANT};
-use weirgate_queue::lanes::Books;
+use weirgate_queue::lanes::QueueViews;
 use weirgate_queue::read::Reader;
 use weirgate_queue::read::watch::Watcher;
 
@@ -143,7 +143,7 @@ pub struct Api {
     reader: Reader,
     intake: Intake,
     /// What claims are decided on, for those who ask why a job waits.
-    books: Books,
+    queue_views: QueueViews,
     settings: Arc<Settings>,
     limits: Arc<Limits>,
     keys: Arc<KeyLookups>,
@@ -175,11 +175,11 @@ impl Api {
         let ApiConfig { service_token, service_token_next, trusted_proxies, .. } = config;
         let ApiConfig { public_url, listen, requests_per_second, burst, traces, .. } = config;
         let service_tokens = ServiceTokens::new(&service_token, service_token_next.as_deref());
-        let books = Books::new(pool.clone());
+        let queue_views = QueueViews::new(pool.clone());
         let (keys, slots) = (Arc::new(KeyLookups::start(&pool)), Arc::new(Slots::new(&pool)));
         Self {
-            reader: Reader::start(pool.clone(), books.clone()),
-            books,
+            reader: Reader::start(pool.clone(), queue_views.clone()),
+            queue_views,
             intake: Intake::start(&pool),
             metrics: Arc::new(Metrics::new(pool.clone(), None)),
             latest: Arc::default(),

@@ -15,7 +15,7 @@ pub(crate) async fn known(
     conn: &mut PgConnection,
     tenant: Option<Uuid>,
 ) -> weirgate_queue::Result<BTreeSet<String>> {
-    let mut queues = traffic::queues(conn, tenant).await?;
+    let mut queues = traffic::known_queues(conn, tenant).await?;
     queues.extend(weirgate_jobs::kinds().queues().into_iter().map(str::to_owned));
     Ok(queues)
 }

@@ -5,7 +5,7 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 use weirgate_jobs::{Tenant, TenantsError, schedules};
 use weirgate_queue::QueueError;
-use weirgate_queue::schedule::{self, Change, Definition};
+use weirgate_queue::schedule::{self, Definition, ScheduleChange};
 
 use crate::audit::{self, Actor, Subject};
 
@@ -53,9 +53,9 @@ pub(crate) async fn turn(
     definition: &Definition,
     enabled: bool,
 ) -> weirgate_queue::Result<()> {
-    let change = Change { enabled: Some(enabled), ..Change::default() };
+    let change = ScheduleChange { enabled: Some(enabled), ..ScheduleChange::default() };
     let noted = audit::Change::begin(conn, Subject::Schedule(definition)).await?;
-    schedule::change(conn, definition, &change).await?;
+    schedule::update_settings(conn, definition, &change).await?;
     let action = if enabled { "schedule.on" } else { "schedule.off" };
     noted.note(conn, actor, action, &["enabled"]).await?;
     Ok(())

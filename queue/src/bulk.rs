@@ -1,13 +1,13 @@
-//! Bulk actions: retry, cancel or delete what a filter takes, walking upwards by `seq` in short
-//! steps.
+//! Bulk actions: retry, cancel or delete all jobs that match a filter, in short steps in order of
+//! `seq`.
 //!
-//! A step is one call on the caller's transaction. What it did and where it ended commit together
-//! (see [`JobContext::checkpoint_in`](crate::JobContext::checkpoint_in)), so that a crash neither
-//! loses nor repeats anything. The cursor only grows: a job that is discarded anew after its retry
-//! is behind it, and one that cannot be retried does not hold the walk up.
+//! A step is one call on the caller's transaction. What it changed and the cursor where it ended
+//! commit together (see [`JobContext::checkpoint_in`](crate::JobContext::checkpoint_in)), so that a
+//! crash neither loses nor repeats anything. The cursor only grows: a job that is discarded again
+//! after its retry is behind it, and a job that cannot be retried does not block the others.
 
 mod retry;
-mod walk;
+mod scan;
 
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -22,19 +22,19 @@ use crate::job::state::JobState;
 use crate::read::JobFilter;
 
 /// Most jobs that one step changes.
-const BATCH: i64 = 1000;
+const MAX_JOBS: i64 = 1000;
 /// Most rows that one step reads, where few of them match.
-const WIDEST: i64 = 16_000;
+const MAX_ROWS: i64 = 16_000;
 
-/// What is done to jobs.
+/// What a bulk action does to jobs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum BulkAction {
-    /// Another life for discarded and cancelled jobs, as [`control::retry`] gives.
+    /// Retries discarded and cancelled jobs, as [`control::retry`] does.
     Retry,
-    /// The end of jobs that are not final, as [`control::cancel`] brings it.
+    /// Cancels jobs that are not final, as [`control::cancel`] does.
     Cancel,
-    /// Final jobs are forgotten, except those that a job which is not final depends on.
+    /// Deletes final jobs, except those that a job which is not final depends on.
     Delete,
 }
 
@@ -48,7 +48,7 @@ impl BulkAction {
         }
     }
 
-    /// Whether it can be done to a job in that state.
+    /// Whether it can be done to a job in `state`.
     pub const fn applies_to(self, state: JobState) -> bool {
         match self {
             Self::Retry => matches!(state, JobState::Discarded | JobState::Cancelled),
@@ -57,10 +57,13 @@ impl BulkAction {
         }
     }
 
-    /// The states of the filter to which it applies; empty when it can touch nothing.
+    /// The states of the filter to which it applies; empty when it can change no job.
     pub fn states(self, filter: &JobFilter) -> Vec<JobState> {
-        let wanted = filter.states.as_deref().unwrap_or(&JobState::ALL);
-        JobState::ALL.into_iter().filter(|state| wanted.contains(state) && self.applies_to(*state)).collect()
+        let filtered = filter.states.as_deref().unwrap_or(&JobState::ALL);
+        JobState::ALL
+            .into_iter()
+            .filter(|state| filtered.contains(state) && self.applies_to(*state))
+            .collect()
     }
 }
 
@@ -70,45 +73,45 @@ impl fmt::Display for BulkAction {
     }
 }
 
-/// Where a walk stands.
+/// How far a bulk action is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cursor {
-    /// The `seq` up to which all is done.
+    /// The `seq` up to which all jobs are done.
     pub after: i64,
-    /// How many rows the next step reads: more while few match.
+    /// How many rows the next step reads. It grows while few of them match.
     window: i64,
 }
 
 impl Default for Cursor {
-    /// The beginning.
+    /// The beginning: no job is done yet.
     fn default() -> Self {
-        Self { after: 0, window: BATCH }
+        Self { after: 0, window: MAX_JOBS }
     }
 }
 
-/// What one step did.
+/// What one step has done.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Step {
-    /// Jobs that it retried, cancelled or told to stop, or deleted.
+pub struct StepResult {
+    /// Jobs that it retried, cancelled or asked to stop, or deleted.
     pub touched: u64,
     /// Jobs that match but cannot be retried or deleted now.
     pub skipped: u64,
-    /// Where the next step goes on; `None` when the walk is over.
+    /// Where the next step begins; `None` when the action is done.
     pub next: Option<Cursor>,
 }
 
-/// How many jobs an action would touch.
+/// How many jobs an action would change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Count {
-    /// Jobs that match and are in a state the action applies to.
+pub struct BulkCount {
+    /// Jobs that match and are in a state that the action applies to.
     pub count: u64,
-    /// Whether all were counted; `false` when the time was over, so that there may be more.
+    /// Whether all were counted; `false` when the time ran out, so that there may be more.
     pub exact: bool,
 }
 
-/// The `seq` below which jobs were there when `job` was enqueued. Without that job: all that are
-/// there now.
-pub async fn bound(conn: &mut PgConnection, job: Uuid) -> Result<i64> {
+/// The `seq` below which all jobs were enqueued before `job`. Without that job, the one below which
+/// all jobs are that exist now.
+pub async fn upper_bound(conn: &mut PgConnection, job: Uuid) -> Result<i64> {
     let bound = sqlx::query_scalar!(
         r#"select coalesce((select seq from queue.jobs where id = $1), (select max(seq) + 1 from queue.jobs), 0) as "bound!""#,
         job
@@ -118,11 +121,11 @@ pub async fn bound(conn: &mut PgConnection, job: Uuid) -> Result<i64> {
     Ok(bound)
 }
 
-/// Does the next part of the bulk action of the job `by`, on the caller's transaction: at most
-/// 1,000 jobs with a `seq` below `bound`.
+/// Takes the next step of the bulk action that the job `by` carries out, on the caller's
+/// transaction: changes at most 1,000 jobs, of those with a `seq` below `bound`.
 ///
 /// # Errors
-/// [`QueueError::Database`](crate::QueueError::Database); after a deadlock, which a cancel can run
+/// [`QueueError::Database`](crate::QueueError::Database). After a deadlock, which a cancel can run
 /// into, the caller rolls back and tries again from the same cursor.
 pub async fn step(
     conn: &mut PgConnection,
@@ -130,56 +133,56 @@ pub async fn step(
     filter: &JobFilter,
     (by, bound): (Uuid, i64),
     cursor: Cursor,
-) -> Result<Step> {
-    let stretch = walk::read(conn, action, filter, bound, cursor, BATCH).await?;
+) -> Result<StepResult> {
+    let scanned = scan::scan(conn, action, filter, bound, cursor, MAX_JOBS).await?;
     let states: Vec<String> = action.states(filter).iter().map(ToString::to_string).collect();
-    let mut next = stretch.next(cursor, BATCH);
+    let mut next = scanned.next(cursor, MAX_JOBS);
     let (touched, skipped) = match action {
         BulkAction::Retry => {
-            let part = retry::split(conn, &stretch).await?;
-            if let Some(after) = part.end {
-                next = Some(Cursor { after, window: BATCH });
+            let plan = retry::plan(conn, &scanned).await?;
+            if let Some(after) = plan.cut_at {
+                next = Some(Cursor { after, window: MAX_JOBS });
             }
-            retry::retry(conn, part, &states).await?
+            retry::retry(conn, plan, &states).await?
         }
         BulkAction::Cancel => {
-            let jobs = lock(conn, &stretch.ids, &states).await?;
+            let jobs = lock(conn, &scanned.ids, &states).await?;
             (control::cancel_all(conn, &jobs, by).await?.len() as u64, 0)
         }
         BulkAction::Delete => {
-            let jobs = lock(conn, &stretch.ids, &states).await?;
+            let jobs = lock(conn, &scanned.ids, &states).await?;
             let deleted = delete(conn, &jobs).await?;
             (deleted, jobs.len() as u64 - deleted)
         }
     };
-    Ok(Step { touched, skipped, next })
+    Ok(StepResult { touched, skipped, next })
 }
 
-/// Counts what an action would touch, for about as long as `budget`.
+/// Counts the jobs that an action would change, for about as long as `budget`.
 pub async fn count(
     conn: &mut PgConnection,
     action: BulkAction,
     filter: &JobFilter,
     bound: i64,
     budget: Duration,
-) -> Result<Count> {
-    let begun = Instant::now();
+) -> Result<BulkCount> {
+    let started = Instant::now();
     let mut count = 0;
-    let mut cursor = Cursor { after: 0, window: WIDEST };
+    let mut cursor = Cursor { after: 0, window: MAX_ROWS };
     loop {
-        let stretch = walk::read(conn, action, filter, bound, cursor, 0).await?;
-        count += stretch.matched.unsigned_abs();
-        let Some(after) = stretch.last.filter(|_| stretch.seen == cursor.window) else {
-            return Ok(Count { count, exact: true });
+        let scanned = scan::scan(conn, action, filter, bound, cursor, 0).await?;
+        count += scanned.matched.unsigned_abs();
+        let Some(after) = scanned.last.filter(|_| scanned.seen == cursor.window) else {
+            return Ok(BulkCount { count, exact: true });
         };
-        if begun.elapsed() >= budget {
-            return Ok(Count { count, exact: false });
+        if started.elapsed() >= budget {
+            return Ok(BulkCount { count, exact: false });
         }
         cursor.after = after;
     }
 }
 
-/// Locks those that are still in one of `states`, in the order in which finishers lock.
+/// Locks the jobs that are still in one of `states`, in the order in which completers lock.
 async fn lock(conn: &mut PgConnection, jobs: &[Uuid], states: &[String]) -> Result<Vec<Uuid>> {
     let ids = sqlx::query_scalar!(
         "select id from queue.jobs where id = any($1) and state = any($2::text[]::queue.job_state[])
@@ -192,8 +195,8 @@ async fn lock(conn: &mut PgConnection, jobs: &[Uuid], states: &[String]) -> Resu
     Ok(ids)
 }
 
-/// A statement after the lock: it sees every child that was there before, and none can come while
-/// the lock is held.
+/// Deletes jobs that are locked. The statement begins after they were locked: it sees every child
+/// that existed before, and no child can be added while they are locked.
 async fn delete(conn: &mut PgConnection, jobs: &[Uuid]) -> Result<u64> {
     let deleted = sqlx::query!(
         "delete from queue.jobs where id = any($1) and id not in (

@@ -1,18 +1,20 @@
 //! What people do to single jobs: cancel, retry, run now, change the priority.
 
-pub mod standing;
+pub mod target;
 
 use sqlx::{Acquire, PgConnection};
 use uuid::Uuid;
 
-use crate::claim::mark::mark_claimed;
+use crate::claim::persist_running::persist_claimed;
+use crate::enqueue::notify::notify_queues;
 use crate::error::{QueueError, Result};
 use crate::job::state::JobState;
-use crate::worker::listener::{notify_cancel, notify_queues};
+use crate::worker::listener::notify_cancel;
 use crate::workflow;
 
-/// Cancels a job: at once while it waits; a running one is told to stop and becomes `cancelled`
-/// when its handler has returned. A final job stays as it is. Returns the state the job has now.
+/// Cancels a job. A running one is asked to stop and becomes `cancelled` when its handler has
+/// returned; others are cancelled at once. A final job stays as it is. Returns the state that the
+/// job has now.
 ///
 /// # Errors
 /// [`QueueError::UnknownJob`].
@@ -23,13 +25,13 @@ pub async fn cancel(conn: &mut PgConnection, job: Uuid) -> Result<JobState> {
     Ok(state)
 }
 
-/// Cancels jobs in the caller's transaction, as [`cancel`] does one, and notes that `by` did it.
-/// Returns the states they have now, of those that there are.
+/// Cancels jobs in the caller's transaction, as [`cancel`] does one, and records `by` as what
+/// cancelled them. Returns the states that they have now; jobs that do not exist are left out.
 pub(crate) async fn cancel_all(conn: &mut PgConnection, jobs: &[Uuid], by: Uuid) -> Result<Vec<JobState>> {
     sqlx::query!("select id from queue.jobs where id = any($1) order by id for update", jobs)
         .fetch_all(&mut *conn)
         .await?;
-    mark_claimed(conn, jobs).await?;
+    persist_claimed(conn, jobs).await?;
     let rows = sqlx::query!(
         r#"
         with before as (
@@ -64,8 +66,8 @@ pub(crate) async fn cancel_all(conn: &mut PgConnection, jobs: &[Uuid], by: Uuid)
     let mut states = Vec::with_capacity(rows.len());
     let mut ended = Vec::new();
     for row in rows {
-        let old: JobState = row.old_state.parse().expect("the enum's names are the states'");
-        let new: JobState = row.state.parse().expect("the enum's names are the states'");
+        let old: JobState = row.old_state.parse().expect("JobState has every state of the database");
+        let new: JobState = row.state.parse().expect("JobState has every state of the database");
         if new == JobState::Running {
             notify_cancel(conn, row.id).await?;
         } else if new != old {
@@ -73,16 +75,16 @@ pub(crate) async fn cancel_all(conn: &mut PgConnection, jobs: &[Uuid], by: Uuid)
         }
         states.push(new);
     }
-    workflow::settle(conn, ended).await?;
+    workflow::propagate_ends(conn, ended).await?;
     Ok(states)
 }
 
-/// Gives a discarded or cancelled job another life, with all its attempts. Waits on parents that
-/// are not final.
+/// Retries a discarded or cancelled job, with all its attempts. It waits on parents that are not
+/// final.
 ///
-/// Jobs that were cancelled because of it, directly or down the graph, live again too and wait on
-/// it: all but those with another failed parent, those that somebody cancelled by hand, and those
-/// with a live twin, which can be retried when the twin is final.
+/// Jobs that were cancelled because of it, directly or further down the graph, are retried too and
+/// wait on it: all but those with another failed parent, those that somebody cancelled by hand, and
+/// those with a live duplicate, which can be retried when the duplicate is final.
 ///
 /// # Errors
 /// [`QueueError::UnknownJob`]; [`QueueError::WrongState`] when it is not discarded or cancelled,
@@ -102,7 +104,7 @@ async fn retry_in(conn: &mut PgConnection, job: Uuid) -> Result<JobState> {
     .fetch_optional(&mut *conn)
     .await?
     .ok_or(QueueError::UnknownJob(job))?;
-    let state: JobState = row.state.parse().expect("the enum's names are the states'");
+    let state: JobState = row.state.parse().expect("JobState has every state of the database");
     let refuse = |why: String| QueueError::WrongState { job, state, why };
     if !matches!(state, JobState::Discarded | JobState::Cancelled) {
         return Err(refuse("only a discarded or cancelled job can be retried".to_owned()));
@@ -111,14 +113,14 @@ async fn retry_in(conn: &mut PgConnection, job: Uuid) -> Result<JobState> {
         let parent = failed_parent(conn, job).await?;
         return Err(refuse(format!("a job it depends on failed ({parent}); retry that one first")));
     }
-    if let Some(live) = live_twin(conn, row.unique_key.as_deref()).await? {
+    if let Some(live) = live_duplicate(conn, row.unique_key.as_deref()).await? {
         return Err(refuse(format!("job {live} with the same arguments is not final yet")));
     }
-    let revived = match revive(conn, job).await {
-        Ok(state) => workflow::settle_revived(conn, job).await.map(|()| state),
+    let retried = match make_live(conn, job).await {
+        Ok(state) => workflow::propagate_retry(conn, job).await.map(|()| state),
         Err(error) => Err(error),
     };
-    revived.map_err(|error| match error {
+    retried.map_err(|error| match error {
         QueueError::Database(sqlx::Error::Database(e)) if e.is_unique_violation() => {
             refuse("a job with the same arguments was enqueued meanwhile; try again".to_owned())
         }
@@ -138,14 +140,14 @@ async fn failed_parent(conn: &mut PgConnection, job: Uuid) -> Result<String> {
     Ok(parent)
 }
 
-async fn live_twin(conn: &mut PgConnection, unique_key: Option<&[u8]>) -> Result<Option<Uuid>> {
+async fn live_duplicate(conn: &mut PgConnection, unique_key: Option<&[u8]>) -> Result<Option<Uuid>> {
     let id = sqlx::query_scalar!("select id from queue.jobs where live_key = $1", unique_key)
         .fetch_optional(conn)
         .await?;
     Ok(id)
 }
 
-async fn revive(conn: &mut PgConnection, job: Uuid) -> Result<JobState> {
+async fn make_live(conn: &mut PgConnection, job: Uuid) -> Result<JobState> {
     let row = sqlx::query!(
         r#"
         update queue.jobs
@@ -158,19 +160,19 @@ async fn revive(conn: &mut PgConnection, job: Uuid) -> Result<JobState> {
     )
     .fetch_one(&mut *conn)
     .await?;
-    let state: JobState = row.state.parse().expect("the enum's names are the states'");
+    let state: JobState = row.state.parse().expect("JobState has every state of the database");
     if state == JobState::Available {
         notify_queues(conn, [row.queue]).await?;
     }
     Ok(state)
 }
 
-/// Makes a scheduled or retryable job available at once. It takes its place in its lane, by
-/// priority and then by its order of enqueueing; limits and pauses hold for it as for all.
+/// Makes a scheduled or retryable job available at once. Its place in its lane is decided by its
+/// priority and then by its order of enqueueing; limits and pauses hold for it as for other jobs.
 ///
 /// # Errors
-/// [`QueueError::UnknownJob`]; [`QueueError::WrongState`] when it waits for something else than its
-/// time, runs, or is final.
+/// [`QueueError::UnknownJob`]; [`QueueError::WrongState`] when it waits on other jobs, is available
+/// already, runs, or is final.
 pub async fn run_now(conn: &mut PgConnection, job: Uuid) -> Result<JobState> {
     let queue = sqlx::query_scalar!(
         "update queue.jobs set state = 'available', scheduled_at = queue.now()
@@ -188,16 +190,16 @@ pub async fn run_now(conn: &mut PgConnection, job: Uuid) -> Result<JobState> {
         JobState::Waiting => "it waits for other jobs and starts when they have completed",
         JobState::Available => "it is available already; a limit, a pause or the jobs before it hold it back",
         JobState::Running => "it is running already",
-        // It came to be due between the two looks.
+        // It was promoted or retried between the two queries.
         JobState::Scheduled | JobState::Retryable => "it has just changed; try again",
         JobState::Completed | JobState::Cancelled | JobState::Discarded => "it is final",
     };
     Err(QueueError::WrongState { job, state, why: why.to_owned() })
 }
 
-/// Changes the priority of a job that has not ended; of a running one it counts from its next
-/// attempt on. From the next claim on it stands in its lane as if it had been enqueued with this
-/// priority, -100 to 100; the database refuses others. Returns the priority before.
+/// Changes the priority of a job that has not ended, to −100 to 100; the database refuses others.
+/// From the next claim on, the job has the place in its lane as if it had been enqueued with this
+/// priority. Of a running job, it counts from its next attempt on. Returns the priority before.
 ///
 /// # Errors
 /// [`QueueError::UnknownJob`]; [`QueueError::WrongState`] when it is final.
@@ -210,16 +212,16 @@ pub async fn set_priority(conn: &mut PgConnection, job: Uuid, priority: i16) -> 
     .fetch_optional(&mut *tx)
     .await?
     .ok_or(QueueError::UnknownJob(job))?;
-    let state: JobState = row.state.parse().expect("the enum's names are the states'");
+    let state: JobState = row.state.parse().expect("JobState has every state of the database");
     if state.is_final() {
         return Err(QueueError::WrongState { job, state, why: "it is final".to_owned() });
     }
     if row.priority == priority {
         return Ok(priority);
     }
-    // A claim that took it counted it under the priority it had: that has to be in its row before
-    // it changes.
-    mark_claimed(&mut tx, &[job]).await?;
+    // A claim that took the job has counted it under its present priority. That it runs has to be
+    // in its row before the priority changes.
+    persist_claimed(&mut tx, &[job]).await?;
     sqlx::query!("update queue.jobs set priority = $2 where id = $1", job, priority)
         .execute(&mut *tx)
         .await?;
@@ -234,5 +236,5 @@ async fn state_of(conn: &mut PgConnection, job: Uuid) -> Result<Option<JobState>
     let state = sqlx::query_scalar!(r#"select state::text as "state!" from queue.jobs where id = $1"#, job)
         .fetch_optional(conn)
         .await?;
-    Ok(state.map(|state| state.parse().expect("the enum's names are the states'")))
+    Ok(state.map(|state| state.parse().expect("JobState has every state of the database")))
 }

@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use crate::backfill::BackfillState;
+use crate::backfill::state::BackfillState;
 use crate::database::patience::is_late;
 use crate::job::state::JobState;
 

@@ -10,13 +10,13 @@ use sqlx::PgConnection;
 use sqlx::types::Json;
 use uuid::Uuid;
 
-use crate::claim::mark::{Start, Starts};
+use crate::claim::persist_running::{RunStart, RunStarts};
+use crate::enqueue::notify::notify_queues;
 use crate::enqueue::{NewJob, enqueue};
 use crate::error::{QueueError, Result};
 use crate::job::RunId;
 use crate::job::state::JobState;
 use crate::telemetry::failures::pattern;
-use crate::worker::listener::notify_queues;
 use crate::workflow;
 
 /// How an attempt ended.
@@ -87,7 +87,7 @@ pub struct Finish {
     /// The job.
     pub job: Uuid,
     /// The run that speaks.
-    pub start: Start,
+    pub start: RunStart,
     /// How it ended.
     pub outcome: Outcome,
 }
@@ -119,7 +119,8 @@ pub async fn finish(conn: &mut PgConnection, mut finishes: Vec<Finish>) -> Resul
     let applied: HashSet<Uuid> = applied.map(|seq| job_of[&seq]).collect();
     enqueue_next(conn, completions, &completed).await?;
     let finals = ended.iter().filter(|(_, state, _)| state.is_final()).map(|(seq, ..)| *seq);
-    workflow::settle(conn, completed.iter().copied().chain(finals).map(|seq| job_of[&seq]).collect()).await?;
+    workflow::propagate_ends(conn, completed.iter().copied().chain(finals).map(|seq| job_of[&seq]).collect())
+        .await?;
     let woken = ended.into_iter().filter(|(_, state, _)| *state == JobState::Available);
     notify_queues(conn, woken.map(|(.., queue)| queue)).await?;
     Ok(applied)
@@ -138,7 +139,7 @@ async fn complete(conn: &mut PgConnection, completions: &[Finish]) -> Result<Has
         }
         outputs.push(finish.outcome.output().map(Json));
     }
-    let starts: Starts = completions.iter().map(|finish| finish.start).collect();
+    let starts: RunStarts = completions.iter().map(|finish| finish.start).collect();
     let rows = sqlx::query_file_scalar!(
         "src/finish/complete.sql",
         &starts.seqs,
@@ -158,7 +159,7 @@ async fn complete(conn: &mut PgConnection, completions: &[Finish]) -> Result<Has
 async fn end_otherwise(conn: &mut PgConnection, finishes: &[Finish]) -> Result<Vec<(i64, JobState, String)>> {
     let mut columns = Columns::default();
     let ended = finishes.iter().filter(|finish| columns.push(&finish.outcome));
-    let starts: Starts = ended.map(|finish| finish.start).collect();
+    let starts: RunStarts = ended.map(|finish| finish.start).collect();
     if starts.seqs.is_empty() {
         return Ok(Vec::new());
     }

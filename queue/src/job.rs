@@ -19,8 +19,8 @@ use sqlx::{PgPool, Postgres, Transaction};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::claim::mark::{self, Start};
-use crate::enqueue::NewJob;
+use crate::claim::persist_running::{self, RunStart};
+use crate::enqueue::new_job::NewJob;
 use crate::error::QueueError;
 use crate::finish::{self, Finish, Outcome};
 use crate::job::retry::RetryPolicy;
@@ -135,8 +135,8 @@ pub struct RunId {
 
 impl RunId {
     /// What the job's row says of it.
-    pub fn start(&self) -> Start {
-        Start { seq: self.seq, run: self.run, attempt: self.attempt, worker: self.worker, at: self.at }
+    pub fn start(&self) -> RunStart {
+        RunStart { seq: self.seq, run: self.run, attempt: self.attempt, worker: self.worker, at: self.at }
     }
 }
 
@@ -229,7 +229,7 @@ impl<A> JobContext<A> {
         }
         let progress = serde_json::json!({ "done": done, "total": total, "message": message });
         let mut conn = self.pool.acquire().await?;
-        mark::mark_own(&mut conn, std::iter::once(run.start()).collect()).await?;
+        persist_running::persist_own(&mut conn, std::iter::once(run.start()).collect()).await?;
         sqlx::query!(
             "update queue.jobs set progress = $3 where id = $1 and run = $2 and state = 'running'",
             run.job,

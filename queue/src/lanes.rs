@@ -1,31 +1,50 @@
-//! Lanes: one tenant's place in one queue. Who may start how much, decided once for the whole fleet.
+//! A lane is one tenant's place in one queue. Lanes decide, once for all workers, who may start how
+//! much.
 //!
-//! Every host keeps a [`book`] a queue: what waits and runs in each lane, summed up from the log that every change
-//! of a job's state is written to in its own transaction. From it a claim plans how many jobs of which lanes are
-//! next, and asks the database for exactly these under the number of the next turn. If another host took that turn
-//! first, the picture was outdated and nothing happens; so limits are exact without a lock that anybody holds.
-//! `docs/lanes.md` has the reasons, and what else was tried.
+//! Every worker keeps a [`QueueView`] of each of its queues: how many jobs wait and run in each
+//! lane, summed up from the log that every change of a job's state is written to, in the same
+//! transaction. A claim plans on the view how many jobs of which lanes are next, and asks the
+//! database for exactly these under the next claim sequence number. If another worker has taken
+//! that number first, the view is outdated and the claim changes nothing. So limits are exact, and
+//! nobody holds a lock for them. `docs/lanes.md` explains the reasons and names the alternatives
+//! that were tried.
+//!
+//! - The algorithms: `gcra` (rates) and `ready_set` (fair shares).
+//! - What a view knows: `log` (what it reads), `sublane` and `priority_level` (what it keeps),
+//!   `view`.
+//! - What people and claims ask a view: `blocked`, `activity`, `lane_status`, `position`, `oldest`,
+//!   `backfill_parts`; `views` shares the views of one process between its readers.
+//! - What may start: `limits`, `input`, [`settings`] and [`change`].
+//! - Upkeep: [`reconcile`] compares a view with the jobs, `rebuild` makes it anew, [`traffic`] sums
+//!   up the log.
 
-mod ahead;
-pub mod book;
+pub(crate) mod activity;
+pub(crate) mod backfill_parts;
+pub(crate) mod blocked;
 pub mod change;
-pub mod check;
-pub mod explain;
-pub mod facts;
-pub mod gcra;
-pub mod limits;
+pub(crate) mod gcra;
+pub(crate) mod input;
+pub(crate) mod lane_status;
+pub(crate) mod limits;
 pub(crate) mod log;
-pub mod look;
-mod oldest;
-mod places;
-pub(crate) mod plan;
-pub(crate) mod progress;
+pub(crate) mod oldest;
+pub(crate) mod position;
+pub(crate) mod priority_level;
+pub(crate) mod ready_set;
 pub(crate) mod rebuild;
 pub mod reconcile;
+pub mod settings;
+pub(crate) mod sublane;
 pub mod traffic;
-pub mod view;
+pub(crate) mod view;
+pub(crate) mod views;
 
-pub use book::Book;
-pub use explain::Blocked;
-pub use limits::{LaneLimits, Rate};
-pub use view::Books;
+pub use activity::{Activity, CountsByState};
+pub use blocked::Blocked;
+pub use gcra::{Gcra, Rate};
+pub use input::{InvalidLimit, LimitsInput, MAX_LIMIT};
+pub use lane_status::{BusyLane, LaneStatus};
+pub use limits::{LaneLimits, QueueLimits};
+pub use position::{AvailableJob, QueuePosition};
+pub use view::QueueView;
+pub use views::QueueViews;

@@ -1,18 +1,20 @@
-//! Upkeep: small services of one shape, each with a `run_once`.
+//! Maintenance: small services of one shape, each with a `run_once`.
 //!
-//! Every host promotes and settles. Everything else is the leader's, and where two at once would do harm,
-//! each of its transactions checks that it still leads. To add a service of the leader's, give it a `run_once` that
-//! takes its transactions from a [`Begin`](crate::maintenance::leader::Begin), and a line in `run`.
+//! Every worker runs the promoter, the resolver and the expander. The other services are the
+//! leader's. Where two leaders at once would do harm, each of the service's transactions checks
+//! that its worker still leads. To add a service of the leader's, give it a `run_once` that begins
+//! its transactions through a [`TransactionSource`](crate::maintenance::leader::TransactionSource),
+//! and a line in `run`.
 
-pub mod bookkeeper;
+pub mod checkpointer;
 pub mod expander;
 pub mod leader;
 pub mod promoter;
 pub mod pruner;
 pub mod reconciler;
 pub mod rescuer;
+pub mod resolver;
 pub mod scheduler;
-pub mod settler;
 mod upkeep;
 
 use std::sync::Arc;
@@ -32,14 +34,15 @@ use crate::schedule::{PRUNE, RECONCILE, RESCUE};
 use crate::telemetry::meter::Meter;
 use crate::telemetry::pulse;
 use crate::worker::listener::Wakers;
+use crate::workflow::RESOLVER_WAKE_NAME;
 
-use bookkeeper::Bookkeeper;
+use checkpointer::Checkpointer;
 use expander::Expander;
 use pruner::Retention;
 use scheduler::Scheduler;
 use upkeep::Upkeep;
 
-/// What the upkeep of one host works with.
+/// What the services of one worker need.
 pub(crate) struct Maintenance {
     pub(crate) pool: PgPool,
     pub(crate) leader: Leader,
@@ -52,20 +55,21 @@ pub(crate) struct Maintenance {
     pub(crate) seed: u64,
 }
 
-/// Runs them all until `stop`. An error is logged and tried again at the next turn.
+/// Runs all services until `stop`. An error is logged, and the service is run again at its next
+/// time.
 pub(crate) async fn run(with: Maintenance, stop: CancellationToken) {
     let Maintenance { pool, leader, scheduler, retention, slices, wakers, meter, pulse, seed } = with;
     let [rescue, prune, reconcile] = [RESCUE, PRUNE, RECONCILE].map(Upkeep::new);
-    let books = Bookkeeper::default();
-    let settle = wakers.of(settler::WAKE);
+    let checkpointer = Checkpointer::default();
+    let resolver_wake = wakers.of(RESOLVER_WAKE_NAME);
     let never = Notify::new();
     let half_second = Duration::from_millis(500);
     tokio::join!(
-        lead(&leader, &wakers, &stop),
+        run_elections(&leader, &wakers, &stop),
         every(&pool, half_second, seed, &stop, &never, "promoter", || promoter::run_once(&pool)),
-        every(&pool, Duration::from_secs(1), seed ^ 4, &stop, &settle, "settler", || settler::run_once(
-            &pool
-        )),
+        every(&pool, Duration::from_secs(1), seed ^ 4, &stop, &resolver_wake, "resolver", || {
+            resolver::run_once(&pool)
+        }),
         every(&pool, half_second, seed ^ 1, &stop, &never, "rescuer", || {
             rescue.run_once(&leader, async || {
                 rescuer::run_once(&leader).await.inspect(|jobs| meter.add_rescued(*jobs))
@@ -75,60 +79,61 @@ pub(crate) async fn run(with: Maintenance, stop: CancellationToken) {
         every(&pool, Duration::from_secs(5), seed ^ 3, &stop, &never, "pruner", || {
             prune.run_once(&leader, async || pruner::run_once(&leader, retention).await)
         }),
-        every(&pool, Duration::from_secs(2), seed ^ 5, &stop, &never, "bookkeeper", || async {
+        every(&pool, Duration::from_secs(2), seed ^ 5, &stop, &never, "checkpointer", || async {
             if leader.leads() {
-                return books.run_once(&pool).await;
+                return checkpointer.run_once(&pool).await;
             }
-            books.forget().await;
+            checkpointer.clear().await;
             Ok(0)
         }),
         every(&pool, Duration::from_secs(5), seed ^ 7, &stop, &never, "reconciler", || {
             reconcile.run_once(&leader, async || reconciler::run_once(&pool).await)
         }),
         every(&pool, Duration::from_secs(5), seed ^ 8, &stop, &never, "pulse", || pulse.run_once(&pool)),
-        expand(&pool, slices, seed ^ 6, &stop),
+        run_expander(&pool, slices, seed ^ 6, &stop),
     );
 }
 
-/// Stands for leader until `stop`, and steps down then.
-async fn lead(leader: &Leader, wakers: &Wakers, stop: &CancellationToken) {
-    let stepped_down = wakers.of_election();
+/// Stands for election until `stop`, and then resigns.
+async fn run_elections(leader: &Leader, wakers: &Wakers, stop: &CancellationToken) {
+    let resigned = wakers.of_election();
     loop {
-        if let Err(error) = within(LEASE_ANSWER, leader.run_once()).await {
-            tracing::warn!(%error, "could not ask who leads; trying on");
+        if let Err(error) = within(ELECTION_TIMEOUT, leader.run_once()).await {
+            tracing::warn!(%error, "the election failed; it is tried again");
         }
         tokio::select! {
             () = stop.cancelled() => break,
             () = tokio::time::sleep(leader.interval()) => {}
-            () = stepped_down.notified() => {}
+            () = resigned.notified() => {}
             () = leader.lost() => {}
         }
     }
     if let Err(error) = leader.resign().await {
-        tracing::warn!(%error, "could not step down; another host leads when the lease ends");
+        tracing::warn!(%error, "could not resign; another worker leads when the lease ends");
     }
 }
 
-/// Looks more often while backfills make headway, so that the fleet does not run out of their slices.
-async fn expand(pool: &PgPool, slices: Option<Arc<dyn Slices>>, seed: u64, stop: &CancellationToken) {
+/// Runs the expander more often while backfills progress, so that the fleet does not run out of
+/// their slices.
+async fn run_expander(pool: &PgPool, slices: Option<Arc<dyn Slices>>, seed: u64, stop: &CancellationToken) {
     let Some(slices) = slices else { return };
     let expander = Expander::new(slices);
     every(pool, Duration::from_millis(200), seed, stop, &Notify::new(), "expander", || async {
-        let (mut all, mut idle) = (0, 10);
+        let (mut total, mut idle_runs) = (0, 10);
         loop {
-            let ran = expander.run_once(pool).await;
-            if ran.is_err() {
-                // What is wrong with one of them may last.
+            let result = expander.run_once(pool).await;
+            if result.is_err() {
+                // What is wrong with a backfill may last.
                 tokio::select! {
                     () = stop.cancelled() => {}
                     () = tokio::time::sleep(Duration::from_secs(2)) => {}
                 }
             }
-            let count = ran?;
-            all += count;
-            idle = if count > 0 { 0 } else { idle + 1 };
-            if idle > 10 || stop.is_cancelled() {
-                return Ok(all);
+            let count = result?;
+            total += count;
+            idle_runs = if count > 0 { 0 } else { idle_runs + 1 };
+            if idle_runs > 10 || stop.is_cancelled() {
+                return Ok(total);
             }
             tokio::time::sleep(Duration::from_millis(25)).await;
         }
@@ -136,13 +141,15 @@ async fn expand(pool: &PgPool, slices: Option<Arc<dyn Slices>>, seed: u64, stop:
     .await;
 }
 
-/// How long a turn of a service usually takes at most, however much there is to do; see [`Patience`].
-const ANSWER: Duration = Duration::from_mins(1);
+/// How long one run of a service usually takes at most, however much there is to do; see
+/// [`Patience`].
+const RUN_TIMEOUT: Duration = Duration::from_mins(1);
 
-/// How long the question who leads may take.
-const LEASE_ANSWER: Duration = Duration::from_secs(5);
+/// How long a renewal of the lease, or an attempt to take it, may wait for the database.
+const ELECTION_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Calls `once` about every `interval`, a little apart on each host, and whenever `wake` says so.
+/// Calls `run_once` about every `interval`, at slightly different times on each worker, and
+/// whenever `wake` is notified.
 async fn every<F>(
     pool: &PgPool,
     interval: Duration,
@@ -150,12 +157,12 @@ async fn every<F>(
     stop: &CancellationToken,
     wake: &Notify,
     name: &str,
-    once: impl Fn() -> F,
+    run_once: impl Fn() -> F,
 ) where
     F: Future<Output = crate::Result<u64>>,
 {
     let mut rng = StdRng::seed_from_u64(seed);
-    let mut patience = Patience::new(ANSWER);
+    let mut patience = Patience::new(RUN_TIMEOUT);
     loop {
         let pause = interval.mul_f64(rng.random_range(0.8..1.2));
         tokio::select! {
@@ -163,13 +170,13 @@ async fn every<F>(
             () = tokio::time::sleep(pause) => {}
             () = wake.notified() => {}
         }
-        let done = within(patience.limit(), once()).await;
-        patience.learn(&done);
-        match done {
+        let result = within(patience.limit(), run_once()).await;
+        patience.learn(&result);
+        match result {
             Ok(0) => {}
-            Ok(count) => tracing::debug!(service = name, count, "upkeep"),
+            Ok(count) => tracing::debug!(service = name, count, "a maintenance service ran"),
             Err(error) => {
-                tracing::warn!(service = name, %error, "upkeep failed; trying again");
+                tracing::warn!(service = name, %error, "a maintenance service failed; it is run again");
                 let recovered = within(patience.limit(), history::recover(pool, &error)).await;
                 if let Err(error) = recovered {
                     tracing::warn!(service = name, %error, "could not compare the database's history");

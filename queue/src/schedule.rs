@@ -1,16 +1,16 @@
-//! Schedules: what is enqueued by the clock.
+//! Schedules: jobs that are enqueued by the clock.
 //!
-//! The application registers its schedules as a list of [`Schedule`]s. Their settings are rows: the code's defaults on
-//! first sight, then what operators make of them. The leader looks for ticks that are due
-//! ([`maintenance::scheduler`](crate::maintenance::scheduler)) and fires each in a transaction of its own, together
-//! with a row whose key is schedule, tenant and tick: so a tick fires once, however many hosts there are and wherever
-//! one of them dies.
+//! The application registers its schedules as a list of [`Schedule`]s. Their settings are rows: at
+//! first the code's defaults, then what operators set. The leader looks for ticks that are due
+//! ([`maintenance::scheduler`](crate::maintenance::scheduler)) and fires each in a transaction of
+//! its own, together with a row whose key is schedule, tenant and tick: so a tick fires once,
+//! however many workers there are and wherever one of them dies.
 
 pub mod cron;
+mod overview;
 mod run_now;
 mod settings;
 mod ticks;
-mod upcoming;
 
 use std::fmt;
 use std::sync::Arc;
@@ -23,21 +23,21 @@ use uuid::Uuid;
 
 use crate::error::Result;
 
-pub use run_now::{MOST_TENANTS, run_now};
-pub use settings::{Change, Settings, WrongSetting, change, check, turned_off};
-pub(crate) use settings::{hold, load, load_one, note_upkeep, register, standing};
-pub(crate) use ticks::{Due, claim, due, newest, note_job, pass_over};
-pub use upcoming::{Overview, Run, overview};
+pub use overview::{ScheduleOverview, UpcomingRun, overview};
+pub use run_now::{MAX_TENANTS_PER_RUN, run_now};
+pub use settings::{InvalidSetting, ScheduleChange, ScheduleSettings, disabled, update_settings, validate};
+pub(crate) use settings::{describe, load, load_one, lock, record_upkeep, register};
+pub(crate) use ticks::{DueTicks, due, newest_decided, record_fired, record_job, record_skipped};
 
-/// What happens to ticks that nobody fired in time: those more than a minute old.
+/// What happens to missed ticks, which are those that nobody fired within a minute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Missed {
-    /// They are passed over.
+    /// None of them fires.
     Skip,
-    /// The newest fires, unless one that is in time does.
+    /// The newest one fires, unless a tick that is in time does.
     One,
-    /// All fire, oldest first; at most the newest [`Settings::missed_limit`].
+    /// All fire, oldest first, but no more than the newest [`ScheduleSettings::missed_limit`].
     All,
 }
 
@@ -62,22 +62,22 @@ impl std::str::FromStr for Missed {
     }
 }
 
-/// What the code says of a schedule. All but name and description are defaults.
+/// A schedule as the code defines it. All but name and description are defaults of its settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Definition {
-    /// Permanent name.
+    /// Its name, which is permanent.
     pub name: &'static str,
-    /// What it does, for people.
+    /// What it does, for people to read.
     pub description: &'static str,
-    /// Second, minute, hour, day of month, month, day of week.
+    /// The cron expression: second, minute, hour, day of month, month, day of week.
     pub cron: &'static str,
-    /// IANA time zone the expression is read in; `None` for each tenant's own.
+    /// The IANA time zone that the expression is read in; `None` for each tenant's own.
     pub time_zone: Option<&'static str>,
     /// Whether it fires for each of [`Schedule::tenants`].
     pub per_tenant: bool,
-    /// What happens to ticks that nobody fired in time.
+    /// What happens to missed ticks.
     pub missed: Missed,
-    /// With [`Missed::All`], at most so many.
+    /// With [`Missed::All`], the most missed ticks that fire.
     pub missed_limit: u16,
 }
 
@@ -86,18 +86,18 @@ pub struct Definition {
 pub struct ScheduledTenant {
     /// Its id.
     pub id: Uuid,
-    /// Its name, for people.
+    /// Its name, for people to read.
     pub name: String,
     /// Its IANA time zone.
     pub time_zone: String,
-    /// Ticks before this time are none of its.
+    /// Ticks up to this time do not fire for it.
     pub since: DateTime<Utc>,
 }
 
 /// A tick that fires.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Tick {
-    /// For whom; `None` for a schedule that is not per tenant.
+    /// The tenant that it fires for; `None` for a schedule that is not per tenant.
     pub tenant: Option<Uuid>,
     /// When it was due.
     pub at: DateTime<Utc>,
@@ -108,14 +108,14 @@ pub trait Schedule: Send + Sync + 'static {
     /// Its name and defaults.
     fn definition(&self) -> Definition;
 
-    /// Whom it fires for; only asked where [`Definition::per_tenant`] is set.
+    /// The tenants that it fires for; called only where [`Definition::per_tenant`] is set.
     fn tenants<'a>(&'a self, _conn: &'a mut PgConnection) -> BoxFuture<'a, Result<Vec<ScheduledTenant>>> {
         Box::pin(async { Ok(Vec::new()) })
     }
 
-    /// Enqueues what a tick is for, on the tick's transaction; answers with the job that stands for it.
+    /// Enqueues the jobs of a tick in the tick's transaction; returns the job that stands for them.
     ///
-    /// An error undoes all it did; the tick is tried again.
+    /// An error rolls the transaction back; the tick is tried again.
     fn fire<'a>(&'a self, conn: &'a mut PgConnection, tick: Tick) -> BoxFuture<'a, Result<Option<Uuid>>>;
 }
 
@@ -124,10 +124,10 @@ pub trait Schedule: Send + Sync + 'static {
 pub struct Schedules(Vec<Arc<dyn Schedule>>);
 
 impl Schedules {
-    /// Adds one.
+    /// Adds a schedule.
     ///
     /// # Panics
-    /// When another one, or the engine's upkeep, has the same name.
+    /// When another one, or an upkeep schedule of the engine, has the same name.
     #[must_use]
     pub fn with(mut self, schedule: impl Schedule) -> Self {
         let name = schedule.definition().name;
@@ -136,7 +136,7 @@ impl Schedules {
         self
     }
 
-    /// What the code says of all of them, the engine's upkeep with them, by name.
+    /// The definitions of all schedules, including the engine's upkeep, by name.
     pub fn definitions(&self) -> Vec<Definition> {
         let mut all: Vec<Definition> = self.0.iter().map(|it| it.definition()).collect();
         all.extend(UPKEEP);
@@ -155,7 +155,7 @@ impl fmt::Debug for Schedules {
     }
 }
 
-/// Gives back what dead workers held.
+/// When jobs of dead workers are rescued.
 pub(crate) const RESCUE: Definition = Definition {
     name: "rescue",
     description: "Rescues the jobs of dead workers",
@@ -166,7 +166,7 @@ pub(crate) const RESCUE: Definition = Definition {
     missed_limit: 1,
 };
 
-/// Deletes what is old.
+/// When old rows are deleted.
 pub(crate) const PRUNE: Definition = Definition {
     name: "prune",
     description: "Deletes finished jobs, ticks and worker registrations past their retention",
@@ -174,7 +174,7 @@ pub(crate) const PRUNE: Definition = Definition {
     ..RESCUE
 };
 
-/// Compares what the lanes count with what is there.
+/// When the counts of lanes are compared with the jobs.
 pub(crate) const RECONCILE: Definition = Definition {
     name: "reconcile",
     description: "Checks the counters against the jobs and corrects them",
@@ -182,11 +182,11 @@ pub(crate) const RECONCILE: Definition = Definition {
     ..RESCUE
 };
 
-/// What the leader does itself.
+/// Upkeep: what the leader does by the clock itself, without a job.
 const UPKEEP: [Definition; 3] = [RESCUE, PRUNE, RECONCILE];
 
 impl Definition {
-    /// Whether the leader does it itself, rather than enqueueing a job.
+    /// Whether the schedule is upkeep: the leader does it itself rather than enqueueing a job.
     pub fn is_upkeep(&self) -> bool {
         UPKEEP.iter().any(|it| it.name == self.name)
     }

@@ -1,217 +1,37 @@
 //! Workflows: jobs with dependencies, enqueued in one transaction.
 //!
 //! A child waits until its parents are final. What it knows of them is kept on the edges
-//! (`pending`, `passed` or `failed`) and counted on the child, so that each end or revival of a
-//! parent costs one step an edge, whatever the shape of the graph:
+//! (`pending`, `passed` or `failed`) and counted on the child, so that each end or retry of a
+//! parent costs one update an edge, whatever the shape of the graph:
 //!
-//! - no edge pending: the child is released;
-//! - an edge failed (a parent was discarded or cancelled, and the edge does not say to go on): the
-//!   child is cancelled, with the error `dependency_failed`, and its own children are told in turn;
-//! - a parent that is retried makes its edges pending again: children that still wait, wait for it
-//!   too, and children that were cancelled because of failed parents live again once none of their
-//!   edges is failed. What somebody cancelled by hand stays cancelled, and so does a child with a
-//!   live twin (a job with its unique key): retry it when that one is final.
+//! - When no edge is pending, the child is released.
+//! - When an edge failed (its parent was discarded or cancelled, and the edge does not say to
+//!   continue), the child is cancelled with the error `dependency_failed`, and that is propagated
+//!   to its own children in turn.
+//! - When a parent is retried, its edges are pending again: children that still wait, wait for it
+//!   too. Children that were cancelled because of failed parents are retried once none of their
+//!   edges is failed. A child that somebody cancelled by hand stays cancelled, and so does one with
+//!   a live duplicate (a job with its unique key): it can be retried when that job is final.
 //!
-//! Up to 500 edges are told in the transaction that changed the parent; the rest is noted there and
-//! told in steps of that size by [`crate::maintenance::settler`], so that no number of children
-//! makes a long transaction.
+//! The transaction that changes a parent propagates that to up to 500 edges. It records what is
+//! left, and [`crate::maintenance::resolver`] resolves those dependents in transactions of the same
+//! size, so that no number of children makes a long transaction.
 
+mod builder;
 mod cancel;
-mod graph;
-mod link;
-mod parents;
+mod children;
+pub(crate) mod graph;
+pub(crate) mod link;
+mod parent;
+mod propagate;
 mod retry;
-mod settle;
-mod title;
-mod told;
+pub(crate) mod title;
 
-use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
-
-use sqlx::{Acquire, PgConnection};
-use uuid::Uuid;
-
-use crate::enqueue::{Enqueued, NewJob, OnFailure, enqueue, move_workflow_forward};
-use crate::error::{QueueError, Result};
-
+pub use builder::{Step, Workflow};
 pub use cancel::cancel;
-pub use parents::Parent;
-pub use retry::{Retried, has_more_failed_than, retry_failed};
+pub use parent::Parent;
+pub use retry::{RetryCounts, has_more_failed_than, retry_failed};
 pub use title::{WorkflowTitle, title};
 
-pub(crate) use graph::check as check_acyclic;
-pub(crate) use link::{link, lock_parents};
-pub(crate) use parents::of as parents_of;
-pub(crate) use settle::{settle, settle_revived, settle_some};
-pub(crate) use title::{Title, entitle};
-
-/// A set of jobs with dependencies, before it is enqueued.
-///
-/// ```no_run
-/// # use serde::{Deserialize, Serialize};
-/// # use weirgate_queue::{Job, JobContext, JobError, NewJob, Workflow};
-/// # #[derive(Serialize, Deserialize)]
-/// # struct Step(u8);
-/// # impl Job for Step {
-/// #     const KIND: &'static str = "step";
-/// #     type App = ();
-/// #     type Output = ();
-/// #     async fn run(&self, _: &JobContext<()>) -> Result<(), JobError> { Ok(()) }
-/// # }
-/// # async fn example(tenant: uuid::Uuid, conn: &mut sqlx::PgConnection) -> weirgate_queue::Result<()> {
-/// let mut day = Workflow::named("day").about("2026-01-20");
-/// day.add("tickets", NewJob::of(tenant, &Step(1))?);
-/// day.add("surveys", NewJob::of(tenant, &Step(2))?);
-/// day.add("kpis", NewJob::of(tenant, &Step(3))?).after("tickets").after("surveys");
-/// day.enqueue(conn).await?;
-/// # Ok(())
-/// # }
-/// ```
-#[derive(Debug, Clone)]
-pub struct Workflow {
-    id: Uuid,
-    name: Option<String>,
-    subject: Option<String>,
-    steps: Vec<Step>,
-}
-
-/// One job of a [`Workflow`], and what it waits on.
-#[derive(Debug, Clone)]
-pub struct Step {
-    name: String,
-    job: NewJob,
-    after: Vec<(String, OnFailure)>,
-}
-
-impl Step {
-    /// Starts after the job `name` has completed; is cancelled when that one is discarded or
-    /// cancelled.
-    pub fn after(&mut self, name: impl Into<String>) -> &mut Self {
-        self.after_with(name, OnFailure::Cancel)
-    }
-
-    /// Starts after the job `name` is final; `on_failure` says what its discard or cancel does.
-    pub fn after_with(&mut self, name: impl Into<String>, on_failure: OnFailure) -> &mut Self {
-        self.after.push((name.into(), on_failure));
-        self
-    }
-}
-
-impl Default for Workflow {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl Workflow {
-    /// A workflow without jobs.
-    pub fn new() -> Self {
-        Self { id: Uuid::now_v7(), name: None, subject: None, steps: Vec::new() }
-    }
-
-    /// A workflow without jobs, of those that people call by this name.
-    pub fn named(name: impl Into<String>) -> Self {
-        Self { name: Some(name.into()), ..Self::new() }
-    }
-
-    /// Says what it is about, such as a day. Its jobs are about that, too, unless they say
-    /// otherwise.
-    #[must_use]
-    pub fn about(mut self, subject: impl Into<String>) -> Self {
-        self.subject = Some(subject.into());
-        self
-    }
-
-    /// Its id, known before it is stored.
-    pub fn id(&self) -> Uuid {
-        self.id
-    }
-
-    /// Adds a job under a name of its own. What it waits on is added to the answer and may come
-    /// later.
-    ///
-    /// Jobs outside the workflow are waited on with [`NewJob::after`].
-    pub fn add(&mut self, name: impl Into<String>, job: NewJob) -> &mut Step {
-        self.steps.push(Step { name: name.into(), job, after: Vec::new() });
-        self.steps.last_mut().expect("just pushed")
-    }
-
-    /// Stores all jobs, or none, and answers what became of each in the order in which they were
-    /// added.
-    ///
-    /// A live job with the unique key of one of them takes its place: its children wait on that
-    /// one.
-    ///
-    /// # Errors
-    /// Before anything is stored: [`QueueError::Cycle`], [`QueueError::UnknownParent`],
-    /// [`QueueError::NameTaken`].
-    pub async fn enqueue(self, conn: &mut PgConnection) -> Result<Vec<Enqueued>> {
-        let jobs = self.resolve()?;
-        let order = graph::order(&jobs)?;
-        let ids: Vec<Uuid> = jobs.iter().map(|job| job.id).collect();
-        // Parents first: ids of one transaction and the order of enqueueing then agree with the
-        // graph.
-        let mut unsorted: Vec<Option<NewJob>> = jobs.into_iter().map(Some).collect();
-        let sorted: Vec<NewJob> = order.iter().filter_map(|at| unsorted[*at].take()).collect();
-        let stored: HashMap<Uuid, Enqueued> =
-            order.iter().map(|at| ids[*at]).zip(enqueue(conn, sorted).await?).collect();
-        Ok(ids.iter().map(|id| stored[id]).collect())
-    }
-
-    /// Stores the workflow unless the job `last`, which stands for the whole, would duplicate a
-    /// live job: then that one is the answer and nothing is stored. What has not started of that
-    /// one's workflow starts no later than `last` was to.
-    ///
-    /// # Errors
-    /// As [`Self::enqueue`]; [`QueueError::UnknownParent`] when there is no job `last`.
-    pub async fn enqueue_once(self, conn: &mut PgConnection, last: &str) -> Result<Enqueued> {
-        let at = self.steps.iter().position(|step| step.name == last).ok_or_else(|| {
-            QueueError::UnknownParent { child: "the workflow's end".to_owned(), parent: format!("{last:?}") }
-        })?;
-        let last = self.steps[at].job.clone();
-        let mut tx = conn.begin().await?;
-        let enqueued = self.enqueue(&mut tx).await?[at];
-        if enqueued.duplicate {
-            tx.rollback().await?;
-            move_workflow_forward(conn, enqueued.id, &last).await?;
-        } else {
-            tx.commit().await?;
-        }
-        Ok(enqueued)
-    }
-
-    /// The jobs with names, workflow and parents set, to be enqueued with others in one go.
-    ///
-    /// # Errors
-    /// [`QueueError::UnknownParent`], [`QueueError::NameTaken`].
-    pub fn into_jobs(self) -> Result<Vec<NewJob>> {
-        self.resolve()
-    }
-
-    fn resolve(self) -> Result<Vec<NewJob>> {
-        let ids: HashMap<String, Uuid> =
-            self.steps.iter().map(|step| (step.name.clone(), step.job.id)).collect();
-        let mut seen = HashSet::with_capacity(ids.len());
-        let mut jobs = Vec::with_capacity(self.steps.len());
-        let title = self.steps.first().map(|step| {
-            let (name, subject) = (self.name, self.subject.clone());
-            Arc::new(Title { id: self.id, tenant: step.job.tenant, name, subject })
-        });
-        for Step { name, mut job, after } in self.steps {
-            if !seen.insert(name.clone()) {
-                return Err(QueueError::NameTaken(name));
-            }
-            for (parent, on_failure) in after {
-                let id = ids.get(&parent).ok_or_else(|| QueueError::UnknownParent {
-                    child: name.clone(),
-                    parent: format!("{parent:?}, which is not in its workflow"),
-                })?;
-                job = job.after(*id, on_failure);
-            }
-            job.subject = job.subject.or_else(|| self.subject.clone());
-            job.title.clone_from(&title);
-            jobs.push(job.workflow(self.id).named(name));
-        }
-        Ok(jobs)
-    }
-}
+pub(crate) use parent::parents_of;
+pub(crate) use propagate::{RESOLVER_WAKE_NAME, propagate_ends, propagate_retry, resolve_deferred};

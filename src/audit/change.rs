@@ -4,7 +4,7 @@
 use serde_json::{Map, Value, json};
 use sqlx::PgConnection;
 use uuid::Uuid;
-use weirgate_queue::control::standing::{self, Thing};
+use weirgate_queue::control::target::{self, Target};
 use weirgate_queue::schedule::Definition;
 
 use super::Actor;
@@ -122,26 +122,26 @@ impl Subject<'_> {
     }
 
     /// What the engine calls it, if it is the engine's.
-    fn thing(&self) -> Option<Thing<'_>> {
+    fn target(&self) -> Option<Target<'_>> {
         Some(match *self {
-            Self::Job(id) => Thing::Job(id),
-            Self::Queue(name) => Thing::Queue(name),
-            Self::Lane { tenant, queue, .. } => Thing::Lane { tenant, queue },
-            Self::Backfill(id) => Thing::Backfill(id),
-            Self::Worker(id) => Thing::Worker(id),
-            Self::Schedule(definition) => Thing::Schedule(definition),
+            Self::Job(id) => Target::Job(id),
+            Self::Queue(name) => Target::Queue(name),
+            Self::Lane { tenant, queue, .. } => Target::Lane { tenant, queue },
+            Self::Backfill(id) => Target::Backfill(id),
+            Self::Worker(id) => Target::Worker(id),
+            Self::Schedule(definition) => Target::Schedule(definition),
             Self::Lanes { .. } | Self::Tenant { .. } | Self::User(_) | Self::Key(_) => return None,
         })
     }
 
     async fn hold(&self, conn: &mut PgConnection) -> weirgate_queue::Result<()> {
-        if let Some(thing) = self.thing() {
-            return standing::hold(conn, thing).await;
+        if let Some(target) = self.target() {
+            return target::lock(conn, target).await;
         }
         match *self {
             Self::Lanes { tenant, queues, .. } => {
                 for queue in queues {
-                    standing::hold(conn, Thing::Lane { tenant, queue }).await?;
+                    target::lock(conn, Target::Lane { tenant, queue }).await?;
                 }
             }
             Self::Tenant { id, .. } => {
@@ -166,14 +166,15 @@ impl Subject<'_> {
 
     /// Never with a secret, nor the hash of one.
     async fn look(&self, conn: &mut PgConnection) -> weirgate_queue::Result<Option<Value>> {
-        if let Some(thing) = self.thing() {
-            return standing::look(conn, thing).await;
+        if let Some(target) = self.target() {
+            return target::describe(conn, target).await;
         }
         Ok(match *self {
             Self::Lanes { tenant, queues, .. } => {
                 let mut paused = Map::new();
                 for queue in queues {
-                    let lane = standing::look(conn, Thing::Lane { tenant, queue }).await?.unwrap_or_default();
+                    let lane =
+                        target::describe(conn, Target::Lane { tenant, queue }).await?.unwrap_or_default();
                     paused.insert((*queue).to_owned(), lane["paused"].clone());
                 }
                 Some(json!({ "paused": paused }))

@@ -8,7 +8,9 @@ use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 use sqlx::PgConnection;
 use uuid::Uuid;
-use weirgate_queue::backfill::{self, Expansion, Look, NewBackfill, Settings, Slice, Slices, Whose};
+use weirgate_queue::backfill::{
+    self, BackfillSettings, Expansion, NewBackfill, Slice, SliceQuery, Slices, TenantScope,
+};
 use weirgate_queue::maintenance::expander::Expander;
 use weirgate_queue::{NewJob, Registry};
 
@@ -48,7 +50,7 @@ pub(super) async fn run(stage: &Stage) -> anyhow::Result<Report> {
     report.figure("backfill_jobs_done_meanwhile", ran);
     report.setting("slices", SLICES);
     report.setting("tenants", TENANTS);
-    report.setting("share", Settings::default().share);
+    report.setting("share", BackfillSettings::default().share);
     report.setting("takes_ms", WORK.takes_ms);
     report.setting("slots", json!({"workers": WORKERS, "each": SLOTS}));
     report.setting(
@@ -67,7 +69,7 @@ async fn create(stage: &Stage) -> anyhow::Result<Uuid> {
         total: SLICES,
         queues: vec!["bench".to_owned()],
         priority: 0,
-        settings: Settings::default(),
+        settings: BackfillSettings::default(),
         traceparent: None,
     };
     let mut tx = stage.pool.begin().await?;
@@ -130,15 +132,15 @@ impl Slices for WorkSlices {
         _: &'a mut PgConnection,
         _: &'a str,
         _: &'a Value,
-        look: Look<'a>,
+        query: SliceQuery<'a>,
     ) -> BoxFuture<'a, weirgate_queue::Result<Expansion>> {
         async move {
-            let Look { range, whose, most } = look;
-            let next = range.end.min(range.start + most as u64);
+            let SliceQuery { range, tenants, limit } = query;
+            let next = range.end.min(range.start + limit as u64);
             let tenant = |n: u64| Uuid::from_u128(u128::from(n % TENANTS) + 1);
-            let is_wanted = |n: &u64| match whose {
-                Whose::AllBut(others) => !others.contains(&tenant(*n)),
-                Whose::Only(one) => one == tenant(*n),
+            let is_wanted = |n: &u64| match tenants {
+                TenantScope::AllExcept(others) => !others.contains(&tenant(*n)),
+                TenantScope::Only(one) => one == tenant(*n),
             };
             let slice = |n: u64| Ok(Slice::one(n, NewJob::of(tenant(n), &Work { slice: Some(n), ..WORK })?));
             let slices =

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 use sqlx::PgPool;
-use weirgate_queue::lanes::limits::pause_queue;
+use weirgate_queue::lanes::change::pause_queue;
 
 use super::fleet::Fleet;
 use super::floor;

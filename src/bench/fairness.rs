@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use serde_json::json;
 use uuid::Uuid;
-use weirgate_queue::lanes::limits::{LaneLimits, LaneSettings, set_lane};
+use weirgate_queue::lanes::LaneLimits;
+use weirgate_queue::lanes::change::set_lane;
+use weirgate_queue::lanes::settings::LaneSettings;
 
 use super::light::{self, Light};
 use super::report::{Report, percentile_ms};

@@ -6,10 +6,11 @@ use chrono::{DateTime, Utc};
 use serde_json::json;
 use sqlx::{AssertSqlSafe, PgConnection};
 use uuid::Uuid;
-use weirgate_queue::claim::mark::Start;
-use weirgate_queue::claim::{Claimer, Room};
+use weirgate_queue::claim::persist_running::RunStart;
+use weirgate_queue::claim::{Capacity, Claimer};
 use weirgate_queue::finish::{Finish, Outcome, finish};
-use weirgate_queue::lanes::limits::{LaneLimits, QueueLimits, Rate, set_queue_limits};
+use weirgate_queue::lanes::change::set_queue_limits;
+use weirgate_queue::lanes::{LaneLimits, QueueLimits, Rate};
 
 use super::report::{Report, median, percentile_ms};
 use super::snapshots::pin;
@@ -86,7 +87,7 @@ async fn claims_ms(stage: &Stage) -> anyhow::Result<[f64; 4]> {
     for _ in 0..CLAIMS {
         for (claimer, (queue, times)) in claimers.iter_mut().zip(&mut sides) {
             let begun = Instant::now();
-            let jobs = claimer.claim(&mut conn, worker, Room::of(BATCH)).await?.jobs.len();
+            let jobs = claimer.claim(&mut conn, worker, Capacity::of(BATCH)).await?.jobs.len();
             times.push(begun.elapsed());
             anyhow::ensure!(jobs == BATCH, "only {jobs} of {BATCH} jobs in a claim from {queue}");
         }
@@ -115,7 +116,7 @@ async fn backlog(
     let lane = LaneLimits { rate, ..LaneLimits::default() };
     set_queue_limits(conn, queue, QueueLimits::default(), lane).await?;
     let mut claimer = Claimer::open(conn, queue).await?;
-    while claimer.claim(conn, worker, Room::of(2_000)).await?.again {}
+    while claimer.claim(conn, worker, Capacity::of(2_000)).await?.poll_again {}
     // The rest of them are free.
     let free = &all[usize::try_from(throttled)?..];
     sqlx::query(
@@ -126,7 +127,7 @@ async fn backlog(
     .execute(&mut *conn)
     .await?;
     stage.fill(queue, free, JOBS / 100, json!({"takes_ms": 0})).await?;
-    weirgate_queue::lanes::limits::changed(conn, queue).await?;
+    weirgate_queue::lanes::change::publish(conn, queue).await?;
     Ok(())
 }
 
@@ -209,9 +210,9 @@ async fn run_jobs(
     let begun = Instant::now();
     let mut done = 0;
     while done < jobs {
-        let runs: Vec<(Uuid, Start)> = match from {
+        let runs: Vec<(Uuid, RunStart)> = match from {
             From::Lanes(claimer) => {
-                let jobs = claimer.claim(conn, worker, Room::of(BIG_BATCH)).await?.jobs;
+                let jobs = claimer.claim(conn, worker, Capacity::of(BIG_BATCH)).await?.jobs;
                 jobs.into_iter().map(|job| (job.run.job, job.run.start())).collect()
             }
             From::List(list) => list.claim(conn, worker).await?,
@@ -233,7 +234,11 @@ struct List {
 }
 
 impl List {
-    async fn claim(&mut self, conn: &mut PgConnection, worker: Uuid) -> anyhow::Result<Vec<(Uuid, Start)>> {
+    async fn claim(
+        &mut self,
+        conn: &mut PgConnection,
+        worker: Uuid,
+    ) -> anyhow::Result<Vec<(Uuid, RunStart)>> {
         type Row = (
             Uuid,
             i64,
@@ -269,7 +274,7 @@ impl List {
         .fetch_all(conn)
         .await?;
         self.cursor = rows.iter().map(|row| row.1).max().unwrap_or(self.cursor);
-        let start = |row: &Row| Start { seq: row.1, run: row.2, attempt: 1, worker, at: row.10 };
+        let start = |row: &Row| RunStart { seq: row.1, run: row.2, attempt: 1, worker, at: row.10 };
         Ok(rows.iter().map(|row| (row.0, start(row))).collect())
     }
 }

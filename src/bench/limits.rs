@@ -6,8 +6,9 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use serde_json::json;
 use uuid::Uuid;
-use weirgate_queue::lanes::gcra::Gcra;
-use weirgate_queue::lanes::limits::{LaneLimits, LaneSettings, Rate, set_lane};
+use weirgate_queue::lanes::change::set_lane;
+use weirgate_queue::lanes::settings::LaneSettings;
+use weirgate_queue::lanes::{Gcra, LaneLimits, Rate};
 
 use super::report::Report;
 use super::stage::{Stage, tenants};

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::ensure;
 use futures_util::TryStreamExt as _;
 use serde_json::{Value, json};
-use weirgate_queue::lanes::Book;
+use weirgate_queue::lanes::QueueView;
 
 use super::clock::Clock;
 use super::commits::Seen;
@@ -54,16 +54,16 @@ pub(super) struct Outcome(Vec<Way>);
 pub(super) async fn all_done(stage: &Stage) -> anyhow::Result<()> {
     let deadline = Instant::now() + END_LIMIT;
     let mut conn = stage.pool.acquire().await?;
-    let mut book = Book::open(&mut conn, "bench").await?;
+    let mut view = QueueView::open(&mut conn, "bench").await?;
     loop {
-        let counts = book.facts().counts;
+        let counts = view.activity().counts;
         let left: i64 = counts.iter().filter(|(state, _)| !state.is_final()).map(|(_, count)| count).sum();
         if left == 0 {
             return Ok(());
         }
         ensure!(Instant::now() < deadline, "{left} jobs are left {END_LIMIT:?} after the last was offered");
         tokio::time::sleep(Duration::from_millis(250)).await;
-        book.refresh(&mut conn).await?;
+        view.refresh(&mut conn).await?;
     }
 }
 

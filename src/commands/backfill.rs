@@ -8,7 +8,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 use weirgate_jobs::{BackfillRange, Tenant};
-use weirgate_queue::backfill::{self as rows, BackfillState, Settings};
+use weirgate_queue::backfill::{self as rows, BackfillSettings, BackfillState};
 use weirgate_queue::{JobState, QueueError};
 
 use super::backfill_shown::Backfill as Shown;
@@ -108,7 +108,7 @@ async fn create(options: &Backfill, pool: &PgPool) -> anyhow::Result<(Uuid, u64)
     let mut tx = pool.begin().await?;
     let (range, named) = range(options, &mut tx).await?;
     let id = Uuid::now_v7();
-    let settings = Settings { share: options.share, max_running: options.max_running };
+    let settings = BackfillSettings { share: options.share, max_running: options.max_running };
     let new =
         range.backfill(&mut tx, options.kind, named.as_deref(), options.priority, settings, None).await?;
     let future_days = range.future_days(&mut tx).await?;

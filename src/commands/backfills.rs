@@ -90,7 +90,7 @@ async fn act_on_database(pool: &PgPool, id: Uuid, verb: Verb) -> anyhow::Result<
         Verb::Pause => note(pool, id, "backfill.pause", backfill::pause).await?,
         Verb::Resume => note(pool, id, "backfill.resume", backfill::resume).await?,
         Verb::Cancel => {
-            note(pool, id, "backfill.cancel", backfill::begin_cancel).await?;
+            note(pool, id, "backfill.cancel", backfill::request_cancel).await?;
             backfill::cancel(pool, id).await?;
         }
         Verb::RetryFailed => {

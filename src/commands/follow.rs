@@ -7,7 +7,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use sqlx::PgConnection;
 use uuid::Uuid;
 use weirgate_jobs::{SYSTEM_SLUG, SYSTEM_TENANT, Tenant};
-use weirgate_queue::lanes::Books;
+use weirgate_queue::lanes::QueueViews;
 use weirgate_queue::read;
 use weirgate_queue::{JobState, QueueError};
 
@@ -29,12 +29,12 @@ const HOLD: Duration = Duration::from_secs(2);
 const SOON: Duration = Duration::from_secs(3);
 
 /// A job as it is now.
-pub(super) async fn look(books: &Books, conn: &mut PgConnection, id: Uuid) -> anyhow::Result<Look> {
+pub(super) async fn look(views: &QueueViews, conn: &mut PgConnection, id: Uuid) -> anyhow::Result<Look> {
     let job = read::get(&mut *conn, id).await?.ok_or(QueueError::UnknownJob(id))?;
-    let standings = books.standings(conn, std::slice::from_ref(&job)).await?;
+    let positions = views.positions(conn, job.available()).await?;
     let tenant = tenant_name(conn, job.tenant_id).await?;
     let cancelled = reasons(conn, std::slice::from_ref(&job), true).await?.remove(&id);
-    Ok(Look::of(job, standings.get(&id), cancelled, &tenant)?)
+    Ok(Look::of(job, positions.get(&id), cancelled, &tenant)?)
 }
 
 /// What people call the tenant of a job.
@@ -67,14 +67,14 @@ struct Looks<'a> {
 }
 
 enum Place<'a> {
-    Database(&'a Database, Books),
+    Database(&'a Database, QueueViews),
     Server(&'a Client),
 }
 
 impl<'a> Looks<'a> {
     fn through(door: Door<'a>) -> Self {
         let place = match door {
-            Door::Database(database) => Place::Database(database, Books::new(database.pool.clone())),
+            Door::Database(database) => Place::Database(database, QueueViews::new(database.pool.clone())),
             Door::Server(client) => Place::Server(client),
         };
         Self { place, is_first: true }
@@ -83,11 +83,11 @@ impl<'a> Looks<'a> {
     async fn next(&mut self, id: Uuid) -> anyhow::Result<Look> {
         let is_first = std::mem::replace(&mut self.is_first, false);
         match &self.place {
-            Place::Database(database, books) => {
+            Place::Database(database, views) => {
                 if !is_first {
                     tokio::time::sleep(LOOK_EVERY).await;
                 }
-                look(books, &mut *database.pool.acquire().await?, id).await
+                look(views, &mut *database.pool.acquire().await?, id).await
             }
             Place::Server(client) => {
                 let hold = if is_first { Duration::ZERO } else { HOLD };

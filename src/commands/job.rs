@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 use weirgate_queue::JobState;
-use weirgate_queue::lanes::facts::Standing;
+use weirgate_queue::lanes::QueuePosition;
 use weirgate_queue::read::JobRow;
 
 use crate::http::job::{AttemptError, JobResource, Progress};
@@ -68,11 +68,11 @@ impl Look {
     /// A job of the database, which is what a server would tell of it.
     pub(super) fn of(
         row: JobRow,
-        standing: Option<&Standing>,
+        position: Option<&QueuePosition>,
         why_cancelled: Option<reason::WhyCancelled>,
         tenant: &str,
     ) -> serde_json::Result<Self> {
-        let resource = JobResource::new(row, standing, tenant, "", true)?;
+        let resource = JobResource::new(row, position, tenant, "", true)?;
         let resource = JobResource { why_cancelled, ..resource };
         let mut look: Self = serde_json::from_value(serde_json::to_value(resource)?)?;
         // There is no server here that would hand the file out.

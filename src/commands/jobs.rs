@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 use weirgate_jobs::{SYSTEM_SLUG, SYSTEM_TENANT, Tenant};
-use weirgate_queue::lanes::Books;
+use weirgate_queue::lanes::QueueViews;
 use weirgate_queue::read::{self, JobFilter, JobRow};
 use weirgate_queue::{JobState, control};
 
@@ -35,7 +35,8 @@ async fn act(command: Jobs, door: Door<'_>) -> anyhow::Result<()> {
         Jobs::Show { id } => {
             let look = match door {
                 Door::Database(database) => {
-                    look(&Books::new(database.pool.clone()), &mut *database.pool.acquire().await?, id).await?
+                    look(&QueueViews::new(database.pool.clone()), &mut *database.pool.acquire().await?, id)
+                        .await?
                 }
                 Door::Server(client) => remote::jobs::show(client, id).await?,
             };

@@ -7,8 +7,7 @@ use sqlx::PgPool;
 use weirgate_jobs::Tenant;
 use weirgate_queue::JobState;
 use weirgate_queue::lanes::change::{LaneChange, change_lane};
-use weirgate_queue::lanes::check::GivenLimits;
-use weirgate_queue::lanes::{Blocked, Book, Books};
+use weirgate_queue::lanes::{Blocked, LimitsInput, QueueView, QueueViews};
 
 use super::door::Door;
 use super::session::Session;
@@ -54,10 +53,10 @@ async fn act(command: Limits, door: Door<'_>) -> anyhow::Result<()> {
 }
 
 /// What is asked for.
-fn given(options: &SetLimits) -> anyhow::Result<GivenLimits> {
+fn given(options: &SetLimits) -> anyhow::Result<LimitsInput> {
     let &SetLimits { rate, period, burst, max_running, weight, .. } = options;
-    let given = GivenLimits { rate, period_s: period, burst, max_running, weight };
-    if given == GivenLimits::default() {
+    let given = LimitsInput { rate, period_s: period, burst, max_running, weight };
+    if given == LimitsInput::default() {
         bail!(
             "give at least one limit; `weirgate limits clear` resets the tenant to the defaults of the queue"
         );
@@ -110,23 +109,23 @@ async fn apply(pool: &PgPool, tenant: &Tenant, queue: &str, change: LaneChange) 
 /// The lanes of the database.
 async fn stored(pool: &PgPool, tenant: &Tenant) -> anyhow::Result<Vec<Lane>> {
     let known = queues::known(&mut *pool.acquire().await?, Some(tenant.id)).await?;
-    let books = Books::new(pool.clone());
+    let views = QueueViews::new(pool.clone());
     let mut lanes = Vec::with_capacity(known.len());
     for queue in known {
-        lanes.push(books.read(&queue, |book| lane(book, tenant)).await?);
+        lanes.push(views.read(&queue, |view| lane(view, tenant)).await?);
     }
     Ok(lanes)
 }
 
-fn lane(book: &Book, tenant: &Tenant) -> Lane {
-    let settings = book.settings();
-    let limits = settings.lane(tenant.id);
-    let facts = book.lane_facts(tenant.id);
+fn lane(view: &QueueView, tenant: &Tenant) -> Lane {
+    let settings = view.settings();
+    let limits = settings.lane_limits(tenant.id);
+    let facts = view.lane_activity(tenant.id);
     let count = |state: JobState| facts.counts.get(&state).copied().unwrap_or(0);
     #[expect(clippy::cast_precision_loss, reason = "at most a year")]
     let period_s = limits.rate.map(|rate| rate.period_ms as f64 / 1000.0);
     Lane {
-        queue: book.queue().to_owned(),
+        queue: view.queue().to_owned(),
         own: settings.lanes.get(&tenant.id).is_some_and(|lane| lane.limits.is_some()),
         limits: LaneLimits {
             rate: limits.rate.map(|rate| rate.rate),
@@ -137,7 +136,7 @@ fn lane(book: &Book, tenant: &Tenant) -> Lane {
         },
         available: count(JobState::Available),
         running: count(JobState::Running),
-        blocked: book.explain(tenant.id, None),
+        blocked: view.explain(tenant.id, None),
     }
 }
 

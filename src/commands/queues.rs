@@ -6,7 +6,7 @@ use anyhow::bail;
 use serde::Deserialize;
 use sqlx::PgPool;
 use weirgate_queue::JobState;
-use weirgate_queue::lanes::{Books, limits, traffic};
+use weirgate_queue::lanes::{QueueViews, change, traffic};
 
 use super::door::Door;
 use super::session::Session;
@@ -56,11 +56,11 @@ async fn stored(pool: &PgPool) -> anyhow::Result<Vec<Queue>> {
     let mut conn = pool.acquire().await?;
     let names = queues::known(&mut conn, None).await?;
     let workers = traffic::workers(&mut conn).await?;
-    let books = Books::new(pool.clone());
+    let views = QueueViews::new(pool.clone());
     let mut all = Vec::with_capacity(names.len());
     for name in names {
         let traffic = traffic::traffic(&mut conn, &name).await?;
-        let (facts, paused) = books.read(&name, |book| (book.facts(), book.settings().paused)).await?;
+        let (facts, paused) = views.read(&name, |view| (view.activity(), view.settings().paused)).await?;
         let states = |is_final: bool| {
             let states = JobState::ALL.into_iter().filter(move |state| state.is_final() == is_final);
             let count = |state: JobState| facts.counts.get(&state).copied().unwrap_or(0);
@@ -75,7 +75,7 @@ async fn stored(pool: &PgPool) -> anyhow::Result<Vec<Queue>> {
             lanes_with_backlog: facts.lanes_with_backlog,
             throttled_lanes: facts.throttled_lanes,
             workers: workers.count,
-            slots: workers.slots,
+            slots: workers.capacity,
             throughput: Throughput { started_per_s: traffic.started, finished_per_s: traffic.finished },
         });
     }
@@ -140,7 +140,7 @@ async fn pause_in_database(pool: &PgPool, queue: &str, paused: bool) -> anyhow::
         bail!("{queue:?}: {}", queues::unknown(&known));
     }
     let change = Change::begin(&mut tx, Subject::Queue(queue)).await?;
-    limits::pause_queue(&mut tx, queue, paused).await?;
+    change::pause_queue(&mut tx, queue, paused).await?;
     let action = if paused { "queue.pause" } else { "queue.resume" };
     change.note(&mut tx, &Actor::cli(), action, &["paused"]).await?;
     tx.commit().await?;

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use sqlx::PgPool;
 use uuid::Uuid;
 use weirgate_jobs::TenantsError;
-use weirgate_queue::schedule::{self, Change, Definition, Overview};
+use weirgate_queue::schedule::{self, Definition, ScheduleChange, ScheduleOverview};
 
 use super::door::Door;
 use super::session::Session;
@@ -66,10 +66,11 @@ struct NextRun {
     tenant: Option<String>,
 }
 
-impl From<Overview> for Schedule {
-    fn from(overview: Overview) -> Self {
-        let Overview { definition, settings, last_tick_at, next_runs, problems, .. } = overview;
-        let next_run = |run: schedule::Run| NextRun { at: run.at, tenant: run.tenant.map(|(_, slug)| slug) };
+impl From<ScheduleOverview> for Schedule {
+    fn from(overview: ScheduleOverview) -> Self {
+        let ScheduleOverview { definition, settings, last_tick_at, next_runs, problems, .. } = overview;
+        let next_run =
+            |run: schedule::UpcomingRun| NextRun { at: run.at, tenant: run.tenant.map(|(_, slug)| slug) };
         Self {
             name: definition.name.to_owned(),
             cron: settings.cron,
@@ -114,8 +115,8 @@ fn print_run(name: &str, jobs: &[Uuid], count: usize) -> anyhow::Result<()> {
 async fn set(door: Door<'_>, options: SetSchedule) -> anyhow::Result<()> {
     let SetSchedule { name, cron, time_zone, missed, missed_limit } = options;
     let time_zone = time_zone.map(|zone| (zone != "each").then_some(zone));
-    let change = Change { cron, time_zone, enabled: None, missed, missed_limit };
-    if change == Change::default() {
+    let change = ScheduleChange { cron, time_zone, enabled: None, missed, missed_limit };
+    if change == ScheduleChange::default() {
         bail!("give at least one of --cron, --time-zone, --missed and --missed-limit");
     }
     print_list(match door {
@@ -124,21 +125,21 @@ async fn set(door: Door<'_>, options: SetSchedule) -> anyhow::Result<()> {
     })
 }
 
-async fn set_in_database(pool: &PgPool, name: &str, change: &Change) -> anyhow::Result<Schedule> {
+async fn set_in_database(pool: &PgPool, name: &str, change: &ScheduleChange) -> anyhow::Result<Schedule> {
     let definition = definition(name)?;
     let mut tx = pool.begin().await?;
-    let wrong = schedule::check(&mut tx, &definition, change).await?;
+    let wrong = schedule::validate(&mut tx, &definition, change).await?;
     if !wrong.is_empty() {
         let option = |field: &str| format!("--{}", field.replace('_', "-"));
         let wrong: Vec<_> = wrong.iter().map(|it| format!("{}: {}", option(it.field), it.message)).collect();
         bail!("{}", wrong.join("; "));
     }
     let noted = audit::Change::begin(&mut tx, Subject::Schedule(&definition)).await?;
-    schedule::change(&mut tx, &definition, change).await?;
+    schedule::update_settings(&mut tx, &definition, change).await?;
     let all = schedule::overview(&mut tx, &weirgate_jobs::schedules()).await?;
     let now =
         all.into_iter().find(|it| it.definition.name == name).context("the schedule is not in the list")?;
-    noted.note(&mut tx, &Actor::cli(), "schedule.change", &change.named()).await?;
+    noted.note(&mut tx, &Actor::cli(), "schedule.change", &change.field_names()).await?;
     tx.commit().await?;
     Ok(now.into())
 }
@@ -160,7 +161,7 @@ async fn enable(door: Door<'_>, name: &str, enabled: bool) -> anyhow::Result<()>
             tx.commit().await?;
         }
         Door::Server(client) => {
-            let change = Change { enabled: Some(enabled), ..Change::default() };
+            let change = ScheduleChange { enabled: Some(enabled), ..ScheduleChange::default() };
             remote::schedules::change(client, name, &change).await?;
         }
     }

@@ -9,7 +9,7 @@ use serde_json::Value;
 use sqlx::PgConnection;
 use utoipa::ToSchema;
 use weirgate_jobs::{BackfillKind, BackfillOrder, BackfillRange, Reprocess, Tenant};
-use weirgate_queue::backfill::{NewBackfill, Settings};
+use weirgate_queue::backfill::{BackfillSettings, NewBackfill};
 
 use crate::http::Api;
 use crate::http::backfill::{All, TenantNames};
@@ -74,7 +74,7 @@ pub(crate) struct BackfillRequest {
     pub(crate) order: BackfillOrder,
     pub(crate) reprocess: Reprocess,
     pub(crate) priority: i16,
-    pub(crate) settings: Settings,
+    pub(crate) settings: BackfillSettings,
     pub(crate) dry_run: bool,
     pub(crate) key: Option<IdempotencyKey>,
     pub(crate) context: RequestContext,
@@ -113,7 +113,7 @@ impl BackfillRequest {
         }
         let order = optional(fields, "order", body.order, |text| text.parse());
         let reprocess = optional(fields, "reprocess", body.reprocess, |text| text.parse());
-        let default = Settings::default();
+        let default = BackfillSettings::default();
         let max_running = optional(fields, "max_running", body.max_running, most_running);
         let share = optional(fields, "share", body.share, a_share);
         let priority = optional(fields, "priority", body.priority, |number| {
@@ -131,7 +131,7 @@ impl BackfillRequest {
             order: order.unwrap_or_default(),
             reprocess: reprocess.unwrap_or_default(),
             priority: priority.unwrap_or(0),
-            settings: Settings { share: share.unwrap_or(default.share), max_running },
+            settings: BackfillSettings { share: share.unwrap_or(default.share), max_running },
             dry_run: body.dry_run.unwrap_or(false),
             key,
             context,
@@ -309,7 +309,7 @@ impl FromRequest<Api> for SettingsRequest {
 }
 
 impl SettingsRequest {
-    pub(crate) fn apply(&self, settings: &mut Settings) {
+    pub(crate) fn apply(&self, settings: &mut BackfillSettings) {
         settings.share = self.share.unwrap_or(settings.share);
         settings.max_running = self.max_running.unwrap_or(settings.max_running);
     }

@@ -17,9 +17,9 @@ use tokio::sync::watch::Receiver;
 use tokio::time::{Instant, timeout, timeout_at};
 use uuid::Uuid;
 use weirgate_queue::JobState;
-use weirgate_queue::lanes::facts::Standing;
-use weirgate_queue::read::watch::Look;
-use weirgate_queue::read::{self, JobFilter, JobRow, Listed};
+use weirgate_queue::lanes::QueuePosition;
+use weirgate_queue::read::watch::JobSnapshot;
+use weirgate_queue::read::{self, JobFilter, JobPage, JobRow};
 
 use crate::http::Api;
 use crate::http::auth::Tenant;
@@ -59,13 +59,13 @@ impl Viewer {
 
     pub(crate) async fn job(&self, id: Uuid) -> Result<JobResource, Problem> {
         if let Some(tenant) = &self.tenant {
-            let row = read::brief(TenantTx::begin(&self.api, tenant).await?.conn(), id).await?;
+            let row = read::get_abridged(TenantTx::begin(&self.api, tenant).await?.conn(), id).await?;
             let row = row.ok_or_else(|| Problem::unknown_job(&id))?;
             return Ok(self.resources(vec![row]).await?.remove(0));
         }
-        let (row, standing) = self.api.reader.get(id).await?.ok_or_else(|| Problem::unknown_job(&id))?;
+        let (row, position) = self.api.reader.get(id).await?.ok_or_else(|| Problem::unknown_job(&id))?;
         let cancelled = self.why_cancelled(std::slice::from_ref(&row)).await?.remove(&row.id);
-        Ok(JobResource { why_cancelled: cancelled, ..self.resource(row, standing.as_ref()).await? })
+        Ok(JobResource { why_cancelled: cancelled, ..self.resource(row, position.as_ref()).await? })
     }
 
     pub(crate) async fn list(
@@ -73,7 +73,7 @@ impl Viewer {
         filter: &JobFilter,
         before: Option<i64>,
         limit: i64,
-    ) -> Result<Listed, Problem> {
+    ) -> Result<JobPage, Problem> {
         let listed = match &self.tenant {
             None => {
                 let mut tx = ReadTx::of_service(&self.api).await?;
@@ -88,20 +88,20 @@ impl Viewer {
     }
 
     pub(crate) async fn resources(&self, rows: Vec<JobRow>) -> Result<Vec<JobResource>, Problem> {
-        let standings = if rows.iter().any(|row| row.state() == JobState::Available) {
+        let positions = if rows.iter().any(|row| row.state() == JobState::Available) {
             let mut tx = match &self.tenant {
                 None => ReadTx::of_service(&self.api).await?,
                 Some(tenant) => ReadTx::for_tenant(&self.api, tenant.id).await?,
             };
-            self.api.books.standings(tx.conn(), &rows).await?
+            self.api.queue_views.positions(tx.conn(), rows.iter().filter_map(JobRow::available)).await?
         } else {
             HashMap::new()
         };
         let mut cancelled = self.why_cancelled(&rows).await?;
         let mut resources = Vec::with_capacity(rows.len());
         for row in rows {
-            let (standing, why_cancelled) = (standings.get(&row.id), cancelled.remove(&row.id));
-            resources.push(JobResource { why_cancelled, ..self.resource(row, standing).await? });
+            let (position, why_cancelled) = (positions.get(&row.id), cancelled.remove(&row.id));
+            resources.push(JobResource { why_cancelled, ..self.resource(row, position).await? });
         }
         Ok(resources)
     }
@@ -123,12 +123,12 @@ impl Viewer {
         }
     }
 
-    async fn resource(&self, row: JobRow, standing: Option<&Standing>) -> Result<JobResource, Problem> {
+    async fn resource(&self, row: JobRow, position: Option<&QueuePosition>) -> Result<JobResource, Problem> {
         let slug = match &self.tenant {
             Some(tenant) => tenant.slug.clone(),
             None => self.api.slug(row.tenant_id).await?,
         };
-        Ok(JobResource::new(row, standing, &slug, &self.context.base, self.tenant.is_none())?)
+        Ok(JobResource::new(row, position, &slug, &self.context.base, self.tenant.is_none())?)
     }
 
     /// The job once it is final, or as it is after `wait`.
@@ -145,7 +145,7 @@ impl Viewer {
     }
 
     /// Whether the job is seen to end; `false` at the deadline or when the service closes.
-    async fn ends_before(&self, changes: &mut Receiver<Option<Look>>, deadline: Instant) -> bool {
+    async fn ends_before(&self, changes: &mut Receiver<Option<JobSnapshot>>, deadline: Instant) -> bool {
         loop {
             let event = tokio::select! {
                 () = self.api.closing.cancelled() => return false,
@@ -268,7 +268,7 @@ pub(crate) fn none_match(headers: &HeaderMap, etag: &HeaderValue) -> bool {
 struct Events {
     viewer: Viewer,
     id: Uuid,
-    changes: Receiver<Option<Look>>,
+    changes: Receiver<Option<JobSnapshot>>,
     /// What was sent last.
     last: Option<JobResource>,
     /// What is to be sent at once.

@@ -6,7 +6,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 use uuid::Uuid;
 use weirgate_jobs::{GenerateExport, parse_day, shown_args};
-use weirgate_queue::lanes::facts::Standing;
+use weirgate_queue::lanes::QueuePosition;
 use weirgate_queue::read::JobRow;
 use weirgate_queue::{Job, JobState};
 
@@ -225,11 +225,11 @@ pub(crate) struct JobLinks {
 
 impl JobResource {
     /// The job as callers see it who reach this service at `base`; `operable` when they may cancel
-    /// and retry it, and then they see what exactly went wrong, too. `standing` is where it stands
+    /// and retry it, and then they see what exactly went wrong, too. `position` is where it stands
     /// if it may start.
     pub(crate) fn new(
         row: JobRow,
-        standing: Option<&Standing>,
+        position: Option<&QueuePosition>,
         tenant: &str,
         base: &str,
         operable: bool,
@@ -238,7 +238,7 @@ impl JobResource {
         let surface = if operable { "internal" } else { "v1" };
         let url = format!("{base}/{surface}/jobs/{}", row.id);
         let control = |verb: &str| operable.then(|| format!("{url}/{verb}"));
-        let why = WhyNotRunning::of(&row, tenant, standing);
+        let why = WhyNotRunning::of(&row, tenant, position);
         let errors: Vec<AttemptError> = serde_json::from_value(row.errors)?;
         let throttled = why.as_ref().filter(|why| why.code == WhyCode::RateLimited);
         Ok(Self {

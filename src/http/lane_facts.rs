@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 use weirgate_queue::JobState;
-use weirgate_queue::lanes::look::LaneLook;
+use weirgate_queue::lanes::LaneStatus;
 use weirgate_queue::lanes::traffic::{LaneStarts, lane_starts};
 
 use crate::http::Api;
@@ -12,7 +12,7 @@ use crate::http::Api;
 #[derive(Debug, Clone)]
 pub(crate) struct LaneFacts {
     pub(crate) queue: String,
-    pub(crate) look: LaneLook,
+    pub(crate) look: LaneStatus,
     /// Since when its longest-waiting job could have started, of those that are next.
     pub(crate) oldest: Option<DateTime<Utc>>,
     pub(crate) starts: LaneStarts,
@@ -20,8 +20,8 @@ pub(crate) struct LaneFacts {
 
 impl LaneFacts {
     pub(crate) async fn of(api: &Api, queue: String, tenant: Uuid) -> weirgate_queue::Result<Self> {
-        let oldest = api.books.oldest_of(&queue, tenant).await?;
-        let look = api.books.read(&queue, |book| book.lane_look(tenant)).await?;
+        let oldest = api.queue_views.oldest_of(&queue, tenant).await?;
+        let look = api.queue_views.read(&queue, |view| view.lane_status(tenant)).await?;
         let starts = lane_starts(&mut *api.pool.acquire().await?, &queue, tenant).await?;
         Ok(Self { queue, look, oldest, starts })
     }

@@ -3,8 +3,7 @@
 use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 use weirgate_queue::lanes::change::QueueChange;
-use weirgate_queue::lanes::check::{GivenLimits, WrongLimit};
-use weirgate_queue::lanes::limits::{LaneLimits, QueueLimits, Rate};
+use weirgate_queue::lanes::{InvalidLimit, LaneLimits, LimitsInput, QueueLimits, Rate};
 
 use crate::http::problem::{FieldError, Problem};
 
@@ -96,13 +95,13 @@ pub(crate) struct LaneLimitsBody {
     weight: Option<f64>,
 }
 
-impl From<QueueLimitsBody> for GivenLimits {
+impl From<QueueLimitsBody> for LimitsInput {
     fn from(QueueLimitsBody { rate, period_s, burst, max_running }: QueueLimitsBody) -> Self {
         Self { rate, period_s, burst, max_running, weight: None }
     }
 }
 
-impl From<LaneLimitsBody> for GivenLimits {
+impl From<LaneLimitsBody> for LimitsInput {
     fn from(LaneLimitsBody { rate, period_s, burst, max_running, weight }: LaneLimitsBody) -> Self {
         Self { rate, period_s, burst, max_running, weight }
     }
@@ -142,8 +141,8 @@ pub(crate) struct LimitsOfQueueBody {
 impl LimitsOfQueueBody {
     pub(crate) fn check(self) -> Result<QueueChange, Problem> {
         let mut errors = Vec::new();
-        let queue = self.queue.map(|body| GivenLimits::from(body.unwrap_or_default()).queue());
-        let lanes = self.lanes.map(|body| GivenLimits::from(body.unwrap_or_default()).lane());
+        let queue = self.queue.map(|body| LimitsInput::from(body.unwrap_or_default()).queue());
+        let lanes = self.lanes.map(|body| LimitsInput::from(body.unwrap_or_default()).lane());
         let change = QueueChange {
             limits: queue.and_then(|limits| checked(&mut errors, "queue", limits)),
             lane_limits: lanes.and_then(|limits| checked(&mut errors, "lanes", limits)),
@@ -156,9 +155,9 @@ impl LimitsOfQueueBody {
 pub(crate) fn checked<T>(
     errors: &mut Vec<FieldError>,
     path: &str,
-    limits: Result<T, Vec<WrongLimit>>,
+    limits: Result<T, Vec<InvalidLimit>>,
 ) -> Option<T> {
-    let error = |it: WrongLimit| FieldError { field: format!("{path}.{}", it.field), message: it.message };
+    let error = |it: InvalidLimit| FieldError { field: format!("{path}.{}", it.field), message: it.message };
     limits.map_err(|wrong| errors.extend(wrong.into_iter().map(error))).ok()
 }
 

@@ -13,7 +13,7 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use uuid::Uuid;
 use weirgate_queue::JobState;
-use weirgate_queue::lanes::check::WrongLimit;
+use weirgate_queue::lanes::InvalidLimit;
 
 use crate::http::parse::whole_number;
 pub(crate) use crate::http::parse::{Parse, TenantName};
@@ -118,8 +118,8 @@ impl Fields {
     }
 
     /// Takes over limits that cannot be set.
-    pub(crate) fn fail_all(&mut self, wrong: Vec<WrongLimit>) {
-        for WrongLimit { field, message } in wrong {
+    pub(crate) fn fail_all(&mut self, wrong: Vec<InvalidLimit>) {
+        for InvalidLimit { field, message } in wrong {
             self.fail(field, message);
         }
     }

@@ -4,10 +4,9 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use weirgate_queue::JobState;
-use weirgate_queue::lanes::Book;
-use weirgate_queue::lanes::limits::Settings;
-use weirgate_queue::lanes::look::BusyLane;
-use weirgate_queue::lanes::traffic::{self, Traffic, Workers};
+use weirgate_queue::lanes::settings::QueueSettings;
+use weirgate_queue::lanes::traffic::{self, QueueWorkers, Traffic};
+use weirgate_queue::lanes::{BusyLane, QueueView};
 
 use crate::http::Api;
 use crate::queues;
@@ -16,7 +15,7 @@ use crate::queues;
 #[derive(Debug, Clone)]
 pub(crate) struct QueueFacts {
     pub(crate) name: String,
-    pub(crate) settings: Settings,
+    pub(crate) settings: QueueSettings,
     /// Jobs by state, those included that are finished and still kept.
     counts: HashMap<JobState, i64>,
     /// Since when the longest-waiting job could have started, of those that are next in their lanes.
@@ -26,7 +25,7 @@ pub(crate) struct QueueFacts {
     pub(crate) throttled_until: Option<DateTime<Utc>>,
     /// Lanes in which something waits or runs.
     pub(crate) lanes: Vec<BusyLane>,
-    pub(crate) workers: Workers,
+    pub(crate) workers: QueueWorkers,
     pub(crate) traffic: Traffic,
     /// The database's time of this answer.
     pub(crate) now: DateTime<Utc>,
@@ -53,10 +52,11 @@ impl QueueFacts {
         Self::look(api, name, workers.unwrap_or_default()).await
     }
 
-    async fn look(api: &Api, name: String, workers: Workers) -> weirgate_queue::Result<Self> {
-        let oldest = api.books.oldest(&name).await?;
-        let look = |book: &Book| (book.facts(), book.busy_lanes(), book.settings().clone(), book.now());
-        let (facts, lanes, settings, now) = api.books.read(&name, look).await?;
+    async fn look(api: &Api, name: String, workers: QueueWorkers) -> weirgate_queue::Result<Self> {
+        let oldest = api.queue_views.oldest(&name).await?;
+        let look =
+            |view: &QueueView| (view.activity(), view.busy_lanes(), view.settings().clone(), view.now());
+        let (facts, lanes, settings, now) = api.queue_views.read(&name, look).await?;
         let traffic = traffic::traffic(&mut *api.pool.acquire().await?, &name).await?;
         Ok(Self {
             name,

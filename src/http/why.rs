@@ -5,8 +5,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 use weirgate_queue::JobState;
-use weirgate_queue::lanes::Blocked;
-use weirgate_queue::lanes::facts::Standing;
+use weirgate_queue::lanes::{Blocked, QueuePosition};
 use weirgate_queue::read::{self, JobRow};
 
 use crate::http::schemas;
@@ -114,8 +113,8 @@ impl WhyNotRunning {
         Self { count: Some(count), ..self }
     }
 
-    /// Why `row`, a job of `tenant`, is not running; `standing` is where it stands if it may start.
-    pub(crate) fn of(row: &JobRow, tenant: &str, standing: Option<&Standing>) -> Option<Self> {
+    /// Why `row`, a job of `tenant`, is not running; `position` is where it stands if it may start.
+    pub(crate) fn of(row: &JobRow, tenant: &str, position: Option<&QueuePosition>) -> Option<Self> {
         let due = row.scheduled_at.to_rfc3339_opts(SecondsFormat::Secs, true);
         let why = match row.state() {
             JobState::Waiting => Self::waiting(row),
@@ -131,9 +130,9 @@ impl WhyNotRunning {
                 let message = format!("no live worker serves queue {:?}", row.queue);
                 Self::new(WhyCode::NoLiveWorker, LiesIn::Workers, message)
             }
-            JobState::Available => match standing.and_then(|it| Some((it, it.blocked?))) {
-                Some((standing, blocked)) => Self::blocked(&row.queue, tenant, standing, blocked),
-                None => Self::behind(row, standing),
+            JobState::Available => match position.and_then(|it| Some((it, it.blocked?))) {
+                Some((position, blocked)) => Self::blocked(&row.queue, tenant, position, blocked),
+                None => Self::behind(row, position),
             },
             JobState::Running | JobState::Completed | JobState::Cancelled | JobState::Discarded => {
                 return None;
@@ -153,9 +152,9 @@ impl WhyNotRunning {
         Self { waits_on, ..Self::new(WhyCode::WaitingOnJobs, LiesIn::Parents, message).count(pending) }
     }
 
-    fn blocked(queue: &str, tenant: &str, standing: &Standing, blocked: Blocked) -> Self {
-        let running = jobs(standing.running);
-        let wait = |until| seconds(until - standing.now);
+    fn blocked(queue: &str, tenant: &str, position: &QueuePosition, blocked: Blocked) -> Self {
+        let running = jobs(position.running);
+        let wait = |until| seconds(until - position.now);
         match blocked {
             Blocked::QueuePaused => {
                 Self::new(WhyCode::QueuePaused, LiesIn::Queue, format!("queue {queue:?} is paused"))
@@ -196,8 +195,8 @@ impl WhyNotRunning {
         }
     }
 
-    fn behind(row: &JobRow, standing: Option<&Standing>) -> Self {
-        let ahead = standing.map_or(0, |it| it.ahead);
+    fn behind(row: &JobRow, position: Option<&QueuePosition>) -> Self {
+        let ahead = position.map_or(0, |it| it.ahead);
         let whose = if row.backfill_id.is_some() { "backfill" } else { "tenant" };
         let message = format!("{} of its {whose} are before it in queue {:?}", jobs(ahead), row.queue);
         Self::new(WhyCode::BehindInLane, LiesIn::Order, message).count(ahead)

@@ -13,7 +13,9 @@ use uuid::Uuid;
 use weirgate::config::Config;
 use weirgate::database::Database;
 use weirgate_queue::Job;
-use weirgate_queue::lanes::limits::{LaneLimits, LaneSettings, Rate, set_lane};
+use weirgate_queue::lanes::change::set_lane;
+use weirgate_queue::lanes::settings::LaneSettings;
+use weirgate_queue::lanes::{LaneLimits, Rate};
 
 use crate::check::{Counts, check};
 use crate::cluster::{Cluster, cluster};

@@ -10,7 +10,7 @@ use tokio::time::timeout;
 use uuid::Uuid;
 use weirgate::config::Config;
 use weirgate::database::{Database, PLANNER};
-use weirgate_queue::claim::{Claimer, Room, claim};
+use weirgate_queue::claim::{Capacity, Claimer, claim};
 use weirgate_queue::finish::{Finish, Outcome, finish};
 use weirgate_queue::maintenance::rescuer;
 use weirgate_queue::{JobState, NewJob, enqueue};
@@ -106,7 +106,7 @@ async fn plans_made_while_there_was_little_stay_good_when_there_is_much() {
     let mut work = async |conn: &mut PgConnection| {
         let job = NewJob::of(Uuid::nil(), &Step::new("a", Does::Succeed)).unwrap().not_unique();
         enqueue(conn, vec![job]).await.unwrap();
-        let jobs = claimer.claim(conn, worker, Room::of(10)).await.unwrap().jobs;
+        let jobs = claimer.claim(conn, worker, Capacity::of(10)).await.unwrap().jobs;
         let done = Outcome::Completed { output: serde_json::Value::Null, next: Vec::new() };
         let finishes: Vec<_> = jobs.iter().map(|job| Finish::of(&job.run, done.clone())).collect();
         assert_eq!(finish(conn, finishes).await.unwrap().len(), 1);

@@ -1,11 +1,11 @@
-//! Slices become jobs: a bounded number ahead, each exactly once.
+//! Slices become jobs: a bounded number is in flight, and each becomes a job exactly once.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use uuid::Uuid;
-use weirgate_queue::backfill::{self, BackfillState, Settings};
+use weirgate_queue::backfill::{self, BackfillSettings, BackfillState};
 use weirgate_queue::maintenance::expander::Expander;
 use weirgate_queue::{JobState, NewJob};
 
@@ -25,13 +25,13 @@ fn each_once(total: u64) -> BTreeMap<String, i64> {
     (0..total).map(|n| (n.to_string(), 1)).collect()
 }
 
-/// What workers would do to the first `most` jobs that wait.
-async fn complete(db: &TestDb, most: i64) {
+/// Completes the first `limit` available jobs, as workers would.
+async fn complete(db: &TestDb, limit: i64) {
     sqlx::query(
         "update queue.jobs set state = 'completed', finalized_at = queue.now()
          where id in (select id from queue.jobs where state = 'available' order by seq limit $1)",
     )
-    .bind(most)
+    .bind(limit)
     .execute(&db.pool)
     .await
     .unwrap();
@@ -43,9 +43,9 @@ async fn set_slots(db: &TestDb, slots: i32) {
 }
 
 #[tokio::test]
-async fn ten_million_slices_are_one_row() {
+async fn backfill_of_ten_million_slices_is_one_row() {
     let db = TestDb::new().await;
-    let id = Steps::that(Does::Succeed).backfill(&db, 10_000_000, Settings::default()).await;
+    let id = Steps::that(Does::Succeed).backfill(&db, 10_000_000, BackfillSettings::default()).await;
     assert_eq!(count(&db, "select count(*) from queue.backfills").await, 1);
     assert_eq!(count(&db, "select count(*) from queue.jobs").await, 0);
     let shown = show(&db, id).await;
@@ -54,9 +54,9 @@ async fn ten_million_slices_are_one_row() {
 }
 
 #[tokio::test]
-async fn a_bounded_number_of_slices_is_on_its_way() {
+async fn bounded_number_of_slices_is_in_flight() {
     let db = TestDb::new().await;
-    let id = Steps::that(Does::Succeed).backfill(&db, 10_000_000, Settings::default()).await;
+    let id = Steps::that(Does::Succeed).backfill(&db, 10_000_000, BackfillSettings::default()).await;
     let expander = expander();
     for _ in 0..3 {
         expander.run_once(&db.pool).await.unwrap();
@@ -68,7 +68,7 @@ async fn a_bounded_number_of_slices_is_on_its_way() {
     // The window grows with the fleet, within bounds.
     for (slots, live) in [(500, 1000), (100_000, 2000)] {
         set_slots(&db, slots).await;
-        // The size of the fleet is looked up every other second.
+        // The view reads the size of the fleet every other second.
         db.travel(Duration::from_secs(3)).await;
         expander.run_once(&db.pool).await.unwrap();
         assert_eq!(show(&db, id).await.counts.live(), live);
@@ -76,9 +76,9 @@ async fn a_bounded_number_of_slices_is_on_its_way() {
 }
 
 #[tokio::test]
-async fn its_jobs_carry_the_backfill_its_priority_and_its_trace() {
+async fn jobs_have_the_backfills_id_priority_and_trace() {
     let db = TestDb::new().await;
-    let id = Steps::that(Does::Succeed).backfill(&db, 1, Settings::default()).await;
+    let id = Steps::that(Does::Succeed).backfill(&db, 1, BackfillSettings::default()).await;
     expander().run_once(&db.pool).await.unwrap();
     let job: Uuid = sqlx::query_scalar("select id from queue.jobs").fetch_one(&db.pool).await.unwrap();
     let job = db.job(job).await;
@@ -87,16 +87,16 @@ async fn its_jobs_carry_the_backfill_its_priority_and_its_trace() {
 }
 
 #[tokio::test]
-async fn a_crash_at_any_point_of_an_expansion_loses_no_slice_and_makes_none_twice() {
+async fn crash_during_an_expansion_neither_loses_nor_repeats_a_slice() {
     let db = TestDb::new().await;
-    let id = Steps::that(Does::Succeed).backfill(&db, 1500, Settings::default()).await;
+    let id = Steps::that(Does::Succeed).backfill(&db, 1500, BackfillSettings::default()).await;
     let slices = Arc::new(StepSlices::default());
     let expander = Expander::new(slices.clone());
     // The connection dies before the jobs are stored.
     slices.dies.store(true, std::sync::atomic::Ordering::Relaxed);
     expander.run_once(&db.pool).await.unwrap_err();
     assert_eq!(show(&db, id).await.expanded, 0);
-    // The note of how far it is cannot be written after they were.
+    // The jobs are stored, but how far the backfill is cannot be written.
     sqlx::raw_sql(
         "create function refuse() returns trigger language plpgsql as $$ begin raise exception 'crash'; end $$;
          create trigger refuse before update of next_slice on queue.backfills for each row execute function refuse()",
@@ -115,9 +115,9 @@ async fn a_crash_at_any_point_of_an_expansion_loses_no_slice_and_makes_none_twic
 }
 
 #[tokio::test]
-async fn many_expanders_at_once_are_as_one() {
+async fn concurrent_expanders_make_each_slice_once() {
     let db = TestDb::new().await;
-    let one = Steps::that(Does::Succeed).backfill(&db, 3000, Settings::default()).await;
+    let one = Steps::that(Does::Succeed).backfill(&db, 3000, BackfillSettings::default()).await;
     let mut racers = tokio::task::JoinSet::new();
     for _ in 0..4 {
         let pool = db.pool.clone();
@@ -143,16 +143,16 @@ async fn many_expanders_at_once_are_as_one() {
 }
 
 #[tokio::test]
-async fn a_slice_that_is_on_its_way_is_not_made_again() {
+async fn slice_that_is_in_flight_is_skipped() {
     let db = TestDb::new().await;
     let steps = Steps::that(Does::Succeed);
     // Somebody enqueued slice 7 as live work.
     let tenant = Uuid::from_u128(7 % 3);
     let live = db.enqueue_new(NewJob::of(tenant, &Step::new("7", Does::Succeed)).unwrap()).await.id;
-    let one = steps.clone().backfill(&db, 100, Settings::default()).await;
+    let one = steps.clone().backfill(&db, 100, BackfillSettings::default()).await;
     let expander = expander();
     expander.run_once(&db.pool).await.unwrap();
-    let two = steps.backfill(&db, 150, Settings::default()).await;
+    let two = steps.backfill(&db, 150, BackfillSettings::default()).await;
     expander.run_once(&db.pool).await.unwrap();
     let (one, two) = (show(&db, one).await, show(&db, two).await);
     assert_eq!((one.expanded, one.skipped, one.jobs), (100, 1, 99));
@@ -162,10 +162,10 @@ async fn a_slice_that_is_on_its_way_is_not_made_again() {
 }
 
 #[tokio::test]
-async fn slices_without_anything_to_do_are_skipped_and_do_not_fill_the_window() {
+async fn slices_with_nothing_to_do_are_skipped_and_take_no_room_in_the_window() {
     let db = TestDb::new().await;
     let steps = Steps { every: 10, ..Steps::that(Does::Succeed) };
-    let id = steps.backfill(&db, 100_000, Settings::default()).await;
+    let id = steps.backfill(&db, 100_000, BackfillSettings::default()).await;
     let expander = expander();
     expander.run_once(&db.pool).await.unwrap();
     let shown = show(&db, id).await;
@@ -174,10 +174,10 @@ async fn slices_without_anything_to_do_are_skipped_and_do_not_fill_the_window() 
 }
 
 #[tokio::test]
-async fn a_slice_may_be_a_workflow() {
+async fn slice_may_be_a_workflow() {
     let db = TestDb::new().await;
     let steps = Steps { pairs: true, ..Steps::that(Does::Succeed) };
-    let id = steps.clone().backfill(&db, 2000, Settings::default()).await;
+    let id = steps.clone().backfill(&db, 2000, BackfillSettings::default()).await;
     let expander = expander();
     expander.run_once(&db.pool).await.unwrap();
     let shown = show(&db, id).await;
@@ -188,7 +188,7 @@ async fn a_slice_may_be_a_workflow() {
     // Half of each slice is done.
     complete(&db, 500).await;
     assert_eq!(show(&db, id).await.done, 250);
-    let again = steps.backfill(&db, 100, Settings::default()).await;
+    let again = steps.backfill(&db, 100, BackfillSettings::default()).await;
     expander.run_once(&db.pool).await.unwrap();
     let again = show(&db, again).await;
     assert_eq!(
@@ -199,20 +199,20 @@ async fn a_slice_may_be_a_workflow() {
 }
 
 #[tokio::test]
-async fn one_backfill_that_cannot_go_on_does_not_hold_others_up() {
+async fn failing_backfill_does_not_delay_others() {
     let db = TestDb::new().await;
-    let broken = Steps::that(Does::Succeed).backfill(&db, 10, Settings::default()).await;
+    let broken = Steps::that(Does::Succeed).backfill(&db, 10, BackfillSettings::default()).await;
     sqlx::query("update queue.backfills set plan = '{}'").execute(&db.pool).await.unwrap();
-    let good = Steps::that(Does::Succeed).backfill(&db, 10, Settings::default()).await;
+    let good = Steps::that(Does::Succeed).backfill(&db, 10, BackfillSettings::default()).await;
     let error = expander().run_once(&db.pool).await.unwrap_err().to_string();
     assert!(error.contains("missing field"), "{error}");
     assert_eq!((show(&db, broken).await.expanded, show(&db, good).await.expanded), (0, 10));
     let overdone = Steps { overdoes: true, ..Steps::that(Does::Succeed) };
-    let overdone = overdone.backfill(&db, 10, Settings::default()).await;
+    let overdone = overdone.backfill(&db, 10, BackfillSettings::default()).await;
     let error = expander().run_once(&db.pool).await.unwrap_err().to_string();
     assert!(error.contains("outside of its bounds"), "{error}");
     assert_eq!(show(&db, overdone).await.jobs, 0);
-    // Another version of the program may know it.
+    // Another version of the program may know its kind.
     sqlx::query("update queue.backfills set kind = 'new' where id = $1")
         .bind(broken)
         .execute(&db.pool)

@@ -3,18 +3,19 @@
 use std::time::Duration;
 
 use uuid::Uuid;
-use weirgate_queue::backfill::{self, Backfill, BackfillState, Settings};
-use weirgate_queue::lanes::limits::{self, LaneLimits, LaneSettings};
+use weirgate_queue::backfill::{self, Backfill, BackfillSettings, BackfillState};
+use weirgate_queue::lanes::settings::{self, LaneSettings};
+use weirgate_queue::lanes::{LaneLimits, change};
 use weirgate_queue::{JobState, NewJob, QueueError};
 
 use crate::support::{Does, Probe, Step, Steps, TestDb, TestWorker, expander, show};
 
 /// Waits until the backfill is in `state`.
 async fn until(db: &TestDb, id: Uuid, state: BackfillState) -> Backfill {
-    until_it(db, id, |backfill| backfill.state == state).await
+    until_backfill(db, id, |backfill| backfill.state == state).await
 }
 
-async fn until_it(db: &TestDb, id: Uuid, is: impl Fn(&Backfill) -> bool) -> Backfill {
+async fn until_backfill(db: &TestDb, id: Uuid, is: impl Fn(&Backfill) -> bool) -> Backfill {
     for _ in 0..800 {
         let shown = show(db, id).await;
         if is(&shown) {
@@ -43,16 +44,16 @@ async fn retry_failed(db: &TestDb, id: Uuid) -> bool {
 }
 
 async fn unfinished_settings(db: &TestDb) -> usize {
-    limits::settings(&mut db.pool.acquire().await.unwrap(), "default").await.unwrap().backfills.len()
+    settings::load(&mut db.pool.acquire().await.unwrap(), "default").await.unwrap().backfills.len()
 }
 
 #[tokio::test]
-async fn it_runs_to_its_end_and_its_numbers_are_those_of_the_jobs() {
+async fn backfill_runs_to_its_end_and_its_counts_are_those_of_its_jobs() {
     let db = TestDb::new().await;
     let probe = Probe::new(db.pool.clone());
     let worker = TestWorker::start_with(&db, &probe, |options| options.concurrency = 32);
     let steps = Steps { every: 2, ..Steps::that(Does::Succeed) };
-    let id = steps.backfill(&db, 3000, Settings::default()).await;
+    let id = steps.backfill(&db, 3000, BackfillSettings::default()).await;
     let done = until(&db, id, BackfillState::Completed).await;
     assert_eq!((done.expanded, done.skipped, done.jobs, done.done), (3000, 1500, 1500, 3000));
     assert_eq!(done.counts.of(JobState::Completed), 1500);
@@ -62,27 +63,27 @@ async fn it_runs_to_its_end_and_its_numbers_are_those_of_the_jobs() {
     assert_eq!(ran, (0..1500).map(|n| (2 * n).to_string()).collect::<Vec<_>>());
     assert_eq!(unfinished_settings(&db).await, 0, "claims need not know it any more");
     worker.stop().await;
-    // Its jobs are deleted one day; what is known of it stays.
+    // Its jobs are deleted one day; its counts stay.
     sqlx::query("delete from queue.jobs").execute(&db.pool).await.unwrap();
     let later = show(&db, id).await;
     assert_eq!((later.state, later.done, later.counts), (done.state, done.done, done.counts));
 }
 
 #[tokio::test]
-async fn pause_stops_starts_and_expansion_and_resume_goes_on() {
+async fn paused_backfill_starts_and_makes_no_jobs_until_it_is_resumed() {
     let db = TestDb::new().await;
     let probe = Probe::new(db.pool.clone());
     let worker = TestWorker::start(&db, &probe);
-    let id = Steps::that(Does::Gate).backfill(&db, 600, Settings::default()).await;
-    until_it(&db, id, |it| it.counts.of(JobState::Running) == 4 && it.expanded == 500).await;
+    let id = Steps::that(Does::Gate).backfill(&db, 600, BackfillSettings::default()).await;
+    until_backfill(&db, id, |it| it.counts.of(JobState::Running) == 4 && it.expanded == 500).await;
     pause(&db, id, true).await;
     probe.until_started(4).await;
     let started = probe.started();
-    // All that runs ends, and room is made in the window.
+    // All running jobs end, which makes room in the window.
     for label in &started {
         probe.open(label);
     }
-    until_it(&db, id, |it| it.counts.of(JobState::Running) == 0).await;
+    until_backfill(&db, id, |it| it.counts.of(JobState::Running) == 0).await;
     sqlx::query(
         "update queue.jobs set state = 'completed', finalized_at = queue.now()
          where id in (select id from queue.jobs where state = 'available' order by seq desc limit 300)",
@@ -91,7 +92,7 @@ async fn pause_stops_starts_and_expansion_and_resume_goes_on() {
     .await
     .unwrap();
     expander().run_once(&db.pool).await.unwrap();
-    // Live work is not held up; when it has run, the paused jobs had their chance.
+    // Live work is not delayed. When it has run, the paused jobs had the chance to start.
     let live = db.enqueue(Uuid::nil(), &Step::new("live", Does::Succeed)).await.id;
     db.until(live, JobState::Completed).await;
     let paused = show(&db, id).await;
@@ -107,13 +108,13 @@ async fn pause_stops_starts_and_expansion_and_resume_goes_on() {
 }
 
 #[tokio::test]
-async fn cancel_ends_what_waits_and_frees_what_runs() {
+async fn cancelled_backfill_ends_waiting_jobs_and_stops_running_ones() {
     let db = TestDb::new().await;
     let probe = Probe::new(db.pool.clone());
     let worker = TestWorker::start(&db, &probe);
     let steps = Steps { pairs: true, ..Steps::that(Does::GateOrCancel) };
-    let id = steps.backfill(&db, 10_000, Settings::default()).await;
-    until_it(&db, id, |it| it.counts.of(JobState::Running) == 4).await;
+    let id = steps.backfill(&db, 10_000, BackfillSettings::default()).await;
+    until_backfill(&db, id, |it| it.counts.of(JobState::Running) == 4).await;
     backfill::cancel(&db.pool, id).await.unwrap();
     let cancelled = until(&db, id, BackfillState::Cancelled).await;
     assert_eq!(cancelled.counts.live(), 0);
@@ -132,12 +133,12 @@ async fn cancel_ends_what_waits_and_frees_what_runs() {
 }
 
 #[tokio::test]
-async fn a_cancel_that_broke_off_is_carried_on() {
+async fn interrupted_cancel_is_carried_on_by_the_expander() {
     let db = TestDb::new().await;
-    let id = Steps::that(Does::Succeed).backfill(&db, 10_000, Settings::default()).await;
+    let id = Steps::that(Does::Succeed).backfill(&db, 10_000, BackfillSettings::default()).await;
     let expander = expander();
     expander.run_once(&db.pool).await.unwrap();
-    // What a process leaves that is killed after the first commit of a cancel.
+    // A process that is killed after the first commit of a cancel leaves this.
     sqlx::query("update queue.backfills set paused = true, cancelled_at = queue.now()")
         .execute(&db.pool)
         .await
@@ -149,14 +150,14 @@ async fn a_cancel_that_broke_off_is_carried_on() {
 }
 
 #[tokio::test]
-async fn failed_jobs_get_another_life() {
+async fn failed_jobs_are_retried() {
     let db = TestDb::new().await;
     let probe = Probe::new(db.pool.clone());
     let worker = TestWorker::start_with(&db, &probe, |options| options.concurrency = 32);
-    let id = Steps::that(Does::Discard).backfill(&db, 700, Settings::default()).await;
+    let id = Steps::that(Does::Discard).backfill(&db, 700, BackfillSettings::default()).await;
     let failed = until(&db, id, BackfillState::CompletedWithFailures).await;
     assert_eq!(failed.counts.of(JobState::Discarded), 700);
-    // The cause is mended, but for one that somebody else has on its way.
+    // The cause is fixed, but one of the jobs has a live duplicate.
     sqlx::query("update queue.jobs set args = jsonb_set(args, '{does}', '\"Succeed\"')")
         .execute(&db.pool)
         .await
@@ -165,7 +166,7 @@ async fn failed_jobs_get_another_life() {
     let twin = db.enqueue_new(twin.delay(Duration::from_hours(1))).await.id;
     assert!(retry_failed(&db, id).await);
     assert_eq!(unfinished_settings(&db).await, 1, "its share counts again");
-    let done = until_it(&db, id, |it| it.state.is_final()).await;
+    let done = until_backfill(&db, id, |it| it.state.is_final()).await;
     assert_eq!((done.counts.of(JobState::Completed), done.counts.of(JobState::Discarded)), (699, 1));
     assert_eq!(done.state, BackfillState::CompletedWithFailures);
     assert_eq!(db.job(twin).await.state(), JobState::Scheduled);
@@ -173,10 +174,10 @@ async fn failed_jobs_get_another_life() {
 }
 
 #[tokio::test]
-async fn where_nothing_failed_a_retry_changes_nothing() {
+async fn retry_without_failed_jobs_changes_nothing() {
     let db = TestDb::new().await;
     let worker = TestWorker::start(&db, &Probe::new(db.pool.clone()));
-    let id = Steps::that(Does::Succeed).backfill(&db, 5, Settings::default()).await;
+    let id = Steps::that(Does::Succeed).backfill(&db, 5, BackfillSettings::default()).await;
     let done = until(&db, id, BackfillState::Completed).await;
     assert!(!retry_failed(&db, id).await);
     assert_eq!(show(&db, id).await.finished_at, done.finished_at);
@@ -184,17 +185,17 @@ async fn where_nothing_failed_a_retry_changes_nothing() {
 }
 
 #[tokio::test]
-async fn a_backfill_at_its_max_running_goes_on_through_all_tenants() {
+async fn backfill_at_its_max_running_goes_on_through_all_tenants() {
     let db = TestDb::new().await;
     let probe = Probe::new(db.pool.clone());
     let worker = TestWorker::start(&db, &probe);
-    let settings = Settings { max_running: Some(1), ..Settings::default() };
+    let settings = BackfillSettings { max_running: Some(1), ..BackfillSettings::default() };
     let steps = Steps { tenants: 20, ..Steps::that(Does::Gate) };
     let id = steps.backfill(&db, 60, settings).await;
-    until_it(&db, id, |it| it.counts.of(JobState::Running) == 1 && it.expanded == 60).await;
-    // Every host looks at all of its flows anew while it is full.
+    until_backfill(&db, id, |it| it.counts.of(JobState::Running) == 1 && it.expanded == 60).await;
+    // While it is full, every worker checks all of its sub-lanes anew.
     let mut tx = db.pool.begin().await.unwrap();
-    backfill::set(&mut tx, id, |settings| settings.max_running = Some(1)).await.unwrap();
+    backfill::update_settings(&mut tx, id, |settings| settings.max_running = Some(1)).await.unwrap();
     tx.commit().await.unwrap();
     for done in 1..=60 {
         let running = probe.started();
@@ -209,7 +210,7 @@ async fn a_backfill_at_its_max_running_goes_on_through_all_tenants() {
 }
 
 #[tokio::test]
-async fn a_tenants_live_work_gets_the_slot_that_its_backfill_gives_back() {
+async fn tenants_live_job_takes_the_permit_that_its_backfill_frees() {
     let db = TestDb::new().await;
     let probe = Probe::new(db.pool.clone());
     let tenant = Uuid::from_u128(0);
@@ -217,11 +218,11 @@ async fn a_tenants_live_work_gets_the_slot_that_its_backfill_gives_back() {
         limits: Some(LaneLimits { max_running: Some(1), ..LaneLimits::default() }),
         ..LaneSettings::default()
     };
-    limits::set_lane(&mut db.pool.acquire().await.unwrap(), "default", tenant, full).await.unwrap();
+    change::set_lane(&mut db.pool.acquire().await.unwrap(), "default", tenant, full).await.unwrap();
     let worker = TestWorker::start(&db, &probe);
     let steps = Steps { tenants: 1, ..Steps::that(Does::Gate) };
-    let id = steps.backfill(&db, 2, Settings::default()).await;
-    until_it(&db, id, |it| it.counts.of(JobState::Running) == 1 && it.expanded == 2).await;
+    let id = steps.backfill(&db, 2, BackfillSettings::default()).await;
+    until_backfill(&db, id, |it| it.counts.of(JobState::Running) == 1 && it.expanded == 2).await;
     // Enqueued while the lane is full, and before the next slice in any case.
     let live = db.enqueue(tenant, &Step::new("live", Does::Succeed)).await.id;
     probe.until_started(1).await;
@@ -232,9 +233,9 @@ async fn a_tenants_live_work_gets_the_slot_that_its_backfill_gives_back() {
 }
 
 #[tokio::test]
-async fn the_rate_and_the_end_are_told_from_samples() {
+async fn rate_and_estimated_finish_come_from_samples() {
     let db = TestDb::new().await;
-    let id = Steps::that(Does::Succeed).backfill(&db, 1000, Settings::default()).await;
+    let id = Steps::that(Does::Succeed).backfill(&db, 1000, BackfillSettings::default()).await;
     let expander = expander();
     expander.run_once(&db.pool).await.unwrap();
     assert_eq!(show(&db, id).await.estimated_finish, None);
@@ -268,12 +269,12 @@ async fn the_rate_and_the_end_are_told_from_samples() {
 }
 
 #[tokio::test]
-async fn settings_change_from_the_next_claim_on() {
+async fn changed_settings_hold_from_the_next_claim_on() {
     let db = TestDb::new().await;
-    let id = Steps::that(Does::Succeed).backfill(&db, 10, Settings::default()).await;
+    let id = Steps::that(Does::Succeed).backfill(&db, 10, BackfillSettings::default()).await;
     let mut conn = db.pool.acquire().await.unwrap();
-    backfill::set(&mut conn, id, |settings| settings.max_running = Some(7)).await.unwrap();
-    assert_eq!(show(&db, id).await.settings, Settings { share: 0.25, max_running: Some(7) });
-    let known = limits::settings(&mut conn, "default").await.unwrap().backfills[&id];
+    backfill::update_settings(&mut conn, id, |settings| settings.max_running = Some(7)).await.unwrap();
+    assert_eq!(show(&db, id).await.settings, BackfillSettings { share: 0.25, max_running: Some(7) });
+    let known = settings::load(&mut conn, "default").await.unwrap().backfills[&id];
     assert_eq!((known.share, known.max_running), (0.25, Some(7)));
 }

@@ -1,11 +1,13 @@
-//! A tenant that makes no headway does not hold up a backfill's other tenants, and loses nothing by that.
+//! A stalled tenant does not delay a backfill's other tenants, and loses no slice.
 
 use std::collections::BTreeMap;
 
 use sqlx::AssertSqlSafe;
 use uuid::Uuid;
-use weirgate_queue::backfill::{self, BackfillState, Settings};
-use weirgate_queue::lanes::limits::{LaneLimits, LaneSettings, Rate, set_lane};
+use weirgate_queue::backfill::{self, BackfillSettings, BackfillState};
+use weirgate_queue::lanes::change::set_lane;
+use weirgate_queue::lanes::settings::LaneSettings;
+use weirgate_queue::lanes::{LaneLimits, Rate};
 
 use crate::support::{Does, Probe, Steps, TestDb, TestWorker, expander, show};
 
@@ -43,7 +45,7 @@ async fn count(db: &TestDb, tenant: Uuid, condition: &str) -> i64 {
     sqlx::query_scalar(AssertSqlSafe(sql)).bind(tenant).fetch_one(&db.pool).await.unwrap()
 }
 
-/// What workers would do to all that waits of every tenant but these.
+/// Completes all available jobs of all tenants except these, as workers would.
 async fn complete_but(db: &TestDb, tenants: &[Uuid]) {
     sqlx::query(
         "update queue.jobs set state = 'completed', finalized_at = queue.now()
@@ -56,17 +58,19 @@ async fn complete_but(db: &TestDb, tenants: &[Uuid]) {
 }
 
 #[tokio::test]
-async fn the_others_go_on_whatever_keeps_one_from_running() {
-    // Three tenants of 2,000 slices each; the first of them is paused, waits for other attempts or for its time, or is slow.
+async fn stalled_tenant_does_not_delay_the_others() {
+    // Three tenants of 2,000 slices each. The first one is paused, its jobs wait for another
+    // attempt or for their time, or it is slow.
     for (what, rounds) in [("paused", 10), ("retryable", 10), ("scheduled", 10), ("slow", 14)] {
         let db = TestDb::new().await;
         if what == "paused" {
             pause(&db, 0, true).await;
         }
-        let id = steps(3).backfill(&db, 6_000, Settings::default()).await;
+        let id = steps(3).backfill(&db, 6_000, BackfillSettings::default()).await;
         let expander = expander();
         let mut took = 0;
-        // Each round is all that the window lets them have: 500 slices, and two thirds of it beside a slow one.
+        // In each round the others get the whole window, 500 slices, or two thirds of it beside a
+        // slow tenant.
         while count(&db, tenant(1), "true").await + count(&db, tenant(2), "true").await < 4_000 {
             expander.run_once(&db.pool).await.unwrap();
             let held = count(&db, tenant(0), "state <> 'completed'").await;
@@ -82,7 +86,7 @@ async fn the_others_go_on_whatever_keeps_one_from_running() {
             took += 1;
             assert!(took <= rounds, "{what}: {:?}", show(&db, id).await);
         }
-        // It is not over for as long as some are put off.
+        // It has not ended as long as some slices are put off.
         let shown = show(&db, id).await;
         assert_eq!(shown.state, BackfillState::Running);
         assert!(shown.expanded < 6_000 && shown.done <= shown.expanded, "{what}: {shown:?}");
@@ -104,18 +108,18 @@ async fn the_others_go_on_whatever_keeps_one_from_running() {
 }
 
 #[tokio::test]
-async fn one_at_a_low_rate_and_one_that_runs_one_at_a_time_do_not_slow_the_others() {
+async fn limited_tenants_do_not_slow_the_others() {
     let db = TestDb::new().await;
     let rate = Rate { rate: 2, period_ms: 1_000, burst: 1 };
     let slow = LaneLimits { rate: Some(rate), ..LaneLimits::default() };
     lane(&db, tenant(0), LaneSettings { paused: false, limits: Some(slow) }).await;
     let probe = Probe::new(db.pool.clone());
     let worker = TestWorker::start(&db, &probe);
-    let id = steps(3).backfill(&db, 3_000, Settings::default()).await;
+    let id = steps(3).backfill(&db, 3_000, BackfillSettings::default()).await;
     let began = std::time::Instant::now();
     let done = |n| count(&db, tenant(n), "state = 'completed'");
     while done(1).await + done(2).await < 2_000 {
-        // At the limited one's pace they would take ten minutes.
+        // At the limited tenant's pace they would take ten minutes.
         assert!(began.elapsed().as_secs() < 120, "{:?}", show(&db, id).await);
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     }
@@ -134,7 +138,7 @@ async fn one_at_a_low_rate_and_one_that_runs_one_at_a_time_do_not_slow_the_other
 }
 
 #[tokio::test]
-async fn hundreds_that_are_paused_hold_up_nobody_and_are_bounded_in_all() {
+async fn hundreds_of_paused_tenants_delay_nobody_and_have_few_slices_in_flight() {
     let db = TestDb::new().await;
     let paused: Vec<Uuid> = (0..900).map(tenant).collect();
     sqlx::query(
@@ -144,7 +148,7 @@ async fn hundreds_that_are_paused_hold_up_nobody_and_are_bounded_in_all() {
     .execute(&db.pool)
     .await
     .unwrap();
-    let id = steps(1_000).backfill(&db, 60_000, Settings::default()).await;
+    let id = steps(1_000).backfill(&db, 60_000, BackfillSettings::default()).await;
     let expander = expander();
     let mut rounds = 0;
     loop {
@@ -170,10 +174,10 @@ async fn hundreds_that_are_paused_hold_up_nobody_and_are_bounded_in_all() {
 }
 
 #[tokio::test]
-async fn a_crash_while_tenants_are_behind_loses_no_slice_and_makes_none_twice() {
+async fn crash_while_tenants_are_behind_neither_loses_nor_repeats_a_slice() {
     let db = TestDb::new().await;
     pause(&db, 0, true).await;
-    let id = steps(3).backfill(&db, 3_000, Settings::default()).await;
+    let id = steps(3).backfill(&db, 3_000, BackfillSettings::default()).await;
     let expander = expander();
     while count(&db, tenant(1), "true").await < 1_000 {
         expander.run_once(&db.pool).await.unwrap();
@@ -182,7 +186,7 @@ async fn a_crash_while_tenants_are_behind_loses_no_slice_and_makes_none_twice() 
     pause(&db, 0, false).await;
     complete_but(&db, &[]).await;
     let before = labels(&db).await;
-    // The note of how far it is cannot be written after its jobs were.
+    // Its jobs are stored, but how far the backfill is cannot be written.
     sqlx::raw_sql(
         "create function refuse() returns trigger language plpgsql as $$ begin raise exception 'crash'; end $$;
          create trigger refuse before update or delete on queue.backfills_behind for each row execute function refuse()",
@@ -201,9 +205,9 @@ async fn a_crash_while_tenants_are_behind_loses_no_slice_and_makes_none_twice() 
 }
 
 #[tokio::test]
-async fn many_expanders_at_once_are_as_one_while_tenants_fall_behind_and_catch_up() {
+async fn concurrent_expanders_make_each_slice_once_while_tenants_fall_behind_and_catch_up() {
     let db = TestDb::new().await;
-    let id = steps(4).backfill(&db, 4_000, Settings::default()).await;
+    let id = steps(4).backfill(&db, 4_000, BackfillSettings::default()).await;
     let mut racers = tokio::task::JoinSet::new();
     for _ in 0..3 {
         let pool = db.pool.clone();
@@ -217,7 +221,7 @@ async fn many_expanders_at_once_are_as_one_while_tenants_fall_behind_and_catch_u
     }
     let mut turn = 0;
     while show(&db, id).await.state == BackfillState::Running {
-        // Now one is paused, now another.
+        // One tenant after the other is paused.
         pause(&db, turn % 4, true).await;
         complete_but(&db, &[tenant(turn % 4)]).await;
         pause(&db, turn % 4, false).await;
@@ -229,10 +233,10 @@ async fn many_expanders_at_once_are_as_one_while_tenants_fall_behind_and_catch_u
 }
 
 #[tokio::test]
-async fn one_with_tenants_behind_can_be_paused_and_cancelled_and_older_versions_leave_it_alone() {
+async fn backfill_with_tenants_behind_can_be_paused_and_cancelled_and_older_versions_do_not_touch_it() {
     let db = TestDb::new().await;
     pause(&db, 0, true).await;
-    let id = steps(2).backfill(&db, 8_000, Settings::default()).await;
+    let id = steps(2).backfill(&db, 8_000, BackfillSettings::default()).await;
     let expander = expander();
     for _ in 0..5 {
         expander.run_once(&db.pool).await.unwrap();
@@ -242,7 +246,8 @@ async fn one_with_tenants_behind_can_be_paused_and_cancelled_and_older_versions_
         sqlx::query_scalar("select count(*) from queue.backfills_behind").fetch_one(&db.pool).await.unwrap()
     };
     assert_eq!(behind().await, 1);
-    // What a version does that knows of nobody behind: it moves on, or ends it.
+    // An older version, which knows nothing of tenants behind, would advance the backfill or end
+    // it.
     for sql in [
         "update queue.backfills set next_slice = next_slice + 1",
         "update queue.backfills set next_slice = total, finished_at = queue.now()",

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use uuid::Uuid;
-use weirgate_queue::bulk::{self, BulkAction, Cursor, Step as BulkStep};
+use weirgate_queue::bulk::{self, BulkAction, Cursor, StepResult};
 use weirgate_queue::read::{self, JobFilter};
 use weirgate_queue::{JobState, NewJob, OnFailure, control, enqueue};
 
@@ -38,7 +38,7 @@ async fn in_state(db: &TestDb, label: &str, state: JobState) -> Uuid {
     job
 }
 
-/// Dead letters without unique keys, in order.
+/// Discarded jobs without unique keys, in order.
 async fn dead_letters(db: &TestDb, count: i64) {
     sqlx::query(
         "insert into queue.jobs (id, tenant_id, queue, kind, state, max_attempts, args, created_at, scheduled_at, finalized_at)
@@ -66,14 +66,14 @@ async fn one_step(
     filter: &JobFilter,
     bound: i64,
     cursor: Cursor,
-) -> BulkStep {
+) -> StepResult {
     let mut tx = db.pool.begin().await.unwrap();
     let step = bulk::step(&mut tx, action, filter, (Uuid::nil(), bound), cursor).await.unwrap();
     tx.commit().await.unwrap();
     step
 }
 
-/// All steps; answers what was touched and what was skipped.
+/// Takes all steps; returns how many jobs were changed and how many were skipped.
 async fn walk(db: &TestDb, action: BulkAction, filter: &JobFilter) -> (u64, u64) {
     let mut sums = (0, 0);
     let mut next = Some(Cursor::default());
@@ -83,10 +83,10 @@ async fn walk(db: &TestDb, action: BulkAction, filter: &JobFilter) -> (u64, u64)
         sums = (sums.0 + step.touched, sums.1 + step.skipped);
         next = step.next;
     }
-    panic!("the walk does not end");
+    panic!("the bulk action does not end");
 }
 
-/// The row, but for what differs between any two jobs.
+/// The row without the columns that differ between any two jobs.
 async fn row(db: &TestDb, job: Uuid) -> Value {
     sqlx::query_scalar(
         "select to_jsonb(j) - '{id,seq,args,unique_key,live_key,created_at,scheduled_at}'::text[] from queue.jobs j where id = $1",
@@ -98,7 +98,7 @@ async fn row(db: &TestDb, job: Uuid) -> Value {
 }
 
 #[tokio::test]
-async fn a_retry_of_many_is_the_retry_of_each() {
+async fn bulk_retry_does_what_single_retries_do() {
     let db = TestDb::new().await;
     let alone = in_state(&db, "alone", JobState::Discarded).await;
     let many = [
@@ -120,10 +120,10 @@ async fn a_retry_of_many_is_the_retry_of_each() {
 }
 
 #[tokio::test]
-async fn what_is_on_its_way_already_is_skipped_and_does_not_hold_the_walk_up() {
+async fn job_with_a_live_duplicate_is_skipped_and_does_not_block_the_others() {
     let db = TestDb::new().await;
-    let first = in_state(&db, "twins", JobState::Discarded).await;
-    let second = in_state(&db, "twins", JobState::Discarded).await;
+    let first = in_state(&db, "duplicates", JobState::Discarded).await;
+    let second = in_state(&db, "duplicates", JobState::Discarded).await;
     let dead = in_state(&db, "live", JobState::Discarded).await;
     let live = db.enqueue_new(step("live")).await.id;
     let other = in_state(&db, "other", JobState::Cancelled).await;
@@ -140,7 +140,7 @@ async fn what_is_on_its_way_already_is_skipped_and_does_not_hold_the_walk_up() {
 }
 
 #[tokio::test]
-async fn a_twin_that_commits_meanwhile_is_skipped_too() {
+async fn job_with_a_duplicate_that_commits_meanwhile_is_skipped() {
     let db = TestDb::new().await;
     let dead = in_state(&db, "late", JobState::Discarded).await;
     let other = in_state(&db, "other", JobState::Discarded).await;
@@ -164,7 +164,7 @@ async fn a_twin_that_commits_meanwhile_is_skipped_too() {
 }
 
 #[tokio::test]
-async fn a_step_takes_a_thousand_and_what_fails_anew_is_behind_it() {
+async fn step_changes_at_most_a_thousand_jobs_and_meets_none_again() {
     let db = TestDb::new().await;
     dead_letters(&db, 2500).await;
     let filter = JobFilter { states: Some(vec![JobState::Discarded]), ..JobFilter::default() };
@@ -184,13 +184,13 @@ async fn a_step_takes_a_thousand_and_what_fails_anew_is_behind_it() {
 }
 
 #[tokio::test]
-async fn what_came_later_is_not_touched() {
+async fn job_enqueued_after_the_action_is_not_changed() {
     let db = TestDb::new().await;
     let before = in_state(&db, "before", JobState::Discarded).await;
     let action = db.enqueue_new(step("action")).await.id;
     let after = in_state(&db, "after", JobState::Discarded).await;
     let mut conn = db.pool.acquire().await.unwrap();
-    let bound = bulk::bound(&mut conn, action).await.unwrap();
+    let bound = bulk::upper_bound(&mut conn, action).await.unwrap();
     assert_eq!(bound, db.job(action).await.seq);
     for action in [BulkAction::Retry, BulkAction::Cancel] {
         let step = one_step(&db, action, &JobFilter::default(), bound, Cursor::default()).await;
@@ -202,7 +202,7 @@ async fn what_came_later_is_not_touched() {
 }
 
 #[tokio::test]
-async fn children_come_back_after_their_parents() {
+async fn children_are_retried_after_their_parents() {
     let db = TestDb::new().await;
     let parent = step("parent").not_unique();
     let child = step("child").after(parent.id, OnFailure::Cancel);
@@ -244,7 +244,7 @@ async fn many_jobs_with_dependencies_take_several_steps() {
 }
 
 #[tokio::test]
-async fn a_cancel_ends_what_waits_and_settles_its_children() {
+async fn bulk_cancel_ends_waiting_jobs_and_propagates_to_their_children() {
     let db = TestDb::new().await;
     let parent = step("parent");
     let child = step("child").after(parent.id, OnFailure::Cancel);
@@ -267,7 +267,7 @@ async fn a_cancel_ends_what_waits_and_settles_its_children() {
 }
 
 #[tokio::test]
-async fn a_cancel_tells_running_handlers() {
+async fn bulk_cancel_asks_running_handlers_to_stop() {
     let db = TestDb::new().await;
     let probe = Probe::new(db.pool.clone());
     let worker =
@@ -280,7 +280,7 @@ async fn a_cancel_tells_running_handlers() {
 }
 
 #[tokio::test]
-async fn a_delete_keeps_what_an_unfinished_job_depends_on() {
+async fn bulk_delete_keeps_jobs_that_an_unfinished_job_depends_on() {
     let db = TestDb::new().await;
     let needed = in_state(&db, "needed", JobState::Completed).await;
     let live = db.enqueue_new(step("live").after(needed, OnFailure::Cancel)).await.id;
@@ -298,7 +298,7 @@ async fn a_delete_keeps_what_an_unfinished_job_depends_on() {
 }
 
 #[tokio::test]
-async fn it_takes_what_the_list_shows() {
+async fn bulk_action_changes_the_jobs_that_the_list_shows() {
     let db = TestDb::new().await;
     let tenant = Uuid::now_v7();
     let workflow = Uuid::now_v7();
@@ -342,7 +342,7 @@ async fn it_takes_what_the_list_shows() {
 }
 
 #[tokio::test]
-async fn a_count_says_when_it_was_cut_off() {
+async fn count_says_when_it_is_not_exact() {
     let db = TestDb::new().await;
     dead_letters(&db, 40_000).await;
     let mut conn = db.pool.acquire().await.unwrap();
@@ -355,14 +355,14 @@ async fn a_count_says_when_it_was_cut_off() {
 }
 
 #[tokio::test]
-async fn a_walk_reads_along_an_index_whatever_the_plan() {
-    const WINDOW: &str = include_str!("../../queue/src/bulk/window.sql");
+async fn scan_reads_along_an_index_in_a_generic_plan() {
+    const SCAN: &str = include_str!("../../queue/src/bulk/scan.sql");
     let db = TestDb::new().await;
     dead_letters(&db, 20_000).await;
     let mut conn = db.pool.acquire().await.unwrap();
     let types = "text, bigint, bigint, bigint, bigint, text[], text, text, uuid, uuid, uuid, timestamptz, timestamptz, text, uuid[], bigint, text[], text[], uuid[], text";
     let prepare = format!(
-        "update queue.jobs set tenant_id = gen_random_uuid(), workflow_id = gen_random_uuid(), backfill_id = gen_random_uuid(), failure_id = seq, subject = seq where seq % 2 = 0; analyze queue.jobs; set plan_cache_mode = force_generic_plan; prepare w ({types}) as {WINDOW}"
+        "update queue.jobs set tenant_id = gen_random_uuid(), workflow_id = gen_random_uuid(), backfill_id = gen_random_uuid(), failure_id = seq, subject = seq where seq % 2 = 0; analyze queue.jobs; set plan_cache_mode = force_generic_plan; prepare w ({types}) as {SCAN}"
     );
     sqlx::raw_sql(sqlx::AssertSqlSafe(prepare)).execute(&mut *conn).await.unwrap();
     for (path, index) in [

@@ -1,4 +1,4 @@
-//! Cancels, of jobs that wait and of jobs that run.
+//! Cancels of jobs that wait and of jobs that run.
 
 use std::time::{Duration, Instant};
 
@@ -8,7 +8,7 @@ use weirgate_queue::{JobState, QueueError, control};
 use crate::support::{Does, Probe, Step, TestDb, TestWorker};
 
 #[tokio::test]
-async fn a_waiting_job_is_cancelled_at_once_and_never_runs() {
+async fn available_job_is_cancelled_at_once_and_never_runs() {
     let db = TestDb::new().await;
     let probe = Probe::new(db.pool.clone());
     let job = db.enqueue(Uuid::nil(), &Step::new("a", Does::Succeed)).await.id;
@@ -24,7 +24,7 @@ async fn a_waiting_job_is_cancelled_at_once_and_never_runs() {
 }
 
 #[tokio::test]
-async fn a_running_handler_is_told_and_awaited() {
+async fn running_handler_is_asked_to_stop_and_awaited() {
     let db = TestDb::new().await;
     let probe = Probe::new(db.pool.clone());
     let worker =
@@ -41,7 +41,7 @@ async fn a_running_handler_is_told_and_awaited() {
 }
 
 #[tokio::test]
-async fn a_handler_that_does_not_listen_is_dropped() {
+async fn handler_that_does_not_stop_is_dropped() {
     let db = TestDb::new().await;
     let probe = Probe::new(db.pool.clone());
     let worker = TestWorker::start(&db, &probe);
@@ -54,13 +54,13 @@ async fn a_handler_that_does_not_listen_is_dropped() {
 }
 
 #[tokio::test]
-async fn a_cancel_without_a_listener_is_found_at_the_next_heartbeat() {
+async fn cancel_whose_notification_was_lost_is_found_at_the_next_heartbeat() {
     let db = TestDb::new().await;
     let probe = Probe::new(db.pool.clone());
     let worker = TestWorker::start_with(&db, &probe, |options| options.host.lease = Duration::from_secs(3));
     let job = db.enqueue(Uuid::nil(), &Step::new("deaf", Does::Gate)).await.id;
     db.until(job, JobState::Running).await;
-    // What a lost notice leaves: the wish in the row, and nobody told.
+    // A lost notification leaves the request in the row, and no worker knows of it.
     sqlx::query("update queue.jobs set cancel_requested_at = queue.now() where id = $1")
         .bind(job)
         .execute(&db.pool)

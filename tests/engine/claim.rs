@@ -1,4 +1,4 @@
-//! Claims: order, exclusion, leases, and a plan that stays an index scan.
+//! Claims: order, exclusion, leases, and query plans that stay index scans.
 
 use std::collections::HashSet;
 
@@ -14,7 +14,7 @@ fn step(label: &str) -> NewJob {
 }
 
 #[tokio::test]
-async fn higher_priority_first_then_in_order_of_enqueueing() {
+async fn jobs_are_claimed_by_priority_and_then_in_order_of_enqueueing() {
     let db = TestDb::new().await;
     let worker = db.register_worker().await;
     let mut expected = Vec::new();
@@ -30,7 +30,7 @@ async fn higher_priority_first_then_in_order_of_enqueueing() {
 }
 
 #[tokio::test]
-async fn two_claimers_never_take_the_same_job() {
+async fn concurrent_claimers_never_claim_the_same_job() {
     let db = TestDb::new().await;
     let jobs = (0..400).map(|i| step(&i.to_string())).collect();
     let mut tx = db.pool.begin().await.unwrap();
@@ -57,7 +57,7 @@ async fn two_claimers_never_take_the_same_job() {
 }
 
 #[tokio::test]
-async fn a_worker_without_a_lease_gets_nothing() {
+async fn worker_without_a_lease_claims_nothing() {
     let db = TestDb::new().await;
     db.enqueue_new(step("a")).await;
     let mut conn = db.pool.acquire().await.unwrap();
@@ -67,7 +67,7 @@ async fn a_worker_without_a_lease_gets_nothing() {
     assert!(claim(&mut conn, worker, "default", 1).await.unwrap().is_empty());
 }
 
-/// Plans of `sql` with `arguments`, as they are kept and as they are made anew.
+/// The generic and the custom plan of `sql` with `arguments`.
 async fn plans(conn: &mut PgConnection, sql: &str, arguments: &str) -> Vec<String> {
     let mut plans = Vec::new();
     for mode in ["force_generic_plan", "force_custom_plan"] {
@@ -82,12 +82,13 @@ async fn plans(conn: &mut PgConnection, sql: &str, arguments: &str) -> Vec<Strin
 }
 
 #[tokio::test]
-async fn a_lane_is_read_by_its_index_whatever_the_statistics() {
+async fn level_is_read_by_its_index_whatever_the_statistics() {
     const CLAIM: &str = include_str!("../../queue/src/claim/claim.sql");
     const AHEAD: &str = include_str!("../../queue/src/lanes/ahead.sql");
     const OLDEST: &str = include_str!("../../queue/src/lanes/oldest.sql");
     let db = TestDb::new().await;
-    // Nothing; then one huge lane, where an order by seq alone looks cheap; then many small ones.
+    // No jobs; then one huge lane, for which an order by seq alone looks cheap; then many small
+    // lanes.
     for tenant in [None, Some("'00000000-0000-0000-0000-000000000001'"), Some("gen_random_uuid()")] {
         let mut tx = db.pool.begin().await.unwrap();
         if let Some(tenant) = tenant {
@@ -110,7 +111,7 @@ async fn a_lane_is_read_by_its_index_whatever_the_statistics() {
             assert!(plan.contains("Index Scan using jobs_flow"), "{plan}");
             assert!(plan.contains("(seq = ANY"), "{plan}");
             assert!(!plan.contains("Seq Scan on jobs"), "{plan}");
-            assert_eq!(plan.matches("jobs_seq").count(), 1, "only for what came back: {plan}");
+            assert_eq!(plan.matches("jobs_seq").count(), 1, "only for requeued jobs: {plan}");
         }
         for (sql, arguments) in [(AHEAD, format!("'q', {lane}, 100")), (OLDEST, format!("'q', {lane}"))] {
             for plan in plans(&mut tx, sql, &arguments).await {

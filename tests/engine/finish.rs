@@ -6,7 +6,7 @@ use serde_json::json;
 use sqlx::{AssertSqlSafe, Row};
 use uuid::Uuid;
 use weirgate_queue::claim::claim;
-use weirgate_queue::claim::mark::Start;
+use weirgate_queue::claim::persist_running::RunStart;
 use weirgate_queue::finish::{Finish, Outcome, finish};
 use weirgate_queue::job::RunId;
 use weirgate_queue::maintenance::rescuer;
@@ -107,7 +107,7 @@ async fn a_stale_run_enqueues_no_next_jobs() {
     let run = claim(&mut conn, worker, "default", 1).await.unwrap().remove(0).run;
     let next = NewJob::of(Uuid::nil(), &Step::new("next", Does::Succeed)).unwrap();
     let outcome = Outcome::Completed { output: json!(null), next: vec![next.clone()] };
-    let before = Start { run: run.run - 1, ..run.start() };
+    let before = RunStart { run: run.run - 1, ..run.start() };
     let stale = Finish { start: before, ..Finish::of(&run, outcome) };
     assert!(finish(&mut conn, vec![stale]).await.unwrap().is_empty());
     let jobs: i64 = sqlx::query_scalar("select count(*) from queue.jobs").fetch_one(&db.pool).await.unwrap();

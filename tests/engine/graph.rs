@@ -6,15 +6,15 @@ use chrono::DateTime;
 use serde_json::json;
 use sqlx::PgConnection;
 use uuid::Uuid;
-use weirgate_queue::claim::mark::Start;
+use weirgate_queue::claim::persist_running::RunStart;
 use weirgate_queue::finish::{Finish, Outcome, finish};
-use weirgate_queue::maintenance::settler;
+use weirgate_queue::maintenance::resolver;
 use weirgate_queue::{Enqueued, JobState, NewJob, OnFailure, Result, Workflow, control};
 
 use crate::support::{Does, Step, TestDb};
 
-/// Most children that one transaction tells.
-pub(super) const STEP: i64 = 500;
+/// Most edges that one transaction updates.
+pub(super) const MAX_EDGES: i64 = 500;
 
 pub(super) fn step(label: &str, does: Does) -> NewJob {
     NewJob::of(Uuid::nil(), &Step::new(label, does)).unwrap()
@@ -28,7 +28,8 @@ pub(super) struct Graph {
 }
 
 impl Graph {
-    /// Jobs and what they wait on: `a < b c?` waits on `b`, and on the end of `c`, however that is.
+    /// Enqueues jobs and what they wait on: `a < b c?` waits on the completion of `b` and on any
+    /// end of `c`.
     pub(super) async fn new(lines: &[&str]) -> Self {
         Self::on(TestDb::new().await, lines).await
     }
@@ -54,7 +55,7 @@ impl Graph {
         Self { workflow: id, ..Self::of(db, &names, &enqueued) }
     }
 
-    /// Jobs that are stored already.
+    /// A graph of jobs that are stored already.
     pub(super) fn of<S: ToString>(db: TestDb, names: &[S], enqueued: &[Enqueued]) -> Self {
         let names: Vec<String> = names.iter().map(ToString::to_string).collect();
         let ids = names.iter().cloned().zip(enqueued.iter().map(|it| it.id)).collect();
@@ -65,7 +66,7 @@ impl Graph {
         self.ids[name]
     }
 
-    /// Makes jobs that may start run.
+    /// Starts available jobs.
     pub(super) async fn start(&self, names: &[&str]) {
         let ids: Vec<Uuid> = names.iter().map(|name| self.id(name)).collect();
         let started = sqlx::query(
@@ -90,7 +91,7 @@ impl Graph {
         let worker = self.db.register_worker().await;
         let finish = |(job, seq, run, attempt): (Uuid, i64, i64, i16)| {
             let attempt = attempt.unsigned_abs();
-            let start = Start { seq, run, attempt, worker, at: DateTime::default() };
+            let start = RunStart { seq, run, attempt, worker, at: DateTime::default() };
             Finish { job, start, outcome: outcome.clone() }
         };
         runs.into_iter().map(finish).collect()
@@ -125,8 +126,8 @@ impl Graph {
         control::cancel(&mut self.db.pool.acquire().await.unwrap(), self.id(name)).await.unwrap();
     }
 
-    pub(super) async fn settle(&self) -> u64 {
-        settler::run_once(&self.db.pool).await.unwrap()
+    pub(super) async fn resolve(&self) -> u64 {
+        resolver::run_once(&self.db.pool).await.unwrap()
     }
 
     /// `a:completed b:waiting`, in the order in which they were given.
@@ -147,7 +148,8 @@ pub(super) fn discarded() -> Outcome {
     Outcome::Discarded { code: "hopeless".to_owned(), message: "no attempt can succeed".to_owned() }
 }
 
-/// Once all is settled: the edges say what the parents are, the counts say what the edges do, and the states follow.
+/// Once everything is resolved: the edges agree with their parents, the counts with the edges, and
+/// the states with the counts.
 pub(super) async fn check(db: &TestDb) {
     let wrong: Vec<String> = sqlx::query_scalar(
         "with edge as (

@@ -7,12 +7,13 @@ use std::time::Duration;
 use sqlx::AssertSqlSafe;
 use uuid::Uuid;
 use weirgate_queue::JobState;
-use weirgate_queue::claim::{Claimer, Room, claim};
+use weirgate_queue::claim::{Capacity, Claimer, claim};
 use weirgate_queue::database::history::{self, Rebased};
 use weirgate_queue::finish::{Finish, Outcome, finish};
-use weirgate_queue::lanes::limits::{LaneSettings, set_lane};
+use weirgate_queue::lanes::change::set_lane;
 use weirgate_queue::lanes::reconcile::{self, Discrepancy};
-use weirgate_queue::lanes::{Book, LaneLimits, Rate};
+use weirgate_queue::lanes::settings::LaneSettings;
+use weirgate_queue::lanes::{LaneLimits, QueueView, Rate};
 
 use crate::support::{Does, Probe, Step, TestDb, TestWorker};
 
@@ -124,15 +125,15 @@ async fn a_view_from_before_is_dropped_and_nobody_claims_while_a_lost_worker_may
     let mut conn = db.pool.acquire().await.unwrap();
     let lost = db.register_worker().await;
     let mut claimer = Claimer::open(&mut conn, QUEUE).await.unwrap();
-    let held = claimer.claim(&mut conn, lost, Room::of(2)).await.unwrap().jobs;
+    let held = claimer.claim(&mut conn, lost, Capacity::of(2)).await.unwrap().jobs;
     assert_eq!(held.len(), 2);
     assert_eq!(rebase(&db).await.queues, [QUEUE]);
 
     let another = db.register_worker().await;
-    let view = Book::open(&mut conn, QUEUE).await.unwrap();
-    assert_eq!(view.facts().counts[&JobState::Available], 2);
+    let view = QueueView::open(&mut conn, QUEUE).await.unwrap();
+    assert_eq!(view.activity().counts[&JobState::Available], 2);
     for worker in [lost, another] {
-        let claim = claimer.claim(&mut conn, worker, Room::of(4)).await.unwrap();
+        let claim = claimer.claim(&mut conn, worker, Capacity::of(4)).await.unwrap();
         assert!(claim.jobs.is_empty(), "{worker} claims beside a worker that may still run its jobs");
     }
     // What it says of its runs counts no more.
@@ -142,9 +143,9 @@ async fn a_view_from_before_is_dropped_and_nobody_claims_while_a_lost_worker_may
     assert!(refused.to_string().contains("is not one of this database's history"), "{refused}");
 
     run(&db, "update queue.workers set lease_until = queue.now() where history <> queue.history_id()").await;
-    assert_eq!(claimer.claim(&mut conn, another, Room::of(4)).await.unwrap().jobs.len(), 2);
+    assert_eq!(claimer.claim(&mut conn, another, Capacity::of(4)).await.unwrap().jobs.len(), 2);
     assert_eq!(weirgate_queue::maintenance::rescuer::run_once(&db.pool).await.unwrap(), 2);
-    assert_eq!(claimer.claim(&mut conn, another, Room::of(4)).await.unwrap().jobs.len(), 2);
+    assert_eq!(claimer.claim(&mut conn, another, Capacity::of(4)).await.unwrap().jobs.len(), 2);
     prove(&db).await;
 }
 
@@ -230,8 +231,8 @@ async fn a_cursor_past_jobs_that_may_start_is_found_and_set_back() {
     )
     .await;
     let found = reconcile::run_once(&mut conn, QUEUE).await.unwrap();
-    let [Discrepancy::Cursor { of, from, first }] = found.as_slice() else { panic!("{found:?}") };
-    assert_eq!((*of, from - first), ((tenant(0), None, 0), 3));
+    let [Discrepancy::Cursor { group, cursor, first }] = found.as_slice() else { panic!("{found:?}") };
+    assert_eq!((*group, cursor - first), ((tenant(0), None, 0), 3));
     assert_eq!(claim(&mut conn, worker, QUEUE, 10).await.unwrap().len(), jobs.len());
     prove(&db).await;
 }

@@ -1,10 +1,10 @@
-//! One leader among many hosts: taken, renewed, given up, lost.
+//! One leader among many workers: the lease is taken, renewed, given up, lost.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::PgPool;
-use weirgate_queue::maintenance::leader::{Begin, Leader};
+use weirgate_queue::maintenance::leader::{Leader, TransactionSource};
 
 use crate::support::{Probe, TestDb, TestWorker, leader};
 
@@ -13,7 +13,7 @@ async fn term(pool: &PgPool) -> i64 {
 }
 
 #[tokio::test]
-async fn one_of_two_leads_until_it_steps_down() {
+async fn one_of_two_candidates_leads_until_it_resigns() {
     let db = TestDb::new().await;
     let (a, b) = (leader(&db).await, leader(&db).await);
     assert_eq!((a.leads(), b.leads(), term(&db.pool).await), (true, false, 1));
@@ -30,7 +30,7 @@ async fn one_of_two_leads_until_it_steps_down() {
 }
 
 #[tokio::test]
-async fn many_candidates_make_one_leader() {
+async fn many_candidates_elect_one_leader() {
     let db = TestDb::new().await;
     let candidates: Vec<_> =
         (0..8).map(|_| Arc::new(Leader::new(db.pool.clone(), "test", Duration::from_mins(1)))).collect();
@@ -47,7 +47,7 @@ async fn many_candidates_make_one_leader() {
 }
 
 #[tokio::test]
-async fn who_slept_past_its_lease_learns_it_before_it_acts() {
+async fn leader_suspended_past_its_lease_begins_no_transaction() {
     let db = TestDb::new().await;
     let sleeper = leader(&db).await;
     db.travel(Duration::from_secs(61)).await;
@@ -59,7 +59,7 @@ async fn who_slept_past_its_lease_learns_it_before_it_acts() {
 }
 
 #[tokio::test]
-async fn who_slept_past_its_lease_does_not_act_even_while_nobody_took_over() {
+async fn leader_suspended_past_its_lease_begins_no_transaction_even_without_a_successor() {
     let db = TestDb::new().await;
     let sleeper = leader(&db).await;
     db.travel(Duration::from_secs(61)).await;
@@ -69,7 +69,7 @@ async fn who_slept_past_its_lease_does_not_act_even_while_nobody_took_over() {
 }
 
 #[tokio::test]
-async fn a_takeover_waits_for_an_act_under_way_and_a_renewal_does_not() {
+async fn takeover_waits_for_an_open_transaction_and_a_renewal_does_not() {
     let db = TestDb::new().await;
     let (a, b) = (leader(&db).await, leader(&db).await);
     let mut act = a.begin().await.unwrap().unwrap();
@@ -89,7 +89,7 @@ async fn a_takeover_waits_for_an_act_under_way_and_a_renewal_does_not() {
 }
 
 #[tokio::test]
-async fn who_stops_in_the_middle_of_an_act_neither_keeps_the_lead_nor_the_act() {
+async fn leader_suspended_in_a_transaction_loses_both_lease_and_transaction() {
     let db = TestDb::new().await;
     let sleeper = Leader::new(db.pool.clone(), "test", Duration::from_secs(2));
     assert!(sleeper.run_once().await.unwrap());
@@ -104,7 +104,7 @@ async fn who_stops_in_the_middle_of_an_act_neither_keeps_the_lead_nor_the_act() 
 }
 
 #[tokio::test]
-async fn when_the_host_that_leads_stops_another_one_leads() {
+async fn another_worker_leads_when_the_leading_one_stops() {
     let db = TestDb::new().await;
     let probe = Probe::new(db.pool.clone());
     let holder = async || -> Option<uuid::Uuid> {

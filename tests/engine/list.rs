@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 use weirgate_queue::JobState;
-use weirgate_queue::lanes::Books;
+use weirgate_queue::lanes::QueueViews;
 use weirgate_queue::read::{self, JobFilter};
 
 use crate::support::{TestDb, plan};
@@ -14,8 +14,8 @@ const JOBS: i64 = 24_000;
 const TENANT: Uuid = Uuid::from_u128(1);
 const OTHER: Uuid = Uuid::from_u128(2);
 
-/// A job a second. Every 6,000th is discarded, of a kind of its own and says so; all but every
-/// 1,000th are of one tenant.
+/// One job for each second. Every 6,000th is discarded, has a kind of its own and an argument that
+/// says so; all but every 1,000th are of one tenant.
 async fn many_jobs() -> TestDb {
     let db = TestDb::new().await;
     sqlx::query(
@@ -38,8 +38,8 @@ async fn many_jobs() -> TestDb {
     db
 }
 
-/// Follows the pages to the end: how many jobs there are, each met once and newest first, and how
-/// many pages.
+/// Follows the pages to the end. Returns how many jobs there are, each listed once and newest
+/// first, and how many pages.
 async fn pages(db: &TestDb, filter: &JobFilter) -> (usize, usize) {
     let mut conn = db.pool.acquire().await.unwrap();
     let (mut seqs, mut pages, mut before) = (Vec::new(), 0, None);
@@ -61,7 +61,7 @@ fn discarded() -> JobFilter {
 }
 
 #[tokio::test]
-async fn what_is_rare_is_found_in_bounded_steps() {
+async fn rare_jobs_are_found_in_bounded_walks() {
     let db = many_jobs().await;
     let all = JobFilter::default();
     let rare = JobFilter { kind: Some("rare".to_owned()), ..all.clone() };
@@ -77,7 +77,7 @@ async fn what_is_rare_is_found_in_bounded_steps() {
 }
 
 #[tokio::test]
-async fn what_has_an_index_is_found_at_once() {
+async fn filters_with_an_index_find_their_jobs_at_once() {
     let db = many_jobs().await;
     assert_eq!(pages(&db, &discarded()).await, (4, 1));
     let of_other = JobFilter { tenant: Some(OTHER), ..discarded() };
@@ -93,7 +93,7 @@ async fn what_has_an_index_is_found_at_once() {
 }
 
 #[tokio::test]
-async fn a_walk_reads_along_an_index_and_no_further_than_it_goes() {
+async fn walk_reads_along_an_index_and_no_further_than_it_goes() {
     const PAGE: &str = include_str!("../../queue/src/read/page.sql");
     let db = many_jobs().await;
     let mut conn = db.pool.acquire().await.unwrap();
@@ -112,13 +112,13 @@ async fn a_walk_reads_along_an_index_and_no_further_than_it_goes() {
         ("tenant", "jobs_tenant", "$, null, null"),
         ("workflow", "jobs_workflow", "null, $, null"),
         ("backfill", "jobs_backfill", "null, null, $"),
-        ("tenant_aside", "jobs_tenant_aside", "$, null, null"),
-        ("aside", "jobs_aside", "null, null, null"),
+        ("tenant_cold", "jobs_tenant_aside", "$, null, null"),
+        ("cold", "jobs_aside", "null, null, null"),
         ("failure", "jobs_failure", "null, null, null"),
         ("failing_subject", "jobs_failing_subject", "$, null, null"),
     ] {
-        // In the middle of many jobs: a walk of a hundred of them in which none matches, and one
-        // that ends at once.
+        // Two walks from the middle of many jobs: one over a hundred jobs of which none matches,
+        // and one that ends at once.
         for (from, to, looked_at) in [(12_000, 0, 100), (12_000, 11_995, 5)] {
             let of = of.replace('$', &format!("'{TENANT}'"));
             let explain = format!(
@@ -133,7 +133,7 @@ async fn a_walk_reads_along_an_index_and_no_further_than_it_goes() {
             let plan = &explained[0]["Plan"];
             let blocks =
                 ["Shared Hit Blocks", "Shared Read Blocks"].map(|field| plan[field].as_i64().unwrap());
-            // The index of all these jobs has more than a hundred.
+            // The index has more than a hundred of these jobs.
             assert!(blocks.iter().sum::<i64>() < 50, "{path}, {looked_at} jobs: {plan:#}");
             let read = plan::jobs_scans(plan);
             assert!(read.iter().all(|scan| scan.starts_with("Index")), "{path}: {read:?}");
@@ -143,7 +143,7 @@ async fn a_walk_reads_along_an_index_and_no_further_than_it_goes() {
 }
 
 #[tokio::test]
-async fn arguments_and_single_jobs_are_filters() {
+async fn arguments_and_ids_are_filters() {
     let db = many_jobs().await;
     let sql =
         r#"update queue.jobs set args = '{"date": "2026-01-20", "at": {"page": 3}}' where seq in (7, 20000)"#;
@@ -165,7 +165,7 @@ async fn arguments_and_single_jobs_are_filters() {
 }
 
 #[tokio::test]
-async fn a_time_is_found_among_the_numbers() {
+async fn time_is_translated_to_the_first_seq() {
     let db = many_jobs().await;
     let at = async |n: i64| -> DateTime<Utc> {
         let sql = "select created_at from queue.jobs where seq = $1";
@@ -181,7 +181,7 @@ async fn a_time_is_found_among_the_numbers() {
     let last = at(JOBS).await;
     assert_eq!(pages(&db, &between(Some(last), None)).await, (1, 1));
     assert_eq!(pages(&db, &between(None, Some(at(1).await))).await, (0, 1));
-    // Where most jobs are gone, the others are found all the same.
+    // When most jobs are deleted, the others are still found.
     sqlx::raw_sql("delete from queue.jobs where seq between 2 and 23000").execute(&db.pool).await.unwrap();
     assert_eq!(pages(&db, &between(None, Some(to))).await, (1, 1));
     assert_eq!(pages(&db, &between(Some(from), None)).await.0, 1_000);
@@ -208,14 +208,14 @@ async fn running_jobs_are_found_through_the_claims() {
 }
 
 #[tokio::test]
-async fn many_who_ask_at_once_get_each_their_own() {
+async fn concurrent_readers_each_get_their_own_job() {
     let db = many_jobs().await;
     let ids: Vec<Uuid> = sqlx::query_scalar("select id from queue.jobs where seq <= 300 order by seq")
         .fetch_all(&db.pool)
         .await
         .unwrap();
-    let reader = read::Reader::start(db.pool.clone(), Books::new(db.pool.clone()));
-    // Some ask for the same one, and some for none that there is.
+    let reader = read::Reader::start(db.pool.clone(), QueueViews::new(db.pool.clone()));
+    // Some ask for the same job, and some for jobs that do not exist.
     let asked: Vec<Uuid> = ids.iter().copied().chain([ids[0], Uuid::nil(), ids[0]]).collect();
     let answers = futures_util::future::join_all(asked.iter().map(|id| reader.get(*id))).await;
     for (id, answer) in asked.iter().zip(answers) {

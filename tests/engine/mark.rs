@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use uuid::Uuid;
-use weirgate_queue::claim::mark::mark;
-use weirgate_queue::claim::{Claimer, Room};
+use weirgate_queue::claim::persist_running::persist_running;
+use weirgate_queue::claim::{Capacity, Claimer};
 use weirgate_queue::finish::{Finish, Outcome, finish};
 use weirgate_queue::lanes::reconcile;
 use weirgate_queue::maintenance::{reconciler, rescuer};
@@ -17,7 +17,7 @@ use crate::support::{Does, Probe, Step, TestDb, TestWorker};
 async fn take(db: &TestDb, worker: Uuid) -> weirgate_queue::job::RunId {
     let mut conn = db.pool.acquire().await.unwrap();
     let mut claimer = Claimer::open(&mut conn, "default").await.unwrap();
-    claimer.claim(&mut conn, worker, Room::of(1)).await.unwrap().jobs.remove(0).run
+    claimer.claim(&mut conn, worker, Capacity::of(1)).await.unwrap().jobs.remove(0).run
 }
 
 async fn times_written(db: &TestDb, job: Uuid) -> i64 {
@@ -66,7 +66,7 @@ async fn a_quick_job_is_written_once_and_a_long_one_says_that_it_runs() {
         assert_eq!((done.attempt, done.run), (1, 1));
         written += times_written(&db, *id).await;
     }
-    assert!(written < 40, "a busy machine may mark some of them, but not all: {written} writes");
+    assert!(written < 40, "a busy machine may persist_running some of them, but not all: {written} writes");
     probe.open("long");
     let done = db.until(long, JobState::Completed).await;
     assert_eq!((done.attempt, done.run, done.attempted_at), (1, 1, running.attempted_at));
@@ -84,7 +84,7 @@ async fn a_mark_changes_what_is_claimed_and_nothing_else() {
     let mut conn = db.pool.acquire().await.unwrap();
     assert_eq!(read::workers(&mut conn).await.unwrap()[0].running, 1, "it runs, whatever its row says");
     for _ in 0..2 {
-        assert!(mark(&mut conn, [run.start()].into_iter().collect()).await.unwrap().is_empty());
+        assert!(persist_running(&mut conn, [run.start()].into_iter().collect()).await.unwrap().is_empty());
         let marked = db.job(job).await;
         assert_eq!((marked.state(), marked.run, marked.attempt), (JobState::Running, 1, 1));
         assert_eq!(marked.attempted_at, Some(run.at));
@@ -92,8 +92,8 @@ async fn a_mark_changes_what_is_claimed_and_nothing_else() {
     assert_eq!(read::workers(&mut conn).await.unwrap()[0].running, 1);
     let done = Outcome::Completed { output: serde_json::Value::Null, next: Vec::new() };
     assert_eq!(finish(&mut conn, vec![Finish::of(&run, done)]).await.unwrap().len(), 1);
-    assert!(mark(&mut conn, [run.start()].into_iter().collect()).await.unwrap().is_empty());
-    assert_eq!(db.job(job).await.state(), JobState::Completed, "a late mark is nothing");
+    assert!(persist_running(&mut conn, [run.start()].into_iter().collect()).await.unwrap().is_empty());
+    assert_eq!(db.job(job).await.state(), JobState::Completed, "a late persist_running is nothing");
     assert!(reconcile::run_once(&mut conn, "default").await.unwrap().is_empty());
 }
 
@@ -110,9 +110,9 @@ async fn a_mark_does_not_wait_for_whoever_holds_the_job() {
         .await
         .unwrap();
     let mut conn = db.pool.acquire().await.unwrap();
-    assert_eq!(mark(&mut conn, [run.start()].into_iter().collect()).await.unwrap(), [run.seq]);
+    assert_eq!(persist_running(&mut conn, [run.start()].into_iter().collect()).await.unwrap(), [run.seq]);
     holder.rollback().await.unwrap();
-    assert!(mark(&mut conn, [run.start()].into_iter().collect()).await.unwrap().is_empty());
+    assert!(persist_running(&mut conn, [run.start()].into_iter().collect()).await.unwrap().is_empty());
     assert_eq!(db.job(job).await.state(), JobState::Running);
 }
 

@@ -1,4 +1,4 @@
-//! What is kept and what is deleted.
+//! Which rows the pruner keeps and which it deletes.
 
 use std::time::Duration;
 
@@ -30,7 +30,7 @@ async fn count(pool: &PgPool) -> i64 {
 }
 
 #[tokio::test]
-async fn finished_jobs_are_deleted_after_their_retention_and_others_never() {
+async fn finished_jobs_are_deleted_after_their_retention_and_live_ones_never() {
     let db = TestDb::new().await;
     let enqueue = async |label: &str| db.enqueue(Uuid::nil(), &Step::new(label, Does::Succeed)).await.id;
     let live = enqueue("live").await;
@@ -51,7 +51,7 @@ async fn finished_jobs_are_deleted_after_their_retention_and_others_never() {
 }
 
 #[tokio::test]
-async fn what_a_job_waited_on_is_kept_while_it_may_run() {
+async fn parents_are_kept_while_their_child_may_run() {
     let db = TestDb::new().await;
     let parent = NewJob::of(Uuid::nil(), &Step::new("parent", Does::Succeed)).unwrap();
     let child = NewJob::of(Uuid::nil(), &Step::new("child", Does::Succeed)).unwrap();
@@ -69,7 +69,7 @@ async fn what_a_job_waited_on_is_kept_while_it_may_run() {
 }
 
 #[tokio::test]
-async fn a_great_many_are_deleted_in_batches() {
+async fn many_jobs_are_deleted_in_batches() {
     let db = TestDb::new().await;
     sqlx::query(
         "insert into queue.jobs (id, tenant_id, queue, kind, state, max_attempts, args, created_at, scheduled_at,
@@ -89,7 +89,7 @@ async fn a_great_many_are_deleted_in_batches() {
 }
 
 #[tokio::test]
-async fn of_old_ticks_the_newest_stays_so_that_none_fires_again() {
+async fn newest_tick_is_kept_so_that_none_fires_again() {
     let db = TestDb::new().await;
     let schedules = Schedules::default().with(Ticking::hourly("a"));
     db.fire_at("2030-01-10T00:30:00Z", &schedules).await;
@@ -103,7 +103,7 @@ async fn of_old_ticks_the_newest_stays_so_that_none_fires_again() {
 }
 
 #[tokio::test]
-async fn who_no_longer_leads_deletes_and_rescues_nothing() {
+async fn former_leader_deletes_and_rescues_nothing() {
     let db = TestDb::new().await;
     let leader = leader(&db).await;
     end(&db.pool, db.enqueue(Uuid::nil(), &Step::new("a", Does::Succeed)).await.id, "completed").await;
@@ -120,7 +120,7 @@ async fn who_no_longer_leads_deletes_and_rescues_nothing() {
 }
 
 #[tokio::test]
-async fn what_a_workflow_is_called_is_forgotten_with_its_last_job() {
+async fn workflows_row_is_deleted_after_its_last_job() {
     let db = TestDb::new().await;
     let job = |label: &str| NewJob::of(Uuid::nil(), &Step::new(label, Does::Succeed)).unwrap();
     let mut workflow = Workflow::named("pair").about("2026-01-20");

@@ -1,4 +1,4 @@
-//! Workers that die, hang and stop: nothing they held is lost.
+//! Workers that die, hang and stop: no job that they held is lost.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use weirgate_queue::{JobState, NewJob};
 use crate::support::{Does, Probe, Step, TestDb, TestWorker};
 
 #[tokio::test]
-async fn jobs_of_a_dead_worker_are_available_again_and_those_of_a_live_one_are_not_touched() {
+async fn jobs_of_a_dead_worker_are_rescued_and_those_of_a_live_one_are_not() {
     let db = TestDb::new().await;
     let (dead, alive) = (db.register_worker().await, db.register_worker().await);
     let lost = db.enqueue(Uuid::nil(), &Step::new("lost", Does::Succeed)).await.id;
@@ -33,7 +33,7 @@ async fn jobs_of_a_dead_worker_are_available_again_and_those_of_a_live_one_are_n
 }
 
 #[tokio::test]
-async fn a_job_that_kills_its_workers_ends_as_a_dead_letter() {
+async fn job_that_kills_its_workers_is_discarded() {
     let db = TestDb::new().await;
     let job = NewJob::of(Uuid::nil(), &Step::new("killer", Does::Succeed)).unwrap().max_attempts(2);
     let job = db.enqueue_new(job).await.id;
@@ -47,7 +47,7 @@ async fn a_job_that_kills_its_workers_ends_as_a_dead_letter() {
 }
 
 #[tokio::test]
-async fn a_worker_that_slept_past_its_lease_drops_its_jobs_and_goes_on_under_a_new_one() {
+async fn worker_suspended_past_its_lease_drops_its_jobs_and_takes_a_new_lease() {
     let db = TestDb::new().await;
     let probe = Probe::new(db.pool.clone());
     let worker = TestWorker::start_with(&db, &probe, |options| options.host.lease = Duration::from_secs(3));
@@ -55,7 +55,7 @@ async fn a_worker_that_slept_past_its_lease_drops_its_jobs_and_goes_on_under_a_n
     let first = db.until(job, JobState::Running).await;
     probe.until_started(1).await;
     db.travel(Duration::from_hours(1)).await;
-    // The same process runs it again, under its next run.
+    // The same process runs the job again, under its next run token.
     loop {
         let again = db.until(job, JobState::Running).await;
         if again.run > first.run && probe.started().len() == 2 {
@@ -70,7 +70,7 @@ async fn a_worker_that_slept_past_its_lease_drops_its_jobs_and_goes_on_under_a_n
 }
 
 #[tokio::test]
-async fn a_worker_whose_jobs_hold_all_connections_keeps_its_lease() {
+async fn worker_whose_jobs_hold_all_connections_keeps_its_lease() {
     let db = TestDb::new().await;
     let leased = async |conn: &mut PgConnection| -> Option<Uuid> {
         let sql = "select id from queue.workers where lease_until > queue.now()";
@@ -86,7 +86,7 @@ async fn a_worker_whose_jobs_hold_all_connections_keeps_its_lease() {
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
     };
-    // One listens.
+    // One connection listens for notifications.
     while held.len() + 1 < db.pool.options().get_max_connections() as usize {
         held.push(db.pool.acquire().await.unwrap());
     }
@@ -97,7 +97,7 @@ async fn a_worker_whose_jobs_hold_all_connections_keeps_its_lease() {
 }
 
 #[tokio::test]
-async fn a_stop_waits_for_running_jobs_and_claims_nothing_more() {
+async fn stopping_worker_awaits_running_jobs_and_claims_no_more() {
     let db = TestDb::new().await;
     let probe = Probe::new(db.pool.clone());
     let worker = TestWorker::start(&db, &probe);
@@ -107,7 +107,7 @@ async fn a_stop_waits_for_running_jobs_and_claims_nothing_more() {
     tokio::time::sleep(Duration::from_millis(300)).await;
     let late = db.enqueue(Uuid::nil(), &Step::new("late", Does::Succeed)).await.id;
     tokio::time::sleep(Duration::from_millis(300)).await;
-    // On a busy machine its row says so later.
+    // On a busy machine, its row says so later.
     db.until(running, JobState::Running).await;
     probe.open("running");
     worker.ended().await;
@@ -119,7 +119,7 @@ async fn a_stop_waits_for_running_jobs_and_claims_nothing_more() {
 }
 
 #[tokio::test]
-async fn what_does_not_end_within_the_grace_period_is_handed_back_without_an_attempt() {
+async fn job_that_outlasts_the_grace_period_is_handed_back_without_counting_an_attempt() {
     let db = TestDb::new().await;
     let probe = Probe::new(db.pool.clone());
     let worker = TestWorker::start_with(&db, &probe, |options| {
@@ -137,7 +137,7 @@ async fn what_does_not_end_within_the_grace_period_is_handed_back_without_an_att
 }
 
 #[tokio::test]
-async fn a_database_that_goes_away_does_not_end_the_worker() {
+async fn worker_survives_a_database_restart() {
     let db = TestDb::new().await;
     let probe = Probe::new(db.pool.clone());
     let worker = TestWorker::start(&db, &probe);
@@ -161,7 +161,7 @@ async fn a_database_that_goes_away_does_not_end_the_worker() {
 }
 
 #[tokio::test]
-async fn a_stop_does_not_give_back_what_was_cancelled() {
+async fn stopping_worker_does_not_hand_back_cancelled_jobs() {
     let db = TestDb::new().await;
     let worker = TestWorker::start(&db, &Probe::new(db.pool.clone()));
     let leased =
@@ -172,7 +172,7 @@ async fn a_stop_does_not_give_back_what_was_cancelled() {
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
     };
-    // Runs as far as the database knows, and nothing in the process speaks for it any more.
+    // The database has it as running, but nothing in the process runs it any more.
     let job = NewJob::of(Uuid::nil(), &Step::new("a", Does::Succeed)).unwrap().delay(Duration::from_hours(1));
     let job = db.enqueue_new(job).await.id;
     sqlx::query(
@@ -194,7 +194,7 @@ async fn a_stop_does_not_give_back_what_was_cancelled() {
 }
 
 #[tokio::test]
-async fn a_claims_row_goes_when_its_jobs_have_ended() {
+async fn claims_row_is_deleted_when_its_jobs_have_ended() {
     let db = TestDb::new().await;
     let probe = Probe::new(db.pool.clone());
     let worker = TestWorker::start_with(&db, &probe, |options| options.host.lease = Duration::from_secs(3));
@@ -207,7 +207,7 @@ async fn a_claims_row_goes_when_its_jobs_have_ended() {
     let rows = async || -> Vec<Vec<i64>> {
         sqlx::query_scalar("select jobs from queue.claims").fetch_all(&db.pool).await.unwrap()
     };
-    // With the next heartbeat at the latest.
+    // It is deleted with the next heartbeat at the latest.
     let seq: i64 = sqlx::query_scalar("select seq from queue.jobs where id = $1")
         .bind(gate)
         .fetch_one(&db.pool)
@@ -223,7 +223,7 @@ async fn a_claims_row_goes_when_its_jobs_have_ended() {
 }
 
 #[tokio::test]
-async fn a_running_job_that_no_claim_has_is_found_by_the_reconciler() {
+async fn running_job_without_a_claim_is_found_by_the_reconciler() {
     let db = TestDb::new().await;
     let job = db.enqueue(Uuid::nil(), &Step::new("a", Does::Succeed)).await.id;
     sqlx::query(

@@ -1,4 +1,4 @@
-//! Each tick fires once: races, faults, changes of the leader.
+//! Each tick fires once, in spite of races, faults and changes of the leader.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -7,19 +7,19 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use weirgate_queue::maintenance::leader::Leader;
 use weirgate_queue::maintenance::scheduler::Scheduler;
-use weirgate_queue::schedule::{Change, Missed, Schedules};
+use weirgate_queue::schedule::{Missed, ScheduleChange, Schedules};
 
 use crate::support::{TestDb, Ticking, leader};
 
 #[tokio::test]
-async fn a_leader_that_slept_past_its_lease_fires_nothing_of_what_it_found_due() {
+async fn leader_suspended_past_its_lease_fires_nothing_that_it_found_due() {
     let db = TestDb::new().await;
     let ticking = Ticking::hourly("a").missed(Missed::All);
     let clockwork = ticking.clockwork();
     let schedules = Schedules::default().with(ticking);
     db.fire_at("2030-01-10T00:30:00Z", &schedules).await;
     db.travel_to("2030-01-10T03:30:00Z").await;
-    // It stands still in the first of three ticks, and its lease ends.
+    // It is suspended in the first of three ticks, and its lease ends.
     let gate = Arc::new(Semaphore::new(0));
     *clockwork.fire_gate.lock().unwrap() = Some(gate.clone());
     let (sleeper, looks) = (leader(&db).await, Scheduler::new(schedules.clone()));
@@ -34,7 +34,7 @@ async fn a_leader_that_slept_past_its_lease_fires_nothing_of_what_it_found_due()
             next
         }
     });
-    // One tick it holds already, and any number would pass; it goes on as the leader it no longer is.
+    // The gate would let any number of ticks pass. It goes on as the leader that it no longer is.
     gate.add_permits(10);
     assert_eq!(sleeper.await.unwrap(), 1);
     let next = takeover.await.unwrap();
@@ -43,7 +43,7 @@ async fn a_leader_that_slept_past_its_lease_fires_nothing_of_what_it_found_due()
 }
 
 #[tokio::test]
-async fn a_tick_whose_transaction_is_rolled_back_fires_later() {
+async fn tick_whose_transaction_is_rolled_back_fires_later() {
     let db = TestDb::new().await;
     let ticking = Ticking::hourly("a").missed(Missed::All);
     let clockwork = ticking.clockwork();
@@ -58,7 +58,7 @@ async fn a_tick_whose_transaction_is_rolled_back_fires_later() {
 }
 
 #[tokio::test]
-async fn one_process_looks_again_after_a_failure_and_at_the_next_tick() {
+async fn scheduler_checks_again_after_a_failure_and_at_the_next_tick() {
     let db = TestDb::new().await;
     let ticking = Ticking::hourly("a");
     let clockwork = ticking.clockwork();
@@ -80,7 +80,7 @@ async fn one_process_looks_again_after_a_failure_and_at_the_next_tick() {
 }
 
 #[tokio::test]
-async fn a_pause_that_comes_between_look_and_fire_holds() {
+async fn pause_between_the_check_and_the_tick_prevents_the_tick() {
     let db = TestDb::new().await;
     let ticking = Ticking::hourly("a").per_tenant(&[("", "UTC")]);
     let clockwork = ticking.clockwork();
@@ -91,24 +91,24 @@ async fn a_pause_that_comes_between_look_and_fire_holds() {
     *clockwork.gate.lock().unwrap() = Some(gate.clone());
     let (leader, looks) = (leader(&db).await, Scheduler::new(schedules.clone()));
     let looking = tokio::spawn(async move { looks.run_once(&leader).await.unwrap() });
-    // It comes to the gate when it has read the settings.
+    // It waits at the gate after it has read the settings.
     until_at(&gate, 1).await;
-    db.change(&schedules, "a", Change { enabled: Some(false), ..Change::default() }).await;
+    db.change(&schedules, "a", ScheduleChange { enabled: Some(false), ..ScheduleChange::default() }).await;
     gate.add_permits(1);
     assert_eq!(looking.await.unwrap(), 0);
     assert!(db.labels().await.is_empty());
 }
 
-/// Until so many wait at the gate.
+/// Waits until `waiting` tasks wait at the gate.
 async fn until_at(gate: &Arc<Semaphore>, waiting: usize) {
-    // Besides theirs, the test's and the schedule's.
+    // The test and the schedule have a handle each, beside those of the tasks.
     while Arc::strong_count(gate) < 2 + waiting {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
 
 #[tokio::test]
-async fn the_key_alone_makes_a_tick_fire_once() {
+async fn tick_fires_once_by_its_key_alone() {
     let db = TestDb::new().await;
     let ticking = Ticking::hourly("a").per_tenant(&[("", "UTC")]);
     let clockwork = ticking.clockwork();
@@ -117,7 +117,7 @@ async fn the_key_alone_makes_a_tick_fire_once() {
     db.travel_to("2030-01-10T01:00:01Z").await;
     let gate = Arc::new(Semaphore::new(0));
     *clockwork.gate.lock().unwrap() = Some(gate.clone());
-    // One lease for all of them, so that it refuses none.
+    // All have the same lease, so that it refuses none of them.
     let leader = Arc::new(leader(&db).await);
     let racers: Vec<_> = (0..4)
         .map(|_| (leader.clone(), Scheduler::new(schedules.clone())))
@@ -133,7 +133,7 @@ async fn the_key_alone_makes_a_tick_fire_once() {
 }
 
 #[tokio::test]
-async fn a_schedule_that_breaks_does_not_stop_the_others() {
+async fn failing_schedule_does_not_stop_the_others() {
     let db = TestDb::new().await;
     let panics = Ticking::hourly("panics");
     panics.clockwork.panics.store(true, Ordering::SeqCst);

@@ -1,4 +1,4 @@
-//! What is due: missed ticks, pauses, tenants, time zones, changed clocks.
+//! Which ticks are due: missed ticks, pauses, tenants, time zones, changed clocks.
 
 use std::time::Duration;
 
@@ -6,12 +6,12 @@ use uuid::Uuid;
 use weirgate_queue::JobState;
 use weirgate_queue::claim::claim;
 use weirgate_queue::lanes::reconcile;
-use weirgate_queue::schedule::{Change, MOST_TENANTS, Missed, Schedules, overview, run_now};
+use weirgate_queue::schedule::{MAX_TENANTS_PER_RUN, Missed, ScheduleChange, Schedules, overview, run_now};
 
 use crate::support::{Does, Probe, Step, TestDb, TestWorker, Ticking};
 
 #[tokio::test]
-async fn missed_ticks_are_skipped_made_up_for_by_one_or_by_all_up_to_a_limit() {
+async fn missed_ticks_fire_as_the_policy_says() {
     let db = TestDb::new().await;
     let schedules = Schedules::default()
         .with(Ticking::hourly("skip").missed(Missed::Skip))
@@ -23,8 +23,8 @@ async fn missed_ticks_are_skipped_made_up_for_by_one_or_by_all_up_to_a_limit() {
     labels.sort();
     let made_up = ["all 01-12T22:00:00", "all 01-12T23:00:00", "all 01-13T00:00:00", "one 01-13T00:00:00"];
     assert_eq!(labels, made_up);
-    // What was passed over stays so, under any other policy.
-    let all = Change { missed: Some(Missed::All), ..Change::default() };
+    // Ticks that were skipped stay skipped under any other policy.
+    let all = ScheduleChange { missed: Some(Missed::All), ..ScheduleChange::default() };
     for name in ["skip", "one"] {
         db.change(&schedules, name, all.clone()).await;
     }
@@ -33,7 +33,7 @@ async fn missed_ticks_are_skipped_made_up_for_by_one_or_by_all_up_to_a_limit() {
 }
 
 #[tokio::test]
-async fn a_tick_in_time_stands_for_the_missed_ones_before_it() {
+async fn tick_in_time_replaces_missed_ones_under_policy_one() {
     let db = TestDb::new().await;
     let schedules = Schedules::default()
         .with(Ticking::hourly("skip").missed(Missed::Skip))
@@ -45,29 +45,30 @@ async fn a_tick_in_time_stands_for_the_missed_ones_before_it() {
 }
 
 #[tokio::test]
-async fn after_a_pause_only_what_comes_is_fired() {
+async fn resumed_schedule_fires_only_later_ticks() {
     let db = TestDb::new().await;
     let schedules = Schedules::default().with(Ticking::hourly("a").missed(Missed::All));
     db.fire_at("2030-01-10T00:30:00Z", &schedules).await;
-    db.change(&schedules, "a", Change { enabled: Some(false), ..Change::default() }).await;
+    db.change(&schedules, "a", ScheduleChange { enabled: Some(false), ..ScheduleChange::default() }).await;
     assert_eq!(db.fire_at("2030-01-10T01:00:00Z", &schedules).await, 0);
     db.travel_to("2030-01-10T03:30:00Z").await;
-    db.change(&schedules, "a", Change { enabled: Some(true), ..Change::default() }).await;
+    db.change(&schedules, "a", ScheduleChange { enabled: Some(true), ..ScheduleChange::default() }).await;
     assert_eq!(db.fire_at("2030-01-10T03:31:00Z", &schedules).await, 0, "not what was missed while paused");
     assert_eq!(db.fire_at("2030-01-10T04:00:00Z", &schedules).await, 1);
-    // Other times count from when they were set.
-    let change = Change { cron: Some("0 */10 * * * *".to_owned()), ..Change::default() };
+    // A new cron expression counts from when it was set.
+    let change = ScheduleChange { cron: Some("0 */10 * * * *".to_owned()), ..ScheduleChange::default() };
     db.change(&schedules, "a", change).await;
     assert_eq!(db.fire_at("2030-01-10T04:10:00Z", &schedules).await, 1);
     assert_eq!(db.labels().await, ["a 01-10T04:00:00", "a 01-10T04:10:00"]);
 }
 
 #[tokio::test]
-async fn what_an_operator_set_survives_a_new_version() {
+async fn operators_settings_survive_a_new_version() {
     let db = TestDb::new().await;
     let old = Schedules::default().with(Ticking::hourly("a"));
     db.fire_at("2030-01-10T00:30:00Z", &old).await;
-    let change = Change { time_zone: Some(Some("Asia/Kolkata".to_owned())), ..Change::default() };
+    let change =
+        ScheduleChange { time_zone: Some(Some("Asia/Kolkata".to_owned())), ..ScheduleChange::default() };
     db.change(&old, "a", change).await;
     let new =
         Schedules::default().with(Ticking::hourly("a").cron("0 0 */2 * * *")).with(Ticking::hourly("b"));
@@ -94,13 +95,13 @@ async fn each_tenant_has_its_own_midnight() {
 }
 
 #[tokio::test]
-async fn a_tenant_that_moves_misses_no_day() {
+async fn tenant_that_changes_its_zone_misses_no_day() {
     let db = TestDb::new().await;
     let nightly = Ticking::hourly("at").cron("0 0 0 * * *").per_tenant(&[("", "America/New_York")]);
     let clockwork = nightly.clockwork();
     let schedules = Schedules::default().with(nightly);
     db.fire_at("2030-01-10T05:00:00Z", &schedules).await;
-    // Midnight of the 11th is past in Tokyo, and was not yet in New York.
+    // Midnight of the 11th is past in Tokyo, and has not come yet in New York.
     db.travel_to("2030-01-10T20:00:00Z").await;
     "Asia/Tokyo".clone_into(&mut clockwork.tenants.lock().unwrap()[0].time_zone);
     assert_eq!(db.fire_at("2030-01-10T20:00:00Z", &schedules).await, 1);
@@ -108,7 +109,7 @@ async fn a_tenant_that_moves_misses_no_day() {
 }
 
 #[tokio::test]
-async fn a_day_on_which_clocks_change_has_one_tick_like_the_others() {
+async fn day_on_which_clocks_change_has_one_tick() {
     let db = TestDb::new().await;
     let nightly = Ticking::hourly("at").cron("0 30 2 * * *").missed(Missed::All);
     let schedules = Schedules::default().with(nightly.per_tenant(&[("", "Europe/Berlin")]));
@@ -118,18 +119,20 @@ async fn a_day_on_which_clocks_change_has_one_tick_like_the_others() {
                 db.fire_at(&format!("2030-{month}-{day}T{hour:02}:30:00Z"), &schedules).await;
             }
         }
-        db.change(&schedules, "at", Change { enabled: Some(false), ..Change::default() }).await;
+        db.change(&schedules, "at", ScheduleChange { enabled: Some(false), ..ScheduleChange::default() })
+            .await;
         db.travel_to("2030-10-25T23:00:00Z").await;
-        db.change(&schedules, "at", Change { enabled: Some(true), ..Change::default() }).await;
+        db.change(&schedules, "at", ScheduleChange { enabled: Some(true), ..ScheduleChange::default() })
+            .await;
     }
-    // 02:30 in winter is 01:30 UTC; in the night of spring it comes at 03:00 summer time, which is 01:00 UTC; in
-    // summer it is 00:30 UTC, also the first of the two of the autumn night.
+    // 02:30 in winter is 01:30 UTC; in the night of spring it comes at 03:00 summer time, which is
+    // 01:00 UTC; in summer it is 00:30 UTC, also the first of the two of the autumn night.
     let expected = ["at 03-30T01:30:00", "at 03-31T01:00:00", "at 10-26T00:30:00", "at 10-27T00:30:00"];
     assert_eq!(db.labels().await, expected);
 }
 
 #[tokio::test]
-async fn next_runs_are_told_for_each_tenant() {
+async fn next_runs_are_listed_for_each_tenant() {
     let db = TestDb::new().await;
     let zones = [("paris", "Europe/Paris"), ("utc", "UTC")];
     let nightly = Ticking::hourly("at").cron("0 15 0 * * *").per_tenant(&zones);
@@ -156,7 +159,7 @@ async fn next_runs_are_told_for_each_tenant() {
 }
 
 #[tokio::test]
-async fn the_leader_finds_counts_that_are_adrift() {
+async fn leader_corrects_counts_with_discrepancies() {
     let db = TestDb::new().await;
     sqlx::query(
         "insert into queue.lane_log (queue, tenants, backfills, priorities, states, changes, lowest)
@@ -177,11 +180,12 @@ async fn the_leader_finds_counts_that_are_adrift() {
 }
 
 #[tokio::test]
-async fn a_worker_fires_its_schedules_and_a_paused_rescue_leaves_lost_jobs_alone() {
+async fn worker_fires_its_schedules_and_a_paused_rescue_leaves_lost_jobs_running() {
     let db = TestDb::new().await;
     let probe = Probe::new(db.pool.clone());
     let schedules = Schedules::default().with(Ticking::hourly("a").cron("* * * * * *"));
-    db.change(&schedules, "rescue", Change { enabled: Some(false), ..Change::default() }).await;
+    db.change(&schedules, "rescue", ScheduleChange { enabled: Some(false), ..ScheduleChange::default() })
+        .await;
     let dead = db.register_worker().await;
     let lost = db.enqueue(Uuid::nil(), &Step::new("lost", Does::Succeed)).await.id;
     claim(&mut db.pool.acquire().await.unwrap(), dead, "default", 1).await.unwrap();
@@ -191,7 +195,8 @@ async fn a_worker_fires_its_schedules_and_a_paused_rescue_leaves_lost_jobs_alone
         tokio::time::sleep(Duration::from_millis(25)).await;
     }
     assert_eq!(db.job(lost).await.state(), JobState::Running, "for three seconds");
-    db.change(&schedules, "rescue", Change { enabled: Some(true), ..Change::default() }).await;
+    db.change(&schedules, "rescue", ScheduleChange { enabled: Some(true), ..ScheduleChange::default() })
+        .await;
     db.until(lost, JobState::Completed).await;
     worker.stop().await;
     let ticks = db.ticks().await;
@@ -199,7 +204,7 @@ async fn a_worker_fires_its_schedules_and_a_paused_rescue_leaves_lost_jobs_alone
 }
 
 #[tokio::test]
-async fn a_run_that_is_asked_for_enqueues_what_a_tick_would_and_is_none() {
+async fn requested_run_enqueues_what_a_tick_would_and_is_no_tick() {
     let db = TestDb::new().await;
     let ticking = Ticking::hourly("a").missed(Missed::All).per_tenant(&[("x", "UTC"), ("y", "UTC")]);
     let y = ticking.clockwork().tenants.lock().unwrap()[1].id;
@@ -210,8 +215,8 @@ async fn a_run_that_is_asked_for_enqueues_what_a_tick_would_and_is_none() {
     let mut run = async |name: &str, tenant| {
         run_now(&mut conn, &schedules, name, tenant).await.map_err(|error| error.to_string())
     };
-    // Paused schedules run too.
-    db.change(&schedules, "b", Change { enabled: Some(false), ..Change::default() }).await;
+    // A paused schedule runs on request, too.
+    db.change(&schedules, "b", ScheduleChange { enabled: Some(false), ..ScheduleChange::default() }).await;
     assert_eq!(run("a", None).await.unwrap().len(), 2);
     assert_eq!(run("a", Some(y)).await.unwrap().len(), 1);
     assert_eq!(run("b", None).await.unwrap().len(), 1);
@@ -220,16 +225,16 @@ async fn a_run_that_is_asked_for_enqueues_what_a_tick_would_and_is_none() {
         minutes,
         ["ax 01-10T01:20", "ay 01-10T01:20", "ay 01-10T01:20", "b 01-10T01:20"].map(|it| it[..13].to_owned())
     );
-    assert!(run("a", Some(Uuid::now_v7())).await.unwrap_err().contains("not for this tenant"));
-    assert!(run("b", Some(y)).await.unwrap_err().contains("not for single tenants"));
-    assert!(run("prune", None).await.unwrap_err().contains("nothing is enqueued"));
+    assert!(run("a", Some(Uuid::now_v7())).await.unwrap_err().contains("not one of its tenants"));
+    assert!(run("b", Some(y)).await.unwrap_err().contains("does not run per tenant"));
+    assert!(run("prune", None).await.unwrap_err().contains("there is no job to enqueue"));
     assert!(run("c", None).await.unwrap_err().contains("no schedule \"c\""));
     assert!(db.ticks().await.is_empty(), "no tick is decided by it");
     assert_eq!(db.fire_at("2030-01-10T01:30:00Z", &schedules).await, 2, "what was due still fires");
 }
 
 #[tokio::test]
-async fn a_run_that_fails_leaves_nothing_and_too_many_tenants_are_refused() {
+async fn failed_run_enqueues_nothing_and_too_many_tenants_are_refused() {
     let db = TestDb::new().await;
     let ticking = Ticking::hourly("a").per_tenant(&[("x", "UTC")]);
     let clockwork = ticking.clockwork();
@@ -239,7 +244,7 @@ async fn a_run_that_fails_leaves_nothing_and_too_many_tenants_are_refused() {
     assert!(run_now(&mut tx, &schedules, "a", None).await.is_err());
     drop(tx);
     assert!(db.labels().await.is_empty());
-    let many = (0..=MOST_TENANTS).map(|n| crate::support::scheduled_tenant(&format!("t{n}"), "UTC"));
+    let many = (0..=MAX_TENANTS_PER_RUN).map(|n| crate::support::scheduled_tenant(&format!("t{n}"), "UTC"));
     *clockwork.tenants.lock().unwrap() = many.collect();
     let mut conn = db.pool.acquire().await.unwrap();
     let refused = run_now(&mut conn, &schedules, "a", None).await.unwrap_err();

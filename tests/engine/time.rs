@@ -1,4 +1,5 @@
-//! Waiting: backoff, snooze, retry-after, scheduled jobs, on a clock that the test moves.
+//! Jobs that wait for a time: backoff, snooze, retry-after, scheduled jobs, on a clock that the
+//! test moves.
 
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use weirgate_queue::{JobState, NewJob};
 
 use crate::support::{Does, Probe, Step, TestDb, TestWorker};
 
-/// Between the last attempt's end and its next start.
+/// The time between the end of the last attempt and the next start.
 async fn wait_of(db: &TestDb, id: Uuid) -> TimeDelta {
     let job = db.job(id).await;
     let errors = job.errors.as_array().unwrap();
@@ -19,7 +20,7 @@ async fn wait_of(db: &TestDb, id: Uuid) -> TimeDelta {
 }
 
 #[tokio::test]
-async fn each_wait_lies_within_its_envelope_and_nothing_runs_before() {
+async fn each_backoff_lies_within_its_bounds_and_nothing_runs_earlier() {
     let db = TestDb::new().await;
     let probe = Probe::new(db.pool.clone());
     let job = db.enqueue(Uuid::nil(), &Step::new("bad", Does::Fail)).await;
@@ -33,7 +34,7 @@ async fn each_wait_lies_within_its_envelope_and_nothing_runs_before() {
         let wait = wait_of(&db, job.id).await;
         assert!(wait >= TimeDelta::zero() && wait <= envelope, "{wait} is not within {envelope}");
         assert_eq!(waiting.attempt.unsigned_abs(), attempt);
-        // A moment before it is due nothing happens, a moment after it everything does.
+        // A moment before it is due nothing starts, a moment after it everything does.
         set_due(&db, job.id, 60).await;
         db.travel(Duration::from_secs(59)).await;
         assert_eq!(promoter::run_once(&db.pool).await.unwrap(), 0);
@@ -53,7 +54,7 @@ async fn set_due(db: &TestDb, id: Uuid, seconds: i32) {
 }
 
 #[tokio::test]
-async fn retry_after_waits_exactly_as_long_as_asked() {
+async fn retry_after_waits_exactly_as_long_as_requested() {
     let db = TestDb::new().await;
     let worker = TestWorker::start(&db, &Probe::new(db.pool.clone()));
     let job = db.enqueue(Uuid::nil(), &Step::new("busy", Does::RetryAfter { seconds: 77 })).await;
@@ -63,7 +64,7 @@ async fn retry_after_waits_exactly_as_long_as_asked() {
 }
 
 #[tokio::test]
-async fn a_snooze_counts_no_attempt() {
+async fn snooze_counts_no_attempt() {
     let db = TestDb::new().await;
     let probe = Probe::new(db.pool.clone());
     let worker = TestWorker::start(&db, &probe);
@@ -79,7 +80,7 @@ async fn a_snooze_counts_no_attempt() {
 }
 
 #[tokio::test]
-async fn a_scheduled_job_waits_for_its_time() {
+async fn scheduled_job_waits_for_its_time() {
     let db = TestDb::new().await;
     let probe = Probe::new(db.pool.clone());
     let at = db.job(db.enqueue(Uuid::nil(), &Step::new("now", Does::Succeed)).await.id).await.created_at;

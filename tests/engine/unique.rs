@@ -1,4 +1,4 @@
-//! One live job of a kind, tenant and arguments.
+//! Unique jobs: at most one live job of a kind, tenant and arguments.
 
 use uuid::Uuid;
 use weirgate_queue::{JobState, NewJob, control};
@@ -6,7 +6,7 @@ use weirgate_queue::{JobState, NewJob, control};
 use crate::support::{Does, Probe, Step, TestDb, TestWorker};
 
 #[tokio::test]
-async fn while_a_job_is_not_final_the_same_one_is_the_answer() {
+async fn duplicate_is_answered_with_the_live_job() {
     let db = TestDb::new().await;
     let (here, there) = (Uuid::now_v7(), Uuid::now_v7());
     let step = Step::new("same", Does::Succeed);
@@ -21,11 +21,11 @@ async fn while_a_job_is_not_final_the_same_one_is_the_answer() {
     let worker = TestWorker::start(&db, &Probe::new(db.pool.clone()));
     db.until(first.id, JobState::Completed).await;
     worker.stop().await;
-    assert!(!db.enqueue(here, &step).await.duplicate, "after its end the job can come again");
+    assert!(!db.enqueue(here, &step).await.duplicate, "once it is final, the same job can be enqueued again");
 }
 
 #[tokio::test]
-async fn many_at_once_are_one() {
+async fn concurrent_duplicates_store_one_job() {
     let db = TestDb::new().await;
     let step = Step::new("same", Does::Succeed);
     let mut racers = tokio::task::JoinSet::new();
@@ -45,7 +45,7 @@ async fn many_at_once_are_one() {
 }
 
 #[tokio::test]
-async fn within_one_batch_too() {
+async fn duplicate_within_one_batch_is_answered_with_the_first() {
     let db = TestDb::new().await;
     let job = || NewJob::of(Uuid::nil(), &Step::new("same", Does::Succeed)).unwrap();
     let mut tx = db.pool.begin().await.unwrap();
@@ -56,7 +56,7 @@ async fn within_one_batch_too() {
 }
 
 #[tokio::test]
-async fn a_revival_beside_a_live_twin_is_refused_with_a_reason() {
+async fn retry_beside_a_live_duplicate_is_refused_with_its_id() {
     let db = TestDb::new().await;
     let step = Step::new("same", Does::Succeed);
     let mut conn = db.pool.acquire().await.unwrap();
@@ -68,7 +68,7 @@ async fn a_revival_beside_a_live_twin_is_refused_with_a_reason() {
 }
 
 #[tokio::test]
-async fn one_that_is_scheduled_for_later_starts_when_the_same_one_is_wanted_sooner() {
+async fn job_scheduled_for_later_is_moved_forward_by_a_duplicate_that_is_due_sooner() {
     let db = TestDb::new().await;
     let step = Step::new("same", Does::Succeed);
     let new = || NewJob::of(Uuid::nil(), &step).unwrap();
@@ -81,7 +81,7 @@ async fn one_that_is_scheduled_for_later_starts_when_the_same_one_is_wanted_soon
     assert_eq!(db.enqueue_new(new().delay(hours(2))).await.id, later.id);
     let second = due().await;
     assert!(second < first && db.job(later.id).await.state() == JobState::Scheduled);
-    // Of several in one batch, the soonest counts; they are told of all the same.
+    // Of several in one batch, the soonest counts; each of them is answered.
     let mut tx = db.pool.begin().await.unwrap();
     let batch = vec![new().delay(hours(1)), new(), new().run_at(first)];
     let answers = weirgate_queue::enqueue(&mut tx, batch).await.unwrap();
@@ -94,7 +94,7 @@ async fn one_that_is_scheduled_for_later_starts_when_the_same_one_is_wanted_soon
 }
 
 #[tokio::test]
-async fn what_waits_for_a_reason_of_its_own_is_not_moved() {
+async fn job_that_was_snoozed_or_failed_is_not_moved_forward() {
     let db = TestDb::new().await;
     let step = Step::new("same", Does::Succeed);
     let new = || NewJob::of(Uuid::nil(), &step).unwrap();
@@ -119,7 +119,7 @@ async fn what_waits_for_a_reason_of_its_own_is_not_moved() {
 }
 
 #[tokio::test]
-async fn a_duplicate_that_would_wait_on_others_moves_nothing() {
+async fn duplicate_that_would_wait_on_others_moves_nothing_forward() {
     let db = TestDb::new().await;
     let step = Step::new("same", Does::Succeed);
     let new = || NewJob::of(Uuid::nil(), &step).unwrap();

@@ -25,7 +25,7 @@ async fn refused(db: &TestDb, workflow: Workflow) -> QueueError {
 }
 
 #[tokio::test]
-async fn a_cycle_is_refused_with_its_path() {
+async fn cycle_is_refused_with_its_path() {
     let db = TestDb::new().await;
     let mut workflow = Workflow::new();
     workflow.add("start", step("start", Does::Succeed));
@@ -39,7 +39,7 @@ async fn a_cycle_is_refused_with_its_path() {
     workflow.add("a", step("a", Does::Succeed)).after("a");
     let error = refused(&db, workflow).await;
     assert!(matches!(&error, QueueError::Cycle(path) if path == "a → a"), "{error}");
-    // By hand, too.
+    // A cycle of jobs that are enqueued without a workflow is refused, too.
     let (a, b) = (step("a", Does::Succeed), step("b", Does::Succeed));
     let (a_id, b_id) = (a.id, b.id);
     let jobs = vec![a.after(b_id, OnFailure::Cancel), b.after(a_id, OnFailure::Cancel)];
@@ -48,11 +48,12 @@ async fn a_cycle_is_refused_with_its_path() {
 }
 
 #[tokio::test]
-async fn what_stands_in_for_another_job_must_not_close_a_circle() {
+async fn duplicate_that_takes_a_place_must_not_close_a_cycle() {
     let db = TestDb::new().await;
-    // The second `twin` would be the first one, which waits on `b`, which waits on it.
-    let twin = || step("twin", Does::Succeed);
-    let (late, early) = (twin(), twin());
+    // The second `duplicate` is a duplicate of the first one, which waits on `b`, which waits on
+    // the second.
+    let duplicate = || step("duplicate", Does::Succeed);
+    let (late, early) = (duplicate(), duplicate());
     let b = step("b", Does::Succeed).after(early.id, OnFailure::Cancel);
     let late = late.after(b.id, OnFailure::Cancel);
     let mut conn = db.pool.acquire().await.unwrap();
@@ -64,7 +65,7 @@ async fn what_stands_in_for_another_job_must_not_close_a_circle() {
 }
 
 #[tokio::test]
-async fn an_unknown_parent_and_a_name_given_twice_are_refused() {
+async fn unknown_parent_and_repeated_name_are_refused() {
     let db = TestDb::new().await;
     let mut workflow = Workflow::new();
     workflow.add("kpis", step("kpis", Does::Succeed)).after("tickets");
@@ -84,22 +85,22 @@ async fn an_unknown_parent_and_a_name_given_twice_are_refused() {
 }
 
 #[tokio::test]
-async fn a_workflow_may_wait_on_jobs_outside_of_it_and_on_live_twins() {
+async fn workflow_may_wait_on_outside_jobs_and_on_live_duplicates() {
     let db = TestDb::new().await;
     let outside = db.enqueue_new(step("outside", Does::Succeed)).await.id;
-    let twin = db.enqueue_new(step("twin", Does::Succeed)).await.id;
+    let duplicate = db.enqueue_new(step("duplicate", Does::Succeed)).await.id;
     let mut workflow = Workflow::new();
-    workflow.add("twin", step("twin", Does::Succeed));
-    workflow.add("again", step("twin", Does::Succeed));
+    workflow.add("duplicate", step("duplicate", Does::Succeed));
+    workflow.add("again", step("duplicate", Does::Succeed));
     let child =
         step("child", Does::Succeed).after(outside, OnFailure::Cancel).after(outside, OnFailure::Continue);
-    workflow.add("child", child).after("twin").after("again");
+    workflow.add("child", child).after("duplicate").after("again");
     let mut conn = db.pool.acquire().await.unwrap();
     let enqueued = workflow.enqueue(&mut conn).await.unwrap();
     assert_eq!(enqueued.iter().map(|it| it.duplicate).collect::<Vec<_>>(), [true, true, false]);
-    assert_eq!((enqueued[0].id, enqueued[1].id), (twin, twin));
+    assert_eq!((enqueued[0].id, enqueued[1].id), (duplicate, duplicate));
     let child = db.job(enqueued[2].id).await;
-    let mut parents = vec![outside, twin];
+    let mut parents = vec![outside, duplicate];
     parents.sort_unstable();
     assert_eq!((child.pending_parents, child.depends_on), (2, parents));
     check(&db).await;
@@ -110,7 +111,7 @@ async fn a_workflow_may_wait_on_jobs_outside_of_it_and_on_live_twins() {
 }
 
 #[tokio::test]
-async fn a_child_starts_after_all_its_parents() {
+async fn child_starts_after_all_its_parents() {
     let db = TestDb::new().await;
     let probe = Probe::new(db.pool.clone());
     let (a, b) = (step("a", Does::Gate), step("b", Does::Gate));
@@ -128,7 +129,7 @@ async fn a_child_starts_after_all_its_parents() {
 }
 
 #[tokio::test]
-async fn a_failed_parent_cancels_all_below_or_lets_them_go_on() {
+async fn failed_parent_cancels_its_descendants_or_lets_them_continue() {
     let db = TestDb::new().await;
     let parent = step("parent", Does::Discard);
     let child = step("child", Does::Succeed).after(parent.id, OnFailure::Cancel);
@@ -148,8 +149,8 @@ async fn a_failed_parent_cancels_all_below_or_lets_them_go_on() {
 }
 
 #[tokio::test]
-async fn each_edge_has_its_own_policy_all_the_way_down() {
-    // `mixed` needs b and goes on without c; `late` goes on after a cancelled job.
+async fn each_edge_applies_its_own_failure_policy() {
+    // `mixed` needs b and continues without c; `late` continues after a cancelled job.
     let graph = Graph::new(&[
         "a",
         "b",
@@ -180,7 +181,7 @@ async fn each_edge_has_its_own_policy_all_the_way_down() {
 }
 
 #[tokio::test]
-async fn a_parent_that_is_final_already_does_not_hold_its_child_up() {
+async fn parent_that_is_final_at_enqueue_does_not_delay_its_child() {
     let db = TestDb::new().await;
     let worker = TestWorker::start(&db, &Probe::new(db.pool.clone()));
     let parent = db.enqueue_new(step("parent", Does::Succeed)).await.id;
@@ -226,7 +227,7 @@ async fn ten_parents_that_end_at_once_release_their_child_once() {
 }
 
 #[tokio::test]
-async fn a_workflow_whose_last_job_is_on_its_way_is_not_stored_again() {
+async fn workflow_whose_last_job_is_live_is_not_stored_again() {
     let db = TestDb::new().await;
     let workflow = || {
         let mut workflow = Workflow::new();
@@ -247,7 +248,7 @@ async fn a_workflow_whose_last_job_is_on_its_way_is_not_stored_again() {
 }
 
 #[tokio::test]
-async fn a_job_sees_its_parents_and_what_they_returned() {
+async fn job_reads_its_parents_and_their_outputs() {
     let db = TestDb::new().await;
     let mut workflow = Workflow::new();
     workflow.add("first", step("1", Does::Parents));
@@ -275,7 +276,7 @@ async fn a_job_sees_its_parents_and_what_they_returned() {
 }
 
 #[tokio::test]
-async fn a_chained_job_joins_the_workflow_when_it_wants_to() {
+async fn next_job_joins_the_workflow_on_request() {
     let db = TestDb::new().await;
     let mut workflow = Workflow::named("day").about("2026-01-20");
     let id = workflow.id();
@@ -310,7 +311,7 @@ async fn a_chained_job_joins_the_workflow_when_it_wants_to() {
 }
 
 #[tokio::test]
-async fn a_parent_that_lives_again_is_waited_for_again_and_counts_once() {
+async fn retried_parent_is_waited_for_again_and_counts_once() {
     let db = TestDb::new().await;
     let (a, b) = (step("a", Does::Succeed), step("b", Does::Succeed));
     let child = step("child", Does::Succeed).after(a.id, OnFailure::Continue).after(b.id, OnFailure::Cancel);
@@ -328,7 +329,7 @@ async fn a_parent_that_lives_again_is_waited_for_again_and_counts_once() {
     let worker = db.register_worker().await;
     for (parent, then) in [(b, JobState::Waiting), (a, JobState::Available)] {
         let jobs = claim(&mut conn, worker, "default", 10).await.unwrap();
-        // Only what is named ends; the other goes back.
+        // Only the named job ends; the other one is handed back.
         let finishes = jobs.iter().map(|job| {
             let outcome = if job.run.job == parent {
                 Outcome::Completed { output: serde_json::Value::Null, next: Vec::new() }

@@ -1,13 +1,13 @@
-//! Parents and children that change at once. Each race is held at its narrowest point, one transaction open while the
-//! other goes on, and then the other way round.
+//! Parents and children that change at once. Each race is pinned at its narrowest point: one
+//! transaction stays open while the other goes on, and then the other way round.
 
 use weirgate_queue::{JobState, OnFailure, control, enqueue, workflow};
 
-use super::graph::{Graph, STEP, check, completed, discarded, step};
+use super::graph::{Graph, MAX_EDGES, check, completed, discarded, step};
 use crate::support::{Does, TestDb};
 
 #[tokio::test]
-async fn a_cancel_of_the_workflow_waits_for_the_finish_of_a_parent_and_takes_the_child_it_released() {
+async fn workflow_cancel_after_an_open_finish_cancels_the_released_child() {
     let graph = Graph::new(&["parent", "child < parent"]).await;
     graph.start(&["parent"]).await;
     let mut finishing = graph.db.pool.begin().await.unwrap();
@@ -23,7 +23,7 @@ async fn a_cancel_of_the_workflow_waits_for_the_finish_of_a_parent_and_takes_the
 }
 
 #[tokio::test]
-async fn a_finish_that_comes_after_the_cancel_of_the_workflow_releases_nobody() {
+async fn finish_after_an_open_workflow_cancel_releases_no_child() {
     let graph = Graph::new(&["parent", "child < parent"]).await;
     graph.start(&["parent"]).await;
     let mut cancelling = graph.db.pool.begin().await.unwrap();
@@ -43,7 +43,7 @@ async fn a_finish_that_comes_after_the_cancel_of_the_workflow_releases_nobody() 
 }
 
 #[tokio::test]
-async fn a_finish_beside_an_open_retry_is_counted() {
+async fn finish_beside_an_open_retry_is_counted() {
     let graph = Graph::new(&["bad", "good", "child < bad good"]).await;
     graph.discard(&["bad"]).await;
     graph.start(&["good"]).await;
@@ -54,14 +54,14 @@ async fn a_finish_beside_an_open_retry_is_counted() {
     finishing.commit().await.unwrap();
     retrying.commit().await.unwrap();
     assert_eq!(graph.db.job(graph.id("child")).await.pending_parents, 2, "the child was locked");
-    assert_eq!(graph.settle().await, 1);
+    assert_eq!(graph.resolve().await, 1);
     check(&graph.db).await;
     graph.complete(&["bad"]).await;
     assert_eq!(graph.states().await, "bad:completed good:completed child:available");
 }
 
 #[tokio::test]
-async fn a_retry_beside_an_open_finish_revives() {
+async fn retry_beside_an_open_finish_retries_the_child() {
     for (outcome, expected) in [(completed(), "waiting"), (discarded(), "cancelled")] {
         let graph = Graph::new(&["bad", "other", "child < bad other"]).await;
         graph.discard(&["bad"]).await;
@@ -70,14 +70,14 @@ async fn a_retry_beside_an_open_finish_revives() {
         graph.finish_on(&mut finishing, &["other"], outcome).await;
         assert_eq!(graph.retry("bad").await.unwrap(), JobState::Available);
         finishing.commit().await.unwrap();
-        assert_eq!(graph.settle().await, 1);
+        assert_eq!(graph.resolve().await, 1);
         assert_eq!(graph.db.job(graph.id("child")).await.state, expected);
         check(&graph.db).await;
     }
 }
 
 #[tokio::test]
-async fn of_two_finishes_at_once_exactly_one_releases_the_child() {
+async fn of_two_concurrent_finishes_exactly_one_releases_the_child() {
     let graph = Graph::new(&["a", "b", "child < a b"]).await;
     graph.start(&["a", "b"]).await;
     let mut one = graph.db.pool.begin().await.unwrap();
@@ -87,13 +87,13 @@ async fn of_two_finishes_at_once_exactly_one_releases_the_child() {
     two.commit().await.unwrap();
     one.commit().await.unwrap();
     assert_eq!(graph.states().await, "a:completed b:completed child:waiting");
-    assert_eq!(graph.settle().await, 1);
+    assert_eq!(graph.resolve().await, 1);
     assert_eq!(graph.states().await, "a:completed b:completed child:available");
     check(&graph.db).await;
 }
 
 #[tokio::test]
-async fn finishes_settlers_cancels_and_retries_all_at_once_lose_nothing() {
+async fn concurrent_finishes_resolvers_cancels_and_retries_lose_nothing() {
     for round in 0..10 {
         let graph = Graph::new(&["a", "b", "c", "child < a b", "other < b c?", "last < child other"]).await;
         graph.start(&["a", "b", "c"]).await;
@@ -115,16 +115,16 @@ async fn finishes_settlers_cancels_and_retries_all_at_once_lose_nothing() {
             end("b", completed()),
             end("c", discarded()),
             cancel,
-            graph.settle(),
-            graph.settle()
+            graph.resolve(),
+            graph.resolve()
         );
-        graph.settle().await;
+        graph.resolve().await;
         check(&graph.db).await;
     }
 }
 
 #[tokio::test]
-async fn an_enqueue_below_a_parent_that_ends_is_released_either_way() {
+async fn child_enqueued_while_its_parent_ends_is_released() {
     let db = TestDb::new().await;
     let parent = db.enqueue_new(step("parent", Does::Succeed)).await;
     let graph = Graph::of(db, &["parent"], &[parent]);
@@ -139,7 +139,7 @@ async fn an_enqueue_below_a_parent_that_ends_is_released_either_way() {
         enqueueing.commit().await.unwrap();
     };
     tokio::join!(finished, commit);
-    // The other way round: the finish is there but not committed.
+    // The other way round: the finish is written but not committed.
     let late = async {
         let mut tx = graph.db.pool.begin().await.unwrap();
         let id = enqueue(&mut tx, vec![child("after")]).await.unwrap()[0].id;
@@ -157,9 +157,10 @@ async fn an_enqueue_below_a_parent_that_ends_is_released_either_way() {
     check(&graph.db).await;
 }
 
-/// A parent with more children than a step, of which some still have to be told what it was before.
+/// A parent with more children than one transaction updates changes again while some edges still
+/// hold its former state.
 #[tokio::test]
-async fn a_parent_that_changes_again_before_all_children_know_is_told_as_it_is_last() {
+async fn parent_that_changes_again_propagates_its_last_state() {
     let children: Vec<String> = (0..1500).map(|i| format!("child{i} < parent")).collect();
     let lines: Vec<&str> = ["parent"].into_iter().chain(children.iter().map(String::as_str)).collect();
     let graph = Graph::new(&lines).await;
@@ -173,20 +174,20 @@ async fn a_parent_that_changes_again_before_all_children_know_is_told_as_it_is_l
         .unwrap()
     };
     graph.discard(&["parent"]).await;
-    assert_eq!((count("cancelled").await, count("waiting").await), (STEP, 1500 - STEP));
+    assert_eq!((count("cancelled").await, count("waiting").await), (MAX_EDGES, 1500 - MAX_EDGES));
     graph.retry("parent").await.unwrap();
-    graph.settle().await;
+    graph.resolve().await;
     assert_eq!(count("waiting").await, 1500);
     check(&graph.db).await;
-    // All know that it failed; it is retried and completes before most have heard of either.
+    // All edges are failed. The parent is retried and completes before most edges are updated.
     graph.discard(&["parent"]).await;
-    graph.settle().await;
+    graph.resolve().await;
     assert_eq!(count("cancelled").await, 1500);
     graph.retry("parent").await.unwrap();
-    assert_eq!((count("cancelled").await, count("waiting").await), (1500 - STEP, STEP));
+    assert_eq!((count("cancelled").await, count("waiting").await), (1500 - MAX_EDGES, MAX_EDGES));
     graph.complete(&["parent"]).await;
-    assert_eq!((count("cancelled").await, count("available").await), (1500 - STEP, STEP));
-    graph.settle().await;
+    assert_eq!((count("cancelled").await, count("available").await), (1500 - MAX_EDGES, MAX_EDGES));
+    graph.resolve().await;
     assert_eq!(count("available").await, 1500);
     check(&graph.db).await;
 }

@@ -1,14 +1,14 @@
-//! Thousands of parents and children: bounded steps, that a crash does not undo.
+//! Thousands of parents and children: bounded transactions, which a crash does not undo.
 
 use serde_json::Value;
 use weirgate_queue::JobState;
-use weirgate_queue::maintenance::settler;
+use weirgate_queue::maintenance::resolver;
 
-use super::graph::{Graph, STEP, check};
+use super::graph::{Graph, MAX_EDGES, check};
 use crate::support::TestDb;
 
-/// Most children that one transaction has written, and the number of transactions that have.
-async fn largest_step(db: &TestDb) -> (i64, i64) {
+/// The most children that one transaction has written, and how many transactions have written any.
+async fn largest_transaction(db: &TestDb) -> (i64, i64) {
     sqlx::query_as(
         "select max(rows), count(*) from (
              select count(*) as rows from queue.jobs where name <> 'parent' group by xmin::text) steps",
@@ -19,7 +19,7 @@ async fn largest_step(db: &TestDb) -> (i64, i64) {
 }
 
 #[tokio::test]
-async fn three_thousand_children_are_released_in_bounded_steps_that_survive_a_crash() {
+async fn three_thousand_children_are_released_in_bounded_transactions_despite_a_crash() {
     let db = TestDb::new().await;
     let children: Vec<String> = (0..3000).map(|i| format!("child{i} < parent")).collect();
     let lines: Vec<&str> = ["parent"].into_iter().chain(children.iter().map(String::as_str)).collect();
@@ -31,11 +31,11 @@ async fn three_thousand_children_are_released_in_bounded_steps_that_survive_a_cr
             .await
             .unwrap()
     };
-    assert_eq!(available().await, STEP, "the finish itself takes one step");
-    // A settler that dies in the middle of its work leaves what it has not done to the next one.
-    let settling = tokio::spawn({
+    assert_eq!(available().await, MAX_EDGES, "the finish itself releases no more than one transaction may");
+    // A resolver that dies in the middle of its work leaves what it has not done to the next one.
+    let resolving = tokio::spawn({
         let pool = graph.db.pool.clone();
-        async move { settler::run_once(&pool).await }
+        async move { resolver::run_once(&pool).await }
     });
     sqlx::query(
         "select pg_terminate_backend(pid) from pg_stat_activity
@@ -44,16 +44,17 @@ async fn three_thousand_children_are_released_in_bounded_steps_that_survive_a_cr
     .execute(&graph.db.pool)
     .await
     .unwrap();
-    let _ = settling.await;
-    graph.settle().await;
+    let _ = resolving.await;
+    graph.resolve().await;
     assert_eq!(available().await, 3000);
-    let (largest, steps) = largest_step(&graph.db).await;
-    assert_eq!((largest, steps), (STEP, 3000 / STEP));
+    let (largest, steps) = largest_transaction(&graph.db).await;
+    assert_eq!((largest, steps), (MAX_EDGES, 3000 / MAX_EDGES));
     check(&graph.db).await;
 }
 
 #[tokio::test]
-async fn a_failure_above_three_thousand_chains_cancels_them_in_bounded_steps_and_a_retry_revives_them() {
+async fn failed_parent_of_three_thousand_chains_cancels_them_and_its_retry_retries_them_in_bounded_transactions()
+ {
     let db = TestDb::new().await;
     let chains: Vec<String> =
         (0..1500).flat_map(|i| [format!("child{i} < parent"), format!("grandchild{i} < child{i}")]).collect();
@@ -67,19 +68,19 @@ async fn a_failure_above_three_thousand_chains_cancels_them_in_bounded_steps_and
             .unwrap()
     };
     graph.discard(&["parent"]).await;
-    graph.settle().await;
+    graph.resolve().await;
     assert_eq!(count("cancelled").await, 3000);
-    assert!(largest_step(&graph.db).await.0 <= STEP);
+    assert!(largest_transaction(&graph.db).await.0 <= MAX_EDGES);
     check(&graph.db).await;
     graph.retry("parent").await.unwrap();
-    graph.settle().await;
+    graph.resolve().await;
     assert_eq!((count("cancelled").await, count("waiting").await), (0, 3000));
-    assert!(largest_step(&graph.db).await.0 <= STEP);
+    assert!(largest_transaction(&graph.db).await.0 <= MAX_EDGES);
     check(&graph.db).await;
 }
 
 #[tokio::test]
-async fn three_thousand_parents_that_end_in_groups_write_their_child_once_a_group() {
+async fn three_thousand_parents_that_end_in_groups_update_their_child_once_a_group() {
     let db = TestDb::new().await;
     let parents: Vec<String> = (0..3000).map(|i| format!("parent{i}")).collect();
     let child = format!("child < {}", parents.join(" "));
@@ -107,26 +108,26 @@ async fn three_thousand_parents_that_end_in_groups_write_their_child_once_a_grou
     check(&graph.db).await;
 }
 
-/// The plan of each statement that tells children reads edges and jobs by their keys only.
+/// The plan of each statement that propagates reads edges and jobs by their keys only.
 #[tokio::test]
-async fn what_tells_children_reads_by_index_only() {
+async fn propagation_reads_by_index_only() {
     let db = TestDb::new().await;
     let lines: Vec<String> =
         (0..2000).map(|i| format!("job{i}{}", if i == 0 { "" } else { " < job0" })).collect();
     let graph = Graph::on(db, &lines.iter().map(String::as_str).collect::<Vec<_>>()).await;
     sqlx::raw_sql("analyze queue.jobs, queue.job_dependencies").execute(&graph.db.pool).await.unwrap();
-    let edges = include_str!("../../queue/src/workflow/edges.sql");
-    let children = include_str!("../../queue/src/workflow/children.sql");
+    let edges = include_str!("../../queue/src/workflow/update_edges.sql");
+    let children = include_str!("../../queue/src/workflow/update_children.sql");
     let count = include_str!("../../queue/src/workflow/count_edges.sql");
     let next = include_str!("../../queue/src/workflow/next_edges.sql");
-    let put_off = include_str!("../../queue/src/workflow/put_off.sql");
-    let ripple = "array[gen_random_uuid()], array[gen_random_uuid()]";
-    let limited = &format!("{ripple}, 500");
+    let defer = include_str!("../../queue/src/workflow/defer.sql");
+    let one_job = "array[gen_random_uuid()], array[gen_random_uuid()]";
+    let limited = &format!("{one_job}, 500");
     for (sql, types, args) in [
-        (edges, "uuid[], uuid[]", ripple),
+        (edges, "uuid[], uuid[]", one_job),
         (count, "uuid[], uuid[], bigint", limited),
         (next, "uuid[], uuid[], bigint", limited),
-        (put_off, "uuid[], uuid[]", ripple),
+        (defer, "uuid[], uuid[]", one_job),
         (
             children,
             "uuid[], integer[], integer[], uuid[]",
@@ -134,17 +135,18 @@ async fn what_tells_children_reads_by_index_only() {
         ),
     ] {
         let mut tx = graph.db.pool.begin().await.unwrap();
-        // What a prepared statement comes to after some runs, whatever the size of its arrays.
+        // The generic plan, which a prepared statement gets after some runs whatever the size of
+        // its arrays.
         let prepare =
-            format!("set local plan_cache_mode = force_generic_plan; prepare told ({types}) as {sql}");
+            format!("set local plan_cache_mode = force_generic_plan; prepare propagation ({types}) as {sql}");
         sqlx::raw_sql(sqlx::AssertSqlSafe(prepare)).execute(&mut *tx).await.unwrap();
-        let explain = format!("explain (format json) execute told ({args})");
+        let explain = format!("explain (format json) execute propagation ({args})");
         let plan: Value = sqlx::query_scalar(sqlx::AssertSqlSafe(explain))
             .persistent(false)
             .fetch_one(&mut *tx)
             .await
             .unwrap();
-        sqlx::raw_sql("deallocate told").execute(&mut *tx).await.unwrap();
+        sqlx::raw_sql("deallocate propagation").execute(&mut *tx).await.unwrap();
         assert!(!plan.to_string().contains("Seq Scan"), "{plan:#}");
     }
 }

@@ -7,7 +7,8 @@ use std::time::Duration;
 use axum::http::StatusCode;
 use serde_json::{Value, json};
 use weirgate_jobs::DailySlices;
-use weirgate_queue::lanes::limits::{LaneSettings, set_lane};
+use weirgate_queue::lanes::change::set_lane;
+use weirgate_queue::lanes::settings::LaneSettings;
 use weirgate_queue::maintenance::expander::Expander;
 
 use crate::support::{Answer, TestApi, tenant};

@@ -3,8 +3,9 @@
 use axum::http::StatusCode;
 use uuid::Uuid;
 use weirgate::users::Role;
-use weirgate_queue::lanes::limits::{LaneSettings, QueueLimits, pause_queue, set_lane, set_queue_limits};
-use weirgate_queue::lanes::{LaneLimits, Rate};
+use weirgate_queue::lanes::change::{pause_queue, set_lane, set_queue_limits};
+use weirgate_queue::lanes::settings::LaneSettings;
+use weirgate_queue::lanes::{LaneLimits, QueueLimits, Rate};
 use weirgate_queue::{JobState, NewJob, OnFailure};
 
 use crate::support::person::{Person, audited};

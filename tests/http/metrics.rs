@@ -7,7 +7,8 @@ use axum::http::StatusCode;
 use serde_json::json;
 use weirgate::metrics::Work;
 use weirgate_queue::claim::claim;
-use weirgate_queue::lanes::limits::{LaneSettings, set_lane};
+use weirgate_queue::lanes::change::set_lane;
+use weirgate_queue::lanes::settings::LaneSettings;
 use weirgate_queue::lanes::{LaneLimits, Rate};
 use weirgate_queue::{JobState, NewJob};
 

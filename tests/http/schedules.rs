@@ -80,7 +80,7 @@ async fn what_makes_no_sense_is_refused_with_where_it_is_wrong() {
         ("daily_pipeline", json!({"missed_limit": 0}), "missed_limit", "from 1 to 1000"),
         ("daily_pipeline", json!({"enabled": "no"}), "enabled", "boolean"),
         ("daily_pipeline", json!({"surprise": 1}), "surprise", "unknown field"),
-        ("rescue", json!({"time_zone": null}), "time_zone", "not per tenant"),
+        ("rescue", json!({"time_zone": null}), "time_zone", "does not run per tenant"),
         ("rescue", json!({"missed": "all"}), "missed", "single run"),
     ] {
         let refused = put(&api, name, &body).await;

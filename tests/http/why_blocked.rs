@@ -10,10 +10,9 @@ use uuid::Uuid;
 use weirgate_queue::NewJob;
 use weirgate_queue::claim::{ClaimedJob, claim};
 use weirgate_queue::finish::{Finish, Outcome, finish};
-use weirgate_queue::lanes::limits::{
-    LaneSettings, QueueLimits, changed, pause_queue, set_lane, set_queue_limits,
-};
-use weirgate_queue::lanes::{LaneLimits, Rate};
+use weirgate_queue::lanes::change::{pause_queue, publish, set_lane, set_queue_limits};
+use weirgate_queue::lanes::settings::LaneSettings;
+use weirgate_queue::lanes::{LaneLimits, QueueLimits, Rate};
 
 use super::why_not_running::{step, why};
 use crate::support::{Does, Step, TestApi};
@@ -192,7 +191,7 @@ async fn its_backfill_is_paused_or_runs_as_many_as_it_may() {
     assert!(message.starts_with("its backfill runs as many") && message.ends_with("(1)"), "{message}");
     let mut tx = api.db().pool.begin().await.unwrap();
     sqlx::query("update queue.backfills set paused = true").execute(&mut *tx).await.unwrap();
-    changed(&mut tx, QUEUE).await.unwrap();
+    publish(&mut tx, QUEUE).await.unwrap();
     tx.commit().await.unwrap();
     assert_eq!(everywhere(&api, slices[2]).await.0[1]["code"], "backfill_paused");
     let next = step(&api, api.cca.id, 0).await;

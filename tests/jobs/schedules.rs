@@ -82,8 +82,10 @@ async fn another_zone_for_the_schedule_does_not_change_which_day_ended() {
     let db = TestDb::new().await;
     tenant(&db.pool, "auckland", "Pacific/Auckland").await;
     db.fire_at("2030-01-10T12:00:00Z", &schedules()).await;
-    let change =
-        weirgate_queue::schedule::Change { time_zone: Some(Some("UTC".to_owned())), ..Default::default() };
+    let change = weirgate_queue::schedule::ScheduleChange {
+        time_zone: Some(Some("UTC".to_owned())),
+        ..Default::default()
+    };
     db.change(&schedules(), "daily_pipeline", change).await;
     // 00:15 in UTC is 13:15 of the 11th in Auckland.
     assert_eq!(db.fire_at("2030-01-11T00:15:00Z", &schedules()).await, 1);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use weirgate_queue::schedule::Change;
+use weirgate_queue::schedule::ScheduleChange;
 
 use crate::support::{Process, TestDb, tenant, weirgate};
 
@@ -22,7 +22,7 @@ async fn ticks(db: &TestDb) -> Vec<DateTime<Utc>> {
 async fn a_leader_that_is_stopped_past_its_lease_is_replaced_and_each_tick_fires_once() {
     let db = TestDb::new().await;
     tenant(&db.pool, "acme", "UTC").await;
-    let change = Change { cron: Some("* * * * * *".to_owned()), ..Change::default() };
+    let change = ScheduleChange { cron: Some("* * * * * *".to_owned()), ..ScheduleChange::default() };
     db.change(&weirgate_jobs::schedules(), "daily_pipeline", change).await;
     let folder = tempfile::tempdir().unwrap();
     let worker = || {

@@ -1,4 +1,4 @@
-//! Backfills of steps: slice `n` is the step of that label, of one tenant after the other.
+//! Backfills of steps: slice `n` is the step with that label; tenants take turns.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,21 +9,21 @@ use serde_json::Value;
 use sqlx::PgConnection;
 use uuid::Uuid;
 use weirgate_queue::backfill::{
-    self, Backfill, Expansion, Look, NewBackfill, Settings, Slice, Slices, Whose,
+    self, Backfill, BackfillSettings, Expansion, NewBackfill, Slice, SliceQuery, Slices, TenantScope,
 };
 use weirgate_queue::maintenance::expander::Expander;
 use weirgate_queue::{NewJob, OnFailure};
 
 use super::{Does, Step, TestDb};
 
-/// What the slices are made from.
+/// The plan that the slices are made from.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Steps {
     pub(crate) tenants: u64,
     pub(crate) does: Does,
-    /// Only every so manieth slice has something to do.
+    /// Only slices whose number is a multiple of this have something to do.
     pub(crate) every: u64,
-    /// It says that it looked at more slices than there are.
+    /// The expansion claims to have examined more slices than there are.
     pub(crate) overdoes: bool,
     /// Each slice is a workflow of two jobs.
     pub(crate) pairs: bool,
@@ -34,8 +34,8 @@ impl Steps {
         Self { tenants: 3, does, every: 1, overdoes: false, pairs: false }
     }
 
-    /// Makes a backfill of so many slices.
-    pub(crate) async fn backfill(self, db: &TestDb, total: u64, settings: Settings) -> Uuid {
+    /// Makes a backfill of `total` slices.
+    pub(crate) async fn backfill(self, db: &TestDb, total: u64, settings: BackfillSettings) -> Uuid {
         let id = Uuid::now_v7();
         let new = NewBackfill {
             kind: "steps".to_owned(),
@@ -53,7 +53,7 @@ impl Steps {
         id
     }
 
-    /// Whose a slice is.
+    /// The tenant of a slice.
     pub(crate) fn tenant(&self, n: u64) -> Uuid {
         Uuid::from_u128(u128::from(n % self.tenants))
     }
@@ -73,7 +73,7 @@ impl Steps {
 /// Knows only [`Steps`].
 #[derive(Debug, Default)]
 pub(crate) struct StepSlices {
-    /// The connection dies within the next expansion.
+    /// Whether the connection dies within the next expansion.
     pub(crate) dies: AtomicBool,
 }
 
@@ -87,22 +87,22 @@ impl Slices for StepSlices {
         conn: &'a mut PgConnection,
         _: &'a str,
         plan: &'a Value,
-        look: Look<'a>,
+        query: SliceQuery<'a>,
     ) -> BoxFuture<'a, weirgate_queue::Result<Expansion>> {
         async move {
             if self.dies.swap(false, Ordering::Relaxed) {
                 sqlx::query("select pg_terminate_backend(pg_backend_pid())").execute(conn).await?;
             }
             let steps = Steps::deserialize(plan)?;
-            let Look { range, whose, most } = look;
+            let SliceQuery { range, tenants, limit } = query;
             let look = range.start..range.end.min(range.start + 1000);
-            let is_wanted = |n: &u64| match whose {
-                Whose::AllBut(others) => !others.contains(&steps.tenant(*n)),
-                Whose::Only(one) => one == steps.tenant(*n),
+            let is_wanted = |n: &u64| match tenants {
+                TenantScope::AllExcept(others) => !others.contains(&steps.tenant(*n)),
+                TenantScope::Only(one) => one == steps.tenant(*n),
             };
             let due: Vec<u64> =
-                look.clone().filter(|n| n % steps.every == 0).filter(is_wanted).take(most).collect();
-            let next = if due.len() < most { look.end } else { due[most - 1] + 1 };
+                look.clone().filter(|n| n % steps.every == 0).filter(is_wanted).take(limit).collect();
+            let next = if due.len() < limit { look.end } else { due[limit - 1] + 1 };
             let next = if steps.overdoes { range.end + 1 } else { next };
             Ok(Expansion { next, slices: due.into_iter().map(|n| steps.slice(n)).collect() })
         }

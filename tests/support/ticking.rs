@@ -12,7 +12,7 @@ use uuid::Uuid;
 use weirgate_queue::maintenance::leader::Leader;
 use weirgate_queue::maintenance::scheduler::Scheduler;
 use weirgate_queue::schedule::{
-    self, Change, Definition, Missed, Schedule, ScheduledTenant, Schedules, Tick,
+    self, Definition, Missed, Schedule, ScheduleChange, ScheduledTenant, Schedules, Tick,
 };
 use weirgate_queue::{NewJob, QueueError, Result, enqueue};
 
@@ -25,7 +25,7 @@ pub(crate) struct Clockwork {
     /// Enqueues, then fails.
     pub(crate) fails: AtomicBool,
     pub(crate) panics: AtomicBool,
-    /// Where it waits while it looks for its tenants, when closed.
+    /// Where it waits while it reads its tenants, when closed.
     pub(crate) gate: Mutex<Option<Arc<Semaphore>>>,
     /// Where it waits while it fires, when closed.
     pub(crate) fire_gate: Mutex<Option<Arc<Semaphore>>>,
@@ -45,7 +45,7 @@ pub(crate) struct Ticking {
 }
 
 impl Ticking {
-    /// Ticks at the full hour in UTC; one missed tick is made up for.
+    /// Ticks at the full hour in UTC; of missed ticks one fires.
     pub(crate) fn hourly(name: &'static str) -> Self {
         let definition = Definition {
             name,
@@ -121,7 +121,7 @@ impl Schedule for Ticking {
     }
 }
 
-/// A host that leads, unless another one does; with a lease of a minute.
+/// A worker that leads, unless another one does, with a lease of a minute.
 pub(crate) async fn leader(db: &TestDb) -> Leader {
     let leader = Leader::new(db.pool.clone(), "test", Duration::from_mins(1));
     leader.run_once().await.unwrap();
@@ -137,7 +137,7 @@ impl TestDb {
             .unwrap()
     }
 
-    /// Fires what is due at this time as one leader, in a process that knows nothing from before; returns how much.
+    /// Fires the ticks that are due at this time as a leader in a new process; returns how many.
     pub(crate) async fn fire_at(&self, at: &str, schedules: &Schedules) -> u64 {
         self.travel_to(at).await;
         let leader = leader(self).await;
@@ -147,12 +147,12 @@ impl TestDb {
     }
 
     /// Changes a schedule as an operator would.
-    pub(crate) async fn change(&self, schedules: &Schedules, name: &str, change: Change) {
+    pub(crate) async fn change(&self, schedules: &Schedules, name: &str, change: ScheduleChange) {
         let definitions = schedules.definitions();
         let definition = definitions.iter().find(|it| it.name == name).unwrap();
         let mut conn = self.pool.acquire().await.unwrap();
-        assert_eq!(schedule::check(&mut conn, definition, &change).await.unwrap(), []);
-        schedule::change(&mut conn, definition, &change).await.unwrap();
+        assert_eq!(schedule::validate(&mut conn, definition, &change).await.unwrap(), []);
+        schedule::update_settings(&mut conn, definition, &change).await.unwrap();
     }
 
     /// Why schedules cannot run, in their order.
@@ -162,7 +162,7 @@ impl TestDb {
         all.into_iter().flat_map(|it| it.problems).collect()
     }
 
-    /// Ticks that were decided: schedule, time, whether it fired.
+    /// The ticks that were decided: schedule, time, whether it fired.
     pub(crate) async fn ticks(&self) -> Vec<(String, DateTime<Utc>, bool)> {
         sqlx::query_as("select schedule, tick, fired from queue.schedule_ticks order by tick, schedule")
             .fetch_all(&self.pool)

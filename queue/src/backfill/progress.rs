@@ -1,4 +1,4 @@
-//! How far a backfill is: from the books of its queues, without counting a row.
+//! How far a backfill is, from the views of its queues, without counting rows.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
@@ -8,13 +8,14 @@ use sqlx::{Acquire, PgConnection, Postgres, Transaction};
 use std::collections::HashMap;
 use uuid::Uuid;
 
-use crate::backfill::{BackfillState, Settings};
+use super::settings::BackfillSettings;
+use super::state::BackfillState;
 use crate::database::history;
 use crate::error::Result;
 use crate::job::state::{JobState, StateCounts};
-use crate::lanes::Book;
+use crate::lanes::QueueView;
 
-/// Slices that were done at a time.
+/// How many slices were done at a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Sample {
     pub(crate) at: DateTime<Utc>,
@@ -22,42 +23,43 @@ pub(crate) struct Sample {
 }
 
 impl Sample {
-    /// The rate is over so long at most.
-    pub(crate) const KEPT: TimeDelta = TimeDelta::minutes(3);
-    /// Between two samples.
-    pub(crate) const EVERY: TimeDelta = TimeDelta::seconds(5);
+    /// How long a sample is kept: the rate is the average over this time.
+    pub(crate) const RETENTION: TimeDelta = TimeDelta::minutes(3);
+    /// The time between two samples.
+    pub(crate) const INTERVAL: TimeDelta = TimeDelta::seconds(5);
 }
 
 /// A backfill as it is now.
 #[derive(Debug, Clone)]
 pub struct Backfill {
-    /// A UUID of version 7.
+    /// Its id, a UUID of version 7.
     pub id: Uuid,
-    /// What its slices are.
+    /// Names what its slices are.
     pub kind: String,
-    /// What was asked for.
+    /// What was requested.
     pub spec: Value,
-    /// Where it stands.
+    /// Its state.
     pub state: BackfillState,
-    /// How much it may take.
-    pub settings: Settings,
-    /// Of its jobs.
+    /// How much of the fleet it may take.
+    pub settings: BackfillSettings,
+    /// The priority of its jobs.
     pub priority: i16,
     /// Number of slices.
     pub total: u64,
-    /// Slices that were looked at so far: they became jobs or were skipped.
+    /// Slices that were examined so far: they became jobs or were skipped.
     pub expanded: u64,
-    /// Slices that became no job: nothing to do, or on their way already.
+    /// Slices that became no job: there was nothing to do, or they were in flight already.
     pub skipped: u64,
-    /// Slices that are over: skipped, or their jobs are final.
+    /// Slices that are done: they were skipped, or their jobs are final.
     pub done: u64,
-    /// Jobs that were made; a slice may be several.
+    /// Jobs that were made; a slice may have several.
     pub jobs: u64,
     /// Its jobs by state.
     pub counts: StateCounts,
-    /// Slices a second over the last minutes; none before there are two samples, and once it is final.
+    /// Slices done a second over the last three minutes; `None` while there is too little to tell,
+    /// and of a final one.
     pub rate: Option<f64>,
-    /// When it will be done at this rate; none while it makes no headway.
+    /// When it will be done at this rate; `None` while it does not progress.
     pub estimated_finish: Option<DateTime<Utc>>,
     /// When it was made.
     pub created_at: DateTime<Utc>,
@@ -65,12 +67,12 @@ pub struct Backfill {
     pub cancelled_at: Option<DateTime<Utc>>,
     /// When its last job became final.
     pub finished_at: Option<DateTime<Utc>>,
-    /// The database's time of this look.
+    /// The database's time when this was read.
     pub observed_at: DateTime<Utc>,
 }
 
 impl Backfill {
-    /// What part of its slices is over, 0 to 1.
+    /// The part of its slices that is done, 0 to 1.
     pub fn fraction(&self) -> f64 {
         if self.total == 0 { 1.0 } else { to_f64(self.done) / to_f64(self.total) }
     }
@@ -89,10 +91,10 @@ pub(crate) fn state(paused: bool, cancelled: bool, finished: bool, counts: &Stat
     }
 }
 
-/// Slices that are over. Those that became several jobs count by the part of their jobs that is final.
-pub(crate) fn done(expanded: u64, skipped: u64, jobs: u64, live: u64) -> u64 {
-    let (made, over) = (u128::from(expanded - skipped), u128::from(jobs.saturating_sub(live)));
-    let part = (made * over).checked_div(u128::from(jobs)).unwrap_or(0);
+/// How many slices are done. Slices of several jobs count by the part of their jobs that is final.
+pub(crate) fn done_slices(expanded: u64, skipped: u64, jobs: u64, live: u64) -> u64 {
+    let (made, ended) = (u128::from(expanded - skipped), u128::from(jobs.saturating_sub(live)));
+    let part = (made * ended).checked_div(u128::from(jobs)).unwrap_or(0);
     skipped + u64::try_from(part).unwrap_or(u64::MAX)
 }
 
@@ -131,7 +133,7 @@ macro_rules! rows {
     };
 }
 
-/// One snapshot for rows and books.
+/// Begins a transaction in which rows and queue views are read from one snapshot.
 async fn snapshot(conn: &mut PgConnection) -> Result<Transaction<'_, Postgres>> {
     history::compare_on(conn).await?;
     let mut tx = conn.begin().await?;
@@ -139,16 +141,17 @@ async fn snapshot(conn: &mut PgConnection) -> Result<Transaction<'_, Postgres>> 
     Ok(tx)
 }
 
-/// A backfill as it is now. On a connection without an open transaction.
+/// A backfill as it is now. The connection must not be in a transaction.
 pub async fn get(conn: &mut PgConnection, id: Uuid) -> Result<Option<Backfill>> {
     let mut tx = snapshot(conn).await?;
     let rows = rows!("where id = $1 and kind is not null", id).fetch_all(&mut *tx).await?;
-    let backfill = complete(&mut tx, rows).await?.pop();
+    let backfill = with_counts(&mut tx, rows).await?.pop();
     tx.commit().await?;
     Ok(backfill)
 }
 
-/// The newest `limit` backfills that are older than `before`, newest first. On a connection without an open transaction.
+/// Up to `limit` backfills that are older than `before`, newest first. The connection must not be
+/// in a transaction.
 pub async fn list(conn: &mut PgConnection, before: Option<Uuid>, limit: i64) -> Result<Vec<Backfill>> {
     let mut tx = snapshot(conn).await?;
     let rows = rows!(
@@ -158,51 +161,52 @@ pub async fn list(conn: &mut PgConnection, before: Option<Uuid>, limit: i64) -> 
     )
     .fetch_all(&mut *tx)
     .await?;
-    let backfills = complete(&mut tx, rows).await?;
+    let backfills = with_counts(&mut tx, rows).await?;
     tx.commit().await?;
     Ok(backfills)
 }
 
-/// Those that are not over, oldest first; at most `limit`. On a connection without an open transaction.
+/// Up to `limit` backfills that have not ended, oldest first. The connection must not be in a
+/// transaction.
 pub async fn unfinished(conn: &mut PgConnection, limit: i64) -> Result<Vec<Backfill>> {
     let mut tx = snapshot(conn).await?;
     let rows = rows!("where kind is not null and finished_at is null order by id limit $1", limit)
         .fetch_all(&mut *tx)
         .await?;
-    let backfills = complete(&mut tx, rows).await?;
+    let backfills = with_counts(&mut tx, rows).await?;
     tx.commit().await?;
     Ok(backfills)
 }
 
-async fn complete(conn: &mut PgConnection, rows: Vec<Row>) -> Result<Vec<Backfill>> {
-    let mut books: HashMap<String, Book> = HashMap::new();
+async fn with_counts(conn: &mut PgConnection, rows: Vec<Row>) -> Result<Vec<Backfill>> {
+    let mut views: HashMap<String, QueueView> = HashMap::new();
     let mut backfills = Vec::with_capacity(rows.len());
     for row in rows {
         let mut counts = StateCounts::default();
         for queue in &row.queues {
-            if !books.contains_key(queue) {
-                books.insert(queue.clone(), Book::open(conn, queue).await?);
+            if !views.contains_key(queue) {
+                views.insert(queue.clone(), QueueView::open(conn, queue).await?);
             }
-            counts.add(&books[queue].backfill(row.id));
+            counts.add(&views[queue].backfill(row.id));
         }
-        backfills.push(row.with(counts));
+        backfills.push(row.into_backfill(counts));
     }
     Ok(backfills)
 }
 
 impl Row {
-    fn with(self, booked: StateCounts) -> Backfill {
+    fn into_backfill(self, counted: StateCounts) -> Backfill {
         let unsigned = |number: i64| number.unsigned_abs();
         let (expanded, skipped, jobs) =
             (unsigned(self.next_slice - self.put_off), unsigned(self.skipped), unsigned(self.jobs));
-        // Jobs that ended long ago may be deleted: then what was noted at the end holds.
-        let noted = self.counts.map(|json| json.0);
-        let counts = noted.filter(|_| booked.total() < self.jobs).unwrap_or(booked);
+        // Jobs that ended long ago may be deleted. Then the counts that were saved at the end hold.
+        let saved = self.counts.map(|json| json.0);
+        let counts = saved.filter(|_| counted.total() < self.jobs).unwrap_or(counted);
         let finished = self.finished_at.is_some();
-        let done = done(expanded, skipped, jobs, booked.live().unsigned_abs());
+        let done = done_slices(expanded, skipped, jobs, counted.live().unsigned_abs());
         let total = unsigned(self.total);
         let rate = if finished { None } else { rate(&self.samples.0, self.observed_at, done) };
-        let state = state(self.paused, self.cancelled_at.is_some(), finished, &noted.unwrap_or_default());
+        let state = state(self.paused, self.cancelled_at.is_some(), finished, &saved.unwrap_or_default());
         let estimate = rate
             .filter(|rate| *rate > 0.0 && state == BackfillState::Running)
             .and_then(|rate| TimeDelta::try_milliseconds(milliseconds(to_f64(total - done) / rate)));
@@ -211,7 +215,10 @@ impl Row {
             kind: self.kind.unwrap_or_default(),
             spec: self.spec,
             state,
-            settings: Settings { share: self.share, max_running: self.max_running.map(i32::unsigned_abs) },
+            settings: BackfillSettings {
+                share: self.share,
+                max_running: self.max_running.map(i32::unsigned_abs),
+            },
             priority: self.priority,
             total,
             expanded,
@@ -229,9 +236,10 @@ impl Row {
     }
 }
 
-/// Slices a second since the oldest sample that is kept.
+/// Slices done a second since the oldest sample that is kept; `None` where that was less than a
+/// second ago.
 fn rate(samples: &[Sample], now: DateTime<Utc>, done: u64) -> Option<f64> {
-    let oldest = samples.iter().find(|sample| sample.at > now - Sample::KEPT)?;
+    let oldest = samples.iter().find(|sample| sample.at > now - Sample::RETENTION)?;
     let seconds = (now - oldest.at).as_seconds_f64();
     (seconds >= 1.0).then(|| to_f64(done.saturating_sub(oldest.done)) / seconds)
 }
@@ -252,17 +260,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_slice_of_several_jobs_is_done_with_its_last_one() {
-        assert_eq!(done(0, 0, 0, 0), 0);
-        assert_eq!(done(10, 10, 0, 0), 10, "skipped slices are done");
-        assert_eq!(done(10, 4, 6, 6), 4);
-        assert_eq!(done(10, 4, 36, 7), 8, "29 of 36 jobs are not yet 5 of 6 slices");
-        assert_eq!(done(10, 4, 36, 0), 10);
-        assert_eq!(done(10_000_000, 0, 60_000_000, 6), 9_999_999);
+    fn slice_of_several_jobs_is_done_when_its_last_job_is() {
+        assert_eq!(done_slices(0, 0, 0, 0), 0);
+        assert_eq!(done_slices(10, 10, 0, 0), 10, "skipped slices are done");
+        assert_eq!(done_slices(10, 4, 6, 6), 4);
+        assert_eq!(done_slices(10, 4, 36, 7), 8, "29 of 36 jobs are not yet 5 of 6 slices");
+        assert_eq!(done_slices(10, 4, 36, 0), 10);
+        assert_eq!(done_slices(10_000_000, 0, 60_000_000, 6), 9_999_999);
     }
 
     #[test]
-    fn the_rate_is_over_the_last_minutes() {
+    fn rate_is_the_average_over_the_samples_that_are_kept() {
         let now = DateTime::<Utc>::UNIX_EPOCH + TimeDelta::hours(1);
         let sample = |seconds, done| Sample { at: now - TimeDelta::seconds(seconds), done };
         assert_eq!(rate(&[], now, 5), None);

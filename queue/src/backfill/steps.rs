@@ -1,37 +1,40 @@
-//! The small steps of a backfill's life, each a transaction: to stop its jobs, to revive them, to note how far it is,
-//! to end.
+//! The small steps that the expander takes for a backfill, each one a transaction: cancel some of
+//! its jobs, retry some, save how far it is, end it.
 
 use serde_json::json;
 use sqlx::types::Json;
 use sqlx::{Acquire, PgPool};
 use uuid::Uuid;
 
-use crate::backfill::{Sample, settings_changed, to_i64};
-use crate::claim::mark::mark_claimed;
+use super::progress::Sample;
+use super::settings::notify_settings_changed;
+use super::to_i64;
+use crate::claim::persist_running::persist_claimed;
 use crate::control;
 use crate::error::{QueueError, Result};
 use crate::job::state::StateCounts;
 use crate::worker::listener::notify_cancels;
 use crate::workflow;
 
-/// Most jobs in one step.
-const STEP: i64 = 500;
+/// Most jobs of one transaction.
+const MAX_JOBS: i64 = 500;
 
-/// Stops some jobs of a cancelled backfill: those that wait end at once, those that run are told. Returns how many.
-pub(crate) async fn cancel_some(pool: &PgPool, id: Uuid) -> Result<u64> {
+/// Cancels some jobs of a cancelled backfill: running jobs are asked to stop, the others end at
+/// once. Returns how many.
+pub(crate) async fn cancel_batch(pool: &PgPool, id: Uuid) -> Result<u64> {
     let mut tx = pool.begin().await?;
-    let doomed = sqlx::query_scalar!(
+    let live = sqlx::query_scalar!(
         "select j.id from queue.jobs j where j.live_backfill_id = $1 and j.cancel_requested_at is null
          order by j.seq limit $2 for update skip locked",
         id,
-        STEP
+        MAX_JOBS
     )
     .fetch_all(&mut *tx)
     .await?;
-    mark_claimed(&mut tx, &doomed).await?;
+    persist_claimed(&mut tx, &live).await?;
     let rows = sqlx::query!(
         r#"
-        with doomed as (
+        with live as (
             select j.id, j.state as old_state from queue.jobs j where j.id = any($1)
         )
         update queue.jobs j
@@ -39,24 +42,25 @@ pub(crate) async fn cancel_some(pool: &PgPool, id: Uuid) -> Result<u64> {
             cancel_requested_at = case when old_state = 'running' then queue.now() end,
             finalized_at = case when old_state <> 'running' then queue.now() end,
             cancelled_by = $2
-        from doomed where j.id = doomed.id
+        from live where j.id = live.id
         returning j.id, old_state = 'running' as "running!"
         "#,
-        &doomed,
+        &live,
         id
     )
     .fetch_all(&mut *tx)
     .await?;
     let running: Vec<Uuid> = rows.iter().filter(|row| row.running).map(|row| row.id).collect();
     let ended = rows.iter().filter(|row| !row.running).map(|row| row.id);
-    workflow::settle(&mut tx, ended.collect()).await?;
+    workflow::propagate_ends(&mut tx, ended.collect()).await?;
     notify_cancels(&mut tx, &running).await?;
     tx.commit().await?;
     Ok(rows.len() as u64)
 }
 
-/// Revives some of the jobs that were discarded before the retry was asked for. Returns how many it looked at.
-pub(crate) async fn retry_some(pool: &PgPool, id: Uuid) -> Result<u64> {
+/// Retries some of the jobs that were discarded before the retry was requested. Returns how many
+/// jobs it examined.
+pub(crate) async fn retry_batch(pool: &PgPool, id: Uuid) -> Result<u64> {
     let mut tx = pool.begin().await?;
     let request = sqlx::query!(
         r#"select retry_requested_at as "at!", retried_to from queue.backfills
@@ -74,23 +78,23 @@ pub(crate) async fn retry_some(pool: &PgPool, id: Uuid) -> Result<u64> {
         id,
         request.retried_to,
         request.at,
-        STEP
+        MAX_JOBS
     )
     .fetch_all(&mut *tx)
     .await?;
     for job in &failed {
-        // Of its own, as one that is refused must not take the others with it.
-        let mut one = tx.begin().await?;
-        match control::retry(&mut one, job.id).await {
-            Ok(_) => one.commit().await?,
+        // A savepoint each, as a job that is refused must not undo the others.
+        let mut savepoint = tx.begin().await?;
+        match control::retry(&mut savepoint, job.id).await {
+            Ok(_) => savepoint.commit().await?,
             Err(error @ QueueError::WrongState { .. }) => {
-                tracing::info!(backfill.id = %id, %error, "a failed job is not retried");
-                one.rollback().await?;
+                tracing::info!(backfill.id = %id, %error, "a discarded job of the backfill is not retried");
+                savepoint.rollback().await?;
             }
             Err(error) => return Err(error),
         }
     }
-    let more = failed.len() as u64 == STEP.unsigned_abs();
+    let more = failed.len() as u64 == MAX_JOBS.unsigned_abs();
     sqlx::query!(
         "update queue.backfills
          set retried_to = coalesce($2, retried_to), retry_requested_at = case when $3 then retry_requested_at end
@@ -105,8 +109,8 @@ pub(crate) async fn retry_some(pool: &PgPool, id: Uuid) -> Result<u64> {
     Ok(failed.len() as u64)
 }
 
-/// Notes how many slices are done now, unless that was noted a moment ago.
-pub(crate) async fn sample(pool: &PgPool, id: Uuid, done: u64) -> Result<()> {
+/// Saves how many slices are done now, unless that was saved less than [`Sample::INTERVAL`] ago.
+pub(crate) async fn save_sample(pool: &PgPool, id: Uuid, done: u64) -> Result<()> {
     sqlx::query!(
         "update queue.backfills
          set samples = (
@@ -120,8 +124,8 @@ pub(crate) async fn sample(pool: &PgPool, id: Uuid, done: u64) -> Result<()> {
                and coalesce((samples -> -1 ->> 'at')::timestamptz <= queue.now() - make_interval(secs => $3), true)
              for update skip locked)",
         id,
-        Sample::KEPT.as_seconds_f64(),
-        Sample::EVERY.as_seconds_f64(),
+        Sample::RETENTION.as_seconds_f64(),
+        Sample::INTERVAL.as_seconds_f64(),
         json!({ "done": done })
     )
     .execute(pool)
@@ -129,7 +133,8 @@ pub(crate) async fn sample(pool: &PgPool, id: Uuid, done: u64) -> Result<()> {
     Ok(())
 }
 
-/// Ends a backfill whose jobs are all final, as seen when its next slice was `next_slice`.
+/// Ends a backfill whose jobs were all final when its next slice was `next_slice`. Returns `false`
+/// where it has changed since.
 pub(crate) async fn finish(pool: &PgPool, id: Uuid, next_slice: u64, counts: StateCounts) -> Result<bool> {
     let mut tx = pool.begin().await?;
     let queues = sqlx::query_scalar!(
@@ -149,8 +154,8 @@ pub(crate) async fn finish(pool: &PgPool, id: Uuid, next_slice: u64, counts: Sta
     .await?;
     let Some(queues) = queues else { return Ok(false) };
     sqlx::query!("delete from queue.backfills_behind where backfill_id = $1", id).execute(&mut *tx).await?;
-    settings_changed(&mut tx, &queues).await?;
+    notify_settings_changed(&mut tx, &queues).await?;
     tx.commit().await?;
-    tracing::info!(backfill.id = %id, ?counts, "a backfill is finished");
+    tracing::info!(backfill.id = %id, ?counts, "a backfill has ended");
     Ok(true)
 }

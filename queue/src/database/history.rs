@@ -11,9 +11,9 @@
 use sqlx::{Connection, PgConnection, PgPool};
 use uuid::Uuid;
 
+use crate::enqueue::notify::notify_queues;
 use crate::error::{QueueError, Result};
 use crate::lanes::rebuild;
-use crate::worker::listener::notify_queues;
 
 /// Somebody has to compare: the server's process is another one than when this was done last.
 const UNKNOWN: &str = "WG001";

@@ -1,4 +1,12 @@
--- In one order, so that two that move the same jobs do not wait for each other in a circle.
+-- Lets jobs that have never started start sooner, and returns their queues.
+--
+-- One entry of each array for a job:
+-- - $1 uuid[]: id
+-- - $2 timestamptz[]: when the job may start; null for when its delay is over
+-- - $3 float8[]: the delay in seconds
+--
+-- The rows are locked in one order, so that two transactions that move the same jobs do not
+-- deadlock.
 with wanted as (
     select w.id, min(coalesce(w.run_at, queue.now() + make_interval(secs => w.delay_s))) as at
     from unnest($1::uuid[], $2::timestamptz[], $3::float8[]) as w (id, run_at, delay_s)

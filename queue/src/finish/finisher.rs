@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::claim::holdings::{Share, WorkedOff, forget};
+use crate::claim::guard::{self, AcknowledgedClaims, ClaimGuard};
 use crate::database::held::Held;
 use crate::database::history;
 use crate::database::patience::{Patience, within};
@@ -54,13 +54,13 @@ const UNSTORABLE: &str = "unstorable_outcome";
 #[derive(Debug, Clone)]
 pub(crate) struct Ended {
     pub(crate) finish: Finish,
-    pub(crate) share: Share,
+    pub(crate) share: ClaimGuard,
 }
 
 /// What each transaction needs to know of its worker.
 #[derive(Debug, Clone)]
 pub(crate) struct Writing {
-    pub(crate) worked_off: WorkedOff,
+    pub(crate) worked_off: AcknowledgedClaims,
     pub(crate) meter: Meter,
     pub(crate) lease: Arc<Notify>,
     pub(crate) stop: CancellationToken,
@@ -249,7 +249,7 @@ async fn write(held: &mut Held, writing: &Writing, group: &[Ended], limit: Durat
     let claims = writing.worked_off.take();
     let applied = within(limit, async {
         let mut tx = held.conn().await?.begin_with(BEGIN).await?;
-        forget(&mut tx, &claims).await?;
+        guard::delete(&mut tx, &claims).await?;
         let applied = finish(&mut tx, group.iter().map(|ended| ended.finish.clone()).collect()).await?;
         tx.commit().await?;
         Ok(applied)
@@ -260,7 +260,7 @@ async fn write(held: &mut Held, writing: &Writing, group: &[Ended], limit: Durat
         writing.worked_off.put_back(claims);
     })?;
     for Ended { finish: Finish { job, start, .. }, share } in group {
-        share.over();
+        share.acknowledge();
         if !applied.contains(job) {
             writing.meter.add_stale_finish();
             tracing::warn!(job.id = %job, start.run, "stale finish: the job is another run's or final; nothing changed");
@@ -275,16 +275,16 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::claim::holdings::ClaimKey;
-    use crate::claim::mark::Start;
+    use crate::claim::guard::ClaimKey;
+    use crate::claim::persist_running::RunStart;
 
     fn ended(run: i64, bytes: usize) -> Ended {
         let output = json!({ "text": "x".repeat(bytes) });
         let outcome = Outcome::Completed { output, next: vec![] };
-        let start = Start { seq: 0, run, attempt: 1, worker: Uuid::nil(), at: DateTime::default() };
+        let start = RunStart { seq: 0, run, attempt: 1, worker: Uuid::nil(), at: DateTime::default() };
         let finish = Finish { job: Uuid::nil(), start, outcome };
-        let claim = ClaimKey { worker: Uuid::nil(), queue: String::new(), no: 1 };
-        Ended { finish, share: WorkedOff::default().expect(claim, 1) }
+        let claim = ClaimKey { worker: Uuid::nil(), queue: String::new(), claim_seq: 1 };
+        Ended { finish, share: AcknowledgedClaims::default().guard(claim, 1) }
     }
 
     #[test]

@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sqlx::{Postgres, Transaction};
 
-use crate::claim::mark;
+use crate::claim::persist_running;
 use crate::error::QueueError;
 use crate::job::{JobContext, JobError};
 
@@ -34,7 +34,7 @@ impl<A> JobContext<A> {
         message: &str,
     ) -> Result<(), JobError> {
         if let Some(run) = &self.run {
-            mark::mark_own(&mut tx, std::iter::once(run.start()).collect()).await?;
+            persist_running::persist_own(&mut tx, std::iter::once(run.start()).collect()).await?;
             let applied = sqlx::query!(
                 "update queue.jobs set output = $3, progress = $4 where id = $1 and run = $2 and state = 'running'",
                 run.job,

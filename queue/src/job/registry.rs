@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use crate::backfill::Slices;
 use crate::claim::ClaimedJob;
-use crate::enqueue::NewJob;
+use crate::enqueue::new_job::NewJob;
 use crate::error::{QueueError, Result};
 use crate::finish::Outcome;
 use crate::job::retry::RetryPolicy;

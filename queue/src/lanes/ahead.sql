@@ -1,14 +1,23 @@
--- The first jobs of each flow and priority that may start, from its cursor on; no more of them than count.
-with flow as materialized (
-    select f.*, queue.flow_key($1, f.tenant_id, f.backfill_id) as key
+-- The first jobs of each level that may start.
+--
+-- - $1 text: the queue
+-- For each level (a sub-lane and a priority), one entry each:
+-- - $2 uuid[]: tenant
+-- - $3 uuid[]: backfill; null for live work
+-- - $4 smallint[]: priority
+-- - $5 bigint[]: the cursor, which is the seq from which the level is read
+-- Bound:
+-- - $6 bigint: how many jobs of each level to return, at most
+with level as materialized (
+    select l.*, queue.flow_key($1, l.tenant_id, l.backfill_id) as key
     from unnest($2::uuid[], $3::uuid[], $4::smallint[], $5::bigint[])
-        with ordinality as f (tenant_id, backfill_id, priority, from_seq, place)
+        with ordinality as l (tenant_id, backfill_id, priority, cursor_seq, number)
 )
-select f.place as "place!", array(
+select l.number as "number!", array(
     select j.seq from queue.jobs j
-    where queue.flow_key(j.queue, j.tenant_id, j.backfill_id) = f.key
-      and (j.priority, j.seq) >= (f.priority, f.from_seq) and j.priority <= f.priority and j.state = 'available'
-      and (j.queue, j.tenant_id, j.backfill_id) is not distinct from ($1, f.tenant_id, f.backfill_id)
+    where queue.flow_key(j.queue, j.tenant_id, j.backfill_id) = l.key
+      and (j.priority, j.seq) >= (l.priority, l.cursor_seq) and j.priority <= l.priority and j.state = 'available'
+      and (j.queue, j.tenant_id, j.backfill_id) is not distinct from ($1, l.tenant_id, l.backfill_id)
     order by j.priority, j.seq limit $6
 ) as "seqs!"
-from flow f
+from level l

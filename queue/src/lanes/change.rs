@@ -1,16 +1,23 @@
-//! Changes of settings, field by field: what is not named stays, whoever else changes at the same time.
+//! Changes of settings. Each takes a claim sequence number, so that the next claim of any worker
+//! knows it.
+//!
+//! [`change_lane`] and [`change_queue`] change field by field: a field that is not named keeps its
+//! value, whoever else changes it at the same time.
 
 use sqlx::PgConnection;
 use sqlx::types::Json;
 use uuid::Uuid;
 
+use crate::enqueue::notify::notify_queues;
 use crate::error::Result;
-use crate::lanes::limits::{self, LaneLimits, QueueLimits};
+use crate::lanes::limits::{LaneLimits, QueueLimits};
+use crate::lanes::log;
+use crate::lanes::settings::LaneSettings;
 
 /// What to change of a lane's own settings.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct LaneChange {
-    /// Whether anything of it starts.
+    /// Whether no job of it starts.
     pub paused: Option<bool>,
     /// Its own limits; `Some(None)` gives it back to the queue's.
     pub limits: Option<Option<LaneLimits>>,
@@ -19,14 +26,15 @@ pub struct LaneChange {
 /// What to change of a queue's settings.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct QueueChange {
-    /// What all its lanes together may do.
+    /// The limits of all its lanes together.
     pub limits: Option<QueueLimits>,
-    /// What each lane may do that has no limits of its own.
+    /// The limits of each lane that has none of its own.
     pub lane_limits: Option<LaneLimits>,
 }
 
-/// Changes the lane of `tenant`, from the next claim of any host on. Claims of the queue wait until the caller's
-/// transaction ends; change several queues in order of their names.
+/// Changes the lane of `tenant`. The change counts from the next claim of any worker on. Claims of
+/// the queue wait until the caller's transaction ends; change several queues in the order of their
+/// names.
 pub async fn change_lane(
     conn: &mut PgConnection,
     queue: &str,
@@ -45,10 +53,10 @@ pub async fn change_lane(
     )
     .execute(&mut *conn)
     .await?;
-    limits::changed(conn, queue).await
+    publish(conn, queue).await
 }
 
-/// Changes the limits of `queue`, from the next claim of any host on.
+/// Changes the limits of `queue`. The change counts from the next claim of any worker on.
 pub async fn change_queue(conn: &mut PgConnection, queue: &str, change: QueueChange) -> Result<()> {
     sqlx::query!(
         "insert into queue.queues as q (name, limits, lane_limits) values ($1, coalesce($2::jsonb, '{}'), coalesce($3::jsonb, '{}'))
@@ -59,5 +67,61 @@ pub async fn change_queue(conn: &mut PgConnection, queue: &str, change: QueueCha
     )
     .execute(&mut *conn)
     .await?;
-    limits::changed(conn, queue).await
+    publish(conn, queue).await
+}
+
+/// Pauses `queue`, or resumes it. Jobs that run go on.
+pub async fn pause_queue(conn: &mut PgConnection, queue: &str, paused: bool) -> Result<()> {
+    sqlx::query!(
+        "insert into queue.queues (name, paused) values ($1, $2) on conflict (name) do update set paused = $2",
+        queue,
+        paused
+    )
+    .execute(&mut *conn)
+    .await?;
+    publish(conn, queue).await
+}
+
+/// Sets the limits of all lanes of `queue` together, and those of each lane that has none of its
+/// own.
+pub async fn set_queue_limits(
+    conn: &mut PgConnection,
+    queue: &str,
+    limits: QueueLimits,
+    lane_limits: LaneLimits,
+) -> Result<()> {
+    sqlx::query!(
+        "insert into queue.queues (name, limits, lane_limits) values ($1, $2, $3)
+         on conflict (name) do update set limits = $2, lane_limits = $3",
+        queue,
+        Json(limits) as _,
+        Json(lane_limits) as _
+    )
+    .execute(&mut *conn)
+    .await?;
+    publish(conn, queue).await
+}
+
+/// Sets a lane's own settings.
+pub async fn set_lane(conn: &mut PgConnection, queue: &str, tenant: Uuid, lane: LaneSettings) -> Result<()> {
+    sqlx::query!(
+        "insert into queue.lanes (tenant_id, queue, paused, limits) values ($1, $2, $3, $4)
+         on conflict (tenant_id, queue) do update set paused = $3, limits = $4",
+        tenant,
+        queue,
+        lane.paused,
+        lane.limits.map(Json) as _
+    )
+    .execute(&mut *conn)
+    .await?;
+    publish(conn, queue).await
+}
+
+/// Makes a change of settings count: takes a claim sequence number, so that no claim is planned on
+/// the old settings after this commits, and wakes the workers.
+///
+/// Claims of the queue wait while the caller's transaction is open: commit soon.
+pub async fn publish(conn: &mut PgConnection, queue: &str) -> Result<()> {
+    log::take_claim_seq(conn, queue).await?;
+    notify_queues(conn, [queue.to_owned()]).await
 }

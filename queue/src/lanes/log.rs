@@ -1,120 +1,144 @@
-//! The log of a queue's lanes: rows that nobody updates, read once each by every host.
+//! The log of a queue's lanes: rows that nobody updates, and that every worker reads once each.
 
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
-use sqlx::types::Json;
 use uuid::Uuid;
 
 use crate::error::Result;
 use crate::job::state::JobState;
-use crate::lanes::book::{Book, FlowId};
+use crate::lanes::priority_level::ClaimedUpTo;
+use crate::lanes::sublane::SubLaneId;
 
-/// Which transactions a reader has seen: all below `xmax` but those that were under way then.
+/// What a Postgres snapshot sees: all transactions below `xmax` but those that were in progress
+/// when it was taken. A view's checkpoint holds it under the names given here.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub(crate) struct Seen {
+pub(crate) struct Snapshot {
     pub(crate) xmax: i64,
-    pub(crate) under_way: Vec<i64>,
+    #[serde(rename = "under_way")]
+    pub(crate) in_progress: Vec<i64>,
 }
 
-impl Count {
-    pub(crate) fn flow(&self) -> FlowId {
-        FlowId { tenant: self.tenant, backfill: self.backfill }
+impl Snapshot {
+    /// The oldest transaction that it does not see.
+    pub(crate) fn oldest_invisible(&self) -> i64 {
+        self.in_progress.iter().copied().min().unwrap_or(self.xmax)
+    }
+
+    /// Whether it sees what this transaction did.
+    pub(crate) fn sees(&self, txid: i64) -> bool {
+        txid < self.xmax && !self.in_progress.contains(&txid)
     }
 }
 
-impl Seen {
-    fn oldest_unseen(&self) -> i64 {
-        self.under_way.iter().copied().min().unwrap_or(self.xmax)
-    }
-
-    /// Whether it has seen what this transaction did.
-    pub(crate) fn has(&self, txid: i64) -> bool {
-        txid < self.xmax && !self.under_way.contains(&txid)
-    }
-}
-
-/// What is new since the last look.
-pub(crate) struct News {
-    pub(crate) seen: Seen,
-    /// The history that it was read in.
+/// The rows of the log that an earlier snapshot did not see.
+pub(crate) struct LogTail {
+    /// The snapshot in which they were read.
+    pub(crate) snapshot: Snapshot,
+    /// The history of the database that they were read in.
     pub(crate) history: Uuid,
-    /// When the process of the server began.
-    pub(crate) server: DateTime<Utc>,
-    /// The database's time of this look.
+    /// When the server's process was started.
+    pub(crate) server_started: DateTime<Utc>,
+    /// The database's time at which they were read.
     pub(crate) now: DateTime<Utc>,
-    pub(crate) turns: Vec<Turn>,
-    pub(crate) counts: Vec<Count>,
-    /// What the claims among them were decided on, by turn: each on all that the one before was, and more.
-    pub(crate) sights: Vec<(i64, Seen)>,
+    pub(crate) claims: Vec<ClaimEntry>,
+    pub(crate) changes: Vec<CountChange>,
+    /// The snapshots on which the claims among them were planned, by claim sequence number. Each
+    /// sees all that the one before it sees.
+    claim_snapshots: Vec<(i64, Snapshot)>,
 }
 
-/// A claim or a change of settings.
-pub(crate) struct Turn {
-    pub(crate) no: i64,
-    /// Who claimed; none when settings changed.
+/// What took a claim sequence number: a claim, or a change of settings.
+pub(crate) struct ClaimEntry {
+    pub(crate) claim_seq: i64,
+    /// The worker that claimed; none when settings changed.
     pub(crate) worker: Option<Uuid>,
+    /// The virtual times that the claim left, of live work and of backfills.
     pub(crate) virtual_times: [f64; 2],
+    /// The theoretical arrival time (TAT) of the queue's own rate that the claim left.
     pub(crate) queue_tat: Option<DateTime<Utc>>,
-    pub(crate) flows: Vec<FlowTurn>,
+    pub(crate) sublanes: Vec<SubLaneEntry>,
 }
 
-/// What a claim left a flow with.
-pub(crate) struct FlowTurn {
-    pub(crate) tenant: Uuid,
-    pub(crate) backfill: Option<Uuid>,
-    pub(crate) tag: f64,
+/// What a claim left a sub-lane with.
+pub(crate) struct SubLaneEntry {
+    pub(crate) id: SubLaneId,
+    /// The finish tag of the last start.
+    pub(crate) finish_tag: f64,
+    /// The theoretical arrival time (TAT) of its lane's rate; none without a rate.
     pub(crate) tat: Option<DateTime<Utc>>,
 }
 
-/// By how much the number of jobs of a flow in a state changed.
+/// By how much the number of jobs changed that a sub-lane has in a state and with a priority.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Count {
-    pub(crate) tenant: Uuid,
-    pub(crate) backfill: Option<Uuid>,
+pub(crate) struct CountChange {
+    pub(crate) sublane: SubLaneId,
     pub(crate) priority: i16,
     pub(crate) state: JobState,
     pub(crate) change: i64,
     /// The transaction that changed it.
     pub(crate) txid: i64,
-    /// Lowest `seq` that became available.
+    /// The lowest `seq` of the jobs that became available.
     pub(crate) lowest: Option<i64>,
-    /// This one job came back: `lowest` is its `seq`.
-    pub(crate) returned: bool,
-    /// What a claim has taken.
-    pub(crate) claimed: Option<Claimed>,
+    /// Whether this is one job that became available again; `lowest` is its `seq` then.
+    pub(crate) requeued: bool,
+    /// How far a claim has come, if a claim wrote this.
+    pub(crate) claimed: Option<ClaimedUpTo>,
 }
 
-/// How far a claim has come in a lane: past everything there but what came back.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Claimed {
-    pub(crate) turn: i64,
-    /// The `seq` after the last that it took.
-    pub(crate) past: i64,
+impl CountChange {
+    /// A sum of jobs that no single transaction stands for: from a checkpoint, or counted in the
+    /// table.
+    pub(crate) fn sum(sublane: SubLaneId, priority: i16, state: JobState, change: i64) -> Self {
+        Self { sublane, priority, state, change, txid: 0, lowest: None, requeued: false, claimed: None }
+    }
 }
 
-/// Reads what `seen` does not hold.
-pub(crate) async fn news(conn: &mut PgConnection, queue: &str, seen: &Seen) -> Result<News> {
-    let rows = sqlx::query!(
+impl LogTail {
+    /// The changes in the order in which claims met them: a claim comes after all that it was
+    /// planned on. With each change goes the last claim sequence number whose next claim may not
+    /// have known of it. That is `last` where no claim among them tells.
+    pub(crate) fn in_claim_order(&self, last: i64) -> Vec<(&CountChange, i64)> {
+        let first_claim_that_sees = |txid| {
+            let index = self.claim_snapshots.partition_point(|(_, snapshot)| !snapshot.sees(txid));
+            self.claim_snapshots.get(index).map(|(claim_seq, _)| *claim_seq)
+        };
+        let place = |change: &CountChange| match change.claimed {
+            Some(claimed) => (claimed.claim_seq, true),
+            None => (first_claim_that_sees(change.txid).unwrap_or(i64::MAX), false),
+        };
+        let mut ordered: Vec<((i64, bool), &CountChange)> =
+            self.changes.iter().map(|change| (place(change), change)).collect();
+        ordered.sort_by_key(|(place, _)| *place);
+        // The claim before the first that sees a change was planned without it, and so the one
+        // before that is the last whose next claim did not know of it.
+        let last_unaware = |claim_seq: i64| if claim_seq == i64::MAX { last } else { claim_seq - 2 };
+        ordered.into_iter().map(|((claim_seq, _), change)| (change, last_unaware(claim_seq))).collect()
+    }
+}
+
+/// Reads the rows of the log that `snapshot` does not see.
+pub(crate) async fn read_after(conn: &mut PgConnection, queue: &str, snapshot: &Snapshot) -> Result<LogTail> {
+    let rows = sqlx::query_as!(
+        LogRow,
         r#"
-        with look as materialized (
-            select pg_snapshot_xmax(snapshot)::text::bigint as xmax, array(select x::text::bigint from pg_snapshot_xip(snapshot) as x) as under_way,
+        with snapshot as materialized (
+            select pg_snapshot_xmax(snapshot)::text::bigint as xmax, array(select x::text::bigint from pg_snapshot_xip(snapshot) as x) as in_progress,
                 queue.now() as now, queue.history_id() as history,
-                pg_postmaster_start_time() as server
+                pg_postmaster_start_time() as server_started
             from (select pg_current_snapshot() as snapshot) as s
         )
         select
-            xmax as "xmax!", under_way as "under_way!", now as "now!", history as "history!", server as "server!",
-            l.txid as "txid?", l.no as "no?", l.of_turn, l.returned as "returned?", l.worker_id as "worker_id?",
+            xmax as "xmax!", in_progress as "in_progress!", now as "now!", history as "history!", server_started as "server_started!",
+            l.txid as "txid?", l.no as "claim_seq?", l.of_turn as "of_claim_seq?", l.returned as "requeued?", l.worker_id as "worker_id?",
             l.virtual_times as "virtual_times?", l.queue_tat as "queue_tat?",
-            l.sees_before, l.sees_not,
+            l.sees_before as "snapshot_xmax?", l.sees_not as "snapshot_xip?",
             l.tenants as "tenants?", l.backfills as "backfills?: Vec<Option<Uuid>>", l.priorities as "priorities?",
             l.states::text[] as "states?: Vec<String>", l.changes as "changes?", l.lowest as "lowest?: Vec<Option<i64>>",
             l.tags as "tags?", l.tats as "tats?: Vec<Option<DateTime<Utc>>>"
-        from look
+        from snapshot
         left join lateral (
-            -- Written so that each is a search of the index, whatever the statistics say: one condition with `or`, or with
-            -- `any`, becomes a walk over the queue's whole log. The parameters are hidden from the planner, which otherwise
-            -- plans anew for each.
+            -- Two searches of the index, whatever the statistics say: one condition with `or` or `any` becomes a walk over the
+            -- queue's whole log. The parameters are hidden from the planner, which otherwise plans anew for each of them.
             select * from queue.lane_log where queue = (select $1::text) and txid >= (select $2::bigint)
             union all
             select late.* from unnest((select $3::bigint[])) as x
@@ -123,69 +147,101 @@ pub(crate) async fn news(conn: &mut PgConnection, queue: &str, seen: &Seen) -> R
         order by l.no
         "#,
         queue,
-        seen.xmax,
-        &seen.under_way
+        snapshot.xmax,
+        &snapshot.in_progress
     )
     .fetch_all(conn)
     .await?;
-    let first = rows.first().expect("the look itself is a row");
-    let mut news = News {
-        seen: Seen { xmax: first.xmax, under_way: first.under_way.clone() },
+    let first = rows.first().expect("the snapshot itself is a row");
+    let mut tail = LogTail {
+        snapshot: Snapshot { xmax: first.xmax, in_progress: first.in_progress.clone() },
         history: first.history,
-        server: first.server,
+        server_started: first.server_started,
         now: first.now,
-        turns: Vec::new(),
-        counts: Vec::new(),
-        sights: Vec::new(),
+        claims: Vec::new(),
+        changes: Vec::new(),
+        claim_snapshots: Vec::new(),
     };
     for row in rows {
-        let Some(tenants) = row.tenants else { continue };
+        tail.add(row);
+    }
+    tail.claim_snapshots.sort_unstable_by_key(|(claim_seq, _)| *claim_seq);
+    Ok(tail)
+}
+
+/// A row of the log as it is read, with the snapshot that it was read in; all else is null if the
+/// log has no new row.
+struct LogRow {
+    xmax: i64,
+    in_progress: Vec<i64>,
+    now: DateTime<Utc>,
+    history: Uuid,
+    server_started: DateTime<Utc>,
+    txid: Option<i64>,
+    claim_seq: Option<i64>,
+    of_claim_seq: Option<i64>,
+    requeued: Option<bool>,
+    worker_id: Option<Uuid>,
+    virtual_times: Option<Vec<f64>>,
+    queue_tat: Option<DateTime<Utc>>,
+    snapshot_xmax: Option<i64>,
+    snapshot_xip: Option<Vec<i64>>,
+    tenants: Option<Vec<Uuid>>,
+    backfills: Option<Vec<Option<Uuid>>>,
+    priorities: Option<Vec<i16>>,
+    states: Option<Vec<String>>,
+    changes: Option<Vec<i32>>,
+    lowest: Option<Vec<Option<i64>>>,
+    tags: Option<Vec<f64>>,
+    tats: Option<Vec<Option<DateTime<Utc>>>>,
+}
+
+impl LogTail {
+    fn add(&mut self, row: LogRow) {
+        let Some(tenants) = row.tenants else { return };
         let backfills = row.backfills.unwrap_or_default();
-        if let Some(no) = row.no {
-            let (tags, arrivals) = (row.tags.unwrap_or_default(), row.tats.unwrap_or_default());
-            let flows = (0..tenants.len())
-                .map(|i| FlowTurn {
-                    tenant: tenants[i],
-                    backfill: backfills[i],
-                    tag: tags[i],
-                    tat: arrivals[i],
-                })
-                .collect();
-            let virtual_times = row.virtual_times.and_then(|times| times.try_into().ok()).unwrap_or_default();
-            news.turns.push(Turn {
-                no,
+        let ids = tenants.into_iter().zip(backfills).map(|(tenant, backfill)| SubLaneId { tenant, backfill });
+        if let Some(claim_seq) = row.claim_seq {
+            let states = row.tags.unwrap_or_default().into_iter().zip(row.tats.unwrap_or_default());
+            self.claims.push(ClaimEntry {
+                claim_seq,
                 worker: row.worker_id,
-                virtual_times,
+                virtual_times: row.virtual_times.and_then(|times| times.try_into().ok()).unwrap_or_default(),
                 queue_tat: row.queue_tat,
-                flows,
+                sublanes: ids
+                    .zip(states)
+                    .map(|(id, (finish_tag, tat))| SubLaneEntry { id, finish_tag, tat })
+                    .collect(),
             });
-        } else {
-            let (priorities, states) = (row.priorities.unwrap_or_default(), row.states.unwrap_or_default());
-            let (changes, lowest) = (row.changes.unwrap_or_default(), row.lowest.unwrap_or_default());
-            let sight = row.sees_before.zip(row.sees_not).map(|(xmax, under_way)| Seen { xmax, under_way });
-            news.sights.extend(row.of_turn.zip(sight));
-            news.counts.extend((0..tenants.len()).map(|i| Count {
-                claimed: row.of_turn.zip(lowest[i]).map(|(turn, past)| Claimed { turn, past }),
-                tenant: tenants[i],
-                backfill: backfills[i],
+            return;
+        }
+        let (priorities, states) = (row.priorities.unwrap_or_default(), row.states.unwrap_or_default());
+        let (changes, lowest) = (row.changes.unwrap_or_default(), row.lowest.unwrap_or_default());
+        let planned_on = row.snapshot_xmax.zip(row.snapshot_xip);
+        let planned_on = planned_on.map(|(xmax, in_progress)| Snapshot { xmax, in_progress });
+        self.claim_snapshots.extend(row.of_claim_seq.zip(planned_on));
+        self.changes.extend(ids.enumerate().map(|(i, sublane)| {
+            // A claim writes there how far it has come.
+            let claimed = row.of_claim_seq.zip(lowest[i]);
+            CountChange {
+                sublane,
                 priority: priorities[i],
                 state: states[i].parse().expect("the enum's names are the states'"),
                 change: i64::from(changes[i]),
                 txid: row.txid.unwrap_or_default(),
-                lowest: if row.of_turn.is_some() { None } else { lowest[i] },
-                returned: row.returned.unwrap_or_default(),
-            }));
-        }
+                lowest: if row.of_claim_seq.is_some() { None } else { lowest[i] },
+                requeued: row.requeued.unwrap_or_default(),
+                claimed: claimed.map(|(claim_seq, next_seq)| ClaimedUpTo { claim_seq, next_seq }),
+            }
+        }));
     }
-    news.sights.sort_unstable_by_key(|(turn, _)| *turn);
-    Ok(news)
 }
 
-/// Takes the next turn without a claim: what is decided on the picture before it will find its number taken.
-///
-/// Its number.
-pub(crate) async fn take_turn(conn: &mut PgConnection, queue: &str) -> Result<i64> {
-    // Others wait for this turn: a process that is stopped in its transaction must not hold them up.
+/// Takes the next claim sequence number without a claim, and returns it. A claim that was planned
+/// on what came before finds its number taken.
+pub(crate) async fn take_claim_seq(conn: &mut PgConnection, queue: &str) -> Result<i64> {
+    // Claims of the queue wait for this transaction: a process that is stopped within it must not
+    // hold them up.
     sqlx::query!("select set_config('idle_in_transaction_session_timeout', '5s', true)")
         .fetch_one(&mut *conn)
         .await?;
@@ -200,100 +256,23 @@ pub(crate) async fn take_turn(conn: &mut PgConnection, queue: &str) -> Result<i6
         )
         .fetch_optional(&mut *conn)
         .await?;
-        if let Some(no) = taken {
-            return Ok(no);
+        if let Some(claim_seq) = taken {
+            return Ok(claim_seq);
         }
     }
 }
 
-/// The oldest claim of the queue, from `since` on, that is not worked off; `next` where there is none.
-pub(crate) async fn oldest_claim(conn: &mut PgConnection, queue: &str, since: i64, next: i64) -> Result<i64> {
-    let no =
-        sqlx::query_scalar!("select min(no) from queue.claims where queue = $1 and no >= $2", queue, since)
-            .fetch_one(conn)
-            .await?;
-    Ok(no.unwrap_or(next))
-}
-
-/// Jobs that the live workers of the queue can run at once.
-pub(crate) async fn slots(conn: &mut PgConnection, queue: &str) -> Result<i64> {
-    let slots = sqlx::query_scalar!(
-        r#"select coalesce(sum(slots), 0) as "slots!" from queue.workers
-           where $1 = any(queues) and lease_until > queue.now() and drain_requested_at is null"#,
-        queue
-    )
-    .fetch_one(conn)
-    .await?;
-    Ok(slots)
-}
-
-/// The newest view that was written down in this history, or an empty one.
-pub(crate) async fn load(conn: &mut PgConnection, queue: &str) -> Result<Book> {
-    let row = sqlx::query!(
-        r#"select h.id as "history!", pg_postmaster_start_time() as "server!", b.book as "book?: Json<Book>"
-           from (select queue.history_id() as id) h
-           left join lateral (
-               select book from queue.lane_books where queue = $1 and history = h.id order by at desc limit 1
-           ) b on true"#,
-        queue
-    )
-    .fetch_one(conn)
-    .await?;
-    let mut book = row.book.map(|json| json.0).unwrap_or_default();
-    queue.clone_into(&mut book.queue);
-    (book.history, book.server) = (row.history, row.server);
-    Ok(book)
-}
-
-/// The newest view that was written down in any history.
-pub(crate) async fn newest(conn: &mut PgConnection, queue: &str) -> Result<Option<Book>> {
-    let book = sqlx::query_scalar!(
-        r#"select book as "book: Json<Book>" from queue.lane_books where queue = $1 order by at desc limit 1"#,
-        queue
-    )
-    .fetch_optional(conn)
-    .await?;
-    Ok(book.map(|json| json.0))
-}
-
-/// Whether workers of another history than `history` may still run what they claimed in it.
-pub(crate) async fn lost_workers(conn: &mut PgConnection, history: Uuid) -> Result<bool> {
-    let live = sqlx::query_scalar!(
-        r#"select exists (
-               select from queue.workers where history is distinct from $1 and lease_until > queue.now()) as "live!""#,
-        history
-    )
-    .fetch_one(conn)
-    .await?;
-    Ok(live)
-}
-
-/// Writes a book down for hosts that begin to read.
-pub(crate) async fn save(conn: &mut PgConnection, book: &mut Book) -> Result<()> {
-    sqlx::query!(
-        "insert into queue.lane_books (queue, at, oldest_xid, no, book, history) values ($1, queue.now(), $2, $3, $4, $5)
-         on conflict do nothing",
-        book.queue,
-        book.seen.oldest_unseen(),
-        book.no,
-        Json(&*book) as _,
-        book.history
-    )
-    .execute(conn)
-    .await?;
-    book.written();
-    Ok(())
-}
-
-/// Deletes what every book of the last ten minutes holds, and the books before; returns how many rows.
+/// Deletes the rows that every checkpoint of the last ten minutes holds, and the checkpoints
+/// before; returns how many rows of the log.
 ///
-/// A host that has not looked for longer than [`Book::MAX_AGE`] begins anew from a book.
+/// A view that was not refreshed for five minutes begins anew from a checkpoint, and finds all rows
+/// after it.
 pub(crate) async fn prune(conn: &mut PgConnection, queue: &str) -> Result<u64> {
     let deleted = sqlx::query!(
         "with base as (
             select at, oldest_xid, no from queue.lane_books
             where queue = $1 and at < queue.now() - interval '10 minutes' order by at desc limit 1
-        ), books as (
+        ), checkpoints as (
             delete from queue.lane_books b using base where b.queue = $1 and b.at < base.at
         )
         delete from queue.lane_log l using base

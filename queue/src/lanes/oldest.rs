@@ -1,4 +1,4 @@
-//! How long the jobs have waited that are next in their lanes.
+//! How long the jobs that are next in their lanes have waited.
 
 use std::cmp::Reverse;
 use std::collections::HashSet;
@@ -8,77 +8,82 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::error::Result;
-use crate::lanes::book::{Book, FlowId};
+use crate::lanes::sublane::SubLaneId;
+use crate::lanes::view::QueueView;
 
-/// Lanes and priorities that are looked into, each for its first job.
-const MOST: usize = 1_000;
+/// The most levels that are read, each for its first job, and the most requeued jobs.
+const MAX_READ: usize = 1_000;
 
-impl Book {
-    /// Since when the longest-waiting of the first jobs could have started, of `tenant` or of all. Remembers where it found
-    /// them, so that the next look does not walk over what started meanwhile.
+impl QueueView {
+    /// Since when the longest-waiting of the first jobs could have started, of `tenant` or of all.
+    /// The cursors move to where these jobs were found, so that the next call does not walk over
+    /// what started meanwhile.
     pub(crate) async fn oldest(
         &mut self,
         conn: &mut PgConnection,
         tenant: Option<Uuid>,
     ) -> Result<Option<DateTime<Utc>>> {
-        let mut firsts: Vec<(i64, FlowId, i16)> = self
-            .flows
+        let mut firsts: Vec<(i64, SubLaneId, i16)> = self
+            .sublanes
             .iter()
             .filter(|(id, _)| tenant.is_none_or(|tenant| id.tenant == tenant))
-            .flat_map(|(id, flow)| {
-                let waits = flow.levels.iter().filter(|(_, level)| level.available > 0);
-                waits.map(|(Reverse(priority), level)| (level.from, *id, *priority))
+            .flat_map(|(id, sublane)| {
+                let waiting = sublane.levels.iter().filter(|(_, level)| level.available > 0);
+                waiting.map(|(Reverse(priority), level)| (level.cursor, *id, *priority))
             })
             .collect();
         if firsts.is_empty() {
             return Ok(None);
         }
-        let stray = self.oldest_stray(conn, tenant).await?;
+        let requeued = self.oldest_requeued(conn, tenant).await?;
         firsts.sort_unstable();
-        firsts.truncate(MOST);
+        firsts.truncate(MAX_READ);
         let rows = sqlx::query_file!(
             "src/lanes/oldest.sql",
             self.queue,
             &firsts.iter().map(|(_, id, _)| id.tenant).collect::<Vec<_>>(),
             &firsts.iter().map(|(_, id, _)| id.backfill).collect::<Vec<_>>() as &[Option<Uuid>],
             &firsts.iter().map(|(_, _, priority)| *priority).collect::<Vec<_>>(),
-            &firsts.iter().map(|(from, _, _)| *from).collect::<Vec<_>>(),
+            &firsts.iter().map(|(cursor, _, _)| *cursor).collect::<Vec<_>>(),
         )
         .fetch_all(conn)
         .await?;
         for row in &rows {
-            let (_, id, priority) = firsts[usize::try_from(row.place - 1).expect("counted from 1")];
+            let (_, id, priority) = firsts[usize::try_from(row.number - 1).expect("counted from 1")];
             self.advance(id, priority, row.seq);
         }
-        Ok(rows.into_iter().map(|row| row.scheduled_at).chain(stray).min())
+        Ok(rows.into_iter().map(|row| row.scheduled_at).chain(requeued).min())
     }
 
-    /// The same of those that came back behind the cursors; forgets which are gone.
-    pub(super) async fn oldest_stray(
+    /// The same of the requeued jobs, which may be before the cursors. Those that are gone are
+    /// removed from the view.
+    pub(super) async fn oldest_requeued(
         &mut self,
         conn: &mut PgConnection,
         tenant: Option<Uuid>,
     ) -> Result<Option<DateTime<Utc>>> {
-        let strays: Vec<(FlowId, i16, i64)> = self
-            .flows
+        let requeued: Vec<(SubLaneId, i16, i64)> = self
+            .sublanes
             .iter()
             .filter(|(id, _)| tenant.is_none_or(|tenant| id.tenant == tenant))
-            .flat_map(|(id, flow)| flow.levels.iter().map(move |(priority, level)| (id, priority.0, level)))
-            .flat_map(|(id, priority, level)| level.strays.iter().map(move |seq| (*id, priority, *seq)))
-            .take(MOST)
+            .flat_map(|(id, sublane)| {
+                sublane.levels.iter().map(move |(priority, level)| (id, priority.0, level))
+            })
+            .flat_map(|(id, priority, level)| level.requeued.iter().map(move |seq| (*id, priority, *seq)))
+            .take(MAX_READ)
             .collect();
-        if strays.is_empty() {
+        if requeued.is_empty() {
             return Ok(None);
         }
         let rows = sqlx::query!(
             r#"select seq as "seq!", scheduled_at from queue.jobs where seq = any($1) and state = 'available'"#,
-            &strays.iter().map(|(.., seq)| *seq).collect::<Vec<_>>()
+            &requeued.iter().map(|(.., seq)| *seq).collect::<Vec<_>>()
         )
         .fetch_all(conn)
         .await?;
-        let there: HashSet<i64> = rows.iter().map(|row| row.seq).collect();
-        for (id, priority, seq) in strays.iter().filter(|(.., seq)| !there.contains(seq)) {
-            self.forget_strays(*id, *priority, std::iter::once(seq));
+        let available: HashSet<i64> = rows.iter().map(|row| row.seq).collect();
+        for (id, priority, seq) in requeued.iter().filter(|(.., seq)| !available.contains(seq)) {
+            self.remove_requeued(*id, *priority, std::iter::once(seq));
         }
         Ok(rows.into_iter().map(|row| row.scheduled_at).min())
     }

@@ -1,15 +1,22 @@
--- The first job of each flow and priority, from its cursor on: one step into the index each.
-with flow as materialized (
-    select f.*, queue.flow_key($1, f.tenant_id, f.backfill_id) as key
+-- The first job of each level that may start: one step into the index each.
+--
+-- - $1 text: the queue
+-- For each level (a sub-lane and a priority), one entry each:
+-- - $2 uuid[]: tenant
+-- - $3 uuid[]: backfill; null for live work
+-- - $4 smallint[]: priority
+-- - $5 bigint[]: the cursor, which is the seq from which the level is read
+with level as materialized (
+    select l.*, queue.flow_key($1, l.tenant_id, l.backfill_id) as key
     from unnest($2::uuid[], $3::uuid[], $4::smallint[], $5::bigint[])
-        with ordinality as f (tenant_id, backfill_id, priority, from_seq, place)
+        with ordinality as l (tenant_id, backfill_id, priority, cursor_seq, number)
 )
-select f.place as "place!", first.seq as "seq!", first.scheduled_at as "scheduled_at!"
-from flow f
+select l.number as "number!", first.seq as "seq!", first.scheduled_at as "scheduled_at!"
+from level l
 cross join lateral (
     select j.seq, j.scheduled_at from queue.jobs j
-    where queue.flow_key(j.queue, j.tenant_id, j.backfill_id) = f.key
-      and (j.priority, j.seq) >= (f.priority, f.from_seq) and j.priority <= f.priority and j.state = 'available'
-      and (j.queue, j.tenant_id, j.backfill_id) is not distinct from ($1, f.tenant_id, f.backfill_id)
+    where queue.flow_key(j.queue, j.tenant_id, j.backfill_id) = l.key
+      and (j.priority, j.seq) >= (l.priority, l.cursor_seq) and j.priority <= l.priority and j.state = 'available'
+      and (j.queue, j.tenant_id, j.backfill_id) is not distinct from ($1, l.tenant_id, l.backfill_id)
     order by j.priority, j.seq limit 1
 ) first

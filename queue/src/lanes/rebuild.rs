@@ -1,4 +1,5 @@
-//! Rebuilds a queue's view from its jobs and claims, for a database that lives on with another history.
+//! Rebuilds the view of a queue from its jobs and claims, for a restored or promoted database: its
+//! log says nothing there.
 
 use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
@@ -9,12 +10,14 @@ use uuid::Uuid;
 
 use crate::error::Result;
 use crate::job::state::JobState;
-use crate::lanes::book::{Book, Level};
-use crate::lanes::gcra::Gcra;
-use crate::lanes::limits::{self, Rate, Settings};
-use crate::lanes::log::{self, Count, Seen};
+use crate::lanes::gcra::{Gcra, Rate};
+use crate::lanes::log::{self, CountChange, Snapshot};
+use crate::lanes::priority_level::PriorityLevel;
+use crate::lanes::settings::{self, QueueSettings};
+use crate::lanes::sublane::SubLaneId;
+use crate::lanes::view::{QueueView, checkpoint};
 
-/// Every queue of which anything is known.
+/// Every queue that any table of the engine names.
 pub(crate) async fn queues(conn: &mut PgConnection) -> Result<Vec<String>> {
     let queues = sqlx::query_scalar!(
         r#"select queue as "queue!" from (
@@ -28,56 +31,49 @@ pub(crate) async fn queues(conn: &mut PgConnection) -> Result<Vec<String>> {
     Ok(queues)
 }
 
-/// Writes the view of `queue` down anew and empties its log. The caller's transaction has begun `history`; claims of the
-/// queue wait until it commits.
+/// Writes a new checkpoint of `queue` and empties its log. The caller's transaction has begun
+/// `history`; claims of the queue wait until it commits.
 pub(crate) async fn run(conn: &mut PgConnection, queue: &str, history: Uuid) -> Result<()> {
-    let no = log::take_turn(conn, queue).await?;
-    let arrivals = arrivals(conn, queue).await?;
-    let settings = limits::settings(conn, queue).await?;
-    let rows = sqlx::query_file!("src/lanes/rebuild.sql", queue, no).fetch_all(&mut *conn).await?;
+    let claim_seq = log::take_claim_seq(conn, queue).await?;
+    let known = known_arrivals(conn, queue).await?;
+    let settings = settings::load(conn, queue).await?;
+    let rows = sqlx::query_file!("src/lanes/rebuild.sql", queue, claim_seq).fetch_all(&mut *conn).await?;
     let first = rows.first().expect("the snapshot itself is a row");
-    let mut view = Book::default();
+    let high_water = first.high_water;
+    let mut view = QueueView::default();
     queue.clone_into(&mut view.queue);
-    (view.history, view.no, view.now) = (history, no, first.now);
-    view.seen = Seen { xmax: first.xmax, under_way: first.under_way.clone() };
-    view.claimed_up_to(first.claimed);
-    let claimed = first.claimed;
+    (view.history, view.claim_seq, view.now) = (history, claim_seq, first.now);
+    view.snapshot = Snapshot { xmax: first.xmax, in_progress: first.in_progress.clone() };
+    view.set_high_water(high_water);
     for row in rows {
-        let (Some(tenant), Some(priority), Some(state), Some(change)) =
+        let (Some(tenant), Some(priority), Some(state), Some(jobs)) =
             (row.tenant_id, row.priority, row.state, row.count)
         else {
             continue;
         };
-        let count = Count {
-            tenant,
-            backfill: row.backfill_id,
-            priority,
-            state: state.parse().expect("the enum's names are the states'"),
-            change,
-            txid: 0,
-            lowest: None,
-            returned: false,
-            claimed: None,
-        };
-        view.count(&count, no);
-        if count.state == JobState::Available {
-            let level = view.flow(count.flow()).levels.entry(Reverse(priority)).or_default();
-            *level = Level::from_beginning(claimed);
-            (level.available, level.from) = (change, row.lowest.unwrap_or_default());
+        let id = SubLaneId { tenant, backfill: row.backfill_id };
+        let state: JobState = state.parse().expect("the enum's names are the states'");
+        view.apply_count(&CountChange::sum(id, priority, state, jobs), claim_seq);
+        if state == JobState::Available {
+            let level = view.sublane_mut(id).levels.entry(Reverse(priority)).or_default();
+            *level = PriorityLevel::from_beginning(high_water);
+            (level.available, level.cursor) = (jobs, row.lowest.unwrap_or_default());
         }
     }
-    use_up(&mut view, &settings, &arrivals);
-    log::save(conn, &mut view).await
+    exhaust_rates(&mut view, &settings, &known);
+    checkpoint::save(conn, &mut view).await
 }
 
-/// What was known of a queue's rates.
-struct Arrivals {
+/// The theoretical arrival times (TAT) that are known of a queue's rates.
+struct KnownArrivals {
+    /// By tenant.
     lanes: HashMap<Uuid, DateTime<Utc>>,
+    /// Of the queue's own rate.
     queue: Option<DateTime<Utc>>,
 }
 
-/// The latest theoretical arrival times that were written down, in whichever history.
-async fn arrivals(conn: &mut PgConnection, queue: &str) -> Result<Arrivals> {
+/// The latest theoretical arrival times that were written down, in any history.
+async fn known_arrivals(conn: &mut PgConnection, queue: &str) -> Result<KnownArrivals> {
     let of_claims = sqlx::query!(
         r#"select t.tenant as "tenant!", max(t.tat) as "tat!"
            from queue.lane_log l cross join unnest(l.tenants, l.tats) as t (tenant, tat)
@@ -93,28 +89,29 @@ async fn arrivals(conn: &mut PgConnection, queue: &str) -> Result<Arrivals> {
     .fetch_one(&mut *conn)
     .await?;
     let mut lanes: HashMap<Uuid, DateTime<Utc>> = HashMap::new();
-    let saved = log::newest(conn, queue).await?;
-    let of_view = saved.iter().flat_map(|view| &view.lanes).filter_map(|(id, lane)| Some((*id, lane.tat?)));
-    for (tenant, tat) in of_claims.into_iter().map(|row| (row.tenant, row.tat)).chain(of_view) {
+    let newest = checkpoint::newest(conn, queue).await?;
+    let of_checkpoint =
+        newest.iter().flat_map(|view| &view.lanes).filter_map(|(id, lane)| Some((*id, lane.tat?)));
+    for (tenant, tat) in of_claims.into_iter().map(|row| (row.tenant, row.tat)).chain(of_checkpoint) {
         let latest = lanes.entry(tenant).or_insert(tat);
         *latest = tat.max(*latest);
     }
-    let queue = of_queue.max(saved.as_ref().and_then(|view| view.queue_tat));
-    Ok(Arrivals { lanes, queue })
+    let queue = of_queue.max(newest.as_ref().and_then(|view| view.queue_tat));
+    Ok(KnownArrivals { lanes, queue })
 }
 
-/// Starts of which nothing came along may have been made until now: what each rate allowed by then counts as used, so
-/// that no window around the loss has more starts than the rate allows.
-fn use_up(view: &mut Book, settings: &Settings, arrivals: &Arrivals) {
+/// Counts as used what each rate has allowed until now. Starts whose log was lost may have used it,
+/// and no window around the loss may have more starts than the rate allows.
+fn exhaust_rates(view: &mut QueueView, settings: &QueueSettings, known: &KnownArrivals) {
     let now = view.now;
-    let used = |rate: Option<Rate>, tat: Option<DateTime<Utc>>| match rate.map(Gcra::new) {
+    let exhausted = |rate: Option<Rate>, tat: Option<DateTime<Utc>>| match rate.map(Gcra::new) {
         Some(gcra) => Some(gcra.after(tat, now, gcra.allowed(tat, now))),
         None => tat,
     };
-    let known = view.lanes.keys().chain(settings.lanes.keys()).chain(arrivals.lanes.keys());
-    for tenant in known.copied().collect::<HashSet<Uuid>>() {
-        let tat = used(settings.lane(tenant).rate, arrivals.lanes.get(&tenant).copied());
+    let tenants = view.lanes.keys().chain(settings.lanes.keys()).chain(known.lanes.keys());
+    for tenant in tenants.copied().collect::<HashSet<Uuid>>() {
+        let tat = exhausted(settings.lane_limits(tenant).rate, known.lanes.get(&tenant).copied());
         view.lanes.entry(tenant).or_default().tat = tat;
     }
-    view.queue_tat = used(settings.queue.rate, arrivals.queue);
+    view.queue_tat = exhausted(settings.queue.rate, known.queue);
 }

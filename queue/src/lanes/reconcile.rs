@@ -1,4 +1,4 @@
-//! Proves that what the view of a queue says of its lanes is so of the jobs, and repairs it where it is not.
+//! Compares the view of a queue with its jobs, and corrects the view where they differ.
 
 use std::collections::HashMap;
 
@@ -7,41 +7,43 @@ use uuid::Uuid;
 
 use crate::error::Result;
 use crate::job::state::JobState;
-use crate::lanes::book::Book;
+use crate::lanes::sublane::SubLaneId;
+use crate::lanes::view::QueueView;
 
-/// Jobs of one tenant and backfill with one priority.
-type Of = (Uuid, Option<Uuid>, i16);
+/// The tenant, backfill and priority of jobs that are compared together.
+pub type Group = (Uuid, Option<Uuid>, i16);
 
-/// Where the view of a queue is not what the jobs say.
+/// A difference between the view of a queue and its jobs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Discrepancy {
-    /// Another number of jobs.
+    /// The view counts another number of jobs.
     Count {
-        /// Tenant, backfill and priority of the jobs.
-        of: (Uuid, Option<Uuid>, i16),
+        /// Which jobs.
+        group: Group,
         /// Their state.
         state: JobState,
-        /// By the log.
-        counted: i64,
-        /// By the jobs.
-        there: i64,
+        /// Their number by the log.
+        logged: i64,
+        /// Their number in the table of jobs.
+        actual: i64,
     },
-    /// Jobs that may start, and that no claim would look for.
+    /// Jobs may start that no claim would find.
     Cursor {
-        /// Tenant, backfill and priority of the jobs.
-        of: (Uuid, Option<Uuid>, i16),
-        /// Where claims begin to read.
-        from: i64,
-        /// The `seq` of the first job before that.
+        /// Which jobs.
+        group: Group,
+        /// The `seq` from which claims read on.
+        cursor: i64,
+        /// The lowest `seq` of the jobs before that.
         first: i64,
     },
 }
 
-/// Compares the view of `queue` with its jobs: how many there are of each lane, priority and state, and whether claims
-/// begin to read no later than at the first that may start. What differs is repaired by a row of the log. Walks over
-/// all jobs of the queue.
+/// Compares the view of `queue` with its jobs: how many there are in each lane, priority and state,
+/// and whether claims read from the first job on that may start. A row of the log corrects what
+/// differs. Walks over all jobs of the queue.
 pub async fn run_once(conn: &mut PgConnection, queue: &str) -> Result<Vec<Discrepancy>> {
-    // Before the snapshot is taken, so that it holds what another one repaired.
+    // The lock is taken before the snapshot, so that the corrections of another run are visible in
+    // it.
     sqlx::query!(
         r#"select pg_advisory_lock(hashtextextended('weirgate lanes ' || $1, 0)) as "locked: ()""#,
         queue
@@ -57,9 +59,9 @@ pub async fn run_once(conn: &mut PgConnection, queue: &str) -> Result<Vec<Discre
 
 async fn compare(conn: &mut PgConnection, queue: &str) -> Result<Vec<Discrepancy>> {
     let mut tx = conn.begin().await?;
-    // One snapshot for the log and the jobs.
+    // One snapshot shows both the log and the jobs.
     sqlx::query!("set transaction isolation level repeatable read").execute(&mut *tx).await?;
-    let view = Book::open(&mut tx, queue).await?;
+    let view = QueueView::open(&mut tx, queue).await?;
     let rows = sqlx::query!(
         // What is claimed runs, whatever its row says.
         r#"select tenant_id, backfill_id, priority, state as "state!", count(*) as "count!", min(seq) as "first!"
@@ -76,49 +78,57 @@ async fn compare(conn: &mut PgConnection, queue: &str) -> Result<Vec<Discrepancy
     )
     .fetch_all(&mut *tx)
     .await?;
-    let mut there: HashMap<(Of, JobState), i64> = HashMap::new();
+    let mut actual: HashMap<(Group, JobState), i64> = HashMap::new();
     let mut found = Vec::new();
-    // The first job of each lane that may start: where every claim may well begin to read.
+    // The first job of each group that may start: every claim may read from there on.
     let mut first = Vec::new();
     for row in rows {
-        let of = (row.tenant_id, row.backfill_id, row.priority);
+        let group = (row.tenant_id, row.backfill_id, row.priority);
         let state: JobState = row.state.parse().expect("the enum's names are the states'");
-        there.insert((of, state), row.count);
+        actual.insert((group, state), row.count);
         if state == JobState::Available {
-            first.push((of, row.first));
-            found.extend(behind(&mut tx, queue, &view, of, row.first).await?);
+            first.push((group, row.first));
+            found.extend(before_cursor(&mut tx, queue, &view, group, row.first).await?);
         }
     }
-    for ((tenant, backfill, priority, state), counted) in view.counts() {
-        let of = (tenant, backfill, priority);
-        let is = there.remove(&(of, state)).unwrap_or_default();
-        if is != counted {
-            found.push(Discrepancy::Count { of, state, counted, there: is });
+    for ((id, priority, state), logged) in view.counts() {
+        let group = (id.tenant, id.backfill, priority);
+        let actual = actual.remove(&(group, state)).unwrap_or_default();
+        if actual != logged {
+            found.push(Discrepancy::Count { group, state, logged, actual });
         }
     }
-    let more = there.into_iter();
-    found.extend(more.map(|((of, state), is)| Discrepancy::Count { of, state, counted: 0, there: is }));
+    let unknown = actual.into_iter();
+    found.extend(unknown.map(|((group, state), actual)| Discrepancy::Count {
+        group,
+        state,
+        logged: 0,
+        actual,
+    }));
     if !found.is_empty() {
-        tracing::error!(queue, ?found, "the view of the queue was not what its jobs say; repaired");
+        tracing::error!(queue, ?found, "the counts of the queue differed from its jobs; they are corrected");
     }
-    repair(&mut tx, queue, &found, &first).await?;
+    correct(&mut tx, queue, &found, &first).await?;
     tx.commit().await?;
     Ok(found)
 }
 
-/// Whether a job may start before where claims begin to read, and is not one of those that they ask for by number.
-async fn behind(
+/// The discrepancy, if a job may start whose `seq` is before the cursor and that claims do not know
+/// to be requeued.
+async fn before_cursor(
     conn: &mut PgConnection,
     queue: &str,
-    view: &Book,
-    of: Of,
+    view: &QueueView,
+    group: Group,
     first: i64,
 ) -> Result<Option<Discrepancy>> {
-    let (from, requeued) = view.begins(of);
-    if first >= from {
+    let (tenant, backfill, priority) = group;
+    let level = view.level(SubLaneId { tenant, backfill }, priority);
+    let cursor = level.map_or(i64::MAX, |level| level.cursor);
+    if first >= cursor {
         return Ok(None);
     }
-    let (tenant, backfill, priority) = of;
+    let requeued: Vec<i64> = level.iter().flat_map(|level| &level.requeued).copied().collect();
     let first = sqlx::query_scalar!(
         "select min(seq) from queue.jobs
          where queue = $1 and tenant_id = $2 and backfill_id is not distinct from $3 and priority = $4
@@ -128,30 +138,30 @@ async fn behind(
         tenant,
         backfill,
         priority,
-        from,
+        cursor,
         &requeued
     )
     .fetch_one(conn)
     .await?;
-    Ok(first.map(|first| Discrepancy::Cursor { of, from, first }))
+    Ok(first.map(|first| Discrepancy::Cursor { group, cursor, first }))
 }
 
-/// Logs what is missing in the counts, and where each lane begins: a worker may begin to read later than the view that was
-/// compared, and goes back to there.
-async fn repair(
+/// Logs what the counts lack, and where each group begins. Other workers may read from later on
+/// than the view that was compared; this takes their cursors back.
+async fn correct(
     conn: &mut PgConnection,
     queue: &str,
     found: &[Discrepancy],
-    first: &[(Of, i64)],
+    first: &[(Group, i64)],
 ) -> Result<()> {
-    let counts = found.iter().filter_map(|it| match it {
-        Discrepancy::Count { of, state, counted, there } => {
-            Some((*of, *state, i32::try_from(there - counted).unwrap_or_default(), None))
+    let counts = found.iter().filter_map(|discrepancy| match discrepancy {
+        Discrepancy::Count { group, state, logged, actual } => {
+            Some((*group, *state, i32::try_from(actual - logged).unwrap_or_default(), None))
         }
         Discrepancy::Cursor { .. } => None,
     });
-    let begins = first.iter().map(|(of, seq)| (*of, JobState::Available, 0, Some(*seq)));
-    let rows: Vec<(Of, JobState, i32, Option<i64>)> = counts.chain(begins).collect();
+    let begins = first.iter().map(|(group, seq)| (*group, JobState::Available, 0, Some(*seq)));
+    let rows: Vec<(Group, JobState, i32, Option<i64>)> = counts.chain(begins).collect();
     if rows.is_empty() {
         return Ok(());
     }

@@ -1,4 +1,4 @@
-//! What goes through the queues, and who works on them.
+//! What goes through the queues, and which workers claim from them.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -19,22 +19,22 @@ pub struct Traffic {
     pub finished: f64,
 }
 
-/// Live workers of a queue.
+/// The live workers of a queue.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Workers {
-    /// Processes that claim from it.
+pub struct QueueWorkers {
+    /// Worker processes that claim from it.
     pub count: i64,
     /// Jobs that they can run at once.
-    pub slots: i64,
+    pub capacity: i64,
 }
 
-/// What goes through `queue`, summed up from its log of the last minute; reads no jobs.
+/// What goes through `queue`, summed up from its log of the last minute. It reads no jobs.
 pub async fn traffic(conn: &mut PgConnection, queue: &str) -> Result<Traffic> {
     let row = sqlx::query!(
         r#"
         with base as (
-            -- A book is written about every minute while there is much to sum up; its transactions bound the part of the
-            -- log that is read.
+            -- A checkpoint is written about every minute while there is much to sum up; its transactions bound the part of
+            -- the log that is read.
             select coalesce((
                 select oldest_xid from queue.lane_books
                 where queue = $1 and at <= queue.now() - make_interval(secs => $2) order by at desc limit 1), 0) as xid
@@ -58,14 +58,14 @@ pub async fn traffic(conn: &mut PgConnection, queue: &str) -> Result<Traffic> {
 /// Attempts that started in the last [`WINDOW_S`] seconds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct LaneStarts {
-    /// Of one lane.
+    /// Those of one lane.
     pub lane: i64,
-    /// Of its whole queue.
+    /// Those of its whole queue.
     pub queue: i64,
 }
 
-/// What the lane of `tenant` and the whole `queue` started, from the log of the last minute; reads
-/// no jobs.
+/// What the lane of `tenant` and the whole `queue` started, from the log of the last minute. It
+/// reads no jobs.
 pub async fn lane_starts(conn: &mut PgConnection, queue: &str, tenant: Uuid) -> Result<LaneStarts> {
     let starts = sqlx::query_as!(
         LaneStarts,
@@ -90,7 +90,7 @@ pub async fn lane_starts(conn: &mut PgConnection, queue: &str, tenant: Uuid) -> 
 }
 
 /// The live workers, by queue.
-pub async fn workers(conn: &mut PgConnection) -> Result<HashMap<String, Workers>> {
+pub async fn workers(conn: &mut PgConnection) -> Result<HashMap<String, QueueWorkers>> {
     let rows = sqlx::query!(
         r#"select name as "name!", count(*) as "count!", sum(w.slots) as "slots!"
            from queue.workers w cross join unnest(w.queues) as name
@@ -98,11 +98,15 @@ pub async fn workers(conn: &mut PgConnection) -> Result<HashMap<String, Workers>
     )
     .fetch_all(conn)
     .await?;
-    Ok(rows.into_iter().map(|row| (row.name, Workers { count: row.count, slots: row.slots })).collect())
+    Ok(rows
+        .into_iter()
+        .map(|row| (row.name, QueueWorkers { count: row.count, capacity: row.slots }))
+        .collect())
 }
 
-/// Queues that have a live worker, or settings: of their own, or of the lane of `tenant`.
-pub async fn queues(conn: &mut PgConnection, tenant: Option<Uuid>) -> Result<BTreeSet<String>> {
+/// The queues that a live worker claims from, and those that have settings: of their own, or of the
+/// lane of `tenant`.
+pub async fn known_queues(conn: &mut PgConnection, tenant: Option<Uuid>) -> Result<BTreeSet<String>> {
     let names = sqlx::query_scalar!(
         r#"select name as "name!" from queue.queues
            union select unnest(queues) from queue.workers where lease_until > queue.now()
@@ -114,8 +118,8 @@ pub async fn queues(conn: &mut PgConnection, tenant: Option<Uuid>) -> Result<BTr
     Ok(names.into_iter().collect())
 }
 
-/// Queues whose jobs a view counts, whether or not anybody works on them now.
-pub async fn recorded(conn: &mut PgConnection) -> Result<Vec<String>> {
+/// The queues whose jobs a view counts, whether or not a worker claims from them now.
+pub async fn counted_queues(conn: &mut PgConnection) -> Result<Vec<String>> {
     let names = sqlx::query_scalar!(
         r#"
         -- From one queue's entries to the next one's, as there are many entries and few queues.

@@ -1,187 +1,172 @@
-//! Books for readers: who asks why a job waits is answered from what claims are decided on.
+//! One worker's view of a queue: what waits and runs in each lane, and what each may start, as of a
+//! snapshot of the database.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
+mod apply;
+pub(crate) mod checkpoint;
+mod refresh;
+mod reschedule;
+
+use std::cmp::Reverse;
+use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
-use sqlx::{PgConnection, PgPool};
-use tokio::time::Instant;
 use uuid::Uuid;
 
-use crate::database::history;
-use crate::database::patience::within;
-use crate::error::Result;
-use crate::job::state::JobState;
-use crate::lanes::book::Book;
-use crate::lanes::facts::{Counts, Standing};
-use crate::read::JobRow;
+use crate::job::state::{JobState, StateCounts};
+use crate::lanes::log::Snapshot;
+use crate::lanes::priority_level::PriorityLevel;
+use crate::lanes::ready_set::ReadySet;
+use crate::lanes::settings::QueueSettings;
+use crate::lanes::sublane::{Lane, SubLane, SubLaneId};
 
-/// How long readers wait for a database's history to be told; it goes on without them.
-const RECOVERY: Duration = Duration::from_secs(2);
-
-/// A book that nobody looked into for longer is behind by so much of the log that a new one costs less.
-const KEEP: Duration = Duration::from_mins(1);
-
-/// The books of one process's readers, a queue each. Cheap to clone.
-///
-/// A reader sees all that was committed when it asked. Readers that ask while another one looks share the next look, so
-/// that a queue costs one small query at a time, however many ask.
-#[derive(Debug, Clone)]
-pub struct Books {
-    pool: PgPool,
-    entries: Arc<Mutex<HashMap<String, Arc<Entry>>>>,
-}
-
+/// See the module.
 #[derive(Debug, Default)]
-struct Entry {
-    /// Readers that have asked so far.
-    asked: AtomicU64,
-    opened: tokio::sync::Mutex<Opened>,
+pub struct QueueView {
+    pub(crate) queue: String,
+    /// The history of the database that the view belongs to.
+    pub(crate) history: Uuid,
+    /// When the server's process was started that the view was read from. A server that crashed
+    /// gives out again the transaction ids that it had not written down.
+    pub(crate) server_started: DateTime<Utc>,
+    /// A connection broke while it was used for the view: the next refresh opens the view anew, as
+    /// what was visible on that connection may be gone.
+    must_reopen: bool,
+    /// Workers of another history may still run what they claimed in it: nobody claims until they
+    /// have ended.
+    pub(crate) awaits_lost_workers: bool,
+    pub(crate) snapshot: Snapshot,
+    /// The database's time at the last refresh.
+    pub(crate) now: DateTime<Utc>,
+    /// The last claim sequence number that was taken.
+    pub(crate) claim_seq: i64,
+    pub(crate) settings: QueueSettings,
+    /// Whether `settings` were read since the view was opened.
+    knows_settings: bool,
+    /// The virtual times `V` of start-time fair queueing, of live work and of backfills: the start
+    /// tag of what started last.
+    pub(crate) virtual_times: [f64; 2],
+    /// The theoretical arrival time (TAT) of the queue's own rate.
+    pub(crate) queue_tat: Option<DateTime<Utc>>,
+    /// The jobs of the queue that run.
+    pub(crate) running: i64,
+    pub(crate) lanes: HashMap<Uuid, Lane>,
+    pub(crate) sublanes: HashMap<SubLaneId, SubLane>,
+    /// The jobs of each backfill.
+    backfills: HashMap<Uuid, StateCounts>,
+    pub(crate) ready_set: ReadySet,
+    /// How many jobs the live workers of the queue can run at once, as of `worker_capacity_at`. It
+    /// is kept only while there are backfills.
+    worker_capacity: i64,
+    worker_capacity_at: DateTime<Utc>,
+    /// All claims before this claim sequence number are acknowledged, as of `oldest_claim_at`.
+    pub(crate) oldest_claim: i64,
+    oldest_claim_at: DateTime<Utc>,
+    /// High-water mark: the `seq` after the last that was claimed in any lane.
+    high_water: i64,
+    /// The same when the view was opened: jobs of levels that it does not know may have been
+    /// claimed up to here.
+    initial_high_water: i64,
+    rows_since_checkpoint: u64,
 }
 
-#[derive(Debug, Default)]
-struct Opened {
-    book: Option<(Book, Instant)>,
-    /// How many readers had asked when the last look began: it serves all of these.
-    served: u64,
-}
-
-impl Books {
-    /// None yet; a queue's is opened when somebody asks for it.
-    pub fn new(pool: PgPool) -> Self {
-        Self { pool, entries: Arc::default() }
+impl QueueView {
+    /// The queue.
+    pub fn queue(&self) -> &str {
+        &self.queue
     }
 
-    /// What `read` finds in the book of `queue`.
-    ///
-    /// # Errors
-    /// When the database cannot be asked.
-    pub async fn read<T>(&self, queue: &str, read: impl FnOnce(&Book) -> T) -> Result<T> {
-        let entry = self.entry(queue);
-        let question = entry.asked.fetch_add(1, Ordering::SeqCst) + 1;
-        // Before the lock: who waits for the pool does not make others wait.
-        let mut conn = self.pool.acquire().await?;
-        let mut opened = entry.opened.lock().await;
-        Ok(read(opened.look(&self.pool, &mut conn, queue, &entry.asked, question).await?))
+    /// The database's time at the last refresh.
+    pub fn now(&self) -> DateTime<Utc> {
+        self.now
     }
 
-    /// Where those of `jobs` stand that may start; one look a queue.
-    ///
-    /// # Errors
-    /// When the database cannot be asked.
-    pub async fn standings(
-        &self,
-        conn: &mut PgConnection,
-        jobs: &[JobRow],
-    ) -> Result<HashMap<Uuid, Standing>> {
-        let mut by_queue: BTreeMap<&str, Vec<&JobRow>> = BTreeMap::new();
-        for job in jobs.iter().filter(|job| job.state() == JobState::Available) {
-            by_queue.entry(&job.queue).or_default().push(job);
-        }
-        let mut standings = HashMap::new();
-        for (queue, jobs) in by_queue {
-            let entry = self.entry(queue);
-            let question = entry.asked.fetch_add(1, Ordering::SeqCst) + 1;
-            let mut opened = entry.opened.lock().await;
-            let book = opened.look(&self.pool, conn, queue, &entry.asked, question).await?;
-            // Only where nothing else keeps it from starting is it asked how many start before it.
-            let (next, held): (Vec<&JobRow>, Vec<&JobRow>) =
-                jobs.into_iter().partition(|job| job.has_worker == Some(true) && !book.is_blocked(job));
-            let ahead = if next.is_empty() { Vec::new() } else { book.ahead(conn, &next).await? };
-            standings.extend(next.iter().zip(ahead).map(|(job, ahead)| (job.id, book.standing(job, ahead))));
-            standings.extend(held.iter().map(|job| (job.id, book.standing(job, 0))));
-        }
-        Ok(standings)
+    /// The settings that apply now.
+    pub fn settings(&self) -> &QueueSettings {
+        &self.settings
     }
 
-    /// The jobs of `queue` by state, on the caller's connection: all, those of a tenant, and those of a backfill.
-    ///
-    /// # Errors
-    /// When the database cannot be asked.
-    pub async fn counts(
-        &self,
-        conn: &mut PgConnection,
-        queue: &str,
-        tenant: Option<Uuid>,
-        backfill: Option<Uuid>,
-    ) -> Result<Counts> {
-        let entry = self.entry(queue);
-        let question = entry.asked.fetch_add(1, Ordering::SeqCst) + 1;
-        let mut opened = entry.opened.lock().await;
-        let book = opened.look(&self.pool, conn, queue, &entry.asked, question).await?;
-        Ok(book.jobs(tenant, backfill))
+    /// The snapshot of the last refresh: the view holds all that is visible in it.
+    pub(crate) fn snapshot(&self) -> &Snapshot {
+        &self.snapshot
     }
 
-    /// Since when the longest-waiting job of `queue` could have started, of those that are next in their lanes; of at
-    /// most 1,000 lanes.
-    ///
-    /// # Errors
-    /// When the database cannot be asked.
-    pub async fn oldest(&self, queue: &str) -> Result<Option<DateTime<Utc>>> {
-        self.oldest_in(queue, None).await
+    /// Rows of the log that it has read since the last checkpoint, which whoever opens a view reads
+    /// too.
+    pub fn rows_since_checkpoint(&self) -> u64 {
+        self.rows_since_checkpoint
     }
 
-    /// The same of the lane of `tenant`.
-    ///
-    /// # Errors
-    /// When the database cannot be asked.
-    pub async fn oldest_of(&self, queue: &str, tenant: Uuid) -> Result<Option<DateTime<Utc>>> {
-        self.oldest_in(queue, Some(tenant)).await
+    /// Jobs that the live workers of the queue can run at once.
+    pub(crate) fn worker_capacity(&self) -> i64 {
+        self.worker_capacity
     }
 
-    async fn oldest_in(&self, queue: &str, tenant: Option<Uuid>) -> Result<Option<DateTime<Utc>>> {
-        let entry = self.entry(queue);
-        let question = entry.asked.fetch_add(1, Ordering::SeqCst) + 1;
-        let mut conn = self.pool.acquire().await?;
-        let mut opened = entry.opened.lock().await;
-        opened
-            .look(&self.pool, &mut conn, queue, &entry.asked, question)
-            .await?
-            .oldest(&mut conn, tenant)
-            .await
+    /// The jobs of a backfill in this queue.
+    pub fn backfill(&self, id: Uuid) -> StateCounts {
+        self.backfills.get(&id).copied().unwrap_or_default()
     }
 
-    fn entry(&self, queue: &str) -> Arc<Entry> {
-        let mut entries = self.entries.lock().expect("no panic while held");
-        entries.entry(queue.to_owned()).or_default().clone()
+    /// Every count that is not zero, with its sub-lane, priority and state.
+    pub(crate) fn counts(&self) -> impl Iterator<Item = ((SubLaneId, i16, JobState), i64)> {
+        self.sublanes.iter().flat_map(|(id, sublane)| {
+            let counts = sublane.counts.iter().filter(|(_, count)| **count != 0);
+            counts.map(|((priority, state), count)| {
+                ((*id, *priority, JobState::ALL[usize::from(*state)]), *count)
+            })
+        })
     }
-}
 
-impl Opened {
-    async fn look(
+    /// The virtual time `V` that counts for a sub-lane.
+    pub(crate) fn virtual_time(&self, id: SubLaneId) -> f64 {
+        self.virtual_times[usize::from(id.backfill.is_some())]
+    }
+
+    /// A level that the view knows.
+    pub(crate) fn level(&self, id: SubLaneId, priority: i16) -> Option<&PriorityLevel> {
+        self.sublanes.get(&id)?.levels.get(&Reverse(priority))
+    }
+
+    /// Removes requeued jobs of a level: they are claimed, or not available any more.
+    pub(crate) fn remove_requeued<'a>(
         &mut self,
-        pool: &PgPool,
-        conn: &mut PgConnection,
-        queue: &str,
-        asked: &AtomicU64,
-        question: u64,
-    ) -> Result<&mut Book> {
-        if self.served < question || self.book.is_none() {
-            let serves = asked.load(Ordering::SeqCst);
-            let now = Instant::now();
-            if let Err(error) = self.refresh(conn, queue, now).await {
-                // What was seen on a connection that broke may be gone.
-                self.book = None;
-                if !within(RECOVERY, history::recover(pool, &error)).await? {
-                    return Err(error);
-                }
-                self.refresh(conn, queue, now).await?;
+        id: SubLaneId,
+        priority: i16,
+        seqs: impl Iterator<Item = &'a i64>,
+    ) {
+        if let Some(level) = self.known_level_mut(id, priority) {
+            for seq in seqs {
+                level.requeued.remove(seq);
             }
-            self.served = serves;
         }
-        Ok(&mut self.book.as_mut().expect("it was opened above").0)
     }
 
-    async fn refresh(&mut self, conn: &mut PgConnection, queue: &str, now: Instant) -> Result<()> {
-        match &mut self.book {
-            Some((book, at)) if now - *at <= KEEP => {
-                book.refresh(conn).await?;
-                *at = now;
-            }
-            stale => *stale = Some((Book::open(conn, queue).await?, now)),
+    /// Moves the cursor of a level on: somebody read the level up to there.
+    pub(crate) fn advance(&mut self, id: SubLaneId, priority: i16, cursor: i64) {
+        if let Some(level) = self.known_level_mut(id, priority) {
+            level.advance(cursor);
         }
-        Ok(())
+    }
+
+    /// Nobody has claimed a job with this `seq` or a higher one.
+    pub(crate) fn set_high_water(&mut self, seq: i64) {
+        (self.high_water, self.initial_high_water) = (seq, seq);
+    }
+
+    /// A sub-lane, which is added if the view does not know it yet.
+    pub(crate) fn sublane_mut(&mut self, id: SubLaneId) -> &mut SubLane {
+        self.sublanes.entry(id).or_insert_with(|| {
+            self.lanes.entry(id.tenant).or_default().sublanes.push(id);
+            SubLane::default()
+        })
+    }
+
+    fn known_level_mut(&mut self, id: SubLaneId, priority: i16) -> Option<&mut PriorityLevel> {
+        self.sublanes.get_mut(&id)?.levels.get_mut(&Reverse(priority))
+    }
+
+    fn level_mut(&mut self, id: SubLaneId, priority: i16) -> &mut PriorityLevel {
+        let high_water = self.initial_high_water;
+        let levels = &mut self.sublane_mut(id).levels;
+        levels.entry(Reverse(priority)).or_insert_with(|| PriorityLevel::empty(high_water))
     }
 }

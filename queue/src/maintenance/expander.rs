@@ -1,5 +1,5 @@
-//! Keeps backfills going: a bounded number of their slices on their way, failed jobs revived, cancels carried out,
-//! the end noted.
+//! Carries backfills on: keeps a bounded number of their slices in flight, retries failed jobs,
+//! carries out cancels, records their ends.
 
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap};
@@ -10,27 +10,29 @@ use sqlx::{PgConnection, PgPool};
 use tokio::sync::Mutex;
 use uuid::Uuid;
 
-use crate::backfill::{self, Room, Sample, Slices, Window};
+use crate::backfill::{self, OpenBackfill, Sample, SliceWindow, Slices};
 use crate::error::Result;
 use crate::job::state::StateCounts;
-use crate::lanes::Book;
-use crate::lanes::progress::{self, Part};
+use crate::lanes::QueueView;
+use crate::lanes::backfill_parts::{BackfillPart, backfill_parts};
 
-/// Slices of a backfill's tenants that make headway that are on their way: twice what the fleet runs at once, but within
-/// these.
-const LEAST_WINDOW: u64 = 500;
-const MOST_WINDOW: u64 = 2_000;
+/// The window of a backfill's slices in flight has room for twice as many as the fleet runs at
+/// once, but no fewer slices than this.
+const MIN_WINDOW: u64 = 500;
+/// The window has room for no more slices than this.
+const MAX_WINDOW: u64 = 2_000;
 
 /// Most slices that become jobs in one transaction.
-const STEP: u64 = 500;
+const MAX_SLICES_PER_TRANSACTION: u64 = 500;
 
-/// Transactions of one backfill before the next one has its turn.
-const STEPS: usize = 20;
+/// Most transactions for one backfill before it is the next one's turn.
+const MAX_TRANSACTIONS: usize = 20;
 
-/// Expands backfills. Safe on every host at once; keeps the books of their queues between its turns.
+/// Expands backfills. May run in every worker at once; keeps the views of their queues between its
+/// runs.
 pub struct Expander {
     slices: Arc<dyn Slices>,
-    books: Mutex<HashMap<String, Book>>,
+    views: Mutex<HashMap<String, QueueView>>,
 }
 
 impl fmt::Debug for Expander {
@@ -40,36 +42,38 @@ impl fmt::Debug for Expander {
 }
 
 impl Expander {
-    /// Expands into what `slices` says.
+    /// An expander for the slices that the application defines.
     pub fn new(slices: Arc<dyn Slices>) -> Self {
-        Self { slices, books: Mutex::default() }
+        Self { slices, views: Mutex::default() }
     }
 
-    /// Does what is due for each backfill that is not over; returns how much: slices looked at, jobs stopped or
-    /// revived.
+    /// Does what is due for each backfill that has not ended; returns how much that was: slices
+    /// examined, jobs cancelled or retried.
     ///
     /// # Errors
-    /// The last one there was; one backfill's error does not keep the others from their turn.
+    /// The last error there was; one backfill's error does not keep the others from being carried
+    /// on.
     pub async fn run_once(&self, pool: &PgPool) -> Result<u64> {
-        let mut books = self.books.lock().await;
+        let mut views = self.views.lock().await;
         let mut conn = pool.acquire().await?;
-        let windows = backfill::look(&mut conn).await?;
-        // After the look, so that the books hold every job of the slices it saw. Not within a transaction that writes,
-        // as a book would take what that one writes later for seen.
-        if let Err(error) = refresh(&mut conn, &mut books, &windows).await {
-            books.clear();
+        let backfills = backfill::load_open(&mut conn).await?;
+        // The views are refreshed after the backfills were loaded, so that they hold every job of
+        // the slices that were expanded by then; and not in a transaction that writes, as a view
+        // would take what that one writes later for known.
+        if let Err(error) = refresh(&mut conn, &mut views, &backfills).await {
+            views.clear();
             return Err(error);
         }
         drop(conn);
-        let expanding = windows.iter().filter(|window| !window.paused && window.is_unfinished());
-        let parts = progress::of_all(books.values(), &expanding.map(|window| window.id).collect());
+        let expanding = backfills.iter().filter(|backfill| !backfill.paused && backfill.is_unfinished());
+        let parts = backfill_parts(views.values(), &expanding.map(|backfill| backfill.id).collect());
         let (mut done, mut last_error) = (0, None);
-        for window in windows {
-            let id = window.id;
-            match self.step(pool, window, &books, parts.get(&id)).await {
+        for backfill in backfills {
+            let id = backfill.id;
+            match self.carry_on(pool, backfill, &views, parts.get(&id)).await {
                 Ok(count) => done += count,
                 Err(error) => {
-                    tracing::warn!(backfill.id = %id, %error, "a backfill cannot go on; trying again");
+                    tracing::warn!(backfill.id = %id, %error, "a backfill could not be carried on; it is tried again");
                     last_error = Some(error);
                 }
             }
@@ -77,83 +81,92 @@ impl Expander {
         last_error.map_or(Ok(done), Err)
     }
 
-    async fn step(
+    async fn carry_on(
         &self,
         pool: &PgPool,
-        mut window: Window,
-        books: &HashMap<String, Book>,
-        parts: Option<&HashMap<Uuid, Part>>,
+        mut open: OpenBackfill,
+        views: &HashMap<String, QueueView>,
+        parts: Option<&HashMap<Uuid, BackfillPart>>,
     ) -> Result<u64> {
-        let of = |queue: &String| books.get(queue);
+        let view = |queue: &String| views.get(queue);
         let mut counts = StateCounts::default();
-        window.queues.iter().filter_map(of).for_each(|book| counts.add(&book.backfill(window.id)));
+        open.queues.iter().filter_map(view).for_each(|view| counts.add(&view.backfill(open.id)));
         let live = counts.live().unsigned_abs();
-        let now = window.queues.iter().filter_map(of).map(Book::now).max();
-        let slots = window.queues.iter().filter_map(of).map(Book::slots).max().unwrap_or(0).unsigned_abs();
+        let now = open.queues.iter().filter_map(view).map(QueueView::now).max();
+        let slots = open
+            .queues
+            .iter()
+            .filter_map(view)
+            .map(QueueView::worker_capacity)
+            .max()
+            .unwrap_or(0)
+            .unsigned_abs();
         let mut done = 0;
-        if window.cancelled {
-            done += backfill::cancel_some(pool, window.id).await?;
+        if open.cancelled {
+            done += backfill::cancel_batch(pool, open.id).await?;
         } else {
-            if window.retrying {
-                done += backfill::retry_some(pool, window.id).await?;
+            if open.retrying {
+                done += backfill::retry_batch(pool, open.id).await?;
             }
-            if window.sampled_at.is_none_or(|at| now.is_some_and(|now| now - at >= Sample::EVERY)) {
-                let slices = backfill::done(window.looked_at(), window.skipped, window.jobs, live);
-                backfill::sample(pool, window.id, slices).await?;
+            if open.sampled_at.is_none_or(|at| now.is_some_and(|now| now - at >= Sample::INTERVAL)) {
+                let slices = backfill::done_slices(open.examined(), open.skipped, open.jobs, live);
+                backfill::save_sample(pool, open.id, slices).await?;
             }
-            if !window.paused && window.is_unfinished() && self.slices.knows(&window.kind) {
-                let size = (2 * slots).clamp(LEAST_WINDOW, MOST_WINDOW);
-                let room = Room::new(&window, parts, size);
-                return Ok(done + self.fill(pool, &mut window, room).await?);
+            if !open.paused && open.is_unfinished() && self.slices.knows(&open.kind) {
+                let size = (2 * slots).clamp(MIN_WINDOW, MAX_WINDOW);
+                let window = SliceWindow::new(&open, parts, size);
+                return Ok(done + self.fill(pool, &mut open, window).await?);
             }
         }
-        let over = window.cancelled || !window.is_unfinished();
-        if over && live == 0 && done == 0 {
-            done += u64::from(backfill::finish(pool, window.id, window.next_slice, counts).await?);
+        let is_expanded = open.cancelled || !open.is_unfinished();
+        if is_expanded && live == 0 && done == 0 {
+            done += u64::from(backfill::finish(pool, open.id, open.next_slice, counts).await?);
         }
         Ok(done)
     }
 
-    /// Expands until there is no more room: at first tenants that are behind, then those that are not.
-    async fn fill(&self, pool: &PgPool, window: &mut Window, mut room: Room) -> Result<u64> {
+    /// Expands the backfill until its window is full: first the tenants that are behind, then the
+    /// others.
+    async fn fill(&self, pool: &PgPool, open: &mut OpenBackfill, mut window: SliceWindow) -> Result<u64> {
         let slices = self.slices.as_ref();
         let mut done = 0;
-        for _ in 0..STEPS {
-            let looked_at = backfill::catch_up(pool, slices, window, &mut room, STEP).await?;
-            done += looked_at;
-            if looked_at == 0 {
+        for _ in 0..MAX_TRANSACTIONS {
+            let examined =
+                backfill::catch_up(pool, slices, open, &mut window, MAX_SLICES_PER_TRANSACTION).await?;
+            done += examined;
+            if examined == 0 {
                 break;
             }
         }
-        if !room.is_worth_it() {
+        if !window.is_worth_filling() {
             return Ok(done);
         }
-        let first = window.next_slice;
-        for _ in 0..STEPS {
-            let most = usize::try_from(room.in_all().min(STEP)).unwrap_or(1);
-            if most == 0 || window.next_slice == window.total {
+        let first = open.next_slice;
+        for _ in 0..MAX_TRANSACTIONS {
+            let limit = usize::try_from(window.free().min(MAX_SLICES_PER_TRANSACTION)).unwrap_or(1);
+            if limit == 0 || open.next_slice == open.total {
                 break;
             }
-            if !backfill::expand(pool, slices, window, &mut room, most).await? {
+            if !backfill::expand(pool, slices, open, &mut window, limit).await? {
                 break;
             }
         }
-        Ok(done + window.next_slice - first)
+        Ok(done + open.next_slice - first)
     }
 }
 
-/// Reads on in the books of the queues in use; drops the others.
+/// Refreshes the views of the queues that the backfills use; drops the others.
 async fn refresh(
     conn: &mut PgConnection,
-    books: &mut HashMap<String, Book>,
-    windows: &[Window],
+    views: &mut HashMap<String, QueueView>,
+    backfills: &[OpenBackfill],
 ) -> Result<()> {
-    books.retain(|queue, _| windows.iter().any(|window| window.queues.contains(queue)));
-    let queues: BTreeSet<&String> = windows.iter().flat_map(|window| &window.queues).collect();
+    views.retain(|queue, _| backfills.iter().any(|backfill| backfill.queues.contains(queue)));
+    let queues: BTreeSet<&String> = backfills.iter().flat_map(|backfill| &backfill.queues).collect();
     for queue in queues {
-        match books.entry(queue.clone()) {
-            Entry::Occupied(mut book) => book.get_mut().refresh(conn).await?,
-            Entry::Vacant(place) => drop(place.insert(Book::open(conn, queue).await?)),
+        match views.entry(queue.clone()) {
+            Entry::Occupied(mut view) => view.get_mut().refresh(conn).await?,
+            Entry::Vacant(entry) => drop(entry.insert(QueueView::open(conn, queue).await?)),
         }
     }
     Ok(())

@@ -1,10 +1,11 @@
-//! One leader among many hosts, by a lease in Postgres.
+//! One leader among many workers, by a lease in Postgres.
 //!
-//! A process may believe that it leads long after another took over: it was stopped, its clock is off, its network was
-//! gone. So nothing is decided from memory. Each act of the leader is a transaction that holds a lock on the row
-//! `queue.leader` and checks there that its term is the current one. A takeover changes the term, the row's key, and so
-//! waits for acts under way; a renewal does not. A row, not an advisory lock: that one would live as long as a connection,
-//! however long the process behind it is stopped.
+//! A process may believe that it leads long after another took over: it was suspended, its clock is
+//! wrong, or its network was down. So nothing is decided from memory. Everything that the leader
+//! does is a transaction that holds a lock on the row `queue.leader` and checks there that its term
+//! is the current one. A takeover changes the term, which is the row's key, and so waits for such
+//! transactions; a renewal does not. The lease is a row rather than an advisory lock, as that would
+//! live as long as a connection, however long the process behind it is suspended.
 
 use std::sync::Mutex;
 use std::time::Duration;
@@ -16,37 +17,37 @@ use uuid::Uuid;
 use crate::error::Result;
 use crate::worker::listener::notify_leader;
 
-/// A candidate, and the leader while it holds the lease.
+/// A candidate in the election, which is the leader while it holds the lease.
 #[derive(Debug)]
 pub struct Leader {
     pool: PgPool,
     holder: Uuid,
     host: String,
     lease: Duration,
-    /// Its term, as far as it knows.
+    /// The term in which it leads, as far as it knows.
     term: Mutex<Option<i64>>,
     lost: Notify,
 }
 
-/// Where upkeep gets its transactions from. What is safe on any host takes them from the pool; what only the leader may
-/// do takes them from the [`Leader`], which checks its lease in each.
-pub trait Begin: Sync {
-    /// A transaction to act in; `None` when this host must not act.
+/// Begins the transactions of maintenance services. A pool does so for what any worker may do. For
+/// what only the leader may do, the [`Leader`] does, which checks its lease in each transaction.
+pub trait TransactionSource: Sync {
+    /// Begins a transaction; `None` when this worker must do nothing, as it does not lead.
     fn begin(&self) -> impl Future<Output = Result<Option<Transaction<'static, Postgres>>>> + Send;
 }
 
-impl Begin for PgPool {
+impl TransactionSource for PgPool {
     async fn begin(&self) -> Result<Option<Transaction<'static, Postgres>>> {
         Ok(Some(Self::begin(self).await?))
     }
 }
 
-impl Begin for Leader {
+impl TransactionSource for Leader {
     async fn begin(&self) -> Result<Option<Transaction<'static, Postgres>>> {
         let Some(term) = self.term() else { return Ok(None) };
         let mut tx = self.pool.begin().await?;
-        // A process that is stopped in the middle of an act must not keep the row from its successor: Postgres ends a
-        // transaction that is left idle for longer than the lease.
+        // A process that is suspended in a transaction must not keep the row from its successor:
+        // Postgres ends a transaction that is idle for longer than the lease.
         let leads = sqlx::query_scalar!(
             r#"select set_config('idle_in_transaction_session_timeout', $3, true) from queue.leader
                where holder = $1 and term = $2 and lease_until > queue.now() for key share"#,
@@ -61,14 +62,14 @@ impl Begin for Leader {
             return Ok(Some(tx));
         }
         tx.rollback().await?;
-        self.forget(term);
+        self.step_down(term);
         Ok(None)
     }
 }
 
 impl Leader {
-    /// A candidate; it leads once [`run_once`](Self::run_once) says so, and for as long as that is called more often
-    /// than once a `lease`.
+    /// A candidate. It leads once [`run_once`](Self::run_once) returns `true`, for as long as that
+    /// is called more often than once a `lease`.
     pub fn new(pool: PgPool, host: impl Into<String>, lease: Duration) -> Self {
         Self {
             pool,
@@ -80,9 +81,10 @@ impl Leader {
         }
     }
 
-    /// Renews the lease, or takes it when nobody holds it; answers whether this process leads.
+    /// Renews the lease, or takes it when nobody holds it; returns whether this process leads.
     pub async fn run_once(&self) -> Result<bool> {
-        // A lease that ran out is taken anew even by the one who held it, so that what it began before has no effect.
+        // A lease that ran out begins a new term even for the process that held it, so that
+        // transactions of the old term have no effect.
         let term = sqlx::query_scalar!(
             "update queue.leader
              set term = case when holder = $1 and lease_until > queue.now() then term else term + 1 end,
@@ -105,7 +107,7 @@ impl Leader {
         Ok(term.is_some())
     }
 
-    /// Gives the lease up, so that another host takes over at once.
+    /// Gives up the lease, so that another worker takes over at once.
     pub async fn resign(&self) -> Result<()> {
         let Some(term) = self.term.lock().expect("no panic while held").take() else { return Ok(()) };
         let mut tx = self.pool.begin().await?;
@@ -122,22 +124,23 @@ impl Leader {
         Ok(())
     }
 
-    /// Whether it led when it last looked. Good for saving work; only [`Begin::begin`] knows.
+    /// Whether it led when it last asked the database. This only saves work:
+    /// [`TransactionSource::begin`] decides.
     pub fn leads(&self) -> bool {
         self.term().is_some()
     }
 
-    /// The database that it leads in.
+    /// The pool of the database that it leads in.
     pub fn pool(&self) -> &PgPool {
         &self.pool
     }
 
-    /// When to look again who leads.
+    /// How often the lease is renewed.
     pub(crate) fn interval(&self) -> Duration {
         self.lease / 3
     }
 
-    /// An act found that this process leads no longer.
+    /// Waits until a transaction has found that this process no longer leads.
     pub(crate) async fn lost(&self) {
         self.lost.notified().await;
     }
@@ -146,7 +149,7 @@ impl Leader {
         *self.term.lock().expect("no panic while held")
     }
 
-    fn forget(&self, lost: i64) {
+    fn step_down(&self, lost: i64) {
         let mut term = self.term.lock().expect("no panic while held");
         if *term == Some(lost) {
             tracing::warn!(term = lost, "this process no longer leads");

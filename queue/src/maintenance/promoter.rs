@@ -2,10 +2,13 @@
 
 use sqlx::PgPool;
 
+use crate::enqueue::notify::notify_queues;
 use crate::error::Result;
-use crate::worker::listener::notify_queues;
 
-/// Promotes what is due, in batches; returns how many.
+/// Most jobs that one transaction promotes; the query has the same number.
+const MAX_JOBS: u64 = 1000;
+
+/// Promotes all jobs that are due, in batches; returns how many.
 pub async fn run_once(pool: &PgPool) -> Result<u64> {
     let mut promoted = 0;
     loop {
@@ -25,7 +28,7 @@ pub async fn run_once(pool: &PgPool) -> Result<u64> {
         notify_queues(&mut tx, queues).await?;
         tx.commit().await?;
         promoted += count;
-        if count < 1000 {
+        if count < MAX_JOBS {
             return Ok(promoted);
         }
     }

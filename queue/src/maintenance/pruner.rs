@@ -1,22 +1,22 @@
-//! Deletes what was kept long enough: finished jobs, ticks of schedules, workers whose lease ended
-//! long ago.
+//! Deletes rows past their retention: finished jobs, workflows without jobs, ticks of schedules,
+//! failures, metrics, and workers whose lease ended long ago.
 
 use std::time::Duration;
 
 use uuid::Uuid;
 
 use crate::error::Result;
-use crate::maintenance::leader::Begin;
+use crate::maintenance::leader::TransactionSource;
 
-/// Rows that one transaction looks at, so that none takes long.
-const BATCH: i64 = 1000;
+/// Most rows that one transaction examines, so that none takes long.
+const MAX_ROWS: i64 = 1000;
 
-/// How long things are kept.
+/// How long rows are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retention {
-    /// Completed and cancelled jobs after their end, and ticks of schedules.
+    /// Completed and cancelled jobs, after their end, and ticks of schedules.
     pub finished: Duration,
-    /// Discarded jobs after their end: somebody may want to retry them.
+    /// Discarded jobs, after their end: somebody may want to retry them.
     pub discarded: Duration,
 }
 
@@ -28,19 +28,19 @@ impl Default for Retention {
     }
 }
 
-/// Deletes what is of no use any more; returns how many rows.
-pub async fn run_once(host: &impl Begin, retention: Retention) -> Result<u64> {
-    Ok(workers(host).await?
-        + pulse(host).await?
-        + ticks(host, retention).await?
-        + jobs(host, retention).await?
-        + workflows(host, retention).await?
-        + failures(host, retention).await?)
+/// Deletes everything that is past its retention; returns how many rows.
+pub async fn run_once(source: &impl TransactionSource, retention: Retention) -> Result<u64> {
+    Ok(prune_workers(source).await?
+        + prune_rollups(source).await?
+        + prune_ticks(source, retention).await?
+        + prune_jobs(source, retention).await?
+        + prune_workflows(source, retention).await?
+        + prune_failures(source, retention).await?)
 }
 
-async fn workers(host: &impl Begin) -> Result<u64> {
-    let Some(mut tx) = host.begin().await? else { return Ok(0) };
-    // Nobody wakes them any more.
+async fn prune_workers(source: &impl TransactionSource) -> Result<u64> {
+    let Some(mut tx) = source.begin().await? else { return Ok(0) };
+    // A worker without a lease waits for no jobs.
     sqlx::query!(
         "delete from queue.sleepers s using queue.workers w where w.id = s.worker_id and w.lease_until < queue.now()"
     )
@@ -55,9 +55,9 @@ async fn workers(host: &impl Begin) -> Result<u64> {
     Ok(deleted)
 }
 
-/// What no chart shows any more.
-async fn pulse(host: &impl Begin) -> Result<u64> {
-    let Some(mut tx) = host.begin().await? else { return Ok(0) };
+/// Deletes metrics that no chart shows any more.
+async fn prune_rollups(source: &impl TransactionSource) -> Result<u64> {
+    let Some(mut tx) = source.begin().await? else { return Ok(0) };
     let deleted = sqlx::query!(
         "delete from queue.pulse p using (values (60, interval '2 hours'), (900, interval '2 days'), (3600, interval '60 days')) as kept (step_s, for_how_long)
          where p.step_s = kept.step_s and p.at < queue.now() - kept.for_how_long"
@@ -69,19 +69,20 @@ async fn pulse(host: &impl Begin) -> Result<u64> {
     Ok(deleted)
 }
 
-/// What was not met for as long as dead letters are kept, and what no page shows of the others.
-async fn failures(host: &impl Begin, retention: Retention) -> Result<u64> {
-    let Some(mut tx) = host.begin().await? else { return Ok(0) };
+/// Deletes failures that were last seen longer ago than discarded jobs are kept, and the hours of
+/// all failures that no page shows any more.
+async fn prune_failures(source: &impl TransactionSource, retention: Retention) -> Result<u64> {
+    let Some(mut tx) = source.begin().await? else { return Ok(0) };
     let hours = sqlx::query!(
         "delete from queue.failure_hours h using (
              select failure_id, at from queue.failure_hours where at < queue.now() - interval '30 days' limit $1
          ) old where h.failure_id = old.failure_id and h.at = old.at",
-        BATCH
+        MAX_ROWS
     )
     .execute(&mut *tx)
     .await?
     .rows_affected();
-    // One that a job still stands in stays.
+    // A failure that a job still names is kept.
     let failures = sqlx::query!(
         "delete from queue.failures f using (
              select id from queue.failures
@@ -91,7 +92,7 @@ async fn failures(host: &impl Begin, retention: Retention) -> Result<u64> {
          where f.id = old.id and not exists (
              select from queue.jobs j where j.failure_id = f.id and j.aside in ('retryable', 'discarded'))",
         retention.discarded.as_secs_f64(),
-        BATCH
+        MAX_ROWS
     )
     .execute(&mut *tx)
     .await?
@@ -100,11 +101,12 @@ async fn failures(host: &impl Begin, retention: Retention) -> Result<u64> {
     Ok(hours + failures)
 }
 
-/// The newest tick of each schedule and tenant stays: it says where they stand.
-async fn ticks(host: &impl Begin, retention: Retention) -> Result<u64> {
+/// Deletes old ticks. The newest one of each schedule and tenant is kept: it says which ticks are
+/// decided.
+async fn prune_ticks(source: &impl TransactionSource, retention: Retention) -> Result<u64> {
     let mut pruned = 0;
     loop {
-        let Some(mut tx) = host.begin().await? else { return Ok(pruned) };
+        let Some(mut tx) = source.begin().await? else { return Ok(pruned) };
         let deleted = sqlx::query!(
             "delete from queue.schedule_ticks t using (
                 select old.tenant_id, old.schedule, old.tick
@@ -120,24 +122,24 @@ async fn ticks(host: &impl Begin, retention: Retention) -> Result<u64> {
              ) old
              where (t.tenant_id, t.schedule, t.tick) = (old.tenant_id, old.schedule, old.tick)",
             retention.finished.as_secs_f64(),
-            BATCH
+            MAX_ROWS
         )
         .execute(&mut *tx)
         .await?
         .rows_affected();
         tx.commit().await?;
         pruned += deleted;
-        if deleted < BATCH.unsigned_abs() {
+        if deleted < MAX_ROWS.unsigned_abs() {
             return Ok(pruned);
         }
     }
 }
 
-/// What workflows are called of which no job is left.
-async fn workflows(host: &impl Begin, retention: Retention) -> Result<u64> {
+/// Deletes workflows of which no job is left.
+async fn prune_workflows(source: &impl TransactionSource, retention: Retention) -> Result<u64> {
     let (mut pruned, mut after) = (0, Uuid::nil());
     loop {
-        let Some(mut tx) = host.begin().await? else { return Ok(pruned) };
+        let Some(mut tx) = source.begin().await? else { return Ok(pruned) };
         let batch = sqlx::query!(
             r#"with walked as (
                 select id from queue.workflows
@@ -153,7 +155,7 @@ async fn workflows(host: &impl Begin, retention: Retention) -> Result<u64> {
             )
             select (select count(*) from deleted) as "deleted!", (select id from walked order by id desc limit 1) as last"#,
             after,
-            BATCH,
+            MAX_ROWS,
             retention.finished.min(retention.discarded).as_secs_f64()
         )
         .fetch_one(&mut *tx)
@@ -167,16 +169,16 @@ async fn workflows(host: &impl Begin, retention: Retention) -> Result<u64> {
     }
 }
 
-/// Walks the jobs from the oldest until they are too young to be pruned, by the order of
-/// enqueueing: an index on their end, for this alone, would cost every finish.
-async fn jobs(host: &impl Begin, retention: Retention) -> Result<u64> {
+/// Deletes old jobs, in a walk from the oldest one until they are too young, by the order of
+/// enqueueing: an index on the time of their end, for this alone, would cost every finish.
+async fn prune_jobs(source: &impl TransactionSource, retention: Retention) -> Result<u64> {
     let (mut pruned, mut after) = (0, i64::MIN);
     loop {
-        let Some(mut tx) = host.begin().await? else { return Ok(pruned) };
+        let Some(mut tx) = source.begin().await? else { return Ok(pruned) };
         let batch = sqlx::query_file!(
             "src/maintenance/prune_jobs.sql",
             after,
-            BATCH,
+            MAX_ROWS,
             retention.finished.as_secs_f64(),
             retention.discarded.as_secs_f64()
         )

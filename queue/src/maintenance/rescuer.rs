@@ -1,32 +1,32 @@
-//! Gives back what dead workers held: jobs that run under a lease that ran out or is gone.
+//! Rescues the jobs of dead workers: those that run under a lease that has ended or does not exist.
 
 use std::collections::BTreeMap;
 
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::claim::holdings::ClaimKey;
-use crate::claim::mark::{Start, mark};
+use crate::claim::guard::ClaimKey;
+use crate::claim::persist_running::{RunStart, persist_running};
+use crate::enqueue::notify::notify_queues;
 use crate::error::Result;
-use crate::maintenance::leader::Begin;
+use crate::maintenance::leader::TransactionSource;
 use crate::telemetry::failures::{self, Seen};
-use crate::worker::listener::notify_queues;
 use crate::workflow;
 
-/// What such an attempt failed of.
+/// The error message of an attempt that was rescued.
 const WORKER_LOST: &str = "the worker that ran it sent no heartbeat until its lease expired";
 
-/// Claims looked into at once.
-const STEP: i64 = 10;
+/// Most claims that one transaction examines.
+const MAX_CLAIMS: i64 = 10;
 
-/// Rescues in batches; returns how many jobs.
+/// Rescues all jobs of dead workers, in batches; returns how many.
 ///
-/// The attempt counts, so that a job which kills its worker ends as a dead letter.
-pub async fn run_once(host: &impl Begin) -> Result<u64> {
+/// The lost attempt counts, so that a job that kills its workers is discarded in the end.
+pub async fn run_once(source: &impl TransactionSource) -> Result<u64> {
     let mut rescued = 0;
     let mut after = None;
     loop {
-        let Some(mut tx) = host.begin().await? else { return Ok(rescued) };
+        let Some(mut tx) = source.begin().await? else { return Ok(rescued) };
         let claims = orphaned(&mut tx, after.as_ref()).await?;
         let Some(last) = claims.last().cloned() else { return Ok(rescued) };
         rescued += rescue(&mut tx, &claims).await?;
@@ -35,30 +35,31 @@ pub async fn run_once(host: &impl Begin) -> Result<u64> {
     }
 }
 
-/// The next claims of workers whose lease ran out or is gone.
+/// The next claims of workers whose lease has ended or does not exist.
 async fn orphaned(conn: &mut PgConnection, after: Option<&ClaimKey>) -> Result<Vec<ClaimKey>> {
     let claims = sqlx::query_as!(
         ClaimKey,
-        "select c.worker_id as worker, c.queue, c.no from queue.claims c
+        "select c.worker_id as worker, c.queue, c.no as claim_seq from queue.claims c
          where not exists (select from queue.workers w where w.id = c.worker_id and w.lease_until > queue.now())
            and ($1::uuid is null or (c.worker_id, c.queue, c.no) > ($1, $2, $3))
          order by c.worker_id, c.queue, c.no limit $4 for update of c skip locked",
         after.map(|claim| claim.worker),
         after.map(|claim| claim.queue.as_str()),
-        after.map(|claim| claim.no),
-        STEP
+        after.map(|claim| claim.claim_seq),
+        MAX_CLAIMS
     )
     .fetch_all(conn)
     .await?;
     Ok(claims)
 }
 
-/// Gives back what still runs of these claims. A job that somebody else holds stays for the next time, and its claim.
+/// Rescues the jobs of these claims that still run. A job whose row is locked stays for the next
+/// run, and so does its claim.
 async fn rescue(conn: &mut PgConnection, claims: &[ClaimKey]) -> Result<u64> {
     let workers: Vec<Uuid> = claims.iter().map(|claim| claim.worker).collect();
     let queues: Vec<String> = claims.iter().map(|claim| claim.queue.clone()).collect();
-    let nos: Vec<i64> = claims.iter().map(|claim| claim.no).collect();
-    mark_claims(conn, &workers, &queues, &nos).await?;
+    let nos: Vec<i64> = claims.iter().map(|claim| claim.claim_seq).collect();
+    persist_claims_running(conn, &workers, &queues, &nos).await?;
     let rows = sqlx::query!(
         r#"
         with orphan as materialized (
@@ -110,10 +111,10 @@ async fn rescue(conn: &mut PgConnection, claims: &[ClaimKey]) -> Result<u64> {
     let count = rows.len() as u64;
     failures::see(conn, &lost_by_kind(rows.iter().map(|row| row.kind.as_str()))).await?;
     let ended = rows.iter().filter(|row| !row.available).map(|row| row.id);
-    workflow::settle(conn, ended.collect()).await?;
+    workflow::propagate_ends(conn, ended.collect()).await?;
     notify_queues(conn, rows.into_iter().filter(|row| row.available).map(|row| row.queue)).await?;
     if count > 0 {
-        tracing::warn!(jobs = count, "rescued jobs of workers that are gone");
+        tracing::warn!(jobs = count, "rescued jobs of dead workers");
     }
     Ok(count)
 }
@@ -132,8 +133,9 @@ fn lost_by_kind<'a>(kinds: impl Iterator<Item = &'a str>) -> Vec<Seen> {
     counts.into_iter().map(seen).collect()
 }
 
-/// Jobs that did not run for long enough to say so in their rows.
-async fn mark_claims(
+/// Writes `running` into the rows of jobs that had not run for long enough to have it there, so
+/// that they are rescued as the others are.
+async fn persist_claims_running(
     conn: &mut PgConnection,
     workers: &[Uuid],
     queues: &[String],
@@ -153,13 +155,13 @@ async fn mark_claims(
     )
     .fetch_all(&mut *conn)
     .await?;
-    let starts = starts.into_iter().map(|row| Start {
+    let starts = starts.into_iter().map(|row| RunStart {
         seq: row.seq,
         run: row.run,
         attempt: row.attempt.unsigned_abs() + 1,
         worker: row.worker,
         at: row.at,
     });
-    mark(conn, starts.collect()).await?;
+    persist_running(conn, starts.collect()).await?;
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Fires the ticks of the application's schedules. Only the leader does it.
+//! Fires the ticks of the application's schedules. Only the leader does so.
 
 use std::collections::{BTreeMap, HashMap};
 use std::panic::AssertUnwindSafe;
@@ -11,41 +11,42 @@ use sqlx::PgPool;
 use uuid::Uuid;
 
 use crate::error::{QueueError, Result};
-use crate::maintenance::leader::{Begin, Leader};
+use crate::maintenance::leader::{Leader, TransactionSource};
 use crate::schedule::cron::{Cron, parse_zone};
-use crate::schedule::{self, Due, Schedule, Schedules, Settings, Tick};
+use crate::schedule::{self, DueTicks, Schedule, ScheduleSettings, Schedules, Tick};
 
-/// A schedule with nothing due is looked at after this time all the same: its tenants may have changed.
-const LOOK_AGAIN: TimeDelta = TimeDelta::seconds(30);
+/// A schedule with nothing due is checked again after this time at the latest, as its tenants may
+/// have changed.
+const RECHECK_INTERVAL: TimeDelta = TimeDelta::seconds(30);
 
 /// A tick that failed is tried again after this time.
-const TRY_AGAIN: TimeDelta = TimeDelta::seconds(5);
+const RETRY_DELAY: TimeDelta = TimeDelta::seconds(5);
 
-/// Fires what is due. Keeps in memory only when there is nothing to look for.
+/// Fires the ticks that are due. It keeps nothing in memory but until when a schedule has no tick.
 #[derive(Debug)]
 pub struct Scheduler {
     schedules: Schedules,
     idle: Mutex<HashMap<String, Idle>>,
 }
 
-/// Until when a schedule with these settings needs no look.
+/// Until when a schedule with these settings need not be checked.
 #[derive(Debug, Clone)]
 struct Idle {
-    settings: Settings,
+    settings: ScheduleSettings,
     until: DateTime<Utc>,
     problems: Vec<String>,
 }
 
-/// One of those a schedule fires for.
+/// A tenant that a schedule fires for, or all of a schedule that is not per tenant.
 struct Target {
     tenant: Option<Uuid>,
     zone: Tz,
-    /// Ticks up to this time are decided, or nobody's.
+    /// Ticks up to this time are decided, or do not fire.
     after: DateTime<Utc>,
 }
 
 impl Scheduler {
-    /// For the application's schedules.
+    /// A scheduler of the application's schedules.
     pub fn new(schedules: Schedules) -> Self {
         Self { schedules, idle: Mutex::default() }
     }
@@ -70,44 +71,44 @@ impl Scheduler {
             let definition = schedule.definition();
             let settings = stored.iter().find(|it| it.name == definition.name && it.enabled);
             let Some(settings) = settings.filter(|it| !self.is_idle(it, now)) else { continue };
-            match self.look(leader, schedule, settings, now).await {
+            match self.fire_due(leader, schedule, settings, now).await {
                 Ok(count) => fired += count,
                 Err(error) => {
-                    tracing::error!(schedule = definition.name, %error, "a schedule failed; trying again");
+                    tracing::error!(schedule = definition.name, %error, "a schedule failed; it is tried again");
                 }
             }
         }
         Ok(fired)
     }
 
-    fn is_idle(&self, settings: &Settings, now: DateTime<Utc>) -> bool {
+    fn is_idle(&self, settings: &ScheduleSettings, now: DateTime<Utc>) -> bool {
         let idle = self.idle.lock().expect("no panic while held");
         idle.get(&settings.name).is_some_and(|it| it.settings == *settings && now < it.until)
     }
 
-    /// Fires what is due of one schedule, and notes when to look again.
-    async fn look(
+    /// Fires the due ticks of one schedule, and remembers when to check it again.
+    async fn fire_due(
         &self,
         leader: &Leader,
         schedule: &Arc<dyn Schedule>,
-        settings: &Settings,
+        settings: &ScheduleSettings,
         now: DateTime<Utc>,
     ) -> Result<u64> {
         let cron = match Cron::parse(&settings.cron) {
             Ok(cron) => cron,
             Err(why) => {
                 let problems = vec![format!("cron {:?}: {why}", settings.cron)];
-                self.rest(Idle { settings: settings.clone(), until: now + LOOK_AGAIN, problems });
+                self.set_idle(Idle { settings: settings.clone(), until: now + RECHECK_INTERVAL, problems });
                 return Ok(0);
             }
         };
         let (targets, problems) = targets(leader.pool(), schedule, settings).await?;
-        let mut until = now + LOOK_AGAIN;
+        let mut until = now + RECHECK_INTERVAL;
         let mut fired = 0;
-        // Most tenants of a zone stand at the same tick.
-        let mut same = BTreeMap::new();
+        // Most tenants of a zone have the same ticks to decide, which are computed once.
+        let mut by_zone = BTreeMap::new();
         for target in targets {
-            let (due, next) = same.entry((target.zone.name(), target.after)).or_insert_with(|| {
+            let (due, next) = by_zone.entry((target.zone.name(), target.after)).or_insert_with(|| {
                 let due = schedule::due(&cron, target.zone, settings, target.after, now);
                 (due, cron.next_after(now, target.zone))
             });
@@ -119,35 +120,36 @@ impl Scheduler {
                 Err(error) => {
                     let (schedule, tenant) = (&settings.name, target.tenant);
                     tracing::error!(schedule, ?tenant, %error, "a tick could not fire; it is tried again");
-                    until = until.min(now + TRY_AGAIN);
+                    until = until.min(now + RETRY_DELAY);
                 }
             }
         }
-        self.rest(Idle { settings: settings.clone(), until, problems });
+        self.set_idle(Idle { settings: settings.clone(), until, problems });
         Ok(fired)
     }
 
-    /// Leaves a schedule alone for a while. What is wrong with it is said once, not at every look.
-    fn rest(&self, idle: Idle) {
+    /// Leaves a schedule alone until a time. Its problems are logged once, not at every check.
+    fn set_idle(&self, idle: Idle) {
         let mut all = self.idle.lock().expect("no panic while held");
-        let said = all.get(&idle.settings.name).map_or(&[][..], |before| &before.problems);
-        for problem in idle.problems.iter().filter(|it| !said.contains(it)) {
+        let logged = all.get(&idle.settings.name).map_or(&[][..], |before| &before.problems);
+        for problem in idle.problems.iter().filter(|it| !logged.contains(it)) {
             tracing::error!(schedule = idle.settings.name, problem, "a schedule cannot run");
         }
         all.insert(idle.settings.name.clone(), idle);
     }
 }
 
-/// Those whom a schedule fires for, each with its zone and where it stands; and why it cannot for others.
+/// The targets of a schedule, each with its zone and its last decided tick; and why it cannot fire
+/// for others.
 async fn targets(
     pool: &PgPool,
     schedule: &Arc<dyn Schedule>,
-    settings: &Settings,
+    settings: &ScheduleSettings,
 ) -> Result<(Vec<Target>, Vec<String>)> {
     let mut conn = pool.acquire().await?;
     let (mut targets, mut problems) = (Vec::new(), Vec::new());
     if schedule.definition().per_tenant {
-        for tenant in survive(&settings.name, schedule.tenants(&mut conn)).await? {
+        for tenant in catch_panic(&settings.name, schedule.tenants(&mut conn)).await? {
             match parse_zone(settings.time_zone.as_ref().unwrap_or(&tenant.time_zone)) {
                 Ok(zone) => targets.push(Target { tenant: Some(tenant.id), zone, after: tenant.since }),
                 Err(why) => problems.push(format!("tenant {}: {why}", tenant.name)),
@@ -161,7 +163,7 @@ async fn targets(
     }
     let ids: Vec<Uuid> = targets.iter().map(|target| target.tenant.unwrap_or_default()).collect();
     let newest: HashMap<_, _> =
-        schedule::newest(&mut conn, &settings.name, &ids).await?.into_iter().collect();
+        schedule::newest_decided(&mut conn, &settings.name, &ids).await?.into_iter().collect();
     for target in &mut targets {
         let decided = newest.get(&target.tenant.unwrap_or_default()).copied();
         target.after = target.after.max(settings.since).max(decided.unwrap_or(DateTime::<Utc>::MIN_UTC));
@@ -169,27 +171,27 @@ async fn targets(
     Ok((targets, problems))
 }
 
-/// Each tick in a transaction of its own, oldest first: one that fails holds back those after it. False when this
-/// host no longer leads.
+/// Fires each tick in a transaction of its own, oldest first: one that fails holds back those after
+/// it. Returns `false` when this worker no longer leads.
 async fn fire_all(
     leader: &Leader,
     schedule: &Arc<dyn Schedule>,
     tenant: Option<Uuid>,
-    due: &Due,
+    due: &DueTicks,
     fired: &mut u64,
 ) -> Result<bool> {
     let name = schedule.definition().name;
-    if let Some(at) = due.passed_over {
+    if let Some(at) = due.skip {
         let Some(mut tx) = leader.begin().await? else { return Ok(false) };
-        schedule::pass_over(&mut tx, name, Tick { tenant, at }).await?;
+        schedule::record_skipped(&mut tx, name, Tick { tenant, at }).await?;
         tx.commit().await?;
     }
     for &at in &due.fire {
         let tick = Tick { tenant, at };
         let Some(mut tx) = leader.begin().await? else { return Ok(false) };
-        if schedule::claim(&mut tx, name, tick).await? {
-            let job = survive(name, schedule.fire(&mut tx, tick)).await?;
-            schedule::note_job(&mut tx, name, tick, job).await?;
+        if schedule::record_fired(&mut tx, name, tick).await? {
+            let job = catch_panic(name, schedule.fire(&mut tx, tick)).await?;
+            schedule::record_job(&mut tx, name, tick, job).await?;
             tx.commit().await?;
             tracing::info!(schedule = name, ?tenant, tick = %at, job.id = ?job, "a tick fired");
             *fired += 1;
@@ -198,8 +200,8 @@ async fn fire_all(
     Ok(true)
 }
 
-/// A panic of the application's code must not end the upkeep of this host.
-async fn survive<T>(name: &str, code: impl Future<Output = Result<T>>) -> Result<T> {
+/// Runs code of the application, whose panic must not end the maintenance of this worker.
+async fn catch_panic<T>(name: &str, code: impl Future<Output = Result<T>>) -> Result<T> {
     let ended = AssertUnwindSafe(code).catch_unwind().await;
     ended.unwrap_or_else(|_| Err(QueueError::SchedulePanicked(name.to_owned())))
 }

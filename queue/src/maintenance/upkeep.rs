@@ -1,15 +1,16 @@
-//! The clock of the leader's own upkeep: a schedule each, so that it can be paused and seen, but no job.
+//! The clock of upkeep, which the leader does itself: each piece has a schedule, so that it can be
+//! paused and read as others can, but no job.
 
 use std::sync::Mutex;
 
 use chrono::{DateTime, Utc};
 
 use crate::error::Result;
-use crate::maintenance::leader::{Begin, Leader};
+use crate::maintenance::leader::{Leader, TransactionSource};
 use crate::schedule::cron::{Cron, parse_zone};
-use crate::schedule::{self, Definition, Settings};
+use crate::schedule::{self, Definition, ScheduleSettings};
 
-/// When a piece of upkeep was last done by this process.
+/// A piece of upkeep, and when this process last did it.
 #[derive(Debug)]
 pub(super) struct Upkeep {
     definition: Definition,
@@ -21,11 +22,11 @@ impl Upkeep {
         Self { definition, last: Mutex::new(None) }
     }
 
-    /// Does `once` if this process leads and a tick has come since it was last done.
+    /// Calls `run_once` if this process leads and a tick has come since the upkeep was last done.
     pub(super) async fn run_once(
         &self,
         leader: &Leader,
-        once: impl AsyncFnOnce() -> Result<u64>,
+        run_once: impl AsyncFnOnce() -> Result<u64>,
     ) -> Result<u64> {
         if !leader.leads() {
             *self.last.lock().expect("no panic while held") = None;
@@ -37,19 +38,19 @@ impl Upkeep {
         if !settings.enabled || last.is_some_and(|last| !self.has_tick(&settings, last, now)) {
             return Ok(0);
         }
-        let count = once().await?;
+        let count = run_once().await?;
         *self.last.lock().expect("no panic while held") = Some(now);
         if settings.upkeep_at.is_none_or(|at| now - at >= chrono::TimeDelta::minutes(1))
             && let Some(mut tx) = leader.begin().await?
         {
-            schedule::note_upkeep(&mut tx, self.definition.name).await?;
+            schedule::record_upkeep(&mut tx, self.definition.name).await?;
             tx.commit().await?;
         }
         Ok(count)
     }
 
-    fn has_tick(&self, settings: &Settings, last: DateTime<Utc>, now: DateTime<Utc>) -> bool {
-        // Settings that make no sense any more must not end the upkeep.
+    fn has_tick(&self, settings: &ScheduleSettings, last: DateTime<Utc>, now: DateTime<Utc>) -> bool {
+        // Settings that can no longer be read must not end the upkeep: the default holds.
         let cron = Cron::parse(&settings.cron).or_else(|_| Cron::parse(self.definition.cron));
         let zone =
             settings.time_zone.as_deref().map_or(Ok(chrono_tz::UTC), parse_zone).unwrap_or(chrono_tz::UTC);

@@ -1,4 +1,4 @@
-//! Outputs as they are stored, however large.
+//! Outputs of any size, as they are stored.
 
 use std::fmt;
 
@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::error::Result;
 
-/// The JSON text of an output, in the one buffer that it came from the database in.
+/// The JSON text of an output, in the buffer in which it came from the database.
 pub struct OutputText(PgRow);
 
 impl fmt::Debug for OutputText {
@@ -24,13 +24,14 @@ impl AsRef<[u8]> for OutputText {
     }
 }
 
-/// The output of a job that ended at `finalized_at`, or has not; none where the job is not that far any more, or is gone.
+/// The output of a job that ended at `finalized_at`, or has not ended; `None` when that is no
+/// longer so, as the job was retried or deleted.
 pub async fn output(
     conn: &mut PgConnection,
     id: Uuid,
     finalized_at: Option<DateTime<Utc>>,
 ) -> Result<Option<OutputText>> {
-    // Not through a macro: it would give a text of its own, a copy of what may be a hundred megabytes.
+    // Without a macro, which would copy what may be a hundred megabytes into a text of its own.
     let row = sqlx::query(
         "select output::text from queue.jobs
          where id = $1 and finalized_at is not distinct from $2 and output is not null",

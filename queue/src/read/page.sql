@@ -1,9 +1,34 @@
--- A walk for a page, downwards by seq from below $2 to $3, at most $4 entries of the index that $1 names: the first $5 of those that
--- match, and where it ended if there may be more. Only the branches that $1 names are executed.
+-- Walks down an index for a page of jobs, newest first, and finds those that match the filter.
 --
--- Beginnings are compared as rows, so that only the index on both columns has the order. Such an index is read on as long as its first
--- column fits, whatever is said of the second one: so it is counted first, in the index alone, how far the walk goes.
+-- - $1: the index to walk: all, tenant, workflow, backfill, failure, tenant_cold, failing_subject,
+--   cold, ids or claims; only the branches that it names are executed
+-- - $2, $3: the walk begins below the first seq and goes down to the second
+-- - $4: most entries of the index that the walk reads (where $1 is cold: of each state)
+-- - $5: most matching jobs that it returns
+--
+-- The filter, where null does not filter:
+--
+-- - $6: states
+-- - $7, $8: kind; queue
+-- - $9: tenant
+-- - $10, $11: workflow; backfill
+-- - $12, $13: enqueued at or after; enqueued before
+-- - $14: a pattern that arguments or errors are like, unless the tenant is one of $19
+-- - $15: ids
+-- - $16: failure
+-- - $17, $18: names of arguments, with a dot between levels; their values
+-- - $19: tenants whose jobs match $14
+-- - $20: whether $14 is compared with the codes of errors alone
+-- - $21: subject
+--
+-- Returns the matching jobs, and the seq at which the walk ended if there may be more.
+--
+-- Beginnings are compared as rows: only the index on both columns has their order. Postgres reads
+-- such an index on as long as its first column fits, whatever the condition on the second one. So
+-- the first step finds out, in the index alone, how far the walk goes, and the second step reads
+-- that many jobs.
 with entry as materialized (
+    -- The entries of the index.
     (select null::queue.job_state as state, seq from queue.jobs where $1 = 'all' and seq < $2 and seq >= $3 order by seq desc limit $4)
     union all
     (select null, seq from queue.jobs
@@ -24,7 +49,7 @@ with entry as materialized (
      order by failure_id desc, seq desc limit $4)
     union all
     (select null, seq from queue.jobs
-     where $1 = 'tenant_aside' and aside is not null and (tenant_id, seq) < ($9, $2) and tenant_id >= $9
+     where $1 = 'tenant_cold' and aside is not null and (tenant_id, seq) < ($9, $2) and tenant_id >= $9
      order by tenant_id desc, seq desc limit $4)
     union all
     (select null, seq from queue.jobs
@@ -39,15 +64,17 @@ with entry as materialized (
         select seq from queue.jobs
         where aside is not null and (aside, seq) < (w.state, $2) and aside >= w.state
         order by aside desc, seq desc limit $4) s
-     where $1 = 'aside')
+     where $1 = 'cold')
 ), floor as materialized (
-    -- Every state's walk ends where the first one does.
+    -- Where the walk ends. It is one walk for each state; all end where the first one does.
     select max(seq) as seq from (select min(seq) as seq from entry group by state having count(*) = $4) ends where seq > $3
 ), part as materialized (
+    -- How many entries the walk has, of each state.
     select state, count(*) as entries from entry where seq >= coalesce((select seq from floor), $3) group by state
 ), hit as materialized (
+    -- The jobs of these entries that match.
     select s.seq
-    from unnest(case when $1 = 'aside' then $6::text[]::queue.job_state[] else array[null::queue.job_state] end) as w (state)
+    from unnest(case when $1 = 'cold' then $6::text[]::queue.job_state[] else array[null::queue.job_state] end) as w (state)
     cross join lateral (
         select s.seq from (
             (select * from queue.jobs
@@ -72,7 +99,7 @@ with entry as materialized (
              order by failure_id desc, seq desc limit (select coalesce(sum(entries), 0) from part))
             union all
             (select * from queue.jobs
-             where $1 = 'tenant_aside' and aside is not null and (tenant_id, seq) < ($9, $2) and tenant_id >= $9
+             where $1 = 'tenant_cold' and aside is not null and (tenant_id, seq) < ($9, $2) and tenant_id >= $9
              order by tenant_id desc, seq desc limit (select coalesce(sum(entries), 0) from part))
             union all
             (select * from queue.jobs
@@ -83,10 +110,10 @@ with entry as materialized (
              limit (select coalesce(sum(entries), 0) from part))
             union all
             (select * from queue.jobs
-             where $1 = 'aside' and aside is not null and (aside, seq) < (w.state, $2) and aside >= w.state
+             where $1 = 'cold' and aside is not null and (aside, seq) < (w.state, $2) and aside >= w.state
              order by aside desc, seq desc limit (select coalesce(sum(entries), 0) from part where part.state = w.state))
             union all
-            -- What workers hold is little, and so is what is named one by one.
+            -- Jobs that are named one by one are few, and so are those that workers have claimed.
             (select j.* from unnest($15::uuid[]) as named (id)
              cross join lateral (select * from queue.jobs where id = named.id offset 0) j
              where $1 = 'ids' and j.seq < $2 and j.seq >= $3

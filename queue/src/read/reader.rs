@@ -1,4 +1,5 @@
-//! Single jobs for many who ask at once: who asks while a query is under way shares the next one.
+//! Reads single jobs for many callers at once: callers that ask while queries run share the next
+//! query.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -7,76 +8,81 @@ use sqlx::{PgConnection, PgPool};
 use tokio::sync::{Mutex, mpsc, oneshot};
 use uuid::Uuid;
 
-use super::JobRow;
 use crate::database::held::{Held, gather};
 use crate::error::Result;
-use crate::lanes::Books;
-use crate::lanes::facts::Standing;
+use crate::lanes::QueuePosition;
+use crate::lanes::QueueViews;
+use crate::read::row::JobRow;
 
-/// Queries under way at once; so many more ask while they are that the next ones are well filled.
-const QUERIES: usize = 2;
+/// Most queries that run at once. While they run, enough callers ask that the next query reads many
+/// jobs.
+const MAX_QUERIES: usize = 2;
 
-/// Jobs of one query.
-const MOST: usize = 100;
+/// Most jobs of one query.
+const MAX_JOBS_PER_QUERY: usize = 100;
 
-/// A job, and where it stands if it may start.
-pub type Found = (JobRow, Option<Standing>);
-type Question = (Uuid, oneshot::Sender<Option<Found>>);
+/// A job, and its position in its lane if it is available.
+pub type JobWithPosition = (JobRow, Option<QueuePosition>);
+type Question = (Uuid, oneshot::Sender<Option<JobWithPosition>>);
 
 /// Reads single jobs. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Reader {
     pool: PgPool,
-    books: Books,
+    views: QueueViews,
     questions: mpsc::UnboundedSender<Question>,
 }
 
 impl Reader {
-    /// Ends with its last handle.
-    pub fn start(pool: PgPool, books: Books) -> Self {
+    /// Starts the queries' tasks, which end with the last handle.
+    pub fn start(pool: PgPool, views: QueueViews) -> Self {
         let (questions, asked) = mpsc::unbounded_channel();
         let asked = Arc::new(Mutex::new(asked));
-        for _ in 0..QUERIES {
-            tokio::spawn(answer_all(Held::new(pool.clone()), books.clone(), asked.clone()));
+        for _ in 0..MAX_QUERIES {
+            tokio::spawn(answer_all(Held::new(pool.clone()), views.clone(), asked.clone()));
         }
-        Self { pool, books, questions }
+        Self { pool, views, questions }
     }
 
     /// The job as it is now.
     ///
     /// # Errors
-    /// When the database cannot be asked.
-    pub async fn get(&self, id: Uuid) -> Result<Option<Found>> {
+    /// When the database cannot be reached or refuses.
+    pub async fn get(&self, id: Uuid) -> Result<Option<JobWithPosition>> {
         let (answer, answered) = oneshot::channel();
-        // Ends with the runtime only.
+        // The tasks that answer end with the runtime only.
         let _ = self.questions.send((id, answer));
         match answered.await {
             Ok(job) => Ok(job),
-            // The query failed: this one finds out why, or does better.
-            Err(_) => Ok(find(&mut *self.pool.acquire().await?, &self.books, &[id]).await?.remove(&id)),
+            // The shared query failed. A query of the caller's own finds out why, or succeeds.
+            Err(_) => Ok(find(&mut *self.pool.acquire().await?, &self.views, &[id]).await?.remove(&id)),
         }
     }
 }
 
-async fn answer_all(mut held: Held, books: Books, asked: Arc<Mutex<mpsc::UnboundedReceiver<Question>>>) {
+async fn answer_all(mut held: Held, views: QueueViews, asked: Arc<Mutex<mpsc::UnboundedReceiver<Question>>>) {
     loop {
-        let questions = gather(&asked, MOST, &mut held).await;
+        let questions = gather(&asked, MAX_JOBS_PER_QUERY, &mut held).await;
         if questions.is_empty() {
             return;
         }
         let ids: Vec<Uuid> = questions.iter().map(|(id, _)| *id).collect();
-        let found = async { find(held.conn().await?, &books, &ids).await }.await;
+        let found = async { find(held.conn().await?, &views, &ids).await }.await;
         match found {
-            Ok(jobs) => tell(&jobs, questions),
-            // Those who asked see that there is no answer.
+            Ok(jobs) => answer(&jobs, questions),
+            // The callers notice that there is no answer.
             Err(_) => held.release(),
         }
     }
 }
 
-async fn find(conn: &mut PgConnection, books: &Books, ids: &[Uuid]) -> Result<HashMap<Uuid, Found>> {
-    // One by one by their key: what looks for many at once may be planned as a walk over a table that is small when it is planned,
-    // and has grown since.
+async fn find(
+    conn: &mut PgConnection,
+    views: &QueueViews,
+    ids: &[Uuid],
+) -> Result<HashMap<Uuid, JobWithPosition>> {
+    // Each job is looked up by its key: a query for many at once may be planned as a scan of the
+    // table, when that is small, and be used when it has grown.
     let rows = job_rows!(
         from "unnest((select $1::uuid[])) as asked (id)
               cross join lateral (select * from queue.jobs where id = asked.id offset 0) as j",
@@ -84,17 +90,17 @@ async fn find(conn: &mut PgConnection, books: &Books, ids: &[Uuid]) -> Result<Ha
     )
     .fetch_all(&mut *conn)
     .await?;
-    let mut standings = books.standings(conn, &rows).await?;
+    let mut positions = views.positions(conn, rows.iter().filter_map(JobRow::available)).await?;
     let found = |row: JobRow| {
-        let standing = standings.remove(&row.id);
-        (row.id, (row, standing))
+        let position = positions.remove(&row.id);
+        (row.id, (row, position))
     };
     Ok(rows.into_iter().map(found).collect())
 }
 
-fn tell(jobs: &HashMap<Uuid, Found>, questions: Vec<Question>) {
+fn answer(jobs: &HashMap<Uuid, JobWithPosition>, questions: Vec<Question>) {
     for (id, answer) in questions {
-        // Who went away needs no answer.
+        // A caller that has gone needs no answer.
         let _ = answer.send(jobs.get(&id).cloned());
     }
 }

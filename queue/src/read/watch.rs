@@ -1,7 +1,9 @@
-//! Following jobs: one query a turn for everything that anybody in this process watches, and none while nobody does.
+//! Follows jobs: each poll is one query for all jobs that anybody in this process follows. There is
+//! none while nobody follows a job.
 //!
-//! A poll rather than a `NOTIFY` a change: Postgres takes a global lock at the commit of each notifying transaction,
-//! which finishers would pay for whether somebody watches or not.
+//! It polls rather than being notified of each change: Postgres takes a global lock at the commit
+//! of each notifying transaction, which completers would pay for whether somebody follows the job
+//! or not.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, Weak};
@@ -15,95 +17,96 @@ use uuid::Uuid;
 use crate::database::patience::within;
 use crate::job::state::JobState;
 
-/// What can change about a job; two equal looks mean that nothing happened.
+/// What can change about a job. Two equal snapshots mean that nothing happened.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Look {
-    /// Where it stands.
+pub struct JobSnapshot {
+    /// Its state.
     pub state: JobState,
     /// Its run token.
     pub run: i64,
-    /// Attempts started.
+    /// How many attempts have started.
     pub attempt: i16,
-    /// How far it is.
+    /// Its progress, as its handler reported it.
     pub progress: Option<Value>,
 }
 
-/// How long a look may take.
-const ANSWER: Duration = Duration::from_secs(10);
+/// How long a poll may wait for the database.
+const POLL_TIMEOUT: Duration = Duration::from_secs(10);
 
-type Subjects = Mutex<HashMap<Uuid, watch::Sender<Option<Look>>>>;
+type Followed = Mutex<HashMap<Uuid, watch::Sender<Option<JobSnapshot>>>>;
 
-/// Watches jobs for everyone in this process.
+/// Follows jobs for everybody in this process. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Watcher {
-    subjects: Arc<Subjects>,
+    followed: Arc<Followed>,
     wake: Arc<tokio::sync::Notify>,
 }
 
 impl Watcher {
-    /// Starts with nothing to watch; looks every `interval` while there is something. Ends with its last handle.
+    /// Starts a task that polls every `interval` while a job is followed. It ends with the last
+    /// handle.
     pub fn start(pool: PgPool, interval: Duration) -> Self {
-        let subjects = Arc::new(Subjects::default());
+        let followed = Arc::new(Followed::default());
         let wake = Arc::new(tokio::sync::Notify::new());
-        tokio::spawn(look_loop(pool, interval, Arc::downgrade(&subjects), wake.clone()));
-        Self { subjects, wake }
+        tokio::spawn(poll_loop(pool, interval, Arc::downgrade(&followed), wake.clone()));
+        Self { followed, wake }
     }
 
-    /// Follows `job` for as long as the receiver lives; `None` until the first look.
-    pub fn follow(&self, job: Uuid) -> watch::Receiver<Option<Look>> {
-        let mut subjects = self.subjects.lock().expect("no panic while held");
-        let receiver = subjects.entry(job).or_insert_with(|| watch::channel(None).0).subscribe();
+    /// Follows `job` for as long as the receiver lives; `None` until the first poll.
+    pub fn follow(&self, job: Uuid) -> watch::Receiver<Option<JobSnapshot>> {
+        let mut followed = self.followed.lock().expect("no panic while held");
+        let receiver = followed.entry(job).or_insert_with(|| watch::channel(None).0).subscribe();
         self.wake.notify_one();
         receiver
     }
 }
 
-async fn look_loop(
+async fn poll_loop(
     pool: PgPool,
     interval: Duration,
-    subjects: Weak<Subjects>,
+    followed: Weak<Followed>,
     wake: Arc<tokio::sync::Notify>,
 ) {
     loop {
-        let Some(jobs) = watched(&subjects) else { return };
+        let Some(jobs) = still_followed(&followed) else { return };
         if jobs.is_empty() {
-            // The time-out only notices that the last handle is gone.
+            // The time-out lets the task notice that the last handle is gone.
             let _ = tokio::time::timeout(Duration::from_secs(5), wake.notified()).await;
             continue;
         }
-        match within(ANSWER, look(&pool, &jobs)).await {
-            Ok(looks) => tell(&subjects, looks),
+        match within(POLL_TIMEOUT, poll(&pool, &jobs)).await {
+            Ok(snapshots) => publish(&followed, snapshots),
             Err(error) => {
-                tracing::warn!(%error, "could not look at the jobs that are followed; trying again");
+                tracing::warn!(%error, "could not read the jobs that are followed; trying again");
             }
         }
         tokio::time::sleep(interval).await;
     }
 }
 
-/// What somebody still follows; `None` when the watcher itself is gone.
-fn watched(subjects: &Weak<Subjects>) -> Option<Vec<Uuid>> {
-    let subjects = subjects.upgrade()?;
-    let mut subjects = subjects.lock().expect("no panic while held");
-    subjects.retain(|_, sender| sender.receiver_count() > 0);
-    Some(subjects.keys().copied().collect())
+/// The jobs that somebody still follows; `None` when the watcher itself is gone.
+fn still_followed(followed: &Weak<Followed>) -> Option<Vec<Uuid>> {
+    let followed = followed.upgrade()?;
+    let mut followed = followed.lock().expect("no panic while held");
+    followed.retain(|_, sender| sender.receiver_count() > 0);
+    Some(followed.keys().copied().collect())
 }
 
-fn tell(subjects: &Weak<Subjects>, looks: Vec<(Uuid, Look)>) {
-    let Some(subjects) = subjects.upgrade() else { return };
-    let subjects = subjects.lock().expect("no panic while held");
-    for (job, look) in looks {
-        if let Some(sender) = subjects.get(&job) {
+fn publish(followed: &Weak<Followed>, snapshots: Vec<(Uuid, JobSnapshot)>) {
+    let Some(followed) = followed.upgrade() else { return };
+    let followed = followed.lock().expect("no panic while held");
+    for (job, snapshot) in snapshots {
+        if let Some(sender) = followed.get(&job) {
             sender.send_if_modified(|last| {
-                let changed = last.as_ref() != Some(&look);
-                *last = Some(look);
+                let changed = last.as_ref() != Some(&snapshot);
+                *last = Some(snapshot);
                 changed
             });
         }
     }
 }
 
-async fn look(pool: &PgPool, jobs: &[Uuid]) -> Result<Vec<(Uuid, Look)>, sqlx::Error> {
+async fn poll(pool: &PgPool, jobs: &[Uuid]) -> Result<Vec<(Uuid, JobSnapshot)>, sqlx::Error> {
     let rows = sqlx::query!(
         r#"select id, state::text as "state!", run, attempt, progress from queue.jobs where id = any($1)"#,
         jobs
@@ -113,8 +116,8 @@ async fn look(pool: &PgPool, jobs: &[Uuid]) -> Result<Vec<(Uuid, Look)>, sqlx::E
     Ok(rows
         .into_iter()
         .map(|row| {
-            let state = row.state.parse().expect("the enum's names are the states'");
-            (row.id, Look { state, run: row.run, attempt: row.attempt, progress: row.progress })
+            let state = row.state.parse().expect("JobState has every state of the database");
+            (row.id, JobSnapshot { state, run: row.run, attempt: row.attempt, progress: row.progress })
         })
         .collect())
 }

@@ -1,4 +1,4 @@
-//! Workflows as people look at them.
+//! Lists of workflows.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -10,26 +10,25 @@ use sqlx::PgConnection;
 use sqlx::types::Json;
 use uuid::Uuid;
 
-use super::JobRow;
 use crate::error::Result;
 use crate::job::state::{JobState, StateCounts};
 
-/// Workflows that are looked at for a page.
-const WALKED: i64 = 500;
+/// Most workflows that a page examines when it looks for states.
+const MAX_WALKED: i64 = 500;
 
-/// Where a workflow stands.
+/// The state of a workflow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum WorkflowState {
     /// None of its jobs has started.
     Waiting,
-    /// It has begun, and is not over.
+    /// A job has started, and not all jobs are final.
     Running,
     /// Every job has completed.
     Completed,
-    /// It is over, and a job was discarded.
+    /// All jobs are final, and one was discarded.
     Failed,
-    /// It is over, and a job was cancelled; none was discarded.
+    /// All jobs are final, and one was cancelled; none was discarded.
     Cancelled,
 }
 
@@ -48,7 +47,8 @@ impl WorkflowState {
         }
     }
 
-    /// Of a workflow whose jobs are in these states; `begun` says whether one of them has started.
+    /// The state of a workflow whose jobs are in these states; `begun` says whether one of them has
+    /// started.
     pub fn of(counts: &StateCounts, begun: bool) -> Self {
         if counts.live() > 0 {
             return if begun { Self::Running } else { Self::Waiting };
@@ -79,22 +79,22 @@ impl FromStr for WorkflowState {
 /// Which workflows to list; empty fields do not filter.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct WorkflowFilter {
-    /// Of this tenant.
+    /// Only workflows of this tenant.
     pub tenant: Option<Uuid>,
-    /// Of this name.
+    /// Only workflows of this name.
     pub name: Option<String>,
-    /// About this, such as a day.
+    /// Only workflows with this subject, such as a day.
     pub subject: Option<String>,
-    /// In one of these states.
+    /// Only workflows in one of these states.
     pub states: Option<Vec<WorkflowState>>,
 }
 
-/// A workflow, and how many of its first jobs are in which state.
+/// A workflow, with its first jobs counted by state.
 #[derive(Debug, Clone)]
 pub struct WorkflowRow {
-    /// A UUID.
+    /// Its id.
     pub id: Uuid,
-    /// Of its first job.
+    /// The tenant of its first job.
     pub tenant_id: Uuid,
     /// Its name, if it was given one.
     pub name: Option<String>,
@@ -104,28 +104,28 @@ pub struct WorkflowRow {
     pub created_at: DateTime<Utc>,
     /// The kinds of the jobs that were counted.
     pub kinds: Vec<String>,
-    /// How many were counted.
+    /// How many jobs were counted.
     pub jobs: u64,
-    /// Whether there are more.
+    /// Whether it has more jobs than were counted.
     pub more: bool,
-    /// Those that were counted, by their states.
+    /// The jobs that were counted, by state.
     pub counts: StateCounts,
-    /// Where those stand.
+    /// The state of the workflow by the jobs that were counted.
     pub state: WorkflowState,
-    /// The database's time of this look.
+    /// The database's time when this was read.
     pub observed_at: DateTime<Utc>,
 }
 
 /// A page of workflows.
 #[derive(Debug)]
-pub struct WorkflowsListed {
-    /// Newest first.
+pub struct WorkflowPage {
+    /// The workflows, newest first.
     pub rows: Vec<WorkflowRow>,
-    /// Older ones have an id below this; none when there are none.
+    /// Older ones have an id below this; `None` when there are none.
     pub next: Option<Uuid>,
 }
 
-/// What the database answers of one that was walked past.
+/// A workflow that the walk examined.
 struct Walked {
     id: Uuid,
     is_last: bool,
@@ -139,10 +139,10 @@ struct Walked {
     observed_at: DateTime<Utc>,
 }
 
-/// The newest workflows that match and have an id below `before`: at most `limit`, of each of which
-/// the first `counted` jobs are counted. Newest is what has the greatest id, which is of version 7
-/// and begins with the time. A page looks at a bounded number: where few match it can be short, or
-/// empty, and the next one goes on from there.
+/// The newest workflows that match and have an id below `before`, at most `limit`. Of each, the
+/// first `counted` jobs are counted. The newest one has the greatest id, as ids are UUIDs of
+/// version 7, which begin with the time. A page examines a bounded number of workflows: where few
+/// match it can be short or empty, and the next page goes on from there.
 ///
 /// # Errors
 /// When the database cannot answer.
@@ -152,11 +152,11 @@ pub async fn workflows(
     before: Option<Uuid>,
     limit: usize,
     counted: u32,
-) -> Result<WorkflowsListed> {
-    // Without a state to look for, what is walked past is what is shown, and one more.
+) -> Result<WorkflowPage> {
+    // Without states to filter by, all workflows that are walked are on the page, but for one more.
     let walk = match filter.states {
         None => i64::try_from(limit + 1).unwrap_or(i64::MAX),
-        Some(_) => WALKED,
+        Some(_) => MAX_WALKED,
     };
     let walked = sqlx::query_file_as!(
         Walked,
@@ -180,15 +180,15 @@ pub async fn workflows(
         }
         if rows.len() == limit {
             let next = rows.last().map(|row: &WorkflowRow| row.id);
-            return Ok(WorkflowsListed { rows, next });
+            return Ok(WorkflowPage { rows, next });
         }
         rows.push(row);
     }
-    Ok(WorkflowsListed { rows, next: floor })
+    Ok(WorkflowPage { rows, next: floor })
 }
 
 impl Walked {
-    /// None where no job of it is left.
+    /// `None` when no job of it is left.
     fn row(self, counted: u64) -> Option<WorkflowRow> {
         let mut counts = StateCounts::default();
         for (state, jobs) in self.counts?.0 {
@@ -212,21 +212,4 @@ impl Walked {
             observed_at: self.observed_at,
         })
     }
-}
-
-/// A job with those it waits on and those that wait on it, at most `limit` of either, in order of
-/// enqueueing.
-pub async fn neighbours(conn: &mut PgConnection, job: Uuid, limit: i64) -> Result<Vec<JobRow>> {
-    let rows = job_rows!(
-        from "(
-            (select parent_id as id from queue.job_dependencies where child_id = $1 order by child_id, parent_id limit $2)
-            union (select child_id from queue.job_dependencies where parent_id = $1 order by parent_id, child_id limit $2)
-            union select $1
-        ) as near cross join lateral (select * from queue.jobs where id = near.id offset 0) j order by j.seq",
-        job,
-        limit
-    )
-    .fetch_all(conn)
-    .await?;
-    Ok(rows)
 }

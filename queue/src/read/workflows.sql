@@ -1,6 +1,13 @@
--- The newest $5 workflows before $4 of the tenant $1, about $2 and named $3 (all where null). Of each, the first $6 jobs and one are
--- counted. Walked along the index that fits; only one branch is executed.
+-- Lists the newest workflows, and counts the first jobs of each.
+--
+-- - $1: tenant; null does not filter
+-- - $2: subject; null does not filter
+-- - $3: name; null does not filter
+-- - $4: the id below which the walk begins
+-- - $5: most workflows
+-- - $6: most jobs of each workflow that are counted; one more is read
 with walked as materialized (
+    -- The workflows, along the index that fits tenant and subject: only one branch is executed.
     select id, tenant_id, name, subject, created_at
     from (
         (select * from queue.workflows
@@ -26,6 +33,7 @@ select w.id as "id!", w.tenant_id as "tenant_id!", w.name, w.subject, w.created_
     clock_timestamp() + (queue.now() - now()) as "observed_at!"
 from walked w
 cross join lateral (
+    -- The kinds and states of its first jobs.
     select string_agg(kinds, ' ') as kinds, jsonb_object_agg(state, jobs) as counts, bool_or(begun) as begun
     from (
         select state, count(*) as jobs, string_agg(distinct kind, ' ') as kinds,

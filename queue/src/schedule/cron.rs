@@ -1,9 +1,11 @@
-//! Cron expressions with seconds, read in a time zone. The pattern and the calendar are [`croner`]'s.
+//! Cron expressions with seconds, read in a time zone. The pattern and the calendar are
+//! [`croner`]'s.
 //!
-//! Where the clocks change, an expression with fixed second, minute and hour ticks once a day all the same: what falls
-//! into the hour that is skipped ticks at the first second after it, and what falls into the hour that comes twice
-//! ticks the first time. An expression with `*` or `/` in one of these fields counts elapsed time: it has no tick in
-//! the hour that is skipped and ticks in both hours that are called the same.
+//! Where the clocks change, an expression with fixed second, minute and hour ticks once a day all
+//! the same: a tick that falls into the hour that is skipped comes at the first second after it,
+//! and one that falls into the hour that is repeated comes the first time. An expression with `*`
+//! or `/` in one of these fields counts elapsed time: it has no tick in the hour that is skipped,
+//! and ticks in both of the repeated hours.
 
 use std::fmt;
 
@@ -13,7 +15,8 @@ use croner::parser::{CronParser, Seconds, Year};
 
 const FIELDS: [&str; 6] = ["second", "minute", "hour", "day of month", "month", "day of week"];
 
-/// A cron expression: second, minute, hour, day of month, month, day of week; of five fields, the second is 0.
+/// A cron expression: second, minute, hour, day of month, month, day of week. With five fields, the
+/// second is 0.
 #[derive(Debug, Clone)]
 pub struct Cron(croner::Cron);
 
@@ -21,7 +24,7 @@ impl Cron {
     /// Reads an expression.
     ///
     /// # Errors
-    /// Which field is wrong, and why.
+    /// A text that says which field is wrong, and why.
     pub fn parse(text: &str) -> Result<Self, String> {
         let fields: Vec<&str> = text.split_whitespace().collect();
         let first = match fields.len() {
@@ -39,15 +42,15 @@ impl Cron {
                     "field {} ({}), {field:?}: {}",
                     index + 1,
                     FIELDS[first + index],
-                    plain(&error)
+                    reason(&error)
                 ));
             }
         }
         let whole = if first == 0 { text.to_owned() } else { format!("0 {text}") };
-        parser.parse(&whole).map(Self).map_err(|error| plain(&error))
+        parser.parse(&whole).map(Self).map_err(|error| reason(&error))
     }
 
-    /// The first tick after a time; `None` when there is none any more, as of 30 February.
+    /// The first tick after a time; `None` when there is none, as of 30 February.
     pub fn next_after(&self, after: DateTime<Utc>, zone: Tz) -> Option<DateTime<Utc>> {
         self.0.find_next_occurrence(&after.with_timezone(&zone), false).ok().map(|it| it.to_utc())
     }
@@ -65,14 +68,15 @@ impl Cron {
             .take_while(move |tick| *tick <= until)
     }
 
-    /// The same ticks, newest first: a long stretch costs only as many as are taken.
-    pub fn back_from(
+    /// The ticks of [`Self::between`], newest first. However long the time, only the ticks that are
+    /// taken are computed.
+    pub fn between_backwards(
         &self,
         until: DateTime<Utc>,
         after: DateTime<Utc>,
         zone: Tz,
     ) -> impl Iterator<Item = DateTime<Utc>> {
-        // The search forgets fractions of a second and leaves its start out.
+        // The search drops fractions of a second and excludes its start.
         let start = until.trunc_subsecs(0) + TimeDelta::seconds(1);
         self.0
             .iter_before(start.with_timezone(&zone))
@@ -87,8 +91,8 @@ impl fmt::Display for Cron {
     }
 }
 
-/// What is wrong, without the parser's own words for the part that found it.
-fn plain(error: &croner::errors::CronError) -> String {
+/// What is wrong, without the name of the parser's part that found it.
+fn reason(error: &croner::errors::CronError) -> String {
     let text = error.to_string();
     match text.split_once(": ") {
         Some((_, why)) => why.to_owned(),
@@ -96,16 +100,17 @@ fn plain(error: &croner::errors::CronError) -> String {
     }
 }
 
-/// Reads the name of a time zone, in its only spelling. The one check that there is: whatever names a zone is read here.
+/// Reads the name of an IANA time zone, in its one spelling. Every name of a zone is checked here.
 ///
 /// # Errors
-/// When the IANA database has none of that name; says how it is spelled where only that is wrong.
+/// A text when the IANA database has no zone of that name; it says how the name is spelled where
+/// only case is wrong.
 pub fn parse_zone(name: &str) -> Result<Tz, String> {
     name.parse().map_err(|_| {
-        let same = chrono_tz::TZ_VARIANTS.iter().find(|zone| zone.name().eq_ignore_ascii_case(name));
-        match same {
+        let other_case = chrono_tz::TZ_VARIANTS.iter().find(|zone| zone.name().eq_ignore_ascii_case(name));
+        match other_case {
             Some(zone) => format!("no IANA time zone {name:?}; it is spelled {:?}", zone.name()),
-            None => format!("no IANA time zone {name:?}; such as Europe/Berlin or UTC"),
+            None => format!("no IANA time zone {name:?}; expected a name such as Europe/Berlin or UTC"),
         }
     })
 }

@@ -9,14 +9,14 @@ fn at(text: &str) -> DateTime<Utc> {
     DateTime::parse_from_rfc3339(text).unwrap().to_utc()
 }
 
-/// The ticks of a stretch, on Berlin's clocks.
+/// The ticks between two times, in Berlin's local time.
 fn berlin(cron: &str, after: &str, until: &str) -> Vec<String> {
     let ticks = Cron::parse(cron).unwrap().between(at(after), at(until), BERLIN).collect::<Vec<_>>();
     ticks.into_iter().map(|tick| tick.with_timezone(&BERLIN).format("%d %H:%M:%S %Z").to_string()).collect()
 }
 
 #[test]
-fn a_zone_has_one_spelling() {
+fn zone_has_one_spelling() {
     assert_eq!(parse_zone("Europe/Berlin"), Ok(BERLIN));
     let spelled = "no IANA time zone \"europe/berlin\"; it is spelled \"Europe/Berlin\"";
     assert_eq!(parse_zone("europe/berlin"), Err(spelled.to_owned()));
@@ -26,7 +26,7 @@ fn a_zone_has_one_spelling() {
 }
 
 #[test]
-fn a_tick_in_the_hour_that_is_skipped_comes_right_after_it() {
+fn tick_in_a_skipped_hour_comes_right_after_it() {
     // 2026-03-29: 02:00 CET is 03:00 CEST.
     let day = |cron| berlin(cron, "2026-03-28T12:00:00Z", "2026-03-30T12:00:00Z");
     assert_eq!(day("0 30 2 * * *"), ["29 03:00:00 CEST", "30 02:30:00 CEST"]);
@@ -34,14 +34,14 @@ fn a_tick_in_the_hour_that_is_skipped_comes_right_after_it() {
 }
 
 #[test]
-fn a_tick_in_the_hour_that_comes_twice_comes_the_first_time() {
+fn tick_in_a_repeated_hour_comes_the_first_time() {
     // 2026-10-25: 03:00 CEST is 02:00 CET.
     let day = |cron| berlin(cron, "2026-10-24T12:00:00Z", "2026-10-26T12:00:00Z");
     assert_eq!(day("0 30 2 * * *"), ["25 02:30:00 CEST", "26 02:30:00 CET"]);
 }
 
 #[test]
-fn an_interval_counts_elapsed_time_where_clocks_change() {
+fn interval_counts_elapsed_time_where_clocks_change() {
     let spring = berlin("0 */30 * * * *", "2026-03-29T00:00:00Z", "2026-03-29T01:30:00Z");
     assert_eq!(spring, ["29 01:30:00 CET", "29 03:00:00 CEST", "29 03:30:00 CEST"]);
     let autumn = berlin("0 */30 * * * *", "2026-10-25T00:00:00Z", "2026-10-25T02:00:00Z");
@@ -49,7 +49,7 @@ fn an_interval_counts_elapsed_time_where_clocks_change() {
 }
 
 #[test]
-fn midnight_may_be_skipped_too() {
+fn tick_moves_when_midnight_is_skipped() {
     // Cairo's clocks go from 00:00 to 01:00 on 2026-04-24.
     let cron = Cron::parse("0 15 0 * * *").unwrap();
     let next = cron.next_after(at("2026-04-23T12:00:00Z"), Tz::Africa__Cairo).unwrap();
@@ -58,24 +58,24 @@ fn midnight_may_be_skipped_too() {
 }
 
 #[test]
-fn a_stretch_ends_with_its_last_instant() {
+fn ticks_between_two_times_include_the_later_one() {
     let every_second = Cron::parse("* * * * * *").unwrap();
     let (after, until) = (at("2026-01-01T00:00:00.5Z"), at("2026-01-01T00:00:02Z"));
     let expected = [at("2026-01-01T00:00:01Z"), until];
     assert_eq!(every_second.between(after, until, BERLIN).collect::<Vec<_>>(), expected);
-    let mut back: Vec<_> = every_second.back_from(until, after, BERLIN).collect();
+    let mut back: Vec<_> = every_second.between_backwards(until, after, BERLIN).collect();
     back.reverse();
     assert_eq!(back, expected);
 }
 
 #[test]
-fn seconds_may_be_left_out() {
+fn expression_of_five_fields_ticks_at_second_0() {
     assert_eq!(berlin("15 8 * * *", "2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z"), ["01 08:15:00 CET"]);
     assert_eq!(berlin("*/20 * * * * *", "2026-01-01T00:00:00Z", "2026-01-01T00:01:00Z").len(), 3);
 }
 
 #[test]
-fn a_wrong_expression_says_where_and_why() {
+fn invalid_expression_names_the_field_and_the_reason() {
     for (cron, says) in [
         ("0 99 * * * *", "field 2 (minute), \"99\": "),
         ("99 * * * *", "field 1 (minute), \"99\": "),
@@ -95,14 +95,15 @@ fn a_wrong_expression_says_where_and_why() {
 }
 
 #[test]
-fn a_day_that_never_comes_has_no_tick() {
+fn day_that_never_occurs_has_no_tick() {
     assert_eq!(Cron::parse("0 0 0 30 2 *").unwrap().next_after(at("2026-01-01T00:00:00Z"), BERLIN), None);
 }
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
-    /// What was missed is looked for backwards, so both ways must find the same ticks, also where clocks change.
+    /// Missed ticks are searched backwards, so both directions must find the same ticks, also where
+    /// clocks change.
     #[test]
     fn both_directions_find_the_same_ticks(
         second in prop::sample::select(vec!["0", "30", "*/20"]),
@@ -116,7 +117,7 @@ proptest! {
         let after = at(&format!("{start}T00:00:00Z")) + TimeDelta::milliseconds(offset_ms);
         let until = after + TimeDelta::hours(50);
         let forward: Vec<_> = cron.between(after, until, zone).collect();
-        let mut back: Vec<_> = cron.back_from(until, after, zone).collect();
+        let mut back: Vec<_> = cron.between_backwards(until, after, zone).collect();
         back.reverse();
         prop_assert_eq!(forward, back);
     }

@@ -1,4 +1,4 @@
-//! Runs that somebody asks for, outside of a schedule's ticks.
+//! Runs that somebody requests, outside of a schedule's ticks.
 
 use std::sync::Arc;
 
@@ -8,17 +8,18 @@ use uuid::Uuid;
 use super::{Schedule, Schedules, Tick};
 use crate::error::{QueueError, Result};
 
-/// Tenants of one run, at most, as it is one transaction.
-pub const MOST_TENANTS: usize = 500;
+/// Most tenants of one run, as it is one transaction.
+pub const MAX_TENANTS_PER_RUN: usize = 500;
 
-/// Enqueues what a tick at this moment would, in the caller's transaction: for `tenant`, or for all that the schedule is
-/// for. Answers with the jobs that stand for it.
+/// Enqueues in the caller's transaction what a tick at this moment would: for `tenant`, or for all
+/// tenants of the schedule. Returns the jobs that stand for it.
 ///
-/// It is no tick: those that are due fire all the same, and it can be asked for while the schedule is paused.
+/// Such a run is not a tick: ticks that are due fire all the same, and a paused schedule can be run
+/// too.
 ///
 /// # Errors
-/// [`QueueError::UnknownSchedule`]; [`QueueError::CannotRunNow`] for upkeep, for a tenant that it is not for, and for more
-/// than [`MOST_TENANTS`].
+/// [`QueueError::UnknownSchedule`]; [`QueueError::CannotRunNow`] for upkeep, for a tenant that is
+/// not one of the schedule's, and for more than [`MAX_TENANTS_PER_RUN`].
 pub async fn run_now(
     conn: &mut PgConnection,
     schedules: &Schedules,
@@ -32,30 +33,30 @@ pub async fn run_now(
     };
     let at = sqlx::query_scalar!(r#"select queue.now() as "now!""#).fetch_one(&mut *conn).await?;
     let mut jobs = Vec::new();
-    for tenant in targets(conn, schedule, name, tenant).await? {
+    for tenant in tenants_to_run(conn, schedule, name, tenant).await? {
         jobs.extend(schedule.fire(conn, Tick { tenant, at }).await?);
     }
     Ok(jobs)
 }
 
-async fn targets(
+async fn tenants_to_run(
     conn: &mut PgConnection,
     schedule: &Arc<dyn Schedule>,
     name: &str,
-    wanted: Option<Uuid>,
+    requested: Option<Uuid>,
 ) -> Result<Vec<Option<Uuid>>> {
     if !schedule.definition().per_tenant {
         let why = "it does not run for single tenants";
-        return if wanted.is_some() { Err(refuse(name, why)) } else { Ok(vec![None]) };
+        return if requested.is_some() { Err(refuse(name, why)) } else { Ok(vec![None]) };
     }
     let mut tenants: Vec<Uuid> = schedule.tenants(conn).await?.into_iter().map(|it| it.id).collect();
-    if let Some(wanted) = wanted {
-        tenants.retain(|id| *id == wanted);
+    if let Some(requested) = requested {
+        tenants.retain(|id| *id == requested);
         if tenants.is_empty() {
             return Err(refuse(name, "it does not run for this tenant"));
         }
     }
-    if tenants.len() > MOST_TENANTS {
+    if tenants.len() > MAX_TENANTS_PER_RUN {
         return Err(refuse(name, "it runs for more than 500 tenants; name one of them"));
     }
     Ok(tenants.into_iter().map(Some).collect())

@@ -1,4 +1,4 @@
-//! What operators can set of a schedule, kept in `queue.schedules`.
+//! The settings of schedules, which operators change. They are stored in `queue.schedules`.
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
@@ -8,9 +8,9 @@ use super::{Definition, Missed, Schedules};
 use crate::error::Result;
 use crate::schedule::cron::{self, Cron};
 
-/// What is set now.
+/// The settings of a schedule.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Settings {
+pub struct ScheduleSettings {
     /// Name of the schedule.
     pub name: String,
     /// As in [`Definition::cron`].
@@ -23,15 +23,15 @@ pub struct Settings {
     pub missed: Missed,
     /// As in [`Definition::missed_limit`].
     pub missed_limit: u16,
-    /// Ticks up to this time are nobody's.
+    /// Ticks up to this time do not fire.
     pub since: DateTime<Utc>,
-    /// When upkeep was last done, kept to the minute.
+    /// When upkeep was last done, to the minute.
     pub upkeep_at: Option<DateTime<Utc>>,
-    /// When the settings were last changed; `None` for defaults that no leader has stored yet.
+    /// When the settings were last changed; `None` of defaults that no leader has stored yet.
     pub updated_at: Option<DateTime<Utc>>,
 }
 
-impl Settings {
+impl ScheduleSettings {
     pub(crate) fn defaults(of: &Definition, now: DateTime<Utc>) -> Self {
         Self {
             name: of.name.to_owned(),
@@ -47,8 +47,8 @@ impl Settings {
     }
 }
 
-/// All that is stored, and the database's time.
-pub(crate) async fn load(conn: &mut PgConnection) -> Result<(Vec<Settings>, DateTime<Utc>)> {
+/// The settings of all schedules that are stored, and the database's time.
+pub(crate) async fn load(conn: &mut PgConnection) -> Result<(Vec<ScheduleSettings>, DateTime<Utc>)> {
     let rows = sqlx::query!(
         r#"select n.now as "now!", s.name as "name?", s.cron as "cron?", s.time_zone, s.enabled as "enabled?",
             s.missed as "missed?", s.missed_limit as "missed_limit?", s.since as "since?", s.upkeep_at,
@@ -59,7 +59,7 @@ pub(crate) async fn load(conn: &mut PgConnection) -> Result<(Vec<Settings>, Date
     .await?;
     let now = rows.first().map(|row| row.now).ok_or(sqlx::Error::RowNotFound)?;
     let settings = rows.into_iter().filter_map(|row| {
-        Some(Settings {
+        Some(ScheduleSettings {
             name: row.name?,
             cron: row.cron?,
             time_zone: row.time_zone,
@@ -75,21 +75,24 @@ pub(crate) async fn load(conn: &mut PgConnection) -> Result<(Vec<Settings>, Date
 }
 
 /// The names of those that are paused.
-pub async fn turned_off(conn: &mut PgConnection, schedules: &Schedules) -> Result<Vec<&'static str>> {
+pub async fn disabled(conn: &mut PgConnection, schedules: &Schedules) -> Result<Vec<&'static str>> {
     let (stored, _) = load(conn).await?;
     let is_off = |name: &str| stored.iter().any(|it| it.name == name && !it.enabled);
     let known = schedules.definitions();
     Ok(known.into_iter().map(|it| it.name).filter(|name| is_off(name)).collect())
 }
 
-/// What is set of one schedule, and the database's time.
-pub(crate) async fn load_one(conn: &mut PgConnection, of: &Definition) -> Result<(Settings, DateTime<Utc>)> {
+/// The settings of one schedule, and the database's time.
+pub(crate) async fn load_one(
+    conn: &mut PgConnection,
+    of: &Definition,
+) -> Result<(ScheduleSettings, DateTime<Utc>)> {
     let (all, now) = load(conn).await?;
     let stored = all.into_iter().find(|it| it.name == of.name);
-    Ok((stored.unwrap_or_else(|| Settings::defaults(of, now)), now))
+    Ok((stored.unwrap_or_else(|| ScheduleSettings::defaults(of, now)), now))
 }
 
-/// Stores the defaults of schedules that are seen for the first time; leaves the others alone.
+/// Stores the defaults of schedules that are not stored yet; leaves the others alone.
 pub(crate) async fn register(conn: &mut PgConnection, definitions: &[Definition]) -> Result<()> {
     macro_rules! column {
         ($of:expr) => {
@@ -114,8 +117,8 @@ pub(crate) async fn register(conn: &mut PgConnection, definitions: &[Definition]
     Ok(())
 }
 
-/// Notes that upkeep was done, at most once a minute.
-pub(crate) async fn note_upkeep(conn: &mut PgConnection, name: &str) -> Result<()> {
+/// Records that upkeep was done, at most once a minute.
+pub(crate) async fn record_upkeep(conn: &mut PgConnection, name: &str) -> Result<()> {
     sqlx::query!(
         "update queue.schedules set upkeep_at = queue.now()
          where name = $1 and (upkeep_at is null or upkeep_at <= queue.now() - interval '1 minute')",
@@ -126,9 +129,9 @@ pub(crate) async fn note_upkeep(conn: &mut PgConnection, name: &str) -> Result<(
     Ok(())
 }
 
-/// What to set anew; `None` leaves it as it is.
+/// A change of settings; `None` leaves a setting as it is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Change {
+pub struct ScheduleChange {
     /// As in [`Definition::cron`].
     pub cron: Option<String>,
     /// As in [`Definition::time_zone`].
@@ -141,9 +144,9 @@ pub struct Change {
     pub missed_limit: Option<u16>,
 }
 
-impl Change {
-    /// What it sets.
-    pub fn named(&self) -> Vec<&'static str> {
+impl ScheduleChange {
+    /// The names of the settings that it changes.
+    pub fn field_names(&self) -> Vec<&'static str> {
         let Self { cron, time_zone, enabled, missed, missed_limit } = self;
         let fields = [
             ("cron", cron.is_some()),
@@ -156,20 +159,24 @@ impl Change {
     }
 }
 
-/// A setting that makes no sense.
+/// A setting that cannot be taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct WrongSetting {
-    /// Name of the field in [`Change`].
+pub struct InvalidSetting {
+    /// The name of the field in [`ScheduleChange`].
     pub field: &'static str,
-    /// What is wrong with it.
+    /// What is wrong with it, and what was expected.
     pub message: String,
 }
 
-/// Everything that is wrong with a change.
-pub async fn check(conn: &mut PgConnection, of: &Definition, change: &Change) -> Result<Vec<WrongSetting>> {
+/// Everything that is wrong with a change; nothing when it can be applied.
+pub async fn validate(
+    conn: &mut PgConnection,
+    of: &Definition,
+    change: &ScheduleChange,
+) -> Result<Vec<InvalidSetting>> {
     let now = sqlx::query_scalar!(r#"select queue.now() as "now!""#).fetch_one(conn).await?;
-    let mut wrong = Vec::new();
-    let mut refuse = |field, message: String| wrong.push(WrongSetting { field, message });
+    let mut invalid = Vec::new();
+    let mut refuse = |field, message: String| invalid.push(InvalidSetting { field, message });
     if let Some(text) = &change.cron {
         match Cron::parse(text) {
             Ok(cron) if cron.next_after(now, chrono_tz::UTC).is_none() => {
@@ -181,7 +188,7 @@ pub async fn check(conn: &mut PgConnection, of: &Definition, change: &Change) ->
     }
     match &change.time_zone {
         Some(None) if !of.per_tenant => {
-            refuse("time_zone", format!("{} is not per tenant, so it needs a time zone", of.name));
+            refuse("time_zone", format!("{} does not run per tenant, so it needs a time zone", of.name));
         }
         Some(Some(name)) => {
             if let Err(message) = cron::parse_zone(name) {
@@ -196,13 +203,18 @@ pub async fn check(conn: &mut PgConnection, of: &Definition, change: &Change) ->
     if change.missed_limit.is_some_and(|limit| !(1..=1000).contains(&limit)) {
         refuse("missed_limit", "expected a whole number from 1 to 1000".to_owned());
     }
-    Ok(wrong)
+    Ok(invalid)
 }
 
-/// Changes the settings of a schedule, for good; the change was [checked](check).
+/// Changes the settings of a schedule for good; the caller has [validated](validate) the change.
 ///
-/// From then on counts what comes after: neither resuming nor new times bring back ticks of the past.
-pub async fn change(conn: &mut PgConnection, of: &Definition, change: &Change) -> Result<()> {
+/// Only later ticks count from then on: neither resuming a schedule nor a new cron expression or
+/// time zone brings back ticks of the past.
+pub async fn update_settings(
+    conn: &mut PgConnection,
+    of: &Definition,
+    change: &ScheduleChange,
+) -> Result<()> {
     register(conn, std::slice::from_ref(of)).await?;
     sqlx::query!(
         "update queue.schedules
@@ -231,8 +243,8 @@ pub async fn change(conn: &mut PgConnection, of: &Definition, change: &Change) -
     Ok(())
 }
 
-/// Lets nobody else change its settings before the caller's transaction ends.
-pub(crate) async fn hold(conn: &mut PgConnection, of: &Definition) -> Result<()> {
+/// Locks the settings of a schedule until the caller's transaction ends.
+pub(crate) async fn lock(conn: &mut PgConnection, of: &Definition) -> Result<()> {
     register(conn, std::slice::from_ref(of)).await?;
     sqlx::query!("select name from queue.schedules where name = $1 for update", of.name)
         .fetch_optional(conn)
@@ -240,9 +252,9 @@ pub(crate) async fn hold(conn: &mut PgConnection, of: &Definition) -> Result<()>
     Ok(())
 }
 
-/// Its settings, for [`crate::control::standing`].
-pub(crate) async fn standing(conn: &mut PgConnection, of: &Definition) -> Result<Option<Value>> {
-    let standing = sqlx::query_scalar!(
+/// What the audit says of a schedule before and after a change; see [`crate::control::target`].
+pub(crate) async fn describe(conn: &mut PgConnection, of: &Definition) -> Result<Option<Value>> {
+    let settings = sqlx::query_scalar!(
         r#"select jsonb_build_object('cron', cron, 'time_zone', time_zone, 'enabled', enabled, 'missed', missed,
             'missed_limit', missed_limit) as "it!"
            from queue.schedules where name = $1"#,
@@ -250,5 +262,5 @@ pub(crate) async fn standing(conn: &mut PgConnection, of: &Definition) -> Result
     )
     .fetch_optional(conn)
     .await?;
-    Ok(standing)
+    Ok(settings)
 }

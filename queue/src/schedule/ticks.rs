@@ -1,51 +1,54 @@
-//! Which ticks are due, and the rows that make each of them count once.
+//! Which ticks are due, and the rows that let each of them fire only once.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::{Missed, Settings, Tick};
+use super::settings::ScheduleSettings;
+use super::{Missed, Tick};
 use crate::error::Result;
 use crate::schedule::cron::Cron;
 
-/// A tick this old was missed: long enough for another leader to take over, short enough for `skip` to mean something.
-const IN_TIME: TimeDelta = TimeDelta::minutes(1);
+/// A tick that did not fire for this long was missed: long enough for another leader to take over,
+/// short enough for `skip` to mean something.
+const MISSED_AFTER: TimeDelta = TimeDelta::minutes(1);
 
-/// What to do about the ticks that have come.
+/// What is to be done about the ticks that are due.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Due {
-    /// To fire, oldest first.
+pub(crate) struct DueTicks {
+    /// The ticks that are to fire, oldest first.
     pub(crate) fire: Vec<DateTime<Utc>>,
-    /// The newest that is passed over, where nothing fires: from then on, those before it are past too.
-    pub(crate) passed_over: Option<DateTime<Utc>>,
+    /// Where none is to fire, the newest tick that is skipped. Recording it decides all ticks
+    /// before it as well.
+    pub(crate) skip: Option<DateTime<Utc>>,
 }
 
-/// The ticks after `after` up to `now`, by the schedule's policy.
+/// The ticks after `after` up to `now`, decided by the schedule's policy for missed ticks.
 pub(crate) fn due(
     cron: &Cron,
     zone: Tz,
-    settings: &Settings,
+    settings: &ScheduleSettings,
     after: DateTime<Utc>,
     now: DateTime<Utc>,
-) -> Due {
-    let late = (now - IN_TIME).max(after);
-    let in_time: Vec<_> = cron.between(late, now, zone).collect();
-    let take = match settings.missed {
+) -> DueTicks {
+    let in_time_after = (now - MISSED_AFTER).max(after);
+    let in_time: Vec<_> = cron.between(in_time_after, now, zone).collect();
+    let missed_to_fire = match settings.missed {
         Missed::Skip => 0,
         Missed::One => usize::from(in_time.is_empty()),
         Missed::All => usize::from(settings.missed_limit),
     };
-    let mut missed = cron.back_from(late, after, zone);
-    let mut fire: Vec<_> = missed.by_ref().take(take).collect();
-    let passed_over = missed.next();
+    let mut missed = cron.between_backwards(in_time_after, after, zone);
+    let mut fire: Vec<_> = missed.by_ref().take(missed_to_fire).collect();
+    let newest_skipped = missed.next();
     fire.reverse();
     fire.extend(in_time);
-    Due { passed_over: passed_over.filter(|_| fire.is_empty()), fire }
+    DueTicks { skip: newest_skipped.filter(|_| fire.is_empty()), fire }
 }
 
-/// The newest tick that was decided, for each of the tenants that have one.
-pub(crate) async fn newest(
+/// For each tenant that has one, the newest tick that was decided: fired or skipped.
+pub(crate) async fn newest_decided(
     conn: &mut PgConnection,
     schedule: &str,
     tenants: &[Uuid],
@@ -65,14 +68,15 @@ pub(crate) async fn newest(
     Ok(rows.into_iter().map(|row| (row.id, row.tick)).collect())
 }
 
-/// Takes a tick for the transaction that will fire it; false when it was decided before, or the schedule was paused or
-/// changed since the tick was found due. A transaction that is about to decide the same is waited for.
-pub(crate) async fn claim(conn: &mut PgConnection, schedule: &str, tick: Tick) -> Result<bool> {
+/// Records that the caller's transaction fires a tick. Returns `false` when the tick was decided
+/// before, or the schedule was paused or changed since the tick was found due: then it must not
+/// fire. Waits for another transaction that is about to decide the same tick.
+pub(crate) async fn record_fired(conn: &mut PgConnection, schedule: &str, tick: Tick) -> Result<bool> {
     insert(conn, schedule, tick, true).await
 }
 
-/// Notes which job stands for what a tick enqueued.
-pub(crate) async fn note_job(
+/// Records which job stands for what a tick enqueued.
+pub(crate) async fn record_job(
     conn: &mut PgConnection,
     schedule: &str,
     tick: Tick,
@@ -91,8 +95,8 @@ pub(crate) async fn note_job(
     Ok(())
 }
 
-/// Notes that a tick, and all before it, will not fire.
-pub(crate) async fn pass_over(conn: &mut PgConnection, schedule: &str, tick: Tick) -> Result<bool> {
+/// Records that a tick, and with it all before it, will not fire.
+pub(crate) async fn record_skipped(conn: &mut PgConnection, schedule: &str, tick: Tick) -> Result<bool> {
     insert(conn, schedule, tick, false).await
 }
 

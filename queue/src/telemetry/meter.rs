@@ -3,7 +3,7 @@
 //! Counters that only grow, added to where things happen and read at any time: what is made of them (Prometheus, a log line) is
 //! somebody else's. A run adds to a handful of atomics, found once by its kind; nothing is locked or allocated for it.
 
-mod enqueued;
+pub(crate) mod enqueued;
 mod histogram;
 
 use std::collections::{BTreeMap, HashMap};
@@ -15,7 +15,6 @@ use crate::claim::ClaimedJob;
 use crate::finish::Outcome;
 use crate::telemetry::failures::{self, Seen};
 
-pub(crate) use enqueued::add as enqueued;
 pub use enqueued::{Enqueues, all as all_enqueued};
 pub use histogram::{BOUNDS, Histogram, Reading};
 

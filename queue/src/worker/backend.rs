@@ -19,8 +19,8 @@ use tokio::task::coop::unconstrained;
 use tower::{Layer, Service};
 use uuid::Uuid;
 
-use crate::claim::holdings::{ClaimKey, Share};
-use crate::claim::{Claim, ClaimedJob, Claimer, Room};
+use crate::claim::guard::{ClaimGuard, ClaimKey};
+use crate::claim::{Capacity, Claim, ClaimedJob, Claimer};
 use crate::database::held::Held;
 use crate::database::history;
 use crate::database::patience::{Patience, late, within};
@@ -41,7 +41,7 @@ pub struct Claimed {
     since: Instant,
     /// W3C trace context of its run.
     traceparent: Option<String>,
-    share: Share,
+    share: ClaimGuard,
     /// Until it runs; then the run's.
     slot: Option<Slot>,
 }
@@ -158,15 +158,15 @@ impl<A: Send + Sync + 'static> ClaimLoop<A> {
         }
     }
 
-    fn room(&self) -> Room {
+    fn room(&self) -> Capacity {
         let none = HashMap::new();
-        let backfills = self.claimer.as_ref().map_or(&none, |claimer| &claimer.book().settings().backfills);
-        let Room { jobs, live, backfill } = self.slots.room(backfills);
-        Room { jobs: jobs.min(self.host.claim_batch()), live, backfill }
+        let backfills = self.claimer.as_ref().map_or(&none, |claimer| &claimer.view().settings().backfills);
+        let Capacity { jobs, live, backfill } = self.slots.room(backfills);
+        Capacity { jobs: jobs.min(self.host.claim_batch()), live, backfill }
     }
 
     /// Claims once; returns how long there will be nothing to claim, unless something wakes it.
-    async fn claim(&mut self, room: Room) -> Duration {
+    async fn claim(&mut self, room: Capacity) -> Duration {
         let poll = self.host.poll_interval();
         let worker = self.host.worker_id();
         let asked = Instant::now();
@@ -177,7 +177,7 @@ impl<A: Send + Sync + 'static> ClaimLoop<A> {
         self.took = asked.elapsed().min(MOST_GATHERED);
         let paused = match claimed {
             Ok(claim) => {
-                let (found, again, until) = (claim.jobs.len(), claim.again, pause_until(&claim, poll));
+                let (found, again, until) = (claim.jobs.len(), claim.poll_again, pause_until(&claim, poll));
                 self.hand_over(worker, claim).await;
                 match found {
                     0 if !again => answered(&host, limit, self.sleep(worker, until)).await,
@@ -192,7 +192,7 @@ impl<A: Send + Sync + 'static> ClaimLoop<A> {
                 self.held.close();
                 self.sleeper.forget();
                 if let Some(claimer) = &mut self.claimer {
-                    claimer.begin_anew();
+                    claimer.reopen_view_at_next_claim();
                 }
                 let recovered = tokio::select! {
                     recovered = history::recover(self.host.pool(), &error) => recovered,
@@ -214,7 +214,7 @@ impl<A: Send + Sync + 'static> ClaimLoop<A> {
     /// Nothing may start before so long.
     async fn sleep(&mut self, worker: Uuid, until: Duration) -> Result<Duration> {
         let under_way =
-            self.claimer.as_ref().map_or(&[][..], |claimer| claimer.book().seen().under_way.as_slice());
+            self.claimer.as_ref().map_or(&[][..], |claimer| claimer.view().snapshot().in_progress.as_slice());
         self.sleeper.looked(&mut self.held, false).await?;
         self.sleeper.sleep(&mut self.held, worker, under_way, until).await
     }
@@ -228,7 +228,7 @@ impl<A: Send + Sync + 'static> ClaimLoop<A> {
         Ok(if scarce { self.pace } else { Duration::ZERO })
     }
 
-    async fn try_claim(&mut self, worker: Uuid, room: Room) -> Result<Claim> {
+    async fn try_claim(&mut self, worker: Uuid, room: Capacity) -> Result<Claim> {
         let conn = self.held.conn().await?;
         let claimer = match &mut self.claimer {
             Some(claimer) => claimer,
@@ -236,7 +236,7 @@ impl<A: Send + Sync + 'static> ClaimLoop<A> {
         };
         let history = claimer.history();
         let claim = claimer.claim(conn, worker, room).await?;
-        if claimer.history() != history || claimer.book().awaits_lost_workers {
+        if claimer.history() != history || claimer.view().awaits_lost_workers {
             // The lease is of the one before.
             self.host.wakers().of_lease().notify_one();
         }
@@ -244,8 +244,8 @@ impl<A: Send + Sync + 'static> ClaimLoop<A> {
     }
 
     async fn hand_over(&self, worker: Uuid, claim: Claim) {
-        let key = ClaimKey { worker, queue: self.queue.clone(), no: claim.no };
-        let share = self.host.worked_off().expect(key, claim.jobs.len());
+        let key = ClaimKey { worker, queue: self.queue.clone(), claim_seq: claim.claim_seq };
+        let share = self.host.worked_off().guard(key, claim.jobs.len());
         let since = Instant::now();
         for job in claim.jobs {
             self.host.running().insert(job.run.job, job.run.start());
@@ -305,7 +305,12 @@ async fn hand_back<A: Send + Sync + 'static>(host: &Host<A>, claimed: &Claimed) 
     end(host, &claimed.job, claimed.share.clone(), Outcome::HandedBack).await;
 }
 
-async fn end<A: Send + Sync + 'static>(host: &Host<A>, job: &ClaimedJob, share: Share, outcome: Outcome) {
+async fn end<A: Send + Sync + 'static>(
+    host: &Host<A>,
+    job: &ClaimedJob,
+    share: ClaimGuard,
+    outcome: Outcome,
+) {
     host.running().remove(job.run.job, job.run.run);
     host.finish(Finish::of(&job.run, outcome), share).await;
 }

@@ -14,9 +14,8 @@ use tokio::task::{AbortHandle, JoinHandle};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
 use uuid::Uuid;
 
-use crate::claim::ClaimedJob;
-use crate::claim::holdings::{Share, WorkedOff};
-use crate::claim::mark;
+use crate::claim::guard::{AcknowledgedClaims, ClaimGuard};
+use crate::claim::{ClaimedJob, persist_running};
 use crate::database::history;
 use crate::database::patience::within;
 use crate::error::{QueueError, Result};
@@ -109,7 +108,7 @@ struct Inner<A> {
     wakers: Wakers,
     rng: Mutex<StdRng>,
     outcomes: mpsc::Sender<Ended>,
-    worked_off: WorkedOff,
+    worked_off: AcknowledgedClaims,
     /// Groups of outcomes that were written.
     groups: Arc<AtomicU64>,
     pulse: Arc<pulse::Writer>,
@@ -167,7 +166,7 @@ impl<A: Send + Sync + 'static> Host<A> {
             wakers: Wakers::default(),
             rng: Mutex::new(StdRng::seed_from_u64(config.seed)),
             outcomes,
-            worked_off: WorkedOff::default(),
+            worked_off: AcknowledgedClaims::default(),
             groups: Arc::default(),
             draining: CancellationToken::new(),
             told_to_drain: CancellationToken::new(),
@@ -311,7 +310,7 @@ impl<A: Send + Sync + 'static> Host<A> {
         &self.0.running
     }
 
-    pub(crate) fn worked_off(&self) -> &WorkedOff {
+    pub(crate) fn worked_off(&self) -> &AcknowledgedClaims {
         &self.0.worked_off
     }
 
@@ -360,9 +359,9 @@ impl<A: Send + Sync + 'static> Host<A> {
     }
 
     /// Waits while the finisher is far behind: a database that is away must not fill the memory.
-    pub(crate) async fn finish(&self, finish: Finish, share: Share) {
+    pub(crate) async fn finish(&self, finish: Finish, share: ClaimGuard) {
         if matches!(finish.outcome, Outcome::AlreadyFinished) {
-            share.over();
+            share.acknowledge();
         } else if self.0.outcomes.send(Ended { finish, share }).await.is_err() {
             tracing::error!("an outcome came after the worker had closed; its job will be rescued");
         }
@@ -372,7 +371,7 @@ impl<A: Send + Sync + 'static> Host<A> {
 /// Jobs that run for longer show it in their rows.
 async fn mark_running<A: Send + Sync + 'static>(host: &Host<A>, line: &mut Line) {
     loop {
-        let mut starts = host.running().to_mark(mark::AFTER, MARKED_AT_ONCE);
+        let mut starts = host.running().to_mark(persist_running::PERSIST_AFTER, MARKED_AT_ONCE);
         if starts.is_empty() {
             return;
         }
@@ -409,7 +408,7 @@ async fn recover<A: Send + Sync + 'static>(host: Host<A>, error: QueueError) {
 /// Gives back what a worker of a lost history has claimed, as far as this database knows of it, once it has ended: until
 /// then nobody claims, as limits count what still runs.
 async fn retire<A: Send + Sync + 'static>(host: Host<A>, worker: Uuid) {
-    host.worked_off().drop_of(worker);
+    host.worked_off().forget_worker(worker);
     while host.running().has_runs_of(worker) {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
@@ -429,7 +428,7 @@ async fn keep_lease<A: Send + Sync + 'static>(host: Host<A>, registration: Regis
             () = host.0.stopped.cancelled() => return line.close().await,
             () = drain.notified() => at_once = true,
             () = another_history.notified() => at_once = true,
-            () = tokio::time::sleep(mark::AFTER.min(interval)) => {}
+            () = tokio::time::sleep(persist_running::PERSIST_AFTER.min(interval)) => {}
         }
         mark_running(&host, &mut line).await;
         if !at_once && renewed_at.elapsed() < interval {

@@ -8,12 +8,12 @@ use sqlx::{PgConnection, PgPool, Postgres};
 use tokio::time::timeout;
 use uuid::Uuid;
 
-use crate::claim::holdings::{ClaimKey, forget};
-use crate::claim::mark::{self, Starts};
+use crate::claim::guard::{self, ClaimKey};
+use crate::claim::persist_running::{self, RunStarts};
 use crate::database::held::beside;
 use crate::database::patience::within;
+use crate::enqueue::notify::notify_queues;
 use crate::error::Result;
-use crate::worker::listener::notify_queues;
 
 /// What a worker says of itself.
 #[derive(Debug, Clone)]
@@ -70,15 +70,15 @@ impl Line {
         worked_off: &[ClaimKey],
     ) -> Result<Renewal> {
         self.call(async |conn| {
-            forget(conn, worked_off).await?;
+            guard::delete(conn, worked_off).await?;
             renew(conn, worker, lease).await
         })
         .await
     }
 
     /// Marks attempts of this worker; returns the numbers of those that somebody else holds just now.
-    pub(crate) async fn mark(&mut self, starts: Starts) -> Result<Vec<i64>> {
-        self.call(async |conn| mark::mark_own(conn, starts).await).await
+    pub(crate) async fn mark(&mut self, starts: RunStarts) -> Result<Vec<i64>> {
+        self.call(async |conn| persist_running::persist_own(conn, starts).await).await
     }
 
     /// Begins a lease under a new id.
@@ -171,7 +171,7 @@ pub(crate) async fn known(conn: &mut PgConnection, workers: &[Uuid]) -> Result<H
 /// is left to the rescuer, which cancels it.
 pub(crate) async fn give_up(pool: &PgPool, worker: Uuid) -> Result<()> {
     let mut tx = pool.begin().await?;
-    mark::mark_all_of(&mut tx, worker).await?;
+    persist_running::persist_all_of(&mut tx, worker).await?;
     let queues = sqlx::query_scalar!(
         "update queue.jobs j set state = 'available', attempt = attempt - 1
          from queue.claims c cross join unnest(c.jobs) as taken (seq)

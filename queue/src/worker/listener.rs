@@ -16,39 +16,17 @@ use uuid::Uuid;
 
 use crate::database::held::beside;
 use crate::database::patience::within;
+use crate::enqueue::notify::JOBS_CHANNEL;
 use crate::error::Result;
 use crate::telemetry::meter::Meter;
 use crate::worker::running::{Running, StopReason};
 
-/// Carries names of queues; also in the trigger that sees new jobs.
-const JOBS_CHANNEL: &str = "weirgate_jobs";
 const CANCEL_CHANNEL: &str = "weirgate_cancel";
 const LEADER_CHANNEL: &str = "weirgate_leader";
 const DRAIN_CHANNEL: &str = "weirgate_drain";
 
 /// Nobody sends it: a wake-up inside of the process.
 const LEASE: &str = "weirgate_lease";
-
-/// Wakes the workers of `queues` when the transaction commits. Postgres folds equal notices of one transaction.
-pub(crate) async fn notify_queues(
-    conn: &mut PgConnection,
-    queues: impl IntoIterator<Item = String>,
-) -> Result<()> {
-    let mut queues: Vec<String> = queues.into_iter().collect();
-    if queues.is_empty() {
-        return Ok(());
-    }
-    queues.sort_unstable();
-    queues.dedup();
-    sqlx::query!(
-        r#"select pg_notify($1, queue) as "notified: ()" from unnest($2::text[]) as queue"#,
-        JOBS_CHANNEL,
-        &queues
-    )
-    .fetch_all(conn)
-    .await?;
-    Ok(())
-}
 
 /// Tells the worker that runs `job` to stop it.
 pub(crate) async fn notify_cancel(conn: &mut PgConnection, job: Uuid) -> Result<()> {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::claim::mark::Start;
+use crate::claim::persist_running::RunStart;
 
 /// Why a run has to stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,7 +44,7 @@ impl Stop {
 
 #[derive(Debug)]
 struct Run {
-    start: Start,
+    start: RunStart,
     since: Instant,
     /// Whether its row says, or is about to say, that it runs.
     marked: bool,
@@ -56,7 +56,7 @@ struct Run {
 pub(crate) struct Running(Arc<Mutex<HashMap<(Uuid, i64), Run>>>);
 
 impl Running {
-    pub(crate) fn insert(&self, job: Uuid, start: Start) {
+    pub(crate) fn insert(&self, job: Uuid, start: RunStart) {
         let run = Run { start, since: Instant::now(), marked: false, stop: Stop::default() };
         self.0.lock().expect("no panic while held").insert((job, start.run), run);
     }
@@ -67,10 +67,10 @@ impl Running {
     }
 
     /// At most `most` of those that have run for `after` and are to be marked, in order of their numbers. They count as marked from now on.
-    pub(crate) fn to_mark(&self, after: Duration, most: usize) -> Vec<Start> {
+    pub(crate) fn to_mark(&self, after: Duration, most: usize) -> Vec<RunStart> {
         let mut runs = self.0.lock().expect("no panic while held");
         let due = runs.values_mut().filter(|run| !run.marked && run.since.elapsed() >= after).take(most);
-        let mut starts: Vec<Start> = due
+        let mut starts: Vec<RunStart> = due
             .map(|run| {
                 run.marked = true;
                 run.start

@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex};
 use tokio::sync::Notify;
 use uuid::Uuid;
 
-use crate::claim::Room;
-use crate::lanes::limits::BackfillSettings;
-use crate::lanes::plan::share_of;
+use crate::claim::Capacity;
+use crate::claim::plan::share_of;
+use crate::lanes::settings::BackfillSettings;
 
 #[derive(Debug, Default)]
 struct InUse {
@@ -37,7 +37,7 @@ impl Slots {
     }
 
     /// What a claim may take now.
-    pub(crate) fn room(&self, backfills: &HashMap<Uuid, BackfillSettings>) -> Room {
+    pub(crate) fn room(&self, backfills: &HashMap<Uuid, BackfillSettings>) -> Capacity {
         let in_use = self.0.in_use.lock().expect("no panic while held");
         let total = self.0.total;
         let kept = |(id, used): (&Uuid, &usize)| {
@@ -47,7 +47,7 @@ impl Slots {
         };
         let live = total.saturating_sub(in_use.live + in_use.backfills.iter().map(kept).sum::<usize>());
         let backfill = total.saturating_sub(in_use.live + in_use.backfills.values().sum::<usize>());
-        Room { jobs: live.max(backfill), live, backfill }
+        Capacity { jobs: live.max(backfill), live, backfill }
     }
 
     /// Whether more than three quarters of them are used: the process has enough to do until more are free.
@@ -107,19 +107,19 @@ mod tests {
     fn a_backfill_may_use_all_slots_and_live_work_still_finds_its_own() {
         let (slots, id, settings) = slots(8);
         let used: Vec<_> = (0..8).map(|_| slots.take(Some(id))).collect();
-        assert_eq!(slots.room(&settings), Room { jobs: 6, live: 6, backfill: 0 });
+        assert_eq!(slots.room(&settings), Capacity { jobs: 6, live: 6, backfill: 0 });
         let live: Vec<_> = (0..6).map(|_| slots.take(None)).collect();
-        assert_eq!(slots.room(&settings), Room { jobs: 0, live: 0, backfill: 0 });
+        assert_eq!(slots.room(&settings), Capacity { jobs: 0, live: 0, backfill: 0 });
         drop(used);
-        assert_eq!(slots.room(&settings), Room { jobs: 2, live: 2, backfill: 2 });
+        assert_eq!(slots.room(&settings), Capacity { jobs: 2, live: 2, backfill: 2 });
         drop(live);
-        assert_eq!(slots.room(&settings), Room::of(8));
+        assert_eq!(slots.room(&settings), Capacity::of(8));
     }
 
     #[test]
     fn live_work_may_use_all_slots() {
         let (slots, _, settings) = slots(4);
         let _live: Vec<_> = (0..4).map(|_| slots.take(None)).collect();
-        assert_eq!(slots.room(&settings), Room { jobs: 0, live: 0, backfill: 0 });
+        assert_eq!(slots.room(&settings), Capacity { jobs: 0, live: 0, backfill: 0 });
     }
 }

@@ -1,19 +1,22 @@
-//! Cancel of a whole workflow.
+//! Cancels whole workflows.
 
 use sqlx::{Acquire, PgConnection};
 use uuid::Uuid;
 
-use super::settle::{STEP, settle};
-use crate::claim::mark::mark_claimed;
+use super::propagate::propagate_ends;
+use crate::claim::persist_running::persist_claimed;
 use crate::error::{QueueError, Result};
 use crate::worker::listener::notify_cancel;
 
-/// Cancels what is not final in `workflow`: at once what waits, while running jobs are told to stop
-/// and become `cancelled` when their handlers have returned. What has completed stays. Answers how
-/// many jobs it cancelled or told.
+/// Most jobs that one transaction cancels.
+const MAX_JOBS: i64 = 500;
+
+/// Cancels the jobs of `workflow` that are not final. Running jobs are asked to stop and become
+/// `cancelled` when their handlers have returned; the others are cancelled at once. Returns how
+/// many jobs it cancelled or asked to stop.
 ///
-/// It takes a bounded number of jobs a transaction, the last ones first (on a connection in a
-/// transaction, all is part of that one). A cancel that is cut off can be asked for again.
+/// Each transaction cancels a bounded number of jobs, the last ones first (on a connection in a
+/// transaction, everything is part of that one). A cancel that was interrupted can be repeated.
 ///
 /// # Errors
 /// [`QueueError::UnknownWorkflow`].
@@ -21,13 +24,13 @@ pub async fn cancel(conn: &mut PgConnection, workflow: Uuid) -> Result<u64> {
     let mut cancelled = 0;
     let mut before = i64::MAX;
     loop {
-        // Children first: parents were enqueued before them, so that none is cancelled for its
-        // parent's sake.
+        // Parents were enqueued before their children, so children are cancelled first and none is
+        // recorded as cancelled because of its parent.
         let jobs = sqlx::query!(
             "select id, seq from queue.jobs where workflow_id = $1 and seq < $2 order by seq desc limit $3",
             workflow,
             before,
-            STEP
+            MAX_JOBS
         )
         .fetch_all(&mut *conn)
         .await?;
@@ -35,17 +38,17 @@ pub async fn cancel(conn: &mut PgConnection, workflow: Uuid) -> Result<u64> {
         before = first.seq;
         let mut tx = conn.begin().await?;
         let ids: Vec<Uuid> = jobs.iter().map(|job| job.id).collect();
-        cancelled += cancel_some(&mut tx, &ids, workflow).await?;
+        cancelled += cancel_jobs(&mut tx, &ids, workflow).await?;
         tx.commit().await?;
     }
     if before == i64::MAX { Err(QueueError::UnknownWorkflow(workflow)) } else { Ok(cancelled) }
 }
 
-async fn cancel_some(conn: &mut PgConnection, jobs: &[Uuid], by: Uuid) -> Result<u64> {
+async fn cancel_jobs(conn: &mut PgConnection, jobs: &[Uuid], by: Uuid) -> Result<u64> {
     sqlx::query!("select id from queue.jobs where id = any($1) order by id for no key update", jobs)
         .fetch_all(&mut *conn)
         .await?;
-    mark_claimed(conn, jobs).await?;
+    persist_claimed(conn, jobs).await?;
     let rows = sqlx::query!(
         r#"
         with before as materialized (
@@ -69,6 +72,6 @@ async fn cancel_some(conn: &mut PgConnection, jobs: &[Uuid], by: Uuid) -> Result
     for row in rows.iter().filter(|row| row.running) {
         notify_cancel(conn, row.id).await?;
     }
-    settle(conn, rows.iter().filter(|row| !row.running).map(|row| row.id).collect()).await?;
+    propagate_ends(conn, rows.iter().filter(|row| !row.running).map(|row| row.id).collect()).await?;
     Ok(rows.len() as u64)
 }

@@ -1,4 +1,11 @@
--- The arrays are hidden from the planner, which otherwise plans anew for each of their lengths.
+-- Counts the edges of jobs that are still to be updated; jobs without any are left out.
+--
+-- - $1: jobs
+-- - $2: for each, the child after whose id its edges count
+-- - $3: most edges that matter; no more than one beyond them is counted for each job
+--
+-- The arrays are hidden from the planner in subqueries; otherwise it makes a new plan for each of
+-- their lengths.
 select r.job as "job!", r.after as "after!", e.edges as "edges!"
 from unnest((select $1::uuid[]), (select $2::uuid[])) as r (job, after)
 cross join lateral (

@@ -1,22 +1,24 @@
-//! Edges of jobs that are just being enqueued.
+//! The edges of jobs that are just being enqueued.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::graph;
-use super::settle::settle;
-use super::told::{Told, apply};
-use crate::enqueue::{Enqueued, NewJob, OnFailure};
+use super::children::{EdgeChanges, update_children};
+use super::graph::check_acyclic;
+use super::propagate::propagate_ends;
+use crate::enqueue::new_job::{Enqueued, NewJob, OnFailure};
+use crate::enqueue::notify::notify_queues;
 use crate::error::{QueueError, Result};
 use crate::job::state::JobState;
-use crate::worker::listener::notify_queues;
 
-/// States of parents that are not enqueued with their children, held until the end of the transaction.
+/// States of parents that are not enqueued together with their children. Their rows are locked
+/// until the end of the transaction.
 pub(crate) type ParentStates = HashMap<Uuid, JobState>;
 
-/// Locks the parents of `jobs` that are not among them, so that their ends either are seen here or see the new edges.
+/// Locks the parents of `jobs` that are not among them, so that a parent's end is either visible
+/// here or finds the new edges.
 ///
 /// # Errors
 /// [`QueueError::UnknownParent`] for one that is not stored.
@@ -48,58 +50,58 @@ async fn lock(conn: &mut PgConnection, parents: HashSet<Uuid>) -> Result<ParentS
     )
     .fetch_all(conn)
     .await?;
-    let state = |name: String| name.parse().expect("the enum's names are the states'");
+    let state = |name: String| name.parse().expect("JobState has every state of the database");
     Ok(rows.into_iter().map(|row| (row.id, state(row.state))).collect())
 }
 
-/// Stores the edges of `jobs`, which were just inserted as `waiting` on all their parents (`enqueued` says what became
-/// of each), and tells them of parents that are final already.
+/// Stores the edges of `jobs`, which were just inserted as `waiting` on all their parents
+/// (`enqueued` says what became of each), and updates those whose parents are final already.
 pub(crate) async fn link(
     conn: &mut PgConnection,
     mut jobs: Vec<NewJob>,
     enqueued: &[Enqueued],
     mut states: ParentStates,
 ) -> Result<()> {
-    // A live job that took the place of a new one has its children too.
-    let stand_ins: HashMap<Uuid, Uuid> = jobs
+    // A live job that took the place of a new one gets the children of the new one.
+    let duplicates: HashMap<Uuid, Uuid> = jobs
         .iter()
         .zip(enqueued)
         .filter(|(_, enqueued)| enqueued.duplicate)
         .map(|(job, enqueued)| (job.id, enqueued.id))
         .collect();
-    if !stand_ins.is_empty() {
-        states.extend(lock(conn, stand_ins.values().copied().collect()).await?);
-        jobs.retain(|job| !stand_ins.contains_key(&job.id));
+    if !duplicates.is_empty() {
+        states.extend(lock(conn, duplicates.values().copied().collect()).await?);
+        jobs.retain(|job| !duplicates.contains_key(&job.id));
         for (parent, _) in jobs.iter_mut().flat_map(|job| &mut job.parents) {
-            *parent = stand_ins.get(parent).copied().unwrap_or(*parent);
+            *parent = duplicates.get(parent).copied().unwrap_or(*parent);
         }
-        // A job that stands in for a later one of the same batch may close a circle.
-        graph::check(&jobs)?;
+        // A job that takes the place of a later one of the same batch may close a cycle.
+        check_acyclic(&jobs)?;
     }
     let mut edges = Edges::default();
-    let mut told: BTreeMap<Uuid, Told> = BTreeMap::new();
+    let mut changes: BTreeMap<Uuid, EdgeChanges> = BTreeMap::new();
     for job in &jobs {
         let parents = distinct(&job.parents);
-        // All were counted at the insert.
+        // The insert counted every parent, also those that were named twice.
         let surplus = job.parents.len() - parents.len();
         if surplus > 0 {
-            told.entry(job.id).or_default().pending -= i32::try_from(surplus).unwrap_or(i32::MAX);
+            changes.entry(job.id).or_default().pending -= i32::try_from(surplus).unwrap_or(i32::MAX);
         }
         for (parent, on_failure) in parents {
             let outcome = outcome(states.get(&parent).copied(), on_failure);
             if outcome != "pending" {
-                told.entry(job.id).or_default().hears(parent, "pending", outcome);
+                changes.entry(job.id).or_default().add(parent, "pending", outcome);
             }
             edges.push(job.tenant, job.id, parent, on_failure, outcome);
         }
     }
     edges.insert(conn).await?;
-    let changed = apply(conn, &told).await?;
-    notify_queues(conn, changed.woken).await?;
-    settle(conn, changed.jobs).await
+    let updated = update_children(conn, &changes).await?;
+    notify_queues(conn, updated.available_in).await?;
+    propagate_ends(conn, updated.ended_or_retried).await
 }
 
-/// One edge a parent; of two that differ, the stricter one.
+/// One edge for each parent; where a parent is named twice, the stricter edge.
 fn distinct(parents: &[(Uuid, OnFailure)]) -> BTreeMap<Uuid, OnFailure> {
     let mut distinct = BTreeMap::new();
     for (parent, on_failure) in parents {
@@ -116,7 +118,7 @@ fn outcome(parent: Option<JobState>, on_failure: OnFailure) -> &'static str {
         (Some(JobState::Completed), _)
         | (Some(JobState::Cancelled | JobState::Discarded), OnFailure::Continue) => "passed",
         (Some(JobState::Cancelled | JobState::Discarded), OnFailure::Cancel) => "failed",
-        // Live, or enqueued here.
+        // The parent is live, or is being enqueued here.
         _ => "pending",
     }
 }

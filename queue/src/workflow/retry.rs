@@ -1,4 +1,4 @@
-//! Another life for what has failed in a workflow.
+//! Retries the failed jobs of a workflow.
 
 use sqlx::{Acquire, PgConnection};
 use uuid::Uuid;
@@ -8,15 +8,16 @@ use crate::error::{QueueError, Result};
 
 /// What became of the failed jobs of a workflow.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Retried {
-    /// Discarded jobs that live again. What was cancelled because of them does, too, and is not
-    /// counted.
+pub struct RetryCounts {
+    /// Discarded jobs that were retried. The jobs that were cancelled because of them are retried
+    /// too, and are not counted.
     pub retried: u64,
-    /// Discarded jobs that cannot: the same job is on its way, or one that it depends on failed.
+    /// Discarded jobs that cannot be retried: a duplicate is live, or a job that they depend on
+    /// failed.
     pub refused: u64,
 }
 
-/// Whether more than so many jobs of `workflow` are discarded.
+/// Whether more than `many` jobs of `workflow` are discarded.
 ///
 /// # Errors
 /// When the database cannot answer.
@@ -31,38 +32,38 @@ pub async fn has_more_failed_than(conn: &mut PgConnection, workflow: Uuid, many:
     Ok(more.is_some())
 }
 
-/// Retries the discarded jobs of `workflow` as [`control::retry`] does one, parents first, and at
-/// most `most` of them. What somebody cancelled stays cancelled.
+/// Retries up to `limit` discarded jobs of `workflow` as [`control::retry`] does one, parents
+/// first. Jobs that somebody cancelled stay cancelled.
 ///
 /// # Errors
 /// [`QueueError::UnknownWorkflow`].
-pub async fn retry_failed(conn: &mut PgConnection, workflow: Uuid, most: u32) -> Result<Retried> {
+pub async fn retry_failed(conn: &mut PgConnection, workflow: Uuid, limit: u32) -> Result<RetryCounts> {
     let failed = sqlx::query_scalar!(
         "select id from queue.jobs where workflow_id = $1 and aside = 'discarded' order by seq limit $2",
         workflow,
-        i64::from(most)
+        i64::from(limit)
     )
     .fetch_all(&mut *conn)
     .await?;
     if failed.is_empty() && super::title(conn, workflow).await?.is_none() {
         return Err(QueueError::UnknownWorkflow(workflow));
     }
-    let mut done = Retried::default();
+    let mut counts = RetryCounts::default();
     for job in failed {
-        // Of its own, as one that is refused must not take the others with it.
-        let mut one = conn.begin().await?;
-        match control::retry(&mut one, job).await {
+        // A savepoint each, as a job that is refused must not undo the others.
+        let mut savepoint = conn.begin().await?;
+        match control::retry(&mut savepoint, job).await {
             Ok(_) => {
-                one.commit().await?;
-                done.retried += 1;
+                savepoint.commit().await?;
+                counts.retried += 1;
             }
-            // Somebody else was faster, or its twin lives.
+            // Somebody else has retried it meanwhile, or a duplicate is live.
             Err(QueueError::WrongState { .. } | QueueError::UnknownJob(_)) => {
-                one.rollback().await?;
-                done.refused += 1;
+                savepoint.rollback().await?;
+                counts.refused += 1;
             }
             Err(error) => return Err(error),
         }
     }
-    Ok(done)
+    Ok(counts)
 }

@@ -1,4 +1,4 @@
-//! What workflows are called: a row for each, beside those of its jobs.
+//! The name and the subject of a workflow, which are a row of their own beside its jobs.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::error::Result;
 
-/// What is stored of a workflow itself.
+/// What is stored of a workflow, beside its jobs.
 #[derive(Debug)]
 pub(crate) struct Title {
     pub(crate) id: Uuid,
@@ -17,8 +17,11 @@ pub(crate) struct Title {
     pub(crate) subject: Option<String>,
 }
 
-/// Stores what the workflows are called whose jobs have just been stored.
-pub(crate) async fn entitle(conn: &mut PgConnection, titles: impl Iterator<Item = &Title>) -> Result<()> {
+/// Stores the titles of workflows whose jobs have just been stored.
+pub(crate) async fn store_titles(
+    conn: &mut PgConnection,
+    titles: impl Iterator<Item = &Title>,
+) -> Result<()> {
     let titles: BTreeMap<Uuid, &Title> = titles.map(|title| (title.id, title)).collect();
     if titles.is_empty() {
         return Ok(());
@@ -38,10 +41,10 @@ pub(crate) async fn entitle(conn: &mut PgConnection, titles: impl Iterator<Item 
     Ok(())
 }
 
-/// What a workflow is called.
+/// The name and the subject of a workflow.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WorkflowTitle {
-    /// Of its first job.
+    /// The tenant of its first job.
     pub tenant_id: Uuid,
     /// Its name, if it was given one.
     pub name: Option<String>,
@@ -51,12 +54,12 @@ pub struct WorkflowTitle {
     pub created_at: DateTime<Utc>,
 }
 
-/// What the workflow is called; none where there is no job of it.
+/// The title of a workflow; `None` where it has no job.
 ///
 /// # Errors
 /// When the database cannot answer.
 pub async fn title(conn: &mut PgConnection, id: Uuid) -> Result<Option<WorkflowTitle>> {
-    // A version from before stores jobs alone.
+    // A workflow without a row, which older versions did not write, is found by its jobs.
     let title = sqlx::query_as!(
         WorkflowTitle,
         r#"select j.tenant_id, w.name as "name?", w.subject as "subject?", j.created_at

@@ -6,7 +6,7 @@ use chrono::{Days, NaiveDate};
 use rand::Rng;
 use uuid::Uuid;
 use weirgate_jobs::{BackfillKind, BackfillOrder, BackfillRange, Reprocess};
-use weirgate_queue::backfill::{self, Settings};
+use weirgate_queue::backfill::{self, BackfillSettings};
 
 use crate::bench::client::Credential;
 use crate::bench::fill::Past;
@@ -148,7 +148,7 @@ async fn backfills(stage: &Stage, tenants: &[Uuid]) -> anyhow::Result<(Vec<Uuid>
     let mut tx = stage.pool.begin().await?;
     for id in &ids {
         let kind = BackfillKind::ComputeKpi;
-        let mut new = range.backfill(&mut tx, kind, None, 0, Settings::default(), None).await?;
+        let mut new = range.backfill(&mut tx, kind, None, 0, BackfillSettings::default(), None).await?;
         new.queues = ["ingest", "kpi", "export", "system"].map(str::to_owned).to_vec();
         backfill::create(&mut tx, *id, &new).await?;
     }

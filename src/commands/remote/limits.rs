@@ -6,8 +6,7 @@ use anyhow::{Result, bail};
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use weirgate_queue::lanes::Blocked;
-use weirgate_queue::lanes::check::GivenLimits;
+use weirgate_queue::lanes::{Blocked, LimitsInput};
 
 use crate::client::{Call, Client};
 use crate::commands::limits::{Lane, LaneLimits, option};
@@ -58,9 +57,9 @@ pub(in crate::commands) async fn set(
     client: &Client,
     tenant: &str,
     queue: &str,
-    given: GivenLimits,
+    given: LimitsInput,
 ) -> Result<Vec<Lane>> {
-    let GivenLimits { rate, period_s, burst, max_running, weight } = given;
+    let LimitsInput { rate, period_s, burst, max_running, weight } = given;
     let change = json!({
         "rate": rate, "period_s": period_s, "burst": burst, "max_running": max_running, "weight": weight,
     });

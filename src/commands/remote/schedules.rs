@@ -4,7 +4,7 @@ use anyhow::Result;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
-use weirgate_queue::schedule::Change;
+use weirgate_queue::schedule::ScheduleChange;
 
 use crate::client::{Call, Client};
 use crate::commands::schedules::Schedule;
@@ -34,8 +34,12 @@ pub(in crate::commands) async fn run(
 }
 
 /// The schedule as it is after that.
-pub(in crate::commands) async fn change(client: &Client, name: &str, change: &Change) -> Result<Schedule> {
-    let Change { cron, time_zone, enabled, missed, missed_limit } = change;
+pub(in crate::commands) async fn change(
+    client: &Client,
+    name: &str,
+    change: &ScheduleChange,
+) -> Result<Schedule> {
+    let ScheduleChange { cron, time_zone, enabled, missed, missed_limit } = change;
     let fields = [
         ("cron", cron.as_ref().map(|cron| json!(cron))),
         // Null is each tenant's own.

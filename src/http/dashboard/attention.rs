@@ -49,7 +49,7 @@ pub(super) fn named(names: &[String], total: i64) -> String {
 }
 
 async fn turned_off(conn: &mut PgConnection) -> weirgate_queue::Result<Vec<Notice>> {
-    let names = schedule::turned_off(conn, &schedules()).await?;
+    let names = schedule::disabled(conn, &schedules()).await?;
     let notice = |name: &str| Notice {
         text: format!("Schedule {name} is paused."),
         link: format!("/dashboard/schedules#{name}"),

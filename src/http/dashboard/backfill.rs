@@ -233,7 +233,7 @@ pub(super) async fn cancel(
     Path(id): Path<Uuid>,
     form: Form,
 ) -> Result<Response, Refusal> {
-    let begun = act(State(api.clone()), Path(id), form, "backfill.cancel", backfill::begin_cancel).await?;
+    let begun = act(State(api.clone()), Path(id), form, "backfill.cancel", backfill::request_cancel).await?;
     backfill::cancel(&api.pool, id).await?;
     Ok(begun)
 }

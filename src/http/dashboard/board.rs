@@ -22,7 +22,7 @@ use futures_util::StreamExt;
 use serde::Serialize;
 use serde_json::Value;
 use tokio::sync::RwLock;
-use weirgate_queue::read::expose::{Exposed, Filter, Status};
+use weirgate_queue::read::board::{BoardBackend, Filter, Status};
 
 use super::session::Session;
 use super::view::{Refusal, page};
@@ -129,11 +129,11 @@ fn file(kind: &'static str, cache: &'static str, content: impl IntoResponse) -> 
     (headers, content).into_response()
 }
 
-type Shared = Arc<RwLock<Exposed>>;
+type Shared = Arc<RwLock<BoardBackend>>;
 
-async fn all(api: &Api) -> Result<Exposed, Problem> {
+async fn all(api: &Api) -> Result<BoardBackend, Problem> {
     let queues = queues::known(&mut *api.pool.acquire().await?, None).await?;
-    Ok(Exposed::new(api.pool.clone(), api.books.clone(), queues))
+    Ok(BoardBackend::new(api.pool.clone(), api.queue_views.clone(), queues))
 }
 
 async fn shared(api: &Api) -> Result<Shared, Problem> {
@@ -142,7 +142,7 @@ async fn shared(api: &Api) -> Result<Shared, Problem> {
 
 async fn shared_of(api: &Api, queue: String) -> Result<Shared, Problem> {
     let unknown = || Problem::not_found("unknown_queue", "Unknown queue", "there is no such queue");
-    Ok(Arc::new(RwLock::new(all(api).await?.of(queue).ok_or_else(unknown)?)))
+    Ok(Arc::new(RwLock::new(all(api).await?.with_current(queue).ok_or_else(unknown)?)))
 }
 
 /// In the form that apalis-board has for answers.

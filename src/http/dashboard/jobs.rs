@@ -7,7 +7,7 @@ use axum::extract::{RawQuery, State};
 use axum::response::{Html, IntoResponse, Response};
 use weirgate_queue::JobState;
 use weirgate_queue::read::JobFilter;
-use weirgate_queue::read::tally::is_kept;
+use weirgate_queue::read::counts::is_counted_by_views;
 use weirgate_queue::telemetry::failures;
 
 use super::columns;
@@ -127,7 +127,7 @@ impl Found {
         };
         Ok(Self {
             tabs: Tabs::of(api, asked, filter).await?,
-            is_kept: is_kept(filter),
+            is_kept: is_counted_by_views(filter),
             empty: table.rows.is_empty(),
             table: table.render()?,
             older: next.map(|before| asked.query_with(&[("before", &before.to_string())])),

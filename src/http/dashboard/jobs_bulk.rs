@@ -5,7 +5,8 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use weirgate_jobs::BulkJobs;
 use weirgate_queue::bulk::BulkAction;
-use weirgate_queue::{enqueue, failures};
+use weirgate_queue::enqueue;
+use weirgate_queue::telemetry::failures;
 
 use super::confirm::Confirm;
 use super::jobs_asked::Asked;

@@ -3,7 +3,7 @@
 use askama::Template;
 use weirgate_queue::JobState;
 use weirgate_queue::read::JobFilter;
-use weirgate_queue::read::tally::{self, Tallies, Tally};
+use weirgate_queue::read::counts::{self, JobCount, JobCounts};
 
 use super::jobs_asked::Asked;
 use super::words::count;
@@ -33,18 +33,18 @@ impl Tabs {
     pub(super) async fn of(api: &Api, asked: &Asked, filter: &JobFilter) -> Result<Self, Problem> {
         let tallies = {
             let mut tx = ReadTx::of_service(api).await?;
-            if tally::is_kept(filter) {
-                tally::kept(&api.books, tx.conn(), filter).await?
+            if counts::is_counted_by_views(filter) {
+                counts::count_by_views(&api.queue_views, tx.conn(), filter).await?
             } else {
-                tally::counted(tx.conn(), filter).await?
+                counts::count_by_walking(tx.conn(), filter).await?
             }
         };
         Ok(Self::new(asked, filter, &tallies))
     }
 
-    fn new(asked: &Asked, filter: &JobFilter, tallies: &Tallies) -> Self {
+    fn new(asked: &Asked, filter: &JobFilter, tallies: &JobCounts) -> Self {
         let states = filter.states.as_deref();
-        let tab = |name, state: Option<JobState>, tally: Tally| Tab {
+        let tab = |name, state: Option<JobState>, tally: JobCount| Tab {
             name,
             query: asked.in_state(state.map(JobState::as_str)),
             jobs: words(tally),
@@ -63,6 +63,6 @@ impl Tabs {
     }
 }
 
-fn words(tally: Tally) -> String {
+fn words(tally: JobCount) -> String {
     format!("{}{}", count(tally.jobs), if tally.more { "+" } else { "" })
 }

@@ -5,10 +5,8 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use weirgate_queue::JobState;
-use weirgate_queue::lanes::LaneLimits;
 use weirgate_queue::lanes::change::{LaneChange, change_lane};
-use weirgate_queue::lanes::check::{GivenLimits, MOST};
-use weirgate_queue::lanes::limits::Rate;
+use weirgate_queue::lanes::{LaneLimits, LimitsInput, MAX_LIMIT, Rate};
 
 use super::confirm::Confirm;
 use super::form::{Field, Given, Wrong};
@@ -163,16 +161,16 @@ async fn set_paused(
 
 /// What a form says of limits; everything that is wrong with it goes to `fields`.
 pub(super) fn take_limits(fields: &mut Fields) -> Option<LaneLimits> {
-    let given = GivenLimits {
-        rate: fields.in_range("rate", 1..=MOST),
+    let given = LimitsInput {
+        rate: fields.in_range("rate", 1..=MAX_LIMIT),
         period_s: fields.get("period_s"),
-        burst: fields.in_range("burst", 1..=MOST),
-        max_running: fields.in_range("max_running", 1..=MOST),
+        burst: fields.in_range("burst", 1..=MAX_LIMIT),
+        max_running: fields.in_range("max_running", 1..=MAX_LIMIT),
         weight: fields.get("weight"),
     };
     // A form has all fields; those of the rate mean nothing where it is left empty.
     let given = match given.rate {
-        None => GivenLimits { period_s: None, burst: None, ..given },
+        None => LimitsInput { period_s: None, burst: None, ..given },
         Some(_) => given,
     };
     let wrong = |it| fields.fail_all(it);
@@ -234,7 +232,7 @@ async fn limits_effect(
     lane: &LaneFacts,
     own: Option<LaneLimits>,
 ) -> weirgate_queue::Result<Vec<String>> {
-    let default = api.books.read(&lane.queue, |book| book.settings().default).await?;
+    let default = api.queue_views.read(&lane.queue, |view| view.settings().default).await?;
     let limits = own.unwrap_or(default);
     let which = if own.is_none() { " (the queue's default)" } else { "" };
     let mut happens = vec![

@@ -73,7 +73,7 @@ impl Row {
             lanes: facts.lanes_with_backlog,
             throttled: facts.throttled_lanes,
             workers: facts.workers.count,
-            slots: facts.workers.slots,
+            slots: facts.workers.capacity,
         }
     }
 }

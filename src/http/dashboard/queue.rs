@@ -9,9 +9,8 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use chrono::TimeDelta;
 use weirgate_queue::JobState;
-use weirgate_queue::lanes::LaneLimits;
-use weirgate_queue::lanes::change::{QueueChange, change_queue};
-use weirgate_queue::lanes::limits::{QueueLimits, pause_queue};
+use weirgate_queue::lanes::change::{QueueChange, change_queue, pause_queue};
+use weirgate_queue::lanes::{LaneLimits, QueueLimits};
 use weirgate_queue::telemetry::pulse::{Every, Spread, Tally, beats};
 
 use super::confirm::Confirm;

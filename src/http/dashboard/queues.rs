@@ -28,7 +28,7 @@ impl QueueRow {
     pub(super) fn new(facts: &QueueFacts) -> Self {
         let running = count(facts.count(JobState::Running));
         let most = facts.settings.queue.max_running;
-        let slots = count(facts.workers.slots);
+        let slots = count(facts.workers.capacity);
         Self {
             name: facts.name.clone(),
             paused: facts.settings.paused,

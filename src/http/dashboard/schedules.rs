@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 use weirgate_queue::QueueError;
-use weirgate_queue::schedule::{self, Definition, Missed, Overview};
+use weirgate_queue::schedule::{self, Definition, Missed, ScheduleOverview};
 
 use super::confirm::Confirm;
 use super::form::{Field, Given, TENANTS, Wrong};
@@ -45,8 +45,8 @@ struct Row {
 }
 
 impl Row {
-    fn new(overview: Overview, now: DateTime<Utc>) -> Self {
-        let Overview { definition, settings, last_tick_at, last_job, next_runs, problems } = overview;
+    fn new(overview: ScheduleOverview, now: DateTime<Utc>) -> Self {
+        let ScheduleOverview { definition, settings, last_tick_at, last_job, next_runs, problems } = overview;
         let next = next_runs
             .into_iter()
             .map(|run| Run { at: When::new(run.at, now), tenant: run.tenant.map(|(_, name)| name) });

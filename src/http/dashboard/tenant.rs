@@ -7,8 +7,8 @@ use axum::response::{IntoResponse, Redirect, Response};
 use uuid::Uuid;
 use weirgate_jobs::{SYSTEM_SLUG, SYSTEM_TENANT, Tenant};
 use weirgate_queue::JobState;
+use weirgate_queue::lanes::Rate;
 use weirgate_queue::lanes::change::{LaneChange, change_lane};
-use weirgate_queue::lanes::limits::Rate;
 use weirgate_queue::lanes::traffic::WINDOW_S;
 
 use super::confirm::Confirm;

@@ -8,7 +8,7 @@ use axum::response::Response;
 use sqlx::PgConnection;
 use uuid::Uuid;
 use weirgate_queue::JobState;
-use weirgate_queue::lanes::Book;
+use weirgate_queue::lanes::QueueView;
 
 use super::attention::LATELY;
 use super::last_days::{LastDay, LastDays, Unusual};
@@ -124,15 +124,15 @@ struct Sum {
 }
 
 impl Sum {
-    fn add(&mut self, book: &Book, tenant: Uuid) {
-        let facts = book.lane_facts(tenant);
+    fn add(&mut self, view: &QueueView, tenant: Uuid) {
+        let facts = view.lane_activity(tenant);
         for (state, count) in facts.counts {
             *self.counts.entry(state).or_default() += count;
         }
-        if book.settings().lane_paused(tenant) {
-            self.held.push(format!("paused in {}", book.queue()));
+        if view.settings().lane_paused(tenant) {
+            self.held.push(format!("paused in {}", view.queue()));
         } else if facts.throttled_lanes > 0 {
-            self.held.push(format!("throttled in {}", book.queue()));
+            self.held.push(format!("throttled in {}", view.queue()));
         }
     }
 
@@ -210,10 +210,10 @@ async fn describe(api: &Api, found: Vec<Found>) -> weirgate_queue::Result<Vec<Ro
     drop(conn);
     let mut sums: BTreeMap<Uuid, Sum> = BTreeMap::new();
     for queue in queues {
-        api.books
-            .read(&queue, |book| {
+        api.queue_views
+            .read(&queue, |view| {
                 for id in &ids {
-                    sums.entry(*id).or_default().add(book, *id);
+                    sums.entry(*id).or_default().add(view, *id);
                 }
             })
             .await?;

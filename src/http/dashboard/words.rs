@@ -1,6 +1,6 @@
 //! Numbers, rates and limits in words.
 
-use weirgate_queue::lanes::limits::{LaneLimits, QueueLimits, Rate};
+use weirgate_queue::lanes::{LaneLimits, QueueLimits, Rate};
 
 /// A count with its thousands apart.
 pub(super) fn count(number: i64) -> String {

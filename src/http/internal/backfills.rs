@@ -157,7 +157,7 @@ pub(crate) async fn set_backfill(
 ) -> Result<Response, Problem> {
     let mut tx = api.pool.begin().await?;
     let change = Change::begin(&mut tx, Subject::Backfill(id)).await?;
-    backfill::set(&mut tx, id, |settings| request.apply(settings)).await?;
+    backfill::update_settings(&mut tx, id, |settings| request.apply(settings)).await?;
     change.note(&mut tx, &actor, "backfill.set", &request.named()).await?;
     tx.commit().await?;
     answer(&api, &context, id, StatusCode::OK, false).await
@@ -240,7 +240,7 @@ pub(crate) async fn cancel_backfill(
     let first = act.is_first(&mut tx).await?;
     if first {
         let change = Change::begin(&mut tx, Subject::Backfill(id)).await?;
-        backfill::begin_cancel(&mut tx, id).await?;
+        backfill::request_cancel(&mut tx, id).await?;
         change.note(&mut tx, &actor, "backfill.cancel", &["state"]).await?;
     }
     tx.commit().await?;

@@ -13,8 +13,7 @@ use uuid::Uuid;
 use weirgate_jobs::Tenant;
 use weirgate_queue::JobState;
 use weirgate_queue::lanes::change::{LaneChange, change_lane};
-use weirgate_queue::lanes::check::GivenLimits;
-use weirgate_queue::lanes::{Book, LaneLimits};
+use weirgate_queue::lanes::{LaneLimits, LimitsInput, QueueView};
 
 use crate::audit::{Actor, Change, Subject};
 use crate::http::Api;
@@ -73,17 +72,17 @@ pub(crate) enum LimitsFrom {
 }
 
 impl Lane {
-    fn of(book: &Book, tenant: Uuid) -> Self {
-        let settings = book.settings();
+    fn of(view: &QueueView, tenant: Uuid) -> Self {
+        let settings = view.settings();
         let own = settings.lanes.get(&tenant).and_then(|lane| lane.limits);
-        let facts = book.lane_facts(tenant);
+        let facts = view.lane_activity(tenant);
         let count = |state: JobState| facts.counts.get(&state).copied().unwrap_or(0);
         let waiting = [JobState::Waiting, JobState::Scheduled, JobState::Available, JobState::Retryable];
         Self {
             paused: settings.lane_paused(tenant),
             queue_paused: settings.paused,
             limits: own.map(LaneLimitsResource::from),
-            effective: settings.lane(tenant).into(),
+            effective: settings.lane_limits(tenant).into(),
             effective_from: match own {
                 Some(_) => LimitsFrom::Lane,
                 None if settings.default == LaneLimits::default() => LimitsFrom::None,
@@ -92,7 +91,7 @@ impl Lane {
             waiting: waiting.into_iter().map(|state| (state.as_str(), count(state))).collect(),
             running: count(JobState::Running),
             throttled_until: facts.throttled_until,
-            observed_at: book.now(),
+            observed_at: view.now(),
         }
     }
 }
@@ -152,14 +151,14 @@ pub(crate) struct LaneBody {
 
 impl LaneBody {
     /// The limits, if one of them is there.
-    fn limits(&self) -> Option<GivenLimits> {
+    fn limits(&self) -> Option<LimitsInput> {
         let Self { paused: _, rate, period_s, burst, max_running, weight } = self;
         let some = rate.is_some()
             || period_s.is_some()
             || burst.is_some()
             || max_running.is_some()
             || weight.is_some();
-        some.then(|| GivenLimits {
+        some.then(|| LimitsInput {
             rate: rate.flatten(),
             period_s: period_s.flatten(),
             burst: burst.flatten(),
@@ -250,7 +249,7 @@ pub(crate) async fn set_tenant_limits(
 async fn look(api: &Api, tenant: Tenant, known: BTreeSet<String>) -> Result<Json<TenantLimits>, Problem> {
     let mut queues = BTreeMap::new();
     for queue in known {
-        let lane = api.books.read(&queue, |book| Lane::of(book, tenant.id)).await?;
+        let lane = api.queue_views.read(&queue, |view| Lane::of(view, tenant.id)).await?;
         queues.insert(queue, lane);
     }
     Ok(Json(TenantLimits { tenant_id: tenant.id, tenant: tenant.slug.0, queues }))

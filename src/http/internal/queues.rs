@@ -11,7 +11,7 @@ use sqlx::PgConnection;
 use utoipa::ToSchema;
 use weirgate_queue::JobState;
 use weirgate_queue::lanes::change::change_queue;
-use weirgate_queue::lanes::limits::pause_queue as set_paused;
+use weirgate_queue::lanes::change::pause_queue as set_paused;
 use weirgate_queue::lanes::traffic::WINDOW_S;
 
 use crate::audit::{Actor, Change, Subject};
@@ -235,7 +235,7 @@ impl Queue {
             throttled_lanes: facts.throttled_lanes,
             throttled_until: facts.throttled_until,
             workers: facts.workers.count,
-            slots: facts.workers.slots,
+            slots: facts.workers.capacity,
             throughput: Throughput {
                 window_s: WINDOW_S,
                 started_per_s: facts.traffic.started,

@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
-use weirgate_queue::schedule::{self, Change, Overview, Run};
+use weirgate_queue::schedule::{self, ScheduleOverview, UpcomingRun};
 
 use crate::audit::{self, Actor, Subject};
 use crate::http::Api;
@@ -106,9 +106,9 @@ fn given<'de, D: Deserializer<'de>>(value: D) -> Result<Option<Option<String>>, 
     Option::deserialize(value).map(Some)
 }
 
-impl From<Overview> for Schedule {
-    fn from(overview: Overview) -> Self {
-        let Overview { definition, settings, last_tick_at, last_job, next_runs, problems } = overview;
+impl From<ScheduleOverview> for Schedule {
+    fn from(overview: ScheduleOverview) -> Self {
+        let ScheduleOverview { definition, settings, last_tick_at, last_job, next_runs, problems } = overview;
         Self {
             name: definition.name,
             description: definition.description,
@@ -128,8 +128,8 @@ impl From<Overview> for Schedule {
     }
 }
 
-impl From<Run> for NextRun {
-    fn from(Run { at, tenant }: Run) -> Self {
+impl From<UpcomingRun> for NextRun {
+    fn from(UpcomingRun { at, tenant }: UpcomingRun) -> Self {
         let (tenant_id, tenant) = tenant.unzip();
         Self { at, tenant_id, tenant }
     }
@@ -155,7 +155,7 @@ impl From<Missed> for schedule::Missed {
     }
 }
 
-impl From<ScheduleChange> for Change {
+impl From<ScheduleChange> for schedule::ScheduleChange {
     fn from(change: ScheduleChange) -> Self {
         let ScheduleChange { cron, time_zone, enabled, missed, missed_limit } = change;
         Self { cron, time_zone, enabled, missed: missed.map(schedule::Missed::from), missed_limit }
@@ -192,19 +192,19 @@ pub(crate) async fn change_schedule(
     Body(change): Body<ScheduleChange>,
 ) -> Result<Json<Schedule>, Problem> {
     let schedules = weirgate_jobs::schedules();
-    let change = Change::from(change);
+    let change = schedule::ScheduleChange::from(change);
     let definition = schedules.definitions().into_iter().find(|it| it.name == name);
     let Some(definition) = definition else { return Err(unknown(&name)) };
     let mut tx = api.pool.begin().await?;
-    let wrong = schedule::check(&mut tx, &definition, &change).await?;
+    let wrong = schedule::validate(&mut tx, &definition, &change).await?;
     if !wrong.is_empty() {
         let error =
-            |it: schedule::WrongSetting| FieldError { field: it.field.to_owned(), message: it.message };
+            |it: schedule::InvalidSetting| FieldError { field: it.field.to_owned(), message: it.message };
         return Err(Problem::invalid(wrong.into_iter().map(error).collect()));
     }
     let noted = audit::Change::begin(&mut tx, Subject::Schedule(&definition)).await?;
-    schedule::change(&mut tx, &definition, &change).await?;
-    noted.note(&mut tx, &actor, "schedule.change", &change.named()).await?;
+    schedule::update_settings(&mut tx, &definition, &change).await?;
+    noted.note(&mut tx, &actor, "schedule.change", &change.field_names()).await?;
     let all = schedule::overview(&mut tx, &schedules).await?;
     tx.commit().await?;
     let changed = all.into_iter().find(|it| it.definition.name == name);

@@ -5,10 +5,8 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use weirgate_queue::backfill::{self, Backfill};
-use weirgate_queue::lanes::Book;
-use weirgate_queue::lanes::facts::Counts;
-use weirgate_queue::lanes::look::BusyLane;
-use weirgate_queue::lanes::traffic::{self, Workers};
+use weirgate_queue::lanes::traffic::{self, QueueWorkers};
+use weirgate_queue::lanes::{BusyLane, CountsByState, QueueView};
 
 use super::database::Database;
 use crate::http::Api;
@@ -32,13 +30,13 @@ pub(super) struct Facts {
 #[derive(Debug)]
 pub(super) struct Queue {
     pub(super) name: String,
-    pub(super) counts: Counts,
+    pub(super) counts: CountsByState,
     /// Seconds that the longest-waiting of the next jobs has waited.
     pub(super) oldest: f64,
     pub(super) paused: bool,
     pub(super) backlogged: usize,
     pub(super) throttled: usize,
-    pub(super) workers: Workers,
+    pub(super) workers: QueueWorkers,
     pub(super) lanes: Vec<NamedLane>,
     pub(super) others: Others,
 }
@@ -76,13 +74,13 @@ impl Facts {
 }
 
 impl Queue {
-    async fn read(api: &Api, name: String, workers: Workers) -> weirgate_queue::Result<Self> {
-        let oldest = api.books.oldest(&name).await?;
-        let read = |book: &Book| {
-            let (named, others) = split(book.busy_lanes());
-            (book.facts(), book.settings().paused, book.now(), named, others)
+    async fn read(api: &Api, name: String, workers: QueueWorkers) -> weirgate_queue::Result<Self> {
+        let oldest = api.queue_views.oldest(&name).await?;
+        let read = |view: &QueueView| {
+            let (named, others) = split(view.busy_lanes());
+            (view.activity(), view.settings().paused, view.now(), named, others)
         };
-        let (facts, paused, now, named, others) = api.books.read(&name, read).await?;
+        let (facts, paused, now, named, others) = api.queue_views.read(&name, read).await?;
         let mut lanes = Vec::with_capacity(named.len());
         for load in named {
             lanes.push(NamedLane { tenant: api.slug(load.tenant).await?, load });

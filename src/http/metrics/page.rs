@@ -62,7 +62,7 @@ fn queues(families: &mut Families<'_>, queues: &[Queue]) -> fmt::Result {
         count(queue.throttled)
     })?;
     each("queue_workers", "Live workers that serve the queue", |queue| number(queue.workers.count))?;
-    each("queue_slots", "Jobs that these workers can run at once", |queue| number(queue.workers.slots))
+    each("queue_slots", "Jobs that these workers can run at once", |queue| number(queue.workers.capacity))
 }
 
 /// The named lanes of each queue, and the others as one.

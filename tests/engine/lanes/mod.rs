@@ -1,4 +1,4 @@
-//! Lanes: exact limits over all hosts, fair shares, and a log that is never adrift.
+//! Lanes: exact limits over all claimers, fair shares, and a log that matches the jobs.
 
 mod limits;
 mod log;
@@ -11,10 +11,11 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 use uuid::Uuid;
-use weirgate_queue::claim::{ClaimedJob, Claimer, Room, claim};
+use weirgate_queue::claim::{Capacity, ClaimedJob, Claimer, claim};
 use weirgate_queue::finish::{Finish, Outcome, finish};
-use weirgate_queue::lanes::limits::{LaneSettings, QueueLimits, pause_queue, set_lane, set_queue_limits};
-use weirgate_queue::lanes::{Blocked, Book, LaneLimits, Rate, reconcile};
+use weirgate_queue::lanes::change::{pause_queue, set_lane, set_queue_limits};
+use weirgate_queue::lanes::settings::LaneSettings;
+use weirgate_queue::lanes::{Blocked, LaneLimits, QueueLimits, QueueView, Rate, reconcile};
 use weirgate_queue::{JobState, NewJob, control, enqueue, maintenance};
 
 use crate::support::{Does, Step, TestDb, rows_read};
@@ -46,7 +47,7 @@ fn rate(rate: u32, burst: u32) -> LaneLimits {
     LaneLimits { rate: Some(Rate { rate, period_ms: 1000, burst }), ..LaneLimits::default() }
 }
 
-fn most(max_running: u32) -> LaneLimits {
+fn at_most(max_running: u32) -> LaneLimits {
     LaneLimits { max_running: Some(max_running), ..LaneLimits::default() }
 }
 
@@ -64,7 +65,7 @@ fn by_tenant(jobs: &[ClaimedJob]) -> HashMap<Uuid, usize> {
     counts
 }
 
-async fn no_drift(db: &TestDb) {
+async fn assert_no_discrepancy(db: &TestDb) {
     let mut conn = db.pool.acquire().await.unwrap();
     assert_eq!(reconcile::run_once(&mut conn, QUEUE).await.unwrap(), Vec::new());
 }

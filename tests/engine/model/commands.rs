@@ -30,8 +30,8 @@ pub(super) enum Command {
     LimitQueue { rate: Option<Rate>, max_running: Option<u32>, lanes: LaneLimits },
     Travel(Minutes),
     Promote,
-    Mark,
-    WriteBook,
+    PersistRunning,
+    WriteCheckpoint,
     Rebase,
 }
 
@@ -75,8 +75,8 @@ fn command() -> impl Strategy<Value = Command> {
             .prop_map(|(rate, max_running, lanes)| Command::LimitQueue { rate, max_running, lanes }),
         10 => prop::sample::select(vec![4, 20, 60, 180]).prop_map(Command::Travel),
         8 => Just(Command::Promote),
-        6 => Just(Command::Mark),
-        4 => Just(Command::WriteBook),
+        6 => Just(Command::PersistRunning),
+        4 => Just(Command::WriteCheckpoint),
         2 => Just(Command::Rebase),
     ]
 }

@@ -9,10 +9,11 @@ use sqlx::Postgres;
 use sqlx::pool::PoolConnection;
 use uuid::Uuid;
 use weirgate_queue::claim::Claimer;
-use weirgate_queue::claim::mark::Start;
-use weirgate_queue::lanes::limits::{LaneSettings, QueueLimits, pause_queue, set_lane, set_queue_limits};
-use weirgate_queue::lanes::{LaneLimits, reconcile};
-use weirgate_queue::maintenance::bookkeeper::Bookkeeper;
+use weirgate_queue::claim::persist_running::RunStart;
+use weirgate_queue::lanes::change::{pause_queue, set_lane, set_queue_limits};
+use weirgate_queue::lanes::settings::LaneSettings;
+use weirgate_queue::lanes::{LaneLimits, QueueLimits, reconcile};
+use weirgate_queue::maintenance::checkpointer::Checkpointer;
 
 use super::commands::{Command, HOSTS, LANES, limits};
 use super::expected::Expected;
@@ -30,11 +31,11 @@ pub(super) struct Case<'a> {
     pub(super) db: &'a TestDb,
     pub(super) conn: PoolConnection<Postgres>,
     pub(super) hosts: Vec<Host>,
-    pub(super) books: Bookkeeper,
+    pub(super) books: Checkpointer,
     /// By the model's number.
     pub(super) ids: Vec<Uuid>,
     /// Each run that was handed out, by the model's number of its job.
-    pub(super) starts: HashMap<(usize, i64), Start>,
+    pub(super) starts: HashMap<(usize, i64), RunStart>,
     pub(super) expected: Expected,
     /// What happened so far, in words.
     pub(super) told: Vec<String>,
@@ -59,7 +60,7 @@ impl<'a> Case<'a> {
             db,
             conn,
             hosts,
-            books: Bookkeeper::default(),
+            books: Checkpointer::default(),
             ids: Vec::new(),
             starts: HashMap::new(),
             expected: Expected::default(),
@@ -120,9 +121,9 @@ impl<'a> Case<'a> {
                 self.db.travel(Duration::from_mins(*minutes)).await;
                 Ok(())
             }
-            Command::Mark => self.mark().await,
+            Command::PersistRunning => self.persist_running().await,
             Command::Promote => self.promote().await,
-            Command::WriteBook => self.write_book().await,
+            Command::WriteCheckpoint => self.write_checkpoint().await,
             Command::Rebase => self.rebase().await,
             settings => self.set(settings).await,
         }

@@ -1,8 +1,7 @@
 //! What must hold, said as plainly as possible: a list of jobs, a list of starts, no counters, no cursors, no tags.
 
 use anyhow::{Result, ensure};
-use weirgate_queue::lanes::limits::QueueLimits;
-use weirgate_queue::lanes::{LaneLimits, Rate};
+use weirgate_queue::lanes::{LaneLimits, QueueLimits, Rate};
 use weirgate_queue::{JobState, OnFailure};
 
 use super::commands::{How, LANES, Minutes};

@@ -7,8 +7,8 @@ use anyhow::{Context, Result, ensure};
 use chrono::DateTime;
 use serde_json::Value;
 use sqlx::Connection;
-use weirgate_queue::claim::mark::{Start, mark};
-use weirgate_queue::claim::{Claimer, Room};
+use weirgate_queue::claim::persist_running::{RunStart, persist_running};
+use weirgate_queue::claim::{Capacity, Claimer};
 use weirgate_queue::database::history;
 use weirgate_queue::finish::{Finish, Outcome, finish};
 use weirgate_queue::maintenance::{promoter, rescuer};
@@ -81,8 +81,8 @@ impl Case<'_> {
         let Host { worker, claimer } = &mut self.hosts[host];
         let mut tries = 0;
         let claimed = loop {
-            let claim = claimer.claim(&mut self.conn, *worker, Room::of(room)).await?;
-            if !claim.jobs.is_empty() || !claim.again {
+            let claim = claimer.claim(&mut self.conn, *worker, Capacity::of(room)).await?;
+            if !claim.jobs.is_empty() || !claim.poll_again {
                 break claim.jobs;
             }
             tries += 1;
@@ -135,16 +135,16 @@ impl Case<'_> {
         let sql = "select seq from queue.jobs where id = $1";
         let seq = sqlx::query_scalar(sql).bind(job).fetch_one(&mut *self.conn).await?;
         // A job that never ran has none.
-        let never = Start { seq, run, attempt: 0, worker: self.hosts[0].worker, at: DateTime::default() };
+        let never = RunStart { seq, run, attempt: 0, worker: self.hosts[0].worker, at: DateTime::default() };
         let start = self.starts.get(&(number, run)).copied().unwrap_or(never);
         Ok(Finish { job, start, outcome })
     }
 
     /// What runs has done so for longer.
-    pub(super) async fn mark(&mut self) -> Result<()> {
+    pub(super) async fn persist_running(&mut self) -> Result<()> {
         self.say("what runs is marked");
         let running = self.expected.running().map(|job| self.starts[&(job, self.expected.jobs[job].run)]);
-        let held = mark(&mut self.conn, running.collect()).await?;
+        let held = persist_running(&mut self.conn, running.collect()).await?;
         ensure!(held.is_empty(), "{held:?} were not marked");
         Ok(())
     }
@@ -228,7 +228,7 @@ impl Case<'_> {
             .bind(*worker)
             .execute(&mut *self.conn)
             .await?;
-        let claim = claimer.claim(&mut self.conn, *worker, Room::of(6)).await?;
+        let claim = claimer.claim(&mut self.conn, *worker, Capacity::of(6)).await?;
         ensure!(claim.jobs.is_empty(), "it claims without a lease");
         let rescued = rescuer::run_once(&self.db.pool).await?;
         let held = self.expected.rescue(host);
@@ -240,8 +240,8 @@ impl Case<'_> {
         Ok(())
     }
 
-    /// The log, made long enough by changes of nothing, is summed up, and pruned where an older book allows.
-    /// As after a restore or a promotion that lost nothing: all that is known is the jobs and the claims.
+    /// As after a restore or a promotion that lost nothing: all that is known is the jobs and the
+    /// claims.
     pub(super) async fn rebase(&mut self) -> Result<()> {
         self.say("the database lives on with another history");
         let mut tx = self.conn.begin().await?;
@@ -253,7 +253,9 @@ impl Case<'_> {
         Ok(())
     }
 
-    pub(super) async fn write_book(&mut self) -> Result<()> {
+    /// The log is made long enough by changes of nothing, summed up into a checkpoint, and pruned
+    /// where an older one allows.
+    pub(super) async fn write_checkpoint(&mut self) -> Result<()> {
         self.say("the log is summed up");
         sqlx::query(
             "insert into queue.lane_log (queue, tenants, backfills, priorities, states, changes, lowest)
@@ -266,9 +268,9 @@ impl Case<'_> {
         .execute(&mut *self.conn)
         .await?;
         self.books.run_once(&self.db.pool).await?;
-        let books: i64 =
+        let checkpoints: i64 =
             sqlx::query_scalar("select count(*) from queue.lane_books").fetch_one(&mut *self.conn).await?;
-        ensure!(books > 0, "no book was written");
+        ensure!(checkpoints > 0, "no checkpoint was written");
         Ok(())
     }
 

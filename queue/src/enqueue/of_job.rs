@@ -1,0 +1,44 @@
+//! Makes a [`NewJob`] of a value of its kind. It stands apart, so that what a job enqueues does not
+//! depend on the trait [`Job`].
+
+use std::borrow::Cow;
+
+use uuid::Uuid;
+
+use crate::enqueue::new_job::{NewJob, unique_key};
+use crate::error::Result;
+use crate::job::Job;
+
+impl NewJob {
+    /// A job of kind `J` for `tenant`. While it is not final, it is unique by kind, tenant and
+    /// arguments.
+    ///
+    /// # Errors
+    /// When the arguments cannot be represented as JSON.
+    pub fn of<J: Job>(tenant: Uuid, job: &J) -> Result<Self> {
+        let args = serde_json::to_value(job)?;
+        // serde_json sorts its maps by key, so that equal arguments have equal texts.
+        let unique_key = Some(unique_key(J::KIND, tenant, &args.to_string()));
+        Ok(Self {
+            id: Uuid::now_v7(),
+            tenant,
+            queue: Cow::Borrowed(J::QUEUE),
+            kind: Cow::Borrowed(J::KIND),
+            args,
+            priority: 0,
+            max_attempts: i16::try_from(J::MAX_ATTEMPTS).unwrap_or(i16::MAX),
+            run_at: None,
+            delay_s: 0.0,
+            unique_key,
+            workflow: None,
+            backfill: None,
+            joins_workflow: false,
+            name: None,
+            subject: job.subject(),
+            title: None,
+            traceparent: None,
+            enqueued_by: None,
+            parents: Vec::new(),
+        })
+    }
+}
