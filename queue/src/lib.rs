@@ -8,7 +8,7 @@
 //! |---|---|---|
 //! | enqueue | [`enqueue()`] | stores jobs, alone or waiting on others |
 //! | claim | [`claim`] | takes a batch for a worker that holds a lease: lanes by fair share, within their limits |
-//! | mark | [`claim::mark`] | writes into a job's row that it runs, once it does so for longer |
+//! | persist running | [`claim::persist_running`] | writes into a job's row that it runs, once it has run for a moment |
 //! | run | [`worker::runner`] | calls the handler, with time-out, cancel and panics caught |
 //! | finish | [`finish`] | commits outcomes, next jobs and released children together |
 //! | order | [`workflow`] | jobs that wait on jobs: their graph, and what the end of one does to the others |

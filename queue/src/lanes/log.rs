@@ -96,7 +96,7 @@ impl CountChange {
 impl LogTail {
     /// The changes in the order in which claims met them: a claim comes after all that it was
     /// planned on. With each change goes the last claim sequence number whose next claim may not
-    /// have known of it. That is `last` where no claim among them tells.
+    /// have known of it; that is `last` if no claim among these saw it.
     pub(crate) fn in_claim_order(&self, last: i64) -> Vec<(&CountChange, i64)> {
         let first_claim_that_sees = |txid| {
             let index = self.claim_snapshots.partition_point(|(_, snapshot)| !snapshot.sees(txid));

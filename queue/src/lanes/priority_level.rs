@@ -17,6 +17,7 @@ pub(crate) struct ClaimedUpTo {
 /// given here.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct PriorityLevel {
+    /// How many there are.
     #[serde(skip)]
     pub(crate) available: i64,
     /// No job with a lower `seq` may start but those in `requeued`: claims read the index from here
@@ -27,11 +28,11 @@ pub(crate) struct PriorityLevel {
     /// ones do not say whether they are claimed.
     #[serde(rename = "fresh")]
     pub(crate) high_water: i64,
-    /// The highest claim sequence number whose claim may not have known of a job that arrived
-    /// since.
+    /// The claim after this claim sequence number may not have known of the jobs that arrived last;
+    /// all later ones did.
     #[serde(rename = "came_after")]
     arrived_after: i64,
-    /// The lowest `seq` of the jobs that arrived after that claim.
+    /// The lowest `seq` of these jobs.
     #[serde(rename = "came_from")]
     arrived_from: i64,
     /// The `seq`s of jobs that became available again, of which some may be gone. Those from the

@@ -47,7 +47,7 @@ pub(crate) enum Readiness {
     Throttled(DateTime<Utc>),
 }
 
-/// See the module.
+/// The sub-lanes with a backlog that nothing but other lanes or their rate keeps from starting.
 #[derive(Debug, Default)]
 pub(crate) struct ReadySet {
     entries: HashMap<SubLaneId, Readiness>,

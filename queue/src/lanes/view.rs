@@ -19,7 +19,8 @@ use crate::lanes::ready_set::ReadySet;
 use crate::lanes::settings::QueueSettings;
 use crate::lanes::sublane::{Lane, SubLane, SubLaneId};
 
-/// See the module.
+/// What one worker knows of a queue: the jobs in each lane by state, the settings, and what may start
+/// next, as of a snapshot of the database.
 #[derive(Debug, Default)]
 pub struct QueueView {
     pub(crate) queue: String,
@@ -34,6 +35,7 @@ pub struct QueueView {
     /// Workers of another history may still run what they claimed in it: nobody claims until they
     /// have ended.
     pub(crate) awaits_lost_workers: bool,
+    /// The snapshot of the last refresh.
     pub(crate) snapshot: Snapshot,
     /// The database's time at the last refresh.
     pub(crate) now: DateTime<Utc>,
@@ -49,6 +51,7 @@ pub struct QueueView {
     pub(crate) queue_tat: Option<DateTime<Utc>>,
     /// The jobs of the queue that run.
     pub(crate) running: i64,
+    /// The lanes that have, or had, jobs; by tenant.
     pub(crate) lanes: HashMap<Uuid, Lane>,
     pub(crate) sublanes: HashMap<SubLaneId, SubLane>,
     /// The jobs of each backfill.
@@ -66,6 +69,7 @@ pub struct QueueView {
     /// The same when the view was opened: jobs of levels that it does not know may have been
     /// claimed up to here.
     initial_high_water: i64,
+    /// Rows of the log that were read since the last checkpoint.
     rows_since_checkpoint: u64,
 }
 

@@ -104,12 +104,12 @@ async fn concurrent_claims_never_exceed_a_limit() {
         tokio::spawn(async move {
             let mut conn = pool.acquire().await.unwrap();
             let mut claimer = Claimer::open(&mut conn, QUEUE).await.unwrap();
-            let mut claimed = Vec::new();
+            let mut batch = Vec::new();
             loop {
                 let claim = claimer.claim(&mut conn, worker, Capacity::of(3)).await.unwrap();
-                claimed.extend(claim.jobs);
+                batch.extend(claim.jobs);
                 if !claim.poll_again {
-                    return claimed;
+                    return batch;
                 }
             }
         })

@@ -42,8 +42,8 @@ async fn job_whose_cancel_commits_is_not_claimed() {
     cancelling.commit().await.unwrap();
     let (claim, mut claimer, mut conn) = asking.await.unwrap();
     assert!(claim.jobs.is_empty() && claim.poll_again, "it was planned on an outdated view");
-    let claimed = claimer.claim(&mut conn, worker, Capacity::of(3)).await.unwrap().jobs;
-    assert_eq!(claimed.iter().map(|job| job.run.job).collect::<Vec<_>>(), [jobs[0], jobs[2]]);
+    let batch = claimer.claim(&mut conn, worker, Capacity::of(3)).await.unwrap().jobs;
+    assert_eq!(batch.iter().map(|job| job.run.job).collect::<Vec<_>>(), [jobs[0], jobs[2]]);
     assert_no_discrepancy(&db).await;
 }
 
@@ -54,7 +54,7 @@ async fn cancel_finds_a_claimed_job_whose_row_says_available() {
     let worker = db.register_worker().await;
     let mut conn = db.pool.acquire().await.unwrap();
     let mut claimer = Claimer::open(&mut conn, QUEUE).await.unwrap();
-    let claimed = claimer.claim(&mut conn, worker, Capacity::of(2)).await.unwrap().jobs;
+    let batch = claimer.claim(&mut conn, worker, Capacity::of(2)).await.unwrap().jobs;
     assert_eq!(db.job(jobs[0]).await.state(), JobState::Available, "a claim writes no job");
     assert_eq!(control::cancel(&mut conn, jobs[0]).await.unwrap(), JobState::Running, "it is told to stop");
     let row: (i16, i64, Option<Uuid>) =
@@ -66,7 +66,7 @@ async fn cancel_finds_a_claimed_job_whose_row_says_available() {
     assert_eq!(row, (1, 1, Some(worker)));
     assert_eq!(control::cancel(&mut conn, jobs[2]).await.unwrap(), JobState::Cancelled);
     assert_no_discrepancy(&db).await;
-    let ended = claimed.iter().map(|job| Finish::of(&job.run, Outcome::HandedBack)).collect();
+    let ended = batch.iter().map(|job| Finish::of(&job.run, Outcome::HandedBack)).collect();
     assert_eq!(finish(&mut conn, ended).await.unwrap().len(), 2);
     assert_eq!(db.job(jobs[0]).await.state(), JobState::Cancelled);
     assert_eq!(db.job(jobs[1]).await.state(), JobState::Available);
@@ -85,18 +85,18 @@ async fn level_that_is_read_again_gives_no_job_out_twice() {
     let jobs = fill(&db, tenant(0), 6).await;
     let mut claimers =
         [Claimer::open(&mut conn, QUEUE).await.unwrap(), Claimer::open(&mut conn, QUEUE).await.unwrap()];
-    let mut claimed = Vec::new();
+    let mut batch = Vec::new();
     for claimer in &mut claimers {
-        claimed.extend(claimer.claim(&mut conn, worker, Capacity::of(2)).await.unwrap().jobs);
+        batch.extend(claimer.claim(&mut conn, worker, Capacity::of(2)).await.unwrap().jobs);
     }
     // All cursors move back before jobs that are claimed, and whose rows say that they are
     // available.
     late.commit().await.unwrap();
     let mut new_claimer = Claimer::open(&mut conn, QUEUE).await.unwrap();
     for claimer in claimers.iter_mut().chain([&mut new_claimer]) {
-        claimed.extend(claimer.claim(&mut conn, worker, Capacity::of(1)).await.unwrap().jobs);
+        batch.extend(claimer.claim(&mut conn, worker, Capacity::of(1)).await.unwrap().jobs);
     }
-    let ids: Vec<_> = claimed.iter().map(|job| job.run.job).collect();
+    let ids: Vec<_> = batch.iter().map(|job| job.run.job).collect();
     assert_eq!(ids, [jobs[0], jobs[1], jobs[2], jobs[3], late_job, jobs[4], jobs[5]]);
     assert_no_discrepancy(&db).await;
 }
@@ -126,8 +126,8 @@ async fn claim_moves_no_cursor_past_jobs_that_it_could_not_see() {
     late.commit().await.unwrap();
     assert!(other_claimer.claim(&mut conn, worker, Capacity::of(0)).await.unwrap().jobs.is_empty());
     pausing.rollback().await.unwrap();
-    let claimed = asking.await.unwrap();
-    assert_eq!(claimed.iter().map(|job| job.run.job).collect::<Vec<_>>(), jobs[..3]);
+    let batch = asking.await.unwrap();
+    assert_eq!(batch.iter().map(|job| job.run.job).collect::<Vec<_>>(), jobs[..3]);
     let rest = other_claimer.claim(&mut conn, worker, Capacity::of(9)).await.unwrap().jobs;
     assert_eq!(rest.iter().map(|job| job.run.job).collect::<Vec<_>>(), [late_job, jobs[3], jobs[4]]);
     assert_no_discrepancy(&db).await;
@@ -152,15 +152,15 @@ async fn job_committed_between_refresh_and_claim_is_not_lost() {
     sqlx::query("lock table queue.claims in access exclusive mode").execute(&mut *locked).await.unwrap();
     let mut asking_conn = db.pool.acquire().await.unwrap();
     let asking = tokio::spawn(async move {
-        let claimed = claimer.claim(&mut asking_conn, worker, Capacity::of(1)).await.unwrap().jobs;
-        (claimer, claimed)
+        let batch = claimer.claim(&mut asking_conn, worker, Capacity::of(1)).await.unwrap().jobs;
+        (claimer, batch)
     });
     db.until_blocked().await;
     // The claim will see the job but was planned without it: it reads from a cursor behind it.
     late.commit().await.unwrap();
     locked.rollback().await.unwrap();
-    let (mut claimer, claimed) = asking.await.unwrap();
-    assert_eq!(claimed.iter().map(|job| job.run.job).collect::<Vec<_>>(), jobs[3..4]);
+    let (mut claimer, batch) = asking.await.unwrap();
+    assert_eq!(batch.iter().map(|job| job.run.job).collect::<Vec<_>>(), jobs[3..4]);
     let rest = [late_job, jobs[4]];
     let mut tx = conn.begin().await.unwrap();
     let found = other_claimer.claim(&mut tx, worker, Capacity::of(9)).await.unwrap().jobs;
@@ -188,8 +188,8 @@ async fn requeued_job_is_claimed_once() {
     assert_eq!(claimers[1].claim(&mut conn, worker, Capacity::of(2)).await.unwrap().jobs.len(), 2);
     late.commit().await.unwrap();
     for (claimer, gets) in claimers.iter_mut().zip([vec![late_job], vec![]]) {
-        let claimed = claimer.claim(&mut conn, worker, Capacity::of(5)).await.unwrap().jobs;
-        assert_eq!(claimed.iter().map(|job| job.run.job).collect::<Vec<_>>(), gets, "of {jobs:?}");
+        let batch = claimer.claim(&mut conn, worker, Capacity::of(5)).await.unwrap().jobs;
+        assert_eq!(batch.iter().map(|job| job.run.job).collect::<Vec<_>>(), gets, "of {jobs:?}");
     }
     assert_no_discrepancy(&db).await;
 }
@@ -278,16 +278,16 @@ async fn requeued_jobs_are_claimed_without_a_search() {
     let mut tx = conn.begin().await.unwrap();
     let before = rows_read(&mut tx, "jobs").await;
     let jobs = first.claim(&mut tx, worker, Capacity::of(4)).await.unwrap().jobs;
-    let claimed: Vec<_> = jobs.iter().map(|job| job.run.job).collect();
-    assert_eq!(claimed[..2], [ids[3], ids[7]], "the requeued ones come first, in their order");
-    assert_eq!(claimed[2..], [ids[1000], ids[1001]]);
+    let batch: Vec<_> = jobs.iter().map(|job| job.run.job).collect();
+    assert_eq!(batch[..2], [ids[3], ids[7]], "the requeued ones come first, in their order");
+    assert_eq!(batch[2..], [ids[1000], ids[1001]]);
     // It reads past the claims of the other claimer once.
     let read = rows_read(&mut tx, "jobs").await - before;
     assert!(read < 600, "{read} rows of jobs for 4 of them");
     tx.commit().await.unwrap();
     // The requeued jobs that another claimer took use up nothing of what this one may start.
     let jobs = second.claim(&mut conn, worker, Capacity::of(3)).await.unwrap().jobs;
-    let claimed: Vec<_> = jobs.iter().map(|job| job.run.job).collect();
-    assert_eq!(claimed, [ids[1002], ids[1003], ids[1004]]);
+    let batch: Vec<_> = jobs.iter().map(|job| job.run.job).collect();
+    assert_eq!(batch, [ids[1002], ids[1003], ids[1004]]);
     assert_no_discrepancy(&db).await;
 }
