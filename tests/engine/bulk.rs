@@ -370,7 +370,7 @@ async fn scan_reads_along_an_index_in_a_generic_plan() {
         ("tenant", "jobs_tenant"),
         ("workflow", "jobs_workflow"),
         ("backfill", "jobs_backfill"),
-        ("failed", "jobs_aside"),
+        ("failed", "jobs_cold"),
         ("failure", "jobs_failure"),
         ("ids", "jobs_pkey"),
         ("failing_subject", "jobs_failing_subject"),

@@ -113,7 +113,7 @@ pub(crate) async fn persist_all_of(conn: &mut PgConnection, worker: Uuid) -> Res
     sqlx::query!(
         "update queue.jobs j
          set state = 'running', run = t.run, attempt = j.attempt + 1, worker_id = t.worker_id, attempted_at = t.at, progress = null
-         from queue.taken t
+         from queue.in_flight t
          where t.worker_id = $1 and j.seq = t.seq and j.state = 'available' and j.run = t.run - 1",
         worker
     )
@@ -143,7 +143,7 @@ pub(crate) async fn persist_claimed(conn: &mut PgConnection, jobs: &[Uuid]) -> R
     sqlx::query!(
         "update queue.jobs j
          set state = 'running', run = t.run, attempt = j.attempt + 1, worker_id = t.worker_id, attempted_at = t.at, progress = null
-         from queue.taken t
+         from queue.in_flight t
          where t.queue = any($2) and j.id = any($1) and j.seq = t.seq and j.state = 'available' and j.run = t.run - 1",
         jobs,
         &queues

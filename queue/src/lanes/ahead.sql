@@ -9,13 +9,13 @@
 -- Bound:
 -- - $6 bigint: how many jobs of each level to return, at most
 with level as materialized (
-    select l.*, queue.flow_key($1, l.tenant_id, l.backfill_id) as key
+    select l.*, queue.sublane_key($1, l.tenant_id, l.backfill_id) as key
     from unnest($2::uuid[], $3::uuid[], $4::smallint[], $5::bigint[])
         with ordinality as l (tenant_id, backfill_id, priority, cursor_seq, number)
 )
 select l.number as "number!", array(
     select j.seq from queue.jobs j
-    where queue.flow_key(j.queue, j.tenant_id, j.backfill_id) = l.key
+    where queue.sublane_key(j.queue, j.tenant_id, j.backfill_id) = l.key
       and (j.priority, j.seq) >= (l.priority, l.cursor_seq) and j.priority <= l.priority and j.state = 'available'
       and (j.queue, j.tenant_id, j.backfill_id) is not distinct from ($1, l.tenant_id, l.backfill_id)
     order by j.priority, j.seq limit $6

@@ -129,9 +129,9 @@ pub(crate) async fn read_after(conn: &mut PgConnection, queue: &str, snapshot: &
         )
         select
             xmax as "xmax!", in_progress as "in_progress!", now as "now!", history as "history!", server_started as "server_started!",
-            l.txid as "txid?", l.no as "claim_seq?", l.of_turn as "of_claim_seq?", l.returned as "requeued?", l.worker_id as "worker_id?",
+            l.txid as "txid?", l.claim_seq as "claim_seq?", l.of_claim_seq as "of_claim_seq?", l.requeued as "requeued?", l.worker_id as "worker_id?",
             l.virtual_times as "virtual_times?", l.queue_tat as "queue_tat?",
-            l.sees_before as "snapshot_xmax?", l.sees_not as "snapshot_xip?",
+            l.snapshot_xmax as "snapshot_xmax?", l.snapshot_xip as "snapshot_xip?",
             l.tenants as "tenants?", l.backfills as "backfills?: Vec<Option<Uuid>>", l.priorities as "priorities?",
             l.states::text[] as "states?: Vec<String>", l.changes as "changes?", l.lowest as "lowest?: Vec<Option<i64>>",
             l.tags as "tags?", l.tats as "tats?: Vec<Option<DateTime<Utc>>>"
@@ -144,7 +144,7 @@ pub(crate) async fn read_after(conn: &mut PgConnection, queue: &str, snapshot: &
             select late.* from unnest((select $3::bigint[])) as x
             cross join lateral (select * from queue.lane_log where queue = (select $1::text) and txid = x offset 0) as late
         ) l on true
-        order by l.no
+        order by l.claim_seq
         "#,
         queue,
         snapshot.xmax,
@@ -247,11 +247,11 @@ pub(crate) async fn take_claim_seq(conn: &mut PgConnection, queue: &str) -> Resu
         .await?;
     loop {
         let taken = sqlx::query_scalar!(
-            r#"insert into queue.lane_log (queue, no)
+            r#"insert into queue.lane_log (queue, claim_seq)
              select $1, greatest(
-                 (select coalesce(max(no), 0) from queue.lane_log where queue = $1 and no is not null),
-                 (select coalesce(max(no), 0) from queue.lane_books where queue = $1)) + 1
-             on conflict (queue, no) where no is not null do nothing returning no as "no!""#,
+                 (select coalesce(max(claim_seq), 0) from queue.lane_log where queue = $1 and claim_seq is not null),
+                 (select coalesce(max(claim_seq), 0) from queue.view_checkpoints where queue = $1)) + 1
+             on conflict (queue, claim_seq) where claim_seq is not null do nothing returning claim_seq as "claim_seq!""#,
             queue
         )
         .fetch_optional(&mut *conn)
@@ -270,13 +270,13 @@ pub(crate) async fn take_claim_seq(conn: &mut PgConnection, queue: &str) -> Resu
 pub(crate) async fn prune(conn: &mut PgConnection, queue: &str) -> Result<u64> {
     let deleted = sqlx::query!(
         "with base as (
-            select at, oldest_xid, no from queue.lane_books
+            select at, oldest_txid, claim_seq from queue.view_checkpoints
             where queue = $1 and at < queue.now() - interval '10 minutes' order by at desc limit 1
         ), checkpoints as (
-            delete from queue.lane_books b using base where b.queue = $1 and b.at < base.at
+            delete from queue.view_checkpoints b using base where b.queue = $1 and b.at < base.at
         )
         delete from queue.lane_log l using base
-        where l.queue = $1 and l.txid < base.oldest_xid and (l.no is null or l.no < base.no)",
+        where l.queue = $1 and l.txid < base.oldest_txid and (l.claim_seq is null or l.claim_seq < base.claim_seq)",
         queue
     )
     .execute(conn)

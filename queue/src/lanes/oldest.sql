@@ -7,7 +7,7 @@
 -- - $4 smallint[]: priority
 -- - $5 bigint[]: the cursor, which is the seq from which the level is read
 with level as materialized (
-    select l.*, queue.flow_key($1, l.tenant_id, l.backfill_id) as key
+    select l.*, queue.sublane_key($1, l.tenant_id, l.backfill_id) as key
     from unnest($2::uuid[], $3::uuid[], $4::smallint[], $5::bigint[])
         with ordinality as l (tenant_id, backfill_id, priority, cursor_seq, number)
 )
@@ -15,7 +15,7 @@ select l.number as "number!", first.seq as "seq!", first.scheduled_at as "schedu
 from level l
 cross join lateral (
     select j.seq, j.scheduled_at from queue.jobs j
-    where queue.flow_key(j.queue, j.tenant_id, j.backfill_id) = l.key
+    where queue.sublane_key(j.queue, j.tenant_id, j.backfill_id) = l.key
       and (j.priority, j.seq) >= (l.priority, l.cursor_seq) and j.priority <= l.priority and j.state = 'available'
       and (j.queue, j.tenant_id, j.backfill_id) is not distinct from ($1, l.tenant_id, l.backfill_id)
     order by j.priority, j.seq limit 1

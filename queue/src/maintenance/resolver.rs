@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::workflow;
 
 /// Resolves everything that was deferred, a bounded number of children in each transaction; returns
-/// how many rows of `queue.unsettled` it found. A crash leaves the rows of the transaction that it
+/// how many rows of `queue.unresolved` it found. A crash leaves the rows of the transaction that it
 /// interrupts.
 pub async fn run_once(pool: &PgPool) -> Result<u64> {
     let mut found = 0;

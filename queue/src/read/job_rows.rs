@@ -12,7 +12,7 @@ macro_rules! job_rows {
             $crate::read::row::JobRow,
             r#"select j.id, j.seq as "seq!", j.tenant_id, j.queue, j.kind, j.state::text as "state!", j.priority,
                 j.attempt, j.max_attempts, j.run, j.pending_parents, j.args, "# + $output + r#", j.progress, j.errors,
-                j.workflow_id, j.name, queue.job_subject(j.subject, j.args) as subject, j.cancelled_by, j.backfill_id, j.traceparent, j.created_at, j.scheduled_at, j.attempted_at,
+                j.workflow_id, j.name, j.subject, j.cancelled_by, j.backfill_id, j.traceparent, j.created_at, j.scheduled_at, j.attempted_at,
                 j.finalized_at,
                 array(select d.parent_id from queue.job_dependencies d where d.child_id = j.id order by 1)
                     as "depends_on!",

@@ -44,26 +44,26 @@ with entry as materialized (
      order by backfill_id desc, seq desc limit $4)
     union all
     (select null, seq from queue.jobs
-     where $1 = 'failure' and failure_id is not null and aside in ('retryable', 'discarded')
+     where $1 = 'failure' and failure_id is not null and cold_state in ('retryable', 'discarded')
        and (failure_id, seq) < ($16, $2) and failure_id >= $16
      order by failure_id desc, seq desc limit $4)
     union all
     (select null, seq from queue.jobs
-     where $1 = 'tenant_cold' and aside is not null and (tenant_id, seq) < ($9, $2) and tenant_id >= $9
+     where $1 = 'tenant_cold' and cold_state is not null and (tenant_id, seq) < ($9, $2) and tenant_id >= $9
      order by tenant_id desc, seq desc limit $4)
     union all
     (select null, seq from queue.jobs
-     where $1 = 'failing_subject' and aside in ('retryable', 'cancelled', 'discarded')
-       and (tenant_id, queue.job_subject(subject, args), seq) < ($9, $21, $2)
-       and (tenant_id, queue.job_subject(subject, args)) >= ($9, $21)
-     order by tenant_id desc, queue.job_subject(subject, args) desc, seq desc limit $4)
+     where $1 = 'failing_subject' and cold_state in ('retryable', 'cancelled', 'discarded')
+       and (tenant_id, subject, seq) < ($9, $21, $2)
+       and (tenant_id, subject) >= ($9, $21)
+     order by tenant_id desc, subject desc, seq desc limit $4)
     union all
     (select w.state, s.seq
      from unnest($6::text[]::queue.job_state[]) as w (state)
      cross join lateral (
         select seq from queue.jobs
-        where aside is not null and (aside, seq) < (w.state, $2) and aside >= w.state
-        order by aside desc, seq desc limit $4) s
+        where cold_state is not null and (cold_state, seq) < (w.state, $2) and cold_state >= w.state
+        order by cold_state desc, seq desc limit $4) s
      where $1 = 'cold')
 ), floor as materialized (
     -- Where the walk ends. It is one walk for each state; all end where the first one does.
@@ -94,24 +94,24 @@ with entry as materialized (
              order by backfill_id desc, seq desc limit (select coalesce(sum(entries), 0) from part))
             union all
             (select * from queue.jobs
-             where $1 = 'failure' and failure_id is not null and aside in ('retryable', 'discarded')
+             where $1 = 'failure' and failure_id is not null and cold_state in ('retryable', 'discarded')
                and (failure_id, seq) < ($16, $2) and failure_id >= $16
              order by failure_id desc, seq desc limit (select coalesce(sum(entries), 0) from part))
             union all
             (select * from queue.jobs
-             where $1 = 'tenant_cold' and aside is not null and (tenant_id, seq) < ($9, $2) and tenant_id >= $9
+             where $1 = 'tenant_cold' and cold_state is not null and (tenant_id, seq) < ($9, $2) and tenant_id >= $9
              order by tenant_id desc, seq desc limit (select coalesce(sum(entries), 0) from part))
             union all
             (select * from queue.jobs
-             where $1 = 'failing_subject' and aside in ('retryable', 'cancelled', 'discarded')
-               and (tenant_id, queue.job_subject(subject, args), seq) < ($9, $21, $2)
-               and (tenant_id, queue.job_subject(subject, args)) >= ($9, $21)
-             order by tenant_id desc, queue.job_subject(subject, args) desc, seq desc
+             where $1 = 'failing_subject' and cold_state in ('retryable', 'cancelled', 'discarded')
+               and (tenant_id, subject, seq) < ($9, $21, $2)
+               and (tenant_id, subject) >= ($9, $21)
+             order by tenant_id desc, subject desc, seq desc
              limit (select coalesce(sum(entries), 0) from part))
             union all
             (select * from queue.jobs
-             where $1 = 'cold' and aside is not null and (aside, seq) < (w.state, $2) and aside >= w.state
-             order by aside desc, seq desc limit (select coalesce(sum(entries), 0) from part where part.state = w.state))
+             where $1 = 'cold' and cold_state is not null and (cold_state, seq) < (w.state, $2) and cold_state >= w.state
+             order by cold_state desc, seq desc limit (select coalesce(sum(entries), 0) from part where part.state = w.state))
             union all
             -- Jobs that are named one by one are few, and so are those that workers have claimed.
             (select j.* from unnest($15::uuid[]) as named (id)
@@ -137,8 +137,8 @@ with entry as materialized (
           and ($14::text is null or s.args::text ilike $14 or s.tenant_id = any($19::uuid[])
               or (case when $20::boolean then jsonb_path_query_array(s.errors, '$[*].code') else s.errors end)::text ilike $14)
           and ($15::uuid[] is null or s.id = any($15))
-          and ($16::bigint is null or s.failure_id = $16 and s.aside in ('retryable', 'discarded'))
-          and ($21::text is null or queue.job_subject(s.subject, s.args) = $21)
+          and ($16::bigint is null or s.failure_id = $16 and s.cold_state in ('retryable', 'discarded'))
+          and ($21::text is null or s.subject = $21)
           and ($17::text[] is null or not exists (
               select from unnest($17::text[], $18::text[]) as a (name, value)
               where s.args #>> string_to_array(a.name, '.') is distinct from a.value))

@@ -38,7 +38,7 @@ pub async fn workers(conn: &mut PgConnection) -> Result<Vec<WorkerRow>> {
     let rows = sqlx::query_as!(
         WorkerRow,
         r#"select w.id, w.host, w.pid, w.version, w.queues, w.started_at, w.heartbeat_at,
-            (select count(*) from queue.taken t join queue.jobs j using (seq)
+            (select count(*) from queue.in_flight t join queue.jobs j using (seq)
              where t.worker_id = w.id and (j.run = t.run and j.state = 'running' or j.run = t.run - 1 and j.state = 'available')
             ) as "running!", w.drain_requested_at is not null as "draining!"
         from queue.workers w where w.lease_until > queue.now() order by w.started_at"#
@@ -64,7 +64,7 @@ pub async fn running_on(conn: &mut PgConnection, worker: Uuid, limit: i64) -> Re
     let rows = sqlx::query_as!(
         RunningRow,
         r#"select j.id, j.kind, j.queue, j.tenant_id, t.at as "claimed_at!"
-        from queue.taken t cross join lateral (select * from queue.jobs where seq = t.seq offset 0) j
+        from queue.in_flight t cross join lateral (select * from queue.jobs where seq = t.seq offset 0) j
         where t.worker_id = $1 and (j.run = t.run and j.state = 'running' or j.run = t.run - 1 and j.state = 'available')
         order by t.at, j.seq limit $2"#,
         worker,

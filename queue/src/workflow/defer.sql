@@ -3,7 +3,7 @@
 --
 -- - $1: jobs
 -- - $2: for each, the child after whose id its edges are to be updated
-insert into queue.unsettled (job_id, after_child)
+insert into queue.unresolved (job_id, after_child)
 select r.job, r.after
 from unnest($1::uuid[], $2::uuid[]) as r (job, after)
 where (

@@ -4,7 +4,7 @@
 //! own lock, by a statement that reads what its parents are at that moment. So whoever updates an
 //! edge last writes the truth, and updating it twice changes nothing. Every change of a parent is
 //! followed by an update of its edges: in its own transaction, or through a row of
-//! `queue.unsettled` that the transaction wrote.
+//! `queue.unresolved` that the transaction wrote.
 //! A transaction that holds a job and updates its children never waits for a child: children that
 //! are locked are left to that table. Only the resolver waits, and it holds nothing but children,
 //! which it locks in the order of their ids.
@@ -26,7 +26,7 @@ use crate::error::Result;
 const MAX_EDGES: i64 = 500;
 
 /// The resolver is woken as workers are, by a notification under this name, which no queue has.
-pub(crate) const RESOLVER_WAKE_NAME: &str = "queue.unsettled";
+pub(crate) const RESOLVER_WAKE_NAME: &str = "queue.unresolved";
 
 /// A job whose end or retry is still to be propagated to its children with ids above `after`.
 #[derive(Debug, Clone, Copy)]
@@ -84,10 +84,10 @@ async fn propagate(conn: &mut PgConnection, jobs: Vec<Uuid>, origin: Origin) -> 
 }
 
 /// One transaction of the resolver: updates up to [`MAX_EDGES`] edges that were deferred, and
-/// defers what follows from that. Returns how many rows of `queue.unsettled` it found.
+/// defers what follows from that. Returns how many rows of `queue.unresolved` it found.
 pub(crate) async fn resolve_deferred(conn: &mut PgConnection) -> Result<usize> {
     let rows = sqlx::query!(
-        "select id, job_id, after_child from queue.unsettled order by id limit $1 for update skip locked",
+        "select id, job_id, after_child from queue.unresolved order by id limit $1 for update skip locked",
         MAX_EDGES
     )
     .fetch_all(&mut *conn)
@@ -103,7 +103,7 @@ pub(crate) async fn resolve_deferred(conn: &mut PgConnection) -> Result<usize> {
     let later: HashSet<Uuid> = later.into_iter().map(|propagation| propagation.job).collect();
     let batch = update_dependents(conn, &now, Origin::Resolver).await?;
     let done: Vec<i64> = rows.iter().filter(|row| !later.contains(&row.job_id)).map(|row| row.id).collect();
-    sqlx::query!("delete from queue.unsettled where id = any($1)", &done).execute(&mut *conn).await?;
+    sqlx::query!("delete from queue.unresolved where id = any($1)", &done).execute(&mut *conn).await?;
     let mut rest = batch.rest;
     rest.extend(batch.changed.ended_or_retried.into_iter().map(Propagation::to_all_children_of));
     defer(conn, &rest).await?;

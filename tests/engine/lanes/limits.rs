@@ -25,7 +25,7 @@ async fn rate_holds_over_all_claimers() {
     // Real time goes on under the shifted clock, so that more than the burst may be allowed, but
     // never more than the rate.
     let times: Vec<DateTime<Utc>> =
-        sqlx::query_scalar("select at from queue.taken order by 1").fetch_all(&db.pool).await.unwrap();
+        sqlx::query_scalar("select at from queue.in_flight order by 1").fetch_all(&db.pool).await.unwrap();
     assert_eq!(times.len(), starts.iter().sum::<usize>());
     assert!(times.len() >= 4 + 13, "burst and one start each 100 ms: {starts:?}");
     for (i, from) in times.iter().enumerate() {

@@ -237,7 +237,7 @@ async fn claim_whose_answer_was_lost_is_recovered_before_anything_else() {
     let mut conn = db.pool.acquire().await.unwrap();
     let recovered = loop {
         let running: i64 =
-            sqlx::query_scalar("select count(*) from queue.taken").fetch_one(&db.pool).await.unwrap();
+            sqlx::query_scalar("select count(*) from queue.in_flight").fetch_one(&db.pool).await.unwrap();
         if running == 3 {
             break claimer.claim(&mut conn, worker, Capacity::of(5)).await.unwrap();
         }

@@ -268,8 +268,9 @@ impl Case<'_> {
         .execute(&mut *self.conn)
         .await?;
         self.books.run_once(&self.db.pool).await?;
-        let checkpoints: i64 =
-            sqlx::query_scalar("select count(*) from queue.lane_books").fetch_one(&mut *self.conn).await?;
+        let checkpoints: i64 = sqlx::query_scalar("select count(*) from queue.view_checkpoints")
+            .fetch_one(&mut *self.conn)
+            .await?;
         ensure!(checkpoints > 0, "no checkpoint was written");
         Ok(())
     }

@@ -127,10 +127,10 @@ impl<'de> Deserialize<'de> for QueueView {
 /// A view from the newest checkpoint of this history, or an empty one.
 pub(crate) async fn load(conn: &mut PgConnection, queue: &str) -> Result<QueueView> {
     let row = sqlx::query!(
-        r#"select h.id as "history!", pg_postmaster_start_time() as "server!", b.book as "book?: Json<QueueView>"
+        r#"select h.id as "history!", pg_postmaster_start_time() as "server!", b.view as "book?: Json<QueueView>"
            from (select queue.history_id() as id) h
            left join lateral (
-               select book from queue.lane_books where queue = $1 and history = h.id order by at desc limit 1
+               select view from queue.view_checkpoints where queue = $1 and history = h.id order by at desc limit 1
            ) b on true"#,
         queue
     )
@@ -145,7 +145,7 @@ pub(crate) async fn load(conn: &mut PgConnection, queue: &str) -> Result<QueueVi
 /// The newest checkpoint of any history.
 pub(crate) async fn newest(conn: &mut PgConnection, queue: &str) -> Result<Option<QueueView>> {
     let view = sqlx::query_scalar!(
-        r#"select book as "book: Json<QueueView>" from queue.lane_books where queue = $1 order by at desc limit 1"#,
+        r#"select view as "book: Json<QueueView>" from queue.view_checkpoints where queue = $1 order by at desc limit 1"#,
         queue
     )
     .fetch_optional(conn)
@@ -156,7 +156,7 @@ pub(crate) async fn newest(conn: &mut PgConnection, queue: &str) -> Result<Optio
 /// Writes a checkpoint for the workers that begin.
 pub(crate) async fn save(conn: &mut PgConnection, view: &mut QueueView) -> Result<()> {
     sqlx::query!(
-        "insert into queue.lane_books (queue, at, oldest_xid, no, book, history) values ($1, queue.now(), $2, $3, $4, $5)
+        "insert into queue.view_checkpoints (queue, at, oldest_txid, claim_seq, view, history) values ($1, queue.now(), $2, $3, $4, $5)
          on conflict do nothing",
         view.queue,
         view.snapshot.oldest_invisible(),

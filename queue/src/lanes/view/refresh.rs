@@ -81,17 +81,20 @@ impl QueueView {
 /// The oldest claim of the queue, from `since` on, that is not acknowledged; `next` where there is
 /// none.
 async fn oldest_claim(conn: &mut PgConnection, queue: &str, since: i64, next: i64) -> Result<i64> {
-    let oldest =
-        sqlx::query_scalar!("select min(no) from queue.claims where queue = $1 and no >= $2", queue, since)
-            .fetch_one(conn)
-            .await?;
+    let oldest = sqlx::query_scalar!(
+        "select min(claim_seq) from queue.claims where queue = $1 and claim_seq >= $2",
+        queue,
+        since
+    )
+    .fetch_one(conn)
+    .await?;
     Ok(oldest.unwrap_or(next))
 }
 
 /// Jobs that the live workers of the queue can run at once.
 async fn worker_capacity(conn: &mut PgConnection, queue: &str) -> Result<i64> {
     let capacity = sqlx::query_scalar!(
-        r#"select coalesce(sum(slots), 0) as "slots!" from queue.workers
+        r#"select coalesce(sum(capacity), 0) as "slots!" from queue.workers
            where $1 = any(queues) and lease_until > queue.now() and drain_requested_at is null"#,
         queue
     )
