@@ -26,7 +26,6 @@ use crate::postgres::{Options, PrivatePostgres};
 use crate::schema;
 use crate::signals::{Interrupted, Stop};
 
-pub use self::session::PLANNER;
 pub use self::watch::hung_connections;
 
 /// The schema's history.

@@ -6,9 +6,10 @@ use sqlx::{Acquire, PgConnection};
 use uuid::Uuid;
 
 use crate::claim::mark::mark_claimed;
+use crate::enqueue::notify::notify_queues;
 use crate::error::{QueueError, Result};
 use crate::job::state::JobState;
-use crate::worker::listener::{notify_cancel, notify_queues};
+use crate::worker::notify::notify_cancel;
 use crate::workflow;
 
 /// Cancels a job: at once while it waits; a running one is told to stop and becomes `cancelled`

@@ -1,5 +1,7 @@
 //! Enqueue: the caller's transaction takes the jobs; its commit is the promise.
 
+pub(crate) mod notify;
+
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -12,10 +14,9 @@ use sqlx::types::Json;
 use sqlx::{Acquire, PgConnection};
 use uuid::Uuid;
 
+use crate::enqueue::notify::notify_queues;
 use crate::error::Result;
-use crate::job::Job;
-use crate::telemetry::meter;
-use crate::worker::listener::notify_queues;
+use crate::telemetry::enqueued;
 use crate::workflow::{self, Title};
 
 /// What a discarded or cancelled parent does to the job that waits on it.
@@ -63,22 +64,25 @@ pub struct NewJob {
 }
 
 impl NewJob {
-    /// A job of kind `J` for `tenant`, unique by kind, tenant and arguments while it is not final.
-    ///
-    /// # Errors
-    /// When the arguments are not representable as JSON.
-    pub fn of<J: Job>(tenant: Uuid, job: &J) -> Result<Self> {
-        let args = serde_json::to_value(job)?;
+    /// A job of a kind given by its name, unique by kind, tenant and arguments while it is not final.
+    pub(crate) fn untyped(
+        tenant: Uuid,
+        kind: &'static str,
+        queue: &'static str,
+        max_attempts: u16,
+        args: Value,
+        subject: Option<String>,
+    ) -> Self {
         // serde_json's maps are sorted by key, so that equal arguments have equal text.
-        let unique_key = Some(unique_hash(J::KIND, tenant, &args.to_string()));
-        Ok(Self {
+        let unique_key = Some(unique_hash(kind, tenant, &args.to_string()));
+        Self {
             id: Uuid::now_v7(),
             tenant,
-            queue: Cow::Borrowed(J::QUEUE),
-            kind: Cow::Borrowed(J::KIND),
+            queue: Cow::Borrowed(queue),
+            kind: Cow::Borrowed(kind),
             args,
             priority: 0,
-            max_attempts: i16::try_from(J::MAX_ATTEMPTS).unwrap_or(i16::MAX),
+            max_attempts: i16::try_from(max_attempts).unwrap_or(i16::MAX),
             run_at: None,
             delay_s: 0.0,
             unique_key,
@@ -86,12 +90,12 @@ impl NewJob {
             backfill: None,
             joins_workflow: false,
             name: None,
-            subject: job.subject(),
+            subject,
             title: None,
             traceparent: None,
             enqueued_by: None,
             parents: Vec::new(),
-        })
+        }
     }
 
     /// Lets any number of the same job exist.
@@ -323,7 +327,7 @@ async fn insert<'a>(
     .await?;
     let stored: Option<HashSet<&Uuid>> = (ids.len() < jobs.clone().count()).then(|| ids.iter().collect());
     let stored = jobs.filter(|job| stored.as_ref().is_none_or(|ids| ids.contains(&job.id)));
-    meter::enqueued(stored.clone().map(|job| (&*job.queue, &*job.kind)));
+    enqueued::count(stored.clone().map(|job| (&*job.queue, &*job.kind)));
     workflow::entitle(conn, stored.filter_map(|job| job.title.as_deref())).await?;
     Ok(ids)
 }

@@ -25,13 +25,13 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::backfill::Slices;
+use crate::database::deadline::{AdaptiveDeadline, within};
 use crate::database::history;
-use crate::database::patience::{Patience, within};
 use crate::maintenance::leader::Leader;
 use crate::schedule::{PRUNE, RECONCILE, RESCUE};
 use crate::telemetry::meter::Meter;
-use crate::telemetry::pulse;
-use crate::worker::listener::Wakers;
+use crate::telemetry::rollup::RollupWriter;
+use crate::worker::wakers::Wakers;
 
 use bookkeeper::Bookkeeper;
 use expander::Expander;
@@ -48,16 +48,16 @@ pub(crate) struct Maintenance {
     pub(crate) slices: Option<Arc<dyn Slices>>,
     pub(crate) wakers: Wakers,
     pub(crate) meter: Meter,
-    pub(crate) pulse: Arc<pulse::Writer>,
+    pub(crate) rollups: Arc<RollupWriter>,
     pub(crate) seed: u64,
 }
 
 /// Runs them all until `stop`. An error is logged and tried again at the next turn.
 pub(crate) async fn run(with: Maintenance, stop: CancellationToken) {
-    let Maintenance { pool, leader, scheduler, retention, slices, wakers, meter, pulse, seed } = with;
+    let Maintenance { pool, leader, scheduler, retention, slices, wakers, meter, rollups, seed } = with;
     let [rescue, prune, reconcile] = [RESCUE, PRUNE, RECONCILE].map(Upkeep::new);
     let books = Bookkeeper::default();
-    let settle = wakers.of(settler::WAKE);
+    let settle = wakers.for_queue(settler::WAKE);
     let never = Notify::new();
     let half_second = Duration::from_millis(500);
     tokio::join!(
@@ -85,14 +85,14 @@ pub(crate) async fn run(with: Maintenance, stop: CancellationToken) {
         every(&pool, Duration::from_secs(5), seed ^ 7, &stop, &never, "reconciler", || {
             reconcile.run_once(&leader, async || reconciler::run_once(&pool).await)
         }),
-        every(&pool, Duration::from_secs(5), seed ^ 8, &stop, &never, "pulse", || pulse.run_once(&pool)),
+        every(&pool, Duration::from_secs(5), seed ^ 8, &stop, &never, "rollups", || rollups.run_once(&pool)),
         expand(&pool, slices, seed ^ 6, &stop),
     );
 }
 
 /// Stands for leader until `stop`, and steps down then.
 async fn lead(leader: &Leader, wakers: &Wakers, stop: &CancellationToken) {
-    let stepped_down = wakers.of_election();
+    let stepped_down = wakers.for_election();
     loop {
         if let Err(error) = within(LEASE_ANSWER, leader.run_once()).await {
             tracing::warn!(%error, "could not ask who leads; trying on");
@@ -136,7 +136,7 @@ async fn expand(pool: &PgPool, slices: Option<Arc<dyn Slices>>, seed: u64, stop:
     .await;
 }
 
-/// How long a turn of a service usually takes at most, however much there is to do; see [`Patience`].
+/// How long a turn of a service usually takes at most, however much there is to do; see [`AdaptiveDeadline`].
 const ANSWER: Duration = Duration::from_mins(1);
 
 /// How long the question who leads may take.
@@ -155,7 +155,7 @@ async fn every<F>(
     F: Future<Output = crate::Result<u64>>,
 {
     let mut rng = StdRng::seed_from_u64(seed);
-    let mut patience = Patience::new(ANSWER);
+    let mut patience = AdaptiveDeadline::new(ANSWER);
     loop {
         let pause = interval.mul_f64(rng.random_range(0.8..1.2));
         tokio::select! {
@@ -164,7 +164,7 @@ async fn every<F>(
             () = wake.notified() => {}
         }
         let done = within(patience.limit(), once()).await;
-        patience.learn(&done);
+        patience.adapt(&done);
         match done {
             Ok(0) => {}
             Ok(count) => tracing::debug!(service = name, count, "upkeep"),

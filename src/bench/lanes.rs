@@ -8,8 +8,8 @@ use sqlx::{AssertSqlSafe, PgConnection};
 use uuid::Uuid;
 use weirgate_queue::claim::mark::Start;
 use weirgate_queue::claim::{Claimer, Room};
-use weirgate_queue::finish::{Finish, Outcome, finish};
 use weirgate_queue::lanes::limits::{LaneLimits, QueueLimits, Rate, set_queue_limits};
+use weirgate_queue::worker::{Finish, Outcome, finish};
 
 use super::report::{Report, median, percentile_ms};
 use super::snapshots::pin;

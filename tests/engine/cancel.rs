@@ -27,8 +27,7 @@ async fn a_waiting_job_is_cancelled_at_once_and_never_runs() {
 async fn a_running_handler_is_told_and_awaited() {
     let db = TestDb::new().await;
     let probe = Probe::new(db.pool.clone());
-    let worker =
-        TestWorker::start_with(&db, &probe, |options| options.host.cancel_grace = Duration::from_mins(5));
+    let worker = TestWorker::start_with(&db, &probe, |config| config.cancel_grace = Duration::from_mins(5));
     let job = db.enqueue(Uuid::nil(), &Step::new("polite", Does::GateOrCancel)).await.id;
     db.until(job, JobState::Running).await;
     probe.until_started(1).await;
@@ -57,7 +56,7 @@ async fn a_handler_that_does_not_listen_is_dropped() {
 async fn a_cancel_without_a_listener_is_found_at_the_next_heartbeat() {
     let db = TestDb::new().await;
     let probe = Probe::new(db.pool.clone());
-    let worker = TestWorker::start_with(&db, &probe, |options| options.host.lease = Duration::from_secs(3));
+    let worker = TestWorker::start_with(&db, &probe, |config| config.lease = Duration::from_secs(3));
     let job = db.enqueue(Uuid::nil(), &Step::new("deaf", Does::Gate)).await.id;
     db.until(job, JobState::Running).await;
     // What a lost notice leaves: the wish in the row, and nobody told.

@@ -9,10 +9,10 @@ use uuid::Uuid;
 use weirgate_queue::JobState;
 use weirgate_queue::claim::{Claimer, Room, claim};
 use weirgate_queue::database::history::{self, Rebased};
-use weirgate_queue::finish::{Finish, Outcome, finish};
 use weirgate_queue::lanes::limits::{LaneSettings, set_lane};
 use weirgate_queue::lanes::reconcile::{self, Discrepancy};
 use weirgate_queue::lanes::{Book, LaneLimits, Rate};
+use weirgate_queue::worker::{Finish, Outcome, finish};
 
 use crate::support::{Does, Probe, Step, TestDb, TestWorker};
 

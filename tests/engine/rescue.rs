@@ -50,7 +50,7 @@ async fn a_job_that_kills_its_workers_ends_as_a_dead_letter() {
 async fn a_worker_that_slept_past_its_lease_drops_its_jobs_and_goes_on_under_a_new_one() {
     let db = TestDb::new().await;
     let probe = Probe::new(db.pool.clone());
-    let worker = TestWorker::start_with(&db, &probe, |options| options.host.lease = Duration::from_secs(3));
+    let worker = TestWorker::start_with(&db, &probe, |config| config.lease = Duration::from_secs(3));
     let job = db.enqueue(Uuid::nil(), &Step::new("a", Does::Gate)).await.id;
     let first = db.until(job, JobState::Running).await;
     probe.until_started(1).await;
@@ -76,8 +76,8 @@ async fn a_worker_whose_jobs_hold_all_connections_keeps_its_lease() {
         let sql = "select id from queue.workers where lease_until > queue.now()";
         sqlx::query_scalar(sql).fetch_optional(conn).await.unwrap()
     };
-    let worker = TestWorker::start_with(&db, &Probe::new(db.pool.clone()), |options| {
-        options.host.lease = Duration::from_secs(2);
+    let worker = TestWorker::start_with(&db, &Probe::new(db.pool.clone()), |config| {
+        config.lease = Duration::from_secs(2);
     });
     let mut held = vec![db.pool.acquire().await.unwrap()];
     let lease = loop {
@@ -122,9 +122,9 @@ async fn a_stop_waits_for_running_jobs_and_claims_nothing_more() {
 async fn what_does_not_end_within_the_grace_period_is_handed_back_without_an_attempt() {
     let db = TestDb::new().await;
     let probe = Probe::new(db.pool.clone());
-    let worker = TestWorker::start_with(&db, &probe, |options| {
-        options.grace = Duration::from_millis(200);
-        options.concurrency = 1;
+    let worker = TestWorker::start_with(&db, &probe, |config| {
+        config.grace = Duration::from_millis(200);
+        config.concurrency = 1;
     });
     let stuck = db.enqueue(Uuid::nil(), &Step::new("stuck", Does::Gate)).await.id;
     let queued = db.enqueue(Uuid::nil(), &Step::new("queued", Does::Gate)).await.id;
@@ -197,7 +197,7 @@ async fn a_stop_does_not_give_back_what_was_cancelled() {
 async fn a_claims_row_goes_when_its_jobs_have_ended() {
     let db = TestDb::new().await;
     let probe = Probe::new(db.pool.clone());
-    let worker = TestWorker::start_with(&db, &probe, |options| options.host.lease = Duration::from_secs(3));
+    let worker = TestWorker::start_with(&db, &probe, |config| config.lease = Duration::from_secs(3));
     let gate = db.enqueue(Uuid::nil(), &Step::new("gate", Does::Gate)).await.id;
     probe.until_started(1).await;
     for n in 0..20 {

@@ -7,7 +7,8 @@ use sqlx::postgres::PgPoolOptions;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool};
 use tokio::sync::OnceCell;
 use uuid::Uuid;
-use weirgate::database::{MIGRATIONS, PLANNER};
+use weirgate::database::MIGRATIONS;
+use weirgate_queue::database::PLANNER;
 use weirgate_queue::read::{self, JobRow};
 use weirgate_queue::{Enqueued, Job, JobState, NewJob, enqueue};
 

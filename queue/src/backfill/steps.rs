@@ -11,7 +11,7 @@ use crate::claim::mark::mark_claimed;
 use crate::control;
 use crate::error::{QueueError, Result};
 use crate::job::state::StateCounts;
-use crate::worker::listener::notify_cancels;
+use crate::worker::notify::notify_cancels;
 use crate::workflow;
 
 /// Most jobs in one step.

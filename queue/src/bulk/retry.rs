@@ -8,8 +8,8 @@ use uuid::Uuid;
 use super::lock;
 use super::walk::Stretch;
 use crate::control;
+use crate::enqueue::notify::notify_queues;
 use crate::error::{QueueError, Result};
-use crate::worker::listener::notify_queues;
 
 /// Most jobs that one step takes one by one.
 const SINGLY: usize = 100;

@@ -119,7 +119,7 @@ impl Book {
         }
         if news.seen.xmax < self.seen.xmax {
             let (seen, is) = (self.seen.xmax, news.seen.xmax);
-            return Err(QueueError::WentBack { history: self.history, seen, is });
+            return Err(QueueError::WentBack { history: self.history, seen, next: is });
         }
         if self.awaits_lost_workers {
             self.awaits_lost_workers = log::lost_workers(conn, self.history).await?;

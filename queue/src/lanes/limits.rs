@@ -8,9 +8,9 @@ use sqlx::PgConnection;
 use sqlx::types::Json;
 use uuid::Uuid;
 
+use crate::enqueue::notify::notify_queues;
 use crate::error::Result;
 use crate::lanes::log;
-use crate::worker::listener::notify_queues;
 
 /// Starts per period, and how many of them at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -2,8 +2,8 @@
 
 use sqlx::PgPool;
 
+use crate::enqueue::notify::notify_queues;
 use crate::error::Result;
-use crate::worker::listener::notify_queues;
 
 /// Promotes what is due, in batches; returns how many.
 pub async fn run_once(pool: &PgPool) -> Result<u64> {

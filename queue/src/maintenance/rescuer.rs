@@ -7,10 +7,10 @@ use uuid::Uuid;
 
 use crate::claim::holdings::ClaimKey;
 use crate::claim::mark::{Start, mark};
+use crate::enqueue::notify::notify_queues;
 use crate::error::Result;
 use crate::maintenance::leader::Begin;
-use crate::telemetry::failures::{self, Seen};
-use crate::worker::listener::notify_queues;
+use crate::telemetry::failures::{self, FailureSighting};
 use crate::workflow;
 
 /// What such an attempt failed of.
@@ -108,7 +108,7 @@ async fn rescue(conn: &mut PgConnection, claims: &[ClaimKey]) -> Result<u64> {
     .execute(&mut *conn)
     .await?;
     let count = rows.len() as u64;
-    failures::see(conn, &lost_by_kind(rows.iter().map(|row| row.kind.as_str()))).await?;
+    failures::record(conn, &lost_by_kind(rows.iter().map(|row| row.kind.as_str()))).await?;
     let ended = rows.iter().filter(|row| !row.available).map(|row| row.id);
     workflow::settle(conn, ended.collect()).await?;
     notify_queues(conn, rows.into_iter().filter(|row| row.available).map(|row| row.queue)).await?;
@@ -118,12 +118,12 @@ async fn rescue(conn: &mut PgConnection, claims: &[ClaimKey]) -> Result<u64> {
     Ok(count)
 }
 
-fn lost_by_kind<'a>(kinds: impl Iterator<Item = &'a str>) -> Vec<Seen> {
+fn lost_by_kind<'a>(kinds: impl Iterator<Item = &'a str>) -> Vec<FailureSighting> {
     let mut counts: BTreeMap<&str, i64> = BTreeMap::new();
     for kind in kinds {
         *counts.entry(kind).or_default() += 1;
     }
-    let seen = |(kind, count): (&str, i64)| Seen {
+    let seen = |(kind, count): (&str, i64)| FailureSighting {
         kind: kind.to_owned(),
         code: "worker_lost".to_owned(),
         pattern: WORKER_LOST.to_owned(),

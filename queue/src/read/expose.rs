@@ -25,7 +25,7 @@ use crate::job::state::JobState;
 use crate::lanes::Books;
 use crate::lanes::facts::Counts;
 use crate::read::{self, JobFilter, JobRow, WorkerRow};
-use crate::telemetry::pulse::{self, Beat, Every, Tally};
+use crate::telemetry::rollup::{self, BucketSize, RollupBucket, Tally};
 
 pub use apalis_core::backend::Filter;
 pub use apalis_core::task::status::Status;
@@ -112,8 +112,8 @@ impl Exposed {
     /// Runs that ended in each of the last seven days of 24 hours.
     async fn activity(&self, queue: &str) -> Result<Vec<usize>> {
         let mut conn = self.pool.acquire().await?;
-        let hours = pulse::beats(&mut conn, Some(queue), Every::Hour, 7 * 24).await?;
-        let runs = |hours: &[Beat]| {
+        let hours = rollup::buckets(&mut conn, Some(queue), BucketSize::Hour, 7 * 24).await?;
+        let runs = |hours: &[RollupBucket]| {
             let ended = hours.iter().map(|hour| {
                 let Tally { completed, retried, discarded, cancelled, .. } = &hour.tally;
                 completed + retried + discarded + cancelled

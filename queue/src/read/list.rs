@@ -123,7 +123,7 @@ impl Path {
             Self::Failure
         } else if filter.tenant.is_some() && filter.subject.is_some() && only(|state| is_failing(*state)) {
             Self::FailingSubject
-        } else if only(|state| state.is_aside()) {
+        } else if only(|state| state.is_cold()) {
             if filter.tenant.is_some() { Self::TenantAside } else { Self::Aside }
         } else if filter.tenant.is_some() {
             Self::Tenant

@@ -8,7 +8,7 @@ use tokio::sync::{Mutex, mpsc, oneshot};
 use uuid::Uuid;
 
 use super::JobRow;
-use crate::database::held::{Held, gather};
+use crate::database::sticky::{StickyConnection, next_batch};
 use crate::error::Result;
 use crate::lanes::Books;
 use crate::lanes::facts::Standing;
@@ -37,7 +37,7 @@ impl Reader {
         let (questions, asked) = mpsc::unbounded_channel();
         let asked = Arc::new(Mutex::new(asked));
         for _ in 0..QUERIES {
-            tokio::spawn(answer_all(Held::new(pool.clone()), books.clone(), asked.clone()));
+            tokio::spawn(answer_all(StickyConnection::new(pool.clone()), books.clone(), asked.clone()));
         }
         Self { pool, books, questions }
     }
@@ -58,9 +58,13 @@ impl Reader {
     }
 }
 
-async fn answer_all(mut held: Held, books: Books, asked: Arc<Mutex<mpsc::UnboundedReceiver<Question>>>) {
+async fn answer_all(
+    mut held: StickyConnection,
+    books: Books,
+    asked: Arc<Mutex<mpsc::UnboundedReceiver<Question>>>,
+) {
     loop {
-        let questions = gather(&asked, MOST, &mut held).await;
+        let questions = next_batch(&asked, MOST, &mut held).await;
         if questions.is_empty() {
             return;
         }

@@ -8,10 +8,10 @@ use uuid::Uuid;
 use super::graph;
 use super::settle::settle;
 use super::told::{Told, apply};
+use crate::enqueue::notify::notify_queues;
 use crate::enqueue::{Enqueued, NewJob, OnFailure};
 use crate::error::{QueueError, Result};
 use crate::job::state::JobState;
-use crate::worker::listener::notify_queues;
 
 /// States of parents that are not enqueued with their children, held until the end of the transaction.
 pub(crate) type ParentStates = HashMap<Uuid, JobState>;

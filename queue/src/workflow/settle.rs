@@ -15,9 +15,9 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::told::{Changed, apply, update_edges};
+use crate::enqueue::notify::notify_queues;
 use crate::error::Result;
 use crate::maintenance::settler;
-use crate::worker::listener::notify_queues;
 
 /// Most edges that one transaction tells.
 pub(crate) const STEP: i64 = 500;

@@ -12,9 +12,9 @@ use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 use uuid::Uuid;
 use weirgate_queue::claim::{ClaimedJob, Claimer, Room, claim};
-use weirgate_queue::finish::{Finish, Outcome, finish};
 use weirgate_queue::lanes::limits::{LaneSettings, QueueLimits, pause_queue, set_lane, set_queue_limits};
 use weirgate_queue::lanes::{Blocked, Book, LaneLimits, Rate, reconcile};
+use weirgate_queue::worker::{Finish, Outcome, finish};
 use weirgate_queue::{JobState, NewJob, control, enqueue, maintenance};
 
 use crate::support::{Does, Step, TestDb, rows_read};

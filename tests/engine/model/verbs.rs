@@ -10,8 +10,8 @@ use sqlx::Connection;
 use weirgate_queue::claim::mark::{Start, mark};
 use weirgate_queue::claim::{Claimer, Room};
 use weirgate_queue::database::history;
-use weirgate_queue::finish::{Finish, Outcome, finish};
 use weirgate_queue::maintenance::{promoter, rescuer};
+use weirgate_queue::worker::{Finish, Outcome, finish};
 use weirgate_queue::{JobState, NewJob, OnFailure, QueueError, control, enqueue};
 
 use super::commands::{How, Minutes};

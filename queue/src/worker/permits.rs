@@ -1,4 +1,4 @@
-//! How many jobs a worker runs at once in one queue, and who may have the next slot.
+//! How many jobs a worker runs at once in one queue, and who may have the next permit.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -16,12 +16,13 @@ struct InUse {
     backfills: HashMap<Uuid, usize>,
 }
 
-/// The slots of one queue in one process. Cheap to clone.
+/// The permits of one queue in one process. Cheap to clone.
 ///
-/// A backfill may use all of them while nothing else waits. What it uses beyond its share does not count against live
-/// work, which therefore finds a slot at once; until the backfill's jobs end, more run than there are slots.
+/// A backfill may use all permits while no other work waits. What it uses beyond its share does not
+/// count against other work, called live, which therefore gets a permit at once; until jobs of the
+/// backfill end, more jobs run than there are permits.
 #[derive(Debug, Clone)]
-pub(crate) struct Slots(Arc<Inner>);
+pub(crate) struct Permits(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
@@ -30,53 +31,55 @@ struct Inner {
     freed: Arc<Notify>,
 }
 
-impl Slots {
-    /// `freed` is notified when a slot is given back.
+impl Permits {
+    /// `total` permits; `freed` is notified when one is given back.
     pub(crate) fn new(total: usize, freed: Arc<Notify>) -> Self {
         Self(Arc::new(Inner { total, in_use: Mutex::default(), freed }))
     }
 
-    /// What a claim may take now.
-    pub(crate) fn room(&self, backfills: &HashMap<Uuid, BackfillSettings>) -> Room {
+    /// How many jobs a claim may take now.
+    pub(crate) fn capacity(&self, backfills: &HashMap<Uuid, BackfillSettings>) -> Room {
         let in_use = self.0.in_use.lock().expect("no panic while held");
         let total = self.0.total;
-        let kept = |(id, used): (&Uuid, &usize)| {
+        let within_share = |(id, used): (&Uuid, &usize)| {
             let share = backfills.get(id).map_or(1.0, |backfill| backfill.share);
             let share = share_of(i64::try_from(total).unwrap_or(i64::MAX), share);
             (*used).min(usize::try_from(share).unwrap_or(0))
         };
-        let live = total.saturating_sub(in_use.live + in_use.backfills.iter().map(kept).sum::<usize>());
+        let reserved = in_use.backfills.iter().map(within_share).sum::<usize>();
+        let live = total.saturating_sub(in_use.live + reserved);
         let backfill = total.saturating_sub(in_use.live + in_use.backfills.values().sum::<usize>());
         Room { jobs: live.max(backfill), live, backfill }
     }
 
-    /// Whether more than three quarters of them are used: the process has enough to do until more are free.
+    /// Whether more than three quarters of the permits are in use: the process has enough to do until
+    /// more are free.
     pub(crate) fn is_busy(&self) -> bool {
         let in_use = self.0.in_use.lock().expect("no panic while held");
         in_use.live + in_use.backfills.values().sum::<usize>() > self.0.total / 4 * 3
     }
 
-    /// A slot of a claimed job, until it is dropped.
-    pub(crate) fn take(&self, backfill: Option<Uuid>) -> Slot {
+    /// The permit of a claimed job, which is given back when it is dropped.
+    pub(crate) fn take(&self, backfill: Option<Uuid>) -> Permit {
         let mut in_use = self.0.in_use.lock().expect("no panic while held");
         match backfill {
             Some(id) => *in_use.backfills.entry(id).or_default() += 1,
             None => in_use.live += 1,
         }
-        Slot { of: self.clone(), backfill }
+        Permit { permits: self.clone(), backfill }
     }
 }
 
-/// See [`Slots::take`].
+/// See [`Permits::take`].
 #[derive(Debug)]
-pub(crate) struct Slot {
-    of: Slots,
+pub(crate) struct Permit {
+    permits: Permits,
     backfill: Option<Uuid>,
 }
 
-impl Drop for Slot {
+impl Drop for Permit {
     fn drop(&mut self) {
-        let inner = &self.of.0;
+        let inner = &self.permits.0;
         {
             let mut in_use = inner.in_use.lock().expect("no panic while held");
             match self.backfill {
@@ -97,29 +100,29 @@ impl Drop for Slot {
 mod tests {
     use super::*;
 
-    fn slots(total: usize) -> (Slots, Uuid, HashMap<Uuid, BackfillSettings>) {
+    fn permits(total: usize) -> (Permits, Uuid, HashMap<Uuid, BackfillSettings>) {
         let id = Uuid::now_v7();
         let settings = BackfillSettings { paused: false, share: 0.25, max_running: None };
-        (Slots::new(total, Arc::default()), id, HashMap::from([(id, settings)]))
+        (Permits::new(total, Arc::default()), id, HashMap::from([(id, settings)]))
     }
 
     #[test]
-    fn a_backfill_may_use_all_slots_and_live_work_still_finds_its_own() {
-        let (slots, id, settings) = slots(8);
-        let used: Vec<_> = (0..8).map(|_| slots.take(Some(id))).collect();
-        assert_eq!(slots.room(&settings), Room { jobs: 6, live: 6, backfill: 0 });
-        let live: Vec<_> = (0..6).map(|_| slots.take(None)).collect();
-        assert_eq!(slots.room(&settings), Room { jobs: 0, live: 0, backfill: 0 });
+    fn live_work_gets_permits_while_a_backfill_uses_all() {
+        let (permits, id, settings) = permits(8);
+        let used: Vec<_> = (0..8).map(|_| permits.take(Some(id))).collect();
+        assert_eq!(permits.capacity(&settings), Room { jobs: 6, live: 6, backfill: 0 });
+        let live: Vec<_> = (0..6).map(|_| permits.take(None)).collect();
+        assert_eq!(permits.capacity(&settings), Room { jobs: 0, live: 0, backfill: 0 });
         drop(used);
-        assert_eq!(slots.room(&settings), Room { jobs: 2, live: 2, backfill: 2 });
+        assert_eq!(permits.capacity(&settings), Room { jobs: 2, live: 2, backfill: 2 });
         drop(live);
-        assert_eq!(slots.room(&settings), Room::of(8));
+        assert_eq!(permits.capacity(&settings), Room::of(8));
     }
 
     #[test]
-    fn live_work_may_use_all_slots() {
-        let (slots, _, settings) = slots(4);
-        let _live: Vec<_> = (0..4).map(|_| slots.take(None)).collect();
-        assert_eq!(slots.room(&settings), Room { jobs: 0, live: 0, backfill: 0 });
+    fn live_work_may_use_all_permits() {
+        let (permits, _, settings) = permits(4);
+        let _live: Vec<_> = (0..4).map(|_| permits.take(None)).collect();
+        assert_eq!(permits.capacity(&settings), Room { jobs: 0, live: 0, backfill: 0 });
     }
 }

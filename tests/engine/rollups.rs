@@ -1,24 +1,24 @@
-//! The pulse: what workers tell of their runs.
+//! Rollups: how the runs of all workers ended, in buckets of time.
 
 use std::time::Duration;
 
 use uuid::Uuid;
 use weirgate_queue::maintenance::pruner::{self, Retention};
-use weirgate_queue::telemetry::pulse::{self, Every, Tally};
+use weirgate_queue::telemetry::rollup::{self, BucketSize, Tally};
 use weirgate_queue::{JobState, NewJob};
 
 use crate::support::{Does, Probe, Step, TestDb, TestWorker};
 
-async fn sum(db: &TestDb, queue: Option<&str>, every: Every, count: u16) -> Tally {
-    let beats = pulse::beats(&mut db.pool.acquire().await.unwrap(), queue, every, count).await.unwrap();
-    assert_eq!(beats.len(), usize::from(count));
-    assert!(beats.is_sorted_by(|a, b| a.at < b.at));
-    beats.iter().fold(Tally::default(), |mut all, beat| {
-        all.completed += beat.tally.completed;
-        all.retried += beat.tally.retried;
-        all.discarded += beat.tally.discarded;
-        all.snoozed += beat.tally.snoozed;
-        for (step, count) in all.waits.0.iter_mut().zip(beat.tally.waits.0) {
+async fn sum(db: &TestDb, queue: Option<&str>, every: BucketSize, count: u16) -> Tally {
+    let buckets = rollup::buckets(&mut db.pool.acquire().await.unwrap(), queue, every, count).await.unwrap();
+    assert_eq!(buckets.len(), usize::from(count));
+    assert!(buckets.is_sorted_by(|a, b| a.at < b.at));
+    buckets.iter().fold(Tally::default(), |mut all, bucket| {
+        all.completed += bucket.tally.completed;
+        all.retried += bucket.tally.retried;
+        all.discarded += bucket.tally.discarded;
+        all.snoozed += bucket.tally.snoozed;
+        for (step, count) in all.waits.0.iter_mut().zip(bucket.tally.waits.0) {
             *step += count;
         }
         all
@@ -26,7 +26,7 @@ async fn sum(db: &TestDb, queue: Option<&str>, every: Every, count: u16) -> Tall
 }
 
 #[tokio::test]
-async fn two_workers_tell_what_their_runs_came_to() {
+async fn rollup_sums_the_runs_of_two_workers() {
     let db = TestDb::new().await;
     let probe = Probe::new(db.pool.clone());
     for round in 0..2 {
@@ -41,21 +41,21 @@ async fn two_workers_tell_what_their_runs_came_to() {
             let id = db.enqueue_new(job).await.id;
             db.until(id, state).await;
         }
-        // It tells what it has not told yet.
+        // A worker that closes writes what it has not written yet.
         worker.stop().await;
     }
-    for (every, count) in [(Every::Minute, 60), (Every::Quarter, 96), (Every::Hour, 168)] {
+    for (every, count) in [(BucketSize::Minute, 60), (BucketSize::QuarterHour, 96), (BucketSize::Hour, 168)] {
         let all = sum(&db, None, every, count).await;
         assert_eq!((all.completed, all.retried, all.discarded, all.snoozed), (2, 2, 2, 2), "{every:?}");
         assert_eq!(all.waits.count(), 8);
         assert!(all.waits.quantile(1.0).unwrap() < 60.0);
     }
-    assert_eq!(sum(&db, Some("default"), Every::Hour, 2).await.completed, 2);
-    assert_eq!(sum(&db, Some("another"), Every::Hour, 2).await, Tally::default());
+    assert_eq!(sum(&db, Some("default"), BucketSize::Hour, 2).await.completed, 2);
+    assert_eq!(sum(&db, Some("another"), BucketSize::Hour, 2).await, Tally::default());
 }
 
 #[tokio::test]
-async fn how_long_a_job_waited_counts_from_when_it_was_due() {
+async fn wait_begins_when_the_job_is_due() {
     let db = TestDb::new().await;
     let probe = Probe::new(db.pool.clone());
     let job = db.enqueue(Uuid::nil(), &Step::new("a", Does::Succeed)).await.id;
@@ -63,12 +63,12 @@ async fn how_long_a_job_waited_counts_from_when_it_was_due() {
     let worker = TestWorker::start(&db, &probe);
     db.until(job, JobState::Completed).await;
     worker.stop().await;
-    let waited = sum(&db, None, Every::Hour, 2).await.waits.quantile(0.5).unwrap();
+    let waited = sum(&db, None, BucketSize::Hour, 2).await.waits.quantile(0.5).unwrap();
     assert!((60.0..=300.0).contains(&waited), "{waited}");
 }
 
 #[tokio::test]
-async fn what_no_chart_shows_is_pruned() {
+async fn buckets_that_no_chart_shows_are_pruned() {
     let db = TestDb::new().await;
     let probe = Probe::new(db.pool.clone());
     let worker = TestWorker::start(&db, &probe);
