@@ -85,3 +85,6 @@ pub use job::state::JobState;
 pub use job::{Job, JobContext, JobError};
 pub use worker::host::{Host, HostConfig};
 pub use workflow::Workflow;
+
+/// The history of the schema `queue`, which the engine needs and nobody else writes to.
+pub static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!();

@@ -244,7 +244,7 @@ impl<A: Send + Sync + 'static> ClaimLoop<A> {
     }
 
     async fn hand_over(&self, worker: Uuid, claim: Claim) {
-        let key = ClaimKey { worker, queue: self.queue.clone(), no: claim.no };
+        let key = ClaimKey { worker, queue: self.queue.clone(), claim_seq: claim.no };
         let share = self.host.worked_off().expect(key, claim.jobs.len());
         let since = Instant::now();
         for job in claim.jobs {
