@@ -9,10 +9,10 @@ with slice as materialized (
 )
 select s.n as "n!", s.date as "date!", t.id, t.slug, t.name, t.is_active, t.time_zone
 from slice s
-join tenants t on t.id = s.tenant_id and t.is_active
+join identity.tenants t on t.id = s.tenant_id and t.is_active
 -- What was made before the day's end is of a part of the day, and no result; a pipeline's is the export, with the KPIs.
-left join kpi_daily k on $6 <> 'generate_export' and k.tenant_id = s.tenant_id and k.kpi_date = s.date
-left join exports e on $6 <> 'compute_kpi' and e.tenant_id = s.tenant_id and e.export_date = s.date and e.format = 'json'
+left join msp.kpi_daily k on $6 <> 'generate_export' and k.tenant_id = s.tenant_id and k.kpi_date = s.date
+left join msp.exports e on $6 <> 'compute_kpi' and e.tenant_id = s.tenant_id and e.export_date = s.date and e.format = 'json'
     and (e.created_at at time zone t.time_zone)::date > e.export_date
 cross join lateral (
     select case
@@ -27,13 +27,10 @@ where s.date <= (queue.now() at time zone t.time_zone)::date and case $8
     when 'missing' then result.at is null
     -- As in backfill_count.sql.
     else exists (
-        select from queue.jobs j
-        where j.kind = $7 and j.tenant_id = s.tenant_id and queue.job_subject(j.subject, j.args) = s.date::text
-          and j.aside in ('discarded', 'cancelled')
-          and coalesce(j.args ->> 'format', 'json') = 'json'
-          and (j.state = 'discarded' or j.errors @> '[{"code": "dependency_failed"}]')
+        select from queue.failed_jobs($7, s.tenant_id, s.date::text, s.date::text) j
+        where coalesce(j.args ->> 'format', 'json') = 'json'
           and ($6 <> 'pipeline' or j.workflow_id is not null)
-          and ($6 = 'pipeline' or j.state = 'discarded')
+          and ($6 = 'pipeline' or j.is_discarded)
           and j.finalized_at > coalesce(result.at, '-infinity')
     )
 end

@@ -10,6 +10,7 @@
 mod expand;
 mod progress;
 mod room;
+mod slices;
 mod steps;
 
 use std::fmt;
@@ -24,6 +25,9 @@ use crate::lanes::limits;
 
 pub use expand::{Expansion, Look, Slice, Slices, Whose};
 pub use progress::{Backfill, get, list, unfinished};
+pub use slices::{
+    Planned, PlannedTenant, SliceState, SlicesAsked, planned, planned_tenants, slice_states, spec,
+};
 
 pub(crate) use expand::{Window, catch_up, expand, look};
 pub(crate) use progress::{Sample, done};
@@ -241,7 +245,7 @@ pub async fn retry_failed(conn: &mut PgConnection, id: Uuid) -> Result<bool> {
     }
     let any = sqlx::query_scalar!(
         r#"select exists (
-            select from queue.jobs where backfill_id = $1 and backfill_id is not null and aside = 'discarded') as "any!""#,
+            select from queue.jobs where backfill_id = $1 and backfill_id is not null and cold_state = 'discarded') as "any!""#,
         id
     )
     .fetch_one(&mut *conn)

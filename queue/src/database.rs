@@ -2,7 +2,7 @@
 //! take, and which history of the database its views belong to.
 //!
 //! A program connects with [`connect_options`], so that Postgres plans the engine's statements as
-//! they were written, and brings the schema up to date with the crate's `MIGRATOR`.
+//! they were written, and brings the schema up to date with [`MIGRATOR`](crate::MIGRATOR).
 
 mod connect;
 pub mod deadline;

@@ -2,7 +2,8 @@
 //!
 //! The engine of Weirgate as a library: jobs are rows of a database that you already have, workers are
 //! processes that you start anywhere, and nothing lives in a process that another one could not take
-//! over. It needs Postgres 14 or newer and the tables of the schema `queue`, which its migrations make.
+//! over. It needs Postgres 14 or newer and the tables of the schema `queue`, which [`MIGRATOR`] makes and
+//! brings up to date.
 //!
 //! # A job
 //!
@@ -180,3 +181,6 @@ pub use job::state::JobState;
 pub use job::{Job, JobContext, JobError};
 pub use worker::{Worker, WorkerConfig};
 pub use workflow::Workflow;
+
+/// The migrations of the schema `queue`, whose tables belong to the engine alone.
+pub static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!();

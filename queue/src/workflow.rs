@@ -17,6 +17,7 @@
 //! makes a long transaction.
 
 mod cancel;
+mod cause;
 mod graph;
 mod link;
 mod parents;
@@ -35,6 +36,7 @@ use crate::enqueue::{Enqueued, NewJob, OnFailure, enqueue, move_workflow_forward
 use crate::error::{QueueError, Result};
 
 pub use cancel::cancel;
+pub use cause::{Cause, Edge, causes, edges};
 pub use parents::Parent;
 pub use retry::{Retried, has_more_failed_than, retry_failed};
 pub use title::{WorkflowTitle, title};

@@ -10,9 +10,10 @@ use sqlx::{AssertSqlSafe, ConnectOptions as _, PgPool};
 use uuid::Uuid;
 
 use crate::config::Config;
-use crate::database::{Database, MIGRATIONS, Use};
+use crate::database::{Database, Use};
 use crate::home;
 use crate::output::say;
+use crate::schema;
 use crate::signals::Stop;
 
 pub(super) struct Stage {
@@ -52,7 +53,7 @@ impl Stage {
             .context("making a database for the measurement")?;
         let options = (*servers_pool.connect_options()).clone().database(&name);
         let pool = servers_pool.options().clone().max_connections(24).connect_with(options.clone()).await?;
-        MIGRATIONS.run(&pool).await.context("migrating the measurement's database")?;
+        schema::apply(&mut *pool.acquire().await?).await.context("migrating the measurement's database")?;
         Ok(Self { server: None, servers_pool, name, options, home, pool, folder })
     }
 
@@ -79,8 +80,8 @@ impl Stage {
     /// Nothing of what the last part left.
     pub(super) async fn clear(&self) -> anyhow::Result<()> {
         sqlx::raw_sql(
-            "truncate queue.jobs, queue.claims, queue.lane_log, queue.lane_books, queue.lanes, queue.queues, queue.backfills, queue.backfills_behind,
-                 queue.workers, queue.sleepers, queue.job_dependencies",
+            "truncate queue.jobs, queue.claims, queue.lane_log, queue.view_checkpoints, queue.lanes, queue.queues, queue.backfills, queue.backfills_behind,
+                 queue.workers, queue.waiters, queue.job_dependencies",
         )
         .execute(&self.pool)
         .await?;

@@ -8,6 +8,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use sha2::{Digest, Sha256};
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
+use weirgate_queue::read;
 
 use crate::http::problem::{FieldError, Problem};
 
@@ -29,11 +30,12 @@ pub(crate) struct IdempotencyKey {
 
 /// Forgets keys that are older than 24 hours; returns how many.
 pub(crate) async fn prune(pool: &PgPool) -> sqlx::Result<u64> {
-    let deleted =
-        sqlx::query!("delete from idempotency_keys where created_at <= queue.now() - interval '24 hours'")
-            .execute(pool)
-            .await?
-            .rows_affected();
+    let deleted = sqlx::query!(
+        "delete from identity.idempotency_keys where created_at <= queue.now() - interval '24 hours'"
+    )
+    .execute(pool)
+    .await?
+    .rows_affected();
     Ok(deleted)
 }
 
@@ -54,7 +56,7 @@ pub(crate) async fn claim_new(
         return Ok(HashSet::new());
     }
     let stored = sqlx::query_scalar!(
-        "insert into idempotency_keys as k (key, request_hash, job_id, created_at)
+        "insert into identity.idempotency_keys as k (key, request_hash, job_id, created_at)
          select n.key, n.request_hash, n.job_id, queue.now()
          from unnest($1::text[], $2::bytea[], $3::uuid[]) as n (key, request_hash, job_id)
          order by n.key
@@ -113,7 +115,7 @@ impl IdempotencyKey {
     /// for: it holds the row until its transaction ends.
     pub(crate) async fn claim(&self, conn: &mut PgConnection, job: Uuid) -> Result<Claimed, Problem> {
         let stored = sqlx::query_scalar!(
-            "insert into idempotency_keys as k (key, request_hash, job_id, created_at)
+            "insert into identity.idempotency_keys as k (key, request_hash, job_id, created_at)
              values ($1, $2, $3, queue.now())
              on conflict (key) do update
              set request_hash = excluded.request_hash, job_id = excluded.job_id, created_at = excluded.created_at, made = null
@@ -129,7 +131,7 @@ impl IdempotencyKey {
             return Ok(Claimed::First);
         }
         let earlier = sqlx::query!(
-            "select request_hash, job_id from idempotency_keys where key = $1 for update",
+            "select request_hash, job_id from identity.idempotency_keys where key = $1 for update",
             self.key
         )
         .fetch_one(&mut *conn)
@@ -144,15 +146,15 @@ impl IdempotencyKey {
         }
         // A statement of its own: one that waited for the earlier request would not see that
         // request's job.
-        let kept = sqlx::query_scalar!(
-            r#"select exists (select from queue.jobs where id = $1)
-                or exists (select from queue.backfills where id = $1)
-                or exists (select from tenants where id = $1)
-                or exists (select from api_keys where id = $1) as "kept!""#,
-            earlier.job_id
-        )
-        .fetch_one(&mut *conn)
-        .await?;
+        let is_known = read::is_known(&mut *conn, earlier.job_id).await?;
+        let kept = is_known
+            || sqlx::query_scalar!(
+                r#"select exists (select from identity.tenants where id = $1)
+                or exists (select from identity.api_keys where id = $1) as "kept!""#,
+                earlier.job_id
+            )
+            .fetch_one(&mut *conn)
+            .await?;
         if !kept && earlier.job_id != ACT {
             self.point_to(conn, job).await?;
             return Ok(Claimed::First);
@@ -168,7 +170,7 @@ impl IdempotencyKey {
 
     /// Keeps what else the request made, for its repeats.
     pub(crate) async fn keep(&self, conn: &mut PgConnection, made: &[Uuid]) -> sqlx::Result<()> {
-        sqlx::query!("update idempotency_keys set made = $2 where key = $1", self.key, made)
+        sqlx::query!("update identity.idempotency_keys set made = $2 where key = $1", self.key, made)
             .execute(conn)
             .await?;
         Ok(())
@@ -176,7 +178,7 @@ impl IdempotencyKey {
 
     /// What an earlier request with the same key has kept.
     pub(crate) async fn kept(&self, conn: &mut PgConnection) -> sqlx::Result<Vec<Uuid>> {
-        let made = sqlx::query_scalar!("select made from idempotency_keys where key = $1", self.key)
+        let made = sqlx::query_scalar!("select made from identity.idempotency_keys where key = $1", self.key)
             .fetch_optional(conn)
             .await?;
         Ok(made.flatten().unwrap_or_default())
@@ -184,7 +186,7 @@ impl IdempotencyKey {
 
     /// Names the job that the request turned out to be about.
     pub(crate) async fn point_to(&self, conn: &mut PgConnection, job: Uuid) -> sqlx::Result<()> {
-        sqlx::query!("update idempotency_keys set job_id = $2 where key = $1", self.key, job)
+        sqlx::query!("update identity.idempotency_keys set job_id = $2 where key = $1", self.key, job)
             .execute(conn)
             .await?;
         Ok(())

@@ -31,7 +31,7 @@ impl TenantTx {
 
     async fn under(mut read: ReadTx, tenant: &Tenant) -> sqlx::Result<Self> {
         sqlx::query!(
-            "select set_config('role', 'weirgate_tenant', true) as a, set_config('app.current_tenant', $1, true) as b",
+            "select set_config('role', 'weirgate_tenant', true) as a, set_config('weirgate.tenant', $1, true) as b",
             tenant.id.to_string()
         )
         .fetch_one(read.conn())
@@ -51,8 +51,8 @@ impl TenantTx {
     ) -> Result<Instants, Problem> {
         let instants = sqlx::query_as!(
             Instants,
-            r#"select local_day_start($1, time_zone) as "from", local_day_start($2::date + 1, time_zone) as until
-             from tenants"#,
+            r#"select identity.local_day_start($1, time_zone) as "from", identity.local_day_start($2::date + 1, time_zone) as until
+             from identity.tenants"#,
             from,
             to
         )

@@ -175,23 +175,3 @@ async fn failed_attempt_that_was_never_persisted_counts_and_is_retried() {
         assert!(reconcile::run_once(&mut conn, "default").await.unwrap().is_empty());
     }
 }
-
-#[tokio::test]
-async fn schema_can_be_reverted_to_claims_that_write_jobs() {
-    let db = TestDb::new().await;
-    let worker = db.register_worker().await;
-    let job = db.enqueue(Uuid::nil(), &Step::new("a", Does::Succeed)).await.id;
-    take(&db, worker).await;
-    let [down, up] = [
-        include_str!("../../migrations/0016_unwritten_claims.down.sql"),
-        include_str!("../../migrations/0016_unwritten_claims.up.sql"),
-    ];
-    sqlx::raw_sql(down).execute(&db.pool).await.unwrap();
-    let marked = db.job(job).await;
-    assert_eq!((marked.state(), marked.run, marked.attempt), (JobState::Running, 1, 1));
-    sqlx::raw_sql(up).execute(&db.pool).await.unwrap();
-    let mut conn = db.pool.acquire().await.unwrap();
-    assert!(reconcile::run_once(&mut conn, "default").await.unwrap().is_empty());
-    db.travel(Duration::from_secs(61)).await;
-    assert_eq!(rescuer::run_once(&db.pool).await.unwrap(), 1, "its claim has its run");
-}

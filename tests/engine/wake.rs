@@ -18,14 +18,14 @@ fn step(label: &str) -> NewJob {
 async fn waiting_worker(db: &TestDb) -> TestWorker {
     let probe = Probe::new(db.pool.clone());
     let worker = TestWorker::start_with(db, &probe, |config| config.poll_interval = POLL);
-    while sleepers(db).await == 0 {
+    while waiters(db).await == 0 {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     worker
 }
 
 async fn waiters(db: &TestDb) -> i64 {
-    let sql = "select count(*) from queue.sleepers where queue = 'default'";
+    let sql = "select count(*) from queue.waiters where queue = 'default'";
     sqlx::query_scalar(sql).fetch_one(&db.pool).await.unwrap()
 }
 
@@ -59,7 +59,7 @@ async fn job_of_an_open_transaction_is_not_missed_when_a_worker_begins_to_wait()
 async fn transaction_with_an_old_snapshot_wakes_workers_that_wait_since() {
     let db = TestDb::new().await;
     let mut tx = db.pool.begin_with("begin isolation level repeatable read").await.unwrap();
-    sqlx::query("select 1 from queue.sleepers").fetch_all(&mut *tx).await.unwrap();
+    sqlx::query("select 1 from queue.waiters").fetch_all(&mut *tx).await.unwrap();
     let worker = waiting_worker(&db).await;
     let job = enqueue(&mut tx, vec![step("old")]).await.unwrap()[0].id;
     tx.commit().await.unwrap();
@@ -74,7 +74,7 @@ async fn no_notification_is_sent_while_no_worker_waits() {
     listener.listen("weirgate_jobs").await.unwrap();
     db.enqueue_new(step("a")).await;
     let worker = db.register_worker().await;
-    sqlx::query("insert into queue.sleepers (queue, worker_id) values ('default', $1)")
+    sqlx::query("insert into queue.waiters (queue, worker_id) values ('default', $1)")
         .bind(worker)
         .execute(&db.pool)
         .await

@@ -90,7 +90,7 @@ async fn bodies_that_are_no_json_object_in_time_are_refused() {
 #[tokio::test]
 async fn an_inactive_tenant_gets_no_jobs() {
     let api = TestApi::new().await;
-    api.execute("update tenants set is_active = false where slug = 'tenant_demo_cca'").await;
+    api.execute("update identity.tenants set is_active = false where slug = 'tenant_demo_cca'").await;
     for path in ["ingest/tickets?", "kpi/compute-daily?date=2026-01-20&", "pipelines/daily?date=2026-01-20&"]
     {
         let path = format!("/internal/{path}tenant_id=tenant_demo_cca");
@@ -167,8 +167,8 @@ async fn with_a_database_that_takes_no_writes_it_is_not_ready() {
 async fn with_a_database_that_lacks_migrations_it_is_not_ready() {
     let api = TestApi::new().await;
     for sql in [
-        "delete from _sqlx_migrations where version = (select max(version) from _sqlx_migrations)",
-        "drop table _sqlx_migrations",
+        "delete from queue._sqlx_migrations where version = (select max(version) from queue._sqlx_migrations)",
+        "drop table identity._sqlx_migrations",
     ] {
         api.execute(sql).await;
         until_ready(&api, Some("database_not_migrated")).await;

@@ -16,7 +16,7 @@ use crate::error::Result;
 pub(crate) struct ClaimKey {
     pub(crate) worker: Uuid,
     pub(crate) queue: String,
-    pub(crate) no: i64,
+    pub(crate) claim_seq: i64,
 }
 
 /// The claims of this process that are worked off and still have their row.
@@ -72,13 +72,13 @@ pub(crate) async fn forget(conn: &mut PgConnection, claims: &[ClaimKey]) -> Resu
     sqlx::query!(
         "delete from queue.claims c using unnest(
              -- Hidden from the planner, which otherwise plans anew for each number of them.
-             (select $1::uuid[]), (select $2::text[]), (select $3::bigint[])) as gone (worker_id, queue, no)
-         where c.worker_id = gone.worker_id and c.queue = gone.queue and c.no = gone.no
+             (select $1::uuid[]), (select $2::text[]), (select $3::bigint[])) as gone (worker_id, queue, claim_seq)
+         where c.worker_id = gone.worker_id and c.queue = gone.queue and c.claim_seq = gone.claim_seq
            -- What was worked off in a history that was lost is not worked off here.
            and exists (select from queue.workers w where w.id = gone.worker_id and w.history = queue.history_id())",
         &claims.iter().map(|claim| claim.worker).collect::<Vec<_>>(),
         &claims.iter().map(|claim| claim.queue.clone()).collect::<Vec<_>>(),
-        &claims.iter().map(|claim| claim.no).collect::<Vec<_>>()
+        &claims.iter().map(|claim| claim.claim_seq).collect::<Vec<_>>()
     )
     .execute(conn)
     .await?;
@@ -94,11 +94,11 @@ pub(crate) async fn adopt(conn: &mut PgConnection) -> Result<u64> {
             -- A set operation, as joins are guessed wrong: nothing is known of how much claims hold.
             select worker_id, queue, seq, run from queue.jobs where state = 'running' and worker_id is not null
             except
-            select worker_id, queue, seq, run from queue.taken
+            select worker_id, queue, seq, run from queue.in_flight
         ), noted as (
-            insert into queue.claims as c (worker_id, queue, no, jobs, runs)
+            insert into queue.claims as c (worker_id, queue, claim_seq, jobs, runs)
             select worker_id, queue, 0, array_agg(seq), array_agg(run) from stray group by worker_id, queue
-            on conflict (worker_id, queue, no) do update
+            on conflict (worker_id, queue, claim_seq) do update
             set jobs = c.jobs || excluded.jobs, runs = c.runs || excluded.runs
         )
         select count(*) as "strays!" from stray
@@ -121,7 +121,7 @@ mod tests {
 
     #[test]
     fn a_claim_is_worked_off_with_its_last_job() {
-        let claim = ClaimKey { worker: Uuid::nil(), queue: "default".to_owned(), no: 7 };
+        let claim = ClaimKey { worker: Uuid::nil(), queue: "default".to_owned(), claim_seq: 7 };
         let worked_off = WorkedOff::default();
         let share = worked_off.expect(claim.clone(), 2);
         share.clone().over();

@@ -205,7 +205,7 @@ impl<A: Send + Sync + 'static> ClaimLoop<A> {
 
     /// Passes claimed jobs on. What nobody takes any more is handed back.
     async fn hand_over(&self, worker: Uuid, claim: Claim) {
-        let key = ClaimKey { worker, queue: self.queue.clone(), no: claim.no };
+        let key = ClaimKey { worker, queue: self.queue.clone(), claim_seq: claim.no };
         let share = self.worker.acknowledged().expect(key, claim.jobs.len());
         let claimed_at = Instant::now();
         for job in claim.jobs {

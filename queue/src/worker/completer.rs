@@ -154,7 +154,7 @@ mod tests {
         let outcome = Outcome::Completed { output, next: vec![] };
         let start = Start { seq: 0, run, attempt: 1, worker: Uuid::nil(), at: DateTime::default() };
         let finish = Finish { job: Uuid::nil(), start, outcome };
-        let claim = ClaimKey { worker: Uuid::nil(), queue: String::new(), no: 1 };
+        let claim = ClaimKey { worker: Uuid::nil(), queue: String::new(), claim_seq: 1 };
         Ended { finish, share: WorkedOff::default().expect(claim, 1) }
     }
 

@@ -112,7 +112,7 @@ impl LeaseConnection {
 pub(crate) async fn register(conn: &mut PgConnection, worker: &Registration) -> Result<Uuid> {
     let id = Uuid::now_v7();
     sqlx::query!(
-        "insert into queue.workers (id, host, pid, version, queues, slots, started_at, heartbeat_at, lease_until)
+        "insert into queue.workers (id, host, pid, version, queues, capacity, started_at, heartbeat_at, lease_until)
          values ($1, $2, $3, $4, $5, $6, queue.now(), queue.now(), queue.now() + make_interval(secs => $7))",
         id,
         worker.host,

@@ -1,6 +1,6 @@
 //! Whether a worker waits for notifications of a queue's new jobs, or polls busily.
 //!
-//! A worker that waits has a row in `queue.sleepers`. Without any such row, enqueues send no
+//! A worker that waits has a row in `queue.waiters`. Without any such row, enqueues send no
 //! notification (the migration says why). A worker whose polls find jobs again and again deletes its
 //! row and polls every few milliseconds instead, which spares the enqueues the notification.
 //!
@@ -72,7 +72,7 @@ impl Waiter {
             self.busy_polling = true;
             if let Some(worker) = self.registered.take() {
                 sqlx::query!(
-                    "delete from queue.sleepers where queue = $1 and worker_id = $2",
+                    "delete from queue.waiters where queue = $1 and worker_id = $2",
                     self.queue,
                     worker
                 )
@@ -100,7 +100,7 @@ impl Waiter {
         }
         if self.registered != Some(worker) {
             sqlx::query!(
-                "insert into queue.sleepers (queue, worker_id) select $1, id from queue.workers where id = $2
+                "insert into queue.waiters (queue, worker_id) select $1, id from queue.workers where id = $2
                  on conflict do nothing",
                 self.queue,
                 worker

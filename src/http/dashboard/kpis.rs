@@ -134,7 +134,8 @@ impl KpisPage {
         // Read as the tenant itself does.
         let tenant = auth::Tenant { id: tenant.id, slug: tenant.slug.0.as_str().into() };
         let mut tx = TenantTx::of_operator(&api.pool, &tenant).await?;
-        let newest = sqlx::query_scalar!("select max(kpi_date) from kpi_daily").fetch_one(tx.conn()).await?;
+        let newest =
+            sqlx::query_scalar!("select max(kpi_date) from msp.kpi_daily").fetch_one(tx.conn()).await?;
         let tenant_id = || ("tenant_id".to_owned(), self.tenant.clone());
         let Some((from, to)) = asked.days(newest) else {
             self.form = Form::new(vec![tenant_id()], None);

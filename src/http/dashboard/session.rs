@@ -69,7 +69,7 @@ impl Session {
         let [token, csrf] = [random_text(), random_text()];
         api.sessions.begins(hash(&token));
         sqlx::query!(
-            "insert into sessions (token_hash, user_id, csrf, role) values ($1, $2, $3, $4)",
+            "insert into identity.sessions (token_hash, user_id, csrf, role) values ($1, $2, $3, $4)",
             &hash(&token),
             user.id,
             csrf,
@@ -87,7 +87,9 @@ impl Session {
         headers: &HeaderMap,
     ) -> Result<HeaderValue, sqlx::Error> {
         if let Some(token) = token(headers) {
-            sqlx::query!("delete from sessions where token_hash = $1", &hash(token)).execute(conn).await?;
+            sqlx::query!("delete from identity.sessions where token_hash = $1", &hash(token))
+                .execute(conn)
+                .await?;
         }
         Ok(cookie(api, ""))
     }
@@ -104,7 +106,7 @@ impl Browser {
         let known = async move {
             sqlx::query_scalar!(
                 r#"select exists (
-                select from known_browsers b join users u on u.id = b.user_id
+                select from identity.known_browsers b join identity.users u on u.id = b.user_id
                 where b.token_hash = $1 and lower(u.email) = lower($2) and b.created_at > queue.now() - make_interval(secs => $3)
              ) as "known!""#,
                 &hash,
@@ -127,11 +129,11 @@ impl Browser {
         let token = random_text();
         sqlx::query!(
             "with forgotten as (
-                delete from known_browsers where user_id = $2 and (token_hash = $3 or token_hash in (
-                    select token_hash from known_browsers where user_id = $2 order by created_at desc offset 19
+                delete from identity.known_browsers where user_id = $2 and (token_hash = $3 or token_hash in (
+                    select token_hash from identity.known_browsers where user_id = $2 order by created_at desc offset 19
                 ))
              )
-             insert into known_browsers (token_hash, user_id) values ($1, $2)",
+             insert into identity.known_browsers (token_hash, user_id) values ($1, $2)",
             &hash(&token),
             user.id,
             value_of(headers, BROWSER_COOKIE).map(|token| hash(token).to_vec())
@@ -147,9 +149,9 @@ impl Browser {
 pub(crate) async fn prune(pool: &PgPool) -> sqlx::Result<u64> {
     let deleted = sqlx::query!(
         "with old as (
-            delete from known_browsers where created_at <= queue.now() - make_interval(secs => $3)
+            delete from identity.known_browsers where created_at <= queue.now() - make_interval(secs => $3)
          )
-         delete from sessions where seen_at <= queue.now() - make_interval(secs => $1)
+         delete from identity.sessions where seen_at <= queue.now() - make_interval(secs => $1)
             or created_at <= queue.now() - make_interval(secs => $2)",
         IDLE.as_secs_f64(),
         LONGEST.as_secs_f64(),
@@ -169,7 +171,7 @@ pub(super) fn token_hash(headers: &HeaderMap) -> Option<Vec<u8>> {
 /// Which of these sessions, by the hashes of their tokens, have not ended.
 pub(crate) async fn still_signed_in(api: &Api, sessions: &[Vec<u8>]) -> sqlx::Result<Vec<Vec<u8>>> {
     sqlx::query_scalar!(
-        "select s.token_hash from sessions s join users u on u.id = s.user_id
+        "select s.token_hash from identity.sessions s join identity.users u on u.id = s.user_id
          where s.token_hash = any($1) and s.seen_at > queue.now() - make_interval(secs => $2)
            and s.created_at > queue.now() - make_interval(secs => $3)
            and u.disabled_at is null and (s.role is null or s.role = u.role)",

@@ -68,7 +68,7 @@ impl Sessions {
 async fn find(pool: PgPool, hash: Hash) -> sqlx::Result<Option<Session>> {
     let row = sqlx::query!(
         r#"select u.id, u.email, u.role, s.csrf, s.seen_at < queue.now() - interval '1 minute' as "stale!"
-               from sessions s join users u on u.id = s.user_id
+               from identity.sessions s join identity.users u on u.id = s.user_id
                where s.token_hash = $1 and s.seen_at > queue.now() - make_interval(secs => $2)
                  and s.created_at > queue.now() - make_interval(secs => $3)
                  and u.disabled_at is null and (s.role is null or s.role = u.role)"#,
@@ -80,7 +80,8 @@ async fn find(pool: PgPool, hash: Hash) -> sqlx::Result<Option<Session>> {
     .await?;
     let Some(row) = row else { return Ok(None) };
     if row.stale {
-        let seen = sqlx::query!("update sessions set seen_at = queue.now() where token_hash = $1", &hash);
+        let seen =
+            sqlx::query!("update identity.sessions set seen_at = queue.now() where token_hash = $1", &hash);
         if let Err(error) = seen.execute(&pool).await {
             // The session is good all the same: pages go on where the database takes no writes.
             tracing::debug!(%error, "could not note the use of a session");
