@@ -11,8 +11,8 @@ pub enum QueueError {
     /// Postgres refused a statement, or could not be reached.
     #[error("the database: {0}")]
     Database(#[from] sqlx::Error),
-    /// The server has lost transactions that were visible there before: it was restored to an earlier
-    /// state.
+    /// The server has lost transactions that were visible there before: it was restored to an
+    /// earlier state.
     #[error(
         "the database was restored to an earlier state: transaction {seen} was visible before, and the next one is {next}; the queues' views are rebuilt"
     )]
@@ -118,8 +118,8 @@ pub enum QueueError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
     /// It goes away by itself: a lost connection, a shutdown or a failover, a server that takes no
-    /// writes for now, a deadlock, a lock that was not available, a serialization failure, exhausted
-    /// resources, a file that could not be read.
+    /// writes for now, a deadlock, a lock that was not available, a serialization failure,
+    /// exhausted resources, a file that could not be read.
     Transient,
     /// The database cannot hold a value, or refuses it for good.
     InvalidValue,
@@ -145,8 +145,8 @@ impl Fault {
 }
 
 impl QueueError {
-    /// The sort of this error. Trying again does not help with an error that the database has no part
-    /// in.
+    /// The sort of this error. Trying again does not help with an error that the database has no
+    /// part in.
     pub(crate) fn fault(&self) -> Fault {
         match self {
             Self::Database(error) => Fault::of(error),

@@ -1,5 +1,5 @@
-//! Finishing: the outcome of a run, its next jobs and the jobs that waited for it are written in one
-//! transaction, guarded by the run token.
+//! Finishing: the outcome of a run, its next jobs and the jobs that waited for it are written in
+//! one transaction, guarded by the run token.
 
 mod outcome;
 
@@ -51,7 +51,8 @@ impl Finish {
 /// requested meanwhile, the job ends cancelled instead.
 ///
 /// # Errors
-/// [`QueueError::OutputTooLarge`] past 100 MB; store such results elsewhere and return where they are.
+/// [`QueueError::OutputTooLarge`] past 100 MB; store such results elsewhere and return where they
+/// are.
 pub async fn finish(conn: &mut PgConnection, mut finishes: Vec<Finish>) -> Result<HashSet<Uuid>> {
     // Rows are locked in this order, so that transactions with overlapping batches do not deadlock.
     finishes.sort_unstable_by_key(|finish| finish.start.seq);

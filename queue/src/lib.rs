@@ -1,9 +1,9 @@
 //! Durable, multi-tenant jobs on Postgres.
 //!
-//! The engine of Weirgate as a library: jobs are rows of a database that you already have, workers are
-//! processes that you start anywhere, and nothing lives in a process that another one could not take
-//! over. It needs Postgres 14 or newer and the tables of the schema `queue`, which [`MIGRATOR`] makes and
-//! brings up to date.
+//! The engine of Weirgate as a library: jobs are rows of a database that you already have, workers
+//! are processes that you start anywhere, and nothing lives in a process that another one could not
+//! take over. It needs Postgres 14 or newer and the tables of the schema `queue`, which
+//! [`MIGRATOR`] makes and brings up to date.
 //!
 //! # A job
 //!
@@ -44,8 +44,8 @@
 //!
 //! # Enqueueing
 //!
-//! [`enqueue`](enqueue()) works on the caller's transaction: the jobs exist if and only if it commits,
-//! together with whatever else the caller writes.
+//! [`enqueue`](enqueue()) works on the caller's transaction: the jobs exist if and only if it
+//! commits, together with whatever else the caller writes.
 //!
 //! ```no_run
 //! # use serde::{Deserialize, Serialize};
@@ -109,9 +109,10 @@
 //! # Limits and fair shares
 //!
 //! A tenant's place in a queue is its **lane**. A lane has a rate, a burst and a maximum of running
-//! jobs, which hold over all workers together; between lanes that may start something, workers share
-//! themselves fairly, by weight. So no tenant waits behind the backlog or the throttle of another one.
-//! Inside a lane the higher priority comes first, then the order of enqueueing. See [`lanes`].
+//! jobs, which hold over all workers together; between lanes that may start something, workers
+//! share themselves fairly, by weight. So no tenant waits behind the backlog or the throttle of
+//! another one. Inside a lane the higher priority comes first, then the order of enqueueing. See
+//! [`lanes`].
 //!
 //! # Workflows
 //!
@@ -122,27 +123,27 @@
 //! # Backfills
 //!
 //! A backfill is a range of up to millions of slices as one object: the application says what the
-//! jobs of a slice are, and the engine keeps a bounded number of them on their way, within a share of
-//! the workers. It can be paused, resumed, cancelled and retried as a whole. See [`backfill`].
+//! jobs of a slice are, and the engine keeps a bounded number of them on their way, within a share
+//! of the workers. It can be paused, resumed, cancelled and retried as a whole. See [`backfill`].
 //!
 //! # Schedules
 //!
-//! A schedule enqueues by the clock, for instance each night for every tenant in the tenant's own time
-//! zone. Each tick fires once, however many workers there are. See [`schedule`].
+//! A schedule enqueues by the clock, for instance each night for every tenant in the tenant's own
+//! time zone. Each tick fires once, however many workers there are. See [`schedule`].
 //!
 //! # Steering and reading
 //!
 //! [`control`] cancels, retries and reorders single jobs, and [`bulk`] does so with all jobs that a
-//! filter matches. [`read`] lists and counts jobs, workflows and workers without slowing claims down,
-//! and [`telemetry`] has counters, charts, groups of failures and traces.
+//! filter matches. [`read`] lists and counts jobs, workflows and workers without slowing claims
+//! down, and [`telemetry`] has counters, charts, groups of failures and traces.
 //!
 //! # What it promises
 //!
 //! - A job whose enqueueing was committed is never lost.
 //! - A handler runs at least once for its job. What it writes through [`JobContext::finish_in`] is
 //!   written exactly once.
-//! - A job has at most one live run, and a run that has lost its job can neither finish nor change it:
-//!   every write is guarded by the run token.
+//! - A job has at most one live run, and a run that has lost its job can neither finish nor change
+//!   it: every write is guarded by the run token.
 //! - A tenant's limits hold over all workers together.
 //!
 //! # The way of a job

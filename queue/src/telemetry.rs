@@ -1,7 +1,7 @@
 //! Telemetry: what a program can show of the engine's work.
 //!
-//! - [`meter`] counts the runs of one worker process, for its metrics endpoint. The counters are those
-//!   of [`Registry::meter`](crate::Registry::meter).
+//! - [`meter`] counts the runs of one worker process, for its metrics endpoint. The counters are
+//!   those of [`Registry::meter`](crate::Registry::meter).
 //! - [`enqueued`] counts the jobs that one process has enqueued.
 //! - [`rollup`] sums the counters of all workers up by minute, quarter of an hour and hour, in the
 //!   database, for charts.

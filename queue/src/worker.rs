@@ -28,7 +28,8 @@
 //! | listener | receives the database's notifications and wakes the claim loops |
 //! | waiter | decides whether a claim loop waits for notifications or polls |
 //!
-//! The same process also takes part in the upkeep of the queues ([`maintenance`](crate::maintenance)).
+//! The same process also takes part in the upkeep of the queues
+//! ([`maintenance`](crate::maintenance)).
 
 mod adapter;
 mod attempt;

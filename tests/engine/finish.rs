@@ -70,8 +70,8 @@ async fn writes_and_completion_commit_together_once() {
     let job = db.enqueue(Uuid::nil(), &Step::new("write", Does::GateAndWrite)).await.id;
     db.until(job, JobState::Running).await;
     probe.until_started(1).await;
-    // The worker's lease runs out while the handler still works, and another run takes over and finishes
-    // first.
+    // The worker's lease runs out while the handler still works, and another run takes over and
+    // finishes first.
     sqlx::query("update queue.workers set lease_until = queue.now()").execute(&db.pool).await.unwrap();
     assert_eq!(rescuer::run_once(&db.pool).await.unwrap(), 1);
     let fast = TestWorker::start(&db, &probe);

@@ -24,8 +24,8 @@ async fn steps(db: &TestDb, count: usize) -> Vec<Uuid> {
     enqueued.into_iter().map(|job| job.id).collect()
 }
 
-/// apalis polls all runs of a queue in one task. If tokio's budget of a task applied to them, each would
-/// be polled about thirty times.
+/// apalis polls all runs of a queue in one task. If tokio's budget of a task applied to them, each
+/// would be polled about thirty times.
 #[tokio::test]
 async fn runs_that_end_together_are_polled_fewer_than_three_times() {
     const RUNS: usize = 4000;
@@ -72,8 +72,8 @@ async fn runs_that_end_together_are_polled_fewer_than_three_times() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn worker_stops_claiming_while_its_outcomes_cannot_be_written() {
     const CONCURRENCY: usize = 50;
-    // Outcomes that are handed over, gathered, and being written in two groups, of which the first may be
-    // a small one.
+    // Outcomes that are handed over, gathered, and being written in two groups, of which the first
+    // may be a small one.
     const WAITING: usize = 10_000 + 1_000 + 2 * 1_000;
     const LEAST: usize = WAITING - 1_000;
     let db = TestDb::new().await;

@@ -1,5 +1,5 @@
-//! A claim writes no job row. The row says that the job runs once it has run for a moment, or as soon
-//! as somebody has to know.
+//! A claim writes no job row. The row says that the job runs once it has run for a moment, or as
+//! soon as somebody has to know.
 
 use std::time::Duration;
 

@@ -65,7 +65,8 @@ async fn start_latency_begins_when_a_job_is_due() {
     worker.stop().await;
     let (.., step) = jobs.meter().kinds().next().unwrap();
     let latency = step.start_latency.read();
-    // The ten minutes before the job was due do not count. The bound leaves room for a busy machine.
+    // The ten minutes before the job was due do not count. The bound leaves room for a busy
+    // machine.
     assert!(latency.count == 1 && (40.0..400.0).contains(&latency.sum), "{latency:?}");
 }
 

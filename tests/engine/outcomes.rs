@@ -1,5 +1,5 @@
-//! Outcomes that Postgres refuses: each is written in the end, or tried again for as long as its worker
-//! runs.
+//! Outcomes that Postgres refuses: each is written in the end, or tried again for as long as its
+//! worker runs.
 
 use uuid::Uuid;
 use weirgate_queue::{JobState, NewJob};
@@ -32,8 +32,8 @@ async fn refused_outcome_is_written_once_possible_and_holds_up_no_other() {
     let probe = Probe::new(db.pool.clone());
     let worker = TestWorker::start(&db, &probe);
     probe.until_started(refused.len()).await;
-    // A server that takes no writes refuses all of them, so the others wait with that outcome. They do not
-    // wait for outcomes that are refused alone.
+    // A server that takes no writes refuses all of them, so the others wait with that outcome. They
+    // do not wait for outcomes that are refused alone.
     sqlx::query("drop trigger refuse_25006 on queue.jobs").execute(&db.pool).await.unwrap();
     for n in 0..5 {
         let other = NewJob::of(Uuid::nil(), &Step::new(&n.to_string(), Does::Succeed)).unwrap();

@@ -81,7 +81,8 @@ async fn no_notification_is_sent_while_no_worker_waits() {
         .unwrap();
     let before = db.enqueue_new(step("of the end")).await;
     assert!(!before.duplicate);
-    // Notifications arrive in the order of commits. As there is only one, it is that of the second job.
+    // Notifications arrive in the order of commits. As there is only one, it is that of the second
+    // job.
     assert_eq!(listener.recv().await.unwrap().payload(), "default");
     let more = tokio::time::timeout(Duration::from_millis(50), listener.recv()).await;
     assert!(more.is_err(), "one notice for two jobs, of which one came while nobody slept");

@@ -19,8 +19,8 @@ use crate::enqueue::notify::notify_queues;
 use crate::error::{QueueError, Result};
 use crate::lanes::rebuild;
 
-/// The SQLSTATE by which the database asks for a comparison: the server was restarted since the last
-/// one.
+/// The SQLSTATE by which the database asks for a comparison: the server was restarted since the
+/// last one.
 const UNKNOWN: &str = "WG001";
 /// The SQLSTATE by which the database refuses a worker that registered in a lost history.
 const WORKER_LOST: &str = "WG002";
@@ -85,7 +85,8 @@ pub(crate) async fn compare_on(conn: &mut PgConnection) -> Result<()> {
     }
 }
 
-/// Checks whether this server continues the recorded history, unless that was done since it started.
+/// Checks whether this server continues the recorded history, unless that was done since it
+/// started.
 pub(crate) async fn compare(pool: &PgPool) -> Result<()> {
     compare_on(&mut *pool.acquire().await?).await
 }
@@ -123,9 +124,9 @@ async fn resolve(conn: &mut PgConnection, doubt: HistoryDoubt) -> Result<()> {
     Ok(())
 }
 
-/// Begins a new history in the caller's transaction without comparing anything: for a database whose
-/// rows were restored in a way that leaves no trace. Commit soon, as claims of all queues wait for
-/// the transaction.
+/// Begins a new history in the caller's transaction without comparing anything: for a database
+/// whose rows were restored in a way that leaves no trace. Commit soon, as claims of all queues
+/// wait for the transaction.
 ///
 /// # Errors
 /// When a statement fails; nothing has changed then.

@@ -7,8 +7,8 @@ use crate::error::Result;
 /// The channel that carries names of queues. The trigger that sees new jobs sends on it, too.
 pub(crate) const JOBS_CHANNEL: &str = "weirgate_jobs";
 
-/// Wakes the workers of `queues` when the transaction commits. Postgres folds equal notifications of
-/// one transaction into one.
+/// Wakes the workers of `queues` when the transaction commits. Postgres folds equal notifications
+/// of one transaction into one.
 pub(crate) async fn notify_queues(
     conn: &mut PgConnection,
     queues: impl IntoIterator<Item = String>,

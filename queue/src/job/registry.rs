@@ -112,8 +112,8 @@ impl<A: Send + Sync + 'static> Registry<A> {
         Self { kinds: self.kinds.with::<J>(), meter: OnceLock::new(), ..self }
     }
 
-    /// Sets what turns slices of backfills into jobs. Workers of a registry without it leave backfills
-    /// to other workers.
+    /// Sets what turns slices of backfills into jobs. Workers of a registry without it leave
+    /// backfills to other workers.
     #[must_use]
     pub fn with_slices(mut self, slices: Arc<dyn Slices>) -> Self {
         self.slices = Some(slices);
@@ -147,7 +147,8 @@ impl<A: Send + Sync + 'static> Registry<A> {
     /// A job of a kind that is known by its name alone.
     ///
     /// # Errors
-    /// [`QueueError::UnknownKind`]; [`QueueError::Json`] when `args` are not arguments of that kind.
+    /// [`QueueError::UnknownKind`]; [`QueueError::Json`] when `args` are not arguments of that
+    /// kind.
     pub fn new_job(&self, kind: &str, tenant: Uuid, args: Value) -> Result<NewJob> {
         let kind = self.kinds.0.get(kind).ok_or_else(|| QueueError::UnknownKind(kind.to_owned()))?;
         (kind.new_job)(tenant, args)
@@ -164,8 +165,8 @@ impl<A: Send + Sync + 'static> Registry<A> {
         })
     }
 
-    /// What an attempt that ended in `error` means for its job: a retry, unless attempts are used up
-    /// or the error says otherwise.
+    /// What an attempt that ended in `error` means for its job: a retry, unless attempts are used
+    /// up or the error says otherwise.
     pub(crate) fn outcome_of_error(&self, job: &ClaimedJob, error: JobError, rng: &mut impl Rng) -> Outcome {
         match error {
             JobError::Cancelled => Outcome::Cancelled,

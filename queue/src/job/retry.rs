@@ -37,9 +37,9 @@ impl RetryPolicy {
             .with_randomization_factor(0.0)
             .with_max_elapsed_time(None)
             .build();
-        // The cap is reached after some dozens of doublings, and further ones change nothing. The crate
-        // adds up to a nanosecond to an interval, as it draws from a range that is closed on both ends;
-        // so the cap is applied once more here.
+        // The cap is reached after some dozens of doublings, and further ones change nothing. The
+        // crate adds up to a nanosecond to an interval, as it draws from a range that is closed on
+        // both ends; so the cap is applied once more here.
         let last = (0..attempt.clamp(1, 200)).filter_map(|_| backoff.next_backoff()).last();
         last.unwrap_or(self.cap).min(self.cap)
     }

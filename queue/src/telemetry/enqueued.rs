@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// Enqueued jobs by queue and kind.
 pub type EnqueuedCounts = BTreeMap<(String, String), u64>;
 
-/// The counters of the process. They are global because [`enqueue`](crate::enqueue()) gets nothing but
-/// the caller's connection, and nested by queue and kind so that a look-up allocates nothing.
+/// The counters of the process. They are global because [`enqueue`](crate::enqueue()) gets nothing
+/// but the caller's connection, and nested by queue and kind so that a look-up allocates nothing.
 static ENQUEUED: RwLock<BTreeMap<String, BTreeMap<String, AtomicU64>>> = RwLock::new(BTreeMap::new());
 
 /// Counts jobs by their queues and kinds; equal ones that follow each other take one step.
@@ -35,8 +35,8 @@ fn add_equal((queue, kind): (&str, &str), count: u64) {
     counter.fetch_add(count, Ordering::Relaxed);
 }
 
-/// The jobs that this process has enqueued since its start, including those of transactions that were
-/// rolled back afterwards.
+/// The jobs that this process has enqueued since its start, including those of transactions that
+/// were rolled back afterwards.
 pub fn all() -> EnqueuedCounts {
     let all = ENQUEUED.read().expect("no panic while held");
     let rows = all.iter().flat_map(|(queue, kinds)| {

@@ -14,7 +14,8 @@ const MAX_PATTERN_CHARS: usize = 200;
 const KEEP_NUMBER_AFTER: [&str; 5] = ["http", "status", "code", "sqlstate", "error"];
 
 /// What a message has in common with others of its sort: its first line, with `…` in the place of
-/// quoted text and `#` in the place of words with digits. The number after a word such as HTTP stays.
+/// quoted text and `#` in the place of words with digits. The number after a word such as HTTP
+/// stays.
 pub fn pattern(message: &str) -> String {
     let line = message.lines().next().unwrap_or_default();
     let mut pattern = String::new();
@@ -137,13 +138,13 @@ const MAX_PAGE_ROWS: i64 = 100;
 pub struct FailurePage {
     /// The failures, the last met first.
     pub rows: Vec<Failure>,
-    /// Where the next page begins: its failures were last met before that time, or at that time with a
-    /// smaller id. None when there are no more.
+    /// Where the next page begins: its failures were last met before that time, or at that time
+    /// with a smaller id. None when there are no more.
     pub next: Option<(DateTime<Utc>, i64)>,
 }
 
-/// Failures that still have retryable or discarded jobs: at most `limit`, and fewer where few of the
-/// failures that the page reads still have jobs.
+/// Failures that still have retryable or discarded jobs: at most `limit`, and fewer where few of
+/// the failures that the page reads still have jobs.
 pub async fn list(
     conn: &mut PgConnection,
     before: Option<(DateTime<Utc>, i64)>,

@@ -24,8 +24,8 @@ const BOUNDS_US: [u64; 17] = [
     3_600_000_000,
 ];
 
-/// Upper bounds of the buckets, in seconds, from a millisecond to an hour. One more bucket holds what
-/// took longer.
+/// Upper bounds of the buckets, in seconds, from a millisecond to an hour. One more bucket holds
+/// what took longer.
 pub const BOUNDS: [f64; BOUNDS_US.len()] = {
     let mut bounds = [0.0; BOUNDS_US.len()];
     let mut index = 0;
@@ -51,8 +51,8 @@ pub struct AtomicHistogram {
 /// What an [`AtomicHistogram`] held at one moment, as a metric shows it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Reading {
-    /// The durations in each bucket: up to its bound and above the one before. The last bucket holds
-    /// those above all bounds.
+    /// The durations in each bucket: up to its bound and above the one before. The last bucket
+    /// holds those above all bounds.
     pub buckets: [u64; BUCKETS],
     /// The sum of all durations, in seconds.
     pub sum: f64,
@@ -109,9 +109,9 @@ impl Histogram {
         self.0.iter().sum()
     }
 
-    /// The quantile `share` (0 to 1) in seconds: that share of all durations is no longer. Durations
-    /// are taken to lie evenly within their bucket; those of the last bucket, which has no end, count
-    /// as its beginning. None where there are no durations.
+    /// The quantile `share` (0 to 1) in seconds: that share of all durations is no longer.
+    /// Durations are taken to lie evenly within their bucket; those of the last bucket, which has
+    /// no end, count as its beginning. None where there are no durations.
     pub fn quantile(&self, share: f64) -> Option<f64> {
         let all = self.count();
         if all == 0 {

@@ -1,8 +1,8 @@
 //! The counters of a worker process, by kind of job.
 //!
-//! The counters only grow. The engine adds to them where things happen, and the program reads them at
-//! any time to show them, for instance to Prometheus. A run adds to a handful of atomics that are
-//! looked up once by its kind; nothing is locked or allocated for it.
+//! The counters only grow. The engine adds to them where things happen, and the program reads them
+//! at any time to show them, for instance to Prometheus. A run adds to a handful of atomics that
+//! are looked up once by its kind; nothing is locked or allocated for it.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -18,8 +18,8 @@ use crate::telemetry::histogram::AtomicHistogram;
 pub struct KindMeter {
     started: AtomicU64,
     ended: [AtomicU64; Outcome::NAMES.len()],
-    /// The time from when a job was due until it was claimed. Jobs of backfills are left out, as they
-    /// wait behind other jobs on purpose.
+    /// The time from when a job was due until it was claimed. Jobs of backfills are left out, as
+    /// they wait behind other jobs on purpose.
     pub start_latency: AtomicHistogram,
     /// How long handlers ran.
     pub run_time: AtomicHistogram,
@@ -36,8 +36,8 @@ impl KindMeter {
         Outcome::NAMES.into_iter().zip(self.ended.iter().map(|count| count.load(Ordering::Relaxed)))
     }
 
-    /// Counts the start of a run, with the time from when its job was due, unless the job belongs to
-    /// a backfill.
+    /// Counts the start of a run, with the time from when its job was due, unless the job belongs
+    /// to a backfill.
     pub(crate) fn add_start(&self, latency: Option<Duration>) {
         self.started.fetch_add(1, Ordering::Relaxed);
         if let Some(latency) = latency {
@@ -52,7 +52,8 @@ impl KindMeter {
     }
 }
 
-/// The most groups of failures that are counted until they are taken; further groups are not counted.
+/// The most groups of failures that are counted until they are taken; further groups are not
+/// counted.
 const MAX_FAILURES: usize = 1000;
 
 /// What identifies a group of failures.
@@ -93,8 +94,8 @@ impl Meter {
         }))
     }
 
-    /// Every kind with its queue and counters. Where jobs of kinds that this process does not know were
-    /// run, they come last, as `unknown`.
+    /// Every kind with its queue and counters. Where jobs of kinds that this process does not know
+    /// were run, they come last, as `unknown`.
     pub fn kinds(&self) -> impl Iterator<Item = (&'static str, &'static str, &KindMeter)> {
         let unknown = Some(&self.0.unknown).filter(|meter| meter.started() > 0);
         let known = self.0.kinds.iter().map(|(kind, (queue, meter))| (*kind, *queue, meter));
@@ -106,7 +107,8 @@ impl Meter {
         self.0.rescued.load(Ordering::Relaxed)
     }
 
-    /// The number of outcomes that changed nothing, because the job belonged to another run or was final.
+    /// The number of outcomes that changed nothing, because the job belonged to another run or was
+    /// final.
     pub fn stale_finishes(&self) -> u64 {
         self.0.stale_finishes.load(Ordering::Relaxed)
     }

@@ -1,9 +1,9 @@
 //! Rollups: how the runs of all workers ended and how long they took, by queue and kind, in buckets
 //! of time.
 //!
-//! Every few seconds each worker adds what its [meter](crate::telemetry::meter) has counted since the
-//! last time to rows that all workers share. The last seconds of a worker that is killed are missing:
-//! rollups are for charts, while the counts of the lanes are exact.
+//! Every few seconds each worker adds what its [meter](crate::telemetry::meter) has counted since
+//! the last time to rows that all workers share. The last seconds of a worker that is killed are
+//! missing: rollups are for charts, while the counts of the lanes are exact.
 
 use std::collections::HashMap;
 

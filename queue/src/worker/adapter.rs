@@ -1,5 +1,5 @@
-//! The adapter to apalis: the backend from which an apalis worker takes claimed jobs, the service that
-//! runs them, and the layer that hands their outcomes over.
+//! The adapter to apalis: the backend from which an apalis worker takes claimed jobs, the service
+//! that runs them, and the layer that hands their outcomes over.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -83,7 +83,8 @@ impl<A: Send + Sync + 'static> Backend for QueueBackend<A> {
         if self.closing.is_none() {
             let worker = self.worker.clone();
             let mut attempts = std::mem::replace(&mut self.attempts, mpsc::channel(1).1);
-            // What was claimed and has not begun goes back at once. The channel ends with the claim loop.
+            // What was claimed and has not begun goes back at once. The channel ends with the claim
+            // loop.
             self.closing = Some(Box::pin(async move {
                 while let Some(not_begun) = attempts.recv().await {
                     not_begun.hand_back(&worker).await;
@@ -178,8 +179,9 @@ where
         let run = task.args.begin(self.worker.clone(), &self.queue);
         let handler = self.inner.call(task);
         let handler = async move { handler.await.map_err(|error| job_error(error.into())) };
-        // apalis polls all runs of a queue in one task, for which tokio has a budget. Within it, 128 runs
-        // would make progress at a time, and all others that are ready would be polled in vain.
+        // apalis polls all runs of a queue in one task, for which tokio has a budget. Within it,
+        // 128 runs would make progress at a time, and all others that are ready would be polled in
+        // vain.
         Box::pin(unconstrained(async move {
             run.complete(handler).await;
             Ok(())
@@ -204,8 +206,8 @@ impl fmt::Display for Failure {
 
 impl std::error::Error for Failure {}
 
-/// What went wrong in a run. An error of a layer that is not the handler's own is a panic that apalis
-/// has caught.
+/// What went wrong in a run. An error of a layer that is not the handler's own is a panic that
+/// apalis has caught.
 fn job_error(error: BoxDynError) -> JobError {
     match error.downcast::<Failure>() {
         Ok(failure) => failure.0,

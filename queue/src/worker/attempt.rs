@@ -58,8 +58,8 @@ pub(super) struct OpenRun<A> {
 }
 
 impl<A: Send + Sync + 'static> OpenRun<A> {
-    /// Waits for `handler`, then counts, logs and traces how it ended, and hands the outcome over to
-    /// the completer.
+    /// Waits for `handler`, then counts, logs and traces how it ended, and hands the outcome over
+    /// to the completer.
     pub(super) async fn complete(self, handler: impl Future<Output = Result<Outcome, JobError>>) {
         let Self { worker, job, share, span, permit } = self;
         let meter = worker.meter().of(&job.kind);

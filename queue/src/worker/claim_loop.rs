@@ -1,5 +1,5 @@
-//! The claim loop of one queue in one process: it claims jobs as soon as there are permits for them,
-//! and passes them on as attempts.
+//! The claim loop of one queue in one process: it claims jobs as soon as there are permits for
+//! them, and passes them on as attempts.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -84,8 +84,8 @@ impl<A: Send + Sync + 'static> ClaimLoop<A> {
         while !worker.is_draining() {
             let mut capacity = self.capacity();
             if capacity.jobs > 0 && self.permits.is_busy() && self.claim_time >= MIN_POLL_INTERVAL {
-                // There is enough to do meanwhile, and one claim of many jobs costs all workers less
-                // than many claims of a few.
+                // There is enough to do meanwhile, and one claim of many jobs costs all workers
+                // less than many claims of a few.
                 tokio::time::sleep(self.claim_time / 2).await;
                 capacity = self.capacity();
             }

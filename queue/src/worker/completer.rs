@@ -2,9 +2,9 @@
 //! was written.
 //!
 //! An outcome that comes alone is written at once. While more come, one group is written after the
-//! other, with a minimum interval between them, so that few commits do the work. Where a whole group
-//! gathers meanwhile, it is written in parallel to the first: otherwise a single connection would
-//! limit the rate.
+//! other, with a minimum interval between them, so that few commits do the work. Where a whole
+//! group gathers meanwhile, it is written in parallel to the first: otherwise a single connection
+//! would limit the rate.
 
 mod commit;
 
@@ -33,8 +33,8 @@ const MIN_GROUP_INTERVAL: Duration = Duration::from_millis(4);
 const MAX_GROUP_INTERVAL: Duration = Duration::from_millis(16);
 /// The most transactions at a time.
 const MAX_TRANSACTIONS: usize = 2;
-/// The most bytes of outputs in one transaction, unless a single output has more. Postgres closes the
-/// connection on a message of a gigabyte, and trying that again would never end.
+/// The most bytes of outputs in one transaction, unless a single output has more. Postgres closes
+/// the connection on a message of a gigabyte, and trying that again would never end.
 const MAX_GROUP_BYTES: usize = 16_000_000;
 
 /// The outcome of a run on its way into the database.

@@ -1,5 +1,5 @@
-//! Draining: a worker is asked, through the database, to claim nothing more and to end with its last
-//! running job.
+//! Draining: a worker is asked, through the database, to claim nothing more and to end with its
+//! last running job.
 
 use sqlx::PgConnection;
 use uuid::Uuid;

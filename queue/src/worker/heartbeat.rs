@@ -110,8 +110,8 @@ async fn persist_running<A: Send + Sync + 'static>(worker: &Worker<A>, connectio
         match connection.persist_running(starts.into_iter().collect()).await {
             Ok(locked) => worker.running().put_back_unpersisted(|seq| locked.contains(&seq)),
             Err(error) => {
-                // While the database is away this happens ten times a second; the renewal of the lease
-                // reports it louder.
+                // While the database is away this happens ten times a second; the renewal of the
+                // lease reports it louder.
                 tracing::debug!(%error, "could not persist what runs; trying again");
                 if error.is_worker_of_lost_history() {
                     worker.wakers().for_lease().notify_one();
@@ -133,8 +133,8 @@ async fn recover<A: Send + Sync + 'static>(worker: Worker<A>, error: QueueError)
     }
 }
 
-/// Hands back what a worker of a lost history has claimed, as far as this database knows of it, once
-/// its runs have ended. Until then nobody claims, because limits count what still runs.
+/// Hands back what a worker of a lost history has claimed, as far as this database knows of it,
+/// once its runs have ended. Until then nobody claims, because limits count what still runs.
 async fn retire<A: Send + Sync + 'static>(worker: Worker<A>, id: Uuid) {
     worker.acknowledged().drop_of(id);
     while worker.running().has_runs_of(id) {

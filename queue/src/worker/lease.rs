@@ -75,8 +75,8 @@ impl LeaseConnection {
         .await
     }
 
-    /// Persists that attempts of this worker run. Returns the sequence numbers of the jobs whose rows
-    /// somebody else has locked.
+    /// Persists that attempts of this worker run. Returns the sequence numbers of the jobs whose
+    /// rows somebody else has locked.
     pub(crate) async fn persist_running(&mut self, starts: Starts) -> Result<Vec<i64>> {
         self.call(async |conn| mark::mark_own(conn, starts).await).await
     }

@@ -1,5 +1,6 @@
-//! The listener receives the database's notifications for all tasks of a process, on one connection.
-//! Polling backs it up: what is notified while nobody listens is found by the next poll.
+//! The listener receives the database's notifications for all tasks of a process, on one
+//! connection. Polling backs it up: what is notified while nobody listens is found by the next
+//! poll.
 
 use std::convert::Infallible;
 use std::io;

@@ -52,8 +52,8 @@ impl Permits {
         Room { jobs: live.max(backfill), live, backfill }
     }
 
-    /// Whether more than three quarters of the permits are in use: the process has enough to do until
-    /// more are free.
+    /// Whether more than three quarters of the permits are in use: the process has enough to do
+    /// until more are free.
     pub(crate) fn is_busy(&self) -> bool {
         let in_use = self.0.in_use.lock().expect("no panic while held");
         in_use.live + in_use.backfills.values().sum::<usize>() > self.0.total / 4 * 3

@@ -31,8 +31,8 @@ use crate::worker::wakers::Wakers;
 /// How many outcomes may wait for the completer before handlers wait with them.
 const MAX_WAITING_OUTCOMES: usize = 10_000;
 
-/// How long the last writes may take when the worker closes. For outcomes this is how long the worker
-/// waits while none is written.
+/// How long the last writes may take when the worker closes. For outcomes this is how long the
+/// worker waits while none is written.
 const CLOSE_DEADLINE: Duration = Duration::from_secs(5);
 
 /// How long upkeep may take to end what it is in the middle of.
@@ -152,7 +152,8 @@ impl<A: Send + Sync + 'static> Worker<A> {
         self.0.running.stop_all(StopReason::ShuttingDown);
     }
 
-    /// Writes the last outcomes, releases the lease and stops. Call it after the backends have closed.
+    /// Writes the last outcomes, releases the lease and stops. Call it after the backends have
+    /// closed.
     ///
     /// # Errors
     /// When the database does not answer within a few seconds. The lease then runs out by itself.

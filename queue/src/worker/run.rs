@@ -16,8 +16,8 @@ impl<A: Send + Sync + 'static> Worker<A> {
     /// [`run_until`](Self::run_until).
     ///
     /// # Errors
-    /// When the process cannot be registered, when apalis' monitor fails, or when the lease cannot be
-    /// released at the end.
+    /// When the process cannot be registered, when apalis' monitor fails, or when the lease cannot
+    /// be released at the end.
     pub async fn run(
         pool: PgPool,
         registry: Arc<Registry<A>>,
@@ -28,9 +28,9 @@ impl<A: Send + Sync + 'static> Worker<A> {
     }
 
     /// Works until `shutdown` is cancelled: then the process claims nothing more, lets running jobs
-    /// end within the grace period, and hands the rest back at once. A process that is asked to drain
-    /// through the database ends in the same way, except that its running jobs have all the time they
-    /// need.
+    /// end within the grace period, and hands the rest back at once. A process that is asked to
+    /// drain through the database ends in the same way, except that its running jobs have all the
+    /// time they need.
     ///
     /// # Errors
     /// When apalis' monitor fails, or when the lease cannot be released at the end.

@@ -53,8 +53,8 @@ struct Run {
     stop: Stop,
 }
 
-/// The runs of this process, by job and run: a rescued job may be back in the same process under its
-/// next run.
+/// The runs of this process, by job and run: a rescued job may be back in the same process under
+/// its next run.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Running(Arc<Mutex<HashMap<(Uuid, i64), Run>>>);
 

@@ -29,13 +29,14 @@ const REGISTRATION_INTERVAL: Duration = Duration::from_secs(1);
 const ANSWER_DEADLINE: Duration = Duration::from_secs(5);
 
 /// The longest lease of the leader, which is half of a worker's lease where that is shorter. So
-/// another worker leads, and rescues, by the time the lease of a worker that died as the leader ends.
+/// another worker leads, and rescues, by the time the lease of a worker that died as the leader
+/// ends.
 const MAX_LEADER_LEASE: Duration = Duration::from_secs(8);
 
 impl<A: Send + Sync + 'static> Worker<A> {
     /// Registers the process for the queues of `registry` and starts what runs beside its jobs: the
-    /// heartbeat, the listener, the completer, and the maintenance services. A database that is away
-    /// at just this moment is tried several times, unless `shutdown` is cancelled meanwhile.
+    /// heartbeat, the listener, the completer, and the maintenance services. A database that is
+    /// away at just this moment is tried several times, unless `shutdown` is cancelled meanwhile.
     ///
     /// # Errors
     /// When the process cannot be registered.
@@ -66,9 +67,9 @@ impl<A: Send + Sync + 'static> Worker<A> {
             lease: config.lease,
         };
         history::compare(&pool).await?;
-        // An answer that takes longer than a third of the lease leaves no time to ask again before the
-        // lease ends. The connection is open from now on: where a process has used up its files, a new
-        // one could not be opened.
+        // An answer that takes longer than a third of the lease leaves no time to ask again before
+        // the lease ends. The connection is open from now on: where a process has used up its
+        // files, a new one could not be opened.
         let mut connection = LeaseConnection::new(&pool, ANSWER_DEADLINE.min(config.lease / 3));
         let id = connection.register(&registration).await?;
         let (worker, handed_over) = Self::new(pool, registry, config, id);

@@ -1,8 +1,8 @@
 //! Whether a worker waits for notifications of a queue's new jobs, or polls busily.
 //!
 //! A worker that waits has a row in `queue.waiters`. Without any such row, enqueues send no
-//! notification (the migration says why). A worker whose polls find jobs again and again deletes its
-//! row and polls every few milliseconds instead, which spares the enqueues the notification.
+//! notification (the migration says why). A worker whose polls find jobs again and again deletes
+//! its row and polls every few milliseconds instead, which spares the enqueues the notification.
 //!
 //! Nothing is missed in between. An enqueue looks for waiting workers after its transaction has got
 //! its id. So a worker whose row it did not see has inserted the row later; the worker's next poll
@@ -86,8 +86,9 @@ impl Waiter {
         Ok(())
     }
 
-    /// How long to wait after a poll that found nothing while the transactions `in_progress` had not
-    /// ended: at most `max`, unless a notification comes first. Zero means to poll again at once.
+    /// How long to wait after a poll that found nothing while the transactions `in_progress` had
+    /// not ended: at most `max`, unless a notification comes first. Zero means to poll again at
+    /// once.
     pub(super) async fn pause(
         &mut self,
         sticky: &mut StickyConnection,

@@ -18,8 +18,8 @@ use crate::worker::lease;
 
 /// How long a transaction may usually take; see [`AdaptiveDeadline`].
 const COMMIT_DEADLINE: Duration = Duration::from_secs(10);
-/// Where this process or its connection dies in the middle of the transaction, others must get at the
-/// rows soon. The transaction is never idle for long by itself.
+/// Where this process or its connection dies in the middle of the transaction, others must get at
+/// the rows soon. The transaction is never idle for long by itself.
 const BEGIN: &str = "begin; set local idle_in_transaction_session_timeout = '5s'";
 /// How often a whole group is tried that Postgres refuses for an unknown reason.
 const MAX_GROUP_ATTEMPTS: u32 = 2;
@@ -34,8 +34,8 @@ const UNSTORABLE: &str = "unstorable_outcome";
 
 impl Completer {
     /// Tries until the group is written, and returns the outcomes that Postgres refuses. A database
-    /// that is away is waited for while the worker runs; once it closes, its lease ends, and the jobs
-    /// are rescued.
+    /// that is away is waited for while the worker runs; once it closes, its lease ends, and the
+    /// jobs are rescued.
     pub(super) async fn commit(&self, sticky: &mut StickyConnection, mut group: Vec<Ended>) -> Vec<Ended> {
         let mut deadline = AdaptiveDeadline::new(COMMIT_DEADLINE);
         for attempt in 1_u32.. {
