@@ -64,7 +64,7 @@ impl Completer {
                     {
                         tracing::error!(
                             job.id = %single.finish.job, %error,
-                            "Postgres refuses this outcome for now; it is tried again"
+                            "Postgres does not take this outcome for now; it is tried again"
                         );
                         return group;
                     }
