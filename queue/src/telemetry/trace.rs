@@ -11,12 +11,12 @@ use crate::finish::Outcome;
 pub trait Tracer: fmt::Debug + Send + Sync {
     /// Begins the span of a run. The job's trace context, the same for each attempt, is in
     /// [`RunId::traceparent`](crate::job::RunId::traceparent).
-    fn begin(&self, start: &RunStart<'_>) -> Box<dyn RunSpan>;
+    fn begin(&self, run: &TracedRun<'_>) -> Box<dyn RunSpan>;
 }
 
 /// A run that is about to begin.
 #[derive(Debug)]
-pub struct RunStart<'a> {
+pub struct TracedRun<'a> {
     /// The claimed job: which attempt it is, and since when the job was due.
     pub job: &'a ClaimedJob,
     /// The queue in which the job waited.

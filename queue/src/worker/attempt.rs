@@ -9,7 +9,7 @@ use crate::claim::ClaimedJob;
 use crate::claim::holdings::Share;
 use crate::finish::{Finish, Outcome};
 use crate::job::JobError;
-use crate::telemetry::trace::{RunSpan, RunStart};
+use crate::telemetry::trace::{RunSpan, TracedRun};
 use crate::worker::Worker;
 use crate::worker::permits::Permit;
 
@@ -41,8 +41,8 @@ impl Attempt {
 
     /// Begins the run of this attempt, whose job waited in `queue`, and its span.
     pub(super) fn begin<A: Send + Sync + 'static>(&mut self, worker: Worker<A>, queue: &str) -> OpenRun<A> {
-        let start = RunStart { job: &self.job, queue, claimed: self.claimed_at };
-        let span = worker.config().tracer.as_ref().map(|tracer| tracer.begin(&start));
+        let run = TracedRun { job: &self.job, queue, claimed: self.claimed_at };
+        let span = worker.config().tracer.as_ref().map(|tracer| tracer.begin(&run));
         self.traceparent = span.as_ref().map(|span| span.traceparent());
         OpenRun { worker, job: self.job.clone(), share: self.share.clone(), span, permit: self.permit.take() }
     }

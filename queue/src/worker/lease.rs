@@ -66,10 +66,10 @@ impl LeaseConnection {
         &mut self,
         worker: Uuid,
         lease: Duration,
-        worked_off: &[ClaimKey],
+        acknowledged: &[ClaimKey],
     ) -> Result<Renewal> {
         self.call(async |conn| {
-            forget(conn, worked_off).await?;
+            forget(conn, acknowledged).await?;
             renew(conn, worker, lease).await
         })
         .await

@@ -5,13 +5,13 @@ use std::time::SystemTime;
 use opentelemetry::trace::{Span as _, SpanId, SpanKind, TraceFlags, TraceId};
 use opentelemetry::{Context, KeyValue};
 use uuid::Uuid;
-use weirgate_queue::telemetry::trace::{RunSpan, RunStart, Tracer};
+use weirgate_queue::telemetry::trace::{RunSpan, TracedRun, Tracer};
 use weirgate_queue::worker::Outcome;
 
 use super::{OpenSpan, Traces, now, parent, remote};
 
 impl Tracer for Traces {
-    fn begin(&self, start: &RunStart<'_>) -> Box<dyn RunSpan> {
+    fn begin(&self, start: &TracedRun<'_>) -> Box<dyn RunSpan> {
         let job = start.job;
         let context = job.run.traceparent.as_deref().and_then(parent).or_else(|| of_its_own(job.run.job));
         let waited = (job.run.at - job.due).to_std().unwrap_or_default();
@@ -41,7 +41,7 @@ impl Traces {
 }
 
 /// What every span of an attempt says.
-fn facts(start: &RunStart<'_>) -> [KeyValue; 5] {
+fn facts(start: &TracedRun<'_>) -> [KeyValue; 5] {
     let job = start.job;
     [
         KeyValue::new("job.id", job.run.job.to_string()),
