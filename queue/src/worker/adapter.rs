@@ -123,7 +123,9 @@ impl<A: Send + Sync + 'static> Service<JobTask> for Runner<A> {
 
     fn call(&mut self, task: JobTask) -> Self::Future {
         let runner = self.clone();
-        Box::pin(async move { runner.run(&task.args).await.map_err(|error| Box::new(Failure(error)).into()) })
+        Box::pin(
+            async move { runner.run(&task.args).await.map_err(|error| BoxDynError::from(Failure(error))) },
+        )
     }
 }
 
