@@ -173,7 +173,10 @@ async fn claim_and_finish_change_no_indexed_column() {
     .fetch_all(&db.pool)
     .await
     .unwrap();
-    assert!(indexed.contains(&"cold".to_owned()) && !indexed.contains(&"state".to_owned()), "{indexed:?}");
+    assert!(
+        indexed.contains(&"cold_state".to_owned()) && !indexed.contains(&"state".to_owned()),
+        "{indexed:?}"
+    );
     let row = async || -> serde_json::Value {
         let sql = "select to_jsonb(j) from queue.jobs j where id = $1";
         sqlx::query_scalar(sql).bind(job).fetch_one(&db.pool).await.unwrap()

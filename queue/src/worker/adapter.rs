@@ -123,9 +123,7 @@ impl<A: Send + Sync + 'static> Service<JobTask> for Runner<A> {
 
     fn call(&mut self, task: JobTask) -> Self::Future {
         let runner = self.clone();
-        Box::pin(
-            async move { runner.run(&task.args).await.map_err(|error| BoxDynError::from(Failure(error))) },
-        )
+        Box::pin(async move { runner.run(&task.args).await.map_err(|error| layer_error(error)) })
     }
 }
 
@@ -208,11 +206,29 @@ impl fmt::Display for Failure {
 
 impl std::error::Error for Failure {}
 
+/// A handler's error as tower's layers carry it.
+fn layer_error(error: JobError) -> BoxDynError {
+    Failure(error).into()
+}
+
 /// What went wrong in a run. An error of a layer that is not the handler's own is a panic that
 /// apalis has caught.
 fn job_error(error: BoxDynError) -> JobError {
     match error.downcast::<Failure>() {
         Ok(failure) => failure.0,
         Err(panic) => JobError::failed("panicked", anyhow::anyhow!("{panic}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn handlers_error_survives_the_layers_and_any_other_is_a_panic() {
+        let discarded = job_error(layer_error(JobError::discard("gone", "no such invoice")));
+        assert!(matches!(discarded, JobError::Discard { code: "gone", .. }), "{discarded:?}");
+        let panicked = job_error("index out of bounds".into());
+        assert!(matches!(panicked, JobError::Failed { code: "panicked", .. }), "{panicked:?}");
     }
 }
