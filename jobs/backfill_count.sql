@@ -26,19 +26,16 @@ with tenant as (
     select tenant_id, count(*) as days from result where $6 = 'missing' group by tenant_id
 ), failed as (
     -- As in backfill_slices.sql.
-    select j.tenant_id, count(distinct j.subject) as days
-    from queue.jobs j
-    join tenant t on t.id = j.tenant_id
-    left join result r on r.tenant_id = j.tenant_id and r.date::text = j.subject
+    select t.id as tenant_id, count(distinct j.subject) as days
+    from tenant t
+    cross join lateral queue.failed_jobs($5, t.id, $2::date::text, t.last_day::text) j
+    left join result r on r.tenant_id = t.id and r.date::text = j.subject
     where $6 = 'failed'
-      and j.kind = $5 and j.tenant_id = any($1) and j.subject between $2::text and t.last_day::text
-      and j.cold_state in ('discarded', 'cancelled')
       and coalesce(j.args ->> 'format', 'json') = 'json'
-      and (j.state = 'discarded' or j.errors @> '[{"code": "dependency_failed"}]')
       and ($4 <> 'pipeline' or j.workflow_id is not null)
-      and ($4 = 'pipeline' or j.state = 'discarded')
+      and ($4 = 'pipeline' or j.is_discarded)
       and j.finalized_at > coalesce(r.at, '-infinity')
-    group by j.tenant_id
+    group by t.id
 )
 select t.id, t.slug,
     case $6

@@ -4,11 +4,24 @@ use std::collections::HashMap;
 use std::ops::RangeInclusive;
 
 use chrono::{Days, NaiveDate};
+use serde::Deserialize;
 use sqlx::PgConnection;
 use uuid::Uuid;
 use weirgate_queue::JobState;
+use weirgate_queue::backfill::{self, PlannedTenant, SliceState, SlicesAsked};
 
 use crate::{BackfillKind, BackfillOrder};
+
+/// The list of tenants in a backfill's plan.
+const TENANTS: &str = "tenants";
+
+/// A backfill's plan without that list.
+#[derive(Deserialize)]
+struct Plan {
+    from: NaiveDate,
+    to: NaiveDate,
+    order: BackfillOrder,
+}
 
 /// The days of a backfill, and how far it came.
 #[derive(Debug, Clone)]
@@ -57,27 +70,14 @@ impl BackfillDays {
     ///
     /// # Errors
     /// When the database cannot answer.
-    pub async fn find(conn: &mut PgConnection, id: Uuid) -> sqlx::Result<Option<Self>> {
-        let row = sqlx::query!(
-            r#"select kind as "kind!", next_slice, (plan ->> 'from')::date as "from!", (plan ->> 'to')::date as "to!",
-                plan ->> 'order' as "order!", jsonb_array_length(plan -> 'tenants')::bigint as "tenants!"
-               from queue.backfills where id = $1 and kind = any($2)"#,
-            id,
-            &BackfillKind::ALL.map(|kind| kind.as_str().to_owned())
-        )
-        .fetch_optional(conn)
-        .await?;
-        Ok(row.and_then(|row| {
-            Some(Self {
-                id,
-                kind: row.kind.parse().ok()?,
-                from: row.from,
-                to: row.to,
-                order: row.order.parse().ok()?,
-                tenants: row.tenants.unsigned_abs(),
-                next_slice: row.next_slice.unsigned_abs(),
-            })
-        }))
+    pub async fn find(conn: &mut PgConnection, id: Uuid) -> weirgate_queue::Result<Option<Self>> {
+        let Some(planned) = backfill::planned(conn, id, TENANTS).await? else { return Ok(None) };
+        let Some(kind) = BackfillKind::ALL.into_iter().find(|kind| kind.as_str() == planned.kind) else {
+            return Ok(None);
+        };
+        let Plan { from, to, order } = serde_json::from_value(planned.plan)?;
+        let (tenants, next_slice) = (planned.listed, planned.next_slice);
+        Ok(Some(Self { id, kind, from, to, order, tenants, next_slice }))
     }
 
     /// The first slice of a day.
@@ -114,33 +114,25 @@ impl BackfillDays {
         conn: &mut PgConnection,
         places: RangeInclusive<u64>,
         days: RangeInclusive<NaiveDate>,
-    ) -> sqlx::Result<Vec<TenantDays>> {
+    ) -> weirgate_queue::Result<Vec<TenantDays>> {
         let (ids, mut tenants): (Vec<Uuid>, Vec<TenantDays>) =
             self.tenants_at(&mut *conn, places).await?.into_iter().unzip();
-        let (first, last, step) = match self.order {
-            BackfillOrder::NewestFirst => (days.end(), days.start(), -1),
-            BackfillOrder::OldestFirst => (days.start(), days.end(), 1),
+        let descending = self.order == BackfillOrder::NewestFirst;
+        let (lowest, highest) = (days.start().to_string(), days.end().to_string());
+        let asked = SlicesAsked {
+            queue: self.kind.job_queue(),
+            kind: self.kind.job_kind(),
+            tenants: &ids,
+            first: if descending { &highest } else { &lowest },
+            last: if descending { &lowest } else { &highest },
+            descending,
+            limit: (*days.end() - *days.start()).num_days() + 1,
         };
-        let rows = sqlx::query_file!(
-            "./backfill_days.sql",
-            self.id,
-            self.kind.job_queue(),
-            self.kind.job_kind(),
-            &ids,
-            first,
-            last,
-            step,
-            (*days.end() - *days.start()).num_days() + 1
-        )
-        .fetch_all(conn)
-        .await?;
-        for row in rows {
-            let tenant = usize::try_from(row.place - 1).ok().and_then(|place| tenants.get_mut(place));
-            let state: Option<JobState> = row.state.parse().ok();
-            if let Some((tenant, state)) = tenant.zip(state) {
-                let job =
-                    SliceJob { id: row.id, state, workflow: row.workflow_id, is_stopped: row.is_stopped };
-                tenant.jobs.insert(row.day, job);
+        for job in backfill::slice_states(conn, self.id, &asked).await? {
+            let day = job.subject.parse().ok();
+            if let Some((tenant, day)) = tenants.get_mut(job.tenant).zip(day) {
+                let SliceState { id, state, workflow_id: workflow, is_stopped, .. } = job;
+                tenant.jobs.insert(day, SliceJob { id, state, workflow, is_stopped });
             }
         }
         Ok(tenants)
@@ -150,31 +142,18 @@ impl BackfillDays {
         &self,
         conn: &mut PgConnection,
         places: RangeInclusive<u64>,
-    ) -> sqlx::Result<Vec<(Uuid, TenantDays)>> {
-        let to_i64 = |number: &u64| i64::try_from(*number).unwrap_or(i64::MAX);
-        let rows = sqlx::query!(
-            r#"select asked.id as "id!", coalesce(t.slug, asked.id::text) as "tenant!",
-                d.next_slice as "next_slice?"
-               from queue.backfills b
-               cross join lateral (
-                   select (value #>> '{}')::uuid as id, place from jsonb_path_query(
-                       b.plan, '$.tenants[$first to $last]', jsonb_build_object('first', $2::bigint, 'last', $3::bigint)
-                   ) with ordinality as p (value, place)
-               ) as asked
-               left join identity.tenants t on t.id = asked.id
-               left join queue.backfills_behind d on d.backfill_id = b.id and d.tenant_id = asked.id
-               where b.id = $1 order by asked.place"#,
-            self.id,
-            to_i64(places.start()),
-            to_i64(places.end())
-        )
-        .fetch_all(conn)
-        .await?;
-        let places = *places.start()..;
-        let tenants = rows.into_iter().zip(places).map(|(row, place)| {
-            let next_slice = row.next_slice.map(i64::unsigned_abs);
-            (row.id, TenantDays { place, tenant: row.tenant, next_slice, jobs: HashMap::new() })
-        });
+    ) -> weirgate_queue::Result<Vec<(Uuid, TenantDays)>> {
+        let planned = backfill::planned_tenants(&mut *conn, self.id, TENANTS, &places).await?;
+        let ids: Vec<Uuid> = planned.iter().map(|tenant| tenant.id).collect();
+        let rows = sqlx::query!("select id, slug from identity.tenants where id = any($1)", &ids)
+            .fetch_all(conn)
+            .await?;
+        let slugs: HashMap<Uuid, String> = rows.into_iter().map(|row| (row.id, row.slug)).collect();
+        let tenants =
+            planned.into_iter().zip(*places.start()..).map(|(PlannedTenant { id, next_slice }, place)| {
+                let tenant = slugs.get(&id).cloned().unwrap_or_else(|| id.to_string());
+                (id, TenantDays { place, tenant, next_slice, jobs: HashMap::new() })
+            });
         Ok(tenants.collect())
     }
 }

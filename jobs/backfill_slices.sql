@@ -27,13 +27,10 @@ where s.date <= (queue.now() at time zone t.time_zone)::date and case $8
     when 'missing' then result.at is null
     -- As in backfill_count.sql.
     else exists (
-        select from queue.jobs j
-        where j.kind = $7 and j.tenant_id = s.tenant_id and j.subject = s.date::text
-          and j.cold_state in ('discarded', 'cancelled')
-          and coalesce(j.args ->> 'format', 'json') = 'json'
-          and (j.state = 'discarded' or j.errors @> '[{"code": "dependency_failed"}]')
+        select from queue.failed_jobs($7, s.tenant_id, s.date::text, s.date::text) j
+        where coalesce(j.args ->> 'format', 'json') = 'json'
           and ($6 <> 'pipeline' or j.workflow_id is not null)
-          and ($6 = 'pipeline' or j.state = 'discarded')
+          and ($6 = 'pipeline' or j.is_discarded)
           and j.finalized_at > coalesce(result.at, '-infinity')
     )
 end

@@ -123,7 +123,7 @@ async fn ask(ctx: &JobContext<App>, tenant: Uuid, dataset: Dataset, run: &RunId)
     let now = sqlx::query!(
         r#"select queue.is_current_run(job_id, run, worker_id) as "is_taken!",
             coalesce(next_job_id <> $3 and next_seq < $4 and next_until > queue.now(), false)
-                and exists (select from queue.jobs j where j.id = next_job_id and j.finalized_at is null) as "is_behind!",
+                and queue.is_open(next_job_id) as "is_behind!",
             coalesce(extract(epoch from queue.now() - began_at), 0)::float8 as "taken_for_s!",
             coalesce(extract(epoch from next_until - queue.now()), 0)::float8 as "kept_for_s!"
            from msp.ingest_turns where tenant_id = $1 and dataset = $2"#,

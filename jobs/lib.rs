@@ -53,6 +53,9 @@ pub use tenant::{
 pub use tls::{http_client, provide_tls};
 pub use workflow_retry::{WorkflowRetry, retry_failed};
 
+/// The history of the schema `msp`. It builds on `queue` and `identity`.
+pub static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("../migrations/msp");
+
 /// Every job there is, to be run.
 pub fn registry(app: Arc<App>) -> Registry<App> {
     kinds().run_with(app).with_slices(Arc::new(DailySlices))

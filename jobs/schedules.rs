@@ -4,8 +4,8 @@ use chrono::NaiveDate;
 use futures_util::future::BoxFuture;
 use sqlx::PgConnection;
 use uuid::Uuid;
-use weirgate_queue::Result;
 use weirgate_queue::schedule::{Definition, Missed, Schedule, ScheduledTenant, Schedules, Tick};
+use weirgate_queue::{Result, read};
 
 use crate::{DailyPipeline, Tenant, enqueue_daily_pipeline};
 
@@ -68,15 +68,27 @@ impl Schedule for NightlyPipeline {
 async fn enqueue_whole_day(conn: &mut PgConnection, tenant: &Tenant, date: NaiveDate) -> Result<Uuid> {
     let pipeline = || DailyPipeline::new(tenant, date, |job| job);
     let enqueued = enqueue_daily_pipeline(&mut *conn, pipeline()?, false).await?;
-    let is_early = enqueued.duplicate
-        && sqlx::query_scalar!(
-            r#"select created_at < identity.local_day_start($2::date + 1, $3) as "is_early!" from queue.jobs where id = $1"#,
-            enqueued.id,
-            date,
-            tenant.time_zone
-        )
-        .fetch_optional(&mut *conn)
-        .await?
-        .unwrap_or(false);
-    Ok(if is_early { enqueue_daily_pipeline(conn, pipeline()?, true).await?.id } else { enqueued.id })
+    if enqueued.duplicate && is_of_before_its_end(conn, enqueued.id, tenant, date).await? {
+        return Ok(enqueue_daily_pipeline(conn, pipeline()?, true).await?.id);
+    }
+    Ok(enqueued.id)
+}
+
+/// Whether a job was enqueued before the tenant's day had ended.
+async fn is_of_before_its_end(
+    conn: &mut PgConnection,
+    job: Uuid,
+    tenant: &Tenant,
+    date: NaiveDate,
+) -> Result<bool> {
+    let Some(at) = read::enqueued_at(conn, job).await? else { return Ok(false) };
+    let is_early = sqlx::query_scalar!(
+        r#"select $1::timestamptz < identity.local_day_start($2::date + 1, $3) as "is_early!""#,
+        at,
+        date,
+        tenant.time_zone
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok(is_early)
 }

@@ -291,17 +291,29 @@ pub enum Migrate {
     /// Apply pending migrations
     #[command(after_help = "Example:\n  weirgate migrate up")]
     Up,
-    /// Undo the newest migration and delete its data
-    #[command(after_help = "Examples:\n  weirgate migrate down\n  weirgate migrate down --to 12 --yes")]
+    /// Take over a database of a version before 0.1.0, with all its data
+    ///
+    /// Its tables move to the schemas queue, identity and msp, in one transaction. A database whose
+    /// schema is not the one that the last of those versions made is refused and stays as it is.
+    /// Stop all processes of Weirgate first.
+    #[command(after_help = "Example:\n  weirgate migrate adopt")]
+    Adopt,
+    /// Undo the newest migration of a schema, with the data it holds
+    #[command(
+        after_help = "Examples:\n  weirgate migrate down\n  weirgate migrate down --schema identity --to 4 --yes"
+    )]
     Down {
-        /// Undo everything after this version
+        /// The schema: queue, identity or msp; else the last of them that has a migration
         #[arg(long)]
+        schema: Option<String>,
+        /// Undo everything after this version
+        #[arg(long, requires = "schema")]
         to: Option<i64>,
         /// Delete the data without asking
         #[arg(long)]
         yes: bool,
     },
-    /// List migrations and whether they are applied
+    /// List the migrations of each schema and whether they are applied
     #[command(after_help = "Example:\n  weirgate migrate status")]
     Status,
     /// Rebuild the workers' view of the queues from the jobs themselves

@@ -13,7 +13,6 @@ use std::time::Duration;
 use anyhow::{Context, anyhow, bail};
 use sqlx::{Connection as _, PgConnection, PgPool};
 
-use sqlx::migrate::Migrator;
 use sqlx::postgres::PgConnectOptions;
 use tokio::task::JoinSet;
 use weirgate_private_postgres::{Options, PrivatePostgres};
@@ -26,11 +25,7 @@ use crate::config::Config;
 use crate::schema;
 use crate::signals::{Interrupted, Stop};
 
-pub use self::session::PLANNER;
 pub use self::watch::hung_connections;
-
-/// The schema's history.
-pub static MIGRATIONS: Migrator = sqlx::migrate!();
 
 /// How long the first questions to the database may take.
 const ANSWER: Duration = Duration::from_secs(10);
@@ -110,31 +105,33 @@ impl Database {
         Ok(Self { pool, private, watch })
     }
 
-    /// Brings the schema up to date; returns how many migrations that took. Several may do so at
+    /// Brings the schemas up to date; returns how many migrations that took. Several may do so at
     /// once.
     ///
     /// # Errors
-    /// When a migration fails, or an applied one has changed since.
+    /// When a migration fails, an applied one has changed since, or the database is of the old
+    /// history.
     pub async fn migrate(&self) -> anyhow::Result<usize> {
-        let applied = schema::bring_up_to_date(&self.pool).await?;
-        if applied > 0 {
-            let versions: Vec<i64> = ups().map(|(version, _)| version).collect();
-            let old = versions.iter().rev().nth(applied).copied().unwrap_or(0);
-            let new = versions.last().copied().unwrap_or(0);
+        let steps = schema::bring_up_to_date(&self.pool).await?;
+        if !steps.is_empty() {
             let mut conn = self.pool.acquire().await?;
-            Actor::cli().note_migration(&mut conn, "schema.up", old, new).await?;
+            for step in &steps {
+                Actor::cli().note_migration(&mut conn, "schema.up", step).await?;
+            }
         }
-        Ok(applied)
+        Ok(steps.iter().map(|step| step.migrations).sum())
     }
 
-    /// Refuses a database whose schema is older or newer than this program.
+    /// Refuses a database whose schemas are older or newer than this program.
     ///
     /// # Errors
     /// Says what to run.
     pub async fn require_migrated(&self) -> anyhow::Result<()> {
-        let pending = pending_migrations(&self.pool).await?;
-        if !pending.is_empty() {
-            bail!("the database lacks {} migration(s): run `weirgate migrate up` first", pending.len());
+        let mut conn = self.pool.acquire().await?;
+        schema::refuse_old_history(&mut conn).await?;
+        let pending = schema::pending(&mut conn).await?;
+        if pending > 0 {
+            bail!("the database lacks {pending} migration(s): run `weirgate migrate up` first");
         }
         Ok(())
     }
@@ -173,22 +170,6 @@ impl Database {
             None => Ok(()),
         }
     }
-}
-
-/// Versions and names of all migrations, in order.
-pub(crate) fn ups() -> impl Iterator<Item = (i64, &'static str)> {
-    MIGRATIONS
-        .iter()
-        .filter(|it| !it.migration_type.is_down_migration())
-        .map(|it| (it.version, it.description.as_ref()))
-}
-
-/// Versions that are known here and not applied there.
-///
-/// # Errors
-/// When the database cannot be asked.
-pub async fn pending_migrations(pool: &PgPool) -> anyhow::Result<Vec<i64>> {
-    Ok(schema::pending(&mut *pool.acquire().await?).await?)
 }
 
 async fn private(config: &Config, command: &str, using: Use, stop: &Stop) -> anyhow::Result<PrivatePostgres> {

@@ -21,7 +21,7 @@ mod queues;
 mod random;
 mod rejects;
 mod schedules;
-mod schema;
+pub mod schema;
 pub mod seed;
 pub mod server;
 pub mod signals;

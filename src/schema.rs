@@ -1,26 +1,44 @@
-//! The schema's state, and bringing it up to date while others may be at the same.
+//! The schemas' histories, and bringing a database up to date while others may do so too.
+//!
+//! Each schema has one linear history with a bookkeeping table of its own. They build on each other
+//! in the order of [`HISTORIES`]: none names a schema that comes after it.
+
+mod adopt;
+mod history;
 
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use sqlx::migrate::{Migrate, MigrateError};
+use sqlx::migrate::{Migrate, MigrateError, Migrator};
 use sqlx::{Connection, PgConnection, PgPool};
 
-use crate::database::MIGRATIONS;
+pub(crate) use self::adopt::{adopt, refuse_old_history};
+pub use self::history::{History, Step};
+
+/// The history of the schema `identity`.
+static IDENTITY: Migrator = sqlx::migrate!();
+
+/// The histories of all schemas, each after those that it builds on.
+pub static HISTORIES: [History; 3] = [
+    History { schema: "queue", migrator: &weirgate_queue::MIGRATOR },
+    History { schema: "identity", migrator: &IDENTITY },
+    History { schema: "msp", migrator: &weirgate_jobs::MIGRATOR },
+];
 
 /// How often a migration is tried again that met one of another database of the same server.
 const TRIES: u32 = 50;
 
-/// Applies what is missing; returns how many migrations that were. Of several that do so at once, one applies them and
-/// the others wait for it.
+/// Applies what is missing; returns what that was. Of several that do so at once, one applies the
+/// migrations and the others wait for it.
 ///
 /// # Errors
-/// When a migration fails, or an applied one has changed since.
-pub(crate) async fn bring_up_to_date(pool: &PgPool) -> anyhow::Result<usize> {
+/// When a migration fails, an applied one has changed since, or the database is of the old history.
+pub(crate) async fn bring_up_to_date(pool: &PgPool) -> anyhow::Result<Vec<Step>> {
+    refuse_old_history(&mut *pool.acquire().await?).await?;
     let mut tries = 0;
     loop {
         tries += 1;
-        match apply(pool).await {
+        match apply_locked(pool).await {
             Err(error) if tries < TRIES && met_another(&error) => {
                 tracing::info!(%error, "another database of this server is migrated at the same time; trying again");
                 tokio::time::sleep(Duration::from_millis(50)).await;
@@ -51,33 +69,71 @@ fn may_not_make_roles(error: &MigrateError) -> bool {
     })
 }
 
-async fn apply(pool: &PgPool) -> Result<usize, MigrateError> {
-    // The lock is the session's. This one ends here, whatever comes, and the lock with it.
+async fn apply_locked(pool: &PgPool) -> Result<Vec<Step>, MigrateError> {
+    let mut conn = lock(pool).await?;
+    let steps = apply(&mut conn).await?;
+    conn.close().await?;
+    Ok(steps)
+}
+
+/// A connection that alone may migrate. The lock is the session's: the connection ends where it is
+/// dropped, however that comes about, and the lock with it.
+async fn lock(pool: &PgPool) -> Result<PgConnection, MigrateError> {
     let mut conn = pool.acquire().await?.detach();
     // A migration takes as long as there is data, and so does the wait for another one.
     sqlx::raw_sql("set statement_timeout = 0").execute(&mut conn).await?;
     conn.lock().await?;
-    let missing = pending(&mut conn).await?.len();
-    MIGRATIONS.run_direct(None, &mut conn, false).await?;
-    conn.close().await?;
-    Ok(missing)
+    Ok(conn)
 }
 
-/// Versions that are known here and not applied there. Writes nothing, as others may be about to.
+/// Applies what is missing on this connection; returns what that was, by schema.
+///
+/// # Errors
+/// When a migration fails, or an applied one has changed since.
+pub async fn apply(conn: &mut PgConnection) -> Result<Vec<Step>, MigrateError> {
+    let mut steps = Vec::new();
+    for history in &HISTORIES {
+        let (applied, missing) = (history.newest_applied(conn).await?, history.pending(conn).await?.len());
+        history.migrator.run_direct(None, conn, false).await?;
+        if missing > 0 {
+            steps.push(Step {
+                schema: history.schema,
+                from: applied,
+                to: history.newest(),
+                migrations: missing,
+            });
+        }
+    }
+    Ok(steps)
+}
+
+/// Undoes all migrations, with all data.
+///
+/// # Errors
+/// When a migration cannot be undone.
+pub async fn undo_all(conn: &mut PgConnection) -> Result<(), MigrateError> {
+    for history in HISTORIES.iter().rev() {
+        history.migrator.undo(&mut *conn, 0).await?;
+    }
+    Ok(())
+}
+
+/// Number of migrations that are known here and not applied there. Writes nothing, as others may be
+/// about to.
 ///
 /// # Errors
 /// When the database cannot be asked.
-pub(crate) async fn pending(conn: &mut PgConnection) -> Result<Vec<i64>, MigrateError> {
-    let table = MIGRATIONS.table_name.as_ref();
-    let is_there: bool =
-        sqlx::query_scalar("select to_regclass($1) is not null").bind(table).fetch_one(&mut *conn).await?;
-    let applied = if is_there { conn.list_applied_migrations(table).await? } else { Vec::new() };
-    let known = MIGRATIONS.iter().filter(|it| !it.migration_type.is_down_migration()).map(|it| it.version);
-    Ok(known.filter(|version| !applied.iter().any(|it| it.version == *version)).collect())
+pub(crate) async fn pending(conn: &mut PgConnection) -> Result<usize, MigrateError> {
+    let mut pending = 0;
+    for history in &HISTORIES {
+        pending += history.pending(conn).await?.len();
+    }
+    Ok(pending)
 }
 
-/// Roles belong to the whole server, and the lock to one database: migrations of two of them may write the same row of
-/// the server's catalog. The one that is refused was rolled back, and finds what the other wrote when it is tried again.
+/// Roles belong to the whole server, and the lock to one database: migrations of two of them may
+/// write the same row of the server's catalog. The one that is refused was rolled back, and finds
+/// what the other wrote when it is tried again.
 fn met_another(error: &MigrateError) -> bool {
     let (MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _)) = error else {
         return false;

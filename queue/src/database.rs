@@ -1,5 +1,12 @@
-//! Connections: how they are kept and given up on, and which history of the database they see.
+//! The connection to Postgres: how the engine's connections are set up, how long an answer may
+//! take, and which history of the database its views belong to.
+//!
+//! A program connects with [`connect_options`], so that Postgres plans the engine's statements as
+//! they were written, and brings the schema up to date with [`MIGRATOR`](crate::MIGRATOR).
 
-pub mod held;
+mod connect;
+pub mod deadline;
 pub mod history;
-pub mod patience;
+pub mod sticky;
+
+pub use connect::{PLANNER, connect_options};

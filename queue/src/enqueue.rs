@@ -13,6 +13,7 @@ use sqlx::types::Json;
 use sqlx::{Acquire, PgConnection};
 use uuid::Uuid;
 
+use crate::enqueue::notify::notify_queues;
 use crate::error::Result;
 use crate::telemetry::meter::enqueued;
 use crate::workflow::graph;

@@ -1,33 +1,33 @@
-//! What can go wrong inside the engine.
+//! The errors of the engine.
 
 use uuid::Uuid;
 
-use crate::backfill::state::BackfillState;
-use crate::database::patience::is_late;
+use crate::backfill::BackfillState;
 use crate::job::state::JobState;
 
-/// The engine could not do what it was asked to.
+/// Why the engine could not do what it was asked to do.
 #[derive(Debug, thiserror::Error)]
 pub enum QueueError {
-    /// Postgres refused, or could not be reached.
+    /// Postgres refused a statement, or could not be reached.
     #[error("the database: {0}")]
     Database(#[from] sqlx::Error),
-    /// The server does not know of transactions any more that were seen there: its disk was set back.
+    /// The server has lost transactions that were visible there before: it was restored to an
+    /// earlier state.
     #[error(
-        "the database has gone back: transaction {seen} was seen and the next one is {is}; the queues' views are rebuilt"
+        "the database was restored to an earlier state: transaction {seen} was visible before, and the next one is {next}; the queues' views are rebuilt"
     )]
     WentBack {
-        /// The history in which they were seen.
+        /// The history in which they were visible.
         history: Uuid,
-        /// The transaction below which all were seen.
+        /// The transaction below which all were visible.
         seen: i64,
-        /// The next one now.
-        is: i64,
+        /// The transaction that comes next now.
+        next: i64,
     },
-    /// Arguments or output are not JSON.
+    /// Arguments or an output are not representable as JSON.
     #[error("not representable as JSON: {0}")]
     Json(#[from] serde_json::Error),
-    /// No handler is registered under that name.
+    /// No kind of job is registered under this name.
     #[error("no job kind {0:?} is registered")]
     UnknownKind(String),
     /// The job no longer belongs to this run.
@@ -41,10 +41,10 @@ pub enum QueueError {
     /// No schedule has this name.
     #[error("no schedule {0:?}")]
     UnknownSchedule(String),
-    /// The schedule cannot be run outside of its ticks, or not so.
+    /// The schedule cannot be run now, outside of its ticks.
     #[error("schedule {schedule} cannot be run now: {why}")]
     CannotRunNow {
-        /// Its name.
+        /// The schedule's name.
         schedule: String,
         /// Why not.
         why: &'static str,
@@ -52,50 +52,53 @@ pub enum QueueError {
     /// The application's code for a schedule panicked.
     #[error("schedule {0} panicked")]
     SchedulePanicked(String),
-    /// The output does not fit a row.
+    /// The output is too large for a row.
     #[error(
         "the output of job {job} has {bytes} bytes; at most 100000000 are stored: store it elsewhere and return its location"
     )]
     OutputTooLarge {
         /// The job.
         job: Uuid,
-        /// What it takes, about.
+        /// About how many bytes it takes.
         bytes: usize,
     },
+    /// The monitor that runs the queues of a worker process failed.
+    #[error("the worker's monitor failed: {0}")]
+    Monitor(String),
     /// There is no such job.
     #[error("no job {0}")]
     UnknownJob(Uuid),
     /// There is no such workflow.
     #[error("no workflow {0}")]
     UnknownWorkflow(Uuid),
-    /// The jobs would wait on each other for ever. Holds the path, such as `a → b → a`.
-    #[error("these jobs depend on each other in a circle: {0}; remove one of the dependencies")]
+    /// The jobs would wait for each other for ever. Holds the cycle, such as `a → b → a`.
+    #[error("these jobs would wait for each other for ever: {0}; remove one of the dependencies")]
     Cycle(String),
-    /// A job waits on one that does not exist.
-    #[error("{child} depends on {parent}, which does not exist")]
+    /// A job depends on one that does not exist.
+    #[error("{child} depends on {parent}: there is no such job")]
     UnknownParent {
         /// The job that would wait.
         child: String,
-        /// What it was to wait on.
+        /// The job that it depends on.
         parent: String,
     },
-    /// Two jobs of a workflow have one name.
+    /// Two jobs of a workflow have the same name.
     #[error("two jobs of the workflow are named {0:?}; give each a name of its own")]
     NameTaken(String),
     /// There is no such backfill.
     #[error("no backfill {0}")]
     UnknownBackfill(Uuid),
-    /// What was to say what its slices are said something that cannot be.
-    #[error("the expansion of backfill {0} is outside of its bounds; this is a bug of what expands it")]
+    /// The backfill's expander returned slices that are outside of the backfill's bounds.
+    #[error("the expansion of backfill {0} is outside of its bounds; this is a bug of its expander")]
     BadExpansion(Uuid),
     /// The backfill's state does not allow it.
     #[error("backfill {backfill} is {state}: {why}")]
     WrongBackfillState {
         /// The backfill.
         backfill: Uuid,
-        /// Where it stands.
+        /// The backfill's state.
         state: BackfillState,
-        /// What is in the way, and what to do.
+        /// What prevents it, and what to do.
         why: &'static str,
     },
     /// The job's state does not allow it.
@@ -103,57 +106,55 @@ pub enum QueueError {
     WrongState {
         /// The job.
         job: Uuid,
-        /// Where it stands.
+        /// The job's state.
         state: JobState,
-        /// What is in the way, and what to do.
+        /// What prevents it, and what to do.
         why: String,
     },
 }
 
-/// What kind of thing went wrong in the database: the one place that says which errors pass.
+/// The sort of an error of the database. This is the one place that decides which errors are
+/// transient.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
-    /// It passes by itself: the connection, a shutdown or a failover, a server that takes no writes for now, a deadlock, a lock that
-    /// was not to be had, a serialization failure, out of resources, a file that could not be read.
-    Passing,
+    /// It goes away by itself: a lost connection, a shutdown or a failover, a server that takes no
+    /// writes for now, a deadlock, a lock that was not available, a serialization failure,
+    /// exhausted resources, a file that could not be read.
+    Transient,
     /// The database cannot hold a value, or refuses it for good.
-    Value,
-    /// Whatever else: it may pass once somebody has mended it.
+    InvalidValue,
+    /// Anything else. It may go away once somebody has repaired something.
     Unknown,
 }
 
 impl Fault {
-    /// Of an error of the database or of the way to it.
+    /// The sort of an error of the database, or of the connection to it.
     pub fn of(error: &sqlx::Error) -> Self {
         use sqlx::Error::{ColumnDecode, Database, Decode, Encode};
         match error {
             Database(error) => match error.code().as_deref().and_then(|code| code.get(..2)) {
-                None | Some("08" | "25" | "40" | "53" | "55" | "57" | "58" | "WG") => Self::Passing,
-                Some("22" | "23" | "54") => Self::Value,
+                None | Some("08" | "25" | "40" | "53" | "55" | "57" | "58" | "WG") => Self::Transient,
+                Some("22" | "23" | "54") => Self::InvalidValue,
                 Some(_) => Self::Unknown,
             },
-            Encode(_) => Self::Value,
+            Encode(_) => Self::InvalidValue,
             Decode(_) | ColumnDecode { .. } => Self::Unknown,
-            _ => Self::Passing,
+            _ => Self::Transient,
         }
     }
 }
 
 impl QueueError {
-    /// What kind of fault it is; of one that the database has no part in, that trying again does not help.
+    /// The sort of this error. Trying again does not help with an error that the database has no
+    /// part in.
     pub(crate) fn fault(&self) -> Fault {
         match self {
             Self::Database(error) => Fault::of(error),
-            _ => Fault::Value,
+            _ => Fault::InvalidValue,
         }
     }
 
-    /// Whether the database was silent for too long.
-    pub(crate) fn is_late(&self) -> bool {
-        matches!(self, Self::Database(error) if is_late(error))
-    }
-
-    /// Whether the database cannot be reached now, whatever it is asked.
+    /// Whether the database cannot be reached now, so that no other statement would succeed either.
     pub(crate) fn is_connection_lost(&self) -> bool {
         use sqlx::Error::{Io, PoolClosed, PoolTimedOut, Protocol, Tls, WorkerCrashed};
         matches!(
@@ -163,5 +164,5 @@ impl QueueError {
     }
 }
 
-/// Result of an engine's verb.
+/// The result of the engine's functions.
 pub type Result<T, E = QueueError> = std::result::Result<T, E>;

@@ -1,6 +1,7 @@
-//! Finish: a run's outcome, its next jobs and its children, in one transaction, guarded by the run token.
+//! Finishing: the outcome of a run, its next jobs and the jobs that waited for it are written in
+//! one transaction, guarded by the run token.
 
-pub(crate) mod finisher;
+mod outcome;
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -12,102 +13,49 @@ use uuid::Uuid;
 
 use crate::claim::persist_running::{RunStart, RunStarts};
 use crate::enqueue::notify::notify_queues;
-use crate::enqueue::{NewJob, enqueue};
+use crate::enqueue::enqueue;
+use crate::enqueue::new_job::NewJob;
 use crate::error::{QueueError, Result};
 use crate::job::RunId;
 use crate::job::state::JobState;
 use crate::telemetry::failures::pattern;
 use crate::workflow;
 
-/// How an attempt ended.
-#[derive(Debug, Clone)]
-pub enum Outcome {
-    /// It succeeded.
-    Completed {
-        /// The job's output.
-        output: Value,
-        /// Jobs that are enqueued with the completion.
-        next: Vec<NewJob>,
-    },
-    /// It failed and may try again after `delay`.
-    Retry {
-        /// A stable word for programs.
-        code: String,
-        /// What happened.
-        message: String,
-        /// How long to wait.
-        delay: Duration,
-    },
-    /// It failed for good.
-    Discarded {
-        /// A stable word for programs.
-        code: String,
-        /// What happened.
-        message: String,
-    },
-    /// It runs again after this long; the attempt does not count.
-    Snoozed(Duration),
-    /// It was stopped by a cancel.
-    Cancelled,
-    /// Its worker shuts down; another one takes it at once; the attempt does not count.
-    HandedBack,
-    /// The handler committed its own completion through `finish_in`.
-    AlreadyFinished,
-}
+pub use outcome::Outcome;
 
-/// The largest output that is stored, in bytes. Postgres' own limit is not far off, and it hangs up on what is past it.
-const MOST_OUTPUT: usize = 100_000_000;
-
-impl Outcome {
-    fn output(&self) -> Option<&Value> {
-        match self {
-            Self::Completed { output, .. } => Some(output),
-            _ => None,
-        }
-    }
-
-    /// About what its output takes.
-    pub(crate) fn output_bytes(&self) -> usize {
-        self.output().map_or(0, bytes)
-    }
-}
-
-fn bytes(value: &Value) -> usize {
-    8 + match value {
-        Value::Null | Value::Bool(_) | Value::Number(_) => 0,
-        Value::String(text) => text.len(),
-        Value::Array(items) => items.iter().map(bytes).sum(),
-        Value::Object(fields) => fields.iter().map(|(name, value)| name.len() + bytes(value)).sum(),
-    }
-}
+/// The largest output that is stored, in bytes. Postgres' own limit is not far above, and it closes
+/// the connection on anything larger.
+const MAX_OUTPUT_BYTES: usize = 100_000_000;
 
 /// The outcome of one run.
 #[derive(Debug, Clone)]
 pub struct Finish {
     /// The job.
     pub job: Uuid,
-    /// The run that speaks.
+    /// The run that ended.
     pub start: RunStart,
     /// How it ended.
     pub outcome: Outcome,
 }
 
 impl Finish {
-    /// What `run` came to.
+    /// The outcome of `run`.
     pub fn of(run: &RunId, outcome: Outcome) -> Self {
         Self { job: run.job, start: run.start(), outcome }
     }
 }
 
-/// Writes outcomes in the caller's transaction and returns the jobs they applied to.
+/// Writes outcomes in the caller's transaction and returns the jobs to which they applied.
 ///
-/// A finish whose run is no longer the current one of a running job changes nothing: its job is missing from the
-/// answer. A run that would go on (retry, snooze, hand back) ends cancelled when a cancel was asked for meanwhile.
+/// A finish whose run is no longer the current run of a running job changes nothing, and its job is
+/// missing from the answer. Where a job would run again (retry, snooze, hand back) and a cancel was
+/// requested meanwhile, the job ends cancelled instead.
 ///
 /// # Errors
-/// [`QueueError::OutputTooLarge`] past 100 MB; store such results elsewhere and return where they are.
+/// [`QueueError::OutputTooLarge`] past 100 MB; store such results elsewhere and return where they
+/// are.
 pub async fn finish(conn: &mut PgConnection, mut finishes: Vec<Finish>) -> Result<HashSet<Uuid>> {
-    // Rows are locked in this order, so that finishers of overlapping batches do not wait for each other in a circle.
+    // Rows are locked in this order, so that transactions with overlapping batches do not deadlock.
     finishes.sort_unstable_by_key(|finish| finish.start.seq);
     let (completions, others): (Vec<_>, Vec<_>) =
         finishes.into_iter().partition(|finish| matches!(finish.outcome, Outcome::Completed { .. }));
@@ -119,14 +67,13 @@ pub async fn finish(conn: &mut PgConnection, mut finishes: Vec<Finish>) -> Resul
     let applied: HashSet<Uuid> = applied.map(|seq| job_of[&seq]).collect();
     enqueue_next(conn, completions, &completed).await?;
     let finals = ended.iter().filter(|(_, state, _)| state.is_final()).map(|(seq, ..)| *seq);
-    workflow::propagate_ends(conn, completed.iter().copied().chain(finals).map(|seq| job_of[&seq]).collect())
-        .await?;
-    let woken = ended.into_iter().filter(|(_, state, _)| *state == JobState::Available);
-    notify_queues(conn, woken.map(|(.., queue)| queue)).await?;
+    workflow::settle(conn, completed.iter().copied().chain(finals).map(|seq| job_of[&seq]).collect()).await?;
+    let available = ended.into_iter().filter(|(_, state, _)| *state == JobState::Available);
+    notify_queues(conn, available.map(|(.., queue)| queue)).await?;
     Ok(applied)
 }
 
-/// Returns the numbers of the jobs that have completed.
+/// Completes jobs and returns the sequence numbers of those that it applied to.
 async fn complete(conn: &mut PgConnection, completions: &[Finish]) -> Result<HashSet<i64>> {
     if completions.is_empty() {
         return Ok(HashSet::new());
@@ -134,7 +81,7 @@ async fn complete(conn: &mut PgConnection, completions: &[Finish]) -> Result<Has
     let mut outputs = Vec::with_capacity(completions.len());
     for finish in completions {
         let bytes = finish.outcome.output_bytes();
-        if bytes > MOST_OUTPUT {
+        if bytes > MAX_OUTPUT_BYTES {
             return Err(QueueError::OutputTooLarge { job: finish.job, bytes });
         }
         outputs.push(finish.outcome.output().map(Json));
@@ -155,11 +102,12 @@ async fn complete(conn: &mut PgConnection, completions: &[Finish]) -> Result<Has
     Ok(rows.into_iter().collect())
 }
 
-/// Returns what became of jobs that have not completed: their numbers, states and queues.
+/// Writes outcomes other than completions. Returns the sequence number, new state and queue of each
+/// job that they applied to.
 async fn end_otherwise(conn: &mut PgConnection, finishes: &[Finish]) -> Result<Vec<(i64, JobState, String)>> {
     let mut columns = Columns::default();
-    let ended = finishes.iter().filter(|finish| columns.push(&finish.outcome));
-    let starts: RunStarts = ended.map(|finish| finish.start).collect();
+    let written = finishes.iter().filter(|finish| columns.push(&finish.outcome));
+    let starts: RunStarts = written.map(|finish| finish.start).collect();
     if starts.seqs.is_empty() {
         return Ok(Vec::new());
     }
@@ -184,7 +132,7 @@ async fn end_otherwise(conn: &mut PgConnection, finishes: &[Finish]) -> Result<V
     Ok(rows.into_iter().map(|row| (row.seq, state(row.state), row.queue)).collect())
 }
 
-/// What finishes other than completions are as rows.
+/// Outcomes other than completions, as columns of a statement.
 #[derive(Default)]
 struct Columns {
     state: Vec<String>,
@@ -196,7 +144,7 @@ struct Columns {
 }
 
 impl Columns {
-    /// Whether it is one of them.
+    /// Adds `outcome`, unless it is a completion; returns whether it was added.
     fn push(&mut self, outcome: &Outcome) -> bool {
         let (state, error, delay, refund) = match outcome {
             Outcome::Retry { code, message, delay } => {
@@ -220,7 +168,7 @@ impl Columns {
     }
 }
 
-/// Enqueues the next jobs of those that have completed.
+/// Enqueues the next jobs of the jobs that have completed.
 async fn enqueue_next(
     conn: &mut PgConnection,
     completions: Vec<Finish>,

@@ -27,8 +27,8 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::backfill::Slices;
+use crate::database::deadline::{AdaptiveDeadline, within};
 use crate::database::history;
-use crate::database::patience::{Patience, within};
 use crate::maintenance::leader::Leader;
 use crate::schedule::{PRUNE, RECONCILE, RESCUE};
 use crate::telemetry::meter::Meter;
@@ -51,14 +51,14 @@ pub(crate) struct Maintenance {
     pub(crate) slices: Option<Arc<dyn Slices>>,
     pub(crate) wakers: Wakers,
     pub(crate) meter: Meter,
-    pub(crate) pulse: Arc<pulse::Writer>,
+    pub(crate) rollups: Arc<RollupWriter>,
     pub(crate) seed: u64,
 }
 
 /// Runs all services until `stop`. An error is logged, and the service is run again at its next
 /// time.
 pub(crate) async fn run(with: Maintenance, stop: CancellationToken) {
-    let Maintenance { pool, leader, scheduler, retention, slices, wakers, meter, pulse, seed } = with;
+    let Maintenance { pool, leader, scheduler, retention, slices, wakers, meter, rollups, seed } = with;
     let [rescue, prune, reconcile] = [RESCUE, PRUNE, RECONCILE].map(Upkeep::new);
     let checkpointer = Checkpointer::default();
     let resolver_wake = wakers.of(RESOLVER_WAKE_NAME);

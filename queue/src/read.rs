@@ -8,6 +8,7 @@ pub mod board;
 pub mod counts;
 mod job;
 mod list;
+mod lookup;
 mod output;
 mod reader;
 mod row;

@@ -4,10 +4,11 @@ use serde_json::{Value, json};
 use sqlx::PgConnection;
 use uuid::Uuid;
 use weirgate_jobs::{BulkJobs, WorkflowRetry};
-use weirgate_queue::Enqueued;
 use weirgate_queue::backfill::NewBackfill;
+use weirgate_queue::{Enqueued, read};
 
 use super::Actor;
+use crate::schema::Step;
 
 /// Most jobs that an entry names.
 const MOST_NAMED: usize = 100;
@@ -89,7 +90,7 @@ impl Actor {
         workflow: Uuid,
         jobs: u64,
     ) -> sqlx::Result<()> {
-        let tenant = tenant_of_workflow(conn, workflow).await?;
+        let tenant = read::tenant_of_workflow(conn, workflow).await?;
         let detail = json!({ "before": { "open_jobs": jobs }, "after": { "open_jobs": 0 } });
         self.note(conn, "workflow.cancel", &workflow.to_string(), tenant, &detail).await
     }
@@ -101,7 +102,7 @@ impl Actor {
         workflow: Uuid,
         done: WorkflowRetry,
     ) -> sqlx::Result<()> {
-        let tenant = tenant_of_workflow(conn, workflow).await?;
+        let tenant = read::tenant_of_workflow(conn, workflow).await?;
         let detail = match done {
             WorkflowRetry::NothingFailed => {
                 json!({ "before": { "failed_jobs": 0 }, "after": { "failed_jobs": 0 } })
@@ -114,34 +115,18 @@ impl Actor {
         self.note(conn, WORKFLOW_RETRY, &workflow.to_string(), tenant, &detail).await
     }
 
-    /// Notes that the schema goes from one version to another. The table may be as old as the
-    /// version that has its oldest columns here.
+    /// Notes that a schema goes from one version to another, where the audit itself is there.
     pub(crate) async fn note_migration(
         &self,
         conn: &mut PgConnection,
         action: &str,
-        from: i64,
-        to: i64,
+        step: &Step,
     ) -> sqlx::Result<()> {
-        let detail = json!({ "before": { "version": from }, "after": { "version": to } });
-        sqlx::query!(
-            "insert into identity.audit (actor, via, action, target, detail) values ($1, 'cli', $2, 'schema', $3)",
-            self.name(),
-            action,
-            detail
-        )
-        .execute(conn)
-        .await?;
-        Ok(())
+        let audit = sqlx::query_scalar!(r#"select to_regclass('identity.audit') is not null as "there!""#);
+        if !audit.fetch_one(&mut *conn).await? {
+            return Ok(());
+        }
+        let detail = json!({ "before": { "version": step.from }, "after": { "version": step.to } });
+        self.note(conn, action, step.schema, None, &detail).await
     }
-}
-
-/// Of a workflow that ran, its jobs are one tenant's.
-async fn tenant_of_workflow(conn: &mut PgConnection, workflow: Uuid) -> sqlx::Result<Option<Uuid>> {
-    sqlx::query_scalar!(
-        "select tenant_id from queue.jobs where workflow_id = $1 and workflow_id is not null limit 1",
-        workflow
-    )
-    .fetch_optional(conn)
-    .await
 }

@@ -6,6 +6,7 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 use weirgate_queue::control::target::{self, Target};
 use weirgate_queue::schedule::Definition;
+use weirgate_queue::{backfill, read};
 
 use super::Actor;
 
@@ -219,11 +220,7 @@ impl Subject<'_> {
             Self::Tenant { id: tenant, .. } | Self::Lane { tenant, .. } | Self::Lanes { tenant, .. } => {
                 Ok(Some(tenant))
             }
-            Self::Job(id) => {
-                sqlx::query_scalar!("select tenant_id from queue.jobs where id = $1", id)
-                    .fetch_optional(conn)
-                    .await
-            }
+            Self::Job(id) => read::tenant_of(conn, id).await,
             Self::Key(prefix) => {
                 sqlx::query_scalar!("select tenant_id from identity.api_keys where prefix = $1", prefix)
                     .fetch_optional(conn)
@@ -231,14 +228,11 @@ impl Subject<'_> {
             }
             // Who asked for all tenants is told so.
             Self::Backfill(id) => {
-                sqlx::query_scalar!(
-                    "select t.id from queue.backfills b join identity.tenants t on t.slug = b.spec -> 'tenants' ->> 0
-                     where b.id = $1 and jsonb_typeof(b.spec -> 'tenants') = 'array'
-                       and jsonb_array_length(b.spec -> 'tenants') = 1",
-                    id
-                )
-                .fetch_optional(conn)
-                .await
+                let spec = backfill::spec(conn, id).await?.unwrap_or_default();
+                let Some([slug]) = spec["tenants"].as_array().map(Vec::as_slice) else { return Ok(None) };
+                sqlx::query_scalar!("select id from identity.tenants where slug = $1", slug.as_str())
+                    .fetch_optional(conn)
+                    .await
             }
             Self::Queue(_) | Self::Worker(_) | Self::Schedule(_) | Self::User(_) => Ok(None),
         }

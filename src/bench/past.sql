@@ -1,6 +1,6 @@
 -- Jobs $1 to $2 of $3, spread over a week until now: 97 to 98 in a hundred completed, a few discarded or
 -- cancelled. A job in twenty is a slice of one of the backfills $7, by day from $10 back and by tenant. With $8, some are retried or scheduled for tomorrow, and of the last ones most may start.
-insert into queue.jobs (id, tenant_id, queue, kind, state, attempt, max_attempts, run, args, output, errors,
+insert into queue.jobs (id, tenant_id, queue, kind, state, attempt, max_attempts, run, args, subject, output, errors,
     failure_id, workflow_id, backfill_id, created_at, scheduled_at, attempted_at, finalized_at)
 select
     -- A UUIDv7 of its time.
@@ -8,7 +8,7 @@ select
         uuid_send(gen_random_uuid()) placing substring(
             int8send((extract(epoch from at) * 1000)::bigint) from 3) from 1), 6, 112), 'hex')::uuid,
     tenant, queue, kind, state, attempt, 10, attempt,
-    jsonb_build_object('tenant', tenant, 'date', day),
+    jsonb_build_object('tenant', tenant, 'date', day), day::text,
     case when state = 'completed' then '{"rows": 120}'::jsonb end,
     case when state in ('discarded', 'retryable') then jsonb_build_array(jsonb_build_object(
         'attempt', attempt, 'at', at, 'code', 'upstream_unavailable', 'message', 'the source answered 503 for part ' || part,

@@ -10,8 +10,9 @@ use sqlx::{AssertSqlSafe, ConnectOptions as _, PgPool};
 use uuid::Uuid;
 
 use crate::config::Config;
-use crate::database::{Database, MIGRATIONS, Use};
+use crate::database::{Database, Use};
 use crate::output::say;
+use crate::schema;
 use crate::signals::Stop;
 
 pub(super) struct Stage {
@@ -51,7 +52,7 @@ impl Stage {
             .context("making a database for the measurement")?;
         let options = (*servers_pool.connect_options()).clone().database(&name);
         let pool = servers_pool.options().clone().max_connections(24).connect_with(options.clone()).await?;
-        MIGRATIONS.run(&pool).await.context("migrating the measurement's database")?;
+        schema::apply(&mut *pool.acquire().await?).await.context("migrating the measurement's database")?;
         Ok(Self { server: None, servers_pool, name, options, home, pool, folder })
     }
 

@@ -12,11 +12,11 @@ use tokio::process::{Child, Command};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
-use weirgate_queue::{HostConfig, Job, JobContext, JobError, Registry};
+use weirgate_queue::{Job, JobContext, JobError, Registry, WorkerConfig};
 
 use crate::config::Config;
 use crate::database::Database;
-use crate::worker::{self, WorkerOptions};
+use crate::worker;
 
 /// Takes its time and does nothing.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
@@ -65,7 +65,7 @@ impl Worker {
 
     pub(super) fn run(pool: PgPool, registry: Registry<Starts>, slots: usize) -> Self {
         let stop = CancellationToken::new();
-        let task = tokio::spawn(worker::run(pool, Arc::new(registry), options(slots), stop.clone()));
+        let task = tokio::spawn(worker::run(pool, Arc::new(registry), config(slots), stop.clone()));
         Self { stop, task }
     }
 
@@ -75,9 +75,9 @@ impl Worker {
     }
 }
 
-fn options(slots: usize) -> WorkerOptions {
-    let host = HostConfig::new("bench", env!("CARGO_PKG_VERSION"), 1);
-    WorkerOptions { concurrency: slots, grace: Duration::from_secs(5), host }
+fn config(concurrency: usize) -> WorkerConfig {
+    let grace = Duration::from_secs(5);
+    WorkerConfig { concurrency, grace, ..WorkerConfig::new("bench", env!("CARGO_PKG_VERSION"), 1) }
 }
 
 /// A worker as a process of its own: this program once more.

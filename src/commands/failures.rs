@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use sqlx::PgPool;
-use weirgate_queue::telemetry::failures::{self, COUNTED};
+use weirgate_queue::telemetry::failures::{self, MAX_COUNTED_JOBS};
 
 use super::door::Door;
 use super::session::Session;
@@ -55,7 +55,7 @@ async fn stored(pool: &PgPool, limit: i64) -> anyhow::Result<Vec<Failure>> {
         message: it.pattern,
         retryable: it.retryable,
         discarded: it.discarded,
-        exact: it.retryable + it.discarded <= COUNTED,
+        exact: it.retryable + it.discarded <= MAX_COUNTED_JOBS,
         last_seen_at: it.last_seen,
     });
     Ok(shown.collect())

@@ -1,18 +1,17 @@
-//! `migrate`: the schema's history, forwards and backwards.
+//! `migrate`: the schemas' histories, forwards and backwards.
 
-use anyhow::bail;
+use anyhow::{Context, bail};
 use serde_json::json;
+use sqlx::PgConnection;
 use weirgate_queue::database::history;
 
 use super::confirm;
 use super::session::Session;
 use crate::audit::Actor;
 use crate::cli::Migrate;
-use crate::database::{Database, MIGRATIONS, pending_migrations, ups};
+use crate::database::Database;
 use crate::output::say;
-
-/// The version from which on the audit has what an entry of a migration says.
-const AUDIT_SINCE: i64 = 26;
+use crate::schema::{self, HISTORIES, History, Step};
 
 pub(super) async fn run(command: Migrate, session: &Session) -> anyhow::Result<()> {
     let act = async |database: &Database| match command {
@@ -20,7 +19,11 @@ pub(super) async fn run(command: Migrate, session: &Session) -> anyhow::Result<(
             let applied = database.migrate().await?;
             say!("{applied} applied; the schema is up to date")
         }
-        Migrate::Down { to, yes } => down(database, to, yes).await,
+        Migrate::Adopt => {
+            schema::adopt(&database.pool).await?;
+            say!("adopted with all its data: its tables are in the schemas queue, identity and msp")
+        }
+        Migrate::Down { schema, to, yes } => down(database, schema.as_deref(), to, yes).await,
         Migrate::Status => status(database).await,
         Migrate::Rebase => rebase(database).await,
     };
@@ -48,33 +51,65 @@ fn counted(number: usize, what: &str) -> String {
     format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
-async fn down(database: &Database, to: Option<i64>, yes: bool) -> anyhow::Result<()> {
-    let pending = pending_migrations(&database.pool).await?;
-    let applied: Vec<i64> =
-        ups().map(|(version, _)| version).filter(|version| !pending.contains(version)).collect();
-    let Some(newest) = applied.last() else { bail!("no migration is applied") };
+async fn down(database: &Database, schema: Option<&str>, to: Option<i64>, yes: bool) -> anyhow::Result<()> {
+    let mut conn = database.pool.acquire().await?;
+    schema::refuse_old_history(&mut conn).await?;
+    let (history, applied) = to_undo(&mut conn, schema).await?;
+    let schema = history.schema;
+    let Some(newest) = applied.last().copied() else {
+        bail!("no migration of the schema {schema} is applied")
+    };
     let target = to.unwrap_or_else(|| applied.iter().rev().nth(1).copied().unwrap_or(0));
-    if target >= *newest {
-        bail!("--to {target}: the newest applied migration is {newest}; nothing is after {target}");
+    if target >= newest {
+        bail!(
+            "--to {target}: the newest applied migration of {schema} is {newest}; nothing is after {target}"
+        );
     }
-    let undone = counted(applied.iter().filter(|version| **version > target).count(), "migration");
-    let what =
-        format!("this undoes {undone} down to version {target} and deletes the data that came with them");
+    let migrations = applied.iter().filter(|version| **version > target).count();
+    let undone = counted(migrations, "migration");
+    let what = format!(
+        "this undoes {undone} of the schema {schema} down to version {target} and deletes the data that came with them"
+    );
     confirm::ask(&what, yes).await?;
     // Before it is done: the table itself may be undone.
-    if *newest >= AUDIT_SINCE {
-        let mut conn = database.pool.acquire().await?;
-        Actor::cli().note_migration(&mut conn, "schema.down", *newest, target).await?;
+    let step = Step { schema, from: newest, to: target, migrations };
+    Actor::cli().note_migration(&mut conn, "schema.down", &step).await?;
+    history.migrator.undo(&mut *conn, target).await?;
+    say!("undone down to version {target} of the schema {schema}")
+}
+
+/// The schema of this name; without one, the last that has a migration. With the versions that are
+/// applied.
+async fn to_undo(
+    conn: &mut PgConnection,
+    schema: Option<&str>,
+) -> anyhow::Result<(&'static History, Vec<i64>)> {
+    let mut chosen = None;
+    for history in &HISTORIES {
+        let applied = history.applied(conn).await?;
+        let is_chosen = schema.map_or(!applied.is_empty(), |name| name == history.schema);
+        if is_chosen {
+            chosen = Some((history, applied));
+        }
     }
-    MIGRATIONS.undo(&database.pool, target).await?;
-    say!("rolled back to version {target}")
+    match schema {
+        Some(name) => {
+            let schemas = HISTORIES.each_ref().map(|it| it.schema).join(", ");
+            chosen.with_context(|| format!("--schema {name}: there is no such schema; there are {schemas}"))
+        }
+        None => chosen.context("no migration is applied"),
+    }
 }
 
 async fn status(database: &Database) -> anyhow::Result<()> {
-    let pending = pending_migrations(&database.pool).await?;
-    for (version, description) in ups() {
-        let state = if pending.contains(&version) { "pending" } else { "applied" };
-        say!("{version:04}  {state}  {description}")?;
+    let mut conn = database.pool.acquire().await?;
+    schema::refuse_old_history(&mut conn).await?;
+    for history in &HISTORIES {
+        let pending = history.pending(&mut conn).await?;
+        for (version, description) in history.ups() {
+            let state = if pending.contains(&version) { "pending" } else { "applied" };
+            say!("{:8}  {version:04}  {state}  {description}", history.schema)?;
+        }
     }
     Ok(())
 }

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use weirgate_jobs::App;
 use weirgate_queue::maintenance::pruner::Retention;
 use weirgate_queue::schedule::Schedules;
-use weirgate_queue::{HostConfig, Registry};
+use weirgate_queue::{Registry, WorkerConfig};
 
 use super::confirm;
 use super::session::Session;
@@ -23,7 +23,7 @@ use crate::output::tell;
 use crate::server::Listeners;
 use crate::signals::Stop;
 use crate::traces::{Role, Traces};
-use crate::worker::{self, WorkerOptions};
+use crate::worker;
 use crate::{random, seed, server, systemd, users};
 
 /// API and worker on a private Postgres (or `DATABASE_URL`), until Ctrl-C or SIGTERM.
@@ -196,9 +196,9 @@ async fn run_worker(
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
     let traces = Traces::start(config, Role::Worker)?;
-    let mut options = worker_options(config, schedules);
-    options.host.tracer = traces.as_ref().map(Traces::of_runs);
-    let ended = worker::run(pool, registry, options, stop).await;
+    let mut worker = worker_config(config, schedules);
+    worker.tracer = traces.as_ref().map(Traces::of_runs);
+    let ended = worker::run(pool, registry, worker, stop).await;
     if let Some(traces) = traces {
         traces.close().await;
     }
@@ -206,12 +206,15 @@ async fn run_worker(
 }
 
 /// How it runs.
-fn worker_options(config: &Config, schedules: Schedules) -> WorkerOptions {
-    let mut host = HostConfig::new(host_name(), env!("CARGO_PKG_VERSION"), random::generator().next_u64());
-    host.lease = config.lease;
-    host.schedules = schedules;
-    host.retention = Retention { finished: config.retention, discarded: config.discarded_retention };
-    WorkerOptions { concurrency: config.concurrency, grace: config.grace, host }
+fn worker_config(config: &Config, schedules: Schedules) -> WorkerConfig {
+    let mut worker =
+        WorkerConfig::new(host_name(), env!("CARGO_PKG_VERSION"), random::generator().next_u64());
+    worker.concurrency = config.concurrency;
+    worker.grace = config.grace;
+    worker.lease = config.lease;
+    worker.schedules = schedules;
+    worker.retention = Retention { finished: config.retention, discarded: config.discarded_retention };
+    worker
 }
 
 fn host_name() -> String {

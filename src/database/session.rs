@@ -7,18 +7,10 @@ use std::time::{Duration, Instant};
 use anyhow::bail;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
-use weirgate_queue::database::patience::{is_late, within};
+use weirgate_queue::database::PLANNER;
+use weirgate_queue::database::deadline::{is_deadline_exceeded, within};
 
 use super::watch::Signs;
-
-/// How Postgres is to plan what the program asks.
-///
-/// Compiling a plan takes longer than running it: one day's KPIs over a million tickets, 0.5 s with and 0.1 s without. A plan is made
-/// once and kept. Made while a table is small, it would walk over that table, or sort all that an index finds to take the first of it,
-/// and still do so when the table has grown by hundreds of thousands of rows, until statistics are renewed. All that we ask for has an
-/// index, and that has the order.
-pub const PLANNER: [(&str, &str); 3] =
-    [("jit", "off"), ("enable_seqscan", "off"), ("enable_bitmapscan", "off")];
 
 /// A client whose host has vanished keeps nothing for longer than this.
 const VANISHED: [(&str, &str); 4] = [
@@ -118,7 +110,7 @@ pub(super) fn pool_options(settings: &Settings, signs: Arc<Signs>) -> anyhow::Re
 async fn in_time(signs: &Signs, answer: impl Future<Output = sqlx::Result<()>>) -> sqlx::Result<()> {
     let asked = Instant::now();
     within(ANSWER, answer).await.inspect_err(|error| {
-        if is_late(error) {
+        if is_deadline_exceeded(error) {
             signs.silent_since(asked);
         }
     })

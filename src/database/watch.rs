@@ -14,8 +14,8 @@ use sqlx::{Connection, PgConnection, PgPool};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
-use weirgate_queue::database::held::beside;
-use weirgate_queue::database::patience::within;
+use weirgate_queue::database::deadline::within;
+use weirgate_queue::database::sticky::dedicated;
 
 use super::sockets::{Place, Socket};
 
@@ -97,7 +97,7 @@ pub(super) fn start(pool: PgPool, signs: Arc<Signs>) -> JoinSet<()> {
 
 /// Outside of any pool.
 async fn connect(pool: &PgPool) -> sqlx::Result<PgConnection> {
-    within(SILENT, async { Ok(beside(pool).acquire().await?.detach()) }).await
+    within(SILENT, async { Ok(dedicated(pool).acquire().await?.detach()) }).await
 }
 
 /// Returns whom to ask the next time, if there is anybody.

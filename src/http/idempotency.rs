@@ -8,6 +8,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use sha2::{Digest, Sha256};
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
+use weirgate_queue::read;
 
 use crate::http::problem::{FieldError, Problem};
 
@@ -145,15 +146,15 @@ impl IdempotencyKey {
         }
         // A statement of its own: one that waited for the earlier request would not see that
         // request's job.
-        let kept = sqlx::query_scalar!(
-            r#"select exists (select from queue.jobs where id = $1)
-                or exists (select from queue.backfills where id = $1)
-                or exists (select from identity.tenants where id = $1)
+        let is_known = read::is_known(&mut *conn, earlier.job_id).await?;
+        let kept = is_known
+            || sqlx::query_scalar!(
+                r#"select exists (select from identity.tenants where id = $1)
                 or exists (select from identity.api_keys where id = $1) as "kept!""#,
-            earlier.job_id
-        )
-        .fetch_one(&mut *conn)
-        .await?;
+                earlier.job_id
+            )
+            .fetch_one(&mut *conn)
+            .await?;
         if !kept && earlier.job_id != ACT {
             self.point_to(conn, job).await?;
             return Ok(Claimed::First);

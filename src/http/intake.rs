@@ -11,8 +11,8 @@ use sqlx::{Connection, PgConnection, PgPool};
 use tokio::sync::{Mutex, mpsc, oneshot};
 use uuid::Uuid;
 use weirgate_jobs::{BulkJobs, DailyPipeline, Tenant, enqueue_daily_pipeline};
-use weirgate_queue::database::held::{Held, gather};
-use weirgate_queue::database::patience::within;
+use weirgate_queue::database::deadline::within;
+use weirgate_queue::database::sticky::{StickyConnection, next_batch};
 use weirgate_queue::{Enqueued, NewJob};
 
 use crate::audit::Actor;
@@ -217,9 +217,9 @@ pub(crate) async fn enqueue_alone(
 }
 
 async fn take_in(pool: PgPool, queue: Arc<Mutex<mpsc::UnboundedReceiver<Handed>>>) {
-    let mut held = Held::new(pool.clone());
+    let mut held = StickyConnection::new(pool.clone());
     loop {
-        let handed = gather(&queue, MOST, &mut held).await;
+        let handed = next_batch(&queue, MOST, &mut held).await;
         if handed.is_empty() {
             return;
         }
@@ -254,7 +254,12 @@ async fn take_in(pool: PgPool, queue: Arc<Mutex<mpsc::UnboundedReceiver<Handed>>
     }
 }
 
-async fn take_in_wishes(pool: &PgPool, held: &mut Held, wishes: Vec<Wish>, tenants: Vec<Option<Tenant>>) {
+async fn take_in_wishes(
+    pool: &PgPool,
+    held: &mut StickyConnection,
+    wishes: Vec<Wish>,
+    tenants: Vec<Option<Tenant>>,
+) {
     let mut together = Vec::with_capacity(wishes.len());
     let mut keys = HashSet::new();
     for (wish, tenant) in wishes.into_iter().zip(tenants) {
@@ -278,7 +283,7 @@ async fn take_in_wishes(pool: &PgPool, held: &mut Held, wishes: Vec<Wish>, tenan
     commit(pool, held, together).await;
 }
 
-async fn tenants(held: &mut Held, names: &[String]) -> sqlx::Result<Vec<Option<Tenant>>> {
+async fn tenants(held: &mut StickyConnection, names: &[String]) -> sqlx::Result<Vec<Option<Tenant>>> {
     Tenant::find_each(held.conn().await?, names).await
 }
 
@@ -304,7 +309,7 @@ fn each_alone(pool: &PgPool, planned: Vec<Planned>) {
 
 /// All in one transaction; where that fails, each in one of its own, so that nobody suffers for
 /// another.
-async fn commit(pool: &PgPool, held: &mut Held, planned: Vec<Planned>) {
+async fn commit(pool: &PgPool, held: &mut StickyConnection, planned: Vec<Planned>) {
     if planned.is_empty() {
         return;
     }
@@ -331,7 +336,10 @@ async fn commit(pool: &PgPool, held: &mut Held, planned: Vec<Planned>) {
 }
 
 /// What was accepted; none for those whose key came before.
-async fn together(held: &mut Held, planned: &[Planned]) -> Result<Vec<Option<Accepted>>, Problem> {
+async fn together(
+    held: &mut StickyConnection,
+    planned: &[Planned],
+) -> Result<Vec<Option<Accepted>>, Problem> {
     let mut tx = held.conn().await?.begin_with(BEGIN).await?;
     let keys: Vec<_> = planned.iter().filter_map(|one| Some((one.key.as_ref()?, one.plan.id()))).collect();
     let first = idempotency::claim_new(&mut tx, &keys).await?;

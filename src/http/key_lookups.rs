@@ -14,7 +14,7 @@ use sqlx::PgPool;
 use subtle::ConstantTimeEq;
 use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio::time::sleep;
-use weirgate_queue::database::held::{Held, gather};
+use weirgate_queue::database::sticky::{StickyConnection, next_batch};
 
 use crate::http::keys::{self, Found, Hash, Holder, Presented};
 use crate::http::problem::Problem;
@@ -111,9 +111,9 @@ impl KeyLookups {
 }
 
 async fn answer_all(pool: PgPool, asked: &Mutex<mpsc::UnboundedReceiver<Question>>, pace: Option<Duration>) {
-    let mut held = Held::new(pool);
+    let mut held = StickyConnection::new(pool);
     loop {
-        let questions = gather(asked, MOST, &mut held).await;
+        let questions = next_batch(asked, MOST, &mut held).await;
         if questions.is_empty() {
             return;
         }
@@ -143,7 +143,11 @@ async fn answer_all(pool: PgPool, asked: &Mutex<mpsc::UnboundedReceiver<Question
 }
 
 /// An answer to each question, in their order.
-async fn find(held: &mut Held, questions: &[Question], are_strangers: bool) -> sqlx::Result<Vec<Answer>> {
+async fn find(
+    held: &mut StickyConnection,
+    questions: &[Question],
+    are_strangers: bool,
+) -> sqlx::Result<Vec<Answer>> {
     let conn = held.conn().await?;
     // Asked first: a key that is added after this is found below, or its addition is seen the next time.
     let added = if are_strangers { Some(keys::added(conn).await?) } else { None };

@@ -8,8 +8,8 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 use weirgate_jobs::TenantsError;
+use weirgate_queue::Fault;
 use weirgate_queue::QueueError;
-use weirgate_queue::error::Fault;
 
 use crate::{schedules, tenants};
 
@@ -280,7 +280,7 @@ impl From<sqlx::Error> for Problem {
                 tracing::error!(%error, "the disk of the database is full");
                 Self::database_full()
             }
-            _ if Fault::of(&error) == Fault::Passing => {
+            _ if Fault::of(&error) == Fault::Transient => {
                 tracing::error!(%error, "the database is unavailable");
                 Self::database_unavailable()
             }

@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 use weirgate_jobs::BulkJobs;
 use weirgate_queue::read::JobRow;
+use weirgate_queue::workflow::{self, Cause};
 use weirgate_queue::{Job, JobState};
 
 /// Why a job was cancelled.
@@ -92,24 +93,13 @@ impl Cancelled {
     }
 }
 
-/// A job through which others were cancelled.
-struct Culprit {
-    id: Uuid,
-    kind: String,
-    name: Option<String>,
-    state: JobState,
-    /// The code of its last error.
-    code: Option<String>,
-}
-
-impl Culprit {
-    fn says(&self) -> String {
-        let named = self.name.as_ref().filter(|name| **name != self.kind);
-        let named = named.map(|name| format!(" ({name})")).unwrap_or_default();
-        let code = self.code.as_ref().filter(|_| self.state == JobState::Discarded);
-        let code = code.map(|code| format!(": {code}")).unwrap_or_default();
-        format!("{} {}{named}, which it depended on, was {}{code}", self.kind, self.id, self.state)
-    }
+/// A sentence on the job that another one depended on.
+fn says(cause: &Cause) -> String {
+    let named = cause.name.as_ref().filter(|name| **name != cause.kind);
+    let named = named.map(|name| format!(" ({name})")).unwrap_or_default();
+    let code = cause.code.as_ref().filter(|_| cause.state == JobState::Discarded);
+    let code = code.map(|code| format!(": {code}")).unwrap_or_default();
+    format!("{} {}{named}, which it depended on, was {}{code}", cause.kind, cause.id, cause.state)
 }
 
 /// Why those of the jobs that are cancelled are, by their ids. `operable` callers are told who did
@@ -123,23 +113,23 @@ pub(crate) async fn reasons(
     if cancelled.is_empty() {
         return Ok(HashMap::new());
     }
-    let culprits = culprits(&mut *conn, &cancelled).await?;
+    let causes = causes(&mut *conn, &cancelled).await?;
     let people = if operable { people(conn, &cancelled).await? } else { HashMap::new() };
-    let why = |job: &Cancelled| (job.id, job.why(culprits.get(&job.id), &people, operable));
+    let why = |job: &Cancelled| (job.id, job.why(causes.get(&job.id), &people, operable));
     Ok(cancelled.iter().map(why).collect())
 }
 
 impl Cancelled {
-    fn why(&self, culprit: Option<&Culprit>, people: &HashMap<Uuid, String>, operable: bool) -> WhyCancelled {
+    fn why(&self, cause: Option<&Cause>, people: &HashMap<Uuid, String>, operable: bool) -> WhyCancelled {
         let why = |code, message: String, job_id| WhyCancelled { code, message, job_id };
         let Some(target) = self.target() else {
-            return match (culprit, &self.ended_by) {
+            return match (cause, &self.ended_by) {
                 (Some(bulk), _) if bulk.kind == BulkJobs::KIND => why(
                     CancelCode::BulkCancelled,
                     format!("it was cancelled by the bulk action {}", bulk.id),
                     Some(bulk.id),
                 ),
-                (Some(parent), _) => why(CancelCode::JobFailed, parent.says(), Some(parent.id)),
+                (Some(parent), _) => why(CancelCode::JobFailed, says(parent), Some(parent.id)),
                 // The message names another job, which may be somebody else's.
                 (None, Some(_)) if !operable => {
                     why(CancelCode::JobFailed, "a job that it depended on failed".to_owned(), None)
@@ -164,51 +154,15 @@ impl Cancelled {
     }
 }
 
-/// The jobs that others were cancelled through: of a chain of jobs that depend on each other, the
-/// first one.
-async fn culprits(conn: &mut PgConnection, jobs: &[Cancelled]) -> sqlx::Result<HashMap<Uuid, Culprit>> {
-    let (mut ids, mut by) = (Vec::new(), Vec::new());
-    for job in jobs.iter().filter(|job| job.target().is_none()) {
-        ids.push(job.id);
-        by.push(job.by);
-    }
-    if ids.is_empty() {
+/// The jobs that others were cancelled through, where it was a job.
+async fn causes(conn: &mut PgConnection, jobs: &[Cancelled]) -> sqlx::Result<HashMap<Uuid, Cause>> {
+    let through_jobs = jobs.iter().filter(|job| job.target().is_none());
+    let asked: Vec<(Uuid, Option<Uuid>)> = through_jobs.map(|job| (job.id, job.by)).collect();
+    if asked.is_empty() {
         return Ok(HashMap::new());
     }
-    let rows = sqlx::query!(
-        r#"
-        with recursive chain as (
-            -- A version from before does not say through which job.
-            select asked.job, coalesce(asked.by, (
-                select d.parent_id from queue.job_dependencies d where d.child_id = asked.job and d.outcome = 'failed'
-                order by d.child_id, d.parent_id limit 1)) as id, 1 as depth
-            from unnest($1::uuid[], $2::uuid[]) as asked (job, by)
-            union all
-            select c.job, coalesce(j.cancelled_by, (
-                select d.parent_id from queue.job_dependencies d where d.child_id = j.id and d.outcome = 'failed'
-                order by d.child_id, d.parent_id limit 1)), c.depth + 1
-            from chain c
-            join queue.jobs j on j.id = c.id
-            where j.state = 'cancelled' and j.errors -> -1 ->> 'code' = 'dependency_failed' and j.failed_parents > 0
-              and c.depth < 20
-        )
-        select distinct on (c.job) c.job as "job!", j.id, j.kind, j.name, j.state::text as "state!",
-            j.errors -> -1 ->> 'code' as code
-        from chain c join queue.jobs j on j.id = c.id
-        order by c.job, c.depth desc
-        "#,
-        &ids,
-        &by as &[Option<Uuid>]
-    )
-    .fetch_all(conn)
-    .await?;
-    let culprit = |state: String| state.parse().expect("the enum's names are the states'");
-    let found = rows.into_iter().map(|row| {
-        let culprit =
-            Culprit { id: row.id, kind: row.kind, name: row.name, state: culprit(row.state), code: row.code };
-        (row.job, culprit)
-    });
-    Ok(found.collect())
+    let found = workflow::causes(conn, &asked).await?;
+    Ok(found.into_iter().map(|cause| (cause.job, cause)).collect())
 }
 
 /// Who cancelled each of the jobs, or all of which it is a part: the last one who did before it

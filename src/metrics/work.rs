@@ -6,7 +6,8 @@ use prometheus_client::collector::Collector;
 use prometheus_client::encoding::DescriptorEncoder;
 use sqlx::PgPool;
 use weirgate_jobs::ingested_rows;
-use weirgate_queue::telemetry::meter::{self, Meter};
+use weirgate_queue::telemetry::enqueued;
+use weirgate_queue::telemetry::meter::Meter;
 
 use super::families::Families;
 use crate::database::hung_connections;
@@ -35,7 +36,7 @@ impl Collector for Working {
             [([("version", env!("CARGO_PKG_VERSION"))], 1.0)],
         )?;
         connections(&mut families, &self.pool)?;
-        let enqueued = meter::all_enqueued();
+        let enqueued = enqueued::all();
         families.counters(
             "jobs_enqueued",
             "Jobs that this process enqueued, including those whose transaction was rolled back afterwards",

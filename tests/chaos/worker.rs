@@ -14,8 +14,8 @@ use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 use weirgate::config::Config;
 use weirgate::database::Database;
-use weirgate::worker::{WorkerOptions, run};
-use weirgate_queue::HostConfig;
+use weirgate::worker::run;
+use weirgate_queue::WorkerConfig;
 
 use crate::jobs::{Site, registry};
 use crate::load::SkewedClock;
@@ -146,15 +146,16 @@ async fn work(settings: Settings) -> anyhow::Result<()> {
         stop.cancel();
     });
     let database = connect(&Config::read(&get)?).await;
-    let mut host = HostConfig::new("chaos", "0", settings.seed);
-    host.lease = settings.lease;
-    host.poll_interval = Duration::from_millis(200);
-    host.cancel_grace = Duration::from_millis(500);
-    let options = WorkerOptions { concurrency: settings.concurrency, grace: settings.grace, host };
+    let mut config = WorkerConfig::new("chaos", "0", settings.seed);
+    config.lease = settings.lease;
+    config.poll_interval = Duration::from_millis(200);
+    config.cancel_grace = Duration::from_millis(500);
+    config.concurrency = settings.concurrency;
+    config.grace = settings.grace;
     let site = Site { pool: database.pool.clone(), worker: settings.name, clock: settings.clock };
     let jobs: Arc<_> = registry(site);
     // A supervisor would start it again when it cannot reach the database to register.
-    while let Err(error) = run(database.pool.clone(), jobs.clone(), options.clone(), shutdown.clone()).await {
+    while let Err(error) = run(database.pool.clone(), jobs.clone(), config.clone(), shutdown.clone()).await {
         tracing::warn!("the worker ended: {error:#}");
         anyhow::ensure!(!shutdown.is_cancelled(), error);
     }

@@ -9,10 +9,12 @@ use sqlx::{Connection, PgConnection};
 use tokio::time::timeout;
 use uuid::Uuid;
 use weirgate::config::Config;
-use weirgate::database::{Database, PLANNER};
+use weirgate::database::Database;
 use weirgate_queue::claim::{Capacity, Claimer, claim};
-use weirgate_queue::finish::{Finish, Outcome, finish};
+use weirgate_queue::database::PLANNER;
+use weirgate_queue::worker::{Finish, Outcome, finish};
 use weirgate_queue::maintenance::rescuer;
+use weirgate_queue::worker::{Finish, Outcome, finish};
 use weirgate_queue::{JobState, NewJob, enqueue};
 
 use crate::support::{Does, Step, TestDb, rows_read};

@@ -11,8 +11,9 @@ use sqlx::{ConnectOptions, Connection, PgConnection};
 use tempfile::TempDir;
 use url::Url;
 use weirgate::config::Config;
-use weirgate::database::{Database, PLANNER};
+use weirgate::database::Database;
 use weirgate_jobs::IngestTickets;
+use weirgate_queue::database::PLANNER;
 use weirgate_queue::{JobState, NewJob};
 
 use crate::support::{Process, TestDb, tenant, weirgate};

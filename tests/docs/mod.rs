@@ -1,6 +1,7 @@
 //! The documents, and what is kept for other programs, say what the code does.
 
 mod n8n;
+mod sql;
 
 use std::path::Path;
 

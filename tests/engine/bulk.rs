@@ -270,8 +270,7 @@ async fn bulk_cancel_ends_waiting_jobs_and_propagates_to_their_children() {
 async fn bulk_cancel_asks_running_handlers_to_stop() {
     let db = TestDb::new().await;
     let probe = Probe::new(db.pool.clone());
-    let worker =
-        TestWorker::start_with(&db, &probe, |options| options.host.cancel_grace = Duration::from_mins(5));
+    let worker = TestWorker::start_with(&db, &probe, |config| config.cancel_grace = Duration::from_mins(5));
     let job = db.enqueue(Uuid::nil(), &Step::new("polite", Does::GateOrCancel)).await.id;
     db.until(job, JobState::Running).await;
     assert_eq!(walk(&db, BulkAction::Cancel, &JobFilter::default()).await, (1, 0));

@@ -27,8 +27,7 @@ async fn available_job_is_cancelled_at_once_and_never_runs() {
 async fn running_handler_is_asked_to_stop_and_awaited() {
     let db = TestDb::new().await;
     let probe = Probe::new(db.pool.clone());
-    let worker =
-        TestWorker::start_with(&db, &probe, |options| options.host.cancel_grace = Duration::from_mins(5));
+    let worker = TestWorker::start_with(&db, &probe, |config| config.cancel_grace = Duration::from_mins(5));
     let job = db.enqueue(Uuid::nil(), &Step::new("polite", Does::GateOrCancel)).await.id;
     db.until(job, JobState::Running).await;
     probe.until_started(1).await;
@@ -57,7 +56,7 @@ async fn handler_that_does_not_stop_is_dropped() {
 async fn cancel_whose_notification_was_lost_is_found_at_the_next_heartbeat() {
     let db = TestDb::new().await;
     let probe = Probe::new(db.pool.clone());
-    let worker = TestWorker::start_with(&db, &probe, |options| options.host.lease = Duration::from_secs(3));
+    let worker = TestWorker::start_with(&db, &probe, |config| config.lease = Duration::from_secs(3));
     let job = db.enqueue(Uuid::nil(), &Step::new("deaf", Does::Gate)).await.id;
     db.until(job, JobState::Running).await;
     // A lost notification leaves the request in the row, and no worker knows of it.

@@ -1,14 +1,14 @@
-//! Failures, by what they have in common.
+//! Failures, grouped by what they have in common.
 
 use std::time::Duration;
 
 use uuid::Uuid;
 use weirgate_queue::bulk::{self, BulkAction, Cursor};
 use weirgate_queue::claim::claim;
-use weirgate_queue::finish::{Finish, Outcome, finish};
 use weirgate_queue::maintenance::rescuer;
 use weirgate_queue::read::{self, JobFilter};
 use weirgate_queue::telemetry::failures::{self, Failure, pattern};
+use weirgate_queue::worker::{Finish, Outcome, finish};
 use weirgate_queue::{JobState, NewJob, control};
 
 use crate::support::{Does, Probe, Step, TestDb, TestWorker};
@@ -17,7 +17,7 @@ async fn list(db: &TestDb) -> Vec<Failure> {
     failures::list(&mut db.pool.acquire().await.unwrap(), None, 50).await.unwrap().rows
 }
 
-/// Ends each of as many jobs with an outcome.
+/// Ends one job with each of the outcomes.
 async fn end(db: &TestDb, outcomes: Vec<Outcome>) -> Vec<Uuid> {
     let worker = db.register_worker().await;
     let mut ids = Vec::new();
@@ -42,7 +42,7 @@ fn retried(message: &str) -> Outcome {
 }
 
 #[tokio::test]
-async fn jobs_that_failed_alike_are_one_failure() {
+async fn jobs_that_failed_in_the_same_way_are_one_failure() {
     let db = TestDb::new().await;
     let ids = end(
         &db,
@@ -65,7 +65,7 @@ async fn jobs_that_failed_alike_are_one_failure() {
     };
     assert_eq!(found, [failure("the customer is gone", 1, 0), failure("ticket # is gone", 2, 1)]);
 
-    // What lives again stands in it no more, and is found in none of its lists.
+    // A job that was retried by hand no longer belongs to the failure, and is in none of its lists.
     let of_tickets = list(&db).await.into_iter().find(|failure| failure.discarded == 2).unwrap();
     let mut conn = db.pool.acquire().await.unwrap();
     control::retry(&mut conn, ids[0]).await.unwrap();
@@ -88,7 +88,7 @@ async fn jobs_that_failed_alike_are_one_failure() {
 }
 
 #[tokio::test]
-async fn it_is_counted_how_often_they_are_met() {
+async fn attempts_are_counted_by_failure_and_hour() {
     let db = TestDb::new().await;
     let probe = Probe::new(db.pool.clone());
     let worker = TestWorker::start(&db, &probe);
@@ -107,7 +107,7 @@ async fn it_is_counted_how_often_they_are_met() {
 }
 
 #[tokio::test]
-async fn a_lost_worker_is_a_failure_too() {
+async fn lost_worker_is_a_failure() {
     let db = TestDb::new().await;
     let worker = db.register_worker().await;
     let job = NewJob::of(Uuid::nil(), &Step::new("a", Does::Succeed)).unwrap().max_attempts(1);
@@ -121,7 +121,7 @@ async fn a_lost_worker_is_a_failure_too() {
 }
 
 #[tokio::test]
-async fn pages_of_failures_go_on() {
+async fn next_page_of_failures_begins_where_the_last_one_ended() {
     let db = TestDb::new().await;
     let words = ["one", "two", "three", "four", "five"];
     end(&db, words.map(discarded).into()).await;

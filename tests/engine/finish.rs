@@ -1,4 +1,5 @@
-//! Finishes: guarded by the run token, together with the handler's writes and the next jobs, or not at all.
+//! Finishes: an outcome is written together with the handler's writes and the next jobs, guarded by
+//! the run token, or not at all.
 
 use std::time::Duration;
 
@@ -7,9 +8,9 @@ use sqlx::{AssertSqlSafe, Row};
 use uuid::Uuid;
 use weirgate_queue::claim::claim;
 use weirgate_queue::claim::persist_running::RunStart;
-use weirgate_queue::finish::{Finish, Outcome, finish};
 use weirgate_queue::job::RunId;
 use weirgate_queue::maintenance::rescuer;
+use weirgate_queue::worker::{Finish, Outcome, finish};
 use weirgate_queue::{JobState, NewJob};
 
 use crate::support::{Does, Probe, Step, TestDb, TestWorker};
@@ -19,13 +20,13 @@ fn completed(run: &RunId) -> Vec<Finish> {
 }
 
 #[tokio::test]
-async fn a_stale_run_changes_nothing() {
+async fn stale_run_changes_nothing() {
     let db = TestDb::new().await;
     let job = db.enqueue(Uuid::nil(), &Step::new("a", Does::Succeed)).await.id;
     let worker = db.register_worker().await;
     let mut conn = db.pool.acquire().await.unwrap();
     let first = claim(&mut conn, worker, "default", 1).await.unwrap().remove(0).run;
-    // The worker seems dead; the job is rescued and runs again elsewhere.
+    // The worker seems dead, so the job is rescued and runs again elsewhere.
     db.travel(Duration::from_secs(61)).await;
     assert_eq!(rescuer::run_once(&db.pool).await.unwrap(), 1);
     let worker = db.register_worker().await;
@@ -38,7 +39,7 @@ async fn a_stale_run_changes_nothing() {
 }
 
 #[tokio::test]
-async fn finish_and_rescue_at_once_end_in_one_of_the_two() {
+async fn finish_that_races_a_rescue_leaves_one_outcome() {
     let db = TestDb::new().await;
     for round in 0..20 {
         let job = db.enqueue(Uuid::nil(), &Step::new(&round.to_string(), Does::Succeed)).await.id;
@@ -65,11 +66,12 @@ async fn writes_and_completion_commit_together_once() {
     let db = TestDb::new().await;
     let probe = Probe::new(db.pool.clone());
     sqlx::query("create table ledger (label text)").execute(&db.pool).await.unwrap();
-    let slow = TestWorker::start_with(&db, &probe, |options| options.host.lease = Duration::from_hours(1));
+    let slow = TestWorker::start_with(&db, &probe, |config| config.lease = Duration::from_hours(1));
     let job = db.enqueue(Uuid::nil(), &Step::new("write", Does::GateAndWrite)).await.id;
     db.until(job, JobState::Running).await;
     probe.until_started(1).await;
-    // Its lease runs out while the handler still works; another run takes over and finishes first.
+    // The worker's lease runs out while the handler still works, and another run takes over and
+    // finishes first.
     sqlx::query("update queue.workers set lease_until = queue.now()").execute(&db.pool).await.unwrap();
     assert_eq!(rescuer::run_once(&db.pool).await.unwrap(), 1);
     let fast = TestWorker::start(&db, &probe);
@@ -83,7 +85,7 @@ async fn writes_and_completion_commit_together_once() {
 }
 
 #[tokio::test]
-async fn next_jobs_come_with_the_completion() {
+async fn next_jobs_are_enqueued_with_the_completion() {
     let db = TestDb::new().await;
     let probe = Probe::new(db.pool.clone());
     let traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned();
@@ -99,7 +101,7 @@ async fn next_jobs_come_with_the_completion() {
 }
 
 #[tokio::test]
-async fn a_stale_run_enqueues_no_next_jobs() {
+async fn stale_run_enqueues_no_next_jobs() {
     let db = TestDb::new().await;
     db.enqueue(Uuid::nil(), &Step::new("a", Does::Succeed)).await;
     let worker = db.register_worker().await;
@@ -115,11 +117,11 @@ async fn a_stale_run_enqueues_no_next_jobs() {
 }
 
 #[tokio::test]
-async fn the_plan_of_a_finish_finds_each_job_by_its_key_whatever_the_statistics() {
+async fn finish_finds_each_job_by_its_key_whatever_the_statistics() {
     let db = TestDb::new().await;
     let worker = db.register_worker().await;
     let mut tx = db.pool.begin().await.unwrap();
-    // Nothing runs as far as the statistics know, as after any quiet time.
+    // As far as the statistics know nothing runs, as after any quiet time.
     sqlx::raw_sql(
         "insert into queue.jobs (id, tenant_id, queue, kind, state, max_attempts, args, created_at, scheduled_at)
          select gen_random_uuid(), gen_random_uuid(), 'q', 'k', 'completed', 3, '{}', now(), now()
@@ -153,9 +155,9 @@ async fn the_plan_of_a_finish_finds_each_job_by_its_key_whatever_the_statistics(
     }
 }
 
-/// So that Postgres writes the new row beside the old one and leaves all indexes as they are.
+/// Then Postgres writes the new row version beside the old one and leaves all indexes as they are.
 #[tokio::test]
-async fn a_claim_and_a_finish_change_nothing_that_an_index_names() {
+async fn claim_and_finish_change_no_indexed_column() {
     let db = TestDb::new().await;
     let job = db
         .enqueue_new(NewJob::of(Uuid::nil(), &Step::new("a", Does::Succeed)).unwrap().not_unique())

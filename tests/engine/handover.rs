@@ -1,4 +1,4 @@
-//! From a run's end to its outcome in the database, for many at once.
+//! The hand-over of outcomes from many runs to the completer.
 
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -12,8 +12,8 @@ use futures_util::stream::FuturesUnordered;
 use tokio_util::sync::CancellationToken;
 use tower::{Layer, Service, service_fn};
 use uuid::Uuid;
-use weirgate_queue::finish::Outcome;
-use weirgate_queue::{Host, HostConfig, JobState, NewJob, enqueue};
+use weirgate_queue::worker::Outcome;
+use weirgate_queue::{JobState, NewJob, Worker, WorkerConfig, enqueue};
 
 use crate::support::{Does, Probe, Step, TestDb, TestWorker, registry};
 
@@ -24,15 +24,18 @@ async fn steps(db: &TestDb, count: usize) -> Vec<Uuid> {
     enqueued.into_iter().map(|job| job.id).collect()
 }
 
-/// apalis polls all runs of a queue in one task. If tokio's budget of a task held for them, each would be polled about thirty times.
+/// apalis polls all runs of a queue in one task. If tokio's budget of a task applied to them, each
+/// would be polled about thirty times.
 #[tokio::test]
-async fn runs_that_end_together_are_polled_twice() {
+async fn runs_that_end_together_are_polled_fewer_than_three_times() {
     const RUNS: usize = 4000;
     let db = TestDb::new().await;
     steps(&db, RUNS).await;
     let probe = Probe::new(db.pool.clone());
-    let host = Host::start(db.pool.clone(), registry(probe), HostConfig::new("test", "0", 1)).await.unwrap();
-    let mut backend = host.backend("default", RUNS);
+    let config = WorkerConfig::new("test", "0", 1);
+    let never = CancellationToken::new();
+    let worker = Worker::start(db.pool.clone(), registry(probe), config, &never).await.unwrap();
+    let mut backend = worker.backend("default", RUNS);
     let mut context = WorkerContext::new("default");
     let end = CancellationToken::new();
     let until_the_end = service_fn(|_| {
@@ -57,19 +60,20 @@ async fn runs_that_end_together_are_polled_twice() {
     while polls.load(Ordering::Relaxed) < RUNS {
         tokio::task::yield_now().await;
     }
-    host.drain();
+    worker.drain();
     end.cancel();
     all.await.unwrap();
     let polls = polls.load(Ordering::Relaxed);
     assert!(polls < 3 * RUNS, "{polls} polls of {RUNS} runs");
     poll_fn(|cx| backend.poll_close(cx, &context)).await.unwrap();
-    host.close().await.unwrap();
+    worker.close().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_worker_whose_outcomes_wait_stops_claiming() {
+async fn worker_stops_claiming_while_its_outcomes_cannot_be_written() {
     const CONCURRENCY: usize = 50;
-    // Handed over, gathered, and being written in two groups, of which the first may be a small one.
+    // Outcomes that are handed over, gathered, and being written in two groups, of which the first
+    // may be a small one.
     const WAITING: usize = 10_000 + 1_000 + 2 * 1_000;
     const LEAST: usize = WAITING - 1_000;
     let db = TestDb::new().await;
@@ -77,7 +81,7 @@ async fn a_worker_whose_outcomes_wait_stops_claiming() {
     let mut nothing_is_written = db.pool.begin().await.unwrap();
     sqlx::query("lock table queue.jobs in share mode").execute(&mut *nothing_is_written).await.unwrap();
     let probe = Probe::new(db.pool.clone());
-    let worker = TestWorker::start_with(&db, &probe, |options| options.concurrency = CONCURRENCY);
+    let worker = TestWorker::start_with(&db, &probe, |config| config.concurrency = CONCURRENCY);
     let (mut before, mut started) = (0, 0);
     for _ in 0..200 {
         tokio::time::sleep(Duration::from_millis(300)).await;
@@ -86,7 +90,7 @@ async fn a_worker_whose_outcomes_wait_stops_claiming() {
             break;
         }
     }
-    assert_eq!(started, before, "it goes on");
+    assert_eq!(started, before, "the worker goes on starting jobs");
     assert!((LEAST..=WAITING + CONCURRENCY).contains(&started), "{started} jobs were started");
     nothing_is_written.rollback().await.unwrap();
     db.until(*jobs.last().unwrap(), JobState::Completed).await;

@@ -9,11 +9,11 @@ use uuid::Uuid;
 use weirgate_queue::JobState;
 use weirgate_queue::claim::{Capacity, Claimer, claim};
 use weirgate_queue::database::history::{self, Rebased};
-use weirgate_queue::finish::{Finish, Outcome, finish};
 use weirgate_queue::lanes::change::set_lane;
 use weirgate_queue::lanes::reconcile::{self, Discrepancy};
 use weirgate_queue::lanes::settings::LaneSettings;
 use weirgate_queue::lanes::{LaneLimits, QueueView, Rate};
+use weirgate_queue::worker::{Finish, Outcome, finish};
 
 use crate::support::{Does, Probe, Step, TestDb, TestWorker};
 

@@ -1,4 +1,4 @@
-//! How jobs end.
+//! The life of a job in a worker, and how it ends.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use weirgate_queue::JobState;
 use crate::support::{Does, Probe, Step, TestDb, TestWorker};
 
 #[tokio::test]
-async fn a_job_runs_and_keeps_its_output() {
+async fn completed_job_keeps_its_output() {
     let db = TestDb::new().await;
     let worker = TestWorker::start(&db, &Probe::new(db.pool.clone()));
     let job = db.enqueue(Uuid::nil(), &Step::new("one", Does::Succeed)).await;
@@ -21,7 +21,7 @@ async fn a_job_runs_and_keeps_its_output() {
 }
 
 #[tokio::test]
-async fn a_failed_attempt_is_kept_and_tried_again_until_it_is_discarded() {
+async fn failing_job_is_retried_until_it_is_discarded() {
     let db = TestDb::new().await;
     let probe = Probe::new(db.pool.clone());
     let worker = TestWorker::start(&db, &probe);
@@ -42,7 +42,7 @@ async fn a_failed_attempt_is_kept_and_tried_again_until_it_is_discarded() {
 }
 
 #[tokio::test]
-async fn a_panic_and_a_hang_are_failed_attempts_and_the_worker_lives() {
+async fn panic_and_timeout_are_failed_attempts_and_the_worker_lives() {
     let db = TestDb::new().await;
     let worker = TestWorker::start(&db, &Probe::new(db.pool.clone()));
     let panics = db.enqueue(Uuid::nil(), &Step::new("panics", Does::Panic)).await;
@@ -58,7 +58,7 @@ async fn a_panic_and_a_hang_are_failed_attempts_and_the_worker_lives() {
 }
 
 #[tokio::test]
-async fn a_discard_is_final_at_once_and_a_retry_revives_it() {
+async fn discarded_job_runs_again_after_a_manual_retry() {
     let db = TestDb::new().await;
     let probe = Probe::new(db.pool.clone());
     let worker = TestWorker::start(&db, &probe);
@@ -72,7 +72,7 @@ async fn a_discard_is_final_at_once_and_a_retry_revives_it() {
 }
 
 #[tokio::test]
-async fn an_outcome_that_postgres_refuses_is_a_dead_letter_and_holds_nothing_up() {
+async fn unstorable_outcome_discards_its_job_and_holds_up_no_other() {
     let db = TestDb::new().await;
     let worker = TestWorker::start(&db, &Probe::new(db.pool.clone()));
     let bad = db.enqueue(Uuid::nil(), &Step::new("unstorable", Does::Unstorable)).await;
@@ -87,7 +87,7 @@ async fn an_outcome_that_postgres_refuses_is_a_dead_letter_and_holds_nothing_up(
 }
 
 #[tokio::test]
-async fn progress_is_seen_while_the_job_runs() {
+async fn progress_is_visible_while_the_job_runs() {
     let db = TestDb::new().await;
     let probe = Probe::new(db.pool.clone());
     let worker = TestWorker::start(&db, &probe);
@@ -105,7 +105,7 @@ async fn progress_is_seen_while_the_job_runs() {
 }
 
 #[tokio::test]
-async fn a_kind_that_nobody_registered_is_left_for_another_version() {
+async fn job_of_an_unknown_kind_is_left_for_another_version() {
     let db = TestDb::new().await;
     let worker = TestWorker::start(&db, &Probe::new(db.pool.clone()));
     let job = db.enqueue(Uuid::nil(), &Step::new("x", Does::Succeed)).await;

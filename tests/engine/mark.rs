@@ -1,19 +1,20 @@
-//! Marks: a claim writes no job, and whoever has to know finds out all the same.
+//! A claim writes no job row. The row says that the job runs once it has run for a moment, or as
+//! soon as somebody has to know.
 
 use std::time::Duration;
 
 use uuid::Uuid;
 use weirgate_queue::claim::persist_running::persist_running;
 use weirgate_queue::claim::{Capacity, Claimer};
-use weirgate_queue::finish::{Finish, Outcome, finish};
 use weirgate_queue::lanes::reconcile;
 use weirgate_queue::maintenance::{reconciler, rescuer};
 use weirgate_queue::read;
+use weirgate_queue::worker::{Finish, Outcome, finish};
 use weirgate_queue::{JobState, NewJob};
 
 use crate::support::{Does, Probe, Step, TestDb, TestWorker};
 
-/// Claims one job, as workers do.
+/// Claims one job, as a worker does.
 async fn take(db: &TestDb, worker: Uuid) -> weirgate_queue::job::RunId {
     let mut conn = db.pool.acquire().await.unwrap();
     let mut claimer = Claimer::open(&mut conn, "default").await.unwrap();
@@ -44,7 +45,7 @@ async fn count_writes(db: &TestDb) {
 }
 
 #[tokio::test]
-async fn a_quick_job_is_written_once_and_a_long_one_says_that_it_runs() {
+async fn quick_job_is_written_once_and_long_job_shows_that_it_runs() {
     let db = TestDb::new().await;
     count_writes(&db).await;
     let probe = Probe::new(db.pool.clone());
@@ -75,7 +76,7 @@ async fn a_quick_job_is_written_once_and_a_long_one_says_that_it_runs() {
 }
 
 #[tokio::test]
-async fn a_mark_changes_what_is_claimed_and_nothing_else() {
+async fn persisting_running_changes_claimed_jobs_alone() {
     let db = TestDb::new().await;
     let worker = db.register_worker().await;
     let job = db.enqueue(Uuid::nil(), &Step::new("a", Does::Succeed)).await.id;
@@ -98,7 +99,7 @@ async fn a_mark_changes_what_is_claimed_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn a_mark_does_not_wait_for_whoever_holds_the_job() {
+async fn persisting_running_does_not_wait_for_a_locked_job() {
     let db = TestDb::new().await;
     let worker = db.register_worker().await;
     let job = db.enqueue(Uuid::nil(), &Step::new("a", Does::Succeed)).await.id;
@@ -117,7 +118,7 @@ async fn a_mark_does_not_wait_for_whoever_holds_the_job() {
 }
 
 #[tokio::test]
-async fn what_a_dead_worker_had_only_claimed_is_rescued() {
+async fn claimed_job_of_a_dead_worker_is_rescued() {
     let db = TestDb::new().await;
     for (label, attempts, ends) in [("a", 2, JobState::Available), ("b", 1, JobState::Discarded)] {
         let job = NewJob::of(Uuid::nil(), &Step::new(label, Does::Succeed)).unwrap().max_attempts(attempts);
@@ -152,7 +153,7 @@ async fn what_a_dead_worker_had_only_claimed_is_rescued() {
 }
 
 #[tokio::test]
-async fn a_failed_attempt_that_was_never_marked_counts_and_comes_back() {
+async fn failed_attempt_that_was_never_persisted_counts_and_is_retried() {
     let db = TestDb::new().await;
     let worker = db.register_worker().await;
     let job = db.enqueue(Uuid::nil(), &Step::new("a", Does::Succeed)).await.id;
@@ -173,24 +174,4 @@ async fn a_failed_attempt_that_was_never_marked_counts_and_comes_back() {
         assert_eq!(ended.errors[0]["attempt"], 1);
         assert!(reconcile::run_once(&mut conn, "default").await.unwrap().is_empty());
     }
-}
-
-#[tokio::test]
-async fn the_schema_goes_back_to_claims_that_write_jobs() {
-    let db = TestDb::new().await;
-    let worker = db.register_worker().await;
-    let job = db.enqueue(Uuid::nil(), &Step::new("a", Does::Succeed)).await.id;
-    take(&db, worker).await;
-    let [down, up] = [
-        include_str!("../../migrations/0016_unwritten_claims.down.sql"),
-        include_str!("../../migrations/0016_unwritten_claims.up.sql"),
-    ];
-    sqlx::raw_sql(down).execute(&db.pool).await.unwrap();
-    let marked = db.job(job).await;
-    assert_eq!((marked.state(), marked.run, marked.attempt), (JobState::Running, 1, 1));
-    sqlx::raw_sql(up).execute(&db.pool).await.unwrap();
-    let mut conn = db.pool.acquire().await.unwrap();
-    assert!(reconcile::run_once(&mut conn, "default").await.unwrap().is_empty());
-    db.travel(Duration::from_secs(61)).await;
-    assert_eq!(rescuer::run_once(&db.pool).await.unwrap(), 1, "its claim has its run");
 }

@@ -1,13 +1,14 @@
-//! What a process counts of its work.
+//! The counters of a worker process.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use uuid::Uuid;
-use weirgate::worker::WorkerOptions;
+use weirgate_queue::WorkerConfig;
 use weirgate_queue::claim::claim;
-use weirgate_queue::telemetry::meter::{Meter, all_enqueued};
+use weirgate_queue::telemetry::enqueued;
+use weirgate_queue::telemetry::meter::Meter;
 use weirgate_queue::{JobState, NewJob, enqueue};
 
 use crate::support::{Does, Probe, Step, TestDb, TestWorker, registry};
@@ -18,7 +19,7 @@ fn ended(meter: &Meter) -> BTreeMap<&'static str, u64> {
 }
 
 fn enqueued(queue: &str) -> u64 {
-    let all = all_enqueued();
+    let all = enqueued::all();
     all.iter().filter(|((of, _), _)| of == queue).map(|(_, count)| count).sum()
 }
 
@@ -52,7 +53,7 @@ async fn runs_are_counted_by_how_they_end() {
 }
 
 #[tokio::test]
-async fn latency_is_from_when_a_job_was_due() {
+async fn start_latency_begins_when_a_job_is_due() {
     let db = TestDb::new().await;
     let probe = Probe::new(db.pool.clone());
     let jobs = registry(probe.clone());
@@ -64,12 +65,13 @@ async fn latency_is_from_when_a_job_was_due() {
     worker.stop().await;
     let (.., step) = jobs.meter().kinds().next().unwrap();
     let latency = step.start_latency.read();
-    // Not the ten minutes for which nobody wanted it to start; the limit is for a machine that is busy.
+    // The ten minutes before the job was due do not count. The bound leaves room for a busy
+    // machine.
     assert!(latency.count == 1 && (40.0..400.0).contains(&latency.sum), "{latency:?}");
 }
 
 #[tokio::test]
-async fn what_was_stored_is_counted_and_a_duplicate_is_not() {
+async fn enqueued_job_is_counted_and_a_duplicate_is_not() {
     let db = TestDb::new().await;
     let mut conn = db.pool.acquire().await.unwrap();
     // A queue that no other test of this process uses.
@@ -95,7 +97,7 @@ impl weirgate_queue::Job for OnlyHere {
 }
 
 #[tokio::test]
-async fn the_leader_counts_what_it_rescues() {
+async fn leader_counts_the_jobs_it_rescues() {
     let db = TestDb::new().await;
     let probe = Probe::new(db.pool.clone());
     let dead = db.register_worker().await;
@@ -110,7 +112,7 @@ async fn the_leader_counts_what_it_rescues() {
 }
 
 #[tokio::test]
-async fn an_outcome_of_another_runs_job_is_counted_as_stale() {
+async fn outcome_of_a_lost_run_is_counted_as_stale() {
     let db = TestDb::new().await;
     let probe = Probe::new(db.pool.clone());
     let jobs = registry(probe.clone());
@@ -127,11 +129,11 @@ async fn an_outcome_of_another_runs_job_is_counted_as_stale() {
 }
 
 #[tokio::test]
-async fn a_lease_that_ran_out_is_counted() {
+async fn lost_lease_is_counted() {
     let db = TestDb::new().await;
     let probe = Probe::new(db.pool.clone());
     let jobs = registry(probe.clone());
-    let short = |options: &mut WorkerOptions| options.host.lease = Duration::from_secs(3);
+    let short = |config: &mut WorkerConfig| config.lease = Duration::from_secs(3);
     let worker = TestWorker::start_jobs(&db, Arc::clone(&jobs), short);
     let job = db.enqueue(Uuid::nil(), &Step::new("a", Does::Succeed)).await.id;
     db.until(job, JobState::Completed).await;

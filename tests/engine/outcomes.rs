@@ -1,11 +1,12 @@
-//! Outcomes that Postgres does not take: each is written, or tried again for as long as its worker runs.
+//! Outcomes that Postgres refuses: each is written in the end, or tried again for as long as its
+//! worker runs.
 
 use uuid::Uuid;
 use weirgate_queue::{JobState, NewJob};
 
 use crate::support::{Does, Probe, Step, TestDb, TestWorker};
 
-/// Has Postgres refuse to write that the job has ended, for that reason.
+/// Makes Postgres refuse to write the end of `job`, with this SQLSTATE.
 async fn refuse(db: &TestDb, job: Uuid, sqlstate: &str) {
     let name = format!("refuse_{sqlstate}");
     let sql = format!(
@@ -18,7 +19,7 @@ async fn refuse(db: &TestDb, job: Uuid, sqlstate: &str) {
 }
 
 #[tokio::test]
-async fn what_is_refused_for_whatever_reason_is_written_once_it_can_be_and_holds_up_nobody() {
+async fn refused_outcome_is_written_once_possible_and_holds_up_no_other() {
     let db = TestDb::new().await;
     let reasons =
         [("25006", JobState::Completed), ("P0001", JobState::Completed), ("23514", JobState::Discarded)];
@@ -31,7 +32,8 @@ async fn what_is_refused_for_whatever_reason_is_written_once_it_can_be_and_holds
     let probe = Probe::new(db.pool.clone());
     let worker = TestWorker::start(&db, &probe);
     probe.until_started(refused.len()).await;
-    // A server that takes no writes takes none, so that the others wait for that one; not for those that it alone refuses.
+    // A server that takes no writes refuses all of them, so the others wait with that outcome. They
+    // do not wait for outcomes that are refused alone.
     sqlx::query("drop trigger refuse_25006 on queue.jobs").execute(&db.pool).await.unwrap();
     for n in 0..5 {
         let other = NewJob::of(Uuid::nil(), &Step::new(&n.to_string(), Does::Succeed)).unwrap();
@@ -54,7 +56,7 @@ async fn what_is_refused_for_whatever_reason_is_written_once_it_can_be_and_holds
 }
 
 #[tokio::test]
-async fn a_worker_ends_though_an_outcome_is_refused_and_the_job_runs_again() {
+async fn worker_closes_despite_a_refused_outcome_and_the_job_runs_again() {
     let db = TestDb::new().await;
     let job = db.enqueue(Uuid::nil(), &Step::new("a", Does::Succeed)).await.id;
     refuse(&db, job, "P0001").await;

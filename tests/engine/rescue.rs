@@ -50,7 +50,7 @@ async fn job_that_kills_its_workers_is_discarded() {
 async fn worker_suspended_past_its_lease_drops_its_jobs_and_takes_a_new_lease() {
     let db = TestDb::new().await;
     let probe = Probe::new(db.pool.clone());
-    let worker = TestWorker::start_with(&db, &probe, |options| options.host.lease = Duration::from_secs(3));
+    let worker = TestWorker::start_with(&db, &probe, |config| config.lease = Duration::from_secs(3));
     let job = db.enqueue(Uuid::nil(), &Step::new("a", Does::Gate)).await.id;
     let first = db.until(job, JobState::Running).await;
     probe.until_started(1).await;
@@ -76,8 +76,8 @@ async fn worker_whose_jobs_hold_all_connections_keeps_its_lease() {
         let sql = "select id from queue.workers where lease_until > queue.now()";
         sqlx::query_scalar(sql).fetch_optional(conn).await.unwrap()
     };
-    let worker = TestWorker::start_with(&db, &Probe::new(db.pool.clone()), |options| {
-        options.host.lease = Duration::from_secs(2);
+    let worker = TestWorker::start_with(&db, &Probe::new(db.pool.clone()), |config| {
+        config.lease = Duration::from_secs(2);
     });
     let mut held = vec![db.pool.acquire().await.unwrap()];
     let lease = loop {
@@ -122,9 +122,9 @@ async fn stopping_worker_awaits_running_jobs_and_claims_no_more() {
 async fn job_that_outlasts_the_grace_period_is_handed_back_without_counting_an_attempt() {
     let db = TestDb::new().await;
     let probe = Probe::new(db.pool.clone());
-    let worker = TestWorker::start_with(&db, &probe, |options| {
-        options.grace = Duration::from_millis(200);
-        options.concurrency = 1;
+    let worker = TestWorker::start_with(&db, &probe, |config| {
+        config.grace = Duration::from_millis(200);
+        config.concurrency = 1;
     });
     let stuck = db.enqueue(Uuid::nil(), &Step::new("stuck", Does::Gate)).await.id;
     let queued = db.enqueue(Uuid::nil(), &Step::new("queued", Does::Gate)).await.id;
@@ -197,7 +197,7 @@ async fn stopping_worker_does_not_hand_back_cancelled_jobs() {
 async fn claims_row_is_deleted_when_its_jobs_have_ended() {
     let db = TestDb::new().await;
     let probe = Probe::new(db.pool.clone());
-    let worker = TestWorker::start_with(&db, &probe, |options| options.host.lease = Duration::from_secs(3));
+    let worker = TestWorker::start_with(&db, &probe, |config| config.lease = Duration::from_secs(3));
     let gate = db.enqueue(Uuid::nil(), &Step::new("gate", Does::Gate)).await.id;
     probe.until_started(1).await;
     for n in 0..20 {

@@ -190,7 +190,7 @@ async fn worker_fires_its_schedules_and_a_paused_rescue_leaves_lost_jobs_running
     let lost = db.enqueue(Uuid::nil(), &Step::new("lost", Does::Succeed)).await.id;
     claim(&mut db.pool.acquire().await.unwrap(), dead, "default", 1).await.unwrap();
     sqlx::query("delete from queue.workers").execute(&db.pool).await.unwrap();
-    let worker = TestWorker::start_with(&db, &probe, |options| options.host.schedules = schedules.clone());
+    let worker = TestWorker::start_with(&db, &probe, |config| config.schedules = schedules.clone());
     while db.ticks().await.len() < 3 {
         tokio::time::sleep(Duration::from_millis(25)).await;
     }

@@ -188,8 +188,7 @@ async fn workflow_cancel_ends_waiting_jobs_and_asks_running_ones_to_stop() {
     let ids = workflow.enqueue(&mut db.pool.acquire().await.unwrap()).await.unwrap();
     let outside = step("outside", Does::Succeed).after(ids[2].id, OnFailure::Continue);
     let outside = db.enqueue_new(outside).await.id;
-    let worker =
-        TestWorker::start_with(&db, &probe, |options| options.host.cancel_grace = Duration::from_mins(5));
+    let worker = TestWorker::start_with(&db, &probe, |config| config.cancel_grace = Duration::from_mins(5));
     db.until(ids[1].id, JobState::Running).await;
     while !probe.started().contains(&"runs".to_owned()) {
         tokio::time::sleep(Duration::from_millis(10)).await;

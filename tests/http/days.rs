@@ -10,7 +10,7 @@ use crate::support::TestApi;
 /// A ticket, a survey and an alert each half an hour, from a day and a half before to a day and a half after.
 async fn fill(api: &TestApi, zone: Tz, day: NaiveDate) -> Vec<DateTime<Utc>> {
     for table in
-        ["msp.raw_tickets", "msp.raw_csat_surveys", "msp.raw_security_alerts", "msp.kpi_daily", "exports"]
+        ["msp.raw_tickets", "msp.raw_csat_surveys", "msp.raw_security_alerts", "msp.kpi_daily", "msp.exports"]
     {
         sqlx::raw_sql(sqlx::AssertSqlSafe(format!("delete from {table}")))
             .execute(&api.db().pool)

@@ -167,8 +167,8 @@ async fn with_a_database_that_takes_no_writes_it_is_not_ready() {
 async fn with_a_database_that_lacks_migrations_it_is_not_ready() {
     let api = TestApi::new().await;
     for sql in [
-        "delete from _sqlx_migrations where version = (select max(version) from _sqlx_migrations)",
-        "drop table _sqlx_migrations",
+        "delete from queue._sqlx_migrations where version = (select max(version) from queue._sqlx_migrations)",
+        "drop table identity._sqlx_migrations",
     ] {
         api.execute(sql).await;
         until_ready(&api, Some("database_not_migrated")).await;

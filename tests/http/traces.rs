@@ -67,8 +67,8 @@ impl Fixture {
         let traces = [Role::Api, Role::Worker].map(|role| Traces::start(&config, role).unwrap().unwrap());
         let api = TestApi::with(|config| config.traces = Some(traces[0].clone())).await;
         let registry = Registry::new(Arc::new(())).with::<SecondTime>().with::<Next>();
-        let worker = TestWorker::start_jobs(api.db(), Arc::new(registry), |options| {
-            options.host.tracer = Some(traces[1].of_runs());
+        let worker = TestWorker::start_jobs(api.db(), Arc::new(registry), |config| {
+            config.tracer = Some(traces[1].of_runs());
         });
         Self { collector, api, traces, worker }
     }

@@ -10,8 +10,8 @@ use uuid::Uuid;
 use weirgate::users::Role;
 use weirgate_jobs::DailySlices;
 use weirgate_queue::claim::claim;
-use weirgate_queue::finish::{Finish, Outcome, finish};
 use weirgate_queue::maintenance::expander::Expander;
+use weirgate_queue::worker::{Finish, Outcome, finish};
 use weirgate_queue::{JobState, NewJob, OnFailure, Workflow};
 
 use crate::support::person::Person;

@@ -9,19 +9,19 @@ use crate::support::{TestDb, plan};
 const ID: Uuid = Uuid::from_u128(7);
 
 /// 400 days of 50 tenants, the newest day first.
-const SLICES: &str = "insert into queue.jobs (id, tenant_id, queue, kind, state, max_attempts, args, backfill_id, created_at, scheduled_at)
+const SLICES: &str = "insert into queue.jobs (id, tenant_id, queue, kind, state, max_attempts, args, subject, backfill_id, created_at, scheduled_at)
     select gen_random_uuid(), lpad((slice % 50)::text, 32, '0')::uuid, 'kpi', 'compute_kpi', 'completed', 3,
-        jsonb_build_object('date', date '2026-12-31' - (slice / 50)::integer), $1, queue.now(), queue.now()
+        '{}', (date '2026-12-31' - (slice / 50)::integer)::text, $1, queue.now(), queue.now()
     from generate_series(0, 19999) as slice";
 
 #[tokio::test]
 async fn a_month_costs_a_month_whatever_the_plan() {
-    const DAYS: &str = include_str!("../../jobs/backfill_days.sql");
+    const DAYS: &str = include_str!("../../queue/src/backfill/slices.sql");
     let db = TestDb::new().await;
     let mut conn = db.pool.acquire().await.unwrap();
     for sql in [
         "set plan_cache_mode = force_generic_plan",
-        &format!("prepare days (uuid, text, text, uuid[], date, date, integer, bigint) as {DAYS}"),
+        &format!("prepare days (uuid, text, text, uuid[], text, text, boolean, bigint) as {DAYS}"),
     ] {
         sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(&mut *conn).await.unwrap();
     }
@@ -29,7 +29,7 @@ async fn a_month_costs_a_month_whatever_the_plan() {
         let tenants = (0..10).map(|n| Uuid::from_u128(n).to_string()).collect::<Vec<_>>().join(",");
         let sql = format!(
             "explain ({options} costs off, timing off, summary off, format json)
-             execute days ('{ID}', 'kpi', 'compute_kpi', '{{{tenants}}}', '2026-06-30', '2026-06-01', -1, 30)"
+             execute days ('{ID}', 'kpi', 'compute_kpi', '{{{tenants}}}', '2026-06-30', '2026-06-01', true, 30)"
         );
         let explained: Value = sqlx::query_scalar(AssertSqlSafe(sql)).fetch_one(&mut *conn).await.unwrap();
         explained[0]["Plan"].clone()

@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use uuid::Uuid;
-use weirgate::worker::WorkerOptions;
 use weirgate_jobs::{
     App, IngestCsat, IngestSecurityAlerts, IngestTickets, IngestTimeEntries, Tenant, registry,
 };
+use weirgate_queue::WorkerConfig;
 use weirgate_queue::read::JobRow;
 use weirgate_queue::{Job, JobState, NewJob};
 
@@ -31,7 +31,7 @@ impl Scene {
         let source = upstream.source(systems);
         let shared = Arc::new(App { pool: app.db.pool.clone(), source, exports: app.app.exports.clone() });
         // A handler that does not end when it is cancelled is given longer than a test waits.
-        let patient = |options: &mut WorkerOptions| options.host.cancel_grace = Duration::from_mins(5);
+        let patient = |config: &mut WorkerConfig| config.cancel_grace = Duration::from_mins(5);
         let worker = TestWorker::start_jobs(&app.db, Arc::new(registry(shared)), patient);
         Self { app, tenant, upstream, worker }
     }

@@ -82,8 +82,8 @@ async fn every_column_is_commented() {
     let bare: Vec<String> = sqlx::query_scalar(
         "select c.oid::regclass || '.' || a.attname from pg_class c
          join pg_namespace n on n.oid = c.relnamespace join pg_attribute a on a.attrelid = c.oid
-         where c.relkind = 'r' and n.nspname in ('public', 'queue') and a.attnum > 0 and not a.attisdropped
-           and c.relname not in ('_sqlx_migrations', 'test_clock') and col_description(c.oid, a.attnum) is null",
+         where c.relkind = 'r' and n.nspname in ('queue', 'identity', 'msp') and a.attnum > 0 and not a.attisdropped
+           and c.relname <> '_sqlx_migrations' and col_description(c.oid, a.attnum) is null",
     )
     .fetch_all(&app.db.pool)
     .await

@@ -1,7 +1,7 @@
 //! The role as which the program connects.
 
 use sqlx::{Connection as _, PgConnection};
-use weirgate::database::MIGRATIONS;
+use weirgate::schema;
 use weirgate_private_postgres::PrivatePostgres;
 
 use super::{Home, connect};
@@ -15,10 +15,10 @@ async fn rights(server: &PrivatePostgres) -> (bool, i64) {
     sqlx::query_as(
         "select rolsuper or rolreplication or rolbypassrls, (
              select count(*) from pg_class c join pg_namespace n on n.oid = relnamespace
-             where nspname in ('public', 'queue') and relowner <> r.oid and relkind in ('r', 'p', 'v', 'S')
+             where nspname in ('queue', 'identity', 'msp') and relowner <> r.oid and relkind in ('r', 'p', 'v', 'S')
          ) + (
              select count(*) from pg_proc join pg_namespace n on n.oid = pronamespace
-             where nspname in ('public', 'queue') and proowner <> r.oid
+             where nspname in ('queue', 'identity', 'msp') and proowner <> r.oid
          )
          from pg_roles r where rolname = current_user",
     )
@@ -32,7 +32,7 @@ async fn the_program_is_no_administrator_of_its_server() {
     let home = Home::new();
     let server = home.start().await;
     let mut conn = as_service(&server).await;
-    MIGRATIONS.run_direct(None, &mut conn, false).await.unwrap();
+    schema::apply(&mut conn).await.unwrap();
     assert_eq!(rights(&server).await, (false, 0));
     for forbidden in [
         "select pg_read_file('postgresql.conf')",
@@ -53,7 +53,7 @@ async fn a_home_of_an_earlier_version_is_given_to_that_role() {
     let mut admin = connect(&server).await;
     // As such a home is: all is the administrator's.
     sqlx::raw_sql("alter database weirgate owner to weirgate").execute(&mut admin).await.unwrap();
-    MIGRATIONS.run_direct(None, &mut admin, false).await.unwrap();
+    schema::apply(&mut admin).await.unwrap();
     admin.close().await.unwrap();
     assert!(rights(&server).await.1 > 20);
     server.stop().await.unwrap();
@@ -62,8 +62,8 @@ async fn a_home_of_an_earlier_version_is_given_to_that_role() {
         assert_eq!(rights(&server).await, (false, 0));
         let mut conn = as_service(&server).await;
         // What its owner alone may do.
-        MIGRATIONS.undo(&mut conn, 0).await.unwrap();
-        MIGRATIONS.run_direct(None, &mut conn, false).await.unwrap();
+        schema::undo_all(&mut conn).await.unwrap();
+        schema::apply(&mut conn).await.unwrap();
         sqlx::raw_sql("begin; set local role weirgate_tenant; commit").execute(&mut conn).await.unwrap();
         server.stop().await.unwrap();
     }

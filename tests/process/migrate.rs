@@ -4,13 +4,13 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
-use weirgate::database::MIGRATIONS;
+use weirgate::schema::HISTORIES;
 use weirgate_private_postgres::{Options, PrivatePostgres};
 
 use crate::support::weirgate;
 
 fn all() -> usize {
-    MIGRATIONS.iter().filter(|it| !it.migration_type.is_down_migration()).count()
+    HISTORIES.iter().map(|history| history.ups().count()).sum()
 }
 
 fn begin(command: &mut Command) -> Child {

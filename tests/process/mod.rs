@@ -1,5 +1,6 @@
 //! The real program: killed, stopped, misconfigured, used.
 
+mod adopt;
 mod backfill;
 mod bench;
 mod cli;

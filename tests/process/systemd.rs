@@ -78,7 +78,7 @@ async fn an_api_is_ready_when_it_serves() {
 #[tokio::test]
 async fn what_cannot_start_is_never_ready() {
     let manager = Manager::new().await;
-    sqlx::raw_sql("drop table _sqlx_migrations").execute(&manager.db.pool).await.unwrap();
+    sqlx::raw_sql("drop table msp._sqlx_migrations").execute(&manager.db.pool).await.unwrap();
     for role in ["worker", "serve"] {
         assert!(!manager.start(role).ended().await.success());
     }

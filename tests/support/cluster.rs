@@ -1,6 +1,7 @@
 //! One private Postgres for the whole run, gone when the process is, however it ends.
 
 use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
@@ -15,6 +16,12 @@ pub(crate) fn options(database: &str) -> PgConnectOptions {
 /// The URL of a database of the suite's cluster.
 pub(crate) fn url(database: &str) -> String {
     cluster().url(database)
+}
+
+/// A program of the Postgres that the suite's cluster runs.
+pub(crate) fn program(name: &str) -> PathBuf {
+    let pid = cluster().pid().expect("a server that was started has a process");
+    std::fs::read_link(format!("/proc/{pid}/exe")).unwrap().with_file_name(name)
 }
 
 fn cluster() -> &'static PrivatePostgres {

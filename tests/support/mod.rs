@@ -18,6 +18,7 @@ mod worker;
 
 pub(crate) use api::{Answer, Call, TestApi, id};
 pub(crate) use app::{MOCK_DATA, TestApp, tenant};
+pub(crate) use cluster::program as postgres_program;
 #[cfg(feature = "otlp")]
 pub(crate) use collector::{Collector, Seen};
 pub(crate) use database::{TestDb, rows_read};

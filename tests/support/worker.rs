@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use weirgate::worker::{self, WorkerOptions};
-use weirgate_queue::{HostConfig, Registry};
+use weirgate::worker;
+use weirgate_queue::{Registry, WorkerConfig};
 
 use super::{Probe, TestDb, registry};
 
@@ -23,7 +23,7 @@ impl TestWorker {
     pub(crate) fn start_with(
         db: &TestDb,
         probe: &Arc<Probe>,
-        adjust: impl FnOnce(&mut WorkerOptions),
+        adjust: impl FnOnce(&mut WorkerConfig),
     ) -> Self {
         Self::start_jobs(db, registry(probe.clone()), adjust)
     }
@@ -32,15 +32,18 @@ impl TestWorker {
     pub(crate) fn start_jobs<A: Send + Sync + 'static>(
         db: &TestDb,
         jobs: Arc<Registry<A>>,
-        adjust: impl FnOnce(&mut WorkerOptions),
+        adjust: impl FnOnce(&mut WorkerConfig),
     ) -> Self {
-        let mut host = HostConfig::new("test", "0", 1);
-        host.poll_interval = Duration::from_millis(100);
-        host.cancel_grace = Duration::from_millis(300);
-        let mut options = WorkerOptions { concurrency: 4, grace: Duration::from_secs(10), host };
-        adjust(&mut options);
+        let mut config = WorkerConfig {
+            concurrency: 4,
+            grace: Duration::from_secs(10),
+            poll_interval: Duration::from_millis(100),
+            cancel_grace: Duration::from_millis(300),
+            ..WorkerConfig::new("test", "0", 1)
+        };
+        adjust(&mut config);
         let stop = CancellationToken::new();
-        let task = tokio::spawn(worker::run(db.pool.clone(), jobs, options, stop.clone()));
+        let task = tokio::spawn(worker::run(db.pool.clone(), jobs, config, stop.clone()));
         Self { stop, task }
     }
 

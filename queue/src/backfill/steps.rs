@@ -13,7 +13,7 @@ use crate::claim::persist_running::persist_claimed;
 use crate::control;
 use crate::error::{QueueError, Result};
 use crate::job::state::StateCounts;
-use crate::worker::listener::notify_cancels;
+use crate::worker::notify::notify_cancels;
 use crate::workflow;
 
 /// Most jobs of one transaction.

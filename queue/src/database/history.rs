@@ -1,12 +1,16 @@
-//! History: which life of the database the transaction ids in it belong to.
+//! The history of the database: which sequence of transactions the transaction ids in it belong to.
 //!
-//! Workers keep a view of each queue that they read on by transaction id. A database that was restored from a dump,
-//! moved by replication, or promoted from a standby lives on with other ids, and without what its standby had not
-//! received. So each view knows the history that it is of, as the row of `queue.history` names it: by the server's
-//! system identifier, its timeline, and that ids only grow. Where any of these is another one, the history has ended.
-//! One transaction then begins a new one: it drops what was written down of every queue's view and rebuilds it from
-//! the jobs and the claims. Workers of the history that was lost end what they run, hand it back and register anew;
-//! until they have, or their leases have run out, nobody claims, so that no limit is exceeded meanwhile.
+//! Workers keep a view of each queue and read on from it by transaction id. A database that was
+//! restored from a dump, moved by replication, or promoted from a standby continues with other ids,
+//! and without what its standby had not received. So each view knows the history that it belongs
+//! to, as the row of `queue.history` identifies it: by the server's system identifier, by its
+//! timeline, and by the rule that ids only grow. Where any of these differs, the database was
+//! restored or promoted and its history has ended.
+//!
+//! One transaction then begins a new history: it deletes the checkpoints of all views and rebuilds
+//! the views from the jobs and the claims. Workers of the lost history stop what they run, hand it
+//! back and register anew. Until they have done so, or their leases have run out, nobody claims, so
+//! that no limit is exceeded in the meantime.
 
 use sqlx::{Connection, PgConnection, PgPool};
 use uuid::Uuid;
@@ -15,39 +19,40 @@ use crate::enqueue::notify::notify_queues;
 use crate::error::{QueueError, Result};
 use crate::lanes::rebuild;
 
-/// Somebody has to compare: the server's process is another one than when this was done last.
+/// The SQLSTATE by which the database asks for a comparison: the server was restarted since the
+/// last one.
 const UNKNOWN: &str = "WG001";
-/// A worker speaks of runs that it began in a history that was lost.
+/// The SQLSTATE by which the database refuses a worker that registered in a lost history.
 const WORKER_LOST: &str = "WG002";
 
-/// What a new history began with.
+/// What beginning a new history changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rebased {
     /// The queues whose views were rebuilt.
     pub queues: Vec<String>,
-    /// Sequences that stood behind the rows of their tables.
+    /// Sequences that lagged behind the rows of their tables and were advanced.
     pub advanced_sequences: i32,
 }
 
-/// Why a view, or a worker, cannot go on.
+/// Why the history is in doubt, so that a view or a worker cannot continue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Broken {
-    /// It is not known whether this server goes on with the history.
+pub(crate) enum HistoryDoubt {
+    /// It is not known whether this server continues the recorded history.
     Unknown,
-    /// The server has forgotten transactions that a view of this history has seen.
+    /// The server has lost transactions that a view of this history has seen.
     WentBack(Uuid),
 }
 
 impl QueueError {
-    /// Whether, and how, this tells of another history.
-    pub(crate) fn history(&self) -> Option<Broken> {
+    /// Why this error puts the history in doubt, if it does.
+    pub(crate) fn history_doubt(&self) -> Option<HistoryDoubt> {
         match self {
-            Self::WentBack { history, .. } => Some(Broken::WentBack(*history)),
-            _ => self.has_code(UNKNOWN).then_some(Broken::Unknown),
+            Self::WentBack { history, .. } => Some(HistoryDoubt::WentBack(*history)),
+            _ => self.has_code(UNKNOWN).then_some(HistoryDoubt::Unknown),
         }
     }
 
-    /// Whether it tells that a worker's runs belong to a history that was lost.
+    /// Whether the database refused a worker because its runs belong to a lost history.
     pub(crate) fn is_worker_of_lost_history(&self) -> bool {
         self.has_code(WORKER_LOST)
     }
@@ -57,13 +62,13 @@ impl QueueError {
     }
 }
 
-/// Finds out how `error` came about, if it tells of another history, and begins a new one where that has to be. Whether
-/// it did: what failed can be tried again then.
+/// Resolves the doubt where `error` puts the history in doubt, and begins a new history if the old
+/// one is lost. Returns whether there was a doubt: what failed can be tried again then.
 pub(crate) async fn recover(pool: &PgPool, error: &QueueError) -> Result<bool> {
-    let Some(broken) = error.history() else { return Ok(false) };
+    let Some(doubt) = error.history_doubt() else { return Ok(false) };
     let pool = pool.clone();
-    // Whoever waits for it may be gone before it is done; it is done all the same.
-    let done = tokio::spawn(async move { confirm(&mut *pool.acquire().await?, broken).await }).await;
+    // In a task of its own: it must be completed even when the caller is dropped meanwhile.
+    let done = tokio::spawn(async move { resolve(&mut *pool.acquire().await?, doubt).await }).await;
     done.map_err(|error| QueueError::Database(sqlx::Error::Io(std::io::Error::other(error))))??;
     Ok(true)
 }
@@ -73,22 +78,23 @@ pub(crate) async fn compare_on(conn: &mut PgConnection) -> Result<()> {
     let known = sqlx::query_scalar!("select queue.history_id()").fetch_one(&mut *conn).await;
     match known.map_err(QueueError::from) {
         Ok(_) => Ok(()),
-        Err(error) => match error.history() {
-            Some(broken) => confirm(conn, broken).await,
+        Err(error) => match error.history_doubt() {
+            Some(doubt) => resolve(conn, doubt).await,
             None => Err(error),
         },
     }
 }
 
-/// Finds out whether this server goes on with the history that is recorded, if nobody has since it started.
+/// Checks whether this server continues the recorded history, unless that was done since it
+/// started.
 pub(crate) async fn compare(pool: &PgPool) -> Result<()> {
     compare_on(&mut *pool.acquire().await?).await
 }
 
-/// Compares what is recorded with the server; where they differ, a new history begins.
-async fn confirm(conn: &mut PgConnection, broken: Broken) -> Result<()> {
+/// Compares the recorded history with the server and begins a new one where they differ.
+async fn resolve(conn: &mut PgConnection, doubt: HistoryDoubt) -> Result<()> {
     let mut tx = conn.begin().await?;
-    // Others wait here, and find then that it is done.
+    // Other processes wait for the row's lock here, and then find the doubt resolved.
     let now = sqlx::query!(
         r#"select h.id, h.server_started = pg_postmaster_start_time() and h.table_oid = h.tableoid as "known!",
                c.system_identifier = h.system_identifier and queue.timeline() = h.timeline and h.table_oid = h.tableoid
@@ -101,10 +107,10 @@ async fn confirm(conn: &mut PgConnection, broken: Broken) -> Result<()> {
     )
     .fetch_one(&mut *tx)
     .await?;
-    let lost = match broken {
-        Broken::WentBack(history) => now.id == history,
-        Broken::Unknown if now.known => false,
-        Broken::Unknown => !now.same,
+    let lost = match doubt {
+        HistoryDoubt::WentBack(history) => now.id == history,
+        HistoryDoubt::Unknown if now.known => false,
+        HistoryDoubt::Unknown => !now.same,
     };
     if lost {
         let why = if now.same { "the server has forgotten transactions" } else { "it is another server's" };
@@ -118,19 +124,20 @@ async fn confirm(conn: &mut PgConnection, broken: Broken) -> Result<()> {
     Ok(())
 }
 
-/// Begins a new history in the caller's transaction, whatever the server is: for a database whose rows were put back in a
-/// way that nothing shows. Commit soon: claims of all queues wait for it.
+/// Begins a new history in the caller's transaction without comparing anything: for a database
+/// whose rows were restored in a way that leaves no trace. Commit soon, as claims of all queues
+/// wait for the transaction.
 ///
 /// # Errors
-/// When the database cannot be asked; nothing has changed then.
+/// When a statement fails; nothing has changed then.
 pub async fn rebase(conn: &mut PgConnection) -> Result<Rebased> {
     sqlx::query!("select id from queue.history for update").fetch_one(&mut *conn).await?;
     begin(conn, "somebody asked for it").await
 }
 
-/// The caller holds the row.
+/// Begins a new history; the caller has locked the row of `queue.history`.
 async fn begin(conn: &mut PgConnection, why: &str) -> Result<Rebased> {
-    // It reads all jobs once, however many there are.
+    // Rebuilding the views reads all jobs once, however many there are.
     sqlx::query!("select set_config('statement_timeout', '0', true)").fetch_one(&mut *conn).await?;
     let history = sqlx::query_scalar!(
         "update queue.history
@@ -148,7 +155,8 @@ async fn begin(conn: &mut PgConnection, why: &str) -> Result<Rebased> {
     for queue in &queues {
         rebuild::run(conn, queue, history).await?;
     }
-    // Whoever lived when this began is waited for, though nobody could renew a lease while it took longer than that.
+    // Workers that were alive when this began get time to hand back what they run, even where this
+    // took so long that no lease could be renewed meanwhile.
     sqlx::query!(
         "update queue.workers
          set lease_until = greatest(lease_until, queue.now() + (clock_timestamp() - now()) + interval '10 seconds')

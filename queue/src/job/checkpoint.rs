@@ -1,4 +1,4 @@
-//! Checkpoints: a long job commits its work piece by piece, each with the place it has come to.
+//! Checkpoints: a long job commits its work in pieces, each together with the position it reached.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -9,7 +9,8 @@ use crate::error::QueueError;
 use crate::job::{JobContext, JobError};
 
 impl<A> JobContext<A> {
-    /// What [`checkpoint_in`](Self::checkpoint_in) stored last, in this attempt or one before.
+    /// The last output that [`checkpoint_in`](Self::checkpoint_in) stored, in this attempt or in an
+    /// earlier one.
     pub async fn checkpoint<T: DeserializeOwned>(&self) -> Result<Option<T>, JobError> {
         let Some(run) = &self.run else { return Ok(None) };
         let stored = sqlx::query_scalar!("select output from queue.jobs where id = $1", run.job)
@@ -19,12 +20,13 @@ impl<A> JobContext<A> {
         Ok(stored.map(serde_json::from_value).transpose()?)
     }
 
-    /// Commits what the handler wrote in `tx` and `output`, the sum of its work so far, together or not at all. The next
-    /// attempt finds `output` as its [`checkpoint`](Self::checkpoint), so that no piece of the work is done twice; the job
-    /// shows it, and `done` of `total`, until then.
+    /// Commits what the handler wrote in `tx` together with `output`, which describes all its work
+    /// so far. The next attempt finds `output` as its [`checkpoint`](Self::checkpoint), so that no
+    /// piece of the work is done twice. Until the job ends it shows `output` and the progress,
+    /// `done` of `total`.
     ///
     /// # Errors
-    /// [`QueueError::Stale`] when the job is no longer this run's; nothing is written then.
+    /// [`QueueError::Stale`] when the job no longer belongs to this run; nothing is written then.
     pub async fn checkpoint_in<T: Serialize>(
         &self,
         mut tx: Transaction<'static, Postgres>,

@@ -1,4 +1,7 @@
-//! Which handler runs which kind.
+//! The kinds of jobs that a program knows, and the handler of each.
+//!
+//! [`Kinds`] is the list, one line a kind. With an application to run in it becomes a [`Registry`],
+//! which is what a worker needs.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -30,7 +33,7 @@ struct Kind<A> {
     new_job: fn(Uuid, Value) -> Result<NewJob>,
 }
 
-/// Kinds of jobs by their permanent names, before they have an application to run in.
+/// Kinds of jobs by their permanent names, without an application to run in.
 pub struct Kinds<A>(BTreeMap<&'static str, Kind<A>>);
 
 impl<A> Default for Kinds<A> {
@@ -49,7 +52,7 @@ impl<A: Send + Sync + 'static> Kinds<A> {
     /// Adds a kind.
     ///
     /// # Panics
-    /// When another one has the same name.
+    /// When there is a kind of this name already.
     #[must_use]
     pub fn with<J: Job<App = A>>(mut self) -> Self {
         let kind = Kind {
@@ -63,28 +66,28 @@ impl<A: Send + Sync + 'static> Kinds<A> {
         self
     }
 
-    /// Their names, in order.
+    /// The names of the kinds, sorted.
     pub fn names(&self) -> Vec<&'static str> {
         self.0.keys().copied().collect()
     }
 
-    /// The queues they wait in.
+    /// The queues in which jobs of these kinds wait.
     pub fn queues(&self) -> BTreeSet<&'static str> {
         self.0.values().map(|kind| kind.queue).collect()
     }
 
-    /// What a worker needs to run them: their handlers share `app`.
+    /// Makes the registry of a worker whose handlers share `app`.
     pub fn run_with(self, app: Arc<A>) -> Registry<A> {
         Registry { app, kinds: self, slices: None, meter: OnceLock::new() }
     }
 }
 
-/// Every kind that a worker can run, by its permanent name.
+/// The kinds that a worker runs, and the application that their handlers share.
 pub struct Registry<A> {
     app: Arc<A>,
     kinds: Kinds<A>,
     slices: Option<Arc<dyn Slices>>,
-    /// Made when all kinds are there.
+    /// Made when it is first used, as all kinds are there by then.
     meter: OnceLock<Meter>,
 }
 
@@ -95,7 +98,7 @@ impl<A> fmt::Debug for Registry<A> {
 }
 
 impl<A: Send + Sync + 'static> Registry<A> {
-    /// No kinds yet; handlers will share `app`.
+    /// A registry without kinds, whose handlers will share `app`.
     pub fn new(app: Arc<A>) -> Self {
         Kinds::default().run_with(app)
     }
@@ -103,13 +106,14 @@ impl<A: Send + Sync + 'static> Registry<A> {
     /// Adds a kind.
     ///
     /// # Panics
-    /// When another one has the same name.
+    /// When there is a kind of this name already.
     #[must_use]
     pub fn with<J: Job<App = A>>(self) -> Self {
         Self { kinds: self.kinds.with::<J>(), meter: OnceLock::new(), ..self }
     }
 
-    /// Says what the slices of backfills become; without it, its workers leave backfills to others.
+    /// Sets what turns slices of backfills into jobs. Workers of a registry without it leave
+    /// backfills to other workers.
     #[must_use]
     pub fn with_slices(mut self, slices: Arc<dyn Slices>) -> Self {
         self.slices = Some(slices);
@@ -120,7 +124,7 @@ impl<A: Send + Sync + 'static> Registry<A> {
         self.slices.clone()
     }
 
-    /// The application that handlers share.
+    /// The application that the handlers share.
     pub fn app(&self) -> &Arc<A> {
         &self.app
     }
@@ -130,20 +134,21 @@ impl<A: Send + Sync + 'static> Registry<A> {
         self.kinds.0.keys().copied()
     }
 
-    /// The queues its kinds wait in.
+    /// The queues in which jobs of its kinds wait.
     pub fn queues(&self) -> BTreeSet<&'static str> {
         self.kinds.queues()
     }
 
-    /// What the worker that runs them counts.
+    /// The counters of the worker that runs these kinds.
     pub fn meter(&self) -> &Meter {
         self.meter.get_or_init(|| Meter::new(self.kinds.0.iter().map(|(name, kind)| (*name, kind.queue))))
     }
 
-    /// A job of a kind known by name only.
+    /// A job of a kind that is known by its name alone.
     ///
     /// # Errors
-    /// [`QueueError::UnknownKind`]; [`QueueError::Json`] when the arguments are not that kind's.
+    /// [`QueueError::UnknownKind`]; [`QueueError::Json`] when `args` are not arguments of that
+    /// kind.
     pub fn new_job(&self, kind: &str, tenant: Uuid, args: Value) -> Result<NewJob> {
         let kind = self.kinds.0.get(kind).ok_or_else(|| QueueError::UnknownKind(kind.to_owned()))?;
         (kind.new_job)(tenant, args)
@@ -151,7 +156,7 @@ impl<A: Send + Sync + 'static> Registry<A> {
 
     pub(crate) async fn run(&self, job: &ClaimedJob, ctx: JobContext<A>) -> Result<Outcome, JobError> {
         let Some(kind) = self.kinds.0.get(job.kind.as_str()) else {
-            // Another version of the program may know it: leave it for that one.
+            // A newer version of the program may know the kind: the retry is for that one.
             return Err(JobError::failed("unknown_kind", QueueError::UnknownKind(job.kind.clone())));
         };
         let handler = (kind.handler)(job.args.clone(), ctx);
@@ -160,8 +165,9 @@ impl<A: Send + Sync + 'static> Registry<A> {
         })
     }
 
-    /// What a failed attempt means for the job.
-    pub(crate) fn judge(&self, job: &ClaimedJob, error: JobError, rng: &mut impl Rng) -> Outcome {
+    /// What an attempt that ended in `error` means for its job: a retry, unless attempts are used
+    /// up or the error says otherwise.
+    pub(crate) fn outcome_of_error(&self, job: &ClaimedJob, error: JobError, rng: &mut impl Rng) -> Outcome {
         match error {
             JobError::Cancelled => Outcome::Cancelled,
             JobError::Snooze(delay) => Outcome::Snoozed(delay),

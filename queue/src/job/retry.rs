@@ -1,8 +1,8 @@
 //! How long a failed job waits: exponential backoff with full jitter.
 //!
-//! The envelope comes from the `backoff` crate; the jitter is drawn here, from a generator that the caller owns, so
-//! that tests can choose it. Source: "Exponential Backoff and Jitter", AWS Architecture Blog, 2015 ("full jitter":
-//! a uniform draw from zero to the envelope).
+//! The envelope comes from the `backoff` crate. The jitter is drawn here, from a generator that the
+//! caller owns, so that tests can choose it. Source: "Exponential Backoff and Jitter", AWS
+//! Architecture Blog, 2015 ("full jitter": a uniform draw from zero to the envelope).
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use backoff::ExponentialBackoffBuilder;
 use backoff::backoff::Backoff;
 use rand::{Rng, RngExt};
 
-/// Backoff of one kind of job.
+/// The backoff of one kind of job.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct RetryPolicy {
     /// Longest wait after the first failed attempt.
@@ -37,8 +37,9 @@ impl RetryPolicy {
             .with_randomization_factor(0.0)
             .with_max_elapsed_time(None)
             .build();
-        // The cap is reached after some dozens of doublings; counting on changes nothing. The crate adds up to a
-        // nanosecond to an interval (it draws from a range closed on both ends), so the cap is held here.
+        // The cap is reached after some dozens of doublings, and further ones change nothing. The
+        // crate adds up to a nanosecond to an interval, as it draws from a range that is closed on
+        // both ends; so the cap is applied once more here.
         let last = (0..attempt.clamp(1, 200)).filter_map(|_| backoff.next_backoff()).last();
         last.unwrap_or(self.cap).min(self.cap)
     }
@@ -58,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_envelope_doubles_up_to_the_cap() {
+    fn envelope_doubles_up_to_the_cap() {
         let policy =
             RetryPolicy { base: Duration::from_secs(2), multiplier: 2.0, cap: Duration::from_mins(1) };
         let seconds: Vec<_> = (1..=7).map(|attempt| policy.envelope(attempt).as_secs()).collect();
@@ -67,7 +68,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_delay_stays_within_its_envelope(
+        fn delay_stays_within_its_envelope(
             base in 1u64..10_000, cap in 1u64..1_000_000, attempt in 0u16..2000, seed: u64,
         ) {
             let policy = RetryPolicy {
@@ -80,14 +81,14 @@ mod tests {
     }
 
     #[test]
-    fn a_draw_never_lifts_the_envelope_over_the_cap() {
+    fn envelope_never_exceeds_the_cap() {
         let cap = Duration::from_millis(705_271);
         let policy = RetryPolicy { base: Duration::from_millis(4519), multiplier: 2.0, cap };
         assert!((0..200_000).all(|_| policy.envelope(9) == cap));
     }
 
     #[test]
-    fn the_jitter_is_full() {
+    fn jitter_covers_the_whole_envelope() {
         let policy = RetryPolicy::default();
         let mut rng = StdRng::seed_from_u64(7);
         let delays: Vec<_> = (0..1000).map(|_| policy.delay(3, &mut rng).as_secs_f64() / 8.0).collect();

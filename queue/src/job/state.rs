@@ -5,25 +5,25 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// Where a job stands.
+/// The state of a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum JobState {
-    /// Waits for other jobs.
+    /// The job waits for other jobs to end.
     Waiting,
-    /// Waits for its time.
+    /// The job waits for its time.
     Scheduled,
-    /// May start now.
+    /// The job may start now.
     Available,
-    /// A worker runs it.
+    /// A worker runs the job.
     Running,
-    /// Failed; waits for its next attempt.
+    /// The last attempt failed, and the job waits for the next one.
     Retryable,
-    /// Done. Final.
+    /// The job succeeded. Final.
     Completed,
-    /// Stopped by somebody, or by the failure of a job it depended on. Final.
+    /// Somebody cancelled the job, or a job that it depended on failed. Final.
     Cancelled,
-    /// Out of attempts, or failed for good: a dead letter. Final.
+    /// The job is out of attempts or failed for good: a dead letter. Final.
     Discarded,
 }
 
@@ -40,7 +40,7 @@ impl JobState {
         Self::Discarded,
     ];
 
-    /// The name in the database and in answers.
+    /// The name of the state in the database and in answers of the API.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Waiting => "waiting",
@@ -54,12 +54,13 @@ impl JobState {
         }
     }
 
-    /// Whether it is a state that not every job goes through: few jobs are in it.
-    pub(crate) const fn is_aside(self) -> bool {
+    /// Whether this is a cold state: one outside the path that nearly every job takes, so that few
+    /// jobs are in it.
+    pub(crate) const fn is_cold(self) -> bool {
         !matches!(self, Self::Available | Self::Running | Self::Completed)
     }
 
-    /// Whether nothing more happens to the job by itself.
+    /// Whether nothing more happens to the job unless somebody retries it.
     pub const fn is_final(self) -> bool {
         matches!(self, Self::Completed | Self::Cancelled | Self::Discarded)
     }
@@ -86,12 +87,12 @@ impl StateCounts {
         self.0.iter().sum()
     }
 
-    /// Every state with its jobs, in the order of a job's life.
+    /// Every state with the number of its jobs, in the order of a job's life.
     pub fn iter(&self) -> impl Iterator<Item = (JobState, i64)> + use<> {
         JobState::ALL.into_iter().zip(self.0)
     }
 
-    /// Counts `change` more jobs in `state`.
+    /// Adds `change`, which may be negative, to the jobs in `state`.
     pub(crate) fn change(&mut self, state: JobState, change: i64) {
         self.0[state as usize] += change;
     }
@@ -130,32 +131,32 @@ impl FromStr for JobState {
 /// What moves a job from one state to another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Verb {
-    /// The last job it waited on was done.
+    /// The last job that it waited for has ended.
     Release,
-    /// Its time came.
+    /// Its time has come.
     Promote,
-    /// A worker took it.
+    /// A worker claims it.
     Claim,
-    /// Its handler succeeded.
+    /// Its handler succeeds.
     Complete,
-    /// Its handler failed and may try again.
+    /// Its handler fails, and attempts are left.
     Retry,
-    /// Its handler asked to run again later.
+    /// Its handler asks to run again later.
     Snooze,
-    /// Its handler failed for good, or for the last time.
+    /// Its handler fails for good, or for the last time.
     Discard,
-    /// Somebody stopped it.
+    /// Somebody cancels it.
     Cancel,
-    /// A worker that shuts down gave it back unrun or unfinished.
+    /// A worker that shuts down gives it back before it has ended.
     HandBack,
-    /// Its worker's lease ran out.
+    /// Its worker's lease has run out.
     Rescue,
-    /// Somebody gave a dead letter another life, or the job whose failure had cancelled it.
-    Revive,
+    /// Somebody retries it after its end, or retries the job whose failure had cancelled it.
+    ManualRetry,
 }
 
 impl Verb {
-    /// The word in the picture of the states.
+    /// The word for it in the diagram of the states.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Release => "release",
@@ -168,12 +169,12 @@ impl Verb {
             Self::Cancel => "cancel",
             Self::HandBack => "hand back",
             Self::Rescue => "rescue",
-            Self::Revive => "revive",
+            Self::ManualRetry => "manual retry",
         }
     }
 }
 
-/// Every legal transition. What is not here does not happen; the picture in the README is made from it.
+/// Every legal transition. The diagram in the README is made from this list.
 pub const TRANSITIONS: &[(JobState, Verb, JobState)] = {
     use JobState as S;
     use Verb as V;
@@ -195,25 +196,25 @@ pub const TRANSITIONS: &[(JobState, Verb, JobState)] = {
         (S::Running, V::Rescue, S::Discarded),
         (S::Retryable, V::Promote, S::Available),
         (S::Retryable, V::Cancel, S::Cancelled),
-        (S::Cancelled, V::Revive, S::Available),
-        (S::Cancelled, V::Revive, S::Waiting),
-        (S::Cancelled, V::Revive, S::Scheduled),
-        (S::Discarded, V::Revive, S::Available),
-        (S::Discarded, V::Revive, S::Waiting),
+        (S::Cancelled, V::ManualRetry, S::Available),
+        (S::Cancelled, V::ManualRetry, S::Waiting),
+        (S::Cancelled, V::ManualRetry, S::Scheduled),
+        (S::Discarded, V::ManualRetry, S::Available),
+        (S::Discarded, V::ManualRetry, S::Waiting),
     ]
 };
 
 /// The transitions as a Mermaid state diagram, for the documentation.
 pub fn mermaid() -> String {
-    let mut picture =
+    let mut diagram =
         String::from("stateDiagram-v2\n    [*] --> available\n    [*] --> scheduled\n    [*] --> waiting\n");
     for (from, verb, to) in TRANSITIONS {
-        picture += &["    ", from.as_str(), " --> ", to.as_str(), ": ", verb.as_str(), "\n"].concat();
+        diagram += &["    ", from.as_str(), " --> ", to.as_str(), ": ", verb.as_str(), "\n"].concat();
     }
     for state in JobState::ALL.into_iter().filter(|state| state.is_final()) {
-        picture += &["    ", state.as_str(), " --> [*]\n"].concat();
+        diagram += &["    ", state.as_str(), " --> [*]\n"].concat();
     }
-    picture
+    diagram
 }
 
 #[cfg(test)]
@@ -221,7 +222,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_round_trip() {
+    fn state_names_round_trip() {
         for state in JobState::ALL {
             assert_eq!(state.as_str().parse::<JobState>().unwrap(), state);
         }
@@ -240,9 +241,9 @@ mod tests {
     }
 
     #[test]
-    fn only_a_revival_leaves_a_final_state() {
+    fn only_a_manual_retry_leaves_a_final_state() {
         for (from, verb, _) in TRANSITIONS {
-            assert_eq!(from.is_final(), *verb == Verb::Revive);
+            assert_eq!(from.is_final(), *verb == Verb::ManualRetry);
         }
     }
 }

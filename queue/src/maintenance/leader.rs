@@ -15,7 +15,7 @@ use tokio::sync::Notify;
 use uuid::Uuid;
 
 use crate::error::Result;
-use crate::worker::listener::notify_leader;
+use crate::worker::notify::notify_leader;
 
 /// A candidate in the election, which is the leader while it holds the lease.
 #[derive(Debug)]

@@ -109,7 +109,7 @@ async fn rescue(conn: &mut PgConnection, claims: &[ClaimKey]) -> Result<u64> {
     .execute(&mut *conn)
     .await?;
     let count = rows.len() as u64;
-    failures::see(conn, &lost_by_kind(rows.iter().map(|row| row.kind.as_str()))).await?;
+    failures::record(conn, &lost_by_kind(rows.iter().map(|row| row.kind.as_str()))).await?;
     let ended = rows.iter().filter(|row| !row.available).map(|row| row.id);
     workflow::propagate_ends(conn, ended.collect()).await?;
     notify_queues(conn, rows.into_iter().filter(|row| row.available).map(|row| row.queue)).await?;
@@ -119,12 +119,12 @@ async fn rescue(conn: &mut PgConnection, claims: &[ClaimKey]) -> Result<u64> {
     Ok(count)
 }
 
-fn lost_by_kind<'a>(kinds: impl Iterator<Item = &'a str>) -> Vec<Seen> {
+fn lost_by_kind<'a>(kinds: impl Iterator<Item = &'a str>) -> Vec<FailureSighting> {
     let mut counts: BTreeMap<&str, i64> = BTreeMap::new();
     for kind in kinds {
         *counts.entry(kind).or_default() += 1;
     }
-    let seen = |(kind, count): (&str, i64)| Seen {
+    let seen = |(kind, count): (&str, i64)| FailureSighting {
         kind: kind.to_owned(),
         code: "worker_lost".to_owned(),
         pattern: WORKER_LOST.to_owned(),

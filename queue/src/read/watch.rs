@@ -14,7 +14,7 @@ use sqlx::PgPool;
 use tokio::sync::watch;
 use uuid::Uuid;
 
-use crate::database::patience::within;
+use crate::database::deadline::within;
 use crate::job::state::JobState;
 
 /// What can change about a job. Two equal snapshots mean that nothing happened.

@@ -1,5 +1,5 @@
-//! Failures by what they have in common: a kind of job, a code, and a message without what differs
-//! from one to the next.
+//! Failures grouped by what they have in common: the kind of job, the code, and the message without
+//! the parts that differ from one failure to the next.
 
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
@@ -7,67 +7,68 @@ use uuid::Uuid;
 
 use crate::error::Result;
 
-/// Longest pattern, in characters.
-const LONGEST: usize = 200;
+/// The longest pattern, in characters.
+const MAX_PATTERN_CHARS: usize = 200;
 
-/// Words after which a number says what happened, and not to whom.
-const MEANT: [&str; 5] = ["http", "status", "code", "sqlstate", "error"];
+/// Words after which a number says what happened, rather than to whom.
+const KEEP_NUMBER_AFTER: [&str; 5] = ["http", "status", "code", "sqlstate", "error"];
 
-/// What a message has in common with others of its sort: its first line, with `…` for what is
-/// quoted and `#` for words with digits in them. The number after a word such as HTTP stays.
+/// What a message has in common with others of its sort: its first line, with `…` in the place of
+/// quoted text and `#` in the place of words with digits. The number after a word such as HTTP
+/// stays.
 pub fn pattern(message: &str) -> String {
     let line = message.lines().next().unwrap_or_default();
     let mut pattern = String::new();
     let mut rest = line;
-    let mut meant = false;
+    let mut keeps_number = false;
     while let Some(first) = rest.chars().next() {
         if let '"' | '`' = first
             && let Some(end) = rest[1..].find(first)
         {
             pattern.extend([first, '…', first]);
             rest = &rest[end + 2..];
-            meant = false;
+            keeps_number = false;
         } else if first.is_alphanumeric() {
             let end =
                 rest.find(|c: char| !c.is_alphanumeric() && !matches!(c, '_' | '-')).unwrap_or(rest.len());
             let word = &rest[..end];
-            let differs = word.contains(|c: char| c.is_ascii_digit()) && !meant;
+            let differs = word.contains(|c: char| c.is_ascii_digit()) && !keeps_number;
             pattern.push_str(if differs { "#" } else { word });
-            meant = MEANT.iter().any(|it| word.eq_ignore_ascii_case(it));
+            keeps_number = KEEP_NUMBER_AFTER.iter().any(|it| word.eq_ignore_ascii_case(it));
             rest = &rest[end..];
         } else {
-            // A number stays meant over what stands between the words.
+            // Punctuation between the word and the number does not matter.
             pattern.push(if first.is_control() { ' ' } else { first });
             rest = &rest[first.len_utf8()..];
         }
     }
-    match pattern.char_indices().nth(LONGEST) {
+    match pattern.char_indices().nth(MAX_PATTERN_CHARS) {
         Some((end, _)) => pattern[..end].to_owned() + "…",
         None => pattern,
     }
 }
 
-/// Attempts that failed alike.
+/// Attempts that failed in the same way.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Seen {
+pub struct FailureSighting {
     /// The kind of job.
     pub kind: String,
     /// The failure's code.
     pub code: String,
     /// Its message's [`pattern`].
     pub pattern: String,
-    /// How many attempts.
+    /// How many attempts failed so.
     pub count: i64,
 }
 
-/// Counts failures.
-pub async fn see(conn: &mut PgConnection, failures: &[Seen]) -> Result<()> {
+/// Adds failures to the counts of their groups.
+pub async fn record(conn: &mut PgConnection, failures: &[FailureSighting]) -> Result<()> {
     if failures.is_empty() {
         return Ok(());
     }
     macro_rules! column {
         ($field:ident) => {
-            &failures.iter().map(|seen| seen.$field.clone()).collect::<Vec<_>>()
+            &failures.iter().map(|failure| failure.$field.clone()).collect::<Vec<_>>()
         };
     }
     let ids = sqlx::query!(
@@ -101,53 +102,54 @@ pub async fn see(conn: &mut PgConnection, failures: &[Seen]) -> Result<()> {
     Ok(())
 }
 
-/// What failed alike, and how many jobs stand so.
+/// A group of failures, and how many jobs it has left retryable or discarded.
 #[derive(Debug, Clone)]
 pub struct Failure {
-    /// Names it: 52 bits, so that JavaScript holds it.
+    /// The id of the group: 52 bits, so that JavaScript can hold it.
     pub id: i64,
     /// The kind of job.
     pub kind: String,
     /// The code.
     pub code: String,
-    /// The message without what differs.
+    /// The [`pattern`] of the messages.
     pub pattern: String,
-    /// When it was first met.
+    /// When the first such attempt failed.
     pub first_seen: DateTime<Utc>,
-    /// When it was last met.
+    /// When the last such attempt failed.
     pub last_seen: DateTime<Utc>,
-    /// Attempts that failed so.
+    /// The number of attempts that failed so.
     pub seen: i64,
-    /// Jobs that wait to be tried again after it, counted up to [`COUNTED`].
+    /// Jobs whose last attempt failed so and that are retried, counted up to [`MAX_COUNTED_JOBS`].
     pub retryable: i64,
-    /// Jobs that it has ended, counted up to [`COUNTED`].
+    /// Jobs that were discarded after it, counted up to [`MAX_COUNTED_JOBS`].
     pub discarded: i64,
     /// The newest of these jobs.
     pub job: Option<Uuid>,
 }
 
-/// So many jobs of a failure are counted at most, the newest.
-pub const COUNTED: i64 = 500;
+/// The most jobs of a failure that are counted: the newest ones.
+pub const MAX_COUNTED_JOBS: i64 = 500;
 
-/// Failures that a page looks at, those included that no job stands in any more.
-const LONGEST_PAGE: i64 = 100;
+/// The most failures that one page reads, including those that no job is left of.
+const MAX_PAGE_ROWS: i64 = 100;
 
 /// A page of failures.
 #[derive(Debug)]
-pub struct Failures {
-    /// Last met first.
+pub struct FailurePage {
+    /// The failures, the last met first.
     pub rows: Vec<Failure>,
-    /// Older ones were last met before, or then with a smaller id; none when there are none.
+    /// Where the next page begins: its failures were last met before that time, or at that time
+    /// with a smaller id. None when there are no more.
     pub next: Option<(DateTime<Utc>, i64)>,
 }
 
-/// Failures that jobs stand in, at most `limit`, and fewer where few of the last ones met still
-/// have jobs.
+/// Failures that still have retryable or discarded jobs: at most `limit`, and fewer where few of
+/// the failures that the page reads still have jobs.
 pub async fn list(
     conn: &mut PgConnection,
     before: Option<(DateTime<Utc>, i64)>,
     limit: i64,
-) -> Result<Failures> {
+) -> Result<FailurePage> {
     let mut rows = sqlx::query_as!(
         Failure,
         r#"select f.id, f.kind, f.code, f.pattern, f.first_seen, f.last_seen, f.seen,
@@ -175,12 +177,12 @@ pub async fn list(
            order by f.last_seen desc, f.id desc"#,
         before.map(|(at, _)| at),
         before.map(|(_, id)| id),
-        LONGEST_PAGE,
-        COUNTED
+        MAX_PAGE_ROWS,
+        MAX_COUNTED_JOBS
     )
     .fetch_all(conn)
     .await?;
-    let mut next = (i64::try_from(rows.len()) == Ok(LONGEST_PAGE))
+    let mut next = (i64::try_from(rows.len()) == Ok(MAX_PAGE_ROWS))
         .then(|| rows.last().map(|row| (row.last_seen, row.id)))
         .flatten();
     rows.retain(|row| row.retryable + row.discarded > 0);
@@ -189,10 +191,10 @@ pub async fn list(
         rows.truncate(limit);
         next = rows.last().map(|row| (row.last_seen, row.id));
     }
-    Ok(Failures { rows, next })
+    Ok(FailurePage { rows, next })
 }
 
-/// One failure, whether or not jobs stand in it.
+/// The kind, code and pattern of one failure, whether or not it still has jobs.
 pub async fn get(conn: &mut PgConnection, id: i64) -> Result<Option<(String, String, String)>> {
     let row = sqlx::query!("select kind, code, pattern from queue.failures where id = $1", id)
         .fetch_optional(conn)
@@ -200,7 +202,7 @@ pub async fn get(conn: &mut PgConnection, id: i64) -> Result<Option<(String, Str
     Ok(row.map(|row| (row.kind, row.code, row.pattern)))
 }
 
-/// How often each of `failures` was met in the last `hours`, the current one last.
+/// How often each of `failures` was met in each of the last `hours`, the current hour last.
 pub async fn by_hour(conn: &mut PgConnection, failures: &[i64], hours: u16) -> Result<Vec<Vec<i64>>> {
     let rows = sqlx::query!(
         r#"select w.no as "no!", h.seen, (extract(epoch from date_trunc('hour', queue.now(), 'UTC') - h.at) / 3600)::bigint as "ago!"
@@ -231,7 +233,7 @@ mod tests {
     use super::pattern;
 
     #[test]
-    fn what_differs_is_left_out() {
+    fn parts_that_differ_are_left_out() {
         for (message, expected) in [
             ("no tenant \"acme\"", "no tenant \"…\""),
             ("page 17 of 20: timed out after 30s", "page # of #: timed out after #"),
@@ -248,14 +250,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_pattern_is_its_own_and_short(message in ".{0,400}") {
+        fn pattern_is_short_and_has_no_control_characters(message in ".{0,400}") {
             let once = pattern(&message);
             prop_assert!(once.chars().count() <= 201);
             prop_assert!(!once.contains(char::is_control));
         }
 
         #[test]
-        fn numbers_do_not_tell_messages_apart(a in 0_u64.., b in 0_u64..) {
+        fn messages_that_differ_in_numbers_have_one_pattern(a in 0_u64.., b in 0_u64..) {
             prop_assert_eq!(pattern(&format!("row {a} is bad")), pattern(&format!("row {b} is bad")));
         }
     }

@@ -1,89 +1,70 @@
-//! What a process counts of its work, for whoever watches it.
+//! The counters of a worker process, by kind of job.
 //!
-//! Counters that only grow, added to where things happen and read at any time: what is made of them (Prometheus, a log line) is
-//! somebody else's. A run adds to a handful of atomics, found once by its kind; nothing is locked or allocated for it.
-
-pub(crate) mod enqueued;
-mod histogram;
+//! The counters only grow. The engine adds to them where things happen, and the program reads them
+//! at any time to show them, for instance to Prometheus. A run adds to a handful of atomics that
+//! are looked up once by its kind; nothing is locked or allocated for it.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use crate::claim::ClaimedJob;
 use crate::finish::Outcome;
-use crate::telemetry::failures::{self, Seen};
+use crate::telemetry::failures::{FailureSighting, pattern};
+use crate::telemetry::histogram::AtomicHistogram;
 
-pub use enqueued::{Enqueues, all as all_enqueued};
-pub use histogram::{BOUNDS, Histogram, Reading};
-
-/// How a run can end, in the words of [`KindMeter::ended`].
-pub const OUTCOMES: [&str; 6] = ["completed", "retried", "discarded", "snoozed", "cancelled", "handed_back"];
-
-/// Which of [`OUTCOMES`] it is.
-pub fn name_of(outcome: &Outcome) -> &'static str {
-    OUTCOMES[index_of(outcome)]
-}
-
-fn index_of(outcome: &Outcome) -> usize {
-    match outcome {
-        Outcome::Completed { .. } | Outcome::AlreadyFinished => 0,
-        Outcome::Retry { .. } => 1,
-        Outcome::Discarded { .. } => 2,
-        Outcome::Snoozed(_) => 3,
-        Outcome::Cancelled => 4,
-        Outcome::HandedBack => 5,
-    }
-}
-
-/// The runs of one kind in this process.
+/// The counters of one kind's runs.
 #[derive(Debug, Default)]
 pub struct KindMeter {
     started: AtomicU64,
-    ended: [AtomicU64; OUTCOMES.len()],
-    /// From when a job was due until it was claimed: of live work, as backfills' jobs wait behind that.
-    pub start_latency: Histogram,
+    ended: [AtomicU64; Outcome::NAMES.len()],
+    /// The time from when a job was due until it was claimed. Jobs of backfills are left out, as
+    /// they wait behind other jobs on purpose.
+    pub start_latency: AtomicHistogram,
     /// How long handlers ran.
-    pub run_time: Histogram,
+    pub run_time: AtomicHistogram,
 }
 
 impl KindMeter {
-    /// Runs that have begun.
+    /// The number of runs that have begun.
     pub fn started(&self) -> u64 {
         self.started.load(Ordering::Relaxed)
     }
 
-    /// Runs that are over, by their outcome.
+    /// The number of runs that have ended, by the name of their [`Outcome`].
     pub fn ended(&self) -> impl Iterator<Item = (&'static str, u64)> {
-        OUTCOMES.into_iter().zip(self.ended.iter().map(|count| count.load(Ordering::Relaxed)))
+        Outcome::NAMES.into_iter().zip(self.ended.iter().map(|count| count.load(Ordering::Relaxed)))
     }
 
-    pub(crate) fn start(&self, job: &ClaimedJob) {
+    /// Counts the start of a run, with the time from when its job was due, unless the job belongs
+    /// to a backfill.
+    pub(crate) fn add_start(&self, latency: Option<Duration>) {
         self.started.fetch_add(1, Ordering::Relaxed);
-        if job.backfill.is_none() {
-            self.start_latency.add((job.run.at - job.due).to_std().unwrap_or_default());
+        if let Some(latency) = latency {
+            self.start_latency.add(latency);
         }
     }
 
-    pub(crate) fn end(&self, outcome: &Outcome, took: Duration) {
-        self.ended[index_of(outcome)].fetch_add(1, Ordering::Relaxed);
+    /// Counts the end of a run.
+    pub(crate) fn add_end(&self, outcome: &Outcome, took: Duration) {
+        self.ended[outcome.index()].fetch_add(1, Ordering::Relaxed);
         self.run_time.add(took);
     }
 }
 
-/// Failures that are told apart until they are taken; what is beyond them is not counted.
-const MOST_FAILURES: usize = 1000;
+/// The most groups of failures that are counted until they are taken; further groups are not
+/// counted.
+const MAX_FAILURES: usize = 1000;
 
-/// See [`failures`].
+/// What identifies a group of failures.
 #[derive(Debug, PartialEq, Eq, Hash)]
-struct Failed {
+struct FailureKey {
     kind: String,
     code: String,
     pattern: String,
 }
 
-/// The work of one process, by kind. Cheap to clone.
+/// The counters of one process, by kind. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Meter(Arc<Inner>);
 
@@ -91,7 +72,7 @@ pub struct Meter(Arc<Inner>);
 struct Inner {
     kinds: BTreeMap<&'static str, (&'static str, KindMeter)>,
     unknown: KindMeter,
-    failures: Mutex<HashMap<Failed, i64>>,
+    failures: Mutex<HashMap<FailureKey, i64>>,
     rescued: AtomicU64,
     stale_finishes: AtomicU64,
     leases_lost: AtomicU64,
@@ -99,7 +80,7 @@ struct Inner {
 }
 
 impl Meter {
-    /// Of these kinds, each with its queue.
+    /// Counters for these kinds, each with its queue.
     pub(crate) fn new(kinds: impl IntoIterator<Item = (&'static str, &'static str)>) -> Self {
         let kinds = kinds.into_iter().map(|(kind, queue)| (kind, (queue, KindMeter::default())));
         Self(Arc::new(Inner {
@@ -113,29 +94,31 @@ impl Meter {
         }))
     }
 
-    /// Every kind, with its queue. Jobs of kinds that this process does not know come last, as `unknown`, where there were any.
+    /// Every kind with its queue and counters. Where jobs of kinds that this process does not know
+    /// were run, they come last, as `unknown`.
     pub fn kinds(&self) -> impl Iterator<Item = (&'static str, &'static str, &KindMeter)> {
         let unknown = Some(&self.0.unknown).filter(|meter| meter.started() > 0);
         let known = self.0.kinds.iter().map(|(kind, (queue, meter))| (*kind, *queue, meter));
         known.chain(unknown.map(|meter| ("unknown", "unknown", meter)))
     }
 
-    /// Jobs that this process, while it led, took from workers that were gone.
+    /// The number of jobs that this process, as the leader, took from dead workers.
     pub fn rescued(&self) -> u64 {
         self.0.rescued.load(Ordering::Relaxed)
     }
 
-    /// Outcomes that changed nothing: the job was another run's by then, or final.
+    /// The number of outcomes that changed nothing, because the job belonged to another run or was
+    /// final.
     pub fn stale_finishes(&self) -> u64 {
         self.0.stale_finishes.load(Ordering::Relaxed)
     }
 
-    /// How often this process's own lease ran out under it.
+    /// How often this process lost its lease.
     pub fn leases_lost(&self) -> u64 {
         self.0.leases_lost.load(Ordering::Relaxed)
     }
 
-    /// How often the connection was lost on which this process is woken.
+    /// How often this process lost the connection on which it listens for notifications.
     pub fn listens_lost(&self) -> u64 {
         self.0.listens_lost.load(Ordering::Relaxed)
     }
@@ -144,33 +127,34 @@ impl Meter {
         self.0.kinds.get(kind).map_or(&self.0.unknown, |(_, meter)| meter)
     }
 
-    /// An attempt of that kind has failed.
-    pub(crate) fn failed(&self, kind: &str, code: &str, message: &str) {
-        let key =
-            Failed { kind: kind.to_owned(), code: code.to_owned(), pattern: failures::pattern(message) };
+    /// Counts a failed attempt.
+    pub(crate) fn add_failure(&self, kind: &str, code: &str, message: &str) {
+        let key = FailureKey { kind: kind.to_owned(), code: code.to_owned(), pattern: pattern(message) };
         self.count_failures(std::iter::once((key, 1)));
     }
 
-    fn count_failures(&self, more: impl Iterator<Item = (Failed, i64)>) {
+    fn count_failures(&self, more: impl Iterator<Item = (FailureKey, i64)>) {
         let mut failures = self.0.failures.lock().expect("no panic while held");
-        for (failed, count) in more {
-            if failures.len() < MOST_FAILURES || failures.contains_key(&failed) {
-                *failures.entry(failed).or_default() += count;
+        for (key, count) in more {
+            if failures.len() < MAX_FAILURES || failures.contains_key(&key) {
+                *failures.entry(key).or_default() += count;
             }
         }
     }
 
-    /// What failed since they were last taken.
-    pub(crate) fn take_failures(&self) -> Vec<Seen> {
+    /// Takes the failures that were counted since they were last taken.
+    pub(crate) fn take_failures(&self) -> Vec<FailureSighting> {
         let taken = std::mem::take(&mut *self.0.failures.lock().expect("no panic while held"));
-        let seen = |(Failed { kind, code, pattern }, count)| Seen { kind, code, pattern, count };
-        taken.into_iter().map(seen).collect()
+        let sighting =
+            |(FailureKey { kind, code, pattern }, count)| FailureSighting { kind, code, pattern, count };
+        taken.into_iter().map(sighting).collect()
     }
 
-    /// They could not be told.
-    pub(crate) fn put_back(&self, failures: Vec<Seen>) {
-        let failed = |Seen { kind, code, pattern, count }| (Failed { kind, code, pattern }, count);
-        self.count_failures(failures.into_iter().map(failed));
+    /// Puts back failures that were taken and could not be written.
+    pub(crate) fn put_back(&self, failures: Vec<FailureSighting>) {
+        let counted =
+            |FailureSighting { kind, code, pattern, count }| (FailureKey { kind, code, pattern }, count);
+        self.count_failures(failures.into_iter().map(counted));
     }
 
     pub(crate) fn add_rescued(&self, jobs: u64) {

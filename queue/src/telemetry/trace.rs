@@ -1,4 +1,5 @@
-//! What a tracer is told of runs, so that they are part of their requests' traces.
+//! Traces of runs: a [`Tracer`] makes a span of each run, as part of the trace of the request that
+//! enqueued the job.
 
 use std::fmt;
 use std::time::Instant;
@@ -6,27 +7,28 @@ use std::time::Instant;
 use crate::claim::ClaimedJob;
 use crate::finish::Outcome;
 
-/// Makes spans of runs. A host without one spends nothing on traces.
+/// Makes spans of runs. A worker without a tracer spends nothing on traces.
 pub trait Tracer: fmt::Debug + Send + Sync {
-    /// A run begins. Its job's trace context is in [`crate::job::RunId::traceparent`], the same for each attempt.
-    fn begin(&self, begins: &Begins<'_>) -> Box<dyn RunSpan>;
+    /// Begins the span of a run. The job's trace context, the same for each attempt, is in
+    /// [`RunId::traceparent`](crate::job::RunId::traceparent).
+    fn begin(&self, run: &TracedRun<'_>) -> Box<dyn RunSpan>;
 }
 
-/// A run about to begin.
+/// A run that is about to begin.
 #[derive(Debug)]
-pub struct Begins<'a> {
-    /// Which attempt it is, of what, and since when it was due.
+pub struct TracedRun<'a> {
+    /// The claimed job: which attempt it is, and since when the job was due.
     pub job: &'a ClaimedJob,
-    /// The queue it waited in.
+    /// The queue in which the job waited.
     pub queue: &'a str,
-    /// When this process learned that it has the job.
+    /// When this process learned that it had claimed the job.
     pub claimed: Instant,
 }
 
-/// A run under way. Dropped without an end, it was not heard of again.
+/// The span of a run. It is dropped without [`end`](Self::end) when the run is lost.
 pub trait RunSpan: Send {
-    /// Its W3C trace context, which the jobs that it enqueues carry on.
+    /// The W3C trace context of the span, which jobs that the run enqueues inherit.
     fn traceparent(&self) -> String;
-    /// It ended.
+    /// Ends the span.
     fn end(self: Box<Self>, outcome: &Outcome);
 }

@@ -1,18 +1,20 @@
-//! Drain: a worker is told from outside to claim nothing more and to end with its last running job.
+//! Draining: a worker is asked, through the database, to claim nothing more and to end with its
+//! last running job.
 
 use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::error::Result;
-use crate::worker::listener::notify_drain;
+use crate::worker::notify::notify_drain;
 
-/// Tells a worker that lives; whether there is one. From this commit on it is given no job; it finds out at once, or with its next
-/// sign of life. To tell it twice changes nothing.
+/// Asks a worker to drain, and returns whether a live worker has this id. Once the caller's
+/// transaction is committed the worker is given no more jobs; it notices at once, or with its next
+/// heartbeat. Asking twice changes nothing.
 ///
 /// # Errors
-/// When the database cannot be told.
+/// When a statement fails.
 pub async fn drain(conn: &mut PgConnection, worker: Uuid) -> Result<bool> {
-    let told = sqlx::query!(
+    let asked = sqlx::query!(
         "update queue.workers set drain_requested_at = coalesce(drain_requested_at, queue.now())
          where id = $1 and lease_until > queue.now()",
         worker
@@ -20,8 +22,8 @@ pub async fn drain(conn: &mut PgConnection, worker: Uuid) -> Result<bool> {
     .execute(&mut *conn)
     .await?
     .rows_affected();
-    if told > 0 {
+    if asked > 0 {
         notify_drain(conn).await?;
     }
-    Ok(told > 0)
+    Ok(asked > 0)
 }

@@ -1,4 +1,5 @@
-//! The lease of a worker process: one row, renewed by heartbeats; a job belongs to its worker while that lives.
+//! The lease of a worker process: one row that heartbeats renew. A job belongs to its worker for as
+//! long as the lease runs.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -10,74 +11,73 @@ use uuid::Uuid;
 
 use crate::claim::guard::{self, ClaimKey};
 use crate::claim::persist_running::{self, RunStarts};
-use crate::database::held::beside;
-use crate::database::patience::within;
+use crate::database::deadline::within;
+use crate::database::sticky::dedicated;
 use crate::enqueue::notify::notify_queues;
 use crate::error::Result;
 
-/// What a worker says of itself.
+/// How a worker describes itself in its row.
 #[derive(Debug, Clone)]
 pub(crate) struct Registration {
     pub(crate) host: String,
     pub(crate) version: String,
     pub(crate) queues: Vec<String>,
-    pub(crate) slots: i32,
+    pub(crate) capacity: i32,
     pub(crate) lease: Duration,
 }
 
-/// What became of a lease.
+/// The answer to a heartbeat.
 #[derive(Debug)]
 pub(crate) enum Renewal {
-    /// It goes on.
+    /// The lease runs on.
     Renewed(Renewed),
-    /// It ran out.
-    Over,
-    /// The database lives on without what this worker has seen there.
+    /// The lease has run out.
+    Expired,
+    /// The database was restored or promoted, and does not know what this worker has seen there.
     HistoryLost,
 }
 
-/// What a renewed lease has to tell.
+/// What a worker learns when its lease is renewed.
 #[derive(Debug)]
 pub(crate) struct Renewed {
-    /// Jobs of the worker that were cancelled.
-    pub(crate) cancels: Vec<Uuid>,
-    /// Whether it is to claim nothing more.
-    pub(crate) drains: bool,
+    /// The jobs of the worker that were cancelled.
+    pub(crate) cancelled: Vec<Uuid>,
+    /// Whether the worker was asked to drain.
+    pub(crate) drain_requested: bool,
 }
 
-/// A connection of the lease's own: handlers that hold all of the pool must not cost a worker its lease, and neither
-/// must a connection that died without a word.
-pub(crate) struct Line {
+/// A connection of the lease's own: a worker must not lose its lease because handlers hold all
+/// connections of the pool, or because a connection died without being closed.
+pub(crate) struct LeaseConnection {
     pool: PgPool,
     conn: Option<PoolConnection<Postgres>>,
     /// How long an answer may take.
     limit: Duration,
 }
 
-impl Line {
-    /// To the database of `pool`; connects when it is first used.
+impl LeaseConnection {
+    /// A connection to the database of `pool`, which is made when it is first used.
     pub(crate) fn new(pool: &PgPool, limit: Duration) -> Self {
-        Self { pool: beside(pool), conn: None, limit }
+        Self { pool: dedicated(pool), conn: None, limit }
     }
 
-    /// Renews a lease that still runs.
-    ///
-    /// Rows of claims that are worked off go with it.
+    /// Renews a lease that still runs, and deletes the rows of claims that are acknowledged.
     pub(crate) async fn renew(
         &mut self,
         worker: Uuid,
         lease: Duration,
-        worked_off: &[ClaimKey],
+        acknowledged: &[ClaimKey],
     ) -> Result<Renewal> {
         self.call(async |conn| {
-            guard::delete(conn, worked_off).await?;
+            guard::delete(conn, acknowledged).await?;
             renew(conn, worker, lease).await
         })
         .await
     }
 
-    /// Marks attempts of this worker; returns the numbers of those that somebody else holds just now.
-    pub(crate) async fn mark(&mut self, starts: RunStarts) -> Result<Vec<i64>> {
+    /// Persists that attempts of this worker run. Returns the sequence numbers of the jobs whose
+    /// rows somebody else has locked.
+    pub(crate) async fn persist_running(&mut self, starts: RunStarts) -> Result<Vec<i64>> {
         self.call(async |conn| persist_running::persist_own(conn, starts).await).await
     }
 
@@ -86,7 +86,7 @@ impl Line {
         self.call(async |conn| register(conn, worker).await).await
     }
 
-    /// What fails or takes too long closes the connection; the next call makes a new one.
+    /// A call that fails or takes too long closes the connection, and the next one makes a new one.
     async fn call<T>(&mut self, call: impl AsyncFnOnce(&mut PgConnection) -> Result<T>) -> Result<T> {
         let mut conn = match self.conn.take() {
             Some(conn) => conn,
@@ -119,7 +119,7 @@ pub(crate) async fn register(conn: &mut PgConnection, worker: &Registration) -> 
         i32::try_from(std::process::id()).unwrap_or(0),
         worker.version,
         &worker.queues,
-        worker.slots,
+        worker.capacity,
         worker.lease.as_secs_f64()
     )
     .execute(conn)
@@ -128,7 +128,7 @@ pub(crate) async fn register(conn: &mut PgConnection, worker: &Registration) -> 
 }
 
 async fn renew(conn: &mut PgConnection, worker: Uuid, lease: Duration) -> Result<Renewal> {
-    let drains = sqlx::query_scalar!(
+    let drain_requested = sqlx::query_scalar!(
         r#"update queue.workers
          set heartbeat_at = queue.now(), lease_until = queue.now() + make_interval(secs => $2)
          where id = $1 and lease_until > queue.now() and history = queue.history_id() returning drain_requested_at is not null as "drains!""#,
@@ -137,27 +137,27 @@ async fn renew(conn: &mut PgConnection, worker: Uuid, lease: Duration) -> Result
     )
     .fetch_optional(&mut *conn)
     .await?;
-    let Some(drains) = drains else {
+    let Some(drain_requested) = drain_requested else {
         let is_known = sqlx::query_scalar!(
             r#"select exists (select from queue.workers where id = $1 and history = queue.history_id()) as "known!""#,
             worker
         )
         .fetch_one(conn)
         .await?;
-        return Ok(if is_known { Renewal::Over } else { Renewal::HistoryLost });
+        return Ok(if is_known { Renewal::Expired } else { Renewal::HistoryLost });
     };
-    let cancels = sqlx::query_scalar!(
+    let cancelled = sqlx::query_scalar!(
         "select j.id from queue.claims c cross join unnest(c.jobs) as taken (seq) join queue.jobs j using (seq)
          where c.worker_id = $1 and j.worker_id = $1 and j.state = 'running' and j.cancel_requested_at is not null",
         worker
     )
     .fetch_all(conn)
     .await?;
-    Ok(Renewal::Renewed(Renewed { cancels, drains }))
+    Ok(Renewal::Renewed(Renewed { cancelled, drain_requested }))
 }
 
-/// Which of `workers` registered in this history of the database.
-pub(crate) async fn known(conn: &mut PgConnection, workers: &[Uuid]) -> Result<HashSet<Uuid>> {
+/// Which of `workers` are registered in the current history of the database.
+pub(crate) async fn known_in_history(conn: &mut PgConnection, workers: &[Uuid]) -> Result<HashSet<Uuid>> {
     let known = sqlx::query_scalar!(
         "select id from queue.workers where id = any($1) and history = queue.history_id()",
         workers
@@ -167,9 +167,9 @@ pub(crate) async fn known(conn: &mut PgConnection, workers: &[Uuid]) -> Result<H
     Ok(known.into_iter().collect())
 }
 
-/// Ends a lease in good order; should anything still be running under it, it goes back at once. What was told to stop
-/// is left to the rescuer, which cancels it.
-pub(crate) async fn give_up(pool: &PgPool, worker: Uuid) -> Result<()> {
+/// Ends a lease, and hands back what still runs under it. Jobs that were cancelled are left to the
+/// rescuer, which ends them as cancelled.
+pub(crate) async fn release(pool: &PgPool, worker: Uuid) -> Result<()> {
     let mut tx = pool.begin().await?;
     persist_running::persist_all_of(&mut tx, worker).await?;
     let queues = sqlx::query_scalar!(
@@ -182,7 +182,7 @@ pub(crate) async fn give_up(pool: &PgPool, worker: Uuid) -> Result<()> {
     )
     .fetch_all(&mut *tx)
     .await?;
-    // A job that was told to stop is found through its claim.
+    // The rescuer finds the jobs that were cancelled through their claims, which stay.
     sqlx::query!(
         "delete from queue.claims c where worker_id = $1 and not exists (
              select from unnest(c.jobs) as taken (seq) join queue.jobs j using (seq)

@@ -1,178 +1,95 @@
-//! Wake-ups: `NOTIFY` once a transaction and queue, for new jobs only where somebody sleeps; `LISTEN` once a process. Polling backs
-//! both up.
+//! The listener receives the database's notifications for all tasks of a process, on one
+//! connection. Polling backs it up: what is notified while nobody listens is found by the next
+//! poll.
 
-use std::collections::HashMap;
 use std::convert::Infallible;
 use std::io;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use sqlx::postgres::{PgListener, PgNotification};
-use sqlx::{Executor, PgConnection, PgPool};
-use tokio::sync::Notify;
+use sqlx::{Executor, PgPool};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
 
-use crate::database::held::beside;
-use crate::database::patience::within;
+use crate::database::deadline::within;
+use crate::database::sticky::dedicated;
 use crate::enqueue::notify::JOBS_CHANNEL;
-use crate::error::Result;
 use crate::telemetry::meter::Meter;
+use crate::worker::notify::{CANCEL_CHANNEL, DRAIN_CHANNEL, LEADER_CHANNEL};
 use crate::worker::running::{Running, StopReason};
+use crate::worker::wakers::Wakers;
 
-const CANCEL_CHANNEL: &str = "weirgate_cancel";
-const LEADER_CHANNEL: &str = "weirgate_leader";
-const DRAIN_CHANNEL: &str = "weirgate_drain";
+/// How long the connection may be silent before it is asked whether it still answers.
+const SILENCE: Duration = Duration::from_secs(3);
 
-/// Nobody sends it: a wake-up inside of the process.
-const LEASE: &str = "weirgate_lease";
+/// How long that answer may take.
+const ANSWER_DEADLINE: Duration = Duration::from_secs(3);
 
-/// Tells the worker that runs `job` to stop it.
-pub(crate) async fn notify_cancel(conn: &mut PgConnection, job: Uuid) -> Result<()> {
-    sqlx::query!(r#"select pg_notify($1, $2) as "notified: ()""#, CANCEL_CHANNEL, job.to_string())
-        .fetch_all(conn)
-        .await?;
-    Ok(())
+/// How long connecting and subscribing may take.
+const CONNECT_DEADLINE: Duration = Duration::from_secs(10);
+
+/// The pause before a lost connection is made anew.
+const RECONNECT_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Receives notifications and passes them on to the tasks of the process.
+pub(super) struct Listener {
+    pub(super) pool: PgPool,
+    pub(super) wakers: Wakers,
+    pub(super) running: Running,
+    pub(super) meter: Meter,
 }
 
-/// The same for many jobs.
-pub(crate) async fn notify_cancels(conn: &mut PgConnection, jobs: &[Uuid]) -> Result<()> {
-    sqlx::query!(
-        r#"select pg_notify($1, job::text) as "notified: ()" from unnest($2::uuid[]) as job"#,
-        CANCEL_CHANNEL,
-        jobs
-    )
-    .fetch_all(conn)
-    .await?;
-    Ok(())
-}
-
-/// Tells the other hosts that the leader stepped down.
-pub(crate) async fn notify_leader(conn: &mut PgConnection) -> Result<()> {
-    sqlx::query!(r#"select pg_notify($1, '') as "notified: ()""#, LEADER_CHANNEL).fetch_all(conn).await?;
-    Ok(())
-}
-
-/// Tells the workers that one of them is to drain.
-pub(crate) async fn notify_drain(conn: &mut PgConnection) -> Result<()> {
-    sqlx::query!(r#"select pg_notify($1, '') as "notified: ()""#, DRAIN_CHANNEL).fetch_all(conn).await?;
-    Ok(())
-}
-
-/// One wake-up a queue, one for the drain of a worker, and one for the election of a leader.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Wakers(Arc<Mutex<HashMap<String, Arc<Notify>>>>);
-
-impl Wakers {
-    pub(crate) fn of(&self, queue: &str) -> Arc<Notify> {
-        self.0.lock().expect("no panic while held").entry(queue.to_owned()).or_default().clone()
-    }
-
-    /// The leader stepped down.
-    pub(crate) fn of_election(&self) -> Arc<Notify> {
-        self.of(LEADER_CHANNEL)
-    }
-
-    /// This worker's lease may be of another history of the database.
-    pub(crate) fn of_lease(&self) -> Arc<Notify> {
-        self.of(LEASE)
-    }
-
-    /// A worker is to drain: perhaps this one.
-    pub(crate) fn of_drain(&self) -> Arc<Notify> {
-        self.of(DRAIN_CHANNEL)
-    }
-
-    fn wake_all(&self) {
-        for notify in self.0.lock().expect("no panic while held").values() {
-            notify.notify_one();
+impl Listener {
+    /// Listens until `stop`. When the connection is lost it is made anew, and then everyone polls
+    /// once.
+    pub(super) async fn run(self, stop: CancellationToken) {
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = self.listen() => {}
+            }
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(RECONNECT_INTERVAL) => {}
+            }
         }
     }
-}
 
-/// How often a connection on which nothing is heard is asked whether it still answers.
-const HEARTBEAT: Duration = Duration::from_secs(3);
-
-/// How long it may take to.
-const ANSWER: Duration = Duration::from_secs(3);
-
-/// How long it may take to begin.
-const CONNECT: Duration = Duration::from_secs(10);
-
-/// Listens until `stop`, through any loss of the connection; after each loss everyone looks for themselves.
-pub(crate) async fn listen(
-    pool: PgPool,
-    wakers: Wakers,
-    running: Running,
-    meter: Meter,
-    stop: CancellationToken,
-) {
-    let told = Told { wakers: &wakers, running: &running };
-    let lost = async || match connect(&pool).await {
-        Ok(listener) => {
-            let Err(error) = told.hear(listener).await;
-            meter.add_listen_lost();
-            tracing::warn!(%error, "lost the LISTEN connection; workers poll until it is back");
-        }
-        Err(error) => tracing::warn!(%error, "cannot listen for wake-ups; workers poll until this works"),
-    };
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = lost() => {}
-        }
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = tokio::time::sleep(Duration::from_secs(1)) => {}
+    /// Listens until the connection is lost.
+    async fn listen(&self) {
+        match connect(&self.pool).await {
+            Ok(connection) => {
+                let Err(error) = self.receive(connection).await;
+                self.meter.add_listen_lost();
+                tracing::warn!(%error, "lost the LISTEN connection; workers poll until it is back");
+            }
+            Err(error) => {
+                tracing::warn!(%error, "cannot listen for notifications; workers poll until this works");
+            }
         }
     }
-}
 
-/// On a connection of its own each time: a listener says goodbye on the old one, which may never be heard.
-async fn connect(pool: &PgPool) -> sqlx::Result<PgListener> {
-    let pool = beside(pool);
-    within(CONNECT, async {
-        let mut listener = PgListener::connect_with(&pool).await?;
-        listener.eager_reconnect(false);
-        listener.listen_all([JOBS_CHANNEL, CANCEL_CHANNEL, LEADER_CHANNEL, DRAIN_CHANNEL]).await?;
-        Ok(listener)
-    })
-    .await
-}
-
-/// The listener says that its connection broke without saying how.
-fn broken() -> sqlx::Error {
-    sqlx::Error::Io(io::ErrorKind::ConnectionAborted.into())
-}
-
-/// Those who are told.
-struct Told<'a> {
-    wakers: &'a Wakers,
-    running: &'a Running,
-}
-
-impl Told<'_> {
-    /// Ends with the connection: when it breaks, or no longer answers.
-    async fn hear(&self, mut listener: PgListener) -> sqlx::Result<Infallible> {
-        // What was notified while nobody listened is found by looking.
+    /// Receives until the connection breaks or no longer answers.
+    async fn receive(&self, mut connection: PgListener) -> sqlx::Result<Infallible> {
+        // Whatever was notified while nobody listened is found by a poll.
         self.wakers.wake_all();
         loop {
-            match timeout(HEARTBEAT, listener.try_recv()).await {
-                Ok(notice) => self.tell(&notice?.ok_or_else(broken)?),
-                // A host that vanishes closes nothing: only an answer shows that notices would arrive.
+            match timeout(SILENCE, connection.try_recv()).await {
+                Ok(notification) => self.dispatch(&notification?.ok_or_else(connection_lost)?),
+                // A server that vanishes closes nothing: only an answer shows that notifications
+                // would arrive.
                 Err(_silence) => {
-                    within(ANSWER, (&mut listener).execute("select")).await?;
+                    within(ANSWER_DEADLINE, (&mut connection).execute("select")).await?;
                 }
             }
         }
     }
 
-    fn tell(&self, notice: &PgNotification) {
-        match (notice.channel(), notice.payload()) {
-            (JOBS_CHANNEL, queue) => self.wakers.of(queue).notify_one(),
-            (LEADER_CHANNEL, _) => self.wakers.of_election().notify_one(),
-            (DRAIN_CHANNEL, _) => self.wakers.of_drain().notify_one(),
+    fn dispatch(&self, notification: &PgNotification) {
+        match (notification.channel(), notification.payload()) {
+            (JOBS_CHANNEL, queue) => self.wakers.for_queue(queue).notify_one(),
+            (LEADER_CHANNEL, _) => self.wakers.for_election().notify_one(),
+            (DRAIN_CHANNEL, _) => self.wakers.for_drain().notify_one(),
             (CANCEL_CHANNEL, job) => {
                 if let Ok(job) = job.parse() {
                     self.running.stop(job, StopReason::Cancelled);
@@ -181,4 +98,22 @@ impl Told<'_> {
             _ => {}
         }
     }
+}
+
+/// Connects on a new connection each time: a `PgListener` that reconnects first says goodbye on the
+/// old connection, which may never be answered.
+async fn connect(pool: &PgPool) -> sqlx::Result<PgListener> {
+    let pool = dedicated(pool);
+    within(CONNECT_DEADLINE, async {
+        let mut listener = PgListener::connect_with(&pool).await?;
+        listener.eager_reconnect(false);
+        listener.listen_all([JOBS_CHANNEL, CANCEL_CHANNEL, LEADER_CHANNEL, DRAIN_CHANNEL]).await?;
+        Ok(listener)
+    })
+    .await
+}
+
+/// `PgListener` reports that its connection broke without saying how.
+fn connection_lost() -> sqlx::Error {
+    sqlx::Error::Io(io::ErrorKind::ConnectionAborted.into())
 }

@@ -1,4 +1,4 @@
-//! The jobs that run in this process, so that a cancel, a lost lease or a shutdown finds them.
+//! The jobs that run in this process, so that a cancel, a lost lease or a shutdown can stop them.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -16,11 +16,11 @@ pub(crate) enum StopReason {
     Cancelled,
     /// The worker's grace period is over.
     ShuttingDown,
-    /// The lease ran out: the job may run elsewhere already.
+    /// The lease has run out, and the job may already run elsewhere.
     LeaseLost,
 }
 
-/// Told once; the first reason counts.
+/// How a run is told to stop. It is told once: the first reason counts.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Stop {
     token: CancellationToken,
@@ -28,15 +28,17 @@ pub(crate) struct Stop {
 }
 
 impl Stop {
-    fn tell(&self, reason: StopReason) {
+    fn request(&self, reason: StopReason) {
         self.reason.lock().expect("no panic while held").get_or_insert(reason);
         self.token.cancel();
     }
 
+    /// Why the run has to stop, if it has to.
     pub(crate) fn reason(&self) -> Option<StopReason> {
         *self.reason.lock().expect("no panic while held")
     }
 
+    /// Cancelled when the run has to stop.
     pub(crate) fn token(&self) -> CancellationToken {
         self.token.clone()
     }
@@ -46,33 +48,36 @@ impl Stop {
 struct Run {
     start: RunStart,
     since: Instant,
-    /// Whether its row says, or is about to say, that it runs.
-    marked: bool,
+    /// Whether its job's row says, or is about to say, that it runs.
+    persisted: bool,
     stop: Stop,
 }
 
-/// By job and run: a rescued job may be back in the same process under its next run.
+/// The runs of this process, by job and run: a rescued job may be back in the same process under
+/// its next run.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Running(Arc<Mutex<HashMap<(Uuid, i64), Run>>>);
 
 impl Running {
     pub(crate) fn insert(&self, job: Uuid, start: RunStart) {
-        let run = Run { start, since: Instant::now(), marked: false, stop: Stop::default() };
+        let run = Run { start, since: Instant::now(), persisted: false, stop: Stop::default() };
         self.0.lock().expect("no panic while held").insert((job, start.run), run);
     }
 
-    pub(crate) fn get(&self, job: Uuid, run: i64) -> Stop {
+    /// How the run `run` of `job` is told to stop.
+    pub(crate) fn stop_of(&self, job: Uuid, run: i64) -> Stop {
         let runs = self.0.lock().expect("no panic while held");
         runs.get(&(job, run)).map(|run| run.stop.clone()).unwrap_or_default()
     }
 
-    /// At most `most` of those that have run for `after` and are to be marked, in order of their numbers. They count as marked from now on.
-    pub(crate) fn to_mark(&self, after: Duration, most: usize) -> Vec<RunStart> {
+    /// At most `max` runs that have lasted for `after` and are not persisted yet, sorted by the
+    /// sequence numbers of their jobs. They count as persisted from now on.
+    pub(crate) fn take_unpersisted(&self, after: Duration, max: usize) -> Vec<RunStart> {
         let mut runs = self.0.lock().expect("no panic while held");
-        let due = runs.values_mut().filter(|run| !run.marked && run.since.elapsed() >= after).take(most);
+        let due = runs.values_mut().filter(|run| !run.persisted && run.since.elapsed() >= after).take(max);
         let mut starts: Vec<RunStart> = due
             .map(|run| {
-                run.marked = true;
+                run.persisted = true;
                 run.start
             })
             .collect();
@@ -80,11 +85,11 @@ impl Running {
         starts
     }
 
-    /// Those of `starts` with these numbers could not be marked.
-    pub(crate) fn not_marked(&self, seqs: impl Fn(i64) -> bool) {
+    /// The runs whose jobs have these sequence numbers could not be persisted and are due again.
+    pub(crate) fn put_back_unpersisted(&self, is_put_back: impl Fn(i64) -> bool) {
         let mut runs = self.0.lock().expect("no panic while held");
-        for run in runs.values_mut().filter(|run| seqs(run.start.seq)) {
-            run.marked = false;
+        for run in runs.values_mut().filter(|run| is_put_back(run.start.seq)) {
+            run.persisted = false;
         }
     }
 
@@ -92,22 +97,24 @@ impl Running {
         self.0.lock().expect("no panic while held").remove(&(job, run));
     }
 
-    /// Whether anything runs that `worker` has claimed.
+    /// Whether anything still runs that `worker` has claimed.
     pub(crate) fn has_runs_of(&self, worker: Uuid) -> bool {
         self.0.lock().expect("no panic while held").values().any(|run| run.start.worker == worker)
     }
 
+    /// Tells the runs of `job` to stop.
     pub(crate) fn stop(&self, job: Uuid, reason: StopReason) {
         for ((id, _), run) in self.0.lock().expect("no panic while held").iter() {
             if *id == job {
-                run.stop.tell(reason);
+                run.stop.request(reason);
             }
         }
     }
 
+    /// Tells all runs to stop.
     pub(crate) fn stop_all(&self, reason: StopReason) {
         for run in self.0.lock().expect("no panic while held").values() {
-            run.stop.tell(reason);
+            run.stop.request(reason);
         }
     }
 }

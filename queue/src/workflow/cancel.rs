@@ -6,7 +6,7 @@ use uuid::Uuid;
 use super::propagate::propagate_ends;
 use crate::claim::persist_running::persist_claimed;
 use crate::error::{QueueError, Result};
-use crate::worker::listener::notify_cancel;
+use crate::worker::notify::notify_cancel;
 
 /// Most jobs that one transaction cancels.
 const MAX_JOBS: i64 = 500;

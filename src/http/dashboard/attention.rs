@@ -6,8 +6,9 @@
 
 use chrono::NaiveDate;
 use sqlx::PgConnection;
+use uuid::Uuid;
 use weirgate_jobs::{SYSTEM_SLUG, SYSTEM_TENANT, schedules};
-use weirgate_queue::schedule;
+use weirgate_queue::{read, schedule};
 
 use super::kpis::out_of_the_ordinary;
 use super::last_days::around;
@@ -58,17 +59,17 @@ async fn turned_off(conn: &mut PgConnection) -> weirgate_queue::Result<Vec<Notic
 }
 
 async fn paused(conn: &mut PgConnection) -> sqlx::Result<Vec<Notice>> {
-    let rows = sqlx::query!(
-        r#"select l.tenant_id, t.slug as "slug?", array_agg(l.queue order by l.queue) as "queues!", count(*) over () as "total!"
-           from queue.lanes l left join identity.tenants t on t.id = l.tenant_id
-           where l.paused and (t.is_active or l.tenant_id = $1)
-           group by l.tenant_id, t.slug order by l.tenant_id limit $2"#,
-        SYSTEM_TENANT,
+    let lanes = read::paused_lanes(&mut *conn).await?;
+    let (system, of_tenants): (Vec<_>, Vec<_>) = lanes.into_iter().partition(|it| it.tenant == SYSTEM_TENANT);
+    let ids: Vec<Uuid> = of_tenants.iter().map(|it| it.tenant).collect();
+    let mut paused = sqlx::query!(
+        r#"select id, slug, count(*) over () as "total!" from identity.tenants
+           where id = any($1) and is_active order by id limit $2"#,
+        &ids,
         NAMED + 1
     )
     .fetch_all(conn)
     .await?;
-    let (system, mut tenants): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| row.slug.is_none());
     let one = |slug: &str, queues: &[String]| Notice {
         text: format!(
             "{slug} is paused in {} {}.",
@@ -77,14 +78,17 @@ async fn paused(conn: &mut PgConnection) -> sqlx::Result<Vec<Notice>> {
         ),
         link: format!("/dashboard/tenants/{slug}"),
     };
-    let mut notices: Vec<_> = system.iter().map(|row| one(SYSTEM_SLUG, &row.queues)).collect();
-    let total = tenants.first().map_or(0, |row| row.total) - i64::try_from(system.len()).unwrap_or(0);
-    match &mut tenants[..] {
+    let mut notices: Vec<_> = system.iter().map(|it| one(SYSTEM_SLUG, &it.queues)).collect();
+    let total = paused.first().map_or(0, |row| row.total);
+    match &mut paused[..] {
         [] => {}
-        [row] => notices.push(one(row.slug.as_deref().unwrap_or_default(), &row.queues)),
+        [row] => {
+            let lanes = of_tenants.iter().find(|it| it.tenant == row.id);
+            notices.extend(lanes.map(|it| one(&row.slug, &it.queues)));
+        }
         rows => {
             rows.sort_unstable_by(|a, b| a.slug.cmp(&b.slug));
-            let names: Vec<String> = rows.iter().filter_map(|row| row.slug.clone()).collect();
+            let names: Vec<String> = rows.iter().map(|row| row.slug.clone()).collect();
             let names = &names[..names.len().min(usize::try_from(NAMED).unwrap_or(0))];
             let text = format!("{} paused: {}.", of(total, "tenant is", "tenants are"), named(names, total));
             notices.push(Notice { text, link: self::tenants("paused") });

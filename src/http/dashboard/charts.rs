@@ -6,7 +6,7 @@ use askama::Template;
 use axum::extract::{RawQuery, State};
 use axum::response::{Html, IntoResponse, Response};
 use chrono::{DateTime, TimeDelta, Utc};
-use weirgate_queue::telemetry::pulse::{self, Beat, Every, Tally};
+use weirgate_queue::telemetry::rollup::{self, BucketSize, RollupBucket, Tally};
 
 use super::chart::{Chart, Series, Shape, Times};
 use super::columns;
@@ -46,11 +46,11 @@ impl Over {
         }
     }
 
-    const fn stretches(self) -> (Every, u16) {
+    const fn stretches(self) -> (BucketSize, u16) {
         match self {
-            Self::Hour => (Every::Minute, 60),
-            Self::Day => (Every::Quarter, 96),
-            Self::Week => (Every::Hour, 168),
+            Self::Hour => (BucketSize::Minute, 60),
+            Self::Day => (BucketSize::QuarterHour, 96),
+            Self::Week => (BucketSize::Hour, 168),
         }
     }
 }
@@ -73,20 +73,20 @@ pub(super) async fn render(api: &Api, over: Over) -> Result<std::sync::Arc<str>,
     api.shared
         .get(&format!("charts {}", over.name()), FRESH, async || {
             let (every, count) = over.stretches();
-            let beats = pulse::beats(&mut *api.pool.acquire().await?, None, every, count).await?;
+            let buckets = rollup::buckets(&mut *api.pool.acquire().await?, None, every, count).await?;
             let choices = Over::ALL.map(|it| Choice { name: it.name(), current: it == over });
-            Ok(Charts { choices, charts: draw(&beats, every) }.render()?)
+            Ok(Charts { choices, charts: draw(&buckets, every) }.render()?)
         })
         .await
 }
 
-fn draw(beats: &[Beat], every: Every) -> Vec<Chart> {
-    let starts: Vec<DateTime<Utc>> = beats.iter().map(|beat| beat.at).collect();
+fn draw(buckets: &[RollupBucket], every: BucketSize) -> Vec<Chart> {
+    let starts: Vec<DateTime<Utc>> = buckets.iter().map(|bucket| bucket.at).collect();
     let times = Times { starts: &starts, each: TimeDelta::seconds(every.seconds().into()) };
     let series = |name, class, of: &dyn Fn(&Tally) -> Option<f64>| Series {
         name,
         class,
-        values: beats.iter().map(|beat| of(&beat.tally)).collect(),
+        values: buckets.iter().map(|bucket| of(&bucket.tally)).collect(),
     };
     #[expect(clippy::cast_precision_loss, reason = "counts of a stretch")]
     let count = |count: u64| Some(count as f64);
@@ -121,11 +121,11 @@ fn draw(beats: &[Beat], every: Every) -> Vec<Chart> {
     ]
 }
 
-const fn throughput(every: Every) -> &'static str {
+const fn throughput(every: BucketSize) -> &'static str {
     match every {
-        Every::Minute => "Finished runs per minute",
-        Every::Quarter => "Finished runs per 15 minutes",
-        Every::Hour => "Finished runs per hour",
+        BucketSize::Minute => "Finished runs per minute",
+        BucketSize::QuarterHour => "Finished runs per 15 minutes",
+        BucketSize::Hour => "Finished runs per hour",
     }
 }
 

@@ -4,7 +4,7 @@ use askama::Template;
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use chrono::{DateTime, Utc};
-use weirgate_queue::telemetry::failures::{self, COUNTED, Failure};
+use weirgate_queue::telemetry::failures::{self, Failure, MAX_COUNTED_JOBS};
 
 use super::chart::{Column, sparkline};
 use super::session::{Session, filled};
@@ -28,7 +28,7 @@ struct Row {
 impl Row {
     /// As many as were counted.
     fn count(&self, count: i64) -> String {
-        let more = self.failure.retryable + self.failure.discarded > COUNTED;
+        let more = self.failure.retryable + self.failure.discarded > MAX_COUNTED_JOBS;
         format!("{count}{}", if more && count > 0 { " or more" } else { "" })
     }
 }

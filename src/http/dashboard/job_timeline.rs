@@ -10,6 +10,7 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 use uuid::Uuid;
 use weirgate_queue::JobState;
+use weirgate_queue::read::{self, Origin};
 
 use super::view::{When, span};
 use crate::audit::Act;
@@ -47,17 +48,12 @@ pub(super) struct Workers {
 
 impl Workers {
     pub(super) async fn of(api: &Api, job: &JobResource) -> sqlx::Result<Self> {
-        let ids: Vec<Uuid> = job.errors.iter().filter_map(|error| error.worker_id).collect();
+        let mut ids: Vec<Uuid> = job.errors.iter().filter_map(|error| error.worker_id).collect();
         let mut conn = api.pool.acquire().await?;
-        let row = sqlx::query!("select worker_id, enqueued_by from queue.jobs where id = $1", job.id)
-            .fetch_optional(&mut *conn)
-            .await?;
-        let (last, enqueued_by) = row.map_or((None, None), |row| (row.worker_id, row.enqueued_by));
-        let rows =
-            sqlx::query!("select id, host, pid from queue.workers where id = any($1) or id = $2", &ids, last)
-                .fetch_all(&mut *conn)
-                .await?;
-        let names = rows.into_iter().map(|row| (row.id, format!("{} (process {})", row.host, row.pid)));
+        let Origin { worker_id: last, enqueued_by } = read::origin(&mut conn, job.id).await?;
+        ids.extend(last);
+        let places = read::worker_places(&mut conn, &ids).await?;
+        let names = places.into_iter().map(|it| (it.id, format!("{} (process {})", it.host, it.pid)));
         Ok(Self { names: names.collect(), last, enqueued_by })
     }
 

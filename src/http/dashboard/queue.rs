@@ -11,7 +11,8 @@ use chrono::TimeDelta;
 use weirgate_queue::JobState;
 use weirgate_queue::lanes::change::{QueueChange, change_queue, pause_queue};
 use weirgate_queue::lanes::{LaneLimits, QueueLimits};
-use weirgate_queue::telemetry::pulse::{Every, Spread, Tally, beats};
+use weirgate_queue::telemetry::histogram::Histogram;
+use weirgate_queue::telemetry::rollup::{BucketSize, Tally, buckets};
 
 use super::confirm::Confirm;
 use super::form::{Given, Wrong};
@@ -39,11 +40,11 @@ struct Latency {
 }
 
 async fn latencies(api: &Api, queue: &str) -> weirgate_queue::Result<Vec<Latency>> {
-    let beats = beats(&mut *api.pool.acquire().await?, Some(queue), Every::Minute, 60).await?;
-    let latency = |of, spread: fn(&Tally) -> &Spread| {
-        let mut sum = Spread::default();
-        for beat in &beats {
-            sum.0.iter_mut().zip(spread(&beat.tally).0).for_each(|(sum, runs)| *sum += runs);
+    let buckets = buckets(&mut *api.pool.acquire().await?, Some(queue), BucketSize::Minute, 60).await?;
+    let latency = |of, histogram: fn(&Tally) -> &Histogram| {
+        let mut sum = Histogram::default();
+        for bucket in &buckets {
+            sum.0.iter_mut().zip(histogram(&bucket.tally).0).for_each(|(sum, runs)| *sum += runs);
         }
         let quantile = |share| {
             sum.quantile(share)

@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 use uuid::Uuid;
 use weirgate_jobs::sources::Dataset;
+use weirgate_queue::read;
 
 use super::view::span;
 use super::words::{count, of};
@@ -87,7 +88,7 @@ impl Source {
         let rows = sqlx::query!(
             r#"select s.tenant_id, t.slug, s.dataset, s.trouble as "trouble!", coalesce(s.read, 0) as "read!",
                 coalesce(s.rejected, 0) as "rejected!", s.rows_before,
-                (select id from queue.jobs where id = coalesce(s.failed_job_id, s.job_id)) as job,
+                coalesce(s.failed_job_id, s.job_id) as job,
                 coalesce(s.failed_since, s.finished_at) as since, s.error_code, s.error_message, queue.now() as "now!"
                from msp.source_runs s join identity.tenants t on t.id = s.tenant_id
                where s.trouble is not null and ($1::text is null or s.trouble = $1 and t.is_active)
@@ -97,8 +98,10 @@ impl Source {
             tenants,
             limit
         )
-        .fetch_all(conn)
+        .fetch_all(&mut *conn)
         .await?;
+        let jobs: Vec<Uuid> = rows.iter().filter_map(|row| row.job).collect();
+        let kept = read::kept(conn, &jobs).await?;
         let sources = rows.into_iter().filter_map(|row| {
             Some(Self {
                 tenant: row.tenant_id,
@@ -108,7 +111,7 @@ impl Source {
                 read: row.read,
                 rejected: row.rejected,
                 rows_before: row.rows_before,
-                job: row.job,
+                job: row.job.filter(|job| kept.contains(job)),
                 since: row.since,
                 code: row.error_code.unwrap_or_default(),
                 message: row.error_message.unwrap_or_default(),

@@ -9,6 +9,7 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 use weirgate_queue::JobState;
 use weirgate_queue::lanes::QueueView;
+use weirgate_queue::read;
 
 use super::attention::LATELY;
 use super::last_days::{LastDay, LastDays, Unusual};
@@ -172,7 +173,8 @@ pub(super) async fn list(
 /// One more than a page holds, if there are more.
 async fn find(conn: &mut PgConnection, asked: &Asked) -> sqlx::Result<Vec<Found>> {
     let (q, after) = (asked.q.as_deref(), asked.after.as_str());
-    let missing: Vec<Uuid> = match asked.show {
+    let told_elsewhere: Vec<Uuid> = match asked.show {
+        Some("paused") => read::paused_lanes(conn).await?.into_iter().map(|it| it.tenant).collect(),
         Some("missing") => {
             let missing = Missing::page(conn, q, after, ON_A_PAGE + 1).await?;
             missing.into_iter().map(|it| it.id).collect()
@@ -185,7 +187,7 @@ async fn find(conn: &mut PgConnection, asked: &Asked) -> sqlx::Result<Vec<Found>
         after,
         q,
         asked.show,
-        &missing,
+        &told_elsewhere,
         LATELY,
         ON_A_PAGE + 1
     )

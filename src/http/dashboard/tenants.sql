@@ -7,12 +7,12 @@ where t.slug > $1
   and (case when $3::text is null then true
       when $3 = 'inactive' then not t.is_active
       else t.is_active and case $3
-          when 'paused' then exists (select from queue.lanes l where l.tenant_id = t.id and l.paused)
           when 'unusual' then exists (
               select from msp.kpi_daily k
               where k.tenant_id = t.id and k.anomaly_detected
                 and k.kpi_date >= (queue.now() at time zone t.time_zone)::date - $5::integer
                 and k.computed_at >= identity.local_day_start(k.kpi_date + 1, t.time_zone))
+          when 'paused' then t.id = any($4::uuid[])
           when 'missing' then t.id = any($4::uuid[])
           else exists (select from msp.source_runs s where s.tenant_id = t.id and s.trouble = $3)
       end

@@ -128,7 +128,7 @@ pub(super) async fn drain(
         .ask());
     }
     let change = Change::begin(&mut tx, Subject::Worker(id)).await?;
-    weirgate_queue::worker::drain::drain(&mut tx, id).await?;
+    weirgate_queue::worker::drain(&mut tx, id).await?;
     change.note(&mut tx, &session.actor(), "worker.drain", &["draining", "host", "pid"]).await?;
     tx.commit().await?;
     Ok(Redirect::to("/dashboard/workers").into_response())

@@ -7,8 +7,8 @@ use sqlx::migrate::Migrate;
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 
-use crate::database::MIGRATIONS;
 use crate::http::problem::Problem;
+use crate::schema::HISTORIES;
 
 /// How long it may take to find out.
 const LIMIT: Duration = Duration::from_secs(2);
@@ -95,14 +95,17 @@ async fn look(pool: &PgPool) -> Result<Readiness, anyhow::Error> {
     )
     .fetch_one(&mut *tx)
     .await?;
-    let applied = tx.list_applied_migrations(&MIGRATIONS.table_name).await?;
+    let mut is_migrated = true;
+    for history in &HISTORIES {
+        let applied = tx.list_applied_migrations(&history.migrator.table_name).await?;
+        is_migrated &= history.ups().all(|(version, _)| applied.iter().any(|it| it.version == version));
+    }
     tx.rollback().await?;
-    let mut known = MIGRATIONS.iter().filter(|it| !it.migration_type.is_down_migration());
     Ok(if database.standby {
         Err(NotReady::Standby)
     } else if database.read_only {
         Err(NotReady::ReadOnly)
-    } else if known.any(|it| !applied.iter().any(|done| done.version == it.version)) {
+    } else if !is_migrated {
         Err(NotReady::NotMigrated)
     } else {
         Ok(())

@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
-use weirgate_queue::telemetry::failures::{self, COUNTED, Failure, Failures};
+use weirgate_queue::telemetry::failures::{self, Failure, FailurePage, MAX_COUNTED_JOBS};
 
 use crate::http::Api;
 use crate::http::context::RequestContext;
@@ -60,7 +60,7 @@ impl FailureResource {
             attempts: seen,
             retryable,
             discarded,
-            exact: retryable + discarded <= COUNTED,
+            exact: retryable + discarded <= MAX_COUNTED_JOBS,
             first_seen_at: first_seen,
             last_seen_at: last_seen,
             job_id: job,
@@ -93,7 +93,7 @@ pub(crate) async fn list_failures(
     Query(FailureQuery(paging)): Query<FailureQuery>,
 ) -> Result<Page<FailureResource>, Problem> {
     let mut conn = api.pool.acquire().await?;
-    let Failures { rows, next } = failures::list(&mut conn, paging.after, paging.limit()).await?;
+    let FailurePage { rows, next } = failures::list(&mut conn, paging.after, paging.limit()).await?;
     let items = rows.into_iter().map(|failure| FailureResource::new(failure, &context)).collect();
     Ok(Page { items, next: next.and_then(|place| next_url(&place, &context)) })
 }

@@ -9,7 +9,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 use weirgate_queue::read::{self, WorkerRow};
-use weirgate_queue::worker::drain::drain;
+use weirgate_queue::worker::drain;
 
 use crate::audit::{Actor, Change, Subject};
 use crate::http::Api;

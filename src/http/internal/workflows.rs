@@ -120,6 +120,12 @@ pub(crate) struct Edge {
     on_failure: String,
 }
 
+impl From<workflow::Edge> for Edge {
+    fn from(edge: workflow::Edge) -> Self {
+        Self { from: edge.parent, to: edge.child, on_failure: edge.on_failure }
+    }
+}
+
 /// Which page of a workflow's jobs is asked for.
 #[derive(Debug)]
 pub(crate) struct JobsPage(Paging<i64>);
@@ -301,14 +307,8 @@ async fn look(
     let rows = read::workflow(&mut conn, id, paging.after, paging.rows()).await?;
     let rows = paging.collect(stream::iter(rows.into_iter().map(Ok)), JobRow::bytes).await?;
     let Page { items: rows, next } = rows.page(context, |row| row.seq);
-    let edges = sqlx::query_as!(
-        Edge,
-        r#"select d.parent_id as "from", d.child_id as "to", d.on_failure
-           from queue.job_dependencies d where d.child_id = any($1) order by d.child_id, d.parent_id"#,
-        &rows.iter().map(|row| row.id).collect::<Vec<_>>()
-    )
-    .fetch_all(&mut *conn)
-    .await?;
+    let on_page: Vec<Uuid> = rows.iter().map(|row| row.id).collect();
+    let edges = workflow::edges(&mut conn, &on_page).await?;
     // Given back before the slugs are looked up, which may need one too.
     drop(conn);
     let tenant = api.slug(title.tenant_id).await?;
@@ -325,7 +325,7 @@ async fn look(
         total: found.counts.total().unsigned_abs(),
         counts: counts(&found.counts),
         jobs: jobs.map(|(name, job)| WorkflowJob { name, job }).collect(),
-        edges,
+        edges: edges.into_iter().map(Edge::from).collect(),
         next,
         links: WorkflowLinks {
             cancel: format!("{url}/cancel"),

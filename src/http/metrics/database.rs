@@ -1,12 +1,13 @@
 //! How Postgres itself does: what grows when something holds its vacuum or its listeners up.
 
 use sqlx::PgConnection;
+use weirgate_queue::read;
 
 /// At one moment.
 #[derive(Debug)]
 pub(super) struct Database {
     /// Worker processes that live.
-    pub(super) workers: i64,
+    pub(super) workers: usize,
     /// Seconds since the oldest open transaction began that keeps old rows from being removed.
     pub(super) oldest_snapshot: f64,
     /// Transactions since the oldest snapshot that anything holds: a session, a replication slot, a prepared transaction.
@@ -26,7 +27,8 @@ pub(super) struct Table {
 }
 
 impl Database {
-    pub(super) async fn read(conn: &mut PgConnection) -> sqlx::Result<Self> {
+    pub(super) async fn read(conn: &mut PgConnection) -> weirgate_queue::Result<Self> {
+        let workers = read::live_workers(conn).await?;
         let row = sqlx::query_file!("src/http/metrics/database.sql").fetch_one(&mut *conn).await?;
         let tables = sqlx::query_as!(
             Table,
@@ -36,7 +38,7 @@ impl Database {
         .fetch_all(conn)
         .await?;
         Ok(Self {
-            workers: row.workers,
+            workers,
             oldest_snapshot: row.oldest_snapshot,
             xmin_age: row.xmin_age,
             notification_queue: row.notification_queue,

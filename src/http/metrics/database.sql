@@ -16,7 +16,6 @@ with session as (
     select age(transaction) from pg_prepared_xacts where database = current_database()
 )
 select
-    (select count(*) from queue.workers where lease_until > queue.now()) as "workers!",
     coalesce((select extract(epoch from max(clock_timestamp() - xact_start)) from session), 0)::float8 as "oldest_snapshot!",
     coalesce((select max(by) from held), 0)::bigint as "xmin_age!",
     pg_notification_queue_usage() as "notification_queue!"

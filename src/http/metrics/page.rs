@@ -119,7 +119,7 @@ fn backfills(families: &mut Families<'_>, facts: &Facts) -> fmt::Result {
 }
 
 fn database(families: &mut Families<'_>, database: &Database) -> fmt::Result {
-    families.gauge("workers", "Live workers", number(database.workers))?;
+    families.gauge("workers", "Live workers", count(database.workers))?;
     families.gauge(
         "database_oldest_snapshot_seconds",
         "How long the oldest open transaction has kept old rows from being removed",

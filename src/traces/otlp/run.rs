@@ -5,25 +5,24 @@ use std::time::SystemTime;
 use opentelemetry::trace::{Span as _, SpanId, SpanKind, TraceFlags, TraceId};
 use opentelemetry::{Context, KeyValue};
 use uuid::Uuid;
-use weirgate_queue::finish::Outcome;
-use weirgate_queue::telemetry::meter::name_of;
-use weirgate_queue::telemetry::trace::{Begins, RunSpan, Tracer};
+use weirgate_queue::telemetry::trace::{RunSpan, TracedRun, Tracer};
+use weirgate_queue::worker::Outcome;
 
 use super::{OpenSpan, Traces, now, parent, remote};
 
 impl Tracer for Traces {
-    fn begin(&self, begins: &Begins<'_>) -> Box<dyn RunSpan> {
-        let job = begins.job;
+    fn begin(&self, start: &TracedRun<'_>) -> Box<dyn RunSpan> {
+        let job = start.job;
         let context = job.run.traceparent.as_deref().and_then(parent).or_else(|| of_its_own(job.run.job));
         let waited = (job.run.at - job.due).to_std().unwrap_or_default();
         // Lengths are exact, each by one clock; where they lie is by this machine's.
         let begun = now();
-        let claimed = begun - begins.claimed.elapsed();
+        let claimed = begun - start.claimed.elapsed();
         let due = claimed - waited;
         let span = |name: &str, kind, from| {
             self.span(format!("{name} {}", job.kind), kind)
                 .with_start_time(from)
-                .with_attributes(facts(begins))
+                .with_attributes(facts(start))
         };
         let mut run = Traces::begin(self, span("run", SpanKind::Consumer, begun), context.clone());
         if run.0.is_recording() {
@@ -42,12 +41,12 @@ impl Traces {
 }
 
 /// What every span of an attempt says.
-fn facts(begins: &Begins<'_>) -> [KeyValue; 5] {
-    let job = begins.job;
+fn facts(start: &TracedRun<'_>) -> [KeyValue; 5] {
+    let job = start.job;
     [
         KeyValue::new("job.id", job.run.job.to_string()),
         KeyValue::new("job.kind", job.kind.clone()),
-        KeyValue::new("job.queue", begins.queue.to_owned()),
+        KeyValue::new("job.queue", start.queue.to_owned()),
         KeyValue::new("job.attempt", i64::from(job.run.attempt)),
         KeyValue::new("tenant.id", job.run.tenant.to_string()),
     ]
@@ -66,7 +65,7 @@ impl RunSpan for OpenSpan {
     }
 
     fn end(mut self: Box<Self>, outcome: &Outcome) {
-        self.set("job.outcome", name_of(outcome));
+        self.set("job.outcome", outcome.name());
         if let Outcome::Retry { code, message, .. } | Outcome::Discarded { code, message } = outcome {
             self.set("error.type", code.clone());
             self.fail(message.clone());

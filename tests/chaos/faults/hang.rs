@@ -83,7 +83,7 @@ async fn hanging_wake_ups() {
     assert_eq!(scene.proxy.hang(Hang::Listening), hung);
     for worker in 0..scene.workers.len() {
         // It may have hung before it had begun.
-        let noticed = ["lost the LISTEN connection", "cannot listen for wake-ups"];
+        let noticed = ["lost the LISTEN connection", "cannot listen for notifications"];
         while noticed.iter().all(|words| scene.workers[worker].logged(words) == 0) {
             assert!(Instant::now() < deadline, "worker-{worker} believes that it would be woken");
             tokio::time::sleep(Duration::from_millis(50)).await;

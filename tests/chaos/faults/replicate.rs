@@ -20,7 +20,7 @@ async fn replicate() {
             DATABASE,
             "do $$ begin execute (
                 select format('truncate %s cascade', string_agg(oid::regclass::text, ', ')) from pg_class
-                where relkind = 'r' and relnamespace in ('public'::regnamespace, 'queue'::regnamespace)
+                where relkind = 'r' and relnamespace = any(array['queue', 'identity', 'msp', 'public']::regnamespace[])
              ); end $$",
         )
         .await;

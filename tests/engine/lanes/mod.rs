@@ -12,10 +12,10 @@ use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 use uuid::Uuid;
 use weirgate_queue::claim::{Capacity, ClaimedJob, Claimer, claim};
-use weirgate_queue::finish::{Finish, Outcome, finish};
 use weirgate_queue::lanes::change::{pause_queue, set_lane, set_queue_limits};
 use weirgate_queue::lanes::settings::LaneSettings;
 use weirgate_queue::lanes::{Blocked, LaneLimits, QueueLimits, QueueView, Rate, reconcile};
+use weirgate_queue::worker::{Finish, Outcome, finish};
 use weirgate_queue::{JobState, NewJob, control, enqueue, maintenance};
 
 use crate::support::{Does, Step, TestDb, rows_read};

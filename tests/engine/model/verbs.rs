@@ -10,8 +10,8 @@ use sqlx::Connection;
 use weirgate_queue::claim::persist_running::{RunStart, persist_running};
 use weirgate_queue::claim::{Capacity, Claimer};
 use weirgate_queue::database::history;
-use weirgate_queue::finish::{Finish, Outcome, finish};
 use weirgate_queue::maintenance::{promoter, rescuer};
+use weirgate_queue::worker::{Finish, Outcome, finish};
 use weirgate_queue::{JobState, NewJob, OnFailure, QueueError, control, enqueue};
 
 use super::commands::{How, Minutes};

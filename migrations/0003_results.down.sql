@@ -1,2 +1,0 @@
-drop table exports;
-drop table kpi_daily;

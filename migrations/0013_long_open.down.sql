@@ -1,1 +1,0 @@
-drop index raw_tickets_long_open;

@@ -1,1 +1,0 @@
-alter table queue.workers drop column drain_requested_at;

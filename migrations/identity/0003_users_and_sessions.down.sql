@@ -1,0 +1,3 @@
+drop table identity.known_browsers;
+drop table identity.sessions;
+drop table identity.users;

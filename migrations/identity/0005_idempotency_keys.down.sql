@@ -1,0 +1,1 @@
+drop table identity.idempotency_keys;

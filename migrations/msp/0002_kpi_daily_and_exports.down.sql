@@ -1,0 +1,2 @@
+drop table msp.exports;
+drop table msp.kpi_daily;

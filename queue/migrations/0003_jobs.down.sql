@@ -1,0 +1,6 @@
+drop function queue.failed_jobs(text, uuid, text, text);
+drop function queue.is_open(uuid);
+drop function queue.seq_at(timestamptz);
+drop table queue.jobs;
+drop function queue.sublane_key(text, uuid, uuid);
+drop type queue.job_state;

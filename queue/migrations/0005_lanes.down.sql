@@ -1,0 +1,10 @@
+drop trigger log_deleted on queue.jobs;
+drop trigger log_updated on queue.jobs;
+drop trigger log_inserted on queue.jobs;
+drop function queue.log_deleted_jobs();
+drop function queue.log_updated_jobs();
+drop function queue.log_inserted_jobs();
+drop table queue.view_checkpoints;
+drop table queue.lane_log;
+drop table queue.lanes;
+drop table queue.queues;

@@ -1,0 +1,3 @@
+drop table queue.unresolved;
+drop table queue.job_dependencies;
+drop table queue.workflows;

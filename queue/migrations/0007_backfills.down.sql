@@ -1,0 +1,2 @@
+drop table queue.backfills_behind;
+drop table queue.backfills;

@@ -1,0 +1,2 @@
+drop table queue.schedule_ticks;
+drop table queue.schedules;
