@@ -29,7 +29,7 @@ struct Catalog {
 /// Whether a database is of the old history, which later versions do not go on with.
 async fn is_of_old_history(conn: &mut PgConnection) -> sqlx::Result<bool> {
     sqlx::query_scalar!(
-        r#"select to_regclass('public._sqlx_migrations') is not null
+        r#"select to_regclass('public._sqlx_migrations') is not null and to_regclass('public.tenants') is not null
                and to_regclass('queue._sqlx_migrations') is null as "is_old!""#
     )
     .fetch_one(conn)
