@@ -94,6 +94,15 @@ async fn require_old_head(conn: &mut PgConnection) -> anyhow::Result<()> {
             "there is nothing to adopt: this database is not of a version before 0.1.0; run `weirgate migrate up`"
         );
     }
+    for schema in ["identity", "msp"] {
+        let is_there: bool = sqlx::query_scalar("select to_regnamespace($1) is not null")
+            .bind(schema)
+            .fetch_one(&mut *conn)
+            .await?;
+        if is_there {
+            bail!("{NOT_EXPECTED}: there is a schema {schema} already");
+        }
+    }
     let applied: (Option<i64>, i64, bool) = sqlx::query_as(
         "select max(version), count(*), coalesce(bool_and(success), true) from public._sqlx_migrations",
     )
