@@ -17,7 +17,6 @@ mod logging;
 pub mod metrics;
 pub mod mock_data;
 pub mod output;
-pub mod postgres;
 mod queues;
 mod random;
 mod rejects;

@@ -12,8 +12,8 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool};
 use tokio::sync::OnceCell;
 use uuid::Uuid;
-use weirgate::postgres::{Options, PrivatePostgres};
 use weirgate::schema;
+use weirgate_private_postgres::{Options, PrivatePostgres};
 
 const TEMPLATE: &str = "template_chaos";
 

@@ -1,8 +1,8 @@
 //! The role as which the program connects.
 
 use sqlx::{Connection as _, PgConnection};
-use weirgate::postgres::PrivatePostgres;
 use weirgate::schema;
+use weirgate_private_postgres::PrivatePostgres;
 
 use super::{Home, connect};
 

@@ -4,8 +4,8 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
-use weirgate::postgres::{Options, PrivatePostgres};
 use weirgate::schema::HISTORIES;
+use weirgate_private_postgres::{Options, PrivatePostgres};
 
 use crate::support::weirgate;
 
