@@ -28,7 +28,7 @@ with tenant as (
     -- As in backfill_slices.sql.
     select t.id as tenant_id, count(distinct j.subject) as days
     from tenant t
-    cross join lateral queue.failed_jobs($5, t.id, $2::date::text, t.last_day::text) j
+    cross join lateral queue.failed_jobs_between($5, t.id, $2::date::text, t.last_day::text) j
     left join result r on r.tenant_id = t.id and r.date::text = j.subject
     where $6 = 'failed'
       and coalesce(j.args ->> 'format', 'json') = 'json'

@@ -27,7 +27,7 @@ where s.date <= (queue.now() at time zone t.time_zone)::date and case $8
     when 'missing' then result.at is null
     -- As in backfill_count.sql.
     else exists (
-        select from queue.failed_jobs($7, s.tenant_id, s.date::text, s.date::text) j
+        select from queue.failed_jobs($7, s.tenant_id, s.date::text) j
         where coalesce(j.args ->> 'format', 'json') = 'json'
           and ($6 <> 'pipeline' or j.workflow_id is not null)
           and ($6 = 'pipeline' or j.is_discarded)

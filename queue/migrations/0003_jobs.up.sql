@@ -175,14 +175,22 @@ return exists (select from queue.jobs j where j.id = job and j.finalized_at is n
 
 comment on function queue.is_open(uuid) is 'Whether there is such a job, and it is not final';
 
-create function queue.failed_jobs(kind text, tenant_id uuid, first_subject text, last_subject text)
-returns table (
-    subject      text,
-    is_discarded boolean,
-    args         jsonb,
-    workflow_id  uuid,
-    finalized_at timestamptz
-)
+create function queue.failed_jobs(kind text, tenant_id uuid, subject text)
+returns table (is_discarded boolean, args jsonb, workflow_id uuid, finalized_at timestamptz)
+language sql stable parallel safe
+as $$
+    select j.state = 'discarded', j.args, j.workflow_id, j.finalized_at
+    from queue.jobs j
+    where j.kind = $1 and j.tenant_id = $2 and j.subject = $3 and j.cold_state in ('discarded', 'cancelled')
+      and (j.state = 'discarded' or j.errors @> '[{"code": "dependency_failed"}]')
+$$;
+
+comment on function queue.failed_jobs(text, uuid, text) is
+    'The jobs of a kind, a tenant and a subject that were discarded, or cancelled since a job that '
+    'they depended on failed';
+
+create function queue.failed_jobs_between(kind text, tenant_id uuid, first_subject text, last_subject text)
+returns table (subject text, is_discarded boolean, args jsonb, workflow_id uuid, finalized_at timestamptz)
 language sql stable parallel safe
 as $$
     select j.subject, j.state = 'discarded', j.args, j.workflow_id, j.finalized_at
@@ -192,6 +200,5 @@ as $$
       and (j.state = 'discarded' or j.errors @> '[{"code": "dependency_failed"}]')
 $$;
 
-comment on function queue.failed_jobs(text, uuid, text, text) is
-    'The jobs of a kind and a tenant, with a subject in this range, that were discarded, or cancelled '
-    'since a job that they depended on failed';
+comment on function queue.failed_jobs_between(text, uuid, text, text) is
+    'The same of all subjects in this range';

@@ -51,7 +51,18 @@ $$;
 
 COMMENT ON FUNCTION queue.advance_sequences() IS 'Sets sequences that are behind the rows of their tables past them; returns how many were';
 
-CREATE FUNCTION queue.failed_jobs(kind text, tenant_id uuid, first_subject text, last_subject text) RETURNS TABLE(subject text, is_discarded boolean, args jsonb, workflow_id uuid, finalized_at timestamp with time zone)
+CREATE FUNCTION queue.failed_jobs(kind text, tenant_id uuid, subject text) RETURNS TABLE(is_discarded boolean, args jsonb, workflow_id uuid, finalized_at timestamp with time zone)
+    LANGUAGE sql STABLE PARALLEL SAFE
+    AS $_$
+    select j.state = 'discarded', j.args, j.workflow_id, j.finalized_at
+    from queue.jobs j
+    where j.kind = $1 and j.tenant_id = $2 and j.subject = $3 and j.cold_state in ('discarded', 'cancelled')
+      and (j.state = 'discarded' or j.errors @> '[{"code": "dependency_failed"}]')
+$_$;
+
+COMMENT ON FUNCTION queue.failed_jobs(kind text, tenant_id uuid, subject text) IS 'The jobs of a kind, a tenant and a subject that were discarded, or cancelled since a job that they depended on failed';
+
+CREATE FUNCTION queue.failed_jobs_between(kind text, tenant_id uuid, first_subject text, last_subject text) RETURNS TABLE(subject text, is_discarded boolean, args jsonb, workflow_id uuid, finalized_at timestamp with time zone)
     LANGUAGE sql STABLE PARALLEL SAFE
     AS $_$
     select j.subject, j.state = 'discarded', j.args, j.workflow_id, j.finalized_at
@@ -61,7 +72,7 @@ CREATE FUNCTION queue.failed_jobs(kind text, tenant_id uuid, first_subject text,
       and (j.state = 'discarded' or j.errors @> '[{"code": "dependency_failed"}]')
 $_$;
 
-COMMENT ON FUNCTION queue.failed_jobs(kind text, tenant_id uuid, first_subject text, last_subject text) IS 'The jobs of a kind and a tenant, with a subject in this range, that were discarded, or cancelled since a job that they depended on failed';
+COMMENT ON FUNCTION queue.failed_jobs_between(kind text, tenant_id uuid, first_subject text, last_subject text) IS 'The same of all subjects in this range';
 
 CREATE FUNCTION queue.failure_id(kind text, code text, pattern text) RETURNS bigint
     LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE

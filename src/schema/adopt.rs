@@ -29,7 +29,7 @@ struct Catalog {
 /// Whether a database is of the old history, which later versions do not go on with.
 async fn is_of_old_history(conn: &mut PgConnection) -> sqlx::Result<bool> {
     sqlx::query_scalar!(
-        r#"select to_regclass('public._sqlx_migrations') is not null
+        r#"select to_regclass('public._sqlx_migrations') is not null and to_regclass('public.tenants') is not null
                and to_regclass('queue._sqlx_migrations') is null as "is_old!""#
     )
     .fetch_one(conn)
@@ -93,6 +93,15 @@ async fn require_old_head(conn: &mut PgConnection) -> anyhow::Result<()> {
         bail!(
             "there is nothing to adopt: this database is not of a version before 0.1.0; run `weirgate migrate up`"
         );
+    }
+    for schema in ["identity", "msp"] {
+        let is_there: bool = sqlx::query_scalar("select to_regnamespace($1) is not null")
+            .bind(schema)
+            .fetch_one(&mut *conn)
+            .await?;
+        if is_there {
+            bail!("{NOT_EXPECTED}: there is a schema {schema} already");
+        }
     }
     let applied: (Option<i64>, i64, bool) = sqlx::query_as(
         "select max(version), count(*), coalesce(bool_and(success), true) from public._sqlx_migrations",

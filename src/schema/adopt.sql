@@ -1,8 +1,8 @@
 -- Turns the schema of the old history, as its last migration left it, into that of the baselines: names, and the schema
 -- that each table is in. Rows stay where they are. Functions and comments are not here: they are taken from the
 -- baselines afterwards.
-create schema if not exists identity;
-create schema if not exists msp;
+create schema identity;
+create schema msp;
 
 -- What is every domain's.
 alter table public.tenants set schema identity;
@@ -99,6 +99,15 @@ create index jobs_failing_subject on queue.jobs (tenant_id, subject, seq)
 drop index queue.jobs_failed_day;
 create index jobs_failed_subject on queue.jobs (kind, tenant_id, subject) where cold_state in ('discarded', 'cancelled');
 drop function queue.job_subject(text, jsonb);
+
+-- Where the database was restored from a dump, Postgres has put the parentheses of these elsewhere.
+alter table queue.backfills
+    drop constraint backfills_check,
+    drop constraint backfills_put_off_check,
+    add constraint backfills_check check (next_slice between 0 and total and skipped between 0 and next_slice),
+    add constraint backfills_put_off_check check (
+        put_off between 0 and next_slice - skipped
+        and (put_off = 0 or reached = next_slice and (finished_at is null or cancelled_at is not null)));
 
 -- The engine reads a setting, and names no other schema.
 alter policy tenant_reads on queue.jobs
