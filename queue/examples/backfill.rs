@@ -13,7 +13,9 @@ use sqlx::PgConnection;
 use sqlx::postgres::PgPoolOptions;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
-use weirgate_queue::backfill::{self, Expansion, Look, NewBackfill, Settings, Slice, Slices, Whose};
+use weirgate_queue::backfill::{
+    self, BackfillSettings, Expansion, NewBackfill, Slice, SliceQuery, Slices, TenantScope,
+};
 use weirgate_queue::{
     Job, JobContext, JobError, MIGRATOR, NewJob, Registry, Worker, WorkerConfig, connect_options,
 };
@@ -53,18 +55,18 @@ impl Slices for Squares {
         _: &'a mut PgConnection,
         _: &'a str,
         _: &'a Value,
-        query: Look<'a>,
+        query: SliceQuery<'a>,
     ) -> BoxFuture<'a, weirgate_queue::Result<Expansion>> {
         async move {
-            let is_asked_for = match query.whose {
-                Whose::AllBut(tenants) => !tenants.contains(&TENANT),
-                Whose::Only(tenant) => tenant == TENANT,
+            let is_asked_for = match query.tenants {
+                TenantScope::AllExcept(tenants) => !tenants.contains(&TENANT),
+                TenantScope::Only(tenant) => tenant == TENANT,
             };
             if !is_asked_for {
                 return Ok(Expansion { next: query.range.end, slices: Vec::new() });
             }
             let mut slices = Vec::new();
-            for number in query.range.take(query.most) {
+            for number in query.range.take(query.limit) {
                 slices.push(Slice::one(number, NewJob::of(TENANT, &Square { number })?));
             }
             let next = slices.last().map_or(TOTAL, |slice| slice.number + 1);
@@ -92,7 +94,7 @@ async fn main() -> anyhow::Result<()> {
         total: TOTAL,
         queues: vec![Square::QUEUE.to_owned()],
         priority: 0,
-        settings: Settings { share: 0.5, max_running: None },
+        settings: BackfillSettings { share: 0.5, max_running: None },
         traceparent: None,
     };
     let mut tx = pool.begin().await?;

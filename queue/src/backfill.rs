@@ -11,6 +11,7 @@ mod change;
 mod create;
 mod expand;
 mod open;
+mod planned;
 mod progress;
 mod settings;
 mod slices;
@@ -20,6 +21,9 @@ mod window;
 
 pub use change::{cancel, pause, request_cancel, resume, retry_failed, update_settings};
 pub use create::{NewBackfill, create};
+pub use planned::{
+    Planned, PlannedTenant, SliceState, SlicesAsked, planned, planned_tenants, slice_states, spec,
+};
 pub use progress::{Backfill, get, list, unfinished};
 pub use settings::BackfillSettings;
 pub use slices::{Expansion, Slice, SliceQuery, Slices, TenantScope};

@@ -9,7 +9,7 @@ use crate::claim::persist_running::persist_claimed;
 use crate::enqueue::notify::notify_queues;
 use crate::error::{QueueError, Result};
 use crate::job::state::JobState;
-use crate::worker::listener::notify_cancel;
+use crate::worker::notify::notify_cancel;
 use crate::workflow;
 
 /// Cancels a job. A running one is asked to stop and becomes `cancelled` when its handler has

@@ -3,7 +3,6 @@
 pub(crate) mod duplicates;
 pub(crate) mod new_job;
 pub(crate) mod notify;
-mod of_job;
 
 use std::collections::{HashMap, HashSet};
 
@@ -13,9 +12,8 @@ use sqlx::types::Json;
 use sqlx::{Acquire, PgConnection};
 use uuid::Uuid;
 
-use crate::enqueue::notify::notify_queues;
 use crate::error::Result;
-use crate::telemetry::meter::enqueued;
+use crate::telemetry::enqueued;
 use crate::workflow::graph;
 use crate::workflow::link;
 use crate::workflow::title;
@@ -117,7 +115,7 @@ async fn insert<'a>(
     .await?;
     let stored: Option<HashSet<&Uuid>> = (ids.len() < jobs.clone().count()).then(|| ids.iter().collect());
     let stored = jobs.filter(|job| stored.as_ref().is_none_or(|ids| ids.contains(&job.id)));
-    enqueued::add(stored.clone().map(|job| (&*job.queue, &*job.kind)));
+    enqueued::count(stored.clone().map(|job| (&*job.queue, &*job.kind)));
     title::store_titles(conn, stored.filter_map(|job| job.title.as_deref())).await?;
     Ok(ids)
 }

@@ -12,9 +12,9 @@ use sqlx::types::Json;
 use uuid::Uuid;
 
 use crate::claim::persist_running::{RunStart, RunStarts};
-use crate::enqueue::notify::notify_queues;
 use crate::enqueue::enqueue;
 use crate::enqueue::new_job::NewJob;
+use crate::enqueue::notify::notify_queues;
 use crate::error::{QueueError, Result};
 use crate::job::RunId;
 use crate::job::state::JobState;
@@ -67,7 +67,8 @@ pub async fn finish(conn: &mut PgConnection, mut finishes: Vec<Finish>) -> Resul
     let applied: HashSet<Uuid> = applied.map(|seq| job_of[&seq]).collect();
     enqueue_next(conn, completions, &completed).await?;
     let finals = ended.iter().filter(|(_, state, _)| state.is_final()).map(|(seq, ..)| *seq);
-    workflow::settle(conn, completed.iter().copied().chain(finals).map(|seq| job_of[&seq]).collect()).await?;
+    workflow::propagate_ends(conn, completed.iter().copied().chain(finals).map(|seq| job_of[&seq]).collect())
+        .await?;
     let available = ended.into_iter().filter(|(_, state, _)| *state == JobState::Available);
     notify_queues(conn, available.map(|(.., queue)| queue)).await?;
     Ok(applied)

@@ -32,8 +32,8 @@ use crate::database::history;
 use crate::maintenance::leader::Leader;
 use crate::schedule::{PRUNE, RECONCILE, RESCUE};
 use crate::telemetry::meter::Meter;
-use crate::telemetry::pulse;
-use crate::worker::listener::Wakers;
+use crate::telemetry::rollup::RollupWriter;
+use crate::worker::wakers::Wakers;
 use crate::workflow::RESOLVER_WAKE_NAME;
 
 use checkpointer::Checkpointer;
@@ -61,7 +61,7 @@ pub(crate) async fn run(with: Maintenance, stop: CancellationToken) {
     let Maintenance { pool, leader, scheduler, retention, slices, wakers, meter, rollups, seed } = with;
     let [rescue, prune, reconcile] = [RESCUE, PRUNE, RECONCILE].map(Upkeep::new);
     let checkpointer = Checkpointer::default();
-    let resolver_wake = wakers.of(RESOLVER_WAKE_NAME);
+    let resolver_wake = wakers.for_queue(RESOLVER_WAKE_NAME);
     let never = Notify::new();
     let half_second = Duration::from_millis(500);
     tokio::join!(
@@ -89,14 +89,14 @@ pub(crate) async fn run(with: Maintenance, stop: CancellationToken) {
         every(&pool, Duration::from_secs(5), seed ^ 7, &stop, &never, "reconciler", || {
             reconcile.run_once(&leader, async || reconciler::run_once(&pool).await)
         }),
-        every(&pool, Duration::from_secs(5), seed ^ 8, &stop, &never, "pulse", || pulse.run_once(&pool)),
+        every(&pool, Duration::from_secs(5), seed ^ 8, &stop, &never, "rollup", || rollups.run_once(&pool)),
         run_expander(&pool, slices, seed ^ 6, &stop),
     );
 }
 
 /// Stands for election until `stop`, and then resigns.
 async fn run_elections(leader: &Leader, wakers: &Wakers, stop: &CancellationToken) {
-    let resigned = wakers.of_election();
+    let resigned = wakers.for_election();
     loop {
         if let Err(error) = within(ELECTION_TIMEOUT, leader.run_once()).await {
             tracing::warn!(%error, "the election failed; it is tried again");
@@ -142,7 +142,7 @@ async fn run_expander(pool: &PgPool, slices: Option<Arc<dyn Slices>>, seed: u64,
 }
 
 /// How long one run of a service usually takes at most, however much there is to do; see
-/// [`Patience`].
+/// [`AdaptiveDeadline`].
 const RUN_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// How long a renewal of the lease, or an attempt to take it, may wait for the database.
@@ -162,7 +162,7 @@ async fn every<F>(
     F: Future<Output = crate::Result<u64>>,
 {
     let mut rng = StdRng::seed_from_u64(seed);
-    let mut patience = Patience::new(RUN_TIMEOUT);
+    let mut deadline = AdaptiveDeadline::new(RUN_TIMEOUT);
     loop {
         let pause = interval.mul_f64(rng.random_range(0.8..1.2));
         tokio::select! {
@@ -170,14 +170,14 @@ async fn every<F>(
             () = tokio::time::sleep(pause) => {}
             () = wake.notified() => {}
         }
-        let result = within(patience.limit(), run_once()).await;
-        patience.learn(&result);
+        let result = within(deadline.limit(), run_once()).await;
+        deadline.adapt(&result);
         match result {
             Ok(0) => {}
             Ok(count) => tracing::debug!(service = name, count, "a maintenance service ran"),
             Err(error) => {
                 tracing::warn!(service = name, %error, "a maintenance service failed; it is run again");
-                let recovered = within(patience.limit(), history::recover(pool, &error)).await;
+                let recovered = within(deadline.limit(), history::recover(pool, &error)).await;
                 if let Err(error) = recovered {
                     tracing::warn!(service = name, %error, "could not compare the database's history");
                 }

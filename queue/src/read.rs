@@ -19,6 +19,10 @@ mod workflows;
 
 pub use job::{get, get_abridged, parents};
 pub use list::{JobFilter, JobPage, list};
+pub use lookup::{
+    Origin, PausedLanes, WorkerPlace, enqueued_at, is_known, kept, origin, paused_lanes, tenant_of,
+    tenant_of_workflow, worker_places,
+};
 pub use output::{OutputText, output};
 pub use reader::{JobWithPosition, Reader};
 pub use row::{JobRow, WaitsOn};

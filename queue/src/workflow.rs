@@ -19,6 +19,7 @@
 
 mod builder;
 mod cancel;
+mod cause;
 mod children;
 pub(crate) mod graph;
 pub(crate) mod link;
@@ -29,6 +30,7 @@ pub(crate) mod title;
 
 pub use builder::{Step, Workflow};
 pub use cancel::cancel;
+pub use cause::{Cause, Edge, causes, edges};
 pub use parent::Parent;
 pub use retry::{RetryCounts, has_more_failed_than, retry_failed};
 pub use title::{WorkflowTitle, title};

@@ -12,7 +12,6 @@ use weirgate::config::Config;
 use weirgate::database::Database;
 use weirgate_queue::claim::{Capacity, Claimer, claim};
 use weirgate_queue::database::PLANNER;
-use weirgate_queue::worker::{Finish, Outcome, finish};
 use weirgate_queue::maintenance::rescuer;
 use weirgate_queue::worker::{Finish, Outcome, finish};
 use weirgate_queue::{JobState, NewJob, enqueue};

@@ -36,22 +36,22 @@ pub struct NewJob {
     /// The job's id, which is known before the job is stored.
     pub id: Uuid,
     pub(crate) tenant: Uuid,
-    pub(super) queue: Cow<'static, str>,
-    pub(super) kind: Cow<'static, str>,
-    pub(super) args: Value,
-    pub(super) priority: i16,
-    pub(super) max_attempts: i16,
-    pub(super) run_at: Option<DateTime<Utc>>,
-    pub(super) delay_s: f64,
-    pub(super) unique_key: Option<Vec<u8>>,
-    pub(super) workflow: Option<Uuid>,
-    pub(super) backfill: Option<Uuid>,
-    pub(super) joins_workflow: bool,
-    pub(super) name: Option<String>,
+    pub(crate) queue: Cow<'static, str>,
+    pub(crate) kind: Cow<'static, str>,
+    pub(crate) args: Value,
+    pub(crate) priority: i16,
+    pub(crate) max_attempts: i16,
+    pub(crate) run_at: Option<DateTime<Utc>>,
+    pub(crate) delay_s: f64,
+    pub(crate) unique_key: Option<Vec<u8>>,
+    pub(crate) workflow: Option<Uuid>,
+    pub(crate) backfill: Option<Uuid>,
+    pub(crate) joins_workflow: bool,
+    pub(crate) name: Option<String>,
     pub(crate) subject: Option<String>,
     pub(crate) title: Option<Arc<Title>>,
-    pub(super) traceparent: Option<String>,
-    pub(super) enqueued_by: Option<String>,
+    pub(crate) traceparent: Option<String>,
+    pub(crate) enqueued_by: Option<String>,
     pub(crate) parents: Vec<(Uuid, OnFailure)>,
 }
 
@@ -190,7 +190,7 @@ pub struct Enqueued {
 }
 
 /// The key that live jobs must not share: a hash of `key`, within its scope and tenant.
-pub(super) fn unique_key(scope: &str, tenant: Uuid, key: &str) -> Vec<u8> {
+pub(crate) fn unique_key(scope: &str, tenant: Uuid, key: &str) -> Vec<u8> {
     let mut hash = Sha256::new();
     hash.update(scope.as_bytes());
     hash.update([0]);

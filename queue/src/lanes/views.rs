@@ -11,8 +11,8 @@ use sqlx::{PgConnection, PgPool};
 use tokio::time::Instant;
 use uuid::Uuid;
 
+use crate::database::deadline::within;
 use crate::database::history;
-use crate::database::patience::within;
 use crate::error::Result;
 use crate::lanes::activity::CountsByState;
 use crate::lanes::position::{AvailableJob, QueuePosition};

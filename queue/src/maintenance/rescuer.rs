@@ -10,7 +10,7 @@ use crate::claim::persist_running::{RunStart, persist_running};
 use crate::enqueue::notify::notify_queues;
 use crate::error::Result;
 use crate::maintenance::leader::TransactionSource;
-use crate::telemetry::failures::{self, Seen};
+use crate::telemetry::failures::{self, FailureSighting};
 use crate::workflow;
 
 /// The error message of an attempt that was rescued.

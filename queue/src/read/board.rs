@@ -31,7 +31,7 @@ use crate::read::job;
 use crate::read::list::{self, JobFilter};
 use crate::read::row::JobRow;
 use crate::read::workers::{self, WorkerRow};
-use crate::telemetry::pulse::{self, Beat, Every, Tally};
+use crate::telemetry::rollup::{self, BucketSize, RollupBucket, Tally};
 
 pub use apalis_core::backend::Filter;
 pub use apalis_core::task::status::Status;
@@ -118,8 +118,8 @@ impl BoardBackend {
     /// How many runs ended in each of the last seven days of 24 hours.
     async fn activity(&self, queue: &str) -> Result<Vec<usize>> {
         let mut conn = self.pool.acquire().await?;
-        let hours = pulse::beats(&mut conn, Some(queue), Every::Hour, 7 * 24).await?;
-        let runs = |hours: &[Beat]| {
+        let hours = rollup::buckets(&mut conn, Some(queue), BucketSize::Hour, 7 * 24).await?;
+        let runs = |hours: &[RollupBucket]| {
             let ended = hours.iter().map(|hour| {
                 let Tally { completed, retried, discarded, cancelled, .. } = &hour.tally;
                 completed + retried + discarded + cancelled

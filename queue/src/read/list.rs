@@ -127,7 +127,7 @@ impl WalkIndex {
             Self::Failure
         } else if filter.tenant.is_some() && filter.subject.is_some() && only(|state| is_failing(*state)) {
             Self::FailingSubject
-        } else if only(|state| state.is_aside()) {
+        } else if only(|state| state.is_cold()) {
             if filter.tenant.is_some() { Self::TenantCold } else { Self::Cold }
         } else if filter.tenant.is_some() {
             Self::Tenant

@@ -8,7 +8,7 @@ use sqlx::{PgConnection, PgPool};
 use tokio::sync::{Mutex, mpsc, oneshot};
 use uuid::Uuid;
 
-use crate::database::held::{Held, gather};
+use crate::database::sticky::{StickyConnection, next_batch};
 use crate::error::Result;
 use crate::lanes::QueuePosition;
 use crate::lanes::QueueViews;
@@ -39,7 +39,7 @@ impl Reader {
         let (questions, asked) = mpsc::unbounded_channel();
         let asked = Arc::new(Mutex::new(asked));
         for _ in 0..MAX_QUERIES {
-            tokio::spawn(answer_all(Held::new(pool.clone()), views.clone(), asked.clone()));
+            tokio::spawn(answer_all(StickyConnection::new(pool.clone()), views.clone(), asked.clone()));
         }
         Self { pool, views, questions }
     }
@@ -60,18 +60,22 @@ impl Reader {
     }
 }
 
-async fn answer_all(mut held: Held, views: QueueViews, asked: Arc<Mutex<mpsc::UnboundedReceiver<Question>>>) {
+async fn answer_all(
+    mut connection: StickyConnection,
+    views: QueueViews,
+    asked: Arc<Mutex<mpsc::UnboundedReceiver<Question>>>,
+) {
     loop {
-        let questions = gather(&asked, MAX_JOBS_PER_QUERY, &mut held).await;
+        let questions = next_batch(&asked, MAX_JOBS_PER_QUERY, &mut connection).await;
         if questions.is_empty() {
             return;
         }
         let ids: Vec<Uuid> = questions.iter().map(|(id, _)| *id).collect();
-        let found = async { find(held.conn().await?, &views, &ids).await }.await;
+        let found = async { find(connection.conn().await?, &views, &ids).await }.await;
         match found {
             Ok(jobs) => answer(&jobs, questions),
             // The callers notice that there is no answer.
-            Err(_) => held.release(),
+            Err(_) => connection.release(),
         }
     }
 }

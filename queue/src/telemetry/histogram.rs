@@ -151,7 +151,7 @@ mod tests {
         assert_eq!(all.count(), 100);
         for (share, from, to) in [(0.01, 0.0, 0.001), (0.5, 0.025, 0.05), (0.95, 0.05, 0.1), (1.0, 0.1, 0.1)]
         {
-            let found = all.quantile(guard).unwrap();
+            let found = all.quantile(share).unwrap();
             assert!((from..=to).contains(&found), "{share}: {found}");
         }
     }

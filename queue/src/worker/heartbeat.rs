@@ -98,7 +98,8 @@ async fn begin_new_lease<A: Send + Sync + 'static>(
 /// Persists in their jobs' rows that runs which have lasted for a moment run.
 async fn persist_running<A: Send + Sync + 'static>(worker: &Worker<A>, connection: &mut LeaseConnection) {
     loop {
-        let mut starts = worker.running().take_unpersisted(persist_running::PERSIST_AFTER, MAX_PERSISTED_RUNS);
+        let mut starts =
+            worker.running().take_unpersisted(persist_running::PERSIST_AFTER, MAX_PERSISTED_RUNS);
         if starts.is_empty() {
             return;
         }

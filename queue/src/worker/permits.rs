@@ -7,8 +7,8 @@ use tokio::sync::Notify;
 use uuid::Uuid;
 
 use crate::claim::Capacity;
-use crate::lanes::settings::BackfillSettings;
 use crate::claim::plan::share_of;
+use crate::lanes::settings::BackfillSettings;
 
 #[derive(Debug, Default)]
 struct InUse {

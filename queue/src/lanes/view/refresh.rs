@@ -42,7 +42,7 @@ impl QueueView {
         }
         if tail.snapshot.xmax < self.snapshot.xmax {
             let (seen, is) = (self.snapshot.xmax, tail.snapshot.xmax);
-            return Err(QueueError::WentBack { history: self.history, seen, is });
+            return Err(QueueError::WentBack { history: self.history, seen, next: is });
         }
         if self.awaits_lost_workers {
             self.awaits_lost_workers = has_lost_workers(conn, self.history).await?;
