@@ -137,8 +137,8 @@ async fn rows(stage: &Stage, tenant: Uuid, tickets: i32, entries: i32) -> anyhow
     .execute(&stage.pool)
     .await?;
     // Each alone: several in one text are one transaction.
-    sqlx::raw_sql("vacuum (analyze) raw_tickets").execute(&stage.pool).await?;
-    sqlx::raw_sql("vacuum (analyze) raw_time_entries").execute(&stage.pool).await?;
+    sqlx::raw_sql("vacuum (analyze) msp.raw_tickets").execute(&stage.pool).await?;
+    sqlx::raw_sql("vacuum (analyze) msp.raw_time_entries").execute(&stage.pool).await?;
     Ok(())
 }
 

@@ -162,7 +162,7 @@ async fn so_can_those_that_refuse() {
         tab.go("").await;
         let mut wrong = check(tab, &axe, "sign-in").await;
         sign_in(tab, "not the password").await;
-        tab.see("do not belong together").await;
+        tab.see("Wrong email or password").await;
         wrong.extend(check(tab, &axe, "sign-in, refused").await);
         tab.go("/jobs/nothing").await;
         wrong.extend(check(tab, &axe, "signed out, no such page").await);

@@ -126,7 +126,7 @@ async fn cancelled_backfill_ends_waiting_jobs_and_stops_running_ones() {
     assert_eq!(show(&db, id).await.finished_at, cancelled.finished_at, "again changes nothing");
     let mut conn = db.pool.acquire().await.unwrap();
     let refused = backfill::retry_failed(&mut conn, id).await.unwrap_err().to_string();
-    assert!(refused.contains("make a new one"), "{refused}");
+    assert!(refused.contains("create a new one"), "{refused}");
     let unknown = backfill::cancel(&db.pool, Uuid::now_v7()).await.unwrap_err();
     assert!(matches!(unknown, QueueError::UnknownBackfill(_)));
     worker.stop().await;

@@ -225,9 +225,11 @@ async fn requested_run_enqueues_what_a_tick_would_and_is_no_tick() {
         minutes,
         ["ax 01-10T01:20", "ay 01-10T01:20", "ay 01-10T01:20", "b 01-10T01:20"].map(|it| it[..13].to_owned())
     );
-    assert!(run("a", Some(Uuid::now_v7())).await.unwrap_err().contains("not one of its tenants"));
-    assert!(run("b", Some(y)).await.unwrap_err().contains("does not run per tenant"));
-    assert!(run("prune", None).await.unwrap_err().contains("there is no job to enqueue"));
+    assert!(run("a", Some(Uuid::now_v7())).await.unwrap_err().contains("does not run for this tenant"));
+    assert!(run("b", Some(y)).await.unwrap_err().contains("does not run for single tenants"));
+    assert!(
+        run("prune", None).await.unwrap_err().contains("maintenance that the leading worker does itself")
+    );
     assert!(run("c", None).await.unwrap_err().contains("no schedule \"c\""));
     assert!(db.ticks().await.is_empty(), "no tick is decided by it");
     assert_eq!(db.fire_at("2030-01-10T01:30:00Z", &schedules).await, 2, "what was due still fires");

@@ -91,14 +91,3 @@ async fn the_same_filter_is_for_bulk_actions_and_on_the_page() {
     let page = person.get("/dashboard/jobs?arg=date%3D2026-01-20").await;
     assert!(page.text().contains("name=\"date\" value=\"2026-01-20\""), "{}", page.text());
 }
-
-/// Jobs that a version from before has enqueued have their day in their arguments alone.
-#[tokio::test]
-async fn jobs_from_before_are_found_by_their_day() {
-    let api = failed_day().await;
-    api.execute("update queue.jobs set subject = null").await;
-    let found =
-        api.get(&format!("/internal/jobs?tenant_id=tenant_demo_cca&date=2026-01-20&{FAILING}")).await.items();
-    assert_eq!((found.len(), kinds(&found)), (4, BTreeSet::from(["compute_kpi", "generate_export"])));
-    assert_eq!(found[0]["date"], "2026-01-20");
-}

@@ -153,7 +153,7 @@ async fn each_filter_reads_along_an_index() {
         }
     }
     let mut conn = api.db().pool.acquire().await.unwrap();
-    sqlx::raw_sql("vacuum (analyze) ingest_rejects").execute(&mut *conn).await.unwrap();
+    sqlx::raw_sql("vacuum (analyze) msp.ingest_rejects").execute(&mut *conn).await.unwrap();
     let cca = api.cca.id;
     for (filter, most) in [
         ("true", 4 * 1000 + 51),

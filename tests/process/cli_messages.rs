@@ -86,7 +86,7 @@ async fn a_database_that_cannot_be_used_is_told_with_what_to_do() {
     let said = with_url(wrong.as_str(), &["jobs", "list"]).await;
     assert_eq!(said.matches("password authentication failed").count(), 1, "{said}");
 
-    cli.ok(&["migrate", "down", "--to", "0", "--yes"]).await;
+    cli.ok(&["migrate", "down", "--schema", "msp", "--to", "0", "--yes"]).await;
     for args in [
         &["jobs", "list"][..],
         &["tenants", "list"],

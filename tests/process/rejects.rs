@@ -17,7 +17,7 @@ async fn rejected_rows_are_listed_with_their_tenants_slug_by_filter_and_as_json(
         command
     };
     assert!(with_data(&["seed"]).output().unwrap().status.success());
-    assert!(cli.out(&["rejects"]).await.contains("no row was rejected"));
+    assert!(cli.out(&["rejects"]).await.contains("no rejected rows match"));
     let worker = Process::start(&mut with_data(&["worker"]));
     let mut jobs = Vec::new();
     for (kind, tenant) in [

@@ -123,7 +123,7 @@ impl<A: Send + Sync + 'static> Service<JobTask> for Runner<A> {
 
     fn call(&mut self, task: JobTask) -> Self::Future {
         let runner = self.clone();
-        Box::pin(async move { runner.run(&task.args).await.map_err(|error| layer_error(error)) })
+        Box::pin(async move { runner.run(&task.args).await.map_err(layer_error) })
     }
 }
 
