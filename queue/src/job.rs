@@ -10,7 +10,7 @@
 //! | the handler returns | the job |
 //! |---|---|
 //! | `Ok(output)` | is completed, with the output stored |
-//! | any error through `?` | is retried after the kind's [`RetryPolicy`](retry::RetryPolicy), and discarded after the last attempt |
+//! | any error through `?` | is retried after the kind's [`RetryPolicy`], and discarded after the last attempt |
 //! | [`JobError::retry_after`] | is retried after exactly that long, as an upstream's `Retry-After` asks for |
 //! | [`JobError::discard`] | is discarded: no further attempt can succeed |
 //! | [`JobError::snooze`] | runs again later, and the attempt does not count |

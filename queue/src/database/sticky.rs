@@ -71,7 +71,7 @@ pub fn dedicated(pool: &PgPool) -> PgPool {
 
 /// Waits for the next item of a queue that several tasks read, and takes what is there, up to
 /// `max` items; returns none when the queue is closed. While nothing comes, the connection is kept
-/// for [`KEEP`] and then released.
+/// for a moment and then released.
 pub async fn next_batch<T>(
     queue: &Mutex<UnboundedReceiver<T>>,
     max: usize,

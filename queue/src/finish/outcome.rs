@@ -44,7 +44,7 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// The names of the outcomes, each at its [`index`](Self::index).
+    /// The names of the outcomes, each at its index.
     pub const NAMES: [&str; 6] = ["completed", "retried", "discarded", "snoozed", "cancelled", "handed_back"];
 
     /// Which of [`NAMES`](Self::NAMES) is this outcome's.

@@ -203,7 +203,7 @@ impl WireFormatBackend for BoardBackend {
 }
 
 /// This backend never has a job to run: workers run jobs through
-/// [`crate::worker::backend::QueueBackend`].
+/// [`crate::worker::QueueBackend`].
 impl Backend for BoardBackend {
     type Task = PgTask<Value>;
     type Error = crate::QueueError;
