@@ -7,8 +7,8 @@ use object_store::ObjectStore;
 use object_store::local::LocalFileSystem;
 use object_store::prefix::PrefixStore;
 use sqlx::PgPool;
-use weirgate_jobs::sources::{LiveSource, MockSource, Source};
-use weirgate_jobs::{App, provide_tls};
+use weirgate_msp::sources::{LiveSource, MockSource, Source};
+use weirgate_msp::{App, provide_tls};
 
 use crate::config::Config;
 use crate::home;

@@ -36,14 +36,14 @@ use clap::CommandFactory;
 use comfy_table::presets::NOTHING;
 use comfy_table::{ContentArrangement, Table};
 use sqlx::PgPool;
-use weirgate_jobs::Tenant;
+use weirgate_msp::Tenant;
+use weirgate_msp::mock_data::{self, Generate, Layout, Summary};
 
 use crate::bench;
 use crate::cli::{Cli, Command, MockData};
 use crate::config::Config;
 use crate::database::Database;
 use crate::logging;
-use crate::mock_data::{self, Generate, Layout, Summary};
 use crate::output::{self, say};
 use crate::signals::Stop;
 use crate::{random, seed};

@@ -67,7 +67,7 @@ use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use uuid::Uuid;
-use weirgate_jobs::{SYSTEM_SLUG, SYSTEM_TENANT};
+use weirgate_msp::{SYSTEM_SLUG, SYSTEM_TENANT};
 use weirgate_queue::lanes::Books;
 use weirgate_queue::query::Reader;
 use weirgate_queue::watch::Watcher;

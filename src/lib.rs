@@ -15,7 +15,6 @@ pub mod home;
 pub mod http;
 mod logging;
 pub mod metrics;
-pub mod mock_data;
 pub mod output;
 pub mod postgres;
 mod queues;

@@ -16,7 +16,7 @@ pub(crate) async fn known(
     tenant: Option<Uuid>,
 ) -> weirgate_queue::Result<BTreeSet<String>> {
     let mut queues = traffic::queues(conn, tenant).await?;
-    queues.extend(weirgate_jobs::kinds().queues().into_iter().map(str::to_owned));
+    queues.extend(weirgate_msp::kinds().queues().into_iter().map(str::to_owned));
     Ok(queues)
 }
 

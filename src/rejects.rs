@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
 use utoipa::ToSchema;
 use uuid::Uuid;
-use weirgate_jobs::sources::Dataset;
+use weirgate_msp::sources::Dataset;
 
 /// A row of a source that could not be taken.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]

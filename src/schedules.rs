@@ -3,7 +3,7 @@
 
 use sqlx::PgConnection;
 use uuid::Uuid;
-use weirgate_jobs::{Tenant, TenantsError, schedules};
+use weirgate_msp::{Tenant, TenantsError, schedules};
 use weirgate_queue::QueueError;
 use weirgate_queue::schedule::{self, Change, Definition};
 

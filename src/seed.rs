@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use sqlx::PgPool;
 use uuid::Uuid;
-use weirgate_jobs::sources::open_within;
+use weirgate_msp::sources::open_within;
 use weirgate_queue::cron::parse_zone;
 
 use crate::api_keys::{self, New};

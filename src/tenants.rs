@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
 use utoipa::ToSchema;
 use uuid::Uuid;
-use weirgate_jobs::{SYSTEM_SLUG, Tenant};
+use weirgate_msp::{SYSTEM_SLUG, Tenant};
 use weirgate_queue::QueueError;
 use weirgate_queue::cron::parse_zone;
 

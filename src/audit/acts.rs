@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use sqlx::PgConnection;
 use uuid::Uuid;
-use weirgate_jobs::{BulkJobs, WorkflowRetry};
+use weirgate_msp::{BulkJobs, WorkflowRetry};
 use weirgate_queue::Enqueued;
 use weirgate_queue::backfill::NewBackfill;
 

@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use anyhow::Context;
 use chrono::NaiveDate;
-use weirgate_jobs::{IngestTickets, Tenant};
+use weirgate_msp::mock_data::{self, Generate, Layout};
+use weirgate_msp::{IngestTickets, Tenant};
 use weirgate_queue::{NewJob, enqueue};
 
 use super::process::{Memory, Process};
 use super::report::Report;
 use super::stage::Stage;
-use crate::mock_data::{self, Generate, Layout};
 use crate::{random, seed};
 
 const ROWS: usize = 1_000_000;

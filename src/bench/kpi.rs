@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chrono::{Days, NaiveDate};
 use uuid::Uuid;
-use weirgate_jobs::{BackfillKind, BackfillOrder, BackfillRange, Reprocess};
+use weirgate_msp::{BackfillKind, BackfillOrder, BackfillRange, Reprocess};
 use weirgate_queue::backfill::{self, Settings};
 
 use super::kpi_data::{self, Amounts};

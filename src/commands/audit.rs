@@ -4,7 +4,7 @@ use anyhow::{Context, bail};
 use clap::ValueEnum;
 use serde_json::Value;
 use sqlx::PgPool;
-use weirgate_jobs::{SYSTEM_SLUG, SYSTEM_TENANT};
+use weirgate_msp::{SYSTEM_SLUG, SYSTEM_TENANT};
 
 use super::door::Door;
 use super::session::Session;

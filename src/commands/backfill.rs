@@ -7,7 +7,7 @@ use anyhow::{Context, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
-use weirgate_jobs::{BackfillRange, Tenant};
+use weirgate_msp::{BackfillRange, Tenant};
 use weirgate_queue::backfill::{self as rows, BackfillState, Settings};
 use weirgate_queue::{JobState, QueueError};
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
-use weirgate_jobs::BackfillKind;
+use weirgate_msp::BackfillKind;
 use weirgate_queue::JobState;
 use weirgate_queue::backfill::{Backfill as Row, BackfillState};
 

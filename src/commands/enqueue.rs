@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use anyhow::{Context, bail};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
-use weirgate_jobs::{App, DailyPipeline, Tenant, enqueue_daily_pipeline};
+use weirgate_msp::{App, DailyPipeline, Tenant, enqueue_daily_pipeline};
 use weirgate_queue::{Enqueued, JobState, NewJob, QueueError, Registry, enqueue};
 
 use super::door::Door;
@@ -34,7 +34,7 @@ pub(super) async fn run(options: Enqueue, session: &Session) -> anyhow::Result<(
                     mock_days::hint(&session.config, day, day);
                 }
                 let parts = parts.context("the parts of the application are made for the database")?;
-                let registry = weirgate_jobs::registry(parts.with(database.pool.clone()));
+                let registry = weirgate_msp::registry(parts.with(database.pool.clone()));
                 let tenant = tenant(&database.pool, &options.tenant).await?;
                 let enqueued = insert(&options, database, &registry, &tenant).await?;
                 (enqueued.id, enqueued.duplicate)

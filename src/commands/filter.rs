@@ -2,7 +2,7 @@
 
 use anyhow::Context;
 use sqlx::PgPool;
-use weirgate_jobs::{SYSTEM_SLUG, SYSTEM_TENANT, find_by_slug, take_day};
+use weirgate_msp::{SYSTEM_SLUG, SYSTEM_TENANT, find_by_slug, take_day};
 use weirgate_queue::query::JobFilter;
 
 use super::tenant;

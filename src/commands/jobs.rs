@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
-use weirgate_jobs::{SYSTEM_SLUG, SYSTEM_TENANT, Tenant};
+use weirgate_msp::{SYSTEM_SLUG, SYSTEM_TENANT, Tenant};
 use weirgate_queue::lanes::Books;
 use weirgate_queue::query::{self, JobFilter, JobRow};
 use weirgate_queue::{JobState, control};

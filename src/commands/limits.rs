@@ -4,7 +4,7 @@ use anyhow::bail;
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use sqlx::PgPool;
-use weirgate_jobs::Tenant;
+use weirgate_msp::Tenant;
 use weirgate_queue::JobState;
 use weirgate_queue::lanes::change::{LaneChange, change_lane};
 use weirgate_queue::lanes::check::GivenLimits;

@@ -7,7 +7,7 @@ use rand::Rng;
 use sqlx::PgPool;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use weirgate_jobs::App;
+use weirgate_msp::App;
 use weirgate_queue::maintenance::pruner::Retention;
 use weirgate_queue::schedule::Schedules;
 use weirgate_queue::{HostConfig, Registry};
@@ -68,7 +68,7 @@ async fn up_on(
         tell!("SERVICE_TOKEN {token}   (made for this run; set it to keep it)");
         tell!("export SERVICE_TOKEN={token}");
     }
-    serve_and_work(listeners, app, config, weirgate_jobs::schedules(), token, gently(stop, config)).await
+    serve_and_work(listeners, app, config, weirgate_msp::schedules(), token, gently(stop, config)).await
 }
 
 /// Somebody must be able to sign in to the dashboard; the password is shown this once.
@@ -103,7 +103,7 @@ pub(super) async fn serve_and_work(
     token: String,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
-    let registry = Arc::new(weirgate_jobs::registry(app.clone()));
+    let registry = Arc::new(weirgate_msp::registry(app.clone()));
     let work = work_of(&registry, config);
     let worker = Box::pin(run_worker(app.pool.clone(), registry, config, schedules, stop.clone()));
     let (pool, exports) = (app.pool.clone(), app.exports.clone());
@@ -164,7 +164,7 @@ async fn worker_on(
 ) -> anyhow::Result<()> {
     database.require_migrated().await?;
     let app = parts.with(database.pool.clone());
-    let registry: Arc<Registry<App>> = Arc::new(weirgate_jobs::registry(app));
+    let registry: Arc<Registry<App>> = Arc::new(weirgate_msp::registry(app));
     let queues: Vec<_> = registry.queues().into_iter().collect();
     tracing::info!(queues = queues.join(", "), "working");
     let metrics = Metrics::new(database.pool.clone(), Some(work_of(&registry, config)));
@@ -172,8 +172,7 @@ async fn worker_on(
     let over = CancellationToken::new();
     let worker = async {
         let pool = database.pool.clone();
-        let ended =
-            run_worker(pool, registry, config, weirgate_jobs::schedules(), gently(stop, config)).await;
+        let ended = run_worker(pool, registry, config, weirgate_msp::schedules(), gently(stop, config)).await;
         over.cancel();
         ended
     };

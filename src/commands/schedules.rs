@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use sqlx::PgPool;
 use uuid::Uuid;
-use weirgate_jobs::TenantsError;
+use weirgate_msp::TenantsError;
 use weirgate_queue::schedule::{self, Change, Definition, Overview};
 
 use super::door::Door;
@@ -25,7 +25,7 @@ async fn act(command: Schedules, door: Door<'_>) -> anyhow::Result<()> {
         Schedules::List => print_list(match door {
             Door::Database(database) => {
                 let mut conn = database.pool.acquire().await?;
-                let all = schedule::overview(&mut conn, &weirgate_jobs::schedules()).await?;
+                let all = schedule::overview(&mut conn, &weirgate_msp::schedules()).await?;
                 all.into_iter().map(Schedule::from).collect()
             }
             Door::Server(client) => remote::schedules::list(client).await?,
@@ -135,7 +135,7 @@ async fn set_in_database(pool: &PgPool, name: &str, change: &Change) -> anyhow::
     }
     let noted = audit::Change::begin(&mut tx, Subject::Schedule(&definition)).await?;
     schedule::change(&mut tx, &definition, change).await?;
-    let all = schedule::overview(&mut tx, &weirgate_jobs::schedules()).await?;
+    let all = schedule::overview(&mut tx, &weirgate_msp::schedules()).await?;
     let now = all.into_iter().find(|it| it.definition.name == name).context("it is in no list")?;
     noted.note(&mut tx, &Actor::cli(), "schedule.change", &change.named()).await?;
     tx.commit().await?;
@@ -143,7 +143,7 @@ async fn set_in_database(pool: &PgPool, name: &str, change: &Change) -> anyhow::
 }
 
 fn definition(name: &str) -> anyhow::Result<Definition> {
-    let definitions = weirgate_jobs::schedules().definitions();
+    let definitions = weirgate_msp::schedules().definitions();
     let names: Vec<_> = definitions.iter().map(|it| it.name).collect();
     let names = names.join(", ");
     let found = definitions.into_iter().find(|it| it.name == name);

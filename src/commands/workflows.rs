@@ -7,7 +7,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
-use weirgate_jobs::{
+use weirgate_msp::{
     DailyPipeline, SYSTEM_SLUG, SYSTEM_TENANT, Tenant, WorkflowRetry, parse_day, retry_failed,
 };
 use weirgate_queue::query::{self, WorkflowFilter, WorkflowState};

@@ -6,7 +6,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
-use weirgate_jobs::{BackfillKind, BackfillOrder, Reprocess};
+use weirgate_msp::{BackfillKind, BackfillOrder, Reprocess};
 use weirgate_queue::backfill::{Backfill, BackfillState};
 
 use crate::http::job::seconds_until;

@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use utoipa::openapi::path::{Parameter, ParameterIn};
 use utoipa::{IntoParams, ToSchema};
-use weirgate_jobs::Tenant;
+use weirgate_msp::Tenant;
 use weirgate_queue::NewJob;
 
 use crate::audit::Actor;

@@ -10,7 +10,7 @@ use serde_json::json;
 use sqlx::{Connection, PgConnection, PgPool};
 use tokio::sync::{Mutex, mpsc, oneshot};
 use uuid::Uuid;
-use weirgate_jobs::{BulkJobs, DailyPipeline, Tenant, enqueue_daily_pipeline};
+use weirgate_msp::{BulkJobs, DailyPipeline, Tenant, enqueue_daily_pipeline};
 use weirgate_queue::held::{Held, gather};
 use weirgate_queue::patience::within;
 use weirgate_queue::{Enqueued, NewJob};

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 use uuid::Uuid;
-use weirgate_jobs::{GenerateExport, parse_day, shown_args};
+use weirgate_msp::{GenerateExport, parse_day, shown_args};
 use weirgate_queue::lanes::facts::Standing;
 use weirgate_queue::query::JobRow;
 use weirgate_queue::{Job, JobState};

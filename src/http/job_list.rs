@@ -4,7 +4,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use utoipa::IntoParams;
 use utoipa::openapi::schema::{ArrayBuilder, Schema};
 use uuid::Uuid;
-use weirgate_jobs::{SYSTEM_SLUG, SYSTEM_TENANT, Tenant, find_by_slug, take_day};
+use weirgate_msp::{SYSTEM_SLUG, SYSTEM_TENANT, Tenant, find_by_slug, take_day};
 use weirgate_queue::query::JobFilter;
 
 use crate::http::Api;

@@ -48,7 +48,7 @@ impl Parse for f64 {
 
 impl Parse for NaiveDate {
     fn parse(text: &str) -> Result<Self, String> {
-        weirgate_jobs::parse_day(text.trim())
+        weirgate_msp::parse_day(text.trim())
     }
 }
 

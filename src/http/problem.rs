@@ -7,7 +7,7 @@ use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
-use weirgate_jobs::TenantsError;
+use weirgate_msp::TenantsError;
 use weirgate_queue::QueueError;
 use weirgate_queue::error::Fault;
 

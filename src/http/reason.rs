@@ -7,7 +7,7 @@ use serde::Serialize;
 use sqlx::PgConnection;
 use utoipa::ToSchema;
 use uuid::Uuid;
-use weirgate_jobs::BulkJobs;
+use weirgate_msp::BulkJobs;
 use weirgate_queue::query::JobRow;
 use weirgate_queue::{Job, JobState};
 

@@ -3,7 +3,7 @@
 
 use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, OneOfBuilder, Schema, Type};
 use utoipa::openapi::{Ref, RefOr};
-use weirgate_jobs::BackfillKind;
+use weirgate_msp::BackfillKind;
 use weirgate_queue::JobState;
 use weirgate_queue::backfill::BackfillState;
 

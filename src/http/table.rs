@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::IntoParams;
-use weirgate_jobs::csv_line;
+use weirgate_msp::csv_line;
 
 use crate::http::accept::Accepted;
 use crate::http::page::{Page, next_link};

@@ -7,7 +7,7 @@ use serde::Serialize;
 use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
-use weirgate_jobs::{DailyPipeline, parse_day};
+use weirgate_msp::{DailyPipeline, parse_day};
 use weirgate_queue::query::{WorkflowFilter, WorkflowRow, WorkflowState};
 use weirgate_queue::state::StateCounts;
 use weirgate_queue::workflow::WorkflowTitle;

@@ -5,7 +5,7 @@ use std::fmt;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::DescriptorEncoder;
 use sqlx::PgPool;
-use weirgate_jobs::ingested_rows;
+use weirgate_msp::ingested_rows;
 use weirgate_queue::meter::{self, Meter};
 
 use super::families::Families;

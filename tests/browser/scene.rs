@@ -11,10 +11,10 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use weirgate::mock_data::{Generate, Layout, generate};
 use weirgate::seed::seed;
-use weirgate_jobs::sources::MockSource;
-use weirgate_jobs::{App, registry};
+use weirgate_msp::mock_data::{Generate, Layout, generate};
+use weirgate_msp::sources::MockSource;
+use weirgate_msp::{App, registry};
 
 use super::{Site, Tab};
 use crate::support::TestWorker;

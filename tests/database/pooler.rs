@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use url::Url;
 use weirgate::config::Config;
 use weirgate::database::{Database, PLANNER};
-use weirgate_jobs::IngestTickets;
+use weirgate_msp::IngestTickets;
 use weirgate_queue::{JobState, NewJob};
 
 use crate::support::{Process, TestDb, tenant, weirgate};

@@ -6,7 +6,7 @@ use axum::http::StatusCode;
 use serde_json::{Value, json};
 use sqlx::{Postgres, Transaction};
 use uuid::Uuid;
-use weirgate_jobs::BulkJobs;
+use weirgate_msp::BulkJobs;
 use weirgate_queue::JobState;
 use weirgate_queue::bulk::BulkAction;
 use weirgate_queue::query::JobFilter;

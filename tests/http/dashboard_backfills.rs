@@ -10,7 +10,7 @@ use futures_util::StreamExt;
 use sqlx::AssertSqlSafe;
 use tokio::time::timeout;
 use weirgate::users::Role;
-use weirgate_jobs::DailySlices;
+use weirgate_msp::DailySlices;
 use weirgate_queue::maintenance::expander::Expander;
 
 use crate::support::person::{Person, audited};
@@ -136,7 +136,7 @@ async fn each_tenant_and_day_is_a_cell_with_its_state_and_its_job() {
     let api = TestApi::new().await;
     let person = Person::new(&api, "ada@example.com", Role::Operator).await;
     api.app
-        .run(&weirgate_jobs::ComputeKpi {
+        .run(&weirgate_msp::ComputeKpi {
             tenant: "tenant_demo_cca".into(),
             date: "2026-01-30".parse().unwrap(),
         })

@@ -6,8 +6,8 @@ use axum::http::StatusCode;
 use serde_json::json;
 use uuid::Uuid;
 use weirgate::users::Role;
-use weirgate_jobs::sources::MockSource;
-use weirgate_jobs::{App, registry};
+use weirgate_msp::sources::MockSource;
+use weirgate_msp::{App, registry};
 
 use crate::support::person::Person;
 use crate::support::{TestApi, TestWorker};

@@ -3,7 +3,7 @@
 use axum::http::StatusCode;
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use chrono_tz::Tz;
-use weirgate_jobs::{ComputeKpi, ExportFormat, GenerateExport};
+use weirgate_msp::{ComputeKpi, ExportFormat, GenerateExport};
 
 use crate::support::TestApi;
 

@@ -6,8 +6,8 @@ use axum::http::StatusCode;
 use serde_json::{Value, json};
 use sqlx::AssertSqlSafe;
 use uuid::Uuid;
-use weirgate_jobs::sources::MockSource;
-use weirgate_jobs::{App, registry};
+use weirgate_msp::sources::MockSource;
+use weirgate_msp::{App, registry};
 
 use crate::support::{TestApi, TestWorker};
 

@@ -7,7 +7,7 @@ use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use weirgate::config::Config;
 use weirgate::traces::{Role, Traces};
-use weirgate_jobs::IngestTickets;
+use weirgate_msp::IngestTickets;
 use weirgate_queue::{Job, JobContext, JobError, JobState, NewJob, Registry};
 
 use crate::support::{Collector, Seen, TestApi, TestWorker, id};

@@ -8,7 +8,7 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 use weirgate::users::Role;
-use weirgate_jobs::DailySlices;
+use weirgate_msp::DailySlices;
 use weirgate_queue::claim::claim;
 use weirgate_queue::finish::{Finish, Outcome, finish};
 use weirgate_queue::maintenance::expander::Expander;

@@ -16,7 +16,7 @@ const SLICES: &str = "insert into queue.jobs (id, tenant_id, queue, kind, state,
 
 #[tokio::test]
 async fn a_month_costs_a_month_whatever_the_plan() {
-    const DAYS: &str = include_str!("../../jobs/backfill_days.sql");
+    const DAYS: &str = include_str!("../../jobs/msp/backfill/days.sql");
     let db = TestDb::new().await;
     let mut conn = db.pool.acquire().await.unwrap();
     for sql in [

@@ -1,7 +1,7 @@
 //! Every job, run twice, leaves the same tables as run once.
 
 use serde_json::Value;
-use weirgate_jobs::{
+use weirgate_msp::{
     BulkJobs, ComputeKpi, ExportFormat, GenerateExport, IngestCsat, IngestSecurityAlerts, IngestTickets,
     IngestTimeEntries,
 };
@@ -36,7 +36,7 @@ async fn snapshot(app: &TestApp) -> Vec<Value> {
 async fn run_all(app: &TestApp) {
     let tenant = || "acme".into();
     let date = "2026-01-20".parse().unwrap();
-    let kinds = weirgate_jobs::registry(app.app.clone()).kinds().count();
+    let kinds = weirgate_msp::registry(app.app.clone()).kinds().count();
     app.run(&IngestTickets { tenant: tenant() }).await.unwrap();
     app.run(&IngestTimeEntries { tenant: tenant() }).await.unwrap();
     app.run(&IngestCsat { tenant: tenant() }).await.unwrap();

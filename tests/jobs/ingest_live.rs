@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use uuid::Uuid;
 use weirgate::worker::WorkerOptions;
-use weirgate_jobs::{
+use weirgate_msp::{
     App, IngestCsat, IngestSecurityAlerts, IngestTickets, IngestTimeEntries, Tenant, registry,
 };
 use weirgate_queue::query::JobRow;

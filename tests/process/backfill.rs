@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use chrono::NaiveDate;
 use uuid::Uuid;
-use weirgate_jobs::{BackfillKind, BackfillOrder, BackfillRange, Reprocess};
+use weirgate_msp::{BackfillKind, BackfillOrder, BackfillRange, Reprocess};
 use weirgate_queue::backfill::{self, Backfill, BackfillState, Settings};
 
 use crate::support::{Process, TestDb, show, tenant, weirgate};

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use sqlx::{Postgres, Transaction};
 use tempfile::TempDir;
 use uuid::Uuid;
-use weirgate_jobs::IngestTickets;
-use weirgate_jobs::http_client;
+use weirgate_msp::IngestTickets;
+use weirgate_msp::http_client;
 use weirgate_queue::drain::drain;
 use weirgate_queue::{JobState, NewJob};
 

@@ -22,7 +22,7 @@ use uuid::Uuid;
 use weirgate::http::{Api, ApiConfig, TrustedProxies, monitoring_router, router};
 use weirgate::metrics::Work;
 use weirgate::seed::{Seeded, seed};
-use weirgate_jobs::{
+use weirgate_msp::{
     ComputeKpi, ExportFormat, GenerateExport, IngestCsat, IngestSecurityAlerts, IngestTickets,
     IngestTimeEntries, registry,
 };

@@ -5,7 +5,7 @@ use axum::http::HeaderValue;
 use chrono::{Days, NaiveDate};
 use rand::Rng;
 use uuid::Uuid;
-use weirgate_jobs::{BackfillKind, BackfillOrder, BackfillRange, Reprocess};
+use weirgate_msp::{BackfillKind, BackfillOrder, BackfillRange, Reprocess};
 use weirgate_queue::backfill::{self, Settings};
 
 use crate::bench::client::Credential;

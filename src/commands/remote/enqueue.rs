@@ -1,7 +1,7 @@
 //! `enqueue`, of a server: each kind has an endpoint of its own.
 
 use anyhow::{Result, bail};
-use weirgate_jobs::DailyPipeline;
+use weirgate_msp::DailyPipeline;
 
 use super::jobs::Enqueued;
 use crate::cli::Enqueue;
@@ -85,7 +85,7 @@ fn call(options: &Enqueue) -> Result<Call> {
 
 #[cfg(test)]
 mod tests {
-    use weirgate_jobs::{
+    use weirgate_msp::{
         ComputeKpi, GenerateExport, IngestCsat, IngestSecurityAlerts, IngestTickets, IngestTimeEntries,
     };
     use weirgate_queue::Job as _;

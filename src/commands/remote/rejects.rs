@@ -1,7 +1,7 @@
 //! `rejects`, of a server.
 
 use anyhow::Result;
-use weirgate_jobs::sources::Dataset;
+use weirgate_msp::sources::Dataset;
 
 use crate::cli::Rejects;
 use crate::client::{Call, Client};

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use serde::Deserialize;
 use uuid::Uuid;
-use weirgate_jobs::WorkflowRetry;
+use weirgate_msp::WorkflowRetry;
 use weirgate_queue::JobState;
 
 use crate::cli::ListWorkflows;

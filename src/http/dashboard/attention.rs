@@ -6,7 +6,7 @@
 
 use chrono::NaiveDate;
 use sqlx::PgConnection;
-use weirgate_jobs::{SYSTEM_SLUG, SYSTEM_TENANT, schedules};
+use weirgate_msp::{SYSTEM_SLUG, SYSTEM_TENANT, schedules};
 use weirgate_queue::schedule;
 
 use super::kpis::out_of_the_ordinary;

@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 use sqlx::PgConnection;
 use uuid::Uuid;
-use weirgate_jobs::BackfillKind;
+use weirgate_msp::BackfillKind;
 use weirgate_queue::JobState;
 use weirgate_queue::backfill::{self, Backfill, BackfillState};
 
@@ -37,8 +37,8 @@ impl Asked {
             tenants: tenants_in_words(&asked.tenants),
             days: format!("{} to {}", asked.from, asked.to),
             order: match asked.order {
-                weirgate_jobs::BackfillOrder::NewestFirst => "newest day first",
-                weirgate_jobs::BackfillOrder::OldestFirst => "oldest day first",
+                weirgate_msp::BackfillOrder::NewestFirst => "newest day first",
+                weirgate_msp::BackfillOrder::OldestFirst => "oldest day first",
             },
             reprocess: policy_in_words(asked.reprocess),
             future_days: asked.future_days,
@@ -55,11 +55,11 @@ pub(super) fn tenants_in_words(tenants: &TenantNames) -> String {
     }
 }
 
-pub(super) fn policy_in_words(policy: weirgate_jobs::Reprocess) -> &'static str {
+pub(super) fn policy_in_words(policy: weirgate_msp::Reprocess) -> &'static str {
     match policy {
-        weirgate_jobs::Reprocess::Missing => "days without a result from after their end",
-        weirgate_jobs::Reprocess::Failed => "days that failed and have no result since",
-        weirgate_jobs::Reprocess::All => "every day",
+        weirgate_msp::Reprocess::Missing => "days without a result from after their end",
+        weirgate_msp::Reprocess::Failed => "days that failed and have no result since",
+        weirgate_msp::Reprocess::All => "every day",
     }
 }
 
@@ -144,7 +144,7 @@ fn shown(query: Option<&str>) -> Result<(Shown, String), Problem> {
     let mut fields = Fields::of_pairs(pairs);
     let month: Option<String> = fields.get("month");
     let month = month.and_then(|text| {
-        let day = weirgate_jobs::parse_day(&format!("{text}-01")).ok();
+        let day = weirgate_msp::parse_day(&format!("{text}-01")).ok();
         if day.is_none() {
             fields.fail("month", "expected a month such as 2026-01");
         }

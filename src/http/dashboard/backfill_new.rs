@@ -4,7 +4,7 @@ use askama::Template;
 use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
 use uuid::Uuid;
-use weirgate_jobs::{BackfillKind, BackfillRange, Reprocess, Tenant};
+use weirgate_msp::{BackfillKind, BackfillRange, Reprocess, Tenant};
 use weirgate_queue::backfill;
 
 use super::backfill::policy_in_words;

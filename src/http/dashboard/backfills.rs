@@ -4,7 +4,7 @@ use askama::Template;
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use uuid::Uuid;
-use weirgate_jobs::BackfillKind;
+use weirgate_msp::BackfillKind;
 use weirgate_queue::backfill::{self, Backfill, BackfillState};
 
 use super::backfill::{Asked, rate};

@@ -7,7 +7,7 @@ use askama::Template;
 use axum::http::StatusCode;
 use axum::response::Response;
 use chrono::{NaiveDate, NaiveDateTime};
-use weirgate_jobs::parse_day;
+use weirgate_msp::parse_day;
 
 use super::view::{Refusal, page};
 use crate::http::problem::{FieldError, Problem, Shown};

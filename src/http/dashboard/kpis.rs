@@ -4,7 +4,7 @@ use askama::Template;
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use chrono::{Days, NaiveDate};
-use weirgate_jobs::Tenant;
+use weirgate_msp::Tenant;
 
 use super::form::{Field, Given, TENANTS, Wrong};
 use super::plot::{Line, Marked, Plot, Unit};

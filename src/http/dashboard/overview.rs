@@ -7,7 +7,7 @@ use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use chrono::TimeDelta;
 use uuid::Uuid;
-use weirgate_jobs::BackfillKind;
+use weirgate_msp::BackfillKind;
 use weirgate_queue::backfill::{self, Backfill, BackfillState};
 use weirgate_queue::{JobState, query};
 

@@ -6,8 +6,8 @@ use axum::response::Response;
 use chrono::{DateTime, Utc};
 use futures_util::TryStreamExt;
 use uuid::Uuid;
-use weirgate_jobs::Tenant;
-use weirgate_jobs::sources::Dataset;
+use weirgate_msp::Tenant;
+use weirgate_msp::sources::Dataset;
 
 use super::form::{FilterForm, Given, TENANTS, Wrong, at_page};
 use super::session::{Session, filled};

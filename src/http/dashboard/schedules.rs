@@ -96,7 +96,7 @@ pub(super) async fn list(
 impl SchedulesPage {
     async fn look(api: &Api, session: &Session, ran: Option<(String, i64)>) -> Result<Self, Refusal> {
         let mut conn = api.pool.acquire().await?;
-        let all = schedule::overview(&mut conn, &weirgate_jobs::schedules()).await?;
+        let all = schedule::overview(&mut conn, &weirgate_msp::schedules()).await?;
         let now = sqlx::query_scalar!(r#"select queue.now() as "now!""#).fetch_one(&mut *conn).await?;
         Ok(Self {
             frame: Frame::new(session, "/schedules"),
@@ -178,7 +178,7 @@ pub(super) async fn turn_off(state: State<Api>, name: Path<String>, form: Form) 
 }
 
 fn known(name: &str) -> Result<Definition, Refusal> {
-    let known = weirgate_jobs::schedules().definitions().into_iter().find(|it| it.name == name);
+    let known = weirgate_msp::schedules().definitions().into_iter().find(|it| it.name == name);
     known.ok_or_else(|| QueueError::UnknownSchedule(name.to_owned()).into())
 }
 

@@ -2,7 +2,7 @@
 
 use askama::Template;
 use sqlx::PgConnection;
-use weirgate_jobs::SYSTEM_SLUG;
+use weirgate_msp::SYSTEM_SLUG;
 
 use crate::http::problem::Problem;
 use crate::queues;
@@ -25,7 +25,7 @@ impl Suggestions {
         let mut tenants = tenants(conn).await?;
         tenants.push(SYSTEM_SLUG.to_owned());
         Ok(Self {
-            kinds: weirgate_jobs::kinds().names(),
+            kinds: weirgate_msp::kinds().names(),
             queues: queues::known(conn, None).await?.into_iter().collect(),
             tenants,
         })

@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use uuid::Uuid;
-use weirgate_jobs::{SYSTEM_SLUG, SYSTEM_TENANT, Tenant};
+use weirgate_msp::{SYSTEM_SLUG, SYSTEM_TENANT, Tenant};
 use weirgate_queue::JobState;
 use weirgate_queue::lanes::change::{LaneChange, change_lane};
 use weirgate_queue::lanes::limits::Rate;

@@ -6,7 +6,7 @@ use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use uuid::Uuid;
-use weirgate_jobs::WorkflowRetry;
+use weirgate_msp::WorkflowRetry;
 use weirgate_queue::query::{JobRow, WorkflowState};
 use weirgate_queue::{JobState, QueueError, query, workflow};
 
@@ -149,7 +149,7 @@ pub(super) async fn retry_failed(
     let refuse = |problem: Problem| Refusal::from(problem).for_session(&form.session);
     let mut tx = api.pool.begin().await?;
     let actor = form.session.actor();
-    let done = weirgate_jobs::retry_failed(&mut tx, id, actor.name()).await;
+    let done = weirgate_msp::retry_failed(&mut tx, id, actor.name()).await;
     let done = done.map_err(|error| refuse(error.into()))?;
     if done == WorkflowRetry::NothingFailed {
         return Err(refuse(nothing_failed(id)));

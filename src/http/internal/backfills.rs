@@ -7,7 +7,7 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use sqlx::PgConnection;
 use uuid::Uuid;
-use weirgate_jobs::BackfillRange;
+use weirgate_msp::BackfillRange;
 use weirgate_queue::backfill;
 
 use crate::audit::{Actor, Change, Subject};

@@ -13,7 +13,7 @@ use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, OneOfBuilder, Schema,
 use utoipa::openapi::{Content, Ref, RefOr};
 use utoipa::{IntoResponses, ToSchema};
 use uuid::Uuid;
-use weirgate_jobs::{BulkJobs, BulkRefused};
+use weirgate_msp::{BulkJobs, BulkRefused};
 use weirgate_queue::bulk::BulkAction;
 use weirgate_queue::query::JobFilter;
 

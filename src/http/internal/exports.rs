@@ -4,7 +4,7 @@ use axum::extract::State;
 use axum::response::Response;
 use chrono::NaiveDate;
 use utoipa::IntoParams;
-use weirgate_jobs::{ExportFormat, GenerateExport};
+use weirgate_msp::{ExportFormat, GenerateExport};
 use weirgate_queue::NewJob;
 
 use crate::http::Api;

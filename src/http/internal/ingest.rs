@@ -4,7 +4,7 @@ use axum::extract::State;
 use axum::response::Response;
 use serde::Deserialize;
 use utoipa::ToSchema;
-use weirgate_jobs::{IngestCsat, IngestSecurityAlerts, IngestTickets, IngestTimeEntries};
+use weirgate_msp::{IngestCsat, IngestSecurityAlerts, IngestTickets, IngestTimeEntries};
 use weirgate_queue::NewJob;
 
 use crate::http::Api;

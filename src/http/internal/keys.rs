@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
 use utoipa::ToSchema;
 use uuid::Uuid;
-use weirgate_jobs::Tenant;
+use weirgate_msp::Tenant;
 
 use crate::api_keys::{self, New, Refused};
 use crate::audit::Actor;

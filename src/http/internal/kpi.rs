@@ -4,7 +4,7 @@ use axum::extract::State;
 use axum::response::Response;
 use chrono::NaiveDate;
 use utoipa::IntoParams;
-use weirgate_jobs::ComputeKpi;
+use weirgate_msp::ComputeKpi;
 use weirgate_queue::NewJob;
 
 use crate::http::Api;

@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 use utoipa::openapi::Ref;
 use utoipa::openapi::schema::{ObjectBuilder, OneOfBuilder, Schema, Type};
 use uuid::Uuid;
-use weirgate_jobs::Tenant;
+use weirgate_msp::Tenant;
 use weirgate_queue::JobState;
 use weirgate_queue::lanes::change::{LaneChange, change_lane};
 use weirgate_queue::lanes::check::GivenLimits;

@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 use axum::response::Response;
-use weirgate_jobs::DailyPipeline;
+use weirgate_msp::DailyPipeline;
 
 use crate::http::Api;
 use crate::http::enqueue::{EnqueueBody, EnqueueHeaders, EnqueueParams, EnqueueRequest};

@@ -4,8 +4,8 @@ use axum::extract::State;
 use chrono::NaiveDate;
 use utoipa::IntoParams;
 use uuid::Uuid;
-use weirgate_jobs::Tenant;
-use weirgate_jobs::sources::Dataset;
+use weirgate_msp::Tenant;
+use weirgate_msp::sources::Dataset;
 
 use crate::http::Api;
 use crate::http::context::RequestContext;

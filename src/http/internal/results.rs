@@ -35,7 +35,7 @@ pub(crate) async fn list_daily_kpis(
 ) -> Result<Response, Problem> {
     let found = {
         let mut tx = ReadTx::of_service(&api).await?;
-        weirgate_jobs::Tenant::find(tx.conn(), &name).await?
+        weirgate_msp::Tenant::find(tx.conn(), &name).await?
     };
     let found = found.ok_or_else(|| Problem::unknown_tenant(&name))?;
     let tenant = Tenant { id: found.id, slug: found.slug.0.into() };

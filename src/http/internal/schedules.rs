@@ -172,7 +172,7 @@ pub(crate) async fn list_schedules(
     Query(()): Query<()>,
 ) -> Result<Page<Schedule>, Problem> {
     let mut conn = api.pool.acquire().await?;
-    let all = schedule::overview(&mut conn, &weirgate_jobs::schedules()).await?;
+    let all = schedule::overview(&mut conn, &weirgate_msp::schedules()).await?;
     Ok(Page::whole(all.into_iter().map(Schedule::from).collect()))
 }
 
@@ -191,7 +191,7 @@ pub(crate) async fn change_schedule(
     Query(()): Query<()>,
     Body(change): Body<ScheduleChange>,
 ) -> Result<Json<Schedule>, Problem> {
-    let schedules = weirgate_jobs::schedules();
+    let schedules = weirgate_msp::schedules();
     let change = Change::from(change);
     let definition = schedules.definitions().into_iter().find(|it| it.name == name);
     let Some(definition) = definition else { return Err(unknown(&name)) };

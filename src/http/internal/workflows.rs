@@ -11,7 +11,7 @@ use futures_util::stream;
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
-use weirgate_jobs::{WorkflowRetry, retry_failed};
+use weirgate_msp::{WorkflowRetry, retry_failed};
 use weirgate_queue::query::{self, JobRow, WorkflowFilter, WorkflowState};
 use weirgate_queue::{QueueError, workflow};
 

@@ -1,0 +1,46 @@
+//! Analytics for managed service providers: tickets, time entries, surveys and security alerts are
+//! taken in, KPIs computed from them, and days exported. One file a job, in `jobs/`.
+
+mod app;
+mod backfill;
+mod bulk_jobs;
+mod csv_line;
+mod daily_pipeline;
+mod day;
+mod ingest;
+mod jobs;
+pub mod mock_data;
+mod schedules;
+pub mod sources;
+mod tenant;
+mod tls;
+mod workflow_retry;
+
+use std::sync::Arc;
+
+use weirgate_queue::Registry;
+
+pub use app::App;
+pub use backfill::{
+    BackfillDays, BackfillKind, BackfillOrder, BackfillRange, DailySlices, Reprocess, SliceJob, TenantDays,
+};
+pub use bulk_jobs::{BulkDone, BulkJobs, BulkRefused};
+pub use csv_line::csv_line;
+pub use daily_pipeline::{DailyPipeline, enqueue_daily_pipeline};
+pub use day::{parse_day, take_day};
+pub use ingest::{Ingested, ingested_rows};
+pub use jobs::{
+    ComputeKpi, Export, ExportFormat, GenerateExport, IngestCsat, IngestSecurityAlerts, IngestTickets,
+    IngestTimeEntries, Kpis, kinds,
+};
+pub use schedules::schedules;
+pub use tenant::{
+    SYSTEM_SLUG, SYSTEM_TENANT, Tenant, TenantRef, TenantSlug, TenantsError, find_by_slug, shown_args,
+};
+pub use tls::{http_client, provide_tls};
+pub use workflow_retry::{WorkflowRetry, retry_failed};
+
+/// Every job there is, to be run.
+pub fn registry(app: Arc<App>) -> Registry<App> {
+    kinds().run_with(app).with_slices(Arc::new(DailySlices))
+}
