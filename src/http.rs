@@ -69,8 +69,8 @@ use utoipa_axum::routes;
 use uuid::Uuid;
 use weirgate_msp::{SYSTEM_SLUG, SYSTEM_TENANT};
 use weirgate_queue::lanes::Books;
-use weirgate_queue::query::Reader;
-use weirgate_queue::watch::Watcher;
+use weirgate_queue::read::Reader;
+use weirgate_queue::read::watch::Watcher;
 
 use crate::audit;
 use crate::http::auth::{Limits, ServiceTokens};

@@ -10,7 +10,7 @@ use serde_json::json;
 use sqlx::PgPool;
 use uuid::Uuid;
 use weirgate_msp::sources::open_within;
-use weirgate_queue::cron::parse_zone;
+use weirgate_queue::schedule::cron::parse_zone;
 
 use crate::api_keys::{self, New};
 use crate::audit::{Actor, Change, Subject};

@@ -8,7 +8,7 @@ use object_store::ObjectStore;
 use sqlx::PgPool;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use weirgate_queue::watch::Watcher;
+use weirgate_queue::read::watch::Watcher;
 
 use crate::config::Config;
 use crate::connections;

@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 use weirgate_msp::{SYSTEM_SLUG, Tenant};
 use weirgate_queue::QueueError;
-use weirgate_queue::cron::parse_zone;
+use weirgate_queue::schedule::cron::parse_zone;
 
 use crate::audit::{self, Actor, Subject};
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use sqlx::{PgConnection, Postgres, Transaction};
 use weirgate_queue::bulk::{self, BulkAction, Cursor, Step};
-use weirgate_queue::query::JobFilter;
+use weirgate_queue::read::JobFilter;
 use weirgate_queue::{Job, JobContext, JobError, NewJob, QueueError};
 
 use crate::{App, SYSTEM_TENANT};

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sqlx::PgConnection;
 use uuid::Uuid;
-use weirgate_queue::query::JobFilter;
+use weirgate_queue::read::JobFilter;
 use weirgate_queue::{JobContext, JobError};
 
 /// A tenant's name in URLs and in the files of its sources. It never changes.

@@ -281,7 +281,7 @@ impl Locked {
 async fn lock(conn: &mut PgConnection, id: Uuid) -> Result<Locked> {
     let row = sqlx::query!(
         r#"select paused, share::text::float8 as "share!", max_running, queues, cancelled_at is not null as "cancelled!",
-            finished_at is not null as "finished!", counts as "counts: sqlx::types::Json<crate::state::StateCounts>"
+            finished_at is not null as "finished!", counts as "counts: sqlx::types::Json<crate::job::state::StateCounts>"
            from queue.backfills where id = $1 for update"#,
         id
     )
@@ -297,11 +297,11 @@ async fn lock(conn: &mut PgConnection, id: Uuid) -> Result<Locked> {
     })
 }
 
-/// How it stands, for [`crate::standing`].
+/// How it stands, for [`crate::control::standing`].
 pub(crate) async fn standing(conn: &mut PgConnection, id: Uuid) -> Result<Option<Value>> {
     let row = sqlx::query!(
         r#"select paused, share::text::float8 as "share!", max_running, cancelled_at is not null as "cancelled!",
-            finished_at is not null as "finished!", counts as "counts: sqlx::types::Json<crate::state::StateCounts>",
+            finished_at is not null as "finished!", counts as "counts: sqlx::types::Json<crate::job::state::StateCounts>",
             retry_requested_at is not null as "retries_failed!"
            from queue.backfills where id = $1"#,
         id

@@ -18,8 +18,8 @@ use uuid::Uuid;
 
 use crate::control;
 use crate::error::Result;
-use crate::query::JobFilter;
-use crate::state::JobState;
+use crate::job::state::JobState;
+use crate::read::JobFilter;
 
 /// Most jobs that one step changes.
 const BATCH: i64 = 1000;

@@ -1,5 +1,8 @@
 //! Claim: a worker takes a batch of jobs that may start, decided once for all hosts.
 
+pub(crate) mod holdings;
+pub mod mark;
+
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
@@ -7,11 +10,11 @@ use serde_json::Value;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
+use crate::claim::mark::mark;
 use crate::error::Result;
 use crate::job::RunId;
 use crate::lanes::Book;
 use crate::lanes::plan::{Plan, Want};
-use crate::mark::mark;
 
 pub use crate::lanes::plan::Room;
 
@@ -145,7 +148,7 @@ impl Claimer {
             };
         }
         let rows = sqlx::query_file!(
-            "src/claim.sql",
+            "src/claim/claim.sql",
             self.book.queue,
             self.book.no + 1,
             worker,

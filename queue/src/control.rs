@@ -1,12 +1,14 @@
 //! What people do to single jobs: cancel, retry, run now, change the priority.
 
+pub mod standing;
+
 use sqlx::{Acquire, PgConnection};
 use uuid::Uuid;
 
+use crate::claim::mark::mark_claimed;
 use crate::error::{QueueError, Result};
-use crate::listener::{notify_cancel, notify_queues};
-use crate::mark::mark_claimed;
-use crate::state::JobState;
+use crate::job::state::JobState;
+use crate::worker::listener::{notify_cancel, notify_queues};
 use crate::workflow;
 
 /// Cancels a job: at once while it waits; a running one is told to stop and becomes `cancelled`

@@ -14,8 +14,8 @@ use uuid::Uuid;
 
 use crate::error::Result;
 use crate::job::Job;
-use crate::listener::notify_queues;
-use crate::meter;
+use crate::telemetry::meter;
+use crate::worker::listener::notify_queues;
 use crate::workflow::{self, Title};
 
 /// What a discarded or cancelled parent does to the job that waits on it.
@@ -300,7 +300,7 @@ async fn insert<'a>(
         };
     }
     let ids = sqlx::query_file_scalar!(
-        "src/enqueue.sql",
+        "src/enqueue/enqueue.sql",
         &column!(|job| job.id),
         &column!(|job| job.tenant),
         &column!(|job| &*job.queue) as &[&str],
@@ -359,7 +359,7 @@ async fn move_forward(conn: &mut PgConnection, jobs: &[(Uuid, &NewJob)]) -> Resu
         return Ok(());
     }
     let queues = sqlx::query_file_scalar!(
-        "src/move_forward.sql",
+        "src/enqueue/move_forward.sql",
         &jobs.iter().map(|(id, _)| *id).collect::<Vec<_>>(),
         &jobs.iter().map(|(_, job)| job.run_at).collect::<Vec<_>>() as &[Option<DateTime<Utc>>],
         &jobs.iter().map(|(_, job)| job.delay_s).collect::<Vec<_>>(),

@@ -3,8 +3,8 @@
 use uuid::Uuid;
 
 use crate::backfill::BackfillState;
-use crate::patience::is_late;
-use crate::state::JobState;
+use crate::database::patience::is_late;
+use crate::job::state::JobState;
 
 /// The engine could not do what it was asked to.
 #[derive(Debug, thiserror::Error)]

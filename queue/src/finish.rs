@@ -1,5 +1,7 @@
 //! Finish: a run's outcome, its next jobs and its children, in one transaction, guarded by the run token.
 
+pub(crate) mod finisher;
+
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
@@ -8,13 +10,13 @@ use sqlx::PgConnection;
 use sqlx::types::Json;
 use uuid::Uuid;
 
+use crate::claim::mark::{Start, Starts};
 use crate::enqueue::{NewJob, enqueue};
 use crate::error::{QueueError, Result};
-use crate::failures::pattern;
 use crate::job::RunId;
-use crate::listener::notify_queues;
-use crate::mark::{Start, Starts};
-use crate::state::JobState;
+use crate::job::state::JobState;
+use crate::telemetry::failures::pattern;
+use crate::worker::listener::notify_queues;
 use crate::workflow;
 
 /// How an attempt ended.
@@ -138,7 +140,7 @@ async fn complete(conn: &mut PgConnection, completions: &[Finish]) -> Result<Has
     }
     let starts: Starts = completions.iter().map(|finish| finish.start).collect();
     let rows = sqlx::query_file_scalar!(
-        "src/complete.sql",
+        "src/finish/complete.sql",
         &starts.seqs,
         &starts.runs,
         &starts.attempts,
@@ -161,7 +163,7 @@ async fn end_otherwise(conn: &mut PgConnection, finishes: &[Finish]) -> Result<V
         return Ok(Vec::new());
     }
     let rows = sqlx::query_file!(
-        "src/finish.sql",
+        "src/finish/finish.sql",
         &starts.seqs,
         &starts.runs,
         &starts.attempts,

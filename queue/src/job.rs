@@ -1,5 +1,10 @@
 //! What a job is to the one who writes it: a struct of arguments, a handler, and a context.
 
+pub(crate) mod checkpoint;
+pub mod registry;
+pub mod retry;
+pub mod state;
+
 use std::fmt;
 use std::future::Future;
 use std::sync::Mutex;
@@ -14,11 +19,11 @@ use sqlx::{PgPool, Postgres, Transaction};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use crate::claim::mark::{self, Start};
 use crate::enqueue::NewJob;
 use crate::error::QueueError;
 use crate::finish::{self, Finish, Outcome};
-use crate::mark::{self, Start};
-use crate::retry::RetryPolicy;
+use crate::job::retry::RetryPolicy;
 use crate::workflow::{self, Parent};
 
 /// A kind of job. The struct holds its arguments; they carry ids, never rows.

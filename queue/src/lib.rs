@@ -8,19 +8,19 @@
 //! |---|---|---|
 //! | enqueue | [`enqueue()`] | stores jobs, alone or waiting on others |
 //! | claim | [`claim`] | takes a batch for a worker that holds a lease: lanes by fair share, within their limits |
-//! | mark | [`mark`] | writes into a job's row that it runs, once it does so for longer |
-//! | run | [`runner`] | calls the handler, with time-out, cancel and panics caught |
+//! | mark | [`claim::mark`] | writes into a job's row that it runs, once it does so for longer |
+//! | run | [`worker::runner`] | calls the handler, with time-out, cancel and panics caught |
 //! | finish | [`finish`] | commits outcomes, next jobs and released children together |
 //! | order | [`workflow`] | jobs that wait on jobs: their graph, and what the end of one does to the others |
 //! | cancel, retry | [`control`] | what people do to single jobs |
 //! | retry, cancel, delete | [`bulk`] | what people do to all jobs that a filter takes |
 //! | backfill | [`backfill`] | a range as an object, which becomes jobs piece by piece |
-//! | tell | [`pulse`], [`failures`] | how runs went, by minute, and what failures have in common |
-//! | lead | [`leader`] | one host among many, by a lease |
+//! | tell | [`telemetry::pulse`], [`telemetry::failures`] | how runs went, by minute, and what failures have in common |
+//! | lead | [`maintenance::leader`] | one host among many, by a lease |
 //! | schedule | [`schedule`] | enqueues by the clock, each tick once |
 //! | promote, rescue, prune | [`maintenance`] | upkeep |
 //!
-//! [`host::Host`] is one worker process, [`backend::QueueBackend`] its link to apalis.
+//! [`Host`] is one worker process, [`worker::backend::QueueBackend`] its link to apalis.
 //!
 //! ```no_run
 //! use serde::{Deserialize, Serialize};
@@ -61,52 +61,27 @@
 //! ```
 #![warn(missing_docs)]
 
-pub mod backend;
 pub mod backfill;
 pub mod bulk;
-mod checkpoint;
 pub mod claim;
 pub mod control;
-pub mod cron;
-pub mod drain;
+pub mod database;
 pub mod enqueue;
 pub mod error;
-pub mod expose;
-pub mod failures;
 pub mod finish;
-mod finisher;
-pub mod held;
-pub mod history;
-mod holdings;
-pub mod host;
 pub mod job;
 pub mod lanes;
-pub mod leader;
-mod lease;
-mod listener;
 pub mod maintenance;
-pub mod mark;
-pub mod meter;
-pub mod patience;
-pub mod pulse;
-pub mod query;
-pub mod registry;
-pub mod retry;
-pub mod runner;
-mod running;
+pub mod read;
 pub mod schedule;
-mod sleeper;
-mod slots;
-pub mod standing;
-pub mod state;
-pub mod trace;
-pub mod watch;
+pub mod telemetry;
+pub mod worker;
 pub mod workflow;
 
 pub use enqueue::{Enqueued, NewJob, OnFailure, enqueue};
 pub use error::{QueueError, Result};
-pub use host::{Host, HostConfig};
+pub use job::registry::{Kinds, Registry};
+pub use job::state::JobState;
 pub use job::{Job, JobContext, JobError};
-pub use registry::{Kinds, Registry};
-pub use state::JobState;
+pub use worker::host::{Host, HostConfig};
 pub use workflow::Workflow;

@@ -6,6 +6,7 @@
 //! with a row whose key is schedule, tenant and tick: so a tick fires once, however many hosts there are and wherever
 //! one of them dies.
 
+pub mod cron;
 mod run_now;
 mod settings;
 mod ticks;

@@ -4,8 +4,8 @@
 use serde_json::{Map, Value, json};
 use sqlx::PgConnection;
 use uuid::Uuid;
+use weirgate_queue::control::standing::{self, Thing};
 use weirgate_queue::schedule::Definition;
-use weirgate_queue::standing::{self, Thing};
 
 use super::Actor;
 

@@ -6,10 +6,10 @@ use chrono::{DateTime, Utc};
 use serde_json::json;
 use sqlx::{AssertSqlSafe, PgConnection};
 use uuid::Uuid;
+use weirgate_queue::claim::mark::Start;
 use weirgate_queue::claim::{Claimer, Room};
 use weirgate_queue::finish::{Finish, Outcome, finish};
 use weirgate_queue::lanes::limits::{LaneLimits, QueueLimits, Rate, set_queue_limits};
-use weirgate_queue::mark::Start;
 
 use super::report::{Report, median, percentile_ms};
 use super::snapshots::pin;

@@ -3,7 +3,7 @@
 use chrono::NaiveDate;
 use clap::{Args, Subcommand};
 use uuid::Uuid;
-use weirgate_queue::query::WorkflowState;
+use weirgate_queue::read::WorkflowState;
 
 use super::values::day;
 

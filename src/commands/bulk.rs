@@ -4,7 +4,7 @@ use sqlx::PgPool;
 use uuid::Uuid;
 use weirgate_msp::{BulkJobs, BulkRefused};
 use weirgate_queue::bulk::BulkAction;
-use weirgate_queue::query::JobFilter;
+use weirgate_queue::read::JobFilter;
 use weirgate_queue::{Enqueued, enqueue};
 
 use super::door::Door;

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use sqlx::PgPool;
-use weirgate_queue::failures::{self, COUNTED};
+use weirgate_queue::telemetry::failures::{self, COUNTED};
 
 use super::door::Door;
 use super::session::Session;

@@ -3,7 +3,7 @@
 use anyhow::Context;
 use sqlx::PgPool;
 use weirgate_msp::{SYSTEM_SLUG, SYSTEM_TENANT, find_by_slug, take_day};
-use weirgate_queue::query::JobFilter;
+use weirgate_queue::read::JobFilter;
 
 use super::tenant;
 use crate::cli::Filter;

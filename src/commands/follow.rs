@@ -8,7 +8,7 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 use weirgate_msp::{SYSTEM_SLUG, SYSTEM_TENANT, Tenant};
 use weirgate_queue::lanes::Books;
-use weirgate_queue::query;
+use weirgate_queue::read;
 use weirgate_queue::{JobState, QueueError};
 
 use super::door::Door;
@@ -30,7 +30,7 @@ const SOON: Duration = Duration::from_secs(3);
 
 /// A job as it is now.
 pub(super) async fn look(books: &Books, conn: &mut PgConnection, id: Uuid) -> anyhow::Result<Look> {
-    let job = query::get(&mut *conn, id).await?.ok_or(QueueError::UnknownJob(id))?;
+    let job = read::get(&mut *conn, id).await?.ok_or(QueueError::UnknownJob(id))?;
     let standings = books.standings(conn, std::slice::from_ref(&job)).await?;
     let tenant = tenant_name(conn, job.tenant_id).await?;
     let cancelled = reasons(conn, std::slice::from_ref(&job), true).await?.remove(&id);

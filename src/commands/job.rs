@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 use weirgate_queue::JobState;
 use weirgate_queue::lanes::facts::Standing;
-use weirgate_queue::query::JobRow;
+use weirgate_queue::read::JobRow;
 
 use crate::http::job::{AttemptError, JobResource, Progress};
 use crate::http::reason;

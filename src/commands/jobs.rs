@@ -6,7 +6,7 @@ use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 use weirgate_msp::{SYSTEM_SLUG, SYSTEM_TENANT, Tenant};
 use weirgate_queue::lanes::Books;
-use weirgate_queue::query::{self, JobFilter, JobRow};
+use weirgate_queue::read::{self, JobFilter, JobRow};
 use weirgate_queue::{JobState, control};
 
 use super::door::Door;
@@ -99,7 +99,7 @@ async fn list(conn: &mut PgConnection, filter: &JobFilter, limit: i64) -> anyhow
     let mut before = None;
     loop {
         let missing = limit - i64::try_from(jobs.len())?;
-        let page = query::list(conn, filter, before, missing).await?;
+        let page = read::list(conn, filter, before, missing).await?;
         jobs.extend(page.rows);
         before = page.next;
         if before.is_none() || i64::try_from(jobs.len())? >= limit {

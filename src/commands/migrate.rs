@@ -2,7 +2,7 @@
 
 use anyhow::bail;
 use serde_json::json;
-use weirgate_queue::history;
+use weirgate_queue::database::history;
 
 use super::confirm;
 use super::session::Session;

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use weirgate_msp::{
     DailyPipeline, SYSTEM_SLUG, SYSTEM_TENANT, Tenant, WorkflowRetry, parse_day, retry_failed,
 };
-use weirgate_queue::query::{self, WorkflowFilter, WorkflowState};
+use weirgate_queue::read::{self, WorkflowFilter, WorkflowState};
 use weirgate_queue::{JobState, QueueError, workflow};
 
 use super::door::Door;
@@ -159,7 +159,7 @@ async fn list(options: ListWorkflows, pool: &PgPool) -> anyhow::Result<Vec<Row>>
     let (mut rows, mut before) = (Vec::new(), None);
     loop {
         let missing = usize::from(options.limit) - rows.len();
-        let page = query::workflows(&mut conn, &filter, before, missing, COUNTED).await?;
+        let page = read::workflows(&mut conn, &filter, before, missing, COUNTED).await?;
         rows.extend(page.rows);
         before = page.next;
         if before.is_none() || rows.len() >= options.limit.into() {
@@ -209,8 +209,8 @@ async fn slugs(
 /// A workflow of the database.
 async fn stored(conn: &mut PgConnection, id: Uuid) -> anyhow::Result<Workflow> {
     let title = workflow::title(&mut *conn, id).await?.ok_or(QueueError::UnknownWorkflow(id))?;
-    let found = query::workflow_counts(&mut *conn, id).await?;
-    let jobs = query::workflow(&mut *conn, id, None, SHOWN).await?;
+    let found = read::workflow_counts(&mut *conn, id).await?;
+    let jobs = read::workflow(&mut *conn, id, None, SHOWN).await?;
     let slugs = slugs(conn, std::iter::once(title.tenant_id)).await?;
     let tenant = slugs.get(&title.tenant_id).cloned().unwrap_or_else(|| title.tenant_id.to_string());
     let jobs = jobs.into_iter().map(|job| {

@@ -3,7 +3,7 @@
 
 use anyhow::{Context, bail};
 use sqlx::{Connection, PgConnection, PgPool, Row};
-use weirgate_queue::patience::within;
+use weirgate_queue::database::patience::within;
 
 use super::ANSWER;
 

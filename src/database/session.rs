@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::bail;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
-use weirgate_queue::patience::{is_late, within};
+use weirgate_queue::database::patience::{is_late, within};
 
 use super::watch::Signs;
 

@@ -14,8 +14,8 @@ use sqlx::{Connection, PgConnection, PgPool};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
-use weirgate_queue::held::beside;
-use weirgate_queue::patience::within;
+use weirgate_queue::database::held::beside;
+use weirgate_queue::database::patience::within;
 
 use super::sockets::{Place, Socket};
 

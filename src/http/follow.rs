@@ -18,8 +18,8 @@ use tokio::time::{Instant, timeout, timeout_at};
 use uuid::Uuid;
 use weirgate_queue::JobState;
 use weirgate_queue::lanes::facts::Standing;
-use weirgate_queue::query::{self, JobFilter, JobRow, Listed};
-use weirgate_queue::watch::Look;
+use weirgate_queue::read::watch::Look;
+use weirgate_queue::read::{self, JobFilter, JobRow, Listed};
 
 use crate::http::Api;
 use crate::http::auth::Tenant;
@@ -59,7 +59,7 @@ impl Viewer {
 
     pub(crate) async fn job(&self, id: Uuid) -> Result<JobResource, Problem> {
         if let Some(tenant) = &self.tenant {
-            let row = query::brief(TenantTx::begin(&self.api, tenant).await?.conn(), id).await?;
+            let row = read::brief(TenantTx::begin(&self.api, tenant).await?.conn(), id).await?;
             let row = row.ok_or_else(|| Problem::unknown_job(&id))?;
             return Ok(self.resources(vec![row]).await?.remove(0));
         }
@@ -77,11 +77,11 @@ impl Viewer {
         let listed = match &self.tenant {
             None => {
                 let mut tx = ReadTx::of_service(&self.api).await?;
-                query::list(tx.conn(), filter, before, limit).await?
+                read::list(tx.conn(), filter, before, limit).await?
             }
             Some(tenant) => {
                 let mut tx = TenantTx::begin(&self.api, tenant).await?;
-                query::list(tx.conn(), &tenants_own(filter, tenant), before, limit).await?
+                read::list(tx.conn(), &tenants_own(filter, tenant), before, limit).await?
             }
         };
         Ok(listed)
@@ -190,11 +190,11 @@ impl Viewer {
         let output = match &self.tenant {
             None => {
                 let mut tx = ReadTx::of_service(&self.api).await?;
-                query::output(tx.conn(), job.id, job.finalized_at).await?
+                read::output(tx.conn(), job.id, job.finalized_at).await?
             }
             Some(tenant) => {
                 let mut tx = TenantTx::begin(&self.api, tenant).await?;
-                query::output(tx.conn(), job.id, job.finalized_at).await?
+                read::output(tx.conn(), job.id, job.finalized_at).await?
             }
         };
         match output {

@@ -11,8 +11,8 @@ use sqlx::{Connection, PgConnection, PgPool};
 use tokio::sync::{Mutex, mpsc, oneshot};
 use uuid::Uuid;
 use weirgate_msp::{BulkJobs, DailyPipeline, Tenant, enqueue_daily_pipeline};
-use weirgate_queue::held::{Held, gather};
-use weirgate_queue::patience::within;
+use weirgate_queue::database::held::{Held, gather};
+use weirgate_queue::database::patience::within;
 use weirgate_queue::{Enqueued, NewJob};
 
 use crate::audit::Actor;

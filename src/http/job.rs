@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 use weirgate_msp::{GenerateExport, parse_day, shown_args};
 use weirgate_queue::lanes::facts::Standing;
-use weirgate_queue::query::JobRow;
+use weirgate_queue::read::JobRow;
 use weirgate_queue::{Job, JobState};
 
 use crate::http::reason::WhyCancelled;

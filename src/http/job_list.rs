@@ -5,7 +5,7 @@ use utoipa::IntoParams;
 use utoipa::openapi::schema::{ArrayBuilder, Schema};
 use uuid::Uuid;
 use weirgate_msp::{SYSTEM_SLUG, SYSTEM_TENANT, Tenant, find_by_slug, take_day};
-use weirgate_queue::query::JobFilter;
+use weirgate_queue::read::JobFilter;
 
 use crate::http::Api;
 use crate::http::context::RequestContext;

@@ -14,7 +14,7 @@ use sqlx::PgPool;
 use subtle::ConstantTimeEq;
 use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio::time::sleep;
-use weirgate_queue::held::{Held, gather};
+use weirgate_queue::database::held::{Held, gather};
 
 use crate::http::keys::{self, Found, Hash, Holder, Presented};
 use crate::http::problem::Problem;

@@ -8,7 +8,7 @@ use sqlx::PgConnection;
 use utoipa::ToSchema;
 use uuid::Uuid;
 use weirgate_msp::BulkJobs;
-use weirgate_queue::query::JobRow;
+use weirgate_queue::read::JobRow;
 use weirgate_queue::{Job, JobState};
 
 /// Why a job was cancelled.

@@ -12,7 +12,7 @@ use object_store::memory::InMemory;
 use serde_json::Value;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use tower::ServiceExt;
-use weirgate_queue::watch::Watcher;
+use weirgate_queue::read::watch::Watcher;
 
 use super::{Api, ApiConfig, TrustedProxies, keys, openapi, router, with_layers};
 

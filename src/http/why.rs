@@ -7,7 +7,7 @@ use uuid::Uuid;
 use weirgate_queue::JobState;
 use weirgate_queue::lanes::Blocked;
 use weirgate_queue::lanes::facts::Standing;
-use weirgate_queue::query::{self, JobRow};
+use weirgate_queue::read::{self, JobRow};
 
 use crate::http::schemas;
 
@@ -48,7 +48,7 @@ pub(crate) struct WaitsOn {
 
 impl WaitsOn {
     fn of(row: &JobRow) -> Option<Self> {
-        let query::WaitsOn { id, kind, name, state } = row.waits_on.as_ref()?.0.clone();
+        let read::WaitsOn { id, kind, name, state } = row.waits_on.as_ref()?.0.clone();
         Some(Self { id, kind, name, state })
     }
 

@@ -8,8 +8,8 @@ use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 use weirgate_msp::{DailyPipeline, parse_day};
-use weirgate_queue::query::{WorkflowFilter, WorkflowRow, WorkflowState};
-use weirgate_queue::state::StateCounts;
+use weirgate_queue::job::state::StateCounts;
+use weirgate_queue::read::{WorkflowFilter, WorkflowRow, WorkflowState};
 use weirgate_queue::workflow::WorkflowTitle;
 
 use crate::http::params::{Fields, Parse, TenantName};

@@ -6,7 +6,7 @@ use prometheus_client::encoding::{
     DescriptorEncoder, EncodeCounterValue, EncodeLabelSet, MetricEncoder, NoLabelSet,
 };
 use prometheus_client::metrics::MetricType;
-use weirgate_queue::meter::{BOUNDS, Reading};
+use weirgate_queue::telemetry::meter::{BOUNDS, Reading};
 
 /// Labels of one row.
 pub(crate) type Row<'a, const N: usize> = [(&'static str, &'a str); N];

@@ -6,7 +6,7 @@ use prometheus_client::collector::Collector;
 use prometheus_client::encoding::DescriptorEncoder;
 use sqlx::PgPool;
 use weirgate_msp::ingested_rows;
-use weirgate_queue::meter::{self, Meter};
+use weirgate_queue::telemetry::meter::{self, Meter};
 
 use super::families::Families;
 use crate::database::hung_connections;

@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use uuid::Uuid;
-use weirgate_queue::trace::Tracer;
+use weirgate_queue::telemetry::trace::Tracer;
 
 use super::Role;
 use crate::config::Config;

@@ -17,7 +17,7 @@ use opentelemetry_otlp::{Protocol, SpanExporter, WithExportConfig};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider, Span};
 use weirgate_msp::provide_tls;
-use weirgate_queue::trace::Tracer;
+use weirgate_queue::telemetry::trace::Tracer;
 
 use super::Role;
 use crate::config::Config;

@@ -4,7 +4,7 @@ mod n8n;
 
 use std::path::Path;
 
-use weirgate_queue::state;
+use weirgate_queue::job::state;
 
 fn read(path: &str) -> String {
     std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()

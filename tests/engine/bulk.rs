@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::Value;
 use uuid::Uuid;
 use weirgate_queue::bulk::{self, BulkAction, Cursor, Step as BulkStep};
-use weirgate_queue::query::{self, JobFilter};
+use weirgate_queue::read::{self, JobFilter};
 use weirgate_queue::{JobState, NewJob, OnFailure, control, enqueue};
 
 use crate::support::{Does, Probe, Step, TestDb, TestWorker};
@@ -330,7 +330,7 @@ async fn it_takes_what_the_list_shows() {
         (labelled("%"), 1),
         (labelled("A"), 3),
     ] {
-        let listed = query::list(&mut conn, &filter, None, 500).await.unwrap().rows.len();
+        let listed = read::list(&mut conn, &filter, None, 500).await.unwrap().rows.len();
         let budget = Duration::from_secs(10);
         let count = bulk::count(&mut conn, BulkAction::Cancel, &filter, i64::MAX, budget).await.unwrap();
         assert_eq!(

@@ -83,7 +83,7 @@ async fn plans(conn: &mut PgConnection, sql: &str, arguments: &str) -> Vec<Strin
 
 #[tokio::test]
 async fn a_lane_is_read_by_its_index_whatever_the_statistics() {
-    const CLAIM: &str = include_str!("../../queue/src/claim.sql");
+    const CLAIM: &str = include_str!("../../queue/src/claim/claim.sql");
     const AHEAD: &str = include_str!("../../queue/src/lanes/ahead.sql");
     const OLDEST: &str = include_str!("../../queue/src/lanes/oldest.sql");
     let db = TestDb::new().await;

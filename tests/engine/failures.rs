@@ -5,10 +5,10 @@ use std::time::Duration;
 use uuid::Uuid;
 use weirgate_queue::bulk::{self, BulkAction, Cursor};
 use weirgate_queue::claim::claim;
-use weirgate_queue::failures::{self, Failure, pattern};
 use weirgate_queue::finish::{Finish, Outcome, finish};
 use weirgate_queue::maintenance::rescuer;
-use weirgate_queue::query::{self, JobFilter};
+use weirgate_queue::read::{self, JobFilter};
+use weirgate_queue::telemetry::failures::{self, Failure, pattern};
 use weirgate_queue::{JobState, NewJob, control};
 
 use crate::support::{Does, Probe, Step, TestDb, TestWorker};
@@ -70,7 +70,7 @@ async fn jobs_that_failed_alike_are_one_failure() {
     let mut conn = db.pool.acquire().await.unwrap();
     control::retry(&mut conn, ids[0]).await.unwrap();
     let filter = JobFilter { failure: Some(of_tickets.id), ..JobFilter::default() };
-    let listed = query::list(&mut conn, &filter, None, 10).await.unwrap();
+    let listed = read::list(&mut conn, &filter, None, 10).await.unwrap();
     assert_eq!(listed.rows.iter().map(|row| row.id).collect::<Vec<_>>(), [ids[2], ids[1]]);
     let counted = bulk::count(&mut conn, BulkAction::Retry, &filter, i64::MAX, Duration::from_secs(9)).await;
     assert_eq!(counted.unwrap().count, 1);

@@ -6,10 +6,10 @@ use serde_json::json;
 use sqlx::{AssertSqlSafe, Row};
 use uuid::Uuid;
 use weirgate_queue::claim::claim;
+use weirgate_queue::claim::mark::Start;
 use weirgate_queue::finish::{Finish, Outcome, finish};
 use weirgate_queue::job::RunId;
 use weirgate_queue::maintenance::rescuer;
-use weirgate_queue::mark::Start;
 use weirgate_queue::{JobState, NewJob};
 
 use crate::support::{Does, Probe, Step, TestDb, TestWorker};
@@ -130,9 +130,11 @@ async fn the_plan_of_a_finish_finds_each_job_by_its_key_whatever_the_statistics(
     .await
     .unwrap();
     let start = "'{1}', '{1}', '{1}', '{00000000-0000-0000-0000-000000000001}', '{2026-01-01}'";
-    let completed = ("'{null}'", include_str!("../../queue/src/complete.sql"));
-    let others =
-        ("'{retryable}', '{c}', '{m}', '{0}', '{0}', '{p}'", include_str!("../../queue/src/finish.sql"));
+    let completed = ("'{null}'", include_str!("../../queue/src/finish/complete.sql"));
+    let others = (
+        "'{retryable}', '{c}', '{m}', '{0}', '{0}', '{p}'",
+        include_str!("../../queue/src/finish/finish.sql"),
+    );
     for (arguments, text) in [completed, others] {
         sqlx::raw_sql(AssertSqlSafe(format!("prepare done as {text}"))).execute(&mut *tx).await.unwrap();
         let plan: Vec<String> = sqlx::raw_sql(AssertSqlSafe(format!(

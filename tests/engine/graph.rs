@@ -6,9 +6,9 @@ use chrono::DateTime;
 use serde_json::json;
 use sqlx::PgConnection;
 use uuid::Uuid;
+use weirgate_queue::claim::mark::Start;
 use weirgate_queue::finish::{Finish, Outcome, finish};
 use weirgate_queue::maintenance::settler;
-use weirgate_queue::mark::Start;
 use weirgate_queue::{Enqueued, JobState, NewJob, OnFailure, Result, Workflow, control};
 
 use crate::support::{Does, Step, TestDb};

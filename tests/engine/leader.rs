@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::PgPool;
-use weirgate_queue::leader::{Begin, Leader};
+use weirgate_queue::maintenance::leader::{Begin, Leader};
 
 use crate::support::{Probe, TestDb, TestWorker, leader};
 

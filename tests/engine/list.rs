@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 use weirgate_queue::JobState;
 use weirgate_queue::lanes::Books;
-use weirgate_queue::query::{self, JobFilter};
+use weirgate_queue::read::{self, JobFilter};
 
 use crate::support::{TestDb, plan};
 
@@ -44,7 +44,7 @@ async fn pages(db: &TestDb, filter: &JobFilter) -> (usize, usize) {
     let mut conn = db.pool.acquire().await.unwrap();
     let (mut seqs, mut pages, mut before) = (Vec::new(), 0, None);
     loop {
-        let page = query::list(&mut conn, filter, before, 500).await.unwrap();
+        let page = read::list(&mut conn, filter, before, 500).await.unwrap();
         pages += 1;
         seqs.extend(page.rows.iter().map(|row| row.seq));
         match page.next {
@@ -94,7 +94,7 @@ async fn what_has_an_index_is_found_at_once() {
 
 #[tokio::test]
 async fn a_walk_reads_along_an_index_and_no_further_than_it_goes() {
-    const PAGE: &str = include_str!("../../queue/src/query/page.sql");
+    const PAGE: &str = include_str!("../../queue/src/read/page.sql");
     let db = many_jobs().await;
     let mut conn = db.pool.acquire().await.unwrap();
     let types = "text, bigint, bigint, bigint, bigint, text[], text, text, uuid, uuid, uuid, timestamptz, timestamptz, text, uuid[], bigint, text[], text[], uuid[], boolean, text";
@@ -198,7 +198,7 @@ async fn running_jobs_are_found_through_the_claims() {
     let mut conn = db.pool.acquire().await.unwrap();
     let claimed = weirgate_queue::claim::claim(&mut conn, worker, "default", 5).await.unwrap();
     let running = JobFilter { states: Some(vec![JobState::Running]), ..JobFilter::default() };
-    let listed = query::list(&mut conn, &running, None, 500).await.unwrap();
+    let listed = read::list(&mut conn, &running, None, 500).await.unwrap();
     let ids = |ids: &mut dyn Iterator<Item = Uuid>| ids.collect::<HashSet<_>>();
     assert_eq!(
         ids(&mut listed.rows.iter().map(|row| row.id)),
@@ -214,7 +214,7 @@ async fn many_who_ask_at_once_get_each_their_own() {
         .fetch_all(&db.pool)
         .await
         .unwrap();
-    let reader = query::Reader::start(db.pool.clone(), Books::new(db.pool.clone()));
+    let reader = read::Reader::start(db.pool.clone(), Books::new(db.pool.clone()));
     // Some ask for the same one, and some for none that there is.
     let asked: Vec<Uuid> = ids.iter().copied().chain([ids[0], Uuid::nil(), ids[0]]).collect();
     let answers = futures_util::future::join_all(asked.iter().map(|id| reader.get(*id))).await;

@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use uuid::Uuid;
+use weirgate_queue::claim::mark::mark;
 use weirgate_queue::claim::{Claimer, Room};
 use weirgate_queue::finish::{Finish, Outcome, finish};
 use weirgate_queue::lanes::reconcile;
 use weirgate_queue::maintenance::{reconciler, rescuer};
-use weirgate_queue::mark::mark;
-use weirgate_queue::{JobState, NewJob, query};
+use weirgate_queue::read;
+use weirgate_queue::{JobState, NewJob};
 
 use crate::support::{Does, Probe, Step, TestDb, TestWorker};
 
@@ -81,14 +82,14 @@ async fn a_mark_changes_what_is_claimed_and_nothing_else() {
     let run = take(&db, worker).await;
     assert_eq!(db.job(job).await.state(), JobState::Available);
     let mut conn = db.pool.acquire().await.unwrap();
-    assert_eq!(query::workers(&mut conn).await.unwrap()[0].running, 1, "it runs, whatever its row says");
+    assert_eq!(read::workers(&mut conn).await.unwrap()[0].running, 1, "it runs, whatever its row says");
     for _ in 0..2 {
         assert!(mark(&mut conn, [run.start()].into_iter().collect()).await.unwrap().is_empty());
         let marked = db.job(job).await;
         assert_eq!((marked.state(), marked.run, marked.attempt), (JobState::Running, 1, 1));
         assert_eq!(marked.attempted_at, Some(run.at));
     }
-    assert_eq!(query::workers(&mut conn).await.unwrap()[0].running, 1);
+    assert_eq!(read::workers(&mut conn).await.unwrap()[0].running, 1);
     let done = Outcome::Completed { output: serde_json::Value::Null, next: Vec::new() };
     assert_eq!(finish(&mut conn, vec![Finish::of(&run, done)]).await.unwrap().len(), 1);
     assert!(mark(&mut conn, [run.start()].into_iter().collect()).await.unwrap().is_empty());

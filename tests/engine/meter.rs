@@ -7,7 +7,7 @@ use std::time::Duration;
 use uuid::Uuid;
 use weirgate::worker::WorkerOptions;
 use weirgate_queue::claim::claim;
-use weirgate_queue::meter::{Meter, all_enqueued};
+use weirgate_queue::telemetry::meter::{Meter, all_enqueued};
 use weirgate_queue::{JobState, NewJob, enqueue};
 
 use crate::support::{Does, Probe, Step, TestDb, TestWorker, registry};

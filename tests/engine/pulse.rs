@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use uuid::Uuid;
 use weirgate_queue::maintenance::pruner::{self, Retention};
-use weirgate_queue::pulse::{self, Every, Tally};
+use weirgate_queue::telemetry::pulse::{self, Every, Tally};
 use weirgate_queue::{JobState, NewJob};
 
 use crate::support::{Does, Probe, Step, TestDb, TestWorker};

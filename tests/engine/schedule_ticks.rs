@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
-use weirgate_queue::leader::Leader;
+use weirgate_queue::maintenance::leader::Leader;
 use weirgate_queue::maintenance::scheduler::Scheduler;
 use weirgate_queue::schedule::{Change, Missed, Schedules};
 

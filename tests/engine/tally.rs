@@ -4,8 +4,8 @@
 use uuid::Uuid;
 use weirgate_queue::JobState;
 use weirgate_queue::lanes::Books;
-use weirgate_queue::query::JobFilter;
-use weirgate_queue::query::tally::{Tallies, Tally, counted, is_kept, kept};
+use weirgate_queue::read::JobFilter;
+use weirgate_queue::read::tally::{Tallies, Tally, counted, is_kept, kept};
 
 use crate::support::TestDb;
 

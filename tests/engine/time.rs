@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
+use weirgate_queue::job::retry::RetryPolicy;
 use weirgate_queue::maintenance::promoter;
-use weirgate_queue::retry::RetryPolicy;
 use weirgate_queue::{JobState, NewJob};
 
 use crate::support::{Does, Probe, Step, TestDb, TestWorker};

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use weirgate_msp::BulkJobs;
 use weirgate_queue::JobState;
 use weirgate_queue::bulk::BulkAction;
-use weirgate_queue::query::JobFilter;
+use weirgate_queue::read::JobFilter;
 
 use crate::support::{Answer, Does, Step, TestApi, TestWorker, id};
 

@@ -3,7 +3,7 @@
 use axum::http::StatusCode;
 use uuid::Uuid;
 use weirgate::users::Role;
-use weirgate_queue::query::{WorkflowFilter, workflows};
+use weirgate_queue::read::{WorkflowFilter, workflows};
 use weirgate_queue::{JobState, NewJob, OnFailure, Workflow};
 
 use crate::support::person::{Person, audited};

@@ -3,7 +3,7 @@
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use chrono_tz::Tz;
 use sqlx::PgPool;
-use weirgate_queue::cron::Cron;
+use weirgate_queue::schedule::cron::Cron;
 
 use crate::support::TestDb;
 

@@ -6,7 +6,7 @@ use weirgate_msp::{
     IngestTimeEntries,
 };
 use weirgate_queue::bulk::BulkAction;
-use weirgate_queue::query::JobFilter;
+use weirgate_queue::read::JobFilter;
 
 use crate::support::{TestApp, tenant};
 

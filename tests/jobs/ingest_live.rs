@@ -11,7 +11,7 @@ use weirgate::worker::WorkerOptions;
 use weirgate_msp::{
     App, IngestCsat, IngestSecurityAlerts, IngestTickets, IngestTimeEntries, Tenant, registry,
 };
-use weirgate_queue::query::JobRow;
+use weirgate_queue::read::JobRow;
 use weirgate_queue::{Job, JobState, NewJob};
 
 use crate::support::{Reply, TestApp, TestWorker, Upstream, tenant};

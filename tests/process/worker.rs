@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use uuid::Uuid;
 use weirgate_msp::IngestTickets;
 use weirgate_msp::http_client;
-use weirgate_queue::drain::drain;
+use weirgate_queue::worker::drain::drain;
 use weirgate_queue::{JobState, NewJob};
 
 use crate::support::{Process, TestDb, tenant, weirgate};

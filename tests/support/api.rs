@@ -26,7 +26,7 @@ use weirgate_msp::{
     ComputeKpi, ExportFormat, GenerateExport, IngestCsat, IngestSecurityAlerts, IngestTickets,
     IngestTimeEntries, registry,
 };
-use weirgate_queue::watch::Watcher;
+use weirgate_queue::read::watch::Watcher;
 
 use super::app::MOCK_DATA;
 use super::documented::Operations;

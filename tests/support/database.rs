@@ -8,7 +8,7 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool};
 use tokio::sync::OnceCell;
 use uuid::Uuid;
 use weirgate::database::{MIGRATIONS, PLANNER};
-use weirgate_queue::query::{self, JobRow};
+use weirgate_queue::read::{self, JobRow};
 use weirgate_queue::{Enqueued, Job, JobState, NewJob, enqueue};
 
 use super::cluster;
@@ -84,7 +84,7 @@ impl TestDb {
     }
 
     pub(crate) async fn job(&self, id: Uuid) -> JobRow {
-        query::get(&mut self.pool.acquire().await.unwrap(), id).await.unwrap().expect("the job is there")
+        read::get(&mut self.pool.acquire().await.unwrap(), id).await.unwrap().expect("the job is there")
     }
 
     /// Returns once a connection to this database waits for a lock.

@@ -9,7 +9,7 @@ use futures_util::future::BoxFuture;
 use sqlx::PgConnection;
 use tokio::sync::Semaphore;
 use uuid::Uuid;
-use weirgate_queue::leader::Leader;
+use weirgate_queue::maintenance::leader::Leader;
 use weirgate_queue::maintenance::scheduler::Scheduler;
 use weirgate_queue::schedule::{
     self, Change, Definition, Missed, Schedule, ScheduledTenant, Schedules, Tick,

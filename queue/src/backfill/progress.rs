@@ -9,10 +9,10 @@ use std::collections::HashMap;
 use uuid::Uuid;
 
 use crate::backfill::{BackfillState, Settings};
+use crate::database::history;
 use crate::error::Result;
-use crate::history;
+use crate::job::state::{JobState, StateCounts};
 use crate::lanes::Book;
-use crate::state::{JobState, StateCounts};
 
 /// Slices that were done at a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

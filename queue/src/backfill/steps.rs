@@ -7,11 +7,11 @@ use sqlx::{Acquire, PgPool};
 use uuid::Uuid;
 
 use crate::backfill::{Sample, settings_changed, to_i64};
+use crate::claim::mark::mark_claimed;
 use crate::control;
 use crate::error::{QueueError, Result};
-use crate::listener::notify_cancels;
-use crate::mark::mark_claimed;
-use crate::state::StateCounts;
+use crate::job::state::StateCounts;
+use crate::worker::listener::notify_cancels;
 use crate::workflow;
 
 /// Most jobs in one step.

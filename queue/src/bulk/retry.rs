@@ -9,7 +9,7 @@ use super::lock;
 use super::walk::Stretch;
 use crate::control;
 use crate::error::{QueueError, Result};
-use crate::listener::notify_queues;
+use crate::worker::listener::notify_queues;
 
 /// Most jobs that one step takes one by one.
 const SINGLY: usize = 100;

@@ -5,8 +5,8 @@ use uuid::Uuid;
 
 use super::{BulkAction, Cursor, WIDEST};
 use crate::error::Result;
-use crate::query::{JobFilter, like_pattern};
-use crate::state::JobState;
+use crate::job::state::JobState;
+use crate::read::{JobFilter, like_pattern};
 
 /// A stretch of the walk. The jobs are not locked.
 pub(super) struct Stretch {

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::error::Result;
 use crate::lanes::book::{Book, FlowId, Level};
-use crate::query::JobRow;
+use crate::read::JobRow;
 
 /// More are not counted.
 const MOST: usize = 100;

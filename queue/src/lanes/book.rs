@@ -12,10 +12,10 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::error::{QueueError, Result};
+use crate::job::state::{JobState, StateCounts};
 use crate::lanes::limits::{self, Settings};
 use crate::lanes::log::{self, Count, News, Seen, Turn};
 use crate::lanes::places::Places;
-use crate::state::{JobState, StateCounts};
 
 pub(crate) use level::Level;
 use level::in_order;

@@ -3,9 +3,9 @@
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
+use crate::job::state::JobState;
 use crate::lanes::book::{Book, FlowId};
 use crate::lanes::gcra::Gcra;
-use crate::state::JobState;
 
 /// What keeps the next job of a lane from starting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

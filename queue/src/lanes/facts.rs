@@ -5,11 +5,11 @@ use std::collections::HashMap;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
+use crate::job::state::JobState;
 use crate::lanes::book::{Book, Flow, FlowId};
 use crate::lanes::explain::Blocked;
 use crate::lanes::gcra::Gcra;
-use crate::query::JobRow;
-use crate::state::JobState;
+use crate::read::JobRow;
 
 /// Jobs by state; those that ended count until they are deleted. A state that is not there has
 /// none.

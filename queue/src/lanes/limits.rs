@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::error::Result;
 use crate::lanes::log;
-use crate::listener::notify_queues;
+use crate::worker::listener::notify_queues;
 
 /// Starts per period, and how many of them at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

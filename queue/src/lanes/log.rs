@@ -6,8 +6,8 @@ use sqlx::types::Json;
 use uuid::Uuid;
 
 use crate::error::Result;
+use crate::job::state::JobState;
 use crate::lanes::book::{Book, FlowId};
-use crate::state::JobState;
 
 /// Which transactions a reader has seen: all below `xmax` but those that were under way then.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]

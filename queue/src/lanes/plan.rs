@@ -6,10 +6,10 @@ use std::collections::{BinaryHeap, HashMap};
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
+use crate::job::state::JobState;
 use crate::lanes::book::{Book, FlowId};
 use crate::lanes::gcra::Gcra;
 use crate::lanes::places::Tag;
-use crate::state::JobState;
 
 /// Jobs that a worker has room for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

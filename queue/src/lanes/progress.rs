@@ -4,8 +4,8 @@ use std::collections::{HashMap, HashSet};
 
 use uuid::Uuid;
 
+use crate::job::state::{JobState, StateCounts};
 use crate::lanes::book::{Book, FlowId};
-use crate::state::{JobState, StateCounts};
 
 /// A tenant's jobs of a backfill.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

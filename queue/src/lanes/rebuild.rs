@@ -8,11 +8,11 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::error::Result;
+use crate::job::state::JobState;
 use crate::lanes::book::{Book, Level};
 use crate::lanes::gcra::Gcra;
 use crate::lanes::limits::{self, Rate, Settings};
 use crate::lanes::log::{self, Count, Seen};
-use crate::state::JobState;
 
 /// Every queue of which anything is known.
 pub(crate) async fn queues(conn: &mut PgConnection) -> Result<Vec<String>> {

@@ -6,8 +6,8 @@ use sqlx::{Acquire, PgConnection};
 use uuid::Uuid;
 
 use crate::error::Result;
+use crate::job::state::JobState;
 use crate::lanes::book::Book;
-use crate::state::JobState;
 
 /// Jobs of one tenant and backfill with one priority.
 type Of = (Uuid, Option<Uuid>, i16);

@@ -10,13 +10,13 @@ use sqlx::{PgConnection, PgPool};
 use tokio::time::Instant;
 use uuid::Uuid;
 
+use crate::database::history;
+use crate::database::patience::within;
 use crate::error::Result;
-use crate::history;
+use crate::job::state::JobState;
 use crate::lanes::book::Book;
 use crate::lanes::facts::{Counts, Standing};
-use crate::patience::within;
-use crate::query::JobRow;
-use crate::state::JobState;
+use crate::read::JobRow;
 
 /// How long readers wait for a database's history to be told; it goes on without them.
 const RECOVERY: Duration = Duration::from_secs(2);

@@ -12,9 +12,9 @@ use uuid::Uuid;
 
 use crate::backfill::{self, Room, Sample, Slices, Window};
 use crate::error::Result;
+use crate::job::state::StateCounts;
 use crate::lanes::Book;
 use crate::lanes::progress::{self, Part};
-use crate::state::StateCounts;
 
 /// Slices of a backfill's tenants that make headway that are on their way: twice what the fleet runs at once, but within
 /// these.

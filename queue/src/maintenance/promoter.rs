@@ -3,7 +3,7 @@
 use sqlx::PgPool;
 
 use crate::error::Result;
-use crate::listener::notify_queues;
+use crate::worker::listener::notify_queues;
 
 /// Promotes what is due, in batches; returns how many.
 pub async fn run_once(pool: &PgPool) -> Result<u64> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use crate::error::Result;
-use crate::leader::Begin;
+use crate::maintenance::leader::Begin;
 
 /// Rows that one transaction looks at, so that none takes long.
 const BATCH: i64 = 1000;

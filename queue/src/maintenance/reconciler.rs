@@ -2,8 +2,8 @@
 
 use sqlx::{Connection, PgPool};
 
+use crate::claim::holdings;
 use crate::error::Result;
-use crate::holdings;
 use crate::lanes::{reconcile, traffic};
 
 /// Compares the view of each queue with its jobs, and running jobs with the claims; repairs what differs and returns

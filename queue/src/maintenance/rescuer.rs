@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
+use crate::claim::holdings::ClaimKey;
+use crate::claim::mark::{Start, mark};
 use crate::error::Result;
-use crate::failures::{self, Seen};
-use crate::holdings::ClaimKey;
-use crate::leader::Begin;
-use crate::listener::notify_queues;
-use crate::mark::{Start, mark};
+use crate::maintenance::leader::Begin;
+use crate::telemetry::failures::{self, Seen};
+use crate::worker::listener::notify_queues;
 use crate::workflow;
 
 /// What such an attempt failed of.

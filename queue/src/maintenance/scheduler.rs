@@ -10,9 +10,9 @@ use futures_util::FutureExt;
 use sqlx::PgPool;
 use uuid::Uuid;
 
-use crate::cron::{Cron, parse_zone};
 use crate::error::{QueueError, Result};
-use crate::leader::{Begin, Leader};
+use crate::maintenance::leader::{Begin, Leader};
+use crate::schedule::cron::{Cron, parse_zone};
 use crate::schedule::{self, Due, Schedule, Schedules, Settings, Tick};
 
 /// A schedule with nothing due is looked at after this time all the same: its tenants may have changed.

@@ -4,9 +4,9 @@ use std::sync::Mutex;
 
 use chrono::{DateTime, Utc};
 
-use crate::cron::{Cron, parse_zone};
 use crate::error::Result;
-use crate::leader::{Begin, Leader};
+use crate::maintenance::leader::{Begin, Leader};
+use crate::schedule::cron::{Cron, parse_zone};
 use crate::schedule::{self, Definition, Settings};
 
 /// When a piece of upkeep was last done by this process.

@@ -5,8 +5,8 @@ use serde_json::Value;
 use sqlx::PgConnection;
 
 use super::{Definition, Missed, Schedules};
-use crate::cron::{self, Cron};
 use crate::error::Result;
+use crate::schedule::cron::{self, Cron};
 
 /// What is set now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -240,7 +240,7 @@ pub(crate) async fn hold(conn: &mut PgConnection, of: &Definition) -> Result<()>
     Ok(())
 }
 
-/// Its settings, for [`crate::standing`].
+/// Its settings, for [`crate::control::standing`].
 pub(crate) async fn standing(conn: &mut PgConnection, of: &Definition) -> Result<Option<Value>> {
     let standing = sqlx::query_scalar!(
         r#"select jsonb_build_object('cron', cron, 'time_zone', time_zone, 'enabled', enabled, 'missed', missed,

@@ -6,8 +6,8 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::{Missed, Settings, Tick};
-use crate::cron::Cron;
 use crate::error::Result;
+use crate::schedule::cron::Cron;
 
 /// A tick this old was missed: long enough for another leader to take over, short enough for `skip` to mean something.
 const IN_TIME: TimeDelta = TimeDelta::minutes(1);

@@ -7,8 +7,8 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::{Definition, ScheduledTenant, Schedules, Settings, load};
-use crate::cron::{Cron, parse_zone};
 use crate::error::Result;
+use crate::schedule::cron::{Cron, parse_zone};
 
 /// How many runs ahead are shown.
 const AHEAD: usize = 10;

@@ -4,9 +4,9 @@ use sqlx::{Acquire, PgConnection};
 use uuid::Uuid;
 
 use super::settle::{STEP, settle};
+use crate::claim::mark::mark_claimed;
 use crate::error::{QueueError, Result};
-use crate::listener::notify_cancel;
-use crate::mark::mark_claimed;
+use crate::worker::listener::notify_cancel;
 
 /// Cancels what is not final in `workflow`: at once what waits, while running jobs are told to stop
 /// and become `cancelled` when their handlers have returned. What has completed stays. Answers how

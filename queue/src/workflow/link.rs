@@ -10,8 +10,8 @@ use super::settle::settle;
 use super::told::{Told, apply};
 use crate::enqueue::{Enqueued, NewJob, OnFailure};
 use crate::error::{QueueError, Result};
-use crate::listener::notify_queues;
-use crate::state::JobState;
+use crate::job::state::JobState;
+use crate::worker::listener::notify_queues;
 
 /// States of parents that are not enqueued with their children, held until the end of the transaction.
 pub(crate) type ParentStates = HashMap<Uuid, JobState>;

@@ -6,7 +6,7 @@ use sqlx::PgPool;
 use uuid::Uuid;
 
 use crate::error::Result;
-use crate::state::JobState;
+use crate::job::state::JobState;
 
 /// A job that the running one waited on.
 #[derive(Debug, Clone)]

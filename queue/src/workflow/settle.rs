@@ -16,8 +16,8 @@ use uuid::Uuid;
 
 use super::told::{Changed, apply, update_edges};
 use crate::error::Result;
-use crate::listener::notify_queues;
 use crate::maintenance::settler;
+use crate::worker::listener::notify_queues;
 
 /// Most edges that one transaction tells.
 pub(crate) const STEP: i64 = 500;

@@ -6,7 +6,7 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::error::Result;
-use crate::state::JobState;
+use crate::job::state::JobState;
 
 /// What one child hears in one step.
 #[derive(Debug, Default)]

@@ -22,7 +22,7 @@ use futures_util::StreamExt;
 use serde::Serialize;
 use serde_json::Value;
 use tokio::sync::RwLock;
-use weirgate_queue::expose::{Exposed, Filter, Status};
+use weirgate_queue::read::expose::{Exposed, Filter, Status};
 
 use super::session::Session;
 use super::view::{Refusal, page};

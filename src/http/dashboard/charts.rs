@@ -6,7 +6,7 @@ use askama::Template;
 use axum::extract::{RawQuery, State};
 use axum::response::{Html, IntoResponse, Response};
 use chrono::{DateTime, TimeDelta, Utc};
-use weirgate_queue::pulse::{self, Beat, Every, Tally};
+use weirgate_queue::telemetry::pulse::{self, Beat, Every, Tally};
 
 use super::chart::{Chart, Series, Shape, Times};
 use super::columns;

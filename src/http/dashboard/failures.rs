@@ -4,7 +4,7 @@ use askama::Template;
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use chrono::{DateTime, Utc};
-use weirgate_queue::failures::{self, COUNTED, Failure};
+use weirgate_queue::telemetry::failures::{self, COUNTED, Failure};
 
 use super::chart::{Column, sparkline};
 use super::session::{Session, filled};

@@ -7,7 +7,7 @@ use askama::Template;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 use weirgate_queue::JobState;
-use weirgate_queue::query::JobRow;
+use weirgate_queue::read::JobRow;
 
 use super::view::span;
 

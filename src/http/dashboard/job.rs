@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use serde_json::Value;
 use sqlx::PgConnection;
 use uuid::Uuid;
-use weirgate_queue::query::{self, WaitsOn};
+use weirgate_queue::read::{self, WaitsOn};
 use weirgate_queue::{JobState, control};
 
 use super::graph::Graph;
@@ -91,7 +91,7 @@ impl Around {
             Some(workflow) => (head(api, workflow).await?, Some(around(api, workflow, job.id).await?)),
             None => (None, None),
         };
-        let parents = query::parents(&mut *api.pool.acquire().await?, job.id, PARENTS).await?;
+        let parents = read::parents(&mut *api.pool.acquire().await?, job.id, PARENTS).await?;
         Ok(Self { workflow, graph, parents })
     }
 }

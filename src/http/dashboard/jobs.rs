@@ -5,9 +5,10 @@ use std::time::Duration;
 use askama::Template;
 use axum::extract::{RawQuery, State};
 use axum::response::{Html, IntoResponse, Response};
-use weirgate_queue::query::JobFilter;
-use weirgate_queue::query::tally::is_kept;
-use weirgate_queue::{JobState, failures};
+use weirgate_queue::JobState;
+use weirgate_queue::read::JobFilter;
+use weirgate_queue::read::tally::is_kept;
+use weirgate_queue::telemetry::failures;
 
 use super::columns;
 use super::form::Wrong;

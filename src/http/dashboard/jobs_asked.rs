@@ -1,7 +1,7 @@
 //! The filter of the list of jobs as it was given: to be read, to be shown again, and to be sent
 //! with an action.
 
-use weirgate_queue::query::JobFilter;
+use weirgate_queue::read::JobFilter;
 
 use super::form::{Field, Given, KINDS, QUEUES, TENANTS, Wrong, sent_time};
 use crate::http::Api;

@@ -2,8 +2,8 @@
 
 use askama::Template;
 use weirgate_queue::JobState;
-use weirgate_queue::query::JobFilter;
-use weirgate_queue::query::tally::{self, Tallies, Tally};
+use weirgate_queue::read::JobFilter;
+use weirgate_queue::read::tally::{self, Tallies, Tally};
 
 use super::jobs_asked::Asked;
 use super::words::count;

@@ -8,8 +8,9 @@ use axum::response::Response;
 use chrono::TimeDelta;
 use uuid::Uuid;
 use weirgate_msp::BackfillKind;
+use weirgate_queue::JobState;
 use weirgate_queue::backfill::{self, Backfill, BackfillState};
-use weirgate_queue::{JobState, query};
+use weirgate_queue::read;
 
 use super::attention;
 use super::charts::{self, Over};
@@ -121,7 +122,7 @@ impl OverviewLook {
     pub(super) async fn take(api: &Api) -> Result<Self, Refusal> {
         let queues = QueueFacts::all(api).await?;
         let mut conn = api.pool.acquire().await?;
-        let workers = query::live_workers(&mut conn).await?;
+        let workers = read::live_workers(&mut conn).await?;
         let backfills = backfill::unfinished(&mut conn, BACKFILLS).await?;
         let of_tenants = attention::notices(&mut conn).await?;
         let tenants = Tenants::count(&mut conn).await?;

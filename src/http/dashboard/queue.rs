@@ -12,7 +12,7 @@ use weirgate_queue::JobState;
 use weirgate_queue::lanes::LaneLimits;
 use weirgate_queue::lanes::change::{QueueChange, change_queue};
 use weirgate_queue::lanes::limits::{QueueLimits, pause_queue};
-use weirgate_queue::pulse::{Every, Spread, Tally, beats};
+use weirgate_queue::telemetry::pulse::{Every, Spread, Tally, beats};
 
 use super::confirm::Confirm;
 use super::form::{Given, Wrong};

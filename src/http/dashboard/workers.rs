@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 use uuid::Uuid;
 use weirgate_queue::lanes::traffic;
-use weirgate_queue::query::{self, WorkerRow};
+use weirgate_queue::read::{self, WorkerRow};
 
 use super::confirm::Confirm;
 use super::session::{Form, Session};
@@ -52,7 +52,7 @@ async fn now(conn: &mut PgConnection) -> sqlx::Result<DateTime<Utc>> {
 
 pub(super) async fn list(State(api): State<Api>, session: Session) -> Result<Response, Refusal> {
     let mut conn = api.pool.acquire().await?;
-    let rows = query::workers(&mut conn).await?;
+    let rows = read::workers(&mut conn).await?;
     let now = now(&mut conn).await?;
     let workers = rows.into_iter().map(|row| Worker::new(row, now)).collect();
     Ok(page(&WorkersPage { frame: Frame::new(&session, "/workers"), workers }))
@@ -75,7 +75,7 @@ struct WorkerPage {
 }
 
 async fn find(conn: &mut PgConnection, session: &Session, id: Uuid) -> Result<WorkerRow, Refusal> {
-    let found = query::workers(conn).await?.into_iter().find(|row| row.id == id);
+    let found = read::workers(conn).await?.into_iter().find(|row| row.id == id);
     found.ok_or_else(|| {
         let detail = "It has ended, or gave no sign of life until its lease ran out.";
         Refusal::new(StatusCode::NOT_FOUND, "There is no such worker", detail).for_session(session)
@@ -89,7 +89,7 @@ pub(super) async fn show(
 ) -> Result<Response, Refusal> {
     let mut conn = api.pool.acquire().await?;
     let row = find(&mut conn, &session, id).await?;
-    let rows = query::running_on(&mut conn, id, MOST).await?;
+    let rows = read::running_on(&mut conn, id, MOST).await?;
     let now = now(&mut conn).await?;
     drop(conn);
     let mut jobs = Vec::with_capacity(rows.len());
@@ -127,7 +127,7 @@ pub(super) async fn drain(
         .ask());
     }
     let change = Change::begin(&mut tx, Subject::Worker(id)).await?;
-    weirgate_queue::drain::drain(&mut tx, id).await?;
+    weirgate_queue::worker::drain::drain(&mut tx, id).await?;
     change.note(&mut tx, &session.actor(), "worker.drain", &["draining", "host", "pid"]).await?;
     tx.commit().await?;
     Ok(Redirect::to("/dashboard/workers").into_response())

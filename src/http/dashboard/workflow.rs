@@ -7,8 +7,9 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use uuid::Uuid;
 use weirgate_msp::WorkflowRetry;
-use weirgate_queue::query::{JobRow, WorkflowState};
-use weirgate_queue::{JobState, QueueError, query, workflow};
+use weirgate_queue::read;
+use weirgate_queue::read::{JobRow, WorkflowState};
+use weirgate_queue::{JobState, QueueError, workflow};
 
 use super::graph::Graph;
 use super::session::{Form, Session, filled};
@@ -48,12 +49,12 @@ pub(super) struct WorkflowLook {
 impl WorkflowLook {
     pub(super) async fn take(api: &Api, id: Uuid, after: Option<i64>) -> Result<Self, Problem> {
         let mut conn = api.pool.acquire().await?;
-        let found = query::workflow_counts(&mut conn, id).await?;
+        let found = read::workflow_counts(&mut conn, id).await?;
         if found.counts.total() == 0 {
             return Err(QueueError::UnknownWorkflow(id).into());
         }
         let limit = i64::try_from(DRAWN + 1).unwrap_or(i64::MAX);
-        let mut rows: Vec<JobRow> = query::workflow(&mut conn, id, after, limit).await?;
+        let mut rows: Vec<JobRow> = read::workflow(&mut conn, id, after, limit).await?;
         let more = rows.len() > DRAWN;
         rows.truncate(DRAWN);
         Ok(Self {
@@ -86,9 +87,9 @@ impl WorkflowLook {
 pub(super) async fn around(api: &Api, workflow: Uuid, job: Uuid) -> weirgate_queue::Result<Graph> {
     let mut conn = api.pool.acquire().await?;
     let limit = i64::try_from(DRAWN + 1).unwrap_or(i64::MAX);
-    let mut rows = query::workflow(&mut conn, workflow, None, limit).await?;
+    let mut rows = read::workflow(&mut conn, workflow, None, limit).await?;
     if rows.len() > DRAWN {
-        rows = query::neighbours(&mut conn, job, NEAR).await?;
+        rows = read::neighbours(&mut conn, job, NEAR).await?;
     }
     Ok(Graph::new(rows, Some(job)))
 }

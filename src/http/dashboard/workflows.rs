@@ -4,7 +4,7 @@ use askama::Template;
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use uuid::Uuid;
-use weirgate_queue::query::{self, WorkflowFilter, WorkflowRow, WorkflowState};
+use weirgate_queue::read::{self, WorkflowFilter, WorkflowRow, WorkflowState};
 
 use super::form::{FilterForm, Given, TENANTS, Wrong, at_page};
 use super::session::{Session, filled};
@@ -130,7 +130,7 @@ impl WorkflowsPage {
         }
         let listed = {
             let mut read = ReadTx::of_service(api).await?;
-            query::workflows(read.conn(), &filter, before, ON_A_PAGE, COUNTED).await?
+            read::workflows(read.conn(), &filter, before, ON_A_PAGE, COUNTED).await?
         };
         for row in listed.rows {
             self.rows.push(Row::new(api, row).await?);

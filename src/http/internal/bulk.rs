@@ -15,7 +15,7 @@ use utoipa::{IntoResponses, ToSchema};
 use uuid::Uuid;
 use weirgate_msp::{BulkJobs, BulkRefused};
 use weirgate_queue::bulk::BulkAction;
-use weirgate_queue::query::JobFilter;
+use weirgate_queue::read::JobFilter;
 
 use crate::http::Api;
 use crate::http::enqueue::{EnqueueBody, EnqueueHeaders, OptionParams, Received, Terms};

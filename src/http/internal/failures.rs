@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
-use weirgate_queue::failures::{self, COUNTED, Failure, Failures};
+use weirgate_queue::telemetry::failures::{self, COUNTED, Failure, Failures};
 
 use crate::http::Api;
 use crate::http::context::RequestContext;

@@ -8,8 +8,8 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
-use weirgate_queue::drain::drain;
-use weirgate_queue::query::{self, WorkerRow};
+use weirgate_queue::read::{self, WorkerRow};
+use weirgate_queue::worker::drain::drain;
 
 use crate::audit::{Actor, Change, Subject};
 use crate::http::Api;
@@ -56,7 +56,7 @@ pub(crate) async fn list_workers(
     State(api): State<Api>,
     Query(()): Query<()>,
 ) -> Result<Page<Worker>, Problem> {
-    let rows = query::workers(&mut *api.pool.acquire().await?).await?;
+    let rows = read::workers(&mut *api.pool.acquire().await?).await?;
     Ok(Page::whole(rows.into_iter().map(Worker::from).collect()))
 }
 
@@ -84,7 +84,7 @@ pub(crate) async fn drain_worker(
     if first && !drain(&mut tx, id).await? {
         return Err(unknown());
     }
-    let row = query::workers(&mut tx).await?.into_iter().find(|row| row.id == id);
+    let row = read::workers(&mut tx).await?.into_iter().find(|row| row.id == id);
     let Some(row) = row else {
         return if first { Err(unknown()) } else { Ok(answered(first, StatusCode::NO_CONTENT)) };
     };

@@ -12,7 +12,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 use weirgate_msp::{WorkflowRetry, retry_failed};
-use weirgate_queue::query::{self, JobRow, WorkflowFilter, WorkflowState};
+use weirgate_queue::read::{self, JobRow, WorkflowFilter, WorkflowState};
 use weirgate_queue::{QueueError, workflow};
 
 use crate::audit::{self, Actor};
@@ -221,7 +221,7 @@ pub(crate) async fn list_workflows(
     let limit = usize::try_from(paging.limit()).unwrap_or_default();
     let listed = {
         let mut read = ReadTx::of_service(&api).await?;
-        query::workflows(read.conn(), &filter, paging.after, limit, COUNTED).await?
+        read::workflows(read.conn(), &filter, paging.after, limit, COUNTED).await?
     };
     let next = listed.next.and_then(|below| next_url(&below, &context));
     let mut items = Vec::with_capacity(listed.rows.len());
@@ -299,8 +299,8 @@ async fn look(
 ) -> Result<Workflow, Problem> {
     let mut conn = api.pool.acquire().await?;
     let title = workflow::title(&mut conn, id).await?.ok_or(QueueError::UnknownWorkflow(id))?;
-    let found = query::workflow_counts(&mut conn, id).await?;
-    let rows = query::workflow(&mut conn, id, paging.after, paging.rows()).await?;
+    let found = read::workflow_counts(&mut conn, id).await?;
+    let rows = read::workflow(&mut conn, id, paging.after, paging.rows()).await?;
     let rows = paging.collect(stream::iter(rows.into_iter().map(Ok)), JobRow::bytes).await?;
     let Page { items: rows, next } = rows.page(context, |row| row.seq);
     let edges = sqlx::query_as!(

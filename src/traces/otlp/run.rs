@@ -6,8 +6,8 @@ use opentelemetry::trace::{Span as _, SpanId, SpanKind, TraceFlags, TraceId};
 use opentelemetry::{Context, KeyValue};
 use uuid::Uuid;
 use weirgate_queue::finish::Outcome;
-use weirgate_queue::meter::name_of;
-use weirgate_queue::trace::{Begins, RunSpan, Tracer};
+use weirgate_queue::telemetry::meter::name_of;
+use weirgate_queue::telemetry::trace::{Begins, RunSpan, Tracer};
 
 use super::{OpenSpan, Traces, now, parent, remote};
 

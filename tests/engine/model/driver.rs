@@ -9,10 +9,10 @@ use sqlx::Postgres;
 use sqlx::pool::PoolConnection;
 use uuid::Uuid;
 use weirgate_queue::claim::Claimer;
+use weirgate_queue::claim::mark::Start;
 use weirgate_queue::lanes::limits::{LaneSettings, QueueLimits, pause_queue, set_lane, set_queue_limits};
 use weirgate_queue::lanes::{LaneLimits, reconcile};
 use weirgate_queue::maintenance::bookkeeper::Bookkeeper;
-use weirgate_queue::mark::Start;
 
 use super::commands::{Command, HOSTS, LANES, limits};
 use super::expected::Expected;

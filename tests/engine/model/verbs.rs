@@ -7,11 +7,12 @@ use anyhow::{Context, Result, ensure};
 use chrono::DateTime;
 use serde_json::Value;
 use sqlx::Connection;
+use weirgate_queue::claim::mark::{Start, mark};
 use weirgate_queue::claim::{Claimer, Room};
+use weirgate_queue::database::history;
 use weirgate_queue::finish::{Finish, Outcome, finish};
 use weirgate_queue::maintenance::{promoter, rescuer};
-use weirgate_queue::mark::{Start, mark};
-use weirgate_queue::{JobState, NewJob, OnFailure, QueueError, control, enqueue, history};
+use weirgate_queue::{JobState, NewJob, OnFailure, QueueError, control, enqueue};
 
 use super::commands::{How, Minutes};
 use super::driver::{Case, Host, QUEUE, register, tenant};

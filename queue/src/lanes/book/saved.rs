@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{Book, FlowId, Level};
+use crate::job::state::JobState;
 use crate::lanes::log::{Count, Seen};
-use crate::state::JobState;
 
 /// What is written down of a book: everything that is not in the settings' tables.
 #[derive(Serialize, Deserialize)]
