@@ -75,8 +75,15 @@ Examples:
     #[command(after_help = "Example:\n  SERVICE_TOKEN=$(openssl rand -hex 32) weirgate serve")]
     Serve,
     /// A worker alone, for several hosts
-    #[command(after_help = "Example:\n  DATABASE_URL=postgres://… weirgate worker")]
-    Worker,
+    #[command(after_help = "\
+Examples:
+  DATABASE_URL=postgres://… weirgate worker
+  DATABASE_URL=postgres://… weirgate worker --queues kpi,export")]
+    Worker {
+        /// Work these queues alone, separated by commas; all of them when left out
+        #[arg(long, value_delimiter = ',')]
+        queues: Vec<String>,
+    },
     /// The database's schema
     #[command(subcommand, after_help = "Examples:\n  weirgate migrate up\n  weirgate migrate status")]
     Migrate(Migrate),

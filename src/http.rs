@@ -52,7 +52,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, OnceLock, RwLock};
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -73,6 +73,8 @@ use weirgate_queue::read::Reader;
 use weirgate_queue::read::watch::Watcher;
 
 use crate::audit;
+use crate::domain::Catalog;
+use crate::domains::msp;
 use crate::http::auth::{Limits, ServiceTokens};
 use crate::http::base_url::BaseUrl;
 use crate::http::dashboard::{Sessions, Shared, SignIns, Views};
@@ -139,6 +141,10 @@ struct Settings {
 pub struct Api {
     pool: PgPool,
     exports: Arc<dyn ObjectStore>,
+    /// What the domains have that are served.
+    catalog: Arc<Catalog>,
+    /// Made when it is asked for first.
+    document: Arc<OnceLock<Option<Arc<str>>>>,
     watcher: Watcher,
     reader: Reader,
     intake: Intake,
@@ -171,7 +177,13 @@ impl fmt::Debug for Api {
 
 impl Api {
     /// The state of a router.
-    pub fn new(pool: PgPool, exports: Arc<dyn ObjectStore>, watcher: Watcher, config: ApiConfig) -> Self {
+    pub fn new(
+        pool: PgPool,
+        exports: Arc<dyn ObjectStore>,
+        catalog: Catalog,
+        watcher: Watcher,
+        config: ApiConfig,
+    ) -> Self {
         let ApiConfig { service_token, service_token_next, trusted_proxies, .. } = config;
         let ApiConfig { public_url, listen, requests_per_second, burst, traces, .. } = config;
         let service_tokens = ServiceTokens::new(&service_token, service_token_next.as_deref());
@@ -185,6 +197,8 @@ impl Api {
             latest: Arc::default(),
             pool,
             exports,
+            catalog: Arc::new(catalog),
+            document: Arc::default(),
             watcher,
             settings: Arc::new(Settings {
                 service_tokens,
@@ -254,7 +268,7 @@ impl Api {
 
 /// Every route.
 pub fn router(api: Api) -> Router {
-    let routes = routes();
+    let routes = routes(&api.catalog);
     let internal = routes.internal.route_layer(from_fn_with_state(api.clone(), auth::require_service));
     let v1 = routes.v1.route_layer(from_fn_with_state(api.clone(), auth::require_tenant));
     let (app, _) = routes.open.merge(internal).merge(v1).split_for_parts();
@@ -285,9 +299,9 @@ fn with_layers<S: Clone + Send + Sync + 'static>(app: Router<S>, api: &Api) -> R
         .layer(from_fn_with_state(api.clone(), observe::observe))
 }
 
-/// The `OpenAPI` 3.1 document.
-pub fn openapi() -> utoipa::openapi::OpenApi {
-    let Routes { open, internal, v1 } = routes();
+/// The `OpenAPI` 3.1 document of a server with these domains.
+pub fn openapi(catalog: &Catalog) -> utoipa::openapi::OpenApi {
+    let Routes { open, internal, v1 } = routes(catalog);
     let (_, mut document) = open.merge(internal).merge(v1).split_for_parts();
     openapi::complete(&mut document);
     document
@@ -300,17 +314,24 @@ struct Routes {
     v1: OpenApiRouter<Api>,
 }
 
-fn routes() -> Routes {
+impl Routes {
+    fn with(self, other: Self) -> Self {
+        let Self { open, internal, v1 } = self;
+        Self {
+            open: open.merge(other.open),
+            internal: internal.merge(other.internal),
+            v1: v1.merge(other.v1),
+        }
+    }
+}
+
+fn routes(catalog: &Catalog) -> Routes {
     let open = OpenApiRouter::with_openapi(openapi::Document::openapi())
         .routes(routes!(health::get_health))
         .routes(routes!(health::get_readiness))
         .routes(routes!(metrics::get_metrics));
     let internal = OpenApiRouter::new()
-        .routes(routes!(internal::ingest::ingest_dataset))
-        .routes(routes!(internal::kpi::compute_daily_kpi))
-        .routes(routes!(internal::exports::generate_export))
-        .routes(routes!(internal::pipelines::run_daily_pipeline))
-        .routes(routes!(internal::backfills::create_backfill, internal::backfills::list_backfills))
+        .routes(routes!(internal::backfills::list_backfills))
         .routes(routes!(internal::backfills::get_backfill, internal::backfills::set_backfill))
         .routes(routes!(internal::backfills::pause_backfill))
         .routes(routes!(internal::backfills::resume_backfill))
@@ -341,12 +362,30 @@ fn routes() -> Routes {
         .routes(routes!(internal::keys::delete_api_key))
         .routes(routes!(internal::failures::list_failures))
         .routes(routes!(internal::audit::list_audit))
-        .routes(routes!(internal::rejects::list_rejects))
         .routes(routes!(internal::workers::list_workers))
         .routes(routes!(internal::workers::drain_worker))
         .routes(routes!(internal::schedules::list_schedules))
         .routes(routes!(internal::schedules::change_schedule))
         .routes(routes!(internal::schedules::run_schedule))
+        .route_layer(from_fn(accept::refuse_csv));
+    let v1 = OpenApiRouter::new()
+        .routes(routes!(v1::jobs::get_job))
+        .routes(routes!(v1::jobs::stream_job))
+        .route_layer(from_fn(accept::refuse_csv))
+        .routes(routes!(v1::jobs::list_jobs));
+    let operations = Routes { open, internal, v1 };
+    if catalog.has(msp::NAME) { operations.with(msp_routes()) } else { operations }
+}
+
+/// Those of the managed service providers.
+fn msp_routes() -> Routes {
+    let internal = OpenApiRouter::new()
+        .routes(routes!(internal::ingest::ingest_dataset))
+        .routes(routes!(internal::kpi::compute_daily_kpi))
+        .routes(routes!(internal::exports::generate_export))
+        .routes(routes!(internal::pipelines::run_daily_pipeline))
+        .routes(routes!(internal::backfills::create_backfill))
+        .routes(routes!(internal::rejects::list_rejects))
         .route_layer(from_fn(accept::refuse_csv))
         // Tables, and files of either kind.
         .routes(routes!(internal::results::list_daily_kpis))
@@ -355,8 +394,6 @@ fn routes() -> Routes {
         .routes(routes!(v1::tickets::get_ticket))
         .routes(routes!(v1::ticket_summary::get_ticket_summary))
         .routes(routes!(v1::exports::get_export))
-        .routes(routes!(v1::jobs::get_job))
-        .routes(routes!(v1::jobs::stream_job))
         .route_layer(from_fn(accept::refuse_csv))
         // Tables, and files of either kind.
         .routes(routes!(v1::kpis::list_daily_kpis))
@@ -365,7 +402,6 @@ fn routes() -> Routes {
         .routes(routes!(v1::csat::list_csat))
         .routes(routes!(v1::security_alerts::list_security_alerts))
         .routes(routes!(v1::exports::list_exports))
-        .routes(routes!(v1::exports::download_export))
-        .routes(routes!(v1::jobs::list_jobs));
-    Routes { open, internal, v1 }
+        .routes(routes!(v1::exports::download_export));
+    Routes { open: OpenApiRouter::new(), internal, v1 }
 }

@@ -2,7 +2,7 @@
 #![warn(clippy::print_stderr, clippy::print_stdout)]
 
 mod api_keys;
-mod app;
+pub mod app;
 mod audit;
 pub mod bench;
 pub mod cli;
@@ -11,11 +11,15 @@ pub mod commands;
 pub mod config;
 pub mod connections;
 pub mod database;
+pub mod domain;
+pub mod domains;
 pub mod home;
 pub mod http;
 mod logging;
 pub mod metrics;
+pub mod operations;
 pub mod output;
+pub mod plan;
 pub mod postgres;
 mod queues;
 mod random;

@@ -12,6 +12,7 @@ use weirgate_queue::read::watch::Watcher;
 
 use crate::config::Config;
 use crate::connections;
+use crate::domain::Catalog;
 use crate::http::{Api, ApiConfig, monitoring_router, router};
 use crate::metrics::{Work, listener};
 use crate::traces::{Role, Traces};
@@ -31,6 +32,17 @@ pub struct Listeners {
     pub metrics: Option<TcpListener>,
 }
 
+/// What the API serves.
+#[derive(Debug)]
+pub struct Served {
+    /// The database.
+    pub pool: PgPool,
+    /// Where exports lie.
+    pub exports: Arc<dyn ObjectStore>,
+    /// What the domains have.
+    pub catalog: Catalog,
+}
+
 /// Opens the addresses to listen on; port 0 picks a free one.
 ///
 /// # Errors
@@ -48,8 +60,7 @@ pub async fn bind(config: &Config) -> anyhow::Result<Listeners> {
 /// When spans cannot be sent where the settings say.
 pub async fn run(
     listeners: Listeners,
-    pool: PgPool,
-    exports: Arc<dyn ObjectStore>,
+    Served { pool, exports, catalog }: Served,
     config: &Config,
     service_token: String,
     work: Option<Work>,
@@ -59,6 +70,7 @@ pub async fn run(
     let api = Api::new(
         pool.clone(),
         exports,
+        catalog,
         Watcher::start(pool, WATCH_INTERVAL),
         ApiConfig {
             service_token,
@@ -71,7 +83,7 @@ pub async fn run(
             traces: traces.clone(),
         },
     );
-    let is_working = work.is_some();
+    let jobs = work.as_ref().map_or(0, Work::jobs_at_once);
     let api = match work {
         Some(work) => api.with_work(work),
         None => api,
@@ -83,7 +95,7 @@ pub async fn run(
             api.close();
         }
     };
-    let room = connections::room(config, is_working);
+    let room = connections::room(config, jobs);
     let served = async {
         let served = connections::serve(listeners.api, router(api.clone()), room, shutdown.clone());
         tokio::join!(served, closing);

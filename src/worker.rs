@@ -18,11 +18,9 @@ const REGISTRATIONS: u32 = 5;
 /// How a worker process runs.
 #[derive(Debug, Clone)]
 pub struct WorkerOptions {
-    /// Jobs at once in each queue.
-    pub concurrency: usize,
     /// How long running jobs may take to end after the signal to stop; then they are handed back.
     pub grace: Duration,
-    /// Lease, polling, and what the worker says of itself.
+    /// Jobs at once, lease, polling, and what the worker says of itself.
     pub host: HostConfig,
 }
 
@@ -37,16 +35,15 @@ pub async fn run<A: Send + Sync + 'static>(
     options: WorkerOptions,
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
-    let config = HostConfig { slots: options.concurrency, ..options.host };
-    let host = register(&pool, &registry, &config, &shutdown).await.context("registering the worker")?;
+    let host =
+        register(&pool, &registry, &options.host, &shutdown).await.context("registering the worker")?;
     systemd::ready();
     let mut monitor = Monitor::new();
     for queue in registry.queues() {
         let host = host.clone();
-        let concurrency = options.concurrency;
         monitor = monitor.register(move |_restarts| {
             WorkerBuilder::new(queue)
-                .backend(host.backend(queue, concurrency))
+                .backend(host.backend(queue))
                 .parallelize(tokio::spawn)
                 .layer(CatchPanicLayer::new())
                 .build(host.runner())

@@ -51,11 +51,6 @@ impl DailyPipeline {
         Ok(Self { workflow, export })
     }
 
-    /// What people call a kind of work that they may name by an older name of the pipeline.
-    pub fn kind(name: &str) -> &str {
-        if matches!(name, "pipeline" | "pipeline_daily") { Self::NAME } else { name }
-    }
-
     /// Id of the last job: final when the pipeline is.
     pub fn last(&self) -> Uuid {
         self.export.id
@@ -97,7 +92,5 @@ mod tests {
         let day = NaiveDate::from_ymd_opt(2026, 1, 1).unwrap();
         let jobs = DailyPipeline::new(&tenant, day, |job| job).unwrap().into_jobs().unwrap();
         assert_eq!(jobs.len() as u64, DailyPipeline::JOBS);
-        assert_eq!(DailyPipeline::kind("pipeline"), DailyPipeline::NAME);
-        assert_eq!(DailyPipeline::kind("compute_kpi"), "compute_kpi");
     }
 }

@@ -3,7 +3,6 @@
 use weirgate_queue::Kinds;
 
 use crate::App;
-use crate::bulk_jobs::BulkJobs;
 
 mod compute_kpi;
 mod generate_export;
@@ -28,5 +27,4 @@ pub fn kinds() -> Kinds<App> {
         .with::<IngestSecurityAlerts>()
         .with::<ComputeKpi>()
         .with::<GenerateExport>()
-        .with::<BulkJobs>()
 }

@@ -3,7 +3,6 @@
 
 mod app;
 mod backfill;
-mod bulk_jobs;
 mod csv_line;
 mod daily_pipeline;
 mod day;
@@ -14,7 +13,6 @@ mod schedules;
 pub mod sources;
 mod tenant;
 mod tls;
-mod workflow_retry;
 
 use std::sync::Arc;
 
@@ -24,7 +22,6 @@ pub use app::App;
 pub use backfill::{
     BackfillDays, BackfillKind, BackfillOrder, BackfillRange, DailySlices, Reprocess, SliceJob, TenantDays,
 };
-pub use bulk_jobs::{BulkDone, BulkJobs, BulkRefused};
 pub use csv_line::csv_line;
 pub use daily_pipeline::{DailyPipeline, enqueue_daily_pipeline};
 pub use day::{parse_day, take_day};
@@ -38,7 +35,6 @@ pub use tenant::{
     SYSTEM_SLUG, SYSTEM_TENANT, Tenant, TenantRef, TenantSlug, TenantsError, find_by_slug, shown_args,
 };
 pub use tls::{http_client, provide_tls};
-pub use workflow_retry::{WorkflowRetry, retry_failed};
 
 /// Every job there is, to be run.
 pub fn registry(app: Arc<App>) -> Registry<App> {

@@ -181,6 +181,12 @@ impl<A> JobContext<A> {
         }
     }
 
+    /// The same run, for a handler that shares another application.
+    pub(crate) fn with_app<B>(self, app: std::sync::Arc<B>) -> JobContext<B> {
+        let Self { app: _, pool, run, traceparent, cancel, next, finished, progressed } = self;
+        JobContext { app, pool, run, traceparent, cancel, next, finished, progressed }
+    }
+
     /// The job's id; nil in a detached context.
     pub fn job_id(&self) -> Uuid {
         self.run.as_ref().map_or(Uuid::nil(), |run| run.job)

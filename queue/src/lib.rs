@@ -83,5 +83,6 @@ pub use error::{QueueError, Result};
 pub use job::registry::{Kinds, Registry};
 pub use job::state::JobState;
 pub use job::{Job, JobContext, JobError};
+pub use worker::concurrency::Concurrency;
 pub use worker::host::{Host, HostConfig};
 pub use workflow::Workflow;

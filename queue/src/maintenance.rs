@@ -45,7 +45,7 @@ pub(crate) struct Maintenance {
     pub(crate) leader: Leader,
     pub(crate) scheduler: Scheduler,
     pub(crate) retention: Retention,
-    pub(crate) slices: Option<Arc<dyn Slices>>,
+    pub(crate) slices: Vec<Arc<dyn Slices>>,
     pub(crate) wakers: Wakers,
     pub(crate) meter: Meter,
     pub(crate) pulse: Arc<pulse::Writer>,
@@ -110,8 +110,10 @@ async fn lead(leader: &Leader, wakers: &Wakers, stop: &CancellationToken) {
 }
 
 /// Looks more often while backfills make headway, so that the fleet does not run out of their slices.
-async fn expand(pool: &PgPool, slices: Option<Arc<dyn Slices>>, seed: u64, stop: &CancellationToken) {
-    let Some(slices) = slices else { return };
+async fn expand(pool: &PgPool, slices: Vec<Arc<dyn Slices>>, seed: u64, stop: &CancellationToken) {
+    if slices.is_empty() {
+        return;
+    }
     let expander = Expander::new(slices);
     every(pool, Duration::from_millis(200), seed, stop, &Notify::new(), "expander", || async {
         let (mut all, mut idle) = (0, 10);

@@ -2,6 +2,7 @@
 //! process, and draining.
 
 pub mod backend;
+pub mod concurrency;
 pub mod drain;
 pub mod host;
 pub(crate) mod lease;

@@ -1,9 +1,9 @@
 //! Acts that make something or set it going, by whichever way they are asked for.
 
+use crate::operations::{BulkJobs, WorkflowRetry};
 use serde_json::{Value, json};
 use sqlx::PgConnection;
 use uuid::Uuid;
-use weirgate_msp::{BulkJobs, WorkflowRetry};
 use weirgate_queue::Enqueued;
 use weirgate_queue::backfill::NewBackfill;
 

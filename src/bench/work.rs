@@ -76,8 +76,9 @@ impl Worker {
 }
 
 fn options(slots: usize) -> WorkerOptions {
-    let host = HostConfig::new("bench", env!("CARGO_PKG_VERSION"), 1);
-    WorkerOptions { concurrency: slots, grace: Duration::from_secs(5), host }
+    let mut host = HostConfig::new("bench", env!("CARGO_PKG_VERSION"), 1);
+    host.concurrency = slots.into();
+    WorkerOptions { grace: Duration::from_secs(5), host }
 }
 
 /// A worker as a process of its own: this program once more.

@@ -171,7 +171,7 @@ pub(super) async fn look(door: Door<'_>, id: Uuid) -> anyhow::Result<Shown> {
     match door {
         Door::Database(database) => {
             let found = rows::get(&mut *database.pool.acquire().await?, id).await?;
-            Ok(Shown::of(&found.ok_or(QueueError::UnknownBackfill(id))?)?)
+            Ok(Shown::of(&found.ok_or(QueueError::UnknownBackfill(id))?, database.catalog)?)
         }
         Door::Server(client) => remote::backfills::show(client, id).await,
     }

@@ -61,7 +61,7 @@ async fn list(door: Door<'_>, limit: i64) -> anyhow::Result<Vec<Backfill>> {
     match door {
         Door::Database(database) => {
             let rows = backfill::list(&mut *database.pool.acquire().await?, None, limit).await?;
-            Ok(rows.iter().map(Backfill::of).collect::<Result<_, _>>()?)
+            Ok(rows.iter().map(|row| Backfill::of(row, database.catalog)).collect::<Result<_, _>>()?)
         }
         Door::Server(client) => remote::backfills::list(client, usize::try_from(limit)?).await,
     }

@@ -1,8 +1,8 @@
 //! `jobs bulk`: one action on all jobs that a filter takes.
 
+use crate::operations::{BulkJobs, BulkRefused};
 use sqlx::PgPool;
 use uuid::Uuid;
-use weirgate_msp::{BulkJobs, BulkRefused};
 use weirgate_queue::bulk::BulkAction;
 use weirgate_queue::read::JobFilter;
 use weirgate_queue::{Enqueued, enqueue};

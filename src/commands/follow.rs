@@ -74,7 +74,7 @@ enum Place<'a> {
 impl<'a> Looks<'a> {
     fn through(door: Door<'a>) -> Self {
         let place = match door {
-            Door::Database(database) => Place::Database(database, Books::new(database.pool.clone())),
+            Door::Database(database) => Place::Database(database.database, Books::new(database.pool.clone())),
             Door::Server(client) => Place::Server(client),
         };
         Self { place, is_first: true }

@@ -8,6 +8,7 @@ use weirgate_queue::JobState;
 use weirgate_queue::lanes::facts::Standing;
 use weirgate_queue::read::JobRow;
 
+use crate::domain::Catalog;
 use crate::http::job::{AttemptError, JobResource, Progress};
 use crate::http::reason;
 
@@ -72,13 +73,9 @@ impl Look {
         why_cancelled: Option<reason::WhyCancelled>,
         tenant: &str,
     ) -> serde_json::Result<Self> {
-        let resource = JobResource::new(row, standing, tenant, "", true)?;
+        // No links: there is no server here that would hand out what they lead to.
+        let resource = JobResource::new(row, standing, tenant, "", true, &Catalog::default())?;
         let resource = JobResource { why_cancelled, ..resource };
-        let mut look: Self = serde_json::from_value(serde_json::to_value(resource)?)?;
-        // There is no server here that would hand the file out.
-        if let Some(output) = look.job.output.as_mut().and_then(Value::as_object_mut) {
-            output.remove("download_url");
-        }
-        Ok(look)
+        serde_json::from_value(serde_json::to_value(resource)?)
     }
 }

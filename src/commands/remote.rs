@@ -91,7 +91,7 @@ fn only_here(command: &Command) -> Option<(&'static str, &'static str)> {
         Command::Demo(_) => ("demo", "it shows the whole path on this machine, with data of its own"),
         Command::Up => ("up", "it is a server itself; start it on the machine where it is to run"),
         Command::Serve => ("serve", "it is a server itself; start it on the machine where it is to run"),
-        Command::Worker => {
+        Command::Worker { .. } => {
             ("worker", "it works on the database; start it where DATABASE_URL leads to that of the server")
         }
         Command::Migrate(_) => (

@@ -14,9 +14,6 @@ const OWN: u64 = 80;
 /// What a running job may have open: its source, and the file or connection it reads or writes.
 const PER_JOB: u64 = 2;
 
-/// Queues that a worker serves, each with [`Config::concurrency`] jobs at once.
-const QUEUES: u64 = 4;
-
 /// Raises the number of files that this process may have open to what it may set itself. Where that is refused, it stays.
 pub fn raise_limit() {
     let limit = getrlimit(Resource::Nofile);
@@ -26,16 +23,16 @@ pub fn raise_limit() {
     }
 }
 
-/// How many connections callers may have, so that the database's and those of jobs always find room.
-pub(crate) fn room(config: &Config, works: bool) -> usize {
+/// How many connections callers may have, so that the database's and those of so many jobs at once
+/// always find room.
+pub(crate) fn room(config: &Config, jobs: usize) -> usize {
     let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-    let most = left(files, config, works);
+    let most = left(files, config, jobs);
     usize::try_from(most).unwrap_or(usize::MAX)
 }
 
-fn left(files: u64, config: &Config, works: bool) -> u64 {
-    let jobs = if works { PER_JOB * QUEUES * config.concurrency as u64 } else { 0 };
-    let needed = u64::from(config.db_connections) + OWN + jobs;
+fn left(files: u64, config: &Config, jobs: usize) -> u64 {
+    let needed = u64::from(config.db_connections) + OWN + PER_JOB * jobs as u64;
     // With very few files nothing is right; callers get a quarter then.
     files.saturating_sub(needed).max(files / 4).min(MOST)
 }
@@ -47,9 +44,9 @@ mod tests {
     #[test]
     fn the_database_and_the_jobs_come_first() {
         let config = Config::read(&|_| None).unwrap();
-        assert_eq!(left(256, &config, false), 256 - 24 - 80);
-        assert_eq!(left(256, &config, true), 256 - 24 - 80 - 64);
-        assert_eq!(left(64, &config, true), 16);
-        assert_eq!(left(u64::MAX, &config, true), MOST);
+        assert_eq!(left(256, &config, 0), 256 - 24 - 80);
+        assert_eq!(left(256, &config, 32), 256 - 24 - 80 - 64);
+        assert_eq!(left(64, &config, 32), 16);
+        assert_eq!(left(u64::MAX, &config, 32), MOST);
     }
 }

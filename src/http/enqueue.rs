@@ -18,11 +18,12 @@ use crate::http::context::RequestContext;
 use crate::http::extract::{parse_body, read_body};
 use crate::http::follow::Viewer;
 use crate::http::idempotency::{IdempotencyKey, REPLAYED};
-use crate::http::intake::{Accepted, Note, Of, Plan, enqueue_alone};
+use crate::http::intake::{Accepted, Note, Of, enqueue_alone};
 use crate::http::job::JobResource;
 use crate::http::params::{Fields, FromQuery, TenantName};
 use crate::http::prefer;
 use crate::http::problem::Problem;
+use crate::plan::Plan;
 use crate::traces::OpenSpan;
 
 const MOST_ATTEMPTS: i64 = 100;

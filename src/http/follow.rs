@@ -128,7 +128,14 @@ impl Viewer {
             Some(tenant) => tenant.slug.clone(),
             None => self.api.slug(row.tenant_id).await?,
         };
-        Ok(JobResource::new(row, standing, &slug, &self.context.base, self.tenant.is_none())?)
+        Ok(JobResource::new(
+            row,
+            standing,
+            &slug,
+            &self.context.base,
+            self.tenant.is_none(),
+            &self.api.catalog,
+        )?)
     }
 
     /// The job once it is final, or as it is after `wait`.

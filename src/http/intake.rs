@@ -5,12 +5,11 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::NaiveDate;
-use serde_json::json;
+use serde_json::Value;
 use sqlx::{Connection, PgConnection, PgPool};
 use tokio::sync::{Mutex, mpsc, oneshot};
 use uuid::Uuid;
-use weirgate_msp::{BulkJobs, DailyPipeline, Tenant, enqueue_daily_pipeline};
+use weirgate_msp::Tenant;
 use weirgate_queue::database::held::{Held, gather};
 use weirgate_queue::database::patience::within;
 use weirgate_queue::{Enqueued, NewJob};
@@ -19,6 +18,8 @@ use crate::audit::Actor;
 use crate::http::health::readiness::{self, Latest, NotReady, Readiness};
 use crate::http::idempotency::{self, Claimed, IdempotencyKey};
 use crate::http::problem::Problem;
+use crate::operations::BulkJobs;
+use crate::plan::Plan;
 
 /// Transactions under way at once; so many more requests come while they are that the next ones are
 /// well filled.
@@ -36,33 +37,6 @@ const ANSWER: Duration = Duration::from_secs(5);
 
 /// How long one alone may: it may have to wait for another with the same key or twin.
 const ANSWER_ALONE: Duration = Duration::from_secs(15);
-
-/// What a request enqueues.
-pub(crate) enum Plan {
-    /// One job.
-    Job(NewJob),
-    /// A workflow for a day; its last job stands for it.
-    Pipeline(DailyPipeline, NaiveDate),
-}
-
-impl Plan {
-    fn id(&self) -> Uuid {
-        match self {
-            Self::Job(job) => job.id,
-            Self::Pipeline(pipeline, _) => pipeline.last(),
-        }
-    }
-
-    async fn enqueue(self, conn: &mut PgConnection, force: bool) -> Result<Enqueued, Problem> {
-        Ok(match self {
-            Self::Job(job) => {
-                let job = if force { job.not_unique() } else { job };
-                weirgate_queue::enqueue(conn, vec![job]).await?[0]
-            }
-            Self::Pipeline(pipeline, _) => enqueue_daily_pipeline(conn, pipeline, force).await?,
-        })
-    }
-}
 
 /// The job that a request is about.
 #[derive(Debug, Clone, Copy)]
@@ -165,14 +139,14 @@ pub(crate) struct Note {
 /// What was enqueued.
 pub(crate) enum Of {
     Bulk(Box<BulkJobs>),
-    Pipeline { tenant: Uuid, date: NaiveDate },
+    Workflow { tenant: Uuid, asked: Value },
 }
 
 impl Of {
-    /// Whether it is told of also where it was on its way already: a pipeline may start sooner by
+    /// Whether it is told of also where it was on its way already: a workflow may start sooner by
     /// that.
     fn is_told_again(&self) -> bool {
-        matches!(self, Self::Pipeline { .. })
+        matches!(self, Self::Workflow { .. })
     }
 }
 
@@ -181,10 +155,7 @@ impl Note {
         let Self { actor, of } = self;
         match of {
             Of::Bulk(bulk) => actor.note_bulk(conn, &bulk, "all that match", enqueued.id).await,
-            Of::Pipeline { tenant, date } => {
-                let what = json!({ "kind": "daily_pipeline", "date": date });
-                actor.note_enqueued(conn, enqueued, tenant, what).await
-            }
+            Of::Workflow { tenant, asked } => actor.note_enqueued(conn, enqueued, tenant, asked).await,
         }
     }
 }
@@ -263,9 +234,11 @@ async fn take_in_wishes(pool: &PgPool, held: &mut Held, wishes: Vec<Wish>, tenan
             Err(problem) => tell(answer, Err(problem)),
             Ok((plan, tenant)) => {
                 let again = key.as_ref().is_some_and(|key| !keys.insert(key.text().to_owned()));
-                let note = match plan {
+                let note = match &plan {
                     Plan::Job(_) => None,
-                    Plan::Pipeline(_, date) => Some(Note { actor, of: Of::Pipeline { tenant, date } }),
+                    Plan::Workflow { asked, .. } => {
+                        Some(Note { actor, of: Of::Workflow { tenant, asked: asked.clone() } })
+                    }
                 };
                 let planned = Planned { plan, key, force, note, answer };
                 match planned.plan {
@@ -342,7 +315,7 @@ async fn together(held: &mut Held, planned: &[Planned]) -> Result<Vec<Option<Acc
         .filter_map(|one| match &one.plan {
             Plan::Job(job) if one.force => Some(job.clone().not_unique()),
             Plan::Job(job) => Some(job.clone()),
-            Plan::Pipeline(..) => None,
+            Plan::Workflow { .. } => None,
         })
         .collect();
     let mut enqueued = weirgate_queue::enqueue(&mut tx, jobs).await?.into_iter();

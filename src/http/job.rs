@@ -5,11 +5,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 use uuid::Uuid;
-use weirgate_msp::{GenerateExport, parse_day, shown_args};
+use weirgate_msp::{parse_day, shown_args};
+use weirgate_queue::JobState;
 use weirgate_queue::lanes::facts::Standing;
 use weirgate_queue::read::JobRow;
-use weirgate_queue::{Job, JobState};
 
+use crate::domain::Catalog;
 use crate::http::reason::WhyCancelled;
 use crate::http::schemas;
 use crate::http::table::Row;
@@ -158,19 +159,6 @@ pub(crate) fn seconds_until(until: Option<DateTime<Utc>>, now: DateTime<Utc>) ->
     u32::try_from(seconds.clamp(1, LONGEST_RETRY_AFTER)).unwrap_or(1)
 }
 
-/// The output of a job of this kind, with where the export is that it has written.
-fn shown_output(kind: &str, mut output: Value, base: &str, operable: bool) -> Value {
-    if kind == GenerateExport::KIND
-        && let Value::Object(members) = &mut output
-        && let Some(Value::String(id)) = members.get("export_id")
-    {
-        let surface = if operable { "internal" } else { "v1" };
-        let url = format!("{base}/{surface}/exports/{id}/download");
-        members.insert("download_url".to_owned(), url.into());
-    }
-    output
-}
-
 /// A failed attempt.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub(crate) struct AttemptError {
@@ -233,10 +221,11 @@ impl JobResource {
         tenant: &str,
         base: &str,
         operable: bool,
+        catalog: &Catalog,
     ) -> Result<Self, serde_json::Error> {
         let state = row.state();
-        let surface = if operable { "internal" } else { "v1" };
-        let url = format!("{base}/{surface}/jobs/{}", row.id);
+        let surface = format!("{base}/{}", if operable { "internal" } else { "v1" });
+        let url = format!("{surface}/jobs/{}", row.id);
         let control = |verb: &str| operable.then(|| format!("{url}/{verb}"));
         let why = WhyNotRunning::of(&row, tenant, standing);
         let errors: Vec<AttemptError> = serde_json::from_value(row.errors)?;
@@ -266,10 +255,14 @@ impl JobResource {
             attempt: row.attempt,
             max_attempts: row.max_attempts,
             args: shown_args(row.args, row.tenant_id, tenant),
-            output: row.output.map(|output| shown_output(&row.kind, output, base, operable)),
+            output: row.output.map(|output| catalog.linked(&row.kind, output, &surface)),
             output_omitted: row.output_omitted,
             kind: row.kind,
-            errors: if operable { errors } else { errors.into_iter().map(for_tenant).collect() },
+            errors: if operable {
+                errors
+            } else {
+                errors.into_iter().map(|error| for_tenant(error, catalog)).collect()
+            },
             progress: row.progress.map(serde_json::from_value).transpose()?,
             workflow_id: row.workflow_id,
             backfill_id: row.backfill_id,

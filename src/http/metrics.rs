@@ -44,9 +44,12 @@ async fn get_all_metrics(State(api): State<Api>, headers: HeaderMap) -> Result<R
 
 async fn respond(api: &Api, headers: &HeaderMap, names_tenants: bool) -> Result<Response, Problem> {
     let facts = api.latest.facts(api).await;
-    let text = api.metrics.render(Some(Box::new(Page { facts, names_tenants }))).map_err(|error| {
-        tracing::error!(%error, "could not write the metrics");
-        Problem::internal()
-    })?;
+    let text = api
+        .metrics
+        .render(Some(Box::new(Page { facts, catalog: api.catalog.clone(), names_tenants })))
+        .map_err(|error| {
+            tracing::error!(%error, "could not write the metrics");
+            Problem::internal()
+        })?;
     Ok(answer(Format::wanted(headers), text))
 }

@@ -36,7 +36,7 @@ impl QueueFacts {
     /// Every queue there is, by name.
     pub(crate) async fn all(api: &Api) -> weirgate_queue::Result<Vec<Self>> {
         let mut conn = api.pool.acquire().await?;
-        let names = queues::known(&mut conn, None).await?;
+        let names = queues::known(&mut conn, &api.catalog, None).await?;
         let workers = traffic::workers(&mut conn).await?;
         drop(conn);
         let mut all = Vec::with_capacity(names.len());

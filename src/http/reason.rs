@@ -2,12 +2,12 @@
 
 use std::collections::HashMap;
 
+use crate::operations::BulkJobs;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use sqlx::PgConnection;
 use utoipa::ToSchema;
 use uuid::Uuid;
-use weirgate_msp::BulkJobs;
 use weirgate_queue::read::JobRow;
 use weirgate_queue::{Job, JobState};
 

@@ -5,14 +5,11 @@
 //! answers of other systems. It is shown under `/internal` and on the dashboard, and stands in the
 //! log.
 
+use crate::domain::Catalog;
 use crate::http::job::AttemptError;
 
-/// Every code that jobs and the engine fail with.
-const TEXTS: [(&str, &str); 18] = [
-    (
-        "all_rows_rejected",
-        "The source had data, and none of it could be taken in. The operators can see why.",
-    ),
+/// Every code that the engine and the operations fail with; those of a domain are the domain's to say.
+const TEXTS: [(&str, &str); 11] = [
     (
         "bad_arguments",
         "The job's arguments are not of a form that it understands. Its operators can see which.",
@@ -22,17 +19,11 @@ const TEXTS: [(&str, &str); 18] = [
         "A job that this one depends on failed or was cancelled, so that this one was not started.",
     ),
     (FAILED, GENERAL),
-    ("ingest_lost", "What was taken in before is no longer known for certain; the source is read again."),
-    ("ingest_overtaken", "A newer ingest of the same data has begun, and takes in what this one had left."),
     ("output_too_large", "The job's result is too large to be kept."),
     ("panicked", "The job stopped on a fault in the program. Its operators can see where."),
-    ("source_refused", "The source system refuses to hand out the data, or may not be asked for it."),
-    ("source_throttled", "The source system has asked to be called less often for a whole day."),
-    ("source_unreadable", "The data of the source system cannot be read now."),
     ("timed_out", "The job took longer than it may."),
     ("unknown_kind", "No worker that has run so far knows this kind of job."),
     ("unknown_tenant", "The tenant of this job does not exist."),
-    ("unknown_time_zone", "The time zone of the tenant is not known, so that its days are not either."),
     ("upstream_unavailable", "A system that the job depends on does not answer now."),
     ("worker_lost", "The worker that ran the job has stopped in the middle of it."),
     ("wrong_state", "The job cannot do this in the state that it found."),
@@ -44,9 +35,9 @@ const FAILED: &str = "failed";
 const GENERAL: &str = "The job failed. Its operators can see why.";
 
 /// The error as a tenant sees it.
-pub(crate) fn for_tenant(error: AttemptError) -> AttemptError {
+pub(crate) fn for_tenant(error: AttemptError, catalog: &Catalog) -> AttemptError {
     AttemptError {
-        message: text(&error.code).to_owned(),
+        message: text(&error.code, catalog).to_owned(),
         code: if is_code(&error.code) { error.code } else { FAILED.to_owned() },
         // Which machine it was is nothing to them.
         worker_id: None,
@@ -54,8 +45,9 @@ pub(crate) fn for_tenant(error: AttemptError) -> AttemptError {
     }
 }
 
-fn text(code: &str) -> &'static str {
-    TEXTS.iter().find(|(known, _)| *known == code).map_or(GENERAL, |(_, text)| text)
+fn text(code: &str, catalog: &Catalog) -> &'static str {
+    let own = TEXTS.iter().find(|(known, _)| *known == code).map(|(_, text)| *text);
+    own.or_else(|| catalog.error_text(code)).unwrap_or(GENERAL)
 }
 
 /// Whether it is a word of a program, and not a message in the place of one.
@@ -70,6 +62,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
+    use crate::domains;
 
     /// The codes that the sources under `folder` name, as literals after one of these beginnings.
     fn codes(folder: &Path, found: &mut BTreeSet<String>) {
@@ -104,9 +97,14 @@ mod tests {
         codes(&root.join("queue/src"), &mut found);
         codes(&root.join("jobs"), &mut found);
         assert!(found.contains("worker_lost") && found.contains("source_refused"), "{found:?}");
+        codes(&root.join("src/operations"), &mut found);
+        let catalog = Catalog::of(&domains::all());
         let known: BTreeSet<&str> = TEXTS.iter().map(|(code, _)| *code).collect();
-        let without: Vec<_> = found.iter().filter(|code| !known.contains(code.as_str())).collect();
+        let has_text = |code: &str| known.contains(code) || catalog.error_text(code).is_some();
+        let without: Vec<_> = found.iter().filter(|code| !has_text(code)).collect();
         assert!(without.is_empty(), "no text for {without:?}");
+        let twice: Vec<_> = known.iter().filter(|code| catalog.error_text(code).is_some()).collect();
+        assert!(twice.is_empty(), "a domain repeats {twice:?}");
         assert_eq!(known.len(), TEXTS.len(), "a code stands there twice");
     }
 

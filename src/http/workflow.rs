@@ -7,7 +7,7 @@ use serde::Serialize;
 use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
-use weirgate_msp::{DailyPipeline, parse_day};
+use weirgate_msp::parse_day;
 use weirgate_queue::job::state::StateCounts;
 use weirgate_queue::read::{WorkflowFilter, WorkflowRow, WorkflowState};
 use weirgate_queue::workflow::WorkflowTitle;
@@ -136,14 +136,13 @@ pub(crate) struct WorkflowFilterParams {
     state: String,
 }
 
-/// The filter of a query, and the tenant's name in it.
+/// The filter of a query, in which workflows may have an older name, and the tenant's name in it.
 pub(crate) fn take_filter(fields: &mut Fields) -> (WorkflowFilter, Option<TenantName>) {
-    let name: Option<String> = fields.get("name");
     let date: Option<NaiveDate> = fields.get("date");
     let state: Option<WorkflowState> = fields.get("state");
     let filter = WorkflowFilter {
         tenant: None,
-        name: name.map(|name| DailyPipeline::kind(&name).to_owned()),
+        name: fields.get("name"),
         subject: date.map(|date| date.to_string()),
         states: state.map(|state| vec![state]),
     };

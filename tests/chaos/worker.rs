@@ -150,7 +150,8 @@ async fn work(settings: Settings) -> anyhow::Result<()> {
     host.lease = settings.lease;
     host.poll_interval = Duration::from_millis(200);
     host.cancel_grace = Duration::from_millis(500);
-    let options = WorkerOptions { concurrency: settings.concurrency, grace: settings.grace, host };
+    host.concurrency = settings.concurrency.into();
+    let options = WorkerOptions { grace: settings.grace, host };
     let site = Site { pool: database.pool.clone(), worker: settings.name, clock: settings.clock };
     let jobs: Arc<_> = registry(site);
     // A supervisor would start it again when it cannot reach the database to register.

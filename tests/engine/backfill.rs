@@ -91,7 +91,7 @@ async fn a_crash_at_any_point_of_an_expansion_loses_no_slice_and_makes_none_twic
     let db = TestDb::new().await;
     let id = Steps::that(Does::Succeed).backfill(&db, 1500, Settings::default()).await;
     let slices = Arc::new(StepSlices::default());
-    let expander = Expander::new(slices.clone());
+    let expander = Expander::new(vec![slices.clone()]);
     // The connection dies before the jobs are stored.
     slices.dies.store(true, std::sync::atomic::Ordering::Relaxed);
     expander.run_once(&db.pool).await.unwrap_err();

@@ -50,7 +50,7 @@ async fn unfinished_settings(db: &TestDb) -> usize {
 async fn it_runs_to_its_end_and_its_numbers_are_those_of_the_jobs() {
     let db = TestDb::new().await;
     let probe = Probe::new(db.pool.clone());
-    let worker = TestWorker::start_with(&db, &probe, |options| options.concurrency = 32);
+    let worker = TestWorker::start_with(&db, &probe, |options| options.host.concurrency = 32.into());
     let steps = Steps { every: 2, ..Steps::that(Does::Succeed) };
     let id = steps.backfill(&db, 3000, Settings::default()).await;
     let done = until(&db, id, BackfillState::Completed).await;
@@ -152,7 +152,7 @@ async fn a_cancel_that_broke_off_is_carried_on() {
 async fn failed_jobs_get_another_life() {
     let db = TestDb::new().await;
     let probe = Probe::new(db.pool.clone());
-    let worker = TestWorker::start_with(&db, &probe, |options| options.concurrency = 32);
+    let worker = TestWorker::start_with(&db, &probe, |options| options.host.concurrency = 32.into());
     let id = Steps::that(Does::Discard).backfill(&db, 700, Settings::default()).await;
     let failed = until(&db, id, BackfillState::CompletedWithFailures).await;
     assert_eq!(failed.counts.of(JobState::Discarded), 700);

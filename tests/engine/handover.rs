@@ -31,8 +31,9 @@ async fn runs_that_end_together_are_polled_twice() {
     let db = TestDb::new().await;
     steps(&db, RUNS).await;
     let probe = Probe::new(db.pool.clone());
-    let host = Host::start(db.pool.clone(), registry(probe), HostConfig::new("test", "0", 1)).await.unwrap();
-    let mut backend = host.backend("default", RUNS);
+    let config = HostConfig { concurrency: RUNS.into(), ..HostConfig::new("test", "0", 1) };
+    let host = Host::start(db.pool.clone(), registry(probe), config).await.unwrap();
+    let mut backend = host.backend("default");
     let mut context = WorkerContext::new("default");
     let end = CancellationToken::new();
     let until_the_end = service_fn(|_| {
@@ -77,7 +78,7 @@ async fn a_worker_whose_outcomes_wait_stops_claiming() {
     let mut nothing_is_written = db.pool.begin().await.unwrap();
     sqlx::query("lock table queue.jobs in share mode").execute(&mut *nothing_is_written).await.unwrap();
     let probe = Probe::new(db.pool.clone());
-    let worker = TestWorker::start_with(&db, &probe, |options| options.concurrency = CONCURRENCY);
+    let worker = TestWorker::start_with(&db, &probe, |options| options.host.concurrency = CONCURRENCY.into());
     let (mut before, mut started) = (0, 0);
     for _ in 0..200 {
         tokio::time::sleep(Duration::from_millis(300)).await;

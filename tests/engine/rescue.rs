@@ -124,7 +124,7 @@ async fn what_does_not_end_within_the_grace_period_is_handed_back_without_an_att
     let probe = Probe::new(db.pool.clone());
     let worker = TestWorker::start_with(&db, &probe, |options| {
         options.grace = Duration::from_millis(200);
-        options.concurrency = 1;
+        options.host.concurrency = 1.into();
     });
     let stuck = db.enqueue(Uuid::nil(), &Step::new("stuck", Does::Gate)).await.id;
     let queued = db.enqueue(Uuid::nil(), &Step::new("queued", Does::Gate)).await.id;

@@ -45,7 +45,7 @@ async fn make(person: &Person<'_>, fields: &[(&str, &str)]) -> String {
 }
 
 async fn expand(api: &TestApi) {
-    Expander::new(Arc::new(DailySlices)).run_once(&api.db().pool).await.unwrap();
+    Expander::new(vec![Arc::new(DailySlices)]).run_once(&api.db().pool).await.unwrap();
 }
 
 async fn end(api: &TestApi, tenant: &str, day: &str, state: &str) -> String {

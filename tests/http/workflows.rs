@@ -361,7 +361,7 @@ async fn a_cancelled_job_says_through_what_and_by_whom() {
     let range = json!({"kind": "compute_kpi", "tenants": ["tenant_demo_cca"], "from": "2026-01-19", "to": "2026-01-20", "reprocess": "all"});
     let made = api.service("POST", "/internal/backfills").json(range.to_string()).send().await;
     let backfill = made.ok(StatusCode::ACCEPTED)["id"].as_str().unwrap().to_owned();
-    Expander::new(Arc::new(DailySlices)).run_once(&api.db().pool).await.unwrap();
+    Expander::new(vec![Arc::new(DailySlices)]).run_once(&api.db().pool).await.unwrap();
     api.post(&format!("/internal/backfills/{backfill}/cancel")).await;
     let of_backfill = api.get(&format!("/internal/jobs?backfill_id={backfill}")).await.items();
     assert_eq!(of_backfill.len(), 2);

@@ -19,18 +19,19 @@ use tokio::sync::OnceCell;
 use tokio::time::timeout;
 use tower::ServiceExt;
 use uuid::Uuid;
+use weirgate::domain::Catalog;
 use weirgate::http::{Api, ApiConfig, TrustedProxies, monitoring_router, router};
 use weirgate::metrics::Work;
 use weirgate::seed::{Seeded, seed};
 use weirgate_msp::{
     ComputeKpi, ExportFormat, GenerateExport, IngestCsat, IngestSecurityAlerts, IngestTickets,
-    IngestTimeEntries, registry,
+    IngestTimeEntries,
 };
 use weirgate_queue::read::watch::Watcher;
 
 use super::app::MOCK_DATA;
 use super::documented::Operations;
-use super::{TestApp, TestDb, TestWorker};
+use super::{TestApp, TestDb, TestWorker, catalog};
 
 const SERVICE_TOKEN: &str = "the-service-token-of-the-tests";
 
@@ -74,7 +75,8 @@ impl TestApi {
         let mut config = config();
         adjust(&mut config);
         let watcher = Watcher::start(app.db.pool.clone(), Duration::from_millis(20));
-        let api = complete(Api::new(app.db.pool.clone(), app.app.exports.clone(), watcher, config));
+        let api =
+            complete(Api::new(app.db.pool.clone(), app.app.exports.clone(), catalog(), watcher, config));
         let (router, monitoring) = (router(api.clone()), monitoring_router(api.clone()));
         Self { app: Arc::new(app), cca, client2, api, router, monitoring }
     }
@@ -83,7 +85,7 @@ impl TestApi {
     pub(crate) fn another_host(&self) -> Self {
         let pool = self.db().pool.clone();
         let watcher = Watcher::start(pool.clone(), Duration::from_millis(20));
-        let api = Api::new(pool, self.app.app.exports.clone(), watcher, config());
+        let api = Api::new(pool, self.app.app.exports.clone(), catalog(), watcher, config());
         let (router, monitoring) = (router(api.clone()), monitoring_router(api.clone()));
         let (cca, client2) = (self.cca.clone(), self.client2.clone());
         Self { app: self.app.clone(), cca, client2, api, router, monitoring }
@@ -96,7 +98,15 @@ impl TestApi {
     /// With another store of exports.
     pub(crate) fn with_exports(self, exports: Arc<dyn ObjectStore>) -> Self {
         let watcher = Watcher::start(self.app.db.pool.clone(), Duration::from_millis(20));
-        let api = Api::new(self.app.db.pool.clone(), exports, watcher, config());
+        let api = Api::new(self.app.db.pool.clone(), exports, catalog(), watcher, config());
+        Self { router: router(api.clone()), monitoring: monitoring_router(api.clone()), api, ..self }
+    }
+
+    /// With other domains.
+    pub(crate) fn serving(self, catalog: Catalog) -> Self {
+        let watcher = Watcher::start(self.app.db.pool.clone(), Duration::from_millis(20));
+        let exports = self.app.app.exports.clone();
+        let api = Api::new(self.app.db.pool.clone(), exports, catalog, watcher, config());
         Self { router: router(api.clone()), monitoring: monitoring_router(api.clone()), api, ..self }
     }
 
@@ -117,7 +127,7 @@ impl TestApi {
 
     /// The production worker with the production jobs.
     pub(crate) fn start_worker(&self) -> TestWorker {
-        TestWorker::start_jobs(self.db(), Arc::new(registry(self.app.app.clone())), |_| {})
+        TestWorker::start_jobs(self.db(), Arc::new(self.app.registry()), |_| {})
     }
 
     /// Takes in the demo files and works out and exports 2026-01-20 for both tenants, without the queue.

@@ -37,7 +37,8 @@ impl TestWorker {
         let mut host = HostConfig::new("test", "0", 1);
         host.poll_interval = Duration::from_millis(100);
         host.cancel_grace = Duration::from_millis(300);
-        let mut options = WorkerOptions { concurrency: 4, grace: Duration::from_secs(10), host };
+        host.concurrency = 4.into();
+        let mut options = WorkerOptions { grace: Duration::from_secs(10), host };
         adjust(&mut options);
         let stop = CancellationToken::new();
         let task = tokio::spawn(worker::run(db.pool.clone(), jobs, options, stop.clone()));

@@ -47,11 +47,6 @@ impl BackfillKind {
         }
     }
 
-    /// What people call a kind that is stored.
-    pub fn name_of(stored: &str) -> &str {
-        stored.parse().map_or(stored, |kind: Self| kind.name())
-    }
-
     /// Most jobs that a slice becomes.
     pub const fn jobs_of_slice(self) -> u64 {
         match self {

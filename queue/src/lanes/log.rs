@@ -218,7 +218,7 @@ pub(crate) async fn oldest_claim(conn: &mut PgConnection, queue: &str, since: i6
 /// Jobs that the live workers of the queue can run at once.
 pub(crate) async fn slots(conn: &mut PgConnection, queue: &str) -> Result<i64> {
     let slots = sqlx::query_scalar!(
-        r#"select coalesce(sum(slots), 0) as "slots!" from queue.workers
+        r#"select coalesce(sum(coalesce((queue_slots ->> $1::text)::bigint, slots)), 0)::bigint as "slots!" from queue.workers
            where $1 = any(queues) and lease_until > queue.now() and drain_requested_at is null"#,
         queue
     )

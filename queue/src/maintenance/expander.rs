@@ -29,7 +29,7 @@ const STEPS: usize = 20;
 
 /// Expands backfills. Safe on every host at once; keeps the books of their queues between its turns.
 pub struct Expander {
-    slices: Arc<dyn Slices>,
+    slices: Vec<Arc<dyn Slices>>,
     books: Mutex<HashMap<String, Book>>,
 }
 
@@ -40,8 +40,8 @@ impl fmt::Debug for Expander {
 }
 
 impl Expander {
-    /// Expands into what `slices` says.
-    pub fn new(slices: Arc<dyn Slices>) -> Self {
+    /// Expands the backfills that one of `slices` knows, into what the first that does says.
+    pub fn new(slices: Vec<Arc<dyn Slices>>) -> Self {
         Self { slices, books: Mutex::default() }
     }
 
@@ -101,10 +101,11 @@ impl Expander {
                 let slices = backfill::done(window.looked_at(), window.skipped, window.jobs, live);
                 backfill::sample(pool, window.id, slices).await?;
             }
-            if !window.paused && window.is_unfinished() && self.slices.knows(&window.kind) {
+            let slices = self.slices.iter().find(|slices| slices.knows(&window.kind));
+            if let Some(slices) = slices.filter(|_| !window.paused && window.is_unfinished()) {
                 let size = (2 * slots).clamp(LEAST_WINDOW, MOST_WINDOW);
                 let room = Room::new(&window, parts, size);
-                return Ok(done + self.fill(pool, &mut window, room).await?);
+                return Ok(done + fill(pool, slices.as_ref(), &mut window, room).await?);
             }
         }
         let over = window.cancelled || !window.is_unfinished();
@@ -113,33 +114,32 @@ impl Expander {
         }
         Ok(done)
     }
+}
 
-    /// Expands until there is no more room: at first tenants that are behind, then those that are not.
-    async fn fill(&self, pool: &PgPool, window: &mut Window, mut room: Room) -> Result<u64> {
-        let slices = self.slices.as_ref();
-        let mut done = 0;
-        for _ in 0..STEPS {
-            let looked_at = backfill::catch_up(pool, slices, window, &mut room, STEP).await?;
-            done += looked_at;
-            if looked_at == 0 {
-                break;
-            }
+/// Expands until there is no more room: at first tenants that are behind, then those that are not.
+async fn fill(pool: &PgPool, slices: &dyn Slices, window: &mut Window, mut room: Room) -> Result<u64> {
+    let mut done = 0;
+    for _ in 0..STEPS {
+        let looked_at = backfill::catch_up(pool, slices, window, &mut room, STEP).await?;
+        done += looked_at;
+        if looked_at == 0 {
+            break;
         }
-        if !room.is_worth_it() {
-            return Ok(done);
-        }
-        let first = window.next_slice;
-        for _ in 0..STEPS {
-            let most = usize::try_from(room.in_all().min(STEP)).unwrap_or(1);
-            if most == 0 || window.next_slice == window.total {
-                break;
-            }
-            if !backfill::expand(pool, slices, window, &mut room, most).await? {
-                break;
-            }
-        }
-        Ok(done + window.next_slice - first)
     }
+    if !room.is_worth_it() {
+        return Ok(done);
+    }
+    let first = window.next_slice;
+    for _ in 0..STEPS {
+        let most = usize::try_from(room.in_all().min(STEP)).unwrap_or(1);
+        if most == 0 || window.next_slice == window.total {
+            break;
+        }
+        if !backfill::expand(pool, slices, window, &mut room, most).await? {
+            break;
+        }
+    }
+    Ok(done + window.next_slice - first)
 }
 
 /// Reads on in the books of the queues in use; drops the others.

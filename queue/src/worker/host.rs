@@ -33,6 +33,7 @@ use crate::telemetry::meter::Meter;
 use crate::telemetry::pulse;
 use crate::telemetry::trace::Tracer;
 use crate::worker::backend::QueueBackend;
+use crate::worker::concurrency::Concurrency;
 use crate::worker::lease::{self, Line, Registration, Renewal, Renewed};
 use crate::worker::listener::{self, Wakers};
 use crate::worker::runner::Runner;
@@ -67,8 +68,8 @@ pub struct HostConfig {
     pub poll_interval: Duration,
     /// How long a cancelled handler may take to return before it is dropped.
     pub cancel_grace: Duration,
-    /// Jobs it runs at once in each queue, for the shares of backfills.
-    pub slots: usize,
+    /// Jobs it runs at once.
+    pub concurrency: Concurrency,
     /// Most jobs in one claim, at least 1.
     pub claim_batch: usize,
     /// What it fires by the clock when it leads.
@@ -90,7 +91,7 @@ impl HostConfig {
             lease: Duration::from_secs(30),
             poll_interval: Duration::from_secs(1),
             cancel_grace: Duration::from_secs(10),
-            slots: 0,
+            concurrency: Concurrency::default(),
             claim_batch: 1000,
             schedules: Schedules::default(),
             retention: Retention::default(),
@@ -149,7 +150,7 @@ impl<A: Send + Sync + 'static> Host<A> {
             host: config.host.clone(),
             version: config.version.clone(),
             queues: registry.queues().into_iter().map(str::to_owned).collect(),
-            slots: i32::try_from(config.slots).unwrap_or(i32::MAX),
+            concurrency: config.concurrency.clone(),
             lease: config.lease,
         };
         history::compare(&pool).await?;
@@ -234,8 +235,8 @@ impl<A: Send + Sync + 'static> Host<A> {
     }
 
     /// Starts claiming from `queue`, for an apalis worker to run.
-    pub fn backend(&self, queue: &str, concurrency: usize) -> QueueBackend<A> {
-        QueueBackend::start(self.clone(), queue.to_owned(), concurrency)
+    pub fn backend(&self, queue: &str) -> QueueBackend<A> {
+        QueueBackend::start(self.clone(), queue.to_owned(), self.0.config.concurrency.of(queue))
     }
 
     /// The service that runs what the backends claim.

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
+use serde_json::json;
 use sqlx::pool::PoolConnection;
 use sqlx::{PgConnection, PgPool, Postgres};
 use tokio::time::timeout;
@@ -13,6 +14,7 @@ use crate::claim::mark::{self, Starts};
 use crate::database::held::beside;
 use crate::database::patience::within;
 use crate::error::Result;
+use crate::worker::concurrency::Concurrency;
 use crate::worker::listener::notify_queues;
 
 /// What a worker says of itself.
@@ -21,7 +23,7 @@ pub(crate) struct Registration {
     pub(crate) host: String,
     pub(crate) version: String,
     pub(crate) queues: Vec<String>,
-    pub(crate) slots: i32,
+    pub(crate) concurrency: Concurrency,
     pub(crate) lease: Duration,
 }
 
@@ -112,14 +114,16 @@ impl Line {
 pub(crate) async fn register(conn: &mut PgConnection, worker: &Registration) -> Result<Uuid> {
     let id = Uuid::now_v7();
     sqlx::query!(
-        "insert into queue.workers (id, host, pid, version, queues, slots, started_at, heartbeat_at, lease_until)
-         values ($1, $2, $3, $4, $5, $6, queue.now(), queue.now(), queue.now() + make_interval(secs => $7))",
+        "insert into queue.workers
+            (id, host, pid, version, queues, slots, queue_slots, started_at, heartbeat_at, lease_until)
+         values ($1, $2, $3, $4, $5, $6, $7, queue.now(), queue.now(), queue.now() + make_interval(secs => $8))",
         id,
         worker.host,
         i32::try_from(std::process::id()).unwrap_or(0),
         worker.version,
         &worker.queues,
-        worker.slots,
+        i32::try_from(worker.concurrency.each()).unwrap_or(i32::MAX),
+        json!(worker.concurrency.exceptions()),
         worker.lease.as_secs_f64()
     )
     .execute(conn)

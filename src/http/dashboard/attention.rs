@@ -6,8 +6,8 @@
 
 use chrono::NaiveDate;
 use sqlx::PgConnection;
-use weirgate_msp::{SYSTEM_SLUG, SYSTEM_TENANT, schedules};
-use weirgate_queue::schedule;
+use weirgate_msp::{SYSTEM_SLUG, SYSTEM_TENANT};
+use weirgate_queue::schedule::{self, Schedules};
 
 use super::kpis::out_of_the_ordinary;
 use super::last_days::around;
@@ -22,8 +22,11 @@ pub(super) const NAMED: i64 = 3;
 pub(super) const LATELY: i32 = 7;
 
 /// All of it, in one order.
-pub(super) async fn notices(conn: &mut PgConnection) -> weirgate_queue::Result<Vec<Notice>> {
-    let mut notices = turned_off(conn).await?;
+pub(super) async fn notices(
+    conn: &mut PgConnection,
+    schedules: &Schedules,
+) -> weirgate_queue::Result<Vec<Notice>> {
+    let mut notices = turned_off(conn, schedules).await?;
     notices.extend(paused(conn).await?);
     for trouble in Trouble::ALL {
         notices.extend(in_trouble(conn, trouble).await?);
@@ -48,8 +51,8 @@ pub(super) fn named(names: &[String], total: i64) -> String {
     }
 }
 
-async fn turned_off(conn: &mut PgConnection) -> weirgate_queue::Result<Vec<Notice>> {
-    let names = schedule::turned_off(conn, &schedules()).await?;
+async fn turned_off(conn: &mut PgConnection, schedules: &Schedules) -> weirgate_queue::Result<Vec<Notice>> {
+    let names = schedule::turned_off(conn, schedules).await?;
     let notice = |name: &str| Notice {
         text: format!("The schedule {name} is off: nothing of it runs."),
         link: format!("/dashboard/schedules#{name}"),

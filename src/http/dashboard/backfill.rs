@@ -6,7 +6,6 @@ use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 use sqlx::PgConnection;
 use uuid::Uuid;
-use weirgate_msp::BackfillKind;
 use weirgate_queue::JobState;
 use weirgate_queue::backfill::{self, Backfill, BackfillState};
 
@@ -106,7 +105,7 @@ impl BackfillLook {
         let counts = backfill.counts.iter().map(|(state, jobs)| Count { state: state.as_str(), jobs });
         Ok(Self {
             id: backfill.id,
-            kind: BackfillKind::name_of(&backfill.kind).to_owned(),
+            kind: api.catalog.name_of(&backfill.kind).to_owned(),
             state: backfill.state,
             done: backfill.done,
             total: backfill.total,

@@ -4,13 +4,13 @@ use askama::Template;
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use uuid::Uuid;
-use weirgate_msp::BackfillKind;
 use weirgate_queue::backfill::{self, Backfill, BackfillState};
 
 use super::backfill::{Asked, rate};
 use super::session::{Session, filled};
 use super::view::{Frame, Refusal, When, page};
 use super::views::View;
+use crate::domain::Catalog;
 use crate::http::Api;
 use crate::http::params::Fields;
 use crate::http::problem::Problem;
@@ -31,7 +31,7 @@ struct Row {
 }
 
 impl Row {
-    fn new(backfill: &Backfill) -> Result<Self, Problem> {
+    fn new(backfill: &Backfill, catalog: &Catalog) -> Result<Self, Problem> {
         let when = |at| When::new(at, backfill.observed_at);
         Ok(Self {
             id: backfill.id,
@@ -42,7 +42,7 @@ impl Row {
             rate: rate(backfill),
             finish: backfill.estimated_finish.map(when),
             created: when(backfill.created_at),
-            kind: BackfillKind::name_of(&backfill.kind).to_owned(),
+            kind: catalog.name_of(&backfill.kind).to_owned(),
         })
     }
 }
@@ -63,7 +63,10 @@ impl BackfillsLook {
         let more = all.len() > ON_A_PAGE;
         all.truncate(ON_A_PAGE);
         let older = all.last().filter(|_| more).map(|last| last.id);
-        Ok(Self { rows: all.into_iter().map(|row| Row::new(&row)).collect::<Result<_, _>>()?, older })
+        Ok(Self {
+            rows: all.into_iter().map(|row| Row::new(&row, &api.catalog)).collect::<Result<_, _>>()?,
+            older,
+        })
     }
 }
 

@@ -132,7 +132,7 @@ fn file(kind: &'static str, cache: &'static str, content: impl IntoResponse) -> 
 type Shared = Arc<RwLock<Exposed>>;
 
 async fn all(api: &Api) -> Result<Exposed, Problem> {
-    let queues = queues::known(&mut *api.pool.acquire().await?, None).await?;
+    let queues = queues::known(&mut *api.pool.acquire().await?, &api.catalog, None).await?;
     Ok(Exposed::new(api.pool.clone(), api.books.clone(), queues))
 }
 

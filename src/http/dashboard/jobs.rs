@@ -170,7 +170,7 @@ pub(super) async fn list(
     beside.push(("select", "page"));
     let shown = JobsPage {
         form: asked.form(wrong.as_ref()),
-        suggestions: Suggestions::of_jobs(&mut *api.pool.acquire().await?).await?,
+        suggestions: Suggestions::of_jobs(&mut *api.pool.acquire().await?, &api.catalog).await?,
         states: JobState::ALL.map(|state| StateBox { name: state.as_str(), checked: checked(state) }).into(),
         all_of_page: asked.query_with(&beside),
         frame,

@@ -1,10 +1,10 @@
 //! What is done to the jobs that are selected, or to all that match a filter.
 
+use crate::operations::BulkJobs;
 use askama::Template;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
-use weirgate_msp::BulkJobs;
 use weirgate_queue::bulk::BulkAction;
 use weirgate_queue::enqueue;
 
@@ -48,7 +48,7 @@ pub(super) async fn bulk(State(api): State<Api>, form: Form) -> Result<Response,
         return Err(refuse(Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, "No job is selected", detail)));
     }
     let filter = asked.filter(&api).await.map_err(|problem| refuse(problem.into()))?;
-    let refused = |error: weirgate_msp::BulkRefused| {
+    let refused = |error: crate::operations::BulkRefused| {
         refuse(Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, "Nothing was done", error.to_string()))
     };
     let bulk = BulkJobs::new(action, filter, false).map_err(refused)?;

@@ -82,7 +82,7 @@ async fn find(
     queue: &str,
 ) -> Result<(Named, LaneFacts), Refusal> {
     let tenant = Named::find(api, session, tenant).await?;
-    let known = queues::known(&mut *api.pool.acquire().await?, Some(tenant.id)).await?;
+    let known = queues::known(&mut *api.pool.acquire().await?, &api.catalog, Some(tenant.id)).await?;
     if !known.contains(queue) {
         let title = format!("There is no queue {queue}");
         return Err(Refusal::new(StatusCode::NOT_FOUND, title, "").for_session(session));

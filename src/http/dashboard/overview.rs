@@ -7,7 +7,6 @@ use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use chrono::TimeDelta;
 use uuid::Uuid;
-use weirgate_msp::BackfillKind;
 use weirgate_queue::JobState;
 use weirgate_queue::backfill::{self, Backfill, BackfillState};
 use weirgate_queue::read;
@@ -20,6 +19,7 @@ use super::session::Session;
 use super::view::{Frame, Refusal, When, page, span};
 use super::views::View;
 use super::words::of;
+use crate::domain::Catalog;
 use crate::http::Api;
 use crate::http::params::Fields;
 use crate::http::queue_facts::QueueFacts;
@@ -88,14 +88,14 @@ pub(super) struct Underway {
 }
 
 impl Underway {
-    fn new(backfill: &Backfill) -> Self {
+    fn new(backfill: &Backfill, catalog: &Catalog) -> Self {
         Self {
             id: backfill.id,
             paused: backfill.state == BackfillState::Paused,
             done: backfill.done,
             total: backfill.total,
             ends: backfill.estimated_finish.map(|at| When::new(at, backfill.observed_at)),
-            kind: BackfillKind::name_of(&backfill.kind).to_owned(),
+            kind: catalog.name_of(&backfill.kind).to_owned(),
         }
     }
 }
@@ -124,14 +124,14 @@ impl OverviewLook {
         let mut conn = api.pool.acquire().await?;
         let workers = read::live_workers(&mut conn).await?;
         let backfills = backfill::unfinished(&mut conn, BACKFILLS).await?;
-        let of_tenants = attention::notices(&mut conn).await?;
+        let of_tenants = attention::notices(&mut conn, api.catalog.schedules()).await?;
         let tenants = Tenants::count(&mut conn).await?;
         drop(conn);
         let rows: Vec<Row> = queues.iter().map(Row::new).collect();
         let finished: f64 = queues.iter().map(|queue| queue.traffic.finished).sum();
         Ok(Self {
             workers,
-            backfills: backfills.iter().map(Underway::new).collect(),
+            backfills: backfills.iter().map(|backfill| Underway::new(backfill, &api.catalog)).collect(),
             tops: Tops::of(api, &queues).await?,
             notices: queues.iter().flat_map(notices).chain(of_tenants).collect(),
             missing: missing_days::told(api).await?,

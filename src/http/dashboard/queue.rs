@@ -87,7 +87,7 @@ struct QueuePage {
 }
 
 async fn find(api: &Api, session: &Session, name: &str) -> Result<QueueFacts, Refusal> {
-    if !queues::known(&mut *api.pool.acquire().await?, None).await?.contains(name) {
+    if !queues::known(&mut *api.pool.acquire().await?, &api.catalog, None).await?.contains(name) {
         let title = format!("There is no queue {name}");
         return Err(Refusal::new(StatusCode::NOT_FOUND, title, "").for_session(session));
     }

@@ -96,7 +96,7 @@ pub(super) async fn list(
 impl SchedulesPage {
     async fn look(api: &Api, session: &Session, ran: Option<(String, i64)>) -> Result<Self, Refusal> {
         let mut conn = api.pool.acquire().await?;
-        let all = schedule::overview(&mut conn, &weirgate_msp::schedules()).await?;
+        let all = schedule::overview(&mut conn, api.catalog.schedules()).await?;
         let now = sqlx::query_scalar!(r#"select queue.now() as "now!""#).fetch_one(&mut *conn).await?;
         Ok(Self {
             frame: Frame::new(session, "/schedules"),
@@ -141,7 +141,7 @@ pub(super) async fn run(
     let asked = fields.pairs().to_vec();
     let named: Option<TenantName> = fields.get("tenant_id");
     let confirmed = fields.get("confirmed").unwrap_or(false);
-    let definition = known(&name).map_err(|refusal| refusal.for_session(&session))?;
+    let definition = known(&api, &name).map_err(|refusal| refusal.for_session(&session))?;
     if let Err(problem) = fields.finish(Some(())) {
         return run_refused(&api, &session, &name, asked, problem).await;
     }
@@ -150,7 +150,7 @@ pub(super) async fn run(
     }
     let mut tx = api.pool.begin().await?;
     let named = named.as_ref().map(|named| named.0.as_str());
-    let jobs = match run_now(&mut tx, &session.actor(), &name, named).await {
+    let jobs = match run_now(&mut tx, &session.actor(), api.catalog.schedules(), &name, named).await {
         Ok(jobs) => jobs,
         Err(refused) => {
             drop(tx);
@@ -177,8 +177,8 @@ pub(super) async fn turn_off(state: State<Api>, name: Path<String>, form: Form) 
     turn(state, name, form, false).await
 }
 
-fn known(name: &str) -> Result<Definition, Refusal> {
-    let known = weirgate_msp::schedules().definitions().into_iter().find(|it| it.name == name);
+fn known(api: &Api, name: &str) -> Result<Definition, Refusal> {
+    let known = api.catalog.schedules().definitions().into_iter().find(|it| it.name == name);
     known.ok_or_else(|| QueueError::UnknownSchedule(name.to_owned()).into())
 }
 
@@ -234,7 +234,7 @@ async fn turn(
 ) -> Result<Response, Refusal> {
     form.require(Role::Operator)?;
     let Form { session, mut fields } = form;
-    let definition = known(&name).map_err(|refusal| refusal.for_session(&session))?;
+    let definition = known(&api, &name).map_err(|refusal| refusal.for_session(&session))?;
     if !enabled && !fields.get("confirmed").unwrap_or(false) {
         return Ok(ask_to_turn_off(&session, &definition));
     }

@@ -4,6 +4,7 @@ use askama::Template;
 use sqlx::PgConnection;
 use weirgate_msp::SYSTEM_SLUG;
 
+use crate::domain::Catalog;
 use crate::http::problem::Problem;
 use crate::queues;
 
@@ -21,12 +22,12 @@ pub(super) struct Suggestions {
 
 impl Suggestions {
     /// Everything that jobs are found by.
-    pub(super) async fn of_jobs(conn: &mut PgConnection) -> Result<Self, Problem> {
+    pub(super) async fn of_jobs(conn: &mut PgConnection, catalog: &Catalog) -> Result<Self, Problem> {
         let mut tenants = tenants(conn).await?;
         tenants.push(SYSTEM_SLUG.to_owned());
         Ok(Self {
-            kinds: weirgate_msp::kinds().names(),
-            queues: queues::known(conn, None).await?.into_iter().collect(),
+            kinds: catalog.kinds().iter().copied().collect(),
+            queues: queues::known(conn, catalog, None).await?.into_iter().collect(),
             tenants,
         })
     }

@@ -47,7 +47,7 @@ impl Named {
 
     /// Every queue it has a lane in.
     pub(super) async fn lanes(&self, api: &Api) -> weirgate_queue::Result<Vec<LaneFacts>> {
-        let queues = queues::known(&mut *api.pool.acquire().await?, Some(self.id)).await?;
+        let queues = queues::known(&mut *api.pool.acquire().await?, &api.catalog, Some(self.id)).await?;
         let mut lanes = Vec::with_capacity(queues.len());
         for queue in queues {
             lanes.push(LaneFacts::of(api, queue, self.id).await?);

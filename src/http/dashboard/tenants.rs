@@ -205,7 +205,7 @@ async fn describe(api: &Api, found: Vec<Found>) -> weirgate_queue::Result<Vec<Ro
         let linked = Linked { text: it.brief(), link: it.link(), title: it.message().to_owned() };
         sources.entry(it.tenant).or_default().push(linked);
     }
-    let queues = queues::known(&mut conn, None).await?;
+    let queues = queues::known(&mut conn, &api.catalog, None).await?;
     drop(conn);
     let mut sums: BTreeMap<Uuid, Sum> = BTreeMap::new();
     for queue in queues {

@@ -1,12 +1,12 @@
 //! One workflow: its jobs drawn with what they wait on, how many are in which state, retry of what
 //! has failed, and cancel.
 
+use crate::operations::WorkflowRetry;
 use askama::Template;
 use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use uuid::Uuid;
-use weirgate_msp::WorkflowRetry;
 use weirgate_queue::read;
 use weirgate_queue::read::{JobRow, WorkflowState};
 use weirgate_queue::{JobState, QueueError, workflow};
@@ -150,7 +150,7 @@ pub(super) async fn retry_failed(
     let refuse = |problem: Problem| Refusal::from(problem).for_session(&form.session);
     let mut tx = api.pool.begin().await?;
     let actor = form.session.actor();
-    let done = weirgate_msp::retry_failed(&mut tx, id, actor.name()).await;
+    let done = crate::operations::retry_failed(&mut tx, id, actor.name()).await;
     let done = done.map_err(|error| refuse(error.into()))?;
     if done == WorkflowRetry::NothingFailed {
         return Err(refuse(nothing_failed(id)));

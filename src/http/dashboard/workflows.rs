@@ -123,6 +123,7 @@ impl WorkflowsPage {
     async fn fill(&mut self, api: &Api, pairs: &[(String, String)]) -> Result<(), Problem> {
         let mut fields = Fields::of_pairs(pairs.to_vec());
         let (mut filter, tenant): (WorkflowFilter, Option<TenantName>) = take_filter(&mut fields);
+        filter.name = filter.name.map(|name| api.catalog.name_of(&name).to_owned());
         let before: Option<Uuid> = fields.get("before");
         fields.finish(Some(()))?;
         if let Some(name) = &tenant {

@@ -119,7 +119,7 @@ pub(crate) async fn list_backfills(
     let mut conn = api.pool.acquire().await?;
     let rows = backfill::list(&mut conn, paging.after, paging.rows()).await?;
     let Page { items, next } = paging.page(rows, &context, |row| row.id);
-    let items = items.into_iter().map(|row| BackfillResource::new(&row, &context.base));
+    let items = items.into_iter().map(|row| BackfillResource::new(&row, &api.catalog, &context.base));
     Ok(Page { items: items.collect::<Result<_, _>>()?, next })
 }
 
@@ -287,7 +287,7 @@ async fn answer(
 ) -> Result<Response, Problem> {
     let backfill = backfill::get(&mut *api.pool.acquire().await?, id).await?;
     let backfill = backfill.ok_or_else(|| Problem::unknown_backfill(id))?;
-    let mut resource = BackfillResource::new(&backfill, &context.base)?;
+    let mut resource = BackfillResource::new(&backfill, &api.catalog, &context.base)?;
     resource.replayed = replayed;
     let (status, retry_after) =
         (if resource.is_final { StatusCode::OK } else { status }, resource.retry_after_s);

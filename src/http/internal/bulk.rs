@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::operations::{BulkJobs, BulkRefused};
 use axum::Json;
 use axum::extract::{FromRequest, Request, State};
 use axum::response::{IntoResponse, Response};
@@ -13,7 +14,6 @@ use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, OneOfBuilder, Schema,
 use utoipa::openapi::{Content, Ref, RefOr};
 use utoipa::{IntoResponses, ToSchema};
 use uuid::Uuid;
-use weirgate_msp::{BulkJobs, BulkRefused};
 use weirgate_queue::bulk::BulkAction;
 use weirgate_queue::read::JobFilter;
 

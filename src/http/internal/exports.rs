@@ -9,11 +9,11 @@ use weirgate_queue::NewJob;
 
 use crate::http::Api;
 use crate::http::enqueue::{EnqueueBody, EnqueueHeaders, EnqueueParams, EnqueueRequest};
-use crate::http::intake::Plan;
 use crate::http::openapi::JobAccepted;
 use crate::http::params::{Fields, FromQuery, Parse};
 use crate::http::problem::Problem;
 use crate::http::schemas;
+use crate::plan::Plan;
 
 /// Which export.
 #[derive(Debug, IntoParams)]

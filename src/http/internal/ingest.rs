@@ -10,9 +10,9 @@ use weirgate_queue::NewJob;
 use crate::http::Api;
 use crate::http::enqueue::{EnqueueBody, EnqueueHeaders, EnqueueParams, EnqueueRequest};
 use crate::http::extract::Path;
-use crate::http::intake::Plan;
 use crate::http::openapi::JobAccepted;
 use crate::http::problem::Problem;
+use crate::plan::Plan;
 
 /// What can be ingested.
 #[derive(Debug, Clone, Copy, Deserialize, ToSchema)]

@@ -9,10 +9,10 @@ use weirgate_queue::NewJob;
 
 use crate::http::Api;
 use crate::http::enqueue::{EnqueueBody, EnqueueHeaders, EnqueueParams, EnqueueRequest};
-use crate::http::intake::Plan;
 use crate::http::openapi::JobAccepted;
 use crate::http::params::{Fields, FromQuery};
 use crate::http::problem::Problem;
+use crate::plan::Plan;
 
 /// Which day.
 #[derive(Debug, IntoParams)]

@@ -205,7 +205,7 @@ pub(crate) async fn get_tenant_limits(
 ) -> Result<Json<TenantLimits>, Problem> {
     let mut conn = api.pool.acquire().await?;
     let tenant = Tenant::find(&mut conn, &name).await?.ok_or_else(|| Problem::unknown_tenant(&name))?;
-    let known = queues::known(&mut conn, Some(tenant.id)).await?;
+    let known = queues::known(&mut conn, &api.catalog, Some(tenant.id)).await?;
     drop(conn);
     look(&api, tenant, known).await
 }
@@ -227,7 +227,7 @@ pub(crate) async fn set_tenant_limits(
 ) -> Result<Json<TenantLimits>, Problem> {
     let mut tx = api.pool.begin().await?;
     let tenant = Tenant::find(&mut tx, &name).await?.ok_or_else(|| Problem::unknown_tenant(&name))?;
-    let known = queues::known(&mut tx, Some(tenant.id)).await?;
+    let known = queues::known(&mut tx, &api.catalog, Some(tenant.id)).await?;
     for (queue, change) in change.check(&known)? {
         let lane = Subject::Lane { tenant: tenant.id, slug: &tenant.slug.0, queue: &queue };
         // Each is an act of its own.

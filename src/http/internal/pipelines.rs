@@ -2,11 +2,10 @@
 
 use axum::extract::State;
 use axum::response::Response;
-use weirgate_msp::DailyPipeline;
 
+use crate::domains::msp::daily_pipeline;
 use crate::http::Api;
 use crate::http::enqueue::{EnqueueBody, EnqueueHeaders, EnqueueParams, EnqueueRequest};
-use crate::http::intake::Plan;
 use crate::http::internal::kpi::Day;
 use crate::http::openapi::JobAccepted;
 use crate::http::problem::Problem;
@@ -23,10 +22,5 @@ pub(crate) async fn run_daily_pipeline(
     State(api): State<Api>,
     request: EnqueueRequest<Day>,
 ) -> Result<Response, Problem> {
-    request
-        .run(&api, |tenant, day, adjust| {
-            let pipeline = DailyPipeline::new(tenant, day.date, adjust)?;
-            Ok(Plan::Pipeline(pipeline, day.date))
-        })
-        .await
+    request.run(&api, |tenant, day, adjust| daily_pipeline(tenant, day.date, adjust)).await
 }

@@ -120,7 +120,7 @@ pub(crate) async fn get_queue(
     Path(name): Path<String>,
     Query(()): Query<()>,
 ) -> Result<Json<Queue>, Problem> {
-    require(&mut *api.pool.acquire().await?, &name).await?;
+    require(&api, &mut *api.pool.acquire().await?, &name).await?;
     show(&api, &context, name).await
 }
 
@@ -171,7 +171,7 @@ pub(crate) async fn set_queue_limits(
     Body(change): Body<LimitsOfQueueBody>,
 ) -> Result<Json<Queue>, Problem> {
     let mut tx = api.pool.begin().await?;
-    require(&mut tx, &name).await?;
+    require(&api, &mut tx, &name).await?;
     let change = change.check()?;
     let all = change.limits.map(|_| "limits");
     let about: Vec<_> = all.into_iter().chain(change.lane_limits.map(|_| "lane_limits")).collect();
@@ -191,7 +191,7 @@ async fn pause(
 ) -> Result<Response, Problem> {
     let name = &act.target;
     let mut tx = api.pool.begin().await?;
-    require(&mut tx, name).await?;
+    require(api, &mut tx, name).await?;
     let first = act.is_first(&mut tx).await?;
     if first {
         let change = Change::begin(&mut tx, Subject::Queue(name)).await?;
@@ -203,8 +203,8 @@ async fn pause(
     Ok(answered(first, show(api, context, name.clone()).await?))
 }
 
-async fn require(conn: &mut PgConnection, name: &str) -> Result<(), Problem> {
-    let known = queues::known(conn, None).await?;
+async fn require(api: &Api, conn: &mut PgConnection, name: &str) -> Result<(), Problem> {
+    let known = queues::known(conn, &api.catalog, None).await?;
     if known.contains(name) {
         return Ok(());
     }

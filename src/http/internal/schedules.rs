@@ -172,7 +172,7 @@ pub(crate) async fn list_schedules(
     Query(()): Query<()>,
 ) -> Result<Page<Schedule>, Problem> {
     let mut conn = api.pool.acquire().await?;
-    let all = schedule::overview(&mut conn, &weirgate_msp::schedules()).await?;
+    let all = schedule::overview(&mut conn, api.catalog.schedules()).await?;
     Ok(Page::whole(all.into_iter().map(Schedule::from).collect()))
 }
 
@@ -191,7 +191,7 @@ pub(crate) async fn change_schedule(
     Query(()): Query<()>,
     Body(change): Body<ScheduleChange>,
 ) -> Result<Json<Schedule>, Problem> {
-    let schedules = weirgate_msp::schedules();
+    let schedules = api.catalog.schedules();
     let change = Change::from(change);
     let definition = schedules.definitions().into_iter().find(|it| it.name == name);
     let Some(definition) = definition else { return Err(unknown(&name)) };
@@ -205,7 +205,7 @@ pub(crate) async fn change_schedule(
     let noted = audit::Change::begin(&mut tx, Subject::Schedule(&definition)).await?;
     schedule::change(&mut tx, &definition, &change).await?;
     noted.note(&mut tx, &actor, "schedule.change", &change.named()).await?;
-    let all = schedule::overview(&mut tx, &schedules).await?;
+    let all = schedule::overview(&mut tx, schedules).await?;
     tx.commit().await?;
     let changed = all.into_iter().find(|it| it.definition.name == name);
     changed.map(|it| Json(it.into())).ok_or_else(|| unknown(&name))
@@ -253,7 +253,8 @@ pub(crate) async fn run_schedule(
     let mut tx = api.pool.begin().await?;
     let first = act.is_first(&mut tx).await?;
     let items = if first {
-        let jobs = schedules::run_now(&mut tx, &actor, &act.target, act.body.tenant.as_deref()).await?;
+        let (schedules, tenant) = (api.catalog.schedules(), act.body.tenant.as_deref());
+        let jobs = schedules::run_now(&mut tx, &actor, schedules, &act.target, tenant).await?;
         act.keep(&mut tx, &jobs).await?;
         jobs
     } else {

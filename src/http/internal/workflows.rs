@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::operations::{WorkflowRetry, retry_failed};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -11,7 +12,6 @@ use futures_util::stream;
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
-use weirgate_msp::{WorkflowRetry, retry_failed};
 use weirgate_queue::read::{self, JobRow, WorkflowFilter, WorkflowState};
 use weirgate_queue::{QueueError, workflow};
 
@@ -215,6 +215,7 @@ pub(crate) async fn list_workflows(
     Query(query): Query<WorkflowQuery>,
 ) -> Result<Page<WorkflowSummary>, Problem> {
     let WorkflowQuery { mut filter, tenant, paging } = query;
+    filter.name = filter.name.map(|name| api.catalog.name_of(&name).to_owned());
     if let Some(name) = &tenant {
         filter.tenant = Some(tenant_of_filter(&api, name).await?);
     }

@@ -61,7 +61,7 @@ pub(super) struct Others {
 impl Facts {
     pub(super) async fn read(api: &Api) -> weirgate_queue::Result<Self> {
         let mut conn = api.pool.acquire().await?;
-        let names = queues::known(&mut conn, None).await?;
+        let names = queues::known(&mut conn, &api.catalog, None).await?;
         let mut workers = traffic::workers(&mut conn).await?;
         let backfills = backfill::unfinished(&mut conn, NAMED_BACKFILLS).await?;
         let database = Database::read(&mut conn).await?;

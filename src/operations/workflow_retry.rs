@@ -7,7 +7,7 @@ use weirgate_queue::bulk::BulkAction;
 use weirgate_queue::read::JobFilter;
 use weirgate_queue::{JobState, enqueue, workflow};
 
-use crate::BulkJobs;
+use super::bulk_jobs::BulkJobs;
 
 /// Failed jobs that are retried in the caller's transaction; with more of them, a job does it.
 const AT_ONCE: u32 = 200;

@@ -4,12 +4,11 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use sqlx::{PgConnection, Postgres, Transaction};
+use sqlx::{PgConnection, PgPool, Postgres, Transaction};
+use weirgate_msp::SYSTEM_TENANT;
 use weirgate_queue::bulk::{self, BulkAction, Cursor, Step};
 use weirgate_queue::read::JobFilter;
 use weirgate_queue::{Job, JobContext, JobError, NewJob, QueueError};
-
-use crate::{App, SYSTEM_TENANT};
 
 /// Tries at a step that runs into a deadlock.
 const TRIES: u32 = 5;
@@ -84,8 +83,8 @@ impl BulkJobs {
         bulk::count(conn, self.action, &self.filter, i64::MAX, Self::COUNTING).await
     }
 
-    async fn begin(&self, ctx: &JobContext<App>, bound: i64) -> Result<BulkDone, JobError> {
-        let mut conn = ctx.app.pool.acquire().await?;
+    async fn begin(&self, ctx: &JobContext<PgPool>, bound: i64) -> Result<BulkDone, JobError> {
+        let mut conn = ctx.app.acquire().await?;
         let count = bulk::count(&mut conn, self.action, &self.filter, bound, Self::COUNTING).await?;
         let total = count.exact.then_some(count.count);
         Ok(BulkDone { total, next: Some(Cursor::default()), ..BulkDone::default() })
@@ -93,13 +92,13 @@ impl BulkJobs {
 
     async fn step(
         &self,
-        ctx: &JobContext<App>,
+        ctx: &JobContext<PgPool>,
         bound: i64,
         cursor: Cursor,
     ) -> Result<(Transaction<'static, Postgres>, Step), JobError> {
         let mut tries = 1;
         loop {
-            let mut tx = ctx.app.pool.begin().await?;
+            let mut tx = ctx.app.begin().await?;
             match bulk::step(&mut tx, self.action, &self.filter, (ctx.job_id(), bound), cursor).await {
                 Ok(step) => return Ok((tx, step)),
                 Err(error) if tries < TRIES && is_deadlock(&error) => tries += 1,
@@ -116,15 +115,15 @@ fn is_deadlock(error: &QueueError) -> bool {
 impl Job for BulkJobs {
     const KIND: &'static str = "bulk_jobs";
     const QUEUE: &'static str = "system";
-    type App = App;
+    type App = PgPool;
     type Output = BulkDone;
 
     fn timeout() -> Duration {
         Duration::from_hours(24)
     }
 
-    async fn run(&self, ctx: &JobContext<App>) -> Result<BulkDone, JobError> {
-        let bound = bulk::bound(&mut *ctx.app.pool.acquire().await?, ctx.job_id()).await?;
+    async fn run(&self, ctx: &JobContext<PgPool>) -> Result<BulkDone, JobError> {
+        let bound = bulk::bound(&mut *ctx.app.acquire().await?, ctx.job_id()).await?;
         let mut done = match ctx.checkpoint().await? {
             Some(done) => done,
             None => self.begin(ctx, bound).await?,
