@@ -119,11 +119,11 @@ pub(super) async fn serve_and_work(
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
     let (exports, catalog) = (parts.exports(), assigned.domains.catalog());
-    let served = Served { pool: pool.clone(), exports, catalog };
+    let shown = Served { pool: pool.clone(), exports, catalog };
     let registry = Arc::new(assigned.domains.registry(parts.with(pool.clone()), assigned.queues.as_ref()));
     let work = work_of(&registry, config);
     let worker = Box::pin(run_worker(pool.clone(), registry, config, assigned.schedules, stop.clone()));
-    let server = server::run(listeners, served, config, token, Some(work), stop.clone());
+    let server = server::run(listeners, shown, config, token, Some(work), stop.clone());
     let worker = async {
         let ended = worker.await;
         stop.cancel();
