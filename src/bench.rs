@@ -39,7 +39,6 @@ mod work;
 use clap::ValueEnum;
 
 use crate::config::Config;
-use crate::home;
 use crate::signals::Stop;
 
 pub use self::stage::run_server;
@@ -99,7 +98,7 @@ pub async fn run(
 ) -> anyhow::Result<()> {
     anyhow::ensure!(minutes.is_none() || scenario == Scenario::Pinned, "--minutes is for `pinned` only");
     // Apart from what `up` keeps, so that both can run.
-    config.home = home::prepare(&config.home)?.join("bench");
+    config.home = weirgate_private_postgres::home::prepare(&config.home)?.join("bench");
     let stage = stage::Stage::open(&config, stop).await?;
     let measured = stop.until_told(Box::pin(measure(scenario, minutes, &stage))).await;
     let machine = stage.machine().await;

@@ -16,13 +16,13 @@ use sqlx::{Connection as _, PgConnection, PgPool};
 use sqlx::migrate::Migrator;
 use sqlx::postgres::PgConnectOptions;
 use tokio::task::JoinSet;
+use weirgate_private_postgres::{Options, PrivatePostgres};
 
 use self::address::Address;
 use self::session::Settings;
 use self::watch::Signs;
 use crate::audit::Actor;
 use crate::config::Config;
-use crate::postgres::{Options, PrivatePostgres};
 use crate::schema;
 use crate::signals::{Interrupted, Stop};
 
@@ -198,7 +198,9 @@ async fn private(config: &Config, command: &str, using: Use, stop: &Stop) -> any
     options.started = started_at();
     options.exclusive = using == Use::Exclusive;
     options.stop = stop.told().clone();
-    PrivatePostgres::start(options).await
+    PrivatePostgres::start(options).await.map_err(|error| {
+        if error.is::<weirgate_private_postgres::Interrupted>() { Interrupted.into() } else { error }
+    })
 }
 
 /// How long Postgres may work on one statement of a process: longer than the answer to a request

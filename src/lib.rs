@@ -20,7 +20,6 @@ pub mod metrics;
 pub mod operations;
 pub mod output;
 pub mod plan;
-pub mod postgres;
 mod queues;
 mod random;
 mod rejects;

@@ -11,7 +11,6 @@ use uuid::Uuid;
 
 use crate::config::Config;
 use crate::database::{Database, MIGRATIONS, Use};
-use crate::home;
 use crate::output::say;
 use crate::signals::Stop;
 
@@ -118,7 +117,7 @@ impl Stage {
 /// # Errors
 /// When there is none and none can be started.
 pub async fn run_server(mut config: Config, stop: &Stop) -> anyhow::Result<()> {
-    config.home = home::prepare(&config.home)?.join("bench");
+    config.home = weirgate_private_postgres::home::prepare(&config.home)?.join("bench");
     let server = Database::start(&config, "bench-server", Use::Exclusive, stop).await?;
     let held = stop.until_told(async {
         say!("{}", server.pool.connect_options().to_url_lossy())?;

@@ -34,7 +34,7 @@ const DAYS_AROUND: Days = Days::new(27);
 
 pub(super) async fn run(options: Demo, Session { mut config, stop, .. }: Session) -> anyhow::Result<()> {
     // Apart from what `up` keeps, so that both can run.
-    config.home = home::prepare(&config.home)?.join("demo");
+    config.home = weirgate_private_postgres::home::prepare(&config.home)?.join("demo");
     config.public_url = None;
     // It shows the rows of the mock data, whatever else is set up here.
     config.mock_mode = true;

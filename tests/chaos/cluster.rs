@@ -13,7 +13,7 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool};
 use tokio::sync::OnceCell;
 use uuid::Uuid;
 use weirgate::database::MIGRATIONS;
-use weirgate::postgres::{Options, PrivatePostgres};
+use weirgate_private_postgres::{Options, PrivatePostgres};
 
 const TEMPLATE: &str = "template_chaos";
 

@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use sqlx::{Connection as _, PgConnection};
 use tempfile::TempDir;
-use weirgate::postgres::{Options, PrivatePostgres};
+use weirgate_private_postgres::{Options, PrivatePostgres};
 
 /// A home in a temporary folder. Whatever server is left on it is ended with it.
 struct Home {

@@ -2,7 +2,7 @@
 
 use sqlx::{Connection as _, PgConnection};
 use weirgate::database::MIGRATIONS;
-use weirgate::postgres::PrivatePostgres;
+use weirgate_private_postgres::PrivatePostgres;
 
 use super::{Home, connect};
 

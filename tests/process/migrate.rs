@@ -5,7 +5,7 @@ use std::process::{Child, Command, Stdio};
 
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use weirgate::database::MIGRATIONS;
-use weirgate::postgres::{Options, PrivatePostgres};
+use weirgate_private_postgres::{Options, PrivatePostgres};
 
 use crate::support::weirgate;
 

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
 use sqlx::postgres::PgConnectOptions;
-use weirgate::postgres::{Options, PrivatePostgres};
+use weirgate_private_postgres::{Options, PrivatePostgres};
 
 /// How to connect to a database of the suite's cluster.
 pub(crate) fn options(database: &str) -> PgConnectOptions {

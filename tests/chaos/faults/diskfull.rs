@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 use sqlx::{Connection, PgConnection};
 use tempfile::TempDir;
-use weirgate::postgres::{Options, PrivatePostgres};
+use weirgate_private_postgres::{Options, PrivatePostgres};
 
 use crate::cluster::Cluster;
 use crate::profile::{long, times};
