@@ -12,12 +12,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sqlx::PgConnection;
 use uuid::Uuid;
+use weirgate_identity::{Tenant, TenantSlug};
 use weirgate_queue::backfill::{Expansion, Look, NewBackfill, Settings, Slice, Slices, Whose};
 use weirgate_queue::{Job, NewJob, QueueError};
 
 use crate::{
     ComputeKpi, DailyPipeline, ExportFormat, GenerateExport, IngestCsat, IngestSecurityAlerts, IngestTickets,
-    IngestTimeEntries, Tenant, TenantSlug,
+    IngestTimeEntries,
 };
 
 /// Slices that one step looks at, at most.

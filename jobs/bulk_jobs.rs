@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use sqlx::{PgConnection, Postgres, Transaction};
+use weirgate_identity::SYSTEM_TENANT;
 use weirgate_queue::bulk::{self, BulkAction, Cursor, Step};
 use weirgate_queue::query::JobFilter;
 use weirgate_queue::{Job, JobContext, JobError, NewJob, QueueError};
 
-use crate::{App, SYSTEM_TENANT};
+use crate::App;
 
 /// Tries at a step that runs into a deadlock.
 const TRIES: u32 = 5;

@@ -2,9 +2,10 @@
 
 use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
+use weirgate_identity::{Tenant, TenantRef};
 use weirgate_queue::{Job, JobContext, JobError};
 
-use crate::{App, Tenant, TenantRef};
+use crate::App;
 
 /// Works out the KPIs of one tenant and day.
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -3,11 +3,12 @@
 use chrono::NaiveDate;
 use sqlx::PgConnection;
 use uuid::Uuid;
+use weirgate_identity::Tenant;
 use weirgate_queue::{Enqueued, NewJob, Result, Workflow};
 
 use crate::{
     ComputeKpi, ExportFormat, GenerateExport, IngestCsat, IngestSecurityAlerts, IngestTickets,
-    IngestTimeEntries, Tenant,
+    IngestTimeEntries,
 };
 
 const EXPORT: &str = "export";
@@ -88,7 +89,7 @@ pub async fn enqueue_daily_pipeline(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::TenantSlug;
+    use weirgate_identity::TenantSlug;
 
     #[test]
     fn it_is_as_many_jobs_as_it_says() {

@@ -4,10 +4,11 @@ use chrono::{DateTime, NaiveDate, Utc};
 use futures_util::TryStreamExt;
 use serde::Serialize;
 use sqlx::PgConnection;
+use weirgate_identity::Tenant;
 
 use crate::compute_kpi::Kpis;
+use crate::csv_line;
 use crate::export_file::ExportFile;
-use crate::{Tenant, csv_line};
 
 #[derive(Debug, Serialize)]
 struct Ticket {

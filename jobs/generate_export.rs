@@ -8,10 +8,11 @@ use object_store::ObjectStoreExt;
 use object_store::path::Path;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
+use weirgate_identity::{Tenant, TenantRef};
 use weirgate_queue::{Job, JobContext, JobError};
 
 use crate::export_file::{ExportFile, Written};
-use crate::{App, Tenant, TenantRef, export_content};
+use crate::{App, export_content};
 
 /// How an export is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -12,8 +12,10 @@ use sqlx::PgConnection;
 use tokio::task::{JoinError, JoinSet};
 use tracing::Instrument;
 use uuid::Uuid;
+use weirgate_identity::{Tenant, TenantRef, TenantSlug};
 use weirgate_queue::{JobContext, JobError};
 
+use crate::App;
 use crate::ingest_count::count_rows;
 use crate::ingest_seen::Seen;
 use crate::ingest_tally::Tally;
@@ -21,7 +23,6 @@ use crate::ingest_turn::IngestTurn;
 use crate::ingest_wait::Read;
 use crate::sources::rows::{self, Row};
 use crate::sources::{Dataset, RowStream, SourceError, SourceRow};
-use crate::{App, Tenant, TenantRef, TenantSlug};
 
 /// Rows in one upsert.
 const BATCH: usize = 1000;

@@ -23,7 +23,6 @@ mod ingest_turn;
 mod ingest_wait;
 mod schedules;
 pub mod sources;
-mod tenant;
 mod tls;
 mod workflow_retry;
 
@@ -47,9 +46,6 @@ pub use ingest_security_alerts::IngestSecurityAlerts;
 pub use ingest_tickets::IngestTickets;
 pub use ingest_time_entries::IngestTimeEntries;
 pub use schedules::schedules;
-pub use tenant::{
-    SYSTEM_SLUG, SYSTEM_TENANT, Tenant, TenantRef, TenantSlug, TenantsError, find_by_slug, shown_args,
-};
 pub use tls::{http_client, provide_tls};
 pub use workflow_retry::{WorkflowRetry, retry_failed};
 

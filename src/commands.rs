@@ -36,7 +36,7 @@ use clap::CommandFactory;
 use comfy_table::presets::NOTHING;
 use comfy_table::{ContentArrangement, Table};
 use sqlx::PgPool;
-use weirgate_jobs::Tenant;
+use weirgate_identity::Tenant;
 
 use crate::bench;
 use crate::cli::{Cli, Command, MockData};

@@ -16,11 +16,11 @@ use sqlx::{Connection as _, PgConnection, PgPool};
 use sqlx::migrate::Migrator;
 use sqlx::postgres::PgConnectOptions;
 use tokio::task::JoinSet;
+use weirgate_identity::audit::Actor;
 
 use self::address::Address;
 use self::session::Settings;
 use self::watch::Signs;
-use crate::audit::Actor;
 use crate::config::Config;
 use crate::postgres::{Options, PrivatePostgres};
 use crate::schema;

@@ -20,7 +20,6 @@ pub(crate) mod internal;
 pub(crate) mod job;
 mod job_list;
 mod key_lookups;
-pub mod keys;
 mod lane_facts;
 mod limits;
 mod members;
@@ -33,14 +32,13 @@ mod parse;
 mod prefer;
 mod problem;
 mod queue_facts;
-mod read_tx;
+mod reads;
 pub(crate) mod reason;
 mod recent;
 mod schemas;
 mod slots;
 mod table;
 mod tenant_errors;
-mod tenant_tx;
 #[cfg(test)]
 mod tests;
 mod v1;
@@ -67,18 +65,19 @@ use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use uuid::Uuid;
-use weirgate_jobs::{SYSTEM_SLUG, SYSTEM_TENANT};
+use weirgate_identity::{SYSTEM_SLUG, SYSTEM_TENANT};
+use weirgate_identity::{audit, sessions};
 use weirgate_queue::lanes::Books;
 use weirgate_queue::query::Reader;
 use weirgate_queue::watch::Watcher;
 
-use crate::audit;
 use crate::http::auth::{Limits, ServiceTokens};
 use crate::http::base_url::BaseUrl;
 use crate::http::dashboard::{Sessions, Shared, SignIns, Views};
 use crate::http::intake::Intake;
 use crate::http::key_lookups::KeyLookups;
 use crate::http::metrics::Latest;
+use crate::http::reads::Reads;
 use crate::http::slots::Slots;
 use crate::http::v1::Verifications;
 use crate::http::watchers::Watchers;
@@ -148,6 +147,7 @@ pub struct Api {
     limits: Arc<Limits>,
     keys: Arc<KeyLookups>,
     slots: Arc<Slots>,
+    reads: Reads,
     sign_ins: Arc<SignIns>,
     sessions: Arc<Sessions>,
     verifications: Verifications,
@@ -183,6 +183,7 @@ impl Api {
             intake: Intake::start(&pool),
             metrics: Arc::new(Metrics::new(pool.clone(), None)),
             latest: Arc::default(),
+            reads: Reads::new(pool.clone(), slots.clone()),
             pool,
             exports,
             watcher,
@@ -223,7 +224,7 @@ impl Api {
     /// When the database cannot answer.
     pub async fn prune(&self) -> sqlx::Result<u64> {
         let keys = idempotency::prune(&self.pool).await?;
-        let sessions = dashboard::prune(&self.pool).await?;
+        let sessions = sessions::prune(&self.pool).await?;
         Ok(keys + sessions + audit::prune(&self.pool).await?)
     }
 

@@ -1,9 +1,7 @@
 //! Weirgate: the service.
 #![warn(clippy::print_stderr, clippy::print_stdout)]
 
-mod api_keys;
 mod app;
-mod audit;
 pub mod bench;
 pub mod cli;
 pub mod client;
@@ -27,7 +25,5 @@ pub mod seed;
 pub mod server;
 pub mod signals;
 mod systemd;
-mod tenants;
 pub mod traces;
-pub mod users;
 pub mod worker;

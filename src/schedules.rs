@@ -3,11 +3,12 @@
 
 use sqlx::PgConnection;
 use uuid::Uuid;
-use weirgate_jobs::{Tenant, TenantsError, schedules};
+use weirgate_identity::{Tenant, TenantsError};
+use weirgate_jobs::schedules;
 use weirgate_queue::QueueError;
 use weirgate_queue::schedule::{self, Change, Definition};
 
-use crate::audit::{self, Actor, Subject};
+use weirgate_identity::audit::{self, Actor, Subject};
 
 /// Why nothing was enqueued.
 #[derive(Debug, thiserror::Error)]

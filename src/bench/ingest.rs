@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use anyhow::Context;
 use chrono::NaiveDate;
-use weirgate_jobs::{IngestTickets, Tenant};
+use weirgate_identity::Tenant;
+use weirgate_jobs::IngestTickets;
 use weirgate_queue::{NewJob, enqueue};
 
 use super::process::{Memory, Process};

@@ -2,6 +2,7 @@
 
 use sqlx::PgPool;
 use uuid::Uuid;
+use weirgate_identity::audit::Actor;
 use weirgate_jobs::{BulkJobs, BulkRefused};
 use weirgate_queue::bulk::BulkAction;
 use weirgate_queue::query::JobFilter;
@@ -11,7 +12,6 @@ use super::door::Door;
 use super::enqueue::report;
 use super::filter::{job_filter, unresolved};
 use super::remote;
-use crate::audit::Actor;
 use crate::cli::{Bulk, BulkVerb};
 use crate::output::say;
 
@@ -65,7 +65,7 @@ async fn insert(bulk: &BulkJobs, pool: &PgPool) -> anyhow::Result<Enqueued> {
     let actor = Actor::cli();
     let enqueued = enqueue(&mut tx, vec![bulk.job()?.enqueued_by(actor.name())]).await?[0];
     if !enqueued.duplicate {
-        actor.note_bulk(&mut tx, bulk, "all that match", enqueued.id).await?;
+        actor.note_bulk(&mut tx, (bulk.action, &bulk.filter), "all that match", enqueued.id).await?;
     }
     tx.commit().await?;
     Ok(enqueued)

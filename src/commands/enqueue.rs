@@ -6,14 +6,15 @@ use std::collections::BTreeMap;
 use anyhow::{Context, bail};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
-use weirgate_jobs::{App, DailyPipeline, Tenant, enqueue_daily_pipeline};
+use weirgate_identity::Tenant;
+use weirgate_identity::audit::Actor;
+use weirgate_jobs::{App, DailyPipeline, enqueue_daily_pipeline};
 use weirgate_queue::{Enqueued, JobState, NewJob, QueueError, Registry, enqueue};
 
 use super::door::Door;
 use super::session::Session;
 use super::{confirm, follow, mock_days, remote, tenant};
 use crate::app::Parts;
-use crate::audit::Actor;
 use crate::cli::Enqueue;
 use crate::database::Database;
 use crate::output::{Closed, say, tell};

@@ -2,7 +2,9 @@
 
 use anyhow::Context;
 use sqlx::PgPool;
-use weirgate_jobs::{SYSTEM_SLUG, SYSTEM_TENANT, find_by_slug, take_day};
+use weirgate_identity::tenant::find_by_slug;
+use weirgate_identity::{SYSTEM_SLUG, SYSTEM_TENANT};
+use weirgate_jobs::take_day;
 use weirgate_queue::query::JobFilter;
 
 use super::tenant;

@@ -6,7 +6,7 @@ use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
 use sqlx::PgConnection;
 use uuid::Uuid;
-use weirgate_jobs::{SYSTEM_SLUG, SYSTEM_TENANT, Tenant};
+use weirgate_identity::{SYSTEM_SLUG, SYSTEM_TENANT, Tenant};
 use weirgate_queue::lanes::Books;
 use weirgate_queue::query;
 use weirgate_queue::{JobState, QueueError};

@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use anyhow::bail;
 use serde::Deserialize;
 use sqlx::PgPool;
+use weirgate_identity::audit::{Actor, Change, Subject};
 use weirgate_queue::JobState;
 use weirgate_queue::lanes::{Books, limits, traffic};
 
 use super::door::Door;
 use super::session::Session;
 use super::{remote, table};
-use crate::audit::{Actor, Change, Subject};
 use crate::cli::Queues;
 use crate::output::say;
 use crate::queues;

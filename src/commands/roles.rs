@@ -7,6 +7,7 @@ use rand::Rng;
 use sqlx::PgPool;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+use weirgate_identity::users;
 use weirgate_jobs::App;
 use weirgate_queue::maintenance::pruner::Retention;
 use weirgate_queue::schedule::Schedules;
@@ -24,7 +25,7 @@ use crate::server::Listeners;
 use crate::signals::Stop;
 use crate::traces::{Role, Traces};
 use crate::worker::{self, WorkerOptions};
-use crate::{random, seed, server, systemd, users};
+use crate::{random, seed, server, systemd};
 
 /// API and worker on a private Postgres (or `DATABASE_URL`), until Ctrl-C or SIGTERM.
 pub(super) async fn up(Session { config, stop, .. }: Session) -> anyhow::Result<()> {

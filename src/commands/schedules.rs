@@ -5,13 +5,13 @@ use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use sqlx::PgPool;
 use uuid::Uuid;
-use weirgate_jobs::TenantsError;
+use weirgate_identity::TenantsError;
+use weirgate_identity::audit::{self, Actor, Subject};
 use weirgate_queue::schedule::{self, Change, Definition, Overview};
 
 use super::door::Door;
 use super::session::Session;
 use super::{no_tenant, remote, table};
-use crate::audit::{self, Actor, Subject};
 use crate::cli::{Schedules, SetSchedule};
 use crate::output::say;
 use crate::schedules::{self, Refused};

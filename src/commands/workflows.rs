@@ -7,16 +7,15 @@ use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
-use weirgate_jobs::{
-    DailyPipeline, SYSTEM_SLUG, SYSTEM_TENANT, Tenant, WorkflowRetry, parse_day, retry_failed,
-};
+use weirgate_identity::audit::Actor;
+use weirgate_identity::{SYSTEM_SLUG, SYSTEM_TENANT, Tenant};
+use weirgate_jobs::{DailyPipeline, WorkflowRetry, parse_day, retry_failed};
 use weirgate_queue::query::{self, WorkflowFilter, WorkflowState};
 use weirgate_queue::{JobState, QueueError, workflow};
 
 use super::door::Door;
 use super::session::Session;
 use super::{instant, remote, table, tenant};
-use crate::audit::Actor;
 use crate::cli::{ListWorkflows, Workflows};
 use crate::http::in_words;
 use crate::http::job::AttemptError;
@@ -120,7 +119,7 @@ async fn retry(pool: &PgPool, id: Uuid) -> anyhow::Result<WorkflowRetry> {
     if done == WorkflowRetry::NothingFailed {
         return Ok(done);
     }
-    actor.note_workflow_retry(&mut tx, id, done).await?;
+    actor.note_workflow_retry(&mut tx, id, &done.detail()).await?;
     tx.commit().await?;
     Ok(done)
 }

@@ -15,25 +15,25 @@ use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use uuid::Uuid;
+use weirgate_identity::audit::ServiceToken;
+use weirgate_identity::keys::{Hash, Holder, Presented};
 
-use crate::audit::ServiceToken;
 use crate::connections::Connection;
 use crate::http::Api;
-use crate::http::keys::{Hash, Holder, Presented};
 use crate::http::problem::Problem;
 use crate::http::watchers::Credential;
 
 const SERVICE_CHALLENGE: &str = r#"Bearer realm="weirgate""#;
 const TENANT_CHALLENGE: &str = r#"ApiKey realm="weirgate", Bearer realm="weirgate""#;
 
-/// The tenant that calls `/v1`.
+/// The tenant that calls `/v1`, or whose data the service reads.
 #[derive(Debug, Clone)]
-pub(crate) struct Tenant {
+pub(crate) struct CallerTenant {
     pub(crate) id: Uuid,
     pub(crate) slug: Arc<str>,
 }
 
-impl<S: Sync> FromRequestParts<S> for Tenant {
+impl<S: Sync> FromRequestParts<S> for CallerTenant {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
@@ -134,12 +134,12 @@ pub(crate) async fn require_tenant(
     };
     // A tenant has one share of the connections, whichever of its keys it uses.
     if let Some(connection) = request.extensions().get::<Arc<Connection>>()
-        && !connection.is_of(holder.tenant.id)
+        && !connection.is_of(holder.tenant)
     {
         return Err(Problem::too_many_connections_of_one());
     }
-    let credential = Credential::Key { tenant: holder.tenant.id, id: holder.key };
-    request.extensions_mut().insert(holder.tenant);
+    let credential = Credential::Key { tenant: holder.tenant, id: holder.key };
+    request.extensions_mut().insert(CallerTenant { id: holder.tenant, slug: holder.slug });
     // A held request and an event stream end with the key.
     let answer = api.watchers.follow(&api, credential).answer(request, next).await;
     answer.ok_or_else(|| Problem::unauthorized(TENANT_CHALLENGE, "the API key is no longer good"))

@@ -8,7 +8,8 @@ use serde::Deserialize;
 use serde_json::Value;
 use sqlx::PgConnection;
 use utoipa::ToSchema;
-use weirgate_jobs::{BackfillKind, BackfillOrder, BackfillRange, Reprocess, Tenant};
+use weirgate_identity::Tenant;
+use weirgate_jobs::{BackfillKind, BackfillOrder, BackfillRange, Reprocess};
 use weirgate_queue::backfill::{NewBackfill, Settings};
 
 use crate::http::Api;

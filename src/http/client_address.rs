@@ -6,8 +6,8 @@ use axum::extract::{ConnectInfo, FromRequestParts};
 use axum::http::request::Parts;
 use axum::http::{Extensions, HeaderMap};
 use ipnet::IpNet;
+use weirgate_identity::audit::{Actor, ServiceToken};
 
-use crate::audit::{Actor, ServiceToken};
 use crate::http::Api;
 use crate::http::problem::Problem;
 
@@ -105,13 +105,16 @@ impl FromRequestParts<Api> for ClientAddress {
     }
 }
 
-/// Who acts on `/internal`.
-impl FromRequestParts<Api> for Actor {
+/// Who acts on `/internal`: whoever has a token of the service.
+#[derive(Debug, Clone)]
+pub(crate) struct ServiceActor(pub(crate) Actor);
+
+impl FromRequestParts<Api> for ServiceActor {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
         let token = parts.extensions.get::<ServiceToken>().ok_or_else(Problem::internal)?;
-        Ok(Self::service(*token, ClientAddress::of(api, &parts.extensions, &parts.headers).0))
+        Ok(Self(Actor::service(*token, ClientAddress::of(api, &parts.extensions, &parts.headers).0)))
     }
 }
 

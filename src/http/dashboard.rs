@@ -65,7 +65,6 @@ use axum::routing::{get, post};
 use crate::http::Api;
 use crate::http::watchers::{Credential, is_stream};
 
-pub(crate) use session::{prune, still_signed_in};
 pub(crate) use session_find::Sessions;
 pub(crate) use shared::Shared;
 pub(crate) use sign_in_check::SignIns;

@@ -9,11 +9,12 @@ use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use utoipa::openapi::path::{Parameter, ParameterIn};
 use utoipa::{IntoParams, ToSchema};
-use weirgate_jobs::Tenant;
+use weirgate_identity::Tenant;
+use weirgate_identity::audit::Actor;
 use weirgate_queue::NewJob;
 
-use crate::audit::Actor;
 use crate::http::Api;
+use crate::http::client_address::ServiceActor;
 use crate::http::context::RequestContext;
 use crate::http::extract::{parse_body, read_body};
 use crate::http::follow::Viewer;
@@ -188,7 +189,7 @@ pub(crate) struct Received {
 impl Received {
     pub(crate) async fn read(request: Request, api: &Api) -> Result<Self, Problem> {
         let (mut parts, body) = request.into_parts();
-        let actor = Actor::from_request_parts(&mut parts, api).await?;
+        let ServiceActor(actor) = ServiceActor::from_request_parts(&mut parts, api).await?;
         let request = Request::from_parts(parts, body);
         let context = request.extensions().get::<RequestContext>().cloned().ok_or_else(Problem::internal)?;
         let (method, uri, headers) =

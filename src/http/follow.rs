@@ -22,13 +22,11 @@ use weirgate_queue::query::{self, JobFilter, JobRow, Listed};
 use weirgate_queue::watch::Look;
 
 use crate::http::Api;
-use crate::http::auth::Tenant;
+use crate::http::auth::CallerTenant;
 use crate::http::context::RequestContext;
 use crate::http::job::JobResource;
 use crate::http::problem::Problem;
-use crate::http::read_tx::ReadTx;
 use crate::http::reason::{WhyCancelled, reasons};
-use crate::http::tenant_tx::TenantTx;
 
 /// How long an event stream trusts that nothing happened; then it looks whether the job still
 /// exists.
@@ -39,7 +37,7 @@ const LOOK_AGAIN: Duration = Duration::from_mins(1);
 pub(crate) struct Viewer {
     api: Api,
     context: RequestContext,
-    tenant: Option<Tenant>,
+    tenant: Option<CallerTenant>,
 }
 
 impl FromRequestParts<Api> for Viewer {
@@ -47,7 +45,7 @@ impl FromRequestParts<Api> for Viewer {
 
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
         let context = RequestContext::from_request_parts(parts, api).await?;
-        Ok(Self { api: api.clone(), context, tenant: parts.extensions.get::<Tenant>().cloned() })
+        Ok(Self { api: api.clone(), context, tenant: parts.extensions.get::<CallerTenant>().cloned() })
     }
 }
 
@@ -59,7 +57,7 @@ impl Viewer {
 
     pub(crate) async fn job(&self, id: Uuid) -> Result<JobResource, Problem> {
         if let Some(tenant) = &self.tenant {
-            let row = query::brief(TenantTx::begin(&self.api, tenant).await?.conn(), id).await?;
+            let row = query::brief(self.api.reads.under_tenant(tenant.id).await?.conn(), id).await?;
             let row = row.ok_or_else(|| Problem::unknown_job(&id))?;
             return Ok(self.resources(vec![row]).await?.remove(0));
         }
@@ -76,11 +74,11 @@ impl Viewer {
     ) -> Result<Listed, Problem> {
         let listed = match &self.tenant {
             None => {
-                let mut tx = ReadTx::of_service(&self.api).await?;
+                let mut tx = self.api.reads.of_service().await?;
                 query::list(tx.conn(), filter, before, limit).await?
             }
             Some(tenant) => {
-                let mut tx = TenantTx::begin(&self.api, tenant).await?;
+                let mut tx = self.api.reads.under_tenant(tenant.id).await?;
                 query::list(tx.conn(), &tenants_own(filter, tenant), before, limit).await?
             }
         };
@@ -90,8 +88,8 @@ impl Viewer {
     pub(crate) async fn resources(&self, rows: Vec<JobRow>) -> Result<Vec<JobResource>, Problem> {
         let standings = if rows.iter().any(|row| row.state() == JobState::Available) {
             let mut tx = match &self.tenant {
-                None => ReadTx::of_service(&self.api).await?,
-                Some(tenant) => ReadTx::for_tenant(&self.api, tenant.id).await?,
+                None => self.api.reads.of_service().await?,
+                Some(tenant) => self.api.reads.for_tenant(tenant.id).await?,
             };
             self.api.books.standings(tx.conn(), &rows).await?
         } else {
@@ -113,11 +111,11 @@ impl Viewer {
         }
         match &self.tenant {
             None => {
-                let mut tx = ReadTx::of_service(&self.api).await?;
+                let mut tx = self.api.reads.of_service().await?;
                 Ok(reasons(tx.conn(), rows, true).await?)
             }
             Some(tenant) => {
-                let mut tx = TenantTx::begin(&self.api, tenant).await?;
+                let mut tx = self.api.reads.under_tenant(tenant.id).await?;
                 Ok(reasons(tx.conn(), rows, false).await?)
             }
         }
@@ -189,11 +187,11 @@ impl Viewer {
         }
         let output = match &self.tenant {
             None => {
-                let mut tx = ReadTx::of_service(&self.api).await?;
+                let mut tx = self.api.reads.of_service().await?;
                 query::output(tx.conn(), job.id, job.finalized_at).await?
             }
             Some(tenant) => {
-                let mut tx = TenantTx::begin(&self.api, tenant).await?;
+                let mut tx = self.api.reads.under_tenant(tenant.id).await?;
                 query::output(tx.conn(), job.id, job.finalized_at).await?
             }
         };
@@ -216,7 +214,7 @@ impl Viewer {
 
 /// The filter for the jobs of `tenant`, by what it sees of them. For the way to them; it is
 /// row-level security that hides others.
-fn tenants_own(filter: &JobFilter, tenant: &Tenant) -> JobFilter {
+fn tenants_own(filter: &JobFilter, tenant: &CallerTenant) -> JobFilter {
     let mut own = JobFilter { tenant: Some(tenant.id), codes_only: true, ..filter.clone() };
     // Each of its jobs has its slug.
     let is_own = |name: &String| **name == *tenant.slug || name.parse() == Ok(tenant.id);

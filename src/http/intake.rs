@@ -10,12 +10,13 @@ use serde_json::json;
 use sqlx::{Connection, PgConnection, PgPool};
 use tokio::sync::{Mutex, mpsc, oneshot};
 use uuid::Uuid;
-use weirgate_jobs::{BulkJobs, DailyPipeline, Tenant, enqueue_daily_pipeline};
+use weirgate_identity::Tenant;
+use weirgate_identity::audit::Actor;
+use weirgate_jobs::{BulkJobs, DailyPipeline, enqueue_daily_pipeline};
 use weirgate_queue::held::{Held, gather};
 use weirgate_queue::patience::within;
 use weirgate_queue::{Enqueued, NewJob};
 
-use crate::audit::Actor;
 use crate::http::health::readiness::{self, Latest, NotReady, Readiness};
 use crate::http::idempotency::{self, Claimed, IdempotencyKey};
 use crate::http::problem::Problem;
@@ -180,7 +181,9 @@ impl Note {
     async fn write(self, conn: &mut PgConnection, enqueued: Enqueued) -> sqlx::Result<()> {
         let Self { actor, of } = self;
         match of {
-            Of::Bulk(bulk) => actor.note_bulk(conn, &bulk, "all that match", enqueued.id).await,
+            Of::Bulk(bulk) => {
+                actor.note_bulk(conn, (bulk.action, &bulk.filter), "all that match", enqueued.id).await
+            }
             Of::Pipeline { tenant, date } => {
                 let what = json!({ "kind": "daily_pipeline", "date": date });
                 actor.note_enqueued(conn, enqueued, tenant, what).await

@@ -4,7 +4,9 @@ use chrono::{DateTime, NaiveDate, Utc};
 use utoipa::IntoParams;
 use utoipa::openapi::schema::{ArrayBuilder, Schema};
 use uuid::Uuid;
-use weirgate_jobs::{SYSTEM_SLUG, SYSTEM_TENANT, Tenant, find_by_slug, take_day};
+use weirgate_identity::tenant::find_by_slug;
+use weirgate_identity::{SYSTEM_SLUG, SYSTEM_TENANT, Tenant};
+use weirgate_jobs::take_day;
 use weirgate_queue::query::JobFilter;
 
 use crate::http::Api;

@@ -14,9 +14,9 @@ use sqlx::PgPool;
 use subtle::ConstantTimeEq;
 use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio::time::sleep;
+use weirgate_identity::keys::{self, Found, Hash, Holder, Presented};
 use weirgate_queue::held::{Held, gather};
 
-use crate::http::keys::{self, Found, Hash, Holder, Presented};
 use crate::http::problem::Problem;
 use crate::http::recent::Recent;
 

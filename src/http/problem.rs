@@ -7,11 +7,13 @@ use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
-use weirgate_jobs::TenantsError;
+use weirgate_identity::TenantsError;
 use weirgate_queue::QueueError;
 use weirgate_queue::error::Fault;
 
-use crate::{schedules, tenants};
+use weirgate_identity::tenants;
+
+use crate::schedules;
 
 /// Most errors that one answer lists: a request may be wrong in tens of thousands of places.
 const MOST_ERRORS: usize = 100;

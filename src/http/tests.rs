@@ -14,7 +14,7 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use tower::ServiceExt;
 use weirgate_queue::watch::Watcher;
 
-use super::{Api, ApiConfig, TrustedProxies, keys, openapi, router, with_layers};
+use super::{Api, ApiConfig, TrustedProxies, openapi, router, with_layers};
 
 /// An API whose database is not there: nothing listens on port 1.
 fn api(requests: u32) -> Api {
@@ -70,7 +70,7 @@ async fn errors_of_the_router_are_problems() {
 
 #[tokio::test]
 async fn a_database_that_is_away_is_a_503() {
-    let key = keys::new_key([1; 32]).key;
+    let key = weirgate_identity::keys::new_key([1; 32]).key;
     for path in ["/health/ready", "/internal/jobs", "/v1/jobs"] {
         let mut request = request("GET", path);
         request.headers_mut().insert("x-api-key", key.parse().unwrap());

@@ -15,7 +15,9 @@ use futures_util::stream::unfold;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::http::{Api, dashboard, keys};
+use weirgate_identity::{keys, sessions};
+
+use crate::http::Api;
 
 /// For so long, and a query, an answer outlives what it was asked with.
 const EVERY: Duration = Duration::from_secs(2);
@@ -91,10 +93,10 @@ impl Watchers {
 }
 
 async fn still_good(api: &Api, credentials: &[Credential]) -> sqlx::Result<HashSet<Credential>> {
-    let (mut sessions, mut tenants, mut ids) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut tokens, mut tenants, mut ids) = (Vec::new(), Vec::new(), Vec::new());
     for credential in credentials {
         match credential {
-            Credential::Session(hash) => sessions.push(hash.clone()),
+            Credential::Session(hash) => tokens.push(hash.clone()),
             Credential::Key { tenant, id } => {
                 tenants.push(*tenant);
                 ids.push(*id);
@@ -102,9 +104,9 @@ async fn still_good(api: &Api, credentials: &[Credential]) -> sqlx::Result<HashS
         }
     }
     let mut good = HashSet::new();
-    if !sessions.is_empty() {
-        let sessions = dashboard::still_signed_in(api, &sessions).await?;
-        good.extend(sessions.into_iter().map(Credential::Session));
+    if !tokens.is_empty() {
+        let good_tokens = sessions::still_signed_in(&api.pool, &tokens).await?;
+        good.extend(good_tokens.into_iter().map(Credential::Session));
     }
     if !ids.is_empty() {
         let keys = keys::still_good(&api.pool, &tenants, &ids).await?;

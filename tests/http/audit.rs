@@ -6,7 +6,7 @@ use axum::http::StatusCode;
 use serde_json::{Value, json};
 use uuid::Uuid;
 use weirgate::http::TrustedProxies;
-use weirgate::users::Role;
+use weirgate_identity::users::Role;
 
 use super::audit_acts::{ENQUEUES, named};
 use crate::support::person::{self, Person};

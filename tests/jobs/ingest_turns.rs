@@ -8,8 +8,9 @@ use futures_util::StreamExt;
 use futures_util::stream;
 use tokio::sync::Semaphore;
 use uuid::Uuid;
+use weirgate_identity::Tenant;
 use weirgate_jobs::sources::{Dataset, RowStream, Source, SourceRow};
-use weirgate_jobs::{App, IngestTickets, Tenant, registry};
+use weirgate_jobs::{App, IngestTickets, registry};
 use weirgate_queue::{JobState, NewJob};
 
 use crate::support::{TestApp, TestWorker, tenant};

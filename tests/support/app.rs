@@ -7,8 +7,9 @@ use object_store::memory::InMemory;
 use sqlx::PgPool;
 use tempfile::TempDir;
 use uuid::Uuid;
+use weirgate_identity::Tenant;
+use weirgate_jobs::App;
 use weirgate_jobs::sources::MockSource;
-use weirgate_jobs::{App, Tenant};
 use weirgate_queue::{Job, JobContext, JobError};
 
 use super::TestDb;

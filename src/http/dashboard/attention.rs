@@ -6,7 +6,8 @@
 
 use chrono::NaiveDate;
 use sqlx::PgConnection;
-use weirgate_jobs::{SYSTEM_SLUG, SYSTEM_TENANT, schedules};
+use weirgate_identity::{SYSTEM_SLUG, SYSTEM_TENANT};
+use weirgate_jobs::schedules;
 use weirgate_queue::schedule;
 
 use super::kpis::out_of_the_ordinary;

@@ -3,13 +3,13 @@
 use askama::Template;
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
+use weirgate_identity::audit::{self, Filter, Listed, VIAS};
 
 use super::audit_entry::Entry;
 use super::form::{FilterForm, Given, TENANTS, Wrong, at_page, sent_time};
 use super::session::{Session, filled};
 use super::suggest::Suggestions;
 use super::view::{Frame, Refusal, page};
-use crate::audit::{self, Filter, Listed, VIAS};
 use crate::http::Api;
 use crate::http::internal::audit::take_filter;
 use crate::http::job_list::tenant_of_filter;

@@ -6,6 +6,8 @@ use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 use sqlx::PgConnection;
 use uuid::Uuid;
+use weirgate_identity::audit::{Change, Subject};
+use weirgate_identity::users::Role;
 use weirgate_jobs::BackfillKind;
 use weirgate_queue::JobState;
 use weirgate_queue::backfill::{self, Backfill, BackfillState};
@@ -14,12 +16,10 @@ use super::heat::{Heat, Mark, Shown};
 use super::session::{Form, Session, filled};
 use super::view::{Frame, Path, Refusal, When, page};
 use super::views::View;
-use crate::audit::{Change, Subject};
 use crate::http::Api;
 use crate::http::backfill::{AskedFor, TenantNames};
 use crate::http::params::Fields;
 use crate::http::problem::Problem;
-use crate::users::Role;
 
 /// What was asked for, in words.
 pub(super) struct Asked {

@@ -4,7 +4,9 @@ use askama::Template;
 use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
 use uuid::Uuid;
-use weirgate_jobs::{BackfillKind, BackfillRange, Reprocess, Tenant};
+use weirgate_identity::Tenant;
+use weirgate_identity::users::Role;
+use weirgate_jobs::{BackfillKind, BackfillRange, Reprocess};
 use weirgate_queue::backfill;
 
 use super::backfill::policy_in_words;
@@ -17,7 +19,6 @@ use crate::http::backfill_request::{BackfillBody, BackfillRequest};
 use crate::http::context::RequestContext;
 use crate::http::params::Fields;
 use crate::http::problem::Problem;
-use crate::users::Role;
 
 /// Tenants that a dry run names.
 const NAMED: usize = 50;

@@ -6,6 +6,8 @@ use axum::response::{IntoResponse, Redirect, Response};
 use serde_json::Value;
 use sqlx::PgConnection;
 use uuid::Uuid;
+use weirgate_identity::audit::{self, Act, Change, Subject};
+use weirgate_identity::users::Role;
 use weirgate_queue::query::{self, WaitsOn};
 use weirgate_queue::{JobState, control};
 
@@ -14,7 +16,6 @@ use super::job_timeline::{Attempt, Moment, Workers, attempts, of_earlier_lives, 
 use super::session::{Form, Session};
 use super::view::{Frame, Path, Refusal, page};
 use super::workflow::{around, head};
-use crate::audit::{self, Act, Change, Subject};
 use crate::http::Api;
 use crate::http::context::RequestContext;
 use crate::http::follow::Viewer;
@@ -22,7 +23,6 @@ use crate::http::job::JobResource;
 use crate::http::params::Parse;
 use crate::http::why::LiesIn;
 use crate::http::workflow::WorkflowHead;
-use crate::users::Role;
 
 /// A link to what would change something.
 struct Way {

@@ -9,10 +9,10 @@ use std::collections::HashMap;
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 use uuid::Uuid;
+use weirgate_identity::audit::Act;
 use weirgate_queue::JobState;
 
 use super::view::{When, span};
-use crate::audit::Act;
 use crate::http::Api;
 use crate::http::job::JobResource;
 use crate::http::reason::who;

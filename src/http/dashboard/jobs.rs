@@ -5,6 +5,7 @@ use std::time::Duration;
 use askama::Template;
 use axum::extract::{RawQuery, State};
 use axum::response::{Html, IntoResponse, Response};
+use weirgate_identity::users::Role;
 use weirgate_queue::query::JobFilter;
 use weirgate_queue::query::tally::is_kept;
 use weirgate_queue::{JobState, failures};
@@ -22,7 +23,6 @@ use crate::http::context::RequestContext;
 use crate::http::follow::Viewer;
 use crate::http::params::Fields;
 use crate::http::problem::Problem;
-use crate::users::Role;
 
 const ON_A_PAGE: i64 = 50;
 /// So old may rows be; who looks at the same jobs meanwhile gets the same.

@@ -9,7 +9,6 @@ use super::jobs_asked::Asked;
 use super::words::count;
 use crate::http::Api;
 use crate::http::problem::Problem;
-use crate::http::read_tx::ReadTx;
 
 /// A link to the same filter in one state, or in any.
 pub(super) struct Tab {
@@ -32,7 +31,7 @@ pub(super) struct Tabs {
 impl Tabs {
     pub(super) async fn of(api: &Api, asked: &Asked, filter: &JobFilter) -> Result<Self, Problem> {
         let tallies = {
-            let mut tx = ReadTx::of_service(api).await?;
+            let mut tx = api.reads.of_service().await?;
             if tally::is_kept(filter) {
                 tally::kept(&api.books, tx.conn(), filter).await?
             } else {

@@ -4,6 +4,8 @@ use askama::Template;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
+use weirgate_identity::audit::{Change, Subject};
+use weirgate_identity::users::Role;
 use weirgate_queue::JobState;
 use weirgate_queue::lanes::LaneLimits;
 use weirgate_queue::lanes::change::{LaneChange, change_lane};
@@ -16,12 +18,10 @@ use super::session::{Form, Session};
 use super::tenant::{LaneRow, Named, effect};
 use super::view::{Frame, Path, Refusal, page};
 use super::words::{count, lane_limits, of};
-use crate::audit::{Change, Subject};
 use crate::http::Api;
 use crate::http::lane_facts::LaneFacts;
 use crate::http::params::Fields;
 use crate::queues;
-use crate::users::Role;
 
 /// Limits as a form, with what was given and what is wrong with it.
 #[derive(Template)]

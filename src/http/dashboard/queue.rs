@@ -8,6 +8,8 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use chrono::TimeDelta;
+use weirgate_identity::audit::{Change, Subject};
+use weirgate_identity::users::Role;
 use weirgate_queue::JobState;
 use weirgate_queue::lanes::LaneLimits;
 use weirgate_queue::lanes::change::{QueueChange, change_queue};
@@ -21,12 +23,10 @@ use super::queues::QueueRow;
 use super::session::{Form, Session};
 use super::view::{Frame, Path, Refusal, page, span};
 use super::words::{count, lane_limits, of, queue_limits};
-use crate::audit::{Change, Subject};
 use crate::http::Api;
 use crate::http::params::Parse;
 use crate::http::queue_facts::QueueFacts;
 use crate::queues;
-use crate::users::Role;
 
 /// Tenants that are shown.
 const BUSIEST: usize = 20;

@@ -6,7 +6,8 @@ use axum::response::Response;
 use chrono::{DateTime, Utc};
 use futures_util::TryStreamExt;
 use uuid::Uuid;
-use weirgate_jobs::Tenant;
+use weirgate_identity::Tenant;
+use weirgate_identity::read_tx::ReadTx;
 use weirgate_jobs::sources::Dataset;
 
 use super::form::{FilterForm, Given, TENANTS, Wrong, at_page};
@@ -17,7 +18,6 @@ use crate::http::Api;
 use crate::http::page::{Paging, cursor};
 use crate::http::params::{Fields, TenantName};
 use crate::http::problem::Problem;
-use crate::http::read_tx::ReadTx;
 use crate::rejects::{self, Filter, Place, RejectedRow};
 
 struct Row {

@@ -5,6 +5,7 @@ use axum::extract::{RawQuery, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
+use weirgate_identity::users::Role;
 use weirgate_queue::QueueError;
 use weirgate_queue::schedule::{self, Definition, Missed, Overview};
 
@@ -18,7 +19,6 @@ use crate::http::Api;
 use crate::http::params::{Fields, TenantName};
 use crate::http::problem::Problem;
 use crate::schedules::{self, run_now};
-use crate::users::Role;
 
 /// A run to come.
 struct Run {

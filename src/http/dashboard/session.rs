@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 use std::net::IpAddr;
-use std::time::Duration;
 
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::header::{COOKIE, HOST, ORIGIN, SET_COOKIE};
@@ -10,12 +9,13 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
 use rand::Rng;
-use sqlx::{PgConnection, PgPool};
+use sqlx::PgConnection;
 use subtle::ConstantTimeEq;
+use weirgate_identity::audit::Actor;
+use weirgate_identity::sessions::{self, Hash, KNOWN, hash};
+use weirgate_identity::users::{Role, User};
 
-use super::session_find::{Hash, hash};
 use super::view::Refusal;
-use crate::audit::Actor;
 use crate::http::auth::note_known;
 use crate::http::client_address::ClientAddress;
 use crate::http::extract::read_body_of;
@@ -24,18 +24,8 @@ use crate::http::problem::Problem;
 use crate::http::slots::under;
 use crate::http::{Api, BODY_LIMIT};
 use crate::random;
-use crate::users::{Role, User};
 
 const COOKIE_NAME: &str = "weirgate_session";
-
-/// A session that is not used for so long has ended.
-pub(super) const IDLE: Duration = Duration::from_hours(8);
-
-/// However it is used, a session has ended then.
-pub(super) const LONGEST: Duration = Duration::from_hours(7 * 24);
-
-/// A browser is known for so long after a sign-in.
-const KNOWN: Duration = Duration::from_hours(90 * 24);
 
 const BROWSER_COOKIE: &str = "weirgate_browser";
 
@@ -57,7 +47,8 @@ impl Session {
     /// What the cookie says; `None` where it says nothing, or nothing that is still true.
     pub(super) async fn of(api: &Api, headers: &HeaderMap) -> Result<Option<Self>, Problem> {
         let Some(token) = token(headers) else { return Ok(None) };
-        api.sessions.find(api, hash(token)).await
+        let found = api.sessions.find(api, hash(token)).await?;
+        Ok(found.map(|sessions::Session { user, csrf }| Self { user, csrf, address: None }))
     }
 
     /// Begins one, under a token that nobody has seen before; answers with its cookie.
@@ -68,15 +59,7 @@ impl Session {
     ) -> Result<HeaderValue, sqlx::Error> {
         let [token, csrf] = [random_text(), random_text()];
         api.sessions.begins(hash(&token));
-        sqlx::query!(
-            "insert into sessions (token_hash, user_id, csrf, role) values ($1, $2, $3, $4)",
-            &hash(&token),
-            user.id,
-            csrf,
-            user.role.as_str()
-        )
-        .execute(conn)
-        .await?;
+        sessions::begin(conn, &hash(&token), user, &csrf).await?;
         Ok(cookie(api, &token))
     }
 
@@ -87,7 +70,7 @@ impl Session {
         headers: &HeaderMap,
     ) -> Result<HeaderValue, sqlx::Error> {
         if let Some(token) = token(headers) {
-            sqlx::query!("delete from sessions where token_hash = $1", &hash(token)).execute(conn).await?;
+            sessions::end(conn, &hash(token)).await?;
         }
         Ok(cookie(api, ""))
     }
@@ -101,19 +84,7 @@ impl Browser {
     pub(super) async fn known(api: &Api, headers: &HeaderMap, email: &str) -> Result<Option<Hash>, Problem> {
         let Some(token) = value_of(headers, BROWSER_COOKIE) else { return Ok(None) };
         let (hash, email, pool) = (hash(token), email.trim().to_owned(), api.pool.clone());
-        let known = async move {
-            sqlx::query_scalar!(
-                r#"select exists (
-                select from known_browsers b join users u on u.id = b.user_id
-                where b.token_hash = $1 and lower(u.email) = lower($2) and b.created_at > queue.now() - make_interval(secs => $3)
-             ) as "known!""#,
-                &hash,
-                email,
-                KNOWN.as_secs_f64()
-            )
-            .fetch_one(&pool)
-            .await
-        };
+        let known = async move { sessions::knows_browser(&pool, &hash, &email).await };
         Ok(under(api.slots.of_sign_in().await?, known).await?.then_some(hash))
     }
 
@@ -125,60 +96,16 @@ impl Browser {
         user: &User,
     ) -> Result<HeaderValue, sqlx::Error> {
         let token = random_text();
-        sqlx::query!(
-            "with forgotten as (
-                delete from known_browsers where user_id = $2 and (token_hash = $3 or token_hash in (
-                    select token_hash from known_browsers where user_id = $2 order by created_at desc offset 19
-                ))
-             )
-             insert into known_browsers (token_hash, user_id) values ($1, $2)",
-            &hash(&token),
-            user.id,
-            value_of(headers, BROWSER_COOKIE).map(|token| hash(token).to_vec())
-        )
-        .execute(conn)
-        .await?;
+        let before = value_of(headers, BROWSER_COOKIE).map(hash);
+        sessions::remember_browser(conn, &hash(&token), before, user).await?;
         let attributes = format!("; Path=/dashboard/sign-in; Max-Age={}", KNOWN.as_secs());
         Ok(set_cookie(api, BROWSER_COOKIE, &token, &attributes))
     }
 }
 
-/// Forgets sessions that have ended and browsers that were not signed in with for long.
-pub(crate) async fn prune(pool: &PgPool) -> sqlx::Result<u64> {
-    let deleted = sqlx::query!(
-        "with old as (
-            delete from known_browsers where created_at <= queue.now() - make_interval(secs => $3)
-         )
-         delete from sessions where seen_at <= queue.now() - make_interval(secs => $1)
-            or created_at <= queue.now() - make_interval(secs => $2)",
-        IDLE.as_secs_f64(),
-        LONGEST.as_secs_f64(),
-        KNOWN.as_secs_f64()
-    )
-    .execute(pool)
-    .await?
-    .rows_affected();
-    Ok(deleted)
-}
-
 /// The hash of the token that a request came with.
 pub(super) fn token_hash(headers: &HeaderMap) -> Option<Vec<u8>> {
     token(headers).map(|token| hash(token).to_vec())
-}
-
-/// Which of these sessions, by the hashes of their tokens, have not ended.
-pub(crate) async fn still_signed_in(api: &Api, sessions: &[Vec<u8>]) -> sqlx::Result<Vec<Vec<u8>>> {
-    sqlx::query_scalar!(
-        "select s.token_hash from sessions s join users u on u.id = s.user_id
-         where s.token_hash = any($1) and s.seen_at > queue.now() - make_interval(secs => $2)
-           and s.created_at > queue.now() - make_interval(secs => $3)
-           and u.disabled_at is null and (s.role is null or s.role = u.role)",
-        sessions,
-        IDLE.as_secs_f64(),
-        LONGEST.as_secs_f64()
-    )
-    .fetch_all(&api.pool)
-    .await
 }
 
 fn cookie(api: &Api, token: &str) -> HeaderValue {

@@ -7,14 +7,14 @@ use std::time::{Duration, Instant};
 
 use axum::http::StatusCode;
 use sqlx::PgPool;
+use weirgate_identity::audit;
+use weirgate_identity::users::{Candidate, User};
 
 use super::hash_queue::HashQueue;
 use super::sign_in_limits::{Caller, Short, SignInLimits, short};
-use crate::audit;
 use crate::http::Api;
 use crate::http::problem::Problem;
 use crate::http::slots::under;
-use crate::users::{Candidate, User};
 
 /// So many entries of failed sign-ins a minute, of each process; what is beyond shares one.
 const MOST_NOTED: usize = 20;

@@ -2,7 +2,7 @@
 
 use askama::Template;
 use sqlx::PgConnection;
-use weirgate_jobs::SYSTEM_SLUG;
+use weirgate_identity::SYSTEM_SLUG;
 
 use crate::http::problem::Problem;
 use crate::queues;

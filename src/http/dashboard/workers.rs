@@ -7,6 +7,8 @@ use axum::response::{IntoResponse, Redirect, Response};
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 use uuid::Uuid;
+use weirgate_identity::audit::{Change, Subject};
+use weirgate_identity::users::Role;
 use weirgate_queue::lanes::traffic;
 use weirgate_queue::query::{self, WorkerRow};
 
@@ -14,9 +16,7 @@ use super::confirm::Confirm;
 use super::session::{Form, Session};
 use super::view::{Frame, Path, Refusal, When, page, span};
 use super::words::{count, of};
-use crate::audit::{Change, Subject};
 use crate::http::Api;
-use crate::users::Role;
 
 /// Running jobs that are shown.
 const MOST: i64 = 100;

@@ -6,6 +6,7 @@ use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use uuid::Uuid;
+use weirgate_identity::users::Role;
 use weirgate_jobs::WorkflowRetry;
 use weirgate_queue::query::{JobRow, WorkflowState};
 use weirgate_queue::{JobState, QueueError, query, workflow};
@@ -20,7 +21,6 @@ use crate::http::internal::workflows::nothing_failed;
 use crate::http::params::Fields;
 use crate::http::problem::Problem;
 use crate::http::workflow::WorkflowHead;
-use crate::users::Role;
 
 /// Jobs that are drawn at once.
 const DRAWN: usize = 100;
@@ -154,7 +154,7 @@ pub(super) async fn retry_failed(
     if done == WorkflowRetry::NothingFailed {
         return Err(refuse(nothing_failed(id)));
     }
-    actor.note_workflow_retry(&mut tx, id, done).await?;
+    actor.note_workflow_retry(&mut tx, id, &done.detail()).await?;
     tx.commit().await?;
     if let WorkflowRetry::Done { retried: 0, refused } = done {
         return Err(Refusal::new(

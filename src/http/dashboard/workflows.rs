@@ -14,7 +14,6 @@ use crate::http::Api;
 use crate::http::job_list::tenant_of_filter;
 use crate::http::params::{Fields, TenantName};
 use crate::http::problem::Problem;
-use crate::http::read_tx::ReadTx;
 use crate::http::workflow::{in_words, take_filter};
 
 const ON_A_PAGE: usize = 25;
@@ -129,7 +128,7 @@ impl WorkflowsPage {
             filter.tenant = Some(tenant_of_filter(api, name).await?);
         }
         let listed = {
-            let mut read = ReadTx::of_service(api).await?;
+            let mut read = api.reads.of_service().await?;
             query::workflows(read.conn(), &filter, before, ON_A_PAGE, COUNTED).await?
         };
         for row in listed.rows {

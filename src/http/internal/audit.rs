@@ -7,8 +7,8 @@ use serde_json::Value;
 use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
+use weirgate_identity::audit::{self, Entry, Filter, Listed, VIAS};
 
-use crate::audit::{self, Entry, Filter, Listed, VIAS};
 use crate::http::Api;
 use crate::http::context::RequestContext;
 use crate::http::job_list::tenant_of_filter;

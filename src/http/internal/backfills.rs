@@ -7,13 +7,14 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use sqlx::PgConnection;
 use uuid::Uuid;
+use weirgate_identity::audit::{Change, Subject};
 use weirgate_jobs::BackfillRange;
 use weirgate_queue::backfill;
 
-use crate::audit::{Actor, Change, Subject};
 use crate::http::Api;
 use crate::http::backfill::{BackfillResource, DryRun, DryRunOrBackfill, TenantSlices};
 use crate::http::backfill_request::{BackfillBody, BackfillRequest, SettingsBody, SettingsRequest};
+use crate::http::client_address::ServiceActor;
 use crate::http::context::RequestContext;
 use crate::http::extract::{Act, Path, answered};
 use crate::http::idempotency::{Claimed, REPLAYED};
@@ -42,7 +43,7 @@ use crate::http::problem::Problem;
 )]
 pub(crate) async fn create_backfill(
     State(api): State<Api>,
-    actor: Actor,
+    ServiceActor(actor): ServiceActor,
     request: BackfillRequest,
 ) -> Result<Response, Problem> {
     let mut tx = api.pool.begin().await?;
@@ -151,7 +152,7 @@ pub(crate) async fn get_backfill(
 pub(crate) async fn set_backfill(
     State(api): State<Api>,
     context: RequestContext,
-    actor: Actor,
+    ServiceActor(actor): ServiceActor,
     Path(id): Path<Uuid>,
     request: SettingsRequest,
 ) -> Result<Response, Problem> {
@@ -175,7 +176,7 @@ pub(crate) async fn set_backfill(
 pub(crate) async fn pause_backfill(
     State(api): State<Api>,
     context: RequestContext,
-    actor: Actor,
+    ServiceActor(actor): ServiceActor,
     act: Act<Uuid>,
 ) -> Result<Response, Problem> {
     let id = act.target;
@@ -202,7 +203,7 @@ pub(crate) async fn pause_backfill(
 pub(crate) async fn resume_backfill(
     State(api): State<Api>,
     context: RequestContext,
-    actor: Actor,
+    ServiceActor(actor): ServiceActor,
     act: Act<Uuid>,
 ) -> Result<Response, Problem> {
     let id = act.target;
@@ -232,7 +233,7 @@ pub(crate) async fn resume_backfill(
 pub(crate) async fn cancel_backfill(
     State(api): State<Api>,
     context: RequestContext,
-    actor: Actor,
+    ServiceActor(actor): ServiceActor,
     act: Act<Uuid>,
 ) -> Result<Response, Problem> {
     let id = act.target;
@@ -262,7 +263,7 @@ pub(crate) async fn cancel_backfill(
 pub(crate) async fn retry_failed_of_backfill(
     State(api): State<Api>,
     context: RequestContext,
-    actor: Actor,
+    ServiceActor(actor): ServiceActor,
     act: Act<Uuid>,
 ) -> Result<Response, Problem> {
     let id = act.target;

@@ -25,7 +25,6 @@ use crate::http::job_list::{resolved, take_filter};
 use crate::http::openapi::JobAccepted;
 use crate::http::params::{Fields, TenantName, is_blank, too_many};
 use crate::http::problem::{FieldError, Problem};
-use crate::http::read_tx::ReadTx;
 use crate::http::schemas;
 
 /// What to do to which jobs, and how the job that does it is to be run.
@@ -220,7 +219,7 @@ pub(crate) async fn bulk_jobs(State(api): State<Api>, request: BulkRequest) -> R
     let filter = resolved(&api, filter, tenant.as_ref()).await?;
     let bulk = BulkJobs::new(action, filter, all)?;
     if dry_run {
-        let count = bulk.count(ReadTx::of_service(&api).await?.conn()).await?;
+        let count = bulk.count(api.reads.of_service().await?.conn()).await?;
         return Ok(Json(BulkCount { count: count.count, exact: count.exact }).into_response());
     }
     terms.run(&api, bulk.job()?, Of::Bulk(Box::new(bulk))).await

@@ -8,10 +8,11 @@ use axum::response::Response;
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
+use weirgate_identity::audit::{self, Change, Subject};
 use weirgate_queue::{JobState, QueueError, control};
 
-use crate::audit::{self, Actor, Change, Subject};
 use crate::http::Api;
+use crate::http::client_address::ServiceActor;
 use crate::http::context::RequestContext;
 use crate::http::extract::{Act, Body, Path, answered};
 use crate::http::follow::{Viewer, job_response};
@@ -116,7 +117,7 @@ pub(crate) async fn stream_job(
 pub(crate) async fn cancel_job(
     State(api): State<Api>,
     viewer: Viewer,
-    actor: Actor,
+    ServiceActor(actor): ServiceActor,
     act: Act<Uuid>,
 ) -> Result<Response, Problem> {
     let id = act.target;
@@ -155,7 +156,7 @@ pub(crate) async fn cancel_job(
 pub(crate) async fn retry_job(
     State(api): State<Api>,
     viewer: Viewer,
-    actor: Actor,
+    ServiceActor(actor): ServiceActor,
     act: Act<Uuid>,
 ) -> Result<Response, Problem> {
     let id = act.target;
@@ -193,7 +194,7 @@ pub(crate) async fn retry_job(
 pub(crate) async fn run_job_now(
     State(api): State<Api>,
     viewer: Viewer,
-    actor: Actor,
+    ServiceActor(actor): ServiceActor,
     act: Act<Uuid>,
 ) -> Result<Response, Problem> {
     let id = act.target;
@@ -253,7 +254,7 @@ pub(crate) fn checked_priority(given: Option<i64>) -> Result<i16, FieldError> {
 pub(crate) async fn set_job_priority(
     State(api): State<Api>,
     viewer: Viewer,
-    actor: Actor,
+    ServiceActor(actor): ServiceActor,
     Path(id): Path<Uuid>,
     Query(()): Query<()>,
     Body(body): Body<NewPriority>,

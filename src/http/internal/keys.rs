@@ -11,15 +11,15 @@ use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
 use utoipa::ToSchema;
 use uuid::Uuid;
-use weirgate_jobs::Tenant;
+use weirgate_identity::Tenant;
+use weirgate_identity::keys::issuing::{self, New, Refused};
+use weirgate_identity::keys::{self, Listed};
 
-use crate::api_keys::{self, New, Refused};
-use crate::audit::Actor;
 use crate::http::Api;
+use crate::http::client_address::ServiceActor;
 use crate::http::context::RequestContext;
 use crate::http::extract::{Act, Path, answered};
 use crate::http::idempotency::Claimed;
-use crate::http::keys::{self, Listed};
 use crate::http::page::{Page, Paging, PagingParams};
 use crate::http::params::{Fields, FromQuery, Parse, Query};
 use crate::http::problem::{FieldError, Problem};
@@ -187,7 +187,7 @@ impl NewApiKey {
 )]
 pub(crate) async fn create_api_key(
     State(api): State<Api>,
-    actor: Actor,
+    ServiceActor(actor): ServiceActor,
     act: Act<String, NewApiKey>,
 ) -> Result<Response, Problem> {
     let (name, expires_at) = act.body.check()?;
@@ -200,7 +200,7 @@ pub(crate) async fn create_api_key(
             random::generator().fill_bytes(&mut random);
             let slug = &tenant.slug.0;
             let new = New { id, tenant: tenant.id, slug, name, expires_at, random };
-            Some(api_keys::issue(&mut tx, &actor, new).await?)
+            Some(issuing::issue(&mut tx, &actor, new).await?)
         }
         Claimed::Replay(earlier) => {
             id = earlier;
@@ -228,13 +228,13 @@ pub(crate) async fn create_api_key(
 )]
 pub(crate) async fn delete_api_key(
     State(api): State<Api>,
-    actor: Actor,
+    ServiceActor(actor): ServiceActor,
     Path((name, prefix)): Path<(String, String)>,
     Query(()): Query<()>,
 ) -> Result<StatusCode, Problem> {
     let mut tx = api.pool.begin().await?;
     let tenant = find(&mut tx, &name).await?;
-    let withdrawn = api_keys::withdraw(&mut tx, &actor, Some(tenant.id), &prefix).await?;
+    let withdrawn = issuing::withdraw(&mut tx, &actor, Some(tenant.id), &prefix).await?;
     if !withdrawn && !keys::exists(&mut tx, tenant.id, &prefix).await? {
         return Err(unknown(&prefix));
     }
@@ -244,7 +244,7 @@ pub(crate) async fn delete_api_key(
 
 fn unknown(prefix: &str) -> Problem {
     // Whoever sends a whole key must not find it in logs of answers.
-    let detail = format!("the tenant has no API key {:?}", api_keys::visible(prefix));
+    let detail = format!("the tenant has no API key {:?}", issuing::visible(prefix));
     Problem::not_found("unknown_api_key", "Unknown API key", detail)
 }
 

@@ -10,14 +10,15 @@ use utoipa::ToSchema;
 use utoipa::openapi::Ref;
 use utoipa::openapi::schema::{ObjectBuilder, OneOfBuilder, Schema, Type};
 use uuid::Uuid;
-use weirgate_jobs::Tenant;
+use weirgate_identity::Tenant;
+use weirgate_identity::audit::{Change, Subject};
 use weirgate_queue::JobState;
 use weirgate_queue::lanes::change::{LaneChange, change_lane};
 use weirgate_queue::lanes::check::GivenLimits;
 use weirgate_queue::lanes::{Book, LaneLimits};
 
-use crate::audit::{Actor, Change, Subject};
 use crate::http::Api;
+use crate::http::client_address::ServiceActor;
 use crate::http::extract::{Body, Path};
 use crate::http::limits::{LaneLimitsResource, checked, given};
 use crate::http::params::Query;
@@ -220,7 +221,7 @@ pub(crate) async fn get_tenant_limits(
 )]
 pub(crate) async fn set_tenant_limits(
     State(api): State<Api>,
-    actor: Actor,
+    ServiceActor(actor): ServiceActor,
     Path(name): Path<String>,
     Query(()): Query<()>,
     Body(change): Body<TenantLimitsChange>,

@@ -9,13 +9,14 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use sqlx::PgConnection;
 use utoipa::ToSchema;
+use weirgate_identity::audit::{Actor, Change, Subject};
 use weirgate_queue::JobState;
 use weirgate_queue::lanes::change::change_queue;
 use weirgate_queue::lanes::limits::pause_queue as set_paused;
 use weirgate_queue::lanes::traffic::WINDOW_S;
 
-use crate::audit::{Actor, Change, Subject};
 use crate::http::Api;
+use crate::http::client_address::ServiceActor;
 use crate::http::context::RequestContext;
 use crate::http::extract::{Act, Body, Path, answered};
 use crate::http::limits::{LimitsOfQueue, LimitsOfQueueBody};
@@ -133,7 +134,7 @@ pub(crate) async fn get_queue(
 pub(crate) async fn pause_queue(
     State(api): State<Api>,
     context: RequestContext,
-    actor: Actor,
+    ServiceActor(actor): ServiceActor,
     act: Act<String>,
 ) -> Result<Response, Problem> {
     pause(&api, &context, &actor, act, true).await
@@ -148,7 +149,7 @@ pub(crate) async fn pause_queue(
 pub(crate) async fn resume_queue(
     State(api): State<Api>,
     context: RequestContext,
-    actor: Actor,
+    ServiceActor(actor): ServiceActor,
     act: Act<String>,
 ) -> Result<Response, Problem> {
     pause(&api, &context, &actor, act, false).await
@@ -165,7 +166,7 @@ pub(crate) async fn resume_queue(
 pub(crate) async fn set_queue_limits(
     State(api): State<Api>,
     context: RequestContext,
-    actor: Actor,
+    ServiceActor(actor): ServiceActor,
     Path(name): Path<String>,
     Query(()): Query<()>,
     Body(change): Body<LimitsOfQueueBody>,

@@ -4,7 +4,7 @@ use axum::extract::State;
 use chrono::NaiveDate;
 use utoipa::IntoParams;
 use uuid::Uuid;
-use weirgate_jobs::Tenant;
+use weirgate_identity::Tenant;
 use weirgate_jobs::sources::Dataset;
 
 use crate::http::Api;
@@ -13,7 +13,6 @@ use crate::http::internal::ingest;
 use crate::http::page::{Page, Paging, PagingParams, bytes};
 use crate::http::params::{Fields, FromQuery, Parse, Query, TenantName};
 use crate::http::problem::Problem;
-use crate::http::read_tx::ReadTx;
 use crate::rejects::{self, Filter, Place, RejectedRow};
 
 /// Which rows, for the documentation.
@@ -79,7 +78,7 @@ pub(crate) async fn list_rejects(
     Query(query): Query<RejectQuery>,
 ) -> Result<Page<RejectedRow>, Problem> {
     let RejectQuery { tenant, dataset, date, job, paging } = query;
-    let mut read = ReadTx::of_service(&api).await?;
+    let mut read = api.reads.of_service().await?;
     let tenant = match tenant {
         Some(name) => {
             let found = Tenant::find(read.conn(), &name.0).await?;

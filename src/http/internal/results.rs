@@ -7,15 +7,13 @@ use axum::response::Response;
 use uuid::Uuid;
 
 use crate::http::Api;
-use crate::http::auth::Tenant;
+use crate::http::auth::CallerTenant;
 use crate::http::extract::Path;
 use crate::http::openapi::ExportFile;
 use crate::http::page::Page;
 use crate::http::params::Query;
 use crate::http::problem::Problem;
-use crate::http::read_tx::ReadTx;
 use crate::http::table::{Listing, TableParams};
-use crate::http::tenant_tx::TenantTx;
 use crate::http::v1::exports::{Reader, unknown_export};
 use crate::http::v1::kpis::{DailyKpis, KpiParams, KpiQuery};
 
@@ -34,12 +32,12 @@ pub(crate) async fn list_daily_kpis(
     Listing { query: days, form }: Listing<KpiQuery>,
 ) -> Result<Response, Problem> {
     let found = {
-        let mut tx = ReadTx::of_service(&api).await?;
-        weirgate_jobs::Tenant::find(tx.conn(), &name).await?
+        let mut tx = api.reads.of_service().await?;
+        weirgate_identity::Tenant::find(tx.conn(), &name).await?
     };
     let found = found.ok_or_else(|| Problem::unknown_tenant(&name))?;
-    let tenant = Tenant { id: found.id, slug: found.slug.0.into() };
-    let tx = TenantTx::of_service(&api, &tenant).await?;
+    let tenant = CallerTenant { id: found.id, slug: found.slug.0.into() };
+    let tx = api.reads.of_service_under(tenant.id).await?;
     days.answer(tx, &tenant.slug, form).await
 }
 
@@ -61,12 +59,12 @@ pub(crate) async fn download_export(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let tenant = {
-        let mut tx = ReadTx::of_service(&api).await?;
+        let mut tx = api.reads.of_service().await?;
         sqlx::query_scalar!("select tenant_id from exports where id = $1", id)
             .fetch_optional(tx.conn())
             .await?
             .ok_or_else(|| unknown_export(id))?
     };
-    let tenant = Tenant { id: tenant, slug: api.slug(tenant).await? };
+    let tenant = CallerTenant { id: tenant, slug: api.slug(tenant).await? };
     Reader { tenant, is_service: true }.download(&api, id, &method, &headers).await
 }

@@ -8,10 +8,11 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
+use weirgate_identity::audit::{self, Subject};
 use weirgate_queue::schedule::{self, Change, Overview, Run};
 
-use crate::audit::{self, Actor, Subject};
 use crate::http::Api;
+use crate::http::client_address::ServiceActor;
 use crate::http::extract::{Act, Body, Path, answered};
 use crate::http::page::Page;
 use crate::http::params::Query;
@@ -186,7 +187,7 @@ pub(crate) async fn list_schedules(
 )]
 pub(crate) async fn change_schedule(
     State(api): State<Api>,
-    actor: Actor,
+    ServiceActor(actor): ServiceActor,
     Path(name): Path<String>,
     Query(()): Query<()>,
     Body(change): Body<ScheduleChange>,
@@ -247,7 +248,7 @@ pub(crate) struct ScheduleRun {
 )]
 pub(crate) async fn run_schedule(
     State(api): State<Api>,
-    actor: Actor,
+    ServiceActor(actor): ServiceActor,
     act: Act<String, RunSchedule>,
 ) -> Result<Response, Problem> {
     let mut tx = api.pool.begin().await?;

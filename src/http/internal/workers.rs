@@ -8,11 +8,12 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
+use weirgate_identity::audit::{Change, Subject};
 use weirgate_queue::drain::drain;
 use weirgate_queue::query::{self, WorkerRow};
 
-use crate::audit::{Actor, Change, Subject};
 use crate::http::Api;
+use crate::http::client_address::ServiceActor;
 use crate::http::extract::{Act, answered};
 use crate::http::page::Page;
 use crate::http::params::Query;
@@ -73,7 +74,7 @@ pub(crate) async fn list_workers(
 )]
 pub(crate) async fn drain_worker(
     State(api): State<Api>,
-    actor: Actor,
+    ServiceActor(actor): ServiceActor,
     act: Act<Uuid>,
 ) -> Result<Response, Problem> {
     let id = act.target;

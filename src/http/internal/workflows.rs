@@ -11,12 +11,13 @@ use futures_util::stream;
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
+use weirgate_identity::audit::{self};
 use weirgate_jobs::{WorkflowRetry, retry_failed};
 use weirgate_queue::query::{self, JobRow, WorkflowFilter, WorkflowState};
 use weirgate_queue::{QueueError, workflow};
 
-use crate::audit::{self, Actor};
 use crate::http::Api;
+use crate::http::client_address::ServiceActor;
 use crate::http::context::RequestContext;
 use crate::http::extract::{Act, Path, answered};
 use crate::http::follow::Viewer;
@@ -25,7 +26,6 @@ use crate::http::job_list::tenant_of_filter;
 use crate::http::page::{Page, Paging, PagingParams, next_link, next_url};
 use crate::http::params::{Fields, FromQuery, Query, TenantName};
 use crate::http::problem::Problem;
-use crate::http::read_tx::ReadTx;
 use crate::http::workflow::{
     WorkflowFilterParams, WorkflowHead, WorkflowSummary, counts, take_filter, workflow_state,
 };
@@ -163,7 +163,7 @@ pub(crate) async fn cancel_workflow(
     State(api): State<Api>,
     viewer: Viewer,
     context: RequestContext,
-    actor: Actor,
+    ServiceActor(actor): ServiceActor,
     act: Act<Uuid>,
 ) -> Result<Response, Problem> {
     let id = act.target;
@@ -220,7 +220,7 @@ pub(crate) async fn list_workflows(
     }
     let limit = usize::try_from(paging.limit()).unwrap_or_default();
     let listed = {
-        let mut read = ReadTx::of_service(&api).await?;
+        let mut read = api.reads.of_service().await?;
         query::workflows(read.conn(), &filter, paging.after, limit, COUNTED).await?
     };
     let next = listed.next.and_then(|below| next_url(&below, &context));
@@ -251,7 +251,7 @@ pub(crate) async fn retry_failed_of_workflow(
     State(api): State<Api>,
     viewer: Viewer,
     context: RequestContext,
-    actor: Actor,
+    ServiceActor(actor): ServiceActor,
     act: Act<Uuid>,
 ) -> Result<Response, Problem> {
     let id = act.target;
@@ -261,7 +261,7 @@ pub(crate) async fn retry_failed_of_workflow(
         if first { retry_failed(&mut tx, id, actor.name()).await? } else { WorkflowRetry::NothingFailed };
     let replayed = done == WorkflowRetry::NothingFailed;
     if !replayed {
-        actor.note_workflow_retry(&mut tx, id, done).await?;
+        actor.note_workflow_retry(&mut tx, id, &done.detail()).await?;
     } else if first && !audit::has(&mut tx, audit::WORKFLOW_RETRY, &id.to_string()).await? {
         return Err(nothing_failed(id));
     }

@@ -7,13 +7,12 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::http::Api;
-use crate::http::auth::Tenant;
+use crate::http::auth::CallerTenant;
 use crate::http::context::RequestContext;
 use crate::http::date_range::{DateRange, DateRangeParams};
 use crate::http::page::{Page, PagingParams, bytes};
 use crate::http::problem::Problem;
 use crate::http::table::{Listing, Row, TableParams};
-use crate::http::tenant_tx::TenantTx;
 
 /// A customer satisfaction survey.
 #[derive(Debug, Serialize, ToSchema)]
@@ -50,11 +49,11 @@ impl Row for CsatSurvey {
 )]
 pub(crate) async fn list_csat(
     State(api): State<Api>,
-    tenant: Tenant,
+    tenant: CallerTenant,
     context: RequestContext,
     Listing { query: range, form }: Listing<DateRange<(DateTime<Utc>, String)>>,
 ) -> Result<Response, Problem> {
-    let mut tx = TenantTx::begin(&api, &tenant).await?;
+    let mut tx = api.reads.under_tenant(tenant.id).await?;
     let instants = tx.days(range.from, range.to).await?;
     let (before, before_id) = range.paging.before(instants.until, |(at, id)| (at, id));
     let rows = sqlx::query_as!(

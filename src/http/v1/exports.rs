@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use crate::http::Api;
 use crate::http::accept::{Accepted, no_csv};
-use crate::http::auth::Tenant;
+use crate::http::auth::CallerTenant;
 use crate::http::context::RequestContext;
 use crate::http::extract::Path;
 use crate::http::follow::none_match;
@@ -27,7 +27,6 @@ use crate::http::problem::Problem;
 use crate::http::schemas;
 use crate::http::slots::Slot;
 use crate::http::table::{Listing, Row, TableParams};
-use crate::http::tenant_tx::TenantTx;
 use crate::http::v1::export_file::{self, Expected, FileError};
 
 /// An exported file.
@@ -102,11 +101,11 @@ impl FromQuery for ExportQuery {
 )]
 pub(crate) async fn list_exports(
     State(api): State<Api>,
-    tenant: Tenant,
+    tenant: CallerTenant,
     context: RequestContext,
     Listing { query: ExportQuery(paging), form }: Listing<ExportQuery>,
 ) -> Result<Response, Problem> {
-    let mut tx = TenantTx::begin(&api, &tenant).await?;
+    let mut tx = api.reads.under_tenant(tenant.id).await?;
     let (after_day, after_format) = paging.after.clone().unzip();
     let rows = sqlx::query_as!(
         Export,
@@ -131,7 +130,7 @@ pub(crate) async fn list_exports(
 )]
 pub(crate) async fn get_export(
     State(api): State<Api>,
-    tenant: Tenant,
+    tenant: CallerTenant,
     context: RequestContext,
     Path(id): Path<Uuid>,
     Query(()): Query<()>,
@@ -150,7 +149,7 @@ pub(crate) async fn get_export(
 )]
 pub(crate) async fn download_export(
     State(api): State<Api>,
-    tenant: Tenant,
+    tenant: CallerTenant,
     Path(id): Path<Uuid>,
     Query(()): Query<()>,
     method: Method,
@@ -161,7 +160,7 @@ pub(crate) async fn download_export(
 
 /// Who reads a tenant's exports: the tenant itself, or the service.
 pub(crate) struct Reader {
-    pub(crate) tenant: Tenant,
+    pub(crate) tenant: CallerTenant,
     pub(crate) is_service: bool,
 }
 
@@ -224,9 +223,9 @@ impl Reader {
 
     async fn find(&self, api: &Api, id: Uuid) -> Result<Export, Problem> {
         let mut tx = if self.is_service {
-            TenantTx::of_service(api, &self.tenant).await?
+            api.reads.of_service_under(self.tenant.id).await?
         } else {
-            TenantTx::begin(api, &self.tenant).await?
+            api.reads.under_tenant(self.tenant.id).await?
         };
         let row = sqlx::query_as!(
             Export,
@@ -240,7 +239,7 @@ impl Reader {
 }
 
 /// What is told of a file before its content.
-fn head(tenant: &Tenant, row: &Export) -> Result<[(HeaderName, HeaderValue); 4], Problem> {
+fn head(tenant: &CallerTenant, row: &Export) -> Result<[(HeaderName, HeaderValue); 4], Problem> {
     let content_type = if row.format == "csv" { "text/csv; charset=utf-8" } else { "application/json" };
     let name = format!("attachment; filename=\"{}_{}.{}\"", tenant.slug, row.export_date, row.format);
     let name = HeaderValue::try_from(name).map_err(|_| Problem::internal())?;

@@ -4,7 +4,7 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use uuid::Uuid;
 
-use crate::http::auth::Tenant;
+use crate::http::auth::CallerTenant;
 use crate::http::context::RequestContext;
 use crate::http::extract::Path;
 use crate::http::follow::Viewer;
@@ -30,7 +30,7 @@ use crate::http::table::{Listing, TableParams};
 )]
 pub(crate) async fn list_jobs(
     viewer: Viewer,
-    tenant: Tenant,
+    tenant: CallerTenant,
     context: RequestContext,
     Listing { query, form }: Listing<JobQuery>,
 ) -> Result<Response, Problem> {

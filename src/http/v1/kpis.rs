@@ -6,15 +6,15 @@ use chrono::{DateTime, NaiveDate, Utc};
 use serde::Serialize;
 use sqlx::PgConnection;
 use utoipa::{IntoParams, ToSchema};
+use weirgate_identity::tenant_tx::TenantTx;
 
 use crate::http::Api;
-use crate::http::auth::Tenant;
+use crate::http::auth::CallerTenant;
 use crate::http::date_range::take_days;
 use crate::http::page::Page;
 use crate::http::params::{Fields, FromQuery};
 use crate::http::problem::Problem;
 use crate::http::table::{Form, Listing, Row, TableParams};
-use crate::http::tenant_tx::TenantTx;
 
 /// Most days at once.
 pub(crate) const MOST_DAYS: i64 = 366;
@@ -133,10 +133,10 @@ impl FromQuery for KpiQuery {
 )]
 pub(crate) async fn list_daily_kpis(
     State(api): State<Api>,
-    tenant: Tenant,
+    tenant: CallerTenant,
     Listing { query: days, form }: Listing<KpiQuery>,
 ) -> Result<Response, Problem> {
-    let tx = TenantTx::begin(&api, &tenant).await?;
+    let tx = api.reads.under_tenant(tenant.id).await?;
     days.answer(tx, &tenant.slug, form).await
 }
 

@@ -7,13 +7,12 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::http::Api;
-use crate::http::auth::Tenant;
+use crate::http::auth::CallerTenant;
 use crate::http::context::RequestContext;
 use crate::http::date_range::{DateRange, DateRangeParams};
 use crate::http::page::{Page, PagingParams, bytes};
 use crate::http::problem::Problem;
 use crate::http::table::{Listing, Row, TableParams};
-use crate::http::tenant_tx::TenantTx;
 
 /// An alert of a security product.
 #[derive(Debug, Serialize, ToSchema)]
@@ -52,11 +51,11 @@ impl Row for SecurityAlert {
 )]
 pub(crate) async fn list_security_alerts(
     State(api): State<Api>,
-    tenant: Tenant,
+    tenant: CallerTenant,
     context: RequestContext,
     Listing { query: range, form }: Listing<DateRange<(DateTime<Utc>, String, String)>>,
 ) -> Result<Response, Problem> {
-    let mut tx = TenantTx::begin(&api, &tenant).await?;
+    let mut tx = api.reads.under_tenant(tenant.id).await?;
     let instants = tx.days(range.from, range.to).await?;
     let (before, (before_source, before_id)) =
         range.paging.before(instants.until, |(at, source, id)| (at, (source, id)));

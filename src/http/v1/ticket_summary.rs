@@ -7,11 +7,10 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::http::Api;
-use crate::http::auth::Tenant;
+use crate::http::auth::CallerTenant;
 use crate::http::extract::Path;
 use crate::http::params::Query;
 use crate::http::problem::Problem;
-use crate::http::tenant_tx::TenantTx;
 use crate::http::v1::tickets::{known_form, unknown_ticket};
 
 /// What happened to a ticket, put together from its own fields, its time entries and its survey.
@@ -79,11 +78,11 @@ struct Facts {
 )]
 pub(crate) async fn get_ticket_summary(
     State(api): State<Api>,
-    tenant: Tenant,
+    tenant: CallerTenant,
     Path(id): Path<String>,
     Query(()): Query<()>,
 ) -> Result<Json<TicketSummary>, Problem> {
-    let mut tx = TenantTx::begin(&api, &tenant).await?;
+    let mut tx = api.reads.under_tenant(tenant.id).await?;
     let facts = sqlx::query_as!(
         Facts,
         r#"

@@ -8,7 +8,7 @@ use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::http::Api;
-use crate::http::auth::Tenant;
+use crate::http::auth::CallerTenant;
 use crate::http::context::RequestContext;
 use crate::http::extract::Path;
 use crate::http::openapi;
@@ -16,7 +16,6 @@ use crate::http::page::{Page, Paging, PagingParams, bytes, next_url};
 use crate::http::params::{Fields, FromQuery, Parse, Query};
 use crate::http::problem::Problem;
 use crate::http::table::{Listing, Row, TableParams};
-use crate::http::tenant_tx::TenantTx;
 
 /// Tickets that are looked at for a page of those with one status.
 const LONGEST: i64 = 2_500;
@@ -157,12 +156,12 @@ impl FromQuery for TicketQuery {
 )]
 pub(crate) async fn list_tickets(
     State(api): State<Api>,
-    tenant: Tenant,
+    tenant: CallerTenant,
     context: RequestContext,
     Listing { query, form }: Listing<TicketQuery>,
 ) -> Result<Response, Problem> {
     let TicketQuery { status, created_from, created_to, paging } = query;
-    let mut tx = TenantTx::begin(&api, &tenant).await?;
+    let mut tx = api.reads.under_tenant(tenant.id).await?;
     let days = tx.days(created_from.and_then(Moment::day), created_to.and_then(Moment::day)).await?;
     let until = days.until.or_else(|| created_to.and_then(Moment::at));
     let (before, before_id) = paging.before(until, |(at, id)| (at, id));
@@ -195,11 +194,11 @@ pub(crate) async fn list_tickets(
 )]
 pub(crate) async fn get_ticket(
     State(api): State<Api>,
-    tenant: Tenant,
+    tenant: CallerTenant,
     Path(id): Path<String>,
     Query(()): Query<()>,
 ) -> Result<Json<Ticket>, Problem> {
-    let mut tx = TenantTx::begin(&api, &tenant).await?;
+    let mut tx = api.reads.under_tenant(tenant.id).await?;
     let ticket = sqlx::query_as!(
         Ticket,
         r#"select cw_ticket_id, board, status, priority, summary, description, company, owner, created_at_remote,

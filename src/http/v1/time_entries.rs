@@ -7,13 +7,12 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::http::Api;
-use crate::http::auth::Tenant;
+use crate::http::auth::CallerTenant;
 use crate::http::context::RequestContext;
 use crate::http::date_range::{DateRange, DateRangeParams};
 use crate::http::page::{Page, PagingParams, bytes};
 use crate::http::problem::Problem;
 use crate::http::table::{Listing, Row, TableParams};
-use crate::http::tenant_tx::TenantTx;
 
 /// Time worked.
 #[derive(Debug, Serialize, ToSchema)]
@@ -63,11 +62,11 @@ impl Row for TimeEntry {
 )]
 pub(crate) async fn list_time_entries(
     State(api): State<Api>,
-    tenant: Tenant,
+    tenant: CallerTenant,
     context: RequestContext,
     Listing { query: range, form }: Listing<DateRange<(NaiveDate, String)>>,
 ) -> Result<Response, Problem> {
-    let mut tx = TenantTx::begin(&api, &tenant).await?;
+    let mut tx = api.reads.under_tenant(tenant.id).await?;
     // The days are whole ones, both of the ends included.
     let until = range.to.and_then(|to| to.succ_opt());
     let (before, before_id) = range.paging.before(until, |(day, id)| (day, id));

@@ -218,7 +218,7 @@ impl Tenant {
     ///
     /// The job's own row decides: a slug in the arguments that an earlier version stored may have become another tenant's
     /// before slugs were kept from changing.
-    pub(crate) async fn of_job<A>(
+    pub async fn of_job<A>(
         conn: &mut PgConnection,
         ctx: &JobContext<A>,
         named: &TenantRef,

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 /// Somebody who does something.
 #[derive(Debug, Clone)]
-pub(crate) struct Actor {
+pub struct Actor {
     name: String,
     via: &'static str,
     address: Option<IpAddr>,
@@ -17,20 +17,20 @@ pub(crate) struct Actor {
 /// Which of the service's tokens a request came with. One is told from its successor by the
 /// beginning of its SHA-256, which tells nothing of the token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct ServiceToken {
-    pub(crate) hash: [u8; 32],
+pub struct ServiceToken {
+    pub hash: [u8; 32],
     /// Whether it is the one that is to take the other's place.
-    pub(crate) is_next: bool,
+    pub is_next: bool,
 }
 
 impl Actor {
     /// Somebody who is signed in to the dashboard.
-    pub(crate) fn user(email: &str, address: Option<IpAddr>) -> Self {
+    pub fn user(email: &str, address: Option<IpAddr>) -> Self {
         Self { name: email.to_owned(), via: "dashboard", address }
     }
 
     /// Whoever has a token of the service.
-    pub(crate) fn service(token: ServiceToken, address: Option<IpAddr>) -> Self {
+    pub fn service(token: ServiceToken, address: Option<IpAddr>) -> Self {
         let which = if token.is_next { "next service token" } else { "service token" };
         let name = format!("{which} {}", hex::encode(&token.hash[..4]));
         Self { name, via: "internal", address }
@@ -38,7 +38,7 @@ impl Actor {
 
     /// The account of this machine that runs a command, and behind it whoever took it over with
     /// sudo.
-    pub(crate) fn cli() -> Self {
+    pub fn cli() -> Self {
         let uid = rustix::process::getuid().as_raw();
         let accounts = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
         let account = account_name(&accounts, uid).unwrap_or_else(|| format!("account {uid}"));
@@ -49,12 +49,12 @@ impl Actor {
     }
 
     /// As the audit names it.
-    pub(crate) fn name(&self) -> &str {
+    pub fn name(&self) -> &str {
         &self.name
     }
 
     /// Notes that this one did `action` to `target`, which concerns `tenant` alone, if any.
-    pub(crate) async fn note(
+    pub async fn note(
         &self,
         conn: &mut PgConnection,
         action: &str,

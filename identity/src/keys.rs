@@ -1,12 +1,14 @@
 //! API keys: `wg_`, a visible prefix by which a key is looked up, `_`, and 256 random bits. Only a
 //! hash is stored.
 
+pub mod issuing;
+
+use std::sync::Arc;
+
 use chrono::{DateTime, Utc};
 use sha2::{Digest, Sha256};
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
-
-use crate::http::auth::Tenant;
 
 /// A key about to be given out.
 #[derive(Debug)]
@@ -55,7 +57,7 @@ pub async fn create_until(
     store(conn, Uuid::now_v7(), tenant, name, random, expires_at).await
 }
 
-pub(crate) async fn store(
+pub async fn store(
     conn: &mut PgConnection,
     id: Uuid,
     tenant: Uuid,
@@ -95,7 +97,7 @@ pub async fn revoke(conn: &mut PgConnection, prefix_or_id: &str) -> sqlx::Result
 }
 
 /// The prefix of the live key of that prefix or id, of `tenant` alone where one is named.
-pub(crate) async fn live_prefix(
+pub async fn live_prefix(
     conn: &mut PgConnection,
     tenant: Option<Uuid>,
     prefix_or_id: &str,
@@ -144,7 +146,7 @@ pub async fn list(conn: &mut PgConnection, tenant: Option<Uuid>) -> sqlx::Result
 
 /// At most `limit` of them, after the key of that tenant (by slug) and id; or the one with the id
 /// `key` alone.
-pub(crate) async fn page(
+pub async fn page(
     conn: &mut PgConnection,
     tenant: Option<Uuid>,
     key: Option<Uuid>,
@@ -172,12 +174,12 @@ pub(crate) async fn page(
 }
 
 /// One of them.
-pub(crate) async fn get(conn: &mut PgConnection, tenant: Uuid, id: Uuid) -> sqlx::Result<Option<Listed>> {
+pub async fn get(conn: &mut PgConnection, tenant: Uuid, id: Uuid) -> sqlx::Result<Option<Listed>> {
     Ok(page(conn, Some(tenant), Some(id), ("", Uuid::nil()), 1).await?.pop())
 }
 
 /// Whether the tenant has a key of that prefix or id, good or not.
-pub(crate) async fn exists(conn: &mut PgConnection, tenant: Uuid, prefix_or_id: &str) -> sqlx::Result<bool> {
+pub async fn exists(conn: &mut PgConnection, tenant: Uuid, prefix_or_id: &str) -> sqlx::Result<bool> {
     sqlx::query_scalar!(
         r#"select exists (select from api_keys where tenant_id = $1 and (prefix = $2 or id = $3)) as "exists!""#,
         tenant,
@@ -189,36 +191,36 @@ pub(crate) async fn exists(conn: &mut PgConnection, tenant: Uuid, prefix_or_id: 
 }
 
 /// SHA-256 of a whole key.
-pub(crate) type Hash = [u8; 32];
+pub type Hash = [u8; 32];
 
 /// A key as a caller presents it, of the right form.
 #[derive(Debug, Clone)]
-pub(crate) struct Presented {
+pub struct Presented {
     prefix: String,
     hash: Hash,
 }
 
 impl Presented {
     /// None where no key can look like that.
-    pub(crate) fn of(key: &str) -> Option<Self> {
+    pub fn of(key: &str) -> Option<Self> {
         let prefix = prefix_of(key)?.to_owned();
         Some(Self { prefix, hash: Sha256::digest(key.as_bytes()).into() })
     }
 
-    pub(crate) fn prefix(&self) -> &str {
+    pub fn prefix(&self) -> &str {
         &self.prefix
     }
 
-    pub(crate) fn hash(&self) -> &Hash {
+    pub fn hash(&self) -> &Hash {
         &self.hash
     }
 }
 
 /// A key that is stored.
-pub(crate) struct Stored {
+pub struct Stored {
     id: Uuid,
-    pub(crate) prefix: String,
-    pub(crate) key_hash: Vec<u8>,
+    pub prefix: String,
+    pub key_hash: Vec<u8>,
     tenant_id: Uuid,
     slug: String,
     /// Whether its holder may use it now.
@@ -227,37 +229,38 @@ pub(crate) struct Stored {
 }
 
 /// What is known of a key that exists.
-pub(crate) struct Found {
+pub struct Found {
     /// None where it may not be used.
-    pub(crate) holder: Option<Holder>,
+    pub holder: Option<Holder>,
 }
 
 /// Whom a key belongs to.
 #[derive(Debug, Clone)]
-pub(crate) struct Holder {
-    pub(crate) key: Uuid,
-    pub(crate) tenant: Tenant,
+pub struct Holder {
+    pub key: Uuid,
+    pub tenant: Uuid,
+    pub slug: Arc<str>,
     /// Whether its last use was noted more than a minute ago.
-    pub(crate) is_unseen: bool,
+    pub is_unseen: bool,
 }
 
 impl Stored {
-    pub(crate) fn found(&self) -> Found {
-        let tenant = Tenant { id: self.tenant_id, slug: self.slug.as_str().into() };
-        let holder = Holder { key: self.id, tenant, is_unseen: self.is_unseen };
+    pub fn found(&self) -> Found {
+        let (tenant, slug) = (self.tenant_id, self.slug.as_str().into());
+        let holder = Holder { key: self.id, tenant, slug, is_unseen: self.is_unseen };
         Found { holder: self.is_usable.then_some(holder) }
     }
 }
 
 /// How often keys were added.
-pub(crate) async fn added(conn: &mut PgConnection) -> sqlx::Result<i64> {
+pub async fn added(conn: &mut PgConnection) -> sqlx::Result<i64> {
     sqlx::query_scalar!(r#"select coalesce((select added from api_key_changes), 0) as "added!""#)
         .fetch_one(conn)
         .await
 }
 
 /// The keys with these prefixes, each found by its index.
-pub(crate) async fn stored(conn: &mut PgConnection, prefixes: &[String]) -> sqlx::Result<Vec<Stored>> {
+pub async fn stored(conn: &mut PgConnection, prefixes: &[String]) -> sqlx::Result<Vec<Stored>> {
     sqlx::query_as!(
         Stored,
         r#"select k.id, k.prefix, k.key_hash, k.tenant_id, t.slug, 
@@ -274,7 +277,7 @@ pub(crate) async fn stored(conn: &mut PgConnection, prefixes: &[String]) -> sqlx
 
 /// Notes that keys are used now. One that somebody changes just now is left out, rather than waited
 /// for.
-pub(crate) async fn note_use(conn: &mut PgConnection, keys: &[Uuid]) -> sqlx::Result<()> {
+pub async fn note_use(conn: &mut PgConnection, keys: &[Uuid]) -> sqlx::Result<()> {
     sqlx::query!(
         "update api_keys set last_used_at = queue.now() where (tenant_id, id) in (
             select tenant_id, id from api_keys
@@ -289,11 +292,7 @@ pub(crate) async fn note_use(conn: &mut PgConnection, keys: &[Uuid]) -> sqlx::Re
 
 /// Which of these keys, each by its tenant and its id, are still good: not revoked, not expired,
 /// and of an active tenant.
-pub(crate) async fn still_good(
-    pool: &PgPool,
-    tenants: &[Uuid],
-    ids: &[Uuid],
-) -> sqlx::Result<Vec<(Uuid, Uuid)>> {
+pub async fn still_good(pool: &PgPool, tenants: &[Uuid], ids: &[Uuid]) -> sqlx::Result<Vec<(Uuid, Uuid)>> {
     let rows = sqlx::query!(
         "select k.tenant_id, k.id from unnest($1::uuid[], $2::uuid[]) as asked (tenant_id, id)
          join api_keys k on k.tenant_id = asked.tenant_id and k.id = asked.id

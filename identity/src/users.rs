@@ -23,7 +23,7 @@ const NOBODYS: &str =
     "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$eGpZ2pzHq1wWn4K1HLJfkXQxTJqHqLSmXX0cVQ0yT1A";
 
 /// What somebody may do; each may do what those before may.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Role {
     /// Looks.
     Viewer,
@@ -43,7 +43,7 @@ impl Role {
         }
     }
 
-    pub(crate) fn of(name: &str) -> Self {
+    pub fn of(name: &str) -> Self {
         match name {
             "admin" => Self::Admin,
             "operator" => Self::Operator,
@@ -177,13 +177,13 @@ pub async fn verify(pool: &PgPool, email: &str, password: &str) -> Result<Option
 }
 
 /// Somebody whose password is to be checked, or nobody, which is not to be told from it.
-pub(crate) struct Candidate {
+pub struct Candidate {
     user: Option<User>,
     hash: String,
 }
 
 impl Candidate {
-    pub(crate) async fn find(pool: &PgPool, email: &str) -> sqlx::Result<Self> {
+    pub async fn find(pool: &PgPool, email: &str) -> sqlx::Result<Self> {
         let found = sqlx::query!(
             "select id, email, password_hash, role from users where lower(email) = lower($1) and disabled_at is null",
             email.trim()
@@ -201,7 +201,7 @@ impl Candidate {
 
     /// The user, if the password is theirs. `held` is dropped when the processor is done, which may
     /// be after the caller has gone away.
-    pub(crate) async fn verify(self, password: &str, held: impl Send + 'static) -> Option<User> {
+    pub async fn verify(self, password: &str, held: impl Send + 'static) -> Option<User> {
         let Self { user, hash } = self;
         let password = password.to_owned();
         let right = tokio::task::spawn_blocking(move || {

@@ -3,72 +3,68 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
-use utoipa::ToSchema;
 use uuid::Uuid;
-use weirgate_jobs::{SYSTEM_SLUG, Tenant};
 use weirgate_queue::QueueError;
 use weirgate_queue::cron::parse_zone;
 
 use crate::audit::{self, Actor, Subject};
+use crate::tenant::{SYSTEM_SLUG, Tenant};
 
 /// Most characters of a name for people.
 const LONGEST_NAME: usize = 200;
 
 /// What a slug is to look like.
-pub(crate) const SLUG: &str = "expected 1 to 64 letters, digits, - and _, such as acme_emea";
+pub const SLUG: &str = "expected 1 to 64 letters, digits, - and _, such as acme_emea";
 
 /// The constraint of the database on time zones, whose list may be older than ours.
 const KNOWN_ZONE: &str = "tenants_time_zone_is_known";
 
 /// A tenant.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
-#[schema(as = TenantResource)]
-pub(crate) struct Stored {
-    pub(crate) id: Uuid,
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Stored {
+    pub id: Uuid,
     /// Its name in URLs, files and job arguments. It never changes.
-    #[schema(example = "tenant_demo_cca")]
-    pub(crate) slug: String,
+    pub slug: String,
     /// Its name for people.
-    pub(crate) name: String,
+    pub name: String,
     /// Whether jobs are accepted for it and its API keys are good.
-    pub(crate) is_active: bool,
+    pub is_active: bool,
     /// Whether it allows language models on its data.
-    pub(crate) llm_enabled: bool,
+    pub llm_enabled: bool,
     /// IANA time zone: where its days begin and end.
-    #[schema(example = "Europe/Paris")]
-    pub(crate) time_zone: String,
-    pub(crate) created_at: DateTime<Utc>,
+    pub time_zone: String,
+    pub created_at: DateTime<Utc>,
 }
 
 /// A tenant to be made.
 #[derive(Debug, Clone)]
-pub(crate) struct New {
-    pub(crate) slug: String,
-    pub(crate) name: String,
-    pub(crate) time_zone: String,
-    pub(crate) is_active: bool,
-    pub(crate) llm_enabled: bool,
+pub struct New {
+    pub slug: String,
+    pub name: String,
+    pub time_zone: String,
+    pub is_active: bool,
+    pub llm_enabled: bool,
 }
 
 /// What to change of a tenant; what is none stays as it is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Change {
-    pub(crate) name: Option<String>,
-    pub(crate) time_zone: Option<String>,
-    pub(crate) is_active: Option<bool>,
-    pub(crate) llm_enabled: Option<bool>,
+pub struct Change {
+    pub name: Option<String>,
+    pub time_zone: Option<String>,
+    pub is_active: Option<bool>,
+    pub llm_enabled: Option<bool>,
 }
 
 /// A value that cannot be stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Wrong {
-    pub(crate) field: &'static str,
-    pub(crate) message: String,
+pub struct Wrong {
+    pub field: &'static str,
+    pub message: String,
 }
 
 /// Why a tenant was not made or changed.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Refused {
+pub enum Refused {
     #[error("{}", .0.iter().map(|it| format!("{}: {}", it.field, it.message)).collect::<Vec<_>>().join("; "))]
     Wrong(Vec<Wrong>),
     #[error("there is a tenant {0:?} already")]
@@ -101,13 +97,13 @@ impl From<QueueError> for Refused {
 }
 
 /// Whether a text has the form of a slug.
-pub(crate) fn is_slug(text: &str) -> bool {
+pub fn is_slug(text: &str) -> bool {
     (1..=64).contains(&text.len())
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
 }
 
 /// The tenants of which `active` is true, or all, by slug, after one slug.
-pub(crate) async fn list(
+pub async fn list(
     conn: &mut PgConnection,
     active: Option<bool>,
     after: &str,
@@ -126,7 +122,7 @@ pub(crate) async fn list(
 }
 
 /// The tenant of that slug or UUID.
-pub(crate) async fn get(conn: &mut PgConnection, slug_or_id: &str) -> sqlx::Result<Option<Stored>> {
+pub async fn get(conn: &mut PgConnection, slug_or_id: &str) -> sqlx::Result<Option<Stored>> {
     match Tenant::find(&mut *conn, slug_or_id).await? {
         Some(tenant) => stored(conn, tenant.id).await,
         None => Ok(None),
@@ -144,12 +140,7 @@ async fn stored(conn: &mut PgConnection, id: Uuid) -> sqlx::Result<Option<Stored
 }
 
 /// Makes a tenant with that id, in the caller's transaction.
-pub(crate) async fn create(
-    conn: &mut PgConnection,
-    actor: &Actor,
-    id: Uuid,
-    new: &New,
-) -> Result<Stored, Refused> {
+pub async fn create(conn: &mut PgConnection, actor: &Actor, id: Uuid, new: &New) -> Result<Stored, Refused> {
     let New { slug, name, time_zone, is_active, llm_enabled } = new;
     let wrong = [check_slug(slug), check_name(name), check_zone(time_zone)];
     refuse(wrong.into_iter().flatten().collect())?;
@@ -175,7 +166,7 @@ pub(crate) async fn create(
 
 /// Changes a tenant, in the caller's transaction. Answers with what it was before and is now; where
 /// these are the same, nothing was done.
-pub(crate) async fn change(
+pub async fn change(
     conn: &mut PgConnection,
     actor: &Actor,
     slug_or_id: &str,

@@ -9,56 +9,56 @@ use uuid::Uuid;
 const MOST_WALKED: i64 = 10_000;
 
 /// The ways by which something is done.
-pub(crate) const VIAS: [&str; 3] = ["dashboard", "internal", "cli"];
+pub const VIAS: [&str; 3] = ["dashboard", "internal", "cli"];
 
 /// Which entries: those that fulfil all of it.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub(crate) struct Filter {
+pub struct Filter {
     /// Of this one alone, in any case of letters.
-    pub(crate) actor: Option<String>,
+    pub actor: Option<String>,
     /// This action, or all of a group: `job` takes `job.cancel` and `job.retry`.
-    pub(crate) action: Option<String>,
+    pub action: Option<String>,
     /// To this: a job's id, a queue's name, an email.
-    pub(crate) target: Option<String>,
+    pub target: Option<String>,
     /// One of [`VIAS`].
-    pub(crate) via: Option<String>,
+    pub via: Option<String>,
     /// Concerning this tenant.
-    pub(crate) tenant: Option<Uuid>,
+    pub tenant: Option<Uuid>,
     /// From this time on.
-    pub(crate) from: Option<DateTime<Utc>>,
+    pub from: Option<DateTime<Utc>>,
     /// Before this time.
-    pub(crate) to: Option<DateTime<Utc>>,
+    pub to: Option<DateTime<Utc>>,
 }
 
 /// Something that was done.
 #[derive(Debug)]
-pub(crate) struct Entry {
-    pub(crate) id: i64,
-    pub(crate) at: DateTime<Utc>,
-    pub(crate) actor: String,
-    pub(crate) via: String,
-    pub(crate) address: Option<String>,
-    pub(crate) action: String,
-    pub(crate) target: String,
-    pub(crate) tenant_id: Option<Uuid>,
-    pub(crate) tenant: Option<String>,
-    pub(crate) detail: Value,
-    pub(crate) times: i32,
-    pub(crate) now: DateTime<Utc>,
+pub struct Entry {
+    pub id: i64,
+    pub at: DateTime<Utc>,
+    pub actor: String,
+    pub via: String,
+    pub address: Option<String>,
+    pub action: String,
+    pub target: String,
+    pub tenant_id: Option<Uuid>,
+    pub tenant: Option<String>,
+    pub detail: Value,
+    pub times: i32,
+    pub now: DateTime<Utc>,
 }
 
 /// A page of the list.
 #[derive(Debug)]
-pub(crate) struct Listed {
+pub struct Listed {
     /// Newest first.
-    pub(crate) entries: Vec<Entry>,
+    pub entries: Vec<Entry>,
     /// Where the next page begins, if there may be one.
-    pub(crate) next: Option<i64>,
+    pub next: Option<i64>,
 }
 
 /// Entries before the one with id `before`, newest first. A page walks past a bounded number of
 /// entries: where few match it can be short, or empty, and goes on at `next`.
-pub(crate) async fn list(
+pub async fn list(
     conn: &mut PgConnection,
     filter: &Filter,
     before: Option<i64>,
@@ -118,7 +118,7 @@ pub(crate) async fn list(
 }
 
 /// Who did something of late, by name.
-pub(crate) async fn actors(conn: &mut PgConnection) -> sqlx::Result<Vec<String>> {
+pub async fn actors(conn: &mut PgConnection) -> sqlx::Result<Vec<String>> {
     sqlx::query_scalar!(
         "select distinct actor from (select actor from audit order by id desc limit 1000) as newest order by actor limit 100"
     )
@@ -128,16 +128,16 @@ pub(crate) async fn actors(conn: &mut PgConnection) -> sqlx::Result<Vec<String>>
 
 /// Something that was done to one thing.
 #[derive(Debug)]
-pub(crate) struct Act {
-    pub(crate) at: DateTime<Utc>,
-    pub(crate) actor: String,
-    pub(crate) via: String,
-    pub(crate) action: String,
-    pub(crate) detail: Value,
+pub struct Act {
+    pub at: DateTime<Utc>,
+    pub actor: String,
+    pub via: String,
+    pub action: String,
+    pub detail: Value,
 }
 
 /// The last hundred things that were done to any of `targets`, in order.
-pub(crate) async fn done_to(conn: &mut PgConnection, targets: &[String]) -> sqlx::Result<Vec<Act>> {
+pub async fn done_to(conn: &mut PgConnection, targets: &[String]) -> sqlx::Result<Vec<Act>> {
     let mut acts = sqlx::query_as!(
         Act,
         "select at, actor, via, action, detail from audit where target = any($1) order by id desc limit 100",

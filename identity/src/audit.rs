@@ -10,13 +10,13 @@ use std::net::IpAddr;
 
 use sqlx::{PgConnection, PgExecutor};
 
-pub(crate) use actor::{Actor, ServiceToken};
-pub(crate) use acts::WORKFLOW_RETRY;
-pub(crate) use change::{Change, Subject};
-pub(crate) use list::{Act, Entry, Filter, Listed, VIAS, actors, done_to, list};
+pub use actor::{Actor, ServiceToken};
+pub use acts::WORKFLOW_RETRY;
+pub use change::{Change, Subject};
+pub use list::{Act, Entry, Filter, Listed, VIAS, actors, done_to, list};
 
 /// Whether anybody did `action` to `target` before.
-pub(crate) async fn has(conn: &mut PgConnection, action: &str, target: &str) -> sqlx::Result<bool> {
+pub async fn has(conn: &mut PgConnection, action: &str, target: &str) -> sqlx::Result<bool> {
     sqlx::query_scalar!(
         r#"select exists (select from audit where target = $1 and action = $2) as "has!""#,
         target,
@@ -28,7 +28,7 @@ pub(crate) async fn has(conn: &mut PgConnection, action: &str, target: &str) -> 
 
 /// Notes a sign-in that failed. Those of one address and email within a minute are one entry that
 /// counts them.
-pub(crate) async fn note_failed_sign_in(
+pub async fn note_failed_sign_in(
     conn: impl PgExecutor<'_>,
     address: Option<IpAddr>,
     email: &str,
@@ -49,7 +49,7 @@ pub(crate) async fn note_failed_sign_in(
 
 /// Forgets failed sign-ins that are older than 30 days. All else is kept: a trigger refuses to
 /// change or delete it.
-pub(crate) async fn prune(conn: impl PgExecutor<'_>) -> sqlx::Result<u64> {
+pub async fn prune(conn: impl PgExecutor<'_>) -> sqlx::Result<u64> {
     let deleted =
         sqlx::query!("delete from audit where once is not null and at <= queue.now() - interval '30 days'")
             .execute(conn)

@@ -3,9 +3,10 @@
 use serde_json::{Value, json};
 use sqlx::PgConnection;
 use uuid::Uuid;
-use weirgate_jobs::{BulkJobs, WorkflowRetry};
 use weirgate_queue::Enqueued;
 use weirgate_queue::backfill::NewBackfill;
+use weirgate_queue::bulk::BulkAction;
+use weirgate_queue::query::JobFilter;
 
 use super::Actor;
 
@@ -13,11 +14,11 @@ use super::Actor;
 const MOST_NAMED: usize = 100;
 
 /// What an entry calls a retry of all that failed in a workflow.
-pub(crate) const WORKFLOW_RETRY: &str = "workflow.retry_failed";
+pub const WORKFLOW_RETRY: &str = "workflow.retry_failed";
 
 impl Actor {
     /// Notes that a job was asked for by hand; where that is on its way already, it says so.
-    pub(crate) async fn note_enqueued(
+    pub async fn note_enqueued(
         &self,
         conn: &mut PgConnection,
         enqueued: Enqueued,
@@ -34,7 +35,7 @@ impl Actor {
     }
 
     /// Notes that a backfill was made, of the tenants that it names.
-    pub(crate) async fn note_backfill(
+    pub async fn note_backfill(
         &self,
         conn: &mut PgConnection,
         id: Uuid,
@@ -57,19 +58,19 @@ impl Actor {
 
     /// Notes that `job` was made, which does something to all jobs of a filter; how many it did it
     /// to is in that job.
-    pub(crate) async fn note_bulk(
+    pub async fn note_bulk(
         &self,
         conn: &mut PgConnection,
-        bulk: &BulkJobs,
+        (action, filter): (BulkAction, &JobFilter),
         target: &str,
         job: Uuid,
     ) -> sqlx::Result<()> {
-        let detail = json!({ "before": null, "after": { "job": job }, "filter": bulk.filter });
-        self.note(conn, &format!("jobs.{}", bulk.action), target, bulk.filter.tenant, &detail).await
+        let detail = json!({ "before": null, "after": { "job": job }, "filter": filter });
+        self.note(conn, &format!("jobs.{action}"), target, filter.tenant, &detail).await
     }
 
     /// Notes that a schedule was run by hand, for one tenant or for all of them.
-    pub(crate) async fn note_schedule_run(
+    pub async fn note_schedule_run(
         &self,
         conn: &mut PgConnection,
         name: &str,
@@ -83,7 +84,7 @@ impl Actor {
     }
 
     /// Notes that what was not final in a workflow was cancelled, or told to end.
-    pub(crate) async fn note_workflow_cancel(
+    pub async fn note_workflow_cancel(
         &self,
         conn: &mut PgConnection,
         workflow: Uuid,
@@ -94,29 +95,21 @@ impl Actor {
         self.note(conn, "workflow.cancel", &workflow.to_string(), tenant, &detail).await
     }
 
-    /// Notes that what had failed in a workflow was retried, at once or by a job.
-    pub(crate) async fn note_workflow_retry(
+    /// Notes that what had failed in a workflow was retried, at once or by a job: `detail` says how many
+    /// jobs, or which job does it.
+    pub async fn note_workflow_retry(
         &self,
         conn: &mut PgConnection,
         workflow: Uuid,
-        done: WorkflowRetry,
+        detail: &Value,
     ) -> sqlx::Result<()> {
         let tenant = tenant_of_workflow(conn, workflow).await?;
-        let detail = match done {
-            WorkflowRetry::NothingFailed => {
-                json!({ "before": { "failed_jobs": 0 }, "after": { "failed_jobs": 0 } })
-            }
-            WorkflowRetry::Done { retried, refused } => json!({
-                "before": { "failed_jobs": retried + refused }, "after": { "failed_jobs": refused },
-            }),
-            WorkflowRetry::Begun(job) => json!({ "before": null, "after": { "job": job } }),
-        };
-        self.note(conn, WORKFLOW_RETRY, &workflow.to_string(), tenant, &detail).await
+        self.note(conn, WORKFLOW_RETRY, &workflow.to_string(), tenant, detail).await
     }
 
     /// Notes that the schema goes from one version to another. The table may be as old as the
     /// version that has its oldest columns here.
-    pub(crate) async fn note_migration(
+    pub async fn note_migration(
         &self,
         conn: &mut PgConnection,
         action: &str,

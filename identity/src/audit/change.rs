@@ -11,7 +11,7 @@ use super::Actor;
 
 /// What somebody is about to change.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Subject<'a> {
+pub enum Subject<'a> {
     Job(Uuid),
     Queue(&'a str),
     /// A tenant's lane of a queue.
@@ -42,7 +42,7 @@ pub(crate) enum Subject<'a> {
 
 /// A change that is under way: nobody else changes the same thing before the transaction ends.
 #[derive(Debug)]
-pub(crate) struct Change<'a> {
+pub struct Change<'a> {
     subject: Subject<'a>,
     /// `None` where it is not there yet.
     before: Option<Value>,
@@ -50,7 +50,7 @@ pub(crate) struct Change<'a> {
 
 impl<'a> Change<'a> {
     /// Holds the subject, and sees how it stands.
-    pub(crate) async fn begin(conn: &mut PgConnection, subject: Subject<'a>) -> weirgate_queue::Result<Self> {
+    pub async fn begin(conn: &mut PgConnection, subject: Subject<'a>) -> weirgate_queue::Result<Self> {
         // On the heap, as what can be changed is of many kinds: who waits for this would be as
         // large as the largest of them.
         Box::pin(subject.hold(conn)).await?;
@@ -60,7 +60,7 @@ impl<'a> Change<'a> {
 
     /// Notes what it became, once that is done: what differs, and what it was `about` also where
     /// that does not. Returns whether anything differs.
-    pub(crate) async fn note(
+    pub async fn note(
         self,
         conn: &mut PgConnection,
         actor: &Actor,
@@ -71,12 +71,12 @@ impl<'a> Change<'a> {
     }
 
     /// How it was; `None` where it was not there.
-    pub(crate) fn before(&self) -> Option<&Value> {
+    pub fn before(&self) -> Option<&Value> {
         self.before.as_ref()
     }
 
     /// The same where anything differs, and nothing where nothing does.
-    pub(crate) async fn note_if_any(
+    pub async fn note_if_any(
         self,
         conn: &mut PgConnection,
         actor: &Actor,
@@ -89,7 +89,7 @@ impl<'a> Change<'a> {
     }
 
     /// The same with `more` about it, an object.
-    pub(crate) async fn note_with(
+    pub async fn note_with(
         self,
         conn: &mut PgConnection,
         actor: &Actor,

@@ -6,29 +6,29 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::audit::{Actor, Change, Subject};
-use crate::http::keys;
+use crate::keys;
 
 /// Most characters of what a key is for.
 const LONGEST_NAME: usize = 200;
 
 /// A key to be given out.
 #[derive(Debug)]
-pub(crate) struct New<'a> {
-    pub(crate) id: Uuid,
-    pub(crate) tenant: Uuid,
+pub struct New<'a> {
+    pub id: Uuid,
+    pub tenant: Uuid,
     /// The tenant's.
-    pub(crate) slug: &'a str,
+    pub slug: &'a str,
     /// What the key is for.
-    pub(crate) name: &'a str,
+    pub name: &'a str,
     /// From when on it is refused.
-    pub(crate) expires_at: Option<DateTime<Utc>>,
+    pub expires_at: Option<DateTime<Utc>>,
     /// What it is made of.
-    pub(crate) random: [u8; 32],
+    pub random: [u8; 32],
 }
 
 /// Why no key was given out.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Refused {
+pub enum Refused {
     #[error("{0}")]
     Name(String),
     #[error("{} is in the past: such a key would never be good", .0.format("%Y-%m-%dT%H:%M:%SZ"))]
@@ -38,7 +38,7 @@ pub(crate) enum Refused {
 }
 
 /// Stores a key, in the caller's transaction, and returns it: it cannot be read again.
-pub(crate) async fn issue(conn: &mut PgConnection, actor: &Actor, new: New<'_>) -> Result<String, Refused> {
+pub async fn issue(conn: &mut PgConnection, actor: &Actor, new: New<'_>) -> Result<String, Refused> {
     let New { id, tenant, slug, name, expires_at, random } = new;
     let fits = !name.trim().is_empty()
         && name.chars().count() <= LONGEST_NAME
@@ -61,7 +61,7 @@ pub(crate) async fn issue(conn: &mut PgConnection, actor: &Actor, new: New<'_>) 
 
 /// Has the key of that prefix or id refused from now on, in the caller's transaction; of `tenant`
 /// alone where one is named. False where there is no such key, or it was withdrawn before.
-pub(crate) async fn withdraw(
+pub async fn withdraw(
     conn: &mut PgConnection,
     actor: &Actor,
     tenant: Option<Uuid>,
@@ -77,11 +77,11 @@ pub(crate) async fn withdraw(
 }
 
 /// The database's time, which decides when a key ends.
-pub(crate) async fn now(conn: &mut PgConnection) -> sqlx::Result<DateTime<Utc>> {
+pub async fn now(conn: &mut PgConnection) -> sqlx::Result<DateTime<Utc>> {
     sqlx::query_scalar!(r#"select queue.now() as "now!""#).fetch_one(conn).await
 }
 
 /// The prefix of a whole key; a prefix as it is.
-pub(crate) fn visible(key: &str) -> &str {
+pub fn visible(key: &str) -> &str {
     key.rsplit_once('_').filter(|(prefix, _)| prefix.len() > 2).map_or(key, |(prefix, _)| prefix)
 }
