@@ -14,7 +14,7 @@ pub struct ComputeKpi {
     /// Whose KPIs.
     pub tenant: TenantRef,
     /// The day, in the tenant's time zone.
-    #[serde(deserialize_with = "crate::day::strict")]
+    #[serde(deserialize_with = "weirgate_web::day::strict")]
     pub date: NaiveDate,
 }
 

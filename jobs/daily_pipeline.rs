@@ -11,7 +11,6 @@ use crate::{
     IngestTimeEntries,
 };
 
-const EXPORT: &str = "export";
 const INGESTS: [&str; 4] = ["tickets", "time_entries", "csat", "security_alerts"];
 
 /// What a daily pipeline is made of, before it is enqueued. Its last job, the export, stands for the whole.
@@ -24,6 +23,8 @@ pub struct DailyPipeline {
 impl DailyPipeline {
     /// What its workflows are called, and its schedule and its backfills.
     pub const NAME: &str = "daily_pipeline";
+    /// What its last job is called in it.
+    pub const LAST: &'static str = "export";
     /// How many jobs it is.
     pub const JOBS: u64 = INGESTS.len() as u64 + 2;
 
@@ -48,7 +49,8 @@ impl DailyPipeline {
             kpis.after(ingest);
         }
         let export = GenerateExport { tenant: named(), date, format: ExportFormat::Json };
-        let export = part(NewJob::of(tenant.id, &export)?).unique_by("pipeline_daily", &date.to_string());
+        let export = NewJob::of(tenant.id, &export)?.unique_by("pipeline_daily", &date.to_string());
+        let export = adjust(export);
         Ok(Self { workflow, export })
     }
 
@@ -64,12 +66,13 @@ impl DailyPipeline {
 
     /// All its jobs, to be enqueued with others.
     pub fn into_jobs(self) -> Result<Vec<NewJob>> {
-        self.whole().into_jobs()
+        self.into_workflow().into_jobs()
     }
 
-    fn whole(self) -> Workflow {
+    /// All its jobs, to be enqueued alone.
+    pub fn into_workflow(self) -> Workflow {
         let Self { mut workflow, export } = self;
-        workflow.add(EXPORT, export).after("kpis");
+        workflow.add(Self::LAST, export).after("kpis");
         workflow
     }
 }
@@ -83,7 +86,7 @@ pub async fn enqueue_daily_pipeline(
 ) -> Result<Enqueued> {
     let DailyPipeline { workflow, export } = pipeline;
     let export = if force { export.not_unique() } else { export };
-    DailyPipeline { workflow, export }.whole().enqueue_once(conn, EXPORT).await
+    DailyPipeline { workflow, export }.into_workflow().enqueue_once(conn, DailyPipeline::LAST).await
 }
 
 #[cfg(test)]

@@ -5,9 +5,9 @@ use futures_util::TryStreamExt;
 use serde::Serialize;
 use sqlx::PgConnection;
 use weirgate_identity::Tenant;
+use weirgate_web::csv_line::csv_line;
 
 use crate::compute_kpi::Kpis;
-use crate::csv_line;
 use crate::export_file::ExportFile;
 
 #[derive(Debug, Serialize)]

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 use weirgate_identity::{Tenant, TenantRef};
 use weirgate_queue::{Job, JobContext, JobError};
+use weirgate_web::parse::Parse;
 
 use crate::export_file::{ExportFile, Written};
 use crate::{App, export_content};
@@ -22,6 +23,16 @@ pub enum ExportFormat {
     Json,
     /// One table; the first column says what a line is.
     Csv,
+}
+
+impl Parse for ExportFormat {
+    fn parse(text: &str) -> Result<Self, String> {
+        match text {
+            "json" => Ok(Self::Json),
+            "csv" => Ok(Self::Csv),
+            _ => Err("expected json or csv".to_owned()),
+        }
+    }
 }
 
 impl ExportFormat {
@@ -47,7 +58,7 @@ pub struct GenerateExport {
     /// Whose day.
     pub tenant: TenantRef,
     /// The day, in the tenant's time zone.
-    #[serde(deserialize_with = "crate::day::strict")]
+    #[serde(deserialize_with = "weirgate_web::day::strict")]
     pub date: NaiveDate,
     /// How it is written.
     pub format: ExportFormat,

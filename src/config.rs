@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use object_store::path::Path;
 use url::Url;
+use weirgate_web::client_address::TrustedProxies;
 
 use crate::client::Address;
-use crate::http::TrustedProxies;
 
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

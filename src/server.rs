@@ -9,11 +9,13 @@ use sqlx::PgPool;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use weirgate_queue::watch::Watcher;
+use weirgate_web::{WebConfig, connections};
 
 use crate::config::Config;
-use crate::connections;
-use crate::http::{Api, ApiConfig, monitoring_router, router};
+
+use crate::http::{Api, monitoring_router, router};
 use crate::metrics::{Work, listener};
+use crate::open_files;
 use crate::traces::{Role, Traces};
 
 /// How often jobs that somebody follows are looked at.
@@ -60,7 +62,7 @@ pub async fn run(
         pool.clone(),
         exports,
         Watcher::start(pool, WATCH_INTERVAL),
-        ApiConfig {
+        WebConfig {
             service_token,
             service_token_next: config.next_service_token()?,
             trusted_proxies: config.trusted_proxies.clone(),
@@ -68,7 +70,7 @@ pub async fn run(
             listen: Some(listeners.api.local_addr().context("the address that is listened on")?),
             requests_per_second: config.requests_per_second,
             burst: config.request_burst,
-            traces: traces.clone(),
+            traces: traces.clone().map(|traces| Arc::new(traces) as Arc<dyn weirgate_web::traces::Traces>),
         },
     );
     let is_working = work.is_some();
@@ -83,7 +85,7 @@ pub async fn run(
             api.close();
         }
     };
-    let room = connections::room(config, is_working);
+    let room = open_files::room(config, is_working);
     let served = async {
         let served = connections::serve(listeners.api, router(api.clone()), room, shutdown.clone());
         tokio::join!(served, closing);

@@ -4,8 +4,8 @@ use anyhow::Context;
 use sqlx::PgPool;
 use weirgate_identity::tenant::find_by_slug;
 use weirgate_identity::{SYSTEM_SLUG, SYSTEM_TENANT};
-use weirgate_jobs::take_day;
 use weirgate_queue::query::JobFilter;
+use weirgate_web::day::take_day;
 
 use super::tenant;
 use crate::cli::Filter;

@@ -10,13 +10,13 @@ use weirgate_identity::{SYSTEM_SLUG, SYSTEM_TENANT, Tenant};
 use weirgate_queue::lanes::Books;
 use weirgate_queue::query;
 use weirgate_queue::{JobState, QueueError};
+use weirgate_web::reason::reasons;
 
 use super::door::Door;
 use super::job::{Job, Look};
 use super::remote;
 use crate::client::Client;
 use crate::database::Database;
-use crate::http::reason::reasons;
 use crate::output::tell;
 
 /// Between two looks at one that is followed in the database.

@@ -9,16 +9,17 @@ use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 use weirgate_identity::audit::Actor;
 use weirgate_identity::{SYSTEM_SLUG, SYSTEM_TENANT, Tenant};
-use weirgate_jobs::{DailyPipeline, WorkflowRetry, parse_day, retry_failed};
+use weirgate_jobs::{DailyPipeline, WorkflowRetry, retry_failed};
 use weirgate_queue::query::{self, WorkflowFilter, WorkflowState};
 use weirgate_queue::{JobState, QueueError, workflow};
+use weirgate_web::attempt::AttemptError;
+use weirgate_web::day::parse_day;
 
 use super::door::Door;
 use super::session::Session;
 use super::{instant, remote, table, tenant};
 use crate::cli::{ListWorkflows, Workflows};
 use crate::http::in_words;
-use crate::http::job::AttemptError;
 use crate::http::workflow::WorkflowSummary;
 use crate::output::say;
 

@@ -8,8 +8,8 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 use weirgate_jobs::{BackfillKind, BackfillOrder, Reprocess};
 use weirgate_queue::backfill::{Backfill, BackfillState};
+use weirgate_web::job::seconds_until;
 
-use crate::http::job::seconds_until;
 use crate::http::schemas;
 
 /// Whose days: `"all"` active tenants, or these.

@@ -61,9 +61,9 @@ use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY};
 use axum::middleware::{Next, map_response};
 use axum::response::Response;
 use axum::routing::{get, post};
+use weirgate_web::watchers::{Credential, is_stream};
 
 use crate::http::Api;
-use crate::http::watchers::{Credential, is_stream};
 
 pub(crate) use session_find::Sessions;
 pub(crate) use shared::Shared;
@@ -142,7 +142,7 @@ pub(crate) async fn end_with_session(State(api): State<Api>, request: Request, n
     let session = session::token_hash(request.headers());
     let response = next.run(request).await;
     match session.filter(|_| is_stream(&response)) {
-        Some(session) => api.watchers.follow(&api, Credential::Session(session)).hold(response),
+        Some(session) => api.web.watchers.follow(Credential::Session(session)).hold(response),
         None => response,
     }
 }

@@ -10,9 +10,9 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
 use axum::routing::get;
+use weirgate_web::problem::Problem;
 
 use crate::http::Api;
-use crate::http::problem::Problem;
 use crate::metrics::{Format, answer};
 
 pub(crate) use latest::Latest;

@@ -1,9 +1,9 @@
 //! Rows that are bad on purpose: each kind breaks one rule of the rows.
 
 use serde_json::{Value, json};
+use weirgate_jobs::sources::Dataset;
 
 use super::good::Rows;
-use weirgate_jobs::sources::Dataset;
 
 /// How many kinds of bad rows there are for each dataset.
 pub(super) const KINDS: u64 = 11;

@@ -6,11 +6,11 @@ use std::io::{self, Write};
 use chrono::{DateTime, Days, NaiveDate, NaiveTime, TimeDelta, Utc};
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
+use weirgate_jobs::sources::Dataset;
+use weirgate_jobs::sources::rows::{CsatSurvey, SecurityAlert, Ticket, TimeEntry};
 
 use super::calendar::Calendar;
 use super::phrases::{ALERTS, COMMENTS, COMPANIES, ISSUES, Issue, WORK_TYPES};
-use weirgate_jobs::sources::Dataset;
-use weirgate_jobs::sources::rows::{CsatSurvey, SecurityAlert, Ticket, TimeEntry};
 
 /// The random streams of a tenant beside those of its datasets.
 pub(super) const TENANT: u64 = 99;

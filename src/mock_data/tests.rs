@@ -1,8 +1,9 @@
-use super::*;
 use futures_util::StreamExt as _;
 use std::collections::BTreeSet;
 use weirgate_jobs::sources::rows::{CsatSurvey, Row, SecurityAlert, Ticket, TimeEntry, parse};
 use weirgate_jobs::sources::{MockSource, Source as _};
+
+use super::*;
 
 fn settings(out: &Path, layout: Layout) -> Generate {
     Generate {

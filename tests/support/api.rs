@@ -19,7 +19,7 @@ use tokio::sync::OnceCell;
 use tokio::time::timeout;
 use tower::ServiceExt;
 use uuid::Uuid;
-use weirgate::http::{Api, ApiConfig, TrustedProxies, monitoring_router, router};
+use weirgate::http::{Api, monitoring_router, router};
 use weirgate::metrics::Work;
 use weirgate::seed::{Seeded, seed};
 use weirgate_jobs::{
@@ -27,6 +27,8 @@ use weirgate_jobs::{
     IngestTimeEntries, registry,
 };
 use weirgate_queue::watch::Watcher;
+use weirgate_web::WebConfig;
+use weirgate_web::client_address::TrustedProxies;
 
 use super::app::MOCK_DATA;
 use super::documented::Operations;
@@ -57,7 +59,7 @@ impl TestApi {
         Self::with(|_| {}).await
     }
 
-    pub(crate) async fn with(adjust: impl FnOnce(&mut ApiConfig)) -> Self {
+    pub(crate) async fn with(adjust: impl FnOnce(&mut WebConfig)) -> Self {
         Self::assemble(adjust, |api| api).await
     }
 
@@ -66,7 +68,7 @@ impl TestApi {
         Self::assemble(|_| {}, |api| api.with_work(work)).await
     }
 
-    async fn assemble(adjust: impl FnOnce(&mut ApiConfig), complete: impl FnOnce(Api) -> Api) -> Self {
+    async fn assemble(adjust: impl FnOnce(&mut WebConfig), complete: impl FnOnce(Api) -> Api) -> Self {
         let app = TestApp::demo().await;
         let mut rng = StdRng::seed_from_u64(1);
         let tenants = seed(&app.db.pool, Path::new(MOCK_DATA), false, &mut rng).await.unwrap();
@@ -191,8 +193,8 @@ impl TestApi {
     }
 }
 
-fn config() -> ApiConfig {
-    ApiConfig {
+fn config() -> WebConfig {
+    WebConfig {
         service_token: SERVICE_TOKEN.to_owned(),
         service_token_next: None,
         trusted_proxies: TrustedProxies::default(),

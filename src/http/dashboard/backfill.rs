@@ -11,6 +11,8 @@ use weirgate_identity::users::Role;
 use weirgate_jobs::BackfillKind;
 use weirgate_queue::JobState;
 use weirgate_queue::backfill::{self, Backfill, BackfillState};
+use weirgate_web::params::Fields;
+use weirgate_web::problem::Problem;
 
 use super::heat::{Heat, Mark, Shown};
 use super::session::{Form, Session, filled};
@@ -18,8 +20,6 @@ use super::view::{Frame, Path, Refusal, When, page};
 use super::views::View;
 use crate::http::Api;
 use crate::http::backfill::{AskedFor, TenantNames};
-use crate::http::params::Fields;
-use crate::http::problem::Problem;
 
 /// What was asked for, in words.
 pub(super) struct Asked {
@@ -144,7 +144,7 @@ fn shown(query: Option<&str>) -> Result<(Shown, String), Problem> {
     let mut fields = Fields::of_pairs(pairs);
     let month: Option<String> = fields.get("month");
     let month = month.and_then(|text| {
-        let day = weirgate_jobs::parse_day(&format!("{text}-01")).ok();
+        let day = weirgate_web::day::parse_day(&format!("{text}-01")).ok();
         if day.is_none() {
             fields.fail("month", "expected a month such as 2026-01");
         }

@@ -8,6 +8,9 @@ use weirgate_identity::Tenant;
 use weirgate_identity::users::Role;
 use weirgate_jobs::{BackfillKind, BackfillRange, Reprocess};
 use weirgate_queue::backfill;
+use weirgate_web::context::RequestContext;
+use weirgate_web::params::Fields;
+use weirgate_web::problem::Problem;
 
 use super::backfill::policy_in_words;
 use super::form::{Field, Given, TENANTS, Wrong};
@@ -16,9 +19,6 @@ use super::suggest::Suggestions;
 use super::view::{Frame, Refusal, page};
 use crate::http::Api;
 use crate::http::backfill_request::{BackfillBody, BackfillRequest};
-use crate::http::context::RequestContext;
-use crate::http::params::Fields;
-use crate::http::problem::Problem;
 
 /// Tenants that a dry run names.
 const NAMED: usize = 50;

@@ -6,14 +6,14 @@ use axum::response::Response;
 use uuid::Uuid;
 use weirgate_jobs::BackfillKind;
 use weirgate_queue::backfill::{self, Backfill, BackfillState};
+use weirgate_web::params::Fields;
+use weirgate_web::problem::Problem;
 
 use super::backfill::{Asked, rate};
 use super::session::{Session, filled};
 use super::view::{Frame, Refusal, When, page};
 use super::views::View;
 use crate::http::Api;
-use crate::http::params::Fields;
-use crate::http::problem::Problem;
 
 const ON_A_PAGE: usize = 25;
 

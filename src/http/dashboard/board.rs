@@ -23,12 +23,12 @@ use serde::Serialize;
 use serde_json::Value;
 use tokio::sync::RwLock;
 use weirgate_queue::expose::{Exposed, Filter, Status};
+use weirgate_web::params::Fields;
+use weirgate_web::problem::Problem;
 
 use super::session::Session;
 use super::view::{Refusal, page};
 use crate::http::Api;
-use crate::http::params::Fields;
-use crate::http::problem::Problem;
 use crate::queues;
 
 /// The dashboard's, and a compiled program; no inline script or style either.
@@ -133,7 +133,7 @@ type Shared = Arc<RwLock<Exposed>>;
 
 async fn all(api: &Api) -> Result<Exposed, Problem> {
     let queues = queues::known(&mut *api.pool.acquire().await?, None).await?;
-    Ok(Exposed::new(api.pool.clone(), api.books.clone(), queues))
+    Ok(Exposed::new(api.pool.clone(), api.web.books.clone(), queues))
 }
 
 async fn shared(api: &Api) -> Result<Shared, Problem> {
@@ -232,7 +232,7 @@ async fn name_tenant(api: &Api, args: &mut Value) -> Result<(), Problem> {
     if let Some(Value::String(tenant)) = args.get_mut("tenant")
         && let Ok(id) = tenant.parse()
     {
-        *tenant = api.slug(id).await?.to_string();
+        *tenant = api.web.slugs.of(id).await?.to_string();
     }
     Ok(())
 }
@@ -256,7 +256,7 @@ async fn list_workers(
 /// Log lines of the process, for a program that is its own worker. Ours run elsewhere and have their logs there: none come.
 async fn follow_events(State(api): State<Api>, _: Onlooker) -> Response {
     let none = futures_util::stream::pending::<Result<Event, Infallible>>();
-    let closing = api.closing.clone();
+    let closing = api.web.closing.clone();
     let until_closed = none.take_until(async move { closing.cancelled().await });
     Sse::new(until_closed).keep_alive(KeepAlive::default()).into_response()
 }

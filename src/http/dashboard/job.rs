@@ -10,6 +10,11 @@ use weirgate_identity::audit::{self, Act, Change, Subject};
 use weirgate_identity::users::Role;
 use weirgate_queue::query::{self, WaitsOn};
 use weirgate_queue::{JobState, control};
+use weirgate_web::context::RequestContext;
+use weirgate_web::follow::Viewer;
+use weirgate_web::job::JobResource;
+use weirgate_web::parse::Parse;
+use weirgate_web::why::LiesIn;
 
 use super::graph::Graph;
 use super::job_timeline::{Attempt, Moment, Workers, attempts, of_earlier_lives, spans, timeline};
@@ -17,11 +22,6 @@ use super::session::{Form, Session};
 use super::view::{Frame, Path, Refusal, page};
 use super::workflow::{around, head};
 use crate::http::Api;
-use crate::http::context::RequestContext;
-use crate::http::follow::Viewer;
-use crate::http::job::JobResource;
-use crate::http::params::Parse;
-use crate::http::why::LiesIn;
 use crate::http::workflow::WorkflowHead;
 
 /// A link to what would change something.
@@ -194,7 +194,7 @@ pub(super) async fn show(
     context: RequestContext,
     Path(id): Path<Uuid>,
 ) -> Result<Response, Refusal> {
-    let job = Viewer::service(&api, &context).job(id).await;
+    let job = Viewer::service(&api.web, &context).job(id).await;
     let job = job.map_err(|problem| Refusal::from(problem).for_session(&session))?;
     let workers = Workers::of(&api, &job).await?;
     // What is done to the whole of which it is a part is done to it.
@@ -212,7 +212,7 @@ pub(super) async fn events(
     context: RequestContext,
     Path(id): Path<Uuid>,
 ) -> Result<Response, Refusal> {
-    let stream = Viewer::service(&api, &context).events(id).await;
+    let stream = Viewer::service(&api.web, &context).events(id).await;
     stream.map_err(|problem| Refusal::from(problem).for_session(&session))
 }
 

@@ -9,6 +9,10 @@ use weirgate_identity::users::Role;
 use weirgate_queue::query::JobFilter;
 use weirgate_queue::query::tally::is_kept;
 use weirgate_queue::{JobState, failures};
+use weirgate_web::context::RequestContext;
+use weirgate_web::follow::Viewer;
+use weirgate_web::params::Fields;
+use weirgate_web::problem::Problem;
 
 use super::columns;
 use super::form::Wrong;
@@ -19,10 +23,6 @@ use super::session::{Session, filled};
 use super::suggest::Suggestions;
 use super::view::{Frame, Refusal, page};
 use crate::http::Api;
-use crate::http::context::RequestContext;
-use crate::http::follow::Viewer;
-use crate::http::params::Fields;
-use crate::http::problem::Problem;
 
 const ON_A_PAGE: i64 = 50;
 /// So old may rows be; who looks at the same jobs meanwhile gets the same.
@@ -153,7 +153,7 @@ pub(super) async fn list(
     };
     let found = match &filter {
         Some(filter) => {
-            let viewer = Viewer::service(&api, &context);
+            let viewer = Viewer::service(&api.web, &context);
             let found = Found::look(&api, &viewer, &asked, filter, &place, frame.may_act).await;
             Some(found.map_err(refuse)?)
         }
@@ -192,7 +192,7 @@ pub(super) async fn rows(
     let rows = api.shared.get(&name, FRESH, async || {
         let filter = asked.filter(&api).await?;
         let newest = Place { before: None, ticked: false };
-        let viewer = Viewer::service(&api, &context);
+        let viewer = Viewer::service(&api.web, &context);
         let (table, _) = look(&viewer, &asked, &filter, &newest, may_act).await?;
         Ok(columns::named(&table.render()?))
     });

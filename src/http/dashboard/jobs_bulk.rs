@@ -8,12 +8,12 @@ use weirgate_identity::users::Role;
 use weirgate_jobs::BulkJobs;
 use weirgate_queue::bulk::BulkAction;
 use weirgate_queue::enqueue;
+use weirgate_web::params::is_blank;
 
 use super::jobs_asked::Asked;
 use super::session::Form;
 use super::view::{Frame, Refusal, page};
 use crate::http::Api;
-use crate::http::params::is_blank;
 
 #[derive(Template)]
 #[template(path = "bulk.html")]

@@ -6,6 +6,10 @@ use axum::response::Response;
 use chrono::{Days, NaiveDate};
 use weirgate_identity::Tenant;
 use weirgate_identity::tenant_tx::TenantTx;
+use weirgate_web::date_range::take_days;
+use weirgate_web::params::Fields;
+use weirgate_web::parse::TenantName;
+use weirgate_web::problem::Problem;
 
 use super::form::{Field, Given, TENANTS, Wrong};
 use super::plot::{Line, Marked, Plot, Unit};
@@ -13,10 +17,7 @@ use super::session::{Session, filled};
 use super::suggest::Suggestions;
 use super::view::{Frame, Refusal, page};
 use crate::http::Api;
-use crate::http::date_range::take_days;
-use crate::http::params::{Fields, TenantName};
-use crate::http::problem::Problem;
-use crate::http::v1::kpis::{DailyKpis, MOST_DAYS};
+use crate::http::msp::v1::kpis::{DailyKpis, MOST_DAYS};
 
 /// Days that are shown where none are asked for.
 const USUAL: u64 = 60;

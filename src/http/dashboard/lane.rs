@@ -11,6 +11,7 @@ use weirgate_queue::lanes::LaneLimits;
 use weirgate_queue::lanes::change::{LaneChange, change_lane};
 use weirgate_queue::lanes::check::{GivenLimits, MOST};
 use weirgate_queue::lanes::limits::Rate;
+use weirgate_web::params::Fields;
 
 use super::confirm::Confirm;
 use super::form::{Field, Given, Wrong};
@@ -20,7 +21,6 @@ use super::view::{Frame, Path, Refusal, page};
 use super::words::{count, lane_limits, of};
 use crate::http::Api;
 use crate::http::lane_facts::LaneFacts;
-use crate::http::params::Fields;
 use crate::queues;
 
 /// Limits as a form, with what was given and what is wrong with it.
@@ -241,7 +241,7 @@ async fn limits_effect(
     lane: &LaneFacts,
     own: Option<LaneLimits>,
 ) -> weirgate_queue::Result<Vec<String>> {
-    let default = api.books.read(&lane.queue, |book| book.settings().default).await?;
+    let default = api.web.books.read(&lane.queue, |book| book.settings().default).await?;
     let limits = own.unwrap_or(default);
     let (slug, queue) = (&tenant.slug, &lane.queue);
     let mut happens = vec![format!(

@@ -10,6 +10,7 @@ use uuid::Uuid;
 use weirgate_jobs::BackfillKind;
 use weirgate_queue::backfill::{self, Backfill, BackfillState};
 use weirgate_queue::{JobState, query};
+use weirgate_web::params::Fields;
 
 use super::attention;
 use super::charts::{self, Over};
@@ -20,7 +21,6 @@ use super::view::{Frame, Refusal, When, page, span};
 use super::views::View;
 use super::words::of;
 use crate::http::Api;
-use crate::http::params::Fields;
 use crate::http::queue_facts::QueueFacts;
 
 /// A queue whose next job has waited for so long while workers live needs somebody.

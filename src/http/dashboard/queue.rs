@@ -15,6 +15,7 @@ use weirgate_queue::lanes::LaneLimits;
 use weirgate_queue::lanes::change::{QueueChange, change_queue};
 use weirgate_queue::lanes::limits::{QueueLimits, pause_queue};
 use weirgate_queue::pulse::{Every, Spread, Tally, beats};
+use weirgate_web::parse::Parse;
 
 use super::confirm::Confirm;
 use super::form::{Given, Wrong};
@@ -24,7 +25,6 @@ use super::session::{Form, Session};
 use super::view::{Frame, Path, Refusal, page, span};
 use super::words::{count, lane_limits, of, queue_limits};
 use crate::http::Api;
-use crate::http::params::Parse;
 use crate::http::queue_facts::QueueFacts;
 use crate::queues;
 
@@ -115,7 +115,7 @@ impl QueuePage {
         let mut busiest = Vec::with_capacity(BUSIEST);
         for lane in lanes.into_iter().take(BUSIEST) {
             busiest.push(Busy {
-                slug: api.slug(lane.tenant).await?.to_string(),
+                slug: api.web.slugs.of(lane.tenant).await?.to_string(),
                 available: count(lane.available),
                 running: count(lane.running),
             });

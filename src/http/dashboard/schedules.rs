@@ -8,6 +8,9 @@ use uuid::Uuid;
 use weirgate_identity::users::Role;
 use weirgate_queue::QueueError;
 use weirgate_queue::schedule::{self, Definition, Missed, Overview};
+use weirgate_web::params::Fields;
+use weirgate_web::parse::TenantName;
+use weirgate_web::problem::Problem;
 
 use super::confirm::Confirm;
 use super::form::{Field, Given, TENANTS, Wrong};
@@ -16,8 +19,6 @@ use super::suggest::Suggestions;
 use super::view::{Frame, Path, Refusal, When, page};
 use super::words::of;
 use crate::http::Api;
-use crate::http::params::{Fields, TenantName};
-use crate::http::problem::Problem;
 use crate::schedules::{self, run_now};
 
 /// A run to come.

@@ -14,15 +14,16 @@ use subtle::ConstantTimeEq;
 use weirgate_identity::audit::Actor;
 use weirgate_identity::sessions::{self, Hash, KNOWN, hash};
 use weirgate_identity::users::{Role, User};
+use weirgate_web::auth::note_known;
+use weirgate_web::client_address::ClientAddress;
+use weirgate_web::extract::BODY_LIMIT;
+use weirgate_web::extract::read_body_of;
+use weirgate_web::params::{Fields, too_many};
+use weirgate_web::problem::Problem;
+use weirgate_web::slots::under;
 
 use super::view::Refusal;
-use crate::http::auth::note_known;
-use crate::http::client_address::ClientAddress;
-use crate::http::extract::read_body_of;
-use crate::http::params::{Fields, too_many};
-use crate::http::problem::Problem;
-use crate::http::slots::under;
-use crate::http::{Api, BODY_LIMIT};
+use crate::http::Api;
 use crate::random;
 
 const COOKIE_NAME: &str = "weirgate_session";
@@ -85,7 +86,7 @@ impl Browser {
         let Some(token) = value_of(headers, BROWSER_COOKIE) else { return Ok(None) };
         let (hash, email, pool) = (hash(token), email.trim().to_owned(), api.pool.clone());
         let known = async move { sessions::knows_browser(&pool, &hash, &email).await };
-        Ok(under(api.slots.of_sign_in().await?, known).await?.then_some(hash))
+        Ok(under(api.web.slots.of_sign_in().await?, known).await?.then_some(hash))
     }
 
     /// Knows the browser from now on, under another token; of each user the last 20.
@@ -114,7 +115,7 @@ fn cookie(api: &Api, token: &str) -> HeaderValue {
 }
 
 fn set_cookie(api: &Api, name: &str, token: &str, attributes: &str) -> HeaderValue {
-    let secure = if api.base_url().is_https() { "; Secure" } else { "" };
+    let secure = if api.web.base_url.is_https() { "; Secure" } else { "" };
     let text = format!("{name}={token}{attributes}; HttpOnly; SameSite=Strict{secure}");
     HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static(""))
 }
@@ -143,7 +144,8 @@ impl FromRequestParts<Api> for Session {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Response> {
-        let ClientAddress(address) = ClientAddress::of(api, &parts.extensions, &parts.headers);
+        let ClientAddress(address) =
+            ClientAddress::of(&api.web.trusted_proxies, &parts.extensions, &parts.headers);
         match Self::of(api, &parts.headers).await {
             Ok(Some(session)) => {
                 note_known(&parts.extensions);

@@ -7,11 +7,11 @@
 use std::time::{Duration, Instant};
 
 use weirgate_identity::sessions::{self, Hash, Session};
+use weirgate_web::problem::Problem;
+use weirgate_web::recent::Recent;
+use weirgate_web::slots::under;
 
 use crate::http::Api;
-use crate::http::problem::Problem;
-use crate::http::recent::Recent;
-use crate::http::slots::under;
 
 /// For so long it is remembered that a session does not exist.
 const REMEMBERED: Duration = Duration::from_mins(1);
@@ -45,7 +45,7 @@ impl Sessions {
         } else {
             let pool = api.pool.clone();
             let look_up = async move { sessions::find(&pool, &hash).await };
-            under(api.slots.of_cookie().await?, look_up).await?
+            under(api.web.slots.of_cookie().await?, look_up).await?
         };
         if found.is_some() {
             self.known.put(hash, ());

@@ -10,14 +10,14 @@ use axum::response::{IntoResponse, Redirect, Response};
 use serde_json::json;
 use weirgate_identity::audit::Actor;
 use weirgate_identity::users::User;
+use weirgate_web::client_address::ClientAddress;
+use weirgate_web::problem::Shown;
 
 use super::session::{Browser, Form, Session, given, is_ours, read_pairs, redirect_with};
 use super::sign_in_check::{NotSignedIn, Refused};
 use super::sign_in_limits::{Caller, short};
 use super::view::{Refusal, page};
 use crate::http::Api;
-use crate::http::client_address::ClientAddress;
-use crate::http::problem::Shown;
 
 /// Largest form, in bytes. Anybody may send one.
 const MOST_BYTES: usize = 16 * 1024;

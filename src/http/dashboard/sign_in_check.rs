@@ -9,12 +9,12 @@ use axum::http::StatusCode;
 use sqlx::PgPool;
 use weirgate_identity::audit;
 use weirgate_identity::users::{Candidate, User};
+use weirgate_web::problem::Problem;
+use weirgate_web::slots::under;
 
 use super::hash_queue::HashQueue;
 use super::sign_in_limits::{Caller, Short, SignInLimits, short};
 use crate::http::Api;
-use crate::http::problem::Problem;
-use crate::http::slots::under;
 
 /// So many entries of failed sign-ins a minute, of each process; what is beyond shares one.
 const MOST_NOTED: usize = 20;
@@ -148,7 +148,7 @@ impl SignIns {
 
 async fn find(api: &Api, email: &str) -> Result<Candidate, Problem> {
     let (email, pool) = (email.to_owned(), api.pool.clone());
-    let slot = api.slots.of_sign_in().await?;
+    let slot = api.web.slots.of_sign_in().await?;
     Ok(under(slot, async move { Candidate::find(&pool, &email).await }).await?)
 }
 

@@ -9,10 +9,10 @@ use axum::response::{Html, IntoResponse, Response};
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use serde::de::DeserializeOwned;
 use weirgate_identity::users::Role;
+use weirgate_web::problem::{Problem, Shown};
 
 use super::columns;
 use super::session::Session;
-use crate::http::problem::{Problem, Shown};
 
 /// Around a page.
 pub(super) struct Frame {

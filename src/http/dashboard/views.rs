@@ -106,7 +106,7 @@ impl Views {
                 Err(refusal) => tracing::warn!(?view, ?refusal, "could not look; trying on"),
             }
             tokio::select! {
-                () = api.closing.cancelled() => return,
+                () = api.web.closing.cancelled() => return,
                 () = tokio::time::sleep(EVERY) => {}
             }
             // Under the lock that those who come take, so that none comes in between.
@@ -123,7 +123,7 @@ impl Views {
 fn events(api: Api, watching: watch::Receiver<Arc<str>>) -> Response {
     let events = unfold((watching, api), async |(mut watching, api)| {
         tokio::select! {
-            () = api.closing.cancelled() => return None,
+            () = api.web.closing.cancelled() => return None,
             changed = watching.changed() => changed.ok()?,
         }
         let html = watching.borrow_and_update().clone();

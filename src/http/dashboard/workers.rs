@@ -94,7 +94,7 @@ pub(super) async fn show(
     drop(conn);
     let mut jobs = Vec::with_capacity(rows.len());
     for row in rows {
-        let tenant = api.slug(row.tenant_id).await?.to_string();
+        let tenant = api.web.slugs.of(row.tenant_id).await?.to_string();
         let runs = span(now - row.claimed_at);
         jobs.push(Job { id: row.id, kind: row.kind, tenant, queue: row.queue, runs });
     }

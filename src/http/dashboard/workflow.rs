@@ -10,6 +10,8 @@ use weirgate_identity::users::Role;
 use weirgate_jobs::WorkflowRetry;
 use weirgate_queue::query::{JobRow, WorkflowState};
 use weirgate_queue::{JobState, QueueError, query, workflow};
+use weirgate_web::params::Fields;
+use weirgate_web::problem::Problem;
 
 use super::graph::Graph;
 use super::session::{Form, Session, filled};
@@ -18,8 +20,6 @@ use super::views::View;
 use super::workflows::class;
 use crate::http::Api;
 use crate::http::internal::workflows::nothing_failed;
-use crate::http::params::Fields;
-use crate::http::problem::Problem;
 use crate::http::workflow::WorkflowHead;
 
 /// Jobs that are drawn at once.
@@ -106,7 +106,7 @@ struct WorkflowPage {
 pub(super) async fn head(api: &Api, id: Uuid) -> weirgate_queue::Result<Option<WorkflowHead>> {
     let title = workflow::title(&mut *api.pool.acquire().await?, id).await?;
     let Some(title) = title else { return Ok(None) };
-    let tenant = api.slug(title.tenant_id).await?;
+    let tenant = api.web.slugs.of(title.tenant_id).await?;
     Ok(Some(WorkflowHead::new(id, title, &tenant)))
 }
 

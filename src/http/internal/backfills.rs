@@ -10,17 +10,17 @@ use uuid::Uuid;
 use weirgate_identity::audit::{Change, Subject};
 use weirgate_jobs::BackfillRange;
 use weirgate_queue::backfill;
+use weirgate_web::client_address::ServiceActor;
+use weirgate_web::context::RequestContext;
+use weirgate_web::extract::{Act, Path, answered};
+use weirgate_web::idempotency::{Claimed, REPLAYED};
+use weirgate_web::page::{Page, Paging, PagingParams};
+use weirgate_web::params::{Fields, FromQuery, Query};
+use weirgate_web::problem::Problem;
 
 use crate::http::Api;
 use crate::http::backfill::{BackfillResource, DryRun, DryRunOrBackfill, TenantSlices};
 use crate::http::backfill_request::{BackfillBody, BackfillRequest, SettingsBody, SettingsRequest};
-use crate::http::client_address::ServiceActor;
-use crate::http::context::RequestContext;
-use crate::http::extract::{Act, Path, answered};
-use crate::http::idempotency::{Claimed, REPLAYED};
-use crate::http::page::{Page, Paging, PagingParams};
-use crate::http::params::{Fields, FromQuery, Query};
-use crate::http::problem::Problem;
 
 /// Makes a backfill: a job for each tenant and day of a range, or a pipeline of them.
 ///

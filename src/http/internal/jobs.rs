@@ -10,18 +10,18 @@ use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 use weirgate_identity::audit::{self, Change, Subject};
 use weirgate_queue::{JobState, QueueError, control};
+use weirgate_web::client_address::ServiceActor;
+use weirgate_web::context::RequestContext;
+use weirgate_web::extract::{Act, Body, Path, answered};
+use weirgate_web::follow::{Viewer, job_response};
+use weirgate_web::job::JobResource;
+use weirgate_web::job_list::{AnyTenantsJobQuery, FailureParam, JobFilterParams};
+use weirgate_web::openapi::{JobEvents, JobPolled};
+use weirgate_web::page::{Page, PagingParams};
+use weirgate_web::params::{Fields, FromQuery, Query, take_wait};
+use weirgate_web::problem::{FieldError, Problem};
 
 use crate::http::Api;
-use crate::http::client_address::ServiceActor;
-use crate::http::context::RequestContext;
-use crate::http::extract::{Act, Body, Path, answered};
-use crate::http::follow::{Viewer, job_response};
-use crate::http::job::JobResource;
-use crate::http::job_list::{AnyTenantsJobQuery, FailureParam, JobFilterParams};
-use crate::http::openapi::{JobEvents, JobPolled};
-use crate::http::page::{Page, PagingParams};
-use crate::http::params::{Fields, FromQuery, Query, take_wait};
-use crate::http::problem::{FieldError, Problem};
 
 /// How long a cancellation waits for a running job to stop.
 const CANCEL_WAIT: Duration = Duration::from_secs(5);
@@ -69,7 +69,7 @@ pub(crate) async fn list_jobs(
     context: RequestContext,
     Query(query): Query<AnyTenantsJobQuery>,
 ) -> Result<Page<JobResource>, Problem> {
-    query.run(&api, &viewer, &context).await
+    query.run(&api.web, &viewer, &context).await
 }
 
 /// Shows a job. A failed job is still a 200.

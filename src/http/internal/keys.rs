@@ -12,17 +12,18 @@ use sqlx::PgConnection;
 use utoipa::ToSchema;
 use uuid::Uuid;
 use weirgate_identity::Tenant;
-use weirgate_identity::keys::issuing::{self, New, Refused};
+use weirgate_identity::keys::issuing::{self, New};
 use weirgate_identity::keys::{self, Listed};
+use weirgate_web::client_address::ServiceActor;
+use weirgate_web::context::RequestContext;
+use weirgate_web::extract::{Act, Path, answered};
+use weirgate_web::idempotency::Claimed;
+use weirgate_web::page::{Page, Paging, PagingParams};
+use weirgate_web::params::{Fields, FromQuery, Query};
+use weirgate_web::parse::Parse;
+use weirgate_web::problem::{FieldError, Problem};
 
 use crate::http::Api;
-use crate::http::client_address::ServiceActor;
-use crate::http::context::RequestContext;
-use crate::http::extract::{Act, Path, answered};
-use crate::http::idempotency::Claimed;
-use crate::http::page::{Page, Paging, PagingParams};
-use crate::http::params::{Fields, FromQuery, Parse, Query};
-use crate::http::problem::{FieldError, Problem};
 use crate::random;
 
 /// An API key of a tenant. The key itself is not kept: only what it begins with, and a hash.
@@ -246,15 +247,4 @@ fn unknown(prefix: &str) -> Problem {
     // Whoever sends a whole key must not find it in logs of answers.
     let detail = format!("the tenant has no API key {:?}", issuing::visible(prefix));
     Problem::not_found("unknown_api_key", "Unknown API key", detail)
-}
-
-impl From<Refused> for Problem {
-    fn from(refused: Refused) -> Self {
-        let (field, message) = match refused {
-            Refused::Name(message) => ("name", message),
-            Refused::Expired(_) => ("expires_at", refused.to_string()),
-            Refused::Database(error) => return error.into(),
-        };
-        Self::invalid(vec![FieldError { field: field.to_owned(), message }])
-    }
 }

@@ -14,15 +14,15 @@ use weirgate_queue::JobState;
 use weirgate_queue::lanes::change::change_queue;
 use weirgate_queue::lanes::limits::pause_queue as set_paused;
 use weirgate_queue::lanes::traffic::WINDOW_S;
+use weirgate_web::client_address::ServiceActor;
+use weirgate_web::context::RequestContext;
+use weirgate_web::extract::{Act, Body, Path, answered};
+use weirgate_web::page::Page;
+use weirgate_web::params::Query;
+use weirgate_web::problem::Problem;
 
 use crate::http::Api;
-use crate::http::client_address::ServiceActor;
-use crate::http::context::RequestContext;
-use crate::http::extract::{Act, Body, Path, answered};
 use crate::http::limits::{LimitsOfQueue, LimitsOfQueueBody};
-use crate::http::page::Page;
-use crate::http::params::Query;
-use crate::http::problem::Problem;
 use crate::http::queue_facts::QueueFacts;
 use crate::queues;
 

@@ -10,13 +10,13 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 use weirgate_identity::audit::{self, Subject};
 use weirgate_queue::schedule::{self, Change, Overview, Run};
+use weirgate_web::client_address::ServiceActor;
+use weirgate_web::extract::{Act, Body, Path, answered};
+use weirgate_web::page::Page;
+use weirgate_web::params::Query;
+use weirgate_web::problem::{FieldError, Problem};
 
 use crate::http::Api;
-use crate::http::client_address::ServiceActor;
-use crate::http::extract::{Act, Body, Path, answered};
-use crate::http::page::Page;
-use crate::http::params::Query;
-use crate::http::problem::{FieldError, Problem};
 use crate::schedules;
 
 /// What is done by the clock.
@@ -268,4 +268,13 @@ pub(crate) async fn run_schedule(
 fn unknown(name: &str) -> Problem {
     let detail = format!("no schedule {name:?}; GET /internal/schedules lists them");
     Problem::not_found("unknown_schedule", "Unknown schedule", detail)
+}
+
+impl From<schedules::Refused> for Problem {
+    fn from(refused: schedules::Refused) -> Self {
+        match refused {
+            schedules::Refused::Tenant(error) => error.into(),
+            schedules::Refused::Schedule(error) => error.into(),
+        }
+    }
 }

@@ -10,15 +10,15 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 use weirgate_identity::tenants::{self, Change, New, SLUG, Stored};
+use weirgate_web::client_address::ServiceActor;
+use weirgate_web::context::RequestContext;
+use weirgate_web::extract::{Act, Body, Path, answered};
+use weirgate_web::idempotency::Claimed;
+use weirgate_web::page::{Page, Paging, PagingParams};
+use weirgate_web::params::{Fields, FromQuery, Query};
+use weirgate_web::problem::{FieldError, Problem};
 
 use crate::http::Api;
-use crate::http::client_address::ServiceActor;
-use crate::http::context::RequestContext;
-use crate::http::extract::{Act, Body, Path, answered};
-use crate::http::idempotency::Claimed;
-use crate::http::page::{Page, Paging, PagingParams};
-use crate::http::params::{Fields, FromQuery, Query};
-use crate::http::problem::{FieldError, Problem};
 
 /// A tenant.
 #[derive(Debug, Serialize, ToSchema)]

@@ -11,13 +11,13 @@ use uuid::Uuid;
 use weirgate_identity::audit::{Change, Subject};
 use weirgate_queue::drain::drain;
 use weirgate_queue::query::{self, WorkerRow};
+use weirgate_web::client_address::ServiceActor;
+use weirgate_web::extract::{Act, answered};
+use weirgate_web::page::Page;
+use weirgate_web::params::Query;
+use weirgate_web::problem::Problem;
 
 use crate::http::Api;
-use crate::http::client_address::ServiceActor;
-use crate::http::extract::{Act, answered};
-use crate::http::page::Page;
-use crate::http::params::Query;
-use crate::http::problem::Problem;
 
 /// A live worker process.
 #[derive(Debug, Serialize, ToSchema)]

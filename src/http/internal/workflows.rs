@@ -15,17 +15,18 @@ use weirgate_identity::audit::{self};
 use weirgate_jobs::{WorkflowRetry, retry_failed};
 use weirgate_queue::query::{self, JobRow, WorkflowFilter, WorkflowState};
 use weirgate_queue::{QueueError, workflow};
+use weirgate_web::client_address::ServiceActor;
+use weirgate_web::context::RequestContext;
+use weirgate_web::extract::{Act, Path, answered};
+use weirgate_web::follow::Viewer;
+use weirgate_web::job::JobResource;
+use weirgate_web::job_list::tenant_of_filter;
+use weirgate_web::page::{Page, Paging, PagingParams, next_link, next_url};
+use weirgate_web::params::{Fields, FromQuery, Query};
+use weirgate_web::parse::TenantName;
+use weirgate_web::problem::Problem;
 
 use crate::http::Api;
-use crate::http::client_address::ServiceActor;
-use crate::http::context::RequestContext;
-use crate::http::extract::{Act, Path, answered};
-use crate::http::follow::Viewer;
-use crate::http::job::JobResource;
-use crate::http::job_list::tenant_of_filter;
-use crate::http::page::{Page, Paging, PagingParams, next_link, next_url};
-use crate::http::params::{Fields, FromQuery, Query, TenantName};
-use crate::http::problem::Problem;
 use crate::http::workflow::{
     WorkflowFilterParams, WorkflowHead, WorkflowSummary, counts, take_filter, workflow_state,
 };
@@ -216,17 +217,17 @@ pub(crate) async fn list_workflows(
 ) -> Result<Page<WorkflowSummary>, Problem> {
     let WorkflowQuery { mut filter, tenant, paging } = query;
     if let Some(name) = &tenant {
-        filter.tenant = Some(tenant_of_filter(&api, name).await?);
+        filter.tenant = Some(tenant_of_filter(&api.web, name).await?);
     }
     let limit = usize::try_from(paging.limit()).unwrap_or_default();
     let listed = {
-        let mut read = api.reads.of_service().await?;
+        let mut read = api.web.reads.of_service().await?;
         query::workflows(read.conn(), &filter, paging.after, limit, COUNTED).await?
     };
     let next = listed.next.and_then(|below| next_url(&below, &context));
     let mut items = Vec::with_capacity(listed.rows.len());
     for row in listed.rows {
-        let tenant = api.slug(row.tenant_id).await?;
+        let tenant = api.web.slugs.of(row.tenant_id).await?;
         items.push(WorkflowSummary::new(row, &tenant, &context.base));
     }
     Ok(Page { items, next })
@@ -313,7 +314,7 @@ async fn look(
     .await?;
     // Given back before the slugs are looked up, which may need one too.
     drop(conn);
-    let tenant = api.slug(title.tenant_id).await?;
+    let tenant = api.web.slugs.of(title.tenant_id).await?;
     let url = context.url(&format!("/internal/workflows/{id}"));
     let is_final = found.counts.live() == 0;
     let observed_at = rows.iter().map(|row| row.observed_at).max();
