@@ -9,6 +9,7 @@ use weirgate_identity::SYSTEM_TENANT;
 use weirgate_queue::bulk::{self, BulkAction, Cursor, Step};
 use weirgate_queue::query::JobFilter;
 use weirgate_queue::{Job, JobContext, JobError, NewJob, QueueError};
+use weirgate_web::reason::BULK_JOBS;
 
 use crate::App;
 
@@ -115,7 +116,7 @@ fn is_deadlock(error: &QueueError) -> bool {
 }
 
 impl Job for BulkJobs {
-    const KIND: &'static str = "bulk_jobs";
+    const KIND: &'static str = BULK_JOBS;
     const QUEUE: &'static str = "system";
     type App = App;
     type Output = BulkDone;

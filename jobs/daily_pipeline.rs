@@ -49,8 +49,7 @@ impl DailyPipeline {
             kpis.after(ingest);
         }
         let export = GenerateExport { tenant: named(), date, format: ExportFormat::Json };
-        let export = NewJob::of(tenant.id, &export)?.unique_by("pipeline_daily", &date.to_string());
-        let export = adjust(export);
+        let export = part(NewJob::of(tenant.id, &export)?).unique_by("pipeline_daily", &date.to_string());
         Ok(Self { workflow, export })
     }
 

@@ -1,8 +1,8 @@
 //! A read that cannot write, with a limit on each of its statements.
 //!
 //! Whoever limits how many reads a caller may have at once hands a permit over with the read. It is
-//! dropped once the connection is free again, however the read ends: a caller that hangs up leaves a
-//! query that Postgres goes on with, and that query counts until it is over.
+//! dropped once the connection is free again, however the read ends: a caller that hangs up leaves
+//! a query that Postgres goes on with, and that query counts until it is over.
 
 use std::fmt::Debug;
 use std::time::Duration;
@@ -10,8 +10,8 @@ use std::time::Duration;
 use sqlx::{AssertSqlSafe, PgConnection, PgPool, Postgres, Transaction};
 use tokio::time::timeout;
 
-/// How long one statement of a tenant's read may take. Each is bounded by what it reads, so this ends only what waits for a lock or a
-/// slow disk.
+/// How long one statement of a tenant's read may take. Each is bounded by what it reads, so this
+/// ends only what waits for a lock or a slow disk.
 pub const OF_TENANT: Duration = Duration::from_secs(5);
 
 /// As long as a request may take that does not ask to wait.
@@ -37,7 +37,8 @@ impl ReadTx {
         Self::begin(pool, (), OF_TENANT).await
     }
 
-    /// A read of which no statement may take longer than `limit`. `permit` is dropped once its connection is free.
+    /// A read of which no statement may take longer than `limit`. `permit` is dropped once its
+    /// connection is free.
     pub async fn begin(
         pool: &PgPool,
         permit: impl Debug + Send + 'static,
@@ -57,7 +58,8 @@ impl Drop for ReadTx {
     fn drop(&mut self) {
         let Some(Open { tx, permit, limit }) = self.0.take() else { return };
         tokio::spawn(async move {
-            // Waits for the answer to a query that was given up. Where even that does not come, the pool closes the connection.
+            // Waits for the answer to a query that was given up. Where even that does not come, the
+            // pool closes the connection.
             let _ = timeout(limit + LATE, tx.rollback()).await;
             drop(permit);
         });

@@ -50,7 +50,8 @@ impl From<&str> for TenantRef {
     }
 }
 
-/// The arguments of a job of the tenant `id` as people and clients see them: they know it by its slug.
+/// The arguments of a job of the tenant `id` as people and clients see them: they know it by its
+/// slug.
 #[must_use]
 pub fn shown_args(mut args: Value, id: Uuid, slug: &str) -> Value {
     if let Some(Value::String(tenant)) = args.get_mut("tenant")
@@ -85,8 +86,8 @@ pub async fn find_by_slug(conn: &mut PgConnection, filter: &mut JobFilter) -> sq
 /// Tenants that a text in a filter may name at once.
 const MOST_BY_SLUG: i64 = 500;
 
-/// The owner of jobs that are no single tenant's, such as bulk actions. It is no row of `tenants` and has no key, so that
-/// nobody sees these jobs under `/v1`.
+/// The owner of jobs that are no single tenant's, such as bulk actions. It is no row of `tenants`
+/// and has no key, so that nobody sees these jobs under `/v1`.
 pub const SYSTEM_TENANT: Uuid = Uuid::nil();
 
 /// What [`SYSTEM_TENANT`] is called where a tenant's slug stands; no tenant may have it.
@@ -171,8 +172,8 @@ impl Tenant {
         Ok(names.iter().zip(&ids).map(find).collect())
     }
 
-    /// The active tenants of these slugs or UUIDs, each once and in their order; every active one, by slug, where `names`
-    /// is none.
+    /// The active tenants of these slugs or UUIDs, each once and in their order; every active one,
+    /// by slug, where `names` is none.
     ///
     /// # Errors
     /// Names those that are unknown, or else those that are inactive.
@@ -216,8 +217,8 @@ impl Tenant {
 
     /// The tenant a job is for; a job for one that is gone can never succeed.
     ///
-    /// The job's own row decides: a slug in the arguments that an earlier version stored may have become another tenant's
-    /// before slugs were kept from changing.
+    /// The job's own row decides: a slug in the arguments that an earlier version stored may have
+    /// become another tenant's before slugs were kept from changing.
     pub async fn of_job<A>(
         conn: &mut PgConnection,
         ctx: &JobContext<A>,

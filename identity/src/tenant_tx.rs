@@ -1,4 +1,5 @@
-//! A tenant's reads: a transaction that sees the rows of one tenant only, whatever its queries ask for.
+//! A tenant's reads: a transaction that sees the rows of one tenant only, whatever its queries ask
+//! for.
 
 use chrono::{DateTime, NaiveDate, Utc};
 use sqlx::{PgConnection, PgPool};
@@ -6,8 +7,8 @@ use uuid::Uuid;
 
 use crate::read_tx::ReadTx;
 
-/// Runs as the role `weirgate_tenant`, under row-level security, and cannot write. Ends when dropped. The policies also hide rows that
-/// their source has deleted, so that no query needs to.
+/// Runs as the role `weirgate_tenant`, under row-level security, and cannot write. Ends when
+/// dropped. The policies also hide rows that their source has deleted, so that no query needs to.
 #[derive(Debug)]
 pub struct TenantTx(ReadTx);
 
@@ -32,7 +33,8 @@ impl TenantTx {
         self.0.conn()
     }
 
-    /// The instants between which the days from `from` to `to` lie, in the tenant's time zone; `None` is open.
+    /// The instants between which the days from `from` to `to` lie, in the tenant's time zone;
+    /// `None` is open.
     pub async fn days(&mut self, from: Option<NaiveDate>, to: Option<NaiveDate>) -> sqlx::Result<Instants> {
         sqlx::query_as!(
             Instants,

@@ -5,6 +5,7 @@ mod internal;
 mod openapi;
 pub(crate) mod v1;
 
+use axum::Extension;
 use axum::extract::FromRef;
 use axum::middleware::from_fn;
 use utoipa::OpenApi;
@@ -15,6 +16,7 @@ use weirgate_queue::Job;
 use weirgate_web::Web;
 use weirgate_web::accept;
 use weirgate_web::client_address::TrustedProxies;
+use weirgate_web::extract::AlsoNamed;
 use weirgate_web::presentation::{JobPresentation, OutputLink};
 use weirgate_web::reads::Reads;
 
@@ -39,9 +41,15 @@ const TEXTS: [(&str, &str); 8] = [
 const DOWNLOAD: OutputLink = OutputLink {
     kind: GenerateExport::KIND,
     id: "export_id",
-    name: "download_url",
+    link: "download_url",
     path: "/exports/{id}/download",
 };
+
+/// What the paths of this domain name.
+const NAMED: AlsoNamed = AlsoNamed(&[
+    ("exports", "unknown_export", "Unknown export"),
+    ("tickets", "unknown_ticket", "Unknown ticket"),
+]);
 
 /// How the jobs of this domain are shown.
 pub(crate) fn presentation() -> JobPresentation {
@@ -67,6 +75,7 @@ where
         // Tables, and files of either kind.
         .routes(routes!(internal::results::list_daily_kpis))
         .routes(routes!(internal::results::download_export))
+        .route_layer(Extension(NAMED))
 }
 
 /// Its routes under `/v1`.
@@ -90,6 +99,7 @@ where
         .routes(routes!(v1::security_alerts::list_security_alerts))
         .routes(routes!(v1::exports::list_exports))
         .routes(routes!(v1::exports::download_export))
+        .route_layer(Extension(NAMED))
 }
 
 #[cfg(test)]

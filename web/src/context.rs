@@ -57,13 +57,15 @@ impl RequestContext {
         format!("{}{path}", self.base)
     }
 
-    /// As if the request were for `path`, without a query: for answers with another resource than the request's.
+    /// As if the request were for `path`, without a query: for answers with another resource than
+    /// the request's.
     #[must_use]
     pub fn at(&self, path: &str) -> Self {
         Self { uri: path.parse().unwrap_or_else(|_| self.uri.clone()), ..self.clone() }
     }
 
-    /// This request's absolute URL with another cursor. Whoever adds the same parameters to each page's URL does not make it longer.
+    /// This request's absolute URL with another cursor. Whoever adds the same parameters to each
+    /// page's URL does not make it longer.
     pub fn url_with_cursor(&self, cursor: &str) -> String {
         let pairs = form_urlencoded::parse(self.uri.query().unwrap_or_default().as_bytes());
         let mut met = HashSet::new();

@@ -14,11 +14,12 @@ pub fn csv_line<T: AsRef<str>>(cells: &[T]) -> anyhow::Result<Vec<u8>> {
     Ok(writer.into_inner()?)
 }
 
-/// A text that a spreadsheet would take for a formula gets an apostrophe, so that it stays a text; numbers stay as they are.
-/// Source: OWASP, "CSV Injection".
+/// A text that a spreadsheet would take for a formula gets an apostrophe, so that it stays a text;
+/// numbers stay as they are. Source: OWASP, "CSV Injection".
 ///
-/// Where the list separator of a country is a semicolon, Excel splits a line there instead, and heeds quotes only around its first cell:
-/// what stands after a semicolon or the end of a line inside a text begins a cell of its own.
+/// Where the list separator of a country is a semicolon, Excel splits a line there instead, and
+/// heeds quotes only around its first cell: what stands after a semicolon or the end of a line
+/// inside a text begins a cell of its own.
 fn harmless(text: &str) -> Cow<'_, str> {
     let begins_cell = |c: char| matches!(c, ';' | '\r' | '\n');
     let mut safe = String::new();
@@ -51,7 +52,8 @@ fn is_formula(cell: &str) -> bool {
     cell.trim_start_matches(blank).starts_with(['=', '+', '-', '@', '＝', '＋', '－', '＠'])
 }
 
-/// Digits with a sign, a point and an exponent: unlike Rust, which also calls words such as `-inf` a number.
+/// Digits with a sign, a point and an exponent: unlike Rust, which also calls words such as `-inf`
+/// a number.
 fn is_number(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_digit() || b"+-.eE".contains(&byte)) && text.parse::<f64>().is_ok()
 }

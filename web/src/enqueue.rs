@@ -13,15 +13,16 @@ use weirgate_identity::Tenant;
 use weirgate_identity::audit::Actor;
 use weirgate_queue::NewJob;
 
+use crate::batcher::{Accepted, Note, Of, enqueue_alone};
 use crate::client_address::{ServiceActor, TrustedProxies};
 use crate::context::RequestContext;
 use crate::extract::{parse_body, read_body};
 use crate::follow::Viewer;
 use crate::idempotency::{IdempotencyKey, REPLAYED};
-use crate::intake::{Accepted, Note, Of, Plan, enqueue_alone};
 use crate::job::JobResource;
 use crate::params::{Fields, FromQuery};
 use crate::parse::TenantName;
+use crate::plan::Plan;
 use crate::prefer;
 use crate::problem::Problem;
 use crate::state::Web;
@@ -73,7 +74,8 @@ pub struct OptionParams {
 #[into_params(parameter_in = Header)]
 #[expect(dead_code, reason = "documents what EnqueueRequest reads")]
 pub struct EnqueueHeaders {
-    /// The same key with the same request (method, path, query and body) gives the same job again, for 24 hours.
+    /// The same key with the same request (method, path, query and body) gives the same job again,
+    /// for 24 hours.
     #[param(
         rename = "Idempotency-Key",
         required = false,
@@ -155,9 +157,6 @@ impl Options {
         }
         if let Some(attempts) = self.max_attempts {
             job = job.max_attempts(attempts);
-        }
-        if self.force {
-            job = job.not_unique();
         }
         job.priority(self.priority).traceparent(Some(self.traceparent.clone())).enqueued_by(&self.who)
     }
@@ -252,7 +251,8 @@ where
 }
 
 impl<Q: Send + 'static> EnqueueRequest<Q> {
-    /// Enqueues what `plan` makes for the tenant and answers with the job. `plan` also gets what to apply to each job.
+    /// Enqueues what `plan` makes for the tenant and answers with the job. `plan` also gets what to
+    /// apply to each job.
     pub async fn run(
         self,
         web: &Web,
@@ -261,8 +261,9 @@ impl<Q: Send + 'static> EnqueueRequest<Q> {
         let Self { tenant, terms, query } = self;
         let Terms { mut options, key, headers, context, actor } = terms;
         let span = options.trace(web);
+        let force = options.force;
         let plan = move |tenant: &Tenant| plan(tenant, &query, &|job| options.apply(job));
-        let accepted = web.intake.enqueue(&tenant.0, key, actor, plan).await?;
+        let accepted = web.batcher.enqueue(&tenant.0, key, force, actor, plan).await?;
         ended(span, accepted);
         answer(web, &context, &headers, accepted).await
     }
@@ -275,7 +276,7 @@ impl Terms {
         let span = options.trace(web);
         let plan = Plan::Job(options.apply(job));
         let note = Some(Note { actor, of });
-        let accepted = enqueue_alone(&web.pool, plan, key.as_ref(), note).await?;
+        let accepted = enqueue_alone(&web.pool, plan, key.as_ref(), options.force, note).await?;
         ended(span, accepted);
         answer(web, &context, &headers, accepted).await
     }
@@ -287,8 +288,8 @@ fn ended(span: Option<Box<dyn OpenSpan>>, accepted: Accepted) {
     }
 }
 
-/// 202, or 200 when the job is final: after the wait the caller preferred, or in a replay. A fast worker alone does
-/// not change the status.
+/// 202, or 200 when the job is final: after the wait the caller preferred, or in a replay. A fast
+/// worker alone does not change the status.
 async fn answer(
     web: &Web,
     context: &RequestContext,

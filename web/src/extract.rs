@@ -43,17 +43,23 @@ fn has_nul(path: &str) -> bool {
     path.contains("%00")
 }
 
-/// What the last parameter of a path names, and the problem where there is nothing of that name.
-const NAMED: [(&str, &str, &str); 9] = [
+/// What a parameter of a path names, in the plural, and the code and title of the problem where
+/// there is nothing of that name.
+pub type Named = (&'static str, &'static str, &'static str);
+
+/// What a domain's paths name, as an extension of its requests.
+#[derive(Debug, Clone, Copy)]
+pub struct AlsoNamed(pub &'static [Named]);
+
+/// What paths of any surface name.
+const NAMED: [Named; 7] = [
     ("api-keys", "unknown_api_key", "Unknown API key"),
     ("tenants", "unknown_tenant", "Unknown tenant"),
     ("schedules", "unknown_schedule", "Unknown schedule"),
     ("jobs", "unknown_job", "Unknown job"),
     ("backfills", "unknown_backfill", "Unknown backfill"),
     ("workflows", "unknown_workflow", "Unknown workflow"),
-    ("exports", "unknown_export", "Unknown export"),
     ("workers", "unknown_worker", "Unknown worker"),
-    ("tickets", "unknown_ticket", "Unknown ticket"),
 ];
 
 /// 404, as for a name of the right form that nothing has.
@@ -68,7 +74,8 @@ fn names_nothing(parts: &Parts) -> Problem {
     let named = segments().nth(place.saturating_sub(1)).map_or("", |(segment, _)| segment);
     let given = segments().nth(place).map_or("", |(_, given)| given);
     let given = percent_decode(given);
-    match NAMED.iter().find(|(plural, ..)| *plural == named) {
+    let also = parts.extensions.get::<AlsoNamed>().map_or(&[][..], |AlsoNamed(also)| also);
+    match NAMED.iter().chain(also).find(|(plural, ..)| *plural == named) {
         Some((plural, code, title)) => {
             let detail = format!("no {} {given:?}", plural.trim_end_matches('s'));
             Problem::not_found(code, title, detail)
@@ -176,13 +183,13 @@ impl<T: DeserializeOwned + Default, S: Send + Sync> FromRequest<S> for Body<T> {
 /// A POST that names what is to be done something to: it has no parameters, and no body with
 /// anything in it unless there is a `B`. Under an `Idempotency-Key` it is done once.
 #[derive(Debug)]
-pub struct Act<T, B = Nothing> {
+pub struct Action<T, B = Nothing> {
     pub target: T,
     pub body: B,
     key: Option<IdempotencyKey>,
 }
 
-impl<T, B> Act<T, B> {
+impl<T, B> Action<T, B> {
     /// Whether `id`, which is about to be stored, is to be made in this transaction; else which one
     /// an earlier request with the same key has made.
     pub async fn claim(&self, conn: &mut PgConnection, id: Uuid) -> Result<Claimed, Problem> {
@@ -231,7 +238,9 @@ pub fn answered(first: bool, answer: impl IntoResponse) -> Response {
 #[serde(deny_unknown_fields)]
 pub struct Nothing {}
 
-impl<T: DeserializeOwned + Send, B: DeserializeOwned + Default, S: Send + Sync> FromRequest<S> for Act<T, B> {
+impl<T: DeserializeOwned + Send, B: DeserializeOwned + Default, S: Send + Sync> FromRequest<S>
+    for Action<T, B>
+{
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {

@@ -1,11 +1,14 @@
-//! Whose the presented API keys are, asked so that wrong keys cost next to nothing and slow nobody down.
+//! Whose the presented API keys are, asked so that wrong keys cost next to nothing and slow nobody
+//! down.
 //!
-//! Keys that were right before are looked up with all that are presented at that moment, in one query; each time, so that a revoked key
-//! ends at once. All other keys share a way of their own: one small query at a time, not more often than each [`PACE`], whoever guesses
-//! how much. A right key that is presented for the first time waits there for that long at most.
+//! Keys that were right before are looked up with all that are presented at that moment, in one
+//! query; each time, so that a revoked key ends at once. All other keys share a way of their own:
+//! one small query at a time, not more often than each [`PACE`], whoever guesses how much. A right
+//! key that is presented for the first time waits there for that long at most.
 //!
-//! That a key does not exist is remembered for a minute. It is true as long as no key was added, which that one query also tells, so a new
-//! key works at once on every host, though it was tried before.
+//! That a key does not exist is remembered for a minute. It is true as long as no key was added,
+//! which that one query also tells, so a new key works at once on every host, though it was tried
+//! before.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -145,7 +148,8 @@ async fn answer_all(pool: PgPool, asked: &Mutex<mpsc::UnboundedReceiver<Question
 /// An answer to each question, in their order.
 async fn find(held: &mut Held, questions: &[Question], are_strangers: bool) -> sqlx::Result<Vec<Answer>> {
     let conn = held.conn().await?;
-    // Asked first: a key that is added after this is found below, or its addition is seen the next time.
+    // Asked first: a key that is added after this is found below, or its addition is seen the next
+    // time.
     let added = if are_strangers { Some(keys::added(conn).await?) } else { None };
     let asked = questions.iter().filter(|it| added.is_none() || it.missing != added);
     let mut prefixes: Vec<String> = asked.map(|it| it.key.prefix().to_owned()).collect();

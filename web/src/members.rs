@@ -1,8 +1,9 @@
 //! The JSON object of a body, as it is written: with members that are given twice, and blank ones.
 //!
-//! Clients such as n8n send every value as a text, and rows of a form that nobody has filled in. So a number and a boolean may be a
-//! text where the meaning is plain, a blank text counts as not given, equal values given twice are one, and a member without a name
-//! and a value is passed over. What is wrong is told in words for people.
+//! Clients such as n8n send every value as a text, and rows of a form that nobody has filled in. So
+//! a number and a boolean may be a text where the meaning is plain, a blank text counts as not
+//! given, equal values given twice are one, and a member without a name and a value is passed over.
+//! What is wrong is told in words for people.
 
 use std::collections::HashMap;
 use std::fmt::{self, Display};
@@ -43,7 +44,8 @@ impl Member {
         }
     }
 
-    /// Without members that say nothing. Members of a struct keep what its fields are; `known` are their names.
+    /// Without members that say nothing. Members of a struct keep what its fields are; `known` are
+    /// their names.
     fn members(self, known: Option<&[&str]>) -> Result<Vec<(String, Self)>, Wrong> {
         let Self::Object(given) = self else { return Err(Wrong::new("expected an object")) };
         let mut members: Vec<(String, Self)> = Vec::with_capacity(given.len());

@@ -1,4 +1,5 @@
-//! Around every request: its id and trace, its log line, its metrics, the headers every answer carries.
+//! Around every request: its id and trace, its log line, its metrics, the headers every answer
+//! carries.
 
 use std::time::{Duration, Instant};
 

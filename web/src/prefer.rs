@@ -7,8 +7,8 @@ use axum::http::HeaderMap;
 /// The longest a request is held.
 pub const LONGEST_WAIT: Duration = Duration::from_mins(1);
 
-/// How long the caller prefers to wait, at most [`LONGEST_WAIT`]. A preference that is not understood is ignored, as
-/// the RFC asks for; of several, the first counts.
+/// How long the caller prefers to wait, at most [`LONGEST_WAIT`]. A preference that is not
+/// understood is ignored, as the RFC asks for; of several, the first counts.
 pub fn wait(headers: &HeaderMap) -> Option<Duration> {
     let preferences = headers.get_all("prefer").iter().filter_map(|value| value.to_str().ok());
     preferences.flat_map(|value| value.split(',')).find_map(|preference| {

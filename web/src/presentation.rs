@@ -38,7 +38,7 @@ pub struct OutputLink {
     /// The member of its output that holds the id of what it made.
     pub id: &'static str,
     /// The member that is added.
-    pub name: &'static str,
+    pub link: &'static str,
     /// What leads there, after the surface: `{id}` stands for the id.
     pub path: &'static str,
 }
@@ -89,7 +89,7 @@ impl JobPresentation {
             && let Some(Value::String(id)) = members.get(link.id)
         {
             let url = format!("{surface}{}", link.path.replace("{id}", id));
-            members.insert(link.name.to_owned(), url.into());
+            members.insert(link.link.to_owned(), url.into());
         }
         output
     }

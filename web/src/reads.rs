@@ -1,4 +1,5 @@
-//! Reads within a caller's share of the database: each holds one of its slots until its connection is free again.
+//! Reads within a caller's share of the database: each holds one of its permits until its
+//! connection is free again.
 
 use std::sync::Arc;
 
@@ -7,34 +8,35 @@ use uuid::Uuid;
 use weirgate_identity::read_tx::{OF_SERVICE, OF_TENANT, ReadTx};
 use weirgate_identity::tenant_tx::TenantTx;
 
+use crate::permits::Permits;
 use crate::problem::Problem;
-use crate::slots::Slots;
 
 /// Begins reads. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Reads {
     pool: PgPool,
-    slots: Arc<Slots>,
+    permits: Arc<Permits>,
 }
 
 impl Reads {
-    pub fn new(pool: PgPool, slots: Arc<Slots>) -> Self {
-        Self { pool, slots }
+    pub fn new(pool: PgPool, permits: Arc<Permits>) -> Self {
+        Self { pool, permits }
     }
 
     /// A read that the service token asks for.
     pub async fn of_service(&self) -> Result<ReadTx, Problem> {
-        let slot = self.slots.of_service().await?;
-        Ok(ReadTx::begin(&self.pool, slot, OF_SERVICE).await?)
+        let permit = self.permits.of_service().await?;
+        Ok(ReadTx::begin(&self.pool, permit, OF_SERVICE).await?)
     }
 
     /// A read that a tenant asks for, of what is not its own alone.
     pub async fn for_tenant(&self, tenant: Uuid) -> Result<ReadTx, Problem> {
-        let slot = self.slots.of_tenant(tenant).await?;
-        Ok(ReadTx::begin(&self.pool, slot, OF_TENANT).await?)
+        let permit = self.permits.of_tenant(tenant).await?;
+        Ok(ReadTx::begin(&self.pool, permit, OF_TENANT).await?)
     }
 
-    /// A read that the tenant asks for, which sees its rows alone. Each tenant has a bounded number of them at once.
+    /// A read that the tenant asks for, which sees its rows alone. Each tenant has a bounded number
+    /// of them at once.
     pub async fn under_tenant(&self, tenant: Uuid) -> Result<TenantTx, Problem> {
         Ok(TenantTx::under(self.for_tenant(tenant).await?, tenant).await?)
     }

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use weirgate_queue::JobState;
 use weirgate_queue::query::JobRow;
 
-/// The kind of the jobs that do something to all jobs of a filter.
+/// The kind of the jobs that do something to all jobs of a filter. Permanent, as rows have it.
 pub const BULK_JOBS: &str = "bulk_jobs";
 
 /// Why a job was cancelled.

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Entries in two halves: when the newer one is full the older one is forgotten. At least the last `half` entries are there, and at most
-/// twice as many.
+/// Entries in two halves: when the newer one is full the older one is forgotten. At least the last
+/// `half` entries are there, and at most twice as many.
 #[derive(Debug)]
 pub struct Recent<K, V> {
     half: usize,

@@ -1,5 +1,5 @@
-//! The slugs of tenants, for answers that name them. A slug never changes, so one that was seen stays
-//! true.
+//! The slugs of tenants, for answers that name them. A slug never changes, so one that was seen
+//! stays true.
 
 use std::collections::HashMap;
 use std::sync::{Arc, RwLock};

@@ -13,14 +13,14 @@ use weirgate_queue::query::Reader;
 use weirgate_queue::watch::Watcher;
 
 use crate::base_url::BaseUrl;
+use crate::batcher::EnqueueBatcher;
 use crate::callers::{Limits, ServiceTokens};
 use crate::client_address::TrustedProxies;
 use crate::idempotency;
-use crate::intake::Intake;
 use crate::key_lookups::KeyLookups;
+use crate::permits::Permits;
 use crate::presentation::JobPresentation;
 use crate::reads::Reads;
-use crate::slots::Slots;
 use crate::slugs::Slugs;
 use crate::traces::{RequestMeter, Traces};
 use crate::watchers::Watchers;
@@ -34,7 +34,8 @@ pub struct WebConfig {
     pub service_token_next: Option<String>,
     /// Whose word on where a request came from is taken.
     pub trusted_proxies: TrustedProxies,
-    /// Scheme and host in the URLs of answers; when not set, the request's `Host` where that is `listen`.
+    /// Scheme and host in the URLs of answers; when not set, the request's `Host` where that is
+    /// `listen`.
     pub public_url: Option<String>,
     /// Where the service listens; none where it is called without a socket.
     pub listen: Option<SocketAddr>,
@@ -73,13 +74,13 @@ pub struct Web {
     pub watcher: Watcher,
     /// Reads single jobs, many in one query.
     pub reader: Reader,
-    /// Takes jobs in, many in one transaction.
-    pub intake: Intake,
+    /// Enqueues what requests ask for, many of them in one transaction.
+    pub batcher: EnqueueBatcher,
     /// What claims are decided on, for those who ask why a job waits.
     pub books: Books,
     /// How many queries of one caller's making may be under way at once.
-    pub slots: Arc<Slots>,
-    /// Begins reads, each under a slot.
+    pub permits: Arc<Permits>,
+    /// Begins reads, each under a permit.
     pub reads: Reads,
     /// How many requests each caller may make.
     pub limits: Arc<Limits>,
@@ -124,13 +125,13 @@ impl Web {
         let WebConfig { public_url, listen, requests_per_second, burst, traces, .. } = config;
         let service_tokens = ServiceTokens::new(&service_token, service_token_next.as_deref());
         let books = Books::new(pool.clone());
-        let (slots, closing) = (Arc::new(Slots::new(&pool)), CancellationToken::new());
+        let (permits, closing) = (Arc::new(Permits::new(&pool)), CancellationToken::new());
         Self {
             reader: Reader::start(pool.clone(), books.clone()),
             books,
-            intake: Intake::start(&pool),
-            reads: Reads::new(pool.clone(), slots.clone()),
-            slots,
+            batcher: EnqueueBatcher::start(&pool),
+            reads: Reads::new(pool.clone(), permits.clone()),
+            permits,
             limits: Arc::new(Limits::new(requests_per_second, burst)),
             service_tokens: Arc::new(service_tokens),
             keys: Arc::new(KeyLookups::start(&pool)),

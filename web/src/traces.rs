@@ -18,7 +18,8 @@ pub trait Traces: Debug + Send + Sync {
         request_id: &str,
     ) -> Box<dyn OpenSpan>;
 
-    /// The request of that trace context enqueues something; jobs carry on the context of this span.
+    /// The request of that trace context enqueues something; jobs carry on the context of this
+    /// span.
     fn enqueue(&self, traceparent: &str) -> Box<dyn OpenSpan>;
 }
 
@@ -33,7 +34,7 @@ pub trait OpenSpan: Send {
     /// The request was answered.
     fn answered(self: Box<Self>, status: u16);
 
-    /// The job is stored, or its twin was there.
+    /// The job is stored, or a live duplicate was there.
     fn accepted(self: Box<Self>, job: Uuid, duplicate: bool);
 }
 

@@ -1,5 +1,5 @@
-//! Answers that last: event streams and held requests end with what they were asked with, a session or an API key. One query each
-//! looks after all of them.
+//! Answers that last: event streams and held requests end with what they were asked with, a session
+//! or an API key. One query each looks after all of them.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -145,8 +145,8 @@ impl Watcher {
         Some(self.hold(response))
     }
 
-    /// Ends a body that is still being made with the credential. Events just stop; anything else breaks off, so that nobody takes a part
-    /// for the whole.
+    /// Ends a body that is still being made with the credential. Events just stop; anything else
+    /// breaks off, so that nobody takes a part for the whole.
     pub fn hold(self, response: Response) -> Response {
         if !is_stream(&response) {
             return response;

@@ -95,8 +95,8 @@ impl Actor {
         self.note(conn, "workflow.cancel", &workflow.to_string(), tenant, &detail).await
     }
 
-    /// Notes that what had failed in a workflow was retried, at once or by a job: `detail` says how many
-    /// jobs, or which job does it.
+    /// Notes that what had failed in a workflow was retried, at once or by a job: `detail` says how
+    /// many jobs, or which job does it.
     pub async fn note_workflow_retry(
         &self,
         conn: &mut PgConnection,

@@ -10,7 +10,8 @@ use weirgate_web::problem::Problem;
 
 use super::audit_entry::Entry;
 use super::form::{FilterForm, Given, TENANTS, Wrong, at_page, sent_time};
-use super::session::{Session, filled};
+use super::sent::filled;
+use super::session::Session;
 use super::suggest::Suggestions;
 use super::view::{Frame, Refusal, page};
 use crate::http::Api;

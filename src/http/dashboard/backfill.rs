@@ -15,7 +15,8 @@ use weirgate_web::params::Fields;
 use weirgate_web::problem::Problem;
 
 use super::heat::{Heat, Mark, Shown};
-use super::session::{Form, Session, filled};
+use super::sent::{Form, filled};
+use super::session::Session;
 use super::view::{Frame, Path, Refusal, When, page};
 use super::views::View;
 use crate::http::Api;
@@ -182,6 +183,22 @@ async fn make(api: &Api, session: &Session, id: Uuid, query: Option<&str>) -> Re
     }))
 }
 
+/// Part of the days of a backfill, to be watched.
+#[derive(Clone)]
+struct Live(Uuid, Shown);
+
+impl View for Live {
+    fn name(&self) -> String {
+        let Self(id, Shown { month, tenants }) = self;
+        format!("backfill {id} {month:?} {tenants}")
+    }
+
+    async fn look(&self, api: &Api) -> Result<String, Refusal> {
+        let Self(id, shown) = self;
+        Ok(BackfillLook::take(api, *id, shown).await?.to_string())
+    }
+}
+
 /// The looks at it from now on.
 pub(super) async fn stream(
     State(api): State<Api>,
@@ -191,7 +208,7 @@ pub(super) async fn stream(
 ) -> Result<Response, Refusal> {
     let shown = shown(query.as_deref());
     let (shown, _) = shown.map_err(|problem| Refusal::from(problem).for_session(&session))?;
-    Ok(api.views.stream(&api, View::Backfill(id, shown)))
+    Ok(api.views.stream(&api, Live(id, shown)))
 }
 
 pub(super) async fn pause(state: State<Api>, id: Path<Uuid>, form: Form) -> Result<Response, Refusal> {

@@ -14,7 +14,8 @@ use weirgate_web::problem::Problem;
 
 use super::backfill::policy_in_words;
 use super::form::{Field, Given, TENANTS, Wrong};
-use super::session::{Form, Session};
+use super::sent::Form;
+use super::session::Session;
 use super::suggest::Suggestions;
 use super::view::{Frame, Refusal, page};
 use crate::http::Api;

@@ -155,7 +155,7 @@ fn answer<T: Serialize, E: std::fmt::Display>(answered: Result<T, E>) -> Result<
 
 /// Which jobs: apalis' names, of which the UI leaves some empty and which has others for sorting that apalis does not know.
 fn filter(query: Option<&str>) -> Result<Filter, Problem> {
-    let mut pairs = super::session::filled(query.unwrap_or_default().as_bytes());
+    let mut pairs = super::sent::filled(query.unwrap_or_default().as_bytes());
     pairs.retain(|(name, _)| ["status", "page", "page_size"].contains(&name.as_str()));
     let mut fields = Fields::of_pairs(pairs);
     let status = fields.all("status").first().and_then(|text| {

@@ -8,7 +8,8 @@ use weirgate_queue::failures::{self, COUNTED, Failure};
 use weirgate_web::params::Fields;
 
 use super::chart::{Column, sparkline};
-use super::session::{Session, filled};
+use super::sent::filled;
+use super::session::Session;
 use super::view::{Frame, Refusal, When, page};
 use crate::http::Api;
 

@@ -18,7 +18,8 @@ use weirgate_web::why::LiesIn;
 
 use super::graph::Graph;
 use super::job_timeline::{Attempt, Moment, Workers, attempts, of_earlier_lives, spans, timeline};
-use super::session::{Form, Session};
+use super::sent::Form;
+use super::session::Session;
 use super::view::{Frame, Path, Refusal, page};
 use super::workflow::{around, head};
 use crate::http::Api;

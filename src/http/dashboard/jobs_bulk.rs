@@ -11,7 +11,7 @@ use weirgate_queue::enqueue;
 use weirgate_web::params::is_blank;
 
 use super::jobs_asked::Asked;
-use super::session::Form;
+use super::sent::Form;
 use super::view::{Frame, Refusal, page};
 use crate::http::Api;
 

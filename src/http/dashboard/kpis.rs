@@ -13,7 +13,8 @@ use weirgate_web::problem::Problem;
 
 use super::form::{Field, Given, TENANTS, Wrong};
 use super::plot::{Line, Marked, Plot, Unit};
-use super::session::{Session, filled};
+use super::sent::filled;
+use super::session::Session;
 use super::suggest::Suggestions;
 use super::view::{Frame, Refusal, page};
 use crate::http::Api;

@@ -15,7 +15,8 @@ use weirgate_web::params::Fields;
 
 use super::confirm::Confirm;
 use super::form::{Field, Given, Wrong};
-use super::session::{Form, Session};
+use super::sent::Form;
+use super::session::Session;
 use super::tenant::{LaneRow, Named, effect};
 use super::view::{Frame, Path, Refusal, page};
 use super::words::{count, lane_limits, of};

@@ -15,6 +15,7 @@ use weirgate_web::params::Fields;
 use super::attention;
 use super::charts::{self, Over};
 use super::missing_days;
+use super::notice::Notice;
 use super::overview_tenants::{Tenants, Tops};
 use super::session::Session;
 use super::view::{Frame, Refusal, When, page, span};
@@ -28,12 +29,6 @@ const WAITS_LONG: TimeDelta = TimeDelta::minutes(5);
 
 /// Most backfills that it shows, the oldest.
 const BACKFILLS: i64 = 10;
-
-/// Something to see to.
-pub(super) struct Notice {
-    pub(super) text: String,
-    pub(super) link: String,
-}
 
 /// A queue in the table.
 pub(super) struct Row {
@@ -202,7 +197,21 @@ pub(super) async fn show(
     Ok(page(&OverviewPage { frame: Frame::new(&session, ""), look, over: over.name(), charts }))
 }
 
+/// The overview, to be watched.
+#[derive(Clone)]
+struct Live;
+
+impl View for Live {
+    fn name(&self) -> String {
+        "overview".to_owned()
+    }
+
+    async fn look(&self, api: &Api) -> Result<String, Refusal> {
+        Ok(OverviewLook::take(api).await?.to_string())
+    }
+}
+
 /// The looks at it from now on.
 pub(super) async fn stream(State(api): State<Api>, _: Session) -> Response {
-    api.views.stream(&api, View::Overview)
+    api.views.stream(&api, Live)
 }

@@ -16,7 +16,8 @@ use weirgate_web::parse::TenantName;
 use weirgate_web::problem::Problem;
 
 use super::form::{FilterForm, Given, TENANTS, Wrong, at_page};
-use super::session::{Session, filled};
+use super::sent::filled;
+use super::session::Session;
 use super::suggest::Suggestions;
 use super::view::{Frame, Refusal, When, page};
 use crate::http::Api;

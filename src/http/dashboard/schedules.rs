@@ -14,7 +14,8 @@ use weirgate_web::problem::Problem;
 
 use super::confirm::Confirm;
 use super::form::{Field, Given, TENANTS, Wrong};
-use super::session::{Form, Session, filled};
+use super::sent::{Form, filled};
+use super::session::Session;
 use super::suggest::Suggestions;
 use super::view::{Frame, Path, Refusal, When, page};
 use super::words::of;

@@ -7,9 +7,9 @@
 use std::time::{Duration, Instant};
 
 use weirgate_identity::sessions::{self, Hash, Session};
+use weirgate_web::permits::under;
 use weirgate_web::problem::Problem;
 use weirgate_web::recent::Recent;
-use weirgate_web::slots::under;
 
 use crate::http::Api;
 
@@ -45,7 +45,7 @@ impl Sessions {
         } else {
             let pool = api.pool.clone();
             let look_up = async move { sessions::find(&pool, &hash).await };
-            under(api.web.slots.of_cookie().await?, look_up).await?
+            under(api.web.permits.of_cookie().await?, look_up).await?
         };
         if found.is_some() {
             self.known.put(hash, ());

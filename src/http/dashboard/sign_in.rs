@@ -13,7 +13,8 @@ use weirgate_identity::users::User;
 use weirgate_web::client_address::ClientAddress;
 use weirgate_web::problem::Shown;
 
-use super::session::{Browser, Form, Session, given, is_ours, read_pairs, redirect_with};
+use super::sent::{Form, given, is_ours, read_pairs};
+use super::session::{Browser, Session, redirect_with};
 use super::sign_in_check::{NotSignedIn, Refused};
 use super::sign_in_limits::{Caller, short};
 use super::view::{Refusal, page};

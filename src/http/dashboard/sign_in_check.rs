@@ -9,8 +9,8 @@ use axum::http::StatusCode;
 use sqlx::PgPool;
 use weirgate_identity::audit;
 use weirgate_identity::users::{Candidate, User};
+use weirgate_web::permits::under;
 use weirgate_web::problem::Problem;
-use weirgate_web::slots::under;
 
 use super::hash_queue::HashQueue;
 use super::sign_in_limits::{Caller, Short, SignInLimits, short};
@@ -148,8 +148,8 @@ impl SignIns {
 
 async fn find(api: &Api, email: &str) -> Result<Candidate, Problem> {
     let (email, pool) = (email.to_owned(), api.pool.clone());
-    let slot = api.web.slots.of_sign_in().await?;
-    Ok(under(slot, async move { Candidate::find(&pool, &email).await }).await?)
+    let permit = api.web.permits.of_sign_in().await?;
+    Ok(under(permit, async move { Candidate::find(&pool, &email).await }).await?)
 }
 
 /// What may be kept of a text that was given as an email: people type passwords there too.

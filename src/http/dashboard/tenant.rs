@@ -14,7 +14,8 @@ use weirgate_queue::lanes::limits::Rate;
 use weirgate_queue::lanes::traffic::WINDOW_S;
 
 use super::confirm::Confirm;
-use super::session::{Form, Session};
+use super::sent::Form;
+use super::session::Session;
 use super::view::{Frame, Path, Refusal, When, page, span};
 use super::words::{count, lane_limits, of, percent, period, queue_limits};
 use crate::http::Api;

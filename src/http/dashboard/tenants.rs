@@ -11,10 +11,11 @@ use weirgate_queue::JobState;
 use weirgate_queue::lanes::Book;
 use weirgate_web::params::Fields;
 
-use super::attention::LATELY;
 use super::last_days::{LastDay, LastDays, Unusual};
 use super::missing_days::Missing;
-use super::session::{Session, filled};
+use super::notice::LATELY;
+use super::sent::filled;
+use super::session::Session;
 use super::sources::{Source, Trouble};
 use super::view::{Frame, Refusal, page};
 use super::words::count;

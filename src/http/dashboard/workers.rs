@@ -13,7 +13,8 @@ use weirgate_queue::lanes::traffic;
 use weirgate_queue::query::{self, WorkerRow};
 
 use super::confirm::Confirm;
-use super::session::{Form, Session};
+use super::sent::Form;
+use super::session::Session;
 use super::view::{Frame, Path, Refusal, When, page, span};
 use super::words::{count, of};
 use crate::http::Api;

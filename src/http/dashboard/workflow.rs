@@ -14,7 +14,8 @@ use weirgate_web::params::Fields;
 use weirgate_web::problem::Problem;
 
 use super::graph::Graph;
-use super::session::{Form, Session, filled};
+use super::sent::{Form, filled};
+use super::session::Session;
 use super::view::{Frame, Path, Refusal, page};
 use super::views::View;
 use super::workflows::class;
@@ -129,6 +130,22 @@ pub(super) async fn show(
     Ok(page(&WorkflowPage { frame: Frame::new(&session, "/workflows"), head, look, after }))
 }
 
+/// The jobs of a workflow after one of them, to be watched.
+#[derive(Clone)]
+struct Live(Uuid, Option<i64>);
+
+impl View for Live {
+    fn name(&self) -> String {
+        let Self(id, after) = self;
+        format!("workflow {id} {after:?}")
+    }
+
+    async fn look(&self, api: &Api) -> Result<String, Refusal> {
+        let Self(id, after) = *self;
+        Ok(WorkflowLook::take(api, id, after).await?.to_string())
+    }
+}
+
 /// The looks at it from now on.
 pub(super) async fn stream(
     State(api): State<Api>,
@@ -137,7 +154,7 @@ pub(super) async fn stream(
     RawQuery(query): RawQuery,
 ) -> Result<Response, Refusal> {
     let after = part(query.as_deref()).map_err(|problem| Refusal::from(problem).for_session(&session))?;
-    Ok(api.views.stream(&api, View::Workflow(id, after)))
+    Ok(api.views.stream(&api, Live(id, after)))
 }
 
 pub(super) async fn retry_failed(

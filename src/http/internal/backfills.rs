@@ -12,7 +12,7 @@ use weirgate_jobs::BackfillRange;
 use weirgate_queue::backfill;
 use weirgate_web::client_address::ServiceActor;
 use weirgate_web::context::RequestContext;
-use weirgate_web::extract::{Act, Path, answered};
+use weirgate_web::extract::{Action, Path, answered};
 use weirgate_web::idempotency::{Claimed, REPLAYED};
 use weirgate_web::page::{Page, Paging, PagingParams};
 use weirgate_web::params::{Fields, FromQuery, Query};
@@ -177,11 +177,11 @@ pub(crate) async fn pause_backfill(
     State(api): State<Api>,
     context: RequestContext,
     ServiceActor(actor): ServiceActor,
-    act: Act<Uuid>,
+    action: Action<Uuid>,
 ) -> Result<Response, Problem> {
-    let id = act.target;
+    let id = action.target;
     let mut tx = api.pool.begin().await?;
-    let first = act.is_first(&mut tx).await?;
+    let first = action.is_first(&mut tx).await?;
     if first {
         let change = Change::begin(&mut tx, Subject::Backfill(id)).await?;
         backfill::pause(&mut tx, id).await?;
@@ -204,11 +204,11 @@ pub(crate) async fn resume_backfill(
     State(api): State<Api>,
     context: RequestContext,
     ServiceActor(actor): ServiceActor,
-    act: Act<Uuid>,
+    action: Action<Uuid>,
 ) -> Result<Response, Problem> {
-    let id = act.target;
+    let id = action.target;
     let mut tx = api.pool.begin().await?;
-    let first = act.is_first(&mut tx).await?;
+    let first = action.is_first(&mut tx).await?;
     if first {
         let change = Change::begin(&mut tx, Subject::Backfill(id)).await?;
         backfill::resume(&mut tx, id).await?;
@@ -234,11 +234,11 @@ pub(crate) async fn cancel_backfill(
     State(api): State<Api>,
     context: RequestContext,
     ServiceActor(actor): ServiceActor,
-    act: Act<Uuid>,
+    action: Action<Uuid>,
 ) -> Result<Response, Problem> {
-    let id = act.target;
+    let id = action.target;
     let mut tx = api.pool.begin().await?;
-    let first = act.is_first(&mut tx).await?;
+    let first = action.is_first(&mut tx).await?;
     if first {
         let change = Change::begin(&mut tx, Subject::Backfill(id)).await?;
         backfill::begin_cancel(&mut tx, id).await?;
@@ -264,11 +264,11 @@ pub(crate) async fn retry_failed_of_backfill(
     State(api): State<Api>,
     context: RequestContext,
     ServiceActor(actor): ServiceActor,
-    act: Act<Uuid>,
+    action: Action<Uuid>,
 ) -> Result<Response, Problem> {
-    let id = act.target;
+    let id = action.target;
     let mut tx = api.pool.begin().await?;
-    let first = act.is_first(&mut tx).await?;
+    let first = action.is_first(&mut tx).await?;
     if first {
         let change = Change::begin(&mut tx, Subject::Backfill(id)).await?;
         backfill::retry_failed(&mut tx, id).await?;

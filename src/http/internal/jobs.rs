@@ -12,7 +12,7 @@ use weirgate_identity::audit::{self, Change, Subject};
 use weirgate_queue::{JobState, QueueError, control};
 use weirgate_web::client_address::ServiceActor;
 use weirgate_web::context::RequestContext;
-use weirgate_web::extract::{Act, Body, Path, answered};
+use weirgate_web::extract::{Action, Body, Path, answered};
 use weirgate_web::follow::{Viewer, job_response};
 use weirgate_web::job::JobResource;
 use weirgate_web::job_list::{AnyTenantsJobQuery, FailureParam, JobFilterParams};
@@ -118,11 +118,11 @@ pub(crate) async fn cancel_job(
     State(api): State<Api>,
     viewer: Viewer,
     ServiceActor(actor): ServiceActor,
-    act: Act<Uuid>,
+    action: Action<Uuid>,
 ) -> Result<Response, Problem> {
-    let id = act.target;
+    let id = action.target;
     let mut tx = api.pool.begin().await?;
-    let first = act.is_first(&mut tx).await?;
+    let first = action.is_first(&mut tx).await?;
     if first {
         let change = Change::begin(&mut tx, Subject::Job(id)).await?;
         control::cancel(&mut tx, id).await?;
@@ -157,11 +157,11 @@ pub(crate) async fn retry_job(
     State(api): State<Api>,
     viewer: Viewer,
     ServiceActor(actor): ServiceActor,
-    act: Act<Uuid>,
+    action: Action<Uuid>,
 ) -> Result<Response, Problem> {
-    let id = act.target;
+    let id = action.target;
     let mut tx = api.pool.begin().await?;
-    let first = act.is_first(&mut tx).await?;
+    let first = action.is_first(&mut tx).await?;
     let change = Change::begin(&mut tx, Subject::Job(id)).await?;
     let done = first
         && match control::retry(&mut tx, id).await {
@@ -195,11 +195,11 @@ pub(crate) async fn run_job_now(
     State(api): State<Api>,
     viewer: Viewer,
     ServiceActor(actor): ServiceActor,
-    act: Act<Uuid>,
+    action: Action<Uuid>,
 ) -> Result<Response, Problem> {
-    let id = act.target;
+    let id = action.target;
     let mut tx = api.pool.begin().await?;
-    let first = act.is_first(&mut tx).await?;
+    let first = action.is_first(&mut tx).await?;
     let change = Change::begin(&mut tx, Subject::Job(id)).await?;
     let done = first
         && match control::run_now(&mut tx, id).await {

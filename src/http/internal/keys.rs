@@ -16,7 +16,7 @@ use weirgate_identity::keys::issuing::{self, New};
 use weirgate_identity::keys::{self, Listed};
 use weirgate_web::client_address::ServiceActor;
 use weirgate_web::context::RequestContext;
-use weirgate_web::extract::{Act, Path, answered};
+use weirgate_web::extract::{Action, Path, answered};
 use weirgate_web::idempotency::Claimed;
 use weirgate_web::page::{Page, Paging, PagingParams};
 use weirgate_web::params::{Fields, FromQuery, Query};
@@ -189,13 +189,13 @@ impl NewApiKey {
 pub(crate) async fn create_api_key(
     State(api): State<Api>,
     ServiceActor(actor): ServiceActor,
-    act: Act<String, NewApiKey>,
+    action: Action<String, NewApiKey>,
 ) -> Result<Response, Problem> {
-    let (name, expires_at) = act.body.check()?;
+    let (name, expires_at) = action.body.check()?;
     let mut tx = api.pool.begin().await?;
-    let tenant = find(&mut tx, &act.target).await?;
+    let tenant = find(&mut tx, &action.target).await?;
     let mut id = Uuid::now_v7();
-    let key = match act.claim(&mut tx, id).await? {
+    let key = match action.claim(&mut tx, id).await? {
         Claimed::First => {
             let mut random = [0; 32];
             random::generator().fill_bytes(&mut random);

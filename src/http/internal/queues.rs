@@ -16,7 +16,7 @@ use weirgate_queue::lanes::limits::pause_queue as set_paused;
 use weirgate_queue::lanes::traffic::WINDOW_S;
 use weirgate_web::client_address::ServiceActor;
 use weirgate_web::context::RequestContext;
-use weirgate_web::extract::{Act, Body, Path, answered};
+use weirgate_web::extract::{Action, Body, Path, answered};
 use weirgate_web::page::Page;
 use weirgate_web::params::Query;
 use weirgate_web::problem::Problem;
@@ -135,9 +135,9 @@ pub(crate) async fn pause_queue(
     State(api): State<Api>,
     context: RequestContext,
     ServiceActor(actor): ServiceActor,
-    act: Act<String>,
+    action: Action<String>,
 ) -> Result<Response, Problem> {
-    pause(&api, &context, &actor, act, true).await
+    pause(&api, &context, &actor, action, true).await
 }
 
 /// Lets a paused queue go on, at once.
@@ -150,9 +150,9 @@ pub(crate) async fn resume_queue(
     State(api): State<Api>,
     context: RequestContext,
     ServiceActor(actor): ServiceActor,
-    act: Act<String>,
+    action: Action<String>,
 ) -> Result<Response, Problem> {
-    pause(&api, &context, &actor, act, false).await
+    pause(&api, &context, &actor, action, false).await
 }
 
 /// Changes a queue's limits: of all tenants together, and of each one that has none of its own.
@@ -187,13 +187,13 @@ async fn pause(
     api: &Api,
     context: &RequestContext,
     actor: &Actor,
-    act: Act<String>,
+    action: Action<String>,
     paused: bool,
 ) -> Result<Response, Problem> {
-    let name = &act.target;
+    let name = &action.target;
     let mut tx = api.pool.begin().await?;
     require(&mut tx, name).await?;
-    let first = act.is_first(&mut tx).await?;
+    let first = action.is_first(&mut tx).await?;
     if first {
         let change = Change::begin(&mut tx, Subject::Queue(name)).await?;
         set_paused(&mut tx, name, paused).await?;

@@ -11,7 +11,7 @@ use uuid::Uuid;
 use weirgate_identity::audit::{self, Subject};
 use weirgate_queue::schedule::{self, Change, Overview, Run};
 use weirgate_web::client_address::ServiceActor;
-use weirgate_web::extract::{Act, Body, Path, answered};
+use weirgate_web::extract::{Action, Body, Path, answered};
 use weirgate_web::page::Page;
 use weirgate_web::params::Query;
 use weirgate_web::problem::{FieldError, Problem};
@@ -249,16 +249,16 @@ pub(crate) struct ScheduleRun {
 pub(crate) async fn run_schedule(
     State(api): State<Api>,
     ServiceActor(actor): ServiceActor,
-    act: Act<String, RunSchedule>,
+    action: Action<String, RunSchedule>,
 ) -> Result<Response, Problem> {
     let mut tx = api.pool.begin().await?;
-    let first = act.is_first(&mut tx).await?;
+    let first = action.is_first(&mut tx).await?;
     let items = if first {
-        let jobs = schedules::run_now(&mut tx, &actor, &act.target, act.body.tenant.as_deref()).await?;
-        act.keep(&mut tx, &jobs).await?;
+        let jobs = schedules::run_now(&mut tx, &actor, &action.target, action.body.tenant.as_deref()).await?;
+        action.keep(&mut tx, &jobs).await?;
         jobs
     } else {
-        act.kept(&mut tx).await?
+        action.kept(&mut tx).await?
     };
     tx.commit().await?;
     let run = ScheduleRun { enqueued: items.len(), items, replayed: !first };

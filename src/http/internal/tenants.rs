@@ -12,7 +12,7 @@ use uuid::Uuid;
 use weirgate_identity::tenants::{self, Change, New, SLUG, Stored};
 use weirgate_web::client_address::ServiceActor;
 use weirgate_web::context::RequestContext;
-use weirgate_web::extract::{Act, Body, Path, answered};
+use weirgate_web::extract::{Action, Body, Path, answered};
 use weirgate_web::idempotency::Claimed;
 use weirgate_web::page::{Page, Paging, PagingParams};
 use weirgate_web::params::{Fields, FromQuery, Query};
@@ -157,12 +157,12 @@ pub(crate) async fn create_tenant(
     State(api): State<Api>,
     context: RequestContext,
     ServiceActor(actor): ServiceActor,
-    act: Act<(), NewTenant>,
+    action: Action<(), NewTenant>,
 ) -> Result<Response, Problem> {
-    let new = act.body.checked()?;
+    let new = action.body.checked()?;
     let id = Uuid::now_v7();
     let mut tx = api.pool.begin().await?;
-    let (tenant, first) = match act.claim(&mut tx, id).await? {
+    let (tenant, first) = match action.claim(&mut tx, id).await? {
         Claimed::First => (tenants::create(&mut tx, &actor, id, &new).await?, true),
         Claimed::Replay(earlier) => {
             let found = tenants::get(&mut tx, &earlier.to_string()).await?;

@@ -12,7 +12,7 @@ use weirgate_identity::audit::{Change, Subject};
 use weirgate_queue::drain::drain;
 use weirgate_queue::query::{self, WorkerRow};
 use weirgate_web::client_address::ServiceActor;
-use weirgate_web::extract::{Act, answered};
+use weirgate_web::extract::{Action, answered};
 use weirgate_web::page::Page;
 use weirgate_web::params::Query;
 use weirgate_web::problem::Problem;
@@ -75,11 +75,11 @@ pub(crate) async fn list_workers(
 pub(crate) async fn drain_worker(
     State(api): State<Api>,
     ServiceActor(actor): ServiceActor,
-    act: Act<Uuid>,
+    action: Action<Uuid>,
 ) -> Result<Response, Problem> {
-    let id = act.target;
+    let id = action.target;
     let mut tx = api.pool.begin().await?;
-    let first = act.is_first(&mut tx).await?;
+    let first = action.is_first(&mut tx).await?;
     let unknown = || Problem::not_found("unknown_worker", "Unknown worker", format!("no live worker {id}"));
     let change = Change::begin(&mut tx, Subject::Worker(id)).await?;
     if first && !drain(&mut tx, id).await? {

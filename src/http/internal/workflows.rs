@@ -17,7 +17,7 @@ use weirgate_queue::query::{self, JobRow, WorkflowFilter, WorkflowState};
 use weirgate_queue::{QueueError, workflow};
 use weirgate_web::client_address::ServiceActor;
 use weirgate_web::context::RequestContext;
-use weirgate_web::extract::{Act, Path, answered};
+use weirgate_web::extract::{Action, Path, answered};
 use weirgate_web::follow::Viewer;
 use weirgate_web::job::JobResource;
 use weirgate_web::job_list::tenant_of_filter;
@@ -165,11 +165,11 @@ pub(crate) async fn cancel_workflow(
     viewer: Viewer,
     context: RequestContext,
     ServiceActor(actor): ServiceActor,
-    act: Act<Uuid>,
+    action: Action<Uuid>,
 ) -> Result<Response, Problem> {
-    let id = act.target;
+    let id = action.target;
     let mut tx = api.pool.begin().await?;
-    let first = act.is_first(&mut tx).await?;
+    let first = action.is_first(&mut tx).await?;
     if first {
         let cancelled = workflow::cancel(&mut tx, id).await?;
         actor.note_workflow_cancel(&mut tx, id, cancelled).await?;
@@ -253,11 +253,11 @@ pub(crate) async fn retry_failed_of_workflow(
     viewer: Viewer,
     context: RequestContext,
     ServiceActor(actor): ServiceActor,
-    act: Act<Uuid>,
+    action: Action<Uuid>,
 ) -> Result<Response, Problem> {
-    let id = act.target;
+    let id = action.target;
     let mut tx = api.pool.begin().await?;
-    let first = act.is_first(&mut tx).await?;
+    let first = action.is_first(&mut tx).await?;
     let done =
         if first { retry_failed(&mut tx, id, actor.name()).await? } else { WorkflowRetry::NothingFailed };
     let replayed = done == WorkflowRetry::NothingFailed;

@@ -1,4 +1,5 @@
-//! What the service asks for: jobs for a tenant, what they have made, rows that they could not take.
+//! What the service asks for: jobs for a tenant, what they have made, rows that they could not
+//! take.
 
 pub(crate) mod exports;
 pub(crate) mod ingest;

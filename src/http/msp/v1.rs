@@ -2,6 +2,7 @@
 //! [`TenantTx`](weirgate_identity::tenant_tx::TenantTx).
 
 pub(crate) mod csat;
+mod expected_file;
 mod export_file;
 pub(crate) mod exports;
 pub(crate) mod kpis;

@@ -11,7 +11,8 @@ use uuid::Uuid;
 /// From the first byte of a request, or from the connection's begin, to the end of its head.
 const HEAD_LIMIT: Duration = Duration::from_secs(10);
 
-/// From an answer to the next request; longer than the minute for which proxies keep theirs, so that they are the ones to close.
+/// From an answer to the next request; longer than the minute for which proxies keep theirs, so
+/// that they are the ones to close.
 const IDLE_LIMIT: Duration = Duration::from_secs(75);
 
 /// From the head to the end of the body.
@@ -20,14 +21,16 @@ const BODY_LIMIT: Duration = Duration::from_secs(30);
 /// For so long a caller may take nothing of its answer.
 const WRITE_LIMIT: Duration = Duration::from_secs(30);
 
-/// A caller whom nobody knows and whose answer takes longer than this makes room for others, however much of it is taken now and then.
+/// A caller whom nobody knows and whose answer takes longer than this makes room for others,
+/// however much of it is taken now and then.
 const SLOW: Duration = Duration::from_secs(5);
 
-/// Connections of all, beyond which only probes are answered: who looks whether we live gets an answer however many others wait for
-/// theirs.
+/// Connections of all, beyond which only probes are answered: who looks whether we live gets an
+/// answer however many others wait for theirs.
 const RESERVE: usize = 8;
 
-/// Marks a request that came over a connection of the reserve: its answer is an error, unless it is a probe.
+/// Marks a request that came over a connection of the reserve: its answer is an error, unless it is
+/// a probe.
 #[derive(Debug, Clone, Copy)]
 pub struct Reserved;
 
@@ -70,7 +73,8 @@ impl State {
             || self.blocked.is_some_and(|since| now.duration_since(since) >= WRITE_LIMIT)
     }
 
-    /// How soon it has to make room, the least first; none for one that is worked on for somebody known, or not for long.
+    /// How soon it has to make room, the least first; none for one that is worked on for somebody
+    /// known, or not for long.
     fn rank(&self, now: Instant) -> Option<(u8, Instant)> {
         let is_slow = now.duration_since(self.since) >= SLOW;
         let class = match (self.known, self.phase) {
@@ -116,8 +120,8 @@ impl Connection {
         self.state().known = true;
     }
 
-    /// The caller has a right credential, and the connection is one of its share until this request is answered; `false` where that is used
-    /// up.
+    /// The caller has a right credential, and the connection is one of its share until this request
+    /// is answered; `false` where that is used up.
     pub fn is_of(&self, holder: Holder) -> bool {
         let mut state = self.state();
         if state.holder != Some(holder) {
@@ -162,8 +166,8 @@ impl Connection {
         }
     }
 
-    /// An answer is written, but for what the caller has still to take. A connection that is only kept for the next request is in nobody's
-    /// share.
+    /// An answer is written, but for what the caller has still to take. A connection that is only
+    /// kept for the next request is in nobody's share.
     pub(super) fn answered(&self) {
         let mut state = self.state();
         (state.phase, state.since) = (Phase::Idle, Instant::now());
@@ -181,8 +185,8 @@ impl Drop for Connection {
     }
 }
 
-/// How many connections each holder has, of which none may have more than a share: one key's streams of events must not be all that
-/// there is room for.
+/// How many connections each holder has, of which none may have more than a share: one key's
+/// streams of events must not be all that there is room for.
 #[derive(Debug)]
 struct Shares {
     most: usize,
@@ -240,8 +244,8 @@ impl Table {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A place for one more connection; none where all are taken by requests that are worked on. Waits for the moment in which one that
-    /// has to go is closed: its file counts until then.
+    /// A place for one more connection; none where all are taken by requests that are worked on.
+    /// Waits for the moment in which one that has to go is closed: its file counts until then.
     pub(super) async fn admit(self: &Arc<Self>) -> Option<Place> {
         while self.entries().makes_room(self.most - RESERVE) {
             self.freed.notified().await;
@@ -280,7 +284,8 @@ impl Table {
 }
 
 impl Entries {
-    /// Whether one of `most` places is about to be free; one connection goes for it where all are taken.
+    /// Whether one of `most` places is about to be free; one connection goes for it where all are
+    /// taken.
     fn makes_room(&mut self, most: usize) -> bool {
         if self.connections.len() < most {
             return false;

@@ -8,9 +8,9 @@ use weirgate_jobs::{ExportFormat, GenerateExport};
 use weirgate_queue::NewJob;
 use weirgate_web::Web;
 use weirgate_web::enqueue::{EnqueueBody, EnqueueHeaders, EnqueueParams, EnqueueRequest};
-use weirgate_web::intake::Plan;
 use weirgate_web::openapi::JobAccepted;
 use weirgate_web::params::{Fields, FromQuery};
+use weirgate_web::plan::Plan;
 use weirgate_web::problem::Problem;
 
 use crate::http::msp::openapi::export_format;

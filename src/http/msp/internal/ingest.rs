@@ -10,8 +10,8 @@ use weirgate_queue::NewJob;
 use weirgate_web::Web;
 use weirgate_web::enqueue::{EnqueueBody, EnqueueHeaders, EnqueueParams, EnqueueRequest};
 use weirgate_web::extract::Path;
-use weirgate_web::intake::Plan;
 use weirgate_web::openapi::JobAccepted;
+use weirgate_web::plan::Plan;
 use weirgate_web::problem::Problem;
 
 /// What can be ingested.

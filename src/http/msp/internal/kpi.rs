@@ -9,9 +9,9 @@ use weirgate_queue::NewJob;
 
 use weirgate_web::Web;
 use weirgate_web::enqueue::{EnqueueBody, EnqueueHeaders, EnqueueParams, EnqueueRequest};
-use weirgate_web::intake::Plan;
 use weirgate_web::openapi::JobAccepted;
 use weirgate_web::params::{Fields, FromQuery};
+use weirgate_web::plan::Plan;
 use weirgate_web::problem::Problem;
 
 /// Which day.

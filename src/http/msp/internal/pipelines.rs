@@ -6,8 +6,8 @@ use serde_json::json;
 use weirgate_jobs::DailyPipeline;
 use weirgate_web::Web;
 use weirgate_web::enqueue::{EnqueueBody, EnqueueHeaders, EnqueueParams, EnqueueRequest};
-use weirgate_web::intake::Plan;
 use weirgate_web::openapi::JobAccepted;
+use weirgate_web::plan::Plan;
 use weirgate_web::problem::Problem;
 
 use crate::http::msp::internal::kpi::Day;
@@ -27,10 +27,10 @@ pub(crate) async fn run_daily_pipeline(
     request
         .run(&web, |tenant, day, adjust| {
             let pipeline = DailyPipeline::new(tenant, day.date, adjust)?;
-            let about = json!({ "kind": DailyPipeline::NAME, "date": day.date });
+            let asked = json!({ "kind": DailyPipeline::NAME, "date": day.date });
             let last_id = pipeline.last();
             let workflow = pipeline.into_workflow();
-            Ok(Plan::Workflow { workflow, last: DailyPipeline::LAST, last_id, about })
+            Ok(Plan::Workflow { workflow, last: DailyPipeline::LAST, last_id, asked })
         })
         .await
 }

@@ -1,105 +1,37 @@
 //! The file of an export, on its way out: what leaves is what was exported, or nothing does.
 //!
-//! A file is read twice and never held: first to see whether it has the SHA-256 that was stored with the export, then to be
-//! sent. To check it only while it is sent would find out too late: a file that is not this export's may be another tenant's. The
-//! second reading asks for the very object of the first one, counts along, and keeps the last piece back until the sum is right
-//! again, so that a client takes nothing for whole that is not. The first reading is remembered ([`Verifications`]), so that who asks
-//! again need not wait for it again.
+//! A file is read twice and never held: first to see whether it has the SHA-256 that was stored
+//! with the export, then to be sent. To check it only while it is sent would find out too late: a
+//! file that is not this export's may be another tenant's. The second reading asks for the very
+//! object of the first one, counts along, and keeps the last piece back until the sum is right
+//! again, so that a client takes nothing for whole that is not. The first reading is remembered
+//! ([`Verifications`]), so that who asks again need not wait for it again.
 
 use std::sync::Arc;
 
 use axum::body::{Body, Bytes};
 use futures_util::stream::{BoxStream, StreamExt, TryStreamExt, unfold};
-use object_store::path::Path;
-use object_store::{GetOptions, ObjectStore, ObjectStoreExt};
+use object_store::{ObjectStore, ObjectStoreExt};
 use sha2::{Digest, Sha256};
-use weirgate_web::slots::Slot;
+use weirgate_web::permits::Permit;
 
+use crate::http::msp::v1::expected_file::{Expected, FileError, read};
 use crate::http::msp::v1::verifications::Verifications;
 
-/// Why the file of an export cannot be sent.
-#[derive(Debug, Clone, thiserror::Error)]
-pub(super) enum FileError {
-    /// There is no such file.
-    #[error("the file is gone")]
-    Gone,
-    /// It is another one than was exported.
-    #[error("the file is not the one that was exported: {0}")]
-    Changed(String),
-    /// The store cannot answer.
-    #[error(transparent)]
-    Store(Arc<object_store::Error>),
-    /// Its reading broke off, for a fault of ours.
-    #[error("the reading of the file broke off")]
-    Broken,
-}
-
-impl From<object_store::Error> for FileError {
-    fn from(error: object_store::Error) -> Self {
-        match error {
-            object_store::Error::NotFound { .. } => Self::Gone,
-            object_store::Error::Precondition { .. } => Self::Changed("it was replaced meanwhile".to_owned()),
-            other => Self::Store(Arc::new(other)),
-        }
-    }
-}
-
-/// What was stored of a file when it was exported.
-#[derive(Debug, Clone)]
-pub(super) struct Expected {
-    pub(super) path: Path,
-    pub(super) bytes: u64,
-    pub(super) sha256: String,
-}
-
-/// The content of the file, which is `expected`. The slot is held until it is sent.
+/// The content of the file, which is `expected`. The permit is held until it is sent.
 pub(super) async fn open(
     store: &Arc<dyn ObjectStore>,
     verifications: &Verifications,
     expected: Expected,
-    slot: &Arc<Slot>,
+    permit: &Arc<Permit>,
 ) -> Result<Body, FileError> {
     let found = store.head(&expected.path).await?;
     if found.size != expected.bytes {
         return Err(FileError::Changed(format!("it has {} bytes instead of {}", found.size, expected.bytes)));
     }
-    verifications.verify(store, &expected, found.e_tag.as_deref(), slot).await?;
+    verifications.verify(store, &expected, found.e_tag.as_deref(), permit).await?;
     let pieces = read(&**store, &expected.path, found.e_tag).await?;
-    Ok(Body::from_stream(checked(pieces, expected, Some(slot.clone()))))
-}
-
-/// The content of one version of a file.
-async fn read(
-    store: &dyn ObjectStore,
-    path: &Path,
-    e_tag: Option<String>,
-) -> Result<BoxStream<'static, object_store::Result<Bytes>>, FileError> {
-    let options = GetOptions { if_match: e_tag, ..GetOptions::default() };
-    Ok(store.get_opts(path, options).await?.into_stream())
-}
-
-impl Expected {
-    /// Reads one version of the file to its end and sees whether it is this one.
-    pub(super) async fn verify(
-        &self,
-        store: &dyn ObjectStore,
-        e_tag: Option<String>,
-    ) -> Result<(), FileError> {
-        let mut pieces = read(store, &self.path, e_tag).await?;
-        let mut hash = Sha256::new();
-        while let Some(piece) = pieces.try_next().await? {
-            hash.update(&piece);
-        }
-        self.check(hash)
-    }
-
-    fn check(&self, hash: Sha256) -> Result<(), FileError> {
-        let sha256 = hex::encode(hash.finalize());
-        if sha256 == self.sha256 {
-            return Ok(());
-        }
-        Err(FileError::Changed(format!("its SHA-256 is {sha256} instead of {}", self.sha256)))
-    }
+    Ok(Body::from_stream(checked(pieces, expected, Some(permit.clone()))))
 }
 
 struct Sending {
@@ -109,7 +41,7 @@ struct Sending {
     kept: Option<Bytes>,
     expected: Expected,
     /// Of whoever it is sent to.
-    _slot: Option<Arc<Slot>>,
+    _permit: Option<Arc<Permit>>,
 }
 
 impl Sending {
@@ -128,13 +60,14 @@ impl Sending {
     }
 }
 
-/// Ends in an error where the content turns out to be another one, so that the connection breaks off.
+/// Ends in an error where the content turns out to be another one, so that the connection breaks
+/// off.
 fn checked(
     pieces: BoxStream<'static, object_store::Result<Bytes>>,
     expected: Expected,
-    slot: Option<Arc<Slot>>,
+    permit: Option<Arc<Permit>>,
 ) -> BoxStream<'static, Result<Bytes, FileError>> {
-    let sending = Sending { pieces, hash: Sha256::new(), kept: None, expected, _slot: slot };
+    let sending = Sending { pieces, hash: Sha256::new(), kept: None, expected, _permit: permit };
     let next = |sending: Option<Sending>| async {
         let mut sending = sending?;
         match sending.next().await {
@@ -151,6 +84,7 @@ fn checked(
 #[cfg(test)]
 mod tests {
     use futures_util::stream;
+    use object_store::path::Path;
 
     use super::*;
 

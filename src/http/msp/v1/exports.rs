@@ -22,13 +22,14 @@ use weirgate_web::extract::Path;
 use weirgate_web::follow::none_match;
 use weirgate_web::page::{Page, Paging, PagingParams};
 use weirgate_web::params::{Fields, FromQuery, Query};
+use weirgate_web::permits::Permit;
 use weirgate_web::problem::Problem;
 use weirgate_web::reads::Reads;
-use weirgate_web::slots::Slot;
 use weirgate_web::table::{Listing, Row, TableParams};
 
 use crate::http::msp::openapi::{ExportFile, export_format};
-use crate::http::msp::v1::export_file::{self, Expected, FileError};
+use crate::http::msp::v1::expected_file::{Expected, FileError};
+use crate::http::msp::v1::export_file;
 use crate::http::msp::v1::verifications::Verifications;
 
 /// An exported file.
@@ -201,8 +202,8 @@ impl Reader {
         if method == Method::HEAD {
             return Ok((head(&self.tenant, &row)?, Body::empty()).into_response());
         }
-        let slot = Arc::new(web.slots.of_download(self.tenant.id, self.is_service).await?);
-        let (row, file) = self.open((&web.reads, files), row, &slot).await?;
+        let permit = Arc::new(web.permits.of_download(self.tenant.id, self.is_service).await?);
+        let (row, file) = self.open((&web.reads, files), row, &permit).await?;
         Ok((head(&self.tenant, &row)?, file).into_response())
     }
 
@@ -212,13 +213,13 @@ impl Reader {
         &self,
         (reads, files): (&Reads, &ExportFiles),
         mut row: Export,
-        slot: &Arc<Slot>,
+        permit: &Arc<Permit>,
     ) -> Result<(Export, Body), Problem> {
-        let mut found = open_file(files, &row, slot).await;
+        let mut found = open_file(files, &row, permit).await;
         if found.is_err() {
             let now = self.find(reads, row.id).await?;
             if now.object_path != row.object_path {
-                found = open_file(files, &now, slot).await;
+                found = open_file(files, &now, permit).await;
                 row = now;
             }
         }
@@ -272,10 +273,10 @@ fn head(tenant: &CallerTenant, row: &Export) -> Result<[(HeaderName, HeaderValue
     ])
 }
 
-async fn open_file(files: &ExportFiles, row: &Export, slot: &Arc<Slot>) -> Result<Body, FileError> {
+async fn open_file(files: &ExportFiles, row: &Export, permit: &Arc<Permit>) -> Result<Body, FileError> {
     let path = ObjectPath::from(row.object_path.as_str());
     let expected = Expected { path, bytes: row.bytes.unsigned_abs(), sha256: row.sha256.clone() };
-    export_file::open(&files.store, &files.verifications, expected, slot).await
+    export_file::open(&files.store, &files.verifications, expected, permit).await
 }
 
 fn etag(row: &Export) -> Result<HeaderValue, Problem> {

@@ -52,7 +52,8 @@ pub(crate) struct DailyKpis {
 }
 
 impl DailyKpis {
-    /// The days from `from` to `to` that were worked out, in order, of the tenant whose connection it is.
+    /// The days from `from` to `to` that were worked out, in order, of the tenant whose connection
+    /// it is.
     pub(crate) async fn of_days(
         conn: &mut PgConnection,
         from: NaiveDate,

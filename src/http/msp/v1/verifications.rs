@@ -1,8 +1,10 @@
-//! Which files were found to be what was exported, so that none is read twice to find out within some minutes.
+//! Which files were found to be what was exported, so that none is read twice to find out within
+//! some minutes.
 //!
-//! A first reading that has begun goes on though its caller goes away or its time is over, and holds the caller's slot until it ends: what it
-//! finds is there for whoever asks next, so that a file that takes long to read can be downloaded in the end. What is remembered is one
-//! version of a file, by the tag that the store gives it.
+//! A first reading that has begun goes on though its caller goes away or its time is over, and
+//! holds the caller's permit until it ends: what it finds is there for whoever asks next, so that a
+//! file that takes long to read can be downloaded in the end. What is remembered is one version of
+//! a file, by the tag that the store gives it.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,10 +14,10 @@ use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared};
 use object_store::ObjectStore;
 use sha2::{Digest, Sha256};
+use weirgate_web::permits::Permit;
 use weirgate_web::recent::Recent;
-use weirgate_web::slots::Slot;
 
-use crate::http::msp::v1::export_file::{Expected, FileError};
+use crate::http::msp::v1::expected_file::{Expected, FileError};
 
 /// For so long a file is trusted to be what it was, as long as its tag stays.
 const REMEMBERED: Duration = Duration::from_mins(10);
@@ -44,13 +46,14 @@ impl Verifications {
         Self(Arc::new(Known { right: Recent::new(MEMORY), under_way: Mutex::default() }))
     }
 
-    /// Whether the version of the file that has this tag is `expected`; found out once for all who ask at the same time.
+    /// Whether the version of the file that has this tag is `expected`; found out once for all who
+    /// ask at the same time.
     pub(super) async fn verify(
         &self,
         store: &Arc<dyn ObjectStore>,
         expected: &Expected,
         e_tag: Option<&str>,
-        slot: &Arc<Slot>,
+        permit: &Arc<Permit>,
     ) -> Result<(), FileError> {
         let Some(e_tag) = e_tag else { return expected.verify(&**store, None).await };
         let key = key(expected, e_tag);
@@ -60,13 +63,13 @@ impl Verifications {
         let begin = || {
             let (reading, store, expected) =
                 (Reading { all: self.clone(), key }, store.clone(), expected.clone());
-            let (e_tag, slot) = (e_tag.to_owned(), slot.clone());
+            let (e_tag, permit) = (e_tag.to_owned(), permit.clone());
             let running = tokio::spawn(async move {
                 let found = expected.verify(&*store, Some(e_tag)).await;
                 if found.is_ok() {
                     reading.all.0.right.put(key, Instant::now());
                 }
-                drop((reading, slot));
+                drop((reading, permit));
                 found
             });
             async move { running.await.unwrap_or(Err(FileError::Broken)) }.boxed().shared()

@@ -1,9 +1,12 @@
-//! How many queries of one caller's making may be under way at once: the others' share of the database stays theirs.
+//! How many queries of one caller's making may be under way at once: the others' share of the
+//! database stays theirs.
 //!
-//! Tenants share an eighth of the pool: one that asks alone has all of it, of several each has an equal part, and at least one query.
-//! Queries that keep the database's processors busy then make those of others twice as slow at most, rather than as many times as there are.
+//! Tenants share an eighth of the pool: one that asks alone has all of it, of several each has an
+//! equal part, and at least one query. Queries that keep the database's processors busy then make
+//! those of others twice as slow at most, rather than as many times as there are.
 //!
-//! A slot is held while a query holds a connection of the pool (see [`crate::read_tx`]), not while a request waits for a job to end.
+//! A permit is held while a query holds a connection of the pool (see [`crate::read_tx`]), not
+//! while a request waits for a job to end.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -25,15 +28,16 @@ const OF_A_STRANGER: Duration = Duration::from_secs(1);
 /// Downloads of one tenant at once.
 const DOWNLOADS: usize = 2;
 
-/// Look-ups at once for all who have no credential that is known, of either kind. Each is one row by its key.
+/// Look-ups at once for all who have no credential that is known, of either kind. Each is one row
+/// by its key.
 const OF_STRANGERS: usize = 2;
 
 /// For so long, and up to twice as long, a tenant that has asked is taken to be one that asks.
 const ASKS: Duration = Duration::from_secs(5);
 
-/// Slots of every caller, in this process.
+/// Permits of every caller, in this process.
 #[derive(Debug)]
-pub struct Slots {
+pub struct Permits {
     for_tenants: u32,
     service: Arc<Semaphore>,
     service_has: usize,
@@ -47,10 +51,11 @@ pub struct Slots {
 
 /// A query of a caller's making, until it is dropped.
 #[derive(Debug)]
-pub struct Slot(#[expect(dead_code, reason = "is held, not looked at")] OwnedSemaphorePermit);
+pub struct Permit(#[expect(dead_code, reason = "is held, not looked at")] OwnedSemaphorePermit);
 
-impl Slots {
-    /// Tenants get an eighth of the pool, whichever of their keys they use; the service, which acts for all, a third.
+impl Permits {
+    /// Tenants get an eighth of the pool, whichever of their keys they use; the service, which acts
+    /// for all, a third.
     pub fn new(pool: &PgPool) -> Self {
         let connections = pool.options().get_max_connections();
         let service_has = (connections as usize / 3).max(2);
@@ -68,32 +73,33 @@ impl Slots {
 
     /// # Errors
     /// 429 where all of the tenant's are taken for too long.
-    pub async fn of_tenant(&self, tenant: Uuid) -> Result<Slot, Problem> {
+    pub async fn of_tenant(&self, tenant: Uuid) -> Result<Permit, Problem> {
         let tenants = {
             let mut asking = self.asking.lock().unwrap_or_else(PoisonError::into_inner);
             asking.with(tenant, Instant::now())
         };
         // Of all there are, a query takes as many as there are tenants to share them.
         let each = tenants.clamp(1, self.for_tenants);
-        let slots = of(&self.tenants, tenant, self.for_tenants as usize);
+        let permits = of(&self.tenants, tenant, self.for_tenants as usize);
         let share = (self.for_tenants / each) as usize;
-        take(slots, each, PATIENCE, || Problem::too_many_at_once(share, "queries")).await
+        take(permits, each, PATIENCE, || Problem::too_many_at_once(share, "queries")).await
     }
 
     /// To be held until the file is sent.
     ///
     /// # Errors
-    /// 429 where the tenant has as many downloads as it may have for too long; those of its files by the service are counted apart.
-    pub async fn of_download(&self, tenant: Uuid, by_service: bool) -> Result<Slot, Problem> {
-        let slots = of(&self.downloads[usize::from(by_service)], tenant, DOWNLOADS);
-        take(slots, 1, PATIENCE, || Problem::too_many_at_once(DOWNLOADS, "downloads")).await
+    /// 429 where the tenant has as many downloads as it may have for too long; those of its files
+    /// by the service are counted apart.
+    pub async fn of_download(&self, tenant: Uuid, by_service: bool) -> Result<Permit, Problem> {
+        let permits = of(&self.downloads[usize::from(by_service)], tenant, DOWNLOADS);
+        take(permits, 1, PATIENCE, || Problem::too_many_at_once(DOWNLOADS, "downloads")).await
     }
 
     /// For a cookie of a session that this process has not seen.
     ///
     /// # Errors
     /// 503 where all are taken for too long.
-    pub async fn of_cookie(&self) -> Result<Slot, Problem> {
+    pub async fn of_cookie(&self) -> Result<Permit, Problem> {
         take(self.cookies.clone(), 1, OF_A_STRANGER, Problem::too_many_strangers).await
     }
 
@@ -101,13 +107,13 @@ impl Slots {
     ///
     /// # Errors
     /// 503 where all are taken for too long.
-    pub async fn of_sign_in(&self) -> Result<Slot, Problem> {
+    pub async fn of_sign_in(&self) -> Result<Permit, Problem> {
         take(self.sign_ins.clone(), 1, OF_A_STRANGER, Problem::too_many_strangers).await
     }
 
     /// # Errors
     /// 429 where all of the service's are taken for too long.
-    pub async fn of_service(&self) -> Result<Slot, Problem> {
+    pub async fn of_service(&self) -> Result<Permit, Problem> {
         take(self.service.clone(), 1, PATIENCE, || Problem::too_many_at_once(self.service_has, "queries"))
             .await
     }
@@ -147,27 +153,28 @@ fn of(all: &Mutex<HashMap<Uuid, Arc<Semaphore>>>, tenant: Uuid, count: usize) ->
     all.entry(tenant).or_insert_with(|| Arc::new(Semaphore::new(count))).clone()
 }
 
-/// What `look_up` finds. It runs to its end though the caller goes away, so that the slot is held for as long as its connection.
+/// What `look_up` finds. It runs to its end though the caller goes away, so that the permit is held
+/// for as long as its connection.
 pub async fn under<T: Send + 'static>(
-    slot: Slot,
+    permit: Permit,
     look_up: impl Future<Output = sqlx::Result<T>> + Send + 'static,
 ) -> sqlx::Result<T> {
     let running = tokio::spawn(async move {
         let found = look_up.await;
-        drop(slot);
+        drop(permit);
         found
     });
     running.await.unwrap_or(Err(sqlx::Error::WorkerCrashed))
 }
 
 async fn take(
-    slots: Arc<Semaphore>,
+    permits: Arc<Semaphore>,
     count: u32,
     patience: Duration,
     refused: impl FnOnce() -> Problem,
-) -> Result<Slot, Problem> {
-    match timeout(patience, slots.acquire_many_owned(count)).await {
-        Ok(Ok(permit)) => Ok(Slot(permit)),
+) -> Result<Permit, Problem> {
+    match timeout(patience, permits.acquire_many_owned(count)).await {
+        Ok(Ok(permit)) => Ok(Permit(permit)),
         _ => Err(refused()),
     }
 }

@@ -15,9 +15,10 @@ use weirgate_queue::bulk::BulkAction;
 use weirgate_queue::held::{Held, gather};
 use weirgate_queue::patience::within;
 use weirgate_queue::query::JobFilter;
-use weirgate_queue::{Enqueued, NewJob, Workflow};
+use weirgate_queue::{Enqueued, NewJob};
 
 use crate::idempotency::{self, Claimed, IdempotencyKey};
+use crate::plan::Plan;
 use crate::problem::Problem;
 
 /// Transactions under way at once; so many more requests come while they are that the next ones are
@@ -27,54 +28,21 @@ const TRANSACTIONS: usize = 2;
 /// Most requests of one transaction.
 const MOST: usize = 100;
 
-/// A transaction of many waits for nobody: where somebody holds a key or a twin of one of its jobs,
-/// each goes alone.
+/// A transaction of many waits for nobody: where somebody holds a key or a duplicate of one of its
+/// jobs, each goes alone.
 const BEGIN: &str = "begin; set local lock_timeout = '100ms'";
 
 /// How long a transaction of many may take.
 const ANSWER: Duration = Duration::from_secs(5);
 
-/// How long one alone may: it may have to wait for another with the same key or twin.
+/// How long one alone may: it may have to wait for another with the same key or duplicate.
 const ANSWER_ALONE: Duration = Duration::from_secs(15);
-
-/// What a request enqueues.
-pub enum Plan {
-    /// One job.
-    Job(NewJob),
-    /// Jobs that depend on each other; the last one stands for all.
-    Workflow {
-        /// All of them. While the last one of another is under way, that one is the answer.
-        workflow: Workflow,
-        /// The name of the last one.
-        last: &'static str,
-        /// And its id.
-        last_id: Uuid,
-        /// What the audit is to say of it.
-        about: Value,
-    },
-}
-
-impl Plan {
-    fn id(&self) -> Uuid {
-        match self {
-            Self::Job(job) => job.id,
-            Self::Workflow { last_id, .. } => *last_id,
-        }
-    }
-
-    async fn enqueue(self, conn: &mut PgConnection) -> Result<Enqueued, Problem> {
-        Ok(match self {
-            Self::Job(job) => weirgate_queue::enqueue(conn, vec![job]).await?[0],
-            Self::Workflow { workflow, last, .. } => workflow.enqueue_once(conn, last).await?,
-        })
-    }
-}
 
 /// The job that a request is about.
 #[derive(Debug, Clone, Copy)]
 pub struct Accepted {
     pub job: Uuid,
-    /// A live twin, instead of a new job.
+    /// A live duplicate, instead of a new job.
     pub duplicate: bool,
     /// What the same request enqueued before.
     pub replayed: bool,
@@ -90,42 +58,44 @@ type Answer = Result<Accepted, Problem>;
 type MakePlan = Box<dyn FnOnce(&Tenant) -> weirgate_queue::Result<Plan> + Send>;
 
 /// What is to be enqueued for a tenant.
-struct Wish {
+struct PendingEnqueue {
     tenant: String,
     plan: MakePlan,
     key: Option<IdempotencyKey>,
+    force: bool,
     actor: Actor,
     answer: oneshot::Sender<Answer>,
 }
 
 /// What the tasks are handed.
 enum Handed {
-    Wish(Wish),
+    Enqueue(PendingEnqueue),
     /// Whether anybody answers, and the database does.
     Question(oneshot::Sender<bool>),
 }
 
-/// A wish whose tenant is there and active.
+/// A pending enqueue whose tenant is there and active.
 struct Planned {
     plan: Plan,
     key: Option<IdempotencyKey>,
+    force: bool,
     note: Option<Note>,
     answer: oneshot::Sender<Answer>,
 }
 
-/// Takes jobs in. Cheap to clone.
+/// Enqueues what requests ask for. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Intake {
+pub struct EnqueueBatcher {
     tasks: mpsc::UnboundedSender<Handed>,
 }
 
-impl Intake {
+impl EnqueueBatcher {
     /// Ends with its last handle.
     pub fn start(pool: &PgPool) -> Self {
         let (tasks, queue) = mpsc::unbounded_channel();
         let queue = Arc::new(Mutex::new(queue));
         for _ in 0..TRANSACTIONS {
-            tokio::spawn(take_in(pool.clone(), queue.clone()));
+            tokio::spawn(run(pool.clone(), queue.clone()));
         }
         Self { tasks }
     }
@@ -136,13 +106,15 @@ impl Intake {
         &self,
         tenant: &str,
         key: Option<IdempotencyKey>,
+        force: bool,
         actor: Actor,
         plan: impl FnOnce(&Tenant) -> weirgate_queue::Result<Plan> + Send + 'static,
     ) -> Answer {
         let (answer, answered) = oneshot::channel();
-        let wish = Wish { tenant: tenant.to_owned(), plan: Box::new(plan), key, actor, answer };
+        let one =
+            PendingEnqueue { tenant: tenant.to_owned(), plan: Box::new(plan), key, force, actor, answer };
         // Ends with the runtime only.
-        let _ = self.tasks.send(Handed::Wish(wish));
+        let _ = self.tasks.send(Handed::Enqueue(one));
         answered.await.unwrap_or_else(|_| Err(Problem::internal()))
     }
 
@@ -166,7 +138,7 @@ pub enum Of {
     /// A job that does something to all jobs of a filter.
     Bulk { action: BulkAction, filter: Box<JobFilter> },
     /// A workflow of a tenant, and what is to be said of it.
-    Workflow { tenant: Uuid, about: Value },
+    Workflow { tenant: Uuid, asked: Value },
 }
 
 impl Of {
@@ -184,7 +156,7 @@ impl Note {
             Of::Bulk { action, filter } => {
                 actor.note_bulk(conn, (action, &filter), "all that match", enqueued.id).await
             }
-            Of::Workflow { tenant, about } => actor.note_enqueued(conn, enqueued, tenant, about).await,
+            Of::Workflow { tenant, asked } => actor.note_enqueued(conn, enqueued, tenant, asked).await,
         }
     }
 }
@@ -194,6 +166,7 @@ pub async fn enqueue_alone(
     pool: &PgPool,
     plan: Plan,
     key: Option<&IdempotencyKey>,
+    force: bool,
     note: Option<Note>,
 ) -> Answer {
     let mut tx = pool.begin().await?;
@@ -202,7 +175,7 @@ pub async fn enqueue_alone(
     {
         return Ok(Accepted { job, duplicate: false, replayed: true });
     }
-    let enqueued = plan.enqueue(&mut tx).await?;
+    let enqueued = plan.enqueue(&mut tx, force).await?;
     if let Some(key) = key
         && enqueued.duplicate
     {
@@ -215,29 +188,29 @@ pub async fn enqueue_alone(
     Ok(Accepted::new(enqueued))
 }
 
-async fn take_in(pool: PgPool, queue: Arc<Mutex<mpsc::UnboundedReceiver<Handed>>>) {
+async fn run(pool: PgPool, queue: Arc<Mutex<mpsc::UnboundedReceiver<Handed>>>) {
     let mut held = Held::new(pool.clone());
     loop {
         let handed = gather(&queue, MOST, &mut held).await;
         if handed.is_empty() {
             return;
         }
-        let (mut wishes, mut questions) = (Vec::with_capacity(handed.len()), Vec::new());
+        let (mut pending, mut questions) = (Vec::with_capacity(handed.len()), Vec::new());
         for one in handed {
             match one {
-                Handed::Wish(wish) => wishes.push(wish),
+                Handed::Enqueue(one) => pending.push(one),
                 Handed::Question(answer) => questions.push(answer),
             }
         }
-        let names: Vec<String> = wishes.iter().map(|wish| wish.tenant.clone()).collect();
+        let names: Vec<String> = pending.iter().map(|one| one.tenant.clone()).collect();
         let tenants = match within(ANSWER, tenants(&mut held, &names)).await {
             Ok(tenants) => tenants,
             Err(error) => {
                 // Each is told; the next ones find out for themselves.
-                tracing::warn!(%error, requests = wishes.len(), "could not read tenants");
+                tracing::warn!(%error, requests = pending.len(), "could not read tenants");
                 held.close();
-                for wish in wishes {
-                    tell(wish.answer, Err(Problem::database_unavailable()));
+                for one in pending {
+                    tell(one.answer, Err(Problem::database_unavailable()));
                 }
                 for question in questions {
                     let _ = question.send(false);
@@ -248,26 +221,31 @@ async fn take_in(pool: PgPool, queue: Arc<Mutex<mpsc::UnboundedReceiver<Handed>>
         for question in questions {
             let _ = question.send(true);
         }
-        take_in_wishes(&pool, &mut held, wishes, tenants).await;
+        enqueue_pending(&pool, &mut held, pending, tenants).await;
     }
 }
 
-async fn take_in_wishes(pool: &PgPool, held: &mut Held, wishes: Vec<Wish>, tenants: Vec<Option<Tenant>>) {
-    let mut together = Vec::with_capacity(wishes.len());
+async fn enqueue_pending(
+    pool: &PgPool,
+    held: &mut Held,
+    pending: Vec<PendingEnqueue>,
+    tenants: Vec<Option<Tenant>>,
+) {
+    let mut together = Vec::with_capacity(pending.len());
     let mut keys = HashSet::new();
-    for (wish, tenant) in wishes.into_iter().zip(tenants) {
-        let Wish { tenant: name, plan, key, actor, answer } = wish;
+    for (one, tenant) in pending.into_iter().zip(tenants) {
+        let PendingEnqueue { tenant: name, plan, key, force, actor, answer } = one;
         match active(&name, tenant).and_then(|tenant| Ok((plan(&tenant)?, tenant.id))) {
             Err(problem) => tell(answer, Err(problem)),
             Ok((plan, tenant)) => {
                 let again = key.as_ref().is_some_and(|key| !keys.insert(key.text().to_owned()));
                 let note = match &plan {
                     Plan::Job(_) => None,
-                    Plan::Workflow { about, .. } => {
-                        Some(Note { actor, of: Of::Workflow { tenant, about: about.clone() } })
+                    Plan::Workflow { asked, .. } => {
+                        Some(Note { actor, of: Of::Workflow { tenant, asked: asked.clone() } })
                     }
                 };
-                let planned = Planned { plan, key, note, answer };
+                let planned = Planned { plan, key, force, note, answer };
                 match planned.plan {
                     Plan::Job(_) if !again => together.push(planned),
                     _ => drop(tokio::spawn(alone(pool.clone(), planned))),
@@ -292,8 +270,8 @@ fn active(name: &str, tenant: Option<Tenant>) -> Result<Tenant, Problem> {
 }
 
 async fn alone(pool: PgPool, planned: Planned) {
-    let Planned { plan, key, note, answer } = planned;
-    tell(answer, within(ANSWER_ALONE, enqueue_alone(&pool, plan, key.as_ref(), note)).await);
+    let Planned { plan, key, force, note, answer } = planned;
+    tell(answer, within(ANSWER_ALONE, enqueue_alone(&pool, plan, key.as_ref(), force, note)).await);
 }
 
 fn each_alone(pool: &PgPool, planned: Vec<Planned>) {
@@ -340,6 +318,7 @@ async fn together(held: &mut Held, planned: &[Planned]) -> Result<Vec<Option<Acc
         .iter()
         .filter(is_first)
         .filter_map(|one| match &one.plan {
+            Plan::Job(job) if one.force => Some(job.clone().not_unique()),
             Plan::Job(job) => Some(job.clone()),
             Plan::Workflow { .. } => None,
         })
