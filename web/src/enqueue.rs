@@ -74,8 +74,7 @@ pub struct OptionParams {
 #[into_params(parameter_in = Header)]
 #[expect(dead_code, reason = "documents what EnqueueRequest reads")]
 pub struct EnqueueHeaders {
-    /// The same key with the same request (method, path, query and body) gives the same job again,
-    /// for 24 hours.
+    /// The same key with the same request (method, path, query and body) gives the same job again, for 24 hours.
     #[param(
         rename = "Idempotency-Key",
         required = false,

@@ -5,8 +5,8 @@
 //! equal part, and at least one query. Queries that keep the database's processors busy then make
 //! those of others twice as slow at most, rather than as many times as there are.
 //!
-//! A permit is held while a query holds a connection of the pool (see [`crate::read_tx`]), not
-//! while a request waits for a job to end.
+//! A permit is held while a query holds a connection of the pool (see
+//! [`Reads`](crate::reads::Reads)), not while a request waits for a job to end.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};

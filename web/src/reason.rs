@@ -38,20 +38,6 @@ pub enum CancelCode {
     JobFailed,
 }
 
-impl WhyCancelled {
-    /// The page that tells more, of a job in this workflow and this backfill.
-    pub fn page(&self, workflow: Option<Uuid>, backfill: Option<Uuid>) -> Option<String> {
-        match self.code {
-            CancelCode::Cancelled => None,
-            CancelCode::WorkflowCancelled => workflow.map(|id| format!("/dashboard/workflows/{id}")),
-            CancelCode::BackfillCancelled => backfill.map(|id| format!("/dashboard/backfills/{id}")),
-            CancelCode::BulkCancelled | CancelCode::JobFailed => {
-                self.job_id.map(|id| format!("/dashboard/jobs/{id}"))
-            }
-        }
-    }
-}
-
 /// What is to be known of a cancelled job.
 struct Cancelled {
     id: Uuid,

@@ -29,8 +29,7 @@ pub trait Row: Serialize {
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "documents what Listing reads")]
 pub struct TableParams {
-    /// Whether CSV begins with a byte-order mark, which Excel needs to take it for UTF-8. JSON
-    /// never does.
+    /// Whether CSV begins with a byte-order mark, which Excel needs to take it for UTF-8. JSON never does.
     #[param(required = false, default = false)]
     bom: bool,
 }

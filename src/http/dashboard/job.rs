@@ -14,6 +14,7 @@ use weirgate_web::context::RequestContext;
 use weirgate_web::follow::Viewer;
 use weirgate_web::job::JobResource;
 use weirgate_web::parse::Parse;
+use weirgate_web::reason::{CancelCode, WhyCancelled};
 use weirgate_web::why::LiesIn;
 
 use super::graph::Graph;
@@ -131,6 +132,18 @@ fn way(job: &JobResource) -> Option<Way> {
     Some(Way { to, text })
 }
 
+/// The page that tells more of why a job of this workflow and this backfill was cancelled.
+fn page_of(why: &WhyCancelled, workflow: Option<Uuid>, backfill: Option<Uuid>) -> Option<String> {
+    match why.code {
+        CancelCode::Cancelled => None,
+        CancelCode::WorkflowCancelled => workflow.map(|id| format!("/dashboard/workflows/{id}")),
+        CancelCode::BackfillCancelled => backfill.map(|id| format!("/dashboard/backfills/{id}")),
+        CancelCode::BulkCancelled | CancelCode::JobFailed => {
+            why.job_id.map(|id| format!("/dashboard/jobs/{id}"))
+        }
+    }
+}
+
 /// How many attempts were made.
 fn made(job: &JobResource) -> String {
     let earlier = match of_earlier_lives(job) {
@@ -166,7 +179,7 @@ impl JobPage {
             cancelled: job
                 .why_cancelled
                 .as_ref()
-                .map(|why| (why.message.clone(), why.page(job.workflow_id, job.backfill_id))),
+                .map(|why| (why.message.clone(), page_of(why, job.workflow_id, job.backfill_id))),
             day: job.date.map(|day| day.to_string()),
             workflow: around.workflow,
             backfill: job.backfill_id.map(|id| id.to_string()),

@@ -58,8 +58,7 @@ impl FromQuery for RejectQuery {
 
 /// Lists the rows of sources that could not be taken, as the last run of each ingest found them.
 ///
-/// Newest first. A run replaces what the one before it has found; of a run, at most 10,000 rows are
-/// kept.
+/// Newest first. A run replaces what the one before it has found; of a run, at most 10,000 rows are kept.
 #[utoipa::path(
     get, path = "/internal/rejects", tag = "Operation", params(RejectParams, PagingParams),
     responses(
