@@ -36,21 +36,18 @@ use clap::CommandFactory;
 use comfy_table::presets::NOTHING;
 use comfy_table::{ContentArrangement, Table};
 use sqlx::PgPool;
-use weirgate_msp::Tenant;
+use weirgate_identity::Tenant;
 use weirgate_msp::mock_data::{self, Generate, Layout, Summary};
 
-use crate::bench;
+use self::aside::aside;
+use self::session::Session;
 use crate::cli::{Cli, Command, MockData};
 use crate::config::Config;
 use crate::database::Database;
 use crate::domains::Domains;
-use crate::logging;
 use crate::output::{self, say};
 use crate::signals::Stop;
-use crate::{random, seed};
-
-use self::aside::aside;
-use self::session::Session;
+use crate::{bench, logging, random, seed};
 
 /// Does what the command line says, until a signal stops it.
 ///

@@ -7,14 +7,14 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
-mod concurrency;
-
 use object_store::path::Path;
 use url::Url;
 use weirgate_queue::Concurrency;
+use weirgate_web::client_address::TrustedProxies;
 
 use crate::client::Address;
-use crate::http::TrustedProxies;
+
+mod concurrency;
 
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -11,17 +11,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
-use sqlx::{Connection as _, PgConnection, PgPool};
-
 use sqlx::migrate::Migrator;
 use sqlx::postgres::PgConnectOptions;
+use sqlx::{Connection as _, PgConnection, PgPool};
 use tokio::task::JoinSet;
+use weirgate_identity::audit::Actor;
 use weirgate_private_postgres::{Options, PrivatePostgres};
 
 use self::address::Address;
 use self::session::Settings;
 use self::watch::Signs;
-use crate::audit::Actor;
 use crate::config::Config;
 use crate::schema;
 use crate::signals::{Interrupted, Stop};

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use anyhow::bail;
 use weirgate_queue::schedule::Schedules;
 use weirgate_queue::{Kinds, Registry};
+use weirgate_web::domain::{Catalog, Domain};
 
 use crate::app::App;
 use crate::config::{Config, ConfigError};
-use crate::domain::{Catalog, Domain};
 use crate::operations;
 
 pub(crate) mod msp;
@@ -96,4 +96,60 @@ impl Domains {
 
 fn listed(names: &BTreeSet<&str>) -> String {
     names.iter().copied().collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::path::Path;
+
+    use weirgate_web::presentation::JobPresentation;
+
+    use super::*;
+
+    /// The codes that the sources under `folder` name, as literals after one of these beginnings.
+    fn codes(folder: &Path, found: &mut BTreeSet<String>) {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                codes(&path, found);
+            } else if path.extension().is_some_and(|it| it == "rs" || it == "sql") {
+                let text = std::fs::read_to_string(&path).unwrap();
+                let is_code = |line: &&str| !line.trim_start().starts_with("//");
+                let text = text.lines().filter(is_code).collect::<Vec<_>>().join("\n");
+                for (start, end) in [
+                    ("JobError::discard(", '"'),
+                    ("JobError::failed(", '"'),
+                    ("Err(JobError::Discard { code: ", '"'),
+                    ("code: ", '"'),
+                    ("'code', ", '\''),
+                ] {
+                    let literals = text.split(start).skip(1).filter_map(|rest| {
+                        rest.trim_start().strip_prefix(end).and_then(|rest| rest.split_once(end))
+                    });
+                    found.extend(literals.map(|(code, _)| code.to_owned()));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_code_that_the_program_fails_with_has_a_text() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let mut found = BTreeSet::new();
+        for folder in ["queue/src", "identity/src", "jobs", "src/operations"] {
+            codes(&root.join(folder), &mut found);
+        }
+        assert!(found.contains("worker_lost") && found.contains("source_refused"), "{found:?}");
+        let domains = Domains::new(all());
+        let presentation = domains.catalog().presentation();
+        let without: Vec<_> = found.iter().filter(|code| !presentation.has_text(code)).collect();
+        assert!(without.is_empty(), "no text for {without:?}");
+        let of_the_engine = JobPresentation::default();
+        let mut codes = BTreeSet::new();
+        for (code, _) in domains.0.iter().flat_map(|domain| &domain.error_texts) {
+            assert!(!of_the_engine.has_text(code), "a domain repeats {code}, which the engine fails with");
+            assert!(codes.insert(code), "{code} has two texts");
+        }
+    }
 }

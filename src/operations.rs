@@ -7,7 +7,7 @@ mod workflow_retry;
 use sqlx::PgPool;
 use weirgate_queue::Kinds;
 
-use crate::domain::Domain;
+use weirgate_web::domain::Domain;
 
 pub use bulk_jobs::{BulkDone, BulkJobs, BulkRefused};
 pub use workflow_retry::{WorkflowRetry, retry_failed};

@@ -6,7 +6,7 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 use weirgate_queue::lanes::traffic;
 
-use crate::domain::Catalog;
+use weirgate_web::domain::Catalog;
 
 /// Queues of the kinds in the catalog, those that live workers claim from, and those with settings: of their
 /// own, or of the lane of `tenant`.

@@ -3,11 +3,10 @@
 
 use sqlx::PgConnection;
 use uuid::Uuid;
-use weirgate_msp::{Tenant, TenantsError};
+use weirgate_identity::audit::{self, Actor, Subject};
+use weirgate_identity::{Tenant, TenantsError};
 use weirgate_queue::QueueError;
 use weirgate_queue::schedule::{self, Change, Definition, Schedules};
-
-use crate::audit::{self, Actor, Subject};
 
 /// Why nothing was enqueued.
 #[derive(Debug, thiserror::Error)]

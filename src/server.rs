@@ -9,12 +9,13 @@ use sqlx::PgPool;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use weirgate_queue::read::watch::Watcher;
+use weirgate_web::domain::Catalog;
+use weirgate_web::{WebConfig, connections};
 
 use crate::config::Config;
-use crate::connections;
-use crate::domain::Catalog;
-use crate::http::{Api, ApiConfig, monitoring_router, router};
+use crate::http::{Api, monitoring_router, router};
 use crate::metrics::{Work, listener};
+use crate::open_files;
 use crate::traces::{Role, Traces};
 
 /// How often jobs that somebody follows are looked at.
@@ -72,7 +73,7 @@ pub async fn run(
         exports,
         catalog,
         Watcher::start(pool, WATCH_INTERVAL),
-        ApiConfig {
+        WebConfig {
             service_token,
             service_token_next: config.next_service_token()?,
             trusted_proxies: config.trusted_proxies.clone(),
@@ -80,7 +81,7 @@ pub async fn run(
             listen: Some(listeners.api.local_addr().context("the address that is listened on")?),
             requests_per_second: config.requests_per_second,
             burst: config.request_burst,
-            traces: traces.clone(),
+            traces: traces.clone().map(|traces| Arc::new(traces) as Arc<dyn weirgate_web::traces::Traces>),
         },
     );
     let jobs = work.as_ref().map_or(0, Work::jobs_at_once);
@@ -95,7 +96,7 @@ pub async fn run(
             api.close();
         }
     };
-    let room = connections::room(config, jobs);
+    let room = open_files::room(config, jobs);
     let served = async {
         let served = connections::serve(listeners.api, router(api.clone()), room, shutdown.clone());
         tokio::join!(served, closing);

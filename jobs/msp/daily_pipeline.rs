@@ -3,14 +3,14 @@
 use chrono::NaiveDate;
 use sqlx::PgConnection;
 use uuid::Uuid;
+use weirgate_identity::Tenant;
 use weirgate_queue::{Enqueued, NewJob, Result, Workflow};
 
 use crate::{
     ComputeKpi, ExportFormat, GenerateExport, IngestCsat, IngestSecurityAlerts, IngestTickets,
-    IngestTimeEntries, Tenant,
+    IngestTimeEntries,
 };
 
-const EXPORT: &str = "export";
 const INGESTS: [&str; 4] = ["tickets", "time_entries", "csat", "security_alerts"];
 
 /// What a daily pipeline is made of, before it is enqueued. Its last job, the export, stands for the whole.
@@ -23,6 +23,8 @@ pub struct DailyPipeline {
 impl DailyPipeline {
     /// What its workflows are called, and its schedule and its backfills.
     pub const NAME: &str = "daily_pipeline";
+    /// What its last job is called in it.
+    pub const LAST: &'static str = "export";
     /// How many jobs it is.
     pub const JOBS: u64 = INGESTS.len() as u64 + 2;
 
@@ -58,12 +60,13 @@ impl DailyPipeline {
 
     /// All its jobs, to be enqueued with others.
     pub fn into_jobs(self) -> Result<Vec<NewJob>> {
-        self.whole().into_jobs()
+        self.into_workflow().into_jobs()
     }
 
-    fn whole(self) -> Workflow {
+    /// All its jobs, to be enqueued alone.
+    pub fn into_workflow(self) -> Workflow {
         let Self { mut workflow, export } = self;
-        workflow.add(EXPORT, export).after("kpis");
+        workflow.add(Self::LAST, export).after("kpis");
         workflow
     }
 }
@@ -77,13 +80,13 @@ pub async fn enqueue_daily_pipeline(
 ) -> Result<Enqueued> {
     let DailyPipeline { workflow, export } = pipeline;
     let export = if force { export.not_unique() } else { export };
-    DailyPipeline { workflow, export }.whole().enqueue_once(conn, EXPORT).await
+    DailyPipeline { workflow, export }.into_workflow().enqueue_once(conn, DailyPipeline::LAST).await
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::TenantSlug;
+    use weirgate_identity::TenantSlug;
 
     #[test]
     fn it_is_as_many_jobs_as_it_says() {

@@ -5,13 +5,19 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
 use chrono_tz::Tz;
+use count::count_rows;
 use futures_util::TryStreamExt;
+use rejects::Reject;
+use seen::Seen;
+use tally::Tally;
 use tokio::task::{JoinError, JoinSet};
 use tracing::Instrument;
+use wait::Read;
+use weirgate_identity::{Tenant, TenantRef, TenantSlug};
 use weirgate_queue::{JobContext, JobError};
 
+use crate::App;
 use crate::sources::{Dataset, RowStream, SourceError, SourceRow, parse};
-use crate::{App, Tenant, TenantRef, TenantSlug};
 
 mod count;
 mod rejects;
@@ -26,12 +32,6 @@ pub use tally::Ingested;
 
 pub(crate) use turn::IngestTurn;
 pub(crate) use upsert::{Upsert, column};
-
-use count::count_rows;
-use rejects::Reject;
-use seen::Seen;
-use tally::Tally;
-use wait::Read;
 
 /// Rows in one upsert.
 const BATCH: usize = 1000;

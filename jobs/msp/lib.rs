@@ -3,15 +3,13 @@
 
 mod app;
 mod backfill;
-mod csv_line;
 mod daily_pipeline;
-mod day;
 mod ingest;
 mod jobs;
 pub mod mock_data;
+pub mod rejects;
 mod schedules;
 pub mod sources;
-mod tenant;
 mod tls;
 
 use std::sync::Arc;
@@ -22,18 +20,13 @@ pub use app::App;
 pub use backfill::{
     BackfillDays, BackfillKind, BackfillOrder, BackfillRange, DailySlices, Reprocess, SliceJob, TenantDays,
 };
-pub use csv_line::csv_line;
 pub use daily_pipeline::{DailyPipeline, enqueue_daily_pipeline};
-pub use day::{parse_day, take_day};
 pub use ingest::{Ingested, ingested_rows};
 pub use jobs::{
     ComputeKpi, Export, ExportFormat, GenerateExport, IngestCsat, IngestSecurityAlerts, IngestTickets,
     IngestTimeEntries, Kpis, kinds,
 };
 pub use schedules::schedules;
-pub use tenant::{
-    SYSTEM_SLUG, SYSTEM_TENANT, Tenant, TenantRef, TenantSlug, TenantsError, find_by_slug, shown_args,
-};
 pub use tls::{http_client, provide_tls};
 
 /// Every job there is, to be run.

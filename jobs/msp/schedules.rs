@@ -4,10 +4,11 @@ use chrono::NaiveDate;
 use futures_util::future::BoxFuture;
 use sqlx::PgConnection;
 use uuid::Uuid;
+use weirgate_identity::Tenant;
 use weirgate_queue::Result;
 use weirgate_queue::schedule::{Definition, Missed, Schedule, ScheduledTenant, Schedules, Tick};
 
-use crate::{DailyPipeline, Tenant, enqueue_daily_pipeline};
+use crate::{DailyPipeline, enqueue_daily_pipeline};
 
 /// Every schedule there is.
 pub fn schedules() -> Schedules {

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::stream::BoxStream;
+use weirgate_web::parse::Parse;
 
 mod answer;
 pub mod array;
@@ -76,6 +77,13 @@ impl Dataset {
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|it| it.name() == name)
+    }
+}
+
+impl Parse for Dataset {
+    fn parse(text: &str) -> Result<Self, String> {
+        let names = Self::ALL.map(Self::name).join(", ");
+        Self::from_name(text).ok_or_else(|| format!("expected one of {names}"))
     }
 }
 

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use anyhow::Context;
 use chrono::NaiveDate;
+use weirgate_identity::Tenant;
+use weirgate_msp::IngestTickets;
 use weirgate_msp::mock_data::{self, Generate, Layout};
-use weirgate_msp::{IngestTickets, Tenant};
 use weirgate_queue::{NewJob, enqueue};
 
 use super::process::{Memory, Process};

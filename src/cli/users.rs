@@ -2,7 +2,9 @@
 
 use clap::{Args, Subcommand};
 
-use crate::users::Role;
+use weirgate_identity::users::Role;
+
+use super::values;
 
 /// What can be done with users of the dashboard.
 #[derive(Debug, Subcommand)]
@@ -15,7 +17,7 @@ pub enum Users {
         /// What they sign in with
         email: String,
         /// What they may do: viewer looks, operator also acts on jobs and queues, admin also sets limits
-        #[arg(long, default_value = "viewer")]
+        #[arg(long, value_parser = values::role(), default_value = "viewer")]
         role: Role,
         #[command(flatten)]
         password: GivenPassword,
@@ -37,6 +39,7 @@ pub enum Users {
         /// The user
         email: String,
         /// What they may do from now on
+        #[arg(value_parser = values::role())]
         role: Role,
     },
     /// Refuse one from now on, and end their sessions

@@ -4,12 +4,12 @@ use anyhow::{Context, bail};
 use clap::ValueEnum;
 use serde_json::Value;
 use sqlx::PgPool;
-use weirgate_msp::{SYSTEM_SLUG, SYSTEM_TENANT};
+use weirgate_identity::audit::{self, Entry, Filter, Listed};
+use weirgate_identity::{SYSTEM_SLUG, SYSTEM_TENANT};
 
 use super::door::Door;
 use super::session::Session;
 use super::{instant, remote, table, tenant};
-use crate::audit::{self, Entry, Filter, Listed};
 use crate::cli::Audit;
 use crate::http::internal::audit::AuditEntry;
 use crate::output::say;

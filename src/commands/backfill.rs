@@ -7,7 +7,9 @@ use anyhow::{Context, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
-use weirgate_msp::{BackfillRange, Tenant};
+use weirgate_identity::Tenant;
+use weirgate_identity::audit::Actor;
+use weirgate_msp::BackfillRange;
 use weirgate_queue::backfill::{self as rows, BackfillState, Settings};
 use weirgate_queue::{JobState, QueueError};
 
@@ -15,7 +17,6 @@ use super::backfill_shown::Backfill as Shown;
 use super::door::Door;
 use super::session::Session;
 use super::{confirm, instant, mock_days, remote};
-use crate::audit::Actor;
 use crate::cli::Backfill;
 use crate::output::{say, tell};
 use crate::signals::Interrupted;

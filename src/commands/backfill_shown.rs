@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 use weirgate_queue::JobState;
 use weirgate_queue::backfill::{Backfill as Row, BackfillState};
+use weirgate_web::domain::Catalog;
 
-use crate::domain::Catalog;
 use crate::http::backfill::{AskedFor, BackfillResource};
 
 /// A backfill.

@@ -4,6 +4,7 @@ use std::cell::Cell;
 
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
+use weirgate_identity::audit::{Actor, Change, Subject};
 use weirgate_queue::JobState;
 use weirgate_queue::backfill;
 
@@ -12,7 +13,6 @@ use super::backfill_shown::Backfill;
 use super::door::Door;
 use super::session::Session;
 use super::{instant, remote, table};
-use crate::audit::{Actor, Change, Subject};
 use crate::cli::Backfills;
 use crate::output::say;
 

@@ -5,10 +5,10 @@ use std::ops::Deref;
 
 use anyhow::Result;
 use chrono::{DateTime, Utc};
+use weirgate_web::domain::Catalog;
 
 use crate::client::Client;
 use crate::database::Database;
-use crate::domain::Catalog;
 
 /// Where a command finds what it is about.
 #[derive(Clone, Copy)]

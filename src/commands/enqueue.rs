@@ -6,16 +6,16 @@ use std::collections::BTreeMap;
 use anyhow::{anyhow, bail};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
-use weirgate_msp::Tenant;
+use weirgate_identity::Tenant;
+use weirgate_identity::audit::Actor;
 use weirgate_queue::{Enqueued, JobState, NewJob, QueueError};
+use weirgate_web::domain::{Catalog, Enqueueable};
 
 use super::door::Door;
 use super::session::Session;
 use super::{confirm, follow, mock_days, remote, tenant};
-use crate::audit::Actor;
 use crate::cli::Enqueue;
 use crate::database::Database;
-use crate::domain::{Catalog, Enqueueable};
 use crate::output::{Closed, say, tell};
 
 pub(super) async fn run(options: Enqueue, session: &Session) -> anyhow::Result<()> {

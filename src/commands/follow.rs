@@ -6,17 +6,16 @@ use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
 use sqlx::PgConnection;
 use uuid::Uuid;
-use weirgate_msp::{SYSTEM_SLUG, SYSTEM_TENANT, Tenant};
+use weirgate_identity::{SYSTEM_SLUG, SYSTEM_TENANT, Tenant};
 use weirgate_queue::lanes::Books;
-use weirgate_queue::read;
-use weirgate_queue::{JobState, QueueError};
+use weirgate_queue::{JobState, QueueError, read};
+use weirgate_web::reason::reasons;
 
 use super::door::Door;
 use super::job::{Job, Look};
 use super::remote;
 use crate::client::Client;
 use crate::database::Database;
-use crate::http::reason::reasons;
 use crate::output::tell;
 
 /// Between two looks at one that is followed in the database.

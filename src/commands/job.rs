@@ -7,10 +7,10 @@ use uuid::Uuid;
 use weirgate_queue::JobState;
 use weirgate_queue::lanes::facts::Standing;
 use weirgate_queue::read::JobRow;
-
-use crate::domain::Catalog;
-use crate::http::job::{AttemptError, JobResource, Progress};
-use crate::http::reason;
+use weirgate_web::attempt::{AttemptError, Progress};
+use weirgate_web::job::JobResource;
+use weirgate_web::presentation::JobPresentation;
+use weirgate_web::reason;
 
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Job {
@@ -74,7 +74,7 @@ impl Look {
         tenant: &str,
     ) -> serde_json::Result<Self> {
         // No links: there is no server here that would hand out what they lead to.
-        let resource = JobResource::new(row, standing, tenant, "", true, &Catalog::default())?;
+        let resource = JobResource::new(row, standing, tenant, "", true, &JobPresentation::default())?;
         let resource = JobResource { why_cancelled, ..resource };
         serde_json::from_value(serde_json::to_value(resource)?)
     }

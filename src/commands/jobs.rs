@@ -4,7 +4,8 @@ use std::collections::HashMap;
 
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
-use weirgate_msp::{SYSTEM_SLUG, SYSTEM_TENANT, Tenant};
+use weirgate_identity::audit::{Actor, Change, Subject};
+use weirgate_identity::{SYSTEM_SLUG, SYSTEM_TENANT, Tenant};
 use weirgate_queue::lanes::Books;
 use weirgate_queue::read::{self, JobFilter, JobRow};
 use weirgate_queue::{JobState, control};
@@ -15,7 +16,6 @@ use super::follow::look;
 use super::job::{Job, Look};
 use super::session::Session;
 use super::{bulk, instant, remote, table};
-use crate::audit::{Actor, Change, Subject};
 use crate::cli::{Filter, Jobs, ListJobs};
 use crate::output::say;
 

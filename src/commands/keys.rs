@@ -5,14 +5,14 @@ use chrono::{DateTime, Utc};
 use rand::Rng;
 use sqlx::PgPool;
 use uuid::Uuid;
+use weirgate_identity::audit::Actor;
+use weirgate_identity::keys::issuing::{self, New, Refused};
+use weirgate_identity::keys::{self, Listed};
 
 use super::door::Door;
 use super::session::Session;
 use super::{instant, remote, table, tenant};
-use crate::api_keys::{self, New, Refused};
-use crate::audit::Actor;
 use crate::cli::{Expiry, Keys};
-use crate::http::keys::{self, Listed};
 use crate::output::say;
 use crate::random;
 
@@ -39,7 +39,7 @@ async fn act(command: Keys, door: Door<'_>) -> anyhow::Result<()> {
         Keys::Revoke { key } => match door {
             Door::Database(database) => revoke(&database.pool, &key).await,
             Door::Server(client) => {
-                let prefix = api_keys::visible(&key);
+                let prefix = issuing::visible(&key);
                 if !remote::keys::revoke(client, prefix).await? {
                     bail!("no live key begins with {prefix:?}; `weirgate keys list` shows them");
                 }
@@ -56,11 +56,11 @@ async fn create(pool: &PgPool, name_or_id: &str, name: &str, expiry: &Expiry) ->
     let mut bytes = [0; 32];
     random::generator().fill_bytes(&mut bytes);
     let mut tx = pool.begin().await?;
-    let now = api_keys::now(&mut tx).await?;
+    let now = issuing::now(&mut tx).await?;
     let expires_at = expiry.expires.or_else(|| expiry.expires_in.map(|life| now + life));
     let new =
         New { id: Uuid::now_v7(), tenant: tenant.id, slug: &tenant.slug.0, name, expires_at, random: bytes };
-    let key = api_keys::issue(&mut tx, &Actor::cli(), new).await.map_err(|refused| match refused {
+    let key = issuing::issue(&mut tx, &Actor::cli(), new).await.map_err(|refused| match refused {
         Refused::Name(why) => anyhow!("--name: {why}"),
         Refused::Expired(_) => anyhow!("--expires {refused}"),
         Refused::Database(error) => error.into(),
@@ -101,9 +101,9 @@ fn print_list(keys: Vec<Listed>) -> anyhow::Result<()> {
 }
 
 async fn revoke(pool: &PgPool, key: &str) -> anyhow::Result<()> {
-    let prefix = api_keys::visible(key);
+    let prefix = issuing::visible(key);
     let mut tx = pool.begin().await?;
-    if !api_keys::withdraw(&mut tx, &Actor::cli(), None, prefix).await? {
+    if !issuing::withdraw(&mut tx, &Actor::cli(), None, prefix).await? {
         bail!("no live key begins with {prefix:?}; `weirgate keys list` shows them");
     }
     tx.commit().await?;

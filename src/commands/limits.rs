@@ -3,7 +3,8 @@
 use anyhow::bail;
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
-use weirgate_msp::Tenant;
+use weirgate_identity::Tenant;
+use weirgate_identity::audit::{Actor, Change, Subject};
 use weirgate_queue::JobState;
 use weirgate_queue::lanes::change::{LaneChange, change_lane};
 use weirgate_queue::lanes::check::GivenLimits;
@@ -12,7 +13,6 @@ use weirgate_queue::lanes::{Blocked, Book, Books};
 use super::door::{Door, Local};
 use super::session::Session;
 use super::{remote, table, tenant};
-use crate::audit::{Actor, Change, Subject};
 use crate::cli::{Limits, SetLimits};
 use crate::output::say;
 use crate::queues;

@@ -2,11 +2,11 @@
 
 use anyhow::bail;
 use serde_json::json;
+use weirgate_identity::audit::Actor;
 use weirgate_queue::database::history;
 
 use super::confirm;
 use super::session::Session;
-use crate::audit::Actor;
 use crate::cli::Migrate;
 use crate::database::{Database, MIGRATIONS, pending_migrations, ups};
 use crate::output::say;

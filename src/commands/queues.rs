@@ -5,15 +5,15 @@ use std::collections::BTreeMap;
 use anyhow::bail;
 use serde::Deserialize;
 use sqlx::PgPool;
+use weirgate_identity::audit::{Actor, Change, Subject};
 use weirgate_queue::JobState;
 use weirgate_queue::lanes::{Books, limits, traffic};
+use weirgate_web::domain::Catalog;
 
 use super::door::Door;
 use super::session::Session;
 use super::{remote, table};
-use crate::audit::{Actor, Change, Subject};
 use crate::cli::Queues;
-use crate::domain::Catalog;
 use crate::output::say;
 use crate::queues;
 

@@ -8,6 +8,7 @@ use rand::Rng;
 use sqlx::PgPool;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+use weirgate_identity::users;
 use weirgate_queue::maintenance::pruner::Retention;
 use weirgate_queue::schedule::Schedules;
 use weirgate_queue::{HostConfig, Registry};
@@ -18,14 +19,13 @@ use crate::app::{self, App, Parts};
 use crate::config::Config;
 use crate::database::{Database, Use};
 use crate::domains::{Domains, msp};
-use crate::home;
 use crate::metrics::{Metrics, Work, listener};
 use crate::output::tell;
 use crate::server::{Listeners, Served};
 use crate::signals::Stop;
 use crate::traces::{Role, Traces};
 use crate::worker::{self, WorkerOptions};
-use crate::{random, seed, server, systemd, users};
+use crate::{home, random, seed, server, systemd};
 
 /// API and worker on a private Postgres (or `DATABASE_URL`), until Ctrl-C or SIGTERM.
 pub(super) async fn up(Session { config, domains, stop, .. }: Session) -> anyhow::Result<()> {

@@ -4,13 +4,13 @@ use anyhow::{Context, anyhow, bail};
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use uuid::Uuid;
-use weirgate_msp::TenantsError;
+use weirgate_identity::TenantsError;
+use weirgate_identity::audit::{self, Actor, Subject};
 use weirgate_queue::schedule::{self, Change, Definition, Overview};
 
 use super::door::{Door, Local};
 use super::session::Session;
 use super::{no_tenant, remote, table};
-use crate::audit::{self, Actor, Subject};
 use crate::cli::{Schedules, SetSchedule};
 use crate::output::say;
 use crate::schedules::{self, Refused};

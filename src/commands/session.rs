@@ -1,11 +1,12 @@
 //! What a command runs with.
 
+use weirgate_web::domain::Catalog;
+
 use super::confirm;
 use super::door::{Door, Local};
 use super::remote::Server;
 use crate::config::Config;
 use crate::database::{Database, Use};
-use crate::domain::Catalog;
 use crate::domains::Domains;
 use crate::home;
 use crate::signals::Stop;

@@ -5,14 +5,15 @@ use std::io::{self, IsTerminal};
 use anyhow::Context;
 use serde_json::json;
 use sqlx::PgPool;
+use weirgate_identity::audit::{Actor, Change, Subject};
+use weirgate_identity::users;
 
 use super::aside::aside;
 use super::session::Session;
 use super::{instant, table};
-use crate::audit::{Actor, Change, Subject};
 use crate::cli::{GivenPassword, Users};
 use crate::output::{say, tell};
-use crate::{random, users};
+use crate::random;
 
 pub(super) async fn run(command: Users, session: &Session) -> anyhow::Result<()> {
     // Before anything is started: somebody may be asked for it.

@@ -7,17 +7,18 @@ use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
-use weirgate_msp::{SYSTEM_SLUG, SYSTEM_TENANT, Tenant, parse_day};
+use weirgate_identity::audit::Actor;
+use weirgate_identity::{SYSTEM_SLUG, SYSTEM_TENANT, Tenant};
 use weirgate_queue::read::{self, WorkflowFilter, WorkflowState};
 use weirgate_queue::{JobState, QueueError, workflow};
+use weirgate_web::attempt::AttemptError;
+use weirgate_web::day::parse_day;
 
 use super::door::{Door, Local};
 use super::session::Session;
 use super::{instant, remote, table, tenant};
-use crate::audit::Actor;
 use crate::cli::{ListWorkflows, Workflows};
 use crate::http::in_words;
-use crate::http::job::AttemptError;
 use crate::http::workflow::WorkflowSummary;
 use crate::operations::{WorkflowRetry, retry_failed};
 use crate::output::say;
@@ -119,7 +120,7 @@ async fn retry(pool: &PgPool, id: Uuid) -> anyhow::Result<WorkflowRetry> {
     if done == WorkflowRetry::NothingFailed {
         return Ok(done);
     }
-    actor.note_workflow_retry(&mut tx, id, done).await?;
+    actor.note_workflow_retry(&mut tx, id, &done.detail()).await?;
     tx.commit().await?;
     Ok(done)
 }

@@ -4,14 +4,16 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 use serde_json::{Value, json};
+use weirgate_identity::Tenant;
 use weirgate_msp::{
     App, ComputeKpi, DailyPipeline, DailySlices, GenerateExport, IngestCsat, IngestSecurityAlerts,
-    IngestTickets, IngestTimeEntries, Tenant, parse_day,
+    IngestTickets, IngestTimeEntries,
 };
 use weirgate_queue::{Job, NewJob, QueueError, Result};
-
-use crate::domain::{Domain, Enqueueable, OutputLink};
-use crate::plan::Plan;
+use weirgate_web::day::parse_day;
+use weirgate_web::domain::{Domain, Enqueueable};
+use weirgate_web::plan::Plan;
+use weirgate_web::presentation::OutputLink;
 
 /// Its name in the settings.
 pub(crate) const NAME: &str = "msp";
@@ -44,7 +46,7 @@ pub(super) fn domain() -> Domain<App> {
             kind: GenerateExport::KIND,
             id: "export_id",
             link: "download_url",
-            path: "exports/{id}/download",
+            path: "/exports/{id}/download",
         }],
         error_texts: ERROR_TEXTS.to_vec(),
         ..Domain::new(NAME)
@@ -73,7 +75,7 @@ fn a_day(tenant: &Tenant, args: Value) -> Result<Plan> {
 }
 
 /// What tenants are told of the codes that its jobs fail with.
-const ERROR_TEXTS: [(&str, &str); 7] = [
+const ERROR_TEXTS: [(&str, &str); 8] = [
     (
         "all_rows_rejected",
         "The source had data, and none of it could be taken in. The operators can see why.",
@@ -84,6 +86,7 @@ const ERROR_TEXTS: [(&str, &str); 7] = [
     ("source_throttled", "The source system has asked to be called less often for a whole day."),
     ("source_unreadable", "The data of the source system cannot be read now."),
     ("unknown_time_zone", "The time zone of the tenant is not known, so that its days are not either."),
+    ("upstream_unavailable", "A system that the job depends on does not answer now."),
 ];
 
 #[cfg(test)]
@@ -91,7 +94,7 @@ mod tests {
     use weirgate_msp::BackfillKind;
 
     use super::*;
-    use crate::domain::Catalog;
+    use weirgate_web::domain::Catalog;
 
     #[test]
     fn every_kind_of_a_tenant_may_be_enqueued_by_name() {

@@ -8,9 +8,9 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 use weirgate_msp::{BackfillOrder, Reprocess};
 use weirgate_queue::backfill::{Backfill, BackfillState};
+use weirgate_web::domain::Catalog;
+use weirgate_web::job::seconds_until;
 
-use crate::domain::Catalog;
-use crate::http::job::seconds_until;
 use crate::http::schemas;
 
 /// Whose days: `"all"` active tenants, or these.

@@ -7,10 +7,10 @@ use axum::http::HeaderMap;
 use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use axum::response::{Html, IntoResponse, Response};
 use utoipa_swagger_ui::Config;
+use weirgate_web::extract::Path;
+use weirgate_web::problem::Problem;
 
 use crate::http::Api;
-use crate::http::extract::Path;
-use crate::http::problem::Problem;
 
 /// What the pages need: their own scripts and requests, the styles their scripts write, `ReDoc`'s search worker.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \

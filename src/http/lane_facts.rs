@@ -20,8 +20,8 @@ pub(crate) struct LaneFacts {
 
 impl LaneFacts {
     pub(crate) async fn of(api: &Api, queue: String, tenant: Uuid) -> weirgate_queue::Result<Self> {
-        let oldest = api.books.oldest_of(&queue, tenant).await?;
-        let look = api.books.read(&queue, |book| book.lane_look(tenant)).await?;
+        let oldest = api.web.books.oldest_of(&queue, tenant).await?;
+        let look = api.web.books.read(&queue, |book| book.lane_look(tenant)).await?;
         let starts = lane_starts(&mut *api.pool.acquire().await?, &queue, tenant).await?;
         Ok(Self { queue, look, oldest, starts })
     }

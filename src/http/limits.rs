@@ -6,7 +6,7 @@ use weirgate_queue::lanes::change::QueueChange;
 use weirgate_queue::lanes::check::{GivenLimits, WrongLimit};
 use weirgate_queue::lanes::limits::{LaneLimits, QueueLimits, Rate};
 
-use crate::http::problem::{FieldError, Problem};
+use weirgate_web::problem::{FieldError, Problem};
 
 /// What all tenants together may do in a queue; null is no limit.
 #[derive(Debug, PartialEq, Serialize, ToSchema)]

@@ -10,14 +10,13 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
 use axum::routing::get;
+use page::Page;
+use weirgate_web::problem::Problem;
 
 use crate::http::Api;
-use crate::http::problem::Problem;
 use crate::metrics::{Format, answer};
 
 pub(crate) use latest::Latest;
-
-use page::Page;
 
 /// Metrics of this process and the queues; with `Accept: application/openmetrics-text` in that format.
 ///

@@ -54,9 +54,9 @@ impl QueueFacts {
     }
 
     async fn look(api: &Api, name: String, workers: Workers) -> weirgate_queue::Result<Self> {
-        let oldest = api.books.oldest(&name).await?;
+        let oldest = api.web.books.oldest(&name).await?;
         let look = |book: &Book| (book.facts(), book.busy_lanes(), book.settings().clone(), book.now());
-        let (facts, lanes, settings, now) = api.books.read(&name, look).await?;
+        let (facts, lanes, settings, now) = api.web.books.read(&name, look).await?;
         let traffic = traffic::traffic(&mut *api.pool.acquire().await?, &name).await?;
         Ok(Self {
             name,

@@ -13,9 +13,12 @@ use serde_json::Value;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use tower::ServiceExt;
 use weirgate_queue::read::watch::Watcher;
+use weirgate_web::WebConfig;
+use weirgate_web::client_address::TrustedProxies;
+use weirgate_web::domain::Catalog;
+use weirgate_web::layers::with_layers;
 
-use super::{Api, ApiConfig, TrustedProxies, keys, openapi, router, with_layers};
-use crate::domain::Catalog;
+use super::{Api, openapi, router};
 use crate::domains::{self, Domains};
 
 /// An API whose database is not there: nothing listens on port 1.
@@ -24,7 +27,7 @@ fn api(requests: u32) -> Api {
     let pool = PgPoolOptions::new().acquire_timeout(Duration::from_millis(100)).connect_lazy_with(options);
     let watcher = Watcher::start(pool.clone(), Duration::from_mins(1));
     let requests = requests.try_into().unwrap();
-    let config = ApiConfig {
+    let config = WebConfig {
         service_token: "right".to_owned(),
         service_token_next: None,
         trusted_proxies: TrustedProxies::default(),
@@ -76,7 +79,7 @@ async fn errors_of_the_router_are_problems() {
 
 #[tokio::test]
 async fn a_database_that_is_away_is_a_503() {
-    let key = keys::new_key([1; 32]).key;
+    let key = weirgate_identity::keys::new_key([1; 32]).key;
     for path in ["/health/ready", "/internal/jobs", "/v1/jobs"] {
         let mut request = request("GET", path);
         request.headers_mut().insert("x-api-key", key.parse().unwrap());
@@ -90,7 +93,7 @@ async fn a_database_that_is_away_is_a_503() {
 #[tokio::test]
 async fn a_panic_is_a_500_that_tells_nothing() {
     let panics = Router::new().route("/", get(async || -> () { panic!("secret") }));
-    let response = with_layers(panics, &api(1000)).oneshot(request("GET", "/")).await.unwrap();
+    let response = with_layers(panics, &api(1000).web).oneshot(request("GET", "/")).await.unwrap();
     assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
     let body = problem(response).await;
     assert_eq!(body["code"], "internal_error");

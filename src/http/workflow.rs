@@ -7,12 +7,12 @@ use serde::Serialize;
 use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
-use weirgate_msp::parse_day;
 use weirgate_queue::job::state::StateCounts;
 use weirgate_queue::read::{WorkflowFilter, WorkflowRow, WorkflowState};
 use weirgate_queue::workflow::WorkflowTitle;
-
-use crate::http::params::{Fields, Parse, TenantName};
+use weirgate_web::day::parse_day;
+use weirgate_web::params::Fields;
+use weirgate_web::parse::TenantName;
 
 /// What a workflow is called and is for.
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -109,12 +109,6 @@ pub(crate) fn workflow_state() -> Schema {
         .enum_values(Some(WorkflowState::ALL.map(WorkflowState::as_str)))
         .build()
         .into()
-}
-
-impl Parse for WorkflowState {
-    fn parse(text: &str) -> Result<Self, String> {
-        text.trim().parse()
-    }
 }
 
 /// Which workflows, for the documentation.

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use sqlx::{PgConnection, PgPool, Postgres, Transaction};
-use weirgate_msp::SYSTEM_TENANT;
+use weirgate_identity::SYSTEM_TENANT;
 use weirgate_queue::bulk::{self, BulkAction, Cursor, Step};
 use weirgate_queue::read::JobFilter;
 use weirgate_queue::{Job, JobContext, JobError, NewJob, QueueError};
+use weirgate_web::reason::BULK_JOBS;
 
 /// Tries at a step that runs into a deadlock.
 const TRIES: u32 = 5;
@@ -113,7 +114,7 @@ fn is_deadlock(error: &QueueError) -> bool {
 }
 
 impl Job for BulkJobs {
-    const KIND: &'static str = "bulk_jobs";
+    const KIND: &'static str = BULK_JOBS;
     const QUEUE: &'static str = "system";
     type App = PgPool;
     type Output = BulkDone;

@@ -1,6 +1,7 @@
 //! *Retry failed* of a workflow: at once where few jobs have failed, else by a job that takes its
 //! time.
 
+use serde_json::{Value, json};
 use sqlx::PgConnection;
 use uuid::Uuid;
 use weirgate_queue::bulk::BulkAction;
@@ -26,6 +27,21 @@ pub enum WorkflowRetry {
     },
     /// There are so many that this job retries them, bit by bit.
     Begun(Uuid),
+}
+
+impl WorkflowRetry {
+    /// How many jobs had failed before and after, or the job that retries them: for the audit.
+    pub fn detail(self) -> Value {
+        match self {
+            Self::NothingFailed => {
+                json!({ "before": { "failed_jobs": 0 }, "after": { "failed_jobs": 0 } })
+            }
+            Self::Done { retried, refused } => json!({
+                "before": { "failed_jobs": retried + refused }, "after": { "failed_jobs": refused },
+            }),
+            Self::Begun(job) => json!({ "before": null, "after": { "job": job } }),
+        }
+    }
 }
 
 /// Gives the discarded jobs of a workflow another life, and with them what was cancelled because of

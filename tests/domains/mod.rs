@@ -56,7 +56,7 @@ async fn a_domain_that_was_added_is_known_everywhere() {
     assert_eq!(queues, ["export", "ingest", "kpi", "parcels", "system"]);
     let catalog = with_parcels().catalog();
     assert!(catalog.kinds().contains("parcels.deliver") && catalog.has("parcels"));
-    assert_eq!(catalog.error_text("no_label"), Some("The parcel has no label."));
+    assert_eq!(catalog.presentation().text("no_label"), "The parcel has no label.");
     let asked = catalog.enqueueable("parcels.send").unwrap();
     assert_eq!((asked.day, asked.arguments), (false, &["label"][..]));
     assert!(catalog.enqueueable("parcels.deliver").is_none(), "nobody enqueues it by hand");

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
-use weirgate::domain::{Domain, Enqueueable};
 use weirgate_queue::{Job, JobContext, JobError, Kinds, NewJob};
+use weirgate_web::domain::{Domain, Enqueueable};
 
 /// Its table; a domain of the program has a migration.
 pub(super) const TABLE: &str =

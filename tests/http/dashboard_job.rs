@@ -2,7 +2,7 @@
 
 use axum::http::StatusCode;
 use uuid::Uuid;
-use weirgate::users::Role;
+use weirgate_identity::users::Role;
 use weirgate_queue::lanes::limits::{LaneSettings, QueueLimits, pause_queue, set_lane, set_queue_limits};
 use weirgate_queue::lanes::{LaneLimits, Rate};
 use weirgate_queue::{JobState, NewJob, OnFailure};

@@ -8,9 +8,8 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use uuid::Uuid;
 use weirgate::worker::WorkerOptions;
-use weirgate_msp::{
-    App, IngestCsat, IngestSecurityAlerts, IngestTickets, IngestTimeEntries, Tenant, registry,
-};
+use weirgate_identity::Tenant;
+use weirgate_msp::{App, IngestCsat, IngestSecurityAlerts, IngestTickets, IngestTimeEntries, registry};
 use weirgate_queue::read::JobRow;
 use weirgate_queue::{Job, JobState, NewJob};
 

@@ -6,7 +6,8 @@ use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use serde_json::Value;
 use sqlx::{AssertSqlSafe, PgPool};
-use weirgate_msp::{ComputeKpi, Kpis, Tenant};
+use weirgate_identity::Tenant;
+use weirgate_msp::{ComputeKpi, Kpis};
 
 use crate::support::{TestApp, tenant};
 

@@ -8,7 +8,8 @@ use serde_json::json;
 use sqlx::PgPool;
 use uuid::Uuid;
 use weirgate::seed::seed;
-use weirgate_msp::{ComputeKpi, ExportFormat, GenerateExport, IngestTickets, Tenant};
+use weirgate_identity::Tenant;
+use weirgate_msp::{ComputeKpi, ExportFormat, GenerateExport, IngestTickets};
 use weirgate_queue::{JobState, NewJob};
 
 use crate::support::{TestApp, TestWorker, tenant};

@@ -19,8 +19,7 @@ use tokio::sync::OnceCell;
 use tokio::time::timeout;
 use tower::ServiceExt;
 use uuid::Uuid;
-use weirgate::domain::Catalog;
-use weirgate::http::{Api, ApiConfig, TrustedProxies, monitoring_router, router};
+use weirgate::http::{Api, monitoring_router, router};
 use weirgate::metrics::Work;
 use weirgate::seed::{Seeded, seed};
 use weirgate_msp::{
@@ -28,6 +27,9 @@ use weirgate_msp::{
     IngestTimeEntries,
 };
 use weirgate_queue::read::watch::Watcher;
+use weirgate_web::WebConfig;
+use weirgate_web::client_address::TrustedProxies;
+use weirgate_web::domain::Catalog;
 
 use super::app::MOCK_DATA;
 use super::documented::Operations;
@@ -58,7 +60,7 @@ impl TestApi {
         Self::with(|_| {}).await
     }
 
-    pub(crate) async fn with(adjust: impl FnOnce(&mut ApiConfig)) -> Self {
+    pub(crate) async fn with(adjust: impl FnOnce(&mut WebConfig)) -> Self {
         Self::assemble(adjust, |api| api).await
     }
 
@@ -67,7 +69,7 @@ impl TestApi {
         Self::assemble(|_| {}, |api| api.with_work(work)).await
     }
 
-    async fn assemble(adjust: impl FnOnce(&mut ApiConfig), complete: impl FnOnce(Api) -> Api) -> Self {
+    async fn assemble(adjust: impl FnOnce(&mut WebConfig), complete: impl FnOnce(Api) -> Api) -> Self {
         let app = TestApp::demo().await;
         let mut rng = StdRng::seed_from_u64(1);
         let tenants = seed(&app.db.pool, Path::new(MOCK_DATA), false, &mut rng).await.unwrap();
@@ -201,8 +203,8 @@ impl TestApi {
     }
 }
 
-fn config() -> ApiConfig {
-    ApiConfig {
+fn config() -> WebConfig {
+    WebConfig {
         service_token: SERVICE_TOKEN.to_owned(),
         service_token_next: None,
         trusted_proxies: TrustedProxies::default(),

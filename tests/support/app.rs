@@ -7,11 +7,12 @@ use object_store::memory::InMemory;
 use sqlx::PgPool;
 use tempfile::TempDir;
 use uuid::Uuid;
-use weirgate::domain::Catalog;
 use weirgate::domains::{self, Domains};
+use weirgate_identity::Tenant;
+use weirgate_msp::App;
 use weirgate_msp::sources::MockSource;
-use weirgate_msp::{App, Tenant};
 use weirgate_queue::{Job, JobContext, JobError, Registry};
+use weirgate_web::domain::Catalog;
 
 use super::TestDb;
 

@@ -5,12 +5,13 @@ use std::str::FromStr;
 
 use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
+use weirgate_identity::Tenant;
 use weirgate_queue::backfill::Slice;
 use weirgate_queue::{Job, NewJob};
 
 use crate::{
     ComputeKpi, DailyPipeline, ExportFormat, GenerateExport, IngestCsat, IngestSecurityAlerts, IngestTickets,
-    IngestTimeEntries, Tenant,
+    IngestTimeEntries,
 };
 
 /// What is done for each tenant and day.

@@ -8,10 +8,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sqlx::PgConnection;
 use uuid::Uuid;
+use weirgate_identity::{Tenant, TenantSlug};
 use weirgate_queue::backfill::{NewBackfill, Settings};
 
 use super::kind::BackfillKind;
-use crate::{Tenant, TenantSlug};
 
 /// Which end of the range comes first.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]

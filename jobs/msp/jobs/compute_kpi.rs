@@ -2,9 +2,10 @@
 
 use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
+use weirgate_identity::{Tenant, TenantRef};
 use weirgate_queue::{Job, JobContext, JobError};
 
-use crate::{App, Tenant, TenantRef};
+use crate::App;
 
 /// Works out the KPIs of one tenant and day.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -13,7 +14,7 @@ pub struct ComputeKpi {
     /// Whose KPIs.
     pub tenant: TenantRef,
     /// The day, in the tenant's time zone.
-    #[serde(deserialize_with = "crate::day::strict")]
+    #[serde(deserialize_with = "weirgate_web::day::strict")]
     pub date: NaiveDate,
 }
 

@@ -4,18 +4,19 @@ use std::fmt;
 use std::sync::Arc;
 
 use chrono::NaiveDate;
+use file::{ExportFile, Written};
 use object_store::ObjectStoreExt;
 use object_store::path::Path;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
+use weirgate_identity::{Tenant, TenantRef};
 use weirgate_queue::{Job, JobContext, JobError};
+use weirgate_web::parse::Parse;
 
-use crate::{App, Tenant, TenantRef};
+use crate::App;
 
 mod content;
 mod file;
-
-use file::{ExportFile, Written};
 
 /// How an export is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,6 +26,16 @@ pub enum ExportFormat {
     Json,
     /// One table; the first column says what a line is.
     Csv,
+}
+
+impl Parse for ExportFormat {
+    fn parse(text: &str) -> Result<Self, String> {
+        match text {
+            "json" => Ok(Self::Json),
+            "csv" => Ok(Self::Csv),
+            _ => Err("expected json or csv".to_owned()),
+        }
+    }
 }
 
 impl ExportFormat {
@@ -50,7 +61,7 @@ pub struct GenerateExport {
     /// Whose day.
     pub tenant: TenantRef,
     /// The day, in the tenant's time zone.
-    #[serde(deserialize_with = "crate::day::strict")]
+    #[serde(deserialize_with = "weirgate_web::day::strict")]
     pub date: NaiveDate,
     /// How it is written.
     pub format: ExportFormat,

@@ -3,11 +3,12 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
+use weirgate_identity::TenantRef;
 use weirgate_queue::{Job, JobContext, JobError};
 
+use crate::App;
 use crate::ingest::{IngestTurn, Ingested, Upsert, column, ingest};
 use crate::sources::rows::SecurityAlert;
-use crate::{App, TenantRef};
 
 /// Takes in the security alerts of a tenant.
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -1,8 +1,10 @@
+use std::collections::BTreeSet;
+
+use futures_util::StreamExt as _;
+
 use super::*;
 use crate::sources::rows::{CsatSurvey, Row, SecurityAlert, Ticket, TimeEntry};
 use crate::sources::{MockSource, Source as _, parse};
-use futures_util::StreamExt as _;
-use std::collections::BTreeSet;
 
 fn settings(out: &Path, layout: Layout) -> Generate {
     Generate {

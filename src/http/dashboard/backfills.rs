@@ -5,15 +5,16 @@ use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use uuid::Uuid;
 use weirgate_queue::backfill::{self, Backfill, BackfillState};
+use weirgate_web::domain::Catalog;
+use weirgate_web::params::Fields;
+use weirgate_web::problem::Problem;
 
 use super::backfill::{Asked, rate};
-use super::session::{Session, filled};
+use super::sent::filled;
+use super::session::Session;
 use super::view::{Frame, Refusal, When, page};
 use super::views::View;
-use crate::domain::Catalog;
 use crate::http::Api;
-use crate::http::params::Fields;
-use crate::http::problem::Problem;
 
 const ON_A_PAGE: usize = 25;
 
@@ -93,7 +94,21 @@ pub(super) async fn list(
     Ok(page(&BackfillsPage { frame, look, newest: before.is_none() }))
 }
 
+/// The newest backfills, to be watched.
+#[derive(Clone)]
+struct Live;
+
+impl View for Live {
+    fn name(&self) -> String {
+        "backfills".to_owned()
+    }
+
+    async fn look(&self, api: &Api) -> Result<String, Refusal> {
+        Ok(BackfillsLook::take(api, None).await?.to_string())
+    }
+}
+
 /// The looks at the newest from now on.
 pub(super) async fn stream(State(api): State<Api>, _: Session) -> Response {
-    api.views.stream(&api, View::Backfills)
+    api.views.stream(&api, Live)
 }

@@ -5,9 +5,9 @@ use std::sync::{Arc, LazyLock};
 
 use apalis_board_api::ui::ServeUI;
 use apalis_board_api::{
-    RawTask, fetch_queues, get_all_tasks, get_all_workers, get_task_by_id, get_tasks, get_workers,
+    RawTask, fetch_queues, get_all_tasks, get_all_workers, get_task_by_id, get_tasks, get_workers, overview,
+    stats_by_queue,
 };
-use apalis_board_api::{overview, stats_by_queue};
 use askama::Template;
 use axum::extract::{FromRequestParts, Path, RawQuery, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
@@ -23,12 +23,12 @@ use serde::Serialize;
 use serde_json::Value;
 use tokio::sync::RwLock;
 use weirgate_queue::read::expose::{Exposed, Filter, Status};
+use weirgate_web::params::Fields;
+use weirgate_web::problem::Problem;
 
 use super::session::Session;
 use super::view::{Refusal, page};
 use crate::http::Api;
-use crate::http::params::Fields;
-use crate::http::problem::Problem;
 use crate::queues;
 
 /// The dashboard's, and a compiled program; no inline script or style either.
@@ -133,7 +133,7 @@ type Shared = Arc<RwLock<Exposed>>;
 
 async fn all(api: &Api) -> Result<Exposed, Problem> {
     let queues = queues::known(&mut *api.pool.acquire().await?, &api.catalog, None).await?;
-    Ok(Exposed::new(api.pool.clone(), api.books.clone(), queues))
+    Ok(Exposed::new(api.pool.clone(), api.web.books.clone(), queues))
 }
 
 async fn shared(api: &Api) -> Result<Shared, Problem> {
@@ -155,7 +155,7 @@ fn answer<T: Serialize, E: std::fmt::Display>(answered: Result<T, E>) -> Result<
 
 /// Which jobs: apalis' names, of which the UI leaves some empty and which has others for sorting that apalis does not know.
 fn filter(query: Option<&str>) -> Result<Filter, Problem> {
-    let mut pairs = super::session::filled(query.unwrap_or_default().as_bytes());
+    let mut pairs = super::sent::filled(query.unwrap_or_default().as_bytes());
     pairs.retain(|(name, _)| ["status", "page", "page_size"].contains(&name.as_str()));
     let mut fields = Fields::of_pairs(pairs);
     let status = fields.all("status").first().and_then(|text| {
@@ -232,7 +232,7 @@ async fn name_tenant(api: &Api, args: &mut Value) -> Result<(), Problem> {
     if let Some(Value::String(tenant)) = args.get_mut("tenant")
         && let Ok(id) = tenant.parse()
     {
-        *tenant = api.slug(id).await?.to_string();
+        *tenant = api.web.slugs.of(id).await?.to_string();
     }
     Ok(())
 }
@@ -256,7 +256,7 @@ async fn list_workers(
 /// Log lines of the process, for a program that is its own worker. Ours run elsewhere and have their logs there: none come.
 async fn follow_events(State(api): State<Api>, _: Onlooker) -> Response {
     let none = futures_util::stream::pending::<Result<Event, Infallible>>();
-    let closing = api.closing.clone();
+    let closing = api.web.closing.clone();
     let until_closed = none.take_until(async move { closing.cancelled().await });
     Sse::new(until_closed).keep_alive(KeepAlive::default()).into_response()
 }

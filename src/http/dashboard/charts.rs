@@ -7,13 +7,13 @@ use axum::extract::{RawQuery, State};
 use axum::response::{Html, IntoResponse, Response};
 use chrono::{DateTime, TimeDelta, Utc};
 use weirgate_queue::telemetry::pulse::{self, Beat, Every, Tally};
+use weirgate_web::params::Fields;
 
 use super::chart::{Chart, Series, Shape, Times};
 use super::columns;
 use super::session::Session;
 use super::view::{Refusal, span};
 use crate::http::Api;
-use crate::http::params::Fields;
 
 /// So old may charts be; who looks meanwhile gets the same.
 const FRESH: Duration = Duration::from_secs(4);

@@ -5,12 +5,13 @@ use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use chrono::{DateTime, Utc};
 use weirgate_queue::telemetry::failures::{self, COUNTED, Failure};
+use weirgate_web::params::Fields;
 
 use super::chart::{Column, sparkline};
-use super::session::{Session, filled};
+use super::sent::filled;
+use super::session::Session;
 use super::view::{Frame, Refusal, When, page};
 use crate::http::Api;
-use crate::http::params::Fields;
 
 const ON_A_PAGE: i64 = 50;
 /// Hours of a sparkline.

@@ -1,19 +1,19 @@
 //! What is done to the jobs that are selected, or to all that match a filter.
 
-use crate::operations::BulkJobs;
 use askama::Template;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
+use weirgate_identity::users::Role;
 use weirgate_queue::bulk::BulkAction;
 use weirgate_queue::enqueue;
+use weirgate_web::params::is_blank;
 
 use super::jobs_asked::Asked;
-use super::session::Form;
+use super::sent::Form;
 use super::view::{Frame, Refusal, page};
 use crate::http::Api;
-use crate::http::params::is_blank;
-use crate::users::Role;
+use crate::operations::BulkJobs;
 
 #[derive(Template)]
 #[template(path = "bulk.html")]
@@ -62,7 +62,7 @@ pub(super) async fn bulk(State(api): State<Api>, form: Form) -> Result<Response,
     let actor = session.actor();
     let job = enqueue(&mut tx, vec![bulk.job()?.enqueued_by(actor.name())]).await?[0].id;
     let target = if selected { "selected jobs" } else { "all that match" };
-    actor.note_bulk(&mut tx, &bulk, target, job).await?;
+    actor.note_bulk(&mut tx, (bulk.action, &bulk.filter), target, job).await?;
     tx.commit().await?;
     Ok(Redirect::to(&format!("/dashboard/jobs/{job}")).into_response())
 }

@@ -4,12 +4,11 @@ use askama::Template;
 use weirgate_queue::JobState;
 use weirgate_queue::read::JobFilter;
 use weirgate_queue::read::tally::{self, Tallies, Tally};
+use weirgate_web::problem::Problem;
 
 use super::jobs_asked::Asked;
 use super::words::count;
 use crate::http::Api;
-use crate::http::problem::Problem;
-use crate::http::read_tx::ReadTx;
 
 /// A link to the same filter in one state, or in any.
 pub(super) struct Tab {
@@ -32,9 +31,9 @@ pub(super) struct Tabs {
 impl Tabs {
     pub(super) async fn of(api: &Api, asked: &Asked, filter: &JobFilter) -> Result<Self, Problem> {
         let tallies = {
-            let mut tx = ReadTx::of_service(api).await?;
+            let mut tx = api.web.reads.of_service().await?;
             if tally::is_kept(filter) {
-                tally::kept(&api.books, tx.conn(), filter).await?
+                tally::kept(&api.web.books, tx.conn(), filter).await?
             } else {
                 tally::counted(tx.conn(), filter).await?
             }

@@ -4,24 +4,25 @@ use askama::Template;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
+use weirgate_identity::audit::{Change, Subject};
+use weirgate_identity::users::Role;
 use weirgate_queue::JobState;
 use weirgate_queue::lanes::LaneLimits;
 use weirgate_queue::lanes::change::{LaneChange, change_lane};
 use weirgate_queue::lanes::check::{GivenLimits, MOST};
 use weirgate_queue::lanes::limits::Rate;
+use weirgate_web::params::Fields;
 
 use super::confirm::Confirm;
 use super::form::{Field, Given, Wrong};
-use super::session::{Form, Session};
+use super::sent::Form;
+use super::session::Session;
 use super::tenant::{LaneRow, Named, effect};
 use super::view::{Frame, Path, Refusal, page};
 use super::words::{count, lane_limits, of};
-use crate::audit::{Change, Subject};
 use crate::http::Api;
 use crate::http::lane_facts::LaneFacts;
-use crate::http::params::Fields;
 use crate::queues;
-use crate::users::Role;
 
 /// Limits as a form, with what was given and what is wrong with it.
 #[derive(Template)]
@@ -241,7 +242,7 @@ async fn limits_effect(
     lane: &LaneFacts,
     own: Option<LaneLimits>,
 ) -> weirgate_queue::Result<Vec<String>> {
-    let default = api.books.read(&lane.queue, |book| book.settings().default).await?;
+    let default = api.web.books.read(&lane.queue, |book| book.settings().default).await?;
     let limits = own.unwrap_or(default);
     let (slug, queue) = (&tenant.slug, &lane.queue);
     let mut happens = vec![format!(

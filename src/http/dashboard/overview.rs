@@ -7,21 +7,20 @@ use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use chrono::TimeDelta;
 use uuid::Uuid;
-use weirgate_queue::JobState;
 use weirgate_queue::backfill::{self, Backfill, BackfillState};
-use weirgate_queue::read;
+use weirgate_queue::{JobState, read};
+use weirgate_web::domain::Catalog;
+use weirgate_web::params::Fields;
 
-use super::attention;
 use super::charts::{self, Over};
-use super::missing_days;
+use super::notice::Notice;
 use super::overview_tenants::{Tenants, Tops};
 use super::session::Session;
 use super::view::{Frame, Refusal, When, page, span};
 use super::views::View;
 use super::words::of;
-use crate::domain::Catalog;
+use super::{attention, missing_days};
 use crate::http::Api;
-use crate::http::params::Fields;
 use crate::http::queue_facts::QueueFacts;
 
 /// A queue whose next job has waited for so long while workers live needs somebody.
@@ -29,12 +28,6 @@ const WAITS_LONG: TimeDelta = TimeDelta::minutes(5);
 
 /// Most backfills that it shows, the oldest.
 const BACKFILLS: i64 = 10;
-
-/// Something to see to.
-pub(super) struct Notice {
-    pub(super) text: String,
-    pub(super) link: String,
-}
 
 /// A queue in the table.
 pub(super) struct Row {
@@ -203,7 +196,21 @@ pub(super) async fn show(
     Ok(page(&OverviewPage { frame: Frame::new(&session, ""), look, over: over.name(), charts }))
 }
 
+/// The overview, to be watched.
+#[derive(Clone)]
+struct Live;
+
+impl View for Live {
+    fn name(&self) -> String {
+        "overview".to_owned()
+    }
+
+    async fn look(&self, api: &Api) -> Result<String, Refusal> {
+        Ok(OverviewLook::take(api).await?.to_string())
+    }
+}
+
 /// The looks at it from now on.
 pub(super) async fn stream(State(api): State<Api>, _: Session) -> Response {
-    api.views.stream(&api, View::Overview)
+    api.views.stream(&api, Live)
 }

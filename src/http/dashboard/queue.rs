@@ -8,25 +8,26 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use chrono::TimeDelta;
+use weirgate_identity::audit::{Change, Subject};
+use weirgate_identity::users::Role;
 use weirgate_queue::JobState;
 use weirgate_queue::lanes::LaneLimits;
 use weirgate_queue::lanes::change::{QueueChange, change_queue};
 use weirgate_queue::lanes::limits::{QueueLimits, pause_queue};
 use weirgate_queue::telemetry::pulse::{Every, Spread, Tally, beats};
+use weirgate_web::parse::Parse;
 
 use super::confirm::Confirm;
 use super::form::{Given, Wrong};
 use super::lane::{LimitForm, take_limits};
 use super::queues::QueueRow;
-use super::session::{Form, Session};
+use super::sent::Form;
+use super::session::Session;
 use super::view::{Frame, Path, Refusal, page, span};
 use super::words::{count, lane_limits, of, queue_limits};
-use crate::audit::{Change, Subject};
 use crate::http::Api;
-use crate::http::params::Parse;
 use crate::http::queue_facts::QueueFacts;
 use crate::queues;
-use crate::users::Role;
 
 /// Tenants that are shown.
 const BUSIEST: usize = 20;
@@ -115,7 +116,7 @@ impl QueuePage {
         let mut busiest = Vec::with_capacity(BUSIEST);
         for lane in lanes.into_iter().take(BUSIEST) {
             busiest.push(Busy {
-                slug: api.slug(lane.tenant).await?.to_string(),
+                slug: api.web.slugs.of(lane.tenant).await?.to_string(),
                 available: count(lane.available),
                 running: count(lane.running),
             });

@@ -5,20 +5,22 @@ use axum::extract::{RawQuery, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
+use weirgate_identity::users::Role;
 use weirgate_queue::QueueError;
 use weirgate_queue::schedule::{self, Definition, Missed, Overview};
+use weirgate_web::params::Fields;
+use weirgate_web::parse::TenantName;
+use weirgate_web::problem::Problem;
 
 use super::confirm::Confirm;
 use super::form::{Field, Given, TENANTS, Wrong};
-use super::session::{Form, Session, filled};
+use super::sent::{Form, filled};
+use super::session::Session;
 use super::suggest::Suggestions;
 use super::view::{Frame, Path, Refusal, When, page};
 use super::words::of;
 use crate::http::Api;
-use crate::http::params::{Fields, TenantName};
-use crate::http::problem::Problem;
 use crate::schedules::{self, run_now};
-use crate::users::Role;
 
 /// A run to come.
 struct Run {

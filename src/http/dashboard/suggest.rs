@@ -2,10 +2,10 @@
 
 use askama::Template;
 use sqlx::PgConnection;
-use weirgate_msp::SYSTEM_SLUG;
+use weirgate_identity::SYSTEM_SLUG;
+use weirgate_web::domain::Catalog;
+use weirgate_web::problem::Problem;
 
-use crate::domain::Catalog;
-use crate::http::problem::Problem;
 use crate::queues;
 
 /// Tenants that are suggested by name. More make a page heavy, and a list that nobody reads.

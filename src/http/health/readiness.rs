@@ -6,9 +6,9 @@ use sqlx::PgPool;
 use sqlx::migrate::Migrate;
 use tokio::sync::Mutex;
 use tokio::time::timeout;
+use weirgate_web::problem::Problem;
 
 use crate::database::MIGRATIONS;
-use crate::http::problem::Problem;
 
 /// How long it may take to find out.
 const LIMIT: Duration = Duration::from_secs(2);

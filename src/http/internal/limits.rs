@@ -10,18 +10,19 @@ use utoipa::ToSchema;
 use utoipa::openapi::Ref;
 use utoipa::openapi::schema::{ObjectBuilder, OneOfBuilder, Schema, Type};
 use uuid::Uuid;
-use weirgate_msp::Tenant;
+use weirgate_identity::Tenant;
+use weirgate_identity::audit::{Change, Subject};
 use weirgate_queue::JobState;
 use weirgate_queue::lanes::change::{LaneChange, change_lane};
 use weirgate_queue::lanes::check::GivenLimits;
 use weirgate_queue::lanes::{Book, LaneLimits};
+use weirgate_web::client_address::ServiceActor;
+use weirgate_web::extract::{Body, Path};
+use weirgate_web::params::Query;
+use weirgate_web::problem::{FieldError, Problem};
 
-use crate::audit::{Actor, Change, Subject};
 use crate::http::Api;
-use crate::http::extract::{Body, Path};
 use crate::http::limits::{LaneLimitsResource, checked, given};
-use crate::http::params::Query;
-use crate::http::problem::{FieldError, Problem};
 use crate::queues;
 
 /// A tenant's limits and what is going on, by queue.
@@ -220,7 +221,7 @@ pub(crate) async fn get_tenant_limits(
 )]
 pub(crate) async fn set_tenant_limits(
     State(api): State<Api>,
-    actor: Actor,
+    ServiceActor(actor): ServiceActor,
     Path(name): Path<String>,
     Query(()): Query<()>,
     Body(change): Body<TenantLimitsChange>,
@@ -250,7 +251,7 @@ pub(crate) async fn set_tenant_limits(
 async fn look(api: &Api, tenant: Tenant, known: BTreeSet<String>) -> Result<Json<TenantLimits>, Problem> {
     let mut queues = BTreeMap::new();
     for queue in known {
-        let lane = api.books.read(&queue, |book| Lane::of(book, tenant.id)).await?;
+        let lane = api.web.books.read(&queue, |book| Lane::of(book, tenant.id)).await?;
         queues.insert(queue, lane);
     }
     Ok(Json(TenantLimits { tenant_id: tenant.id, tenant: tenant.slug.0, queues }))

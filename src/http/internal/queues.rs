@@ -9,19 +9,20 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use sqlx::PgConnection;
 use utoipa::ToSchema;
+use weirgate_identity::audit::{Actor, Change, Subject};
 use weirgate_queue::JobState;
 use weirgate_queue::lanes::change::change_queue;
 use weirgate_queue::lanes::limits::pause_queue as set_paused;
 use weirgate_queue::lanes::traffic::WINDOW_S;
+use weirgate_web::client_address::ServiceActor;
+use weirgate_web::context::RequestContext;
+use weirgate_web::extract::{Action, Body, Path, answered};
+use weirgate_web::page::Page;
+use weirgate_web::params::Query;
+use weirgate_web::problem::Problem;
 
-use crate::audit::{Actor, Change, Subject};
 use crate::http::Api;
-use crate::http::context::RequestContext;
-use crate::http::extract::{Act, Body, Path, answered};
 use crate::http::limits::{LimitsOfQueue, LimitsOfQueueBody};
-use crate::http::page::Page;
-use crate::http::params::Query;
-use crate::http::problem::Problem;
 use crate::http::queue_facts::QueueFacts;
 use crate::queues;
 
@@ -133,10 +134,10 @@ pub(crate) async fn get_queue(
 pub(crate) async fn pause_queue(
     State(api): State<Api>,
     context: RequestContext,
-    actor: Actor,
-    act: Act<String>,
+    ServiceActor(actor): ServiceActor,
+    action: Action<String>,
 ) -> Result<Response, Problem> {
-    pause(&api, &context, &actor, act, true).await
+    pause(&api, &context, &actor, action, true).await
 }
 
 /// Lets a paused queue go on, at once.
@@ -148,10 +149,10 @@ pub(crate) async fn pause_queue(
 pub(crate) async fn resume_queue(
     State(api): State<Api>,
     context: RequestContext,
-    actor: Actor,
-    act: Act<String>,
+    ServiceActor(actor): ServiceActor,
+    action: Action<String>,
 ) -> Result<Response, Problem> {
-    pause(&api, &context, &actor, act, false).await
+    pause(&api, &context, &actor, action, false).await
 }
 
 /// Changes a queue's limits: of all tenants together, and of each one that has none of its own.
@@ -165,7 +166,7 @@ pub(crate) async fn resume_queue(
 pub(crate) async fn set_queue_limits(
     State(api): State<Api>,
     context: RequestContext,
-    actor: Actor,
+    ServiceActor(actor): ServiceActor,
     Path(name): Path<String>,
     Query(()): Query<()>,
     Body(change): Body<LimitsOfQueueBody>,
@@ -186,13 +187,13 @@ async fn pause(
     api: &Api,
     context: &RequestContext,
     actor: &Actor,
-    act: Act<String>,
+    action: Action<String>,
     paused: bool,
 ) -> Result<Response, Problem> {
-    let name = &act.target;
+    let name = &action.target;
     let mut tx = api.pool.begin().await?;
     require(api, &mut tx, name).await?;
-    let first = act.is_first(&mut tx).await?;
+    let first = action.is_first(&mut tx).await?;
     if first {
         let change = Change::begin(&mut tx, Subject::Queue(name)).await?;
         set_paused(&mut tx, name, paused).await?;

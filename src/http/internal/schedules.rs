@@ -8,14 +8,15 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
+use weirgate_identity::audit::{self, Subject};
 use weirgate_queue::schedule::{self, Change, Overview, Run};
+use weirgate_web::client_address::ServiceActor;
+use weirgate_web::extract::{Action, Body, Path, answered};
+use weirgate_web::page::Page;
+use weirgate_web::params::Query;
+use weirgate_web::problem::{FieldError, Problem};
 
-use crate::audit::{self, Actor, Subject};
 use crate::http::Api;
-use crate::http::extract::{Act, Body, Path, answered};
-use crate::http::page::Page;
-use crate::http::params::Query;
-use crate::http::problem::{FieldError, Problem};
 use crate::schedules;
 
 /// What is done by the clock.
@@ -186,7 +187,7 @@ pub(crate) async fn list_schedules(
 )]
 pub(crate) async fn change_schedule(
     State(api): State<Api>,
-    actor: Actor,
+    ServiceActor(actor): ServiceActor,
     Path(name): Path<String>,
     Query(()): Query<()>,
     Body(change): Body<ScheduleChange>,
@@ -247,18 +248,18 @@ pub(crate) struct ScheduleRun {
 )]
 pub(crate) async fn run_schedule(
     State(api): State<Api>,
-    actor: Actor,
-    act: Act<String, RunSchedule>,
+    ServiceActor(actor): ServiceActor,
+    action: Action<String, RunSchedule>,
 ) -> Result<Response, Problem> {
     let mut tx = api.pool.begin().await?;
-    let first = act.is_first(&mut tx).await?;
+    let first = action.is_first(&mut tx).await?;
     let items = if first {
-        let (schedules, tenant) = (api.catalog.schedules(), act.body.tenant.as_deref());
-        let jobs = schedules::run_now(&mut tx, &actor, schedules, &act.target, tenant).await?;
-        act.keep(&mut tx, &jobs).await?;
+        let (schedules, tenant) = (api.catalog.schedules(), action.body.tenant.as_deref());
+        let jobs = schedules::run_now(&mut tx, &actor, schedules, &action.target, tenant).await?;
+        action.keep(&mut tx, &jobs).await?;
         jobs
     } else {
-        act.kept(&mut tx).await?
+        action.kept(&mut tx).await?
     };
     tx.commit().await?;
     let run = ScheduleRun { enqueued: items.len(), items, replayed: !first };
@@ -268,4 +269,13 @@ pub(crate) async fn run_schedule(
 fn unknown(name: &str) -> Problem {
     let detail = format!("no schedule {name:?}; GET /internal/schedules lists them");
     Problem::not_found("unknown_schedule", "Unknown schedule", detail)
+}
+
+impl From<schedules::Refused> for Problem {
+    fn from(refused: schedules::Refused) -> Self {
+        match refused {
+            schedules::Refused::Tenant(error) => error.into(),
+            schedules::Refused::Schedule(error) => error.into(),
+        }
+    }
 }

@@ -77,15 +77,15 @@ impl Facts {
 
 impl Queue {
     async fn read(api: &Api, name: String, workers: Workers) -> weirgate_queue::Result<Self> {
-        let oldest = api.books.oldest(&name).await?;
+        let oldest = api.web.books.oldest(&name).await?;
         let read = |book: &Book| {
             let (named, others) = split(book.busy_lanes());
             (book.facts(), book.settings().paused, book.now(), named, others)
         };
-        let (facts, paused, now, named, others) = api.books.read(&name, read).await?;
+        let (facts, paused, now, named, others) = api.web.books.read(&name, read).await?;
         let mut lanes = Vec::with_capacity(named.len());
         for load in named {
-            lanes.push(NamedLane { tenant: api.slug(load.tenant).await?, load });
+            lanes.push(NamedLane { tenant: api.web.slugs.of(load.tenant).await?, load });
         }
         Ok(Self {
             name,

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::DescriptorEncoder;
 use weirgate_queue::JobState;
+use weirgate_web::domain::Catalog;
 
 use super::database::Database;
 use super::facts::{Facts, Queue};
-use crate::domain::Catalog;
 use crate::metrics::Families;
 
 /// One scrape's part of what the database knows.

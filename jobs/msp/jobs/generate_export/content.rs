@@ -4,9 +4,11 @@ use chrono::{DateTime, NaiveDate, Utc};
 use futures_util::TryStreamExt;
 use serde::Serialize;
 use sqlx::PgConnection;
+use weirgate_identity::Tenant;
+use weirgate_web::csv_line::csv_line;
 
 use super::file::ExportFile;
-use crate::{Kpis, Tenant, csv_line};
+use crate::Kpis;
 
 #[derive(Debug, Serialize)]
 struct Ticket {
