@@ -11,7 +11,6 @@ use weirgate_msp::provide_tls;
 use weirgate_msp::sources::{LiveSource, MockSource, Source};
 
 use crate::config::Config;
-use crate::domains::msp;
 use crate::home;
 
 /// The application: what the operations and the domains share with their jobs.
@@ -51,7 +50,7 @@ impl Parts {
     /// When a folder cannot be used, or the object store's URL or the accounts at the source
     /// systems are wrong.
     pub(crate) fn new(config: &Config) -> anyhow::Result<Self> {
-        let source = config.serves(msp::NAME).then(|| source(config)).transpose()?;
+        let source = config.serves(weirgate_msp::NAME).then(|| source(config)).transpose()?;
         Ok(Self { source, exports: export_store(config)? })
     }
 

@@ -10,22 +10,21 @@ use weirgate_web::domain::{Catalog, Domain};
 
 use crate::app::App;
 use crate::config::{Config, ConfigError};
+use crate::http::Api;
 use crate::operations;
 
-pub(crate) mod msp;
-
 /// Every domain there is: the only list of them.
-pub fn all() -> Vec<Domain<App>> {
-    vec![msp::domain().within(App::msp)]
+pub fn all() -> Vec<Domain<App, Api>> {
+    vec![weirgate_msp::domain().within(App::msp)]
 }
 
 /// The domains that a process serves and works, after the operations, which are always there.
 #[derive(Debug, Clone)]
-pub struct Domains(Vec<Domain<App>>);
+pub struct Domains(Vec<Domain<App, Api>>);
 
 impl Domains {
     /// The operations and these domains.
-    pub fn new(domains: Vec<Domain<App>>) -> Self {
+    pub fn new(domains: Vec<Domain<App, Api>>) -> Self {
         Self(std::iter::once(operations::domain().within(App::pool)).chain(domains).collect())
     }
 
@@ -70,6 +69,11 @@ impl Domains {
             }
             None => Ok(names.iter().cloned().collect()),
         }
+    }
+
+    /// Each of them.
+    pub fn list(&self) -> &[Domain<App, Api>] {
+        &self.0
     }
 
     /// What they have, for those who look on.

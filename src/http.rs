@@ -9,7 +9,6 @@ pub(crate) mod internal;
 mod lane_facts;
 mod limits;
 mod metrics;
-mod msp;
 mod openapi;
 mod queue_facts;
 mod schemas;
@@ -32,17 +31,16 @@ use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use weirgate_identity::{audit, sessions};
+use weirgate_msp::ExportFiles;
 use weirgate_queue::read::watch::Watcher;
 use weirgate_web::client_address::TrustedProxies;
-use weirgate_web::domain::Catalog;
+use weirgate_web::domain::{Catalog, Domain, DomainRoutes};
 use weirgate_web::layers::with_layers;
 use weirgate_web::reads::Reads;
 use weirgate_web::{Web, WebConfig, accept, auth};
 
-use crate::domains;
 use crate::http::dashboard::{Sessions, Shared, SignIns, Views};
 use crate::http::metrics::Latest;
-use crate::http::msp::ExportFiles;
 use crate::metrics::{Metrics, Work};
 
 pub use crate::http::metrics::monitoring_router;
@@ -57,6 +55,8 @@ pub struct Api {
     exports: ExportFiles,
     /// What the domains have that are served.
     catalog: Arc<Catalog>,
+    /// What these answer.
+    routes: Arc<[DomainRoutes<Api>]>,
     /// Made when it is asked for first.
     document: Arc<OnceLock<Option<Arc<str>>>>,
     readiness: Arc<health::Latest>,
@@ -76,19 +76,21 @@ impl fmt::Debug for Api {
 
 impl Api {
     /// The state of a router.
-    pub fn new(
+    pub fn new<A: Send + Sync + 'static>(
         pool: PgPool,
         exports: Arc<dyn ObjectStore>,
-        catalog: Catalog,
+        domains: &[Domain<A, Self>],
         watcher: Watcher,
         config: WebConfig,
     ) -> Self {
         let metrics = Arc::new(Metrics::new(pool.clone(), None));
+        let catalog = Catalog::of(domains);
         Self {
             web: Web::new(pool.clone(), watcher, config, catalog.presentation(), metrics.clone()),
             pool,
             exports: ExportFiles::new(exports),
             catalog: Arc::new(catalog),
+            routes: domains.iter().map(|domain| domain.routes).collect(),
             document: Arc::default(),
             readiness: Arc::default(),
             sign_ins: Arc::new(SignIns::new()),
@@ -150,7 +152,7 @@ impl FromRef<Api> for ExportFiles {
 
 /// Every route.
 pub fn router(api: Api) -> Router {
-    let routes = routes(&api.catalog);
+    let routes = routes(&api.catalog, &api.routes);
     let internal = routes.internal.route_layer(from_fn_with_state(api.web.clone(), auth::require_service));
     let v1 = routes.v1.route_layer(from_fn_with_state(api.web.clone(), auth::require_tenant));
     let (app, _) = routes.open.merge(internal).merge(v1).split_for_parts();
@@ -174,8 +176,13 @@ pub fn router(api: Api) -> Router {
 }
 
 /// The `OpenAPI` 3.1 document of a server with these domains.
-pub fn openapi(catalog: &Catalog) -> utoipa::openapi::OpenApi {
-    let Routes { open, internal, v1 } = routes(catalog);
+pub fn openapi<A: Send + Sync + 'static>(domains: &[Domain<A, Api>]) -> utoipa::openapi::OpenApi {
+    let own: Vec<_> = domains.iter().map(|domain| domain.routes).collect();
+    document(&Catalog::of(domains), &own)
+}
+
+fn document(catalog: &Catalog, domains: &[DomainRoutes<Api>]) -> utoipa::openapi::OpenApi {
+    let Routes { open, internal, v1 } = routes(catalog, domains);
     let (_, mut document) = open.merge(internal).merge(v1).split_for_parts();
     openapi::complete(&mut document);
     document
@@ -188,7 +195,8 @@ struct Routes {
     v1: OpenApiRouter<Api>,
 }
 
-fn routes(catalog: &Catalog) -> Routes {
+/// Those of the operations, and of these domains.
+fn routes(catalog: &Catalog, domains: &[DomainRoutes<Api>]) -> Routes {
     let open = OpenApiRouter::with_openapi(openapi::Document::openapi())
         .routes(routes!(health::get_health))
         .routes(routes!(health::get_readiness))
@@ -237,11 +245,13 @@ fn routes(catalog: &Catalog) -> Routes {
         .route_layer(from_fn(accept::refuse_csv))
         // A table.
         .routes(routes!(v1::jobs::list_jobs));
-    if !catalog.has(domains::msp::NAME) {
-        return Routes { open, internal, v1 };
-    }
     let backfills = OpenApiRouter::new()
         .routes(routes!(internal::backfills::create_backfill))
         .route_layer(from_fn(accept::refuse_csv));
-    Routes { open, internal: internal.merge(backfills).merge(msp::internal()), v1: v1.merge(msp::v1()) }
+    let internal = if catalog.has(weirgate_msp::NAME) { internal.merge(backfills) } else { internal };
+    domains.iter().fold(Routes { open, internal, v1 }, |Routes { open, internal, v1 }, domain| Routes {
+        open,
+        internal: internal.merge((domain.internal)()),
+        v1: v1.merge((domain.v1)()),
+    })
 }

@@ -13,6 +13,6 @@ pub use bulk_jobs::{BulkDone, BulkJobs, BulkRefused};
 pub use workflow_retry::{WorkflowRetry, retry_failed};
 
 /// The operations, in the form of a domain.
-pub(crate) fn domain() -> Domain<PgPool> {
+pub(crate) fn domain<S: Clone + Send + Sync + 'static>() -> Domain<PgPool, S> {
     Domain { kinds: Kinds::default().with::<BulkJobs>(), ..Domain::new("operations") }
 }

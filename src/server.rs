@@ -9,10 +9,10 @@ use sqlx::PgPool;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use weirgate_queue::read::watch::Watcher;
-use weirgate_web::domain::Catalog;
 use weirgate_web::{WebConfig, connections};
 
 use crate::config::Config;
+use crate::domains::Domains;
 use crate::http::{Api, monitoring_router, router};
 use crate::metrics::{Work, listener};
 use crate::open_files;
@@ -40,8 +40,8 @@ pub struct Served {
     pub pool: PgPool,
     /// Where exports lie.
     pub exports: Arc<dyn ObjectStore>,
-    /// What the domains have.
-    pub catalog: Catalog,
+    /// The domains that are served.
+    pub domains: Domains,
 }
 
 /// Opens the addresses to listen on; port 0 picks a free one.
@@ -61,7 +61,7 @@ pub async fn bind(config: &Config) -> anyhow::Result<Listeners> {
 /// When spans cannot be sent where the settings say.
 pub async fn run(
     listeners: Listeners,
-    Served { pool, exports, catalog }: Served,
+    Served { pool, exports, domains }: Served,
     config: &Config,
     service_token: String,
     work: Option<Work>,
@@ -71,7 +71,7 @@ pub async fn run(
     let api = Api::new(
         pool.clone(),
         exports,
-        catalog,
+        domains.list(),
         Watcher::start(pool, WATCH_INTERVAL),
         WebConfig {
             service_token,

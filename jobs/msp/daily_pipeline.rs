@@ -1,16 +1,19 @@
 //! The day of a tenant: the four ingests at once, then the KPIs, then the export.
 
 use chrono::NaiveDate;
+use serde_json::json;
 use sqlx::PgConnection;
 use uuid::Uuid;
 use weirgate_identity::Tenant;
 use weirgate_queue::{Enqueued, NewJob, Result, Workflow};
+use weirgate_web::plan::Plan;
 
 use crate::{
     ComputeKpi, ExportFormat, GenerateExport, IngestCsat, IngestSecurityAlerts, IngestTickets,
     IngestTimeEntries,
 };
 
+const EXPORT: &str = "export";
 const INGESTS: [&str; 4] = ["tickets", "time_entries", "csat", "security_alerts"];
 
 /// What a daily pipeline is made of, before it is enqueued. Its last job, the export, stands for the whole.
@@ -23,8 +26,6 @@ pub struct DailyPipeline {
 impl DailyPipeline {
     /// What its workflows are called, and its schedule and its backfills.
     pub const NAME: &str = "daily_pipeline";
-    /// What its last job is called in it.
-    pub const LAST: &'static str = "export";
     /// How many jobs it is.
     pub const JOBS: u64 = INGESTS.len() as u64 + 2;
 
@@ -53,6 +54,13 @@ impl DailyPipeline {
         Ok(Self { workflow, export })
     }
 
+    /// What is enqueued for a request or a command that asks for it.
+    pub fn plan(tenant: &Tenant, date: NaiveDate, adjust: impl Fn(NewJob) -> NewJob) -> Result<Plan> {
+        let pipeline = Self::new(tenant, date, adjust)?;
+        let (last, asked) = (pipeline.last(), json!({ "kind": Self::NAME, "date": date }));
+        Ok(Plan::Workflow { jobs: pipeline.into_jobs()?, last, asked })
+    }
+
     /// Id of the last job: final when the pipeline is.
     pub fn last(&self) -> Uuid {
         self.export.id
@@ -60,13 +68,12 @@ impl DailyPipeline {
 
     /// All its jobs, to be enqueued with others.
     pub fn into_jobs(self) -> Result<Vec<NewJob>> {
-        self.into_workflow().into_jobs()
+        self.whole().into_jobs()
     }
 
-    /// All its jobs, to be enqueued alone.
-    pub fn into_workflow(self) -> Workflow {
+    fn whole(self) -> Workflow {
         let Self { mut workflow, export } = self;
-        workflow.add(Self::LAST, export).after("kpis");
+        workflow.add(EXPORT, export).after("kpis");
         workflow
     }
 }
@@ -80,7 +87,7 @@ pub async fn enqueue_daily_pipeline(
 ) -> Result<Enqueued> {
     let DailyPipeline { workflow, export } = pipeline;
     let export = if force { export.not_unique() } else { export };
-    DailyPipeline { workflow, export }.into_workflow().enqueue_once(conn, DailyPipeline::LAST).await
+    DailyPipeline { workflow, export }.whole().enqueue_once(conn, EXPORT).await
 }
 
 #[cfg(test)]

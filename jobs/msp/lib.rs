@@ -4,6 +4,8 @@
 mod app;
 mod backfill;
 mod daily_pipeline;
+mod domain;
+mod http;
 mod ingest;
 mod jobs;
 pub mod mock_data;
@@ -21,6 +23,8 @@ pub use backfill::{
     BackfillDays, BackfillKind, BackfillOrder, BackfillRange, DailySlices, Reprocess, SliceJob, TenantDays,
 };
 pub use daily_pipeline::{DailyPipeline, enqueue_daily_pipeline};
+pub use domain::{NAME, domain};
+pub use http::{DailyKpis, ExportFiles, MOST_DAYS};
 pub use ingest::{Ingested, ingested_rows};
 pub use jobs::{
     ComputeKpi, Export, ExportFormat, GenerateExport, IngestCsat, IngestSecurityAlerts, IngestTickets,

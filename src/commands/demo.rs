@@ -21,7 +21,7 @@ use crate::app::Parts;
 use crate::cli::Demo;
 use crate::config::Config;
 use crate::database::{Database, Use};
-use crate::domains::{Domains, msp};
+use crate::domains::Domains;
 use crate::home;
 use crate::output::{say, tell};
 use crate::random;
@@ -38,7 +38,7 @@ pub(super) async fn run(options: Demo, Session { mut config, stop, .. }: Session
     config.public_url = None;
     // It shows the rows of the mock data, whatever else is set up here.
     config.mock_mode = true;
-    config.domains = Some(BTreeSet::from([msp::NAME.to_owned()]));
+    config.domains = Some(BTreeSet::from([weirgate_msp::NAME.to_owned()]));
     if !options.stay {
         config.listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     }

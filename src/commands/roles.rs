@@ -18,7 +18,7 @@ use super::session::Session;
 use crate::app::{self, App, Parts};
 use crate::config::Config;
 use crate::database::{Database, Use};
-use crate::domains::{Domains, msp};
+use crate::domains::Domains;
 use crate::metrics::{Metrics, Work, listener};
 use crate::output::tell;
 use crate::server::{Listeners, Served};
@@ -50,7 +50,7 @@ async fn up_on(
 ) -> anyhow::Result<()> {
     let prepared = async {
         database.migrate().await?;
-        if config.mock_mode && config.serves(msp::NAME) {
+        if config.mock_mode && config.serves(weirgate_msp::NAME) {
             greet_tenants(config, database).await
         } else {
             Ok(())
@@ -118,8 +118,8 @@ pub(super) async fn serve_and_work(
     token: String,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
-    let (exports, catalog) = (parts.exports(), assigned.domains.catalog());
-    let shown = Served { pool: pool.clone(), exports, catalog };
+    let (exports, domains) = (parts.exports(), assigned.domains.clone());
+    let shown = Served { pool: pool.clone(), exports, domains };
     let registry = Arc::new(assigned.domains.registry(parts.with(pool.clone()), assigned.queues.as_ref()));
     let work = work_of(&registry, config);
     let worker = Box::pin(run_worker(pool.clone(), registry, config, assigned.schedules, stop.clone()));
@@ -139,7 +139,7 @@ pub(super) async fn serve_and_work(
 }
 
 /// The API alone.
-pub(super) async fn serve(Session { config, catalog, stop, .. }: Session) -> anyhow::Result<()> {
+pub(super) async fn serve(Session { config, domains, stop, .. }: Session) -> anyhow::Result<()> {
     let token = config.required_service_token()?;
     config.next_service_token()?;
     confirm::home(&config, &stop).await?;
@@ -149,7 +149,7 @@ pub(super) async fn serve(Session { config, catalog, stop, .. }: Session) -> any
     let served = async {
         database.require_migrated().await?;
         tracing::info!(address = %listeners.api.local_addr()?, "serving");
-        let served = Served { pool: database.pool.clone(), exports, catalog };
+        let served = Served { pool: database.pool.clone(), exports, domains };
         // The address is open, and the database is there.
         systemd::ready();
         server::run(listeners, served, &config, token, None, gently(&stop, &config)).await

@@ -19,7 +19,8 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'u
 
 /// The `OpenAPI` 3.1 document.
 pub(crate) async fn get_openapi(State(api): State<Api>) -> Result<Response, Problem> {
-    let made = api.document.get_or_init(|| super::openapi(&api.catalog).to_json().ok().map(Arc::from));
+    let made =
+        api.document.get_or_init(|| super::document(&api.catalog, &api.routes).to_json().ok().map(Arc::from));
     let document = made.clone().ok_or_else(Problem::internal)?;
     Ok(([(CONTENT_TYPE, "application/json")], document.to_string()).into_response())
 }

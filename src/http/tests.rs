@@ -15,7 +15,6 @@ use tower::ServiceExt;
 use weirgate_queue::read::watch::Watcher;
 use weirgate_web::WebConfig;
 use weirgate_web::client_address::TrustedProxies;
-use weirgate_web::domain::Catalog;
 use weirgate_web::layers::with_layers;
 
 use super::{Api, openapi, router};
@@ -37,11 +36,11 @@ fn api(requests: u32) -> Api {
         burst: requests,
         traces: None,
     };
-    Api::new(pool, Arc::new(InMemory::new()), catalog(), watcher, config)
+    Api::new(pool, Arc::new(InMemory::new()), domains().list(), watcher, config)
 }
 
-fn catalog() -> Catalog {
-    Domains::new(domains::all()).catalog()
+fn domains() -> Domains {
+    Domains::new(domains::all())
 }
 
 fn request(method: &str, path: &str) -> Request<Body> {
@@ -144,7 +143,7 @@ async fn pages_load_nothing_from_elsewhere() {
 
 #[test]
 fn every_reference_of_the_document_resolves() {
-    let document = serde_json::to_value(openapi(&catalog())).unwrap();
+    let document = serde_json::to_value(openapi(domains().list())).unwrap();
     assert_eq!(document["openapi"], "3.1.0");
     let text = document.to_string();
     let references = text.split("\"$ref\":\"#").skip(1).filter_map(|rest| rest.split('"').next());

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
+use weirgate::http::Api;
 use weirgate_queue::{Job, JobContext, JobError, Kinds, NewJob};
 use weirgate_web::domain::{Domain, Enqueueable};
 
@@ -10,7 +11,7 @@ pub(super) const TABLE: &str =
     "create table parcels (label text primary key, is_delivered boolean not null default false)";
 
 /// What it does: one readable list.
-pub(super) fn domain() -> Domain<PgPool> {
+pub(super) fn domain() -> Domain<PgPool, Api> {
     Domain {
         kinds: Kinds::default().with::<Send>().with::<Deliver>(),
         enqueueables: vec![Enqueueable::of::<Send>(&["internal", "parcels"]).taking(&["label"])],

@@ -19,6 +19,7 @@ use tokio::sync::OnceCell;
 use tokio::time::timeout;
 use tower::ServiceExt;
 use uuid::Uuid;
+use weirgate::domains::Domains;
 use weirgate::http::{Api, monitoring_router, router};
 use weirgate::metrics::Work;
 use weirgate::seed::{Seeded, seed};
@@ -29,11 +30,10 @@ use weirgate_msp::{
 use weirgate_queue::read::watch::Watcher;
 use weirgate_web::WebConfig;
 use weirgate_web::client_address::TrustedProxies;
-use weirgate_web::domain::Catalog;
 
 use super::app::MOCK_DATA;
 use super::documented::Operations;
-use super::{TestApp, TestDb, TestWorker, catalog};
+use super::{TestApp, TestDb, TestWorker, all_domains};
 
 const SERVICE_TOKEN: &str = "the-service-token-of-the-tests";
 
@@ -77,8 +77,13 @@ impl TestApi {
         let mut config = config();
         adjust(&mut config);
         let watcher = Watcher::start(app.db.pool.clone(), Duration::from_millis(20));
-        let api =
-            complete(Api::new(app.db.pool.clone(), app.app.exports.clone(), catalog(), watcher, config));
+        let api = complete(Api::new(
+            app.db.pool.clone(),
+            app.app.exports.clone(),
+            all_domains().list(),
+            watcher,
+            config,
+        ));
         let (router, monitoring) = (router(api.clone()), monitoring_router(api.clone()));
         Self { app: Arc::new(app), cca, client2, api, router, monitoring }
     }
@@ -87,7 +92,7 @@ impl TestApi {
     pub(crate) fn another_host(&self) -> Self {
         let pool = self.db().pool.clone();
         let watcher = Watcher::start(pool.clone(), Duration::from_millis(20));
-        let api = Api::new(pool, self.app.app.exports.clone(), catalog(), watcher, config());
+        let api = Api::new(pool, self.app.app.exports.clone(), all_domains().list(), watcher, config());
         let (router, monitoring) = (router(api.clone()), monitoring_router(api.clone()));
         let (cca, client2) = (self.cca.clone(), self.client2.clone());
         Self { app: self.app.clone(), cca, client2, api, router, monitoring }
@@ -100,15 +105,15 @@ impl TestApi {
     /// With another store of exports.
     pub(crate) fn with_exports(self, exports: Arc<dyn ObjectStore>) -> Self {
         let watcher = Watcher::start(self.app.db.pool.clone(), Duration::from_millis(20));
-        let api = Api::new(self.app.db.pool.clone(), exports, catalog(), watcher, config());
+        let api = Api::new(self.app.db.pool.clone(), exports, all_domains().list(), watcher, config());
         Self { router: router(api.clone()), monitoring: monitoring_router(api.clone()), api, ..self }
     }
 
     /// With other domains.
-    pub(crate) fn serving(self, catalog: Catalog) -> Self {
+    pub(crate) fn serving(self, domains: &Domains) -> Self {
         let watcher = Watcher::start(self.app.db.pool.clone(), Duration::from_millis(20));
         let exports = self.app.app.exports.clone();
-        let api = Api::new(self.app.db.pool.clone(), exports, catalog, watcher, config());
+        let api = Api::new(self.app.db.pool.clone(), exports, domains.list(), watcher, config());
         Self { router: router(api.clone()), monitoring: monitoring_router(api.clone()), api, ..self }
     }
 

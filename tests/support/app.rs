@@ -12,7 +12,6 @@ use weirgate_identity::Tenant;
 use weirgate_msp::App;
 use weirgate_msp::sources::MockSource;
 use weirgate_queue::{Job, JobContext, JobError, Registry};
-use weirgate_web::domain::Catalog;
 
 use super::TestDb;
 
@@ -67,15 +66,15 @@ impl TestApp {
     }
 }
 
-/// What all domains have.
-pub(crate) fn catalog() -> Catalog {
-    Domains::new(domains::all()).catalog()
+/// The operations and every domain of the program.
+pub(crate) fn all_domains() -> Domains {
+    Domains::new(domains::all())
 }
 
 /// Every job of the program; those of the managed service providers share this application.
 pub(crate) fn registry_with(msp: Arc<App>) -> Registry<weirgate::app::App> {
     let app = weirgate::app::App { pool: Arc::new(msp.pool.clone()), msp: Some(msp) };
-    Domains::new(domains::all()).registry(Arc::new(app), None)
+    all_domains().registry(Arc::new(app), None)
 }
 
 /// Makes a tenant.

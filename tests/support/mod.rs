@@ -17,7 +17,7 @@ mod upstream;
 mod worker;
 
 pub(crate) use api::{Answer, Call, TestApi, id};
-pub(crate) use app::{MOCK_DATA, TestApp, catalog, registry_with, tenant};
+pub(crate) use app::{MOCK_DATA, TestApp, all_domains, registry_with, tenant};
 #[cfg(feature = "otlp")]
 pub(crate) use collector::{Collector, Seen};
 pub(crate) use database::{TestDb, rows_read};

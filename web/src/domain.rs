@@ -1,12 +1,13 @@
 //! What Weirgate does, in parts of which each can be left out: a domain says what it runs, by the
-//! clock and in backfills, and what people may ask it for. The engine and the operations know no
-//! domain by name.
+//! clock and in backfills, what people may ask it for, and what it answers over HTTP. The engine
+//! and the operations know no domain by name.
 
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
 use serde_json::Value;
+use utoipa_axum::router::OpenApiRouter;
 use weirgate_identity::Tenant;
 use weirgate_queue::backfill::Slices;
 use weirgate_queue::schedule::Schedules;
@@ -15,8 +16,8 @@ use weirgate_queue::{Job, Kinds, NewJob, Result};
 use crate::plan::Plan;
 use crate::presentation::{JobPresentation, OutputLink};
 
-/// One domain, whose jobs share an application `A`.
-pub struct Domain<A> {
+/// One domain, whose jobs share an application `A`, and whose routes the state `S` of a service.
+pub struct Domain<A, S> {
     /// Its name in the settings.
     pub name: &'static str,
     /// What it runs.
@@ -33,7 +34,31 @@ pub struct Domain<A> {
     pub links: Vec<OutputLink>,
     /// What tenants are told of a job that failed with one of its codes.
     pub error_texts: Vec<(&'static str, &'static str)>,
+    /// What it answers over HTTP.
+    pub routes: DomainRoutes<S>,
 }
+
+/// The routes of a domain over the state `S` of a service, by who may call them.
+pub struct DomainRoutes<S> {
+    /// Those below `/internal`, for callers with the service's token.
+    pub internal: fn() -> OpenApiRouter<S>,
+    /// Those below `/v1`, for tenants with their API keys.
+    pub v1: fn() -> OpenApiRouter<S>,
+}
+
+impl<S: Clone + Send + Sync + 'static> Default for DomainRoutes<S> {
+    fn default() -> Self {
+        Self { internal: OpenApiRouter::new, v1: OpenApiRouter::new }
+    }
+}
+
+impl<S> Clone for DomainRoutes<S> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<S> Copy for DomainRoutes<S> {}
 
 /// Something that is enqueued by its name: a kind of job, or a workflow.
 #[derive(Clone, Copy)]
@@ -79,7 +104,7 @@ fn one<J: Job>(tenant: &Tenant, args: Value) -> Result<Plan> {
     Ok(Plan::Job(NewJob::of(tenant.id, &serde_json::from_value::<J>(args)?)?))
 }
 
-impl<A: Send + Sync + 'static> Domain<A> {
+impl<A: Send + Sync + 'static, S: Clone + Send + Sync + 'static> Domain<A, S> {
     /// A domain of that name, which does nothing yet.
     pub fn new(name: &'static str) -> Self {
         Self {
@@ -91,6 +116,7 @@ impl<A: Send + Sync + 'static> Domain<A> {
             renamed: Vec::new(),
             links: Vec::new(),
             error_texts: Vec::new(),
+            routes: DomainRoutes::default(),
         }
     }
 
@@ -99,14 +125,14 @@ impl<A: Send + Sync + 'static> Domain<A> {
     pub fn within<B: Send + Sync + 'static>(
         self,
         app: impl Fn(&B) -> &Arc<A> + Clone + Send + Sync + 'static,
-    ) -> Domain<B> {
-        let Self { name, kinds, schedules, slices, enqueueables, renamed, links, error_texts } = self;
+    ) -> Domain<B, S> {
+        let Self { name, kinds, schedules, slices, enqueueables, renamed, links, error_texts, routes } = self;
         let kinds = Kinds::default().merge(kinds, app);
-        Domain { name, kinds, schedules, slices, enqueueables, renamed, links, error_texts }
+        Domain { name, kinds, schedules, slices, enqueueables, renamed, links, error_texts, routes }
     }
 }
 
-impl<A> Clone for Domain<A> {
+impl<A, S> Clone for Domain<A, S> {
     fn clone(&self) -> Self {
         Self {
             name: self.name,
@@ -117,11 +143,12 @@ impl<A> Clone for Domain<A> {
             renamed: self.renamed.clone(),
             links: self.links.clone(),
             error_texts: self.error_texts.clone(),
+            routes: self.routes,
         }
     }
 }
 
-impl<A> fmt::Debug for Domain<A> {
+impl<A, S> fmt::Debug for Domain<A, S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Domain").field("name", &self.name).field("kinds", &self.kinds).finish_non_exhaustive()
     }
@@ -145,7 +172,7 @@ impl Catalog {
     ///
     /// # Panics
     /// When two schedules have the same name.
-    pub fn of<A: Send + Sync + 'static>(domains: &[Domain<A>]) -> Self {
+    pub fn of<A: Send + Sync + 'static, S>(domains: &[Domain<A, S>]) -> Self {
         let schedules = domains.iter().map(|domain| domain.schedules.clone());
         Self {
             domains: domains.iter().map(|domain| domain.name).collect(),

@@ -6,6 +6,7 @@ use axum::response::Response;
 use chrono::{Days, NaiveDate};
 use weirgate_identity::Tenant;
 use weirgate_identity::tenant_tx::TenantTx;
+use weirgate_msp::{DailyKpis, MOST_DAYS};
 use weirgate_web::date_range::take_days;
 use weirgate_web::params::Fields;
 use weirgate_web::parse::TenantName;
@@ -18,7 +19,6 @@ use super::session::Session;
 use super::suggest::Suggestions;
 use super::view::{Frame, Refusal, page};
 use crate::http::Api;
-use crate::http::msp::v1::kpis::{DailyKpis, MOST_DAYS};
 
 /// Days that are shown where none are asked for.
 const USUAL: u64 = 60;

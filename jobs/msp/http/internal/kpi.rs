@@ -4,7 +4,6 @@ use axum::extract::State;
 use axum::response::Response;
 use chrono::NaiveDate;
 use utoipa::IntoParams;
-use weirgate_msp::ComputeKpi;
 use weirgate_queue::NewJob;
 use weirgate_web::Web;
 use weirgate_web::enqueue::{EnqueueBody, EnqueueHeaders, EnqueueParams, EnqueueRequest};
@@ -12,6 +11,8 @@ use weirgate_web::openapi::JobAccepted;
 use weirgate_web::params::{Fields, FromQuery};
 use weirgate_web::plan::Plan;
 use weirgate_web::problem::Problem;
+
+use crate::ComputeKpi;
 
 /// Which day.
 #[derive(Debug, IntoParams)]

@@ -9,7 +9,7 @@ use utoipa::{IntoResponses, Modify};
 use weirgate_web::openapi::text_header;
 use weirgate_web::schemas::one_of;
 
-use crate::http::msp::internal::ingest::Dataset;
+use crate::http::internal::ingest::Dataset;
 
 const EXPORT_FORMAT: &str = "ExportFormat";
 

@@ -14,9 +14,9 @@ use weirgate_web::problem::Problem;
 use weirgate_web::reads::Reads;
 use weirgate_web::table::{Listing, TableParams};
 
-use crate::http::msp::openapi::ExportFile;
-use crate::http::msp::v1::exports::{ExportFiles, Reader, unknown_export};
-use crate::http::msp::v1::kpis::{DailyKpis, KpiParams, KpiQuery};
+use crate::http::openapi::ExportFile;
+use crate::http::v1::exports::{ExportFiles, Reader, unknown_export};
+use crate::http::v1::kpis::{DailyKpis, KpiParams, KpiQuery};
 
 /// Lists a tenant's KPIs, one item a day that was computed, in order.
 #[utoipa::path(

@@ -5,7 +5,6 @@ use axum::response::Response;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use utoipa::ToSchema;
-
 use weirgate_web::auth::CallerTenant;
 use weirgate_web::context::RequestContext;
 use weirgate_web::date_range::{DateRange, DateRangeParams};

@@ -4,7 +4,6 @@ use axum::extract::State;
 use axum::response::Response;
 use chrono::NaiveDate;
 use utoipa::IntoParams;
-use weirgate_msp::{ExportFormat, GenerateExport};
 use weirgate_queue::NewJob;
 use weirgate_web::Web;
 use weirgate_web::enqueue::{EnqueueBody, EnqueueHeaders, EnqueueParams, EnqueueRequest};
@@ -13,7 +12,8 @@ use weirgate_web::params::{Fields, FromQuery};
 use weirgate_web::plan::Plan;
 use weirgate_web::problem::Problem;
 
-use crate::http::msp::openapi::export_format;
+use crate::http::openapi::export_format;
+use crate::{ExportFormat, GenerateExport};
 
 /// Which export.
 #[derive(Debug, IntoParams)]

@@ -4,7 +4,6 @@ use axum::extract::State;
 use axum::response::Response;
 use serde::Deserialize;
 use utoipa::ToSchema;
-use weirgate_msp::{IngestCsat, IngestSecurityAlerts, IngestTickets, IngestTimeEntries};
 use weirgate_queue::NewJob;
 use weirgate_web::Web;
 use weirgate_web::enqueue::{EnqueueBody, EnqueueHeaders, EnqueueParams, EnqueueRequest};
@@ -12,6 +11,8 @@ use weirgate_web::extract::Path;
 use weirgate_web::openapi::JobAccepted;
 use weirgate_web::plan::Plan;
 use weirgate_web::problem::Problem;
+
+use crate::{IngestCsat, IngestSecurityAlerts, IngestTickets, IngestTimeEntries};
 
 /// What can be ingested.
 #[derive(Debug, Clone, Copy, Deserialize, ToSchema)]

@@ -15,8 +15,8 @@ use object_store::{ObjectStore, ObjectStoreExt};
 use sha2::{Digest, Sha256};
 use weirgate_web::permits::Permit;
 
-use crate::http::msp::v1::expected_file::{Expected, FileError, read};
-use crate::http::msp::v1::verifications::Verifications;
+use crate::http::v1::expected_file::{Expected, FileError, read};
+use crate::http::v1::verifications::Verifications;
 
 /// The content of the file, which is `expected`. The permit is held until it is sent.
 pub(super) async fn open(

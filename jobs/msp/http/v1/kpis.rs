@@ -7,7 +7,6 @@ use serde::Serialize;
 use sqlx::PgConnection;
 use utoipa::{IntoParams, ToSchema};
 use weirgate_identity::tenant_tx::TenantTx;
-
 use weirgate_web::auth::CallerTenant;
 use weirgate_web::date_range::take_days;
 use weirgate_web::page::Page;
@@ -17,48 +16,44 @@ use weirgate_web::reads::Reads;
 use weirgate_web::table::{Form, Listing, Row, TableParams};
 
 /// Most days at once.
-pub(crate) const MOST_DAYS: i64 = 366;
+pub const MOST_DAYS: i64 = 366;
 
 /// KPIs of one day.
 #[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct DailyKpis {
+pub struct DailyKpis {
     /// The day, in the tenant's time zone.
-    pub(crate) kpi_date: NaiveDate,
+    pub kpi_date: NaiveDate,
     /// Minutes worked on the day.
-    pub(crate) total_minutes: i64,
-    pub(crate) billable_minutes: i64,
-    pub(crate) non_billable_minutes: i64,
+    pub total_minutes: i64,
+    pub billable_minutes: i64,
+    pub non_billable_minutes: i64,
     /// Mean minutes from creation to closing, over tickets closed on the day.
     #[schema(required = true)]
-    pub(crate) avg_resolution_minutes: Option<f64>,
+    pub avg_resolution_minutes: Option<f64>,
     /// Share of tickets closed on the day that have exactly one time entry.
     #[schema(required = true, minimum = 0, maximum = 1)]
-    pub(crate) first_call_resolution_rate: Option<f64>,
+    pub first_call_resolution_rate: Option<f64>,
     /// Mean score of surveys submitted on the day.
     #[schema(required = true)]
-    pub(crate) avg_satisfaction_score: Option<f64>,
-    pub(crate) tickets_created: i64,
-    pub(crate) tickets_closed: i64,
+    pub avg_satisfaction_score: Option<f64>,
+    pub tickets_created: i64,
+    pub tickets_closed: i64,
     /// Created by the end of the day and not closed by then.
-    pub(crate) tickets_open: i64,
+    pub tickets_open: i64,
     /// Created on the day with priority High or Critical.
-    pub(crate) tickets_high_priority: i64,
+    pub tickets_high_priority: i64,
     /// Whether the z-score is 3 or more either way.
-    pub(crate) anomaly_detected: bool,
+    pub anomaly_detected: bool,
     /// Of `tickets_created`, against the 28 days before; null under 7 days of history.
     #[schema(required = true)]
-    pub(crate) z_score: Option<f64>,
-    pub(crate) computed_at: DateTime<Utc>,
+    pub z_score: Option<f64>,
+    pub computed_at: DateTime<Utc>,
 }
 
 impl DailyKpis {
     /// The days from `from` to `to` that were worked out, in order, of the tenant whose connection
     /// it is.
-    pub(crate) async fn of_days(
-        conn: &mut PgConnection,
-        from: NaiveDate,
-        to: NaiveDate,
-    ) -> sqlx::Result<Vec<Self>> {
+    pub async fn of_days(conn: &mut PgConnection, from: NaiveDate, to: NaiveDate) -> sqlx::Result<Vec<Self>> {
         sqlx::query_as!(
             Self,
             "select kpi_date, total_minutes, billable_minutes, non_billable_minutes, avg_resolution_minutes,

@@ -17,7 +17,7 @@ use sha2::{Digest, Sha256};
 use weirgate_web::permits::Permit;
 use weirgate_web::recent::Recent;
 
-use crate::http::msp::v1::expected_file::{Expected, FileError};
+use crate::http::v1::expected_file::{Expected, FileError};
 
 /// For so long a file is trusted to be what it was, as long as its tag stays.
 const REMEMBERED: Duration = Duration::from_mins(10);

@@ -5,8 +5,6 @@ use chrono::NaiveDate;
 use utoipa::IntoParams;
 use uuid::Uuid;
 use weirgate_identity::Tenant;
-use weirgate_msp::rejects::{self, Filter, Place, RejectedRow};
-use weirgate_msp::sources::Dataset;
 use weirgate_web::context::RequestContext;
 use weirgate_web::page::{Page, Paging, PagingParams, bytes};
 use weirgate_web::params::{Fields, FromQuery, Query};
@@ -14,7 +12,9 @@ use weirgate_web::parse::TenantName;
 use weirgate_web::problem::Problem;
 use weirgate_web::reads::Reads;
 
-use crate::http::msp::internal::ingest;
+use crate::http::internal::ingest;
+use crate::rejects::{self, Filter, Place, RejectedRow};
+use crate::sources::Dataset;
 
 /// Which rows, for the documentation.
 #[derive(Debug, IntoParams)]

@@ -7,8 +7,8 @@ use weirgate_web::enqueue::{EnqueueBody, EnqueueHeaders, EnqueueParams, EnqueueR
 use weirgate_web::openapi::JobAccepted;
 use weirgate_web::problem::Problem;
 
-use crate::domains::msp::daily_pipeline;
-use crate::http::msp::internal::kpi::Day;
+use crate::DailyPipeline;
+use crate::http::internal::kpi::Day;
 
 /// Enqueues a tenant's day as a workflow: the four ingests at once, then the KPIs, then the export.
 ///
@@ -22,5 +22,5 @@ pub(crate) async fn run_daily_pipeline(
     State(web): State<Web>,
     request: EnqueueRequest<Day>,
 ) -> Result<Response, Problem> {
-    request.run(&web, |tenant, day, adjust| daily_pipeline(tenant, day.date, adjust)).await
+    request.run(&web, |tenant, day, adjust| DailyPipeline::plan(tenant, day.date, adjust)).await
 }

@@ -11,7 +11,7 @@ use weirgate_web::params::Query;
 use weirgate_web::problem::Problem;
 use weirgate_web::reads::Reads;
 
-use crate::http::msp::v1::tickets::{known_form, unknown_ticket};
+use crate::http::v1::tickets::{known_form, unknown_ticket};
 
 /// What happened to a ticket, put together from its own fields, its time entries and its survey.
 #[derive(Debug, Serialize, ToSchema)]

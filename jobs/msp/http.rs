@@ -3,7 +3,7 @@
 
 mod internal;
 mod openapi;
-pub(crate) mod v1;
+mod v1;
 
 use axum::Extension;
 use axum::extract::FromRef;
@@ -11,13 +11,13 @@ use axum::middleware::from_fn;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
-use weirgate_web::Web;
-use weirgate_web::accept;
 use weirgate_web::client_address::TrustedProxies;
 use weirgate_web::extract::AlsoNamed;
 use weirgate_web::reads::Reads;
+use weirgate_web::{Web, accept};
 
-pub(crate) use v1::exports::ExportFiles;
+pub use v1::exports::ExportFiles;
+pub use v1::kpis::{DailyKpis, MOST_DAYS};
 
 /// What the paths of this domain name.
 const NAMED: AlsoNamed = AlsoNamed(&[

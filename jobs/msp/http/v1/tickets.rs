@@ -6,7 +6,6 @@ use axum::response::Response;
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
-
 use weirgate_web::auth::CallerTenant;
 use weirgate_web::context::RequestContext;
 use weirgate_web::extract::Path;
@@ -168,7 +167,7 @@ pub(crate) async fn list_tickets(
     let (before, before_id) = paging.before(until, |(at, id)| (at, id));
     let rows = sqlx::query_file_as!(
         Ticket,
-        "src/http/msp/v1/tickets.sql",
+        "http/v1/tickets.sql",
         days.from.or_else(|| created_from.and_then(Moment::at)),
         before,
         before_id,

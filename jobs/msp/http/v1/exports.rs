@@ -27,10 +27,10 @@ use weirgate_web::problem::Problem;
 use weirgate_web::reads::Reads;
 use weirgate_web::table::{Listing, Row, TableParams};
 
-use crate::http::msp::openapi::{ExportFile, export_format};
-use crate::http::msp::v1::expected_file::{Expected, FileError};
-use crate::http::msp::v1::export_file;
-use crate::http::msp::v1::verifications::Verifications;
+use crate::http::openapi::{ExportFile, export_format};
+use crate::http::v1::expected_file::{Expected, FileError};
+use crate::http::v1::export_file;
+use crate::http::v1::verifications::Verifications;
 
 /// An exported file.
 #[derive(Debug, Serialize, ToSchema)]
@@ -164,13 +164,14 @@ pub(crate) async fn download_export(
 
 /// Where exports are, and which of them were found to be what was exported. Cheap to clone.
 #[derive(Clone)]
-pub(crate) struct ExportFiles {
+pub struct ExportFiles {
     store: Arc<dyn ObjectStore>,
     verifications: Verifications,
 }
 
 impl ExportFiles {
-    pub(crate) fn new(store: Arc<dyn ObjectStore>) -> Self {
+    /// No file was looked at so far.
+    pub fn new(store: Arc<dyn ObjectStore>) -> Self {
         Self { store, verifications: Verifications::new() }
     }
 }

@@ -1,28 +1,45 @@
-//! The domain of managed service providers.
+//! The domain of managed service providers, as the service takes it.
 
 use std::sync::Arc;
 
+use axum::extract::FromRef;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 use weirgate_identity::Tenant;
-use weirgate_msp::{
-    App, ComputeKpi, DailyPipeline, DailySlices, GenerateExport, IngestCsat, IngestSecurityAlerts,
-    IngestTickets, IngestTimeEntries,
-};
-use weirgate_queue::{Job, NewJob, QueueError, Result};
+use weirgate_queue::{Job, QueueError, Result};
+use weirgate_web::Web;
+use weirgate_web::client_address::TrustedProxies;
 use weirgate_web::day::parse_day;
-use weirgate_web::domain::{Domain, Enqueueable};
+use weirgate_web::domain::{Domain, DomainRoutes, Enqueueable};
 use weirgate_web::plan::Plan;
 use weirgate_web::presentation::OutputLink;
+use weirgate_web::reads::Reads;
+
+use crate::http::{self, ExportFiles};
+use crate::{
+    App, ComputeKpi, DailyPipeline, DailySlices, GenerateExport, IngestCsat, IngestSecurityAlerts,
+    IngestTickets, IngestTimeEntries, kinds, schedules,
+};
 
 /// Its name in the settings.
-pub(crate) const NAME: &str = "msp";
+pub const NAME: &str = "msp";
 
-/// What it runs, and what people may ask it for.
-pub(super) fn domain() -> Domain<App> {
+/// What it runs, what people may ask it for, and what it answers over HTTP.
+pub fn domain<S>() -> Domain<App, S>
+where
+    S: Clone + Send + Sync + 'static,
+    Web: FromRef<S>,
+    Reads: FromRef<S>,
+    TrustedProxies: FromRef<S>,
+    ExportFiles: FromRef<S>,
+{
+    Domain { routes: DomainRoutes { internal: http::internal, v1: http::v1 }, ..without_routes() }
+}
+
+fn without_routes<S: Clone + Send + Sync + 'static>() -> Domain<App, S> {
     Domain {
-        kinds: weirgate_msp::kinds(),
-        schedules: weirgate_msp::schedules(),
+        kinds: kinds(),
+        schedules: schedules(),
         slices: vec![Arc::new(DailySlices)],
         enqueueables: vec![
             Enqueueable::of::<IngestTickets>(&["internal", "ingest", "tickets"]),
@@ -38,7 +55,7 @@ pub(super) fn domain() -> Domain<App> {
                 path: &["internal", "pipelines", "daily"],
                 day: true,
                 arguments: &[],
-                plan: a_day,
+                plan: daily_pipeline,
             },
         ],
         renamed: vec![("pipeline", DailyPipeline::NAME), ("pipeline_daily", DailyPipeline::NAME)],
@@ -53,25 +70,14 @@ pub(super) fn domain() -> Domain<App> {
     }
 }
 
-/// What the daily pipeline becomes; `adjust` sets what all its jobs share.
-pub(crate) fn daily_pipeline(
-    tenant: &Tenant,
-    date: chrono::NaiveDate,
-    adjust: impl Fn(NewJob) -> NewJob,
-) -> Result<Plan> {
-    let pipeline = DailyPipeline::new(tenant, date, adjust)?;
-    let (last, asked) = (pipeline.last(), json!({ "kind": DailyPipeline::NAME, "date": date }));
-    Ok(Plan::Workflow { jobs: pipeline.into_jobs()?, last, asked })
-}
-
-fn a_day(tenant: &Tenant, args: Value) -> Result<Plan> {
+fn daily_pipeline(tenant: &Tenant, args: Value) -> Result<Plan> {
     #[derive(Deserialize)]
     struct Day {
         date: String,
     }
     let Day { date } = serde_json::from_value(args)?;
     let date = parse_day(&date).map_err(|why| QueueError::Json(serde::de::Error::custom(why)))?;
-    daily_pipeline(tenant, date, |job| job)
+    DailyPipeline::plan(tenant, date, |job| job)
 }
 
 /// What tenants are told of the codes that its jobs fail with.
@@ -91,14 +97,14 @@ const ERROR_TEXTS: [(&str, &str); 8] = [
 
 #[cfg(test)]
 mod tests {
-    use weirgate_msp::BackfillKind;
+    use weirgate_web::domain::Catalog;
 
     use super::*;
-    use weirgate_web::domain::Catalog;
+    use crate::BackfillKind;
 
     #[test]
     fn every_kind_of_a_tenant_may_be_enqueued_by_name() {
-        let domain = domain();
+        let domain = without_routes::<()>();
         let mut names: Vec<_> = domain.enqueueables.iter().map(|it| it.name).collect();
         names.retain(|name| *name != DailyPipeline::NAME);
         names.sort_unstable();
@@ -107,7 +113,7 @@ mod tests {
 
     #[test]
     fn an_older_name_is_understood() {
-        let catalog = Catalog::of(&[domain()]);
+        let catalog = Catalog::of(&[without_routes::<()>()]);
         for name in ["pipeline", "pipeline_daily", DailyPipeline::NAME] {
             assert_eq!(catalog.name_of(name), DailyPipeline::NAME);
             assert_eq!(catalog.enqueueable(name).unwrap().name, DailyPipeline::NAME);
