@@ -1,5 +1,6 @@
 //! Analytics for managed service providers: tickets, time entries, surveys and security alerts are
-//! taken in, KPIs computed from them, and days exported. One file a job, in `jobs/`.
+//! taken in, KPIs computed from them, and days exported. One file a job, in `jobs/`; one resource a
+//! file, in `http/`.
 
 mod app;
 mod backfill;

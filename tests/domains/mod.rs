@@ -29,15 +29,14 @@ fn config(names: &'static str) -> Config {
 
 #[tokio::test]
 async fn jobs_of_all_domains_run_in_one_worker() {
-    let api = TestApi::new().await;
-    api.execute(parcels::TABLE).await;
     let domains = with_parcels();
+    let api = TestApi::new().await.serving(&domains);
+    api.execute(parcels::TABLE).await;
     let app = App { pool: Arc::new(api.db().pool.clone()), msp: Some(api.app.app.clone()) };
     let worker = TestWorker::start_jobs(api.db(), Arc::new(domains.registry(Arc::new(app), None)), |_| {});
-    let parcel = parcels::Send { tenant: api.cca.slug.clone(), label: "books".to_owned() };
-    let parcel = api.db().enqueue(api.cca.id, &parcel).await.id;
+    let parcel = api.enqueue("/internal/parcels?tenant_id=tenant_demo_cca&label=books").await;
     let tickets = api.enqueue("/internal/ingest/tickets?tenant_id=tenant_demo_cca").await;
-    api.db().until(parcel, JobState::Completed).await;
+    api.db().until(crate::support::id(&parcel["id"]), JobState::Completed).await;
     api.db().until(crate::support::id(&tickets["id"]), JobState::Completed).await;
     for _ in 0..200 {
         if api.count("parcels where is_delivered").await == 1 {
@@ -45,7 +44,8 @@ async fn jobs_of_all_domains_run_in_one_worker() {
         }
         tokio::time::sleep(std::time::Duration::from_millis(25)).await;
     }
-    assert_eq!(api.count("parcels where is_delivered").await, 1);
+    let parcels = api.get("/internal/parcels").await.ok(StatusCode::OK);
+    assert_eq!(parcels, json!([{ "label": "books", "is_delivered": true }]));
     worker.stop().await;
 }
 
@@ -70,6 +70,7 @@ async fn without_domains_there_are_the_operations_alone() {
     for (method, path) in [
         ("POST", "/internal/ingest/tickets?tenant_id=tenant_demo_cca"),
         ("GET", "/internal/rejects"),
+        ("GET", "/internal/parcels"),
         ("GET", "/v1/tickets"),
     ] {
         let call = if path.starts_with("/v1") {

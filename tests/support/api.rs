@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use axum::Router;
@@ -37,8 +37,11 @@ use super::{TestApp, TestDb, TestWorker, all_domains};
 
 const SERVICE_TOKEN: &str = "the-service-token-of-the-tests";
 
-/// The document is the same for every test.
-static OPERATIONS: OnceCell<Operations> = OnceCell::const_new();
+/// What the document of an API says, read when it is needed first.
+type Documented = Arc<OnceCell<Operations>>;
+
+/// That of the usual domains, which most tests serve.
+static DOCUMENTED: LazyLock<Documented> = LazyLock::new(Documented::default);
 
 /// A test that would hang fails after this.
 const LONGEST_ANSWER: Duration = Duration::from_secs(30);
@@ -53,6 +56,7 @@ pub(crate) struct TestApi {
     api: Api,
     router: Router,
     monitoring: Router,
+    documented: Documented,
 }
 
 impl TestApi {
@@ -85,7 +89,7 @@ impl TestApi {
             config,
         ));
         let (router, monitoring) = (router(api.clone()), monitoring_router(api.clone()));
-        Self { app: Arc::new(app), cca, client2, api, router, monitoring }
+        Self { app: Arc::new(app), cca, client2, api, router, monitoring, documented: DOCUMENTED.clone() }
     }
 
     /// The API of another process on the same database.
@@ -95,7 +99,7 @@ impl TestApi {
         let api = Api::new(pool, self.app.app.exports.clone(), all_domains().list(), watcher, config());
         let (router, monitoring) = (router(api.clone()), monitoring_router(api.clone()));
         let (cca, client2) = (self.cca.clone(), self.client2.clone());
-        Self { app: self.app.clone(), cca, client2, api, router, monitoring }
+        Self { app: self.app.clone(), cca, client2, api, router, monitoring, documented: DOCUMENTED.clone() }
     }
 
     pub(crate) fn db(&self) -> &TestDb {
@@ -114,7 +118,13 @@ impl TestApi {
         let watcher = Watcher::start(self.app.db.pool.clone(), Duration::from_millis(20));
         let exports = self.app.app.exports.clone();
         let api = Api::new(self.app.db.pool.clone(), exports, domains.list(), watcher, config());
-        Self { router: router(api.clone()), monitoring: monitoring_router(api.clone()), api, ..self }
+        Self {
+            router: router(api.clone()),
+            monitoring: monitoring_router(api.clone()),
+            api,
+            documented: Documented::default(),
+            ..self
+        }
     }
 
     /// To be served on a socket.
@@ -156,7 +166,12 @@ impl TestApi {
     /// A call without a credential.
     pub(crate) fn anonymous(&self, method: &str, target: &str) -> Call {
         let request = Request::builder().method(method).uri(target).header("x-request-id", "test-1");
-        Call { router: self.router.clone(), request, body: Body::empty() }
+        Call {
+            router: self.router.clone(),
+            documented: self.documented.clone(),
+            request,
+            body: Body::empty(),
+        }
     }
 
     /// What the listener for monitoring alone answers.
@@ -225,6 +240,7 @@ fn config() -> WebConfig {
 #[must_use]
 pub(crate) struct Call {
     router: Router,
+    documented: Documented,
     request: request::Builder,
     body: Body,
 }
@@ -259,7 +275,7 @@ impl Call {
         let request = self.request.body(self.body).unwrap();
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
         let answer = self.router.clone().oneshot(request).await.unwrap();
-        let documented = OPERATIONS.get_or_init(|| Operations::of(self.router)).await;
+        let documented = self.documented.get_or_init(|| Operations::of(self.router)).await;
         documented.check(&method, &path, answer.status());
         answer
     }
