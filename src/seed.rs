@@ -96,7 +96,7 @@ async fn seed_one(
         );
     }
     sqlx::query!(
-        "insert into tenants (id, slug, name, is_active, llm_enabled, time_zone, created_at)
+        "insert into identity.tenants (id, slug, name, is_active, llm_enabled, time_zone, created_at)
          values ($1, $2, $3, $4, $5, $6, queue.now())
          on conflict (id) do update
          set name = excluded.name, is_active = excluded.is_active,
@@ -116,7 +116,7 @@ async fn seed_one(
     noted.note_if_any(&mut tx, &actor, action).await?;
     if fresh_keys {
         let replaced = sqlx::query_scalar!(
-            "delete from api_keys where tenant_id = $1 and name = 'seed' returning prefix",
+            "delete from identity.api_keys where tenant_id = $1 and name = 'seed' returning prefix",
             tenant.id
         )
         .fetch_all(&mut *tx)
@@ -129,7 +129,7 @@ async fn seed_one(
     }
     let has_key = sqlx::query_scalar!(
         r#"select exists (
-            select from api_keys where tenant_id = $1 and is_active and (expires_at is null or expires_at > queue.now())
+            select from identity.api_keys where tenant_id = $1 and is_active and (expires_at is null or expires_at > queue.now())
         ) as "exists!""#,
         tenant.id
     )

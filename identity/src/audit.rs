@@ -18,7 +18,7 @@ pub use list::{Act, Entry, Filter, Listed, VIAS, actors, done_to, list};
 /// Whether anybody did `action` to `target` before.
 pub async fn has(conn: &mut PgConnection, action: &str, target: &str) -> sqlx::Result<bool> {
     sqlx::query_scalar!(
-        r#"select exists (select from audit where target = $1 and action = $2) as "has!""#,
+        r#"select exists (select from identity.audit where target = $1 and action = $2) as "has!""#,
         target,
         action
     )
@@ -35,7 +35,7 @@ pub async fn note_failed_sign_in(
 ) -> sqlx::Result<()> {
     let address = address.map(|address| address.to_string());
     sqlx::query!(
-        "insert into audit (actor, via, address, action, target, once)
+        "insert into identity.audit (actor, via, address, action, target, once)
          values ('anonymous', 'dashboard', $1, 'sign_in.failed', $2::text,
             concat_ws(' ', to_char(queue.now() at time zone 'UTC', 'YYYY-MM-DD HH24:MI'), coalesce($1, '-'), $2::text))
          on conflict (once) where once is not null do update set times = audit.times + 1",
@@ -50,10 +50,11 @@ pub async fn note_failed_sign_in(
 /// Forgets failed sign-ins that are older than 30 days. All else is kept: a trigger refuses to
 /// change or delete it.
 pub async fn prune(conn: impl PgExecutor<'_>) -> sqlx::Result<u64> {
-    let deleted =
-        sqlx::query!("delete from audit where once is not null and at <= queue.now() - interval '30 days'")
-            .execute(conn)
-            .await?
-            .rows_affected();
+    let deleted = sqlx::query!(
+        "delete from identity.audit where once is not null and at <= queue.now() - interval '30 days'"
+    )
+    .execute(conn)
+    .await?
+    .rows_affected();
     Ok(deleted)
 }

@@ -67,7 +67,7 @@ pub async fn store(
 ) -> sqlx::Result<String> {
     let NewKey { key, prefix, hash } = new_key(random);
     sqlx::query!(
-        "insert into api_keys (tenant_id, id, prefix, key_hash, name, created_at, expires_at)
+        "insert into identity.api_keys (tenant_id, id, prefix, key_hash, name, created_at, expires_at)
          values ($1, $2, $3, $4, $5, queue.now(), $6)",
         tenant,
         id,
@@ -87,7 +87,7 @@ pub async fn store(
 /// When the database cannot answer.
 pub async fn revoke(conn: &mut PgConnection, prefix_or_id: &str) -> sqlx::Result<bool> {
     let revoked = sqlx::query!(
-        "update api_keys set is_active = false where (prefix = $1 or id = $2) and is_active",
+        "update identity.api_keys set is_active = false where (prefix = $1 or id = $2) and is_active",
         prefix_or_id,
         prefix_or_id.parse::<Uuid>().ok()
     )
@@ -103,7 +103,7 @@ pub async fn live_prefix(
     prefix_or_id: &str,
 ) -> sqlx::Result<Option<String>> {
     sqlx::query_scalar!(
-        "select prefix from api_keys
+        "select prefix from identity.api_keys
          where (prefix = $1 or id = $2) and ($3::uuid is null or tenant_id = $3) and is_active",
         prefix_or_id,
         prefix_or_id.parse::<Uuid>().ok(),
@@ -159,7 +159,7 @@ pub async fn page(
         "select k.id, k.tenant_id, t.slug as tenant, k.prefix, k.name, k.created_at, k.expires_at, k.last_used_at,
             case when not k.is_active then 'revoked' when k.expires_at <= queue.now() then 'expired'
                  when not t.is_active then 'tenant_inactive' end as refused
-         from api_keys k join tenants t on t.id = k.tenant_id
+         from identity.api_keys k join identity.tenants t on t.id = k.tenant_id
          where ($1::uuid is null or k.tenant_id = $1) and (t.slug, k.id) > ($2::text, $3::uuid)
            and ($5::uuid is null or k.id = $5)
          order by t.slug, k.id limit $4",
@@ -181,7 +181,7 @@ pub async fn get(conn: &mut PgConnection, tenant: Uuid, id: Uuid) -> sqlx::Resul
 /// Whether the tenant has a key of that prefix or id, good or not.
 pub async fn exists(conn: &mut PgConnection, tenant: Uuid, prefix_or_id: &str) -> sqlx::Result<bool> {
     sqlx::query_scalar!(
-        r#"select exists (select from api_keys where tenant_id = $1 and (prefix = $2 or id = $3)) as "exists!""#,
+        r#"select exists (select from identity.api_keys where tenant_id = $1 and (prefix = $2 or id = $3)) as "exists!""#,
         tenant,
         prefix_or_id,
         prefix_or_id.parse::<Uuid>().ok()
@@ -254,7 +254,7 @@ impl Stored {
 
 /// How often keys were added.
 pub async fn added(conn: &mut PgConnection) -> sqlx::Result<i64> {
-    sqlx::query_scalar!(r#"select coalesce((select added from api_key_changes), 0) as "added!""#)
+    sqlx::query_scalar!(r#"select coalesce((select added from identity.api_key_changes), 0) as "added!""#)
         .fetch_one(conn)
         .await
 }
@@ -267,8 +267,8 @@ pub async fn stored(conn: &mut PgConnection, prefixes: &[String]) -> sqlx::Resul
              k.is_active and t.is_active and (k.expires_at is null or k.expires_at > queue.now()) as "is_usable!",
             k.last_used_at is null or k.last_used_at < queue.now() - interval '1 minute' as "is_unseen!"
          from unnest($1::text[]) as asked (prefix)
-         cross join lateral (select * from api_keys where prefix = asked.prefix offset 0) k
-         cross join lateral (select slug, is_active from tenants where id = k.tenant_id offset 0) t"#,
+         cross join lateral (select * from identity.api_keys where prefix = asked.prefix offset 0) k
+         cross join lateral (select slug, is_active from identity.tenants where id = k.tenant_id offset 0) t"#,
         prefixes
     )
     .fetch_all(conn)
@@ -279,8 +279,8 @@ pub async fn stored(conn: &mut PgConnection, prefixes: &[String]) -> sqlx::Resul
 /// for.
 pub async fn note_use(conn: &mut PgConnection, keys: &[Uuid]) -> sqlx::Result<()> {
     sqlx::query!(
-        "update api_keys set last_used_at = queue.now() where (tenant_id, id) in (
-            select tenant_id, id from api_keys
+        "update identity.api_keys set last_used_at = queue.now() where (tenant_id, id) in (
+            select tenant_id, id from identity.api_keys
             where id = any($1) and (last_used_at is null or last_used_at < queue.now() - interval '1 minute')
             for update skip locked)",
         keys
@@ -295,8 +295,8 @@ pub async fn note_use(conn: &mut PgConnection, keys: &[Uuid]) -> sqlx::Result<()
 pub async fn still_good(pool: &PgPool, tenants: &[Uuid], ids: &[Uuid]) -> sqlx::Result<Vec<(Uuid, Uuid)>> {
     let rows = sqlx::query!(
         "select k.tenant_id, k.id from unnest($1::uuid[], $2::uuid[]) as asked (tenant_id, id)
-         join api_keys k on k.tenant_id = asked.tenant_id and k.id = asked.id
-         join tenants t on t.id = k.tenant_id
+         join identity.api_keys k on k.tenant_id = asked.tenant_id and k.id = asked.id
+         join identity.tenants t on t.id = k.tenant_id
          where k.is_active and t.is_active and (k.expires_at is null or k.expires_at > queue.now())",
         tenants,
         ids

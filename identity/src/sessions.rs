@@ -37,7 +37,7 @@ pub struct Session {
 /// Begins a session, under a token that nobody has seen before.
 pub async fn begin(conn: &mut PgConnection, token: &Hash, user: &User, csrf: &str) -> sqlx::Result<()> {
     sqlx::query!(
-        "insert into sessions (token_hash, user_id, csrf, role) values ($1, $2, $3, $4)",
+        "insert into identity.sessions (token_hash, user_id, csrf, role) values ($1, $2, $3, $4)",
         token,
         user.id,
         csrf,
@@ -50,7 +50,7 @@ pub async fn begin(conn: &mut PgConnection, token: &Hash, user: &User, csrf: &st
 
 /// Ends a session, if there is one.
 pub async fn end(conn: &mut PgConnection, token: &Hash) -> sqlx::Result<()> {
-    sqlx::query!("delete from sessions where token_hash = $1", token).execute(conn).await?;
+    sqlx::query!("delete from identity.sessions where token_hash = $1", token).execute(conn).await?;
     Ok(())
 }
 
@@ -58,7 +58,7 @@ pub async fn end(conn: &mut PgConnection, token: &Hash) -> sqlx::Result<()> {
 pub async fn find(pool: &PgPool, token: &Hash) -> sqlx::Result<Option<Session>> {
     let row = sqlx::query!(
         r#"select u.id, u.email, u.role, s.csrf, s.seen_at < queue.now() - interval '1 minute' as "stale!"
-               from sessions s join users u on u.id = s.user_id
+               from identity.sessions s join identity.users u on u.id = s.user_id
                where s.token_hash = $1 and s.seen_at > queue.now() - make_interval(secs => $2)
                  and s.created_at > queue.now() - make_interval(secs => $3)
                  and u.disabled_at is null and (s.role is null or s.role = u.role)"#,
@@ -70,7 +70,8 @@ pub async fn find(pool: &PgPool, token: &Hash) -> sqlx::Result<Option<Session>> 
     .await?;
     let Some(row) = row else { return Ok(None) };
     if row.stale {
-        let seen = sqlx::query!("update sessions set seen_at = queue.now() where token_hash = $1", token);
+        let seen =
+            sqlx::query!("update identity.sessions set seen_at = queue.now() where token_hash = $1", token);
         if let Err(error) = seen.execute(pool).await {
             // The session is good all the same: pages go on where the database takes no writes.
             tracing::debug!(%error, "could not note the use of a session");
@@ -83,7 +84,7 @@ pub async fn find(pool: &PgPool, token: &Hash) -> sqlx::Result<Option<Session>> 
 /// Which of these sessions, by the hashes of their tokens, have not ended.
 pub async fn still_signed_in(pool: &PgPool, sessions: &[Vec<u8>]) -> sqlx::Result<Vec<Vec<u8>>> {
     sqlx::query_scalar!(
-        "select s.token_hash from sessions s join users u on u.id = s.user_id
+        "select s.token_hash from identity.sessions s join identity.users u on u.id = s.user_id
          where s.token_hash = any($1) and s.seen_at > queue.now() - make_interval(secs => $2)
            and s.created_at > queue.now() - make_interval(secs => $3)
            and u.disabled_at is null and (s.role is null or s.role = u.role)",
@@ -99,7 +100,7 @@ pub async fn still_signed_in(pool: &PgPool, sessions: &[Vec<u8>]) -> sqlx::Resul
 pub async fn knows_browser(pool: &PgPool, token: &Hash, email: &str) -> sqlx::Result<bool> {
     sqlx::query_scalar!(
         r#"select exists (
-                select from known_browsers b join users u on u.id = b.user_id
+                select from identity.known_browsers b join identity.users u on u.id = b.user_id
                 where b.token_hash = $1 and lower(u.email) = lower($2) and b.created_at > queue.now() - make_interval(secs => $3)
              ) as "known!""#,
         token,
@@ -120,11 +121,11 @@ pub async fn remember_browser(
 ) -> sqlx::Result<()> {
     sqlx::query!(
         "with forgotten as (
-                delete from known_browsers where user_id = $2 and (token_hash = $3 or token_hash in (
-                    select token_hash from known_browsers where user_id = $2 order by created_at desc offset 19
+                delete from identity.known_browsers where user_id = $2 and (token_hash = $3 or token_hash in (
+                    select token_hash from identity.known_browsers where user_id = $2 order by created_at desc offset 19
                 ))
              )
-             insert into known_browsers (token_hash, user_id) values ($1, $2)",
+             insert into identity.known_browsers (token_hash, user_id) values ($1, $2)",
         token,
         user.id,
         before.map(|hash| hash.to_vec())
@@ -138,9 +139,9 @@ pub async fn remember_browser(
 pub async fn prune(pool: &PgPool) -> sqlx::Result<u64> {
     let deleted = sqlx::query!(
         "with old as (
-            delete from known_browsers where created_at <= queue.now() - make_interval(secs => $3)
+            delete from identity.known_browsers where created_at <= queue.now() - make_interval(secs => $3)
          )
-         delete from sessions where seen_at <= queue.now() - make_interval(secs => $1)
+         delete from identity.sessions where seen_at <= queue.now() - make_interval(secs => $1)
             or created_at <= queue.now() - make_interval(secs => $2)",
         IDLE.as_secs_f64(),
         LONGEST.as_secs_f64(),

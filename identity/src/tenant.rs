@@ -73,7 +73,7 @@ pub async fn find_by_slug(conn: &mut PgConnection, filter: &mut JobFilter) -> sq
     }
     if let Some(text) = &filter.text {
         filter.text_tenants = sqlx::query_scalar!(
-            "select id from tenants where position(lower($1) in lower(slug)) > 0 order by slug limit $2",
+            "select id from identity.tenants where position(lower($1) in lower(slug)) > 0 order by slug limit $2",
             text,
             MOST_BY_SLUG
         )
@@ -143,7 +143,7 @@ impl Tenant {
         let row = sqlx::query_as!(
             Row,
             // An id goes before a slug that looks like it, as one of an earlier version may.
-            "select id, slug, name, is_active, time_zone from tenants where slug = $1 or id = $2
+            "select id, slug, name, is_active, time_zone from identity.tenants where slug = $1 or id = $2
              order by coalesce(id = $2, false) desc limit 1",
             slug_or_id,
             slug_or_id.parse::<Uuid>().ok()
@@ -158,7 +158,7 @@ impl Tenant {
         let ids: Vec<Option<Uuid>> = names.iter().map(|name| name.parse().ok()).collect();
         let rows = sqlx::query_as!(
             Row,
-            "select id, slug, name, is_active, time_zone from tenants where slug = any($1) or id = any($2)",
+            "select id, slug, name, is_active, time_zone from identity.tenants where slug = any($1) or id = any($2)",
             names,
             &ids as &[Option<Uuid>]
         )
@@ -184,7 +184,7 @@ impl Tenant {
         let Some(names) = names else {
             let rows = sqlx::query_as!(
                 Row,
-                "select id, slug, name, is_active, time_zone from tenants where is_active order by slug"
+                "select id, slug, name, is_active, time_zone from identity.tenants where is_active order by slug"
             );
             return Ok(rows.fetch_all(conn).await?.into_iter().map(Self::from).collect());
         };
@@ -193,7 +193,7 @@ impl Tenant {
             Row,
             r#"select t.id, t.slug, t.name, t.is_active, t.time_zone
                from unnest($1::text[], $2::uuid[]) with ordinality as n (name, id, position)
-               join tenants t on t.slug = n.name or t.id = n.id
+               join identity.tenants t on t.slug = n.name or t.id = n.id
                group by t.id order by min(n.position)"#,
             names,
             &ids as &[Option<Uuid>]

@@ -21,7 +21,7 @@ impl TenantTx {
     /// The read, from now on of this tenant alone.
     pub async fn under(mut read: ReadTx, tenant: Uuid) -> sqlx::Result<Self> {
         sqlx::query!(
-            "select set_config('role', 'weirgate_tenant', true) as a, set_config('app.current_tenant', $1, true) as b",
+            "select set_config('role', 'weirgate_tenant', true) as a, set_config('weirgate.tenant', $1, true) as b",
             tenant.to_string()
         )
         .fetch_one(read.conn())
@@ -38,8 +38,8 @@ impl TenantTx {
     pub async fn days(&mut self, from: Option<NaiveDate>, to: Option<NaiveDate>) -> sqlx::Result<Instants> {
         sqlx::query_as!(
             Instants,
-            r#"select local_day_start($1, time_zone) as "from", local_day_start($2::date + 1, time_zone) as until
-             from tenants"#,
+            r#"select identity.local_day_start($1, time_zone) as "from", identity.local_day_start($2::date + 1, time_zone) as until
+             from identity.tenants"#,
             from,
             to
         )

@@ -111,7 +111,7 @@ pub async fn list(
 ) -> sqlx::Result<Vec<Stored>> {
     sqlx::query_as!(
         Stored,
-        "select id, slug, name, is_active, llm_enabled, time_zone, created_at from tenants
+        "select id, slug, name, is_active, llm_enabled, time_zone, created_at from identity.tenants
          where slug > $1 and ($2::boolean is null or is_active = $2) order by slug limit $3",
         after,
         active,
@@ -132,7 +132,7 @@ pub async fn get(conn: &mut PgConnection, slug_or_id: &str) -> sqlx::Result<Opti
 async fn stored(conn: &mut PgConnection, id: Uuid) -> sqlx::Result<Option<Stored>> {
     sqlx::query_as!(
         Stored,
-        "select id, slug, name, is_active, llm_enabled, time_zone, created_at from tenants where id = $1",
+        "select id, slug, name, is_active, llm_enabled, time_zone, created_at from identity.tenants where id = $1",
         id
     )
     .fetch_optional(conn)
@@ -147,7 +147,7 @@ pub async fn create(conn: &mut PgConnection, actor: &Actor, id: Uuid, new: &New)
     let noted = audit::Change::begin(conn, Subject::Tenant { id, slug }).await?;
     let made = sqlx::query_as!(
         Stored,
-        "insert into tenants (id, slug, name, is_active, llm_enabled, time_zone, created_at)
+        "insert into identity.tenants (id, slug, name, is_active, llm_enabled, time_zone, created_at)
          values ($1, $2, $3, $4, $5, $6, queue.now()) on conflict (slug) do nothing
          returning id, slug, name, is_active, llm_enabled, time_zone, created_at",
         id,
@@ -189,7 +189,7 @@ pub async fn change(
         ..before.clone()
     };
     sqlx::query!(
-        "update tenants set name = $2, time_zone = $3, is_active = $4, llm_enabled = $5 where id = $1",
+        "update identity.tenants set name = $2, time_zone = $3, is_active = $4, llm_enabled = $5 where id = $1",
         id,
         wanted.name,
         wanted.time_zone,

@@ -128,7 +128,7 @@ pub async fn create(
     let hash = hash(password).await?;
     let id = Uuid::now_v7();
     let made = sqlx::query!(
-        "insert into users (id, email, password_hash, role) values ($1, $2, $3, $4) on conflict (lower(email)) do nothing",
+        "insert into identity.users (id, email, password_hash, role) values ($1, $2, $3, $4) on conflict (lower(email)) do nothing",
         id,
         email,
         hash,
@@ -148,7 +148,9 @@ pub async fn create(
 /// # Errors
 /// [`UsersError`].
 pub async fn create_first(pool: &PgPool, rng: &mut StdRng) -> Result<Option<(User, String)>, UsersError> {
-    let any = sqlx::query_scalar!(r#"select exists (select from users) as "any!""#).fetch_one(pool).await?;
+    let any = sqlx::query_scalar!(r#"select exists (select from identity.users) as "any!""#)
+        .fetch_one(pool)
+        .await?;
     if any {
         return Ok(None);
     }
@@ -185,7 +187,7 @@ pub struct Candidate {
 impl Candidate {
     pub async fn find(pool: &PgPool, email: &str) -> sqlx::Result<Self> {
         let found = sqlx::query!(
-            "select id, email, password_hash, role from users where lower(email) = lower($1) and disabled_at is null",
+            "select id, email, password_hash, role from identity.users where lower(email) = lower($1) and disabled_at is null",
             email.trim()
         )
         .fetch_optional(pool)
@@ -219,9 +221,10 @@ impl Candidate {
 /// # Errors
 /// When the database cannot be asked.
 pub async fn list(conn: &mut PgConnection) -> sqlx::Result<Vec<Listed>> {
-    let rows = sqlx::query!("select email, role, created_at, disabled_at from users order by lower(email)")
-        .fetch_all(conn)
-        .await?;
+    let rows =
+        sqlx::query!("select email, role, created_at, disabled_at from identity.users order by lower(email)")
+            .fetch_all(conn)
+            .await?;
     let listed = rows.into_iter().map(|row| Listed {
         email: row.email,
         role: Role::of(&row.role),
@@ -266,14 +269,14 @@ struct Change<'a> {
 async fn change(conn: impl PgExecutor<'_>, email: &str, change: Change<'_>) -> Result<(), UsersError> {
     let changed = sqlx::query!(
         "with changed as (
-            update users
+            update identity.users
             set password_hash = coalesce($2, password_hash), role = coalesce($3, role),
                 disabled_at = case when $4 then coalesce(disabled_at, queue.now()) when $2::text is null then disabled_at end
             where lower(email) = lower($1) returning id
          ), ended as (
-            delete from sessions using changed where user_id = changed.id
+            delete from identity.sessions using changed where user_id = changed.id
          ), forgotten as (
-            delete from known_browsers using changed where user_id = changed.id and ($4 or $2::text is not null)
+            delete from identity.known_browsers using changed where user_id = changed.id and ($4 or $2::text is not null)
          )
          select id from changed",
         email.trim(),

@@ -76,7 +76,7 @@ pub async fn list<'c>(
         RejectedRow,
         // Of a day, the index takes what may be of it in any time zone.
         "select r.tenant_id, t.slug as tenant, r.dataset, r.origin, r.line, r.reason, r.content, r.job_id, r.rejected_at
-         from ingest_rejects r join tenants t on t.id = r.tenant_id
+         from msp.ingest_rejects r join identity.tenants t on t.id = r.tenant_id
          where ($1::uuid is null or r.tenant_id = $1) and ($2::text is null or r.dataset = $2)
            and ($3::uuid is null or r.job_id = $3)
            and ($4::date is null

@@ -36,7 +36,7 @@ impl Schedule for NightlyPipeline {
         Box::pin(async {
             let tenants = sqlx::query_as!(
                 ScheduledTenant,
-                "select id, slug as name, time_zone, created_at as since from tenants where is_active order by slug"
+                "select id, slug as name, time_zone, created_at as since from identity.tenants where is_active order by slug"
             )
             .fetch_all(conn)
             .await?;
@@ -52,7 +52,7 @@ impl Schedule for NightlyPipeline {
             // The day that ended last, by the database's calendar, as that of the KPIs: the one
             // before the tick's own, but where a zone skipped that (Pacific/Apia, 2011-12-30).
             let date = sqlx::query_scalar!(
-                r#"select ((local_day_start(($1::timestamptz at time zone $2)::date, $2) - interval '1 microsecond')
+                r#"select ((identity.local_day_start(($1::timestamptz at time zone $2)::date, $2) - interval '1 microsecond')
                     at time zone $2)::date as "date!""#,
                 tick.at,
                 tenant.time_zone
@@ -71,7 +71,7 @@ async fn enqueue_whole_day(conn: &mut PgConnection, tenant: &Tenant, date: Naive
     let enqueued = enqueue_daily_pipeline(&mut *conn, pipeline()?, false).await?;
     let is_early = enqueued.duplicate
         && sqlx::query_scalar!(
-            r#"select created_at < local_day_start($2::date + 1, $3) as "is_early!" from queue.jobs where id = $1"#,
+            r#"select created_at < identity.local_day_start($2::date + 1, $3) as "is_early!" from queue.jobs where id = $1"#,
             enqueued.id,
             date,
             tenant.time_zone

@@ -241,7 +241,7 @@ pub async fn retry_failed(conn: &mut PgConnection, id: Uuid) -> Result<bool> {
     }
     let any = sqlx::query_scalar!(
         r#"select exists (
-            select from queue.jobs where backfill_id = $1 and backfill_id is not null and aside = 'discarded') as "any!""#,
+            select from queue.jobs where backfill_id = $1 and backfill_id is not null and cold_state = 'discarded') as "any!""#,
         id
     )
     .fetch_one(&mut *conn)

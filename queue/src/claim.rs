@@ -255,8 +255,8 @@ async fn taken_in(conn: &mut PgConnection, queue: &str, worker: Uuid, no: i64) -
     let rows = sqlx::query!(
         r#"select j.id, j.seq, t.run as "run!", t.at as "at!", tenant_id, backfill_id, traceparent, kind, args, max_attempts,
                attempt, scheduled_at, j.run = t.run as "marked!"
-           from queue.taken t join queue.jobs j using (seq)
-           where t.worker_id = $1 and t.queue = $2 and t.no = $3
+           from queue.in_flight t join queue.jobs j using (seq)
+           where t.worker_id = $1 and t.queue = $2 and t.claim_seq = $3
              and (j.run = t.run and j.state = 'running' or j.run = t.run - 1 and j.state = 'available')
            order by j.priority desc, j.seq"#,
         worker,

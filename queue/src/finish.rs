@@ -238,7 +238,7 @@ async fn enqueue_next(
         return Ok(());
     }
     let parents = sqlx::query!(
-        "select seq, traceparent, workflow_id, queue.job_subject(subject, args) as subject from queue.jobs
+        "select seq, traceparent, workflow_id, subject from queue.jobs
          where seq = any($1) order by seq",
         &next.keys().copied().collect::<Vec<_>>()
     )

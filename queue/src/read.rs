@@ -96,7 +96,7 @@ macro_rules! job_rows {
             JobRow,
             r#"select j.id, j.seq as "seq!", j.tenant_id, j.queue, j.kind, j.state::text as "state!", j.priority,
                 j.attempt, j.max_attempts, j.run, j.pending_parents, j.args, "# + $output + r#", j.progress, j.errors,
-                j.workflow_id, j.name, queue.job_subject(j.subject, j.args) as subject, j.cancelled_by, j.backfill_id, j.traceparent, j.created_at, j.scheduled_at, j.attempted_at,
+                j.workflow_id, j.name, j.subject, j.cancelled_by, j.backfill_id, j.traceparent, j.created_at, j.scheduled_at, j.attempted_at,
                 j.finalized_at,
                 array(select d.parent_id from queue.job_dependencies d where d.child_id = j.id order by 1)
                     as "depends_on!",
@@ -275,7 +275,7 @@ pub async fn workers(conn: &mut PgConnection) -> Result<Vec<WorkerRow>> {
     let rows = sqlx::query_as!(
         WorkerRow,
         r#"select w.id, w.host, w.pid, w.version, w.queues, w.started_at, w.heartbeat_at,
-            (select count(*) from queue.taken t join queue.jobs j using (seq)
+            (select count(*) from queue.in_flight t join queue.jobs j using (seq)
              where t.worker_id = w.id and (j.run = t.run and j.state = 'running' or j.run = t.run - 1 and j.state = 'available')
             ) as "running!", w.drain_requested_at is not null as "draining!"
         from queue.workers w where w.lease_until > queue.now() order by w.started_at"#
@@ -301,7 +301,7 @@ pub async fn running_on(conn: &mut PgConnection, worker: Uuid, limit: i64) -> Re
     let rows = sqlx::query_as!(
         RunningRow,
         r#"select j.id, j.kind, j.queue, j.tenant_id, t.at as "claimed_at!"
-        from queue.taken t cross join lateral (select * from queue.jobs where seq = t.seq offset 0) j
+        from queue.in_flight t cross join lateral (select * from queue.jobs where seq = t.seq offset 0) j
         where t.worker_id = $1 and (j.run = t.run and j.state = 'running' or j.run = t.run - 1 and j.state = 'available')
         order by t.at, j.seq limit $2"#,
         worker,

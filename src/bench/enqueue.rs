@@ -101,7 +101,7 @@ async fn fill(pool: PgPool, jobs: usize) -> anyhow::Result<()> {
 async fn http(stage: &Stage) -> anyhow::Result<(f64, f64)> {
     stage.clear().await?;
     sqlx::query(
-        "insert into tenants (id, slug, name)
+        "insert into identity.tenants (id, slug, name)
          select id, 'tenant_bench_' || n, 'Tenant ' || n from unnest($1) with ordinality as t (id, n)",
     )
     .bind(tenants(0, TENANTS))

@@ -103,14 +103,14 @@ async fn worker_busy_mb(stage: &Stage) -> anyhow::Result<Option<f64>> {
     let peak = worker.memory_mb(Memory::Peak);
     worker.stop().await?;
     upstream.stop();
-    let rows = count(stage, "select count(*) from raw_tickets").await?;
+    let rows = count(stage, "select count(*) from msp.raw_tickets").await?;
     anyhow::ensure!(rows == JOBS * ROWS, "{rows} rows were taken, not {}", JOBS * ROWS);
     Ok(peak)
 }
 
 async fn enqueue_ingests(stage: &Stage, slugs: &[String]) -> anyhow::Result<()> {
     let ids = tenants(0, JOBS as u128);
-    let sql = "insert into tenants (id, slug, name) select id, slug, slug from unnest($1::uuid[], $2::text[]) as t (id, slug)";
+    let sql = "insert into identity.tenants (id, slug, name) select id, slug, slug from unnest($1::uuid[], $2::text[]) as t (id, slug)";
     sqlx::query(sql).bind(&ids).bind(slugs).execute(&stage.pool).await?;
     let jobs = ids
         .iter()

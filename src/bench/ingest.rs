@@ -76,10 +76,11 @@ async fn ingest(stage: &Stage, slug: &str) -> anyhow::Result<f64> {
             _ => anyhow::bail!("the ingest is {status}"),
         }
     };
-    let (rows, rejects): (i64, i64) =
-        sqlx::query_as("select (select count(*) from raw_tickets), (select count(*) from ingest_rejects)")
-            .fetch_one(&stage.pool)
-            .await?;
+    let (rows, rejects): (i64, i64) = sqlx::query_as(
+        "select (select count(*) from msp.raw_tickets), (select count(*) from msp.ingest_rejects)",
+    )
+    .fetch_one(&stage.pool)
+    .await?;
     anyhow::ensure!(
         rows == i64::try_from(ROWS)? && rejects == 0,
         "{rows} rows were taken, {rejects} rejected"

@@ -16,7 +16,7 @@ const CHANCE: &str =
     "create function pg_temp.chance(n bigint, salt bigint) returns float8 language sql immutable
     return (hashint8extended(n, salt) & 2147483647) / 2147483648.0";
 
-const TENANTS: &str = "insert into tenants (id, slug, name, time_zone)
+const TENANTS: &str = "insert into identity.tenants (id, slug, name, time_zone)
     select id, 'bench_' || place, 'Bench ' || place,
         (array['UTC', 'Europe/Berlin', 'America/New_York', 'Asia/Kolkata'])[place % 4 + 1]
     from unnest($1::uuid[]) with ordinality as t (id, place)";
@@ -24,7 +24,7 @@ const TENANTS: &str = "insert into tenants (id, slug, name, time_zone)
 /// Tenant by tenant, each in order of time, as ingests write them. They come in by number, a day early or late; one in
 /// fifty is never closed, and the others within ten days.
 const TICKETS: &str =
-    "insert into raw_tickets (tenant_id, cw_ticket_id, board, status, priority, summary, description,
+    "insert into msp.raw_tickets (tenant_id, cw_ticket_id, board, status, priority, summary, description,
         company, owner, created_at_remote, updated_at_remote, closed_at_remote, sla_status, estimated_hours)
     select ($1::uuid[])[of_tenant.place], 'T-' || n, 'Service Desk',
         case when closes then 'Closed' else 'In Progress' end,
@@ -42,7 +42,7 @@ const TICKETS: &str =
             interval '10 minutes' + pg_temp.chance(n, 4) ^ 3 * interval '10 days' as takes) as story";
 
 /// None, one or several for each ticket, on its day or the next two.
-const TIME_ENTRIES: &str = "insert into raw_time_entries (tenant_id, cw_time_entry_id, cw_ticket_id, member, work_type,
+const TIME_ENTRIES: &str = "insert into msp.raw_time_entries (tenant_id, cw_time_entry_id, cw_ticket_id, member, work_type,
         billable, minutes, notes, date_worked)
     select ($1::uuid[])[of_tenant.place], 'E-' || n, 'T-' || ticket, 'Technician ' || n % 13, 'Remote',
         pg_temp.chance(n, 1) > 0.3, 5 + (pg_temp.chance(n, 2) * 115)::integer, 'Looked into it and mended it.',
@@ -52,7 +52,8 @@ const TIME_ENTRIES: &str = "insert into raw_time_entries (tenant_id, cw_time_ent
         lateral (select (ticket * cardinality($1::uuid[]) / $5)::integer + 1 as place,
             ticket * cardinality($1::uuid[]) % $5 / $5::float8 as way) as of_tenant";
 
-const SURVEYS: &str = "insert into raw_csat_surveys (tenant_id, survey_id, ticket_id, score, submitted_at)
+const SURVEYS: &str =
+    "insert into msp.raw_csat_surveys (tenant_id, survey_id, ticket_id, score, submitted_at)
     select ($1::uuid[])[of_tenant.place], 'S-' || n, 'T-' || n, 1 + (pg_temp.chance(n, 1) * 4)::integer,
         $2::date + (of_tenant.way * ($3::date - $2::date + 1)) * interval '1 day'
     from generate_series(0, $4::bigint - 1) as n,
@@ -84,7 +85,7 @@ pub(super) async fn check(stage: &Stage, range: &BackfillRange) -> anyhow::Resul
              and tickets_closed > 0 and tickets_open > 0 and tickets_high_priority > 0
              and num_nulls(avg_resolution_minutes, first_call_resolution_rate, avg_satisfaction_score) = 0),
              count(z_score)
-         from kpi_daily",
+         from msp.kpi_daily",
     )
     .fetch_one(&stage.pool)
     .await?;
@@ -96,8 +97,8 @@ pub(super) async fn check(stage: &Stage, range: &BackfillRange) -> anyhow::Resul
     let without_history = 8 * i64::try_from(range.tenants.len())?;
     anyhow::ensure!(scored >= total - without_history, "only {scored} days have a z-score");
     let (counted, there): (i64, i64) = sqlx::query_as(
-        "select (select sum(total_minutes)::bigint from kpi_daily),
-             (select sum(minutes) from raw_time_entries where date_worked between $1 and $2)",
+        "select (select sum(total_minutes)::bigint from msp.kpi_daily),
+             (select sum(minutes) from msp.raw_time_entries where date_worked between $1 and $2)",
     )
     .bind(range.from)
     .bind(range.to)

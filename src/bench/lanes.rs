@@ -257,7 +257,7 @@ impl List {
                   and exists (select from queue.workers where id = $1 and lease_until > queue.now())
                 order by j.priority, j.seq limit $2
             ), noted as (
-                insert into queue.claims (worker_id, queue, no, jobs, runs)
+                insert into queue.claims (worker_id, queue, claim_seq, jobs, runs)
                 select $1, 'list', $4, array_agg(seq), array_agg(run) from picked
             )
             select *, queue.now() from picked",

@@ -87,7 +87,7 @@ fn per_s(count: &AtomicU64) -> f64 {
 async fn set(stage: &Stage) -> anyhow::Result<[Credential; 2]> {
     let tenants = tenants(0, 2);
     sqlx::query(
-        "insert into tenants (id, slug, name)
+        "insert into identity.tenants (id, slug, name)
          select id, 'tenant_bench_' || n, 'Tenant ' || n from unnest($1) with ordinality as t (id, n)",
     )
     .bind(&tenants)
@@ -119,7 +119,7 @@ async fn key(stage: &Stage, tenant: Uuid) -> anyhow::Result<Credential> {
 
 async fn rows(stage: &Stage, tenant: Uuid, tickets: i32, entries: i32) -> anyhow::Result<()> {
     sqlx::query(
-        "insert into raw_tickets (tenant_id, cw_ticket_id, status, priority, summary, created_at_remote, updated_at_remote)
+        "insert into msp.raw_tickets (tenant_id, cw_ticket_id, status, priority, summary, created_at_remote, updated_at_remote)
          select $1, 'T-' || n, case n % 3 when 0 then 'New' else 'Closed' end, 'Low', 'A ticket of the bench',
              timestamptz '2025-01-01 00:00Z' + make_interval(secs => n * 50), timestamptz '2026-01-01 00:00Z'
          from generate_series(1, $2) n",
@@ -129,7 +129,7 @@ async fn rows(stage: &Stage, tenant: Uuid, tickets: i32, entries: i32) -> anyhow
     .execute(&stage.pool)
     .await?;
     sqlx::query(
-        "insert into raw_time_entries (tenant_id, cw_time_entry_id, cw_ticket_id, billable, minutes, date_worked)
+        "insert into msp.raw_time_entries (tenant_id, cw_time_entry_id, cw_ticket_id, billable, minutes, date_worked)
          select $1, 'E-' || n, 'T-' || n, true, 15, date '2025-01-01' + n % 365 from generate_series(1, $2) n",
     )
     .bind(tenant)

@@ -78,8 +78,8 @@ impl Stage {
     /// Nothing of what the last part left.
     pub(super) async fn clear(&self) -> anyhow::Result<()> {
         sqlx::raw_sql(
-            "truncate queue.jobs, queue.claims, queue.lane_log, queue.lane_books, queue.lanes, queue.queues, queue.backfills, queue.backfills_behind,
-                 queue.workers, queue.sleepers, queue.job_dependencies",
+            "truncate queue.jobs, queue.claims, queue.lane_log, queue.view_checkpoints, queue.lanes, queue.queues, queue.backfills, queue.backfills_behind,
+                 queue.workers, queue.waiters, queue.job_dependencies",
         )
         .execute(&self.pool)
         .await?;

@@ -201,7 +201,7 @@ async fn a_job_is_cancelled_and_retried() {
         tab.press("Retry").await;
         tab.see_heading("step available").await;
         let audited: Vec<(String, serde_json::Value)> = sqlx::query_as(
-            "select action, detail from audit where via = 'dashboard' and action like 'job%' order by id",
+            "select action, detail from identity.audit where via = 'dashboard' and action like 'job%' order by id",
         )
         .fetch_all(&site.db().pool)
         .await

@@ -230,7 +230,7 @@ impl Scene {
     /// The jobs that a worker's process runs, with their runs, as the database knows it.
     pub(crate) async fn held_by(&self, worker: usize) -> Vec<(Uuid, i64)> {
         sqlx::query_as(
-            "select j.id, t.run from queue.taken t join queue.workers w on w.id = t.worker_id join queue.jobs j using (seq)
+            "select j.id, t.run from queue.in_flight t join queue.workers w on w.id = t.worker_id join queue.jobs j using (seq)
              where w.pid = $1 and (j.run = t.run and j.state = 'running' or j.run = t.run - 1 and j.state = 'available')",
         )
         .bind(self.workers[worker].pid().cast_signed())

@@ -22,7 +22,7 @@ impl Kind {
     const WORDS: [(&'static str, Self); 5] = [
         ("insert into ledger", Self::Run),
         ("insert into queue.jobs", Self::Enqueue),
-        ("insert into queue.claims (worker_id, queue, no, jobs, runs) select $3", Self::Claim),
+        ("insert into queue.claims (worker_id, queue, claim_seq, jobs, runs) select $3", Self::Claim),
         ("set state = 'completed', output = coalesce", Self::Finish),
         ("then o.new_state else o.when_cancelled end", Self::Finish),
     ];

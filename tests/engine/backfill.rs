@@ -39,7 +39,7 @@ async fn complete(db: &TestDb, most: i64) {
 
 async fn set_slots(db: &TestDb, slots: i32) {
     db.register_worker().await;
-    sqlx::query("update queue.workers set slots = $1").bind(slots).execute(&db.pool).await.unwrap();
+    sqlx::query("update queue.workers set capacity = $1").bind(slots).execute(&db.pool).await.unwrap();
 }
 
 #[tokio::test]

@@ -370,7 +370,7 @@ async fn a_walk_reads_along_an_index_whatever_the_plan() {
         ("tenant", "jobs_tenant"),
         ("workflow", "jobs_workflow"),
         ("backfill", "jobs_backfill"),
-        ("failed", "jobs_aside"),
+        ("failed", "jobs_cold"),
         ("failure", "jobs_failure"),
         ("ids", "jobs_pkey"),
         ("failing_subject", "jobs_failing_subject"),

@@ -107,14 +107,14 @@ async fn a_lane_is_read_by_its_index_whatever_the_statistics() {
              '{{1}}', '{{7}}', 0, 1, '{{}}'"
         );
         for plan in plans(&mut tx, CLAIM, &claim).await {
-            assert!(plan.contains("Index Scan using jobs_flow"), "{plan}");
+            assert!(plan.contains("Index Scan using jobs_sublane"), "{plan}");
             assert!(plan.contains("(seq = ANY"), "{plan}");
             assert!(!plan.contains("Seq Scan on jobs"), "{plan}");
             assert_eq!(plan.matches("jobs_seq").count(), 1, "only for what came back: {plan}");
         }
         for (sql, arguments) in [(AHEAD, format!("'q', {lane}, 100")), (OLDEST, format!("'q', {lane}"))] {
             for plan in plans(&mut tx, sql, &arguments).await {
-                assert!(plan.contains("jobs_flow on jobs"), "{plan}");
+                assert!(plan.contains("jobs_sublane on jobs"), "{plan}");
                 assert!(!plan.contains("Sort") && plan.matches(" on jobs").count() == 1, "{plan}");
             }
         }

@@ -171,7 +171,10 @@ async fn a_claim_and_a_finish_change_nothing_that_an_index_names() {
     .fetch_all(&db.pool)
     .await
     .unwrap();
-    assert!(indexed.contains(&"aside".to_owned()) && !indexed.contains(&"state".to_owned()), "{indexed:?}");
+    assert!(
+        indexed.contains(&"cold_state".to_owned()) && !indexed.contains(&"state".to_owned()),
+        "{indexed:?}"
+    );
     let row = async || -> serde_json::Value {
         let sql = "select to_jsonb(j) from queue.jobs j where id = $1";
         sqlx::query_scalar(sql).bind(job).fetch_one(&db.pool).await.unwrap()

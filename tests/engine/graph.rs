@@ -173,7 +173,7 @@ pub(super) async fn check(db: &TestDb) {
              or state = 'waiting' and (failed > 0 or pending = 0)
              or stopped and failed = 0
          union all
-         select job_id || ' is unsettled' from queue.unsettled",
+         select job_id || ' is unsettled' from queue.unresolved",
     )
     .fetch_all(&db.pool)
     .await

@@ -46,9 +46,9 @@ async fn move_here(db: &TestDb, ids_higher: i64) {
         db,
         &format!(
             "update queue.history set system_identifier = system_identifier + 1, server_started = '2020-01-01';
-             update queue.lane_log set txid = txid + {ids_higher}, sees_before = sees_before + {ids_higher};
-             update queue.lane_books set oldest_xid = oldest_xid + {ids_higher},
-                 book = jsonb_set(book, '{{seen,xmax}}', to_jsonb((book->'seen'->>'xmax')::bigint + {ids_higher}))"
+             update queue.lane_log set txid = txid + {ids_higher}, snapshot_xmax = snapshot_xmax + {ids_higher};
+             update queue.view_checkpoints set oldest_txid = oldest_txid + {ids_higher},
+                 view = jsonb_set(view, '{{seen,xmax}}', to_jsonb((view->'seen'->>'xmax')::bigint + {ids_higher}))"
         ),
     )
     .await;
@@ -223,7 +223,7 @@ async fn a_cursor_past_jobs_that_may_start_is_found_and_set_back() {
     // As a claim that never was would have left it: it took the first three, and says so.
     run(
         &db,
-        "insert into queue.lane_log (queue, of_turn, sees_before, sees_not, tenants, backfills, priorities, states, changes, lowest)
+        "insert into queue.lane_log (queue, of_claim_seq, snapshot_xmax, snapshot_xip, tenants, backfills, priorities, states, changes, lowest)
          select queue, 50, pg_snapshot_xmax(pg_current_snapshot())::text::bigint, '{}', array[tenant_id], '{null}', '{0}', '{running}', '{0}',
              array[max(seq) - 2]
          from queue.jobs group by queue, tenant_id",

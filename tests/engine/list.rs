@@ -112,8 +112,8 @@ async fn a_walk_reads_along_an_index_and_no_further_than_it_goes() {
         ("tenant", "jobs_tenant", "$, null, null"),
         ("workflow", "jobs_workflow", "null, $, null"),
         ("backfill", "jobs_backfill", "null, null, $"),
-        ("tenant_aside", "jobs_tenant_aside", "$, null, null"),
-        ("aside", "jobs_aside", "null, null, null"),
+        ("tenant_cold", "jobs_tenant_cold", "$, null, null"),
+        ("cold", "jobs_cold", "null, null, null"),
         ("failure", "jobs_failure", "null, null, null"),
         ("failing_subject", "jobs_failing_subject", "$, null, null"),
     ] {

@@ -77,7 +77,7 @@ async fn what_no_chart_shows_is_pruned() {
     worker.stop().await;
     let kept = async || -> Vec<i32> {
         pruner::run_once(&db.pool, Retention::default()).await.unwrap();
-        sqlx::query_scalar("select step_s from queue.pulse order by 1").fetch_all(&db.pool).await.unwrap()
+        sqlx::query_scalar("select bucket_s from queue.rollups order by 1").fetch_all(&db.pool).await.unwrap()
     };
     assert_eq!(kept().await, [60, 900, 3600]);
     db.travel(Duration::from_hours(25)).await;

@@ -180,7 +180,7 @@ async fn a_stop_does_not_give_back_what_was_cancelled() {
              update queue.jobs set state = 'running', run = 1, attempt = 1, worker_id = $2,
                  cancel_requested_at = queue.now()
              where id = $1 returning seq)
-         insert into queue.claims (worker_id, queue, no, jobs, runs) select $2, 'default', 0, array[seq], array[1] from running",
+         insert into queue.claims (worker_id, queue, claim_seq, jobs, runs) select $2, 'default', 0, array[seq], array[1] from running",
     )
     .bind(job)
     .bind(id)

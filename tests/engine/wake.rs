@@ -25,7 +25,7 @@ async fn sleeper(db: &TestDb) -> TestWorker {
 }
 
 async fn sleepers(db: &TestDb) -> i64 {
-    let sql = "select count(*) from queue.sleepers where queue = 'default'";
+    let sql = "select count(*) from queue.waiters where queue = 'default'";
     sqlx::query_scalar(sql).fetch_one(&db.pool).await.unwrap()
 }
 
@@ -59,7 +59,7 @@ async fn a_job_under_way_when_a_worker_falls_asleep_is_not_missed() {
 async fn a_transaction_with_an_old_snapshot_wakes_who_fell_asleep_since() {
     let db = TestDb::new().await;
     let mut tx = db.pool.begin_with("begin isolation level repeatable read").await.unwrap();
-    sqlx::query("select 1 from queue.sleepers").fetch_all(&mut *tx).await.unwrap();
+    sqlx::query("select 1 from queue.waiters").fetch_all(&mut *tx).await.unwrap();
     let worker = sleeper(&db).await;
     let job = enqueue(&mut tx, vec![step("old")]).await.unwrap()[0].id;
     tx.commit().await.unwrap();
@@ -74,7 +74,7 @@ async fn nobody_is_told_while_nobody_sleeps() {
     listener.listen("weirgate_jobs").await.unwrap();
     db.enqueue_new(step("a")).await;
     let worker = db.register_worker().await;
-    sqlx::query("insert into queue.sleepers (queue, worker_id) values ('default', $1)")
+    sqlx::query("insert into queue.waiters (queue, worker_id) values ('default', $1)")
         .bind(worker)
         .execute(&db.pool)
         .await

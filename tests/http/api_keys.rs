@@ -40,14 +40,14 @@ async fn a_key_is_shown_once_works_and_is_refused_once_it_is_deleted() {
     delete(others).await.problem(404, "unknown_api_key");
     delete(format!("/internal/tenants/nobody/api-keys/{prefix}")).await.problem(404, "unknown_tenant");
     with(&api, &key).await.items();
-    let acts = api.count("audit").await;
+    let acts = api.count("identity.audit").await;
     for _ in 0..2 {
         let gone = delete(format!("{KEYS}/{prefix}")).await;
         assert_eq!((gone.status, gone.body.len()), (StatusCode::NO_CONTENT, 0));
     }
     with(&api, &key).await.problem(401, "unauthorized");
     assert_eq!(api.get(KEYS).await.column("state"), ["good", "revoked"]);
-    assert_eq!(api.count("audit").await, acts + 1, "deleted twice is one act");
+    assert_eq!(api.count("identity.audit").await, acts + 1, "deleted twice is one act");
     let acts = api.get("/internal/audit?action=key&limit=2").await.items();
     assert_eq!((&acts[0]["action"], &acts[1]["action"]), (&json!("key.revoke"), &json!("key.create")));
     assert!(acts.iter().all(|act| act["target"] == json!(prefix)), "{acts:?}");
@@ -111,7 +111,7 @@ async fn a_repeated_request_makes_one_key_and_does_not_show_it_again() {
     .fetch_all(&api.db().pool)
     .await
     .unwrap();
-    assert!(tables.iter().any(|table| table == "public.idempotency_keys"), "{tables:?}");
+    assert!(tables.iter().any(|table| table == "identity.idempotency_keys"), "{tables:?}");
     for table in tables {
         let sql = format!("select count(*) from {table} t where t::text like '%' || $1 || '%'");
         let found: i64 =

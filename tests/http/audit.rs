@@ -84,26 +84,26 @@ async fn entries_cannot_be_changed_nor_deleted() {
     let api = TestApi::new().await;
     api.post("/internal/queues/kpi/pause").await.ok(StatusCode::OK);
     person::sign_in(&api, "eve@example.com", "a wrong password").await;
-    let noted = api.count("audit").await;
+    let noted = api.count("identity.audit").await;
     for sql in [
-        "update audit set actor = 'nobody'",
-        "update audit set detail = '{}' where action = 'queue.pause'",
-        "update audit set target = 'mallory@example.com', times = times + 1 where once is not null",
-        "update audit set times = 0 where once is not null",
-        "delete from audit where action = 'queue.pause'",
-        "delete from audit where once is not null",
-        "truncate audit",
+        "update identity.audit set actor = 'nobody'",
+        "update identity.audit set detail = '{}' where action = 'queue.pause'",
+        "update identity.audit set target = 'mallory@example.com', times = times + 1 where once is not null",
+        "update identity.audit set times = 0 where once is not null",
+        "delete from identity.audit where action = 'queue.pause'",
+        "delete from identity.audit where once is not null",
+        "truncate identity.audit",
     ] {
         let refused = sqlx::query(sql).execute(&api.db().pool).await.unwrap_err();
         assert!(refused.to_string().contains("only ever added to"), "{sql}: {refused}");
     }
-    assert_eq!(api.count("audit").await, noted);
+    assert_eq!(api.count("identity.audit").await, noted);
 }
 
 #[tokio::test]
 async fn what_was_not_done_and_what_only_enqueues_is_not_in_the_audit() {
     let api = TestApi::new().await;
-    let before = api.count("audit").await;
+    let before = api.count("identity.audit").await;
     let job = api.enqueue("/internal/ingest/csat?tenant_id=tenant_demo_cca").await;
     let path = format!("/internal/jobs/{}", job["id"].as_str().unwrap());
     api.post(&format!("{path}/retry")).await.problem(409, "wrong_state");
@@ -121,14 +121,14 @@ async fn what_was_not_done_and_what_only_enqueues_is_not_in_the_audit() {
         .send()
         .await
         .ok(StatusCode::OK);
-    assert_eq!(api.count("audit").await, before);
+    assert_eq!(api.count("identity.audit").await, before);
     // The same again is no second act.
     for _ in 0..2 {
         let bulk = api.service("POST", "/internal/jobs/bulk").header("idempotency-key", "one");
         let answer = bulk.json(r#"{"action":"cancel","filter":{"all":true}}"#).send().await;
         assert_eq!(answer.status, StatusCode::ACCEPTED, "{}", answer.text());
     }
-    assert_eq!(api.count("audit").await, before + 1);
+    assert_eq!(api.count("identity.audit").await, before + 1);
 }
 
 #[tokio::test]
@@ -183,7 +183,7 @@ async fn the_audit_is_paged_and_filtered_by_what_and_who() {
 async fn the_audit_is_cut_by_time() {
     let api = TestApi::new().await;
     api.execute(
-        "insert into audit (at, actor, action, target)
+        "insert into identity.audit (at, actor, action, target)
          select timestamptz '2030-01-01T00:00:00Z' + n * interval '1 minute', 'ada@example.com', 'job.cancel', n::text
          from generate_series(0, 24999) n",
     )
@@ -239,7 +239,7 @@ async fn the_page_keeps_what_was_typed_with_what_is_wrong_beside_it() {
 async fn few_that_match_among_many_are_found_page_by_page() {
     let api = TestApi::new().await;
     api.post("/internal/queues/kpi/pause").await.ok(StatusCode::OK);
-    let sql = "insert into audit (actor, action, target) select 'ada@example.com', 'job.cancel', n::text from generate_series(1, 15000) n";
+    let sql = "insert into identity.audit (actor, action, target) select 'ada@example.com', 'job.cancel', n::text from generate_series(1, 15000) n";
     api.execute(sql).await;
     let first = api.get("/internal/audit?action=queue").await.ok(StatusCode::OK);
     assert_eq!(first["items"], json!([]), "a page looks at 10,000");

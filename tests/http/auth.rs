@@ -67,7 +67,7 @@ async fn a_key_also_comes_as_bearer_and_ends_when_it_is_revoked() {
 async fn the_last_use_of_a_key_is_kept_to_the_minute() {
     let api = TestApi::new().await;
     let last_used = async || -> Option<DateTime<Utc>> {
-        sqlx::query_scalar("select last_used_at from api_keys where tenant_id = $1")
+        sqlx::query_scalar("select last_used_at from identity.api_keys where tenant_id = $1")
             .bind(api.cca.id)
             .fetch_one(&api.db().pool)
             .await
@@ -79,7 +79,7 @@ async fn the_last_use_of_a_key_is_kept_to_the_minute() {
     api.db().travel(Duration::from_mins(2)).await;
     api.v1("/v1/jobs").await;
     assert!(last_used().await.unwrap() - first >= chrono::TimeDelta::minutes(2));
-    api.execute("update api_keys set last_used_at = null").await;
+    api.execute("update identity.api_keys set last_used_at = null").await;
     let wrong = format!("{}0", api.client2.api_key.as_deref().unwrap());
     api.anonymous("GET", "/v1/jobs").header("x-api-key", &wrong).send().await.problem(401, "unauthorized");
     assert_eq!(last_used().await, None);

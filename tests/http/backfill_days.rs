@@ -70,7 +70,7 @@ async fn failed_days_are_those_that_failed_for_good_and_have_no_result_since() {
         let made = days(&api, &made, job).await;
         assert_eq!(made, [("tenant_demo_cca".to_owned(), "2026-01-01".to_owned())], "{kind}");
         api.execute(
-            "delete from queue.jobs; delete from queue.backfills; delete from kpi_daily; delete from exports",
+            "delete from queue.jobs; delete from queue.backfills; delete from msp.kpi_daily; delete from msp.exports",
         )
         .await;
     }
@@ -192,8 +192,11 @@ async fn what_was_made_before_the_end_of_its_day_is_missing() {
         assert_eq!(missing(kind).await, none, "{kind}");
     }
     // Worked out to the second at which the day ended, and a moment before.
-    api.execute("update kpi_daily set computed_at = local_day_start('2026-01-21', 'Europe/Paris')").await;
+    api.execute(
+        "update msp.kpi_daily set computed_at = identity.local_day_start('2026-01-21', 'Europe/Paris')",
+    )
+    .await;
     assert_eq!(missing("compute_kpi").await, cca);
-    api.execute("update kpi_daily set computed_at = local_day_start('2026-01-21', 'Europe/Paris') - interval '1 microsecond'").await;
+    api.execute("update msp.kpi_daily set computed_at = identity.local_day_start('2026-01-21', 'Europe/Paris') - interval '1 microsecond'").await;
     assert_eq!(missing("compute_kpi").await, both);
 }

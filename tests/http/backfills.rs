@@ -63,7 +63,7 @@ async fn ended(api: &TestApi, backfill: &Value) -> Value {
 /// The tenants and days of its jobs of a kind, in order of enqueueing.
 pub(super) async fn days(api: &TestApi, backfill: &Value, kind: &str) -> Vec<(String, String)> {
     sqlx::query_as(
-        "select t.slug, args ->> 'date' from queue.jobs j join tenants t on t.id = (j.args ->> 'tenant')::uuid
+        "select t.slug, args ->> 'date' from queue.jobs j join identity.tenants t on t.id = (j.args ->> 'tenant')::uuid
          where backfill_id = $1 and kind = $2 order by seq",
     )
     .bind(crate::support::id(&backfill["id"]))
@@ -123,7 +123,7 @@ async fn it_runs_through_every_tenant_and_day() {
     let done = ended(&api, &made).await;
     assert_eq!((&done["state"], &done["done"]), (&json!("completed"), &json!(62)));
     assert_eq!((&done["counts"]["completed"], &done["fraction"]), (&json!(62), &json!(1.0)));
-    assert_eq!(api.count("kpi_daily").await, 62);
+    assert_eq!(api.count("msp.kpi_daily").await, 62);
     let jobs = api.get(&format!("/internal/jobs?backfill_id={}", done["id"].as_str().unwrap())).await;
     assert!(jobs.items().iter().all(|job| job["backfill_id"] == done["id"]));
     // What is there already is not done again.
@@ -142,7 +142,7 @@ async fn a_pipeline_is_a_workflow_for_each_day() {
     });
     let done = ended(&api, &create(&api, &body).await).await;
     assert_eq!((&done["jobs"], &done["counts"]["completed"]), (&json!(12), &json!(12)));
-    assert_eq!((api.count("exports").await, api.count("kpi_daily").await), (2, 2));
+    assert_eq!((api.count("msp.exports").await, api.count("msp.kpi_daily").await), (2, 2));
     assert_eq!(done["kind"], "daily_pipeline");
     // By its older name it is the same.
     let older = dry(&api, with(with(body.clone(), "kind", "pipeline"), "reprocess", "all")).await;
@@ -214,7 +214,7 @@ async fn a_second_one_over_the_same_days_makes_nothing_while_the_first_is_on_its
 async fn days_of_a_tenant_that_becomes_inactive_are_skipped() {
     let api = TestApi::new().await;
     let made = create(&api, &january("compute_kpi")).await;
-    api.execute("update tenants set is_active = false where slug = 'tenant_demo_cca'").await;
+    api.execute("update identity.tenants set is_active = false where slug = 'tenant_demo_cca'").await;
     expand(&api).await;
     let shown = show(&api, &made).await;
     assert_eq!((&shown["expanded"], &shown["skipped"]), (&json!(62), &json!(31)));
@@ -303,7 +303,7 @@ async fn all_that_is_wrong_is_told() {
     let unknown =
         post(&api, &with(january("compute_kpi"), "tenants", json!(["acme", "tenant_demo_cca", "b"]))).await;
     assert_eq!(unknown.problem(404, "unknown_tenant")["detail"], r#"no tenant "acme", "b""#);
-    api.execute("update tenants set is_active = false where slug = 'tenant_demo_cca'").await;
+    api.execute("update identity.tenants set is_active = false where slug = 'tenant_demo_cca'").await;
     let inactive = post(&api, &with(january("compute_kpi"), "tenants", json!(["tenant_demo_cca"]))).await;
     let problem = inactive.problem(409, "tenant_inactive");
     assert!(problem["detail"].as_str().unwrap().contains("tenant_demo_cca"), "{problem}");
@@ -375,7 +375,7 @@ async fn a_tenant_that_is_paused_is_left_behind_and_follows_day_by_day() {
     let api = TestApi::new().await;
     let slugs = ["tenant_demo_cca", "tenant_demo_client2"];
     let set_paused = async |paused: bool| {
-        let sql = "select id from tenants where slug = $1";
+        let sql = "select id from identity.tenants where slug = $1";
         let id = sqlx::query_scalar(sql).bind(slugs[0]).fetch_one(&api.db().pool).await.unwrap();
         let mut tx = api.db().pool.begin().await.unwrap();
         set_lane(&mut tx, "kpi", id, LaneSettings { paused, ..LaneSettings::default() }).await.unwrap();
@@ -390,7 +390,7 @@ async fn a_tenant_that_is_paused_is_left_behind_and_follows_day_by_day() {
     let complete = async |slug: &str| {
         sqlx::query(
             "update queue.jobs set state = 'completed', finalized_at = queue.now()
-             where state = 'available' and tenant_id = (select id from tenants where slug = $1)",
+             where state = 'available' and tenant_id = (select id from identity.tenants where slug = $1)",
         )
         .bind(slug)
         .execute(&api.db().pool)

@@ -13,7 +13,7 @@ const TICKETS: i32 = 6_000;
 
 async fn tickets(api: &TestApi) {
     sqlx::query(
-        "insert into raw_tickets (tenant_id, cw_ticket_id, status, priority, created_at_remote, updated_at_remote)
+        "insert into msp.raw_tickets (tenant_id, cw_ticket_id, status, priority, created_at_remote, updated_at_remote)
          select $1, 'T-' || n, case n when 10 then 'Rare' else 'New' end, 'Low',
              -- Many at the same moment.
              timestamptz '2026-01-01 00:00Z' + make_interval(secs => n / 1000), timestamptz '2026-01-02 00:00Z'
@@ -70,17 +70,17 @@ async fn a_list_reads_along_an_index_and_no_further_than_its_page() {
     tickets(&api).await;
     let mut conn = api.db().pool.acquire().await.unwrap();
     for sql in [
-        "insert into raw_time_entries (tenant_id, cw_time_entry_id, billable, minutes, date_worked)
-         select tenant_id, cw_ticket_id, true, 1, date '2026-01-20' from raw_tickets",
-        "insert into raw_csat_surveys (tenant_id, survey_id, score, submitted_at)
-         select tenant_id, cw_ticket_id, 5, timestamptz '2026-01-20 00:00Z' from raw_tickets",
-        "insert into raw_security_alerts (tenant_id, source, alert_id, severity, status, detected_at)
-         select tenant_id, 'defender', cw_ticket_id, 'low', 'new', timestamptz '2026-01-20 00:00Z' from raw_tickets",
+        "insert into msp.raw_time_entries (tenant_id, cw_time_entry_id, billable, minutes, date_worked)
+         select tenant_id, cw_ticket_id, true, 1, date '2026-01-20' from msp.raw_tickets",
+        "insert into msp.raw_csat_surveys (tenant_id, survey_id, score, submitted_at)
+         select tenant_id, cw_ticket_id, 5, timestamptz '2026-01-20 00:00Z' from msp.raw_tickets",
+        "insert into msp.raw_security_alerts (tenant_id, source, alert_id, severity, status, detected_at)
+         select tenant_id, 'defender', cw_ticket_id, 'low', 'new', timestamptz '2026-01-20 00:00Z' from msp.raw_tickets",
         "vacuum (analyze)",
         "set plan_cache_mode = force_generic_plan",
         &format!("prepare tickets (timestamptz, timestamptz, text, bigint, text, bigint) as {TICKETS_SQL}"),
         "set role weirgate_tenant",
-        &format!("set app.current_tenant = '{}'", api.cca.id),
+        &format!("set weirgate.tenant = '{}'", api.cca.id),
     ] {
         sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut *conn).await.unwrap();
     }
@@ -96,7 +96,7 @@ async fn a_list_reads_along_an_index_and_no_further_than_its_page() {
         (
             "raw_time_entries_listed",
             walk(
-                "raw_time_entries",
+                "msp.raw_time_entries",
                 "date_worked, cw_time_entry_id",
                 "'-infinity'::date, ''",
                 "date '2026-01-20', 'T-3'",
@@ -105,7 +105,7 @@ async fn a_list_reads_along_an_index_and_no_further_than_its_page() {
         (
             "raw_csat_surveys_listed",
             walk(
-                "raw_csat_surveys",
+                "msp.raw_csat_surveys",
                 "submitted_at, survey_id",
                 "'-infinity'::timestamptz, ''",
                 &format!("{at}, 'T-3'"),
@@ -114,7 +114,7 @@ async fn a_list_reads_along_an_index_and_no_further_than_its_page() {
         (
             "raw_security_alerts_listed",
             walk(
-                "raw_security_alerts",
+                "msp.raw_security_alerts",
                 "detected_at, source, alert_id",
                 "'-infinity'::timestamptz, '', ''",
                 &format!("{at}, 'defender', 'T-3'"),
@@ -135,11 +135,11 @@ async fn a_list_reads_along_an_index_and_no_further_than_its_page() {
 async fn lists_by_day_page_through_many_rows_of_one_moment() {
     let api = TestApi::new().await;
     sqlx::raw_sql(AssertSqlSafe(format!(
-        "insert into raw_time_entries (tenant_id, cw_time_entry_id, billable, minutes, date_worked)
+        "insert into msp.raw_time_entries (tenant_id, cw_time_entry_id, billable, minutes, date_worked)
          select '{0}', 'E-' || n, true, 1, date '2026-01-20' from generate_series(1, 300) n;
-         insert into raw_csat_surveys (tenant_id, survey_id, score, submitted_at)
+         insert into msp.raw_csat_surveys (tenant_id, survey_id, score, submitted_at)
          select '{0}', 'S-' || n, 5, '2026-01-20 12:00Z' from generate_series(1, 300) n;
-         insert into raw_security_alerts (tenant_id, source, alert_id, severity, status, detected_at)
+         insert into msp.raw_security_alerts (tenant_id, source, alert_id, severity, status, detected_at)
          select '{0}', 'source-' || n % 3, 'A-' || n, 'low', 'new', '2026-01-20 12:00Z' from generate_series(1, 300) n",
         api.cca.id
     )))
@@ -231,7 +231,7 @@ async fn a_filter_in_a_body_is_as_bounded() {
 async fn one_tenants_queries_leave_connections_to_others() {
     let api = TestApi::new().await;
     let mut gate = api.db().pool.begin().await.unwrap();
-    sqlx::query("lock table raw_tickets in access exclusive mode").execute(&mut *gate).await.unwrap();
+    sqlx::query("lock table msp.raw_tickets in access exclusive mode").execute(&mut *gate).await.unwrap();
     let held = async || api.v1("/v1/tickets").await;
     let others = async {
         // All that the first one may have are taken by then.
@@ -264,7 +264,7 @@ async fn tenants_who_ask_at_the_same_time_share_what_one_alone_may_have() {
     let api = TestApi::new().await;
     assert_eq!(api.tenant(&api.client2, "GET", "/v1/csat").send().await.status, StatusCode::OK);
     let mut gate = api.db().pool.begin().await.unwrap();
-    sqlx::query("lock table raw_tickets in access exclusive mode").execute(&mut *gate).await.unwrap();
+    sqlx::query("lock table msp.raw_tickets in access exclusive mode").execute(&mut *gate).await.unwrap();
     let held = async || api.v1("/v1/tickets").await;
     let (one, two, three) = tokio::join!(held(), held(), held());
     let answers = [one, two, three];
@@ -280,7 +280,7 @@ async fn tenants_who_ask_at_the_same_time_share_what_one_alone_may_have() {
 async fn who_hangs_up_has_no_more_queries_at_once() {
     let api = TestApi::new().await;
     let mut gate = api.db().pool.begin().await.unwrap();
-    sqlx::query("lock table raw_tickets in access exclusive mode").execute(&mut *gate).await.unwrap();
+    sqlx::query("lock table msp.raw_tickets in access exclusive mode").execute(&mut *gate).await.unwrap();
     for _ in 0..10 {
         let answer = tokio::time::timeout(Duration::from_millis(200), api.v1("/v1/tickets")).await;
         assert!(answer.is_err(), "it waits for the lock, or for those that do");

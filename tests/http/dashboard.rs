@@ -284,6 +284,7 @@ async fn passwords_and_emails_are_checked() {
     assert!(users::verify(pool, "ada@host", PASSWORD).await.unwrap().is_none());
     assert!(users::verify(pool, "ada@host", "another password").await.unwrap().is_some());
     assert!(users::disable(pool, "eve@host").await.unwrap_err().to_string().contains("no user"));
-    let stored: String = sqlx::query_scalar("select password_hash from users").fetch_one(pool).await.unwrap();
+    let stored: String =
+        sqlx::query_scalar("select password_hash from identity.users").fetch_one(pool).await.unwrap();
     assert!(stored.starts_with("$argon2id$"), "{stored}");
 }

@@ -75,7 +75,7 @@ async fn ingest(api: &TestApi) -> String {
 /// Further tenants `many_001`, `many_002` and so on, each with a row of another table.
 async fn many(api: &TestApi, tenants: i32, row: &'static str) {
     sqlx::query(
-        "insert into tenants (id, slug, name, time_zone)
+        "insert into identity.tenants (id, slug, name, time_zone)
          select gen_random_uuid(), 'many_' || to_char(n, 'FM000'), 'Many', 'UTC' from generate_series(1, $1) n",
     )
     .bind(tenants)
@@ -88,7 +88,7 @@ async fn many(api: &TestApi, tenants: i32, row: &'static str) {
 /// KPIs of a day, worked out at a time.
 async fn kpis(api: &TestApi, tenant: Uuid, day: &str, at: &str, z: f64) {
     sqlx::query(
-        "insert into kpi_daily values ($1, $2::date, 90, 60, 30, 125, 0.25, 4.5, 40, 12, 7, 1, abs($4) >= 3, $4, $3::timestamptz)",
+        "insert into msp.kpi_daily values ($1, $2::date, 90, 60, 30, 125, 0.25, 4.5, 40, 12, 7, 1, abs($4) >= 3, $4, $3::timestamptz)",
     )
     .bind(tenant)
     .bind(day.parse::<chrono::NaiveDate>().unwrap())
@@ -118,7 +118,7 @@ async fn a_paused_tenant_is_told_of_and_so_are_many() {
     );
 
     api.execute("insert into queue.lanes (tenant_id, queue, paused) values ('00000000-0000-0000-0000-000000000000', 'system', true)").await;
-    let row = "insert into queue.lanes (tenant_id, queue, paused) select id, 'ingest', true from tenants where slug like 'many%'";
+    let row = "insert into queue.lanes (tenant_id, queue, paused) select id, 'ingest', true from identity.tenants where slug like 'many%'";
     many(&api, 60, row).await;
     let (text, link) = notice(&person, "tenants are paused").await.expect("they are told");
     assert!(
@@ -135,7 +135,7 @@ async fn a_paused_tenant_is_told_of_and_so_are_many() {
         ("system is paused in the queue system.", "/dashboard/tenants/system")
     );
 
-    api.execute("update tenants set is_active = false where slug like 'many%'").await;
+    api.execute("update identity.tenants set is_active = false where slug like 'many%'").await;
     let (text, _) = notice(&person, "tenant_demo_cca is paused").await.expect("one is left");
     assert!(!text.contains("many"), "{text}");
     let page = person.get("/dashboard").await;
@@ -185,8 +185,10 @@ async fn a_source_that_cannot_be_read_is_told_of_until_it_is_read_again() {
     assert!(text.contains("have not been read for") && text.contains("(source_unreadable)"), "{text}");
     assert_eq!(link, format!("/dashboard/jobs/{failed}"));
     assert!(follow(&person, &link).await.contains("source_unreadable"));
-    let since: chrono::DateTime<chrono::Utc> =
-        sqlx::query_scalar("select failed_since from source_runs").fetch_one(&api.db().pool).await.unwrap();
+    let since: chrono::DateTime<chrono::Utc> = sqlx::query_scalar("select failed_since from msp.source_runs")
+        .fetch_one(&api.db().pool)
+        .await
+        .unwrap();
     api.db().travel(std::time::Duration::from_hours(60)).await;
     let person = Person::sign_in(&api, "ada@example.com").await;
     let again = ingest(&api).await;
@@ -196,7 +198,10 @@ async fn a_source_that_cannot_be_read_is_told_of_until_it_is_read_again() {
         "since the first time, of the last job: {text} {link}"
     );
     let stored: chrono::DateTime<chrono::Utc> =
-        sqlx::query_scalar("select failed_since from source_runs").fetch_one(&api.db().pool).await.unwrap();
+        sqlx::query_scalar("select failed_since from msp.source_runs")
+            .fetch_one(&api.db().pool)
+            .await
+            .unwrap();
     assert_eq!(stored, since);
     let shown = follow(&person, "/dashboard/tenants?show=failing").await;
     assert!(
@@ -281,8 +286,8 @@ async fn more_than_a_tenth_rejected_is_told_of_and_a_tenth_is_not() {
 async fn many_sources_in_trouble_are_one_sentence() {
     let api = TestApi::new().await;
     let person = Person::new(&api, "ada@example.com", Role::Viewer).await;
-    let row = "insert into source_runs (tenant_id, dataset, job_id, finished_at, read, accepted, rejected, rows_before)
-        select id, dataset, gen_random_uuid(), now(), 100, 80, 20, 100 from tenants, unnest(array['tickets', 'csat']) dataset
+    let row = "insert into msp.source_runs (tenant_id, dataset, job_id, finished_at, read, accepted, rejected, rows_before)
+        select id, dataset, gen_random_uuid(), now(), 100, 80, 20, 100 from identity.tenants, unnest(array['tickets', 'csat']) dataset
         where slug like 'many%'";
     many(&api, 40, row).await;
     let (text, link) = notice(&person, "rejected").await.expect("they are told");
@@ -290,7 +295,7 @@ async fn many_sources_in_trouble_are_one_sentence() {
     assert!(text.ends_with(" and 77 more.") && text.contains("CSAT surveys of many_"), "{text}");
     let page = follow(&person, &link).await;
     assert_eq!(page.matches("20 of 100 rows rejected").count(), 80);
-    api.execute("update tenants set is_active = false").await;
+    api.execute("update identity.tenants set is_active = false").await;
     assert_eq!(notice(&person, "rejected").await, None, "nobody waits for what is inactive");
 }
 
@@ -324,8 +329,8 @@ async fn days_out_of_the_ordinary_are_told_of_for_a_week() {
 async fn days_without_kpis_are_told_of_and_early_ones_are_none() {
     let api = TestApi::new().await;
     api.db().travel_to("2026-01-25T12:00:00Z").await;
-    let row = "update tenants set is_active = false where slug like 'many%'; insert into kpi_daily
-        select id, '2026-01-02', 90, 60, 30, 125, 0.25, 4.5, 40, 12, 7, 1, false, 1, '2026-01-03T12:00:00Z' from tenants where slug like 'many%'";
+    let row = "update identity.tenants set is_active = false where slug like 'many%'; insert into msp.kpi_daily
+        select id, '2026-01-02', 90, 60, 30, 125, 0.25, 4.5, 40, 12, 7, 1, false, 1, '2026-01-03T12:00:00Z' from identity.tenants where slug like 'many%'";
     many(&api, 3, row).await;
     for day in ["2026-01-20", "2026-01-21", "2026-01-23"] {
         kpis(&api, api.cca.id, day, "2026-01-24T01:00:00Z", 0.0).await;
@@ -346,7 +351,7 @@ async fn days_without_kpis_are_told_of_and_early_ones_are_none() {
 
     // Another process looks anew.
     let other = api.another_host();
-    other.execute("update tenants set is_active = true").await;
+    other.execute("update identity.tenants set is_active = true").await;
     // Paris: its 24th ended an hour before that of UTC.
     kpis(&other, other.client2.id, "2026-01-23", "2026-01-23T23:00:00Z", 0.0).await;
     kpis(&other, other.client2.id, "2026-01-24", "2026-01-24T23:00:00Z", 0.0).await;

@@ -51,7 +51,7 @@ async fn expand(api: &TestApi) {
 async fn end(api: &TestApi, tenant: &str, day: &str, state: &str) -> String {
     sqlx::query_scalar(AssertSqlSafe(format!(
         "update queue.jobs set state = '{state}', finalized_at = queue.now()
-         where args ->> 'date' = '{day}' and tenant_id = (select id from tenants where slug = '{tenant}') returning id::text"
+         where args ->> 'date' = '{day}' and tenant_id = (select id from identity.tenants where slug = '{tenant}') returning id::text"
     )))
     .fetch_one(&api.db().pool)
     .await

@@ -103,7 +103,7 @@ async fn kinds_queues_and_some_tenants_are_suggested() {
     let api = TestApi::new().await;
     let person = Person::new(&api, "ada@example.com", Role::Operator).await;
     api.execute(
-        "insert into tenants (id, slug, name, time_zone)
+        "insert into identity.tenants (id, slug, name, time_zone)
          select gen_random_uuid(), 'a_tenant_' || n, 'A tenant', 'UTC' from generate_series(1, 300) as n",
     )
     .await;

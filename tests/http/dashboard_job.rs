@@ -119,7 +119,7 @@ async fn a_priority_is_changed_until_the_job_has_ended() {
     assert_eq!(ended.status, StatusCode::CONFLICT);
     assert!(!person.get(&format!("/dashboard/jobs/{first}")).await.text().contains("name=\"priority\""));
     let details: Vec<serde_json::Value> =
-        sqlx::query_scalar("select detail from audit where action = 'job.priority' order by id")
+        sqlx::query_scalar("select detail from identity.audit where action = 'job.priority' order by id")
             .fetch_all(&api.db().pool)
             .await
             .unwrap();

@@ -159,7 +159,7 @@ async fn states_are_tabs_with_how_many_there_are() {
     }
     api.execute(
         "insert into queue.jobs (id, tenant_id, queue, kind, state, max_attempts, args, created_at, scheduled_at)
-         select gen_random_uuid(), (select id from tenants where slug = 'tenant_demo_client2'), 'kpi', 'compute_kpi',
+         select gen_random_uuid(), (select id from identity.tenants where slug = 'tenant_demo_client2'), 'kpi', 'compute_kpi',
              'completed', 3, '{}', queue.now(), queue.now() from generate_series(1, 1234)",
     )
     .await;

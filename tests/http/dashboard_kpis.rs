@@ -16,7 +16,7 @@ async fn a_tenants_kpis_are_lines_and_numbers_with_their_units() {
     for (day, tickets, z) in [("2026-01-18", 4, "0.5"), ("2026-01-19", 40, "4.25"), ("2026-01-20", 5, "-0.1")]
     {
         sqlx::query(
-            "insert into kpi_daily values ($1, $2::date, 90, 60, 30, 125, 0.25, null, $3, 2, 7, 1, $4 >= 3, $4)",
+            "insert into msp.kpi_daily values ($1, $2::date, 90, 60, 30, 125, 0.25, null, $3, 2, 7, 1, $4 >= 3, $4)",
         )
         .bind(api.cca.id)
         .bind(day.parse::<chrono::NaiveDate>().unwrap())

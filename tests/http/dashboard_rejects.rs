@@ -17,7 +17,7 @@ const PATH: &str = "/dashboard/rejects";
 /// Rejects of so many lines of a file.
 async fn reject(api: &TestApi, tenant: Uuid, dataset: &str, job: Uuid, at: &str, lines: i32) {
     sqlx::query(
-        "insert into ingest_rejects (tenant_id, dataset, origin, line, reason, content, job_id, rejected_at)
+        "insert into msp.ingest_rejects (tenant_id, dataset, origin, line, reason, content, job_id, rejected_at)
          select $1, $2, $2 || '.jsonl', n, 'reason ' || n, '{', $3, $4::timestamptz from generate_series(1, $5) n",
     )
     .bind(tenant)

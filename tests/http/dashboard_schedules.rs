@@ -23,9 +23,9 @@ async fn they_are_shown_with_their_times() {
     assert!(!page.text().contains("Run now"), "no button for what one may not do");
     // As an earlier version may have left it.
     api.execute(
-        "alter table tenants disable trigger tenants_time_zone_is_known_update;
-         update tenants set time_zone = 'CEST-2' where slug = 'tenant_demo_cca';
-         alter table tenants enable trigger tenants_time_zone_is_known_update",
+        "alter table identity.tenants disable trigger tenants_time_zone_is_known_update;
+         update identity.tenants set time_zone = 'CEST-2' where slug = 'tenant_demo_cca';
+         alter table identity.tenants enable trigger tenants_time_zone_is_known_update",
     )
     .await;
     assert!(person.get(PATH).await.text().contains("tenant tenant_demo_cca"), "what is wrong is said");

@@ -97,7 +97,7 @@ async fn each_tenant_has_its_last_complete_day_with_its_kpis() {
         (api.client2.id, "2026-01-23", 1_205),
     ] {
         sqlx::query(
-            "insert into kpi_daily values ($1, $2::date, 90, 60, 30, 125, 0.25, 4.5, $3, 12, 7, 1, $3 >= 40, 5.25,
+            "insert into msp.kpi_daily values ($1, $2::date, 90, 60, 30, 125, 0.25, 4.5, $3, 12, 7, 1, $3 >= 40, 5.25,
                 case when $2::date = '2026-01-24' and $3 = 50 then '2026-01-24T22:59:59Z'::timestamptz else '2026-01-25T00:00:00Z' end)",
         )
         .bind(tenant)
@@ -130,7 +130,7 @@ async fn each_tenant_has_its_last_complete_day_with_its_kpis() {
 async fn many_tenants_come_page_by_page() {
     let api = TestApi::new().await;
     let person = Person::new(&api, "ada@example.com", Role::Viewer).await;
-    api.execute("insert into tenants (id, slug, name, time_zone)
+    api.execute("insert into identity.tenants (id, slug, name, time_zone)
         select gen_random_uuid(), 'many_' || to_char(n, 'FM000'), 'Many', 'UTC' from generate_series(1, 120) n").await;
     let mut path = "/dashboard/tenants?q=many_".to_owned();
     let mut seen = Vec::new();
@@ -301,7 +301,7 @@ async fn an_admin_sets_limits_and_takes_them_back() {
     person.post(&path, &[("clear", "true"), ("confirmed", "true")]).await;
     assert_eq!(limits(&api).await["limits"], serde_json::Value::Null);
     let details: Vec<serde_json::Value> =
-        sqlx::query_scalar("select detail from audit where action = 'lane.limits' order by id")
+        sqlx::query_scalar("select detail from identity.audit where action = 'lane.limits' order by id")
             .fetch_all(&api.db().pool)
             .await
             .unwrap();

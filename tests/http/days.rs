@@ -9,7 +9,9 @@ use crate::support::TestApi;
 
 /// A ticket, a survey and an alert each half an hour, from a day and a half before to a day and a half after.
 async fn fill(api: &TestApi, zone: Tz, day: NaiveDate) -> Vec<DateTime<Utc>> {
-    for table in ["raw_tickets", "raw_csat_surveys", "raw_security_alerts", "kpi_daily", "exports"] {
+    for table in
+        ["msp.raw_tickets", "msp.raw_csat_surveys", "msp.raw_security_alerts", "msp.kpi_daily", "exports"]
+    {
         sqlx::raw_sql(sqlx::AssertSqlSafe(format!("delete from {table}")))
             .execute(&api.db().pool)
             .await
@@ -19,12 +21,12 @@ async fn fill(api: &TestApi, zone: Tz, day: NaiveDate) -> Vec<DateTime<Utc>> {
     let instants: Vec<DateTime<Utc>> = (-96..=96).map(|n| noon + TimeDelta::minutes(30 * n)).collect();
     let ids: Vec<String> = instants.iter().map(DateTime::to_rfc3339).collect();
     for sql in [
-        "update tenants set time_zone = $4 where id = $1 and cardinality($2::text[]) = cardinality($3::timestamptz[])",
-        "insert into raw_tickets (tenant_id, cw_ticket_id, status, priority, created_at_remote, updated_at_remote, closed_at_remote)
+        "update identity.tenants set time_zone = $4 where id = $1 and cardinality($2::text[]) = cardinality($3::timestamptz[])",
+        "insert into msp.raw_tickets (tenant_id, cw_ticket_id, status, priority, created_at_remote, updated_at_remote, closed_at_remote)
          select $1, id, 'Closed', 'High', at, at, at from unnest($2::text[], $3::timestamptz[]) as i (id, at) where $4 <> ''",
-        "insert into raw_csat_surveys (tenant_id, survey_id, score, submitted_at)
+        "insert into msp.raw_csat_surveys (tenant_id, survey_id, score, submitted_at)
          select $1, id, 5, at from unnest($2::text[], $3::timestamptz[]) as i (id, at) where $4 <> ''",
-        "insert into raw_security_alerts (tenant_id, source, alert_id, severity, status, detected_at)
+        "insert into msp.raw_security_alerts (tenant_id, source, alert_id, severity, status, detected_at)
          select $1, 'defender', id, 'low', 'new', at from unnest($2::text[], $3::timestamptz[]) as i (id, at) where $4 <> ''",
     ] {
         sqlx::query(sql)

@@ -22,9 +22,9 @@ const ID: &str = "0198c0de-0000-7000-8000-000000000001";
 
 /// What makes the key of `tenant_demo_cca` no longer good.
 const ENDS: [&str; 3] = [
-    "update api_keys set is_active = false",
-    "update api_keys set expires_at = queue.now()",
-    "update tenants set is_active = false",
+    "update identity.api_keys set is_active = false",
+    "update identity.api_keys set expires_at = queue.now()",
+    "update identity.tenants set is_active = false",
 ];
 
 #[tokio::test]
@@ -43,8 +43,8 @@ async fn a_key_that_is_no_longer_good_is_refused_on_every_endpoint() {
             answer.problem(401, "unauthorized");
             assert!(answer.header("www-authenticate").is_some());
         }
-        api.execute("update api_keys set is_active = true, expires_at = null").await;
-        api.execute("update tenants set is_active = true").await;
+        api.execute("update identity.api_keys set is_active = true, expires_at = null").await;
+        api.execute("update identity.tenants set is_active = true").await;
     }
 }
 
@@ -120,7 +120,7 @@ async fn live_pages_end_when_their_reader_is_disabled_gets_another_role_or_was_t
     let mut streams = [watch(&disabled).await, watch(&demoted).await, watch(&by_hand).await];
     users::disable(&api.db().pool, "ada@example.com").await.unwrap();
     users::set_role(&api.db().pool, "grace@example.com", Role::Viewer).await.unwrap();
-    api.execute("update users set role = 'operator' where email = 'edsger@example.com'").await;
+    api.execute("update identity.users set role = 'operator' where email = 'edsger@example.com'").await;
     for stream in &mut streams {
         ended(stream).await;
     }
@@ -179,7 +179,7 @@ async fn two_service_tokens_are_good_while_one_takes_the_others_place() {
 async fn jobs_of_a_tenant_that_is_no_longer_active_run_on_and_no_more_are_taken() {
     let api = TestApi::new().await;
     let job = api.enqueue("/internal/ingest/csat?tenant_id=tenant_demo_cca").await;
-    api.execute("update tenants set is_active = false where slug = 'tenant_demo_cca'").await;
+    api.execute("update identity.tenants set is_active = false where slug = 'tenant_demo_cca'").await;
     let worker = api.start_worker();
     let done = api.get(&format!("/internal/jobs/{}?wait=60", job["id"].as_str().unwrap())).await;
     assert_eq!(done.ok(StatusCode::OK)["state"], "completed");

@@ -116,7 +116,7 @@ async fn a_file_is_verified_once_and_again_when_it_changed() {
     let again = api.v1(&downloads[0]).await;
     assert_eq!((&again.body, store.readings()), (&first.body, 3), "sent");
     let path: String =
-        sqlx::query_scalar("select object_path from exports where format = 'json' and tenant_id = $1")
+        sqlx::query_scalar("select object_path from msp.exports where format = 'json' and tenant_id = $1")
             .bind(api.cca.id)
             .fetch_one(&api.db().pool)
             .await

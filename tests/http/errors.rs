@@ -90,7 +90,7 @@ async fn bodies_that_are_no_json_object_in_time_are_refused() {
 #[tokio::test]
 async fn an_inactive_tenant_gets_no_jobs() {
     let api = TestApi::new().await;
-    api.execute("update tenants set is_active = false where slug = 'tenant_demo_cca'").await;
+    api.execute("update identity.tenants set is_active = false where slug = 'tenant_demo_cca'").await;
     for path in ["ingest/tickets?", "kpi/compute-daily?date=2026-01-20&", "pipelines/daily?date=2026-01-20&"]
     {
         let path = format!("/internal/{path}tenant_id=tenant_demo_cca");

@@ -22,7 +22,7 @@ async fn download(api: &TestApi, export: &Value) -> Answer {
 
 /// Where the file of an export lies.
 async fn path(api: &TestApi, export: &Value) -> Path {
-    let path: String = sqlx::query_scalar("select object_path from exports where id = $1")
+    let path: String = sqlx::query_scalar("select object_path from msp.exports where id = $1")
         .bind(id(&export["id"]))
         .fetch_one(&api.db().pool)
         .await
@@ -115,7 +115,7 @@ async fn a_large_file_is_sent_whole_and_in_pieces() {
     let large: Vec<u8> = (0..5_000_000_u32).flat_map(u32::to_le_bytes).collect();
     let path = path(&api, &exports[0]).await;
     store.put(&path, large.clone().into()).await.unwrap();
-    sqlx::query("update exports set bytes = $2, sha256 = $3 where id = $1")
+    sqlx::query("update msp.exports set bytes = $2, sha256 = $3 where id = $1")
         .bind(id(&exports[0]["id"]))
         .bind(i64::try_from(large.len()).unwrap())
         .bind(hex::encode(Sha256::digest(&large)))
@@ -136,7 +136,7 @@ async fn a_file_under_a_slug_is_still_its_owners_and_nobody_elses() {
     let content =
         api.app.app.exports.get(&path(&api, &exports[0]).await).await.unwrap().bytes().await.unwrap();
     put(&api, &old, content.clone()).await;
-    sqlx::query("update exports set object_path = $2 where id = $1")
+    sqlx::query("update msp.exports set object_path = $2 where id = $1")
         .bind(id(&exports[0]["id"]))
         .bind(old.as_ref())
         .execute(&api.db().pool)

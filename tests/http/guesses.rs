@@ -28,7 +28,7 @@ async fn a_wrong_key_is_remembered_and_does_not_reach_the_keys_again() {
         ask(&api, &wrong).await.problem(401, "unauthorized");
     }
     let mut gate = api.db().pool.begin().await.unwrap();
-    sqlx::query("lock table api_keys in access exclusive mode").execute(&mut *gate).await.unwrap();
+    sqlx::query("lock table identity.api_keys in access exclusive mode").execute(&mut *gate).await.unwrap();
     for wrong in [guess(1), nearly, "wg_nonsense".to_owned()] {
         timeout(Duration::from_secs(20), ask(&api, &wrong)).await.unwrap().problem(401, "unauthorized");
     }
@@ -107,7 +107,7 @@ async fn a_key_over_its_budget_is_refused_before_it_is_looked_up() {
     let key = api.cca.api_key.clone().unwrap();
     while ask(&api, &key).await.status == StatusCode::OK {}
     let mut gate = api.db().pool.begin().await.unwrap();
-    sqlx::query("lock table api_keys in access exclusive mode").execute(&mut *gate).await.unwrap();
+    sqlx::query("lock table identity.api_keys in access exclusive mode").execute(&mut *gate).await.unwrap();
     // At most one in a second has a budget, and waits for the lock.
     let asked = join_all((0..20).map(|_| timeout(Duration::from_millis(500), ask(&api, &key)))).await;
     let refused = asked.into_iter().filter_map(Result::ok).map(|answer| answer.problem(429, "rate_limited"));

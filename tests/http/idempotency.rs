@@ -93,9 +93,9 @@ async fn a_key_that_met_a_duplicate_stays_with_that_job() {
 #[tokio::test]
 async fn a_refused_request_does_not_use_its_key_up() {
     let api = TestApi::new().await;
-    api.execute("update tenants set is_active = false where slug = 'tenant_demo_cca'").await;
+    api.execute("update identity.tenants set is_active = false where slug = 'tenant_demo_cca'").await;
     post(&api, FORCED, "").await.problem(409, "tenant_inactive");
-    api.execute("update tenants set is_active = true").await;
+    api.execute("update identity.tenants set is_active = true").await;
     assert!(!replayed(&post(&api, FORCED, "").await));
     assert_eq!(api.count("queue.jobs").await, 1);
 }

@@ -16,7 +16,7 @@ const TENANT: &str = "tenant_id=tenant_demo_cca";
 /// Sends while nobody can be taken in, so that many come at once.
 async fn together(api: &TestApi, calls: Vec<Call>) -> Vec<Answer> {
     let mut held = api.db().pool.begin().await.unwrap();
-    sqlx::query("lock table tenants in access exclusive mode").execute(&mut *held).await.unwrap();
+    sqlx::query("lock table identity.tenants in access exclusive mode").execute(&mut *held).await.unwrap();
     let let_go = async {
         api.db().until_blocked().await;
         tokio::time::sleep(Duration::from_millis(100)).await;
@@ -36,7 +36,7 @@ fn ids(answers: &[Answer]) -> Vec<Value> {
 #[tokio::test]
 async fn each_gets_its_own_answer() {
     let api = TestApi::new().await;
-    api.execute("update tenants set is_active = false where slug = 'tenant_demo_client2'").await;
+    api.execute("update identity.tenants set is_active = false where slug = 'tenant_demo_client2'").await;
     let mut calls: Vec<Call> = (1..=20).map(|number| day(&api, TENANT, number)).collect();
     // Twins of the first five; a key that comes three times; a workflow; and what is refused.
     calls.extend((1..=5).map(|number| day(&api, TENANT, number)));

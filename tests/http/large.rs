@@ -112,7 +112,7 @@ async fn walk(api: &TestApi, path: &str, field: &str) -> (usize, usize) {
 async fn a_page_ends_before_it_gets_too_large() {
     let api = TestApi::new().await;
     sqlx::query(
-        "insert into raw_tickets (tenant_id, cw_ticket_id, status, priority, description, created_at_remote, updated_at_remote)
+        "insert into msp.raw_tickets (tenant_id, cw_ticket_id, status, priority, description, created_at_remote, updated_at_remote)
          select $1, 'T-' || n, 'New', 'Low', repeat('ä', 400000), '2026-01-01 00:00Z', '2026-01-02 00:00Z' from generate_series(1, 25) n",
     )
     .bind(api.cca.id)

@@ -72,7 +72,7 @@ async fn an_unknown_queue_is_a_404_that_names_the_known_ones() {
 async fn it_tells_depth_age_lanes_and_throughput() {
     let api = TestApi::new().await;
     let worker = api.db().register_worker().await;
-    api.execute("update queue.workers set slots = 8").await;
+    api.execute("update queue.workers set capacity = 8").await;
     let body = r#"{"queues": {"default": {"rate": 1, "period_s": 60}}}"#;
     let limits = "/internal/tenants/tenant_demo_cca/limits";
     api.service("PUT", limits).json(body).send().await.ok(StatusCode::OK);

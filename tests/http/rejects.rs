@@ -14,7 +14,7 @@ use crate::support::{TestApi, TestWorker, registry_with};
 /// Rejects of so many lines of a file.
 async fn reject(api: &TestApi, tenant: Uuid, dataset: &str, job: Uuid, lines: i32) {
     sqlx::query(
-        "insert into ingest_rejects (tenant_id, dataset, origin, line, reason, content, job_id, rejected_at)
+        "insert into msp.ingest_rejects (tenant_id, dataset, origin, line, reason, content, job_id, rejected_at)
          select $1, $2, 'file', n, 'no JSON', '{', $3, now() from generate_series(1, $4) n",
     )
     .bind(tenant)
@@ -105,7 +105,7 @@ async fn rejects_come_newest_first_and_by_the_days_of_their_tenants() {
     // 23:30 UTC is half past midnight in Paris, where client2 is.
     for (tenant, hours) in [(api.cca.id, 0), (api.client2.id, 0), (api.cca.id, 2), (api.client2.id, -20)] {
         sqlx::query(
-            "insert into ingest_rejects (tenant_id, dataset, origin, line, reason, job_id, rejected_at)
+            "insert into msp.ingest_rejects (tenant_id, dataset, origin, line, reason, job_id, rejected_at)
              select $1, 'tickets', 'at ' || $2, n, 'bad', gen_random_uuid(), '2026-01-20T23:30:00Z'::timestamptz + make_interval(hours => $2)
              from generate_series(1, 3) n",
         )
@@ -141,7 +141,7 @@ async fn each_filter_reads_along_an_index() {
         for dataset in ["tickets", "csat"] {
             // Batches of a thousand rows, one after the other.
             sqlx::query(
-                "insert into ingest_rejects (tenant_id, dataset, origin, line, reason, job_id, rejected_at)
+                "insert into msp.ingest_rejects (tenant_id, dataset, origin, line, reason, job_id, rejected_at)
                  select $1, $2, 'file', n, 'bad', gen_random_uuid(), '2026-01-20T10:00:00Z'::timestamptz + n / 1000 * interval '1 s'
                  from generate_series(1, 10000) n",
             )
@@ -163,7 +163,7 @@ async fn each_filter_reads_along_an_index() {
         (&format!("tenant_id = '{cca}'"), 20_000),
     ] {
         let sql = format!(
-            "explain (analyze, buffers, format json) select * from ingest_rejects where {filter}
+            "explain (analyze, buffers, format json) select * from msp.ingest_rejects where {filter}
                and rejected_at <= '2026-01-20T10:00:05Z'
                and (rejected_at < '2026-01-20T10:00:05Z' or (dataset, tenant_id, origin, line) > ('csat', '{cca}', 'file', 5100))
              order by rejected_at desc, dataset, tenant_id, origin, line limit 51"

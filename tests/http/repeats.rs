@@ -23,7 +23,7 @@ fn was_replayed(answer: &Answer) -> bool {
 }
 
 async fn acts(api: &TestApi, action: &str) -> i64 {
-    sqlx::query_scalar("select count(*) from audit where action = $1")
+    sqlx::query_scalar("select count(*) from identity.audit where action = $1")
         .bind(action)
         .fetch_one(&api.db().pool)
         .await
@@ -150,10 +150,10 @@ async fn every_act_is_done_once_under_a_key() {
         let key = format!("act-{n}");
         let first = keyed(&api, target, &key).await;
         assert!(first.status.is_success() && !was_replayed(&first), "{target}: {}", first.text());
-        let noted = api.count("audit").await;
+        let noted = api.count("identity.audit").await;
         let again = keyed(&api, target, &key).await;
         assert!(again.status.is_success() && was_replayed(&again), "{target}: {}", again.text());
-        assert_eq!(api.count("audit").await, noted, "{target}");
+        assert_eq!(api.count("identity.audit").await, noted, "{target}");
     }
     let state = async || api.get("/internal/queues/kpi").await.ok(StatusCode::OK)["paused"].clone();
     assert_eq!(keyed(&api, "/internal/queues/kpi/pause", "act-5").await.ok(StatusCode::OK)["paused"], false);

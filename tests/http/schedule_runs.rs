@@ -37,13 +37,13 @@ async fn one_that_is_paused_is_run_all_the_same_and_what_cannot_be_is_said() {
     let path = "/internal/schedules/daily_pipeline";
     api.service("PUT", path).json(r#"{"enabled": false}"#).send().await.ok(StatusCode::OK);
     run(&api, &json!({ "tenant": "tenant_demo_cca" })).await.ok(StatusCode::ACCEPTED);
-    let acts = api.count("audit").await;
+    let acts = api.count("identity.audit").await;
     api.post("/internal/schedules/prune/run").await.problem(409, "cannot_run_now");
     api.post("/internal/schedules/nightly/run").await.problem(404, "unknown_schedule");
     run(&api, &json!({ "tenant": "nobody" })).await.problem(404, "unknown_tenant");
     assert_eq!(run(&api, &json!({ "tenants": "all" })).await.wrong_fields(), ["tenants"]);
     assert_eq!(run(&api, &json!({ "tenant": 7 })).await.wrong_fields(), ["tenant"]);
-    assert_eq!(api.count("audit").await, acts);
+    assert_eq!(api.count("identity.audit").await, acts);
 }
 
 #[tokio::test]

@@ -102,8 +102,8 @@ async fn what_no_longer_makes_sense_is_shown() {
     let api = TestApi::new().await;
     put(&api, "daily_pipeline", &json!({"enabled": true})).await.ok(StatusCode::OK);
     // Postgres knows this one, and tenants could have it once; it is no IANA zone.
-    api.execute("alter table tenants disable trigger user").await;
-    api.execute("update tenants set time_zone = 'CEST-2' where slug = 'tenant_demo_cca'").await;
+    api.execute("alter table identity.tenants disable trigger user").await;
+    api.execute("update identity.tenants set time_zone = 'CEST-2' where slug = 'tenant_demo_cca'").await;
     let daily = get(&api, "daily_pipeline").await;
     let problems = daily["problems"].as_array().unwrap();
     assert!(problems.len() == 1 && problems[0].as_str().unwrap().contains("tenant_demo_cca"), "{problems:?}");

@@ -133,7 +133,7 @@ async fn a_browser_is_known_to_its_owner_alone_and_forgotten_with_the_password()
     users::set_password(&api.db().pool, OWNER, "another password").await.unwrap();
     let answer = sign_in(&api, "203.0.113.1", OWNER, "another password", &browser).await;
     assert_eq!(answer.status, StatusCode::TOO_MANY_REQUESTS, "who set it may have had a reason");
-    assert_eq!(api.count("known_browsers").await, 0);
+    assert_eq!(api.count("identity.known_browsers").await, 0);
 }
 
 #[tokio::test]
@@ -148,7 +148,7 @@ async fn failed_sign_ins_are_in_the_audit_and_cannot_fill_it() {
             .await;
     }
     let failed: Vec<(String, Option<String>, i64)> = sqlx::query_as(
-        "select target, address, sum(times) from audit where action = 'sign_in.failed' and actor = 'anonymous'
+        "select target, address, sum(times) from identity.audit where action = 'sign_in.failed' and actor = 'anonymous'
          group by 1, 2 order by min(id)",
     )
     .fetch_all(&api.db().pool)
@@ -165,10 +165,10 @@ async fn failed_sign_ins_are_in_the_audit_and_cannot_fill_it() {
     sign_in(&api, "203.0.113.1", OWNER, PASSWORD, "").await;
     api.db().travel(Duration::from_hours(31 * 24)).await;
     api.prune().await;
-    let left: Vec<String> = sqlx::query_scalar("select action from audit where action like 'sign%'")
+    let left: Vec<String> = sqlx::query_scalar("select action from identity.audit where action like 'sign%'")
         .fetch_all(&api.db().pool)
         .await
         .unwrap();
     assert_eq!(left, ["sign_in"], "good ones are kept");
-    assert_eq!(api.count("sessions").await, 0);
+    assert_eq!(api.count("identity.sessions").await, 0);
 }

@@ -36,7 +36,7 @@ async fn a_made_up_cookie_does_not_reach_the_sessions_again() {
     let person = Person::new(&api, "ada@example.com", Role::Viewer).await;
     assert_eq!(with_cookie(&api, 1).await.status, StatusCode::SEE_OTHER);
     let mut gate = api.db().pool.begin().await.unwrap();
-    sqlx::query("lock table sessions in access exclusive mode").execute(&mut *gate).await.unwrap();
+    sqlx::query("lock table identity.sessions in access exclusive mode").execute(&mut *gate).await.unwrap();
     for _ in 0..20 {
         let again = tokio::time::timeout(Duration::from_secs(10), with_cookie(&api, 1)).await;
         assert_eq!(again.expect("it waits for nobody").status, StatusCode::SEE_OTHER);
@@ -44,7 +44,7 @@ async fn a_made_up_cookie_does_not_reach_the_sessions_again() {
     drop(gate);
     // A session is looked up each time, so that it ends at once.
     assert_eq!(person.get("/dashboard/jobs").await.status, StatusCode::OK);
-    api.execute("delete from sessions").await;
+    api.execute("delete from identity.sessions").await;
     assert_eq!(person.get("/dashboard/jobs").await.status, StatusCode::SEE_OTHER);
     let person = Person::sign_in(&api, "ada@example.com").await;
     assert_eq!(person.get("/dashboard/jobs").await.status, StatusCode::OK);
@@ -55,7 +55,7 @@ async fn made_up_cookies_take_few_connections_and_hold_up_no_session() {
     let api = TestApi::new().await;
     let person = Person::new(&api, "ada@example.com", Role::Viewer).await;
     let mut gate = api.db().pool.begin().await.unwrap();
-    sqlx::query("lock table sessions in access exclusive mode").execute(&mut *gate).await.unwrap();
+    sqlx::query("lock table identity.sessions in access exclusive mode").execute(&mut *gate).await.unwrap();
     // Some hang up, and what they have begun counts on.
     for number in 0..5 {
         let _ = tokio::time::timeout(Duration::from_millis(50), with_cookie(&api, number)).await;
@@ -80,7 +80,7 @@ async fn made_up_cookies_take_few_connections_and_hold_up_no_session() {
 async fn sign_ins_take_few_connections() {
     let api = TestApi::new().await;
     let mut gate = api.db().pool.begin().await.unwrap();
-    sqlx::query("lock table users in access exclusive mode").execute(&mut *gate).await.unwrap();
+    sqlx::query("lock table identity.users in access exclusive mode").execute(&mut *gate).await.unwrap();
     let sign_in = |number: u32| {
         let fields = form(&[("email", &format!("{number}@example.com")), ("password", "a wrong password")]);
         let call = api.anonymous("POST", "/dashboard/sign-in").from(&format!("203.0.113.{number}"));

@@ -9,7 +9,7 @@ use crate::support::{Does, Step, TestApi};
 /// What must not be seen: a path, SQL, a constraint, a host.
 const SECRETS: [&str; 5] = [
     "/var/lib/weirgate/exports/secret.json",
-    "select key_hash from api_keys",
+    "select key_hash from identity.api_keys",
     "raw_tickets_pkey",
     "10.1.2.3:5432",
     "hunter2",
@@ -139,7 +139,7 @@ async fn what_really_fails_inside_is_told_the_same_way() {
     let api = TestApi::new().await;
     let broken = "/internal/exports/generate?tenant_id=tenant_demo_cca&date=2026-01-20&max_attempts=1";
     // The database's own words name the constraint.
-    api.execute("alter table exports add constraint none_of_hunter2 check (format = 'none')").await;
+    api.execute("alter table msp.exports add constraint none_of_hunter2 check (format = 'none')").await;
     let worker = api.start_worker();
     let job = api.enqueue(broken).await;
     let id = job["id"].as_str().unwrap();

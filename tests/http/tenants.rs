@@ -70,7 +70,7 @@ async fn tenants_are_listed_by_whether_they_are_active() {
 #[tokio::test]
 async fn what_cannot_be_a_tenant_is_refused_by_field_with_an_example() {
     let api = TestApi::new().await;
-    let tenants = api.count("tenants").await;
+    let tenants = api.count("identity.tenants").await;
     let with = |field: &str, value: Value| {
         let mut body = acme();
         body[field] = value;
@@ -111,7 +111,7 @@ async fn what_cannot_be_a_tenant_is_refused_by_field_with_an_example() {
         let refused = change(&api, "tenant_demo_cca", &body).await;
         assert_eq!(refused.wrong_fields(), [field], "{body}");
     }
-    assert_eq!(api.count("tenants").await, tenants);
+    assert_eq!(api.count("identity.tenants").await, tenants);
     for name in ["nobody", "0198c0de-0000-7000-8000-000000000000", "system", "%00", "%ff"] {
         api.get(&format!("/internal/tenants/{name}")).await.problem(404, "unknown_tenant");
         change(&api, name, &json!({ "name": "x" })).await.problem(404, "unknown_tenant");
@@ -134,12 +134,12 @@ async fn values_are_also_texts_and_blank_ones_are_not_given() {
 async fn a_change_that_changes_nothing_answers_the_same_and_the_audit_says_so() {
     let api = TestApi::new().await;
     let before = api.get("/internal/tenants/tenant_demo_cca").await.ok(StatusCode::OK);
-    let acts = api.count("audit").await;
+    let acts = api.count("identity.audit").await;
     let same = json!({ "name": before["name"], "is_active": true });
     assert_eq!(change(&api, "tenant_demo_cca", &json!({})).await.ok(StatusCode::OK), before);
     let none = api.service("PATCH", "/internal/tenants/tenant_demo_cca").send().await;
     assert_eq!(none.ok(StatusCode::OK), before, "nor does none");
-    assert_eq!(api.count("audit").await, acts, "what asks for nothing is no act");
+    assert_eq!(api.count("identity.audit").await, acts, "what asks for nothing is no act");
     assert_eq!(change(&api, "tenant_demo_cca", &same).await.ok(StatusCode::OK), before);
     assert_eq!(noted(&api).await[0]["detail"], json!({ "before": same, "after": same }));
     let body = json!({ "name": "CCA", "time_zone": "America/New_York" });
@@ -184,7 +184,7 @@ async fn a_lost_answer_and_its_repeat_make_one_tenant() {
     let made: Vec<Value> = answers.iter().map(|answer| answer.ok(StatusCode::CREATED)).collect();
     assert!(made.iter().all(|it| *it == made[0]), "{made:?}");
     let firsts = answers.iter().filter(|answer| answer.header("idempotency-replayed").is_none()).count();
-    assert_eq!((firsts, api.count("tenants").await), (1, 3));
+    assert_eq!((firsts, api.count("identity.tenants").await), (1, 3));
     change(&api, "acme", &json!({ "name": "Acme Inc" })).await.ok(StatusCode::OK);
     assert_eq!(keyed(acme()).await.ok(StatusCode::CREATED)["name"], "Acme Inc", "as it is now");
     let other = json!({ "slug": "other", "name": "Other", "time_zone": "UTC" });

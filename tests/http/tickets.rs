@@ -94,13 +94,17 @@ async fn a_ticket_is_open_or_closed_as_its_source_says_and_gone_when_that_has_de
         sqlx::query(sql).execute(&api.db().pool).await.unwrap();
     };
     let is_open = async || api.v1("/v1/tickets/TKT-001/summary").await.ok(StatusCode::OK)["is_open"].clone();
-    change("update raw_tickets set status = '>Closed', closed_flag = true where cw_ticket_id = 'TKT-001'")
-        .await;
+    change(
+        "update msp.raw_tickets set status = '>Closed', closed_flag = true where cw_ticket_id = 'TKT-001'",
+    )
+    .await;
     assert_eq!(is_open().await, false);
     let ticket = api.v1("/v1/tickets/TKT-001").await.ok(StatusCode::OK);
     assert_eq!(ticket["closed_at"], ticket["updated_at_remote"]);
-    change("update raw_tickets set status = 'Closed', closed_flag = false where cw_ticket_id = 'TKT-001'")
-        .await;
+    change(
+        "update msp.raw_tickets set status = 'Closed', closed_flag = false where cw_ticket_id = 'TKT-001'",
+    )
+    .await;
     assert_eq!(is_open().await, true);
 
     let worked = async || {
@@ -108,10 +112,10 @@ async fn a_ticket_is_open_or_closed_as_its_source_says_and_gone_when_that_has_de
         (summary["time_entries"].clone(), summary["satisfaction_score"].clone())
     };
     assert_eq!(worked().await, (json!(2), json!(2.0)));
-    change("update raw_time_entries set deleted_at = now()").await;
-    change("update raw_csat_surveys set deleted_at = now()").await;
+    change("update msp.raw_time_entries set deleted_at = now()").await;
+    change("update msp.raw_csat_surveys set deleted_at = now()").await;
     assert_eq!(worked().await, (json!(0), json!(null)));
-    change("update raw_tickets set deleted_at = now() where cw_ticket_id = 'TKT-002'").await;
+    change("update msp.raw_tickets set deleted_at = now() where cw_ticket_id = 'TKT-002'").await;
     for path in ["/v1/tickets/TKT-002", "/v1/tickets/TKT-002/summary"] {
         api.v1(path).await.problem(404, "unknown_ticket");
     }

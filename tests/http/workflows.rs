@@ -253,10 +253,11 @@ async fn what_has_failed_of_a_workflow_is_retried_and_a_repeat_is_the_same_act()
     discard(&api, "ingest_csat").await;
     assert_eq!(keyed().await.ok(StatusCode::ACCEPTED)["replayed"], true);
     assert_eq!(api.post(&retry).await.ok(StatusCode::ACCEPTED)["retried"], 1);
-    let acts: i64 = sqlx::query_scalar("select count(*) from audit where action = 'workflow.retry_failed'")
-        .fetch_one(&api.db().pool)
-        .await
-        .unwrap();
+    let acts: i64 =
+        sqlx::query_scalar("select count(*) from identity.audit where action = 'workflow.retry_failed'")
+            .fetch_one(&api.db().pool)
+            .await
+            .unwrap();
     assert_eq!(acts, 2);
     api.post(&format!("/internal/workflows/{}/retry-failed", Uuid::now_v7()))
         .await

@@ -36,7 +36,7 @@ async fn a_month_costs_a_month_whatever_the_plan() {
     };
     // The plan of an empty table is kept; another one is made once it is known what is there.
     let read = plan::jobs_scans(&explain("").await);
-    assert!(read.iter().any(|scan| scan == "Index Scan jobs_flow"), "{read:?}");
+    assert!(read.iter().any(|scan| scan == "Index Scan jobs_sublane"), "{read:?}");
     sqlx::query(SLICES).bind(ID).execute(&db.pool).await.unwrap();
     for then in ["analyze queue.jobs", "select"] {
         let executed = explain("analyze, buffers,").await;

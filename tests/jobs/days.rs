@@ -27,11 +27,11 @@ async fn days(pool: &PgPool) -> Vec<Day> {
                  (week + interval '12 hours') at time zone z.name - (week + interval '12 hours') at time zone 'UTC' as before,
                  (week + interval '8 days 12 hours') at time zone z.name
                      - (week + interval '8 days 12 hours') at time zone 'UTC' as after
-             from time_zones z
+             from identity.time_zones z
              cross join generate_series(timestamp '2020-01-01', '2035-12-24', '7 days') as week
              where z.name = any($1)
          )
-         select name, day + n, local_day_start(day + n, name), local_day_start(day + n + 1, name)
+         select name, day + n, identity.local_day_start(day + n, name), identity.local_day_start(day + n + 1, name)
          from week cross join generate_series(0, 8) as n
          where $2 or before <> after or (n = 0 and day - date '2020-01-01' = 7 * (hashtext(name) & 511))",
     )
@@ -119,7 +119,7 @@ async fn midnight_may_be_there_twice_or_not_at_all() {
         ("Pacific/Apia", "2011-12-31", "2011-12-30T10:00:00Z"),
         ("UTC", "2026-01-20", "2026-01-20T00:00:00Z"),
     ] {
-        let found: DateTime<Utc> = sqlx::query_scalar("select local_day_start($1, $2)")
+        let found: DateTime<Utc> = sqlx::query_scalar("select identity.local_day_start($1, $2)")
             .bind(day.parse::<NaiveDate>().unwrap())
             .bind(zone)
             .fetch_one(&db.pool)

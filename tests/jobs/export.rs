@@ -32,7 +32,7 @@ async fn app_with_a_day() -> TestApp {
 pub(super) async fn exported(app: &TestApp, format: ExportFormat) -> (weirgate_msp::Export, Vec<u8>) {
     let job = GenerateExport { tenant: "acme".into(), date: "2026-01-20".parse().unwrap(), format };
     let export = app.run(&job).await.unwrap();
-    let path: String = sqlx::query_scalar("select object_path from exports where id = $1")
+    let path: String = sqlx::query_scalar("select object_path from msp.exports where id = $1")
         .bind(export.export_id)
         .fetch_one(&app.db.pool)
         .await

@@ -12,13 +12,13 @@ use weirgate_queue::read::JobFilter;
 use crate::support::{TestApp, tenant};
 
 const TABLES: [&str; 7] = [
-    "raw_tickets",
-    "raw_time_entries",
-    "raw_csat_surveys",
-    "raw_security_alerts",
-    "ingest_rejects",
-    "kpi_daily",
-    "exports",
+    "msp.raw_tickets",
+    "msp.raw_time_entries",
+    "msp.raw_csat_surveys",
+    "msp.raw_security_alerts",
+    "msp.ingest_rejects",
+    "msp.kpi_daily",
+    "msp.exports",
 ];
 
 /// The rows of every table, without the times and the counts of writing.

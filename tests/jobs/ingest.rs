@@ -20,7 +20,7 @@ fn entry(id: &str, minutes: i64) -> String {
 }
 
 async fn rejects(app: &TestApp) -> Vec<(String, i64, String)> {
-    sqlx::query_as("select origin, line, reason from ingest_rejects order by origin, line")
+    sqlx::query_as("select origin, line, reason from msp.ingest_rejects order by origin, line")
         .fetch_all(&app.db.pool)
         .await
         .unwrap()
@@ -59,7 +59,7 @@ async fn every_kind_of_bad_row_is_set_aside_and_nothing_else_is_lost() {
     app.write("acme/time_entries.jsonl", lines.join("\n"));
     let ingested = app.run(&IngestTimeEntries { tenant: "acme".into() }).await.unwrap();
     assert_eq!(ingested, Ingested { read: 11, accepted: 6, rejected: 5 });
-    assert_eq!(count(&app, "raw_time_entries").await, 6);
+    assert_eq!(count(&app, "msp.raw_time_entries").await, 6);
     let rejects = rejects(&app).await;
     assert_eq!(rejects.len(), bad.len());
     for ((i, (_, reason)), (origin, line, why)) in bad.iter().enumerate().zip(&rejects) {
@@ -79,7 +79,7 @@ async fn both_layouts_are_read_and_the_lines_win() {
     assert_eq!(rejects(&app).await[0].1, 3, "the line on which the bad element begins");
     app.write("acme/tickets.jsonl", ticket("T-3"));
     assert_eq!(app.run(&IngestTickets { tenant: "acme".into() }).await.unwrap().read, 1);
-    assert_eq!(count(&app, "raw_tickets").await, 3);
+    assert_eq!(count(&app, "msp.raw_tickets").await, 3);
 }
 
 #[tokio::test]
@@ -129,9 +129,9 @@ async fn noise_is_no_empty_source() {
             panic!("{path}: {error:?}")
         };
         assert!(message.starts_with(path) && message.contains("1: "), "{message}");
-        assert!(count(&app, "ingest_rejects").await > 0, "{path}");
+        assert!(count(&app, "msp.ingest_rejects").await > 0, "{path}");
     }
-    assert_eq!(count(&app, "raw_tickets").await, 0);
+    assert_eq!(count(&app, "msp.raw_tickets").await, 0);
 }
 
 #[tokio::test]
@@ -144,7 +144,7 @@ async fn utf16_with_a_byte_order_mark_is_read() {
         let ingested = app.run(&IngestTickets { tenant: "acme".into() }).await.unwrap();
         assert_eq!(ingested, Ingested { read: 2, accepted: 2, rejected: 0 });
     }
-    let ids: Vec<String> = sqlx::query_scalar("select cw_ticket_id from raw_tickets order by 1")
+    let ids: Vec<String> = sqlx::query_scalar("select cw_ticket_id from msp.raw_tickets order by 1")
         .fetch_all(&app.db.pool)
         .await
         .unwrap();
@@ -165,7 +165,7 @@ async fn the_last_of_two_equal_keys_wins_within_a_file_and_across_runs() {
     app.write("acme/time_entries.jsonl", [entry("E", 1), entry("E", 2)].join("\n"));
     app.run(&IngestTimeEntries { tenant: "acme".into() }).await.unwrap();
     let minutes = async || -> i32 {
-        sqlx::query_scalar("select minutes from raw_time_entries").fetch_one(&app.db.pool).await.unwrap()
+        sqlx::query_scalar("select minutes from msp.raw_time_entries").fetch_one(&app.db.pool).await.unwrap()
     };
     assert_eq!(minutes().await, 2);
     app.write("acme/time_entries.jsonl", entry("E", 3));
@@ -180,7 +180,7 @@ async fn an_unchanged_row_is_not_written_again() {
     app.write("acme/tickets.jsonl", ticket("T-1"));
     let version = async || -> String {
         app.run(&IngestTickets { tenant: "acme".into() }).await.unwrap();
-        sqlx::query_scalar("select xmin::text from raw_tickets").fetch_one(&app.db.pool).await.unwrap()
+        sqlx::query_scalar("select xmin::text from msp.raw_tickets").fetch_one(&app.db.pool).await.unwrap()
     };
     assert_eq!(version().await, version().await);
 }
@@ -194,8 +194,8 @@ async fn thousands_of_rows_go_through_in_batches() {
     app.write("acme/tickets.jsonl", lines.join("\r\n"));
     let ingested = app.run(&IngestTickets { tenant: "acme".into() }).await.unwrap();
     assert_eq!(ingested, Ingested { read: 3500, accepted: 3000, rejected: 500 });
-    assert_eq!(count(&app, "raw_tickets").await, 3000);
-    assert_eq!(count(&app, "ingest_rejects").await, 500);
+    assert_eq!(count(&app, "msp.raw_tickets").await, 3000);
+    assert_eq!(count(&app, "msp.ingest_rejects").await, 500);
 }
 
 #[tokio::test]
@@ -205,5 +205,5 @@ async fn alerts_of_two_products_may_share_an_id() {
     let alert = |source: &str| json!({"source": source, "alert_id": "A-1", "severity": "high", "title": "t", "status": "new", "detected_at": "2026-01-20T00:00:00Z"});
     app.write("security_alerts/acme.json", json!([alert("sentinelone"), alert("defender")]).to_string());
     app.run(&IngestSecurityAlerts { tenant: "acme".into() }).await.unwrap();
-    assert_eq!(count(&app, "raw_security_alerts").await, 2);
+    assert_eq!(count(&app, "msp.raw_security_alerts").await, 2);
 }

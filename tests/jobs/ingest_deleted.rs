@@ -56,10 +56,10 @@ async fn has(app: &TestApp, ids: &[i64]) {
 
 fn table(dataset: Dataset) -> &'static str {
     match dataset {
-        Dataset::Tickets => "raw_tickets",
-        Dataset::TimeEntries => "raw_time_entries",
-        Dataset::Csat => "raw_csat_surveys",
-        Dataset::SecurityAlerts => "raw_security_alerts",
+        Dataset::Tickets => "msp.raw_tickets",
+        Dataset::TimeEntries => "msp.raw_time_entries",
+        Dataset::Csat => "msp.raw_csat_surveys",
+        Dataset::SecurityAlerts => "msp.raw_security_alerts",
     }
 }
 
@@ -82,7 +82,7 @@ async fn ids_in_export(app: &TestApp, format: ExportFormat) -> Vec<&'static str>
 /// What a tenant sees, whatever is asked.
 async fn seen_by_tenant(app: &TestApp, dataset: Dataset) -> i64 {
     let mut tx = app.db.pool.begin().await.unwrap();
-    let sql = "select set_config('app.current_tenant', id::text, true), set_config('role', 'weirgate_tenant', true) from tenants";
+    let sql = "select set_config('weirgate.tenant', id::text, true), set_config('role', 'weirgate_tenant', true) from identity.tenants";
     sqlx::query(sql).execute(&mut *tx).await.unwrap();
     let sql = format!("select count(*) from {}", table(dataset));
     sqlx::query_scalar(AssertSqlSafe(sql)).fetch_one(&mut *tx).await.unwrap()
@@ -118,7 +118,7 @@ async fn what_the_source_has_no_longer_counts_nowhere_and_comes_back() {
         assert_eq!(seen_by_tenant(&app, dataset).await, 1, "{dataset}");
     }
     let since = async || -> Value {
-        sqlx::query_scalar("select to_jsonb(deleted_at) from raw_tickets where cw_ticket_id = 'T-2'")
+        sqlx::query_scalar("select to_jsonb(deleted_at) from msp.raw_tickets where cw_ticket_id = 'T-2'")
             .fetch_one(&app.db.pool)
             .await
             .unwrap()
@@ -134,7 +134,7 @@ async fn what_the_source_has_no_longer_counts_nowhere_and_comes_back() {
         assert_eq!(seen_by_tenant(&app, dataset).await, 2, "{dataset}");
     }
     let left: i64 =
-        sqlx::query_scalar("select count(*) from ingest_seen").fetch_one(&app.db.pool).await.unwrap();
+        sqlx::query_scalar("select count(*) from msp.ingest_seen").fetch_one(&app.db.pool).await.unwrap();
     assert_eq!(left, 0, "what was seen is not kept for ever");
 }
 
@@ -191,7 +191,7 @@ impl Source for Partial {
             async move {
                 if let Some(pool) = lose {
                     // Until the first batch is there, of which then nothing is: as after a crash of the database.
-                    let sql = "delete from ingest_seen where batch = 1";
+                    let sql = "delete from msp.ingest_seen where batch = 1";
                     while sqlx::query(sql).execute(&pool).await.unwrap().rows_affected() == 0 {
                         tokio::task::yield_now().await;
                     }

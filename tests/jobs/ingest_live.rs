@@ -113,7 +113,7 @@ async fn three_requests_a_window_are_enough_for_five_pages() {
     let job = scene.tickets().await;
     let job = scene.app.db.until(job, JobState::Completed).await;
     assert_eq!((job.attempt, job.output, job.errors), (1, Some(all_ten()), json!([])));
-    assert_eq!(scene.count("raw_tickets").await, 10);
+    assert_eq!(scene.count("msp.raw_tickets").await, 10);
     scene.worker.stop().await;
 }
 
@@ -132,7 +132,7 @@ async fn a_long_wait_uses_no_attempt_and_goes_on_where_it_was() {
         assert_eq!((job.attempt, &job.errors), (0, &json!([])), "to wait is no attempt");
         let wait = job.scheduled_at - job.observed_at;
         assert!((300..=600).contains(&wait.num_seconds()), "{wait}");
-        assert_eq!(scene.count("raw_tickets").await, stored, "what was read is stored");
+        assert_eq!(scene.count("msp.raw_tickets").await, stored, "what was read is stored");
         assert_eq!(job.output.unwrap()["read"], stored);
         assert!(job.progress.unwrap()["message"].as_str().unwrap().contains("asks to wait 600 s"));
         scene.sit_out(Duration::from_secs(601)).await;
@@ -140,7 +140,7 @@ async fn a_long_wait_uses_no_attempt_and_goes_on_where_it_was() {
     let job = scene.app.db.until(id, JobState::Completed).await;
     assert_eq!((job.attempt, job.output, job.errors), (1, Some(all_ten()), json!([])));
     assert_eq!(scene.upstream.pages(), [1, 1, 2, 3, 4, 4, 5], "no page is read twice");
-    assert_eq!(scene.count("raw_tickets").await, 10);
+    assert_eq!(scene.count("msp.raw_tickets").await, 10);
     scene.worker.stop().await;
 }
 
@@ -172,9 +172,9 @@ async fn another_ingest_of_the_dataset_stands_behind_a_read_that_waits() {
         assert_eq!((job.state(), job.attempt, &job.errors), (JobState::Completed, 1, &json!([])), "{job:#?}");
     }
     assert_eq!(scene.upstream.pages(), [1, 2, 3, 3, 4, 5, 1, 2, 3, 4, 5], "one after the other");
-    let gone = "select count(*) from raw_tickets where deleted_at is not null";
+    let gone = "select count(*) from msp.raw_tickets where deleted_at is not null";
     let gone: i64 = sqlx::query_scalar(gone).fetch_one(&scene.app.db.pool).await.unwrap();
-    assert_eq!((scene.count("raw_tickets").await, gone), (10, 0));
+    assert_eq!((scene.count("msp.raw_tickets").await, gone), (10, 0));
     scene.worker.stop().await;
 }
 
@@ -192,7 +192,7 @@ async fn rejects_of_before_a_wait_are_kept() {
     scene.sit_out(Duration::from_secs(601)).await;
     let job = scene.app.db.until(id, JobState::Completed).await;
     assert_eq!(job.output, Some(json!({"read": 4, "accepted": 2, "rejected": 2})));
-    let lines: Vec<i64> = sqlx::query_scalar("select line from ingest_rejects order by line")
+    let lines: Vec<i64> = sqlx::query_scalar("select line from msp.ingest_rejects order by line")
         .fetch_all(&scene.app.db.pool)
         .await
         .unwrap();
@@ -219,7 +219,7 @@ async fn a_wait_without_end_ends_after_a_day_and_a_retry_begins_anew() {
     assert_eq!((job.attempt, &job.errors[0]["code"]), (1, &json!("source_throttled")));
     assert!(job.errors.to_string().contains("after a day"), "{}", job.errors);
     assert_eq!(scene.upstream.pages(), [1, 2, 2, 2, 2]);
-    assert_eq!(scene.count("raw_tickets").await, 2, "what was read is stored");
+    assert_eq!(scene.count("msp.raw_tickets").await, 2, "what was read is stored");
     open.store(1, Ordering::Relaxed);
     let mut tx = scene.app.db.pool.begin().await.unwrap();
     weirgate_queue::control::retry(&mut tx, id).await.unwrap();
@@ -261,7 +261,7 @@ async fn one_tool_that_refuses_leaves_the_others_alerts() {
     let job = scene.enqueue(&IngestSecurityAlerts { tenant: (&scene.tenant).into() }).await;
     scene.app.db.until(job, JobState::Discarded).await;
     assert!(scene.errors(job).await.contains("check api_token"));
-    assert_eq!(scene.count("raw_security_alerts").await, 3);
+    assert_eq!(scene.count("msp.raw_security_alerts").await, 3);
     scene.worker.stop().await;
 }
 
@@ -276,10 +276,10 @@ async fn what_is_read_before_an_error_is_stored_in_all_four_ingests() {
     let scene = Scene::new(upstream, &["connectwise", "smileback", "sentinelone"]).await;
     let tenant = || (&scene.tenant).into();
     let jobs = [
-        (scene.enqueue(&IngestTickets { tenant: tenant() }).await, "raw_tickets"),
-        (scene.enqueue(&IngestTimeEntries { tenant: tenant() }).await, "raw_time_entries"),
-        (scene.enqueue(&IngestCsat { tenant: tenant() }).await, "raw_csat_surveys"),
-        (scene.enqueue(&IngestSecurityAlerts { tenant: tenant() }).await, "raw_security_alerts"),
+        (scene.enqueue(&IngestTickets { tenant: tenant() }).await, "msp.raw_tickets"),
+        (scene.enqueue(&IngestTimeEntries { tenant: tenant() }).await, "msp.raw_time_entries"),
+        (scene.enqueue(&IngestCsat { tenant: tenant() }).await, "msp.raw_csat_surveys"),
+        (scene.enqueue(&IngestSecurityAlerts { tenant: tenant() }).await, "msp.raw_security_alerts"),
     ];
     for (job, table) in jobs {
         scene.app.db.until(job, JobState::Discarded).await;
@@ -327,6 +327,9 @@ async fn a_source_whose_rows_are_all_bad_fails_with_reasons_also_beside_a_good_o
         message.contains("threats: all 2 rows were rejected") && message.contains("is missing"),
         "{message}"
     );
-    assert_eq!((scene.count("raw_security_alerts").await, scene.count("ingest_rejects").await), (1, 2));
+    assert_eq!(
+        (scene.count("msp.raw_security_alerts").await, scene.count("msp.ingest_rejects").await),
+        (1, 2)
+    );
     scene.worker.stop().await;
 }

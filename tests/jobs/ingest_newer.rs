@@ -33,7 +33,7 @@ async fn what_the_source_changed_later_stays() {
     let status = async |lines: &[String]| -> String {
         app.write("acme/tickets.jsonl", lines.join("\n"));
         app.run(&IngestTickets { tenant: "acme".into() }).await.unwrap();
-        sqlx::query_scalar("select status from raw_tickets").fetch_one(&app.db.pool).await.unwrap()
+        sqlx::query_scalar("select status from msp.raw_tickets").fetch_one(&app.db.pool).await.unwrap()
     };
     let within = [ticket("New", LATE), ticket("Waiting", EARLY)];
     assert_eq!(status(&within).await, "New", "a ticket that moves between pages is met twice");
@@ -49,7 +49,10 @@ async fn alerts_that_tell_their_change_are_compared_by_it() {
     let status = async |line: String| -> String {
         app.write("acme/security_alerts.jsonl", line);
         app.run(&IngestSecurityAlerts { tenant: "acme".into() }).await.unwrap();
-        sqlx::query_scalar("select status from raw_security_alerts").fetch_one(&app.db.pool).await.unwrap()
+        sqlx::query_scalar("select status from msp.raw_security_alerts")
+            .fetch_one(&app.db.pool)
+            .await
+            .unwrap()
     };
     assert_eq!(status(alert("resolved", Some(LATE))).await, "resolved");
     assert_eq!(status(alert("new", Some(EARLY))).await, "resolved");
@@ -67,11 +70,11 @@ async fn where_the_source_tells_no_change_the_reading_that_began_later_stays() {
     let minutes = async |of_file: i64| -> i32 {
         app.write("acme/time_entries.jsonl", entry(of_file));
         app.run(&IngestTimeEntries { tenant: "acme".into() }).await.unwrap();
-        sqlx::query_scalar("select minutes from raw_time_entries").fetch_one(&app.db.pool).await.unwrap()
+        sqlx::query_scalar("select minutes from msp.raw_time_entries").fetch_one(&app.db.pool).await.unwrap()
     };
     assert_eq!(minutes(1).await, 1);
     // One that began after those to come has already written.
-    sqlx::query("update raw_time_entries set minutes = 5, read_at = queue.now() + interval '1 hour'")
+    sqlx::query("update msp.raw_time_entries set minutes = 5, read_at = queue.now() + interval '1 hour'")
         .execute(&app.db.pool)
         .await
         .unwrap();

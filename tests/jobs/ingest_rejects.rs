@@ -50,7 +50,7 @@ async fn an_attempt_that_failed_leaves_no_rejects_to_one_that_stored_the_rows() 
     let run = async || -> (bool, Vec<i64>) {
         let ctx = JobContext::detached(shared.clone(), app.db.pool.clone());
         let is_done = IngestTickets { tenant: "acme".into() }.run(&ctx).await.is_ok();
-        let lines = sqlx::query_scalar("select line from ingest_rejects order by line");
+        let lines = sqlx::query_scalar("select line from msp.ingest_rejects order by line");
         (is_done, lines.fetch_all(&app.db.pool).await.unwrap())
     };
     assert_eq!(run().await, (false, vec![1, 2, 3, 900]));

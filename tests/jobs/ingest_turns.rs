@@ -119,7 +119,7 @@ impl Scene {
     /// Waits until somebody stands as the next one.
     async fn until_next(&self, job: Uuid) {
         for _ in 0..1200 {
-            let next: Option<Uuid> = sqlx::query_scalar("select next_job_id from ingest_turns")
+            let next: Option<Uuid> = sqlx::query_scalar("select next_job_id from msp.ingest_turns")
                 .fetch_one(&self.app.db.pool)
                 .await
                 .unwrap();
@@ -132,7 +132,7 @@ impl Scene {
     }
 
     async fn lines(&self) -> Vec<(Uuid, i64)> {
-        sqlx::query_as("select job_id, line from ingest_rejects order by line")
+        sqlx::query_as("select job_id, line from msp.ingest_rejects order by line")
             .fetch_all(&self.app.db.pool)
             .await
             .unwrap()
@@ -231,8 +231,7 @@ async fn who_gives_up_waiting_holds_nobody_up() {
     weirgate_queue::control::cancel(&mut tx, two).await.unwrap();
     tx.commit().await.unwrap();
     scene.app.db.until(two, JobState::Cancelled).await;
-    let kept =
-        "update ingest_turns set next_until = queue.now() + interval '1 hour' where next_job_id is not null";
+    let kept = "update msp.ingest_turns set next_until = queue.now() + interval '1 hour' where next_job_id is not null";
     sqlx::query(kept).execute(&scene.app.db.pool).await.unwrap();
     let three = scene.enqueue().await;
     scene.source.gate.add_permits(2);
@@ -321,7 +320,7 @@ async fn a_turn_of_a_worker_that_is_gone_holds_nobody_up() {
             values (gen_random_uuid(), 'test', 1, '0', '{ingest}', queue.now(), queue.now(), queue.now() - interval '1 s')
             returning id
          ), turn as (
-            insert into ingest_turns (tenant_id, dataset, generation, job_id, run, worker_id, began_at)
+            insert into msp.ingest_turns (tenant_id, dataset, generation, job_id, run, worker_id, began_at)
             select $2, 'tickets', 7, $1, 1, id, queue.now() from dead
          )
          update queue.jobs set state = 'running', run = 1, worker_id = (select id from dead) where id = $1",

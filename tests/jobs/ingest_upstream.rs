@@ -125,7 +125,7 @@ async fn a_ticket_is_closed_as_its_account_says_whatever_it_calls_that() {
     let kpis = scene.kpis("2026-01-20").await;
     assert_eq!((kpis.tickets_closed, kpis.tickets_open, kpis.tickets_high_priority), (5, 2, 7), "{kpis:?}");
     let open: Vec<String> =
-        sqlx::query_scalar("select cw_ticket_id from raw_tickets where closed_at is null order by 1")
+        sqlx::query_scalar("select cw_ticket_id from msp.raw_tickets where closed_at is null order by 1")
             .fetch_all(&scene.app.db.pool)
             .await
             .unwrap();

@@ -164,7 +164,7 @@ async fn store(pool: &PgPool, tenant: &Tenant, data: &Data) {
     for (i, it) in data.tickets.iter().enumerate() {
         let id = i.to_string();
         sqlx::query(
-            "insert into raw_tickets (tenant_id, cw_ticket_id, status, priority, created_at_remote, updated_at_remote, closed_at_remote, closed_flag)
+            "insert into msp.raw_tickets (tenant_id, cw_ticket_id, status, priority, created_at_remote, updated_at_remote, closed_at_remote, closed_flag)
              values ($1, $2, $3, $4, $5, $6, $7, $8)",
         )
         .bind(tenant.id)
@@ -186,7 +186,7 @@ async fn store(pool: &PgPool, tenant: &Tenant, data: &Data) {
         book(pool, tenant, &format!("w{i}"), None, *minutes, *billable, *date).await;
     }
     for (i, (at, score)) in data.surveys.iter().enumerate() {
-        sqlx::query("insert into raw_csat_surveys (tenant_id, survey_id, score, submitted_at) values ($1, $2, $3, $4)")
+        sqlx::query("insert into msp.raw_csat_surveys (tenant_id, survey_id, score, submitted_at) values ($1, $2, $3, $4)")
             .bind(tenant.id)
             .bind(i.to_string())
             .bind(score)
@@ -201,9 +201,9 @@ async fn store(pool: &PgPool, tenant: &Tenant, data: &Data) {
 /// Each row once more, as one that the source has deleted: none of these may count.
 async fn add_deleted(pool: &PgPool, tenant: &Tenant) {
     for (table, id) in [
-        ("raw_tickets", "cw_ticket_id"),
-        ("raw_time_entries", "cw_time_entry_id"),
-        ("raw_csat_surveys", "survey_id"),
+        ("msp.raw_tickets", "cw_ticket_id"),
+        ("msp.raw_time_entries", "cw_time_entry_id"),
+        ("msp.raw_csat_surveys", "survey_id"),
     ] {
         let sql = format!(
             "insert into {table} select r.* from {table} t, jsonb_populate_record(t,
@@ -223,7 +223,7 @@ async fn book(
     date: NaiveDate,
 ) {
     sqlx::query(
-        "insert into raw_time_entries (tenant_id, cw_time_entry_id, cw_ticket_id, billable, minutes, date_worked)
+        "insert into msp.raw_time_entries (tenant_id, cw_time_entry_id, cw_ticket_id, billable, minutes, date_worked)
          values ($1, $2, $3, $4, $5, $6)",
     )
     .bind(tenant.id)
@@ -278,7 +278,7 @@ fn sql_and_words_agree_on_random_data() {
         let (_, tenant) = tenants.iter().find(|(zone, _)| *zone == data.zone).unwrap();
         runtime.block_on(async {
             sqlx::raw_sql(
-                "delete from raw_tickets; delete from raw_time_entries; delete from raw_csat_surveys",
+                "delete from msp.raw_tickets; delete from msp.raw_time_entries; delete from msp.raw_csat_surveys",
             )
             .execute(&app.db.pool)
             .await
@@ -343,7 +343,7 @@ async fn the_day_of_a_tenant_with_many_tickets_is_read_by_index_whatever_the_pla
     let tenant = tenant(&app.db.pool, "acme", "Europe/Paris").await;
     let mut conn = app.db.pool.acquire().await.unwrap();
     sqlx::query(
-        "insert into raw_tickets (tenant_id, cw_ticket_id, status, priority, created_at_remote, updated_at_remote, closed_at_remote)
+        "insert into msp.raw_tickets (tenant_id, cw_ticket_id, status, priority, created_at_remote, updated_at_remote, closed_at_remote)
          select $1, n, 'Closed', 'High', at, at, at
          from generate_series(1, 40000) as n, lateral (select timestamptz '2025-01-01' + n * interval '15 minutes') as i (at)",
     )
@@ -353,7 +353,7 @@ async fn the_day_of_a_tenant_with_many_tickets_is_read_by_index_whatever_the_pla
     .unwrap();
     for mode in ["force_generic_plan", "force_custom_plan"] {
         for sql in [
-            "analyze raw_tickets",
+            "analyze msp.raw_tickets",
             &format!("set plan_cache_mode = {mode}"),
             &format!("prepare kpis_{mode} (uuid, date) as {KPIS}"),
         ] {

@@ -9,7 +9,7 @@ use crate::support::{Does, Step, TestApp, tenant};
 async fn read_as(conn: &mut PgConnection, tenant: Option<Uuid>) {
     sqlx::query("set local role weirgate_tenant").execute(&mut *conn).await.unwrap();
     if let Some(tenant) = tenant {
-        sqlx::query("select set_config('app.current_tenant', $1, true)")
+        sqlx::query("select set_config('weirgate.tenant', $1, true)")
             .bind(tenant.to_string())
             .execute(conn)
             .await
@@ -33,7 +33,7 @@ async fn a_query_without_where_sees_one_tenant() {
         app.run(&ComputeKpi { tenant: slug.into(), date: "2026-01-20".parse().unwrap() }).await.unwrap();
         app.db.enqueue(ids[ids.len() - 1], &Step::new(slug, Does::Succeed)).await;
     }
-    for table in ["raw_tickets", "ingest_rejects", "kpi_daily", "queue.jobs"] {
+    for table in ["msp.raw_tickets", "msp.ingest_rejects", "msp.kpi_daily", "queue.jobs"] {
         let sql = format!("select tenant_id from {table}");
         let mut tx = app.db.pool.begin().await.unwrap();
         let all: Vec<Uuid> =
@@ -69,8 +69,10 @@ async fn the_role_reads_and_writes_nothing() {
     let app = TestApp::new().await;
     let mut tx = app.db.pool.begin().await.unwrap();
     read_as(&mut tx, Some(Uuid::nil())).await;
-    let refused =
-        sqlx::query("insert into kpi_daily select * from kpi_daily").execute(&mut *tx).await.unwrap_err();
+    let refused = sqlx::query("insert into msp.kpi_daily select * from msp.kpi_daily")
+        .execute(&mut *tx)
+        .await
+        .unwrap_err();
     assert!(refused.to_string().contains("permission denied"), "{refused}");
 }
 

@@ -7,7 +7,7 @@ use crate::support::{TestDb, tenant};
 /// Tenant and date of the exports enqueued so far, in order.
 async fn exports(db: &TestDb) -> Vec<(String, String)> {
     sqlx::query_as(
-        "select t.slug, j.args ->> 'date' from queue.jobs j join tenants t on t.id = (j.args ->> 'tenant')::uuid
+        "select t.slug, j.args ->> 'date' from queue.jobs j join identity.tenants t on t.id = (j.args ->> 'tenant')::uuid
          where j.kind = 'generate_export' order by j.seq",
     )
     .fetch_all(&db.pool)
@@ -26,7 +26,7 @@ async fn each_active_tenants_day_is_worked_out_after_its_midnight() {
         tenant(&db.pool, slug, zone).await;
     }
     let gone = tenant(&db.pool, "gone", "UTC").await;
-    sqlx::query("update tenants set is_active = false where id = $1")
+    sqlx::query("update identity.tenants set is_active = false where id = $1")
         .bind(gone.id)
         .execute(&db.pool)
         .await
@@ -68,7 +68,7 @@ async fn a_tenant_that_is_new_has_no_past() {
     db.fire_at("2030-01-10T12:00:00Z", &schedules()).await;
     db.travel_to("2030-01-13T12:00:00Z").await;
     let tenant = tenant(&db.pool, "utc", "UTC").await;
-    sqlx::query("update tenants set created_at = queue.now() where id = $1")
+    sqlx::query("update identity.tenants set created_at = queue.now() where id = $1")
         .bind(tenant.id)
         .execute(&db.pool)
         .await
@@ -102,7 +102,7 @@ async fn a_night_with_two_midnights_or_none_has_its_day() {
     assert_eq!(db.fire_at("2027-09-05T04:00:01Z", &schedules()).await, 1);
     let runs = [("azores", "2027-09-04"), ("santiago", "2027-09-04")];
     assert_eq!(exports(&db).await, expected(&runs));
-    sqlx::raw_sql("delete from queue.jobs; delete from tenants where slug = 'santiago'")
+    sqlx::raw_sql("delete from queue.jobs; delete from identity.tenants where slug = 'santiago'")
         .execute(&db.pool)
         .await
         .unwrap();
@@ -112,7 +112,7 @@ async fn a_night_with_two_midnights_or_none_has_its_day() {
     assert_eq!(db.fire_at("2027-10-31T00:15:01Z", &schedules()).await, 1);
     assert_eq!(exports(&db).await, expected(&[("azores", "2027-10-30")]));
     let is_over: bool =
-        sqlx::query_scalar("select local_day_start('2027-10-31', 'Atlantic/Azores') <= queue.now()")
+        sqlx::query_scalar("select identity.local_day_start('2027-10-31', 'Atlantic/Azores') <= queue.now()")
             .fetch_one(&db.pool)
             .await
             .unwrap();
@@ -125,7 +125,7 @@ async fn after_a_day_that_was_left_out_the_one_before_it_is_worked_out() {
     let db = TestDb::new().await;
     db.travel_to("2011-12-30T09:00:00Z").await;
     tenant(&db.pool, "samoa", "Pacific/Apia").await;
-    sqlx::query("update tenants set created_at = '2011-01-01'").execute(&db.pool).await.unwrap();
+    sqlx::query("update identity.tenants set created_at = '2011-01-01'").execute(&db.pool).await.unwrap();
     // The 29th was followed by the 31st.
     db.fire_at("2011-12-30T09:30:00Z", &schedules()).await;
     assert_eq!(db.fire_at("2011-12-30T10:15:01Z", &schedules()).await, 1);

@@ -15,7 +15,11 @@ use weirgate_queue::{JobState, NewJob};
 use crate::support::{TestApp, TestWorker, tenant};
 
 async fn slug_of(pool: &PgPool, id: Uuid) -> String {
-    sqlx::query_scalar("select slug from tenants where id = $1").bind(id).fetch_one(pool).await.unwrap()
+    sqlx::query_scalar("select slug from identity.tenants where id = $1")
+        .bind(id)
+        .fetch_one(pool)
+        .await
+        .unwrap()
 }
 
 #[tokio::test]
@@ -23,16 +27,16 @@ async fn a_slug_never_changes() {
     let app = TestApp::new().await;
     let acme = tenant(&app.db.pool, "acme", "UTC").await;
     for change in [
-        "update tenants set slug = 'bolt'",
-        "update tenants set slug = upper(slug)",
-        "update tenants set id = gen_random_uuid()",
+        "update identity.tenants set slug = 'bolt'",
+        "update identity.tenants set slug = upper(slug)",
+        "update identity.tenants set id = gen_random_uuid()",
     ] {
         let error = sqlx::query(change).execute(&app.db.pool).await.unwrap_err();
         let error = error.as_database_error().unwrap();
         assert_eq!(error.constraint(), Some("tenants_identity"), "{change}: {error}");
         assert!(error.message().contains("never change"), "{error}");
     }
-    sqlx::query("update tenants set slug = slug, name = 'Acme Corporation', is_active = false")
+    sqlx::query("update identity.tenants set slug = slug, name = 'Acme Corporation', is_active = false")
         .execute(&app.db.pool)
         .await
         .unwrap();
@@ -45,7 +49,8 @@ async fn no_slug_is_taken_for_an_id() {
     let acme = tenant(&app.db.pool, "acme", "UTC").await;
     let (id, plain) = (acme.id.to_string(), acme.id.simple().to_string());
     for slug in [&id, &id.to_uppercase(), &plain] {
-        let made = sqlx::query("insert into tenants (id, slug, name) values (gen_random_uuid(), $1, 'x')");
+        let made =
+            sqlx::query("insert into identity.tenants (id, slug, name) values (gen_random_uuid(), $1, 'x')");
         let error = made.bind(slug).execute(&app.db.pool).await.unwrap_err();
         let error = error.as_database_error().unwrap();
         assert_eq!(error.constraint(), Some("tenants_slug_is_no_id"), "{slug}: {error}");
@@ -70,7 +75,8 @@ async fn seeding_changes_a_name_and_refuses_another_slug() {
     write("bolt", "Bolt");
     let error = format!("{:#}", seeded().await.unwrap_err());
     assert!(error.contains("\"acme\"") && error.contains("never changes"), "{error}");
-    let name: String = sqlx::query_scalar("select name from tenants").fetch_one(&app.db.pool).await.unwrap();
+    let name: String =
+        sqlx::query_scalar("select name from identity.tenants").fetch_one(&app.db.pool).await.unwrap();
     assert_eq!((slug_of(&app.db.pool, id).await.as_str(), name.as_str()), ("acme", "Acme Corporation"));
 }
 
@@ -86,7 +92,8 @@ async fn tenants_are_not_read_through_a_link_out_of_the_folder() {
     let mut rng = StdRng::seed_from_u64(1);
     let error = format!("{:#}", seed(&app.db.pool, app.folder.path(), false, &mut rng).await.unwrap_err());
     assert!(error.contains("tenants.json") && error.contains("not followed"), "{error}");
-    let made: i64 = sqlx::query_scalar("select count(*) from tenants").fetch_one(&app.db.pool).await.unwrap();
+    let made: i64 =
+        sqlx::query_scalar("select count(*) from identity.tenants").fetch_one(&app.db.pool).await.unwrap();
     assert_eq!(made, 0);
 }
 
@@ -116,10 +123,12 @@ async fn jobs_of_earlier_versions_that_name_a_slug_run_for_their_own_tenant() {
     }
     worker.stop().await;
     let owners: Vec<Uuid> =
-        sqlx::query_scalar("select tenant_id from raw_tickets").fetch_all(&app.db.pool).await.unwrap();
+        sqlx::query_scalar("select tenant_id from msp.raw_tickets").fetch_all(&app.db.pool).await.unwrap();
     assert_eq!(owners, [acme.id]);
-    let paths: Vec<(Uuid, String)> =
-        sqlx::query_as("select tenant_id, object_path from exports").fetch_all(&app.db.pool).await.unwrap();
+    let paths: Vec<(Uuid, String)> = sqlx::query_as("select tenant_id, object_path from msp.exports")
+        .fetch_all(&app.db.pool)
+        .await
+        .unwrap();
     assert_eq!(paths.len(), 2);
     assert!(paths.iter().all(|(owner, path)| path.starts_with(&format!("{owner}/"))), "{paths:?}");
 }
@@ -134,9 +143,9 @@ async fn the_database_knows_iana_names_alone() {
         ["europe/berlin", "utc", "UTC+3", "MSK", "CEST-2", "posix/Europe/Berlin", "localtime", "Nowhere", ""]
     {
         for sql in [
-            "update tenants set time_zone = $1 where slug = 'acme'",
-            "update tenants set time_zone = case slug when 'bolt' then $1 else time_zone end",
-            "insert into tenants (id, slug, name, time_zone) values
+            "update identity.tenants set time_zone = $1 where slug = 'acme'",
+            "update identity.tenants set time_zone = case slug when 'bolt' then $1 else time_zone end",
+            "insert into identity.tenants (id, slug, name, time_zone) values
                 (gen_random_uuid(), 'clay', 'c', 'Asia/Tokyo'), (gen_random_uuid(), 'dune', 'd', $1)",
         ] {
             let error = sqlx::query(sql).bind(zone).execute(pool).await.unwrap_err();
@@ -147,6 +156,6 @@ async fn the_database_knows_iana_names_alone() {
         }
     }
     for zone in ["Asia/Kolkata", "Etc/GMT+3", "UTC", "America/Argentina/Buenos_Aires"] {
-        sqlx::query("update tenants set time_zone = $1").bind(zone).execute(pool).await.unwrap();
+        sqlx::query("update identity.tenants set time_zone = $1").bind(zone).execute(pool).await.unwrap();
     }
 }

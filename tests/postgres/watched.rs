@@ -66,7 +66,7 @@ async fn no_new_data_takes_the_place_of_data_that_is_gone() {
     let home = Home::new();
     let server = home.start().await;
     let process = server.pid().unwrap();
-    let aside = home.path.join("aside");
+    let aside = home.path.join("cold");
     fs::rename(home.data(), &aside).unwrap();
     kill_process(pid(process), Signal::KILL).unwrap();
     let why = tokio::time::timeout(Duration::from_mins(1), server.lost()).await.unwrap().to_string();

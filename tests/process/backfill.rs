@@ -55,7 +55,7 @@ async fn workers_killed_with_sigkill_lose_no_slice_and_make_none_twice() {
     let end = until(&db, id, |it| it.state.is_final()).await;
     assert_eq!((end.state, end.skipped, end.total), (BackfillState::Completed, 0, 1340));
     let jobs: Vec<(String, String)> = sqlx::query_as(
-        "select t.slug, args ->> 'date' from queue.jobs j join tenants t on t.id = (args ->> 'tenant')::uuid",
+        "select t.slug, args ->> 'date' from queue.jobs j join identity.tenants t on t.id = (args ->> 'tenant')::uuid",
     )
     .fetch_all(&db.pool)
     .await
@@ -66,7 +66,7 @@ async fn workers_killed_with_sigkill_lose_no_slice_and_make_none_twice() {
     let expected = days.flat_map(|day| ["acme", "bolt"].map(|slug| (slug.to_owned(), day.to_string())));
     assert_eq!(slices, expected.collect());
     let results: i64 =
-        sqlx::query_scalar("select count(*) from kpi_daily").fetch_one(&db.pool).await.unwrap();
+        sqlx::query_scalar("select count(*) from msp.kpi_daily").fetch_one(&db.pool).await.unwrap();
     assert_eq!(results, 1340);
     drop(worker);
 }

@@ -422,7 +422,7 @@ async fn a_time_zone_that_is_no_iana_name_is_refused_with_file_tenant_and_field(
         assert!(!ok && said.contains(&place) && said.contains(hint), "{zone}: {said}");
     }
     let stored: i64 =
-        sqlx::query_scalar("select count(*) from tenants").fetch_one(&cli.db.pool).await.unwrap();
+        sqlx::query_scalar("select count(*) from identity.tenants").fetch_one(&cli.db.pool).await.unwrap();
     assert_eq!(stored, 0, "nothing of a file with a mistake is stored");
     let (ok, said) = seed("Etc/GMT+3").await;
     assert!(ok, "{said}");
@@ -439,23 +439,28 @@ async fn a_migration_mends_time_zones_and_names_the_tenants_that_it_cannot() {
         ("dune", "utc"),
         ("elm", "msk"),
     ] {
-        sqlx::query("insert into tenants (id, slug, name, time_zone) values (gen_random_uuid(), $1, $1, $2)")
-            .bind(slug)
-            .bind(zone)
-            .execute(&cli.db.pool)
-            .await
-            .unwrap();
+        sqlx::query(
+            "insert into identity.tenants (id, slug, name, time_zone) values (gen_random_uuid(), $1, $1, $2)",
+        )
+        .bind(slug)
+        .bind(zone)
+        .execute(&cli.db.pool)
+        .await
+        .unwrap();
     }
     let said = cli.ok(&["migrate", "up"]).await;
     for named in ["tenant bolt, time_zone: \"UTC+3\"", "tenant elm, time_zone: \"msk\""] {
         assert!(said.contains(named) || said.contains(&named.replace('"', "\\\"")), "{named}: {said}");
     }
     assert!(!said.contains("acme") && !said.contains("clay"), "{said}");
-    let zones: Vec<String> = sqlx::query_scalar("select time_zone from tenants order by slug")
+    let zones: Vec<String> = sqlx::query_scalar("select time_zone from identity.tenants order by slug")
         .fetch_all(&cli.db.pool)
         .await
         .unwrap();
     assert_eq!(zones, ["Europe/Berlin", "UTC+3", "Asia/Tokyo", "UTC", "msk"]);
     // Everything else of these tenants can be changed as before.
-    sqlx::query("update tenants set name = 'x', is_active = false").execute(&cli.db.pool).await.unwrap();
+    sqlx::query("update identity.tenants set name = 'x', is_active = false")
+        .execute(&cli.db.pool)
+        .await
+        .unwrap();
 }

@@ -61,11 +61,13 @@ fn account() -> String {
 }
 
 async fn newest(cli: &Cli, since: i64) -> Vec<(i64, String, String, Value)> {
-    sqlx::query_as("select id, actor, action, detail from audit where via = 'cli' and id > $1 order by id")
-        .bind(since)
-        .fetch_all(&cli.db.pool)
-        .await
-        .unwrap()
+    sqlx::query_as(
+        "select id, actor, action, detail from identity.audit where via = 'cli' and id > $1 order by id",
+    )
+    .bind(since)
+    .fetch_all(&cli.db.pool)
+    .await
+    .unwrap()
 }
 
 /// Runs commands and keeps what each left.
@@ -200,12 +202,13 @@ async fn what_commands_change_is_in_the_audit_with_the_account_that_ran_them_and
 
     let password = said.split_once("password ").unwrap().1.split_whitespace().next().unwrap();
     for secret in [key.as_str(), password] {
-        let told: i64 =
-            sqlx::query_scalar("select count(*) from audit where detail::text like '%' || $1 || '%'")
-                .bind(secret)
-                .fetch_one(&cli.db.pool)
-                .await
-                .unwrap();
+        let told: i64 = sqlx::query_scalar(
+            "select count(*) from identity.audit where detail::text like '%' || $1 || '%'",
+        )
+        .bind(secret)
+        .fetch_one(&cli.db.pool)
+        .await
+        .unwrap();
         assert_eq!(told, 0);
     }
 }

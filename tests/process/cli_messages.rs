@@ -181,7 +181,7 @@ async fn tenants_are_made_changed_and_listed() {
     let listed: Value = serde_json::from_str(cli.ok(&["tenants", "list", "--json"]).await.trim()).unwrap();
     assert_eq!((&listed["slug"], &listed["is_active"]), (&"acme".into(), &false.into()));
     let told: Vec<(String, Value)> =
-        sqlx::query_as("select action, detail from audit where via = 'cli' order by id")
+        sqlx::query_as("select action, detail from identity.audit where via = 'cli' order by id")
             .fetch_all(&cli.db.pool)
             .await
             .unwrap();
@@ -210,11 +210,12 @@ async fn schedules_are_run_and_set() {
             .await
             .contains("each tenant's")
     );
-    let told: Vec<(String, Value)> =
-        sqlx::query_as("select action, detail from audit where target = 'daily_pipeline' order by id")
-            .fetch_all(&cli.db.pool)
-            .await
-            .unwrap();
+    let told: Vec<(String, Value)> = sqlx::query_as(
+        "select action, detail from identity.audit where target = 'daily_pipeline' order by id",
+    )
+    .fetch_all(&cli.db.pool)
+    .await
+    .unwrap();
     let actions: Vec<_> = told.iter().map(|(action, _)| action.as_str()).collect();
     assert_eq!(actions, ["schedule.run", "schedule.run", "schedule.change", "schedule.change"]);
     let after = &told[2].1["after"];
@@ -377,10 +378,11 @@ async fn workflows_are_listed_shown_retried_and_cancelled() {
     for verb in ["show", "retry-failed", "cancel"] {
         assert!(cli.refused(&["workflows", verb, &unknown]).await.contains("no workflow"), "{verb}");
     }
-    let told: Vec<String> = sqlx::query_scalar("select action from audit where target = $1 order by id")
-        .bind(id)
-        .fetch_all(&cli.db.pool)
-        .await
-        .unwrap();
+    let told: Vec<String> =
+        sqlx::query_scalar("select action from identity.audit where target = $1 order by id")
+            .bind(id)
+            .fetch_all(&cli.db.pool)
+            .await
+            .unwrap();
     assert_eq!(told, ["workflow.retry_failed", "workflow.cancel"]);
 }

@@ -421,7 +421,7 @@ async fn behind_a_proxy_with_a_path_lists_go_on_and_a_lost_answer_is_no_second_j
     assert_eq!(count, 1);
 
     // More than a page of the API.
-    let tenant: uuid::Uuid = sqlx::query_scalar("select id from tenants where slug = $1")
+    let tenant: uuid::Uuid = sqlx::query_scalar("select id from identity.tenants where slug = $1")
         .bind(CCA)
         .fetch_one(&scene.cli.db.pool)
         .await

@@ -35,7 +35,7 @@ impl Fixture {
         let job = NewJob::of(tenant.id, &IngestTickets { tenant: "acme".into() }).unwrap();
         let job = db.enqueue_new(job).await.id;
         let mut gate = db.pool.begin().await.unwrap();
-        sqlx::query("lock table raw_tickets in access exclusive mode").execute(&mut *gate).await.unwrap();
+        sqlx::query("lock table msp.raw_tickets in access exclusive mode").execute(&mut *gate).await.unwrap();
         Self { db, folder, job, gate }
     }
 
@@ -64,7 +64,7 @@ impl Fixture {
     async fn until_it_waits(&self) {
         self.db.until(self.job, JobState::Running).await;
         let waiting =
-            "select count(*) from pg_locks where relation = 'raw_tickets'::regclass and not granted";
+            "select count(*) from pg_locks where relation = 'msp.raw_tickets'::regclass and not granted";
         for _ in 0..400 {
             if sqlx::query_scalar::<_, i64>(waiting).fetch_one(&self.db.pool).await.unwrap() > 0 {
                 return;
@@ -76,7 +76,7 @@ impl Fixture {
 }
 
 async fn tickets(db: &TestDb) -> i64 {
-    sqlx::query_scalar("select count(*) from raw_tickets").fetch_one(&db.pool).await.unwrap()
+    sqlx::query_scalar("select count(*) from msp.raw_tickets").fetch_one(&db.pool).await.unwrap()
 }
 
 #[tokio::test]
@@ -213,7 +213,8 @@ async fn a_worker_that_is_told_to_drain_lets_its_job_end_and_exits() {
         sqlx::query_scalar("select id from queue.workers").fetch_one(&fixture.db.pool).await.unwrap();
     let mut conn = fixture.db.pool.acquire().await.unwrap();
     assert!(drain(&mut conn, id).await.unwrap());
-    let tenant: Uuid = sqlx::query_scalar("select id from tenants").fetch_one(&mut *conn).await.unwrap();
+    let tenant: Uuid =
+        sqlx::query_scalar("select id from identity.tenants").fetch_one(&mut *conn).await.unwrap();
     let job = NewJob::of(tenant, &IngestTickets { tenant: "acme".into() }).unwrap().not_unique();
     let next = fixture.db.enqueue_new(job).await.id;
     tokio::time::sleep(Duration::from_secs(2)).await;

@@ -79,7 +79,7 @@ pub(crate) fn registry_with(msp: Arc<App>) -> Registry<weirgate::app::App> {
 
 /// Makes a tenant.
 pub(crate) async fn tenant(pool: &PgPool, slug: &str, time_zone: &str) -> Tenant {
-    sqlx::query("insert into tenants (id, slug, name, time_zone) values ($1, $2, $2, $3)")
+    sqlx::query("insert into identity.tenants (id, slug, name, time_zone) values ($1, $2, $2, $3)")
         .bind(Uuid::now_v7())
         .bind(slug)
         .bind(time_zone)

@@ -61,7 +61,7 @@ pub(crate) async fn sign_in(api: &TestApi, email: &str, password: &str) -> Answe
 
 /// Who did what to what on pages, sign-ins left out.
 pub(crate) async fn audited(api: &TestApi) -> Vec<(String, String, String)> {
-    let sql = "select actor, action, target from audit
+    let sql = "select actor, action, target from identity.audit
         where via = 'dashboard' and action not like 'sign%' order by id";
     sqlx::query_as(sql).fetch_all(&api.db().pool).await.unwrap()
 }

@@ -29,11 +29,12 @@ pub struct IdempotencyKey {
 
 /// Forgets keys that are older than 24 hours; returns how many.
 pub async fn prune(pool: &PgPool) -> sqlx::Result<u64> {
-    let deleted =
-        sqlx::query!("delete from idempotency_keys where created_at <= queue.now() - interval '24 hours'")
-            .execute(pool)
-            .await?
-            .rows_affected();
+    let deleted = sqlx::query!(
+        "delete from identity.idempotency_keys where created_at <= queue.now() - interval '24 hours'"
+    )
+    .execute(pool)
+    .await?
+    .rows_affected();
     Ok(deleted)
 }
 
@@ -54,7 +55,7 @@ pub async fn claim_new(
         return Ok(HashSet::new());
     }
     let stored = sqlx::query_scalar!(
-        "insert into idempotency_keys as k (key, request_hash, job_id, created_at)
+        "insert into identity.idempotency_keys as k (key, request_hash, job_id, created_at)
          select n.key, n.request_hash, n.job_id, queue.now()
          from unnest($1::text[], $2::bytea[], $3::uuid[]) as n (key, request_hash, job_id)
          order by n.key
@@ -108,7 +109,7 @@ impl IdempotencyKey {
     /// for: it holds the row until its transaction ends.
     pub async fn claim(&self, conn: &mut PgConnection, job: Uuid) -> Result<Claimed, Problem> {
         let stored = sqlx::query_scalar!(
-            "insert into idempotency_keys as k (key, request_hash, job_id, created_at)
+            "insert into identity.idempotency_keys as k (key, request_hash, job_id, created_at)
              values ($1, $2, $3, queue.now())
              on conflict (key) do update
              set request_hash = excluded.request_hash, job_id = excluded.job_id, created_at = excluded.created_at, made = null
@@ -124,7 +125,7 @@ impl IdempotencyKey {
             return Ok(Claimed::First);
         }
         let earlier = sqlx::query!(
-            "select request_hash, job_id from idempotency_keys where key = $1 for update",
+            "select request_hash, job_id from identity.idempotency_keys where key = $1 for update",
             self.key
         )
         .fetch_one(&mut *conn)
@@ -142,8 +143,8 @@ impl IdempotencyKey {
         let kept = sqlx::query_scalar!(
             r#"select exists (select from queue.jobs where id = $1)
                 or exists (select from queue.backfills where id = $1)
-                or exists (select from tenants where id = $1)
-                or exists (select from api_keys where id = $1) as "kept!""#,
+                or exists (select from identity.tenants where id = $1)
+                or exists (select from identity.api_keys where id = $1) as "kept!""#,
             earlier.job_id
         )
         .fetch_one(&mut *conn)
@@ -163,7 +164,7 @@ impl IdempotencyKey {
 
     /// Keeps what else the request made, for its repeats.
     pub async fn keep(&self, conn: &mut PgConnection, made: &[Uuid]) -> sqlx::Result<()> {
-        sqlx::query!("update idempotency_keys set made = $2 where key = $1", self.key, made)
+        sqlx::query!("update identity.idempotency_keys set made = $2 where key = $1", self.key, made)
             .execute(conn)
             .await?;
         Ok(())
@@ -171,7 +172,7 @@ impl IdempotencyKey {
 
     /// What an earlier request with the same key has kept.
     pub async fn kept(&self, conn: &mut PgConnection) -> sqlx::Result<Vec<Uuid>> {
-        let made = sqlx::query_scalar!("select made from idempotency_keys where key = $1", self.key)
+        let made = sqlx::query_scalar!("select made from identity.idempotency_keys where key = $1", self.key)
             .fetch_optional(conn)
             .await?;
         Ok(made.flatten().unwrap_or_default())
@@ -179,7 +180,7 @@ impl IdempotencyKey {
 
     /// Names the job that the request turned out to be about.
     pub async fn point_to(&self, conn: &mut PgConnection, job: Uuid) -> sqlx::Result<()> {
-        sqlx::query!("update idempotency_keys set job_id = $2 where key = $1", self.key, job)
+        sqlx::query!("update identity.idempotency_keys set job_id = $2 where key = $1", self.key, job)
             .execute(conn)
             .await?;
         Ok(())

@@ -214,7 +214,7 @@ async fn people(conn: &mut PgConnection, jobs: &[Cancelled]) -> sqlx::Result<Has
         r#"select asked.job as "job!", done.actor, done.via
            from unnest($1::uuid[], $2::text[], $3::timestamptz[]) as asked (job, target, ended_at)
            cross join lateral (
-               select actor, via from audit
+               select actor, via from identity.audit
                where target = asked.target and action in ('job.cancel', 'workflow.cancel', 'backfill.cancel')
                  and (asked.ended_at is null or at <= asked.ended_at)
                order by id desc limit 1

@@ -30,7 +30,7 @@ impl Slugs {
         if let Some(slug) = known {
             return Ok(slug);
         }
-        let slug = sqlx::query_scalar!("select slug from tenants where id = $1", tenant)
+        let slug = sqlx::query_scalar!("select slug from identity.tenants where id = $1", tenant)
             .fetch_optional(&self.pool)
             .await?;
         let Some(slug) = slug else { return Ok(tenant.to_string().into()) };

@@ -63,7 +63,7 @@ impl Actor {
         detail: &Value,
     ) -> sqlx::Result<()> {
         sqlx::query!(
-            "insert into audit (actor, via, address, action, target, tenant_id, detail) values ($1, $2, $3, $4, $5, $6, $7)",
+            "insert into identity.audit (actor, via, address, action, target, tenant_id, detail) values ($1, $2, $3, $4, $5, $6, $7)",
             self.name,
             self.via,
             self.address.map(|address| address.to_string()),

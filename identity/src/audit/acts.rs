@@ -118,7 +118,7 @@ impl Actor {
     ) -> sqlx::Result<()> {
         let detail = json!({ "before": { "version": from }, "after": { "version": to } });
         sqlx::query!(
-            "insert into audit (actor, via, action, target, detail) values ($1, 'cli', $2, 'schema', $3)",
+            "insert into identity.audit (actor, via, action, target, detail) values ($1, 'cli', $2, 'schema', $3)",
             self.name(),
             action,
             detail

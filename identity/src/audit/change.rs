@@ -145,17 +145,20 @@ impl Subject<'_> {
                 }
             }
             Self::Tenant { id, .. } => {
-                sqlx::query!("select id from tenants where id = $1 for no key update", id)
+                sqlx::query!("select id from identity.tenants where id = $1 for no key update", id)
                     .fetch_optional(conn)
                     .await?;
             }
             Self::User(email) => {
-                sqlx::query!("select id from users where lower(email) = lower($1) for no key update", email)
-                    .fetch_optional(conn)
-                    .await?;
+                sqlx::query!(
+                    "select id from identity.users where lower(email) = lower($1) for no key update",
+                    email
+                )
+                .fetch_optional(conn)
+                .await?;
             }
             Self::Key(prefix) => {
-                sqlx::query!("select id from api_keys where prefix = $1 for no key update", prefix)
+                sqlx::query!("select id from identity.api_keys where prefix = $1 for no key update", prefix)
                     .fetch_optional(conn)
                     .await?;
             }
@@ -180,7 +183,7 @@ impl Subject<'_> {
             }
             Self::Tenant { id, .. } => {
                 sqlx::query_scalar!(
-                    r#"select to_jsonb(t) - 'id' - 'created_at' as "it!" from tenants t where id = $1"#,
+                    r#"select to_jsonb(t) - 'id' - 'created_at' as "it!" from identity.tenants t where id = $1"#,
                     id
                 )
                 .fetch_optional(conn)
@@ -189,7 +192,7 @@ impl Subject<'_> {
             Self::User(email) => {
                 sqlx::query_scalar!(
                     r#"select jsonb_build_object('role', role, 'disabled', disabled_at is not null) as "it!"
-                   from users where lower(email) = lower($1)"#,
+                   from identity.users where lower(email) = lower($1)"#,
                     email
                 )
                 .fetch_optional(conn)
@@ -199,7 +202,7 @@ impl Subject<'_> {
                 sqlx::query_scalar!(
                     r#"select jsonb_build_object('tenant', t.slug, 'name', k.name, 'is_active', k.is_active,
                     'expires_at', k.expires_at) as "it!"
-                   from api_keys k join tenants t on t.id = k.tenant_id where k.prefix = $1"#,
+                   from identity.api_keys k join identity.tenants t on t.id = k.tenant_id where k.prefix = $1"#,
                     prefix
                 )
                 .fetch_optional(conn)
@@ -221,14 +224,14 @@ impl Subject<'_> {
                     .await
             }
             Self::Key(prefix) => {
-                sqlx::query_scalar!("select tenant_id from api_keys where prefix = $1", prefix)
+                sqlx::query_scalar!("select tenant_id from identity.api_keys where prefix = $1", prefix)
                     .fetch_optional(conn)
                     .await
             }
             // Who asked for all tenants is told so.
             Self::Backfill(id) => {
                 sqlx::query_scalar!(
-                    "select t.id from queue.backfills b join tenants t on t.slug = b.spec -> 'tenants' ->> 0
+                    "select t.id from queue.backfills b join identity.tenants t on t.slug = b.spec -> 'tenants' ->> 0
                      where b.id = $1 and jsonb_typeof(b.spec -> 'tenants') = 'array'
                        and jsonb_array_length(b.spec -> 'tenants') = 1",
                     id

@@ -120,7 +120,7 @@ pub async fn list(
 /// Who did something of late, by name.
 pub async fn actors(conn: &mut PgConnection) -> sqlx::Result<Vec<String>> {
     sqlx::query_scalar!(
-        "select distinct actor from (select actor from audit order by id desc limit 1000) as newest order by actor limit 100"
+        "select distinct actor from (select actor from identity.audit order by id desc limit 1000) as newest order by actor limit 100"
     )
     .fetch_all(conn)
     .await
@@ -140,7 +140,7 @@ pub struct Act {
 pub async fn done_to(conn: &mut PgConnection, targets: &[String]) -> sqlx::Result<Vec<Act>> {
     let mut acts = sqlx::query_as!(
         Act,
-        "select at, actor, via, action, detail from audit where target = any($1) order by id desc limit 100",
+        "select at, actor, via, action, detail from identity.audit where target = any($1) order by id desc limit 100",
         targets
     )
     .fetch_all(conn)

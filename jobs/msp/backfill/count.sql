@@ -5,20 +5,20 @@ with tenant as (
     select t.id, t.slug, t.time_zone, asked.position,
         least($3::date, (queue.now() at time zone t.time_zone)::date) as last_day
     from unnest($1::uuid[]) with ordinality as asked (id, position)
-    join tenants t on t.id = asked.id and t.is_active
+    join identity.tenants t on t.id = asked.id and t.is_active
 ), result as (
     -- As in backfill_slices.sql: what was made before the day's end is no result.
     select k.tenant_id, k.kpi_date as date, k.computed_at as at
-    from kpi_daily k join tenant t on t.id = k.tenant_id
+    from msp.kpi_daily k join tenant t on t.id = k.tenant_id
     where $4 = 'compute_kpi' and $6 <> 'all' and k.tenant_id = any($1) and k.kpi_date between $2 and $3
       and (k.computed_at at time zone t.time_zone)::date > k.kpi_date
     union all
     select e.tenant_id, e.export_date, e.created_at
-    from exports e join tenant t on t.id = e.tenant_id
+    from msp.exports e join tenant t on t.id = e.tenant_id
     where $4 <> 'compute_kpi' and $6 <> 'all' and e.tenant_id = any($1) and e.export_date between $2 and $3
       and e.format = 'json' and (e.created_at at time zone t.time_zone)::date > e.export_date
       and not ($4 = 'pipeline' and exists (
-          select from kpi_daily k
+          select from msp.kpi_daily k
           where k.tenant_id = e.tenant_id and k.kpi_date = e.export_date
             and (k.computed_at at time zone t.time_zone)::date <= k.kpi_date
       ))
@@ -26,13 +26,13 @@ with tenant as (
     select tenant_id, count(*) as days from result where $6 = 'missing' group by tenant_id
 ), failed as (
     -- As in backfill_slices.sql.
-    select j.tenant_id, count(distinct queue.job_subject(j.subject, j.args)) as days
+    select j.tenant_id, count(distinct j.subject) as days
     from queue.jobs j
     join tenant t on t.id = j.tenant_id
-    left join result r on r.tenant_id = j.tenant_id and r.date::text = queue.job_subject(j.subject, j.args)
+    left join result r on r.tenant_id = j.tenant_id and r.date::text = j.subject
     where $6 = 'failed'
-      and j.kind = $5 and j.tenant_id = any($1) and queue.job_subject(j.subject, j.args) between $2::text and t.last_day::text
-      and j.aside in ('discarded', 'cancelled')
+      and j.kind = $5 and j.tenant_id = any($1) and j.subject between $2::text and t.last_day::text
+      and j.cold_state in ('discarded', 'cancelled')
       and coalesce(j.args ->> 'format', 'json') = 'json'
       and (j.state = 'discarded' or j.errors @> '[{"code": "dependency_failed"}]')
       and ($4 <> 'pipeline' or j.workflow_id is not null)

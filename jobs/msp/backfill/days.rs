@@ -162,7 +162,7 @@ impl BackfillDays {
                        b.plan, '$.tenants[$first to $last]', jsonb_build_object('first', $2::bigint, 'last', $3::bigint)
                    ) with ordinality as p (value, place)
                ) as asked
-               left join tenants t on t.id = asked.id
+               left join identity.tenants t on t.id = asked.id
                left join queue.backfills_behind d on d.backfill_id = b.id and d.tenant_id = asked.id
                where b.id = $1 order by asked.place"#,
             self.id,

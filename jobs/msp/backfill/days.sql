@@ -18,7 +18,7 @@ with recursive half (edge, low, high) as (
         case when j.is_before then h.high else (h.low + h.high) / 2 end
     from half h
     left join lateral (
-        select seq, (queue.job_subject(subject, args)::date - case h.edge when 0 then $5::date else $6::date end) * $7::integer
+        select seq, (subject::date - case h.edge when 0 then $5::date else $6::date end) * $7::integer
             < h.edge as is_before
         from queue.jobs
         where backfill_id is not null and kind = $3
@@ -29,16 +29,16 @@ with recursive half (edge, low, high) as (
 ), edges as materialized (
     select max(low) filter (where edge = 0) as first, max(low) filter (where edge = 1) as after from half
 ), tenant as materialized (
-    select id, place, queue.flow_key($2, id, $1) as flow from unnest($4::uuid[]) with ordinality as t (id, place)
+    select id, place, queue.sublane_key($2, id, $1) as flow from unnest($4::uuid[]) with ordinality as t (id, place)
 )
 select t.place as "place!", j.day as "day!", j.id as "id!", j.state::text as "state!", j.workflow_id, j.is_stopped as "is_stopped!"
 from edges
 cross join tenant t
 cross join lateral (
-    select id, state, workflow_id, queue.job_subject(subject, args)::date as day, errors @> '[{"code": "dependency_failed"}]' as is_stopped
+    select id, state, workflow_id, subject::date as day, errors @> '[{"code": "dependency_failed"}]' as is_stopped
     from queue.jobs
     -- The sum hides the end from the planner: between two bounds it expects few jobs, and would read those of every tenant.
-    where queue.flow_key(queue, tenant_id, backfill_id) = t.flow and seq >= edges.first and seq + 0 < edges.after
+    where queue.sublane_key(queue, tenant_id, backfill_id) = t.flow and seq >= edges.first and seq + 0 < edges.after
       and (queue, tenant_id, backfill_id) is not distinct from ($2, t.id, $1) and kind = $3
     order by priority, seq limit $8
 ) as j

@@ -109,7 +109,7 @@ impl BackfillRange {
             r#"select coalesce(sum(greatest(
                    $3::date - greatest((queue.now() at time zone time_zone)::date + 1, $2::date) + 1, 0
                )), 0)::bigint as "days!"
-               from tenants where id = any($1)"#,
+               from identity.tenants where id = any($1)"#,
             &self.tenants,
             self.from,
             self.to

@@ -9,10 +9,10 @@ with slice as materialized (
 )
 select s.n as "n!", s.date as "date!", t.id, t.slug, t.name, t.is_active, t.time_zone
 from slice s
-join tenants t on t.id = s.tenant_id and t.is_active
+join identity.tenants t on t.id = s.tenant_id and t.is_active
 -- What was made before the day's end is of a part of the day, and no result; a pipeline's is the export, with the KPIs.
-left join kpi_daily k on $6 <> 'generate_export' and k.tenant_id = s.tenant_id and k.kpi_date = s.date
-left join exports e on $6 <> 'compute_kpi' and e.tenant_id = s.tenant_id and e.export_date = s.date and e.format = 'json'
+left join msp.kpi_daily k on $6 <> 'generate_export' and k.tenant_id = s.tenant_id and k.kpi_date = s.date
+left join msp.exports e on $6 <> 'compute_kpi' and e.tenant_id = s.tenant_id and e.export_date = s.date and e.format = 'json'
     and (e.created_at at time zone t.time_zone)::date > e.export_date
 cross join lateral (
     select case
@@ -28,8 +28,8 @@ where s.date <= (queue.now() at time zone t.time_zone)::date and case $8
     -- As in backfill_count.sql.
     else exists (
         select from queue.jobs j
-        where j.kind = $7 and j.tenant_id = s.tenant_id and queue.job_subject(j.subject, j.args) = s.date::text
-          and j.aside in ('discarded', 'cancelled')
+        where j.kind = $7 and j.tenant_id = s.tenant_id and j.subject = s.date::text
+          and j.cold_state in ('discarded', 'cancelled')
           and coalesce(j.args ->> 'format', 'json') = 'json'
           and (j.state = 'discarded' or j.errors @> '[{"code": "dependency_failed"}]')
           and ($6 <> 'pipeline' or j.workflow_id is not null)

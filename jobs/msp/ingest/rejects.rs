@@ -29,7 +29,7 @@ pub(super) async fn keep(
     let (origins, lines): (Vec<_>, Vec<_>) = places.into_iter().unzip();
     let (reasons, contents): (Vec<_>, Vec<_>) = whats.into_iter().unzip();
     sqlx::query!(
-        "insert into ingest_rejects (tenant_id, dataset, generation, job_id, origin, line, reason, content, rejected_at)
+        "insert into msp.ingest_rejects (tenant_id, dataset, generation, job_id, origin, line, reason, content, rejected_at)
          select $1, $2, $3, $4, r.*, queue.now()
          from unnest($5::text[], $6::bigint[], $7::text[], $8::text[]) as r (origin, line, reason, content)
          on conflict (tenant_id, dataset, origin, line) do update
@@ -56,7 +56,7 @@ pub(super) async fn forget_earlier(
     since: i64,
 ) -> sqlx::Result<()> {
     sqlx::query!(
-        "delete from ingest_rejects where tenant_id = $1 and dataset = $2 and generation < $3",
+        "delete from msp.ingest_rejects where tenant_id = $1 and dataset = $2 and generation < $3",
         turn.tenant,
         turn.dataset.name(),
         since

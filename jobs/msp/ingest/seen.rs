@@ -39,7 +39,7 @@ impl Seen {
         self.batches += 1;
         let (keys, parts): (Vec<&str>, Vec<&str>) = rows.iter().map(Upsert::key).unzip();
         sqlx::query!(
-            "insert into ingest_seen (tenant_id, dataset, generation, batch, keys, parts) values ($1, $2, $3, $4, $5, $6)",
+            "insert into msp.ingest_seen (tenant_id, dataset, generation, batch, keys, parts) values ($1, $2, $3, $4, $5, $6)",
             turn.tenant,
             turn.dataset.name(),
             self.since,
@@ -92,7 +92,7 @@ pub(crate) async fn is_known(
     let mut tx = ctx.app.pool.begin().await?;
     turn.keep(&mut tx).await?;
     sqlx::query!(
-        "delete from ingest_seen where tenant_id = $1 and dataset = $2 and generation = $3 and batch > $4",
+        "delete from msp.ingest_seen where tenant_id = $1 and dataset = $2 and generation = $3 and batch > $4",
         turn.tenant,
         turn.dataset.name(),
         since,
@@ -108,7 +108,7 @@ pub(crate) async fn is_known(
 /// How many batches of a reading are stored.
 async fn count(conn: &mut PgConnection, turn: &IngestTurn, since: i64) -> sqlx::Result<i64> {
     sqlx::query_scalar!(
-        r#"select count(*) as "count!" from ingest_seen where tenant_id = $1 and dataset = $2 and generation = $3"#,
+        r#"select count(*) as "count!" from msp.ingest_seen where tenant_id = $1 and dataset = $2 and generation = $3"#,
         turn.tenant,
         turn.dataset.name(),
         since
@@ -120,7 +120,7 @@ async fn count(conn: &mut PgConnection, turn: &IngestTurn, since: i64) -> sqlx::
 /// Deletes what this reading, and those before it, have seen.
 async fn forget(conn: &mut PgConnection, turn: &IngestTurn) -> sqlx::Result<()> {
     sqlx::query!(
-        "delete from ingest_seen where tenant_id = $1 and dataset = $2 and generation <= $3",
+        "delete from msp.ingest_seen where tenant_id = $1 and dataset = $2 and generation <= $3",
         turn.tenant,
         turn.dataset.name(),
         turn.generation

@@ -97,7 +97,7 @@ impl IngestTurn {
     /// When another run has taken it since.
     pub(crate) async fn keep(&self, conn: &mut PgConnection) -> Result<(), JobError> {
         let kept = sqlx::query_scalar!(
-            "select generation from ingest_turns where tenant_id = $1 and dataset = $2 and generation = $3 for share",
+            "select generation from msp.ingest_turns where tenant_id = $1 and dataset = $2 and generation = $3 for share",
             self.tenant,
             self.dataset.name(),
             self.generation
@@ -129,7 +129,7 @@ async fn ask(ctx: &JobContext<App>, tenant: Uuid, dataset: Dataset, run: &RunId)
                 and exists (select from queue.jobs j where j.id = next_job_id and j.finalized_at is null) as "is_behind!",
             coalesce(extract(epoch from queue.now() - began_at), 0)::float8 as "taken_for_s!",
             coalesce(extract(epoch from next_until - queue.now()), 0)::float8 as "kept_for_s!"
-           from ingest_turns where tenant_id = $1 and dataset = $2"#,
+           from msp.ingest_turns where tenant_id = $1 and dataset = $2"#,
         tenant,
         dataset.name(),
         run.job,
@@ -155,7 +155,7 @@ async fn ask(ctx: &JobContext<App>, tenant: Uuid, dataset: Dataset, run: &RunId)
 
 async fn lock(conn: &mut PgConnection, tenant: Uuid, dataset: Dataset) -> sqlx::Result<()> {
     sqlx::query!(
-        "insert into ingest_turns (tenant_id, dataset) values ($1, $2)
+        "insert into msp.ingest_turns (tenant_id, dataset) values ($1, $2)
          on conflict (tenant_id, dataset) do update set dataset = excluded.dataset",
         tenant,
         dataset.name()
@@ -173,7 +173,7 @@ async fn count(
     run: Option<&RunId>,
 ) -> sqlx::Result<IngestTurn> {
     let turn = sqlx::query!(
-        r#"insert into ingest_turns as t (tenant_id, dataset, generation, job_id, run, worker_id, began_at)
+        r#"insert into msp.ingest_turns as t (tenant_id, dataset, generation, job_id, run, worker_id, began_at)
          values ($1, $2, 1, $3, $4, $5, queue.now())
          on conflict (tenant_id, dataset) do update
          set generation = t.generation + 1, job_id = excluded.job_id, run = excluded.run, worker_id = excluded.worker_id,
@@ -200,7 +200,7 @@ async fn come_next(
     kept: Duration,
 ) -> sqlx::Result<()> {
     sqlx::query!(
-        "update ingest_turns
+        "update msp.ingest_turns
          set next_job_id = $3, next_seq = $4, next_until = queue.now() + make_interval(secs => $5)
          where tenant_id = $1 and dataset = $2",
         tenant,

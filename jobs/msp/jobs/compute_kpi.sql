@@ -3,19 +3,19 @@ with bounds as (
     -- The day in the tenant's time zone, as instants; 28 days of history before it.
     select
         t.time_zone,
-        local_day_start($2::date, t.time_zone) as day_start,
-        local_day_start($2::date + 1, t.time_zone) as day_end,
-        local_day_start($2::date - 28, t.time_zone) as history_start
-    from tenants t where t.id = $1
+        identity.local_day_start($2::date, t.time_zone) as day_start,
+        identity.local_day_start($2::date + 1, t.time_zone) as day_end,
+        identity.local_day_start($2::date - 28, t.time_zone) as history_start
+    from identity.tenants t where t.id = $1
 ), worked as (
     select
         coalesce(sum(minutes), 0) as total,
         coalesce(sum(minutes) filter (where billable), 0) as billable
-    from raw_time_entries
+    from msp.raw_time_entries
     where tenant_id = $1 and date_worked = $2 and deleted_at is null
 ), high_priority as (
     select count(*) as tickets
-    from raw_tickets k, bounds b
+    from msp.raw_tickets k, bounds b
     where k.tenant_id = $1 and k.created_at_remote >= b.day_start and k.created_at_remote < b.day_end
       and lower(btrim(k.priority)) in ('high', 'critical') and k.deleted_at is null
 ), closed as (
@@ -25,9 +25,9 @@ with bounds as (
         -- First call resolution: closed with exactly one time entry, whenever that was.
         avg(case when entries.count = 1 then 1 else 0 end)::float8 as first_call_rate
     from bounds b
-    join raw_tickets k on k.tenant_id = $1 and k.closed_at >= b.day_start and k.closed_at < b.day_end
+    join msp.raw_tickets k on k.tenant_id = $1 and k.closed_at >= b.day_start and k.closed_at < b.day_end
     cross join lateral (
-        select count(*) from raw_time_entries e
+        select count(*) from msp.raw_time_entries e
         where e.tenant_id = $1 and e.cw_ticket_id = k.cw_ticket_id and e.deleted_at is null
     ) as entries
     where k.deleted_at is null
@@ -39,29 +39,29 @@ with bounds as (
     cross join generate_series(0, 28) as d (ago)
     cross join lateral (
         select count(*) as tickets, count(*) filter (where closed_at is null or closed_at >= b.day_end) as still_open
-        from raw_tickets
+        from msp.raw_tickets
         where tenant_id = $1
-          and created_at_remote >= local_day_start($2::date - d.ago, b.time_zone)
-          and created_at_remote < local_day_start($2::date - d.ago + 1, b.time_zone)
+          and created_at_remote >= identity.local_day_start($2::date - d.ago, b.time_zone)
+          and created_at_remote < identity.local_day_start($2::date - d.ago + 1, b.time_zone)
           and deleted_at is null
     ) as k
 ), long_open as (
     -- What was there before and is still open has been so for 29 days, which may lack an hour: it is in the small index
     -- raw_tickets_long_open, whose condition is the last one.
     select count(*) as tickets
-    from raw_tickets k, bounds b
+    from msp.raw_tickets k, bounds b
     where k.tenant_id = $1 and k.created_at_remote < b.history_start
       and (k.closed_at is null or k.closed_at >= b.day_end)
       and (k.closed_at is null or k.closed_at - k.created_at_remote > interval '28 days')
       and k.deleted_at is null
 ), satisfaction as (
     select avg(s.score) as score
-    from raw_csat_surveys s, bounds b
+    from msp.raw_csat_surveys s, bounds b
     where s.tenant_id = $1 and s.submitted_at >= b.day_start and s.submitted_at < b.day_end and s.deleted_at is null
 ), first_ticket as (
     select (min(k.created_at_remote) at time zone min(b.time_zone))::date as day
     from bounds b, lateral (
-        select created_at_remote from raw_tickets where tenant_id = $1 and deleted_at is null order by created_at_remote limit 1
+        select created_at_remote from msp.raw_tickets where tenant_id = $1 and deleted_at is null order by created_at_remote limit 1
     ) as k
 ), history as (
     -- Every day since the first ticket counts, also those without a ticket.
@@ -78,7 +78,7 @@ with bounds as (
     select (case when h.days >= 7 then (c.tickets - h.mean) / h.deviation end)::float8 as z
     from created c, history h
 )
-insert into kpi_daily (
+insert into msp.kpi_daily (
     tenant_id, kpi_date, total_minutes, billable_minutes, non_billable_minutes, avg_resolution_minutes,
     first_call_resolution_rate, avg_satisfaction_score, tickets_created, tickets_closed, tickets_open,
     tickets_high_priority, anomaly_detected, z_score, computed_at

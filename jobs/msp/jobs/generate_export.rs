@@ -127,7 +127,7 @@ impl GenerateExport {
     ) -> Result<Export, JobError> {
         let mut tx = ctx.app.pool.begin().await?;
         let replaced = sqlx::query_scalar!(
-            "select object_path from exports where tenant_id = $1 and export_date = $2 and format = $3 for update",
+            "select object_path from msp.exports where tenant_id = $1 and export_date = $2 and format = $3 for update",
             tenant.id,
             self.date,
             self.format.as_str()
@@ -135,7 +135,7 @@ impl GenerateExport {
         .fetch_optional(&mut *tx)
         .await?;
         let export_id = sqlx::query_scalar!(
-            "insert into exports (tenant_id, id, export_date, format, object_path, bytes, sha256, job_id, created_at)
+            "insert into msp.exports (tenant_id, id, export_date, format, object_path, bytes, sha256, job_id, created_at)
              values ($1, $2, $3, $4, $5, $6, $7, $8, queue.now())
              on conflict (tenant_id, export_date, format) do update
              set object_path = excluded.object_path, bytes = excluded.bytes, sha256 = excluded.sha256,

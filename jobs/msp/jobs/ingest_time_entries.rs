@@ -61,10 +61,10 @@ impl Upsert for TimeEntry {
     async fn mark_unseen(conn: &mut PgConnection, turn: &IngestTurn, since: i64) -> sqlx::Result<u64> {
         let marked = sqlx::query!(
             "with seen as materialized (
-                select unnest(keys) as key from ingest_seen
+                select unnest(keys) as key from msp.ingest_seen
                 where tenant_id = $1 and dataset = $2 and generation = $3
              )
-             update raw_time_entries t set deleted_at = queue.now(), read_at = $4
+             update msp.raw_time_entries t set deleted_at = queue.now(), read_at = $4
              where t.tenant_id = $1 and t.deleted_at is null and not exists (select from seen s where s.key = t.cw_time_entry_id)",
             turn.tenant,
             turn.dataset.name(),

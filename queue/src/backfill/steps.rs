@@ -68,7 +68,7 @@ pub(crate) async fn retry_some(pool: &PgPool, id: Uuid) -> Result<u64> {
     let Some(request) = request else { return Ok(0) };
     let failed = sqlx::query!(
         r#"select id, seq as "seq!" from queue.jobs
-           where backfill_id = $1 and backfill_id is not null and aside = 'discarded' and seq > $2
+           where backfill_id = $1 and backfill_id is not null and cold_state = 'discarded' and seq > $2
              and finalized_at <= $3
            order by seq limit $4"#,
         id,

@@ -13,8 +13,8 @@ with stretch as materialized (
             and ($13::timestamptz is null or s.created_at < $13)
             and ($14::text is null or s.args::text ilike $14 or s.errors::text ilike $14 or s.tenant_id = any($19::uuid[]))
             and ($15::uuid[] is null or s.id = any($15))
-            and ($16::bigint is null or s.failure_id = $16 and s.aside in ('retryable', 'discarded'))
-            and ($20::text is null or queue.job_subject(s.subject, s.args) = $20)
+            and ($16::bigint is null or s.failure_id = $16 and s.cold_state in ('retryable', 'discarded'))
+            and ($20::text is null or s.subject = $20)
             and ($17::text[] is null or not exists (
                 select from unnest($17::text[], $18::text[]) as a (name, value)
                 where s.args #>> string_to_array(a.name, '.') is distinct from a.value)) as matches
@@ -37,13 +37,13 @@ with stretch as materialized (
          order by backfill_id, seq limit $4)
         union all
         (select * from queue.jobs
-         where $1 = 'failure' and failure_id is not null and aside in ('retryable', 'discarded')
+         where $1 = 'failure' and failure_id is not null and cold_state in ('retryable', 'discarded')
            and (failure_id, seq) > ($16, $2) and (failure_id, seq) < ($16, $3)
          order by failure_id, seq limit $4)
         union all
         (select * from queue.jobs
-         where $1 = 'failing_subject' and aside in ('retryable', 'cancelled', 'discarded')
-           and tenant_id = $9 and queue.job_subject(subject, args) = $20 and seq > $2 and seq < $3
+         where $1 = 'failing_subject' and cold_state in ('retryable', 'cancelled', 'discarded')
+           and tenant_id = $9 and subject = $20 and seq > $2 and seq < $3
          order by seq limit $4)
         union all
         (select j.* from unnest($15::uuid[]) as w (id)
@@ -53,11 +53,11 @@ with stretch as materialized (
         union all
         (select * from (
             (select * from queue.jobs
-             where $1 = 'failed' and 'discarded' = any($6) and aside = 'discarded' and seq > $2 and seq < $3
+             where $1 = 'failed' and 'discarded' = any($6) and cold_state = 'discarded' and seq > $2 and seq < $3
              order by seq limit $4)
             union all
             (select * from queue.jobs
-             where $1 = 'failed' and 'cancelled' = any($6) and aside = 'cancelled' and seq > $2 and seq < $3
+             where $1 = 'failed' and 'cancelled' = any($6) and cold_state = 'cancelled' and seq > $2 and seq < $3
              order by seq limit $4)
         ) failed order by seq limit $4)
     ) s

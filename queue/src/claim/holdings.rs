@@ -72,8 +72,8 @@ pub(crate) async fn forget(conn: &mut PgConnection, claims: &[ClaimKey]) -> Resu
     sqlx::query!(
         "delete from queue.claims c using unnest(
              -- Hidden from the planner, which otherwise plans anew for each number of them.
-             (select $1::uuid[]), (select $2::text[]), (select $3::bigint[])) as gone (worker_id, queue, no)
-         where c.worker_id = gone.worker_id and c.queue = gone.queue and c.no = gone.no
+             (select $1::uuid[]), (select $2::text[]), (select $3::bigint[])) as gone (worker_id, queue, claim_seq)
+         where c.worker_id = gone.worker_id and c.queue = gone.queue and c.claim_seq = gone.claim_seq
            -- What was worked off in a history that was lost is not worked off here.
            and exists (select from queue.workers w where w.id = gone.worker_id and w.history = queue.history_id())",
         &claims.iter().map(|claim| claim.worker).collect::<Vec<_>>(),
@@ -94,11 +94,11 @@ pub(crate) async fn adopt(conn: &mut PgConnection) -> Result<u64> {
             -- A set operation, as joins are guessed wrong: nothing is known of how much claims hold.
             select worker_id, queue, seq, run from queue.jobs where state = 'running' and worker_id is not null
             except
-            select worker_id, queue, seq, run from queue.taken
+            select worker_id, queue, seq, run from queue.in_flight
         ), noted as (
-            insert into queue.claims as c (worker_id, queue, no, jobs, runs)
+            insert into queue.claims as c (worker_id, queue, claim_seq, jobs, runs)
             select worker_id, queue, 0, array_agg(seq), array_agg(run) from stray group by worker_id, queue
-            on conflict (worker_id, queue, no) do update
+            on conflict (worker_id, queue, claim_seq) do update
             set jobs = c.jobs || excluded.jobs, runs = c.runs || excluded.runs
         )
         select count(*) as "strays!" from stray

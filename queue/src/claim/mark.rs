@@ -112,7 +112,7 @@ pub(crate) async fn mark_all_of(conn: &mut PgConnection, worker: Uuid) -> Result
     sqlx::query!(
         "update queue.jobs j
          set state = 'running', run = t.run, attempt = j.attempt + 1, worker_id = t.worker_id, attempted_at = t.at, progress = null
-         from queue.taken t
+         from queue.in_flight t
          where t.worker_id = $1 and j.seq = t.seq and j.state = 'available' and j.run = t.run - 1",
         worker
     )
@@ -140,7 +140,7 @@ pub(crate) async fn mark_claimed(conn: &mut PgConnection, jobs: &[Uuid]) -> Resu
     sqlx::query!(
         "update queue.jobs j
          set state = 'running', run = t.run, attempt = j.attempt + 1, worker_id = t.worker_id, attempted_at = t.at, progress = null
-         from queue.taken t
+         from queue.in_flight t
          where t.queue = any($2) and j.id = any($1) and j.seq = t.seq and j.state = 'available' and j.run = t.run - 1",
         jobs,
         &queues

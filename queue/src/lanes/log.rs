@@ -104,9 +104,9 @@ pub(crate) async fn news(conn: &mut PgConnection, queue: &str, seen: &Seen) -> R
         )
         select
             xmax as "xmax!", under_way as "under_way!", now as "now!", history as "history!", server as "server!",
-            l.txid as "txid?", l.no as "no?", l.of_turn, l.returned as "returned?", l.worker_id as "worker_id?",
+            l.txid as "txid?", l.claim_seq as "claim_seq?", l.of_claim_seq, l.requeued as "requeued?", l.worker_id as "worker_id?",
             l.virtual_times as "virtual_times?", l.queue_tat as "queue_tat?",
-            l.sees_before, l.sees_not,
+            l.snapshot_xmax, l.snapshot_xip,
             l.tenants as "tenants?", l.backfills as "backfills?: Vec<Option<Uuid>>", l.priorities as "priorities?",
             l.states::text[] as "states?: Vec<String>", l.changes as "changes?", l.lowest as "lowest?: Vec<Option<i64>>",
             l.tags as "tags?", l.tats as "tats?: Vec<Option<DateTime<Utc>>>"
@@ -120,7 +120,7 @@ pub(crate) async fn news(conn: &mut PgConnection, queue: &str, seen: &Seen) -> R
             select late.* from unnest((select $3::bigint[])) as x
             cross join lateral (select * from queue.lane_log where queue = (select $1::text) and txid = x offset 0) as late
         ) l on true
-        order by l.no
+        order by l.claim_seq
         "#,
         queue,
         seen.xmax,
@@ -141,7 +141,7 @@ pub(crate) async fn news(conn: &mut PgConnection, queue: &str, seen: &Seen) -> R
     for row in rows {
         let Some(tenants) = row.tenants else { continue };
         let backfills = row.backfills.unwrap_or_default();
-        if let Some(no) = row.no {
+        if let Some(no) = row.claim_seq {
             let (tags, arrivals) = (row.tags.unwrap_or_default(), row.tats.unwrap_or_default());
             let flows = (0..tenants.len())
                 .map(|i| FlowTurn {
@@ -162,18 +162,19 @@ pub(crate) async fn news(conn: &mut PgConnection, queue: &str, seen: &Seen) -> R
         } else {
             let (priorities, states) = (row.priorities.unwrap_or_default(), row.states.unwrap_or_default());
             let (changes, lowest) = (row.changes.unwrap_or_default(), row.lowest.unwrap_or_default());
-            let sight = row.sees_before.zip(row.sees_not).map(|(xmax, under_way)| Seen { xmax, under_way });
-            news.sights.extend(row.of_turn.zip(sight));
+            let sight =
+                row.snapshot_xmax.zip(row.snapshot_xip).map(|(xmax, under_way)| Seen { xmax, under_way });
+            news.sights.extend(row.of_claim_seq.zip(sight));
             news.counts.extend((0..tenants.len()).map(|i| Count {
-                claimed: row.of_turn.zip(lowest[i]).map(|(turn, past)| Claimed { turn, past }),
+                claimed: row.of_claim_seq.zip(lowest[i]).map(|(turn, past)| Claimed { turn, past }),
                 tenant: tenants[i],
                 backfill: backfills[i],
                 priority: priorities[i],
                 state: states[i].parse().expect("the enum's names are the states'"),
                 change: i64::from(changes[i]),
                 txid: row.txid.unwrap_or_default(),
-                lowest: if row.of_turn.is_some() { None } else { lowest[i] },
-                returned: row.returned.unwrap_or_default(),
+                lowest: if row.of_claim_seq.is_some() { None } else { lowest[i] },
+                returned: row.requeued.unwrap_or_default(),
             }));
         }
     }
@@ -191,11 +192,11 @@ pub(crate) async fn take_turn(conn: &mut PgConnection, queue: &str) -> Result<i6
         .await?;
     loop {
         let taken = sqlx::query_scalar!(
-            r#"insert into queue.lane_log (queue, no)
+            r#"insert into queue.lane_log (queue, claim_seq)
              select $1, greatest(
-                 (select coalesce(max(no), 0) from queue.lane_log where queue = $1 and no is not null),
-                 (select coalesce(max(no), 0) from queue.lane_books where queue = $1)) + 1
-             on conflict (queue, no) where no is not null do nothing returning no as "no!""#,
+                 (select coalesce(max(claim_seq), 0) from queue.lane_log where queue = $1 and claim_seq is not null),
+                 (select coalesce(max(claim_seq), 0) from queue.view_checkpoints where queue = $1)) + 1
+             on conflict (queue, claim_seq) where claim_seq is not null do nothing returning claim_seq as "claim_seq!""#,
             queue
         )
         .fetch_optional(&mut *conn)
@@ -208,17 +209,20 @@ pub(crate) async fn take_turn(conn: &mut PgConnection, queue: &str) -> Result<i6
 
 /// The oldest claim of the queue, from `since` on, that is not worked off; `next` where there is none.
 pub(crate) async fn oldest_claim(conn: &mut PgConnection, queue: &str, since: i64, next: i64) -> Result<i64> {
-    let no =
-        sqlx::query_scalar!("select min(no) from queue.claims where queue = $1 and no >= $2", queue, since)
-            .fetch_one(conn)
-            .await?;
+    let no = sqlx::query_scalar!(
+        "select min(claim_seq) from queue.claims where queue = $1 and claim_seq >= $2",
+        queue,
+        since
+    )
+    .fetch_one(conn)
+    .await?;
     Ok(no.unwrap_or(next))
 }
 
 /// Jobs that the live workers of the queue can run at once.
 pub(crate) async fn slots(conn: &mut PgConnection, queue: &str) -> Result<i64> {
     let slots = sqlx::query_scalar!(
-        r#"select coalesce(sum(coalesce((queue_slots ->> $1::text)::bigint, slots)), 0)::bigint as "slots!" from queue.workers
+        r#"select coalesce(sum(coalesce((queue_slots ->> $1::text)::bigint, capacity)), 0)::bigint as "slots!" from queue.workers
            where $1 = any(queues) and lease_until > queue.now() and drain_requested_at is null"#,
         queue
     )
@@ -230,10 +234,10 @@ pub(crate) async fn slots(conn: &mut PgConnection, queue: &str) -> Result<i64> {
 /// The newest view that was written down in this history, or an empty one.
 pub(crate) async fn load(conn: &mut PgConnection, queue: &str) -> Result<Book> {
     let row = sqlx::query!(
-        r#"select h.id as "history!", pg_postmaster_start_time() as "server!", b.book as "book?: Json<Book>"
+        r#"select h.id as "history!", pg_postmaster_start_time() as "server!", b.view as "book?: Json<Book>"
            from (select queue.history_id() as id) h
            left join lateral (
-               select book from queue.lane_books where queue = $1 and history = h.id order by at desc limit 1
+               select view from queue.view_checkpoints where queue = $1 and history = h.id order by at desc limit 1
            ) b on true"#,
         queue
     )
@@ -248,7 +252,7 @@ pub(crate) async fn load(conn: &mut PgConnection, queue: &str) -> Result<Book> {
 /// The newest view that was written down in any history.
 pub(crate) async fn newest(conn: &mut PgConnection, queue: &str) -> Result<Option<Book>> {
     let book = sqlx::query_scalar!(
-        r#"select book as "book: Json<Book>" from queue.lane_books where queue = $1 order by at desc limit 1"#,
+        r#"select view as "book: Json<Book>" from queue.view_checkpoints where queue = $1 order by at desc limit 1"#,
         queue
     )
     .fetch_optional(conn)
@@ -271,7 +275,7 @@ pub(crate) async fn lost_workers(conn: &mut PgConnection, history: Uuid) -> Resu
 /// Writes a book down for hosts that begin to read.
 pub(crate) async fn save(conn: &mut PgConnection, book: &mut Book) -> Result<()> {
     sqlx::query!(
-        "insert into queue.lane_books (queue, at, oldest_xid, no, book, history) values ($1, queue.now(), $2, $3, $4, $5)
+        "insert into queue.view_checkpoints (queue, at, oldest_txid, claim_seq, view, history) values ($1, queue.now(), $2, $3, $4, $5)
          on conflict do nothing",
         book.queue,
         book.seen.oldest_unseen(),
@@ -291,13 +295,13 @@ pub(crate) async fn save(conn: &mut PgConnection, book: &mut Book) -> Result<()>
 pub(crate) async fn prune(conn: &mut PgConnection, queue: &str) -> Result<u64> {
     let deleted = sqlx::query!(
         "with base as (
-            select at, oldest_xid, no from queue.lane_books
+            select at, oldest_txid, claim_seq from queue.view_checkpoints
             where queue = $1 and at < queue.now() - interval '10 minutes' order by at desc limit 1
         ), books as (
-            delete from queue.lane_books b using base where b.queue = $1 and b.at < base.at
+            delete from queue.view_checkpoints b using base where b.queue = $1 and b.at < base.at
         )
         delete from queue.lane_log l using base
-        where l.queue = $1 and l.txid < base.oldest_xid and (l.no is null or l.no < base.no)",
+        where l.queue = $1 and l.txid < base.oldest_txid and (l.claim_seq is null or l.claim_seq < base.claim_seq)",
         queue
     )
     .execute(conn)

@@ -1,6 +1,6 @@
 -- The first job of each flow and priority, from its cursor on: one step into the index each.
 with flow as materialized (
-    select f.*, queue.flow_key($1, f.tenant_id, f.backfill_id) as key
+    select f.*, queue.sublane_key($1, f.tenant_id, f.backfill_id) as key
     from unnest($2::uuid[], $3::uuid[], $4::smallint[], $5::bigint[])
         with ordinality as f (tenant_id, backfill_id, priority, from_seq, place)
 )
@@ -8,7 +8,7 @@ select f.place as "place!", first.seq as "seq!", first.scheduled_at as "schedule
 from flow f
 cross join lateral (
     select j.seq, j.scheduled_at from queue.jobs j
-    where queue.flow_key(j.queue, j.tenant_id, j.backfill_id) = f.key
+    where queue.sublane_key(j.queue, j.tenant_id, j.backfill_id) = f.key
       and (j.priority, j.seq) >= (f.priority, f.from_seq) and j.priority <= f.priority and j.state = 'available'
       and (j.queue, j.tenant_id, j.backfill_id) is not distinct from ($1, f.tenant_id, f.backfill_id)
     order by j.priority, j.seq limit 1

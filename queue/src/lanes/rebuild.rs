@@ -19,7 +19,7 @@ pub(crate) async fn queues(conn: &mut PgConnection) -> Result<Vec<String>> {
     let queues = sqlx::query_scalar!(
         r#"select queue as "queue!" from (
                select distinct queue from queue.jobs union select distinct queue from queue.lane_log
-               union select queue from queue.lane_books union select distinct queue from queue.claims
+               union select queue from queue.view_checkpoints union select distinct queue from queue.claims
                union select name from queue.queues
            ) as known order by queue"#
     )
@@ -81,13 +81,13 @@ async fn arrivals(conn: &mut PgConnection, queue: &str) -> Result<Arrivals> {
     let of_claims = sqlx::query!(
         r#"select t.tenant as "tenant!", max(t.tat) as "tat!"
            from queue.lane_log l cross join unnest(l.tenants, l.tats) as t (tenant, tat)
-           where l.queue = $1 and l.no is not null and t.tat > queue.now() group by 1"#,
+           where l.queue = $1 and l.claim_seq is not null and t.tat > queue.now() group by 1"#,
         queue
     )
     .fetch_all(&mut *conn)
     .await?;
     let of_queue = sqlx::query_scalar!(
-        "select max(queue_tat) from queue.lane_log where queue = $1 and no is not null",
+        "select max(queue_tat) from queue.lane_log where queue = $1 and claim_seq is not null",
         queue
     )
     .fetch_one(&mut *conn)

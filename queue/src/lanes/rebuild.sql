@@ -4,7 +4,7 @@ with snapshot as materialized (
     select pg_snapshot_xmax(s.now)::text::bigint as xmax, array(select x::text::bigint from pg_snapshot_xip(s.now) as x) as under_way
     from (select pg_current_snapshot() as now) as s
 ), taken as materialized (
-    select seq, run from queue.taken where queue = $1
+    select seq, run from queue.in_flight where queue = $1
 ), counted as materialized (
     select tenant_id, backfill_id, priority, state, count(*) as count, min(seq) as lowest
     from (
@@ -15,9 +15,9 @@ with snapshot as materialized (
     ) as jobs
     group by 1, 2, 3, 4
 ), log as (
-    delete from queue.lane_log where queue = $1 and no is distinct from $2
+    delete from queue.lane_log where queue = $1 and claim_seq is distinct from $2
 ), books as (
-    delete from queue.lane_books where queue = $1
+    delete from queue.view_checkpoints where queue = $1
 )
 select s.xmax as "xmax!", s.under_way as "under_way!", queue.now() as "now!",
     (select coalesce(max(seq) + 1, 0) from taken) as "claimed!",

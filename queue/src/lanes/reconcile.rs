@@ -66,7 +66,7 @@ async fn compare(conn: &mut PgConnection, queue: &str) -> Result<Vec<Discrepancy
            from (
                select tenant_id, backfill_id, priority, seq,
                    case
-                       when state = 'available' and (seq, run + 1) in (select seq, run from queue.taken where queue = $1) then 'running'
+                       when state = 'available' and (seq, run + 1) in (select seq, run from queue.in_flight where queue = $1) then 'running'
                        else state::text
                    end as state
                from queue.jobs where queue = $1
@@ -123,7 +123,7 @@ async fn behind(
         "select min(seq) from queue.jobs
          where queue = $1 and tenant_id = $2 and backfill_id is not distinct from $3 and priority = $4
            and state = 'available' and seq < $5 and seq <> all($6)
-           and (seq, run + 1) not in (select seq, run from queue.taken where queue = $1)",
+           and (seq, run + 1) not in (select seq, run from queue.in_flight where queue = $1)",
         queue,
         tenant,
         backfill,

@@ -36,7 +36,7 @@ pub async fn traffic(conn: &mut PgConnection, queue: &str) -> Result<Traffic> {
             -- A book is written about every minute while there is much to sum up; its transactions bound the part of the
             -- log that is read.
             select coalesce((
-                select oldest_xid from queue.lane_books
+                select oldest_txid from queue.view_checkpoints
                 where queue = $1 and at <= queue.now() - make_interval(secs => $2) order by at desc limit 1), 0) as xid
         )
         select coalesce(sum(c.change) filter (where c.state = 'running'), 0) as "started!",
@@ -72,13 +72,13 @@ pub async fn lane_starts(conn: &mut PgConnection, queue: &str, tenant: Uuid) -> 
         r#"
         with base as (
             select coalesce((
-                select oldest_xid from queue.lane_books
+                select oldest_txid from queue.view_checkpoints
                 where queue = $1 and at <= queue.now() - make_interval(secs => $2) order by at desc limit 1), 0) as xid
         )
         select coalesce(sum(c.change) filter (where c.tenant_id = $3), 0) as "lane!", coalesce(sum(c.change), 0) as "queue!"
         from queue.lane_log l cross join lateral unnest(l.tenants, l.states, l.changes) as c (tenant_id, state, change)
         where l.queue = $1 and l.txid >= (select xid from base) and l.at > queue.now() - make_interval(secs => $2)
-          and l.of_turn is not null and c.state = 'running'
+          and l.of_claim_seq is not null and c.state = 'running'
         "#,
         queue,
         f64::from(WINDOW_S),
@@ -92,7 +92,7 @@ pub async fn lane_starts(conn: &mut PgConnection, queue: &str, tenant: Uuid) -> 
 /// The live workers, by queue.
 pub async fn workers(conn: &mut PgConnection) -> Result<HashMap<String, Workers>> {
     let rows = sqlx::query!(
-        r#"select name as "name!", count(*) as "count!", sum(coalesce((w.queue_slots ->> name)::bigint, w.slots))::bigint as "slots!"
+        r#"select name as "name!", count(*) as "count!", sum(coalesce((w.queue_slots ->> name)::bigint, w.capacity))::bigint as "slots!"
            from queue.workers w cross join unnest(w.queues) as name
            where w.lease_until > queue.now() and w.drain_requested_at is null group by name"#
     )
@@ -125,7 +125,7 @@ pub async fn recorded(conn: &mut PgConnection) -> Result<Vec<String>> {
             select (select l.queue from queue.lane_log l where l.queue > logged.queue order by l.queue limit 1)
             from logged where logged.queue is not null
         )
-        select queue as "queue!" from logged where queue is not null union select queue from queue.lane_books order by 1
+        select queue as "queue!" from logged where queue is not null union select queue from queue.view_checkpoints order by 1
         "#
     )
     .fetch_all(conn)

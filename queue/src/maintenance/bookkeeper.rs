@@ -28,7 +28,7 @@ impl Bookkeeper {
         let mut conn = pool.acquire().await?;
         let queues = sqlx::query!(
             r#"select distinct name as "name!", not exists (
-                   select from queue.lane_books b where b.queue = name and b.at > queue.now() - interval '1 minute') as "is_due!"
+                   select from queue.view_checkpoints b where b.queue = name and b.at > queue.now() - interval '1 minute') as "is_due!"
                from queue.workers w, unnest(w.queues) as name where w.lease_until > queue.now()"#
         )
         .fetch_all(&mut *conn)

@@ -13,7 +13,7 @@ pub async fn run_once(pool: &PgPool) -> Result<u64> {
         let queues = sqlx::query_scalar!(
             "with due as (
                 select id from queue.jobs
-                where aside in ('scheduled', 'retryable') and scheduled_at <= queue.now()
+                where cold_state in ('scheduled', 'retryable') and scheduled_at <= queue.now()
                 order by scheduled_at limit 1000 for update skip locked
             )
             update queue.jobs j set state = 'available' from due where j.id = due.id

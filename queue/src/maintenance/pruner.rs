@@ -42,7 +42,7 @@ async fn workers(host: &impl Begin) -> Result<u64> {
     let Some(mut tx) = host.begin().await? else { return Ok(0) };
     // Nobody wakes them any more.
     sqlx::query!(
-        "delete from queue.sleepers s using queue.workers w where w.id = s.worker_id and w.lease_until < queue.now()"
+        "delete from queue.waiters s using queue.workers w where w.id = s.worker_id and w.lease_until < queue.now()"
     )
     .execute(&mut *tx)
     .await?;
@@ -59,8 +59,8 @@ async fn workers(host: &impl Begin) -> Result<u64> {
 async fn pulse(host: &impl Begin) -> Result<u64> {
     let Some(mut tx) = host.begin().await? else { return Ok(0) };
     let deleted = sqlx::query!(
-        "delete from queue.pulse p using (values (60, interval '2 hours'), (900, interval '2 days'), (3600, interval '60 days')) as kept (step_s, for_how_long)
-         where p.step_s = kept.step_s and p.at < queue.now() - kept.for_how_long"
+        "delete from queue.rollups p using (values (60, interval '2 hours'), (900, interval '2 days'), (3600, interval '60 days')) as kept (bucket_s, for_how_long)
+         where p.bucket_s = kept.bucket_s and p.at < queue.now() - kept.for_how_long"
     )
     .execute(&mut *tx)
     .await?
@@ -89,7 +89,7 @@ async fn failures(host: &impl Begin, retention: Retention) -> Result<u64> {
              order by last_seen limit $2
          ) old
          where f.id = old.id and not exists (
-             select from queue.jobs j where j.failure_id = f.id and j.aside in ('retryable', 'discarded'))",
+             select from queue.jobs j where j.failure_id = f.id and j.cold_state in ('retryable', 'discarded'))",
         retention.discarded.as_secs_f64(),
         BATCH
     )

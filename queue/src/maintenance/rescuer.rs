@@ -39,13 +39,13 @@ pub async fn run_once(host: &impl Begin) -> Result<u64> {
 async fn orphaned(conn: &mut PgConnection, after: Option<&ClaimKey>) -> Result<Vec<ClaimKey>> {
     let claims = sqlx::query_as!(
         ClaimKey,
-        "select c.worker_id as worker, c.queue, c.no from queue.claims c
+        "select c.worker_id as worker, c.queue, c.claim_seq from queue.claims c
          where not exists (select from queue.workers w where w.id = c.worker_id and w.lease_until > queue.now())
-           and ($1::uuid is null or (c.worker_id, c.queue, c.no) > ($1, $2, $3))
-         order by c.worker_id, c.queue, c.no limit $4 for update of c skip locked",
+           and ($1::uuid is null or (c.worker_id, c.queue, c.claim_seq) > ($1, $2, $3))
+         order by c.worker_id, c.queue, c.claim_seq limit $4 for update of c skip locked",
         after.map(|claim| claim.worker),
         after.map(|claim| claim.queue.as_str()),
-        after.map(|claim| claim.no),
+        after.map(|claim| claim.claim_seq),
         STEP
     )
     .fetch_all(conn)
@@ -57,14 +57,14 @@ async fn orphaned(conn: &mut PgConnection, after: Option<&ClaimKey>) -> Result<V
 async fn rescue(conn: &mut PgConnection, claims: &[ClaimKey]) -> Result<u64> {
     let workers: Vec<Uuid> = claims.iter().map(|claim| claim.worker).collect();
     let queues: Vec<String> = claims.iter().map(|claim| claim.queue.clone()).collect();
-    let nos: Vec<i64> = claims.iter().map(|claim| claim.no).collect();
+    let nos: Vec<i64> = claims.iter().map(|claim| claim.claim_seq).collect();
     mark_claims(conn, &workers, &queues, &nos).await?;
     let rows = sqlx::query!(
         r#"
         with orphan as materialized (
             select t.worker_id, t.seq
-            from unnest($1::uuid[], $2::text[], $3::bigint[]) as gone (worker_id, queue, no)
-            join queue.taken t using (worker_id, queue, no)
+            from unnest($1::uuid[], $2::text[], $3::bigint[]) as gone (worker_id, queue, claim_seq)
+            join queue.in_flight t using (worker_id, queue, claim_seq)
         ), lost as (
             select j.id from queue.jobs j join orphan on orphan.seq = j.seq
             where j.state = 'running' and j.worker_id = orphan.worker_id
@@ -97,8 +97,8 @@ async fn rescue(conn: &mut PgConnection, claims: &[ClaimKey]) -> Result<u64> {
     .fetch_all(&mut *conn)
     .await?;
     sqlx::query!(
-        "delete from queue.claims c using unnest($1::uuid[], $2::text[], $3::bigint[]) as gone (worker_id, queue, no)
-         where c.worker_id = gone.worker_id and c.queue = gone.queue and c.no = gone.no and not exists (
+        "delete from queue.claims c using unnest($1::uuid[], $2::text[], $3::bigint[]) as gone (worker_id, queue, claim_seq)
+         where c.worker_id = gone.worker_id and c.queue = gone.queue and c.claim_seq = gone.claim_seq and not exists (
              select from unnest(c.jobs, c.runs) as t (seq, run) join queue.jobs j using (seq)
              where j.worker_id = c.worker_id and j.state = 'running' or j.run = t.run - 1 and j.state = 'available')",
         &workers,
@@ -142,8 +142,8 @@ async fn mark_claims(
     let starts = sqlx::query!(
         r#"
         select t.seq as "seq!", t.run as "run!", j.attempt, t.worker_id as "worker!", t.at as "at!"
-        from unnest($1::uuid[], $2::text[], $3::bigint[]) as gone (worker_id, queue, no)
-        join queue.taken t using (worker_id, queue, no)
+        from unnest($1::uuid[], $2::text[], $3::bigint[]) as gone (worker_id, queue, claim_seq)
+        join queue.in_flight t using (worker_id, queue, claim_seq)
         cross join lateral (select * from queue.jobs where seq = t.seq offset 0) j
         where j.state = 'available' and j.run = t.run - 1
         "#,

@@ -7,7 +7,7 @@ use crate::error::Result;
 use crate::workflow;
 
 /// It is woken as workers are, under a name that no queue has.
-pub(crate) const WAKE: &str = "queue.unsettled";
+pub(crate) const WAKE: &str = "queue.unresolved";
 
 /// Tells all that is noted, a step a transaction; returns how many notes it took up. A crash leaves the notes of the
 /// step that it interrupts.

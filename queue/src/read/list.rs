@@ -141,8 +141,8 @@ impl Path {
             Self::Workflow => "workflow",
             Self::Backfill => "backfill",
             Self::Failure => "failure",
-            Self::Aside => "aside",
-            Self::TenantAside => "tenant_aside",
+            Self::Aside => "cold",
+            Self::TenantAside => "tenant_cold",
             Self::FailingSubject => "failing_subject",
             Self::Claims => "claims",
         }

@@ -19,27 +19,27 @@ with entry as materialized (
      order by backfill_id desc, seq desc limit $4)
     union all
     (select null, seq from queue.jobs
-     where $1 = 'failure' and failure_id is not null and aside in ('retryable', 'discarded')
+     where $1 = 'failure' and failure_id is not null and cold_state in ('retryable', 'discarded')
        and (failure_id, seq) < ($16, $2) and failure_id >= $16
      order by failure_id desc, seq desc limit $4)
     union all
     (select null, seq from queue.jobs
-     where $1 = 'tenant_aside' and aside is not null and (tenant_id, seq) < ($9, $2) and tenant_id >= $9
+     where $1 = 'tenant_cold' and cold_state is not null and (tenant_id, seq) < ($9, $2) and tenant_id >= $9
      order by tenant_id desc, seq desc limit $4)
     union all
     (select null, seq from queue.jobs
-     where $1 = 'failing_subject' and aside in ('retryable', 'cancelled', 'discarded')
-       and (tenant_id, queue.job_subject(subject, args), seq) < ($9, $21, $2)
-       and (tenant_id, queue.job_subject(subject, args)) >= ($9, $21)
-     order by tenant_id desc, queue.job_subject(subject, args) desc, seq desc limit $4)
+     where $1 = 'failing_subject' and cold_state in ('retryable', 'cancelled', 'discarded')
+       and (tenant_id, subject, seq) < ($9, $21, $2)
+       and (tenant_id, subject) >= ($9, $21)
+     order by tenant_id desc, subject desc, seq desc limit $4)
     union all
     (select w.state, s.seq
      from unnest($6::text[]::queue.job_state[]) as w (state)
      cross join lateral (
         select seq from queue.jobs
-        where aside is not null and (aside, seq) < (w.state, $2) and aside >= w.state
-        order by aside desc, seq desc limit $4) s
-     where $1 = 'aside')
+        where cold_state is not null and (cold_state, seq) < (w.state, $2) and cold_state >= w.state
+        order by cold_state desc, seq desc limit $4) s
+     where $1 = 'cold')
 ), floor as materialized (
     -- Every state's walk ends where the first one does.
     select max(seq) as seq from (select min(seq) as seq from entry group by state having count(*) = $4) ends where seq > $3
@@ -47,7 +47,7 @@ with entry as materialized (
     select state, count(*) as entries from entry where seq >= coalesce((select seq from floor), $3) group by state
 ), hit as materialized (
     select s.seq
-    from unnest(case when $1 = 'aside' then $6::text[]::queue.job_state[] else array[null::queue.job_state] end) as w (state)
+    from unnest(case when $1 = 'cold' then $6::text[]::queue.job_state[] else array[null::queue.job_state] end) as w (state)
     cross join lateral (
         select s.seq from (
             (select * from queue.jobs
@@ -67,24 +67,24 @@ with entry as materialized (
              order by backfill_id desc, seq desc limit (select coalesce(sum(entries), 0) from part))
             union all
             (select * from queue.jobs
-             where $1 = 'failure' and failure_id is not null and aside in ('retryable', 'discarded')
+             where $1 = 'failure' and failure_id is not null and cold_state in ('retryable', 'discarded')
                and (failure_id, seq) < ($16, $2) and failure_id >= $16
              order by failure_id desc, seq desc limit (select coalesce(sum(entries), 0) from part))
             union all
             (select * from queue.jobs
-             where $1 = 'tenant_aside' and aside is not null and (tenant_id, seq) < ($9, $2) and tenant_id >= $9
+             where $1 = 'tenant_cold' and cold_state is not null and (tenant_id, seq) < ($9, $2) and tenant_id >= $9
              order by tenant_id desc, seq desc limit (select coalesce(sum(entries), 0) from part))
             union all
             (select * from queue.jobs
-             where $1 = 'failing_subject' and aside in ('retryable', 'cancelled', 'discarded')
-               and (tenant_id, queue.job_subject(subject, args), seq) < ($9, $21, $2)
-               and (tenant_id, queue.job_subject(subject, args)) >= ($9, $21)
-             order by tenant_id desc, queue.job_subject(subject, args) desc, seq desc
+             where $1 = 'failing_subject' and cold_state in ('retryable', 'cancelled', 'discarded')
+               and (tenant_id, subject, seq) < ($9, $21, $2)
+               and (tenant_id, subject) >= ($9, $21)
+             order by tenant_id desc, subject desc, seq desc
              limit (select coalesce(sum(entries), 0) from part))
             union all
             (select * from queue.jobs
-             where $1 = 'aside' and aside is not null and (aside, seq) < (w.state, $2) and aside >= w.state
-             order by aside desc, seq desc limit (select coalesce(sum(entries), 0) from part where part.state = w.state))
+             where $1 = 'cold' and cold_state is not null and (cold_state, seq) < (w.state, $2) and cold_state >= w.state
+             order by cold_state desc, seq desc limit (select coalesce(sum(entries), 0) from part where part.state = w.state))
             union all
             -- What workers hold is little, and so is what is named one by one.
             (select j.* from unnest($15::uuid[]) as named (id)
@@ -110,8 +110,8 @@ with entry as materialized (
           and ($14::text is null or s.args::text ilike $14 or s.tenant_id = any($19::uuid[])
               or (case when $20::boolean then jsonb_path_query_array(s.errors, '$[*].code') else s.errors end)::text ilike $14)
           and ($15::uuid[] is null or s.id = any($15))
-          and ($16::bigint is null or s.failure_id = $16 and s.aside in ('retryable', 'discarded'))
-          and ($21::text is null or queue.job_subject(s.subject, s.args) = $21)
+          and ($16::bigint is null or s.failure_id = $16 and s.cold_state in ('retryable', 'discarded'))
+          and ($21::text is null or s.subject = $21)
           and ($17::text[] is null or not exists (
               select from unnest($17::text[], $18::text[]) as a (name, value)
               where s.args #>> string_to_array(a.name, '.') is distinct from a.value))

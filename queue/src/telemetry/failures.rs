@@ -155,7 +155,7 @@ pub async fn list(
                (
                    select id from queue.jobs
                    where failure_id >= f.id and (failure_id, seq) <= (f.id, 9223372036854775807) and failure_id is not null
-                     and aside in ('retryable', 'discarded')
+                     and cold_state in ('retryable', 'discarded')
                    order by failure_id desc, seq desc limit 1
                ) as job
            from (
@@ -164,11 +164,11 @@ pub async fn list(
                order by last_seen desc, id desc limit $3
            ) f
            cross join lateral (
-               select count(*) filter (where aside = 'retryable') as retryable, count(*) filter (where aside = 'discarded') as discarded
+               select count(*) filter (where cold_state = 'retryable') as retryable, count(*) filter (where cold_state = 'discarded') as discarded
                from (
-                   select aside from queue.jobs
+                   select cold_state from queue.jobs
                    where (failure_id, seq) >= (f.id, 0) and failure_id <= f.id and failure_id is not null
-                     and aside in ('retryable', 'discarded')
+                     and cold_state in ('retryable', 'discarded')
                    order by failure_id, seq limit $4::bigint + 1
                ) newest
            ) j

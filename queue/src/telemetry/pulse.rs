@@ -188,15 +188,15 @@ async fn add(conn: &mut PgConnection, news: &[Line]) -> Result<()> {
         news.iter().map(|line| i64::try_from(of(&line.tally)).unwrap_or(i64::MAX)).collect()
     };
     sqlx::query!(
-        "insert into queue.pulse as p (step_s, at, queue, kind, completed, retried, discarded, cancelled, snoozed, waits, runs)
-         select s.step_s, date_bin(make_interval(secs => s.step_s), queue.now(), 'epoch'), n.queue, n.kind,
+        "insert into queue.rollups as p (bucket_s, at, queue, kind, completed, retried, discarded, cancelled, snoozed, waits, runs)
+         select s.bucket_s, date_bin(make_interval(secs => s.bucket_s), queue.now(), 'epoch'), n.queue, n.kind,
              n.completed, n.retried, n.discarded, n.cancelled, n.snoozed, n.waits::bigint[], n.runs::bigint[]
          from unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::text[], $9::text[])
              as n (queue, kind, completed, retried, discarded, cancelled, snoozed, waits, runs)
-         cross join (values (60), (900), (3600)) as s (step_s)
+         cross join (values (60), (900), (3600)) as s (bucket_s)
          -- In one order, so that two workers do not wait for each other in a circle.
          order by 1, 2, 3, 4
-         on conflict (step_s, at, queue, kind) do update
+         on conflict (bucket_s, at, queue, kind) do update
          set completed = p.completed + excluded.completed, retried = p.retried + excluded.retried,
              discarded = p.discarded + excluded.discarded, cancelled = p.cancelled + excluded.cancelled,
              snoozed = p.snoozed + excluded.snoozed, waits = queue.add_each(p.waits, excluded.waits),
@@ -264,8 +264,8 @@ pub async fn beats(
                p.cancelled as "cancelled?", p.snoozed as "snoozed?", p.waits as "waits?", p.runs as "runs?"
            from stretch s
            left join lateral (
-               select * from queue.pulse p
-               where p.step_s = $1::integer and p.at = s.at and ($3::text is null or p.queue = $3)
+               select * from queue.rollups p
+               where p.bucket_s = $1::integer and p.at = s.at and ($3::text is null or p.queue = $3)
                offset 0
            ) p on true
            order by s.at"#,

@@ -115,7 +115,7 @@ pub(crate) async fn register(conn: &mut PgConnection, worker: &Registration) -> 
     let id = Uuid::now_v7();
     sqlx::query!(
         "insert into queue.workers
-            (id, host, pid, version, queues, slots, queue_slots, started_at, heartbeat_at, lease_until)
+            (id, host, pid, version, queues, capacity, queue_slots, started_at, heartbeat_at, lease_until)
          values ($1, $2, $3, $4, $5, $6, $7, queue.now(), queue.now(), queue.now() + make_interval(secs => $8))",
         id,
         worker.host,

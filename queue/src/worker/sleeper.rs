@@ -1,6 +1,6 @@
 //! Whether a worker is told of new jobs of a queue, or looks for itself.
 //!
-//! Who is told has a row in `queue.sleepers`; without any, enqueues send no notice (see the migration for why). A worker that finds
+//! Who is told has a row in `queue.waiters`; without any, enqueues send no notice (see the migration for why). A worker that finds
 //! jobs again and again has none: it looks every few milliseconds, and enqueues are spared the notice.
 //!
 //! Nothing is missed in between. An enqueue looks for sleepers after its transaction has got its number. So whoever was not seen
@@ -68,7 +68,7 @@ impl Sleeper {
             self.wakeful = true;
             if let Some(worker) = self.posted.take() {
                 sqlx::query!(
-                    "delete from queue.sleepers where queue = $1 and worker_id = $2",
+                    "delete from queue.waiters where queue = $1 and worker_id = $2",
                     self.queue,
                     worker
                 )
@@ -96,7 +96,7 @@ impl Sleeper {
         }
         if self.posted != Some(worker) {
             sqlx::query!(
-                "insert into queue.sleepers (queue, worker_id) select $1, id from queue.workers where id = $2
+                "insert into queue.waiters (queue, worker_id) select $1, id from queue.workers where id = $2
                  on conflict do nothing",
                 self.queue,
                 worker

@@ -1,4 +1,4 @@
-insert into queue.unsettled (job_id, after_child)
+insert into queue.unresolved (job_id, after_child)
 select r.job, r.after
 from unnest($1::uuid[], $2::uuid[]) as r (job, after)
 where (

@@ -22,7 +22,7 @@ pub struct Retried {
 /// When the database cannot answer.
 pub async fn has_more_failed_than(conn: &mut PgConnection, workflow: Uuid, many: u32) -> Result<bool> {
     let more = sqlx::query_scalar!(
-        "select id from queue.jobs where workflow_id = $1 and aside = 'discarded' order by seq offset $2 limit 1",
+        "select id from queue.jobs where workflow_id = $1 and cold_state = 'discarded' order by seq offset $2 limit 1",
         workflow,
         i64::from(many)
     )
@@ -38,7 +38,7 @@ pub async fn has_more_failed_than(conn: &mut PgConnection, workflow: Uuid, many:
 /// [`QueueError::UnknownWorkflow`].
 pub async fn retry_failed(conn: &mut PgConnection, workflow: Uuid, most: u32) -> Result<Retried> {
     let failed = sqlx::query_scalar!(
-        "select id from queue.jobs where workflow_id = $1 and aside = 'discarded' order by seq limit $2",
+        "select id from queue.jobs where workflow_id = $1 and cold_state = 'discarded' order by seq limit $2",
         workflow,
         i64::from(most)
     )

@@ -2,7 +2,7 @@
 //!
 //! The state of a job changes under its row's lock; a child is told under its own row's lock, by a statement that sees
 //! what its parents are at that moment. So whoever tells last tells the truth, telling twice changes nothing, and
-//! every change is followed by somebody who tells: its own transaction, or a row of `queue.unsettled` that it wrote.
+//! every change is followed by somebody who tells: its own transaction, or a row of `queue.unresolved` that it wrote.
 //! A transaction that holds a job and tells its children never waits for a child: what is locked goes to that table.
 //! Only the settler waits, and it holds nothing but children, in the order of their ids.
 //!
@@ -76,10 +76,10 @@ async fn settle_now(conn: &mut PgConnection, jobs: Vec<Uuid>, by: By) -> Result<
 }
 
 /// One step of the settler: tells up to [`STEP`] edges and notes what that leads to. Answers how many rows of
-/// `queue.unsettled` it found.
+/// `queue.unresolved` it found.
 pub(crate) async fn settle_some(conn: &mut PgConnection) -> Result<usize> {
     let noted = sqlx::query!(
-        "select id, job_id, after_child from queue.unsettled order by id limit $1 for update skip locked",
+        "select id, job_id, after_child from queue.unresolved order by id limit $1 for update skip locked",
         STEP
     )
     .fetch_all(&mut *conn)
@@ -95,7 +95,7 @@ pub(crate) async fn settle_some(conn: &mut PgConnection) -> Result<usize> {
     let later: HashSet<Uuid> = later.into_iter().map(|ripple| ripple.job).collect();
     let step = tell(conn, &now, By::Settler).await?;
     let done: Vec<i64> = noted.iter().filter(|row| !later.contains(&row.job_id)).map(|row| row.id).collect();
-    sqlx::query!("delete from queue.unsettled where id = any($1)", &done).execute(&mut *conn).await?;
+    sqlx::query!("delete from queue.unresolved where id = any($1)", &done).execute(&mut *conn).await?;
     let mut rest = step.rest;
     rest.extend(step.changed.jobs.into_iter().map(Ripple::of));
     put_off(conn, &rest).await?;

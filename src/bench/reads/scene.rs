@@ -47,7 +47,7 @@ impl Scene {
     pub(super) async fn set(stage: &Stage) -> anyhow::Result<Self> {
         let tenants = tenants(0, TENANTS);
         sqlx::query(
-            "insert into tenants (id, slug, name)
+            "insert into identity.tenants (id, slug, name)
              select id, 'tenant_bench_' || n, 'Tenant ' || n from unnest($1) with ordinality as t (id, n)",
         )
         .bind(&tenants)
@@ -71,8 +71,9 @@ impl Scene {
         pulse(stage).await?;
         kpis(stage, tenants[1]).await?;
         users::create(&stage.pool, EMAIL, Role::Operator, PASSWORD).await?;
-        let job =
-            sqlx::query_scalar("select id from queue.jobs where aside = 'discarded' order by seq limit 1");
+        let job = sqlx::query_scalar(
+            "select id from queue.jobs where cold_state = 'discarded' order by seq limit 1",
+        );
         let job = job.fetch_one(&stage.pool).await?;
         let workflow =
             sqlx::query_scalar("select workflow_id from queue.jobs where workflow_id is not null limit 1");
@@ -86,10 +87,10 @@ async fn pulse(stage: &Stage) -> anyhow::Result<()> {
     let queues: Vec<&str> = KINDS.iter().map(|kind| kind.0).collect();
     let kinds: Vec<&str> = KINDS.iter().map(|kind| kind.1).collect();
     sqlx::query(
-        "insert into queue.pulse (step_s, at, queue, kind, completed, retried, discarded, cancelled, snoozed, waits, runs)
-         select step_s, date_bin(make_interval(secs => step_s), queue.now(), 'epoch') - make_interval(secs => step_s * back), queue, kind,
+        "insert into queue.rollups (bucket_s, at, queue, kind, completed, retried, discarded, cancelled, snoozed, waits, runs)
+         select bucket_s, date_bin(make_interval(secs => bucket_s), queue.now(), 'epoch') - make_interval(secs => bucket_s * back), queue, kind,
              9000 + back, 20, 9, 8, 0, array_fill(500::bigint, array[18]), array_fill(500::bigint, array[18])
-         from (values (60, 120), (900, 192), (3600, 1440)) as s (step_s, count)
+         from (values (60, 120), (900, 192), (3600, 1440)) as s (bucket_s, count)
          cross join lateral generate_series(0, count - 1) as back
          cross join unnest($1::text[], $2::text[]) as k (queue, kind)",
     )
@@ -120,7 +121,7 @@ async fn pulse(stage: &Stage) -> anyhow::Result<()> {
 /// A year of KPIs of `tenant`.
 async fn kpis(stage: &Stage, tenant: Uuid) -> anyhow::Result<()> {
     sqlx::query(
-        "insert into kpi_daily (tenant_id, kpi_date, total_minutes, billable_minutes, non_billable_minutes, avg_resolution_minutes,
+        "insert into msp.kpi_daily (tenant_id, kpi_date, total_minutes, billable_minutes, non_billable_minutes, avg_resolution_minutes,
              first_call_resolution_rate, avg_satisfaction_score, tickets_created, tickets_closed, tickets_open, tickets_high_priority,
              anomaly_detected, z_score)
          select $1, date '2025-01-01' + day, 600 + day, 400, 200 + day, 90 + day % 30, 0.5, 4.5, 20 + day % 9, 20, 40, 3, day % 90 = 0, 0.5

@@ -39,7 +39,7 @@ async fn turned_off(conn: &mut PgConnection, schedules: &Schedules) -> weirgate_
 async fn paused(conn: &mut PgConnection) -> sqlx::Result<Vec<Notice>> {
     let rows = sqlx::query!(
         r#"select l.tenant_id, t.slug as "slug?", array_agg(l.queue order by l.queue) as "queues!", count(*) over () as "total!"
-           from queue.lanes l left join tenants t on t.id = l.tenant_id
+           from queue.lanes l left join identity.tenants t on t.id = l.tenant_id
            where l.paused and (t.is_active or l.tenant_id = $1)
            group by l.tenant_id, t.slug order by l.tenant_id limit $2"#,
         SYSTEM_TENANT,
@@ -78,7 +78,7 @@ async fn paused(conn: &mut PgConnection) -> sqlx::Result<Vec<Notice>> {
 
 async fn in_trouble(conn: &mut PgConnection, trouble: Trouble) -> sqlx::Result<Option<Notice>> {
     let total = sqlx::query_scalar!(
-        r#"select count(*) as "total!" from source_runs s join tenants t on t.id = s.tenant_id
+        r#"select count(*) as "total!" from msp.source_runs s join identity.tenants t on t.id = s.tenant_id
            where s.trouble = $1 and t.is_active"#,
         trouble.as_str()
     )
@@ -101,9 +101,9 @@ async fn in_trouble(conn: &mut PgConnection, trouble: Trouble) -> sqlx::Result<O
 async fn unusual(conn: &mut PgConnection) -> sqlx::Result<Option<Notice>> {
     let rows = sqlx::query!(
         r#"select t.slug, k.kpi_date, k.z_score, count(*) over () as "total!"
-           from kpi_daily k join tenants t on t.id = k.tenant_id
+           from msp.kpi_daily k join identity.tenants t on t.id = k.tenant_id
            where k.anomaly_detected and k.kpi_date > (queue.now() at time zone 'UTC')::date - $1::integer - 1
-             and t.is_active and k.computed_at >= local_day_start(k.kpi_date + 1, t.time_zone)
+             and t.is_active and k.computed_at >= identity.local_day_start(k.kpi_date + 1, t.time_zone)
              and k.kpi_date >= (queue.now() at time zone t.time_zone)::date - $1::integer
            order by k.kpi_date desc, t.slug limit $2"#,
         LATELY,

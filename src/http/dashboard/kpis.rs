@@ -135,7 +135,8 @@ impl KpisPage {
     async fn fill(&mut self, api: &Api, asked: &Asked, tenant: &Tenant) -> Result<(), Problem> {
         // Read as the tenant itself does.
         let mut tx = TenantTx::of_operator(&api.pool, tenant.id).await?;
-        let newest = sqlx::query_scalar!("select max(kpi_date) from kpi_daily").fetch_one(tx.conn()).await?;
+        let newest =
+            sqlx::query_scalar!("select max(kpi_date) from msp.kpi_daily").fetch_one(tx.conn()).await?;
         let tenant_id = || ("tenant_id".to_owned(), self.tenant.clone());
         let Some((from, to)) = asked.days(newest) else {
             self.form = Form::new(vec![tenant_id()], None);

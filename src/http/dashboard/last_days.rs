@@ -50,10 +50,10 @@ impl LastDays {
         let rows = sqlx::query!(
             "select t.id, t.slug, k.kpi_date, k.tickets_created, k.tickets_closed, k.tickets_open, k.total_minutes,
                 k.avg_satisfaction_score
-             from tenants t
+             from identity.tenants t
              cross join lateral (
-                 select * from kpi_daily k
-                 where k.tenant_id = t.id and k.computed_at >= local_day_start(k.kpi_date + 1, t.time_zone)
+                 select * from msp.kpi_daily k
+                 where k.tenant_id = t.id and k.computed_at >= identity.local_day_start(k.kpi_date + 1, t.time_zone)
                  order by k.kpi_date desc limit 1
              ) k
              where t.id = any($1)",
@@ -87,12 +87,12 @@ impl LastDays {
             self.last.iter().map(|(id, last)| (*id, last.day)).unzip();
         let rows = sqlx::query!(
             "select t.id, t.slug, k.kpi_date, k.z_score
-             from tenants t join kpi_daily k on k.tenant_id = t.id
+             from identity.tenants t join msp.kpi_daily k on k.tenant_id = t.id
              left join unnest($2::uuid[], $3::date[]) as l (id, day) on l.id = t.id
              where t.id = any($1) and k.anomaly_detected
                and k.kpi_date >= least(l.day, (queue.now() at time zone t.time_zone)::date - $4::integer)
                and (k.kpi_date = l.day or k.kpi_date >= (queue.now() at time zone t.time_zone)::date - $4::integer
-                   and k.computed_at >= local_day_start(k.kpi_date + 1, t.time_zone))
+                   and k.computed_at >= identity.local_day_start(k.kpi_date + 1, t.time_zone))
              order by k.kpi_date desc",
             tenants,
             &ids,

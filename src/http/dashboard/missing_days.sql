@@ -2,7 +2,7 @@
 with asked as (
     -- The last day is one that has been over for some hours: a night's work is not missed while it is being done.
     select id, slug, time_zone, ((queue.now() - interval '6 hours') at time zone time_zone)::date - 1 as last_day
-    from tenants
+    from identity.tenants
     where is_active and ($1::uuid[] is null or id = any($1)) and slug > $3
       and ($2::text is null or position(lower($2) in lower(slug)) > 0 or position(lower($2) in lower(name)) > 0)
 ), counted as materialized (
@@ -11,7 +11,7 @@ with asked as (
     select a.*, k.days
     from asked a
     cross join lateral (
-        select count(*) as days from kpi_daily
+        select count(*) as days from msp.kpi_daily
         where tenant_id = a.id and kpi_date between a.last_day - 29 and a.last_day
           and computed_at >= (kpi_date + 1)::timestamp at time zone a.time_zone
     ) k
@@ -19,7 +19,7 @@ with asked as (
     -- A tenant's days begin with its first KPIs. Without any it has none: `greatest` would pass over a null.
     select c.*, greatest(k.first_day, c.last_day - 29) as first_day, count(*) over () as total
     from counted c
-    cross join lateral (select min(kpi_date) as first_day from kpi_daily where tenant_id = c.id) k
+    cross join lateral (select min(kpi_date) as first_day from msp.kpi_daily where tenant_id = c.id) k
     where c.days < 30 and k.first_day is not null and c.days < c.last_day - greatest(k.first_day, c.last_day - 29) + 1
     order by slug limit $4
 )
@@ -27,8 +27,8 @@ select l.id as "id!", l.slug as "slug!", count(*) as "days!", min(d.day) as "fir
 from lacking l
 cross join lateral (select l.first_day + d.no as day from generate_series(0, l.last_day - l.first_day) as d (no)) d
 where not exists (
-    select from kpi_daily k
-    where k.tenant_id = l.id and k.kpi_date = d.day and k.computed_at >= local_day_start(d.day + 1, l.time_zone)
+    select from msp.kpi_daily k
+    where k.tenant_id = l.id and k.kpi_date = d.day and k.computed_at >= identity.local_day_start(d.day + 1, l.time_zone)
 )
 group by l.id, l.slug, l.total
 order by l.slug

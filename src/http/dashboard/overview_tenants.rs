@@ -25,10 +25,10 @@ impl Tenants {
         let row = sqlx::query!(
             r#"select t.active as "active!", t.inactive as "inactive!", s.rejected as "rejected!"
                from (
-                   select count(*) filter (where is_active) as active, count(*) filter (where not is_active) as inactive from tenants
+                   select count(*) filter (where is_active) as active, count(*) filter (where not is_active) as inactive from identity.tenants
                ) t, (
                    select coalesce(sum(rejected), 0)::bigint as rejected
-                   from source_runs s join tenants t on t.id = s.tenant_id where s.rejected > 0 and t.is_active
+                   from msp.source_runs s join identity.tenants t on t.id = s.tenant_id where s.rejected > 0 and t.is_active
                ) s"#
         )
         .fetch_one(conn)

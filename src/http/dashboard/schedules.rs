@@ -186,7 +186,7 @@ fn known(api: &Api, name: &str) -> Result<Definition, Refusal> {
 
 /// Asks before it enqueues a job for each tenant.
 async fn run_for_all(api: &Api, session: &Session, definition: &Definition) -> Result<Response, Refusal> {
-    let tenants = sqlx::query_scalar!(r#"select count(*) as "count!" from tenants where is_active"#)
+    let tenants = sqlx::query_scalar!(r#"select count(*) as "count!" from identity.tenants where is_active"#)
         .fetch_one(&api.pool)
         .await?;
     let Definition { name, description, .. } = definition;

@@ -89,7 +89,7 @@ impl Source {
                 coalesce(s.rejected, 0) as "rejected!", s.rows_before,
                 (select id from queue.jobs where id = coalesce(s.failed_job_id, s.job_id)) as job,
                 coalesce(s.failed_since, s.finished_at) as since, s.error_code, s.error_message, queue.now() as "now!"
-               from source_runs s join tenants t on t.id = s.tenant_id
+               from msp.source_runs s join identity.tenants t on t.id = s.tenant_id
                where s.trouble is not null and ($1::text is null or s.trouble = $1 and t.is_active)
                  and ($2::uuid[] is null or s.tenant_id = any($2))
                order by s.tenant_id, s.dataset limit $3"#,

@@ -39,7 +39,7 @@ impl Suggestions {
 }
 
 async fn tenants(conn: &mut PgConnection) -> sqlx::Result<Vec<String>> {
-    sqlx::query_scalar!("select slug from tenants where is_active order by slug limit $1", OFFERED)
+    sqlx::query_scalar!("select slug from identity.tenants where is_active order by slug limit $1", OFFERED)
         .fetch_all(conn)
         .await
 }

@@ -232,7 +232,7 @@ async fn an_answer_that_was_lost_is_taken_up_before_anything_else() {
     let mut conn = db.pool.acquire().await.unwrap();
     let taken_up = loop {
         let running: i64 =
-            sqlx::query_scalar("select count(*) from queue.taken").fetch_one(&db.pool).await.unwrap();
+            sqlx::query_scalar("select count(*) from queue.in_flight").fetch_one(&db.pool).await.unwrap();
         if running == 3 {
             break host.claim(&mut conn, worker, Room::of(5)).await.unwrap();
         }

@@ -74,7 +74,7 @@ async fn live_work_goes_before_backfills_which_get_their_share_of_the_fleet() {
         .await
         .unwrap();
     let worker = db.register_worker().await;
-    sqlx::query("update queue.workers set slots = 8").execute(&db.pool).await.unwrap();
+    sqlx::query("update queue.workers set capacity = 8").execute(&db.pool).await.unwrap();
     let mut tx = db.pool.begin().await.unwrap();
     enqueue(&mut tx, (0..20).map(|_| step(tenant(0)).backfill(backfill)).collect()).await.unwrap();
     tx.commit().await.unwrap();

@@ -45,7 +45,7 @@ impl<'a> Case<'a> {
     pub(super) async fn new(db: &'a TestDb) -> Result<Self> {
         let mut conn = db.pool.acquire().await?;
         sqlx::raw_sql(
-            "delete from queue.jobs; delete from queue.claims; delete from queue.lane_log; delete from queue.lane_books;
+            "delete from queue.jobs; delete from queue.claims; delete from queue.lane_log; delete from queue.view_checkpoints;
              delete from queue.lanes; delete from queue.queues; delete from queue.workers",
         )
         .execute(&mut *conn)
@@ -176,7 +176,7 @@ impl<'a> Case<'a> {
                 "select id, case when t.run is null then state::text else 'running' end,
                      case when t.run is null then attempt else (attempt + 1)::smallint end, coalesce(t.run, j.run)
                  from queue.jobs j
-                 left join queue.taken t on t.seq = j.seq and t.run = j.run + 1 and j.state = 'available'
+                 left join queue.in_flight t on t.seq = j.seq and t.run = j.run + 1 and j.state = 'available'
                  order by j.seq",
             )
             .fetch_all(&mut *self.conn)

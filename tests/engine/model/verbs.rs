@@ -266,8 +266,9 @@ impl Case<'_> {
         .execute(&mut *self.conn)
         .await?;
         self.books.run_once(&self.db.pool).await?;
-        let books: i64 =
-            sqlx::query_scalar("select count(*) from queue.lane_books").fetch_one(&mut *self.conn).await?;
+        let books: i64 = sqlx::query_scalar("select count(*) from queue.view_checkpoints")
+            .fetch_one(&mut *self.conn)
+            .await?;
         ensure!(books > 0, "no book was written");
         Ok(())
     }

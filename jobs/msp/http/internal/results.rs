@@ -62,7 +62,7 @@ pub(crate) async fn download_export(
 ) -> Result<Response, Problem> {
     let tenant = {
         let mut tx = web.reads.of_service().await?;
-        sqlx::query_scalar!("select tenant_id from exports where id = $1", id)
+        sqlx::query_scalar!("select tenant_id from msp.exports where id = $1", id)
             .fetch_optional(tx.conn())
             .await?
             .ok_or_else(|| unknown_export(id))?

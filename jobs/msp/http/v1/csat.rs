@@ -58,7 +58,7 @@ pub(crate) async fn list_csat(
     let rows = sqlx::query_as!(
         CsatSurvey,
         "select survey_id, ticket_id, score, sentiment, comment, submitted_at, ingested_at
-         from raw_csat_surveys
+         from msp.raw_csat_surveys
          where (submitted_at, survey_id) >= (coalesce($1::timestamptz, '-infinity'), '')
            and (submitted_at, survey_id) < (coalesce($2::timestamptz, 'infinity'), $3)
          order by submitted_at desc, survey_id desc limit $4",

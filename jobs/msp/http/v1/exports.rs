@@ -112,7 +112,7 @@ pub(crate) async fn list_exports(
     let (after_day, after_format) = paging.after.clone().unzip();
     let rows = sqlx::query_as!(
         Export,
-        "select id, export_date, format, object_path, bytes, sha256, job_id, created_at from exports
+        "select id, export_date, format, object_path, bytes, sha256, job_id, created_at from msp.exports
          where $1::date is null or (export_date, format) < ($1, $2::text)
          order by export_date desc, format desc limit $3",
         after_day,
@@ -252,7 +252,7 @@ impl Reader {
         };
         let row = sqlx::query_as!(
             Export,
-            "select id, export_date, format, object_path, bytes, sha256, job_id, created_at from exports where id = $1",
+            "select id, export_date, format, object_path, bytes, sha256, job_id, created_at from msp.exports where id = $1",
             id
         )
         .fetch_optional(tx.conn())

@@ -59,7 +59,7 @@ impl DailyKpis {
             "select kpi_date, total_minutes, billable_minutes, non_billable_minutes, avg_resolution_minutes,
                 first_call_resolution_rate, avg_satisfaction_score, tickets_created, tickets_closed, tickets_open,
                 tickets_high_priority, anomaly_detected, z_score, computed_at
-             from kpi_daily where kpi_date between $1 and $2 order by kpi_date",
+             from msp.kpi_daily where kpi_date between $1 and $2 order by kpi_date",
             from,
             to
         )

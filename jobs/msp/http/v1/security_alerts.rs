@@ -61,7 +61,7 @@ pub(crate) async fn list_security_alerts(
     let rows = sqlx::query_as!(
         SecurityAlert,
         "select source, alert_id, severity, title, device, status, detected_at, ingested_at
-         from raw_security_alerts
+         from msp.raw_security_alerts
          where (detected_at, source, alert_id) >= (coalesce($1::timestamptz, '-infinity'), '', '')
            and (detected_at, source, alert_id) < (coalesce($2::timestamptz, 'infinity'), $3, $4)
          order by detected_at desc, source desc, alert_id desc limit $5",

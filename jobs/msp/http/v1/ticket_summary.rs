@@ -90,14 +90,14 @@ pub(crate) async fn get_ticket_summary(
             k.updated_at_remote, k.closed_at, queue.now() as "now!",
             coalesce(e.minutes, 0) as "minutes_spent!", coalesce(e.billable, 0) as "billable_minutes!",
             e.count as "time_entries!", s.score as satisfaction_score, s.last as surveyed_at
-        from raw_tickets k
+        from msp.raw_tickets k
         cross join lateral (
             select count(*), sum(minutes) as minutes, sum(minutes) filter (where billable) as billable
-            from raw_time_entries where cw_ticket_id = k.cw_ticket_id
+            from msp.raw_time_entries where cw_ticket_id = k.cw_ticket_id
         ) as e
         cross join lateral (
             select avg(score) as score, max(submitted_at) as last
-            from raw_csat_surveys where ticket_id = k.cw_ticket_id
+            from msp.raw_csat_surveys where ticket_id = k.cw_ticket_id
         ) as s
         where k.cw_ticket_id = $1
         "#,

@@ -203,7 +203,7 @@ pub(crate) async fn get_ticket(
         Ticket,
         r#"select cw_ticket_id, board, status, priority, summary, description, company, owner, created_at_remote,
             updated_at_remote, closed_at, sla_status, estimated_hours, ingested_at, false as "ends_walk!"
-         from raw_tickets where cw_ticket_id = $1"#,
+         from msp.raw_tickets where cw_ticket_id = $1"#,
         known_form(&id)?
     )
     .fetch_optional(tx.conn())

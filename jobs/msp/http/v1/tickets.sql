@@ -5,7 +5,7 @@ with walk as materialized (
     from (
         select cw_ticket_id, board, status, priority, summary, description, company, owner, created_at_remote, updated_at_remote,
             closed_at, sla_status, estimated_hours, ingested_at
-        from raw_tickets
+        from msp.raw_tickets
         where (created_at_remote, cw_ticket_id) >= (coalesce($1::timestamptz, '-infinity'), '')
           and (created_at_remote, cw_ticket_id) < (coalesce($2::timestamptz, 'infinity'), $3)
         order by created_at_remote desc, cw_ticket_id desc limit $4

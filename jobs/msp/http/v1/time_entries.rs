@@ -72,7 +72,7 @@ pub(crate) async fn list_time_entries(
     let rows = sqlx::query_as!(
         TimeEntry,
         "select cw_time_entry_id, cw_ticket_id, member, work_type, billable, minutes, notes, date_worked, ingested_at
-         from raw_time_entries
+         from msp.raw_time_entries
          where (date_worked, cw_time_entry_id) >= (coalesce($1::date, '-infinity'), '')
            and (date_worked, cw_time_entry_id) < (coalesce($2::date, 'infinity'), $3)
          order by date_worked desc, cw_time_entry_id desc limit $4",

@@ -45,7 +45,7 @@ async fn kpis(conn: &mut PgConnection, tenant: &Tenant, date: NaiveDate) -> sqlx
         "select total_minutes, billable_minutes, non_billable_minutes, avg_resolution_minutes,
             first_call_resolution_rate, avg_satisfaction_score, tickets_created, tickets_closed, tickets_open,
             tickets_high_priority, anomaly_detected, z_score
-         from kpi_daily where tenant_id = $1 and kpi_date = $2",
+         from msp.kpi_daily where tenant_id = $1 and kpi_date = $2",
         tenant.id,
         date
     )
@@ -60,9 +60,9 @@ macro_rules! tickets {
             Ticket,
             "select k.cw_ticket_id, k.board, k.status, k.priority, k.summary, k.description, k.company, k.owner,
                 k.created_at_remote, k.updated_at_remote, k.closed_at, k.sla_status, k.estimated_hours
-             from raw_tickets k join tenants t on t.id = k.tenant_id
-             cross join lateral (select local_day_start($2, t.time_zone) as day_start,
-                local_day_start($2::date + 1, t.time_zone) as day_end offset 0) b
+             from msp.raw_tickets k join identity.tenants t on t.id = k.tenant_id
+             cross join lateral (select identity.local_day_start($2, t.time_zone) as day_start,
+                identity.local_day_start($2::date + 1, t.time_zone) as day_end offset 0) b
              where k.tenant_id = $1 and k.deleted_at is null
                and ((k.created_at_remote >= b.day_start and k.created_at_remote < b.day_end)
                  or (k.closed_at >= b.day_start and k.closed_at < b.day_end))
@@ -80,7 +80,7 @@ macro_rules! time_entries {
         sqlx::query_as!(
             TimeEntry,
             "select cw_time_entry_id, cw_ticket_id, member, work_type, billable, minutes, notes, date_worked
-             from raw_time_entries where tenant_id = $1 and date_worked = $2 and deleted_at is null order by cw_time_entry_id",
+             from msp.raw_time_entries where tenant_id = $1 and date_worked = $2 and deleted_at is null order by cw_time_entry_id",
             $tenant.id,
             $date
         )
