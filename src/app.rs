@@ -7,16 +7,41 @@ use object_store::ObjectStore;
 use object_store::local::LocalFileSystem;
 use object_store::prefix::PrefixStore;
 use sqlx::PgPool;
-use weirgate_jobs::sources::{LiveSource, MockSource, Source};
-use weirgate_jobs::{App, provide_tls};
+use weirgate_msp::provide_tls;
+use weirgate_msp::sources::{LiveSource, MockSource, Source};
 
 use crate::config::Config;
 use crate::home;
 
+/// The application: what the operations and the domains share with their jobs.
+#[derive(Debug)]
+pub struct App {
+    /// The database, which the operations need alone.
+    pub pool: Arc<PgPool>,
+    /// That of the managed service providers, where it is served.
+    pub msp: Option<Arc<weirgate_msp::App>>,
+}
+
+impl App {
+    /// The part of the operations.
+    pub fn pool(&self) -> &Arc<PgPool> {
+        &self.pool
+    }
+
+    /// The part of the managed service providers.
+    ///
+    /// # Panics
+    /// Where they are not served: then there is no job of theirs that could ask for it.
+    pub fn msp(&self) -> &Arc<weirgate_msp::App> {
+        self.msp.as_ref().expect("made where the domain is served")
+    }
+}
+
 /// What the settings alone decide; made first, so that a wrong one stops the start before a
 /// database does.
 pub(crate) struct Parts {
-    source: Arc<dyn Source>,
+    /// Of the managed service providers, where these are served.
+    source: Option<Arc<dyn Source>>,
     exports: Arc<dyn ObjectStore>,
 }
 
@@ -25,12 +50,20 @@ impl Parts {
     /// When a folder cannot be used, or the object store's URL or the accounts at the source
     /// systems are wrong.
     pub(crate) fn new(config: &Config) -> anyhow::Result<Self> {
-        Ok(Self { source: source(config)?, exports: export_store(config)? })
+        let source = config.serves(weirgate_msp::NAME).then(|| source(config)).transpose()?;
+        Ok(Self { source, exports: export_store(config)? })
     }
 
-    /// The application that handlers and HTTP share.
+    /// Where exports lie.
+    pub(crate) fn exports(&self) -> Arc<dyn ObjectStore> {
+        self.exports.clone()
+    }
+
+    /// The application that handlers share.
     pub(crate) fn with(self, pool: PgPool) -> Arc<App> {
-        Arc::new(App { pool, source: self.source, exports: self.exports })
+        let Self { source, exports } = self;
+        let msp = source.map(|source| Arc::new(weirgate_msp::App { pool: pool.clone(), source, exports }));
+        Arc::new(App { pool: Arc::new(pool), msp })
     }
 }
 

@@ -18,6 +18,8 @@ use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
+use crate::bench::Scenario;
+
 pub use audit::{Audit, Via};
 pub use backfills::{Backfill, Backfills};
 pub use jobs::{Bulk, BulkVerb, Enqueue, Filter, Jobs, ListJobs};
@@ -29,8 +31,6 @@ pub use schedules::{Schedules, SetSchedule};
 pub use tenants::{ChangedTenant, NewTenant, Tenants};
 pub use users::{GivenPassword, Users};
 pub use workflows::{ListWorkflows, Workflows};
-
-use crate::bench::Scenario;
 
 /// Durable, multi-tenant jobs on Postgres: HTTP enqueues, workers run, tenants read.
 #[derive(Debug, Parser)]
@@ -75,8 +75,15 @@ Examples:
     #[command(after_help = "Example:\n  SERVICE_TOKEN=$(openssl rand -hex 32) weirgate serve")]
     Serve,
     /// Run a worker alone, for several hosts
-    #[command(after_help = "Example:\n  DATABASE_URL=postgres://… weirgate worker")]
-    Worker,
+    #[command(after_help = "\
+Examples:
+  DATABASE_URL=postgres://… weirgate worker
+  DATABASE_URL=postgres://… weirgate worker --queues kpi,export")]
+    Worker {
+        /// Work these queues alone, separated by commas; all of them when left out
+        #[arg(long, value_delimiter = ',')]
+        queues: Vec<String>,
+    },
     /// Migrate the database's schema
     #[command(subcommand, after_help = "Examples:\n  weirgate migrate up\n  weirgate migrate status")]
     Migrate(Migrate),

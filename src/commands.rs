@@ -36,32 +36,32 @@ use clap::CommandFactory;
 use comfy_table::presets::NOTHING;
 use comfy_table::{ContentArrangement, Table};
 use sqlx::PgPool;
-use weirgate_jobs::Tenant;
-
-use crate::bench;
-use crate::cli::{Cli, Command, MockData};
-use crate::config::Config;
-use crate::database::Database;
-use crate::logging;
-use crate::mock_data::{self, Generate, Layout, Summary};
-use crate::output::{self, say};
-use crate::signals::Stop;
-use crate::{random, seed};
+use weirgate_identity::Tenant;
+use weirgate_msp::mock_data::{self, Generate, Layout, Summary};
 
 use self::aside::aside;
 use self::session::Session;
+use crate::cli::{Cli, Command, MockData};
+use crate::config::Config;
+use crate::database::Database;
+use crate::domains::Domains;
+use crate::output::{self, say};
+use crate::signals::Stop;
+use crate::{bench, logging, random, seed};
 
 /// Does what the command line says, until a signal stops it.
 ///
 /// # Errors
 /// What was wrong and what to do, for people.
 pub async fn run(cli: Cli, config: Config, stop: Stop) -> anyhow::Result<()> {
-    let quiet = !matches!(cli.command, Command::Up | Command::Serve | Command::Worker);
+    let quiet = !matches!(cli.command, Command::Up | Command::Serve | Command::Worker { .. });
     logging::start(&config, quiet);
     let Cli { command, remote } = cli;
+    let domains = Domains::of(&config)?;
     let run = async {
         let server = remote::server(remote, &command, &config, &stop).await?;
-        dispatch(command, Session { config, server, stop: stop.clone() }).await
+        let catalog = domains.catalog();
+        dispatch(command, Session { config, domains, catalog, server, stop: stop.clone() }).await
     };
     stop.until_hurried(Box::pin(run)).await
 }
@@ -71,7 +71,7 @@ async fn dispatch(command: Command, session: Session) -> anyhow::Result<()> {
         Command::Demo(options) => demo::run(options, session).await,
         Command::Up => roles::up(session).await,
         Command::Serve => roles::serve(session).await,
-        Command::Worker => roles::worker(session).await,
+        Command::Worker { queues } => roles::worker(&queues, session).await,
         Command::Migrate(command) => migrate::run(command, &session).await,
         Command::Seed { fresh_keys } => run_seed(&session, fresh_keys).await,
         Command::Keys(command) => keys::run(command, &session).await,

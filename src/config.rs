@@ -9,9 +9,12 @@ use std::time::Duration;
 
 use object_store::path::Path;
 use url::Url;
+use weirgate_queue::Concurrency;
+use weirgate_web::client_address::TrustedProxies;
 
 use crate::client::Address;
-use crate::http::TrustedProxies;
+
+mod concurrency;
 
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,8 +60,11 @@ pub struct Config {
     pub token: Option<String>,
     /// `WEIRGATE_DB_CONNECTIONS`: most connections to the database of one process.
     pub db_connections: u32,
-    /// `WEIRGATE_CONCURRENCY`: jobs at once in each queue of one worker.
-    pub concurrency: usize,
+    /// `WEIRGATE_DOMAINS`: the domains that are served and worked; every one when not set, and none
+    /// but the operations when empty.
+    pub domains: Option<BTreeSet<String>>,
+    /// `WEIRGATE_CONCURRENCY`: jobs at once in the queues of one worker.
+    pub concurrency: Concurrency,
     /// `WEIRGATE_LEASE_S`: seconds after a worker's last sign of life until its jobs are rescued.
     pub lease: Duration,
     /// `WEIRGATE_GRACE_S`: seconds running jobs may take to end when a worker stops.
@@ -95,6 +101,7 @@ const NAMES: &[&str] = &[
     "WEIRGATE_URL",
     "WEIRGATE_TOKEN",
     "WEIRGATE_DB_CONNECTIONS",
+    "WEIRGATE_DOMAINS",
     "WEIRGATE_CONCURRENCY",
     "WEIRGATE_LEASE_S",
     "WEIRGATE_GRACE_S",
@@ -117,6 +124,13 @@ const NAMES: &[&str] = &[
 /// Every wrong setting, each with what was expected.
 #[derive(Debug, thiserror::Error)]
 pub struct ConfigError(Vec<String>);
+
+impl ConfigError {
+    /// These settings are wrong.
+    pub(crate) fn new(problems: Vec<String>) -> Self {
+        Self(problems)
+    }
+}
 
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -146,6 +160,12 @@ impl Reader<'_> {
             self.problems.push(format!("{name}: {shown} is not {expected}"));
         }
         value
+    }
+
+    /// A value of several parts: `parse` says itself which is wrong, and what was expected.
+    fn checked<T>(&mut self, name: &str, parse: impl Fn(&str) -> Result<T, String>) -> Option<T> {
+        let text = self.text(name)?;
+        parse(text.trim()).map_err(|why| self.problems.push(format!("{name}: {why}"))).ok()
     }
 
     fn number(&mut self, name: &str, default: u32, least: u32, most: u32) -> u32 {
@@ -244,7 +264,8 @@ impl Config {
             server: r.value("WEIRGATE_URL", Address::EXPECTED, Address::read),
             token: r.text("WEIRGATE_TOKEN"),
             db_connections: r.number("WEIRGATE_DB_CONNECTIONS", 24, 5, 1000),
-            concurrency: r.number("WEIRGATE_CONCURRENCY", 8, 1, 10_000) as usize,
+            domains: (r.get)("WEIRGATE_DOMAINS").map(|text| names(&text)),
+            concurrency: r.checked("WEIRGATE_CONCURRENCY", concurrency::parse).unwrap_or_else(|| 8.into()),
             lease: Duration::from_secs(r.number("WEIRGATE_LEASE_S", 30, 1, 3600).into()),
             grace: Duration::from_secs(r.number("WEIRGATE_GRACE_S", 25, 0, 3600).into()),
             retention: days(r.number("WEIRGATE_RETENTION_DAYS", 30, 1, 36_500)),
@@ -266,6 +287,11 @@ impl Config {
             otlp_endpoint: otlp_endpoint(r),
             service_name: r.text("OTEL_SERVICE_NAME").unwrap_or_else(|| "weirgate".to_owned()),
         }
+    }
+
+    /// Whether the domain of this name is served and worked.
+    pub fn serves(&self, domain: &str) -> bool {
+        self.domains.as_ref().is_none_or(|names| names.contains(domain))
     }
 
     /// The token of `/internal`, which a server must not be without.
@@ -355,6 +381,10 @@ fn days(number: u32) -> Duration {
 
 fn non_zero(number: u32) -> NonZeroU32 {
     NonZeroU32::new(number).unwrap_or(NonZeroU32::MIN)
+}
+
+fn names(text: &str) -> BTreeSet<String> {
+    text.split(',').map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned).collect()
 }
 
 fn default_home(r: &Reader<'_>) -> PathBuf {
@@ -464,6 +494,14 @@ mod tests {
             example.lines().all(|line| line.is_empty() || line.starts_with("# ")),
             "a line sets something"
         );
+    }
+
+    #[test]
+    fn no_domain_is_something_else_than_no_word_of_them() {
+        assert!(read(&[]).unwrap().serves("msp"));
+        assert!(!read(&[("WEIRGATE_DOMAINS", "")]).unwrap().serves("msp"));
+        let two = read(&[("WEIRGATE_DOMAINS", "msp, keybuzz,")]).unwrap();
+        assert!(two.serves("msp") && two.serves("keybuzz") && !two.serves("smartqueue"));
     }
 
     #[test]

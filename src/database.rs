@@ -12,18 +12,17 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
 use sqlx::{Connection as _, PgConnection, PgPool};
-
 use sqlx::postgres::PgConnectOptions;
 use tokio::task::JoinSet;
+use weirgate_identity::audit::Actor;
 use weirgate_private_postgres::{Options, PrivatePostgres};
 
+use crate::schema;
+use crate::config::Config;
+use crate::signals::{Interrupted, Stop};
 use self::address::Address;
 use self::session::Settings;
 use self::watch::Signs;
-use crate::audit::Actor;
-use crate::config::Config;
-use crate::schema;
-use crate::signals::{Interrupted, Stop};
 
 pub use self::watch::hung_connections;
 

@@ -1,166 +1,72 @@
 //! The HTTP surface: every route is in [`router`].
 
-mod accept;
-mod auth;
 pub(crate) mod backfill;
 mod backfill_request;
-mod base_url;
-mod client_address;
-mod context;
 mod dashboard;
-mod date_range;
 mod docs;
-mod enqueue;
-mod extract;
-mod follow;
 mod health;
-mod idempotency;
-mod intake;
 pub(crate) mod internal;
-pub(crate) mod job;
-mod job_list;
-mod key_lookups;
-pub mod keys;
 mod lane_facts;
 mod limits;
-mod members;
 mod metrics;
-mod observe;
 mod openapi;
-mod page;
-mod params;
-mod parse;
-mod prefer;
-mod problem;
 mod queue_facts;
-mod read_tx;
-pub(crate) mod reason;
-mod recent;
 mod schemas;
-mod slots;
-mod table;
-mod tenant_errors;
-mod tenant_tx;
 #[cfg(test)]
 mod tests;
 mod v1;
-mod watchers;
-pub(crate) mod why;
 pub(crate) mod workflow;
 
-use std::collections::HashMap;
 use std::fmt;
-use std::net::SocketAddr;
-use std::num::NonZeroU32;
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, OnceLock};
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
+use axum::extract::FromRef;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::Redirect;
 use axum::routing::get;
 use object_store::ObjectStore;
 use sqlx::PgPool;
-use tokio_util::sync::CancellationToken;
-use tower_http::catch_panic::CatchPanicLayer;
 use utoipa::OpenApi;
-use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
-use uuid::Uuid;
+use utoipa_axum::router::OpenApiRouter;
+use weirgate_identity::{audit, sessions};
 use weirgate_jobs::{SYSTEM_SLUG, SYSTEM_TENANT};
-use weirgate_queue::lanes::QueueViews;
-use weirgate_queue::read::Reader;
+use weirgate_msp::ExportFiles;
 use weirgate_queue::read::watch::Watcher;
+use weirgate_web::{Web, WebConfig, accept, auth};
+use weirgate_web::client_address::TrustedProxies;
+use weirgate_web::domain::{Catalog, Domain, DomainRoutes};
+use weirgate_web::layers::with_layers;
+use weirgate_web::reads::Reads;
 
-use crate::audit;
-use crate::http::auth::{Limits, ServiceTokens};
-use crate::http::base_url::BaseUrl;
 use crate::http::dashboard::{Sessions, Shared, SignIns, Views};
-use crate::http::intake::Intake;
-use crate::http::key_lookups::KeyLookups;
 use crate::http::metrics::Latest;
-use crate::http::slots::Slots;
-use crate::http::v1::Verifications;
-use crate::http::watchers::Watchers;
 use crate::metrics::{Metrics, Work};
-use crate::traces::Traces;
 
-pub use crate::http::client_address::TrustedProxies;
 pub use crate::http::metrics::monitoring_router;
 pub(crate) use crate::http::workflow::in_words;
 
-/// Largest body of a request, in bytes.
-const BODY_LIMIT: usize = 1024 * 1024;
-
-/// Settings of the HTTP surface.
-#[derive(Clone)]
-pub struct ApiConfig {
-    /// What `/internal` asks for.
-    pub service_token: String,
-    /// What it also takes while the token is being changed.
-    pub service_token_next: Option<String>,
-    /// Whose word on where a request came from is taken.
-    pub trusted_proxies: TrustedProxies,
-    /// Scheme and host in the URLs of answers; when not set, the request's `Host` where that is `listen`.
-    pub public_url: Option<String>,
-    /// Where the service listens; none where it is called without a socket.
-    pub listen: Option<SocketAddr>,
-    /// Requests a second that one credential may make in the long run, per process.
-    pub requests_per_second: NonZeroU32,
-    /// Requests that one credential may make at once.
-    pub burst: NonZeroU32,
-    /// Makes spans of requests.
-    pub traces: Option<Traces>,
-}
-
-impl fmt::Debug for ApiConfig {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { service_token: _, service_token_next: _, .. } = self;
-        let Self { trusted_proxies, public_url, listen, requests_per_second, burst, traces, .. } = self;
-        f.debug_struct("ApiConfig")
-            .field("trusted_proxies", trusted_proxies)
-            .field("public_url", public_url)
-            .field("listen", listen)
-            .field("requests_per_second", requests_per_second)
-            .field("burst", burst)
-            .field("traces", traces)
-            .finish_non_exhaustive()
-    }
-}
-
-struct Settings {
-    service_tokens: ServiceTokens,
-    trusted_proxies: TrustedProxies,
-    base_url: BaseUrl,
-}
-
-/// What the handlers share. Cheap to clone.
+/// What the handlers share: what those of every surface do, and what the service has beside it.
+/// Cheap to clone.
 #[derive(Clone)]
 pub struct Api {
+    web: Web,
     pool: PgPool,
-    exports: Arc<dyn ObjectStore>,
-    watcher: Watcher,
-    reader: Reader,
-    intake: Intake,
-    /// What claims are decided on, for those who ask why a job waits.
-    queue_views: QueueViews,
-    settings: Arc<Settings>,
-    limits: Arc<Limits>,
-    keys: Arc<KeyLookups>,
-    slots: Arc<Slots>,
+    exports: ExportFiles,
+    /// What the domains have that are served.
+    catalog: Arc<Catalog>,
+    /// What these answer.
+    routes: Arc<[DomainRoutes<Api>]>,
+    /// Made when it is asked for first.
+    document: Arc<OnceLock<Option<Arc<str>>>>,
+    readiness: Arc<health::Latest>,
     sign_ins: Arc<SignIns>,
     sessions: Arc<Sessions>,
-    verifications: Verifications,
     views: Views,
-    watchers: Watchers,
     shared: Shared,
     metrics: Arc<Metrics>,
     latest: Arc<Latest>,
-    traces: Option<Traces>,
-    /// Slugs never change, so one that was seen stays true.
-    slugs: Arc<RwLock<HashMap<Uuid, Arc<str>>>>,
-    /// Cancelled when the service closes: held requests and event streams end.
-    closing: CancellationToken,
 }
 
 impl fmt::Debug for Api {
@@ -171,50 +77,43 @@ impl fmt::Debug for Api {
 
 impl Api {
     /// The state of a router.
-    pub fn new(pool: PgPool, exports: Arc<dyn ObjectStore>, watcher: Watcher, config: ApiConfig) -> Self {
-        let ApiConfig { service_token, service_token_next, trusted_proxies, .. } = config;
-        let ApiConfig { public_url, listen, requests_per_second, burst, traces, .. } = config;
-        let service_tokens = ServiceTokens::new(&service_token, service_token_next.as_deref());
-        let queue_views = QueueViews::new(pool.clone());
-        let (keys, slots) = (Arc::new(KeyLookups::start(&pool)), Arc::new(Slots::new(&pool)));
+    pub fn new<A: Send + Sync + 'static>(
+        pool: PgPool,
+        exports: Arc<dyn ObjectStore>,
+        domains: &[Domain<A, Self>],
+        watcher: Watcher,
+        config: WebConfig,
+    ) -> Self {
+        let metrics = Arc::new(Metrics::new(pool.clone(), None));
+        let catalog = Catalog::of(domains);
         Self {
-            reader: Reader::start(pool.clone(), queue_views.clone()),
-            queue_views,
-            intake: Intake::start(&pool),
-            metrics: Arc::new(Metrics::new(pool.clone(), None)),
-            latest: Arc::default(),
+            web: Web::new(pool.clone(), watcher, config, catalog.presentation(), metrics.clone()),
             pool,
-            exports,
-            watcher,
-            settings: Arc::new(Settings {
-                service_tokens,
-                base_url: BaseUrl::new(public_url, listen, trusted_proxies.clone()),
-                trusted_proxies,
-            }),
-            limits: Arc::new(Limits::new(requests_per_second, burst)),
-            keys,
-            slots,
+            exports: ExportFiles::new(exports),
+            catalog: Arc::new(catalog),
+            routes: domains.iter().map(|domain| domain.routes).collect(),
+            document: Arc::default(),
+            readiness: Arc::default(),
             sign_ins: Arc::new(SignIns::new()),
             sessions: Arc::new(Sessions::new()),
-            verifications: Verifications::new(),
-            traces,
             views: Views::default(),
-            watchers: Watchers::default(),
             shared: Shared::default(),
-            slugs: Arc::default(),
-            closing: CancellationToken::new(),
+            metrics,
+            latest: Arc::default(),
         }
     }
 
     /// With the metrics of the worker that runs in this process too.
     #[must_use]
     pub fn with_work(self, work: Work) -> Self {
-        Self { metrics: Arc::new(Metrics::new(self.pool.clone(), Some(work))), ..self }
+        let metrics = Arc::new(Metrics::new(self.pool.clone(), Some(work)));
+        let web = Web { meter: metrics.clone(), ..self.web };
+        Self { web, metrics, ..self }
     }
 
     /// Ends held requests and event streams, so that a graceful shutdown need not wait for them.
     pub fn close(&self) {
-        self.closing.cancel();
+        self.web.close();
     }
 
     /// Forgets what clients sent long ago, and sessions that have ended. To be called now and then.
@@ -222,41 +121,41 @@ impl Api {
     /// # Errors
     /// When the database cannot answer.
     pub async fn prune(&self) -> sqlx::Result<u64> {
-        let keys = idempotency::prune(&self.pool).await?;
-        let sessions = dashboard::prune(&self.pool).await?;
+        let keys = self.web.prune().await?;
+        let sessions = sessions::prune(&self.pool).await?;
         Ok(keys + sessions + audit::prune(&self.pool).await?)
     }
+}
 
-    fn base_url(&self) -> &BaseUrl {
-        &self.settings.base_url
+impl FromRef<Api> for Web {
+    fn from_ref(api: &Api) -> Self {
+        api.web.clone()
     }
+}
 
-    /// The slug of a tenant; the id of one that is gone.
-    async fn slug(&self, tenant: Uuid) -> sqlx::Result<Arc<str>> {
-        if tenant == SYSTEM_TENANT {
-            return Ok(SYSTEM_SLUG.into());
-        }
-        let known = self.slugs.read().ok().and_then(|slugs| slugs.get(&tenant).cloned());
-        if let Some(slug) = known {
-            return Ok(slug);
-        }
-        let slug = sqlx::query_scalar!("select slug from identity.tenants where id = $1", tenant)
-            .fetch_optional(&self.pool)
-            .await?;
-        let Some(slug) = slug else { return Ok(tenant.to_string().into()) };
-        let slug: Arc<str> = slug.into();
-        if let Ok(mut slugs) = self.slugs.write() {
-            slugs.insert(tenant, slug.clone());
-        }
-        Ok(slug)
+impl FromRef<Api> for Reads {
+    fn from_ref(api: &Api) -> Self {
+        api.web.reads.clone()
+    }
+}
+
+impl FromRef<Api> for TrustedProxies {
+    fn from_ref(api: &Api) -> Self {
+        api.web.trusted_proxies.clone()
+    }
+}
+
+impl FromRef<Api> for ExportFiles {
+    fn from_ref(api: &Api) -> Self {
+        api.exports.clone()
     }
 }
 
 /// Every route.
 pub fn router(api: Api) -> Router {
-    let routes = routes();
-    let internal = routes.internal.route_layer(from_fn_with_state(api.clone(), auth::require_service));
-    let v1 = routes.v1.route_layer(from_fn_with_state(api.clone(), auth::require_tenant));
+    let routes = routes(&api.catalog, &api.routes);
+    let internal = routes.internal.route_layer(from_fn_with_state(api.web.clone(), auth::require_service));
+    let v1 = routes.v1.route_layer(from_fn_with_state(api.web.clone(), auth::require_tenant));
     let (app, _) = routes.open.merge(internal).merge(v1).split_for_parts();
     let pages = Router::new()
         .nest("/dashboard", dashboard::router())
@@ -274,20 +173,17 @@ pub fn router(api: Api) -> Router {
         .route("/docs/{name}", get(docs::get_swagger_file))
         .route("/redoc", get(docs::get_redoc))
         .route("/redoc/redoc.standalone.js", get(docs::get_redoc_script));
-    with_layers(app, &api).with_state(api)
+    with_layers(app, &api.web).with_state(api)
 }
 
-/// What surrounds every route; the last one is the outermost.
-fn with_layers<S: Clone + Send + Sync + 'static>(app: Router<S>, api: &Api) -> Router<S> {
-    app.layer(DefaultBodyLimit::max(BODY_LIMIT))
-        .layer(from_fn(observe::limit_time))
-        .layer(CatchPanicLayer::custom(observe::panicked))
-        .layer(from_fn_with_state(api.clone(), observe::observe))
+/// The `OpenAPI` 3.1 document of a server with these domains.
+pub fn openapi<A: Send + Sync + 'static>(domains: &[Domain<A, Api>]) -> utoipa::openapi::OpenApi {
+    let own: Vec<_> = domains.iter().map(|domain| domain.routes).collect();
+    document(&Catalog::of(domains), &own)
 }
 
-/// The `OpenAPI` 3.1 document.
-pub fn openapi() -> utoipa::openapi::OpenApi {
-    let Routes { open, internal, v1 } = routes();
+fn document(catalog: &Catalog, domains: &[DomainRoutes<Api>]) -> utoipa::openapi::OpenApi {
+    let Routes { open, internal, v1 } = routes(catalog, domains);
     let (_, mut document) = open.merge(internal).merge(v1).split_for_parts();
     openapi::complete(&mut document);
     document
@@ -300,17 +196,14 @@ struct Routes {
     v1: OpenApiRouter<Api>,
 }
 
-fn routes() -> Routes {
+/// Those of the operations, and of these domains.
+fn routes(catalog: &Catalog, domains: &[DomainRoutes<Api>]) -> Routes {
     let open = OpenApiRouter::with_openapi(openapi::Document::openapi())
         .routes(routes!(health::get_health))
         .routes(routes!(health::get_readiness))
         .routes(routes!(metrics::get_metrics));
     let internal = OpenApiRouter::new()
-        .routes(routes!(internal::ingest::ingest_dataset))
-        .routes(routes!(internal::kpi::compute_daily_kpi))
-        .routes(routes!(internal::exports::generate_export))
-        .routes(routes!(internal::pipelines::run_daily_pipeline))
-        .routes(routes!(internal::backfills::create_backfill, internal::backfills::list_backfills))
+        .routes(routes!(internal::backfills::list_backfills))
         .routes(routes!(internal::backfills::get_backfill, internal::backfills::set_backfill))
         .routes(routes!(internal::backfills::pause_backfill))
         .routes(routes!(internal::backfills::resume_backfill))
@@ -341,31 +234,25 @@ fn routes() -> Routes {
         .routes(routes!(internal::keys::delete_api_key))
         .routes(routes!(internal::failures::list_failures))
         .routes(routes!(internal::audit::list_audit))
-        .routes(routes!(internal::rejects::list_rejects))
         .routes(routes!(internal::workers::list_workers))
         .routes(routes!(internal::workers::drain_worker))
         .routes(routes!(internal::schedules::list_schedules))
         .routes(routes!(internal::schedules::change_schedule))
         .routes(routes!(internal::schedules::run_schedule))
-        .route_layer(from_fn(accept::refuse_csv))
-        // Tables, and files of either kind.
-        .routes(routes!(internal::results::list_daily_kpis))
-        .routes(routes!(internal::results::download_export));
+        .route_layer(from_fn(accept::refuse_csv));
     let v1 = OpenApiRouter::new()
-        .routes(routes!(v1::tickets::get_ticket))
-        .routes(routes!(v1::ticket_summary::get_ticket_summary))
-        .routes(routes!(v1::exports::get_export))
         .routes(routes!(v1::jobs::get_job))
         .routes(routes!(v1::jobs::stream_job))
         .route_layer(from_fn(accept::refuse_csv))
-        // Tables, and files of either kind.
-        .routes(routes!(v1::kpis::list_daily_kpis))
-        .routes(routes!(v1::tickets::list_tickets))
-        .routes(routes!(v1::time_entries::list_time_entries))
-        .routes(routes!(v1::csat::list_csat))
-        .routes(routes!(v1::security_alerts::list_security_alerts))
-        .routes(routes!(v1::exports::list_exports))
-        .routes(routes!(v1::exports::download_export))
+        // A table.
         .routes(routes!(v1::jobs::list_jobs));
-    Routes { open, internal, v1 }
+    let backfills = OpenApiRouter::new()
+        .routes(routes!(internal::backfills::create_backfill))
+        .route_layer(from_fn(accept::refuse_csv));
+    let internal = if catalog.has(weirgate_msp::NAME) { internal.merge(backfills) } else { internal };
+    domains.iter().fold(Routes { open, internal, v1 }, |Routes { open, internal, v1 }, domain| Routes {
+        open,
+        internal: internal.merge((domain.internal)()),
+        v1: v1.merge((domain.v1)()),
+    })
 }

@@ -10,15 +10,15 @@ use weirgate::cli::{Cli, Command};
 use weirgate::config::Config;
 use weirgate::output::{Closed, exit_code_of_closed};
 use weirgate::signals::{self, Interrupted, Stop};
-use weirgate::{commands, connections, home};
+use weirgate::{commands, home, open_files};
 
 /// How long what a signal broke off may take to be let go, which ends what it had started.
 const LET_GO: Duration = Duration::from_secs(2);
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    connections::raise_limit();
-    weirgate_jobs::provide_tls();
+    open_files::raise_limit();
+    weirgate_msp::provide_tls();
     // Mock data is written for others to read.
     if !matches!(cli.command, Command::MockData(_)) {
         home::keep_to_ourselves();

@@ -17,6 +17,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 use sqlx::PgPool;
+use weirgate_web::traces::RequestMeter;
 
 pub(crate) use families::Families;
 pub(crate) use text::{Format, answer};
@@ -60,12 +61,6 @@ impl Metrics {
         Self { registry, process, requests, durations }
     }
 
-    pub(crate) fn observe(&self, method: &str, route: &str, status: u16, took: Duration) {
-        let (method, route) = (("method", method.to_owned()), ("route", route.to_owned()));
-        self.durations.get_or_create(&[method.clone(), route.clone()]).observe(took.as_secs_f64());
-        self.requests.get_or_create(&[method, route, ("status", status.to_string())]).inc();
-    }
-
     /// All of it, with what `more` knows, in the `OpenMetrics` text format.
     pub(crate) fn render(&self, more: Option<Box<dyn Collector>>) -> Result<String, fmt::Error> {
         let mut text = String::new();
@@ -78,5 +73,13 @@ impl Metrics {
         encode_registry(&mut text, &self.process)?;
         encode_eof(&mut text)?;
         Ok(text)
+    }
+}
+
+impl RequestMeter for Metrics {
+    fn observe(&self, method: &str, route: &str, status: u16, took: Duration) {
+        let (method, route) = (("method", method.to_owned()), ("route", route.to_owned()));
+        self.durations.get_or_create(&[method.clone(), route.clone()]).observe(took.as_secs_f64());
+        self.requests.get_or_create(&[method, route, ("status", status.to_string())]).inc();
     }
 }

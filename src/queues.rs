@@ -5,18 +5,20 @@ use std::collections::BTreeSet;
 use sqlx::PgConnection;
 use uuid::Uuid;
 use weirgate_queue::lanes::traffic;
+use weirgate_web::domain::Catalog;
 
-/// Queues of the kinds that this version knows, those that live workers claim from, and those with settings: of their
+/// Queues of the kinds in the catalog, those that live workers claim from, and those with settings: of their
 /// own, or of the lane of `tenant`.
 ///
 /// # Errors
 /// When the database cannot be asked.
 pub(crate) async fn known(
     conn: &mut PgConnection,
+    catalog: &Catalog,
     tenant: Option<Uuid>,
 ) -> weirgate_queue::Result<BTreeSet<String>> {
     let mut queues = traffic::known_queues(conn, tenant).await?;
-    queues.extend(weirgate_jobs::kinds().queues().into_iter().map(str::to_owned));
+    queues.extend(catalog.queues().iter().map(|queue| (*queue).to_owned()));
     Ok(queues)
 }
 

@@ -3,11 +3,11 @@
 
 use sqlx::PgConnection;
 use uuid::Uuid;
+use weirgate_identity::{Tenant, TenantsError};
+use weirgate_identity::audit::{Actor, Subject, self};
 use weirgate_jobs::{Tenant, TenantsError, schedules};
 use weirgate_queue::QueueError;
-use weirgate_queue::schedule::{self, Definition, ScheduleChange};
-
-use crate::audit::{self, Actor, Subject};
+use weirgate_queue::schedule::{Definition, ScheduleChange, Schedules, self};
 
 /// Why nothing was enqueued.
 #[derive(Debug, thiserror::Error)]
@@ -29,10 +29,10 @@ impl From<sqlx::Error> for Refused {
 pub(crate) async fn run_now(
     conn: &mut PgConnection,
     actor: &Actor,
+    schedules: &Schedules,
     name: &str,
     tenant: Option<&str>,
 ) -> Result<Vec<Uuid>, Refused> {
-    let schedules = schedules();
     if !schedules.definitions().iter().any(|it| it.name == name) {
         return Err(QueueError::UnknownSchedule(name.to_owned()).into());
     }
@@ -41,7 +41,7 @@ pub(crate) async fn run_now(
         None => None,
     };
     let id = tenant.map(|tenant| tenant.id);
-    let jobs = schedule::run_now(conn, &schedules, name, id).await?;
+    let jobs = schedule::run_now(conn, schedules, name, id).await?;
     actor.note_schedule_run(conn, name, id, &jobs).await?;
     Ok(jobs)
 }

@@ -9,11 +9,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use sqlx::PgPool;
 use uuid::Uuid;
-use weirgate_jobs::sources::open_within;
+use weirgate_msp::sources::open_within;
 use weirgate_queue::schedule::cron::parse_zone;
 
-use crate::api_keys::{self, New};
-use crate::audit::{Actor, Change, Subject};
+use weirgate_identity::audit::{Actor, Change, Subject};
+use weirgate_identity::keys::issuing::{self, New};
 
 /// A tenant in `tenants.json`.
 #[derive(Debug, Clone, Deserialize)]
@@ -146,7 +146,7 @@ async fn seed_one(
             expires_at: None,
             random,
         };
-        Some(api_keys::issue(&mut tx, &actor, new).await?)
+        Some(issuing::issue(&mut tx, &actor, new).await?)
     } else {
         None
     };

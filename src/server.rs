@@ -9,11 +9,13 @@ use sqlx::PgPool;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use weirgate_queue::read::watch::Watcher;
+use weirgate_web::{WebConfig, connections};
 
 use crate::config::Config;
-use crate::connections;
-use crate::http::{Api, ApiConfig, monitoring_router, router};
+use crate::domains::Domains;
+use crate::http::{Api, monitoring_router, router};
 use crate::metrics::{Work, listener};
+use crate::open_files;
 use crate::traces::{Role, Traces};
 
 /// How often jobs that somebody follows are looked at.
@@ -29,6 +31,17 @@ pub struct Listeners {
     pub api: TcpListener,
     /// For monitoring alone, where that has one of its own.
     pub metrics: Option<TcpListener>,
+}
+
+/// What the API serves.
+#[derive(Debug)]
+pub struct Served {
+    /// The database.
+    pub pool: PgPool,
+    /// Where exports lie.
+    pub exports: Arc<dyn ObjectStore>,
+    /// The domains that are served.
+    pub domains: Domains,
 }
 
 /// Opens the addresses to listen on; port 0 picks a free one.
@@ -48,8 +61,7 @@ pub async fn bind(config: &Config) -> anyhow::Result<Listeners> {
 /// When spans cannot be sent where the settings say.
 pub async fn run(
     listeners: Listeners,
-    pool: PgPool,
-    exports: Arc<dyn ObjectStore>,
+    Served { pool, exports, domains }: Served,
     config: &Config,
     service_token: String,
     work: Option<Work>,
@@ -59,8 +71,9 @@ pub async fn run(
     let api = Api::new(
         pool.clone(),
         exports,
+        domains.list(),
         Watcher::start(pool, WATCH_INTERVAL),
-        ApiConfig {
+        WebConfig {
             service_token,
             service_token_next: config.next_service_token()?,
             trusted_proxies: config.trusted_proxies.clone(),
@@ -68,10 +81,10 @@ pub async fn run(
             listen: Some(listeners.api.local_addr().context("the address that is listened on")?),
             requests_per_second: config.requests_per_second,
             burst: config.request_burst,
-            traces: traces.clone(),
+            traces: traces.clone().map(|traces| Arc::new(traces) as Arc<dyn weirgate_web::traces::Traces>),
         },
     );
-    let is_working = work.is_some();
+    let jobs = work.as_ref().map_or(0, Work::jobs_at_once);
     let api = match work {
         Some(work) => api.with_work(work),
         None => api,
@@ -83,7 +96,7 @@ pub async fn run(
             api.close();
         }
     };
-    let room = connections::room(config, is_working);
+    let room = open_files::room(config, jobs);
     let served = async {
         let served = connections::serve(listeners.api, router(api.clone()), room, shutdown.clone());
         tokio::join!(served, closing);

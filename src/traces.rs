@@ -11,11 +11,6 @@ pub use absent::Traces;
 #[cfg(feature = "otlp")]
 pub use otlp::Traces;
 
-#[cfg(not(feature = "otlp"))]
-pub(crate) use absent::OpenSpan;
-#[cfg(feature = "otlp")]
-pub(crate) use otlp::OpenSpan;
-
 /// What a process is to the others, as an attribute of its spans.
 #[derive(Debug, Clone, Copy)]
 pub enum Role {

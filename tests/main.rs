@@ -3,6 +3,7 @@
 mod browser;
 mod database;
 mod docs;
+mod domains;
 mod engine;
 mod http;
 mod jobs;

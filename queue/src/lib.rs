@@ -180,7 +180,7 @@ pub use error::{Fault, QueueError, Result};
 pub use job::registry::{Kinds, Registry};
 pub use job::state::JobState;
 pub use job::{Job, JobContext, JobError};
-pub use worker::{Worker, WorkerConfig};
+pub use worker::{Concurrency, Worker, WorkerConfig};
 pub use workflow::Workflow;
 
 /// The migrations of the schema `queue`, whose tables belong to the engine alone.

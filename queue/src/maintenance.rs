@@ -20,15 +20,20 @@ mod upkeep;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rand::rngs::StdRng;
+use checkpointer::Checkpointer;
+use expander::Expander;
+use pruner::Retention;
 use rand::{RngExt, SeedableRng};
+use rand::rngs::StdRng;
+use scheduler::Scheduler;
 use sqlx::PgPool;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
+use upkeep::Upkeep;
 
 use crate::backfill::Slices;
-use crate::database::deadline::{AdaptiveDeadline, within};
 use crate::database::history;
+use crate::database::deadline::{AdaptiveDeadline, within};
 use crate::maintenance::leader::Leader;
 use crate::schedule::{PRUNE, RECONCILE, RESCUE};
 use crate::telemetry::meter::Meter;
@@ -36,19 +41,13 @@ use crate::telemetry::rollup::RollupWriter;
 use crate::worker::wakers::Wakers;
 use crate::workflow::RESOLVER_WAKE_NAME;
 
-use checkpointer::Checkpointer;
-use expander::Expander;
-use pruner::Retention;
-use scheduler::Scheduler;
-use upkeep::Upkeep;
-
 /// What the services of one worker need.
 pub(crate) struct Maintenance {
     pub(crate) pool: PgPool,
     pub(crate) leader: Leader,
     pub(crate) scheduler: Scheduler,
     pub(crate) retention: Retention,
-    pub(crate) slices: Option<Arc<dyn Slices>>,
+    pub(crate) slices: Vec<Arc<dyn Slices>>,
     pub(crate) wakers: Wakers,
     pub(crate) meter: Meter,
     pub(crate) rollups: Arc<RollupWriter>,
@@ -115,8 +114,10 @@ async fn run_elections(leader: &Leader, wakers: &Wakers, stop: &CancellationToke
 
 /// Runs the expander more often while backfills progress, so that the fleet does not run out of
 /// their slices.
-async fn run_expander(pool: &PgPool, slices: Option<Arc<dyn Slices>>, seed: u64, stop: &CancellationToken) {
-    let Some(slices) = slices else { return };
+async fn run_expander(pool: &PgPool, slices: Vec<Arc<dyn Slices>>, seed: u64, stop: &CancellationToken) {
+    if slices.is_empty() {
+        return;
+    }
     let expander = Expander::new(slices);
     every(pool, Duration::from_millis(200), seed, stop, &Notify::new(), "expander", || async {
         let (mut total, mut idle_runs) = (0, 10);

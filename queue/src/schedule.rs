@@ -129,10 +129,21 @@ impl Schedules {
     /// # Panics
     /// When another one, or an upkeep schedule of the engine, has the same name.
     #[must_use]
-    pub fn with(mut self, schedule: impl Schedule) -> Self {
-        let name = schedule.definition().name;
-        assert!(self.definitions().iter().all(|it| it.name != name), "two schedules are named {name}");
-        self.0.push(Arc::new(schedule));
+    pub fn with(self, schedule: impl Schedule) -> Self {
+        self.merge(Self(vec![Arc::new(schedule)]))
+    }
+
+    /// Adds those of another part of the application.
+    ///
+    /// # Panics
+    /// When one of each has the same name.
+    #[must_use]
+    pub fn merge(mut self, other: Self) -> Self {
+        for schedule in other.0 {
+            let name = schedule.definition().name;
+            assert!(self.definitions().iter().all(|it| it.name != name), "two schedules are named {name}");
+            self.0.push(schedule);
+        }
         self
     }
 

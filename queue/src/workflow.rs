@@ -28,7 +28,7 @@ mod propagate;
 mod retry;
 pub(crate) mod title;
 
-pub use builder::{Step, Workflow};
+pub use builder::{Step, Workflow, enqueue_once};
 pub use cancel::cancel;
 pub use cause::{Cause, Edge, causes, edges};
 pub use parent::Parent;

@@ -80,7 +80,7 @@ async fn create(stage: &Stage) -> anyhow::Result<Uuid> {
 
 /// Slices that become jobs a second of expanding, with a window that is empty each time.
 async fn expand_per_s(stage: &Stage) -> anyhow::Result<f64> {
-    let expander = Expander::new(Arc::new(WorkSlices));
+    let expander = Expander::new(vec![Arc::new(WorkSlices)]);
     let mut spent = Duration::ZERO;
     for _ in 0..EXPANSIONS {
         let begun = Instant::now();

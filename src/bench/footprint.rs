@@ -4,8 +4,8 @@ use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use weirgate_jobs::IngestTickets;
-use weirgate_jobs::http_client;
+use weirgate_msp::IngestTickets;
+use weirgate_msp::http_client;
 use weirgate_queue::{NewJob, enqueue};
 
 use super::process::{Memory, Process};

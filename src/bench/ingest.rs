@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use anyhow::Context;
 use chrono::NaiveDate;
-use weirgate_jobs::{IngestTickets, Tenant};
+use weirgate_identity::Tenant;
+use weirgate_msp::IngestTickets;
+use weirgate_msp::mock_data::{self, Generate, Layout};
 use weirgate_queue::{NewJob, enqueue};
 
 use super::process::{Memory, Process};
 use super::report::Report;
 use super::stage::Stage;
-use crate::mock_data::{self, Generate, Layout};
 use crate::{random, seed};
 
 const ROWS: usize = 1_000_000;

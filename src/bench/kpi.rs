@@ -5,9 +5,9 @@ use std::time::Duration;
 use chrono::{Days, NaiveDate};
 use uuid::Uuid;
 use weirgate_jobs::{BackfillKind, BackfillOrder, BackfillRange, Reprocess};
-use weirgate_queue::backfill::{self, BackfillSettings};
+use weirgate_queue::backfill::{BackfillSettings, self};
 
-use super::kpi_data::{self, Amounts};
+use super::kpi_data::{Amounts, self};
 use super::process::Process;
 use super::report::Report;
 use super::stage::{Stage, tenants};

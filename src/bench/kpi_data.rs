@@ -1,6 +1,6 @@
 //! Tickets, time entries and surveys of many tenants, made by the database itself, and what must come of them.
 
-use weirgate_jobs::BackfillRange;
+use weirgate_msp::BackfillRange;
 
 use super::stage::Stage;
 

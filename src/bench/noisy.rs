@@ -9,13 +9,13 @@ use rand::Rng;
 use serde_json::json;
 use tokio::task::JoinSet;
 use uuid::Uuid;
+use weirgate_identity::keys;
 
 use super::api::Api;
 use super::client::{Client, Credential};
 use super::fill::Past;
 use super::report::{Report, median, percentile_ms};
 use super::stage::{Stage, tenants};
-use crate::http::keys;
 use crate::random;
 
 /// Connections of the noisy tenant.

@@ -14,9 +14,9 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 use weirgate_queue::{Job, JobContext, JobError, Registry, WorkerConfig};
 
+use crate::worker;
 use crate::config::Config;
 use crate::database::Database;
-use crate::worker;
 
 /// Takes its time and does nothing.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
@@ -75,8 +75,8 @@ impl Worker {
     }
 }
 
-fn config(concurrency: usize) -> WorkerConfig {
-    let grace = Duration::from_secs(5);
+fn config(slots: usize) -> WorkerConfig {
+    let (concurrency, grace) = (slots.into(), Duration::from_secs(5));
     WorkerConfig { concurrency, grace, ..WorkerConfig::new("bench", env!("CARGO_PKG_VERSION"), 1) }
 }
 

@@ -3,7 +3,7 @@
 use chrono::NaiveDate;
 use clap::{Args, Subcommand};
 use uuid::Uuid;
-use weirgate_jobs::{BackfillKind, BackfillOrder, Reprocess};
+use weirgate_msp::{BackfillKind, BackfillOrder, Reprocess};
 
 use super::values::{day, share};
 

@@ -3,7 +3,7 @@
 use chrono::NaiveDate;
 use clap::Args;
 use uuid::Uuid;
-use weirgate_jobs::sources::Dataset;
+use weirgate_msp::sources::Dataset;
 
 use super::values::day;
 

@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 
-use crate::tenants::{SLUG, is_slug};
+use weirgate_identity::tenants::{SLUG, is_slug};
 
 /// What can be done with tenants.
 #[derive(Debug, Subcommand)]

@@ -1,8 +1,9 @@
 //! `users`.
 
 use clap::{Args, Subcommand};
+use weirgate_identity::users::Role;
 
-use crate::users::Role;
+use super::values;
 
 /// What can be done with users of the dashboard.
 #[derive(Debug, Subcommand)]
@@ -15,7 +16,7 @@ pub enum Users {
         /// What they sign in with
         email: String,
         /// Role: viewer reads, operator also acts on jobs and queues, admin also sets limits
-        #[arg(long, default_value = "viewer")]
+        #[arg(long, value_parser = values::role(), default_value = "viewer")]
         role: Role,
         #[command(flatten)]
         password: GivenPassword,
@@ -37,6 +38,7 @@ pub enum Users {
         /// The user
         email: String,
         /// The new role
+        #[arg(value_parser = values::role())]
         role: Role,
     },
     /// Disable a user and end their sessions

@@ -1,6 +1,19 @@
 //! Values on the command line, each with an example of what was expected.
 
 use chrono::{DateTime, NaiveDate, SecondsFormat, Utc};
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+use weirgate_identity::users::Role;
+
+/// What a user of the dashboard may do.
+pub(super) fn role() -> impl TypedValueParser<Value = Role> {
+    let role = |role: Role, help: &'static str| PossibleValue::new(role.as_str()).help(help);
+    let names = [
+        role(Role::Viewer, "Looks"),
+        role(Role::Operator, "Acts on jobs and queues"),
+        role(Role::Admin, "Sets limits"),
+    ];
+    PossibleValuesParser::new(names).map(|name| Role::of(&name))
+}
 
 /// A date.
 pub(super) fn day(text: &str) -> Result<NaiveDate, String> {

@@ -7,18 +7,19 @@ use anyhow::{Context, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
+use weirgate_identity::Tenant;
+use weirgate_identity::audit::Actor;
 use weirgate_jobs::{BackfillRange, Tenant};
-use weirgate_queue::backfill::{self as rows, BackfillSettings, BackfillState};
 use weirgate_queue::{JobState, QueueError};
+use weirgate_queue::backfill::{BackfillSettings, BackfillState, self as rows};
 
-use super::backfill_shown::Backfill as Shown;
-use super::door::Door;
-use super::session::Session;
-use super::{confirm, instant, mock_days, remote};
-use crate::audit::Actor;
 use crate::cli::Backfill;
 use crate::output::{say, tell};
 use crate::signals::Interrupted;
+use super::{confirm, instant, mock_days, remote};
+use super::backfill_shown::Backfill as Shown;
+use super::door::Door;
+use super::session::Session;
 
 /// Between two looks at one that is watched.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -171,7 +172,7 @@ pub(super) async fn look(door: Door<'_>, id: Uuid) -> anyhow::Result<Shown> {
     match door {
         Door::Database(database) => {
             let found = rows::get(&mut *database.pool.acquire().await?, id).await?;
-            Ok(Shown::of(&found.ok_or(QueueError::UnknownBackfill(id))?)?)
+            Ok(Shown::of(&found.ok_or(QueueError::UnknownBackfill(id))?, database.catalog)?)
         }
         Door::Server(client) => remote::backfills::show(client, id).await,
     }

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
-use weirgate_jobs::BackfillKind;
 use weirgate_queue::JobState;
 use weirgate_queue::backfill::{Backfill as Row, BackfillState};
+use weirgate_web::domain::Catalog;
 
 use crate::http::backfill::{AskedFor, BackfillResource};
 
@@ -53,17 +53,15 @@ pub(super) struct Resource {
 }
 
 impl From<Resource> for Backfill {
-    fn from(Resource { spec, mut facts }: Resource) -> Self {
-        // An older server tells it as it is stored.
-        facts.kind = BackfillKind::name_of(&facts.kind).to_owned();
+    fn from(Resource { spec, facts }: Resource) -> Self {
         Self { spec, facts }
     }
 }
 
 impl Backfill {
     /// One of the database, which is what a server would tell of it.
-    pub(super) fn of(row: &Row) -> serde_json::Result<Self> {
-        let resource = serde_json::to_value(BackfillResource::new(row, "")?)?;
+    pub(super) fn of(row: &Row, catalog: &Catalog) -> serde_json::Result<Self> {
+        let resource = serde_json::to_value(BackfillResource::new(row, catalog, "")?)?;
         serde_json::from_value::<Resource>(resource).map(Self::from)
     }
 

@@ -4,17 +4,16 @@ use std::cell::Cell;
 
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
-use weirgate_queue::JobState;
-use weirgate_queue::backfill;
+use weirgate_identity::audit::{Actor, Change, Subject};
+use weirgate_queue::{JobState, backfill};
 
+use crate::cli::Backfills;
+use crate::output::say;
+use super::{instant, remote, say_table, table};
 use super::backfill::{leave, look, watch};
 use super::backfill_shown::Backfill;
 use super::door::Door;
 use super::session::Session;
-use super::{instant, remote, say_table, table};
-use crate::audit::{Actor, Change, Subject};
-use crate::cli::Backfills;
-use crate::output::say;
 
 pub(super) async fn run(command: Backfills, session: &Session) -> anyhow::Result<()> {
     let watched = if let Backfills::Show { id, watch: true } = command { Some(id) } else { None };
@@ -61,7 +60,7 @@ async fn list(door: Door<'_>, limit: i64) -> anyhow::Result<Vec<Backfill>> {
     match door {
         Door::Database(database) => {
             let rows = backfill::list(&mut *database.pool.acquire().await?, None, limit).await?;
-            Ok(rows.iter().map(Backfill::of).collect::<Result<_, _>>()?)
+            Ok(rows.iter().map(|row| Backfill::of(row, database.catalog)).collect::<Result<_, _>>()?)
         }
         Door::Server(client) => remote::backfills::list(client, usize::try_from(limit)?).await,
     }

@@ -2,7 +2,7 @@
 
 use sqlx::PgPool;
 use uuid::Uuid;
-use weirgate_jobs::{BulkJobs, BulkRefused};
+use weirgate_identity::audit::Actor;
 use weirgate_queue::bulk::BulkAction;
 use weirgate_queue::read::JobFilter;
 use weirgate_queue::{Enqueued, enqueue};
@@ -11,8 +11,8 @@ use super::door::Door;
 use super::enqueue::report;
 use super::filter::{job_filter, unresolved};
 use super::remote;
-use crate::audit::Actor;
 use crate::cli::{Bulk, BulkVerb};
+use crate::operations::{BulkJobs, BulkRefused};
 use crate::output::say;
 
 pub(super) async fn run(options: Bulk, door: Door<'_>) -> anyhow::Result<()> {
@@ -67,7 +67,7 @@ async fn insert(bulk: &BulkJobs, pool: &PgPool) -> anyhow::Result<Enqueued> {
     let actor = Actor::cli();
     let enqueued = enqueue(&mut tx, vec![bulk.job()?.enqueued_by(actor.name())]).await?[0];
     if !enqueued.duplicate {
-        actor.note_bulk(&mut tx, bulk, "all that match", enqueued.id).await?;
+        actor.note_bulk(&mut tx, (bulk.action, &bulk.filter), "all that match", enqueued.id).await?;
     }
     tx.commit().await?;
     Ok(enqueued)

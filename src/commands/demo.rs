@@ -1,5 +1,6 @@
 //! `demo`: the main job with nothing set up, through every real part.
 
+use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddr};
 
 use anyhow::Context;
@@ -14,12 +15,13 @@ use weirgate_queue::schedule::Schedules;
 
 use super::demo_client::{DemoClient, TenantResult};
 use super::mock_days::tell_if_outside;
-use super::roles::{gently, greet_first_user, random_token, serve_and_work};
+use super::roles::{Assignment, gently, greet_first_user, random_token, serve_and_work};
 use super::session::Session;
 use crate::app::Parts;
 use crate::cli::Demo;
 use crate::config::Config;
 use crate::database::{Database, Use};
+use crate::domains::Domains;
 use crate::home;
 use crate::output::{say, tell};
 use crate::random;
@@ -36,6 +38,7 @@ pub(super) async fn run(options: Demo, Session { mut config, stop, .. }: Session
     config.public_url = None;
     // It shows the rows of the mock data, whatever else is set up here.
     config.mock_mode = true;
+    config.domains = Some(BTreeSet::from([weirgate_msp::NAME.to_owned()]));
     if !options.stay {
         config.listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     }
@@ -67,9 +70,11 @@ async fn run_on(
     let listeners = Listeners { api, metrics: None };
     let token = random_token();
     let stop = gently(signals, config);
-    let app = parts.with(database.pool.clone());
+    let domains = Domains::of(config)?;
     // What it shows is what it started, at any time of day.
-    let service = serve_and_work(listeners, app, config, Schedules::default(), token.clone(), stop.clone());
+    let assigned = Assignment { domains: &domains, queues: None, schedules: Schedules::default() };
+    let service =
+        serve_and_work(listeners, parts, &database.pool, config, assigned, token.clone(), stop.clone());
     let client = async {
         let shown = act(options, &tenants, &base, &token).await;
         let shown = match shown {

@@ -1,8 +1,11 @@
 //! The two doors to the jobs: the database, and the API of a server elsewhere. What commands show
 //! is the same through both.
 
+use std::ops::Deref;
+
 use anyhow::Result;
 use chrono::{DateTime, Utc};
+use weirgate_web::domain::Catalog;
 
 use crate::client::Client;
 use crate::database::Database;
@@ -10,8 +13,23 @@ use crate::database::Database;
 /// Where a command finds what it is about.
 #[derive(Clone, Copy)]
 pub(super) enum Door<'a> {
-    Database(&'a Database),
+    Database(Local<'a>),
     Server(&'a Client),
+}
+
+/// The database, and what this program knows of the jobs in it.
+#[derive(Clone, Copy)]
+pub(super) struct Local<'a> {
+    pub(super) database: &'a Database,
+    pub(super) catalog: &'a Catalog,
+}
+
+impl Deref for Local<'_> {
+    type Target = Database;
+
+    fn deref(&self) -> &Database {
+        self.database
+    }
 }
 
 impl Door<'_> {

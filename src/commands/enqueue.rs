@@ -3,28 +3,24 @@
 use std::cell::Cell;
 use std::collections::BTreeMap;
 
-use anyhow::{Context, bail};
+use anyhow::{anyhow, bail};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
+use weirgate_identity::Tenant;
+use weirgate_identity::audit::Actor;
 use weirgate_jobs::{App, DailyPipeline, Tenant, enqueue_daily_pipeline};
-use weirgate_queue::{Enqueued, JobState, NewJob, QueueError, Registry, enqueue};
+use weirgate_queue::{Enqueued, JobState, NewJob, QueueError};
+use weirgate_web::domain::{Catalog, Enqueueable};
 
-use super::door::Door;
-use super::session::Session;
-use super::{confirm, follow, mock_days, remote, tenant};
-use crate::app::Parts;
-use crate::audit::Actor;
 use crate::cli::Enqueue;
 use crate::database::Database;
 use crate::output::{Closed, say, tell};
+use super::{confirm, follow, mock_days, remote, tenant};
+use super::door::Door;
+use super::session::Session;
 
 pub(super) async fn run(options: Enqueue, session: &Session) -> anyhow::Result<()> {
-    let parts = if session.server.is_none() {
-        confirm::home(&session.config, &session.stop).await?;
-        Some(Parts::new(&session.config)?)
-    } else {
-        None
-    };
+    let asked = checked(&session.catalog, &options)?;
     let told = Cell::new(None);
     let ended = session.with_door("enqueue", async |door| {
         confirm::times(door, options.date, options.run_at, options.yes).await?;
@@ -33,14 +29,12 @@ pub(super) async fn run(options: Enqueue, session: &Session) -> anyhow::Result<(
                 if let Some(day) = options.date {
                     mock_days::hint(&session.config, day, day);
                 }
-                let parts = parts.context("the parts of the application are made for the database")?;
-                let registry = weirgate_jobs::registry(parts.with(database.pool.clone()));
                 let tenant = tenant(&database.pool, &options.tenant).await?;
-                let enqueued = insert(&options, database, &registry, &tenant).await?;
+                let enqueued = insert(asked, &options, &database, &tenant).await?;
                 (enqueued.id, enqueued.duplicate)
             }
             Door::Server(client) => {
-                let enqueued = remote::enqueue::enqueue(client, &options).await?;
+                let enqueued = remote::enqueue::enqueue(client, asked, &options).await?;
                 (enqueued.id, enqueued.duplicate)
             }
         };
@@ -57,10 +51,31 @@ pub(super) async fn run(options: Enqueue, session: &Session) -> anyhow::Result<(
     ended
 }
 
+/// What is meant by the kind, when it takes the arguments that are given.
+fn checked<'c>(catalog: &'c Catalog, options: &Enqueue) -> anyhow::Result<&'c Enqueueable> {
+    let Enqueue { kind, date, args, .. } = options;
+    let Some(asked) = catalog.enqueueable(kind) else {
+        let kinds: Vec<_> = catalog.enqueueables().iter().map(|it| it.name).collect();
+        bail!("there is no kind {kind:?} to be enqueued; known kinds: {}", kinds.join(", "));
+    };
+    let kind = asked.name;
+    if date.is_some() && !asked.day {
+        bail!("--date: {kind} takes no day");
+    }
+    let is_known = |name: &str| asked.arguments.contains(&name) || asked.day && name == "date";
+    if let Some((name, _)) = args.iter().find(|(name, _)| !is_known(name)) {
+        bail!("--arg {name}: {kind} has no such argument");
+    }
+    if asked.day && date.is_none() && !args.iter().any(|(name, _)| name == "date") {
+        bail!("{kind} needs its day, such as --date 2026-01-31");
+    }
+    Ok(asked)
+}
+
 async fn insert(
+    asked: &Enqueueable,
     options: &Enqueue,
     database: &Database,
-    registry: &Registry<App>,
     tenant: &Tenant,
 ) -> anyhow::Result<Enqueued> {
     if !tenant.is_active {
@@ -77,20 +92,10 @@ async fn insert(
             None => job,
         }
     };
+    let plan = (asked.plan)(tenant, arguments(options, tenant));
+    let plan = plan.map_err(|error| refused(error, asked.name, options))?.map(adjust);
     let mut tx = database.pool.begin().await?;
-    // The daily pipeline is no kind, but a workflow of six jobs.
-    let enqueued = if DailyPipeline::kind(&options.kind) == DailyPipeline::NAME {
-        let date = options.date.context("the daily pipeline needs a date, such as --date 2026-01-31")?;
-        if let Some((name, _)) = options.args.first() {
-            bail!("--arg {name}: the daily pipeline takes no arguments except --date");
-        }
-        enqueue_daily_pipeline(&mut tx, DailyPipeline::new(tenant, date, adjust)?, options.force).await?
-    } else {
-        let job = registry.new_job(&options.kind, tenant.id, arguments(options, tenant));
-        let job = job.map_err(|error| refused(error, options, registry))?;
-        let job = if options.force { job.not_unique() } else { job };
-        enqueue(&mut tx, vec![adjust(job)]).await?[0]
-    };
+    let enqueued = plan.enqueue(&mut tx, options.force).await?;
     let args: BTreeMap<_, _> = options.args.iter().cloned().collect();
     let what = json!({ "kind": options.kind, "date": options.date, "args": args });
     actor.note_enqueued(&mut tx, enqueued, tenant.id, what).await?;
@@ -98,36 +103,16 @@ async fn insert(
     Ok(enqueued)
 }
 
-/// What is wrong with a kind or its arguments, in the words of the command line.
-fn refused(error: QueueError, options: &Enqueue, registry: &Registry<App>) -> anyhow::Error {
-    let kind = &options.kind;
-    match error {
-        QueueError::UnknownKind(_) => {
-            let kinds: Vec<_> = registry.kinds().chain([DailyPipeline::NAME]).collect();
-            anyhow::anyhow!("{error}; known kinds: {}", kinds.join(", "))
-        }
-        QueueError::Json(why) => {
-            let why = why.to_string();
-            let named = |name: &str| why.contains(&format!("unknown field `{name}`"));
-            if named("date") && options.date.is_some() {
-                return anyhow::anyhow!("--date: {kind} takes no date; it ingests all that its source has");
-            }
-            if let Some((name, _)) = options.args.iter().find(|(name, _)| named(name)) {
-                return anyhow::anyhow!("--arg {name}: {kind} has no such argument ({why})");
-            }
-            if let Some((name, _)) =
-                options.args.iter().find(|(_, value)| why.contains(&format!("unknown variant `{value}`")))
-            {
-                let expected = why.split_once(", ").map_or(&*why, |(_, expected)| expected).replace('`', "");
-                return anyhow::anyhow!("--arg {name}: {expected}");
-            }
-            if why.contains("missing field `date`") {
-                return anyhow::anyhow!("{kind} needs a date, such as --date 2026-01-31");
-            }
-            anyhow::anyhow!("wrong arguments for {kind}: {why}")
-        }
-        other => other.into(),
+/// What is wrong with the value of an argument, in the words of the command line.
+fn refused(error: QueueError, kind: &str, options: &Enqueue) -> anyhow::Error {
+    let QueueError::Json(why) = error else { return error.into() };
+    let why = why.to_string();
+    let is_wrong = |value: &str| why.contains(&format!("unknown variant `{value}`"));
+    if let Some((name, _)) = options.args.iter().find(|(_, value)| is_wrong(value)) {
+        let expected = why.split_once(", ").map_or(&*why, |(_, expected)| expected).replace('`', "");
+        return anyhow!("--arg {name}: {expected}");
     }
+    anyhow!("these are not the arguments of {kind}: {why}")
 }
 
 /// What was waited for has ended otherwise.

@@ -2,8 +2,10 @@
 
 use anyhow::Context;
 use sqlx::PgPool;
-use weirgate_jobs::{SYSTEM_SLUG, SYSTEM_TENANT, find_by_slug, take_day};
+use weirgate_identity::tenant::find_by_slug;
+use weirgate_identity::{SYSTEM_SLUG, SYSTEM_TENANT};
 use weirgate_queue::read::JobFilter;
+use weirgate_web::day::take_day;
 
 use super::tenant;
 use crate::cli::Filter;

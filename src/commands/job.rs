@@ -7,9 +7,10 @@ use uuid::Uuid;
 use weirgate_queue::JobState;
 use weirgate_queue::lanes::QueuePosition;
 use weirgate_queue::read::JobRow;
-
-use crate::http::job::{AttemptError, JobResource, Progress};
-use crate::http::reason;
+use weirgate_web::reason;
+use weirgate_web::attempt::{AttemptError, Progress};
+use weirgate_web::job::JobResource;
+use weirgate_web::presentation::JobPresentation;
 
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Job {
@@ -72,13 +73,9 @@ impl Look {
         why_cancelled: Option<reason::WhyCancelled>,
         tenant: &str,
     ) -> serde_json::Result<Self> {
-        let resource = JobResource::new(row, position, tenant, "", true)?;
+        // No links: there is no server here that would hand out what they lead to.
+        let resource = JobResource::new(row, position, tenant, "", true, &JobPresentation::default())?;
         let resource = JobResource { why_cancelled, ..resource };
-        let mut look: Self = serde_json::from_value(serde_json::to_value(resource)?)?;
-        // There is no server here that would hand the file out.
-        if let Some(output) = look.job.output.as_mut().and_then(Value::as_object_mut) {
-            output.remove("download_url");
-        }
-        Ok(look)
+        serde_json::from_value(serde_json::to_value(resource)?)
     }
 }

@@ -5,16 +5,16 @@ use chrono::{DateTime, Utc};
 use rand::Rng;
 use sqlx::PgPool;
 use uuid::Uuid;
+use weirgate_identity::audit::Actor;
+use weirgate_identity::keys::{Listed, self};
+use weirgate_identity::keys::issuing::{New, Refused, self};
 
+use crate::random;
+use crate::cli::{Expiry, Keys};
+use crate::output::say;
+use super::{instant, remote, say_table, table, tenant};
 use super::door::Door;
 use super::session::Session;
-use super::{instant, remote, say_table, table, tenant};
-use crate::api_keys::{self, New, Refused};
-use crate::audit::Actor;
-use crate::cli::{Expiry, Keys};
-use crate::http::keys::{self, Listed};
-use crate::output::say;
-use crate::random;
 
 pub(super) async fn run(command: Keys, session: &Session) -> anyhow::Result<()> {
     session.with_door("keys", async |door| act(command, door).await).await
@@ -39,7 +39,7 @@ async fn act(command: Keys, door: Door<'_>) -> anyhow::Result<()> {
         Keys::Revoke { key } => match door {
             Door::Database(database) => revoke(&database.pool, &key).await,
             Door::Server(client) => {
-                let prefix = api_keys::visible(&key);
+                let prefix = issuing::visible(&key);
                 if !remote::keys::revoke(client, prefix).await? {
                     bail!("no valid key begins with {prefix:?}; `weirgate keys list` shows them");
                 }
@@ -57,11 +57,11 @@ async fn create(pool: &PgPool, name_or_id: &str, name: &str, expiry: &Expiry) ->
     let mut bytes = [0; 32];
     random::generator().fill_bytes(&mut bytes);
     let mut tx = pool.begin().await?;
-    let now = api_keys::now(&mut tx).await?;
+    let now = issuing::now(&mut tx).await?;
     let expires_at = expiry.expires.or_else(|| expiry.expires_in.map(|life| now + life));
     let new =
         New { id: Uuid::now_v7(), tenant: tenant.id, slug: &tenant.slug.0, name, expires_at, random: bytes };
-    let key = api_keys::issue(&mut tx, &Actor::cli(), new).await.map_err(|refused| match refused {
+    let key = issuing::issue(&mut tx, &Actor::cli(), new).await.map_err(|refused| match refused {
         Refused::Name(why) => anyhow!("--name: {why}"),
         Refused::Expired(_) => anyhow!("--expires {refused}"),
         Refused::Database(error) => error.into(),
@@ -102,9 +102,9 @@ fn print_list(keys: Vec<Listed>) -> anyhow::Result<()> {
 }
 
 async fn revoke(pool: &PgPool, key: &str) -> anyhow::Result<()> {
-    let prefix = api_keys::visible(key);
+    let prefix = issuing::visible(key);
     let mut tx = pool.begin().await?;
-    if !api_keys::withdraw(&mut tx, &Actor::cli(), None, prefix).await? {
+    if !issuing::withdraw(&mut tx, &Actor::cli(), None, prefix).await? {
         bail!("no valid key begins with {prefix:?}; `weirgate keys list` shows them");
     }
     tx.commit().await?;

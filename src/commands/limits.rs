@@ -3,18 +3,18 @@
 use anyhow::bail;
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
-use sqlx::PgPool;
+use weirgate_identity::Tenant;
+use weirgate_identity::audit::{Actor, Change, Subject};
 use weirgate_jobs::Tenant;
 use weirgate_queue::JobState;
-use weirgate_queue::lanes::change::{LaneChange, change_lane};
 use weirgate_queue::lanes::{Blocked, LimitsInput, QueueView, QueueViews};
+use weirgate_queue::lanes::change::{LaneChange, change_lane};
 
-use super::door::Door;
-use super::session::Session;
-use super::{remote, say_table, table, tenant};
-use crate::audit::{Actor, Change, Subject};
-use crate::cli::{Limits, SetLimits};
 use crate::queues;
+use crate::cli::{Limits, SetLimits};
+use super::{remote, say_table, table, tenant};
+use super::door::{Door, Local};
+use super::session::Session;
 
 pub(super) async fn run(command: Limits, session: &Session) -> anyhow::Result<()> {
     session.with_door("limits", async |door| act(command, door).await).await
@@ -23,19 +23,18 @@ pub(super) async fn run(command: Limits, session: &Session) -> anyhow::Result<()
 async fn act(command: Limits, door: Door<'_>) -> anyhow::Result<()> {
     print_list(match (command, door) {
         (Limits::Show { tenant: name_or_id }, Door::Database(database)) => {
-            let pool = &database.pool;
-            stored(pool, &tenant(pool, &name_or_id).await?).await?
+            stored(&database, &tenant(&database.pool, &name_or_id).await?).await?
         }
         (Limits::Show { tenant }, Door::Server(client)) => remote::limits::list(client, &tenant).await?,
         (Limits::Set(options), Door::Database(database)) => {
-            let (pool, given) = (&database.pool, given(&options)?);
+            let given = given(&options)?;
             let limits = given.lane().map_err(|wrong| {
                 let wrong = wrong.iter().map(|it| format!("{}: {}", option(it.field), it.message));
                 anyhow::anyhow!("{}", wrong.collect::<Vec<_>>().join("; "))
             })?;
-            let tenant = tenant(pool, &options.tenant).await?;
+            let tenant = tenant(&database.pool, &options.tenant).await?;
             let change = LaneChange { paused: None, limits: Some(Some(limits)) };
-            apply(pool, &tenant, &options.queue, change).await?
+            apply(&database, &tenant, &options.queue, change).await?
         }
         (Limits::Set(options), Door::Server(client)) => {
             let given = given(&options)?;
@@ -44,7 +43,7 @@ async fn act(command: Limits, door: Door<'_>) -> anyhow::Result<()> {
         (Limits::Clear { tenant: name_or_id, queue }, Door::Database(database)) => {
             let tenant = tenant(&database.pool, &name_or_id).await?;
             let change = LaneChange { paused: None, limits: Some(None) };
-            apply(&database.pool, &tenant, &queue, change).await?
+            apply(&database, &tenant, &queue, change).await?
         }
         (Limits::Clear { tenant, queue }, Door::Server(client)) => {
             remote::limits::clear(client, &tenant, &queue).await?
@@ -92,9 +91,14 @@ pub(super) struct LaneLimits {
     weight: f64,
 }
 
-async fn apply(pool: &PgPool, tenant: &Tenant, queue: &str, change: LaneChange) -> anyhow::Result<Vec<Lane>> {
-    let mut tx = pool.begin().await?;
-    let known = queues::known(&mut tx, Some(tenant.id)).await?;
+async fn apply(
+    database: &Local<'_>,
+    tenant: &Tenant,
+    queue: &str,
+    change: LaneChange,
+) -> anyhow::Result<Vec<Lane>> {
+    let mut tx = database.pool.begin().await?;
+    let known = queues::known(&mut tx, database.catalog, Some(tenant.id)).await?;
     if !known.contains(queue) {
         bail!("{queue:?}: {}", queues::unknown(&known));
     }
@@ -103,13 +107,14 @@ async fn apply(pool: &PgPool, tenant: &Tenant, queue: &str, change: LaneChange) 
     change_lane(&mut tx, queue, tenant.id, change).await?;
     noted.note(&mut tx, &Actor::cli(), "lane.limits", &["limits"]).await?;
     tx.commit().await?;
-    stored(pool, tenant).await
+    stored(database, tenant).await
 }
 
 /// The lanes of the database.
-async fn stored(pool: &PgPool, tenant: &Tenant) -> anyhow::Result<Vec<Lane>> {
-    let known = queues::known(&mut *pool.acquire().await?, Some(tenant.id)).await?;
-    let views = QueueViews::new(pool.clone());
+async fn stored(database: &Local<'_>, tenant: &Tenant) -> anyhow::Result<Vec<Lane>> {
+    let known =
+        queues::known(&mut *database.pool.acquire().await?, database.catalog, Some(tenant.id)).await?;
+    let views = QueueViews::new(database.pool.clone());
     let mut lanes = Vec::with_capacity(known.len());
     for queue in known {
         lanes.push(views.read(&queue, |view| lane(view, tenant)).await?);

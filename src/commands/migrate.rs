@@ -3,15 +3,15 @@
 use anyhow::{Context, bail};
 use serde_json::json;
 use sqlx::PgConnection;
+use weirgate_identity::audit::Actor;
 use weirgate_queue::database::history;
 
-use super::confirm;
-use super::session::Session;
-use crate::audit::Actor;
 use crate::cli::Migrate;
 use crate::database::Database;
 use crate::output::say;
-use crate::schema::{self, HISTORIES, History, Step};
+use crate::schema::{HISTORIES, History, Step, self};
+use super::confirm;
+use super::session::Session;
 
 pub(super) async fn run(command: Migrate, session: &Session) -> anyhow::Result<()> {
     let act = async |database: &Database| match command {

@@ -5,21 +5,22 @@ use std::collections::BTreeMap;
 use anyhow::bail;
 use serde::Deserialize;
 use sqlx::PgPool;
+use weirgate_identity::audit::{Actor, Change, Subject};
 use weirgate_queue::JobState;
 use weirgate_queue::lanes::{QueueViews, change, traffic};
+use weirgate_web::domain::Catalog;
 
-use super::door::Door;
-use super::session::Session;
-use super::{remote, say_table, table};
-use crate::audit::{Actor, Change, Subject};
+use crate::queues;
 use crate::cli::Queues;
 use crate::output::say;
-use crate::queues;
+use super::{remote, say_table, table};
+use super::door::Door;
+use super::session::Session;
 
 pub(super) async fn run(command: Queues, session: &Session) -> anyhow::Result<()> {
     let act = async |door: Door<'_>| match command {
         Queues::List => match door {
-            Door::Database(database) => print_list(stored(&database.pool).await?),
+            Door::Database(database) => print_list(stored(&database.pool, database.catalog).await?),
             Door::Server(client) => print_list(remote::queues::list(client).await?),
         },
         Queues::Pause { queue } => pause(door, &queue, true).await,
@@ -52,9 +53,9 @@ struct Throughput {
 }
 
 /// The queues of the database.
-async fn stored(pool: &PgPool) -> anyhow::Result<Vec<Queue>> {
+async fn stored(pool: &PgPool, catalog: &Catalog) -> anyhow::Result<Vec<Queue>> {
     let mut conn = pool.acquire().await?;
-    let names = queues::known(&mut conn, None).await?;
+    let names = queues::known(&mut conn, catalog, None).await?;
     let workers = traffic::workers(&mut conn).await?;
     let views = QueueViews::new(pool.clone());
     let mut all = Vec::with_capacity(names.len());
@@ -127,15 +128,22 @@ fn print_list(queues: Vec<Queue>) -> anyhow::Result<()> {
 
 async fn pause(door: Door<'_>, queue: &str, paused: bool) -> anyhow::Result<()> {
     match door {
-        Door::Database(database) => pause_in_database(&database.pool, queue, paused).await?,
+        Door::Database(database) => {
+            pause_in_database(&database.pool, database.catalog, queue, paused).await?;
+        }
         Door::Server(client) => remote::queues::pause(client, queue, paused).await?,
     }
     say!("{queue} {}", if paused { "is paused; running jobs continue" } else { "is resumed" })
 }
 
-async fn pause_in_database(pool: &PgPool, queue: &str, paused: bool) -> anyhow::Result<()> {
+async fn pause_in_database(
+    pool: &PgPool,
+    catalog: &Catalog,
+    queue: &str,
+    paused: bool,
+) -> anyhow::Result<()> {
     let mut tx = pool.begin().await?;
-    let known = queues::known(&mut tx, None).await?;
+    let known = queues::known(&mut tx, catalog, None).await?;
     if !known.contains(queue) {
         bail!("{queue:?}: {}", queues::unknown(&known));
     }

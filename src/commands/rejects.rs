@@ -2,13 +2,13 @@
 
 use futures_util::TryStreamExt;
 use sqlx::PgPool;
+use weirgate_msp::rejects::{self, Filter, RejectedRow};
 
 use super::door::Door;
 use super::session::Session;
 use super::{instant, remote, table, tenant};
 use crate::cli::Rejects;
 use crate::output::say;
-use crate::rejects::{self, Filter, RejectedRow};
 
 pub(super) async fn run(options: Rejects, session: &Session) -> anyhow::Result<()> {
     let json = options.json;

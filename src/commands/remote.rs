@@ -18,11 +18,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, ensure};
 
-use super::aside::aside;
 use crate::cli::{Command, Remote};
 use crate::client::Client;
 use crate::config::Config;
 use crate::signals::Stop;
+use super::aside::aside;
 
 /// A server that was chosen.
 pub(super) struct Server {
@@ -91,7 +91,7 @@ fn only_here(command: &Command) -> Option<(&'static str, &'static str)> {
         Command::Demo(_) => ("demo", "it runs everything on this machine, with data of its own"),
         Command::Up => ("up", "it is a server itself; start it on the machine where it should run"),
         Command::Serve => ("serve", "it is a server itself; start it on the machine where it should run"),
-        Command::Worker => (
+        Command::Worker { .. } => (
             "worker",
             "it works on the database; start it where DATABASE_URL points to the database of the server",
         ),

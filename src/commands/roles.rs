@@ -1,5 +1,6 @@
 //! `up`, `serve` and `worker`: processes that stay.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,33 +8,33 @@ use rand::Rng;
 use sqlx::PgPool;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+use weirgate_identity::users;
 use weirgate_jobs::App;
+use weirgate_queue::{Registry, WorkerConfig};
 use weirgate_queue::maintenance::pruner::Retention;
 use weirgate_queue::schedule::Schedules;
-use weirgate_queue::{Registry, WorkerConfig};
 
-use super::confirm;
-use super::session::Session;
-use crate::app::{self, Parts};
+use crate::{home, random, seed, server, systemd, worker};
+use crate::app::{App, Parts, self};
 use crate::config::Config;
 use crate::database::{Database, Use};
-use crate::home;
+use crate::domains::Domains;
 use crate::metrics::{Metrics, Work, listener};
 use crate::output::tell;
-use crate::server::Listeners;
+use crate::server::{Listeners, Served};
 use crate::signals::Stop;
 use crate::traces::{Role, Traces};
-use crate::worker;
-use crate::{random, seed, server, systemd, users};
+use super::confirm;
+use super::session::Session;
 
 /// API and worker on a private Postgres (or `DATABASE_URL`), until Ctrl-C or SIGTERM.
-pub(super) async fn up(Session { config, stop, .. }: Session) -> anyhow::Result<()> {
+pub(super) async fn up(Session { config, domains, stop, .. }: Session) -> anyhow::Result<()> {
     config.next_service_token()?;
     home::make_for(&config)?;
     let parts = Parts::new(&config)?;
     let listeners = server::bind(&config).await?;
     let database = Database::start(&config, "up", Use::Exclusive, &stop).await?;
-    let served = Box::pin(up_on(&config, &stop, &database, parts, listeners));
+    let served = Box::pin(up_on(&config, &domains, &stop, &database, parts, listeners));
     let ended = database.hold(served).await;
     database.close().await?;
     ended
@@ -41,15 +42,19 @@ pub(super) async fn up(Session { config, stop, .. }: Session) -> anyhow::Result<
 
 async fn up_on(
     config: &Config,
+    domains: &Domains,
     stop: &Stop,
     database: &Database,
     parts: Parts,
     listeners: Listeners,
 ) -> anyhow::Result<()> {
-    let app = parts.with(database.pool.clone());
     let prepared = async {
         database.migrate().await?;
-        if config.mock_mode { greet_tenants(config, database).await } else { Ok(()) }
+        if config.mock_mode && config.serves(weirgate_msp::NAME) {
+            greet_tenants(config, database).await
+        } else {
+            Ok(())
+        }
     };
     stop.until_told(Box::pin(prepared)).await?;
     let token = match &config.service_token {
@@ -68,7 +73,8 @@ async fn up_on(
         tell!("SERVICE_TOKEN {token}   (made for this run; set it to keep it)");
         tell!("export SERVICE_TOKEN={token}");
     }
-    serve_and_work(listeners, app, config, weirgate_jobs::schedules(), token, gently(stop, config)).await
+    let assigned = Assignment { domains, queues: None, schedules: domains.schedules() };
+    serve_and_work(listeners, parts, &database.pool, config, assigned, token, gently(stop, config)).await
 }
 
 /// Somebody must be able to sign in to the dashboard; the password is shown this once.
@@ -94,20 +100,30 @@ async fn greet_tenants(config: &Config, database: &Database) -> anyhow::Result<(
     Ok(())
 }
 
+/// What a worker is there for.
+pub(super) struct Assignment<'a> {
+    pub(super) domains: &'a Domains,
+    /// These queues alone; all of the domains' when there are none.
+    pub(super) queues: Option<BTreeSet<String>>,
+    pub(super) schedules: Schedules,
+}
+
 /// Both roles in one process; when one ends, the other is stopped.
 pub(super) async fn serve_and_work(
     listeners: Listeners,
-    app: Arc<App>,
+    parts: Parts,
+    pool: &PgPool,
     config: &Config,
-    schedules: Schedules,
+    assigned: Assignment<'_>,
     token: String,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
-    let registry = Arc::new(weirgate_jobs::registry(app.clone()));
+    let (exports, domains) = (parts.exports(), assigned.domains.clone());
+    let shown = Served { pool: pool.clone(), exports, domains };
+    let registry = Arc::new(assigned.domains.registry(parts.with(pool.clone()), assigned.queues.as_ref()));
     let work = work_of(&registry, config);
-    let worker = Box::pin(run_worker(app.pool.clone(), registry, config, schedules, stop.clone()));
-    let (pool, exports) = (app.pool.clone(), app.exports.clone());
-    let server = server::run(listeners, pool, exports, config, token, Some(work), stop.clone());
+    let worker = Box::pin(run_worker(pool.clone(), registry, config, assigned.schedules, stop.clone()));
+    let server = server::run(listeners, shown, config, token, Some(work), stop.clone());
     let worker = async {
         let ended = worker.await;
         stop.cancel();
@@ -123,7 +139,7 @@ pub(super) async fn serve_and_work(
 }
 
 /// The API alone.
-pub(super) async fn serve(Session { config, stop, .. }: Session) -> anyhow::Result<()> {
+pub(super) async fn serve(Session { config, domains, stop, .. }: Session) -> anyhow::Result<()> {
     let token = config.required_service_token()?;
     config.next_service_token()?;
     confirm::home(&config, &stop).await?;
@@ -133,23 +149,28 @@ pub(super) async fn serve(Session { config, stop, .. }: Session) -> anyhow::Resu
     let served = async {
         database.require_migrated().await?;
         tracing::info!(address = %listeners.api.local_addr()?, "serving");
-        let pool = database.pool.clone();
+        let served = Served { pool: database.pool.clone(), exports, domains };
         // The address is open, and the database is there.
         systemd::ready();
-        server::run(listeners, pool, exports, &config, token, None, gently(&stop, &config)).await
+        server::run(listeners, served, &config, token, None, gently(&stop, &config)).await
     };
     let ended = database.hold(served).await;
     database.close().await?;
     ended
 }
 
-/// A worker alone.
-pub(super) async fn worker(Session { config, stop, .. }: Session) -> anyhow::Result<()> {
+/// A worker alone, of these queues alone where some are named.
+pub(super) async fn worker(
+    queues: &[String],
+    Session { config, domains, stop, .. }: Session,
+) -> anyhow::Result<()> {
+    let queues = (!queues.is_empty()).then(|| domains.queues(queues)).transpose()?;
     confirm::home(&config, &stop).await?;
     let parts = Parts::new(&config)?;
     let monitoring = listener::bind(&config).await?;
     let database = Database::start(&config, "worker", Use::Shared, &stop).await?;
-    let worked = Box::pin(worker_on(&config, &stop, &database, parts, monitoring));
+    let assigned = Assignment { domains: &domains, queues, schedules: domains.schedules() };
+    let worked = Box::pin(worker_on(&config, &assigned, &stop, &database, parts, monitoring));
     let ended = database.hold(worked).await;
     database.close().await?;
     ended
@@ -157,6 +178,7 @@ pub(super) async fn worker(Session { config, stop, .. }: Session) -> anyhow::Res
 
 async fn worker_on(
     config: &Config,
+    assigned: &Assignment<'_>,
     stop: &Stop,
     database: &Database,
     parts: Parts,
@@ -164,7 +186,7 @@ async fn worker_on(
 ) -> anyhow::Result<()> {
     database.require_migrated().await?;
     let app = parts.with(database.pool.clone());
-    let registry: Arc<Registry<App>> = Arc::new(weirgate_jobs::registry(app));
+    let registry = Arc::new(assigned.domains.registry(app, assigned.queues.as_ref()));
     let queues: Vec<_> = registry.queues().into_iter().collect();
     tracing::info!(queues = queues.join(", "), "working");
     let metrics = Metrics::new(database.pool.clone(), Some(work_of(&registry, config)));
@@ -173,7 +195,7 @@ async fn worker_on(
     let worker = async {
         let pool = database.pool.clone();
         let ended =
-            run_worker(pool, registry, config, weirgate_jobs::schedules(), gently(stop, config)).await;
+            run_worker(pool, registry, config, assigned.schedules.clone(), gently(stop, config)).await;
         over.cancel();
         ended
     };
@@ -184,7 +206,7 @@ async fn worker_on(
 
 /// What the metrics of this process tell of its worker.
 fn work_of(registry: &Registry<App>, config: &Config) -> Work {
-    Work { meter: registry.meter().clone(), slots: config.concurrency }
+    Work { meter: registry.meter().clone(), concurrency: config.concurrency.clone() }
 }
 
 /// The worker of this process.
@@ -209,7 +231,7 @@ async fn run_worker(
 fn worker_config(config: &Config, schedules: Schedules) -> WorkerConfig {
     let mut worker =
         WorkerConfig::new(host_name(), env!("CARGO_PKG_VERSION"), random::generator().next_u64());
-    worker.concurrency = config.concurrency;
+    worker.concurrency = config.concurrency.clone();
     worker.grace = config.grace;
     worker.lease = config.lease;
     worker.schedules = schedules;

@@ -3,18 +3,18 @@
 use anyhow::{Context, anyhow, bail};
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
-use sqlx::PgPool;
 use uuid::Uuid;
+use weirgate_identity::TenantsError;
+use weirgate_identity::audit::{Actor, Subject, self};
 use weirgate_jobs::TenantsError;
-use weirgate_queue::schedule::{self, Definition, ScheduleChange, ScheduleOverview};
+use weirgate_queue::schedule::{Definition, ScheduleChange, ScheduleOverview, self};
 
-use super::door::Door;
-use super::session::Session;
-use super::{no_tenant, remote, table};
-use crate::audit::{self, Actor, Subject};
 use crate::cli::{Schedules, SetSchedule};
 use crate::output::say;
-use crate::schedules::{self, Refused};
+use crate::schedules::{Refused, self};
+use super::{no_tenant, remote, table};
+use super::door::{Door, Local};
+use super::session::Session;
 
 pub(super) async fn run(command: Schedules, session: &Session) -> anyhow::Result<()> {
     session.with_door("schedules", async |door| act(command, door).await).await
@@ -25,7 +25,7 @@ async fn act(command: Schedules, door: Door<'_>) -> anyhow::Result<()> {
         Schedules::List => print_list(match door {
             Door::Database(database) => {
                 let mut conn = database.pool.acquire().await?;
-                let all = schedule::overview(&mut conn, &weirgate_jobs::schedules()).await?;
+                let all = schedule::overview(&mut conn, database.catalog.schedules()).await?;
                 all.into_iter().map(Schedule::from).collect()
             }
             Door::Server(client) => remote::schedules::list(client).await?,
@@ -33,7 +33,7 @@ async fn act(command: Schedules, door: Door<'_>) -> anyhow::Result<()> {
         Schedules::Run { name, tenant } => {
             let (jobs, count) = match door {
                 Door::Database(database) => {
-                    let jobs = run_now(&database.pool, &name, tenant.as_deref()).await?;
+                    let jobs = run_now(&database, &name, tenant.as_deref()).await?;
                     let count = jobs.len();
                     (jobs, count)
                 }
@@ -83,10 +83,11 @@ impl From<ScheduleOverview> for Schedule {
     }
 }
 
-async fn run_now(pool: &PgPool, name: &str, name_or_id: Option<&str>) -> anyhow::Result<Vec<Uuid>> {
-    definition(name)?;
-    let mut tx = pool.begin().await?;
-    let jobs = schedules::run_now(&mut tx, &Actor::cli(), name, name_or_id).await;
+async fn run_now(database: &Local<'_>, name: &str, name_or_id: Option<&str>) -> anyhow::Result<Vec<Uuid>> {
+    definition(database, name)?;
+    let mut tx = database.pool.begin().await?;
+    let jobs =
+        schedules::run_now(&mut tx, &Actor::cli(), database.catalog.schedules(), name, name_or_id).await;
     let jobs = jobs.map_err(|refused| match refused {
         Refused::Tenant(TenantsError::Unknown(_)) => {
             no_tenant(name_or_id.unwrap_or_default()).context("--tenant")
@@ -120,14 +121,18 @@ async fn set(door: Door<'_>, options: SetSchedule) -> anyhow::Result<()> {
         bail!("give at least one of --cron, --time-zone, --missed and --missed-limit");
     }
     print_list(match door {
-        Door::Database(database) => vec![set_in_database(&database.pool, &name, &change).await?],
+        Door::Database(database) => vec![set_in_database(&database, &name, &change).await?],
         Door::Server(client) => vec![remote::schedules::change(client, &name, &change).await?],
     })
 }
 
-async fn set_in_database(pool: &PgPool, name: &str, change: &ScheduleChange) -> anyhow::Result<Schedule> {
-    let definition = definition(name)?;
-    let mut tx = pool.begin().await?;
+async fn set_in_database(
+    database: &Local<'_>,
+    name: &str,
+    change: &ScheduleChange,
+) -> anyhow::Result<Schedule> {
+    let definition = definition(database, name)?;
+    let mut tx = database.pool.begin().await?;
     let wrong = schedule::validate(&mut tx, &definition, change).await?;
     if !wrong.is_empty() {
         let option = |field: &str| format!("--{}", field.replace('_', "-"));
@@ -136,7 +141,7 @@ async fn set_in_database(pool: &PgPool, name: &str, change: &ScheduleChange) -> 
     }
     let noted = audit::Change::begin(&mut tx, Subject::Schedule(&definition)).await?;
     schedule::update_settings(&mut tx, &definition, change).await?;
-    let all = schedule::overview(&mut tx, &weirgate_jobs::schedules()).await?;
+    let all = schedule::overview(&mut tx, database.catalog.schedules()).await?;
     let now =
         all.into_iter().find(|it| it.definition.name == name).context("the schedule is not in the list")?;
     noted.note(&mut tx, &Actor::cli(), "schedule.change", &change.field_names()).await?;
@@ -144,8 +149,8 @@ async fn set_in_database(pool: &PgPool, name: &str, change: &ScheduleChange) -> 
     Ok(now.into())
 }
 
-fn definition(name: &str) -> anyhow::Result<Definition> {
-    let definitions = weirgate_jobs::schedules().definitions();
+fn definition(database: &Local<'_>, name: &str) -> anyhow::Result<Definition> {
+    let definitions = database.catalog.schedules().definitions();
     let names: Vec<_> = definitions.iter().map(|it| it.name).collect();
     let names = names.join(", ");
     let found = definitions.into_iter().find(|it| it.name == name);
@@ -155,7 +160,7 @@ fn definition(name: &str) -> anyhow::Result<Definition> {
 async fn enable(door: Door<'_>, name: &str, enabled: bool) -> anyhow::Result<()> {
     match door {
         Door::Database(database) => {
-            let definition = definition(name)?;
+            let definition = definition(&database, name)?;
             let mut tx = database.pool.begin().await?;
             schedules::turn(&mut tx, &Actor::cli(), &definition, enabled).await?;
             tx.commit().await?;

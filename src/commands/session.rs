@@ -1,16 +1,22 @@
 //! What a command runs with.
 
+use weirgate_web::domain::Catalog;
+
 use super::confirm;
-use super::door::Door;
+use super::door::{Door, Local};
 use super::remote::Server;
 use crate::config::Config;
 use crate::database::{Database, Use};
+use crate::domains::Domains;
 use crate::home;
 use crate::signals::Stop;
 
 /// The settings of a command, and the signals that stop it.
 pub(super) struct Session {
     pub(super) config: Config,
+    pub(super) domains: Domains,
+    /// What these have.
+    pub(super) catalog: Catalog,
     /// The one elsewhere that is asked in place of the database.
     pub(super) server: Option<Server>,
     pub(super) stop: Stop,
@@ -23,10 +29,13 @@ impl Session {
         command: &str,
         work: impl AsyncFnOnce(Door<'_>) -> anyhow::Result<T>,
     ) -> anyhow::Result<T> {
-        match &self.server {
-            Some(server) => self.stop.until_told(Box::pin(work(Door::Server(&server.client)))).await,
-            None => self.with_database(command, async |database| work(Door::Database(database)).await).await,
+        if let Some(server) = &self.server {
+            return self.stop.until_told(Box::pin(work(Door::Server(&server.client)))).await;
         }
+        let work = async |database: &Database| {
+            work(Door::Database(Local { database, catalog: &self.catalog })).await
+        };
+        self.with_database(command, work).await
     }
 
     /// What has to be added to a command that is suggested, so that it finds the same.

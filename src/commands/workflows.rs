@@ -7,21 +7,22 @@ use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
-use weirgate_jobs::{
-    DailyPipeline, SYSTEM_SLUG, SYSTEM_TENANT, Tenant, WorkflowRetry, parse_day, retry_failed,
-};
-use weirgate_queue::read::{self, WorkflowFilter, WorkflowState};
+use weirgate_identity::{SYSTEM_SLUG, SYSTEM_TENANT, Tenant};
+use weirgate_identity::audit::Actor;
+use weirgate_jobs::{DailyPipeline, SYSTEM_SLUG, SYSTEM_TENANT, Tenant, WorkflowRetry, parse_day, retry_failed};
 use weirgate_queue::{JobState, QueueError, workflow};
+use weirgate_queue::read::{WorkflowFilter, WorkflowState, self};
+use weirgate_web::attempt::AttemptError;
+use weirgate_web::day::parse_day;
 
-use super::door::Door;
-use super::session::Session;
-use super::{instant, remote, say_table, table, tenant};
-use crate::audit::Actor;
 use crate::cli::{ListWorkflows, Workflows};
 use crate::http::in_words;
-use crate::http::job::AttemptError;
 use crate::http::workflow::WorkflowSummary;
+use crate::operations::{WorkflowRetry, retry_failed};
 use crate::output::say;
+use super::{instant, remote, say_table, table, tenant};
+use super::door::{Door, Local};
+use super::session::Session;
 
 /// Jobs that are counted of each in the list.
 const COUNTED: u32 = 500;
@@ -36,7 +37,7 @@ pub(super) async fn run(command: Workflows, session: &Session) -> anyhow::Result
 async fn act(command: Workflows, door: Door<'_>) -> anyhow::Result<()> {
     match command {
         Workflows::List(options) => print_list(match door {
-            Door::Database(database) => list(options, &database.pool).await?,
+            Door::Database(database) => list(options, database).await?,
             Door::Server(client) => remote::workflows::list(client, &options).await?,
         }),
         Workflows::Show { id } => {
@@ -120,7 +121,7 @@ async fn retry(pool: &PgPool, id: Uuid) -> anyhow::Result<WorkflowRetry> {
     if done == WorkflowRetry::NothingFailed {
         return Ok(done);
     }
-    actor.note_workflow_retry(&mut tx, id, done).await?;
+    actor.note_workflow_retry(&mut tx, id, &done.detail()).await?;
     tx.commit().await?;
     Ok(done)
 }
@@ -146,19 +147,19 @@ fn of_jobs(count: u64) -> String {
 }
 
 /// Workflows of the database.
-async fn list(options: ListWorkflows, pool: &PgPool) -> anyhow::Result<Vec<Row>> {
+async fn list(options: ListWorkflows, database: Local<'_>) -> anyhow::Result<Vec<Row>> {
     let tenant = match options.tenant.as_deref() {
         None => None,
         Some(SYSTEM_SLUG) => Some(SYSTEM_TENANT),
-        Some(name) => Some(tenant(pool, name).await.context("--tenant")?.id),
+        Some(name) => Some(tenant(&database.pool, name).await.context("--tenant")?.id),
     };
     let filter = WorkflowFilter {
         tenant,
-        name: options.name.map(|name| DailyPipeline::kind(&name).to_owned()),
+        name: options.name.map(|name| database.catalog.name_of(&name).to_owned()),
         subject: options.date.map(|date| date.to_string()),
         states: (!options.state.is_empty()).then_some(options.state),
     };
-    let mut conn = pool.acquire().await?;
+    let mut conn = database.pool.acquire().await?;
     let (mut rows, mut before) = (Vec::new(), None);
     loop {
         let missing = usize::from(options.limit) - rows.len();

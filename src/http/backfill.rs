@@ -6,10 +6,11 @@ use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
-use weirgate_jobs::{BackfillKind, BackfillOrder, Reprocess};
+use weirgate_msp::{BackfillOrder, Reprocess};
 use weirgate_queue::backfill::{Backfill, BackfillState};
+use weirgate_web::domain::Catalog;
+use weirgate_web::job::seconds_until;
 
-use crate::http::job::seconds_until;
 use crate::http::schemas;
 
 /// Whose days: `"all"` active tenants, or these.
@@ -150,7 +151,7 @@ struct BackfillLinks {
 
 impl BackfillResource {
     /// The backfill as callers of `base` see it.
-    pub(crate) fn new(backfill: &Backfill, base: &str) -> Result<Self, serde_json::Error> {
+    pub(crate) fn new(backfill: &Backfill, catalog: &Catalog, base: &str) -> Result<Self, serde_json::Error> {
         let id = backfill.id;
         let url = format!("{base}/internal/backfills/{id}");
         let is_final = backfill.state.is_final();
@@ -169,7 +170,7 @@ impl BackfillResource {
                 this: url.clone(),
             },
             id,
-            kind: BackfillKind::name_of(&backfill.kind).to_owned(),
+            kind: catalog.name_of(&backfill.kind).to_owned(),
             state: backfill.state,
             is_final,
             duplicate: false,

@@ -8,17 +8,18 @@ use serde::Deserialize;
 use serde_json::Value;
 use sqlx::PgConnection;
 use utoipa::ToSchema;
+use weirgate_identity::Tenant;
 use weirgate_jobs::{BackfillKind, BackfillOrder, BackfillRange, Reprocess, Tenant};
 use weirgate_queue::backfill::{BackfillSettings, NewBackfill};
+use weirgate_web::context::RequestContext;
+use weirgate_web::extract::{parse_body, read_body};
+use weirgate_web::idempotency::IdempotencyKey;
+use weirgate_web::params::Fields;
+use weirgate_web::parse::{Parse, TenantName};
+use weirgate_web::problem::{FieldError, Problem};
 
-use crate::http::Api;
+use crate::http::{Api, schemas};
 use crate::http::backfill::{All, TenantNames};
-use crate::http::context::RequestContext;
-use crate::http::extract::{parse_body, read_body};
-use crate::http::idempotency::IdempotencyKey;
-use crate::http::params::{Fields, Parse, TenantName};
-use crate::http::problem::{FieldError, Problem};
-use crate::http::schemas;
 
 /// Most of a backfill's jobs at once that can be asked for.
 const MOST_RUNNING: i64 = 1_000_000;

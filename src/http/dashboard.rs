@@ -30,6 +30,7 @@ mod kpis;
 mod lane;
 mod last_days;
 mod missing_days;
+mod notice;
 mod overview;
 mod overview_tenants;
 mod plot;
@@ -37,6 +38,7 @@ mod queue;
 mod queues;
 mod rejects;
 mod schedules;
+mod sent;
 mod session;
 mod session_find;
 mod shared;
@@ -61,11 +63,10 @@ use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY};
 use axum::middleware::{Next, map_response};
 use axum::response::Response;
 use axum::routing::{get, post};
+use weirgate_web::watchers::{Credential, is_stream};
 
 use crate::http::Api;
-use crate::http::watchers::{Credential, is_stream};
 
-pub(crate) use session::{prune, still_signed_in};
 pub(crate) use session_find::Sessions;
 pub(crate) use shared::Shared;
 pub(crate) use sign_in_check::SignIns;
@@ -143,7 +144,7 @@ pub(crate) async fn end_with_session(State(api): State<Api>, request: Request, n
     let session = session::token_hash(request.headers());
     let response = next.run(request).await;
     match session.filter(|_| is_stream(&response)) {
-        Some(session) => api.watchers.follow(&api, Credential::Session(session)).hold(response),
+        Some(session) => api.web.watchers.follow(Credential::Session(session)).hold(response),
         None => response,
     }
 }

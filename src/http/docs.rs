@@ -1,26 +1,28 @@
 //! The documentation: the `OpenAPI` document, Swagger UI and `ReDoc`, all from this binary.
 
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
+use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use axum::response::{Html, IntoResponse, Response};
 use utoipa_swagger_ui::Config;
+use weirgate_web::extract::Path;
+use weirgate_web::problem::Problem;
 
-use crate::http::extract::Path;
-use crate::http::problem::Problem;
+use crate::http::Api;
 
 /// What the pages need: their own scripts and requests, the styles their scripts write, `ReDoc`'s search worker.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
     font-src 'self' data:; connect-src 'self'; worker-src blob:; base-uri 'none'; form-action 'none'; \
     frame-ancestors 'none'";
 
-static DOCUMENT: LazyLock<Option<String>> = LazyLock::new(|| super::openapi().to_json().ok());
-
 /// The `OpenAPI` 3.1 document.
-pub(crate) async fn get_openapi() -> Result<Response, Problem> {
-    let document: &'static str = DOCUMENT.as_deref().ok_or_else(Problem::internal)?;
-    Ok(([(CONTENT_TYPE, "application/json")], document).into_response())
+pub(crate) async fn get_openapi(State(api): State<Api>) -> Result<Response, Problem> {
+    let made =
+        api.document.get_or_init(|| super::document(&api.catalog, &api.routes).to_json().ok().map(Arc::from));
+    let document = made.clone().ok_or_else(Problem::internal)?;
+    Ok(([(CONTENT_TYPE, "application/json")], document.to_string()).into_response())
 }
 
 fn page(html: &'static str) -> Response {

@@ -1,14 +1,17 @@
 //! Whether this process lives, and whether it can serve.
 
-pub(crate) mod readiness;
+mod readiness;
 
 use axum::Json;
 use axum::extract::State;
+use readiness::NotReady;
 use serde::Serialize;
 use utoipa::ToSchema;
+use weirgate_web::problem::Problem;
 
 use crate::http::Api;
-use crate::http::problem::Problem;
+
+pub(crate) use readiness::Latest;
 
 /// How it goes.
 #[derive(Debug, Serialize, ToSchema)]
@@ -40,6 +43,9 @@ pub(crate) async fn get_health() -> Json<Health> {
     )
 )]
 pub(crate) async fn get_readiness(State(api): State<Api>) -> Result<Json<Health>, Problem> {
-    api.intake.readiness().await?;
+    let asking = async {
+        if api.web.batcher.is_open().await { readiness::ask(&api.pool).await } else { Err(NotReady::Silent) }
+    };
+    api.readiness.or(asking).await?;
     Ok(Json(Health { status: "ok" }))
 }

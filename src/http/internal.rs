@@ -3,17 +3,11 @@
 pub(crate) mod audit;
 pub(crate) mod backfills;
 pub(crate) mod bulk;
-pub(crate) mod exports;
 pub(crate) mod failures;
-pub(crate) mod ingest;
 pub(crate) mod jobs;
 pub(crate) mod keys;
-pub(crate) mod kpi;
 pub(crate) mod limits;
-pub(crate) mod pipelines;
 pub(crate) mod queues;
-pub(crate) mod rejects;
-pub(crate) mod results;
 pub(crate) mod schedules;
 pub(crate) mod tenants;
 pub(crate) mod workers;

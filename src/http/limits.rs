@@ -5,7 +5,7 @@ use utoipa::ToSchema;
 use weirgate_queue::lanes::change::QueueChange;
 use weirgate_queue::lanes::{InvalidLimit, LaneLimits, LimitsInput, QueueLimits, Rate};
 
-use crate::http::problem::{FieldError, Problem};
+use weirgate_web::problem::{FieldError, Problem};
 
 /// Limits of a queue as a whole; null is no limit.
 #[derive(Debug, PartialEq, Serialize, ToSchema)]

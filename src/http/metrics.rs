@@ -10,14 +10,13 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
 use axum::routing::get;
+use page::Page;
+use weirgate_web::problem::Problem;
 
 use crate::http::Api;
-use crate::http::problem::Problem;
 use crate::metrics::{Format, answer};
 
 pub(crate) use latest::Latest;
-
-use page::Page;
 
 /// Metrics of this process and the queues; with `Accept: application/openmetrics-text` in that format.
 ///
@@ -44,9 +43,12 @@ async fn get_all_metrics(State(api): State<Api>, headers: HeaderMap) -> Result<R
 
 async fn respond(api: &Api, headers: &HeaderMap, names_tenants: bool) -> Result<Response, Problem> {
     let facts = api.latest.facts(api).await;
-    let text = api.metrics.render(Some(Box::new(Page { facts, names_tenants }))).map_err(|error| {
-        tracing::error!(%error, "could not write the metrics");
-        Problem::internal()
-    })?;
+    let text = api
+        .metrics
+        .render(Some(Box::new(Page { facts, catalog: api.catalog.clone(), names_tenants })))
+        .map_err(|error| {
+            tracing::error!(%error, "could not write the metrics");
+            Problem::internal()
+        })?;
     Ok(answer(Format::wanted(headers), text))
 }

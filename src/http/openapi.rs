@@ -1,25 +1,19 @@
 //! The `OpenAPI` document: what the handlers' annotations do not say because it holds for all of
 //! them.
 
-use std::collections::BTreeMap;
-
-use utoipa::openapi::header::{Header, HeaderBuilder};
-use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn};
-use utoipa::openapi::response::{Response, ResponseBuilder};
-use utoipa::openapi::schema::{
-    ArrayItems, KnownFormat, ObjectBuilder, OneOfBuilder, Schema, SchemaFormat, SchemaType, Type,
-};
-use utoipa::openapi::security::{
-    ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme,
-};
+use utoipa::Modify;
 use utoipa::openapi::{Content, OpenApi, Ref, RefOr, Required};
-use utoipa::{IntoResponses, Modify};
+use utoipa::openapi::header::Header;
+use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn};
+use utoipa::openapi::response::Response;
+use utoipa::openapi::schema::{ArrayItems, ObjectBuilder, Schema, Type};
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
+use weirgate_web::openapi::{retry_after, text_header};
+use weirgate_web::problem::ProblemBody;
 
-use crate::http::internal::bulk::BulkCount;
-use crate::http::internal::ingest::Dataset;
-use crate::http::internal::limits::LaneBody;
-use crate::http::problem::ProblemBody;
 use crate::http::schemas;
+use crate::http::internal::bulk::BulkCount;
+use crate::http::internal::limits::LaneBody;
 
 const DESCRIPTION: &str = "Durable, multi-tenant jobs: `/internal` enqueues and follows them for every tenant, `/v1` \
 shows one tenant its jobs and results.
@@ -35,7 +29,7 @@ const IDEMPOTENCY_KEY: &str = "Idempotency-Key";
 #[derive(utoipa::OpenApi)]
 #[openapi(
     info(title = "Weirgate", description = DESCRIPTION, license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0")),
-    components(schemas(ProblemBody, BulkCount, LaneBody, Dataset)),
+    components(schemas(ProblemBody, BulkCount, LaneBody)),
     tags(
         (name = "Enqueue", description = "Enqueue jobs. Nothing else changes a tenant's data."),
         (name = "Jobs", description = "Follow and control jobs of every tenant"),
@@ -69,9 +63,12 @@ struct NamedSchemas;
 impl Modify for NamedSchemas {
     fn modify(&self, openapi: &mut OpenApi) {
         let components = openapi.components.get_or_insert_default();
-        components
-            .schemas
-            .extend(schemas::all().into_iter().map(|(name, schema)| (name.to_owned(), schema.into())));
+        components.schemas.extend(
+            weirgate_web::schemas::all()
+                .into_iter()
+                .chain(schemas::all())
+                .map(|(name, schema)| (name.to_owned(), schema.into())),
+        );
     }
 }
 
@@ -215,110 +212,4 @@ fn describe_response(status: &str, response: &mut Response) {
         let content = Content::new(Some(Ref::from_schema_name("Problem")));
         response.content.insert("application/problem+json".to_owned(), RefOr::T(content));
     }
-}
-
-fn text_header(description: &str) -> Header {
-    let text = ObjectBuilder::new().schema_type(Type::String);
-    HeaderBuilder::new().schema(Some(text)).description(Some(description)).build()
-}
-
-fn retry_after() -> Header {
-    let seconds = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0));
-    HeaderBuilder::new().schema(Some(seconds)).description(Some("Whole seconds")).build()
-}
-
-fn job(description: &str) -> ResponseBuilder {
-    ResponseBuilder::new()
-        .description(description)
-        .content("application/json", Content::new(Some(Ref::from_schema_name("Job"))))
-}
-
-type Responses = BTreeMap<String, RefOr<Response>>;
-
-/// What an enqueueing request answers when it is accepted.
-#[derive(Debug)]
-pub(crate) struct JobAccepted;
-
-impl IntoResponses for JobAccepted {
-    fn responses() -> Responses {
-        let accepted = |description| {
-            job(description)
-                .header("Location", text_header("The job's URL"))
-                .header(
-                    "Job-Duplicate",
-                    text_header("true when the same job was enqueued already; the answer is that job"),
-                )
-                .header("Idempotency-Replayed", text_header("true when the Idempotency-Key was used before"))
-                .header("Preference-Applied", text_header("The wait that was applied"))
-        };
-        let enqueued =
-            accepted("The job is enqueued, or it was already").header("Retry-After", retry_after());
-        let ended =
-            accepted("The job is final already: after `Prefer: wait`, or under a repeated Idempotency-Key");
-        BTreeMap::from([("202".to_owned(), enqueued.into()), ("200".to_owned(), ended.into())])
-    }
-}
-
-/// What a poll answers.
-#[derive(Debug)]
-pub(crate) struct JobPolled;
-
-impl IntoResponses for JobPolled {
-    fn responses() -> Responses {
-        let found = job("The job")
-            .header("ETag", text_header("Only once final"))
-            .header("Retry-After", retry_after());
-        let same = ResponseBuilder::new().description("If-None-Match names the ETag of the final job");
-        BTreeMap::from([("200".to_owned(), found.into()), ("304".to_owned(), same.into())])
-    }
-}
-
-/// What a download of an export answers.
-#[derive(Debug)]
-pub(crate) struct ExportFile;
-
-impl IntoResponses for ExportFile {
-    fn responses() -> Responses {
-        let text = Schema::from(ObjectBuilder::new().schema_type(Type::String).build());
-        let any = ObjectBuilder::new().schema_type(SchemaType::AnyValue);
-        // Clients that know one kind of content take the first: a text is whatever the file is.
-        let file = ResponseBuilder::new()
-            .description("The file, as it was written: CSV or JSON")
-            .content("text/csv", Content::new(Some(text)))
-            .content("application/json", Content::new(Some(Schema::from(any.build()))))
-            .header("ETag", text_header("Its SHA-256"))
-            .header("Content-Disposition", text_header("Its name"));
-        let other = |description: &str| Response::new(description);
-        BTreeMap::from([
-            ("200".to_owned(), file.into()),
-            ("304".to_owned(), other("If-None-Match names its ETag").into()),
-            ("406".to_owned(), other("not_acceptable: the export was written as JSON").into()),
-            (
-                "410".to_owned(),
-                other("export_changed: the stored file is not the one that was exported").into(),
-            ),
-        ])
-    }
-}
-
-/// What a stream answers.
-#[derive(Debug)]
-pub(crate) struct JobEvents;
-
-impl IntoResponses for JobEvents {
-    fn responses() -> Responses {
-        let text = ObjectBuilder::new().schema_type(Type::String);
-        let stream = ResponseBuilder::new()
-            .description("Server-sent events `job`; the data of each is a Job")
-            .content("text/event-stream", Content::new(Some(Schema::from(text.build()))));
-        BTreeMap::from([("200".to_owned(), stream.into())])
-    }
-}
-
-/// A day or an instant.
-pub(crate) fn date_or_time() -> Schema {
-    let text = |format| {
-        ObjectBuilder::new().schema_type(Type::String).format(Some(SchemaFormat::KnownFormat(format)))
-    };
-    OneOfBuilder::new().item(text(KnownFormat::Date)).item(text(KnownFormat::DateTime)).build().into()
 }

@@ -4,12 +4,12 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use weirgate_queue::JobState;
-use weirgate_queue::lanes::settings::QueueSettings;
-use weirgate_queue::lanes::traffic::{self, QueueWorkers, Traffic};
 use weirgate_queue::lanes::{BusyLane, QueueView};
+use weirgate_queue::lanes::settings::QueueSettings;
+use weirgate_queue::lanes::traffic::{QueueWorkers, Traffic, self};
 
-use crate::http::Api;
 use crate::queues;
+use crate::http::Api;
 
 /// A queue at one moment. None of it is counted over jobs.
 #[derive(Debug, Clone)]
@@ -35,7 +35,7 @@ impl QueueFacts {
     /// Every queue there is, by name.
     pub(crate) async fn all(api: &Api) -> weirgate_queue::Result<Vec<Self>> {
         let mut conn = api.pool.acquire().await?;
-        let names = queues::known(&mut conn, None).await?;
+        let names = queues::known(&mut conn, &api.catalog, None).await?;
         let workers = traffic::workers(&mut conn).await?;
         drop(conn);
         let mut all = Vec::with_capacity(names.len());
@@ -53,10 +53,10 @@ impl QueueFacts {
     }
 
     async fn look(api: &Api, name: String, workers: QueueWorkers) -> weirgate_queue::Result<Self> {
-        let oldest = api.queue_views.oldest(&name).await?;
+        let oldest = api.web.queue_views.oldest(&name).await?;
         let look =
             |view: &QueueView| (view.activity(), view.busy_lanes(), view.settings().clone(), view.now());
-        let (facts, lanes, settings, now) = api.queue_views.read(&name, look).await?;
+        let (facts, lanes, settings, now) = api.web.queue_views.read(&name, look).await?;
         let traffic = traffic::traffic(&mut *api.pool.acquire().await?, &name).await?;
         Ok(Self {
             name,

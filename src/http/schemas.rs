@@ -3,22 +3,17 @@
 
 use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, OneOfBuilder, Schema, Type};
 use utoipa::openapi::{Ref, RefOr};
-use weirgate_jobs::BackfillKind;
-use weirgate_queue::JobState;
+use weirgate_msp::BackfillKind;
 use weirgate_queue::backfill::BackfillState;
+use weirgate_web::schemas::one_of;
 
-/// All of them, by name.
+/// All of them that the operations have more, by name.
 pub(crate) fn all() -> Vec<(&'static str, Schema)> {
     let reprocess = "Which days: missing (without a result from after their end; when left out), failed (discarded, \
         without a result since), or all. Days that have not begun are skipped";
     let action = "`retry` runs discarded and cancelled jobs again, `cancel` ends jobs that are not final, `delete` \
         deletes final jobs that no other job waits for";
     vec![
-        (
-            "JobState",
-            one_of(JobState::ALL.map(JobState::as_str), "completed, cancelled and discarded are final"),
-        ),
-        ("ExportFormat", one_of(["json", "csv"], "How it is written")),
         ("BulkAction", one_of(["retry", "cancel", "delete"], action)),
         (
             "BackfillKind",
@@ -52,19 +47,10 @@ macro_rules! named {
 }
 
 named!(
-    job_state "JobState", export_format "ExportFormat", bulk_action "BulkAction", backfill_kind "BackfillKind",
+    bulk_action "BulkAction", backfill_kind "BackfillKind",
     backfill_order "BackfillOrder", backfill_reprocess "BackfillReprocess", backfill_state "BackfillState",
     backfill_tenants "BackfillTenants"
 );
-
-fn one_of<const N: usize>(names: [&'static str; N], description: &str) -> Schema {
-    ObjectBuilder::new()
-        .schema_type(Type::String)
-        .enum_values(Some(names))
-        .description(Some(description))
-        .build()
-        .into()
-}
 
 fn tenants() -> Schema {
     let name = ObjectBuilder::new().schema_type(Type::String).pattern(Some("^[A-Za-z0-9_-]{1,64}$"));

@@ -13,8 +13,12 @@ use serde_json::Value;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use tower::ServiceExt;
 use weirgate_queue::read::watch::Watcher;
+use weirgate_web::WebConfig;
+use weirgate_web::client_address::TrustedProxies;
+use weirgate_web::layers::with_layers;
 
-use super::{Api, ApiConfig, TrustedProxies, keys, openapi, router, with_layers};
+use super::{Api, openapi, router};
+use crate::domains::{self, Domains};
 
 /// An API whose database is not there: nothing listens on port 1.
 fn api(requests: u32) -> Api {
@@ -22,7 +26,7 @@ fn api(requests: u32) -> Api {
     let pool = PgPoolOptions::new().acquire_timeout(Duration::from_millis(100)).connect_lazy_with(options);
     let watcher = Watcher::start(pool.clone(), Duration::from_mins(1));
     let requests = requests.try_into().unwrap();
-    let config = ApiConfig {
+    let config = WebConfig {
         service_token: "right".to_owned(),
         service_token_next: None,
         trusted_proxies: TrustedProxies::default(),
@@ -32,7 +36,11 @@ fn api(requests: u32) -> Api {
         burst: requests,
         traces: None,
     };
-    Api::new(pool, Arc::new(InMemory::new()), watcher, config)
+    Api::new(pool, Arc::new(InMemory::new()), domains().list(), watcher, config)
+}
+
+fn domains() -> Domains {
+    Domains::new(domains::all())
 }
 
 fn request(method: &str, path: &str) -> Request<Body> {
@@ -70,7 +78,7 @@ async fn errors_of_the_router_are_problems() {
 
 #[tokio::test]
 async fn a_database_that_is_away_is_a_503() {
-    let key = keys::new_key([1; 32]).key;
+    let key = weirgate_identity::keys::new_key([1; 32]).key;
     for path in ["/health/ready", "/internal/jobs", "/v1/jobs"] {
         let mut request = request("GET", path);
         request.headers_mut().insert("x-api-key", key.parse().unwrap());
@@ -84,7 +92,7 @@ async fn a_database_that_is_away_is_a_503() {
 #[tokio::test]
 async fn a_panic_is_a_500_that_tells_nothing() {
     let panics = Router::new().route("/", get(async || -> () { panic!("secret") }));
-    let response = with_layers(panics, &api(1000)).oneshot(request("GET", "/")).await.unwrap();
+    let response = with_layers(panics, &api(1000).web).oneshot(request("GET", "/")).await.unwrap();
     assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
     let body = problem(response).await;
     assert_eq!(body["code"], "internal_error");
@@ -135,7 +143,7 @@ async fn pages_load_nothing_from_elsewhere() {
 
 #[test]
 fn every_reference_of_the_document_resolves() {
-    let document = serde_json::to_value(openapi()).unwrap();
+    let document = serde_json::to_value(openapi(domains().list())).unwrap();
     assert_eq!(document["openapi"], "3.1.0");
     let text = document.to_string();
     let references = text.split("\"$ref\":\"#").skip(1).filter_map(|rest| rest.split('"').next());

@@ -7,12 +7,12 @@ use serde::Serialize;
 use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
-use weirgate_jobs::{DailyPipeline, parse_day};
 use weirgate_queue::job::state::StateCounts;
 use weirgate_queue::read::{WorkflowFilter, WorkflowRow, WorkflowState};
 use weirgate_queue::workflow::WorkflowTitle;
-
-use crate::http::params::{Fields, Parse, TenantName};
+use weirgate_web::day::parse_day;
+use weirgate_web::params::Fields;
+use weirgate_web::parse::TenantName;
 
 /// What a workflow is called and is for.
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -111,12 +111,6 @@ pub(crate) fn workflow_state() -> Schema {
         .into()
 }
 
-impl Parse for WorkflowState {
-    fn parse(text: &str) -> Result<Self, String> {
-        text.trim().parse()
-    }
-}
-
 /// Which workflows, for the documentation.
 #[derive(Debug, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -136,14 +130,13 @@ pub(crate) struct WorkflowFilterParams {
     state: String,
 }
 
-/// The filter of a query, and the tenant's name in it.
+/// The filter of a query, in which workflows may have an older name, and the tenant's name in it.
 pub(crate) fn take_filter(fields: &mut Fields) -> (WorkflowFilter, Option<TenantName>) {
-    let name: Option<String> = fields.get("name");
     let date: Option<NaiveDate> = fields.get("date");
     let state: Option<WorkflowState> = fields.get("state");
     let filter = WorkflowFilter {
         tenant: None,
-        name: name.map(|name| DailyPipeline::kind(&name).to_owned()),
+        name: fields.get("name"),
         subject: date.map(|date| date.to_string()),
         states: state.map(|state| vec![state]),
     };

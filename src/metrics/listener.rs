@@ -10,10 +10,10 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+use weirgate_web::connections;
 
 use super::{Format, Metrics, answer};
 use crate::config::Config;
-use crate::connections;
 
 /// Most connections; a monitoring system has one or two.
 const MOST: usize = 32;

@@ -1,24 +1,37 @@
 //! What this process does: jobs it stores and runs, connections it uses.
 
 use std::fmt;
+use std::collections::BTreeSet;
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::DescriptorEncoder;
 use sqlx::PgPool;
 use weirgate_jobs::ingested_rows;
+use weirgate_queue::Concurrency;
 use weirgate_queue::telemetry::enqueued;
 use weirgate_queue::telemetry::meter::Meter;
 
-use super::families::Families;
 use crate::database::hung_connections;
+use super::families::Families;
 
 /// A worker's part in the metrics.
 #[derive(Debug, Clone)]
 pub struct Work {
     /// What its runs are counted in.
     pub meter: Meter,
-    /// Jobs that it runs at once in each queue.
-    pub slots: usize,
+    /// Jobs that it runs at once.
+    pub concurrency: Concurrency,
+}
+
+impl Work {
+    fn queues(&self) -> BTreeSet<&str> {
+        self.meter.kinds().map(|(_, queue, _)| queue).collect()
+    }
+
+    /// Jobs that it runs at once in all its queues together.
+    pub fn jobs_at_once(&self) -> usize {
+        self.concurrency.sum(&self.queues())
+    }
 }
 
 #[derive(Debug)]
@@ -69,7 +82,8 @@ fn connections(families: &mut Families<'_>, pool: &PgPool) -> fmt::Result {
     )
 }
 
-fn runs(families: &mut Families<'_>, Work { meter, slots }: &Work) -> fmt::Result {
+fn runs(families: &mut Families<'_>, work: &Work) -> fmt::Result {
+    let Work { meter, concurrency } = work;
     let labels =
         |(kind, queue, of): (&'static str, &'static str, _)| ([("queue", queue), ("kind", kind)], of);
     families.counters(
@@ -105,11 +119,10 @@ fn runs(families: &mut Families<'_>, Work { meter, slots }: &Work) -> fmt::Resul
             (labels, number(kind.started().saturating_sub(ended)))
         }),
     )?;
-    let queues: std::collections::BTreeSet<&str> = meter.kinds().map(|(_, queue, _)| queue).collect();
     families.gauges(
         "worker_slots",
         "Jobs that this worker can run at once in the queue",
-        queues.into_iter().map(|queue| ([("queue", queue)], number(*slots))),
+        work.queues().into_iter().map(|queue| ([("queue", queue)], number(concurrency.of(queue)))),
     )?;
     families.counter(
         "jobs_rescued",

@@ -3,8 +3,8 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 
-use uuid::Uuid;
 use weirgate_queue::telemetry::trace::Tracer;
+use weirgate_web::traces::OpenSpan;
 
 use super::Role;
 use crate::config::Config;
@@ -38,34 +38,14 @@ impl Traces {
     pub async fn close(self) {
         match self.0 {}
     }
-
-    pub(crate) fn request(&self, _: Option<&str>, _: &'static str, _: &str, _: &str) -> OpenSpan {
-        match self.0 {}
-    }
-
-    pub(crate) fn enqueue(&self, _: &str) -> OpenSpan {
-        match self.0 {}
-    }
 }
 
-/// A span under way.
-#[derive(Debug)]
-pub(crate) struct OpenSpan(Infallible);
-
-impl OpenSpan {
-    pub(crate) fn traceparent(&self) -> String {
+impl weirgate_web::traces::Traces for Traces {
+    fn request(&self, _: Option<&str>, _: &'static str, _: &str, _: &str) -> Box<dyn OpenSpan> {
         match self.0 {}
     }
 
-    pub(crate) fn trace_id(&self) -> String {
-        match self.0 {}
-    }
-
-    pub(crate) fn answered(self, _: u16) {
-        match self.0 {}
-    }
-
-    pub(crate) fn accepted(self, _: Uuid, _: bool) {
+    fn enqueue(&self, _: &str) -> Box<dyn OpenSpan> {
         match self.0 {}
     }
 }

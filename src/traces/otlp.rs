@@ -16,7 +16,7 @@ use opentelemetry::{Context, KeyValue, Value};
 use opentelemetry_otlp::{Protocol, SpanExporter, WithExportConfig};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider, Span};
-use weirgate_jobs::provide_tls;
+use weirgate_msp::provide_tls;
 use weirgate_queue::telemetry::trace::Tracer;
 
 use super::Role;

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 use serde_json::json;
-use weirgate::users::Role;
+use weirgate_identity::users::Role;
 
 use super::Tab;
 use super::chromium::{is_required, say};

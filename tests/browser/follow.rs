@@ -1,6 +1,6 @@
 //! Pages that change by themselves.
 
-use weirgate::users::Role;
+use weirgate_identity::users::Role;
 
 use super::visit;
 use crate::support::{Does, Probe, Step, TestWorker};

@@ -11,13 +11,13 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use weirgate::mock_data::{Generate, Layout, generate};
 use weirgate::seed::seed;
-use weirgate_jobs::sources::MockSource;
-use weirgate_jobs::{App, registry};
+use weirgate_msp::App;
+use weirgate_msp::mock_data::{Generate, Layout, generate};
+use weirgate_msp::sources::MockSource;
 
 use super::{Site, Tab};
-use crate::support::TestWorker;
+use crate::support::{TestWorker, registry_with};
 
 const TENANTS: [(&str, &str); 6] = [
     ("alder_dental", "Alder Dental"),
@@ -84,7 +84,7 @@ impl Scene {
             .unwrap();
         let source = Arc::new(MockSource { path: sources.path().to_owned() });
         let app = Arc::new(App { pool: pool.clone(), source, exports: site.app.app.exports.clone() });
-        let start = || TestWorker::start_jobs(site.db(), Arc::new(registry(app.clone())), |_| {});
+        let start = || TestWorker::start_jobs(site.db(), Arc::new(registry_with(app.clone())), |_| {});
         for minute in 0..minutes {
             // What a worker came to is in the charts when it stops.
             let worker = start();

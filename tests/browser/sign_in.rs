@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use weirgate::users::{self, Role};
+use weirgate_identity::users::{self, Role};
 use weirgate_queue::JobState;
 
 use super::site::sign_in;

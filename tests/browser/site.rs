@@ -11,7 +11,7 @@ use futures_util::FutureExt;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use uuid::Uuid;
-use weirgate::users::{self, Role};
+use weirgate_identity::users::{self, Role};
 use weirgate_queue::NewJob;
 
 use super::chromium;

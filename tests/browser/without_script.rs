@@ -1,6 +1,6 @@
 //! The same pages for a browser that runs no script.
 
-use weirgate::users::Role;
+use weirgate_identity::users::Role;
 use weirgate_queue::JobState;
 
 use super::visit;

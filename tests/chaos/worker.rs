@@ -150,7 +150,7 @@ async fn work(settings: Settings) -> anyhow::Result<()> {
     config.lease = settings.lease;
     config.poll_interval = Duration::from_millis(200);
     config.cancel_grace = Duration::from_millis(500);
-    config.concurrency = settings.concurrency;
+    config.concurrency = settings.concurrency.into();
     config.grace = settings.grace;
     let site = Site { pool: database.pool.clone(), worker: settings.name, clock: settings.clock };
     let jobs: Arc<_> = registry(site);

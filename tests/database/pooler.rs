@@ -13,8 +13,8 @@ use url::Url;
 use weirgate::config::Config;
 use weirgate::database::Database;
 use weirgate_jobs::IngestTickets;
-use weirgate_queue::database::PLANNER;
 use weirgate_queue::{JobState, NewJob};
+use weirgate_queue::database::PLANNER;
 
 use crate::support::{Process, TestDb, tenant, weirgate};
 

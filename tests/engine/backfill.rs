@@ -91,7 +91,7 @@ async fn crash_during_an_expansion_neither_loses_nor_repeats_a_slice() {
     let db = TestDb::new().await;
     let id = Steps::that(Does::Succeed).backfill(&db, 1500, BackfillSettings::default()).await;
     let slices = Arc::new(StepSlices::default());
-    let expander = Expander::new(slices.clone());
+    let expander = Expander::new(vec![slices.clone()]);
     // The connection dies before the jobs are stored.
     slices.dies.store(true, std::sync::atomic::Ordering::Relaxed);
     expander.run_once(&db.pool).await.unwrap_err();

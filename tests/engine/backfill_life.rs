@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use uuid::Uuid;
-use weirgate_queue::backfill::{self, Backfill, BackfillSettings, BackfillState};
-use weirgate_queue::lanes::settings::{self, LaneSettings};
-use weirgate_queue::lanes::{LaneLimits, change};
 use weirgate_queue::{JobState, NewJob, QueueError};
+use weirgate_queue::backfill::{Backfill, BackfillSettings, BackfillState, self};
+use weirgate_queue::lanes::{LaneLimits, change};
+use weirgate_queue::lanes::settings::{LaneSettings, self};
 
 use crate::support::{Does, Probe, Step, Steps, TestDb, TestWorker, expander, show};
 
@@ -51,7 +51,7 @@ async fn unfinished_settings(db: &TestDb) -> usize {
 async fn backfill_runs_to_its_end_and_its_counts_are_those_of_its_jobs() {
     let db = TestDb::new().await;
     let probe = Probe::new(db.pool.clone());
-    let worker = TestWorker::start_with(&db, &probe, |config| config.concurrency = 32);
+    let worker = TestWorker::start_with(&db, &probe, |config| config.concurrency = 32.into());
     let steps = Steps { every: 2, ..Steps::that(Does::Succeed) };
     let id = steps.backfill(&db, 3000, BackfillSettings::default()).await;
     let done = until(&db, id, BackfillState::Completed).await;
@@ -153,7 +153,7 @@ async fn interrupted_cancel_is_carried_on_by_the_expander() {
 async fn failed_jobs_are_retried() {
     let db = TestDb::new().await;
     let probe = Probe::new(db.pool.clone());
-    let worker = TestWorker::start_with(&db, &probe, |config| config.concurrency = 32);
+    let worker = TestWorker::start_with(&db, &probe, |config| config.concurrency = 32.into());
     let id = Steps::that(Does::Discard).backfill(&db, 700, BackfillSettings::default()).await;
     let failed = until(&db, id, BackfillState::CompletedWithFailures).await;
     assert_eq!(failed.counts.of(JobState::Discarded), 700);

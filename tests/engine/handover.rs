@@ -12,8 +12,8 @@ use futures_util::stream::FuturesUnordered;
 use tokio_util::sync::CancellationToken;
 use tower::{Layer, Service, service_fn};
 use uuid::Uuid;
-use weirgate_queue::worker::Outcome;
 use weirgate_queue::{JobState, NewJob, Worker, WorkerConfig, enqueue};
+use weirgate_queue::worker::Outcome;
 
 use crate::support::{Does, Probe, Step, TestDb, TestWorker, registry};
 
@@ -32,10 +32,10 @@ async fn runs_that_end_together_are_polled_fewer_than_three_times() {
     let db = TestDb::new().await;
     steps(&db, RUNS).await;
     let probe = Probe::new(db.pool.clone());
-    let config = WorkerConfig::new("test", "0", 1);
+    let config = WorkerConfig { concurrency: RUNS.into(), ..WorkerConfig::new("test", "0", 1) };
     let never = CancellationToken::new();
     let worker = Worker::start(db.pool.clone(), registry(probe), config, &never).await.unwrap();
-    let mut backend = worker.backend("default", RUNS);
+    let mut backend = worker.backend("default");
     let mut context = WorkerContext::new("default");
     let end = CancellationToken::new();
     let until_the_end = service_fn(|_| {
@@ -81,7 +81,7 @@ async fn worker_stops_claiming_while_its_outcomes_cannot_be_written() {
     let mut nothing_is_written = db.pool.begin().await.unwrap();
     sqlx::query("lock table queue.jobs in share mode").execute(&mut *nothing_is_written).await.unwrap();
     let probe = Probe::new(db.pool.clone());
-    let worker = TestWorker::start_with(&db, &probe, |config| config.concurrency = CONCURRENCY);
+    let worker = TestWorker::start_with(&db, &probe, |config| config.concurrency = CONCURRENCY.into());
     let (mut before, mut started) = (0, 0);
     for _ in 0..200 {
         tokio::time::sleep(Duration::from_millis(300)).await;

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use sqlx::PgConnection;
 use uuid::Uuid;
+use weirgate_queue::{JobState, NewJob};
 use weirgate_queue::claim::claim;
 use weirgate_queue::maintenance::{reconciler, rescuer};
-use weirgate_queue::{JobState, NewJob};
 
 use crate::support::{Does, Probe, Step, TestDb, TestWorker};
 
@@ -124,7 +124,7 @@ async fn job_that_outlasts_the_grace_period_is_handed_back_without_counting_an_a
     let probe = Probe::new(db.pool.clone());
     let worker = TestWorker::start_with(&db, &probe, |config| {
         config.grace = Duration::from_millis(200);
-        config.concurrency = 1;
+        config.concurrency = 1.into();
     });
     let stuck = db.enqueue(Uuid::nil(), &Step::new("stuck", Does::Gate)).await.id;
     let queued = db.enqueue(Uuid::nil(), &Step::new("queued", Does::Gate)).await.id;

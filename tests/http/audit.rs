@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use axum::http::StatusCode;
 use serde_json::{Value, json};
 use uuid::Uuid;
-use weirgate::http::TrustedProxies;
-use weirgate::users::Role;
+use weirgate_identity::users::Role;
+use weirgate_web::client_address::TrustedProxies;
 
 use super::audit_acts::{ENQUEUES, named};
 use crate::support::person::{self, Person};

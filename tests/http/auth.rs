@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::http::StatusCode;
 use chrono::{DateTime, Utc};
-use weirgate::http::keys;
+use weirgate_identity::keys;
 
 use super::docs::operations;
 use crate::support::TestApi;

@@ -1,7 +1,7 @@
 //! Which days a backfill is of: those without a result, those that failed, and none that have not begun.
 
 use serde_json::{Value, json};
-use weirgate_jobs::{ComputeKpi, GenerateExport, IngestTickets};
+use weirgate_msp::{ComputeKpi, GenerateExport, IngestTickets};
 
 use super::backfills::{create, days, dry, end_job, expand, january, show, with};
 use crate::support::TestApi;
@@ -14,10 +14,10 @@ async fn missing_days_are_those_without_a_result() {
         api.app.run(&ComputeKpi { tenant: tenant(), date: day.parse().unwrap() }).await.unwrap();
     }
     let date = "2026-01-07".parse().unwrap();
-    let csv = weirgate_jobs::ExportFormat::Csv;
+    let csv = weirgate_msp::ExportFormat::Csv;
     api.app.run(&IngestTickets { tenant: tenant() }).await.unwrap();
     api.app.run(&GenerateExport { tenant: tenant(), date, format: csv }).await.unwrap();
-    let json = weirgate_jobs::ExportFormat::Json;
+    let json = weirgate_msp::ExportFormat::Json;
     api.app.run(&GenerateExport { tenant: tenant(), date, format: json }).await.unwrap();
     for (kind, cca) in [("compute_kpi", 29), ("generate_export", 30), ("daily_pipeline", 30)] {
         let body = with(january(kind), "reprocess", "missing");
@@ -59,7 +59,7 @@ async fn failed_days_are_those_that_failed_for_good_and_have_no_result_since() {
         let date = "2026-01-03".parse().unwrap();
         let tenant = || api.cca.slug.as_str().into();
         api.app.run(&ComputeKpi { tenant: tenant(), date }).await.unwrap();
-        let json = weirgate_jobs::ExportFormat::Json;
+        let json = weirgate_msp::ExportFormat::Json;
         api.app.run(&GenerateExport { tenant: tenant(), date, format: json }).await.unwrap();
         let body = with(january(kind), "reprocess", "failed");
         let counts = dry(&api, body.clone()).await;
@@ -157,7 +157,7 @@ async fn what_was_made_before_the_end_of_its_day_is_missing() {
     let export = async || {
         for tenant in [&api.cca, &api.client2] {
             let (tenant, date) = (tenant.slug.as_str().into(), "2026-01-20".parse().unwrap());
-            let format = weirgate_jobs::ExportFormat::Json;
+            let format = weirgate_msp::ExportFormat::Json;
             api.app.run(&GenerateExport { tenant, date, format }).await.unwrap();
         }
     };

@@ -38,7 +38,7 @@ pub(super) async fn dry(api: &TestApi, body: Value) -> Value {
 }
 
 pub(super) async fn expand(api: &TestApi) {
-    Expander::new(Arc::new(DailySlices)).run_once(&api.db().pool).await.unwrap();
+    Expander::new(vec![Arc::new(DailySlices)]).run_once(&api.db().pool).await.unwrap();
 }
 
 fn path(backfill: &Value) -> String {

@@ -3,8 +3,8 @@
 use axum::http::StatusCode;
 use serde_json::Value;
 use uuid::Uuid;
-use weirgate::users::Role;
-use weirgate_jobs::IngestTickets;
+use weirgate_identity::users::Role;
+use weirgate_msp::IngestTickets;
 use weirgate_queue::{JobState, NewJob};
 
 use crate::support::TestApi;

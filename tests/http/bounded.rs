@@ -65,7 +65,7 @@ async fn a_page_of_tickets_looks_at_a_bounded_number_of_them() {
 
 #[tokio::test]
 async fn a_list_reads_along_an_index_and_no_further_than_its_page() {
-    const TICKETS_SQL: &str = include_str!("../../src/http/v1/tickets.sql");
+    const TICKETS_SQL: &str = include_str!("../../jobs/msp/http/v1/tickets.sql");
     let api = TestApi::new().await;
     tickets(&api).await;
     let mut conn = api.db().pool.acquire().await.unwrap();

@@ -6,7 +6,7 @@ use axum::http::StatusCode;
 use serde_json::{Value, json};
 use sqlx::{Postgres, Transaction};
 use uuid::Uuid;
-use weirgate_jobs::BulkJobs;
+use weirgate::operations::BulkJobs;
 use weirgate_queue::JobState;
 use weirgate_queue::bulk::BulkAction;
 use weirgate_queue::read::JobFilter;
@@ -270,7 +270,7 @@ async fn a_deadlock_costs_one_step_that_is_tried_again() {
         sqlx::query(lock).bind(first).execute(&mut *other).await.unwrap();
         other.rollback().await.unwrap();
     };
-    let (done, ()) = tokio::join!(api.app.run(&action), crossing);
+    let (done, ()) = tokio::join!(api.app.operate(&action), crossing);
     assert_eq!(done.unwrap().touched, 2);
     assert_eq!(of_state(&api, "cancelled").await, 2);
 }

@@ -2,7 +2,7 @@
 
 use axum::http::StatusCode;
 use uuid::Uuid;
-use weirgate::users::{self, Role};
+use weirgate_identity::users::{self, Role};
 use weirgate_queue::{JobState, NewJob};
 
 use crate::support::person::{PASSWORD, Person, audited, form, sign_in};

@@ -7,15 +7,16 @@ use std::sync::Arc;
 use axum::http::StatusCode;
 use serde_json::json;
 use uuid::Uuid;
-use weirgate::users::Role;
-use weirgate_jobs::sources::MockSource;
-use weirgate_jobs::{App, IngestTickets, TenantRef, registry};
+use weirgate_identity::TenantRef;
+use weirgate_identity::users::Role;
+use weirgate_msp::sources::MockSource;
+use weirgate_msp::{App, IngestTickets};
 use weirgate_queue::claim::claim;
 use weirgate_queue::maintenance::rescuer;
 use weirgate_queue::{JobState, NewJob};
 
 use crate::support::person::Person;
-use crate::support::{TestApi, TestWorker};
+use crate::support::{TestApi, TestWorker, registry_with};
 
 const TICKETS: &str = "tenant_demo_cca/tickets.jsonl";
 
@@ -62,7 +63,7 @@ fn write(api: &TestApi, good: u32, bad: u32) {
 async fn ingest(api: &TestApi) -> String {
     let source = Arc::new(MockSource { path: api.app.folder.path().to_owned() });
     let app = Arc::new(App { pool: api.db().pool.clone(), source, exports: api.app.app.exports.clone() });
-    let worker = TestWorker::start_jobs(api.db(), Arc::new(registry(app)), |_| {});
+    let worker = TestWorker::start_jobs(api.db(), Arc::new(registry_with(app)), |_| {});
     let job = api.enqueue("/internal/ingest/tickets?tenant_id=tenant_demo_cca&max_attempts=1").await;
     let id = job["id"].as_str().unwrap().to_owned();
     let done = api.get(&format!("/internal/jobs/{id}?wait=30")).await.ok(StatusCode::OK);

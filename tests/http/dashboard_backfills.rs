@@ -9,8 +9,8 @@ use axum::http::StatusCode;
 use futures_util::StreamExt;
 use sqlx::AssertSqlSafe;
 use tokio::time::timeout;
-use weirgate::users::Role;
-use weirgate_jobs::DailySlices;
+use weirgate_identity::users::Role;
+use weirgate_msp::DailySlices;
 use weirgate_queue::maintenance::expander::Expander;
 
 use crate::support::person::{Person, audited};
@@ -45,7 +45,7 @@ async fn make(person: &Person<'_>, fields: &[(&str, &str)]) -> String {
 }
 
 async fn expand(api: &TestApi) {
-    Expander::new(Arc::new(DailySlices)).run_once(&api.db().pool).await.unwrap();
+    Expander::new(vec![Arc::new(DailySlices)]).run_once(&api.db().pool).await.unwrap();
 }
 
 async fn end(api: &TestApi, tenant: &str, day: &str, state: &str) -> String {
@@ -136,7 +136,7 @@ async fn each_tenant_and_day_is_a_cell_with_its_state_and_its_job() {
     let api = TestApi::new().await;
     let person = Person::new(&api, "ada@example.com", Role::Operator).await;
     api.app
-        .run(&weirgate_jobs::ComputeKpi {
+        .run(&weirgate_msp::ComputeKpi {
             tenant: "tenant_demo_cca".into(),
             date: "2026-01-30".parse().unwrap(),
         })

@@ -1,7 +1,7 @@
 //! Forms of the dashboard: what is suggested, what is said beside a field, and that what was typed is kept.
 
 use axum::http::StatusCode;
-use weirgate::users::Role;
+use weirgate_identity::users::Role;
 use weirgate_queue::NewJob;
 
 use crate::support::person::Person;

@@ -3,7 +3,7 @@
 use axum::http::StatusCode;
 use serde_json::json;
 use uuid::Uuid;
-use weirgate::users::Role;
+use weirgate_identity::users::Role;
 use weirgate_queue::{JobState, NewJob, OnFailure, enqueue};
 
 use crate::support::person::Person;

@@ -1,7 +1,7 @@
 //! The dashboard's queues: how they go, what they may, and what is asked before that is changed.
 
 use axum::http::StatusCode;
-use weirgate::users::Role;
+use weirgate_identity::users::Role;
 use weirgate_queue::NewJob;
 use weirgate_queue::claim::claim;
 

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use axum::http::StatusCode;
 use serde_json::json;
 use uuid::Uuid;
-use weirgate::users::Role;
-use weirgate_jobs::sources::MockSource;
-use weirgate_jobs::{App, registry};
+use weirgate_identity::users::Role;
+use weirgate_msp::App;
+use weirgate_msp::sources::MockSource;
 
 use crate::support::person::Person;
-use crate::support::{TestApi, TestWorker};
+use crate::support::{TestApi, TestWorker, registry_with};
 
 const PATH: &str = "/dashboard/rejects";
 
@@ -46,7 +46,7 @@ async fn what_an_ingest_rejected_is_told_with_its_reason_and_leads_to_its_job() 
     api.app.write("tenant_demo_cca/csat.jsonl", format!("<b>no row</b>\n{survey}\n"));
     let source = Arc::new(MockSource { path: api.app.folder.path().to_owned() });
     let app = Arc::new(App { pool: api.db().pool.clone(), source, exports: api.app.app.exports.clone() });
-    let worker = TestWorker::start_jobs(api.db(), Arc::new(registry(app)), |_| {});
+    let worker = TestWorker::start_jobs(api.db(), Arc::new(registry_with(app)), |_| {});
     let job = api.enqueue("/internal/ingest/csat?tenant_id=tenant_demo_cca").await;
     let id = job["id"].as_str().unwrap();
     api.get(&format!("/internal/jobs/{id}?wait=30")).await.ok(StatusCode::OK);

@@ -2,7 +2,7 @@
 
 use axum::http::StatusCode;
 use uuid::Uuid;
-use weirgate::users::Role;
+use weirgate_identity::users::Role;
 use weirgate_queue::NewJob;
 use weirgate_queue::claim::claim;
 

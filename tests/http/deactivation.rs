@@ -8,8 +8,8 @@ use futures_util::StreamExt;
 use futures_util::future::join_all;
 use tokio::time::timeout;
 use uuid::Uuid;
-use weirgate::http::keys;
-use weirgate::users::{self, Role};
+use weirgate_identity::keys;
+use weirgate_identity::users::{self, Role};
 
 use super::docs::operations;
 use crate::support::person::Person;

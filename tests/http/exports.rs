@@ -5,7 +5,7 @@ use object_store::ObjectStoreExt;
 use object_store::path::Path;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use weirgate_jobs::{ExportFormat, GenerateExport};
+use weirgate_msp::{ExportFormat, GenerateExport};
 
 use crate::support::{Answer, TestApi, id};
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::http::StatusCode;
 use futures_util::future::join_all;
 use tokio::time::timeout;
-use weirgate::http::keys;
+use weirgate_identity::keys;
 
 use crate::support::{Answer, TestApi};
 

@@ -6,7 +6,7 @@ use axum::http::StatusCode;
 use futures_util::future::join_all;
 use serde_json::Value;
 use tokio::time::timeout;
-use weirgate_jobs::ComputeKpi;
+use weirgate_msp::ComputeKpi;
 use weirgate_queue::{NewJob, enqueue};
 
 use crate::support::{Answer, Call, TestApi};

@@ -4,7 +4,7 @@ use axum::http::StatusCode;
 use futures_util::StreamExt;
 use serde_json::{Value, json};
 use uuid::Uuid;
-use weirgate::users::Role;
+use weirgate_identity::users::Role;
 
 use crate::support::person::Person;
 use crate::support::{Does, Step, TestApi};

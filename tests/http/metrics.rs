@@ -133,7 +133,7 @@ async fn a_worker_in_the_same_process_is_in_its_metrics() {
     let db = crate::support::TestDb::new().await;
     let probe = Probe::new(db.pool.clone());
     let jobs = registry(probe.clone());
-    let api = TestApi::with_work(Work { meter: jobs.meter().clone(), slots: 4 }).await;
+    let api = TestApi::with_work(Work { meter: jobs.meter().clone(), concurrency: 4.into() }).await;
     let worker = TestWorker::start_jobs(&db, Arc::clone(&jobs), |_| {});
     let running = db.enqueue(uuid::Uuid::nil(), &Step::new("running", Does::Gate)).await.id;
     let failed = NewJob::of(uuid::Uuid::nil(), &Step::new("failed", Does::Discard)).unwrap();

@@ -6,10 +6,10 @@ use axum::http::StatusCode;
 use serde_json::{Value, json};
 use sqlx::AssertSqlSafe;
 use uuid::Uuid;
-use weirgate_jobs::sources::MockSource;
-use weirgate_jobs::{App, registry};
+use weirgate_msp::App;
+use weirgate_msp::sources::MockSource;
 
-use crate::support::{TestApi, TestWorker};
+use crate::support::{TestApi, TestWorker, registry_with};
 
 /// Rejects of so many lines of a file.
 async fn reject(api: &TestApi, tenant: Uuid, dataset: &str, job: Uuid, lines: i32) {
@@ -82,7 +82,7 @@ async fn what_a_job_rejected_is_found_by_it_and_counted_in_its_output_and_in_the
     api.app.write("tenant_demo_cca/csat.jsonl", format!("no row\n{survey}\n{{}}\n"));
     let source = Arc::new(MockSource { path: api.app.folder.path().to_owned() });
     let app = Arc::new(App { pool: api.db().pool.clone(), source, exports: api.app.app.exports.clone() });
-    let worker = TestWorker::start_jobs(api.db(), Arc::new(registry(app)), |_| {});
+    let worker = TestWorker::start_jobs(api.db(), Arc::new(registry_with(app)), |_| {});
     let job = api.enqueue("/internal/ingest/csat?tenant_id=tenant_demo_cca").await;
     let path = format!("/internal/jobs/{}?wait=30", job["id"].as_str().unwrap());
     let done = api.get(&path).await.ok(StatusCode::OK);

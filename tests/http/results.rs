@@ -30,7 +30,7 @@ async fn kpis_are_those_worked_out_by_hand() {
 async fn kpis_of_a_range_come_in_order_and_only_for_computed_days() {
     let api = filled().await;
     for date in ["2026-01-22", "2026-01-19"] {
-        let job = weirgate_jobs::ComputeKpi { tenant: "tenant_demo_cca".into(), date: date.parse().unwrap() };
+        let job = weirgate_msp::ComputeKpi { tenant: "tenant_demo_cca".into(), date: date.parse().unwrap() };
         api.app.run(&job).await.unwrap();
     }
     for (query, dates) in [

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::http::StatusCode;
 use futures_util::future::join_all;
-use weirgate::users::{self, Role};
+use weirgate_identity::users::{self, Role};
 
 use crate::support::person::{PASSWORD, form};
 use crate::support::{Answer, TestApi};

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::http::StatusCode;
 use futures_util::future::join_all;
-use weirgate::users::Role;
+use weirgate_identity::users::Role;
 
 use crate::support::person::{Person, form};
 use crate::support::{Answer, TestApi};

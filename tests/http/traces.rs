@@ -7,7 +7,7 @@ use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use weirgate::config::Config;
 use weirgate::traces::{Role, Traces};
-use weirgate_jobs::IngestTickets;
+use weirgate_msp::IngestTickets;
 use weirgate_queue::{Job, JobContext, JobError, JobState, NewJob, Registry};
 
 use crate::support::{Collector, Seen, TestApi, TestWorker, id};
@@ -65,7 +65,7 @@ impl Fixture {
         let get = |name: &str| (name == "OTEL_EXPORTER_OTLP_ENDPOINT").then(|| endpoint.clone());
         let config = Config::read(&get).unwrap();
         let traces = [Role::Api, Role::Worker].map(|role| Traces::start(&config, role).unwrap().unwrap());
-        let api = TestApi::with(|config| config.traces = Some(traces[0].clone())).await;
+        let api = TestApi::with(|config| config.traces = Some(Arc::new(traces[0].clone()))).await;
         let registry = Registry::new(Arc::new(())).with::<SecondTime>().with::<Next>();
         let worker = TestWorker::start_jobs(api.db(), Arc::new(registry), |config| {
             config.tracer = Some(traces[1].of_runs());

@@ -23,7 +23,7 @@
 
 use chrono::NaiveDate;
 use serde_json::{Value, json};
-use weirgate_jobs::{ComputeKpi, IngestCsat, IngestSecurityAlerts, IngestTickets, IngestTimeEntries};
+use weirgate_msp::{ComputeKpi, IngestCsat, IngestSecurityAlerts, IngestTickets, IngestTimeEntries};
 
 use crate::support::{TestApp, tenant};
 

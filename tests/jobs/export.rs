@@ -3,7 +3,7 @@
 use object_store::path::Path;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-use weirgate_jobs::{ComputeKpi, ExportFormat, GenerateExport, IngestTickets, IngestTimeEntries};
+use weirgate_msp::{ComputeKpi, ExportFormat, GenerateExport, IngestTickets, IngestTimeEntries};
 
 use crate::support::{TestApp, tenant};
 
@@ -29,7 +29,7 @@ async fn app_with_a_day() -> TestApp {
 }
 
 /// The day of `acme` as a file.
-pub(super) async fn exported(app: &TestApp, format: ExportFormat) -> (weirgate_jobs::Export, Vec<u8>) {
+pub(super) async fn exported(app: &TestApp, format: ExportFormat) -> (weirgate_msp::Export, Vec<u8>) {
     let job = GenerateExport { tenant: "acme".into(), date: "2026-01-20".parse().unwrap(), format };
     let export = app.run(&job).await.unwrap();
     let path: String = sqlx::query_scalar("select object_path from msp.exports where id = $1")

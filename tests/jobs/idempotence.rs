@@ -1,8 +1,9 @@
 //! Every job, run twice, leaves the same tables as run once.
 
 use serde_json::Value;
-use weirgate_jobs::{
-    BulkJobs, ComputeKpi, ExportFormat, GenerateExport, IngestCsat, IngestSecurityAlerts, IngestTickets,
+use weirgate::operations::BulkJobs;
+use weirgate_msp::{
+    ComputeKpi, ExportFormat, GenerateExport, IngestCsat, IngestSecurityAlerts, IngestTickets,
     IngestTimeEntries,
 };
 use weirgate_queue::bulk::BulkAction;
@@ -36,7 +37,7 @@ async fn snapshot(app: &TestApp) -> Vec<Value> {
 async fn run_all(app: &TestApp) {
     let tenant = || "acme".into();
     let date = "2026-01-20".parse().unwrap();
-    let kinds = weirgate_jobs::registry(app.app.clone()).kinds().count();
+    let kinds = app.registry().kinds().count();
     app.run(&IngestTickets { tenant: tenant() }).await.unwrap();
     app.run(&IngestTimeEntries { tenant: tenant() }).await.unwrap();
     app.run(&IngestCsat { tenant: tenant() }).await.unwrap();
@@ -44,7 +45,7 @@ async fn run_all(app: &TestApp) {
     app.run(&ComputeKpi { tenant: tenant(), date }).await.unwrap();
     app.run(&GenerateExport { tenant: tenant(), date, format: ExportFormat::Json }).await.unwrap();
     let filter = JobFilter { kind: Some("none".to_owned()), ..JobFilter::default() };
-    app.run(&BulkJobs::new(BulkAction::Retry, filter, false).unwrap()).await.unwrap();
+    app.operate(&BulkJobs::new(BulkAction::Retry, filter, false).unwrap()).await.unwrap();
     assert_eq!(kinds, 7, "a new kind belongs into this test");
 }
 

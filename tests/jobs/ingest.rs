@@ -1,7 +1,7 @@
 //! Ingests: good rows are taken, bad ones are set aside with file, line and reason, and nothing else is lost.
 
 use serde_json::json;
-use weirgate_jobs::{IngestCsat, IngestSecurityAlerts, IngestTickets, IngestTimeEntries, Ingested};
+use weirgate_msp::{IngestCsat, IngestSecurityAlerts, IngestTickets, IngestTimeEntries, Ingested};
 use weirgate_queue::JobError;
 
 use crate::support::{TestApp, tenant};

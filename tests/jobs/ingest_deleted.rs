@@ -5,8 +5,8 @@ use std::sync::Arc;
 use futures_util::{StreamExt, stream};
 use serde_json::{Value, json};
 use sqlx::AssertSqlSafe;
-use weirgate_jobs::sources::{Dataset, RowStream, Source, SourceError, SourceRow};
-use weirgate_jobs::{
+use weirgate_msp::sources::{Dataset, RowStream, Source, SourceError, SourceRow};
+use weirgate_msp::{
     App, ComputeKpi, ExportFormat, IngestCsat, IngestSecurityAlerts, IngestTickets, IngestTimeEntries, Kpis,
 };
 use weirgate_queue::{JobContext, JobError};

@@ -1,7 +1,7 @@
 //! Of two readings of a row the newer one stays, in whichever order they are written.
 
 use serde_json::{Value, json};
-use weirgate_jobs::{IngestSecurityAlerts, IngestTickets, IngestTimeEntries};
+use weirgate_msp::{IngestSecurityAlerts, IngestTickets, IngestTimeEntries};
 
 use crate::support::{TestApp, tenant};
 

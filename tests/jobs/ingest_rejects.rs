@@ -3,8 +3,8 @@
 use std::sync::{Arc, Mutex};
 
 use futures_util::{StreamExt, stream};
-use weirgate_jobs::sources::{Dataset, RowStream, Source, SourceError, SourceRow};
-use weirgate_jobs::{App, IngestTickets};
+use weirgate_msp::sources::{Dataset, RowStream, Source, SourceError, SourceRow};
+use weirgate_msp::{App, IngestTickets};
 use weirgate_queue::{Job, JobContext};
 
 use crate::support::{TestApp, tenant};

@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use futures_util::StreamExt;
-use futures_util::stream;
+use futures_util::{StreamExt, stream};
 use tokio::sync::Semaphore;
 use uuid::Uuid;
-use weirgate_jobs::sources::{Dataset, RowStream, Source, SourceRow};
-use weirgate_jobs::{App, IngestTickets, Tenant, registry};
+use weirgate_identity::Tenant;
+use weirgate_msp::sources::{Dataset, RowStream, Source, SourceRow};
+use weirgate_msp::{App, IngestTickets, registry};
 use weirgate_queue::{JobState, NewJob};
 
 use crate::support::{TestApp, TestWorker, tenant};

@@ -8,8 +8,8 @@ use axum::{Json, Router};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
-use weirgate_jobs::sources::LiveSource;
-use weirgate_jobs::{App, ComputeKpi, ExportFormat, IngestCsat, IngestTickets, IngestTimeEntries, Kpis};
+use weirgate_msp::sources::LiveSource;
+use weirgate_msp::{App, ComputeKpi, ExportFormat, IngestCsat, IngestTickets, IngestTimeEntries, Kpis};
 use weirgate_queue::{Job, JobContext, JobError};
 
 use super::export::exported;

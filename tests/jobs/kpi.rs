@@ -6,7 +6,8 @@ use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use serde_json::Value;
 use sqlx::{AssertSqlSafe, PgPool};
-use weirgate_jobs::{ComputeKpi, Kpis, Tenant};
+use weirgate_identity::Tenant;
+use weirgate_msp::{ComputeKpi, Kpis};
 
 use crate::support::{TestApp, tenant};
 
@@ -337,7 +338,7 @@ async fn a_day_is_an_anomaly_when_it_stands_out_of_its_history() {
 
 #[tokio::test]
 async fn the_day_of_a_tenant_with_many_tickets_is_read_by_index_whatever_the_plan() {
-    const KPIS: &str = include_str!("../../jobs/compute_kpi.sql");
+    const KPIS: &str = include_str!("../../jobs/msp/jobs/compute_kpi.sql");
     let app = TestApp::new().await;
     let tenant = tenant(&app.db.pool, "acme", "Europe/Paris").await;
     let mut conn = app.db.pool.acquire().await.unwrap();

@@ -2,8 +2,8 @@
 
 use futures_util::StreamExt as _;
 use std::path::Path;
-use weirgate_jobs::sources::rows::{CsatSurvey, Row, SecurityAlert, Ticket, TimeEntry, parse};
-use weirgate_jobs::sources::{MockSource, Source as _};
+use weirgate_msp::sources::rows::{CsatSurvey, Row, SecurityAlert, Ticket, TimeEntry};
+use weirgate_msp::sources::{MockSource, Source as _, parse};
 
 async fn count<R: Row>(slug: &str) -> usize {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("mock-data");

@@ -2,7 +2,7 @@
 
 use sqlx::{AssertSqlSafe, PgConnection};
 use uuid::Uuid;
-use weirgate_jobs::{ComputeKpi, IngestTickets};
+use weirgate_msp::{ComputeKpi, IngestTickets};
 
 use crate::support::{Does, Step, TestApp, tenant};
 

@@ -1,6 +1,6 @@
 //! What the schedules enqueue.
 
-use weirgate_jobs::{DailyPipeline, enqueue_daily_pipeline, schedules};
+use weirgate_msp::{DailyPipeline, enqueue_daily_pipeline, schedules};
 
 use crate::support::{TestDb, tenant};
 

@@ -8,7 +8,8 @@ use serde_json::json;
 use sqlx::PgPool;
 use uuid::Uuid;
 use weirgate::seed::seed;
-use weirgate_jobs::{ComputeKpi, ExportFormat, GenerateExport, IngestTickets, Tenant};
+use weirgate_identity::Tenant;
+use weirgate_msp::{ComputeKpi, ExportFormat, GenerateExport, IngestTickets};
 use weirgate_queue::{JobState, NewJob};
 
 use crate::support::{TestApp, TestWorker, tenant};
@@ -116,7 +117,7 @@ async fn jobs_of_earlier_versions_that_name_a_slug_run_for_their_own_tenant() {
             jobs.push(app.db.enqueue_new(job.unwrap()).await.id);
         }
     }
-    let worker = TestWorker::start_jobs(&app.db, weirgate_jobs::registry(app.app.clone()).into(), |_| {});
+    let worker = TestWorker::start_jobs(&app.db, weirgate_msp::registry(app.app.clone()).into(), |_| {});
     for job in jobs {
         app.db.until(job, JobState::Completed).await;
     }

@@ -112,7 +112,7 @@ async fn many_jobs_at_once() {
 #[tokio::test]
 async fn wrong_words_are_refused_with_what_to_do() {
     let cli = Cli::new().await;
-    let said = cli.refused(&["enqueue", "compute_kpi", "--tenant", "nobody"]).await;
+    let said = cli.refused(&["enqueue", "ingest_csat", "--tenant", "nobody"]).await;
     assert!(said.contains("nobody") && said.contains("weirgate seed"), "{said}");
     cli.ok(&["seed"]).await;
     let said = cli.refused(&["enqueue", "compute", "--tenant", "tenant_demo_cca"]).await;

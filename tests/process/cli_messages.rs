@@ -38,7 +38,7 @@ async fn wrong_values_are_answered_with_an_example() {
         (&["enqueue", "daily_pipeline", "--tenant", CCA], &["needs a date, such as --date"]),
         (
             &["enqueue", "daily_pipeline", "--tenant", CCA, "--date", "2026-01-20", "--arg", "format=csv"],
-            &["no arguments"],
+            &["--arg format", "no such argument"],
         ),
         (&["jobs", "list", "--created-after", "2026-01-31"], &["such as 2026-01-31T08:00:00Z"]),
         (&["jobs", "list", "--tenant", "nobody"], &["weirgate tenants list"]),

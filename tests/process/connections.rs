@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use uuid::Uuid;
-use weirgate_jobs::http_client;
+use weirgate_msp::http_client;
 
 use crate::support::{Process, TestDb};
 
@@ -121,7 +121,7 @@ async fn workers(db: &TestDb) -> Vec<(Uuid, bool)> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn five_hundred_clients_silence_neither_health_nor_the_worker() {
-    weirgate::connections::raise_limit();
+    weirgate::open_files::raise_limit();
     let (db, home) = (TestDb::new().await, tempfile::tempdir().unwrap());
     let Up { mut process, address, token, .. } = up(&db, home.path());
     while workers(&db).await.is_empty() {
@@ -194,7 +194,7 @@ async fn only_http_1_is_spoken_and_a_slow_head_is_cut_off() {
 
 #[tokio::test]
 async fn one_tenants_streams_leave_connections_to_others() {
-    weirgate::connections::raise_limit();
+    weirgate::open_files::raise_limit();
     let (db, home) = (TestDb::new().await, tempfile::tempdir().unwrap());
     let up = up(&db, home.path());
     let client = http_client().build().unwrap();

@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
-use weirgate_jobs::IngestCsat;
+use weirgate_msp::IngestCsat;
 use weirgate_queue::{NewJob, enqueue};
 
 use super::cli::Cli;

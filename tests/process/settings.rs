@@ -28,6 +28,33 @@ fn a_wrong_value_is_named() {
 }
 
 #[test]
+fn a_domain_or_queue_that_there_is_not_is_named_with_those_there_are() {
+    for (args, settings, expected) in [
+        (
+            &["worker"][..],
+            &[("WEIRGATE_DOMAINS", "nsp")][..],
+            "WEIRGATE_DOMAINS: there is no domain \"nsp\"; there are: msp",
+        ),
+        (&["serve"], &[("WEIRGATE_DOMAINS", "msp,nsp")], "there are: msp"),
+        (
+            &["worker"],
+            &[("WEIRGATE_CONCURRENCY", "8,kpy=2")],
+            "WEIRGATE_CONCURRENCY: there is no queue \"kpy\"",
+        ),
+        (&["worker"], &[("WEIRGATE_CONCURRENCY", "kpi=2")], "8,kpi=16"),
+        (
+            &["worker", "--queues", "kpi,kpy"],
+            &[],
+            "--queues: there is no queue \"kpy\"; there are: export, ingest, kpi, system",
+        ),
+        (&["worker", "--queues", "kpi"], &[("WEIRGATE_DOMAINS", "")], "there are: system"),
+    ] {
+        let said = stderr_of(args, settings);
+        assert!(said.contains(expected), "{args:?} with {settings:?}: {said}");
+    }
+}
+
+#[test]
 fn serve_wants_a_service_token() {
     for token in ["", "changeme", "short"] {
         let said = stderr_of(&["serve"], &[("SERVICE_TOKEN", token)]);

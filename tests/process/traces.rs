@@ -1,6 +1,6 @@
 //! The processes' own spans: the last ones go out when they stop.
 
-use weirgate_jobs::IngestTickets;
+use weirgate_msp::IngestTickets;
 use weirgate_queue::{JobState, NewJob};
 
 use crate::support::{Collector, Process, TestDb, tenant, weirgate};

@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
-use weirgate_jobs::http_client;
+use weirgate_msp::http_client;
 
 use crate::support::{Process, weirgate};
 

@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 use sqlx::{Postgres, Transaction};
 use tempfile::TempDir;
 use uuid::Uuid;
-use weirgate_jobs::IngestTickets;
-use weirgate_jobs::http_client;
-use weirgate_queue::worker::drain;
+use weirgate_jobs::{IngestTickets, http_client};
 use weirgate_queue::{JobState, NewJob};
+use weirgate_queue::lanes::traffic;
+use weirgate_queue::worker::drain;
 
 use crate::support::{Process, TestDb, tenant, weirgate};
 
@@ -36,6 +36,20 @@ impl Fixture {
         let mut gate = db.pool.begin().await.unwrap();
         sqlx::query("lock table msp.raw_tickets in access exclusive mode").execute(&mut *gate).await.unwrap();
         Self { db, folder, job, gate }
+    }
+
+    /// The queues of the live worker, and the number of jobs at once of each.
+    async fn queues(&self) -> Vec<(String, i64)> {
+        for _ in 0..1200 {
+            let workers = traffic::workers(&mut self.db.pool.acquire().await.unwrap()).await.unwrap();
+            if !workers.is_empty() {
+                let mut queues: Vec<_> = workers.into_iter().map(|(queue, of)| (queue, of.slots)).collect();
+                queues.sort();
+                return queues;
+            }
+            tokio::time::sleep(Duration::from_millis(25)).await;
+        }
+        panic!("no worker registers");
     }
 
     fn worker(&self, grace_s: u32) -> Process {
@@ -161,6 +175,31 @@ async fn a_worker_tells_its_metrics_on_a_listener_of_its_own() {
     fixture.db.until(fixture.job, JobState::Completed).await;
     worker.signal("TERM");
     assert!(worker.ended().await.success());
+}
+
+#[tokio::test]
+async fn a_worker_of_named_queues_works_these_alone_each_with_its_number() {
+    let fixture = Fixture::new().await;
+    fixture.gate.commit().await.unwrap();
+    let mut command = weirgate(&["worker", "--queues", "kpi,export"], fixture.folder.path());
+    command.env("DATABASE_URL", &fixture.db.url).env("MOCK_DATA_PATH", fixture.folder.path().join("data"));
+    command.env("WEIRGATE_CONCURRENCY", "8,kpi=16");
+    let worker = Process::start(&mut command);
+    let fixture = Fixture { gate: fixture.db.pool.begin().await.unwrap(), ..fixture };
+    assert_eq!(fixture.queues().await, [("export".to_owned(), 8), ("kpi".to_owned(), 16)]);
+    drop(worker);
+    assert_eq!(fixture.db.job(fixture.job).await.state(), JobState::Available);
+}
+
+#[tokio::test]
+async fn a_worker_without_domains_needs_no_sources_and_works_for_operators_alone() {
+    let fixture = Fixture::new().await;
+    let mut command = weirgate(&["worker"], fixture.folder.path());
+    command.env("DATABASE_URL", &fixture.db.url).env("MOCK_DATA_PATH", "/no/such/folder");
+    command.env("WEIRGATE_DOMAINS", "");
+    let worker = Process::start(&mut command);
+    assert_eq!(fixture.queues().await, [("system".to_owned(), 8)]);
+    drop(worker);
 }
 
 #[tokio::test]

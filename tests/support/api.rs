@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use axum::Router;
@@ -19,23 +19,29 @@ use tokio::sync::OnceCell;
 use tokio::time::timeout;
 use tower::ServiceExt;
 use uuid::Uuid;
-use weirgate::http::{Api, ApiConfig, TrustedProxies, monitoring_router, router};
+use weirgate::domains::Domains;
+use weirgate::http::{Api, monitoring_router, router};
 use weirgate::metrics::Work;
 use weirgate::seed::{Seeded, seed};
-use weirgate_jobs::{
+use weirgate_msp::{
     ComputeKpi, ExportFormat, GenerateExport, IngestCsat, IngestSecurityAlerts, IngestTickets,
-    IngestTimeEntries, registry,
+    IngestTimeEntries,
 };
 use weirgate_queue::read::watch::Watcher;
+use weirgate_web::WebConfig;
+use weirgate_web::client_address::TrustedProxies;
 
 use super::app::MOCK_DATA;
 use super::documented::Operations;
-use super::{TestApp, TestDb, TestWorker};
+use super::{TestApp, TestDb, TestWorker, all_domains};
 
 const SERVICE_TOKEN: &str = "the-service-token-of-the-tests";
 
-/// The document is the same for every test.
-static OPERATIONS: OnceCell<Operations> = OnceCell::const_new();
+/// What the document of an API says, read when it is needed first.
+type Documented = Arc<OnceCell<Operations>>;
+
+/// That of the usual domains, which most tests serve.
+static DOCUMENTED: LazyLock<Documented> = LazyLock::new(Documented::default);
 
 /// A test that would hang fails after this.
 const LONGEST_ANSWER: Duration = Duration::from_secs(30);
@@ -50,6 +56,7 @@ pub(crate) struct TestApi {
     api: Api,
     router: Router,
     monitoring: Router,
+    documented: Documented,
 }
 
 impl TestApi {
@@ -57,7 +64,7 @@ impl TestApi {
         Self::with(|_| {}).await
     }
 
-    pub(crate) async fn with(adjust: impl FnOnce(&mut ApiConfig)) -> Self {
+    pub(crate) async fn with(adjust: impl FnOnce(&mut WebConfig)) -> Self {
         Self::assemble(adjust, |api| api).await
     }
 
@@ -66,7 +73,7 @@ impl TestApi {
         Self::assemble(|_| {}, |api| api.with_work(work)).await
     }
 
-    async fn assemble(adjust: impl FnOnce(&mut ApiConfig), complete: impl FnOnce(Api) -> Api) -> Self {
+    async fn assemble(adjust: impl FnOnce(&mut WebConfig), complete: impl FnOnce(Api) -> Api) -> Self {
         let app = TestApp::demo().await;
         let mut rng = StdRng::seed_from_u64(1);
         let tenants = seed(&app.db.pool, Path::new(MOCK_DATA), false, &mut rng).await.unwrap();
@@ -74,19 +81,25 @@ impl TestApi {
         let mut config = config();
         adjust(&mut config);
         let watcher = Watcher::start(app.db.pool.clone(), Duration::from_millis(20));
-        let api = complete(Api::new(app.db.pool.clone(), app.app.exports.clone(), watcher, config));
+        let api = complete(Api::new(
+            app.db.pool.clone(),
+            app.app.exports.clone(),
+            all_domains().list(),
+            watcher,
+            config,
+        ));
         let (router, monitoring) = (router(api.clone()), monitoring_router(api.clone()));
-        Self { app: Arc::new(app), cca, client2, api, router, monitoring }
+        Self { app: Arc::new(app), cca, client2, api, router, monitoring, documented: DOCUMENTED.clone() }
     }
 
     /// The API of another process on the same database.
     pub(crate) fn another_host(&self) -> Self {
         let pool = self.db().pool.clone();
         let watcher = Watcher::start(pool.clone(), Duration::from_millis(20));
-        let api = Api::new(pool, self.app.app.exports.clone(), watcher, config());
+        let api = Api::new(pool, self.app.app.exports.clone(), all_domains().list(), watcher, config());
         let (router, monitoring) = (router(api.clone()), monitoring_router(api.clone()));
         let (cca, client2) = (self.cca.clone(), self.client2.clone());
-        Self { app: self.app.clone(), cca, client2, api, router, monitoring }
+        Self { app: self.app.clone(), cca, client2, api, router, monitoring, documented: DOCUMENTED.clone() }
     }
 
     pub(crate) fn db(&self) -> &TestDb {
@@ -96,8 +109,22 @@ impl TestApi {
     /// With another store of exports.
     pub(crate) fn with_exports(self, exports: Arc<dyn ObjectStore>) -> Self {
         let watcher = Watcher::start(self.app.db.pool.clone(), Duration::from_millis(20));
-        let api = Api::new(self.app.db.pool.clone(), exports, watcher, config());
+        let api = Api::new(self.app.db.pool.clone(), exports, all_domains().list(), watcher, config());
         Self { router: router(api.clone()), monitoring: monitoring_router(api.clone()), api, ..self }
+    }
+
+    /// With other domains.
+    pub(crate) fn serving(self, domains: &Domains) -> Self {
+        let watcher = Watcher::start(self.app.db.pool.clone(), Duration::from_millis(20));
+        let exports = self.app.app.exports.clone();
+        let api = Api::new(self.app.db.pool.clone(), exports, domains.list(), watcher, config());
+        Self {
+            router: router(api.clone()),
+            monitoring: monitoring_router(api.clone()),
+            api,
+            documented: Documented::default(),
+            ..self
+        }
     }
 
     /// To be served on a socket.
@@ -117,7 +144,7 @@ impl TestApi {
 
     /// The production worker with the production jobs.
     pub(crate) fn start_worker(&self) -> TestWorker {
-        TestWorker::start_jobs(self.db(), Arc::new(registry(self.app.app.clone())), |_| {})
+        TestWorker::start_jobs(self.db(), Arc::new(self.app.registry()), |_| {})
     }
 
     /// Takes in the demo files and works out and exports 2026-01-20 for both tenants, without the queue.
@@ -139,7 +166,12 @@ impl TestApi {
     /// A call without a credential.
     pub(crate) fn anonymous(&self, method: &str, target: &str) -> Call {
         let request = Request::builder().method(method).uri(target).header("x-request-id", "test-1");
-        Call { router: self.router.clone(), request, body: Body::empty() }
+        Call {
+            router: self.router.clone(),
+            documented: self.documented.clone(),
+            request,
+            body: Body::empty(),
+        }
     }
 
     /// What the listener for monitoring alone answers.
@@ -191,8 +223,8 @@ impl TestApi {
     }
 }
 
-fn config() -> ApiConfig {
-    ApiConfig {
+fn config() -> WebConfig {
+    WebConfig {
         service_token: SERVICE_TOKEN.to_owned(),
         service_token_next: None,
         trusted_proxies: TrustedProxies::default(),
@@ -208,6 +240,7 @@ fn config() -> ApiConfig {
 #[must_use]
 pub(crate) struct Call {
     router: Router,
+    documented: Documented,
     request: request::Builder,
     body: Body,
 }
@@ -242,7 +275,7 @@ impl Call {
         let request = self.request.body(self.body).unwrap();
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
         let answer = self.router.clone().oneshot(request).await.unwrap();
-        let documented = OPERATIONS.get_or_init(|| Operations::of(self.router)).await;
+        let documented = self.documented.get_or_init(|| Operations::of(self.router)).await;
         documented.check(&method, &path, answer.status());
         answer
     }

@@ -7,9 +7,11 @@ use object_store::memory::InMemory;
 use sqlx::PgPool;
 use tempfile::TempDir;
 use uuid::Uuid;
-use weirgate_jobs::sources::MockSource;
-use weirgate_jobs::{App, Tenant};
-use weirgate_queue::{Job, JobContext, JobError};
+use weirgate::domains::{self, Domains};
+use weirgate_identity::Tenant;
+use weirgate_msp::App;
+use weirgate_msp::sources::MockSource;
+use weirgate_queue::{Job, JobContext, JobError, Registry};
 
 use super::TestDb;
 
@@ -47,10 +49,32 @@ impl TestApp {
         std::fs::write(path, content).unwrap();
     }
 
+    /// Every job of the program, to be run with this application.
+    pub(crate) fn registry(&self) -> Registry<weirgate::app::App> {
+        registry_with(self.app.clone())
+    }
+
     /// Runs a job's handler, without the queue.
     pub(crate) async fn run<J: Job<App = App>>(&self, job: &J) -> Result<J::Output, JobError> {
         job.run(&JobContext::detached(self.app.clone(), self.db.pool.clone())).await
     }
+
+    /// Runs the handler of a job of the operations, without the queue.
+    pub(crate) async fn operate<J: Job<App = PgPool>>(&self, job: &J) -> Result<J::Output, JobError> {
+        let pool = self.db.pool.clone();
+        job.run(&JobContext::detached(Arc::new(pool.clone()), pool)).await
+    }
+}
+
+/// The operations and every domain of the program.
+pub(crate) fn all_domains() -> Domains {
+    Domains::new(domains::all())
+}
+
+/// Every job of the program; those of the managed service providers share this application.
+pub(crate) fn registry_with(msp: Arc<App>) -> Registry<weirgate::app::App> {
+    let app = weirgate::app::App { pool: Arc::new(msp.pool.clone()), msp: Some(msp) };
+    all_domains().registry(Arc::new(app), None)
 }
 
 /// Makes a tenant.

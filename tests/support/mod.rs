@@ -17,7 +17,7 @@ mod upstream;
 mod worker;
 
 pub(crate) use api::{Answer, Call, TestApi, id};
-pub(crate) use app::{MOCK_DATA, TestApp, tenant};
+pub(crate) use app::{MOCK_DATA, TestApp, all_domains, registry_with, tenant};
 pub(crate) use cluster::program as postgres_program;
 #[cfg(feature = "otlp")]
 pub(crate) use collector::{Collector, Seen};

@@ -1,7 +1,7 @@
 //! Somebody in front of the dashboard.
 
 use axum::http::StatusCode;
-use weirgate::users::{self, Role};
+use weirgate_identity::users::{self, Role};
 
 use super::{Answer, TestApi};
 

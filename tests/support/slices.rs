@@ -117,7 +117,7 @@ impl Slices for StepSlices {
 }
 
 pub(crate) fn expander() -> Expander {
-    Expander::new(Arc::new(StepSlices::default()))
+    Expander::new(vec![Arc::new(StepSlices::default())])
 }
 
 /// The backfill as it is now.

@@ -11,7 +11,7 @@ use axum::http::Response;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
-use weirgate_jobs::sources::LiveSource;
+use weirgate_msp::sources::LiveSource;
 
 /// What is asked of it: a path, and the number of the page, from 1.
 #[derive(Debug, Clone, PartialEq, Eq)]

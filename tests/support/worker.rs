@@ -35,7 +35,7 @@ impl TestWorker {
         adjust: impl FnOnce(&mut WorkerConfig),
     ) -> Self {
         let mut config = WorkerConfig {
-            concurrency: 4,
+            concurrency: 4.into(),
             grace: Duration::from_secs(10),
             poll_interval: Duration::from_millis(100),
             cancel_grace: Duration::from_millis(300),

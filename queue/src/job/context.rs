@@ -61,6 +61,12 @@ impl<A> JobContext<A> {
         }
     }
 
+    /// The same run, for a handler whose domain has another application.
+    pub(super) fn with_app<B>(self, app: Arc<B>) -> JobContext<B> {
+        let Self { app: _, pool, run, traceparent, cancel, next, finished, progress_written_at } = self;
+        JobContext { app, pool, run, traceparent, cancel, next, finished, progress_written_at }
+    }
+
     /// The job's id; nil in a detached context.
     pub fn job_id(&self) -> Uuid {
         self.run.as_ref().map_or(Uuid::nil(), |run| run.job)

@@ -3,23 +3,22 @@
 //! [`Kinds`] is the list, one line a kind. With an application to run in it becomes a [`Registry`],
 //! which is what a worker needs.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use rand::Rng;
 use serde_json::Value;
-use uuid::Uuid;
 
 use crate::backfill::Slices;
 use crate::claim::ClaimedJob;
 use crate::enqueue::new_job::NewJob;
 use crate::error::{QueueError, Result};
 use crate::finish::Outcome;
-use crate::job::retry::RetryPolicy;
 use crate::job::{Job, JobContext, JobError};
+use crate::job::retry::RetryPolicy;
 use crate::telemetry::meter::Meter;
 
 type Handler<A> =
@@ -30,11 +29,23 @@ struct Kind<A> {
     retry: RetryPolicy,
     timeout: Duration,
     handler: Handler<A>,
-    new_job: fn(Uuid, Value) -> Result<NewJob>,
 }
 
 /// Kinds of jobs by their permanent names, without an application to run in.
 pub struct Kinds<A>(BTreeMap<&'static str, Kind<A>>);
+
+impl<A> Clone for Kind<A> {
+    fn clone(&self) -> Self {
+        let Self { queue, retry, timeout, handler } = self;
+        Self { queue, retry: *retry, timeout: *timeout, handler: handler.clone() }
+    }
+}
+
+impl<A> Clone for Kinds<A> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
 
 impl<A> Default for Kinds<A> {
     fn default() -> Self {
@@ -60,9 +71,50 @@ impl<A: Send + Sync + 'static> Kinds<A> {
             retry: J::retry(),
             timeout: J::timeout(),
             handler: Arc::new(|args, ctx| Box::pin(run::<J>(args, ctx))),
-            new_job: |tenant, args| NewJob::of(tenant, &serde_json::from_value::<J>(args)?),
         };
         assert!(self.0.insert(J::KIND, kind).is_none(), "two jobs are named {}", J::KIND);
+        self
+    }
+
+    /// Adds the kinds of a part of the application, whose handlers share what `app` picks out of
+    /// this one: so several domains, each with an application of its own, run in one worker.
+    ///
+    /// # Panics
+    /// When both have a kind of the same name.
+    #[must_use]
+    pub fn merge<B: Send + Sync + 'static>(
+        self,
+        other: Kinds<B>,
+        app: impl Fn(&A) -> &Arc<B> + Clone + Send + Sync + 'static,
+    ) -> Self {
+        let within = |(name, kind): (_, Kind<B>)| {
+            let Kind { queue, retry, timeout, handler } = kind;
+            let app = app.clone();
+            let handler: Handler<A> = Arc::new(move |args, ctx| {
+                let part = app(&ctx.app).clone();
+                handler(args, ctx.with_app(part))
+            });
+            (name, Kind { queue, retry, timeout, handler })
+        };
+        self.join(Kinds(other.0.into_iter().map(within).collect()))
+    }
+
+    /// Adds kinds of the same application.
+    ///
+    /// # Panics
+    /// When both have a kind of the same name.
+    #[must_use]
+    pub fn join(mut self, other: Self) -> Self {
+        for (name, kind) in other.0 {
+            assert!(self.0.insert(name, kind).is_none(), "two jobs are named {name}");
+        }
+        self
+    }
+
+    /// Keeps the kinds alone that wait in one of these queues.
+    #[must_use]
+    pub fn in_queues(mut self, queues: &BTreeSet<String>) -> Self {
+        self.0.retain(|_, kind| queues.contains(kind.queue));
         self
     }
 
@@ -78,7 +130,7 @@ impl<A: Send + Sync + 'static> Kinds<A> {
 
     /// Makes the registry of a worker whose handlers share `app`.
     pub fn run_with(self, app: Arc<A>) -> Registry<A> {
-        Registry { app, kinds: self, slices: None, meter: OnceLock::new() }
+        Registry { app, kinds: self, slices: Vec::new(), meter: OnceLock::new() }
     }
 }
 
@@ -86,7 +138,7 @@ impl<A: Send + Sync + 'static> Kinds<A> {
 pub struct Registry<A> {
     app: Arc<A>,
     kinds: Kinds<A>,
-    slices: Option<Arc<dyn Slices>>,
+    slices: Vec<Arc<dyn Slices>>,
     /// Made when it is first used, as all kinds are there by then.
     meter: OnceLock<Meter>,
 }
@@ -112,15 +164,15 @@ impl<A: Send + Sync + 'static> Registry<A> {
         Self { kinds: self.kinds.with::<J>(), meter: OnceLock::new(), ..self }
     }
 
-    /// Sets what turns slices of backfills into jobs. Workers of a registry without it leave
-    /// backfills to other workers.
+    /// Adds what turns slices of backfills into jobs, for the kinds of backfills that `slices`
+    /// knows. Workers leave other backfills to workers that know them.
     #[must_use]
     pub fn with_slices(mut self, slices: Arc<dyn Slices>) -> Self {
-        self.slices = Some(slices);
+        self.slices.push(slices);
         self
     }
 
-    pub(crate) fn slices(&self) -> Option<Arc<dyn Slices>> {
+    pub(crate) fn slices(&self) -> Vec<Arc<dyn Slices>> {
         self.slices.clone()
     }
 
@@ -142,16 +194,6 @@ impl<A: Send + Sync + 'static> Registry<A> {
     /// The counters of the worker that runs these kinds.
     pub fn meter(&self) -> &Meter {
         self.meter.get_or_init(|| Meter::new(self.kinds.0.iter().map(|(name, kind)| (*name, kind.queue))))
-    }
-
-    /// A job of a kind that is known by its name alone.
-    ///
-    /// # Errors
-    /// [`QueueError::UnknownKind`]; [`QueueError::Json`] when `args` are not arguments of that
-    /// kind.
-    pub fn new_job(&self, kind: &str, tenant: Uuid, args: Value) -> Result<NewJob> {
-        let kind = self.kinds.0.get(kind).ok_or_else(|| QueueError::UnknownKind(kind.to_owned()))?;
-        (kind.new_job)(tenant, args)
     }
 
     pub(crate) async fn run(&self, job: &ClaimedJob, ctx: JobContext<A>) -> Result<Outcome, JobError> {

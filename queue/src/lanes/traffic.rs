@@ -92,7 +92,7 @@ pub async fn lane_starts(conn: &mut PgConnection, queue: &str, tenant: Uuid) -> 
 /// The live workers, by queue.
 pub async fn workers(conn: &mut PgConnection) -> Result<HashMap<String, QueueWorkers>> {
     let rows = sqlx::query!(
-        r#"select name as "name!", count(*) as "count!", sum(w.capacity) as "slots!"
+        r#"select name as "name!", count(*) as "count!", sum(coalesce((w.queue_capacity ->> name)::bigint, w.capacity))::bigint as "slots!"
            from queue.workers w cross join unnest(w.queues) as name
            where w.lease_until > queue.now() and w.drain_requested_at is null group by name"#
     )

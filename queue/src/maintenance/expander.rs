@@ -31,7 +31,7 @@ const MAX_TRANSACTIONS: usize = 20;
 /// Expands backfills. May run in every worker at once; keeps the views of their queues between its
 /// runs.
 pub struct Expander {
-    slices: Arc<dyn Slices>,
+    slices: Vec<Arc<dyn Slices>>,
     views: Mutex<HashMap<String, QueueView>>,
 }
 
@@ -42,8 +42,9 @@ impl fmt::Debug for Expander {
 }
 
 impl Expander {
-    /// An expander for the slices that the application defines.
-    pub fn new(slices: Arc<dyn Slices>) -> Self {
+    /// An expander for the slices that the application defines. Each backfill is expanded by the
+    /// first of `slices` that knows its kind.
+    pub fn new(slices: Vec<Arc<dyn Slices>>) -> Self {
         Self { slices, views: Mutex::default() }
     }
 
@@ -112,10 +113,11 @@ impl Expander {
                 let slices = backfill::done_slices(open.examined(), open.skipped, open.jobs, live);
                 backfill::save_sample(pool, open.id, slices).await?;
             }
-            if !open.paused && open.is_unfinished() && self.slices.knows(&open.kind) {
+            let slices = self.slices.iter().find(|slices| slices.knows(&open.kind));
+            if let Some(slices) = slices.filter(|_| !open.paused && open.is_unfinished()) {
                 let size = (2 * slots).clamp(MIN_WINDOW, MAX_WINDOW);
                 let window = SliceWindow::new(&open, parts, size);
-                return Ok(done + self.fill(pool, &mut open, window).await?);
+                return Ok(done + fill(pool, slices.as_ref(), &mut open, window).await?);
             }
         }
         let is_expanded = open.cancelled || !open.is_unfinished();
@@ -124,35 +126,39 @@ impl Expander {
         }
         Ok(done)
     }
+}
 
-    /// Expands the backfill until its window is full: first the tenants that are behind, then the
-    /// others.
-    async fn fill(&self, pool: &PgPool, open: &mut OpenBackfill, mut window: SliceWindow) -> Result<u64> {
-        let slices = self.slices.as_ref();
-        let mut done = 0;
-        for _ in 0..MAX_TRANSACTIONS {
-            let examined =
-                backfill::catch_up(pool, slices, open, &mut window, MAX_SLICES_PER_TRANSACTION).await?;
-            done += examined;
-            if examined == 0 {
-                break;
-            }
+/// Expands the backfill until its window is full: first the tenants that are behind, then the
+/// others.
+async fn fill(
+    pool: &PgPool,
+    slices: &dyn Slices,
+    open: &mut OpenBackfill,
+    mut window: SliceWindow,
+) -> Result<u64> {
+    let mut done = 0;
+    for _ in 0..MAX_TRANSACTIONS {
+        let examined =
+            backfill::catch_up(pool, slices, open, &mut window, MAX_SLICES_PER_TRANSACTION).await?;
+        done += examined;
+        if examined == 0 {
+            break;
         }
-        if !window.is_worth_filling() {
-            return Ok(done);
-        }
-        let first = open.next_slice;
-        for _ in 0..MAX_TRANSACTIONS {
-            let limit = usize::try_from(window.free().min(MAX_SLICES_PER_TRANSACTION)).unwrap_or(1);
-            if limit == 0 || open.next_slice == open.total {
-                break;
-            }
-            if !backfill::expand(pool, slices, open, &mut window, limit).await? {
-                break;
-            }
-        }
-        Ok(done + open.next_slice - first)
     }
+    if !window.is_worth_filling() {
+        return Ok(done);
+    }
+    let first = open.next_slice;
+    for _ in 0..MAX_TRANSACTIONS {
+        let limit = usize::try_from(window.free().min(MAX_SLICES_PER_TRANSACTION)).unwrap_or(1);
+        if limit == 0 || open.next_slice == open.total {
+            break;
+        }
+        if !backfill::expand(pool, slices, open, &mut window, limit).await? {
+            break;
+        }
+    }
+    Ok(done + open.next_slice - first)
 }
 
 /// Refreshes the views of the queues that the backfills use; drops the others.

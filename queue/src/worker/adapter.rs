@@ -32,7 +32,8 @@ pub type JobTask = PgTask<Attempt>;
 impl<A: Send + Sync + 'static> Worker<A> {
     /// Starts claiming from `queue`, up to `concurrency` jobs at once, and returns the backend from
     /// which an apalis worker takes them. Claiming ends when the process drains.
-    pub fn backend(&self, queue: &str, concurrency: usize) -> QueueBackend<A> {
+    pub fn backend(&self, queue: &str) -> QueueBackend<A> {
+        let concurrency = self.config().concurrency.of(queue);
         let attempts = claim_loop::spawn(self.clone(), queue.to_owned(), concurrency);
         QueueBackend { worker: self.clone(), queue: queue.into(), attempts, closing: None }
     }

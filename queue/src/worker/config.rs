@@ -15,7 +15,7 @@ pub struct WorkerConfig {
     /// The version of the program, for people.
     pub version: String,
     /// How many jobs it runs at once in each queue.
-    pub concurrency: usize,
+    pub concurrency: Concurrency,
     /// How long running jobs may take to end after a shutdown begins; then they are handed back.
     pub grace: Duration,
     /// How long its jobs stay its own after its last heartbeat. It sends three heartbeats in that
@@ -43,7 +43,7 @@ impl WorkerConfig {
         Self {
             host: host.into(),
             version: version.into(),
-            concurrency: 8,
+            concurrency: 8.into(),
             grace: Duration::from_secs(25),
             lease: Duration::from_secs(30),
             poll_interval: Duration::from_secs(1),

@@ -4,17 +4,19 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use sqlx::pool::PoolConnection;
+use serde_json::json;
 use sqlx::{PgConnection, PgPool, Postgres};
+use sqlx::pool::PoolConnection;
 use tokio::time::timeout;
 use uuid::Uuid;
 
-use crate::claim::guard::{self, ClaimKey};
-use crate::claim::persist_running::{self, RunStarts};
+use crate::claim::guard::{ClaimKey, self};
+use crate::claim::persist_running::{RunStarts, self};
 use crate::database::deadline::within;
 use crate::database::sticky::dedicated;
 use crate::enqueue::notify::notify_queues;
 use crate::error::Result;
+use crate::worker::concurrency::Concurrency;
 
 /// How a worker describes itself in its row.
 #[derive(Debug, Clone)]
@@ -22,7 +24,7 @@ pub(crate) struct Registration {
     pub(crate) host: String,
     pub(crate) version: String,
     pub(crate) queues: Vec<String>,
-    pub(crate) capacity: i32,
+    pub(crate) concurrency: Concurrency,
     pub(crate) lease: Duration,
 }
 
@@ -112,14 +114,16 @@ impl LeaseConnection {
 pub(crate) async fn register(conn: &mut PgConnection, worker: &Registration) -> Result<Uuid> {
     let id = Uuid::now_v7();
     sqlx::query!(
-        "insert into queue.workers (id, host, pid, version, queues, capacity, started_at, heartbeat_at, lease_until)
-         values ($1, $2, $3, $4, $5, $6, queue.now(), queue.now(), queue.now() + make_interval(secs => $7))",
+        "insert into queue.workers
+            (id, host, pid, version, queues, capacity, queue_capacity, started_at, heartbeat_at, lease_until)
+         values ($1, $2, $3, $4, $5, $6, $7, queue.now(), queue.now(), queue.now() + make_interval(secs => $8))",
         id,
         worker.host,
         i32::try_from(std::process::id()).unwrap_or(0),
         worker.version,
         &worker.queues,
-        worker.capacity,
+        i32::try_from(worker.concurrency.each()).unwrap_or(i32::MAX),
+        json!(worker.concurrency.exceptions()),
         worker.lease.as_secs_f64()
     )
     .execute(conn)

@@ -40,7 +40,7 @@ impl<A: Send + Sync + 'static> Worker<A> {
             let worker = self.clone();
             monitor = monitor.register(move |_restarts| {
                 WorkerBuilder::new(queue)
-                    .backend(worker.backend(queue, worker.config().concurrency))
+                    .backend(worker.backend(queue))
                     .parallelize(tokio::spawn)
                     .layer(CatchPanicLayer::new())
                     .build(worker.runner())

@@ -63,7 +63,7 @@ impl<A: Send + Sync + 'static> Worker<A> {
             host: config.host.clone(),
             version: config.version.clone(),
             queues: registry.queues().into_iter().map(str::to_owned).collect(),
-            capacity: i32::try_from(config.concurrency).unwrap_or(i32::MAX),
+            concurrency: config.concurrency.clone(),
             lease: config.lease,
         };
         history::compare(&pool).await?;

@@ -114,15 +114,7 @@ impl Workflow {
     /// Before anything is stored: [`QueueError::Cycle`], [`QueueError::UnknownParent`],
     /// [`QueueError::NameTaken`].
     pub async fn enqueue(self, conn: &mut PgConnection) -> Result<Vec<Enqueued>> {
-        let jobs = self.resolve()?;
-        let order = graph::parents_first(&jobs)?;
-        let ids: Vec<Uuid> = jobs.iter().map(|job| job.id).collect();
-        // Parents are stored first, so that the order of enqueueing agrees with the graph.
-        let mut unsorted: Vec<Option<NewJob>> = jobs.into_iter().map(Some).collect();
-        let sorted: Vec<NewJob> = order.iter().filter_map(|at| unsorted[*at].take()).collect();
-        let stored: HashMap<Uuid, Enqueued> =
-            order.iter().map(|at| ids[*at]).zip(enqueue(conn, sorted).await?).collect();
-        Ok(ids.iter().map(|id| stored[id]).collect())
+        enqueue_sorted(conn, self.resolve()?).await
     }
 
     /// Stores the workflow unless the job `last`, which stands for the whole, would duplicate a
@@ -132,19 +124,9 @@ impl Workflow {
     /// # Errors
     /// As [`Self::enqueue`]; [`QueueError::UnknownParent`] when there is no job `last`.
     pub async fn enqueue_once(self, conn: &mut PgConnection, last: &str) -> Result<Enqueued> {
-        let index = self.steps.iter().position(|step| step.name == last).ok_or_else(|| {
-            QueueError::UnknownParent { child: "the workflow's end".to_owned(), parent: format!("{last:?}") }
-        })?;
-        let last = self.steps[index].job.clone();
-        let mut tx = conn.begin().await?;
-        let enqueued = self.enqueue(&mut tx).await?[index];
-        if enqueued.duplicate {
-            tx.rollback().await?;
-            move_workflow_forward(conn, enqueued.id, &last).await?;
-        } else {
-            tx.commit().await?;
-        }
-        Ok(enqueued)
+        let id = self.steps.iter().find(|step| step.name == last).map(|step| step.job.id);
+        let id = id.ok_or_else(|| unknown_last(format!("{last:?}")))?;
+        enqueue_once(conn, self.resolve()?, id).await
     }
 
     /// The jobs with name, workflow and parents set, to be enqueued together with others.
@@ -181,4 +163,39 @@ impl Workflow {
         }
         Ok(jobs)
     }
+}
+
+/// Stores the jobs of a workflow, as [`Workflow::into_jobs`] returns them, unless the job with the
+/// id `last` has the unique key of a live job: does what [`Workflow::enqueue_once`] does.
+///
+/// # Errors
+/// As [`Workflow::enqueue_once`].
+pub async fn enqueue_once(conn: &mut PgConnection, jobs: Vec<NewJob>, last: Uuid) -> Result<Enqueued> {
+    let index = jobs.iter().position(|job| job.id == last).ok_or_else(|| unknown_last(last.to_string()))?;
+    let last = jobs[index].clone();
+    let mut tx = conn.begin().await?;
+    let enqueued = enqueue_sorted(&mut tx, jobs).await?[index];
+    if enqueued.duplicate {
+        tx.rollback().await?;
+        move_workflow_forward(conn, enqueued.id, &last).await?;
+    } else {
+        tx.commit().await?;
+    }
+    Ok(enqueued)
+}
+
+fn unknown_last(parent: String) -> QueueError {
+    QueueError::UnknownParent { child: "the workflow's end".to_owned(), parent }
+}
+
+/// Stores the jobs of a workflow and returns what became of each, in their order.
+async fn enqueue_sorted(conn: &mut PgConnection, jobs: Vec<NewJob>) -> Result<Vec<Enqueued>> {
+    let order = graph::parents_first(&jobs)?;
+    let ids: Vec<Uuid> = jobs.iter().map(|job| job.id).collect();
+    // Parents are stored first, so that the order of enqueueing agrees with the graph.
+    let mut unsorted: Vec<Option<NewJob>> = jobs.into_iter().map(Some).collect();
+    let sorted: Vec<NewJob> = order.iter().filter_map(|at| unsorted[*at].take()).collect();
+    let stored: HashMap<Uuid, Enqueued> =
+        order.iter().map(|at| ids[*at]).zip(enqueue(conn, sorted).await?).collect();
+    Ok(ids.iter().map(|id| stored[id]).collect())
 }

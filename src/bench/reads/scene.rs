@@ -5,15 +5,15 @@ use axum::http::HeaderValue;
 use chrono::{Days, NaiveDate};
 use rand::Rng;
 use uuid::Uuid;
+use weirgate_identity::keys;
+use weirgate_identity::users::{Role, self};
 use weirgate_jobs::{BackfillKind, BackfillOrder, BackfillRange, Reprocess};
-use weirgate_queue::backfill::{self, BackfillSettings};
+use weirgate_queue::backfill::{BackfillSettings, self};
 
+use crate::random;
 use crate::bench::client::Credential;
 use crate::bench::fill::Past;
 use crate::bench::stage::{Stage, tenants};
-use crate::http::keys;
-use crate::random;
-use crate::users::{self, Role};
 
 pub(super) const JOBS: i64 = 10_000_000;
 pub(super) const TENANTS: u128 = 200;

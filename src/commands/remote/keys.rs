@@ -5,9 +5,9 @@ use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use serde_json::json;
 use uuid::Uuid;
+use weirgate_identity::keys::Listed;
 
 use crate::client::{Call, Client};
-use crate::http::keys::Listed;
 
 /// An API key.
 #[derive(Deserialize)]

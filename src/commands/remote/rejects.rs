@@ -1,11 +1,11 @@
 //! `rejects`, of a server.
 
 use anyhow::Result;
-use weirgate_jobs::sources::Dataset;
+use weirgate_msp::rejects::RejectedRow;
+use weirgate_msp::sources::Dataset;
 
 use crate::cli::Rejects;
 use crate::client::{Call, Client};
-use crate::rejects::RejectedRow;
 
 pub(in crate::commands) async fn list(client: &Client, options: &Rejects) -> Result<Vec<RejectedRow>> {
     let Rejects { tenant, dataset, date, job, limit, json: _ } = options;

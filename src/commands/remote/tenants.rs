@@ -2,10 +2,10 @@
 
 use anyhow::Result;
 use serde_json::{Map, Value, json};
+use weirgate_identity::tenants::Stored;
 
 use crate::cli::{ChangedTenant, NewTenant};
 use crate::client::{Call, Client};
-use crate::tenants::Stored;
 
 pub(in crate::commands) async fn list(client: &Client) -> Result<Vec<Stored>> {
     client.list(&Call::get(["internal", "tenants"]), usize::MAX).await

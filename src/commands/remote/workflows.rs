@@ -1,9 +1,9 @@
 //! `workflows`, of a server.
 
+use crate::operations::WorkflowRetry;
 use anyhow::Result;
 use serde::Deserialize;
 use uuid::Uuid;
-use weirgate_jobs::WorkflowRetry;
 use weirgate_queue::JobState;
 
 use crate::cli::ListWorkflows;

@@ -4,27 +4,24 @@
 //! Each is one query along an index that holds nothing else, so that it costs what there is to
 //! tell, however many tenants there are.
 
-use chrono::NaiveDate;
 use sqlx::PgConnection;
 use uuid::Uuid;
+use weirgate_identity::{SYSTEM_SLUG, SYSTEM_TENANT};
 use weirgate_jobs::{SYSTEM_SLUG, SYSTEM_TENANT, schedules};
-use weirgate_queue::{read, schedule};
+use weirgate_queue::read;
+use weirgate_queue::schedule::{Schedules, self};
 
 use super::kpis::out_of_the_ordinary;
-use super::last_days::around;
-use super::overview::Notice;
+use super::notice::{LATELY, NAMED, Notice, around, named, tenants};
 use super::sources::{Source, Trouble};
 use super::words::of;
 
-/// So many of each are named; the link leads to all.
-pub(super) const NAMED: i64 = 3;
-
-/// Days for which one that is out of the ordinary is told.
-pub(super) const LATELY: i32 = 7;
-
 /// All of it, in one order.
-pub(super) async fn notices(conn: &mut PgConnection) -> weirgate_queue::Result<Vec<Notice>> {
-    let mut notices = turned_off(conn).await?;
+pub(super) async fn notices(
+    conn: &mut PgConnection,
+    schedules: &Schedules,
+) -> weirgate_queue::Result<Vec<Notice>> {
+    let mut notices = turned_off(conn, schedules).await?;
     notices.extend(paused(conn).await?);
     for trouble in Trouble::ALL {
         notices.extend(in_trouble(conn, trouble).await?);
@@ -33,24 +30,8 @@ pub(super) async fn notices(conn: &mut PgConnection) -> weirgate_queue::Result<V
     Ok(notices)
 }
 
-/// The page of all tenants that something is so with.
-pub(super) fn tenants(show: &str) -> String {
-    format!("/dashboard/tenants?show={show}")
-}
-
-/// Some names, and how many more there are.
-pub(super) fn named(names: &[String], total: i64) -> String {
-    let more = total - i64::try_from(names.len()).unwrap_or(i64::MAX);
-    match (names, more) {
-        ([], _) => String::new(),
-        (names, 1..) => format!("{} and {} more", names.join(", "), more),
-        ([one], _) => one.clone(),
-        ([first @ .., last], _) => format!("{} and {last}", first.join(", ")),
-    }
-}
-
-async fn turned_off(conn: &mut PgConnection) -> weirgate_queue::Result<Vec<Notice>> {
-    let names = schedule::disabled(conn, &schedules()).await?;
+async fn turned_off(conn: &mut PgConnection, schedules: &Schedules) -> weirgate_queue::Result<Vec<Notice>> {
+    let names = schedule::turned_off(conn, schedules).await?;
     let notice = |name: &str| Notice {
         text: format!("Schedule {name} is paused."),
         link: format!("/dashboard/schedules#{name}"),
@@ -91,7 +72,7 @@ async fn paused(conn: &mut PgConnection) -> sqlx::Result<Vec<Notice>> {
             let names: Vec<String> = rows.iter().map(|row| row.slug.clone()).collect();
             let names = &names[..names.len().min(usize::try_from(NAMED).unwrap_or(0))];
             let text = format!("{} paused: {}.", of(total, "tenant is", "tenants are"), named(names, total));
-            notices.push(Notice { text, link: self::tenants("paused") });
+            notices.push(Notice { text, link: super::notice::tenants("paused") });
         }
     }
     Ok(notices)
@@ -147,23 +128,4 @@ async fn unusual(conn: &mut PgConnection) -> sqlx::Result<Option<Notice>> {
             Some(Notice { text, link: tenants("unusual") })
         }
     })
-}
-
-/// Where a tenant's KPIs of some days are shown.
-pub(super) fn kpis(slug: &str, from: NaiveDate, to: NaiveDate) -> String {
-    format!("/dashboard/kpis?tenant_id={slug}&from={from}&to={to}")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::named;
-
-    #[test]
-    fn the_first_are_named_and_the_others_counted() {
-        let names = ["a", "b", "c"].map(str::to_owned);
-        assert_eq!(named(&names[..1], 1), "a");
-        assert_eq!(named(&names[..2], 2), "a and b");
-        assert_eq!(named(&names, 3), "a, b and c");
-        assert_eq!(named(&names, 12), "a, b, c and 9 more");
-    }
 }

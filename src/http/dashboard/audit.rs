@@ -3,18 +3,19 @@
 use askama::Template;
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
+use weirgate_identity::audit::{self, Filter, Listed, VIAS};
+use weirgate_web::job_list::tenant_of_filter;
+use weirgate_web::params::Fields;
+use weirgate_web::problem::Problem;
 
 use super::audit_entry::Entry;
 use super::form::{FilterForm, Given, TENANTS, Wrong, at_page, sent_time};
-use super::session::{Session, filled};
+use super::sent::filled;
+use super::session::Session;
 use super::suggest::Suggestions;
 use super::view::{Frame, Refusal, page};
-use crate::audit::{self, Filter, Listed, VIAS};
 use crate::http::Api;
 use crate::http::internal::audit::take_filter;
-use crate::http::job_list::tenant_of_filter;
-use crate::http::params::Fields;
-use crate::http::problem::Problem;
 
 const ON_A_PAGE: i64 = 100;
 
@@ -96,7 +97,7 @@ async fn wanted(api: &Api, pairs: Vec<(String, String)>) -> Result<(Filter, Opti
     let (mut filter, tenant) = take_filter(&mut fields);
     fields.finish(Some(()))?;
     if let Some(name) = &tenant {
-        filter.tenant = Some(tenant_of_filter(api, name).await?);
+        filter.tenant = Some(tenant_of_filter(&api.web, name).await?);
     }
     Ok((filter, before))
 }

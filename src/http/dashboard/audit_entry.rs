@@ -1,9 +1,9 @@
 //! A line of the audit: what was done, and what became of what, in words.
 
 use serde_json::{Map, Value};
+use weirgate_identity::audit;
 
 use super::view::When;
-use crate::audit;
 
 /// Letters of a remark; what is longer is opened by who wants it.
 const LONGEST_IN_A_ROW: usize = 60;

@@ -6,21 +6,22 @@ use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 use sqlx::PgConnection;
 use uuid::Uuid;
+use weirgate_identity::audit::{Change, Subject};
+use weirgate_identity::users::Role;
 use weirgate_jobs::BackfillKind;
 use weirgate_queue::JobState;
-use weirgate_queue::backfill::{self, Backfill, BackfillState};
+use weirgate_queue::backfill::{Backfill, BackfillState, self};
+use weirgate_web::params::Fields;
+use weirgate_web::problem::Problem;
 
-use super::confirm::Confirm;
-use super::heat::{Heat, Mark, Shown};
-use super::session::{Form, Session, filled};
-use super::view::{Frame, Path, Refusal, When, page};
-use super::views::View;
-use crate::audit::{Change, Subject};
 use crate::http::Api;
 use crate::http::backfill::{AskedFor, TenantNames};
-use crate::http::params::Fields;
-use crate::http::problem::Problem;
-use crate::users::Role;
+use super::confirm::Confirm;
+use super::heat::{Heat, Mark, Shown};
+use super::sent::{Form, filled};
+use super::session::Session;
+use super::view::{Frame, Path, Refusal, When, page};
+use super::views::View;
 
 /// What was asked for, in words.
 pub(super) struct Asked {
@@ -107,7 +108,7 @@ impl BackfillLook {
         let counts = backfill.counts.iter().map(|(state, jobs)| Count { state: state.as_str(), jobs });
         Ok(Self {
             id: backfill.id,
-            kind: BackfillKind::name_of(&backfill.kind).to_owned(),
+            kind: api.catalog.name_of(&backfill.kind).to_owned(),
             state: backfill.state,
             done: backfill.done,
             total: backfill.total,
@@ -145,7 +146,7 @@ fn shown(query: Option<&str>) -> Result<(Shown, String), Problem> {
     let mut fields = Fields::of_pairs(pairs);
     let month: Option<String> = fields.get("month");
     let month = month.and_then(|text| {
-        let day = weirgate_jobs::parse_day(&format!("{text}-01")).ok();
+        let day = weirgate_web::day::parse_day(&format!("{text}-01")).ok();
         if day.is_none() {
             fields.fail("month", "expected a month such as 2026-01");
         }
@@ -183,6 +184,22 @@ async fn make(api: &Api, session: &Session, id: Uuid, query: Option<&str>) -> Re
     }))
 }
 
+/// Part of the days of a backfill, to be watched.
+#[derive(Clone)]
+struct Live(Uuid, Shown);
+
+impl View for Live {
+    fn name(&self) -> String {
+        let Self(id, Shown { month, tenants }) = self;
+        format!("backfill {id} {month:?} {tenants}")
+    }
+
+    async fn look(&self, api: &Api) -> Result<String, Refusal> {
+        let Self(id, shown) = self;
+        Ok(BackfillLook::take(api, *id, shown).await?.to_string())
+    }
+}
+
 /// The looks at it from now on.
 pub(super) async fn stream(
     State(api): State<Api>,
@@ -192,7 +209,7 @@ pub(super) async fn stream(
 ) -> Result<Response, Refusal> {
     let shown = shown(query.as_deref());
     let (shown, _) = shown.map_err(|problem| Refusal::from(problem).for_session(&session))?;
-    Ok(api.views.stream(&api, View::Backfill(id, shown)))
+    Ok(api.views.stream(&api, Live(id, shown)))
 }
 
 pub(super) async fn pause(state: State<Api>, id: Path<Uuid>, form: Form) -> Result<Response, Refusal> {

@@ -4,16 +4,17 @@ use askama::Template;
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use uuid::Uuid;
-use weirgate_jobs::BackfillKind;
 use weirgate_queue::backfill::{self, Backfill, BackfillState};
+use weirgate_web::domain::Catalog;
+use weirgate_web::params::Fields;
+use weirgate_web::problem::Problem;
 
 use super::backfill::{Asked, rate};
-use super::session::{Session, filled};
+use super::sent::filled;
+use super::session::Session;
 use super::view::{Frame, Refusal, When, page};
 use super::views::View;
 use crate::http::Api;
-use crate::http::params::Fields;
-use crate::http::problem::Problem;
 
 const ON_A_PAGE: usize = 25;
 
@@ -31,7 +32,7 @@ struct Row {
 }
 
 impl Row {
-    fn new(backfill: &Backfill) -> Result<Self, Problem> {
+    fn new(backfill: &Backfill, catalog: &Catalog) -> Result<Self, Problem> {
         let when = |at| When::new(at, backfill.observed_at);
         Ok(Self {
             id: backfill.id,
@@ -42,7 +43,7 @@ impl Row {
             rate: rate(backfill),
             finish: backfill.estimated_finish.map(when),
             created: when(backfill.created_at),
-            kind: BackfillKind::name_of(&backfill.kind).to_owned(),
+            kind: catalog.name_of(&backfill.kind).to_owned(),
         })
     }
 }
@@ -63,7 +64,10 @@ impl BackfillsLook {
         let more = all.len() > ON_A_PAGE;
         all.truncate(ON_A_PAGE);
         let older = all.last().filter(|_| more).map(|last| last.id);
-        Ok(Self { rows: all.into_iter().map(|row| Row::new(&row)).collect::<Result<_, _>>()?, older })
+        Ok(Self {
+            rows: all.into_iter().map(|row| Row::new(&row, &api.catalog)).collect::<Result<_, _>>()?,
+            older,
+        })
     }
 }
 
@@ -90,7 +94,21 @@ pub(super) async fn list(
     Ok(page(&BackfillsPage { frame, look, newest: before.is_none() }))
 }
 
+/// The newest backfills, to be watched.
+#[derive(Clone)]
+struct Live;
+
+impl View for Live {
+    fn name(&self) -> String {
+        "backfills".to_owned()
+    }
+
+    async fn look(&self, api: &Api) -> Result<String, Refusal> {
+        Ok(BackfillsLook::take(api, None).await?.to_string())
+    }
+}
+
 /// The looks at the newest from now on.
 pub(super) async fn stream(State(api): State<Api>, _: Session) -> Response {
-    api.views.stream(&api, View::Backfills)
+    api.views.stream(&api, Live)
 }

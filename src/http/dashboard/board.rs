@@ -3,33 +3,30 @@
 use std::convert::Infallible;
 use std::sync::{Arc, LazyLock};
 
+use apalis_board_api::{RawTask, fetch_queues, get_all_tasks, get_all_workers, get_task_by_id, get_tasks, get_workers, overview, stats_by_queue};
 use apalis_board_api::ui::ServeUI;
-use apalis_board_api::{
-    RawTask, fetch_queues, get_all_tasks, get_all_workers, get_task_by_id, get_tasks, get_workers,
-};
-use apalis_board_api::{overview, stats_by_queue};
 use askama::Template;
+use axum::{Json, Router};
 use axum::extract::{FromRequestParts, Path, RawQuery, State};
+use axum::http::{HeaderValue, StatusCode};
 use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use axum::http::request::Parts;
-use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::map_response;
-use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::routing::get;
-use axum::{Json, Router};
 use futures_util::StreamExt;
 use serde::Serialize;
 use serde_json::Value;
 use tokio::sync::RwLock;
 use weirgate_queue::read::board::{BoardBackend, Filter, Status};
+use weirgate_web::params::Fields;
+use weirgate_web::problem::Problem;
 
+use crate::queues;
+use crate::http::Api;
 use super::session::Session;
 use super::view::{Refusal, page};
-use crate::http::Api;
-use crate::http::params::Fields;
-use crate::http::problem::Problem;
-use crate::queues;
 
 /// The dashboard's, and a compiled program; no inline script or style either.
 const POLICY: &str = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; img-src 'self' data:; \
@@ -132,8 +129,8 @@ fn file(kind: &'static str, cache: &'static str, content: impl IntoResponse) -> 
 type Shared = Arc<RwLock<BoardBackend>>;
 
 async fn all(api: &Api) -> Result<BoardBackend, Problem> {
-    let queues = queues::known(&mut *api.pool.acquire().await?, None).await?;
-    Ok(BoardBackend::new(api.pool.clone(), api.queue_views.clone(), queues))
+    let queues = queues::known(&mut *api.pool.acquire().await?, &api.catalog, None).await?;
+    Ok(BoardBackend::new(api.pool.clone(), api.web.books.clone(), queues))
 }
 
 async fn shared(api: &Api) -> Result<Shared, Problem> {
@@ -155,7 +152,7 @@ fn answer<T: Serialize, E: std::fmt::Display>(answered: Result<T, E>) -> Result<
 
 /// Which jobs: apalis' names, of which the UI leaves some empty and which has others for sorting that apalis does not know.
 fn filter(query: Option<&str>) -> Result<Filter, Problem> {
-    let mut pairs = super::session::filled(query.unwrap_or_default().as_bytes());
+    let mut pairs = super::sent::filled(query.unwrap_or_default().as_bytes());
     pairs.retain(|(name, _)| ["status", "page", "page_size"].contains(&name.as_str()));
     let mut fields = Fields::of_pairs(pairs);
     let status = fields.all("status").first().and_then(|text| {
@@ -232,7 +229,7 @@ async fn name_tenant(api: &Api, args: &mut Value) -> Result<(), Problem> {
     if let Some(Value::String(tenant)) = args.get_mut("tenant")
         && let Ok(id) = tenant.parse()
     {
-        *tenant = api.slug(id).await?.to_string();
+        *tenant = api.web.slugs.of(id).await?.to_string();
     }
     Ok(())
 }
@@ -256,7 +253,7 @@ async fn list_workers(
 /// Log lines of the process, for a program that is its own worker. Ours run elsewhere and have their logs there: none come.
 async fn follow_events(State(api): State<Api>, _: Onlooker) -> Response {
     let none = futures_util::stream::pending::<Result<Event, Infallible>>();
-    let closing = api.closing.clone();
+    let closing = api.web.closing.clone();
     let until_closed = none.take_until(async move { closing.cancelled().await });
     Sse::new(until_closed).keep_alive(KeepAlive::default()).into_response()
 }

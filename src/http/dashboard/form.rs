@@ -7,10 +7,10 @@ use askama::Template;
 use axum::http::StatusCode;
 use axum::response::Response;
 use chrono::{NaiveDate, NaiveDateTime};
-use weirgate_jobs::parse_day;
+use weirgate_web::day::parse_day;
+use weirgate_web::problem::{FieldError, Problem, Shown};
 
 use super::view::{Refusal, page};
-use crate::http::problem::{FieldError, Problem, Shown};
 
 /// The lists of names that fields suggest, as `suggestions.html` has them.
 pub(super) const KINDS: &str = "kinds";

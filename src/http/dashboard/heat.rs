@@ -2,7 +2,7 @@
 
 use chrono::{Datelike, Days, NaiveDate};
 use uuid::Uuid;
-use weirgate_jobs::{BackfillDays, SliceJob, TenantDays};
+use weirgate_msp::{BackfillDays, SliceJob, TenantDays};
 use weirgate_queue::JobState;
 
 use crate::http::Api;

@@ -6,23 +6,25 @@ use axum::response::{IntoResponse, Redirect, Response};
 use serde_json::Value;
 use sqlx::PgConnection;
 use uuid::Uuid;
+use weirgate_identity::audit::{self, Act, Change, Subject};
+use weirgate_identity::users::Role;
 use weirgate_queue::read::{self, WaitsOn};
 use weirgate_queue::{JobState, control};
+use weirgate_web::context::RequestContext;
+use weirgate_web::follow::Viewer;
+use weirgate_web::job::JobResource;
+use weirgate_web::parse::Parse;
+use weirgate_web::reason::{CancelCode, WhyCancelled};
+use weirgate_web::why::LiesIn;
 
 use super::graph::Graph;
 use super::job_timeline::{Attempt, Moment, Workers, attempts, of_earlier_lives, spans, timeline};
-use super::session::{Form, Session};
+use super::sent::Form;
+use super::session::Session;
 use super::view::{Frame, Path, Refusal, page};
 use super::workflow::{around, head};
-use crate::audit::{self, Act, Change, Subject};
 use crate::http::Api;
-use crate::http::context::RequestContext;
-use crate::http::follow::Viewer;
-use crate::http::job::JobResource;
-use crate::http::params::Parse;
-use crate::http::why::LiesIn;
 use crate::http::workflow::WorkflowHead;
-use crate::users::Role;
 
 /// A link to what would change something.
 struct Way {
@@ -129,6 +131,18 @@ fn way(job: &JobResource) -> Option<Way> {
     Some(Way { to, text })
 }
 
+/// The page that tells more of why a job of this workflow and this backfill was cancelled.
+fn page_of(why: &WhyCancelled, workflow: Option<Uuid>, backfill: Option<Uuid>) -> Option<String> {
+    match why.code {
+        CancelCode::Cancelled => None,
+        CancelCode::WorkflowCancelled => workflow.map(|id| format!("/dashboard/workflows/{id}")),
+        CancelCode::BackfillCancelled => backfill.map(|id| format!("/dashboard/backfills/{id}")),
+        CancelCode::BulkCancelled | CancelCode::JobFailed => {
+            why.job_id.map(|id| format!("/dashboard/jobs/{id}"))
+        }
+    }
+}
+
 /// How many attempts were made.
 fn made(job: &JobResource) -> String {
     let earlier = match of_earlier_lives(job) {
@@ -164,7 +178,7 @@ impl JobPage {
             cancelled: job
                 .why_cancelled
                 .as_ref()
-                .map(|why| (why.message.clone(), why.page(job.workflow_id, job.backfill_id))),
+                .map(|why| (why.message.clone(), page_of(why, job.workflow_id, job.backfill_id))),
             day: job.date.map(|day| day.to_string()),
             workflow: around.workflow,
             backfill: job.backfill_id.map(|id| id.to_string()),
@@ -193,7 +207,7 @@ pub(super) async fn show(
     context: RequestContext,
     Path(id): Path<Uuid>,
 ) -> Result<Response, Refusal> {
-    let job = Viewer::service(&api, &context).job(id).await;
+    let job = Viewer::service(&api.web, &context).job(id).await;
     let job = job.map_err(|problem| Refusal::from(problem).for_session(&session))?;
     let workers = Workers::of(&api, &job).await?;
     // What is done to the whole of which it is a part is done to it.
@@ -211,7 +225,7 @@ pub(super) async fn events(
     context: RequestContext,
     Path(id): Path<Uuid>,
 ) -> Result<Response, Refusal> {
-    let stream = Viewer::service(&api, &context).events(id).await;
+    let stream = Viewer::service(&api.web, &context).events(id).await;
     stream.map_err(|problem| Refusal::from(problem).for_session(&session))
 }
 

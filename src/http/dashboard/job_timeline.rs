@@ -9,14 +9,14 @@ use std::collections::HashMap;
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 use uuid::Uuid;
+use weirgate_identity::audit::Act;
 use weirgate_queue::JobState;
-use weirgate_queue::read::{self, Origin};
+use weirgate_queue::read::{Origin, self};
+use weirgate_web::job::JobResource;
+use weirgate_web::reason::who;
 
-use super::view::{When, span};
-use crate::audit::Act;
 use crate::http::Api;
-use crate::http::job::JobResource;
-use crate::http::reason::who;
+use super::view::{When, span};
 
 /// A failed attempt.
 pub(super) struct Attempt {
@@ -65,7 +65,7 @@ impl Workers {
 /// The attempts that failed.
 pub(super) fn attempts(job: &JobResource, workers: &Workers) -> Vec<Attempt> {
     let when = |at| When::new(at, job.observed_at);
-    let attempt = |(before, error): (usize, &crate::http::job::AttemptError)| Attempt {
+    let attempt = |(before, error): (usize, &weirgate_web::attempt::AttemptError)| Attempt {
         number: before + 1,
         at: when(error.at),
         code: error.code.clone(),

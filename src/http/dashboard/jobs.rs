@@ -5,25 +5,26 @@ use std::time::Duration;
 use askama::Template;
 use axum::extract::{RawQuery, State};
 use axum::response::{Html, IntoResponse, Response};
+use weirgate_identity::users::Role;
 use weirgate_queue::JobState;
 use weirgate_queue::read::JobFilter;
 use weirgate_queue::read::counts::is_counted_by_views;
 use weirgate_queue::telemetry::failures;
+use weirgate_web::context::RequestContext;
+use weirgate_web::follow::Viewer;
+use weirgate_web::params::Fields;
+use weirgate_web::problem::Problem;
 
 use super::columns;
 use super::form::Wrong;
 use super::jobs_asked::{Asked, Form};
 use super::jobs_row::Row;
 use super::jobs_tabs::Tabs;
-use super::session::{Session, filled};
+use super::sent::filled;
+use super::session::Session;
 use super::suggest::Suggestions;
 use super::view::{Frame, Refusal, page};
 use crate::http::Api;
-use crate::http::context::RequestContext;
-use crate::http::follow::Viewer;
-use crate::http::params::Fields;
-use crate::http::problem::Problem;
-use crate::users::Role;
 
 const ON_A_PAGE: i64 = 50;
 /// So old may rows be; who looks at the same jobs meanwhile gets the same.
@@ -154,7 +155,7 @@ pub(super) async fn list(
     };
     let found = match &filter {
         Some(filter) => {
-            let viewer = Viewer::service(&api, &context);
+            let viewer = Viewer::service(&api.web, &context);
             let found = Found::look(&api, &viewer, &asked, filter, &place, frame.may_act).await;
             Some(found.map_err(refuse)?)
         }
@@ -170,7 +171,7 @@ pub(super) async fn list(
     beside.push(("select", "page"));
     let shown = JobsPage {
         form: asked.form(wrong.as_ref()),
-        suggestions: Suggestions::of_jobs(&mut *api.pool.acquire().await?).await?,
+        suggestions: Suggestions::of_jobs(&mut *api.pool.acquire().await?, &api.catalog).await?,
         states: JobState::ALL.map(|state| StateBox { name: state.as_str(), checked: checked(state) }).into(),
         all_of_page: asked.query_with(&beside),
         frame,
@@ -193,7 +194,7 @@ pub(super) async fn rows(
     let rows = api.shared.get(&name, FRESH, async || {
         let filter = asked.filter(&api).await?;
         let newest = Place { before: None, ticked: false };
-        let viewer = Viewer::service(&api, &context);
+        let viewer = Viewer::service(&api.web, &context);
         let (table, _) = look(&viewer, &asked, &filter, &newest, may_act).await?;
         Ok(columns::named(&table.render()?))
     });

@@ -2,12 +2,13 @@
 //! with an action.
 
 use weirgate_queue::read::JobFilter;
+use weirgate_web::job_list::{resolved, take_filter};
+use weirgate_web::params::Fields;
+use weirgate_web::parse::TenantName;
+use weirgate_web::problem::Problem;
 
 use super::form::{Field, Given, KINDS, QUEUES, TENANTS, Wrong, sent_time};
 use crate::http::Api;
-use crate::http::job_list::{resolved, take_filter};
-use crate::http::params::{Fields, TenantName};
-use crate::http::problem::Problem;
 
 /// Where in the list one is, and which rows are ticked: no part of the filter.
 const BESIDE: [&str; 2] = ["before", "select"];
@@ -44,7 +45,7 @@ impl Asked {
             fields.fail("created_before", "expected a time after the one from which on they were enqueued");
         }
         fields.finish(Some(()))?;
-        resolved(api, filter, tenant.as_ref()).await
+        resolved(&api.web, filter, tenant.as_ref()).await
     }
 
     pub(super) fn of(&self, wanted: &str) -> &str {

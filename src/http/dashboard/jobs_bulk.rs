@@ -3,19 +3,21 @@
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
+use weirgate_identity::users::Role;
 use weirgate_jobs::BulkJobs;
-use weirgate_queue::bulk::BulkAction;
 use weirgate_queue::enqueue;
+use weirgate_queue::bulk::BulkAction;
 use weirgate_queue::telemetry::failures;
+use weirgate_web::params::is_blank;
 
+use crate::http::Api;
+use crate::operations::BulkJobs;
 use super::confirm::Confirm;
 use super::jobs_asked::Asked;
-use super::session::{Form, Session};
+use super::sent::Form;
+use super::session::Session;
 use super::view::{Frame, Refusal};
 use super::words::of;
-use crate::http::Api;
-use crate::http::params::is_blank;
-use crate::users::Role;
 
 /// First says how many jobs it would be; once confirmed, enqueues the job that does it.
 pub(super) async fn bulk(State(api): State<Api>, form: Form) -> Result<Response, Refusal> {
@@ -39,7 +41,7 @@ pub(super) async fn bulk(State(api): State<Api>, form: Form) -> Result<Response,
         return Err(refuse(Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, "No jobs are selected", detail)));
     }
     let filter = asked.filter(&api).await.map_err(|problem| refuse(problem.into()))?;
-    let refused = |error: weirgate_jobs::BulkRefused| {
+    let refused = |error: crate::operations::BulkRefused| {
         refuse(Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, "Nothing was done", error.to_string()))
     };
     let bulk = BulkJobs::new(action, filter, false).map_err(refused)?;
@@ -50,7 +52,7 @@ pub(super) async fn bulk(State(api): State<Api>, form: Form) -> Result<Response,
     let actor = session.actor();
     let job = enqueue(&mut tx, vec![bulk.job()?.enqueued_by(actor.name())]).await?[0].id;
     let target = if selected { "selected jobs" } else { "all that match" };
-    actor.note_bulk(&mut tx, &bulk, target, job).await?;
+    actor.note_bulk(&mut tx, (bulk.action, &bulk.filter), target, job).await?;
     tx.commit().await?;
     Ok(Redirect::to(&format!("/dashboard/jobs/{job}")).into_response())
 }

@@ -2,9 +2,9 @@
 
 use serde_json::Value;
 use weirgate_queue::JobState;
+use weirgate_web::job::JobResource;
 
 use super::view::{When, span};
-use crate::http::job::JobResource;
 
 /// Most characters of arguments in the list.
 const SHORT: usize = 80;

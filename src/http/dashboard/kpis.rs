@@ -4,19 +4,22 @@ use askama::Template;
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use chrono::{Days, NaiveDate};
+use weirgate_identity::Tenant;
+use weirgate_identity::tenant_tx::TenantTx;
 use weirgate_jobs::Tenant;
+use weirgate_msp::{DailyKpis, MOST_DAYS};
+use weirgate_web::date_range::take_days;
+use weirgate_web::params::Fields;
+use weirgate_web::parse::TenantName;
+use weirgate_web::problem::Problem;
 
+use crate::http::Api;
 use super::form::{Field, Given, TENANTS, Wrong};
 use super::plot::{Line, Marked, Plot, Unit};
-use super::session::{Session, filled};
+use super::sent::filled;
+use super::session::Session;
 use super::suggest::Suggestions;
 use super::view::{Frame, Refusal, page};
-use crate::http::date_range::take_days;
-use crate::http::params::{Fields, TenantName};
-use crate::http::problem::Problem;
-use crate::http::tenant_tx::TenantTx;
-use crate::http::v1::kpis::{DailyKpis, MOST_DAYS};
-use crate::http::{Api, auth};
 
 /// Days that are shown where none are asked for.
 const USUAL: u64 = 60;
@@ -132,8 +135,7 @@ impl KpisPage {
 
     async fn fill(&mut self, api: &Api, asked: &Asked, tenant: &Tenant) -> Result<(), Problem> {
         // Read as the tenant itself does.
-        let tenant = auth::Tenant { id: tenant.id, slug: tenant.slug.0.as_str().into() };
-        let mut tx = TenantTx::of_operator(&api.pool, &tenant).await?;
+        let mut tx = TenantTx::of_operator(&api.pool, tenant.id).await?;
         let newest =
             sqlx::query_scalar!("select max(kpi_date) from msp.kpi_daily").fetch_one(tx.conn()).await?;
         let tenant_id = || ("tenant_id".to_owned(), self.tenant.clone());
@@ -145,7 +147,7 @@ impl KpisPage {
         self.form = Form::new([vec![tenant_id()], days.into()].concat(), None);
         let kpis = DailyKpis::of_days(tx.conn(), from, to).await?;
         let days: Vec<NaiveDate> = from.iter_days().take_while(|day| *day <= to).collect();
-        let slug = &tenant.slug;
+        let slug = &tenant.slug.0;
         let link = |day: NaiveDate| {
             let mut query = form_urlencoded::Serializer::new(String::new());
             query.append_pair("tenant_id", slug).append_pair("kind", "compute_kpi");

@@ -2,17 +2,14 @@
 
 use std::collections::HashMap;
 
-use chrono::{Days, NaiveDate};
+use chrono::NaiveDate;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::attention::{LATELY, kpis};
 use super::kpis::out_of_the_ordinary;
+use super::notice::{LATELY, around};
 use super::plot::{Unit, anchor};
 use super::words::count;
-
-/// How many days before it one is shown with.
-const BEFORE: u64 = 28;
 
 /// A KPI, and where it is shown.
 pub(super) struct Kpi {
@@ -111,9 +108,4 @@ impl LastDays {
         }
         Ok(())
     }
-}
-
-/// The KPIs of a day and of those before it.
-pub(super) fn around(slug: &str, day: NaiveDate) -> String {
-    kpis(slug, day.checked_sub_days(Days::new(BEFORE)).unwrap_or(day), day)
 }

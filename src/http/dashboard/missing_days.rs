@@ -8,8 +8,7 @@ use chrono::NaiveDate;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::attention::{NAMED, kpis, named, tenants};
-use super::overview::Notice;
+use super::notice::{NAMED, Notice, kpis, named, tenants};
 use super::view::Refusal;
 use super::words::of;
 use crate::http::Api;

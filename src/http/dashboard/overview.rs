@@ -7,21 +7,20 @@ use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use chrono::TimeDelta;
 use uuid::Uuid;
-use weirgate_jobs::BackfillKind;
-use weirgate_queue::JobState;
 use weirgate_queue::backfill::{self, Backfill, BackfillState};
-use weirgate_queue::read;
+use weirgate_queue::{JobState, read};
+use weirgate_web::domain::Catalog;
+use weirgate_web::params::Fields;
 
-use super::attention;
 use super::charts::{self, Over};
-use super::missing_days;
+use super::notice::Notice;
 use super::overview_tenants::{Tenants, Tops};
 use super::session::Session;
 use super::view::{Frame, Refusal, When, page, span};
 use super::views::View;
 use super::words::of;
+use super::{attention, missing_days};
 use crate::http::Api;
-use crate::http::params::Fields;
 use crate::http::queue_facts::QueueFacts;
 
 /// A queue whose next job has waited for so long while workers live needs somebody.
@@ -29,12 +28,6 @@ const WAITS_LONG: TimeDelta = TimeDelta::minutes(5);
 
 /// Most backfills that it shows, the oldest.
 const BACKFILLS: i64 = 10;
-
-/// Something to see to.
-pub(super) struct Notice {
-    pub(super) text: String,
-    pub(super) link: String,
-}
 
 /// A queue in the table.
 pub(super) struct Row {
@@ -89,14 +82,14 @@ pub(super) struct Underway {
 }
 
 impl Underway {
-    fn new(backfill: &Backfill) -> Self {
+    fn new(backfill: &Backfill, catalog: &Catalog) -> Self {
         Self {
             id: backfill.id,
             paused: backfill.state == BackfillState::Paused,
             done: backfill.done,
             total: backfill.total,
             ends: backfill.estimated_finish.map(|at| When::new(at, backfill.observed_at)),
-            kind: BackfillKind::name_of(&backfill.kind).to_owned(),
+            kind: catalog.name_of(&backfill.kind).to_owned(),
         }
     }
 }
@@ -125,14 +118,14 @@ impl OverviewLook {
         let mut conn = api.pool.acquire().await?;
         let workers = read::live_workers(&mut conn).await?;
         let backfills = backfill::unfinished(&mut conn, BACKFILLS).await?;
-        let of_tenants = attention::notices(&mut conn).await?;
+        let of_tenants = attention::notices(&mut conn, api.catalog.schedules()).await?;
         let tenants = Tenants::count(&mut conn).await?;
         drop(conn);
         let rows: Vec<Row> = queues.iter().map(Row::new).collect();
         let finished: f64 = queues.iter().map(|queue| queue.traffic.finished).sum();
         Ok(Self {
             workers,
-            backfills: backfills.iter().map(Underway::new).collect(),
+            backfills: backfills.iter().map(|backfill| Underway::new(backfill, &api.catalog)).collect(),
             tops: Tops::of(api, &queues).await?,
             notices: queues.iter().flat_map(notices).chain(of_tenants).collect(),
             missing: missing_days::told(api).await?,
@@ -207,7 +200,21 @@ pub(super) async fn show(
     Ok(page(&OverviewPage { frame: Frame::new(&session, ""), look, over: over.name(), charts }))
 }
 
+/// The overview, to be watched.
+#[derive(Clone)]
+struct Live;
+
+impl View for Live {
+    fn name(&self) -> String {
+        "overview".to_owned()
+    }
+
+    async fn look(&self, api: &Api) -> Result<String, Refusal> {
+        Ok(OverviewLook::take(api).await?.to_string())
+    }
+}
+
 /// The looks at it from now on.
 pub(super) async fn stream(State(api): State<Api>, _: Session) -> Response {
-    api.views.stream(&api, View::Overview)
+    api.views.stream(&api, Live)
 }

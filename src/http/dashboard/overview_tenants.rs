@@ -79,7 +79,7 @@ async fn busiest(api: &Api, queues: &[QueueFacts]) -> sqlx::Result<Vec<Busy>> {
     tenants.sort_unstable_by_key(|(id, (running, available))| (Reverse((*running, *available)), *id));
     let mut busiest = Vec::with_capacity(TOP);
     for (id, (running, available)) in tenants.into_iter().take(TOP) {
-        let slug = api.slug(id).await?.to_string();
+        let slug = api.web.slugs.of(id).await?.to_string();
         busiest.push(Busy { slug, running: count(running), available: count(available) });
     }
     Ok(busiest)
@@ -101,7 +101,7 @@ async fn held_back(api: &Api, queues: &[QueueFacts]) -> sqlx::Result<Vec<HeldBac
     held.sort_by_key(|(lane, queue, _)| (Reverse(lane.available), lane.tenant, *queue));
     let mut rows = Vec::with_capacity(TOP);
     for (lane, queue, by) in held.into_iter().take(TOP) {
-        let slug = api.slug(lane.tenant).await?.to_string();
+        let slug = api.web.slugs.of(lane.tenant).await?.to_string();
         rows.push(HeldBack { slug, queue: queue.clone(), available: count(lane.available), by });
     }
     Ok(rows)

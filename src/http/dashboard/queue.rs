@@ -8,25 +8,26 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use chrono::TimeDelta;
+use weirgate_identity::audit::{Change, Subject};
+use weirgate_identity::users::Role;
 use weirgate_queue::JobState;
-use weirgate_queue::lanes::change::{QueueChange, change_queue, pause_queue};
 use weirgate_queue::lanes::{LaneLimits, QueueLimits};
+use weirgate_queue::lanes::change::{QueueChange, change_queue, pause_queue};
 use weirgate_queue::telemetry::histogram::Histogram;
 use weirgate_queue::telemetry::rollup::{BucketSize, Tally, buckets};
+use weirgate_web::parse::Parse;
 
+use crate::queues;
+use crate::http::Api;
+use crate::http::queue_facts::QueueFacts;
 use super::confirm::Confirm;
 use super::form::{Given, Wrong};
 use super::lane::{LimitForm, take_limits};
 use super::queues::QueueRow;
-use super::session::{Form, Session};
+use super::sent::Form;
+use super::session::Session;
 use super::view::{Frame, Path, Refusal, page, span};
 use super::words::{count, lane_limits, of, queue_limits};
-use crate::audit::{Change, Subject};
-use crate::http::Api;
-use crate::http::params::Parse;
-use crate::http::queue_facts::QueueFacts;
-use crate::queues;
-use crate::users::Role;
 
 /// Tenants that are shown.
 const BUSIEST: usize = 20;
@@ -87,7 +88,7 @@ struct QueuePage {
 }
 
 async fn find(api: &Api, session: &Session, name: &str) -> Result<QueueFacts, Refusal> {
-    if !queues::known(&mut *api.pool.acquire().await?, None).await?.contains(name) {
+    if !queues::known(&mut *api.pool.acquire().await?, &api.catalog, None).await?.contains(name) {
         let title = format!("There is no queue {name}");
         return Err(Refusal::new(StatusCode::NOT_FOUND, title, "").for_session(session));
     }
@@ -115,7 +116,7 @@ impl QueuePage {
         let mut busiest = Vec::with_capacity(BUSIEST);
         for lane in lanes.into_iter().take(BUSIEST) {
             busiest.push(Busy {
-                slug: api.slug(lane.tenant).await?.to_string(),
+                slug: api.web.slugs.of(lane.tenant).await?.to_string(),
                 available: count(lane.available),
                 running: count(lane.running),
             });

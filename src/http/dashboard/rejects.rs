@@ -6,19 +6,21 @@ use axum::response::Response;
 use chrono::{DateTime, Utc};
 use futures_util::TryStreamExt;
 use uuid::Uuid;
-use weirgate_jobs::Tenant;
-use weirgate_jobs::sources::Dataset;
+use weirgate_identity::Tenant;
+use weirgate_identity::read_tx::ReadTx;
+use weirgate_msp::rejects::{self, Filter, Place, RejectedRow};
+use weirgate_msp::sources::Dataset;
+use weirgate_web::page::{Paging, cursor};
+use weirgate_web::params::Fields;
+use weirgate_web::parse::TenantName;
+use weirgate_web::problem::Problem;
 
 use super::form::{FilterForm, Given, TENANTS, Wrong, at_page};
-use super::session::{Session, filled};
+use super::sent::filled;
+use super::session::Session;
 use super::suggest::Suggestions;
 use super::view::{Frame, Refusal, When, page};
 use crate::http::Api;
-use crate::http::page::{Paging, cursor};
-use crate::http::params::{Fields, TenantName};
-use crate::http::problem::Problem;
-use crate::http::read_tx::ReadTx;
-use crate::rejects::{self, Filter, Place, RejectedRow};
 
 struct Row {
     when: When,

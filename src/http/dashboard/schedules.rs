@@ -5,20 +5,22 @@ use axum::extract::{RawQuery, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
+use weirgate_identity::users::Role;
 use weirgate_queue::QueueError;
-use weirgate_queue::schedule::{self, Definition, Missed, ScheduleOverview};
+use weirgate_queue::schedule::{Definition, Missed, ScheduleOverview, self};
+use weirgate_web::params::Fields;
+use weirgate_web::parse::TenantName;
+use weirgate_web::problem::Problem;
 
+use crate::http::Api;
+use crate::schedules::{run_now, self};
 use super::confirm::Confirm;
 use super::form::{Field, Given, TENANTS, Wrong};
-use super::session::{Form, Session, filled};
+use super::sent::{Form, filled};
+use super::session::Session;
 use super::suggest::Suggestions;
 use super::view::{Frame, Path, Refusal, When, page};
 use super::words::of;
-use crate::http::Api;
-use crate::http::params::{Fields, TenantName};
-use crate::http::problem::Problem;
-use crate::schedules::{self, run_now};
-use crate::users::Role;
 
 /// A run to come.
 struct Run {
@@ -96,7 +98,7 @@ pub(super) async fn list(
 impl SchedulesPage {
     async fn look(api: &Api, session: &Session, ran: Option<(String, i64)>) -> Result<Self, Refusal> {
         let mut conn = api.pool.acquire().await?;
-        let all = schedule::overview(&mut conn, &weirgate_jobs::schedules()).await?;
+        let all = schedule::overview(&mut conn, api.catalog.schedules()).await?;
         let now = sqlx::query_scalar!(r#"select queue.now() as "now!""#).fetch_one(&mut *conn).await?;
         Ok(Self {
             frame: Frame::new(session, "/schedules"),
@@ -141,7 +143,7 @@ pub(super) async fn run(
     let asked = fields.pairs().to_vec();
     let named: Option<TenantName> = fields.get("tenant_id");
     let confirmed = fields.get("confirmed").unwrap_or(false);
-    let definition = known(&name).map_err(|refusal| refusal.for_session(&session))?;
+    let definition = known(&api, &name).map_err(|refusal| refusal.for_session(&session))?;
     if let Err(problem) = fields.finish(Some(())) {
         return run_refused(&api, &session, &name, asked, problem).await;
     }
@@ -150,7 +152,7 @@ pub(super) async fn run(
     }
     let mut tx = api.pool.begin().await?;
     let named = named.as_ref().map(|named| named.0.as_str());
-    let jobs = match run_now(&mut tx, &session.actor(), &name, named).await {
+    let jobs = match run_now(&mut tx, &session.actor(), api.catalog.schedules(), &name, named).await {
         Ok(jobs) => jobs,
         Err(refused) => {
             drop(tx);
@@ -176,8 +178,8 @@ pub(super) async fn resume(state: State<Api>, name: Path<String>, form: Form) ->
     set_paused(state, name, form, false).await
 }
 
-fn known(name: &str) -> Result<Definition, Refusal> {
-    let known = weirgate_jobs::schedules().definitions().into_iter().find(|it| it.name == name);
+fn known(api: &Api, name: &str) -> Result<Definition, Refusal> {
+    let known = api.catalog.schedules().definitions().into_iter().find(|it| it.name == name);
     known.ok_or_else(|| QueueError::UnknownSchedule(name.to_owned()).into())
 }
 
@@ -224,7 +226,7 @@ async fn set_paused(
     paused: bool,
 ) -> Result<Response, Refusal> {
     form.require(Role::Operator)?;
-    let definition = known(&name).map_err(|refusal| refusal.for_session(&form.session))?;
+    let definition = known(&api, &name).map_err(|refusal| refusal.for_session(&form.session))?;
     let (session, confirmed) = form.confirmed()?;
     if !confirmed {
         let frame = Frame::new(&session, "/schedules");

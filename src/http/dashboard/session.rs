@@ -1,41 +1,22 @@
 //! Who is signed in, by a cookie that holds a random token; the database knows its hash.
 
-use std::borrow::Cow;
 use std::net::IpAddr;
-use std::time::Duration;
 
-use axum::extract::{FromRequest, FromRequestParts, Request};
-use axum::http::header::{COOKIE, HOST, ORIGIN, SET_COOKIE};
-use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
+use axum::http::{HeaderMap, HeaderValue};
+use axum::http::header::{COOKIE, SET_COOKIE};
 use axum::response::{IntoResponse, Redirect, Response};
 use rand::Rng;
-use sqlx::{PgConnection, PgPool};
-use subtle::ConstantTimeEq;
+use sqlx::PgConnection;
+use weirgate_identity::audit::Actor;
+use weirgate_identity::sessions::{Hash, KNOWN, hash, self};
+use weirgate_identity::users::User;
+use weirgate_web::permits::under;
+use weirgate_web::problem::Problem;
 
-use super::session_find::{Hash, hash};
-use super::view::Refusal;
-use crate::audit::Actor;
-use crate::http::auth::note_known;
-use crate::http::client_address::ClientAddress;
-use crate::http::extract::read_body_of;
-use crate::http::params::{Fields, too_many};
-use crate::http::problem::Problem;
-use crate::http::slots::under;
-use crate::http::{Api, BODY_LIMIT};
 use crate::random;
-use crate::users::{Role, User};
+use crate::http::Api;
 
 const COOKIE_NAME: &str = "weirgate_session";
-
-/// A session that is not used for so long has ended.
-pub(super) const IDLE: Duration = Duration::from_hours(8);
-
-/// However it is used, a session has ended then.
-pub(super) const LONGEST: Duration = Duration::from_hours(7 * 24);
-
-/// A browser is known for so long after a sign-in.
-const KNOWN: Duration = Duration::from_hours(90 * 24);
 
 const BROWSER_COOKIE: &str = "weirgate_browser";
 
@@ -57,7 +38,8 @@ impl Session {
     /// What the cookie says; `None` where it says nothing, or nothing that is still true.
     pub(super) async fn of(api: &Api, headers: &HeaderMap) -> Result<Option<Self>, Problem> {
         let Some(token) = token(headers) else { return Ok(None) };
-        api.sessions.find(api, hash(token)).await
+        let found = api.sessions.find(api, hash(token)).await?;
+        Ok(found.map(|sessions::Session { user, csrf }| Self { user, csrf, address: None }))
     }
 
     /// Begins one, under a token that nobody has seen before; answers with its cookie.
@@ -68,15 +50,7 @@ impl Session {
     ) -> Result<HeaderValue, sqlx::Error> {
         let [token, csrf] = [random_text(), random_text()];
         api.sessions.begins(hash(&token));
-        sqlx::query!(
-            "insert into identity.sessions (token_hash, user_id, csrf, role) values ($1, $2, $3, $4)",
-            &hash(&token),
-            user.id,
-            csrf,
-            user.role.as_str()
-        )
-        .execute(conn)
-        .await?;
+        sessions::begin(conn, &hash(&token), user, &csrf).await?;
         Ok(cookie(api, &token))
     }
 
@@ -87,9 +61,7 @@ impl Session {
         headers: &HeaderMap,
     ) -> Result<HeaderValue, sqlx::Error> {
         if let Some(token) = token(headers) {
-            sqlx::query!("delete from identity.sessions where token_hash = $1", &hash(token))
-                .execute(conn)
-                .await?;
+            sessions::end(conn, &hash(token)).await?;
         }
         Ok(cookie(api, ""))
     }
@@ -103,20 +75,8 @@ impl Browser {
     pub(super) async fn known(api: &Api, headers: &HeaderMap, email: &str) -> Result<Option<Hash>, Problem> {
         let Some(token) = value_of(headers, BROWSER_COOKIE) else { return Ok(None) };
         let (hash, email, pool) = (hash(token), email.trim().to_owned(), api.pool.clone());
-        let known = async move {
-            sqlx::query_scalar!(
-                r#"select exists (
-                select from identity.known_browsers b join identity.users u on u.id = b.user_id
-                where b.token_hash = $1 and lower(u.email) = lower($2) and b.created_at > queue.now() - make_interval(secs => $3)
-             ) as "known!""#,
-                &hash,
-                email,
-                KNOWN.as_secs_f64()
-            )
-            .fetch_one(&pool)
-            .await
-        };
-        Ok(under(api.slots.of_sign_in().await?, known).await?.then_some(hash))
+        let known = async move { sessions::knows_browser(&pool, &hash, &email).await };
+        Ok(under(api.web.permits.of_sign_in().await?, known).await?.then_some(hash))
     }
 
     /// Knows the browser from now on, under another token; of each user the last 20.
@@ -127,60 +87,16 @@ impl Browser {
         user: &User,
     ) -> Result<HeaderValue, sqlx::Error> {
         let token = random_text();
-        sqlx::query!(
-            "with forgotten as (
-                delete from identity.known_browsers where user_id = $2 and (token_hash = $3 or token_hash in (
-                    select token_hash from identity.known_browsers where user_id = $2 order by created_at desc offset 19
-                ))
-             )
-             insert into identity.known_browsers (token_hash, user_id) values ($1, $2)",
-            &hash(&token),
-            user.id,
-            value_of(headers, BROWSER_COOKIE).map(|token| hash(token).to_vec())
-        )
-        .execute(conn)
-        .await?;
+        let before = value_of(headers, BROWSER_COOKIE).map(hash);
+        sessions::remember_browser(conn, &hash(&token), before, user).await?;
         let attributes = format!("; Path=/dashboard/sign-in; Max-Age={}", KNOWN.as_secs());
         Ok(set_cookie(api, BROWSER_COOKIE, &token, &attributes))
     }
 }
 
-/// Forgets sessions that have ended and browsers that were not signed in with for long.
-pub(crate) async fn prune(pool: &PgPool) -> sqlx::Result<u64> {
-    let deleted = sqlx::query!(
-        "with old as (
-            delete from identity.known_browsers where created_at <= queue.now() - make_interval(secs => $3)
-         )
-         delete from identity.sessions where seen_at <= queue.now() - make_interval(secs => $1)
-            or created_at <= queue.now() - make_interval(secs => $2)",
-        IDLE.as_secs_f64(),
-        LONGEST.as_secs_f64(),
-        KNOWN.as_secs_f64()
-    )
-    .execute(pool)
-    .await?
-    .rows_affected();
-    Ok(deleted)
-}
-
 /// The hash of the token that a request came with.
 pub(super) fn token_hash(headers: &HeaderMap) -> Option<Vec<u8>> {
     token(headers).map(|token| hash(token).to_vec())
-}
-
-/// Which of these sessions, by the hashes of their tokens, have not ended.
-pub(crate) async fn still_signed_in(api: &Api, sessions: &[Vec<u8>]) -> sqlx::Result<Vec<Vec<u8>>> {
-    sqlx::query_scalar!(
-        "select s.token_hash from identity.sessions s join identity.users u on u.id = s.user_id
-         where s.token_hash = any($1) and s.seen_at > queue.now() - make_interval(secs => $2)
-           and s.created_at > queue.now() - make_interval(secs => $3)
-           and u.disabled_at is null and (s.role is null or s.role = u.role)",
-        sessions,
-        IDLE.as_secs_f64(),
-        LONGEST.as_secs_f64()
-    )
-    .fetch_all(&api.pool)
-    .await
 }
 
 fn cookie(api: &Api, token: &str) -> HeaderValue {
@@ -189,7 +105,7 @@ fn cookie(api: &Api, token: &str) -> HeaderValue {
 }
 
 fn set_cookie(api: &Api, name: &str, token: &str, attributes: &str) -> HeaderValue {
-    let secure = if api.base_url().is_https() { "; Secure" } else { "" };
+    let secure = if api.web.base_url.is_https() { "; Secure" } else { "" };
     let text = format!("{name}={token}{attributes}; HttpOnly; SameSite=Strict{secure}");
     HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static(""))
 }
@@ -212,125 +128,6 @@ fn random_text() -> String {
     let mut bytes = [0; 32];
     random::generator().fill_bytes(&mut bytes);
     hex::encode(bytes)
-}
-
-impl FromRequestParts<Api> for Session {
-    type Rejection = Response;
-
-    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Response> {
-        let ClientAddress(address) = ClientAddress::of(api, &parts.extensions, &parts.headers);
-        match Self::of(api, &parts.headers).await {
-            Ok(Some(session)) => {
-                note_known(&parts.extensions);
-                Ok(Self { address, ..session })
-            }
-            Ok(None) => Err(to_sign_in(parts)),
-            Err(error) => Err(Refusal::from(error).into_response()),
-        }
-    }
-}
-
-/// Back here afterwards, where that is a page.
-fn to_sign_in(parts: &Parts) -> Response {
-    let page = parts.uri.path_and_query().map_or("/", |it| it.as_str());
-    let query = form_urlencoded::Serializer::new(String::new())
-        .append_pair("next", &format!("/dashboard{}", page.trim_end_matches('/')))
-        .finish();
-    let next = if parts.method == Method::GET { format!("?{query}") } else { String::new() };
-    Redirect::to(&format!("/dashboard/sign-in{next}")).into_response()
-}
-
-/// A form that somebody who is signed in has sent from a page of ours.
-pub(super) struct Form {
-    pub(super) session: Session,
-    pub(super) fields: Fields,
-}
-
-impl Form {
-    /// Refuses whoever may do less.
-    pub(super) fn require(&self, role: Role) -> Result<(), Refusal> {
-        if self.session.user.role >= role {
-            return Ok(());
-        }
-        let detail = format!(
-            "You are signed in as {}; this needs the {} role.",
-            self.session.user.role.as_str(),
-            role.as_str()
-        );
-        Err(Refusal::new(StatusCode::FORBIDDEN, "Not allowed", detail).for_session(&self.session))
-    }
-}
-
-impl Form {
-    /// Whether somebody has said yes to what they were told will happen; a form that has nothing else.
-    pub(super) fn confirmed(self) -> Result<(Session, bool), Refusal> {
-        let Self { session, mut fields } = self;
-        let confirmed = fields.get::<bool>("confirmed").unwrap_or(false);
-        fields.finish(Some(())).map_err(|problem| Refusal::from(problem).for_session(&session))?;
-        Ok((session, confirmed))
-    }
-}
-
-impl FromRequest<Api> for Form {
-    type Rejection = Response;
-
-    async fn from_request(request: Request, api: &Api) -> Result<Self, Response> {
-        let (mut parts, body) = request.into_parts();
-        let session = Session::from_request_parts(&mut parts, api).await?;
-        let refuse = |title: &str, detail: &str| {
-            Refusal::new(StatusCode::FORBIDDEN, title, detail).for_session(&session).into_response()
-        };
-        if !is_ours(&parts.headers) {
-            return Err(refuse(
-                "Request from another site",
-                "Nothing was done. Use the pages of this dashboard.",
-            ));
-        }
-        let pairs = read_pairs(Request::from_parts(parts, body), BODY_LIMIT).await?;
-        let (csrf, rest): (Vec<_>, Vec<_>) = pairs.into_iter().partition(|(name, _)| name == "csrf");
-        let right =
-            matches!(csrf.as_slice(), [(_, given)] if given.as_bytes().ct_eq(session.csrf.as_bytes()).into());
-        if !right {
-            return Err(refuse(
-                "This page is out of date",
-                "Nothing was done. Go back, reload the page, and try again.",
-            ));
-        }
-        Ok(Self { session, fields: Fields::of_pairs(rest) })
-    }
-}
-
-/// What a form of at most `limit` bytes has sent, without fields that were left empty. They are counted before anything is kept of them.
-pub(super) async fn read_pairs(request: Request, limit: usize) -> Result<Vec<(String, String)>, Response> {
-    let body =
-        read_body_of(request, limit).await.map_err(|problem| Refusal::from(problem).into_response())?;
-    if let Some(message) = too_many(given(&body).map(|(name, _)| name)) {
-        let refusal = Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, "Too many fields", message);
-        return Err(refusal.into_response());
-    }
-    Ok(filled(&body))
-}
-
-/// The fields that are not empty, of a query or a form.
-pub(super) fn filled(text: &[u8]) -> Vec<(String, String)> {
-    given(text).map(|(name, value)| (name.into_owned(), value.into_owned())).collect()
-}
-
-/// The same, one by one.
-pub(super) fn given(text: &[u8]) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> {
-    form_urlencoded::parse(text).filter(|(_, value)| !value.is_empty())
-}
-
-/// Whether a request comes from a page of this host, as far as the browser says where it comes from.
-pub(super) fn is_ours(headers: &HeaderMap) -> bool {
-    let of = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    if let Some(site) = of("sec-fetch-site") {
-        return matches!(site, "same-origin" | "none");
-    }
-    match (of(ORIGIN.as_str()), of(HOST.as_str())) {
-        (Some(origin), Some(host)) => origin.split_once("://").is_some_and(|(_, from)| from == host),
-        _ => true,
-    }
 }
 
 /// A redirect that also sets cookies.

@@ -8,16 +8,17 @@ use axum::http::header::RETRY_AFTER;
 use axum::http::{HeaderMap, HeaderValue};
 use axum::response::{IntoResponse, Redirect, Response};
 use serde_json::json;
+use weirgate_identity::audit::Actor;
+use weirgate_identity::users::User;
+use weirgate_web::client_address::ClientAddress;
+use weirgate_web::problem::Shown;
 
-use super::session::{Browser, Form, Session, given, is_ours, read_pairs, redirect_with};
+use super::sent::{Form, given, is_ours, read_pairs};
+use super::session::{Browser, Session, redirect_with};
 use super::sign_in_check::{NotSignedIn, Refused};
 use super::sign_in_limits::{Caller, short};
 use super::view::{Refusal, page};
-use crate::audit::Actor;
 use crate::http::Api;
-use crate::http::client_address::ClientAddress;
-use crate::http::problem::Shown;
-use crate::users::User;
 
 /// Largest form, in bytes. Anybody may send one.
 const MOST_BYTES: usize = 16 * 1024;

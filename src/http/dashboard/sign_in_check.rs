@@ -7,14 +7,14 @@ use std::time::{Duration, Instant};
 
 use axum::http::StatusCode;
 use sqlx::PgPool;
+use weirgate_identity::audit;
+use weirgate_identity::users::{Candidate, User};
+use weirgate_web::permits::under;
+use weirgate_web::problem::Problem;
 
 use super::hash_queue::HashQueue;
 use super::sign_in_limits::{Caller, Short, SignInLimits, short};
-use crate::audit;
 use crate::http::Api;
-use crate::http::problem::Problem;
-use crate::http::slots::under;
-use crate::users::{Candidate, User};
 
 /// So many entries of failed sign-ins a minute, of each process; what is beyond shares one.
 const MOST_NOTED: usize = 20;
@@ -148,8 +148,8 @@ impl SignIns {
 
 async fn find(api: &Api, email: &str) -> Result<Candidate, Problem> {
     let (email, pool) = (email.to_owned(), api.pool.clone());
-    let slot = api.slots.of_sign_in().await?;
-    Ok(under(slot, async move { Candidate::find(&pool, &email).await }).await?)
+    let permit = api.web.permits.of_sign_in().await?;
+    Ok(under(permit, async move { Candidate::find(&pool, &email).await }).await?)
 }
 
 /// What may be kept of a text that was given as an email: people type passwords there too.

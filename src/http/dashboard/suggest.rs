@@ -2,9 +2,10 @@
 
 use askama::Template;
 use sqlx::PgConnection;
-use weirgate_jobs::SYSTEM_SLUG;
+use weirgate_identity::SYSTEM_SLUG;
+use weirgate_web::domain::Catalog;
+use weirgate_web::problem::Problem;
 
-use crate::http::problem::Problem;
 use crate::queues;
 
 /// Tenants that are suggested by name. More make a page heavy, and a list that nobody reads.
@@ -21,12 +22,12 @@ pub(super) struct Suggestions {
 
 impl Suggestions {
     /// Everything that jobs are found by.
-    pub(super) async fn of_jobs(conn: &mut PgConnection) -> Result<Self, Problem> {
+    pub(super) async fn of_jobs(conn: &mut PgConnection, catalog: &Catalog) -> Result<Self, Problem> {
         let mut tenants = tenants(conn).await?;
         tenants.push(SYSTEM_SLUG.to_owned());
         Ok(Self {
-            kinds: weirgate_jobs::kinds().names(),
-            queues: queues::known(conn, None).await?.into_iter().collect(),
+            kinds: catalog.kinds().iter().copied().collect(),
+            queues: queues::known(conn, catalog, None).await?.into_iter().collect(),
             tenants,
         })
     }

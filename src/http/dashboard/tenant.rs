@@ -5,21 +5,22 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use uuid::Uuid;
-use weirgate_jobs::{SYSTEM_SLUG, SYSTEM_TENANT, Tenant};
+use weirgate_identity::audit::{Change, Subject};
+use weirgate_identity::users::Role;
+use weirgate_identity::{SYSTEM_SLUG, SYSTEM_TENANT, Tenant};
 use weirgate_queue::JobState;
 use weirgate_queue::lanes::Rate;
 use weirgate_queue::lanes::change::{LaneChange, change_lane};
 use weirgate_queue::lanes::traffic::WINDOW_S;
 
 use super::confirm::Confirm;
-use super::session::{Form, Session};
+use super::sent::Form;
+use super::session::Session;
 use super::view::{Frame, Path, Refusal, When, page, span};
 use super::words::{count, lane_limits, of, percent, period, queue_limits};
-use crate::audit::{Change, Subject};
 use crate::http::Api;
 use crate::http::lane_facts::LaneFacts;
 use crate::queues;
-use crate::users::Role;
 
 /// Whose lanes are meant.
 pub(super) struct Named {
@@ -47,7 +48,7 @@ impl Named {
 
     /// Every queue it has a lane in.
     pub(super) async fn lanes(&self, api: &Api) -> weirgate_queue::Result<Vec<LaneFacts>> {
-        let queues = queues::known(&mut *api.pool.acquire().await?, Some(self.id)).await?;
+        let queues = queues::known(&mut *api.pool.acquire().await?, &api.catalog, Some(self.id)).await?;
         let mut lanes = Vec::with_capacity(queues.len());
         for queue in queues {
             lanes.push(LaneFacts::of(api, queue, self.id).await?);

@@ -7,20 +7,20 @@ use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use sqlx::PgConnection;
 use uuid::Uuid;
-use weirgate_queue::JobState;
+use weirgate_queue::{JobState, read};
 use weirgate_queue::lanes::QueueView;
-use weirgate_queue::read;
+use weirgate_web::params::Fields;
 
-use super::attention::LATELY;
+use crate::queues;
+use crate::http::Api;
 use super::last_days::{LastDay, LastDays, Unusual};
 use super::missing_days::Missing;
-use super::session::{Session, filled};
+use super::notice::LATELY;
+use super::sent::filled;
+use super::session::Session;
 use super::sources::{Source, Trouble};
 use super::view::{Frame, Refusal, page};
 use super::words::count;
-use crate::http::Api;
-use crate::http::params::Fields;
-use crate::queues;
 
 const ON_A_PAGE: i64 = 50;
 
@@ -90,7 +90,7 @@ struct Asked {
 }
 
 impl Asked {
-    fn take(mut fields: Fields) -> Result<Self, crate::http::problem::Problem> {
+    fn take(mut fields: Fields) -> Result<Self, weirgate_web::problem::Problem> {
         let (q, after) = (fields.get("q"), fields.get::<String>("after").unwrap_or_default());
         let show = fields.one("show").and_then(|given| {
             let show = SHOWN.into_iter().map(|(name, _)| name).find(|name| *name == given);
@@ -208,12 +208,13 @@ async fn describe(api: &Api, found: Vec<Found>) -> weirgate_queue::Result<Vec<Ro
         let linked = Linked { text: it.brief(), link: it.link(), title: it.message().to_owned() };
         sources.entry(it.tenant).or_default().push(linked);
     }
-    let queues = queues::known(&mut conn, None).await?;
+    let queues = queues::known(&mut conn, &api.catalog, None).await?;
     drop(conn);
     let mut sums: BTreeMap<Uuid, Sum> = BTreeMap::new();
     for queue in queues {
-        api.queue_views
-            .read(&queue, |view| {
+        api.web
+            .books
+            .read(&queue, |book| {
                 for id in &ids {
                     sums.entry(*id).or_default().add(view, *id);
                 }

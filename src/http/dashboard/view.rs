@@ -8,11 +8,11 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::{Html, IntoResponse, Response};
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use serde::de::DeserializeOwned;
+use weirgate_identity::users::Role;
+use weirgate_web::problem::{Problem, Shown};
 
 use super::columns;
 use super::session::Session;
-use crate::http::problem::{Problem, Shown};
-use crate::users::Role;
 
 /// Around a page.
 pub(super) struct Frame {

@@ -12,15 +12,9 @@ use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream::unfold;
 use tokio::sync::watch;
-use uuid::Uuid;
 
-use super::backfill::BackfillLook;
-use super::backfills::BackfillsLook;
 use super::columns;
-use super::heat::Shown;
-use super::overview::OverviewLook;
 use super::view::Refusal;
-use super::workflow::WorkflowLook;
 use crate::http::Api;
 
 /// Between two looks at the same.
@@ -29,38 +23,23 @@ const EVERY: Duration = Duration::from_secs(2);
 /// So many different ones are watched at once, at most.
 const MOST: usize = 100;
 
-/// What can be watched.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) enum View {
-    Overview,
-    /// The newest backfills.
-    Backfills,
-    /// Part of the days of one.
-    Backfill(Uuid, Shown),
-    /// The jobs of a workflow after one of them.
-    Workflow(Uuid, Option<i64>),
+/// What can be watched: a page whose parts change by themselves.
+pub(super) trait View: Clone + Send + Sync + 'static {
+    /// The same for all who watch the same.
+    fn name(&self) -> String;
+
+    /// How it is now, in HTML.
+    fn look(&self, api: &Api) -> impl Future<Output = Result<String, Refusal>> + Send;
 }
 
-impl View {
-    async fn look(&self, api: &Api) -> Result<String, Refusal> {
-        let html = match self {
-            Self::Overview => OverviewLook::take(api).await?.to_string(),
-            Self::Backfills => BackfillsLook::take(api, None).await?.to_string(),
-            Self::Backfill(id, shown) => BackfillLook::take(api, *id, shown).await?.to_string(),
-            Self::Workflow(id, after) => WorkflowLook::take(api, *id, *after).await?.to_string(),
-        };
-        Ok(columns::named(&html))
-    }
-}
-
-/// Where those who watch find the last look at each.
+/// Where those who watch find the last look at each, by its name.
 #[derive(Clone, Default)]
-pub(crate) struct Views(Arc<Mutex<HashMap<View, watch::Sender<Arc<str>>>>>);
+pub(crate) struct Views(Arc<Mutex<HashMap<String, watch::Sender<Arc<str>>>>>);
 
 impl Views {
     /// The last look at `view`, which may be newer than the page that the reader has, and those
     /// from now on.
-    pub(super) fn stream(&self, api: &Api, view: View) -> Response {
+    pub(super) fn stream(&self, api: &Api, view: impl View) -> Response {
         let Some(watching) = self.follow(api, view) else {
             let detail = "Too many different pages are being updated live, so this one is not. Reload it to see what is new.";
             return Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "Too many live pages", detail)
@@ -69,10 +48,10 @@ impl Views {
         events(api.clone(), watching)
     }
 
-    fn follow(&self, api: &Api, view: View) -> Option<watch::Receiver<Arc<str>>> {
+    fn follow(&self, api: &Api, view: impl View) -> Option<watch::Receiver<Arc<str>>> {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let room = all.len() < MOST;
-        match all.entry(view) {
+        match all.entry(view.name()) {
             Entry::Occupied(known) => {
                 let mut watching = known.get().subscribe();
                 if !watching.borrow().is_empty() {
@@ -81,7 +60,6 @@ impl Views {
                 Some(watching)
             }
             Entry::Vacant(new) if room => {
-                let view = new.key().clone();
                 let (last, watching) = watch::channel("".into());
                 new.insert(last.clone());
                 tokio::spawn(self.clone().look_on(api.clone(), view, last));
@@ -91,9 +69,9 @@ impl Views {
         }
     }
 
-    async fn look_on(self, api: Api, view: View, last: watch::Sender<Arc<str>>) {
+    async fn look_on(self, api: Api, view: impl View, last: watch::Sender<Arc<str>>) {
         loop {
-            match view.look(&api).await {
+            match view.look(&api).await.map(|html| columns::named(&html)) {
                 Ok(html) => {
                     last.send_if_modified(|before| {
                         let differs = **before != *html;
@@ -103,16 +81,16 @@ impl Views {
                         differs
                     });
                 }
-                Err(refusal) => tracing::warn!(?view, ?refusal, "could not look; trying on"),
+                Err(refusal) => tracing::warn!(view = view.name(), ?refusal, "could not look; trying on"),
             }
             tokio::select! {
-                () = api.closing.cancelled() => return,
+                () = api.web.closing.cancelled() => return,
                 () = tokio::time::sleep(EVERY) => {}
             }
             // Under the lock that those who come take, so that none comes in between.
             let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
             if last.receiver_count() == 0 {
-                all.remove(&view);
+                all.remove(&view.name());
                 return;
             }
         }
@@ -123,7 +101,7 @@ impl Views {
 fn events(api: Api, watching: watch::Receiver<Arc<str>>) -> Response {
     let events = unfold((watching, api), async |(mut watching, api)| {
         tokio::select! {
-            () = api.closing.cancelled() => return None,
+            () = api.web.closing.cancelled() => return None,
             changed = watching.changed() => changed.ok()?,
         }
         let html = watching.borrow_and_update().clone();

@@ -7,16 +7,17 @@ use axum::response::{IntoResponse, Redirect, Response};
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 use uuid::Uuid;
+use weirgate_identity::audit::{Change, Subject};
+use weirgate_identity::users::Role;
 use weirgate_queue::lanes::traffic;
 use weirgate_queue::read::{self, WorkerRow};
 
 use super::confirm::Confirm;
-use super::session::{Form, Session};
+use super::sent::Form;
+use super::session::Session;
 use super::view::{Frame, Path, Refusal, When, page, span};
 use super::words::{count, of};
-use crate::audit::{Change, Subject};
 use crate::http::Api;
-use crate::users::Role;
 
 /// Running jobs that are shown.
 const MOST: i64 = 100;
@@ -94,7 +95,7 @@ pub(super) async fn show(
     drop(conn);
     let mut jobs = Vec::with_capacity(rows.len());
     for row in rows {
-        let tenant = api.slug(row.tenant_id).await?.to_string();
+        let tenant = api.web.slugs.of(row.tenant_id).await?.to_string();
         let runs = span(now - row.claimed_at);
         jobs.push(Job { id: row.id, kind: row.kind, tenant, queue: row.queue, runs });
     }

@@ -6,22 +6,22 @@ use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use uuid::Uuid;
-use weirgate_jobs::WorkflowRetry;
-use weirgate_queue::read;
+use weirgate_identity::users::Role;
 use weirgate_queue::read::{JobRow, WorkflowState};
-use weirgate_queue::{JobState, QueueError, workflow};
+use weirgate_queue::{JobState, QueueError, read, workflow};
+use weirgate_web::params::Fields;
+use weirgate_web::problem::Problem;
 
 use super::graph::Graph;
-use super::session::{Form, Session, filled};
+use super::sent::{Form, filled};
+use super::session::Session;
 use super::view::{Frame, Path, Refusal, page};
 use super::views::View;
 use super::workflows::class;
 use crate::http::Api;
 use crate::http::internal::workflows::nothing_failed;
-use crate::http::params::Fields;
-use crate::http::problem::Problem;
 use crate::http::workflow::WorkflowHead;
-use crate::users::Role;
+use crate::operations::WorkflowRetry;
 
 /// Jobs that are drawn at once.
 const DRAWN: usize = 100;
@@ -107,7 +107,7 @@ struct WorkflowPage {
 pub(super) async fn head(api: &Api, id: Uuid) -> weirgate_queue::Result<Option<WorkflowHead>> {
     let title = workflow::title(&mut *api.pool.acquire().await?, id).await?;
     let Some(title) = title else { return Ok(None) };
-    let tenant = api.slug(title.tenant_id).await?;
+    let tenant = api.web.slugs.of(title.tenant_id).await?;
     Ok(Some(WorkflowHead::new(id, title, &tenant)))
 }
 
@@ -130,6 +130,22 @@ pub(super) async fn show(
     Ok(page(&WorkflowPage { frame: Frame::new(&session, "/workflows"), head, look, after }))
 }
 
+/// The jobs of a workflow after one of them, to be watched.
+#[derive(Clone)]
+struct Live(Uuid, Option<i64>);
+
+impl View for Live {
+    fn name(&self) -> String {
+        let Self(id, after) = self;
+        format!("workflow {id} {after:?}")
+    }
+
+    async fn look(&self, api: &Api) -> Result<String, Refusal> {
+        let Self(id, after) = *self;
+        Ok(WorkflowLook::take(api, id, after).await?.to_string())
+    }
+}
+
 /// The looks at it from now on.
 pub(super) async fn stream(
     State(api): State<Api>,
@@ -138,7 +154,7 @@ pub(super) async fn stream(
     RawQuery(query): RawQuery,
 ) -> Result<Response, Refusal> {
     let after = part(query.as_deref()).map_err(|problem| Refusal::from(problem).for_session(&session))?;
-    Ok(api.views.stream(&api, View::Workflow(id, after)))
+    Ok(api.views.stream(&api, Live(id, after)))
 }
 
 pub(super) async fn retry_failed(
@@ -150,12 +166,12 @@ pub(super) async fn retry_failed(
     let refuse = |problem: Problem| Refusal::from(problem).for_session(&form.session);
     let mut tx = api.pool.begin().await?;
     let actor = form.session.actor();
-    let done = weirgate_jobs::retry_failed(&mut tx, id, actor.name()).await;
+    let done = crate::operations::retry_failed(&mut tx, id, actor.name()).await;
     let done = done.map_err(|error| refuse(error.into()))?;
     if done == WorkflowRetry::NothingFailed {
         return Err(refuse(nothing_failed(id)));
     }
-    actor.note_workflow_retry(&mut tx, id, done).await?;
+    actor.note_workflow_retry(&mut tx, id, &done.detail()).await?;
     tx.commit().await?;
     if let WorkflowRetry::Done { retried: 0, refused } = done {
         return Err(Refusal::new(

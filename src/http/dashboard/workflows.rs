@@ -5,16 +5,17 @@ use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use uuid::Uuid;
 use weirgate_queue::read::{self, WorkflowFilter, WorkflowRow, WorkflowState};
+use weirgate_web::job_list::tenant_of_filter;
+use weirgate_web::params::Fields;
+use weirgate_web::parse::TenantName;
+use weirgate_web::problem::Problem;
 
 use super::form::{FilterForm, Given, TENANTS, Wrong, at_page};
-use super::session::{Session, filled};
+use super::sent::filled;
+use super::session::Session;
 use super::suggest::Suggestions;
 use super::view::{Frame, Refusal, When, page};
 use crate::http::Api;
-use crate::http::job_list::tenant_of_filter;
-use crate::http::params::{Fields, TenantName};
-use crate::http::problem::Problem;
-use crate::http::read_tx::ReadTx;
 use crate::http::workflow::{in_words, take_filter};
 
 const ON_A_PAGE: usize = 25;
@@ -41,7 +42,7 @@ struct Row {
 impl Row {
     async fn new(api: &Api, row: WorkflowRow) -> sqlx::Result<Self> {
         use weirgate_queue::JobState::{Cancelled, Completed, Discarded};
-        let tenant = api.slug(row.tenant_id).await?.to_string();
+        let tenant = api.web.slugs.of(row.tenant_id).await?.to_string();
         Ok(Self {
             id: row.id,
             title: in_words(row.name.as_deref(), &tenant, row.subject.as_deref()),
@@ -123,13 +124,14 @@ impl WorkflowsPage {
     async fn fill(&mut self, api: &Api, pairs: &[(String, String)]) -> Result<(), Problem> {
         let mut fields = Fields::of_pairs(pairs.to_vec());
         let (mut filter, tenant): (WorkflowFilter, Option<TenantName>) = take_filter(&mut fields);
+        filter.name = filter.name.map(|name| api.catalog.name_of(&name).to_owned());
         let before: Option<Uuid> = fields.get("before");
         fields.finish(Some(()))?;
         if let Some(name) = &tenant {
-            filter.tenant = Some(tenant_of_filter(api, name).await?);
+            filter.tenant = Some(tenant_of_filter(&api.web, name).await?);
         }
         let listed = {
-            let mut read = ReadTx::of_service(api).await?;
+            let mut read = api.web.reads.of_service().await?;
             read::workflows(read.conn(), &filter, before, ON_A_PAGE, COUNTED).await?
         };
         for row in listed.rows {

@@ -6,8 +6,8 @@ use sqlx::PgPool;
 use sqlx::migrate::Migrate;
 use tokio::sync::Mutex;
 use tokio::time::timeout;
+use weirgate_web::problem::Problem;
 
-use crate::http::problem::Problem;
 use crate::schema::HISTORIES;
 
 /// How long it may take to find out.

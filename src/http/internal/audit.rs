@@ -7,14 +7,15 @@ use serde_json::Value;
 use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
+use weirgate_identity::audit::{self, Entry, Filter, Listed, VIAS};
+use weirgate_web::context::RequestContext;
+use weirgate_web::job_list::tenant_of_filter;
+use weirgate_web::page::{Page, Paging, PagingParams, next_url};
+use weirgate_web::params::{Fields, FromQuery, Query};
+use weirgate_web::parse::{Parse, TenantName};
+use weirgate_web::problem::Problem;
 
-use crate::audit::{self, Entry, Filter, Listed, VIAS};
 use crate::http::Api;
-use crate::http::context::RequestContext;
-use crate::http::job_list::tenant_of_filter;
-use crate::http::page::{Page, Paging, PagingParams, next_url};
-use crate::http::params::{Fields, FromQuery, Parse, Query, TenantName};
-use crate::http::problem::Problem;
 
 /// An entry of the audit log.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
@@ -153,7 +154,7 @@ pub(crate) async fn list_audit(
     Query(AuditQuery { mut filter, tenant, paging }): Query<AuditQuery>,
 ) -> Result<Page<AuditEntry>, Problem> {
     if let Some(name) = &tenant {
-        filter.tenant = Some(tenant_of_filter(&api, name).await?);
+        filter.tenant = Some(tenant_of_filter(&api.web, name).await?);
     }
     let mut conn = api.pool.acquire().await?;
     let Listed { entries, next } = audit::list(&mut conn, &filter, paging.after, paging.limit()).await?;

@@ -7,19 +7,20 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use sqlx::PgConnection;
 use uuid::Uuid;
-use weirgate_jobs::BackfillRange;
+use weirgate_identity::audit::{Change, Subject};
+use weirgate_msp::BackfillRange;
 use weirgate_queue::backfill;
+use weirgate_web::client_address::ServiceActor;
+use weirgate_web::context::RequestContext;
+use weirgate_web::extract::{Action, Path, answered};
+use weirgate_web::idempotency::{Claimed, REPLAYED};
+use weirgate_web::page::{Page, Paging, PagingParams};
+use weirgate_web::params::{Fields, FromQuery, Query};
+use weirgate_web::problem::Problem;
 
-use crate::audit::{Actor, Change, Subject};
 use crate::http::Api;
 use crate::http::backfill::{BackfillResource, DryRun, DryRunOrBackfill, TenantSlices};
 use crate::http::backfill_request::{BackfillBody, BackfillRequest, SettingsBody, SettingsRequest};
-use crate::http::context::RequestContext;
-use crate::http::extract::{Act, Path, answered};
-use crate::http::idempotency::{Claimed, REPLAYED};
-use crate::http::page::{Page, Paging, PagingParams};
-use crate::http::params::{Fields, FromQuery, Query};
-use crate::http::problem::Problem;
 
 /// Creates a backfill: a job for each tenant and day of a range, or a pipeline of them.
 ///
@@ -42,7 +43,7 @@ use crate::http::problem::Problem;
 )]
 pub(crate) async fn create_backfill(
     State(api): State<Api>,
-    actor: Actor,
+    ServiceActor(actor): ServiceActor,
     request: BackfillRequest,
 ) -> Result<Response, Problem> {
     let mut tx = api.pool.begin().await?;
@@ -119,7 +120,7 @@ pub(crate) async fn list_backfills(
     let mut conn = api.pool.acquire().await?;
     let rows = backfill::list(&mut conn, paging.after, paging.rows()).await?;
     let Page { items, next } = paging.page(rows, &context, |row| row.id);
-    let items = items.into_iter().map(|row| BackfillResource::new(&row, &context.base));
+    let items = items.into_iter().map(|row| BackfillResource::new(&row, &api.catalog, &context.base));
     Ok(Page { items: items.collect::<Result<_, _>>()?, next })
 }
 
@@ -151,7 +152,7 @@ pub(crate) async fn get_backfill(
 pub(crate) async fn set_backfill(
     State(api): State<Api>,
     context: RequestContext,
-    actor: Actor,
+    ServiceActor(actor): ServiceActor,
     Path(id): Path<Uuid>,
     request: SettingsRequest,
 ) -> Result<Response, Problem> {
@@ -175,12 +176,12 @@ pub(crate) async fn set_backfill(
 pub(crate) async fn pause_backfill(
     State(api): State<Api>,
     context: RequestContext,
-    actor: Actor,
-    act: Act<Uuid>,
+    ServiceActor(actor): ServiceActor,
+    action: Action<Uuid>,
 ) -> Result<Response, Problem> {
-    let id = act.target;
+    let id = action.target;
     let mut tx = api.pool.begin().await?;
-    let first = act.is_first(&mut tx).await?;
+    let first = action.is_first(&mut tx).await?;
     if first {
         let change = Change::begin(&mut tx, Subject::Backfill(id)).await?;
         backfill::pause(&mut tx, id).await?;
@@ -202,12 +203,12 @@ pub(crate) async fn pause_backfill(
 pub(crate) async fn resume_backfill(
     State(api): State<Api>,
     context: RequestContext,
-    actor: Actor,
-    act: Act<Uuid>,
+    ServiceActor(actor): ServiceActor,
+    action: Action<Uuid>,
 ) -> Result<Response, Problem> {
-    let id = act.target;
+    let id = action.target;
     let mut tx = api.pool.begin().await?;
-    let first = act.is_first(&mut tx).await?;
+    let first = action.is_first(&mut tx).await?;
     if first {
         let change = Change::begin(&mut tx, Subject::Backfill(id)).await?;
         backfill::resume(&mut tx, id).await?;
@@ -232,12 +233,12 @@ pub(crate) async fn resume_backfill(
 pub(crate) async fn cancel_backfill(
     State(api): State<Api>,
     context: RequestContext,
-    actor: Actor,
-    act: Act<Uuid>,
+    ServiceActor(actor): ServiceActor,
+    action: Action<Uuid>,
 ) -> Result<Response, Problem> {
-    let id = act.target;
+    let id = action.target;
     let mut tx = api.pool.begin().await?;
-    let first = act.is_first(&mut tx).await?;
+    let first = action.is_first(&mut tx).await?;
     if first {
         let change = Change::begin(&mut tx, Subject::Backfill(id)).await?;
         backfill::request_cancel(&mut tx, id).await?;
@@ -261,12 +262,12 @@ pub(crate) async fn cancel_backfill(
 pub(crate) async fn retry_failed_of_backfill(
     State(api): State<Api>,
     context: RequestContext,
-    actor: Actor,
-    act: Act<Uuid>,
+    ServiceActor(actor): ServiceActor,
+    action: Action<Uuid>,
 ) -> Result<Response, Problem> {
-    let id = act.target;
+    let id = action.target;
     let mut tx = api.pool.begin().await?;
-    let first = act.is_first(&mut tx).await?;
+    let first = action.is_first(&mut tx).await?;
     if first {
         let change = Change::begin(&mut tx, Subject::Backfill(id)).await?;
         backfill::retry_failed(&mut tx, id).await?;
@@ -286,7 +287,7 @@ async fn answer(
 ) -> Result<Response, Problem> {
     let backfill = backfill::get(&mut *api.pool.acquire().await?, id).await?;
     let backfill = backfill.ok_or_else(|| Problem::unknown_backfill(id))?;
-    let mut resource = BackfillResource::new(&backfill, &context.base)?;
+    let mut resource = BackfillResource::new(&backfill, &api.catalog, &context.base)?;
     resource.replayed = replayed;
     let (status, retry_after) =
         (if resource.is_final { StatusCode::OK } else { status }, resource.retry_after_s);

@@ -13,20 +13,19 @@ use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, OneOfBuilder, Schema,
 use utoipa::openapi::{Content, Ref, RefOr};
 use utoipa::{IntoResponses, ToSchema};
 use uuid::Uuid;
-use weirgate_jobs::{BulkJobs, BulkRefused};
 use weirgate_queue::bulk::BulkAction;
 use weirgate_queue::read::JobFilter;
+use weirgate_web::batcher::Of;
+use weirgate_web::enqueue::{EnqueueBody, EnqueueHeaders, OptionParams, Received, Terms};
+use weirgate_web::extract::parse_body;
+use weirgate_web::job_list::{resolved, take_filter};
+use weirgate_web::openapi::JobAccepted;
+use weirgate_web::params::{Fields, is_blank, too_many};
+use weirgate_web::parse::TenantName;
+use weirgate_web::problem::{FieldError, Problem};
 
-use crate::http::Api;
-use crate::http::enqueue::{EnqueueBody, EnqueueHeaders, OptionParams, Received, Terms};
-use crate::http::extract::parse_body;
-use crate::http::intake::Of;
-use crate::http::job_list::{resolved, take_filter};
-use crate::http::openapi::JobAccepted;
-use crate::http::params::{Fields, TenantName, is_blank, too_many};
-use crate::http::problem::{FieldError, Problem};
-use crate::http::read_tx::ReadTx;
-use crate::http::schemas;
+use crate::http::{Api, schemas};
+use crate::operations::{BulkJobs, BulkRefused};
 
 /// What to do to which jobs, and how the job that does it is to be run.
 #[derive(Debug, Default, Deserialize, ToSchema)]
@@ -217,28 +216,27 @@ fn expected(name: &str) -> &'static str {
 )]
 pub(crate) async fn bulk_jobs(State(api): State<Api>, request: BulkRequest) -> Result<Response, Problem> {
     let BulkRequest { action, filter, tenant, all, dry_run, terms } = request;
-    let filter = resolved(&api, filter, tenant.as_ref()).await?;
-    let bulk = BulkJobs::new(action, filter, all)?;
+    let filter = resolved(&api.web, filter, tenant.as_ref()).await?;
+    let bulk = BulkJobs::new(action, filter, all).map_err(refuse)?;
     if dry_run {
-        let count = bulk.count(ReadTx::of_service(&api).await?.conn()).await?;
+        let count = bulk.count(api.web.reads.of_service().await?.conn()).await?;
         return Ok(Json(BulkCount { count: count.count, exact: count.exact }).into_response());
     }
-    terms.run(&api, bulk.job()?, Of::Bulk(Box::new(bulk))).await
+    let (job, BulkJobs { action, filter }) = (bulk.job()?, bulk);
+    terms.run(&api.web, job, Of::Bulk { action, filter: Box::new(filter) }).await
 }
 
-impl From<BulkRefused> for Problem {
-    fn from(refused: BulkRefused) -> Self {
-        let field = match refused {
-            BulkRefused::Unbounded | BulkRefused::AllAndSome => "filter",
-            BulkRefused::NoState(_) => "filter.state",
-        };
-        let hint = if refused == BulkRefused::Unbounded { r#": {"all": true}"# } else { "" };
-        Self::invalid(vec![FieldError { field: field.to_owned(), message: format!("{refused}{hint}") }])
-    }
+fn refuse(refused: BulkRefused) -> Problem {
+    let field = match refused {
+        BulkRefused::Unbounded | BulkRefused::AllAndSome => "filter",
+        BulkRefused::NoState(_) => "filter.state",
+    };
+    let hint = if refused == BulkRefused::Unbounded { r#": {"all": true}"# } else { "" };
+    Problem::invalid(vec![FieldError { field: field.to_owned(), message: format!("{refused}{hint}") }])
 }
 
 fn one_or_more_states() -> Schema {
-    let list = ArrayBuilder::new().items(schemas::job_state()).min_items(Some(1));
+    let list = ArrayBuilder::new().items(weirgate_web::schemas::job_state()).min_items(Some(1));
     let text = ObjectBuilder::new().schema_type(Type::String).examples(["discarded,cancelled"]);
     OneOfBuilder::new().item(list).item(text).build().into()
 }

@@ -5,13 +5,13 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
-use weirgate_queue::telemetry::failures::{self, Failure, FailurePage, MAX_COUNTED_JOBS};
+use weirgate_queue::telemetry::failures::{Failure, FailurePage, MAX_COUNTED_JOBS, self};
+use weirgate_web::context::RequestContext;
+use weirgate_web::page::{Page, Paging, PagingParams, next_url};
+use weirgate_web::params::{Fields, FromQuery, Query};
+use weirgate_web::problem::Problem;
 
 use crate::http::Api;
-use crate::http::context::RequestContext;
-use crate::http::page::{Page, Paging, PagingParams, next_url};
-use crate::http::params::{Fields, FromQuery, Query};
-use crate::http::problem::Problem;
 
 /// Jobs that failed alike: of one kind, with one code, and with one message but for what differs
 /// from one to the next.

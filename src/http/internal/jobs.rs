@@ -8,19 +8,20 @@ use axum::response::Response;
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
+use weirgate_identity::audit::{self, Change, Subject};
 use weirgate_queue::{JobState, QueueError, control};
+use weirgate_web::client_address::ServiceActor;
+use weirgate_web::context::RequestContext;
+use weirgate_web::extract::{Action, Body, Path, answered};
+use weirgate_web::follow::{Viewer, job_response};
+use weirgate_web::job::JobResource;
+use weirgate_web::job_list::{AnyTenantsJobQuery, FailureParam, JobFilterParams};
+use weirgate_web::openapi::{JobEvents, JobPolled};
+use weirgate_web::page::{Page, PagingParams};
+use weirgate_web::params::{Fields, FromQuery, Query, take_wait};
+use weirgate_web::problem::{FieldError, Problem};
 
-use crate::audit::{self, Actor, Change, Subject};
 use crate::http::Api;
-use crate::http::context::RequestContext;
-use crate::http::extract::{Act, Body, Path, answered};
-use crate::http::follow::{Viewer, job_response};
-use crate::http::job::JobResource;
-use crate::http::job_list::{AnyTenantsJobQuery, FailureParam, JobFilterParams};
-use crate::http::openapi::{JobEvents, JobPolled};
-use crate::http::page::{Page, PagingParams};
-use crate::http::params::{Fields, FromQuery, Query, take_wait};
-use crate::http::problem::{FieldError, Problem};
 
 /// How long a cancellation waits for a running job to stop.
 const CANCEL_WAIT: Duration = Duration::from_secs(5);
@@ -68,7 +69,7 @@ pub(crate) async fn list_jobs(
     context: RequestContext,
     Query(query): Query<AnyTenantsJobQuery>,
 ) -> Result<Page<JobResource>, Problem> {
-    query.run(&api, &viewer, &context).await
+    query.run(&api.web, &viewer, &context).await
 }
 
 /// Shows a job. A failed job is still a 200.
@@ -116,12 +117,12 @@ pub(crate) async fn stream_job(
 pub(crate) async fn cancel_job(
     State(api): State<Api>,
     viewer: Viewer,
-    actor: Actor,
-    act: Act<Uuid>,
+    ServiceActor(actor): ServiceActor,
+    action: Action<Uuid>,
 ) -> Result<Response, Problem> {
-    let id = act.target;
+    let id = action.target;
     let mut tx = api.pool.begin().await?;
-    let first = act.is_first(&mut tx).await?;
+    let first = action.is_first(&mut tx).await?;
     if first {
         let change = Change::begin(&mut tx, Subject::Job(id)).await?;
         control::cancel(&mut tx, id).await?;
@@ -155,12 +156,12 @@ pub(crate) async fn cancel_job(
 pub(crate) async fn retry_job(
     State(api): State<Api>,
     viewer: Viewer,
-    actor: Actor,
-    act: Act<Uuid>,
+    ServiceActor(actor): ServiceActor,
+    action: Action<Uuid>,
 ) -> Result<Response, Problem> {
-    let id = act.target;
+    let id = action.target;
     let mut tx = api.pool.begin().await?;
-    let first = act.is_first(&mut tx).await?;
+    let first = action.is_first(&mut tx).await?;
     let change = Change::begin(&mut tx, Subject::Job(id)).await?;
     let done = first
         && match control::retry(&mut tx, id).await {
@@ -193,12 +194,12 @@ pub(crate) async fn retry_job(
 pub(crate) async fn run_job_now(
     State(api): State<Api>,
     viewer: Viewer,
-    actor: Actor,
-    act: Act<Uuid>,
+    ServiceActor(actor): ServiceActor,
+    action: Action<Uuid>,
 ) -> Result<Response, Problem> {
-    let id = act.target;
+    let id = action.target;
     let mut tx = api.pool.begin().await?;
-    let first = act.is_first(&mut tx).await?;
+    let first = action.is_first(&mut tx).await?;
     let change = Change::begin(&mut tx, Subject::Job(id)).await?;
     let done = first
         && match control::run_now(&mut tx, id).await {
@@ -253,7 +254,7 @@ pub(crate) fn checked_priority(given: Option<i64>) -> Result<i16, FieldError> {
 pub(crate) async fn set_job_priority(
     State(api): State<Api>,
     viewer: Viewer,
-    actor: Actor,
+    ServiceActor(actor): ServiceActor,
     Path(id): Path<Uuid>,
     Query(()): Query<()>,
     Body(body): Body<NewPriority>,

@@ -11,18 +11,19 @@ use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
 use utoipa::ToSchema;
 use uuid::Uuid;
-use weirgate_jobs::Tenant;
+use weirgate_identity::Tenant;
+use weirgate_identity::keys::issuing::{self, New};
+use weirgate_identity::keys::{self, Listed};
+use weirgate_web::client_address::ServiceActor;
+use weirgate_web::context::RequestContext;
+use weirgate_web::extract::{Action, Path, answered};
+use weirgate_web::idempotency::Claimed;
+use weirgate_web::page::{Page, Paging, PagingParams};
+use weirgate_web::params::{Fields, FromQuery, Query};
+use weirgate_web::parse::Parse;
+use weirgate_web::problem::{FieldError, Problem};
 
-use crate::api_keys::{self, New, Refused};
-use crate::audit::Actor;
 use crate::http::Api;
-use crate::http::context::RequestContext;
-use crate::http::extract::{Act, Path, answered};
-use crate::http::idempotency::Claimed;
-use crate::http::keys::{self, Listed};
-use crate::http::page::{Page, Paging, PagingParams};
-use crate::http::params::{Fields, FromQuery, Parse, Query};
-use crate::http::problem::{FieldError, Problem};
 use crate::random;
 
 /// An API key of a tenant. The key itself is not kept: only what it begins with, and a hash.
@@ -187,20 +188,20 @@ impl NewApiKey {
 )]
 pub(crate) async fn create_api_key(
     State(api): State<Api>,
-    actor: Actor,
-    act: Act<String, NewApiKey>,
+    ServiceActor(actor): ServiceActor,
+    action: Action<String, NewApiKey>,
 ) -> Result<Response, Problem> {
-    let (name, expires_at) = act.body.check()?;
+    let (name, expires_at) = action.body.check()?;
     let mut tx = api.pool.begin().await?;
-    let tenant = find(&mut tx, &act.target).await?;
+    let tenant = find(&mut tx, &action.target).await?;
     let mut id = Uuid::now_v7();
-    let key = match act.claim(&mut tx, id).await? {
+    let key = match action.claim(&mut tx, id).await? {
         Claimed::First => {
             let mut random = [0; 32];
             random::generator().fill_bytes(&mut random);
             let slug = &tenant.slug.0;
             let new = New { id, tenant: tenant.id, slug, name, expires_at, random };
-            Some(api_keys::issue(&mut tx, &actor, new).await?)
+            Some(issuing::issue(&mut tx, &actor, new).await?)
         }
         Claimed::Replay(earlier) => {
             id = earlier;
@@ -228,13 +229,13 @@ pub(crate) async fn create_api_key(
 )]
 pub(crate) async fn delete_api_key(
     State(api): State<Api>,
-    actor: Actor,
+    ServiceActor(actor): ServiceActor,
     Path((name, prefix)): Path<(String, String)>,
     Query(()): Query<()>,
 ) -> Result<StatusCode, Problem> {
     let mut tx = api.pool.begin().await?;
     let tenant = find(&mut tx, &name).await?;
-    let withdrawn = api_keys::withdraw(&mut tx, &actor, Some(tenant.id), &prefix).await?;
+    let withdrawn = issuing::withdraw(&mut tx, &actor, Some(tenant.id), &prefix).await?;
     if !withdrawn && !keys::exists(&mut tx, tenant.id, &prefix).await? {
         return Err(unknown(&prefix));
     }
@@ -244,17 +245,6 @@ pub(crate) async fn delete_api_key(
 
 fn unknown(prefix: &str) -> Problem {
     // Whoever sends a whole key must not find it in logs of answers.
-    let detail = format!("the tenant has no API key {:?}", api_keys::visible(prefix));
+    let detail = format!("the tenant has no API key {:?}", issuing::visible(prefix));
     Problem::not_found("unknown_api_key", "Unknown API key", detail)
-}
-
-impl From<Refused> for Problem {
-    fn from(refused: Refused) -> Self {
-        let (field, message) = match refused {
-            Refused::Name(message) => ("name", message),
-            Refused::Expired(_) => ("expires_at", refused.to_string()),
-            Refused::Database(error) => return error.into(),
-        };
-        Self::invalid(vec![FieldError { field: field.to_owned(), message }])
-    }
 }

@@ -10,18 +10,20 @@ use utoipa::ToSchema;
 use utoipa::openapi::Ref;
 use utoipa::openapi::schema::{ObjectBuilder, OneOfBuilder, Schema, Type};
 use uuid::Uuid;
+use weirgate_identity::Tenant;
+use weirgate_identity::audit::{Change, Subject};
 use weirgate_jobs::Tenant;
 use weirgate_queue::JobState;
-use weirgate_queue::lanes::change::{LaneChange, change_lane};
 use weirgate_queue::lanes::{LaneLimits, LimitsInput, QueueView};
+use weirgate_queue::lanes::change::{LaneChange, change_lane};
+use weirgate_web::client_address::ServiceActor;
+use weirgate_web::extract::{Body, Path};
+use weirgate_web::params::Query;
+use weirgate_web::problem::{FieldError, Problem};
 
-use crate::audit::{Actor, Change, Subject};
-use crate::http::Api;
-use crate::http::extract::{Body, Path};
-use crate::http::limits::{LaneLimitsResource, checked, given};
-use crate::http::params::Query;
-use crate::http::problem::{FieldError, Problem};
 use crate::queues;
+use crate::http::Api;
+use crate::http::limits::{LaneLimitsResource, checked, given};
 
 /// A tenant's limits and what is going on, by queue.
 #[derive(Debug, Serialize, ToSchema)]
@@ -204,7 +206,7 @@ pub(crate) async fn get_tenant_limits(
 ) -> Result<Json<TenantLimits>, Problem> {
     let mut conn = api.pool.acquire().await?;
     let tenant = Tenant::find(&mut conn, &name).await?.ok_or_else(|| Problem::unknown_tenant(&name))?;
-    let known = queues::known(&mut conn, Some(tenant.id)).await?;
+    let known = queues::known(&mut conn, &api.catalog, Some(tenant.id)).await?;
     drop(conn);
     look(&api, tenant, known).await
 }
@@ -219,14 +221,14 @@ pub(crate) async fn get_tenant_limits(
 )]
 pub(crate) async fn set_tenant_limits(
     State(api): State<Api>,
-    actor: Actor,
+    ServiceActor(actor): ServiceActor,
     Path(name): Path<String>,
     Query(()): Query<()>,
     Body(change): Body<TenantLimitsChange>,
 ) -> Result<Json<TenantLimits>, Problem> {
     let mut tx = api.pool.begin().await?;
     let tenant = Tenant::find(&mut tx, &name).await?.ok_or_else(|| Problem::unknown_tenant(&name))?;
-    let known = queues::known(&mut tx, Some(tenant.id)).await?;
+    let known = queues::known(&mut tx, &api.catalog, Some(tenant.id)).await?;
     for (queue, change) in change.check(&known)? {
         let lane = Subject::Lane { tenant: tenant.id, slug: &tenant.slug.0, queue: &queue };
         // Each is an act of its own.
@@ -249,7 +251,7 @@ pub(crate) async fn set_tenant_limits(
 async fn look(api: &Api, tenant: Tenant, known: BTreeSet<String>) -> Result<Json<TenantLimits>, Problem> {
     let mut queues = BTreeMap::new();
     for queue in known {
-        let lane = api.queue_views.read(&queue, |view| Lane::of(view, tenant.id)).await?;
+        let lane = api.web.books.read(&queue, |book| Lane::of(book, tenant.id)).await?;
         queues.insert(queue, lane);
     }
     Ok(Json(TenantLimits { tenant_id: tenant.id, tenant: tenant.slug.0, queues }))

@@ -9,19 +9,20 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use sqlx::PgConnection;
 use utoipa::ToSchema;
+use weirgate_identity::audit::{Actor, Change, Subject};
 use weirgate_queue::JobState;
 use weirgate_queue::lanes::change::change_queue;
 use weirgate_queue::lanes::change::pause_queue as set_paused;
 use weirgate_queue::lanes::traffic::WINDOW_S;
+use weirgate_web::client_address::ServiceActor;
+use weirgate_web::context::RequestContext;
+use weirgate_web::extract::{Action, Body, Path, answered};
+use weirgate_web::page::Page;
+use weirgate_web::params::Query;
+use weirgate_web::problem::Problem;
 
-use crate::audit::{Actor, Change, Subject};
 use crate::http::Api;
-use crate::http::context::RequestContext;
-use crate::http::extract::{Act, Body, Path, answered};
 use crate::http::limits::{LimitsOfQueue, LimitsOfQueueBody};
-use crate::http::page::Page;
-use crate::http::params::Query;
-use crate::http::problem::Problem;
 use crate::http::queue_facts::QueueFacts;
 use crate::queues;
 
@@ -120,7 +121,7 @@ pub(crate) async fn get_queue(
     Path(name): Path<String>,
     Query(()): Query<()>,
 ) -> Result<Json<Queue>, Problem> {
-    require(&mut *api.pool.acquire().await?, &name).await?;
+    require(&api, &mut *api.pool.acquire().await?, &name).await?;
     show(&api, &context, name).await
 }
 
@@ -133,10 +134,10 @@ pub(crate) async fn get_queue(
 pub(crate) async fn pause_queue(
     State(api): State<Api>,
     context: RequestContext,
-    actor: Actor,
-    act: Act<String>,
+    ServiceActor(actor): ServiceActor,
+    action: Action<String>,
 ) -> Result<Response, Problem> {
-    pause(&api, &context, &actor, act, true).await
+    pause(&api, &context, &actor, action, true).await
 }
 
 /// Resumes a paused queue at once.
@@ -148,10 +149,10 @@ pub(crate) async fn pause_queue(
 pub(crate) async fn resume_queue(
     State(api): State<Api>,
     context: RequestContext,
-    actor: Actor,
-    act: Act<String>,
+    ServiceActor(actor): ServiceActor,
+    action: Action<String>,
 ) -> Result<Response, Problem> {
-    pause(&api, &context, &actor, act, false).await
+    pause(&api, &context, &actor, action, false).await
 }
 
 /// Changes a queue's limits: of all tenants together, and of each one that has none of its own.
@@ -165,13 +166,13 @@ pub(crate) async fn resume_queue(
 pub(crate) async fn set_queue_limits(
     State(api): State<Api>,
     context: RequestContext,
-    actor: Actor,
+    ServiceActor(actor): ServiceActor,
     Path(name): Path<String>,
     Query(()): Query<()>,
     Body(change): Body<LimitsOfQueueBody>,
 ) -> Result<Json<Queue>, Problem> {
     let mut tx = api.pool.begin().await?;
-    require(&mut tx, &name).await?;
+    require(&api, &mut tx, &name).await?;
     let change = change.check()?;
     let all = change.limits.map(|_| "limits");
     let about: Vec<_> = all.into_iter().chain(change.lane_limits.map(|_| "lane_limits")).collect();
@@ -186,13 +187,13 @@ async fn pause(
     api: &Api,
     context: &RequestContext,
     actor: &Actor,
-    act: Act<String>,
+    action: Action<String>,
     paused: bool,
 ) -> Result<Response, Problem> {
-    let name = &act.target;
+    let name = &action.target;
     let mut tx = api.pool.begin().await?;
-    require(&mut tx, name).await?;
-    let first = act.is_first(&mut tx).await?;
+    require(api, &mut tx, name).await?;
+    let first = action.is_first(&mut tx).await?;
     if first {
         let change = Change::begin(&mut tx, Subject::Queue(name)).await?;
         set_paused(&mut tx, name, paused).await?;
@@ -203,8 +204,8 @@ async fn pause(
     Ok(answered(first, show(api, context, name.clone()).await?))
 }
 
-async fn require(conn: &mut PgConnection, name: &str) -> Result<(), Problem> {
-    let known = queues::known(conn, None).await?;
+async fn require(api: &Api, conn: &mut PgConnection, name: &str) -> Result<(), Problem> {
+    let known = queues::known(conn, &api.catalog, None).await?;
     if known.contains(name) {
         return Ok(());
     }

@@ -8,15 +8,16 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
-use weirgate_queue::schedule::{self, ScheduleOverview, UpcomingRun};
+use weirgate_identity::audit::{Subject, self};
+use weirgate_queue::schedule::{ScheduleOverview, UpcomingRun, self};
+use weirgate_web::client_address::ServiceActor;
+use weirgate_web::extract::{Action, Body, Path, answered};
+use weirgate_web::page::Page;
+use weirgate_web::params::Query;
+use weirgate_web::problem::{FieldError, Problem};
 
-use crate::audit::{self, Actor, Subject};
-use crate::http::Api;
-use crate::http::extract::{Act, Body, Path, answered};
-use crate::http::page::Page;
-use crate::http::params::Query;
-use crate::http::problem::{FieldError, Problem};
 use crate::schedules;
+use crate::http::Api;
 
 /// A schedule.
 #[derive(Debug, Serialize, ToSchema)]
@@ -172,7 +173,7 @@ pub(crate) async fn list_schedules(
     Query(()): Query<()>,
 ) -> Result<Page<Schedule>, Problem> {
     let mut conn = api.pool.acquire().await?;
-    let all = schedule::overview(&mut conn, &weirgate_jobs::schedules()).await?;
+    let all = schedule::overview(&mut conn, api.catalog.schedules()).await?;
     Ok(Page::whole(all.into_iter().map(Schedule::from).collect()))
 }
 
@@ -186,12 +187,12 @@ pub(crate) async fn list_schedules(
 )]
 pub(crate) async fn change_schedule(
     State(api): State<Api>,
-    actor: Actor,
+    ServiceActor(actor): ServiceActor,
     Path(name): Path<String>,
     Query(()): Query<()>,
     Body(change): Body<ScheduleChange>,
 ) -> Result<Json<Schedule>, Problem> {
-    let schedules = weirgate_jobs::schedules();
+    let schedules = api.catalog.schedules();
     let change = schedule::ScheduleChange::from(change);
     let definition = schedules.definitions().into_iter().find(|it| it.name == name);
     let Some(definition) = definition else { return Err(unknown(&name)) };
@@ -205,7 +206,7 @@ pub(crate) async fn change_schedule(
     let noted = audit::Change::begin(&mut tx, Subject::Schedule(&definition)).await?;
     schedule::update_settings(&mut tx, &definition, &change).await?;
     noted.note(&mut tx, &actor, "schedule.change", &change.field_names()).await?;
-    let all = schedule::overview(&mut tx, &schedules).await?;
+    let all = schedule::overview(&mut tx, schedules).await?;
     tx.commit().await?;
     let changed = all.into_iter().find(|it| it.definition.name == name);
     changed.map(|it| Json(it.into())).ok_or_else(|| unknown(&name))
@@ -246,17 +247,18 @@ pub(crate) struct ScheduleRun {
 )]
 pub(crate) async fn run_schedule(
     State(api): State<Api>,
-    actor: Actor,
-    act: Act<String, RunSchedule>,
+    ServiceActor(actor): ServiceActor,
+    action: Action<String, RunSchedule>,
 ) -> Result<Response, Problem> {
     let mut tx = api.pool.begin().await?;
-    let first = act.is_first(&mut tx).await?;
+    let first = action.is_first(&mut tx).await?;
     let items = if first {
-        let jobs = schedules::run_now(&mut tx, &actor, &act.target, act.body.tenant.as_deref()).await?;
-        act.keep(&mut tx, &jobs).await?;
+        let (schedules, tenant) = (api.catalog.schedules(), action.body.tenant.as_deref());
+        let jobs = schedules::run_now(&mut tx, &actor, schedules, &action.target, tenant).await?;
+        action.keep(&mut tx, &jobs).await?;
         jobs
     } else {
-        act.kept(&mut tx).await?
+        action.kept(&mut tx).await?
     };
     tx.commit().await?;
     let run = ScheduleRun { enqueued: items.len(), items, replayed: !first };
@@ -266,4 +268,13 @@ pub(crate) async fn run_schedule(
 fn unknown(name: &str) -> Problem {
     let detail = format!("no schedule {name:?}; GET /internal/schedules lists them");
     Problem::not_found("unknown_schedule", "Unknown schedule", detail)
+}
+
+impl From<schedules::Refused> for Problem {
+    fn from(refused: schedules::Refused) -> Self {
+        match refused {
+            schedules::Refused::Tenant(error) => error.into(),
+            schedules::Refused::Schedule(error) => error.into(),
+        }
+    }
 }

@@ -5,19 +5,46 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::header::LOCATION;
 use axum::response::{IntoResponse, Response};
-use serde::Deserialize;
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
+use weirgate_identity::tenants::{self, Change, New, SLUG, Stored};
+use weirgate_web::client_address::ServiceActor;
+use weirgate_web::context::RequestContext;
+use weirgate_web::extract::{Action, Body, Path, answered};
+use weirgate_web::idempotency::Claimed;
+use weirgate_web::page::{Page, Paging, PagingParams};
+use weirgate_web::params::{Fields, FromQuery, Query};
+use weirgate_web::problem::{FieldError, Problem};
 
-use crate::audit::Actor;
 use crate::http::Api;
-use crate::http::context::RequestContext;
-use crate::http::extract::{Act, Body, Path, answered};
-use crate::http::idempotency::Claimed;
-use crate::http::page::{Page, Paging, PagingParams};
-use crate::http::params::{Fields, FromQuery, Query};
-use crate::http::problem::{FieldError, Problem};
-use crate::tenants::{self, Change, New, SLUG, Stored};
+
+/// A tenant.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct TenantResource {
+    id: Uuid,
+    /// Its name in URLs, files and job arguments. It never changes.
+    #[schema(example = "tenant_demo_cca")]
+    slug: String,
+    /// Its name for people.
+    name: String,
+    /// Whether jobs are accepted for it and its API keys are good.
+    is_active: bool,
+    /// Whether it allows language models on its data.
+    llm_enabled: bool,
+    /// IANA time zone: where its days begin and end.
+    #[schema(example = "Europe/Paris")]
+    time_zone: String,
+    created_at: DateTime<Utc>,
+}
+
+impl From<Stored> for TenantResource {
+    fn from(tenant: Stored) -> Self {
+        let Stored { id, slug, name, is_active, llm_enabled, time_zone, created_at } = tenant;
+        Self { id, slug, name, is_active, llm_enabled, time_zone, created_at }
+    }
+}
 
 /// Which tenants, for the documentation.
 #[derive(Debug, IntoParams)]
@@ -44,32 +71,32 @@ impl FromQuery for TenantQuery {
 /// Lists the tenants, by slug, with those that are not active.
 #[utoipa::path(
     get, path = "/internal/tenants", tag = "Operation", params(TenantParams, PagingParams),
-    responses((status = 200, description = "A page of tenants", body = Page<Stored>))
+    responses((status = 200, description = "A page of tenants", body = Page<TenantResource>))
 )]
 pub(crate) async fn list_tenants(
     State(api): State<Api>,
     context: RequestContext,
     Query(TenantQuery { active, paging }): Query<TenantQuery>,
-) -> Result<Page<Stored>, Problem> {
+) -> Result<Page<TenantResource>, Problem> {
     let mut conn = api.pool.acquire().await?;
     let after = paging.after.as_deref().unwrap_or_default();
     let rows = tenants::list(&mut conn, active, after, paging.rows()).await?;
-    Ok(paging.page(rows, &context, |row| row.slug.clone()))
+    Ok(paging.page(rows, &context, |row| row.slug.clone()).map(TenantResource::from))
 }
 
 /// Shows a tenant.
 #[utoipa::path(
     get, path = "/internal/tenants/{id}", tag = "Operation",
     params(("id" = String, Path, description = "The tenant's slug or UUID")),
-    responses((status = 200, description = "The tenant", body = Stored))
+    responses((status = 200, description = "The tenant", body = TenantResource))
 )]
 pub(crate) async fn get_tenant(
     State(api): State<Api>,
     Path(name): Path<String>,
     Query(()): Query<()>,
-) -> Result<Json<Stored>, Problem> {
+) -> Result<Json<TenantResource>, Problem> {
     let found = tenants::get(&mut *api.pool.acquire().await?, &name).await?;
-    found.map(Json).ok_or_else(|| Problem::unknown_tenant(&name))
+    found.map(TenantResource::from).map(Json).ok_or_else(|| Problem::unknown_tenant(&name))
 }
 
 /// A tenant to be made.
@@ -120,7 +147,7 @@ impl NewTenant {
 #[utoipa::path(
     post, path = "/internal/tenants", tag = "Operation", request_body = NewTenant,
     responses(
-        (status = 201, description = "The tenant; under a repeated Idempotency-Key as it is now", body = Stored, headers(
+        (status = 201, description = "The tenant; under a repeated Idempotency-Key as it is now", body = TenantResource, headers(
             ("Location" = String, description = "The tenant's URL")
         )),
         (status = 409, description = "slug_taken: a tenant with that slug already exists")
@@ -129,13 +156,13 @@ impl NewTenant {
 pub(crate) async fn create_tenant(
     State(api): State<Api>,
     context: RequestContext,
-    actor: Actor,
-    act: Act<(), NewTenant>,
+    ServiceActor(actor): ServiceActor,
+    action: Action<(), NewTenant>,
 ) -> Result<Response, Problem> {
-    let new = act.body.checked()?;
+    let new = action.body.checked()?;
     let id = Uuid::now_v7();
     let mut tx = api.pool.begin().await?;
-    let (tenant, first) = match act.claim(&mut tx, id).await? {
+    let (tenant, first) = match action.claim(&mut tx, id).await? {
         Claimed::First => (tenants::create(&mut tx, &actor, id, &new).await?, true),
         Claimed::Replay(earlier) => {
             let found = tenants::get(&mut tx, &earlier.to_string()).await?;
@@ -144,7 +171,7 @@ pub(crate) async fn create_tenant(
     };
     tx.commit().await?;
     let location = [(LOCATION, context.url(&format!("/internal/tenants/{}", tenant.slug)))];
-    Ok(answered(first, (StatusCode::CREATED, location, Json(tenant)).into_response()))
+    Ok(answered(first, (StatusCode::CREATED, location, Json(TenantResource::from(tenant))).into_response()))
 }
 
 /// What to change of a tenant; what is left out stays as it is.
@@ -169,19 +196,19 @@ pub(crate) struct TenantChange {
 #[utoipa::path(
     patch, path = "/internal/tenants/{id}", tag = "Operation", request_body = TenantChange,
     params(("id" = String, Path, description = "The tenant's slug or UUID")),
-    responses((status = 200, description = "The tenant as it is now", body = Stored))
+    responses((status = 200, description = "The tenant as it is now", body = TenantResource))
 )]
 pub(crate) async fn change_tenant(
     State(api): State<Api>,
-    actor: Actor,
+    ServiceActor(actor): ServiceActor,
     Path(name): Path<String>,
     Query(()): Query<()>,
     Body(body): Body<TenantChange>,
-) -> Result<Json<Stored>, Problem> {
+) -> Result<Json<TenantResource>, Problem> {
     let TenantChange { name: new_name, time_zone, is_active, llm_enabled } = body;
     let change = Change { name: new_name, time_zone, is_active, llm_enabled };
     let mut tx = api.pool.begin().await?;
     let (_, after) = tenants::change(&mut tx, &actor, &name, &change).await?;
     tx.commit().await?;
-    Ok(Json(after))
+    Ok(Json(after.into()))
 }

@@ -8,15 +8,16 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
-use weirgate_queue::read::{self, WorkerRow};
+use weirgate_identity::audit::{Change, Subject};
+use weirgate_queue::read::{WorkerRow, self};
 use weirgate_queue::worker::drain;
+use weirgate_web::client_address::ServiceActor;
+use weirgate_web::extract::{Action, answered};
+use weirgate_web::page::Page;
+use weirgate_web::params::Query;
+use weirgate_web::problem::Problem;
 
-use crate::audit::{Actor, Change, Subject};
 use crate::http::Api;
-use crate::http::extract::{Act, answered};
-use crate::http::page::Page;
-use crate::http::params::Query;
-use crate::http::problem::Problem;
 
 /// A live worker.
 #[derive(Debug, Serialize, ToSchema)]
@@ -73,12 +74,12 @@ pub(crate) async fn list_workers(
 )]
 pub(crate) async fn drain_worker(
     State(api): State<Api>,
-    actor: Actor,
-    act: Act<Uuid>,
+    ServiceActor(actor): ServiceActor,
+    action: Action<Uuid>,
 ) -> Result<Response, Problem> {
-    let id = act.target;
+    let id = action.target;
     let mut tx = api.pool.begin().await?;
-    let first = act.is_first(&mut tx).await?;
+    let first = action.is_first(&mut tx).await?;
     let unknown = || Problem::not_found("unknown_worker", "Unknown worker", format!("no live worker {id}"));
     let change = Change::begin(&mut tx, Subject::Worker(id)).await?;
     if first && !drain(&mut tx, id).await? {

@@ -11,24 +11,25 @@ use futures_util::stream;
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
-use weirgate_jobs::{WorkflowRetry, retry_failed};
+use weirgate_identity::audit;
 use weirgate_queue::read::{self, JobRow, WorkflowFilter, WorkflowState};
 use weirgate_queue::{QueueError, workflow};
+use weirgate_web::client_address::ServiceActor;
+use weirgate_web::context::RequestContext;
+use weirgate_web::extract::{Action, Path, answered};
+use weirgate_web::follow::Viewer;
+use weirgate_web::job::JobResource;
+use weirgate_web::job_list::tenant_of_filter;
+use weirgate_web::page::{Page, Paging, PagingParams, next_link, next_url};
+use weirgate_web::params::{Fields, FromQuery, Query};
+use weirgate_web::parse::TenantName;
+use weirgate_web::problem::Problem;
 
-use crate::audit::{self, Actor};
 use crate::http::Api;
-use crate::http::context::RequestContext;
-use crate::http::extract::{Act, Path, answered};
-use crate::http::follow::Viewer;
-use crate::http::job::JobResource;
-use crate::http::job_list::tenant_of_filter;
-use crate::http::page::{Page, Paging, PagingParams, next_link, next_url};
-use crate::http::params::{Fields, FromQuery, Query, TenantName};
-use crate::http::problem::Problem;
-use crate::http::read_tx::ReadTx;
 use crate::http::workflow::{
     WorkflowFilterParams, WorkflowHead, WorkflowSummary, counts, take_filter, workflow_state,
 };
+use crate::operations::{WorkflowRetry, retry_failed};
 
 /// Jobs that belong together.
 #[derive(Debug, Serialize, ToSchema)]
@@ -168,12 +169,12 @@ pub(crate) async fn cancel_workflow(
     State(api): State<Api>,
     viewer: Viewer,
     context: RequestContext,
-    actor: Actor,
-    act: Act<Uuid>,
+    ServiceActor(actor): ServiceActor,
+    action: Action<Uuid>,
 ) -> Result<Response, Problem> {
-    let id = act.target;
+    let id = action.target;
     let mut tx = api.pool.begin().await?;
-    let first = act.is_first(&mut tx).await?;
+    let first = action.is_first(&mut tx).await?;
     if first {
         let cancelled = workflow::cancel(&mut tx, id).await?;
         actor.note_workflow_cancel(&mut tx, id, cancelled).await?;
@@ -220,18 +221,19 @@ pub(crate) async fn list_workflows(
     Query(query): Query<WorkflowQuery>,
 ) -> Result<Page<WorkflowSummary>, Problem> {
     let WorkflowQuery { mut filter, tenant, paging } = query;
+    filter.name = filter.name.map(|name| api.catalog.name_of(&name).to_owned());
     if let Some(name) = &tenant {
-        filter.tenant = Some(tenant_of_filter(&api, name).await?);
+        filter.tenant = Some(tenant_of_filter(&api.web, name).await?);
     }
     let limit = usize::try_from(paging.limit()).unwrap_or_default();
     let listed = {
-        let mut read = ReadTx::of_service(&api).await?;
+        let mut read = api.web.reads.of_service().await?;
         read::workflows(read.conn(), &filter, paging.after, limit, COUNTED).await?
     };
     let next = listed.next.and_then(|below| next_url(&below, &context));
     let mut items = Vec::with_capacity(listed.rows.len());
     for row in listed.rows {
-        let tenant = api.slug(row.tenant_id).await?;
+        let tenant = api.web.slugs.of(row.tenant_id).await?;
         items.push(WorkflowSummary::new(row, &tenant, &context.base));
     }
     Ok(Page { items, next })
@@ -255,17 +257,17 @@ pub(crate) async fn retry_failed_of_workflow(
     State(api): State<Api>,
     viewer: Viewer,
     context: RequestContext,
-    actor: Actor,
-    act: Act<Uuid>,
+    ServiceActor(actor): ServiceActor,
+    action: Action<Uuid>,
 ) -> Result<Response, Problem> {
-    let id = act.target;
+    let id = action.target;
     let mut tx = api.pool.begin().await?;
-    let first = act.is_first(&mut tx).await?;
+    let first = action.is_first(&mut tx).await?;
     let done =
         if first { retry_failed(&mut tx, id, actor.name()).await? } else { WorkflowRetry::NothingFailed };
     let replayed = done == WorkflowRetry::NothingFailed;
     if !replayed {
-        actor.note_workflow_retry(&mut tx, id, done).await?;
+        actor.note_workflow_retry(&mut tx, id, &done.detail()).await?;
     } else if first && !audit::has(&mut tx, audit::WORKFLOW_RETRY, &id.to_string()).await? {
         return Err(nothing_failed(id));
     }
@@ -311,7 +313,7 @@ async fn look(
     let edges = workflow::edges(&mut conn, &on_page).await?;
     // Given back before the slugs are looked up, which may need one too.
     drop(conn);
-    let tenant = api.slug(title.tenant_id).await?;
+    let tenant = api.web.slugs.of(title.tenant_id).await?;
     let url = context.url(&format!("/internal/workflows/{id}"));
     let is_final = found.counts.live() == 0;
     let observed_at = rows.iter().map(|row| row.observed_at).max();

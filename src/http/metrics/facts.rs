@@ -4,13 +4,13 @@ use std::cmp::Reverse;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use weirgate_queue::backfill::{self, Backfill};
-use weirgate_queue::lanes::traffic::{self, QueueWorkers};
+use weirgate_queue::backfill::{Backfill, self};
 use weirgate_queue::lanes::{BusyLane, CountsByState, QueueView};
+use weirgate_queue::lanes::traffic::{QueueWorkers, self};
 
-use super::database::Database;
-use crate::http::Api;
 use crate::queues;
+use crate::http::Api;
+use super::database::Database;
 
 /// Lanes of a queue that are named, those with the most to do; the others are summed up.
 const NAMED_LANES: usize = 20;
@@ -59,7 +59,7 @@ pub(super) struct Others {
 impl Facts {
     pub(super) async fn read(api: &Api) -> weirgate_queue::Result<Self> {
         let mut conn = api.pool.acquire().await?;
-        let names = queues::known(&mut conn, None).await?;
+        let names = queues::known(&mut conn, &api.catalog, None).await?;
         let mut workers = traffic::workers(&mut conn).await?;
         let backfills = backfill::unfinished(&mut conn, NAMED_BACKFILLS).await?;
         let database = Database::read(&mut conn).await?;
@@ -75,15 +75,15 @@ impl Facts {
 
 impl Queue {
     async fn read(api: &Api, name: String, workers: QueueWorkers) -> weirgate_queue::Result<Self> {
-        let oldest = api.queue_views.oldest(&name).await?;
+        let oldest = api.web.queue_views.oldest(&name).await?;
         let read = |view: &QueueView| {
             let (named, others) = split(view.busy_lanes());
             (view.activity(), view.settings().paused, view.now(), named, others)
         };
-        let (facts, paused, now, named, others) = api.queue_views.read(&name, read).await?;
+        let (facts, paused, now, named, others) = api.web.books.read(&name, read).await?;
         let mut lanes = Vec::with_capacity(named.len());
         for load in named {
-            lanes.push(NamedLane { tenant: api.slug(load.tenant).await?, load });
+            lanes.push(NamedLane { tenant: api.web.slugs.of(load.tenant).await?, load });
         }
         Ok(Self {
             name,

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::DescriptorEncoder;
-use weirgate_jobs::BackfillKind;
 use weirgate_queue::JobState;
+use weirgate_web::domain::Catalog;
 
 use super::database::Database;
 use super::facts::{Facts, Queue};
@@ -17,6 +17,8 @@ use crate::metrics::Families;
 pub(super) struct Page {
     /// None where the database could not be asked: then nothing is said, instead of what was so before.
     pub(super) facts: Option<Arc<Facts>>,
+    /// Whose backfills have names of their own.
+    pub(super) catalog: Arc<Catalog>,
     /// Whether whoever reads it may know of tenants.
     pub(super) names_tenants: bool,
 }
@@ -35,7 +37,7 @@ impl Collector for Page {
         if self.names_tenants {
             lanes(&mut families, &facts.queues)?;
         }
-        backfills(&mut families, facts)?;
+        backfills(&mut families, facts, &self.catalog)?;
         database(&mut families, &facts.database)
     }
 }
@@ -94,11 +96,11 @@ fn lanes(families: &mut Families<'_>, queues: &[Queue]) -> fmt::Result {
     )
 }
 
-fn backfills(families: &mut Families<'_>, facts: &Facts) -> fmt::Result {
+fn backfills(families: &mut Families<'_>, facts: &Facts, catalog: &Catalog) -> fmt::Result {
     let ids: Vec<String> = facts.backfills.iter().map(|backfill| backfill.id.to_string()).collect();
     let named = || {
         ids.iter().zip(&facts.backfills).map(|(id, backfill)| {
-            ([("backfill", &**id), ("kind", BackfillKind::name_of(&backfill.kind))], backfill)
+            ([("backfill", &**id), ("kind", catalog.name_of(&backfill.kind))], backfill)
         })
     };
     families.gauges(

@@ -3,19 +3,19 @@
 use axum::http::HeaderMap;
 use axum::response::Response;
 use uuid::Uuid;
+use weirgate_web::auth::CallerTenant;
+use weirgate_web::context::RequestContext;
+use weirgate_web::extract::Path;
+use weirgate_web::follow::Viewer;
+use weirgate_web::job::JobResource;
+use weirgate_web::job_list::{JobFilterParams, JobQuery};
+use weirgate_web::openapi::{JobEvents, JobPolled};
+use weirgate_web::page::{Page, PagingParams};
+use weirgate_web::params::Query;
+use weirgate_web::problem::Problem;
+use weirgate_web::table::{Listing, TableParams};
 
-use crate::http::auth::Tenant;
-use crate::http::context::RequestContext;
-use crate::http::extract::Path;
-use crate::http::follow::Viewer;
 use crate::http::internal::jobs::PollParams;
-use crate::http::job::JobResource;
-use crate::http::job_list::{JobFilterParams, JobQuery};
-use crate::http::openapi::{JobEvents, JobPolled};
-use crate::http::page::{Page, PagingParams};
-use crate::http::params::Query;
-use crate::http::problem::Problem;
-use crate::http::table::{Listing, TableParams};
 
 /// Lists the tenant's jobs, newest first.
 ///
@@ -30,7 +30,7 @@ use crate::http::table::{Listing, TableParams};
 )]
 pub(crate) async fn list_jobs(
     viewer: Viewer,
-    tenant: Tenant,
+    tenant: CallerTenant,
     context: RequestContext,
     Listing { query, form }: Listing<JobQuery>,
 ) -> Result<Response, Problem> {

@@ -1,0 +1,40 @@
+//! Analytics for managed service providers: tickets, time entries, surveys and security alerts are
+//! taken in, KPIs computed from them, and days exported. One file a job, in `jobs/`; one resource a
+//! file, in `http/`.
+
+mod app;
+mod backfill;
+mod daily_pipeline;
+mod domain;
+mod http;
+mod ingest;
+mod jobs;
+pub mod mock_data;
+pub mod rejects;
+mod schedules;
+pub mod sources;
+mod tls;
+
+use std::sync::Arc;
+
+use weirgate_queue::Registry;
+
+pub use app::App;
+pub use backfill::{
+    BackfillDays, BackfillKind, BackfillOrder, BackfillRange, DailySlices, Reprocess, SliceJob, TenantDays,
+};
+pub use daily_pipeline::{DailyPipeline, enqueue_daily_pipeline};
+pub use domain::{NAME, domain};
+pub use http::{DailyKpis, ExportFiles, MOST_DAYS};
+pub use ingest::{Ingested, ingested_rows};
+pub use jobs::{
+    ComputeKpi, Export, ExportFormat, GenerateExport, IngestCsat, IngestSecurityAlerts, IngestTickets,
+    IngestTimeEntries, Kpis, kinds,
+};
+pub use schedules::schedules;
+pub use tls::{http_client, provide_tls};
+
+/// Every job there is, to be run.
+pub fn registry(app: Arc<App>) -> Registry<App> {
+    kinds().run_with(app).with_slices(Arc::new(DailySlices))
+}

@@ -1,0 +1,1 @@
+alter table queue.workers drop column queue_capacity;

@@ -1,0 +1,147 @@
+//! Domains can be added and left out: a fourth one is a line in a list, and without any there are
+//! the operations.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use axum::http::StatusCode;
+use serde_json::json;
+use weirgate::app::App;
+use weirgate::config::Config;
+use weirgate::domains::{self, Domains};
+use weirgate_queue::lanes::traffic;
+use weirgate_queue::{Concurrency, JobState, NewJob};
+
+use crate::support::{TestApi, TestWorker};
+
+mod parcels;
+
+/// The domains of the program, and one more: by one line.
+fn with_parcels() -> Domains {
+    let mut all = domains::all();
+    all.push(parcels::domain().within(App::pool));
+    Domains::new(all)
+}
+
+fn config(names: &'static str) -> Config {
+    Config::read(&|name| (name == "WEIRGATE_DOMAINS").then(|| names.to_owned())).unwrap()
+}
+
+#[tokio::test]
+async fn jobs_of_all_domains_run_in_one_worker() {
+    let domains = with_parcels();
+    let api = TestApi::new().await.serving(&domains);
+    api.execute(parcels::TABLE).await;
+    let app = App { pool: Arc::new(api.db().pool.clone()), msp: Some(api.app.app.clone()) };
+    let worker = TestWorker::start_jobs(api.db(), Arc::new(domains.registry(Arc::new(app), None)), |_| {});
+    let parcel = api.enqueue("/internal/parcels?tenant_id=tenant_demo_cca&label=books").await;
+    let tickets = api.enqueue("/internal/ingest/tickets?tenant_id=tenant_demo_cca").await;
+    api.db().until(crate::support::id(&parcel["id"]), JobState::Completed).await;
+    api.db().until(crate::support::id(&tickets["id"]), JobState::Completed).await;
+    for _ in 0..200 {
+        if api.count("parcels where is_delivered").await == 1 {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(25)).await;
+    }
+    let parcels = api.get("/internal/parcels").await.ok(StatusCode::OK);
+    assert_eq!(parcels, json!([{ "label": "books", "is_delivered": true }]));
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn a_domain_that_was_added_is_known_everywhere() {
+    let api = TestApi::new().await.serving(&with_parcels());
+    let queues = api.get("/internal/queues").await.column("name");
+    assert_eq!(queues, ["export", "ingest", "kpi", "parcels", "system"]);
+    let catalog = with_parcels().catalog();
+    assert!(catalog.kinds().contains("parcels.deliver") && catalog.has("parcels"));
+    assert_eq!(catalog.presentation().text("no_label"), "The parcel has no label.");
+    let asked = catalog.enqueueable("parcels.send").unwrap();
+    assert_eq!((asked.day, asked.arguments), (false, &["label"][..]));
+    assert!(catalog.enqueueable("parcels.deliver").is_none(), "nobody enqueues it by hand");
+}
+
+#[tokio::test]
+async fn without_domains_there_are_the_operations_alone() {
+    let domains = Domains::of(&config("")).unwrap();
+    let api = TestApi::new().await.serving(&domains);
+    assert_eq!(api.get("/internal/queues").await.column("name"), ["system"]);
+    for (method, path) in [
+        ("POST", "/internal/ingest/tickets?tenant_id=tenant_demo_cca"),
+        ("GET", "/internal/rejects"),
+        ("GET", "/internal/parcels"),
+        ("GET", "/v1/tickets"),
+    ] {
+        let call = if path.starts_with("/v1") {
+            api.tenant(&api.cca, method, path)
+        } else {
+            api.service(method, path).json("{}")
+        };
+        let status = call.start().await.status();
+        assert_eq!(status, StatusCode::NOT_FOUND, "{path}");
+    }
+    let document = serde_json::to_value(weirgate::http::openapi(domains.list())).unwrap();
+    let paths = &document["paths"];
+    assert!(paths["/internal/jobs"].is_object() && paths["/v1/tickets"].is_null());
+    let backfills = &paths["/internal/backfills"];
+    assert!(backfills["get"].is_object() && backfills["post"].is_null(), "nobody knows what one would be of");
+    // What operators do by a job is done.
+    let app = App { pool: Arc::new(api.db().pool.clone()), msp: None };
+    let worker = TestWorker::start_jobs(api.db(), Arc::new(domains.registry(Arc::new(app), None)), |_| {});
+    let bulk = json!({ "action": "cancel", "filter": { "kind": "none" } });
+    let answer = api.service("POST", "/internal/jobs/bulk").json(bulk.to_string()).send().await;
+    let job = answer.ok(StatusCode::ACCEPTED);
+    api.db().until(crate::support::id(&job["id"]), JobState::Completed).await;
+    worker.stop().await;
+}
+
+#[test]
+fn a_domain_or_queue_that_there_is_not_is_refused_with_those_there_are() {
+    assert!(Domains::of(&config("msp")).is_ok());
+    let error = Domains::of(&config("msp,nsp")).unwrap_err().to_string();
+    assert!(error.contains("WEIRGATE_DOMAINS: there is no domain \"nsp\"; there are: msp"), "{error}");
+    let config = Config { concurrency: Concurrency::from(8).with("kpy", 2), ..config("") };
+    let error = Domains::of(&config).unwrap_err().to_string();
+    let said = "WEIRGATE_CONCURRENCY: there is no queue \"kpy\"; there are: export, ingest, kpi, system";
+    assert!(error.contains(said), "{error}");
+    let config = Config { concurrency: Concurrency::from(8).with("kpi", 2), ..config };
+    assert!(Domains::of(&config).is_ok(), "another process may serve the domain of that queue");
+    let error = with_parcels().queues(&["parcel".to_owned()]).unwrap_err().to_string();
+    assert!(error.contains("--queues: there is no queue \"parcel\"") && error.contains("parcels"), "{error}");
+}
+
+#[tokio::test]
+async fn each_queue_has_its_own_number_of_jobs_at_once() {
+    let api = TestApi::new().await;
+    let queues = BTreeSet::from(["ingest".to_owned(), "kpi".to_owned()]);
+    let app = App { pool: Arc::new(api.db().pool.clone()), msp: Some(api.app.app.clone()) };
+    let registry = Domains::new(domains::all()).registry(Arc::new(app), Some(&queues));
+    let several = Concurrency::from(4).with("kpi", 16);
+    let worker =
+        TestWorker::start_jobs(api.db(), Arc::new(registry), |options| options.host.concurrency = several);
+    let workers = loop {
+        let workers = traffic::workers(&mut api.db().pool.acquire().await.unwrap()).await.unwrap();
+        if !workers.is_empty() {
+            break workers;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    };
+    let mut slots: Vec<_> = workers.iter().map(|(queue, of)| (queue.as_str(), of.slots)).collect();
+    slots.sort_unstable();
+    assert_eq!(slots, [("ingest", 4), ("kpi", 16)], "it works these queues alone");
+    let shown = api.get("/internal/queues").await.items();
+    let of = |name: &str| shown.iter().find(|queue| queue["name"] == name).unwrap()["slots"].clone();
+    assert_eq!((of("kpi"), of("export")), (json!(16), json!(0)));
+    let export = weirgate_msp::GenerateExport {
+        tenant: api.cca.id.into(),
+        date: "2026-01-20".parse().unwrap(),
+        format: weirgate_msp::ExportFormat::Json,
+    };
+    let export = api.db().enqueue_new(NewJob::of(api.cca.id, &export).unwrap()).await.id;
+    let tickets = weirgate_msp::IngestTickets { tenant: api.cca.id.into() };
+    let tickets = api.db().enqueue_new(NewJob::of(api.cca.id, &tickets).unwrap()).await.id;
+    api.db().until(tickets, JobState::Completed).await;
+    assert_eq!(api.db().job(export).await.state(), JobState::Available);
+    worker.stop().await;
+}

@@ -1,0 +1,111 @@
+//! Who calls: the service by its token, a tenant by its API key.
+
+use std::sync::Arc;
+
+use axum::extract::{FromRequestParts, Request, State};
+use axum::http::header::AUTHORIZATION;
+use axum::http::request::Parts;
+use axum::http::{Extensions, HeaderMap};
+use axum::middleware::Next;
+use axum::response::Response;
+use uuid::Uuid;
+use weirgate_identity::keys::{Holder, Presented};
+
+use crate::callers::Caller;
+use crate::connections::Connection;
+use crate::problem::Problem;
+use crate::state::Web;
+use crate::watchers::Credential;
+
+const SERVICE_CHALLENGE: &str = r#"Bearer realm="weirgate""#;
+const TENANT_CHALLENGE: &str = r#"ApiKey realm="weirgate", Bearer realm="weirgate""#;
+
+/// The tenant that calls `/v1`, or whose data the service reads.
+#[derive(Debug, Clone)]
+pub struct CallerTenant {
+    pub id: Uuid,
+    pub slug: Arc<str>,
+}
+
+impl<S: Sync> FromRequestParts<S> for CallerTenant {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        parts.extensions.get::<Self>().cloned().ok_or_else(Problem::internal)
+    }
+}
+
+/// Lets only the service through.
+pub async fn require_service(
+    State(web): State<Web>,
+    mut request: Request,
+    next: Next,
+) -> Result<Response, Problem> {
+    let token = bearer(request.headers()).and_then(|token| web.service_tokens.accept(token));
+    let Some(token) = token else {
+        web.limits.check(Caller::Unknown)?;
+        return Err(Problem::unauthorized(SERVICE_CHALLENGE, "the service token is missing or wrong"));
+    };
+    web.limits.check(Caller::Service)?;
+    request.extensions_mut().insert(token);
+    note_known(request.extensions());
+    Ok(next.run(request).await)
+}
+
+/// Lets only tenants through, and says which one.
+pub async fn require_tenant(
+    State(web): State<Web>,
+    mut request: Request,
+    next: Next,
+) -> Result<Response, Problem> {
+    let key = request
+        .headers()
+        .get("x-api-key")
+        .map_or_else(|| bearer(request.headers()), |value| value.to_str().ok());
+    let holder = match key.and_then(Presented::of) {
+        Some(key) => holder(&web, &key).await?,
+        None => None,
+    };
+    let Some(holder) = holder else {
+        web.limits.check(Caller::Unknown)?;
+        return Err(Problem::unauthorized(TENANT_CHALLENGE, "the API key is missing or wrong"));
+    };
+    // A tenant has one share of the connections, whichever of its keys it uses.
+    if let Some(connection) = request.extensions().get::<Arc<Connection>>()
+        && !connection.is_of(holder.tenant)
+    {
+        return Err(Problem::too_many_connections_of_one());
+    }
+    let credential = Credential::Key { tenant: holder.tenant, id: holder.key };
+    request.extensions_mut().insert(CallerTenant { id: holder.tenant, slug: holder.slug });
+    // A held request and an event stream end with the key.
+    let answer = web.watchers.follow(credential).answer(request, next).await;
+    answer.ok_or_else(|| Problem::unauthorized(TENANT_CHALLENGE, "the API key is no longer good"))
+}
+
+/// Who presents the key, within their budget: a key that was right before is looked up only if it
+/// has some left.
+async fn holder(web: &Web, key: &Presented) -> Result<Option<Holder>, Problem> {
+    let caller = Caller::ApiKey(*key.hash());
+    let is_known = web.keys.knows(key);
+    if is_known {
+        web.limits.check(caller)?;
+    }
+    let holder = web.keys.holder(key).await?;
+    if holder.is_some() && !is_known {
+        web.limits.check(caller)?;
+    }
+    Ok(holder)
+}
+
+/// The connection is that of somebody with a right credential, whom strangers do not displace.
+pub fn note_known(extensions: &Extensions) {
+    if let Some(connection) = extensions.get::<Arc<Connection>>() {
+        connection.is_known();
+    }
+}
+
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let (scheme, token) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}

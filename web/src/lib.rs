@@ -1,0 +1,71 @@
+//! What every HTTP surface of Weirgate shares, so that a domain's handlers import this crate and
+//! never the service.
+//!
+//! A handler reads like this: it takes what it needs of the request, does one query or enqueues one
+//! job, and answers with a type of its own. All else is here.
+//!
+//! **A request** comes in on a [`connections`] place, through [`layers`] ([`observe`]: its id,
+//! trace, log line and figures), and past a guard ([`auth`]), which also holds it to its budget
+//! ([`callers`], [`permits`]). **An answer** is a resource, a [`page`] of them, a [`table`] as CSV,
+//! or a [`problem`].
+//!
+//! | module | what it is about |
+//! |---|---|
+//! | [`state`] | [`Web`], the state that all handlers share; they take it, or a part of it, by `FromRef` |
+//! | [`auth`], [`callers`], [`key_lookups`], [`watchers`] | who calls: the service by its token, a tenant by its API key; answers end with the credential that they were asked with |
+//! | [`permits`], [`reads`] | how many queries a caller may have at once; reads within that |
+//! | [`params`], [`parse`], [`date_range`], [`day`], [`extract`], [`members`], [`prefer`], [`accept`] | what requests say: query, path, body, headers; all that is wrong is told at once |
+//! | [`context`], [`base_url`], [`client_address`] | what a handler may know of its request: id, trace, absolute URL, where it came from |
+//! | [`problem`], [`page`], [`table`], [`csv_line`] | what is answered: errors (RFC 9457), lists by cursor, lists as CSV |
+//! | [`idempotency`], [`plan`], [`batcher`], [`enqueue`] | a request that enqueues: once under its key, many in one transaction, answered 202 |
+//! | [`job`], [`attempt`], [`why`], [`reason`], [`presentation`], [`tenant_errors`], [`slugs`] | the job resource, and what is told of it to whom |
+//! | [`follow`], [`job_list`] | looking at jobs: at once, after a wait, as server-sent events; lists |
+//! | [`domain`] | what a domain brings, and what all domains of a process have |
+//! | [`openapi`], [`schemas`] | what many operations of the `OpenAPI` document have in common |
+//! | [`layers`], [`observe`], [`traces`], [`connections`], [`recent`] | around every request, and below it |
+
+pub mod accept;
+pub mod attempt;
+pub mod auth;
+pub mod base_url;
+pub mod batcher;
+pub mod callers;
+pub mod client_address;
+pub mod connections;
+pub mod context;
+pub mod csv_line;
+pub mod date_range;
+pub mod day;
+pub mod domain;
+pub mod enqueue;
+pub mod extract;
+pub mod follow;
+pub mod idempotency;
+pub mod job;
+pub mod job_list;
+pub mod key_lookups;
+pub mod layers;
+pub mod members;
+pub mod observe;
+pub mod openapi;
+pub mod page;
+pub mod params;
+pub mod parse;
+pub mod permits;
+pub mod plan;
+pub mod prefer;
+pub mod presentation;
+pub mod problem;
+pub mod reads;
+pub mod reason;
+pub mod recent;
+pub mod schemas;
+pub mod slugs;
+pub mod state;
+pub mod table;
+pub mod tenant_errors;
+pub mod traces;
+pub mod watchers;
+pub mod why;
+
+pub use state::{Web, WebConfig};

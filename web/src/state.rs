@@ -1,0 +1,175 @@
+//! What the handlers of all surfaces share.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+
+use axum::extract::FromRef;
+use sqlx::PgPool;
+use tokio_util::sync::CancellationToken;
+use weirgate_queue::lanes::Books;
+use weirgate_queue::read::Reader;
+use weirgate_queue::read::watch::Watcher;
+
+use crate::base_url::BaseUrl;
+use crate::batcher::EnqueueBatcher;
+use crate::callers::{Limits, ServiceTokens};
+use crate::client_address::TrustedProxies;
+use crate::idempotency;
+use crate::key_lookups::KeyLookups;
+use crate::permits::Permits;
+use crate::presentation::JobPresentation;
+use crate::reads::Reads;
+use crate::slugs::Slugs;
+use crate::traces::{RequestMeter, Traces};
+use crate::watchers::Watchers;
+
+/// Settings of the HTTP surface.
+#[derive(Clone)]
+pub struct WebConfig {
+    /// What `/internal` asks for.
+    pub service_token: String,
+    /// What it also takes while the token is being changed.
+    pub service_token_next: Option<String>,
+    /// Whose word on where a request came from is taken.
+    pub trusted_proxies: TrustedProxies,
+    /// Scheme and host in the URLs of answers; when not set, the request's `Host` where that is
+    /// `listen`.
+    pub public_url: Option<String>,
+    /// Where the service listens; none where it is called without a socket.
+    pub listen: Option<SocketAddr>,
+    /// Requests a second that one credential may make in the long run, per process.
+    pub requests_per_second: NonZeroU32,
+    /// Requests that one credential may make at once.
+    pub burst: NonZeroU32,
+    /// Makes spans of requests.
+    pub traces: Option<Arc<dyn Traces>>,
+}
+
+impl fmt::Debug for WebConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { service_token: _, service_token_next: _, .. } = self;
+        let Self { trusted_proxies, public_url, listen, requests_per_second, burst, traces, .. } = self;
+        f.debug_struct("WebConfig")
+            .field("trusted_proxies", trusted_proxies)
+            .field("public_url", public_url)
+            .field("listen", listen)
+            .field("requests_per_second", requests_per_second)
+            .field("burst", burst)
+            .field("traces", traces)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The state of every surface. Cheap to clone.
+///
+/// The service's state holds one, and so does that of a domain; handlers take this or a part of it,
+/// by [`FromRef`].
+#[derive(Clone)]
+pub struct Web {
+    /// The database.
+    pub pool: PgPool,
+    /// Tells those who follow jobs of their changes.
+    pub watcher: Watcher,
+    /// Reads single jobs, many in one query.
+    pub reader: Reader,
+    /// Enqueues what requests ask for, many of them in one transaction.
+    pub batcher: EnqueueBatcher,
+    /// What claims are decided on, for those who ask why a job waits.
+    pub books: Books,
+    /// How many queries of one caller's making may be under way at once.
+    pub permits: Arc<Permits>,
+    /// Begins reads, each under a permit.
+    pub reads: Reads,
+    /// How many requests each caller may make.
+    pub limits: Arc<Limits>,
+    /// What the service is known by.
+    pub service_tokens: Arc<ServiceTokens>,
+    /// Whose the presented API keys are.
+    pub keys: Arc<KeyLookups>,
+    /// Whose word on where a request came from is taken.
+    pub trusted_proxies: TrustedProxies,
+    /// What URLs in answers begin with.
+    pub base_url: Arc<BaseUrl>,
+    /// Answers under way, which end with what they were asked with.
+    pub watchers: Watchers,
+    /// The slugs of tenants.
+    pub slugs: Slugs,
+    /// How jobs are shown, as far as their kinds decide it.
+    pub presentation: Arc<JobPresentation>,
+    /// Makes spans of requests.
+    pub traces: Option<Arc<dyn Traces>>,
+    /// Counts requests.
+    pub meter: Arc<dyn RequestMeter>,
+    /// Cancelled when the service closes: held requests and event streams end.
+    pub closing: CancellationToken,
+}
+
+impl fmt::Debug for Web {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Web").finish_non_exhaustive()
+    }
+}
+
+impl Web {
+    /// The state of a service that shows jobs as its domains say.
+    pub fn new(
+        pool: PgPool,
+        watcher: Watcher,
+        config: WebConfig,
+        presentation: JobPresentation,
+        meter: Arc<dyn RequestMeter>,
+    ) -> Self {
+        let WebConfig { service_token, service_token_next, trusted_proxies, .. } = config;
+        let WebConfig { public_url, listen, requests_per_second, burst, traces, .. } = config;
+        let service_tokens = ServiceTokens::new(&service_token, service_token_next.as_deref());
+        let books = Books::new(pool.clone());
+        let (permits, closing) = (Arc::new(Permits::new(&pool)), CancellationToken::new());
+        Self {
+            reader: Reader::start(pool.clone(), books.clone()),
+            books,
+            batcher: EnqueueBatcher::start(&pool),
+            reads: Reads::new(pool.clone(), permits.clone()),
+            permits,
+            limits: Arc::new(Limits::new(requests_per_second, burst)),
+            service_tokens: Arc::new(service_tokens),
+            keys: Arc::new(KeyLookups::start(&pool)),
+            base_url: Arc::new(BaseUrl::new(public_url, listen, trusted_proxies.clone())),
+            trusted_proxies,
+            watchers: Watchers::new(pool.clone(), closing.clone()),
+            slugs: Slugs::new(pool.clone()),
+            presentation: Arc::new(presentation),
+            traces,
+            meter,
+            watcher,
+            pool,
+            closing,
+        }
+    }
+
+    /// Ends held requests and event streams, so that a graceful shutdown need not wait for them.
+    pub fn close(&self) {
+        self.closing.cancel();
+    }
+
+    /// Forgets what clients sent long ago. To be called now and then.
+    ///
+    /// # Errors
+    /// When the database cannot answer.
+    pub async fn prune(&self) -> sqlx::Result<u64> {
+        idempotency::prune(&self.pool).await
+    }
+}
+
+impl FromRef<Web> for Reads {
+    fn from_ref(web: &Web) -> Self {
+        web.reads.clone()
+    }
+}
+
+impl FromRef<Web> for TrustedProxies {
+    fn from_ref(web: &Web) -> Self {
+        web.trusted_proxies.clone()
+    }
+}
