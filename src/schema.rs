@@ -9,21 +9,13 @@ mod history;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use sqlx::migrate::{Migrate, MigrateError, Migrator};
+use sqlx::migrate::MigrateError;
 use sqlx::{Connection, PgConnection, PgPool};
 
 pub(crate) use self::adopt::{adopt, refuse_old_history};
-pub use self::history::{History, Step};
+pub use self::history::{HISTORIES, History, Step};
 
-/// The history of the schema `identity`.
-static IDENTITY: Migrator = sqlx::migrate!();
-
-/// The histories of all schemas, each after those that it builds on.
-pub static HISTORIES: [History; 3] = [
-    History { schema: "queue", migrator: &weirgate_queue::MIGRATOR },
-    History { schema: "identity", migrator: &IDENTITY },
-    History { schema: "msp", migrator: &weirgate_jobs::MIGRATOR },
-];
+use self::history::lock;
 
 /// How often a migration is tried again that met one of another database of the same server.
 const TRIES: u32 = 50;
@@ -74,16 +66,6 @@ async fn apply_locked(pool: &PgPool) -> Result<Vec<Step>, MigrateError> {
     let steps = apply(&mut conn).await?;
     conn.close().await?;
     Ok(steps)
-}
-
-/// A connection that alone may migrate. The lock is the session's: the connection ends where it is
-/// dropped, however that comes about, and the lock with it.
-async fn lock(pool: &PgPool) -> Result<PgConnection, MigrateError> {
-    let mut conn = pool.acquire().await?.detach();
-    // A migration takes as long as there is data, and so does the wait for another one.
-    sqlx::raw_sql("set statement_timeout = 0").execute(&mut conn).await?;
-    conn.lock().await?;
-    Ok(conn)
 }
 
 /// Applies what is missing on this connection; returns what that was, by schema.

@@ -126,7 +126,7 @@ mod tests {
     #[test]
     fn paths_of_the_api_become_commands() {
         let call = Call::post(["internal", "tenants"]);
-        let body = r#"{"code":"slug_taken","detail":"there is a tenant \"acme\" already; PATCH /internal/tenants/acme changes it"}"#;
+        let body = r#"{"code":"slug_taken","detail":"tenant \"acme\" already exists; PATCH /internal/tenants/acme changes it"}"#;
         let said = refused(&call, 409, None, body);
         assert_eq!(said, "tenant \"acme\" already exists; change it with `weirgate tenants set …`");
     }
@@ -134,8 +134,11 @@ mod tests {
     #[test]
     fn what_is_no_weirgate_is_said_with_what_to_look_at() {
         let call = Call::get(["internal", "jobs"]);
-        assert!(refused(&call, 404, None, "<html>").contains("is no Weirgate"));
-        assert!(refused(&call, 302, Some("https://x.example"), "").contains("on to https://x.example"));
+        assert!(refused(&call, 404, None, "<html>").contains("is not a Weirgate"));
+        assert!(
+            refused(&call, 302, Some("https://x.example"), "")
+                .contains("redirects GET /internal/jobs to https://x.example")
+        );
         assert!(refused(&call, 502, None, "<html>").contains("502 Bad Gateway"));
         let unknown = r#"{"code":"unknown_route","detail":"there is nothing under this path"}"#;
         assert!(refused(&call, 404, None, unknown).contains("another version"));

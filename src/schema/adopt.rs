@@ -10,7 +10,7 @@ use sqlx::migrate::Migrate;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool};
 use weirgate_queue::database::history;
 
-use super::{HISTORIES, lock};
+use super::history::{HISTORIES, lock};
 use crate::audit::Actor;
 
 /// The last version of the old history, and how many migrations lead to it.

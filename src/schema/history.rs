@@ -1,7 +1,7 @@
-//! The history of one schema.
+//! The histories of the schemas, and the lock that whoever migrates holds.
 
-use sqlx::PgConnection;
 use sqlx::migrate::{Migrate, MigrateError, Migrator};
+use sqlx::{PgConnection, PgPool};
 
 /// A schema, and the migrations that make it.
 #[derive(Debug)]
@@ -64,4 +64,24 @@ impl History {
         let applied = self.applied(conn).await?;
         Ok(self.ups().map(|(version, _)| version).filter(|version| !applied.contains(version)).collect())
     }
+}
+
+/// The history of the schema `identity`.
+static IDENTITY: Migrator = sqlx::migrate!();
+
+/// The histories of all schemas, each after those that it builds on.
+pub static HISTORIES: [History; 3] = [
+    History { schema: "queue", migrator: &weirgate_queue::MIGRATOR },
+    History { schema: "identity", migrator: &IDENTITY },
+    History { schema: "msp", migrator: &weirgate_jobs::MIGRATOR },
+];
+
+/// A connection that alone may migrate. The lock is the session's: the connection ends where it is
+/// dropped, however that comes about, and the lock with it.
+pub(super) async fn lock(pool: &PgPool) -> Result<PgConnection, MigrateError> {
+    let mut conn = pool.acquire().await?.detach();
+    // A migration takes as long as there is data, and so does the wait for another one.
+    sqlx::raw_sql("set statement_timeout = 0").execute(&mut conn).await?;
+    conn.lock().await?;
+    Ok(conn)
 }

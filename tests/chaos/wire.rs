@@ -166,7 +166,10 @@ fn statements_are_told_apart_through_their_names() {
     frames.push(&8_u32.to_be_bytes());
     frames.push(b"user");
     for (kind, body) in [
-        (b'P', &b"s1\0insert into queue.claims (worker_id, queue, no, jobs, runs)\nselect $3\0\0\0"[..]),
+        (
+            b'P',
+            &b"s1\0insert into queue.claims (worker_id, queue, claim_seq, jobs, runs)\nselect $3\0\0\0"[..],
+        ),
         (b'B', b"\0s1\0\0\0"),
         (b'E', b"\0\0\0\0\0"),
         (b'Q', b"BEGIN\0"),

@@ -268,7 +268,7 @@ async fn those_who_watch_see_it_change() {
     assert_eq!(first, same, "it is the same look");
     assert!(first.contains("data-state=\"running\"") && !first.contains("csrf"), "{first}");
     assert!(look(&mut all).await.contains("compute_kpi"));
-    person.post(&format!("{path}/pause"), &[]).await;
+    person.post(&format!("{path}/pause"), &[("confirmed", "true")]).await;
     for stream in [&mut one, &mut other] {
         while !look(stream).await.contains("data-state=\"paused\"") {}
     }
