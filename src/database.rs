@@ -11,18 +11,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
-use sqlx::{Connection as _, PgConnection, PgPool};
 use sqlx::postgres::PgConnectOptions;
+use sqlx::{Connection as _, PgConnection, PgPool};
 use tokio::task::JoinSet;
 use weirgate_identity::audit::Actor;
 use weirgate_private_postgres::{Options, PrivatePostgres};
 
-use crate::schema;
-use crate::config::Config;
-use crate::signals::{Interrupted, Stop};
 use self::address::Address;
 use self::session::Settings;
 use self::watch::Signs;
+use crate::config::Config;
+use crate::schema;
+use crate::signals::{Interrupted, Stop};
 
 pub use self::watch::hung_connections;
 
@@ -115,7 +115,9 @@ impl Database {
         if !steps.is_empty() {
             let mut conn = self.pool.acquire().await?;
             for step in &steps {
-                Actor::cli().note_migration(&mut conn, "schema.up", step).await?;
+                Actor::cli()
+                    .note_migration(&mut conn, "schema.up", step.schema, (step.from, step.to))
+                    .await?;
             }
         }
         Ok(steps.iter().map(|step| step.migrations).sum())

@@ -119,6 +119,8 @@ mod tests {
                 codes(&path, found);
             } else if path.extension().is_some_and(|it| it == "rs" || it == "sql") {
                 let text = std::fs::read_to_string(&path).unwrap();
+                // Codes that tests make up are seen by nobody.
+                let text = text.split("#[cfg(test)]").next().unwrap();
                 let is_code = |line: &&str| !line.trim_start().starts_with("//");
                 let text = text.lines().filter(is_code).collect::<Vec<_>>().join("\n");
                 for (start, end) in [

@@ -3,11 +3,10 @@
 
 use sqlx::PgConnection;
 use uuid::Uuid;
+use weirgate_identity::audit::{self, Actor, Subject};
 use weirgate_identity::{Tenant, TenantsError};
-use weirgate_identity::audit::{Actor, Subject, self};
-use weirgate_jobs::{Tenant, TenantsError, schedules};
 use weirgate_queue::QueueError;
-use weirgate_queue::schedule::{Definition, ScheduleChange, Schedules, self};
+use weirgate_queue::schedule::{self, Definition, ScheduleChange, Schedules};
 
 /// Why nothing was enqueued.
 #[derive(Debug, thiserror::Error)]

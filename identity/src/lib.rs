@@ -28,3 +28,6 @@ pub mod tenants;
 pub mod users;
 
 pub use tenant::{SYSTEM_SLUG, SYSTEM_TENANT, Tenant, TenantRef, TenantSlug, TenantsError};
+
+/// The history of the schema `identity`. It builds on `queue`.
+pub static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("../migrations/identity");

@@ -6,10 +6,10 @@ use std::collections::btree_map::Entry;
 
 use chrono_tz::Tz;
 use count::count_rows;
-use counts::Tally;
 use futures_util::TryStreamExt;
 use rejects::Reject;
 use seen::Seen;
+use tally::Tally;
 use tokio::task::{JoinError, JoinSet};
 use tracing::Instrument;
 use wait::Read;
@@ -28,7 +28,7 @@ mod upsert;
 mod wait;
 
 pub use count::ingested_rows;
-pub use counts::Ingested;
+pub use tally::Ingested;
 
 pub(crate) use turn::IngestTurn;
 pub(crate) use upsert::{Upsert, column};

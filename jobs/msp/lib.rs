@@ -34,6 +34,9 @@ pub use jobs::{
 pub use schedules::schedules;
 pub use tls::{http_client, provide_tls};
 
+/// The history of the schema `msp`. It builds on `queue` and `identity`.
+pub static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("../../migrations/msp");
+
 /// Every job there is, to be run.
 pub fn registry(app: Arc<App>) -> Registry<App> {
     kinds().run_with(app).with_slices(Arc::new(DailySlices))

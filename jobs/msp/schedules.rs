@@ -5,8 +5,8 @@ use futures_util::future::BoxFuture;
 use sqlx::PgConnection;
 use uuid::Uuid;
 use weirgate_identity::Tenant;
-use weirgate_queue::{Result, read};
 use weirgate_queue::schedule::{Definition, Missed, Schedule, ScheduledTenant, Schedules, Tick};
+use weirgate_queue::{Result, read};
 
 use crate::{DailyPipeline, enqueue_daily_pipeline};
 

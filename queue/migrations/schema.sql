@@ -908,7 +908,8 @@ CREATE TABLE queue.workers (
     lease_until timestamp with time zone NOT NULL,
     capacity integer DEFAULT 0 NOT NULL,
     drain_requested_at timestamp with time zone,
-    history uuid DEFAULT queue.recorded_history()
+    history uuid DEFAULT queue.recorded_history(),
+    queue_capacity jsonb DEFAULT '{}'::jsonb NOT NULL
 );
 
 COMMENT ON TABLE queue.workers IS 'Worker processes that hold a lease, or held one until lately';
@@ -929,11 +930,13 @@ COMMENT ON COLUMN queue.workers.heartbeat_at IS 'The last heartbeat';
 
 COMMENT ON COLUMN queue.workers.lease_until IS 'Until when its running jobs are its own; after that they are rescued';
 
-COMMENT ON COLUMN queue.workers.capacity IS 'Jobs that the worker runs at once in each queue';
+COMMENT ON COLUMN queue.workers.capacity IS 'Jobs that the worker runs at once in each queue that queue_capacity does not name';
 
 COMMENT ON COLUMN queue.workers.drain_requested_at IS 'Since when it claims nothing more: it ends with its last running job';
 
 COMMENT ON COLUMN queue.workers.history IS 'The history in which the worker registered; in another one it claims nothing, ends what it runs and registers anew';
+
+COMMENT ON COLUMN queue.workers.queue_capacity IS 'Jobs that the worker runs at once in the queues that have a number of their own, by their names';
 
 CREATE TABLE queue.workflows (
     id uuid NOT NULL,

@@ -9,7 +9,7 @@
 //! # use weirgate_queue::{Registry, Worker, WorkerConfig};
 //! # async fn example(pool: sqlx::PgPool, registry: Arc<Registry<()>>) -> weirgate_queue::Result<()> {
 //! let shutdown = tokio_util::sync::CancellationToken::new();
-//! let config = WorkerConfig { concurrency: 8, ..WorkerConfig::new("host-1", "1.0.0", 42) };
+//! let config = WorkerConfig { concurrency: 8.into(), ..WorkerConfig::new("host-1", "1.0.0", 42) };
 //! Worker::run(pool, registry, config, shutdown).await?;
 //! # Ok(())
 //! # }

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use chrono::{Days, NaiveDate};
 use uuid::Uuid;
-use weirgate_jobs::{BackfillKind, BackfillOrder, BackfillRange, Reprocess};
-use weirgate_queue::backfill::{BackfillSettings, self};
+use weirgate_msp::{BackfillKind, BackfillOrder, BackfillRange, Reprocess};
+use weirgate_queue::backfill::{self, BackfillSettings};
 
-use super::kpi_data::{Amounts, self};
+use super::kpi_data::{self, Amounts};
 use super::process::Process;
 use super::report::Report;
 use super::stage::{Stage, tenants};

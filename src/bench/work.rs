@@ -14,9 +14,9 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 use weirgate_queue::{Job, JobContext, JobError, Registry, WorkerConfig};
 
-use crate::worker;
 use crate::config::Config;
 use crate::database::Database;
+use crate::worker;
 
 /// Takes its time and does nothing.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]

@@ -4,16 +4,15 @@ use anyhow::{Context, bail};
 use clap::ValueEnum;
 use serde_json::Value;
 use sqlx::PgPool;
+use weirgate_identity::audit::{self, Entry, Filter, Listed};
 use weirgate_identity::{SYSTEM_SLUG, SYSTEM_TENANT};
-use weirgate_identity::audit::{Entry, Filter, Listed, self};
-use weirgate_jobs::{SYSTEM_SLUG, SYSTEM_TENANT};
 
+use super::door::Door;
+use super::session::Session;
+use super::{instant, remote, say_table, table, tenant};
 use crate::cli::Audit;
 use crate::http::internal::audit::AuditEntry;
 use crate::output::say;
-use super::{instant, remote, say_table, table, tenant};
-use super::door::Door;
-use super::session::Session;
 
 pub(super) async fn run(options: Audit, session: &Session) -> anyhow::Result<()> {
     if let (Some(from), Some(to)) = (options.from, options.to)

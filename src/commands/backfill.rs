@@ -9,17 +9,17 @@ use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 use weirgate_identity::Tenant;
 use weirgate_identity::audit::Actor;
-use weirgate_jobs::{BackfillRange, Tenant};
+use weirgate_msp::BackfillRange;
+use weirgate_queue::backfill::{self as rows, BackfillSettings, BackfillState};
 use weirgate_queue::{JobState, QueueError};
-use weirgate_queue::backfill::{BackfillSettings, BackfillState, self as rows};
 
-use crate::cli::Backfill;
-use crate::output::{say, tell};
-use crate::signals::Interrupted;
-use super::{confirm, instant, mock_days, remote};
 use super::backfill_shown::Backfill as Shown;
 use super::door::Door;
 use super::session::Session;
+use super::{confirm, instant, mock_days, remote};
+use crate::cli::Backfill;
+use crate::output::{say, tell};
+use crate::signals::Interrupted;
 
 /// Between two looks at one that is watched.
 const LOOK_EVERY: Duration = Duration::from_millis(500);

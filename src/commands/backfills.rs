@@ -7,13 +7,13 @@ use uuid::Uuid;
 use weirgate_identity::audit::{Actor, Change, Subject};
 use weirgate_queue::{JobState, backfill};
 
-use crate::cli::Backfills;
-use crate::output::say;
-use super::{instant, remote, say_table, table};
 use super::backfill::{leave, look, watch};
 use super::backfill_shown::Backfill;
 use super::door::Door;
 use super::session::Session;
+use super::{instant, remote, say_table, table};
+use crate::cli::Backfills;
+use crate::output::say;
 
 pub(super) async fn run(command: Backfills, session: &Session) -> anyhow::Result<()> {
     let watched = if let Backfills::Show { id, watch: true } = command { Some(id) } else { None };

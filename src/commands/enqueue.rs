@@ -8,16 +8,15 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 use weirgate_identity::Tenant;
 use weirgate_identity::audit::Actor;
-use weirgate_jobs::{App, DailyPipeline, Tenant, enqueue_daily_pipeline};
 use weirgate_queue::{Enqueued, JobState, NewJob, QueueError};
 use weirgate_web::domain::{Catalog, Enqueueable};
 
+use super::door::Door;
+use super::session::Session;
+use super::{confirm, follow, mock_days, remote, tenant};
 use crate::cli::Enqueue;
 use crate::database::Database;
 use crate::output::{Closed, say, tell};
-use super::{confirm, follow, mock_days, remote, tenant};
-use super::door::Door;
-use super::session::Session;
 
 pub(super) async fn run(options: Enqueue, session: &Session) -> anyhow::Result<()> {
     let asked = checked(&session.catalog, &options)?;

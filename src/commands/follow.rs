@@ -7,17 +7,16 @@ use indicatif::{ProgressBar, ProgressStyle};
 use sqlx::PgConnection;
 use uuid::Uuid;
 use weirgate_identity::{SYSTEM_SLUG, SYSTEM_TENANT, Tenant};
-use weirgate_jobs::{SYSTEM_SLUG, SYSTEM_TENANT, Tenant};
-use weirgate_queue::{JobState, QueueError, read};
 use weirgate_queue::lanes::QueueViews;
+use weirgate_queue::{JobState, QueueError, read};
 use weirgate_web::reason::reasons;
 
+use super::door::Door;
+use super::job::{Job, Look};
+use super::remote;
 use crate::client::Client;
 use crate::database::Database;
 use crate::output::tell;
-use super::remote;
-use super::door::Door;
-use super::job::{Job, Look};
 
 /// Between two looks at one that is followed in the database.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
@@ -74,7 +73,9 @@ enum Place<'a> {
 impl<'a> Looks<'a> {
     fn through(door: Door<'a>) -> Self {
         let place = match door {
-            Door::Database(database) => Place::Database(database.database, QueueViews::new(database.pool.clone())),
+            Door::Database(database) => {
+                Place::Database(database.database, QueueViews::new(database.pool.clone()))
+            }
             Door::Server(client) => Place::Server(client),
         };
         Self { place, is_first: true }

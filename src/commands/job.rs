@@ -7,10 +7,10 @@ use uuid::Uuid;
 use weirgate_queue::JobState;
 use weirgate_queue::lanes::QueuePosition;
 use weirgate_queue::read::JobRow;
-use weirgate_web::reason;
 use weirgate_web::attempt::{AttemptError, Progress};
 use weirgate_web::job::JobResource;
 use weirgate_web::presentation::JobPresentation;
+use weirgate_web::reason;
 
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Job {

@@ -4,21 +4,20 @@ use std::collections::HashMap;
 
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
-use weirgate_identity::{SYSTEM_SLUG, SYSTEM_TENANT, Tenant};
 use weirgate_identity::audit::{Actor, Change, Subject};
-use weirgate_jobs::{SYSTEM_SLUG, SYSTEM_TENANT, Tenant};
-use weirgate_queue::{JobState, control};
+use weirgate_identity::{SYSTEM_SLUG, SYSTEM_TENANT, Tenant};
 use weirgate_queue::lanes::QueueViews;
-use weirgate_queue::read::{JobFilter, JobRow, self};
+use weirgate_queue::read::{self, JobFilter, JobRow};
+use weirgate_queue::{JobState, control};
 
-use crate::cli::{Filter, Jobs, ListJobs};
-use crate::output::say;
-use super::{bulk, instant, remote, say_table, table};
 use super::door::Door;
 use super::filter::job_filter;
 use super::follow::look;
 use super::job::{Job, Look};
 use super::session::Session;
+use super::{bulk, instant, remote, say_table, table};
+use crate::cli::{Filter, Jobs, ListJobs};
+use crate::output::say;
 
 pub(super) async fn run(command: Jobs, session: &Session) -> anyhow::Result<()> {
     session.with_door("jobs", async |door| act(command, door).await).await

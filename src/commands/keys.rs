@@ -6,15 +6,15 @@ use rand::Rng;
 use sqlx::PgPool;
 use uuid::Uuid;
 use weirgate_identity::audit::Actor;
-use weirgate_identity::keys::{Listed, self};
-use weirgate_identity::keys::issuing::{New, Refused, self};
+use weirgate_identity::keys::issuing::{self, New, Refused};
+use weirgate_identity::keys::{self, Listed};
 
-use crate::random;
-use crate::cli::{Expiry, Keys};
-use crate::output::say;
-use super::{instant, remote, say_table, table, tenant};
 use super::door::Door;
 use super::session::Session;
+use super::{instant, remote, say_table, table, tenant};
+use crate::cli::{Expiry, Keys};
+use crate::output::say;
+use crate::random;
 
 pub(super) async fn run(command: Keys, session: &Session) -> anyhow::Result<()> {
     session.with_door("keys", async |door| act(command, door).await).await

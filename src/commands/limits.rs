@@ -5,16 +5,15 @@ use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use weirgate_identity::Tenant;
 use weirgate_identity::audit::{Actor, Change, Subject};
-use weirgate_jobs::Tenant;
 use weirgate_queue::JobState;
-use weirgate_queue::lanes::{Blocked, LimitsInput, QueueView, QueueViews};
 use weirgate_queue::lanes::change::{LaneChange, change_lane};
+use weirgate_queue::lanes::{Blocked, LimitsInput, QueueView, QueueViews};
 
-use crate::queues;
-use crate::cli::{Limits, SetLimits};
-use super::{remote, say_table, table, tenant};
 use super::door::{Door, Local};
 use super::session::Session;
+use super::{remote, say_table, table, tenant};
+use crate::cli::{Limits, SetLimits};
+use crate::queues;
 
 pub(super) async fn run(command: Limits, session: &Session) -> anyhow::Result<()> {
     session.with_door("limits", async |door| act(command, door).await).await

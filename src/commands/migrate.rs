@@ -6,12 +6,12 @@ use sqlx::PgConnection;
 use weirgate_identity::audit::Actor;
 use weirgate_queue::database::history;
 
+use super::confirm;
+use super::session::Session;
 use crate::cli::Migrate;
 use crate::database::Database;
 use crate::output::say;
-use crate::schema::{HISTORIES, History, Step, self};
-use super::confirm;
-use super::session::Session;
+use crate::schema::{self, HISTORIES, History};
 
 pub(super) async fn run(command: Migrate, session: &Session) -> anyhow::Result<()> {
     let act = async |database: &Database| match command {
@@ -72,8 +72,7 @@ async fn down(database: &Database, schema: Option<&str>, to: Option<i64>, yes: b
     );
     confirm::ask(&what, yes).await?;
     // Before it is done: the table itself may be undone.
-    let step = Step { schema, from: newest, to: target, migrations };
-    Actor::cli().note_migration(&mut conn, "schema.down", &step).await?;
+    Actor::cli().note_migration(&mut conn, "schema.down", schema, (newest, target)).await?;
     history.migrator.undo(&mut *conn, target).await?;
     say!("undone down to version {target} of the schema {schema}")
 }

@@ -10,12 +10,12 @@ use weirgate_queue::JobState;
 use weirgate_queue::lanes::{QueueViews, change, traffic};
 use weirgate_web::domain::Catalog;
 
-use crate::queues;
-use crate::cli::Queues;
-use crate::output::say;
-use super::{remote, say_table, table};
 use super::door::Door;
 use super::session::Session;
+use super::{remote, say_table, table};
+use crate::cli::Queues;
+use crate::output::say;
+use crate::queues;
 
 pub(super) async fn run(command: Queues, session: &Session) -> anyhow::Result<()> {
     let act = async |door: Door<'_>| match command {

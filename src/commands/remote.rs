@@ -18,11 +18,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, ensure};
 
+use super::aside::aside;
 use crate::cli::{Command, Remote};
 use crate::client::Client;
 use crate::config::Config;
 use crate::signals::Stop;
-use super::aside::aside;
 
 /// A server that was chosen.
 pub(super) struct Server {

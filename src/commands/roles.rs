@@ -9,13 +9,13 @@ use sqlx::PgPool;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use weirgate_identity::users;
-use weirgate_jobs::App;
-use weirgate_queue::{Registry, WorkerConfig};
 use weirgate_queue::maintenance::pruner::Retention;
 use weirgate_queue::schedule::Schedules;
+use weirgate_queue::{Registry, WorkerConfig};
 
-use crate::{home, random, seed, server, systemd, worker};
-use crate::app::{App, Parts, self};
+use super::confirm;
+use super::session::Session;
+use crate::app::{self, App, Parts};
 use crate::config::Config;
 use crate::database::{Database, Use};
 use crate::domains::Domains;
@@ -24,8 +24,7 @@ use crate::output::tell;
 use crate::server::{Listeners, Served};
 use crate::signals::Stop;
 use crate::traces::{Role, Traces};
-use super::confirm;
-use super::session::Session;
+use crate::{home, random, seed, server, systemd, worker};
 
 /// API and worker on a private Postgres (or `DATABASE_URL`), until Ctrl-C or SIGTERM.
 pub(super) async fn up(Session { config, domains, stop, .. }: Session) -> anyhow::Result<()> {

@@ -5,16 +5,15 @@ use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use uuid::Uuid;
 use weirgate_identity::TenantsError;
-use weirgate_identity::audit::{Actor, Subject, self};
-use weirgate_jobs::TenantsError;
-use weirgate_queue::schedule::{Definition, ScheduleChange, ScheduleOverview, self};
+use weirgate_identity::audit::{self, Actor, Subject};
+use weirgate_queue::schedule::{self, Definition, ScheduleChange, ScheduleOverview};
 
-use crate::cli::{Schedules, SetSchedule};
-use crate::output::say;
-use crate::schedules::{Refused, self};
-use super::{no_tenant, remote, table};
 use super::door::{Door, Local};
 use super::session::Session;
+use super::{no_tenant, remote, table};
+use crate::cli::{Schedules, SetSchedule};
+use crate::output::say;
+use crate::schedules::{self, Refused};
 
 pub(super) async fn run(command: Schedules, session: &Session) -> anyhow::Result<()> {
     session.with_door("schedules", async |door| act(command, door).await).await

@@ -5,13 +5,13 @@ use serde_json::json;
 use sqlx::PgPool;
 use uuid::Uuid;
 use weirgate_identity::audit::Actor;
-use weirgate_identity::tenants::{Change, New, Refused, Stored, self};
+use weirgate_identity::tenants::{self, Change, New, Refused, Stored};
 
-use crate::cli::{ChangedTenant, NewTenant, Tenants};
-use crate::output::say;
-use super::{instant, no_tenant, remote, say_table, table};
 use super::door::Door;
 use super::session::Session;
+use super::{instant, no_tenant, remote, say_table, table};
+use crate::cli::{ChangedTenant, NewTenant, Tenants};
+use crate::output::say;
 
 pub(super) async fn run(command: Tenants, session: &Session) -> anyhow::Result<()> {
     session.with_door("tenants", async |door| act(command, door).await).await

@@ -1,19 +1,19 @@
 //! `users`: people who sign in to the dashboard.
 
-use std::io::{IsTerminal, self};
+use std::io::{self, IsTerminal};
 
 use anyhow::Context;
 use serde_json::json;
 use sqlx::PgPool;
-use weirgate_identity::users;
 use weirgate_identity::audit::{Actor, Change, Subject};
+use weirgate_identity::users;
 
-use crate::random;
-use crate::cli::{GivenPassword, Users};
-use crate::output::{say, tell};
-use super::{instant, say_table, table};
 use super::aside::aside;
 use super::session::Session;
+use super::{instant, say_table, table};
+use crate::cli::{GivenPassword, Users};
+use crate::output::{say, tell};
+use crate::random;
 
 pub(super) async fn run(command: Users, session: &Session) -> anyhow::Result<()> {
     // Before anything is started: somebody may be asked for it.

@@ -7,22 +7,21 @@ use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
-use weirgate_identity::{SYSTEM_SLUG, SYSTEM_TENANT, Tenant};
 use weirgate_identity::audit::Actor;
-use weirgate_jobs::{DailyPipeline, SYSTEM_SLUG, SYSTEM_TENANT, Tenant, WorkflowRetry, parse_day, retry_failed};
+use weirgate_identity::{SYSTEM_SLUG, SYSTEM_TENANT, Tenant};
+use weirgate_queue::read::{self, WorkflowFilter, WorkflowState};
 use weirgate_queue::{JobState, QueueError, workflow};
-use weirgate_queue::read::{WorkflowFilter, WorkflowState, self};
 use weirgate_web::attempt::AttemptError;
 use weirgate_web::day::parse_day;
 
+use super::door::{Door, Local};
+use super::session::Session;
+use super::{instant, remote, say_table, table, tenant};
 use crate::cli::{ListWorkflows, Workflows};
 use crate::http::in_words;
 use crate::http::workflow::WorkflowSummary;
 use crate::operations::{WorkflowRetry, retry_failed};
 use crate::output::say;
-use super::{instant, remote, say_table, table, tenant};
-use super::door::{Door, Local};
-use super::session::Session;
 
 /// Jobs that are counted of each in the list.
 const COUNTED: u32 = 500;

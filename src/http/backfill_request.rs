@@ -9,7 +9,7 @@ use serde_json::Value;
 use sqlx::PgConnection;
 use utoipa::ToSchema;
 use weirgate_identity::Tenant;
-use weirgate_jobs::{BackfillKind, BackfillOrder, BackfillRange, Reprocess, Tenant};
+use weirgate_msp::{BackfillKind, BackfillOrder, BackfillRange, Reprocess};
 use weirgate_queue::backfill::{BackfillSettings, NewBackfill};
 use weirgate_web::context::RequestContext;
 use weirgate_web::extract::{parse_body, read_body};
@@ -18,8 +18,8 @@ use weirgate_web::params::Fields;
 use weirgate_web::parse::{Parse, TenantName};
 use weirgate_web::problem::{FieldError, Problem};
 
-use crate::http::{Api, schemas};
 use crate::http::backfill::{All, TenantNames};
+use crate::http::{Api, schemas};
 
 /// Most of a backfill's jobs at once that can be asked for.
 const MOST_RUNNING: i64 = 1_000_000;

@@ -20,8 +20,8 @@ pub(crate) struct LaneFacts {
 
 impl LaneFacts {
     pub(crate) async fn of(api: &Api, queue: String, tenant: Uuid) -> weirgate_queue::Result<Self> {
-        let oldest = api.web.books.oldest_of(&queue, tenant).await?;
-        let look = api.web.books.read(&queue, |book| book.lane_status(tenant)).await?;
+        let oldest = api.web.queue_views.oldest_of(&queue, tenant).await?;
+        let look = api.web.queue_views.read(&queue, |view| view.lane_status(tenant)).await?;
         let starts = lane_starts(&mut *api.pool.acquire().await?, &queue, tenant).await?;
         Ok(Self { queue, look, oldest, starts })
     }

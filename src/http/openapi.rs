@@ -2,18 +2,20 @@
 //! them.
 
 use utoipa::Modify;
-use utoipa::openapi::{Content, OpenApi, Ref, RefOr, Required};
 use utoipa::openapi::header::Header;
 use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::response::Response;
 use utoipa::openapi::schema::{ArrayItems, ObjectBuilder, Schema, Type};
-use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
+use utoipa::openapi::security::{
+    ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme,
+};
+use utoipa::openapi::{Content, OpenApi, Ref, RefOr, Required};
 use weirgate_web::openapi::{retry_after, text_header};
 use weirgate_web::problem::ProblemBody;
 
-use crate::http::schemas;
 use crate::http::internal::bulk::BulkCount;
 use crate::http::internal::limits::LaneBody;
+use crate::http::schemas;
 
 const DESCRIPTION: &str = "Durable, multi-tenant jobs: `/internal` enqueues and follows them for every tenant, `/v1` \
 shows one tenant its jobs and results.

@@ -4,12 +4,12 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use weirgate_queue::JobState;
-use weirgate_queue::lanes::{BusyLane, QueueView};
 use weirgate_queue::lanes::settings::QueueSettings;
-use weirgate_queue::lanes::traffic::{QueueWorkers, Traffic, self};
+use weirgate_queue::lanes::traffic::{self, QueueWorkers, Traffic};
+use weirgate_queue::lanes::{BusyLane, QueueView};
 
-use crate::queues;
 use crate::http::Api;
+use crate::queues;
 
 /// A queue at one moment. None of it is counted over jobs.
 #[derive(Debug, Clone)]

@@ -1,18 +1,18 @@
 //! What this process does: jobs it stores and runs, connections it uses.
 
-use std::fmt;
 use std::collections::BTreeSet;
+use std::fmt;
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::DescriptorEncoder;
 use sqlx::PgPool;
-use weirgate_jobs::ingested_rows;
+use weirgate_msp::ingested_rows;
 use weirgate_queue::Concurrency;
 use weirgate_queue::telemetry::enqueued;
 use weirgate_queue::telemetry::meter::Meter;
 
-use crate::database::hung_connections;
 use super::families::Families;
+use crate::database::hung_connections;
 
 /// A worker's part in the metrics.
 #[derive(Debug, Clone)]

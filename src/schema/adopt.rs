@@ -11,7 +11,7 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool};
 use weirgate_queue::database::history;
 
 use super::history::{HISTORIES, lock};
-use crate::audit::Actor;
+use weirgate_identity::audit::Actor;
 
 /// The last version of the old history, and how many migrations lead to it.
 const OLD_HEAD: (i64, i64) = (36, 34);

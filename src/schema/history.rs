@@ -66,14 +66,11 @@ impl History {
     }
 }
 
-/// The history of the schema `identity`.
-static IDENTITY: Migrator = sqlx::migrate!();
-
 /// The histories of all schemas, each after those that it builds on.
 pub static HISTORIES: [History; 3] = [
     History { schema: "queue", migrator: &weirgate_queue::MIGRATOR },
-    History { schema: "identity", migrator: &IDENTITY },
-    History { schema: "msp", migrator: &weirgate_jobs::MIGRATOR },
+    History { schema: "identity", migrator: &weirgate_identity::MIGRATOR },
+    History { schema: "msp", migrator: &weirgate_msp::MIGRATOR },
 ];
 
 /// A connection that alone may migrate. The lock is the session's: the connection ends where it is

@@ -12,9 +12,9 @@ use tempfile::TempDir;
 use url::Url;
 use weirgate::config::Config;
 use weirgate::database::Database;
-use weirgate_jobs::IngestTickets;
-use weirgate_queue::{JobState, NewJob};
+use weirgate_msp::IngestTickets;
 use weirgate_queue::database::PLANNER;
+use weirgate_queue::{JobState, NewJob};
 
 use crate::support::{Process, TestDb, tenant, weirgate};
 

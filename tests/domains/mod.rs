@@ -119,7 +119,7 @@ async fn each_queue_has_its_own_number_of_jobs_at_once() {
     let registry = Domains::new(domains::all()).registry(Arc::new(app), Some(&queues));
     let several = Concurrency::from(4).with("kpi", 16);
     let worker =
-        TestWorker::start_jobs(api.db(), Arc::new(registry), |options| options.host.concurrency = several);
+        TestWorker::start_jobs(api.db(), Arc::new(registry), |options| options.concurrency = several);
     let workers = loop {
         let workers = traffic::workers(&mut api.db().pool.acquire().await.unwrap()).await.unwrap();
         if !workers.is_empty() {
@@ -127,7 +127,7 @@ async fn each_queue_has_its_own_number_of_jobs_at_once() {
         }
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     };
-    let mut slots: Vec<_> = workers.iter().map(|(queue, of)| (queue.as_str(), of.slots)).collect();
+    let mut slots: Vec<_> = workers.iter().map(|(queue, of)| (queue.as_str(), of.capacity)).collect();
     slots.sort_unstable();
     assert_eq!(slots, [("ingest", 4), ("kpi", 16)], "it works these queues alone");
     let shown = api.get("/internal/queues").await.items();

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use uuid::Uuid;
-use weirgate_queue::{JobState, NewJob, QueueError};
-use weirgate_queue::backfill::{Backfill, BackfillSettings, BackfillState, self};
+use weirgate_queue::backfill::{self, Backfill, BackfillSettings, BackfillState};
+use weirgate_queue::lanes::settings::{self, LaneSettings};
 use weirgate_queue::lanes::{LaneLimits, change};
-use weirgate_queue::lanes::settings::{LaneSettings, self};
+use weirgate_queue::{JobState, NewJob, QueueError};
 
 use crate::support::{Does, Probe, Step, Steps, TestDb, TestWorker, expander, show};
 

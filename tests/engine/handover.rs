@@ -12,8 +12,8 @@ use futures_util::stream::FuturesUnordered;
 use tokio_util::sync::CancellationToken;
 use tower::{Layer, Service, service_fn};
 use uuid::Uuid;
-use weirgate_queue::{JobState, NewJob, Worker, WorkerConfig, enqueue};
 use weirgate_queue::worker::Outcome;
+use weirgate_queue::{JobState, NewJob, Worker, WorkerConfig, enqueue};
 
 use crate::support::{Does, Probe, Step, TestDb, TestWorker, registry};
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use axum::http::StatusCode;
 use serde_json::{Value, json};
-use weirgate_jobs::DailySlices;
+use weirgate_msp::DailySlices;
 use weirgate_queue::lanes::change::set_lane;
 use weirgate_queue::lanes::settings::LaneSettings;
 use weirgate_queue::maintenance::expander::Expander;

@@ -3,9 +3,9 @@
 use axum::http::StatusCode;
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use chrono_tz::Tz;
-use weirgate_jobs::{ComputeKpi, ExportFormat, GenerateExport};
 
 use crate::support::TestApi;
+use weirgate_msp::{ComputeKpi, ExportFormat, GenerateExport};
 
 /// A ticket, a survey and an alert each half an hour, from a day and a half before to a day and a half after.
 async fn fill(api: &TestApi, zone: Tz, day: NaiveDate) -> Vec<DateTime<Utc>> {

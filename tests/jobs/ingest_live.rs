@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use uuid::Uuid;
 use weirgate_identity::Tenant;
-use weirgate_jobs::{App, IngestCsat, IngestSecurityAlerts, IngestTickets, IngestTimeEntries, Tenant, registry};
-use weirgate_queue::{Job, JobState, NewJob, WorkerConfig};
+use weirgate_msp::{App, IngestCsat, IngestSecurityAlerts, IngestTickets, IngestTimeEntries, registry};
 use weirgate_queue::read::JobRow;
+use weirgate_queue::{Job, JobState, NewJob, WorkerConfig};
 
 use crate::support::{Reply, TestApp, TestWorker, Upstream, tenant};
 

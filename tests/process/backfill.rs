@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use chrono::NaiveDate;
 use uuid::Uuid;
-use weirgate_jobs::{BackfillKind, BackfillOrder, BackfillRange, Reprocess};
-use weirgate_queue::backfill::{Backfill, BackfillSettings, BackfillState, self};
+use weirgate_msp::{BackfillKind, BackfillOrder, BackfillRange, Reprocess};
+use weirgate_queue::backfill::{self, Backfill, BackfillSettings, BackfillState};
 
 use crate::support::{Process, TestDb, show, tenant, weirgate};
 

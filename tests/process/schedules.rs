@@ -23,7 +23,7 @@ async fn a_leader_that_is_stopped_past_its_lease_is_replaced_and_each_tick_fires
     let db = TestDb::new().await;
     tenant(&db.pool, "acme", "UTC").await;
     let change = ScheduleChange { cron: Some("* * * * * *".to_owned()), ..ScheduleChange::default() };
-    db.change(&weirgate_jobs::schedules(), "daily_pipeline", change).await;
+    db.change(&weirgate_msp::schedules(), "daily_pipeline", change).await;
     let folder = tempfile::tempdir().unwrap();
     let worker = || {
         let mut command = weirgate(&["worker"], folder.path());

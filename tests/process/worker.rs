@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 use sqlx::{Postgres, Transaction};
 use tempfile::TempDir;
 use uuid::Uuid;
-use weirgate_jobs::{IngestTickets, http_client};
-use weirgate_queue::{JobState, NewJob};
+use weirgate_msp::{IngestTickets, http_client};
 use weirgate_queue::lanes::traffic;
 use weirgate_queue::worker::drain;
+use weirgate_queue::{JobState, NewJob};
 
 use crate::support::{Process, TestDb, tenant, weirgate};
 
@@ -43,7 +43,8 @@ impl Fixture {
         for _ in 0..1200 {
             let workers = traffic::workers(&mut self.db.pool.acquire().await.unwrap()).await.unwrap();
             if !workers.is_empty() {
-                let mut queues: Vec<_> = workers.into_iter().map(|(queue, of)| (queue, of.slots)).collect();
+                let mut queues: Vec<_> =
+                    workers.into_iter().map(|(queue, of)| (queue, of.capacity)).collect();
                 queues.sort();
                 return queues;
             }

@@ -1,8 +1,8 @@
 //! `Accept`: JSON everywhere, CSV where there is a table.
 
 use axum::extract::Request;
-use axum::http::{HeaderMap, StatusCode};
 use axum::http::header::ACCEPT;
+use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::Next;
 use axum::response::Response;
 

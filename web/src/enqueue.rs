@@ -2,19 +2,17 @@
 
 use axum::body::Bytes;
 use axum::extract::{FromRef, FromRequest, FromRequestParts, Request};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::http::header::{LOCATION, RETRY_AFTER};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::Response;
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
-use utoipa::{IntoParams, ToSchema};
 use utoipa::openapi::path::{Parameter, ParameterIn};
+use utoipa::{IntoParams, ToSchema};
 use weirgate_identity::Tenant;
 use weirgate_identity::audit::Actor;
-use weirgate_jobs::Tenant;
 use weirgate_queue::NewJob;
 
-use crate::prefer;
 use crate::batcher::{Accepted, Note, Of, enqueue_alone};
 use crate::client_address::{ServiceActor, TrustedProxies};
 use crate::context::RequestContext;
@@ -25,6 +23,7 @@ use crate::job::JobResource;
 use crate::params::{Fields, FromQuery};
 use crate::parse::TenantName;
 use crate::plan::Plan;
+use crate::prefer;
 use crate::problem::Problem;
 use crate::state::Web;
 use crate::traces::OpenSpan;

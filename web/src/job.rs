@@ -6,16 +6,15 @@ use serde_json::Value;
 use utoipa::ToSchema;
 use uuid::Uuid;
 use weirgate_identity::tenant::shown_args;
-use weirgate_jobs::{GenerateExport, parse_day, shown_args};
 use weirgate_queue::JobState;
 use weirgate_queue::lanes::QueuePosition;
 use weirgate_queue::read::JobRow;
 
-use crate::schemas;
 use crate::attempt::{AttemptError, Progress};
 use crate::day::parse_day;
 use crate::presentation::JobPresentation;
 use crate::reason::WhyCancelled;
+use crate::schemas;
 use crate::table::Row;
 use crate::tenant_errors::for_tenant;
 use crate::why::{WhyCode, WhyNotRunning};

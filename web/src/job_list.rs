@@ -4,12 +4,10 @@ use chrono::{DateTime, NaiveDate, Utc};
 use utoipa::IntoParams;
 use utoipa::openapi::schema::{ArrayBuilder, Schema};
 use uuid::Uuid;
-use weirgate_identity::{SYSTEM_SLUG, SYSTEM_TENANT, Tenant};
 use weirgate_identity::tenant::find_by_slug;
-use weirgate_jobs::{SYSTEM_SLUG, SYSTEM_TENANT, Tenant, find_by_slug, take_day};
+use weirgate_identity::{SYSTEM_SLUG, SYSTEM_TENANT, Tenant};
 use weirgate_queue::read::JobFilter;
 
-use crate::schemas;
 use crate::context::RequestContext;
 use crate::day::take_day;
 use crate::follow::Viewer;
@@ -18,6 +16,7 @@ use crate::page::{Page, Paging, next_url};
 use crate::params::{Fields, FromQuery};
 use crate::parse::TenantName;
 use crate::problem::Problem;
+use crate::schemas;
 use crate::state::Web;
 
 /// Filters of every list, for the documentation.

@@ -17,7 +17,7 @@ use sqlx::PgPool;
 use subtle::ConstantTimeEq;
 use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio::time::sleep;
-use weirgate_identity::keys::{Found, Hash, Holder, Presented, self};
+use weirgate_identity::keys::{self, Found, Hash, Holder, Presented};
 use weirgate_queue::database::sticky::{StickyConnection, next_batch};
 
 use crate::problem::Problem;

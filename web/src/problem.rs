@@ -2,14 +2,13 @@
 
 use axum::Json;
 use axum::body::Body;
-use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
-use weirgate_identity::{TenantsError, tenants};
 use weirgate_identity::keys::issuing;
-use weirgate_jobs::TenantsError;
+use weirgate_identity::{TenantsError, tenants};
 use weirgate_queue::{Fault, QueueError};
 
 /// Most errors that one answer lists: a request may be wrong in tens of thousands of places.

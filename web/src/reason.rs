@@ -7,10 +7,9 @@ use serde::Serialize;
 use sqlx::PgConnection;
 use utoipa::ToSchema;
 use uuid::Uuid;
-use weirgate_jobs::BulkJobs;
 use weirgate_queue::JobState;
 use weirgate_queue::read::JobRow;
-use weirgate_queue::workflow::{Cause, self};
+use weirgate_queue::workflow::{self, Cause};
 
 /// The kind of the jobs that do something to all jobs of a filter. Permanent, as rows have it.
 pub const BULK_JOBS: &str = "bulk_jobs";

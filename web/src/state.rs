@@ -8,7 +8,7 @@ use std::sync::Arc;
 use axum::extract::FromRef;
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
-use weirgate_queue::lanes::Books;
+use weirgate_queue::lanes::QueueViews;
 use weirgate_queue::read::Reader;
 use weirgate_queue::read::watch::Watcher;
 
@@ -77,7 +77,7 @@ pub struct Web {
     /// Enqueues what requests ask for, many of them in one transaction.
     pub batcher: EnqueueBatcher,
     /// What claims are decided on, for those who ask why a job waits.
-    pub books: Books,
+    pub queue_views: QueueViews,
     /// How many queries of one caller's making may be under way at once.
     pub permits: Arc<Permits>,
     /// Begins reads, each under a permit.
@@ -124,11 +124,11 @@ impl Web {
         let WebConfig { service_token, service_token_next, trusted_proxies, .. } = config;
         let WebConfig { public_url, listen, requests_per_second, burst, traces, .. } = config;
         let service_tokens = ServiceTokens::new(&service_token, service_token_next.as_deref());
-        let books = Books::new(pool.clone());
+        let queue_views = QueueViews::new(pool.clone());
         let (permits, closing) = (Arc::new(Permits::new(&pool)), CancellationToken::new());
         Self {
-            reader: Reader::start(pool.clone(), books.clone()),
-            books,
+            reader: Reader::start(pool.clone(), queue_views.clone()),
+            queue_views,
             batcher: EnqueueBatcher::start(&pool),
             reads: Reads::new(pool.clone(), permits.clone()),
             permits,

@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 use weirgate_queue::JobState;
 use weirgate_queue::lanes::{Blocked, QueuePosition};
-use weirgate_queue::read::{JobRow, self};
+use weirgate_queue::read::{self, JobRow};
 
 use crate::schemas;
 

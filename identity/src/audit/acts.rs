@@ -3,13 +3,11 @@
 use serde_json::{Value, json};
 use sqlx::PgConnection;
 use uuid::Uuid;
-use weirgate_jobs::{BulkJobs, WorkflowRetry};
-use weirgate_queue::{Enqueued, read};
 use weirgate_queue::backfill::NewBackfill;
 use weirgate_queue::bulk::BulkAction;
 use weirgate_queue::read::JobFilter;
+use weirgate_queue::{Enqueued, read};
 
-use crate::schema::Step;
 use super::Actor;
 
 /// Most jobs that an entry names.
@@ -114,13 +112,14 @@ impl Actor {
         &self,
         conn: &mut PgConnection,
         action: &str,
-        step: &Step,
+        schema: &str,
+        (from, to): (i64, i64),
     ) -> sqlx::Result<()> {
         let audit = sqlx::query_scalar!(r#"select to_regclass('identity.audit') is not null as "there!""#);
         if !audit.fetch_one(&mut *conn).await? {
             return Ok(());
         }
-        let detail = json!({ "before": { "version": step.from }, "after": { "version": step.to } });
-        self.note(conn, action, step.schema, None, &detail).await
+        let detail = json!({ "before": { "version": from }, "after": { "version": to } });
+        self.note(conn, action, schema, None, &detail).await
     }
 }

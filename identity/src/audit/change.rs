@@ -4,9 +4,9 @@
 use serde_json::{Map, Value, json};
 use sqlx::PgConnection;
 use uuid::Uuid;
-use weirgate_queue::{backfill, read};
-use weirgate_queue::control::target::{Target, self};
+use weirgate_queue::control::target::{self, Target};
 use weirgate_queue::schedule::Definition;
+use weirgate_queue::{backfill, read};
 
 use super::Actor;
 

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use sqlx::PgConnection;
 use uuid::Uuid;
 use weirgate_queue::JobState;
-use weirgate_queue::backfill::{PlannedTenant, SliceState, SlicesAsked, self};
+use weirgate_queue::backfill::{self, PlannedTenant, SliceState, SlicesAsked};
 
 use super::kind::BackfillKind;
 use super::range::BackfillOrder;

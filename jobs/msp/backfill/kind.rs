@@ -118,7 +118,7 @@ impl FromStr for BackfillKind {
             [IngestTickets::KIND, IngestTimeEntries::KIND, IngestCsat::KIND, IngestSecurityAlerts::KIND];
         if ingests.contains(&text) {
             return Err(format!(
-                "{text} takes in all that its source has, not one day: enqueue it once, or backfill daily_pipeline"
+                "{text} ingests all that its source has, not one day; enqueue it once, or backfill daily_pipeline"
             ));
         }
         Self::ALL

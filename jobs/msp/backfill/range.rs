@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use sqlx::PgConnection;
 use uuid::Uuid;
 use weirgate_identity::{Tenant, TenantSlug};
-use weirgate_queue::backfill::{NewBackfill, Settings};
+use weirgate_queue::backfill::{BackfillSettings, NewBackfill};
 
 use super::kind::BackfillKind;
 
@@ -130,7 +130,7 @@ impl BackfillRange {
         kind: BackfillKind,
         named: Option<&[Tenant]>,
         priority: i16,
-        settings: Settings,
+        settings: BackfillSettings,
         traceparent: Option<String>,
     ) -> weirgate_queue::Result<NewBackfill> {
         let slugs = |tenants: &[Tenant]| tenants.iter().map(|tenant| tenant.slug.0.clone()).collect();

@@ -8,7 +8,7 @@ use serde_json::Value;
 use sqlx::PgConnection;
 use uuid::Uuid;
 use weirgate_queue::QueueError;
-use weirgate_queue::backfill::{Expansion, Look, Slices, Whose};
+use weirgate_queue::backfill::{Expansion, SliceQuery, Slices, TenantScope};
 
 use super::kind::BackfillKind;
 use super::range::BackfillRange;
@@ -30,15 +30,15 @@ impl Slices for DailySlices {
         conn: &'a mut PgConnection,
         kind: &'a str,
         plan: &'a Value,
-        look: Look<'a>,
+        query: SliceQuery<'a>,
     ) -> BoxFuture<'a, weirgate_queue::Result<Expansion>> {
         async move {
             let days = BackfillRange::deserialize(plan)?;
             let kind: BackfillKind = kind.parse().map_err(|_| QueueError::UnknownKind(kind.to_owned()))?;
-            let Look { range, whose, most } = look;
-            let (first, stride, left_out) = match whose {
-                Whose::AllBut(tenants) => (range.start, 1, tenants),
-                Whose::Only(tenant) => {
+            let SliceQuery { range, tenants, limit } = query;
+            let (first, stride, left_out) = match tenants {
+                TenantScope::AllExcept(others) => (range.start, 1, others),
+                TenantScope::Only(tenant) => {
                     let stride = days.tenants.len() as u64;
                     let Some(place) = days.place(tenant) else {
                         return Ok(Expansion { next: range.end, slices: Vec::new() });
@@ -47,8 +47,8 @@ impl Slices for DailySlices {
                 }
             };
             let end = range.end.min(range.start + LOOK * stride);
-            let due = days.due(conn, kind, (&(first..end), stride), left_out, most).await?;
-            let next = if due.len() < most { end } else { due.last().map_or(end, |(n, ..)| n + 1) };
+            let due = days.due(conn, kind, (&(first..end), stride), left_out, limit).await?;
+            let next = if due.len() < limit { end } else { due.last().map_or(end, |(n, ..)| n + 1) };
             let slices = due.iter().map(|(n, tenant, date)| kind.slice(*n, tenant, *date));
             Ok(Expansion { next, slices: slices.collect::<Result<_, _>>()? })
         }

@@ -3,8 +3,8 @@
 //! [`Kinds`] is the list, one line a kind. With an application to run in it becomes a [`Registry`],
 //! which is what a worker needs.
 
-use std::fmt;
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -14,11 +14,10 @@ use serde_json::Value;
 
 use crate::backfill::Slices;
 use crate::claim::ClaimedJob;
-use crate::enqueue::new_job::NewJob;
 use crate::error::{QueueError, Result};
 use crate::finish::Outcome;
-use crate::job::{Job, JobContext, JobError};
 use crate::job::retry::RetryPolicy;
+use crate::job::{Job, JobContext, JobError};
 use crate::telemetry::meter::Meter;
 
 type Handler<A> =

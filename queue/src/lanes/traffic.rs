@@ -92,7 +92,7 @@ pub async fn lane_starts(conn: &mut PgConnection, queue: &str, tenant: Uuid) -> 
 /// The live workers, by queue.
 pub async fn workers(conn: &mut PgConnection) -> Result<HashMap<String, QueueWorkers>> {
     let rows = sqlx::query!(
-        r#"select name as "name!", count(*) as "count!", sum(coalesce((w.queue_capacity ->> name)::bigint, w.capacity))::bigint as "slots!"
+        r#"select name as "name!", count(*) as "count!", sum(coalesce((w.queue_capacity ->> name)::bigint, w.capacity))::bigint as "capacity!"
            from queue.workers w cross join unnest(w.queues) as name
            where w.lease_until > queue.now() and w.drain_requested_at is null group by name"#
     )
@@ -100,7 +100,7 @@ pub async fn workers(conn: &mut PgConnection) -> Result<HashMap<String, QueueWor
     .await?;
     Ok(rows
         .into_iter()
-        .map(|row| (row.name, QueueWorkers { count: row.count, capacity: row.slots }))
+        .map(|row| (row.name, QueueWorkers { count: row.count, capacity: row.capacity }))
         .collect())
 }
 

@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::workflow;
 use crate::claim::guard::ClaimKey;
 use crate::claim::persist_running::{RunStart, persist_running};
 use crate::enqueue::notify::notify_queues;
 use crate::error::Result;
 use crate::maintenance::leader::TransactionSource;
-use crate::telemetry::failures::{FailureSighting, self};
+use crate::telemetry::failures::{self, FailureSighting};
+use crate::workflow;
 
 /// The error message of an attempt that was rescued.
 const WORKER_LOST: &str = "the worker that ran it sent no heartbeat until its lease expired";

@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::maintenance::pruner::Retention;
 use crate::schedule::Schedules;
 use crate::telemetry::trace::Tracer;
+use crate::worker::concurrency::Concurrency;
 
 /// How a worker process behaves.
 #[derive(Debug, Clone)]

@@ -5,13 +5,13 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use serde_json::json;
-use sqlx::{PgConnection, PgPool, Postgres};
 use sqlx::pool::PoolConnection;
+use sqlx::{PgConnection, PgPool, Postgres};
 use tokio::time::timeout;
 use uuid::Uuid;
 
-use crate::claim::guard::{ClaimKey, self};
-use crate::claim::persist_running::{RunStarts, self};
+use crate::claim::guard::{self, ClaimKey};
+use crate::claim::persist_running::{self, RunStarts};
 use crate::database::deadline::within;
 use crate::database::sticky::dedicated;
 use crate::enqueue::notify::notify_queues;

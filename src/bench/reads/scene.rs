@@ -6,14 +6,14 @@ use chrono::{Days, NaiveDate};
 use rand::Rng;
 use uuid::Uuid;
 use weirgate_identity::keys;
-use weirgate_identity::users::{Role, self};
-use weirgate_jobs::{BackfillKind, BackfillOrder, BackfillRange, Reprocess};
-use weirgate_queue::backfill::{BackfillSettings, self};
+use weirgate_identity::users::{self, Role};
+use weirgate_msp::{BackfillKind, BackfillOrder, BackfillRange, Reprocess};
+use weirgate_queue::backfill::{self, BackfillSettings};
 
-use crate::random;
 use crate::bench::client::Credential;
 use crate::bench::fill::Past;
 use crate::bench::stage::{Stage, tenants};
+use crate::random;
 
 pub(super) const JOBS: i64 = 10_000_000;
 pub(super) const TENANTS: u128 = 200;

@@ -1,12 +1,11 @@
 //! `enqueue`, of a server: each kind has an endpoint of its own.
 
 use anyhow::Result;
-use weirgate_jobs::DailyPipeline;
 use weirgate_web::domain::Enqueueable;
 
+use super::jobs::Enqueued;
 use crate::cli::Enqueue;
 use crate::client::{Call, Client};
-use super::jobs::Enqueued;
 
 pub(in crate::commands) async fn enqueue(
     client: &Client,

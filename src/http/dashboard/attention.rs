@@ -7,9 +7,8 @@
 use sqlx::PgConnection;
 use uuid::Uuid;
 use weirgate_identity::{SYSTEM_SLUG, SYSTEM_TENANT};
-use weirgate_jobs::{SYSTEM_SLUG, SYSTEM_TENANT, schedules};
 use weirgate_queue::read;
-use weirgate_queue::schedule::{Schedules, self};
+use weirgate_queue::schedule::{self, Schedules};
 
 use super::kpis::out_of_the_ordinary;
 use super::notice::{LATELY, NAMED, Notice, around, named, tenants};
@@ -31,7 +30,7 @@ pub(super) async fn notices(
 }
 
 async fn turned_off(conn: &mut PgConnection, schedules: &Schedules) -> weirgate_queue::Result<Vec<Notice>> {
-    let names = schedule::turned_off(conn, schedules).await?;
+    let names = schedule::disabled(conn, schedules).await?;
     let notice = |name: &str| Notice {
         text: format!("Schedule {name} is paused."),
         link: format!("/dashboard/schedules#{name}"),

@@ -8,20 +8,19 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 use weirgate_identity::audit::{Change, Subject};
 use weirgate_identity::users::Role;
-use weirgate_jobs::BackfillKind;
 use weirgate_queue::JobState;
-use weirgate_queue::backfill::{Backfill, BackfillState, self};
+use weirgate_queue::backfill::{self, Backfill, BackfillState};
 use weirgate_web::params::Fields;
 use weirgate_web::problem::Problem;
 
-use crate::http::Api;
-use crate::http::backfill::{AskedFor, TenantNames};
 use super::confirm::Confirm;
 use super::heat::{Heat, Mark, Shown};
 use super::sent::{Form, filled};
 use super::session::Session;
 use super::view::{Frame, Path, Refusal, When, page};
 use super::views::View;
+use crate::http::Api;
+use crate::http::backfill::{AskedFor, TenantNames};
 
 /// What was asked for, in words.
 pub(super) struct Asked {
@@ -39,8 +38,8 @@ impl Asked {
             tenants: tenants_in_words(&asked.tenants),
             days: format!("{} to {}", asked.from, asked.to),
             order: match asked.order {
-                weirgate_jobs::BackfillOrder::NewestFirst => "newest day first",
-                weirgate_jobs::BackfillOrder::OldestFirst => "oldest day first",
+                weirgate_msp::BackfillOrder::NewestFirst => "newest day first",
+                weirgate_msp::BackfillOrder::OldestFirst => "oldest day first",
             },
             reprocess: policy_in_words(asked.reprocess),
             future_days: asked.future_days,
@@ -57,11 +56,11 @@ pub(super) fn tenants_in_words(tenants: &TenantNames) -> String {
     }
 }
 
-pub(super) fn policy_in_words(policy: weirgate_jobs::Reprocess) -> &'static str {
+pub(super) fn policy_in_words(policy: weirgate_msp::Reprocess) -> &'static str {
     match policy {
-        weirgate_jobs::Reprocess::Missing => "missing: days without a result",
-        weirgate_jobs::Reprocess::Failed => "failed: failed days without a result",
-        weirgate_jobs::Reprocess::All => "all: every day",
+        weirgate_msp::Reprocess::Missing => "missing: days without a result",
+        weirgate_msp::Reprocess::Failed => "failed: failed days without a result",
+        weirgate_msp::Reprocess::All => "all: every day",
     }
 }
 

@@ -3,18 +3,21 @@
 use std::convert::Infallible;
 use std::sync::{Arc, LazyLock};
 
-use apalis_board_api::{RawTask, fetch_queues, get_all_tasks, get_all_workers, get_task_by_id, get_tasks, get_workers, overview, stats_by_queue};
 use apalis_board_api::ui::ServeUI;
+use apalis_board_api::{
+    RawTask, fetch_queues, get_all_tasks, get_all_workers, get_task_by_id, get_tasks, get_workers, overview,
+    stats_by_queue,
+};
 use askama::Template;
-use axum::{Json, Router};
 use axum::extract::{FromRequestParts, Path, RawQuery, State};
-use axum::http::{HeaderValue, StatusCode};
 use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use axum::http::request::Parts;
+use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::map_response;
-use axum::response::{IntoResponse, Redirect, Response};
 use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
+use axum::{Json, Router};
 use futures_util::StreamExt;
 use serde::Serialize;
 use serde_json::Value;
@@ -23,10 +26,10 @@ use weirgate_queue::read::board::{BoardBackend, Filter, Status};
 use weirgate_web::params::Fields;
 use weirgate_web::problem::Problem;
 
-use crate::queues;
-use crate::http::Api;
 use super::session::Session;
 use super::view::{Refusal, page};
+use crate::http::Api;
+use crate::queues;
 
 /// The dashboard's, and a compiled program; no inline script or style either.
 const POLICY: &str = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; img-src 'self' data:; \
@@ -130,7 +133,7 @@ type Shared = Arc<RwLock<BoardBackend>>;
 
 async fn all(api: &Api) -> Result<BoardBackend, Problem> {
     let queues = queues::known(&mut *api.pool.acquire().await?, &api.catalog, None).await?;
-    Ok(BoardBackend::new(api.pool.clone(), api.web.books.clone(), queues))
+    Ok(BoardBackend::new(api.pool.clone(), api.web.queue_views.clone(), queues))
 }
 
 async fn shared(api: &Api) -> Result<Shared, Problem> {

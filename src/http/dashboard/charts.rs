@@ -6,14 +6,14 @@ use askama::Template;
 use axum::extract::{RawQuery, State};
 use axum::response::{Html, IntoResponse, Response};
 use chrono::{DateTime, TimeDelta, Utc};
-use weirgate_queue::telemetry::rollup::{BucketSize, RollupBucket, Tally, self};
+use weirgate_queue::telemetry::rollup::{self, BucketSize, RollupBucket, Tally};
 use weirgate_web::params::Fields;
 
-use crate::http::Api;
-use super::columns;
 use super::chart::{Chart, Series, Shape, Times};
+use super::columns;
 use super::session::Session;
 use super::view::{Refusal, span};
+use crate::http::Api;
 
 /// So old may charts be; who looks meanwhile gets the same.
 const FRESH: Duration = Duration::from_secs(4);

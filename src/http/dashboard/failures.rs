@@ -4,14 +4,14 @@ use askama::Template;
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use chrono::{DateTime, Utc};
-use weirgate_queue::telemetry::failures::{Failure, MAX_COUNTED_JOBS, self};
+use weirgate_queue::telemetry::failures::{self, Failure, MAX_COUNTED_JOBS};
 use weirgate_web::params::Fields;
 
-use crate::http::Api;
 use super::chart::{Column, sparkline};
 use super::sent::filled;
 use super::session::Session;
 use super::view::{Frame, Refusal, When, page};
+use crate::http::Api;
 
 const ON_A_PAGE: i64 = 50;
 /// Hours of a sparkline.

@@ -11,12 +11,12 @@ use serde_json::Value;
 use uuid::Uuid;
 use weirgate_identity::audit::Act;
 use weirgate_queue::JobState;
-use weirgate_queue::read::{Origin, self};
+use weirgate_queue::read::{self, Origin};
 use weirgate_web::job::JobResource;
 use weirgate_web::reason::who;
 
-use crate::http::Api;
 use super::view::{When, span};
+use crate::http::Api;
 
 /// A failed attempt.
 pub(super) struct Attempt {

@@ -4,20 +4,19 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use weirgate_identity::users::Role;
-use weirgate_jobs::BulkJobs;
-use weirgate_queue::enqueue;
 use weirgate_queue::bulk::BulkAction;
+use weirgate_queue::enqueue;
 use weirgate_queue::telemetry::failures;
 use weirgate_web::params::is_blank;
 
-use crate::http::Api;
-use crate::operations::BulkJobs;
 use super::confirm::Confirm;
 use super::jobs_asked::Asked;
 use super::sent::Form;
 use super::session::Session;
 use super::view::{Frame, Refusal};
 use super::words::of;
+use crate::http::Api;
+use crate::operations::BulkJobs;
 
 /// First says how many jobs it would be; once confirmed, enqueues the job that does it.
 pub(super) async fn bulk(State(api): State<Api>, form: Form) -> Result<Response, Refusal> {

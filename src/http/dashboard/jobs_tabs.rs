@@ -3,12 +3,12 @@
 use askama::Template;
 use weirgate_queue::JobState;
 use weirgate_queue::read::JobFilter;
-use weirgate_queue::read::counts::{JobCount, JobCounts, self};
+use weirgate_queue::read::counts::{self, JobCount, JobCounts};
 use weirgate_web::problem::Problem;
 
-use crate::http::Api;
 use super::jobs_asked::Asked;
 use super::words::count;
+use crate::http::Api;
 
 /// A link to the same filter in one state, or in any.
 pub(super) struct Tab {
@@ -32,8 +32,8 @@ impl Tabs {
     pub(super) async fn of(api: &Api, asked: &Asked, filter: &JobFilter) -> Result<Self, Problem> {
         let tallies = {
             let mut tx = api.web.reads.of_service().await?;
-            if counts::is_kept(filter) {
-                counts::kept(&api.web.books, tx.conn(), filter).await?
+            if counts::is_counted_by_views(filter) {
+                counts::count_by_views(&api.web.queue_views, tx.conn(), filter).await?
             } else {
                 counts::count_by_walking(tx.conn(), filter).await?
             }

@@ -6,20 +6,19 @@ use axum::response::Response;
 use chrono::{Days, NaiveDate};
 use weirgate_identity::Tenant;
 use weirgate_identity::tenant_tx::TenantTx;
-use weirgate_jobs::Tenant;
 use weirgate_msp::{DailyKpis, MOST_DAYS};
 use weirgate_web::date_range::take_days;
 use weirgate_web::params::Fields;
 use weirgate_web::parse::TenantName;
 use weirgate_web::problem::Problem;
 
-use crate::http::Api;
 use super::form::{Field, Given, TENANTS, Wrong};
 use super::plot::{Line, Marked, Plot, Unit};
 use super::sent::filled;
 use super::session::Session;
 use super::suggest::Suggestions;
 use super::view::{Frame, Refusal, page};
+use crate::http::Api;
 
 /// Days that are shown where none are asked for.
 const USUAL: u64 = 60;

@@ -7,13 +7,10 @@ use axum::response::{IntoResponse, Redirect, Response};
 use weirgate_identity::audit::{Change, Subject};
 use weirgate_identity::users::Role;
 use weirgate_queue::JobState;
-use weirgate_queue::lanes::{LaneLimits, LimitsInput, MAX_LIMIT, Rate};
 use weirgate_queue::lanes::change::{LaneChange, change_lane};
+use weirgate_queue::lanes::{LaneLimits, LimitsInput, MAX_LIMIT, Rate};
 use weirgate_web::params::Fields;
 
-use crate::queues;
-use crate::http::Api;
-use crate::http::lane_facts::LaneFacts;
 use super::confirm::Confirm;
 use super::form::{Field, Given, Wrong};
 use super::sent::Form;
@@ -21,6 +18,9 @@ use super::session::Session;
 use super::tenant::{LaneRow, Named, effect};
 use super::view::{Frame, Path, Refusal, page};
 use super::words::{count, lane_limits, of};
+use crate::http::Api;
+use crate::http::lane_facts::LaneFacts;
+use crate::queues;
 
 /// Limits as a form, with what was given and what is wrong with it.
 #[derive(Template)]
@@ -233,7 +233,7 @@ async fn limits_effect(
     lane: &LaneFacts,
     own: Option<LaneLimits>,
 ) -> weirgate_queue::Result<Vec<String>> {
-    let default = api.web.books.read(&lane.queue, |book| book.settings().default).await?;
+    let default = api.web.queue_views.read(&lane.queue, |view| view.settings().default).await?;
     let limits = own.unwrap_or(default);
     let which = if own.is_none() { " (the queue's default)" } else { "" };
     let mut happens = vec![

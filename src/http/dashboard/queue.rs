@@ -11,15 +11,12 @@ use chrono::TimeDelta;
 use weirgate_identity::audit::{Change, Subject};
 use weirgate_identity::users::Role;
 use weirgate_queue::JobState;
-use weirgate_queue::lanes::{LaneLimits, QueueLimits};
 use weirgate_queue::lanes::change::{QueueChange, change_queue, pause_queue};
+use weirgate_queue::lanes::{LaneLimits, QueueLimits};
 use weirgate_queue::telemetry::histogram::Histogram;
 use weirgate_queue::telemetry::rollup::{BucketSize, Tally, buckets};
 use weirgate_web::parse::Parse;
 
-use crate::queues;
-use crate::http::Api;
-use crate::http::queue_facts::QueueFacts;
 use super::confirm::Confirm;
 use super::form::{Given, Wrong};
 use super::lane::{LimitForm, take_limits};
@@ -28,6 +25,9 @@ use super::sent::Form;
 use super::session::Session;
 use super::view::{Frame, Path, Refusal, page, span};
 use super::words::{count, lane_limits, of, queue_limits};
+use crate::http::Api;
+use crate::http::queue_facts::QueueFacts;
+use crate::queues;
 
 /// Tenants that are shown.
 const BUSIEST: usize = 20;

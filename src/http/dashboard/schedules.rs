@@ -7,13 +7,11 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 use weirgate_identity::users::Role;
 use weirgate_queue::QueueError;
-use weirgate_queue::schedule::{Definition, Missed, ScheduleOverview, self};
+use weirgate_queue::schedule::{self, Definition, Missed, ScheduleOverview};
 use weirgate_web::params::Fields;
 use weirgate_web::parse::TenantName;
 use weirgate_web::problem::Problem;
 
-use crate::http::Api;
-use crate::schedules::{run_now, self};
 use super::confirm::Confirm;
 use super::form::{Field, Given, TENANTS, Wrong};
 use super::sent::{Form, filled};
@@ -21,6 +19,8 @@ use super::session::Session;
 use super::suggest::Suggestions;
 use super::view::{Frame, Path, Refusal, When, page};
 use super::words::of;
+use crate::http::Api;
+use crate::schedules::{self, run_now};
 
 /// A run to come.
 struct Run {

@@ -2,19 +2,19 @@
 
 use std::net::IpAddr;
 
-use axum::http::{HeaderMap, HeaderValue};
 use axum::http::header::{COOKIE, SET_COOKIE};
+use axum::http::{HeaderMap, HeaderValue};
 use axum::response::{IntoResponse, Redirect, Response};
 use rand::Rng;
 use sqlx::PgConnection;
 use weirgate_identity::audit::Actor;
-use weirgate_identity::sessions::{Hash, KNOWN, hash, self};
+use weirgate_identity::sessions::{self, Hash, KNOWN, hash};
 use weirgate_identity::users::User;
 use weirgate_web::permits::under;
 use weirgate_web::problem::Problem;
 
-use crate::random;
 use crate::http::Api;
+use crate::random;
 
 const COOKIE_NAME: &str = "weirgate_session";
 

@@ -6,7 +6,7 @@
 
 use std::time::{Duration, Instant};
 
-use weirgate_identity::sessions::{Hash, Session, self};
+use weirgate_identity::sessions::{self, Hash, Session};
 use weirgate_web::permits::under;
 use weirgate_web::problem::Problem;
 use weirgate_web::recent::Recent;

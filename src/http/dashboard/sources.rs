@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 use uuid::Uuid;
-use weirgate_jobs::sources::Dataset;
+use weirgate_msp::sources::Dataset;
 use weirgate_queue::read;
 
 use super::view::span;

@@ -7,12 +7,10 @@ use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use sqlx::PgConnection;
 use uuid::Uuid;
-use weirgate_queue::{JobState, read};
 use weirgate_queue::lanes::QueueView;
+use weirgate_queue::{JobState, read};
 use weirgate_web::params::Fields;
 
-use crate::queues;
-use crate::http::Api;
 use super::last_days::{LastDay, LastDays, Unusual};
 use super::missing_days::Missing;
 use super::notice::LATELY;
@@ -21,6 +19,8 @@ use super::session::Session;
 use super::sources::{Source, Trouble};
 use super::view::{Frame, Refusal, page};
 use super::words::count;
+use crate::http::Api;
+use crate::queues;
 
 const ON_A_PAGE: i64 = 50;
 
@@ -213,8 +213,8 @@ async fn describe(api: &Api, found: Vec<Found>) -> weirgate_queue::Result<Vec<Ro
     let mut sums: BTreeMap<Uuid, Sum> = BTreeMap::new();
     for queue in queues {
         api.web
-            .books
-            .read(&queue, |book| {
+            .queue_views
+            .read(&queue, |view| {
                 for id in &ids {
                     sums.entry(*id).or_default().add(view, *id);
                 }

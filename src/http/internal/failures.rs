@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
-use weirgate_queue::telemetry::failures::{Failure, FailurePage, MAX_COUNTED_JOBS, self};
+use weirgate_queue::telemetry::failures::{self, Failure, FailurePage, MAX_COUNTED_JOBS};
 use weirgate_web::context::RequestContext;
 use weirgate_web::page::{Page, Paging, PagingParams, next_url};
 use weirgate_web::params::{Fields, FromQuery, Query};

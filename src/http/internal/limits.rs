@@ -12,18 +12,17 @@ use utoipa::openapi::schema::{ObjectBuilder, OneOfBuilder, Schema, Type};
 use uuid::Uuid;
 use weirgate_identity::Tenant;
 use weirgate_identity::audit::{Change, Subject};
-use weirgate_jobs::Tenant;
 use weirgate_queue::JobState;
-use weirgate_queue::lanes::{LaneLimits, LimitsInput, QueueView};
 use weirgate_queue::lanes::change::{LaneChange, change_lane};
+use weirgate_queue::lanes::{LaneLimits, LimitsInput, QueueView};
 use weirgate_web::client_address::ServiceActor;
 use weirgate_web::extract::{Body, Path};
 use weirgate_web::params::Query;
 use weirgate_web::problem::{FieldError, Problem};
 
-use crate::queues;
 use crate::http::Api;
 use crate::http::limits::{LaneLimitsResource, checked, given};
+use crate::queues;
 
 /// A tenant's limits and what is going on, by queue.
 #[derive(Debug, Serialize, ToSchema)]
@@ -251,7 +250,7 @@ pub(crate) async fn set_tenant_limits(
 async fn look(api: &Api, tenant: Tenant, known: BTreeSet<String>) -> Result<Json<TenantLimits>, Problem> {
     let mut queues = BTreeMap::new();
     for queue in known {
-        let lane = api.web.books.read(&queue, |book| Lane::of(book, tenant.id)).await?;
+        let lane = api.web.queue_views.read(&queue, |view| Lane::of(view, tenant.id)).await?;
         queues.insert(queue, lane);
     }
     Ok(Json(TenantLimits { tenant_id: tenant.id, tenant: tenant.slug.0, queues }))

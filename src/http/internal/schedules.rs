@@ -8,16 +8,16 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
-use weirgate_identity::audit::{Subject, self};
-use weirgate_queue::schedule::{ScheduleOverview, UpcomingRun, self};
+use weirgate_identity::audit::{self, Subject};
+use weirgate_queue::schedule::{self, ScheduleOverview, UpcomingRun};
 use weirgate_web::client_address::ServiceActor;
 use weirgate_web::extract::{Action, Body, Path, answered};
 use weirgate_web::page::Page;
 use weirgate_web::params::Query;
 use weirgate_web::problem::{FieldError, Problem};
 
-use crate::schedules;
 use crate::http::Api;
+use crate::schedules;
 
 /// A schedule.
 #[derive(Debug, Serialize, ToSchema)]

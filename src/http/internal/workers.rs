@@ -9,7 +9,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 use weirgate_identity::audit::{Change, Subject};
-use weirgate_queue::read::{WorkerRow, self};
+use weirgate_queue::read::{self, WorkerRow};
 use weirgate_queue::worker::drain;
 use weirgate_web::client_address::ServiceActor;
 use weirgate_web::extract::{Action, answered};

@@ -4,13 +4,13 @@ use std::cmp::Reverse;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use weirgate_queue::backfill::{Backfill, self};
+use weirgate_queue::backfill::{self, Backfill};
+use weirgate_queue::lanes::traffic::{self, QueueWorkers};
 use weirgate_queue::lanes::{BusyLane, CountsByState, QueueView};
-use weirgate_queue::lanes::traffic::{QueueWorkers, self};
 
-use crate::queues;
-use crate::http::Api;
 use super::database::Database;
+use crate::http::Api;
+use crate::queues;
 
 /// Lanes of a queue that are named, those with the most to do; the others are summed up.
 const NAMED_LANES: usize = 20;
@@ -80,7 +80,7 @@ impl Queue {
             let (named, others) = split(view.busy_lanes());
             (view.activity(), view.settings().paused, view.now(), named, others)
         };
-        let (facts, paused, now, named, others) = api.web.books.read(&name, read).await?;
+        let (facts, paused, now, named, others) = api.web.queue_views.read(&name, read).await?;
         let mut lanes = Vec::with_capacity(named.len());
         for load in named {
             lanes.push(NamedLane { tenant: api.web.slugs.of(load.tenant).await?, load });

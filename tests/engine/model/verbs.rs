@@ -7,16 +7,16 @@ use anyhow::{Context, Result, ensure};
 use chrono::DateTime;
 use serde_json::Value;
 use sqlx::Connection;
-use weirgate_queue::{JobState, NewJob, OnFailure, QueueError, control, enqueue};
-use weirgate_queue::claim::{Capacity, Claimer};
 use weirgate_queue::claim::persist_running::{RunStart, persist_running};
+use weirgate_queue::claim::{Capacity, Claimer};
 use weirgate_queue::database::history;
 use weirgate_queue::maintenance::{promoter, rescuer};
 use weirgate_queue::worker::{Finish, Outcome, finish};
+use weirgate_queue::{JobState, NewJob, OnFailure, QueueError, control, enqueue};
 
-use crate::support::{Does, Step};
 use super::commands::{How, Minutes};
 use super::driver::{Case, Host, QUEUE, register, tenant};
+use crate::support::{Does, Step};
 
 impl Case<'_> {
     pub(super) async fn enqueue(

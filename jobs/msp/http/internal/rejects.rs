@@ -5,8 +5,6 @@ use chrono::NaiveDate;
 use utoipa::IntoParams;
 use uuid::Uuid;
 use weirgate_identity::Tenant;
-use weirgate_jobs::Tenant;
-use weirgate_jobs::sources::Dataset;
 use weirgate_web::context::RequestContext;
 use weirgate_web::page::{Page, Paging, PagingParams, bytes};
 use weirgate_web::params::{Fields, FromQuery, Query};
@@ -15,14 +13,14 @@ use weirgate_web::problem::Problem;
 use weirgate_web::reads::Reads;
 
 use crate::http::internal::ingest;
-use crate::rejects::{Filter, Place, RejectedRow, self};
+use crate::rejects::{self, Filter, Place, RejectedRow};
 use crate::sources::Dataset;
 
 /// Which rows, for the documentation.
 #[derive(Debug, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "documents what RejectQuery reads")]
-pub struct RejectParams {
+pub(crate) struct RejectParams {
     /// The tenant's slug or UUID.
     #[param(required = false, pattern = "^[A-Za-z0-9_-]{1,64}$", example = "tenant_demo_cca")]
     tenant_id: String,
@@ -38,7 +36,7 @@ pub struct RejectParams {
 }
 
 #[derive(Debug)]
-pub struct RejectQuery {
+pub(crate) struct RejectQuery {
     tenant: Option<TenantName>,
     dataset: Option<Dataset>,
     date: Option<NaiveDate>,
@@ -68,7 +66,7 @@ impl FromQuery for RejectQuery {
         (status = 404, description = "unknown_tenant")
     )
 )]
-pub async fn list_rejects(
+pub(crate) async fn list_rejects(
     State(reads): State<Reads>,
     context: RequestContext,
     Query(query): Query<RejectQuery>,

@@ -27,7 +27,7 @@ use crate::http::v1::kpis::{DailyKpis, KpiParams, KpiQuery};
         content((Page<DailyKpis> = "application/json"), (String = "text/csv"))
     ))
 )]
-pub async fn list_daily_kpis(
+pub(crate) async fn list_daily_kpis(
     State(reads): State<Reads>,
     Path(name): Path<String>,
     Listing { query: days, form }: Listing<KpiQuery>,
@@ -52,7 +52,7 @@ pub async fn list_daily_kpis(
     params(("id" = Uuid, Path, description = "The export")),
     responses(ExportFile)
 )]
-pub async fn download_export(
+pub(crate) async fn download_export(
     State(web): State<Web>,
     State(files): State<ExportFiles>,
     Path(id): Path<Uuid>,
