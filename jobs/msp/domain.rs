@@ -84,15 +84,15 @@ fn daily_pipeline(tenant: &Tenant, args: Value) -> Result<Plan> {
 const ERROR_TEXTS: [(&str, &str); 8] = [
     (
         "all_rows_rejected",
-        "The source had data, and none of it could be taken in. The operators can see why.",
+        "The source had data, but none of it could be imported. The operators can see why.",
     ),
-    ("ingest_lost", "What was taken in before is no longer known for certain; the source is read again."),
-    ("ingest_overtaken", "A newer ingest of the same data has begun, and takes in what this one had left."),
-    ("source_refused", "The source system refuses to hand out the data, or may not be asked for it."),
-    ("source_throttled", "The source system has asked to be called less often for a whole day."),
-    ("source_unreadable", "The data of the source system cannot be read now."),
-    ("unknown_time_zone", "The time zone of the tenant is not known, so that its days are not either."),
-    ("upstream_unavailable", "A system that the job depends on does not answer now."),
+    ("ingest_lost", "It is no longer certain what was imported before; the source is read again."),
+    ("ingest_overtaken", "A newer ingest of the same data has started and imports the rest."),
+    ("source_refused", "The source system refused access to the data."),
+    ("source_throttled", "The source system has limited its requests for a whole day."),
+    ("source_unreadable", "The data of the source system could not be read."),
+    ("unknown_time_zone", "The time zone of the tenant is not valid, so its days cannot be determined."),
+    ("upstream_unavailable", "A system that the job depends on did not answer."),
 ];
 
 #[cfg(test)]

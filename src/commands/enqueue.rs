@@ -66,7 +66,7 @@ fn checked<'c>(catalog: &'c Catalog, options: &Enqueue) -> anyhow::Result<&'c En
         bail!("--arg {name}: {kind} has no such argument");
     }
     if asked.day && date.is_none() && !args.iter().any(|(name, _)| name == "date") {
-        bail!("{kind} needs its day, such as --date 2026-01-31");
+        bail!("{kind} needs a date, such as --date 2026-01-31");
     }
     Ok(asked)
 }

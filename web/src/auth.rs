@@ -80,7 +80,7 @@ pub async fn require_tenant(
     request.extensions_mut().insert(CallerTenant { id: holder.tenant, slug: holder.slug });
     // A held request and an event stream end with the key.
     let answer = web.watchers.follow(credential).answer(request, next).await;
-    answer.ok_or_else(|| Problem::unauthorized(TENANT_CHALLENGE, "the API key is no longer good"))
+    answer.ok_or_else(|| Problem::unauthorized(TENANT_CHALLENGE, "the API key is no longer valid"))
 }
 
 /// Who presents the key, within their budget: a key that was right before is looked up only if it

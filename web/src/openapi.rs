@@ -39,7 +39,7 @@ impl IntoResponses for JobAccepted {
                 .header("Location", text_header("The job's URL"))
                 .header(
                     "Job-Duplicate",
-                    text_header("true when the same job was on its way already; this is that one"),
+                    text_header("true when the same job was enqueued already; the answer is that job"),
                 )
                 .header("Idempotency-Replayed", text_header("true when the Idempotency-Key was used before"))
                 .header("Preference-Applied", text_header("The wait that was applied"))

@@ -8,27 +8,27 @@ use serde_json::Value;
 const TEXTS_OF_THE_ENGINE: [(&str, &str); 10] = [
     (
         "bad_arguments",
-        "The job's arguments are not of a form that it understands. Its operators can see which.",
+        "The job's arguments are not valid. The operators can see why.",
     ),
     (
         "dependency_failed",
-        "A job that this one depends on failed or was cancelled, so that this one was not started.",
+        "A job that this one depends on failed or was cancelled, so this one was not started.",
     ),
     (FAILED, GENERAL),
-    ("output_too_large", "The job's result is too large to be kept."),
-    ("panicked", "The job stopped on a fault in the program. Its operators can see where."),
-    ("timed_out", "The job took longer than it may."),
-    ("unknown_kind", "No worker that has run so far knows this kind of job."),
+    ("output_too_large", "The job's result is too large to be stored."),
+    ("panicked", "The job stopped because of a program error. The operators can see where."),
+    ("timed_out", "The job took longer than allowed."),
+    ("unknown_kind", "No worker so far knows this kind of job."),
     ("unknown_tenant", "The tenant of this job does not exist."),
-    ("worker_lost", "The worker that ran the job has stopped in the middle of it."),
-    ("wrong_state", "The job cannot do this in the state that it found."),
+    ("worker_lost", "The worker that ran the job stopped unexpectedly."),
+    ("wrong_state", "The state of the data does not allow what the job does."),
 ];
 
 /// The code of a failure that has no other.
 pub(crate) const FAILED: &str = "failed";
 
 /// For every code that has no text of its own.
-const GENERAL: &str = "The job failed. Its operators can see why.";
+const GENERAL: &str = "The job failed. The operators can see why.";
 
 /// A member that the shown output of a kind's jobs has more: where what they made is to be had.
 #[derive(Debug, Clone, Copy)]

@@ -58,11 +58,11 @@ impl Form {
             return Ok(());
         }
         let detail = format!(
-            "You are signed in as {}; this takes the role {}.",
+            "You are signed in as {}; this needs the {} role.",
             self.session.user.role.as_str(),
             role.as_str()
         );
-        Err(Refusal::new(StatusCode::FORBIDDEN, "You may not do this", detail).for_session(&self.session))
+        Err(Refusal::new(StatusCode::FORBIDDEN, "Not allowed", detail).for_session(&self.session))
     }
 }
 
@@ -86,7 +86,10 @@ impl FromRequest<Api> for Form {
             Refusal::new(StatusCode::FORBIDDEN, title, detail).for_session(&session).into_response()
         };
         if !is_ours(&parts.headers) {
-            return Err(refuse("This came from another site", "Nothing was done. Use the pages here."));
+            return Err(refuse(
+                "Request from another site",
+                "Nothing was done. Use the pages of this dashboard.",
+            ));
         }
         let pairs = read_pairs(Request::from_parts(parts, body), BODY_LIMIT).await?;
         let (csrf, rest): (Vec<_>, Vec<_>) = pairs.into_iter().partition(|(name, _)| name == "csrf");
@@ -95,7 +98,7 @@ impl FromRequest<Api> for Form {
         if !right {
             return Err(refuse(
                 "This page is out of date",
-                "Nothing was done. Go back, load the page again, and try once more.",
+                "Nothing was done. Go back, reload the page, and try again.",
             ));
         }
         Ok(Self { session, fields: Fields::of_pairs(rest) })
