@@ -59,7 +59,7 @@ fn checked<'c>(catalog: &'c Catalog, options: &Enqueue) -> anyhow::Result<&'c En
     };
     let kind = asked.name;
     if date.is_some() && !asked.day {
-        bail!("--date: {kind} takes no day");
+        bail!("--date: {kind} takes no date");
     }
     let is_known = |name: &str| asked.arguments.contains(&name) || asked.day && name == "date";
     if let Some((name, _)) = args.iter().find(|(name, _)| !is_known(name)) {
