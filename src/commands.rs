@@ -1,10 +1,10 @@
 //! What each command does.
 
-mod aside;
 mod audit;
 mod backfill;
 mod backfill_shown;
 mod backfills;
+mod blocking;
 mod bulk;
 mod confirm;
 mod demo;
@@ -39,7 +39,7 @@ use sqlx::PgPool;
 use weirgate_identity::Tenant;
 use weirgate_msp::mock_data::{self, Generate, Layout, Summary};
 
-use self::aside::aside;
+use self::blocking::blocking;
 use self::session::Session;
 use crate::cli::{Cli, Command, MockData};
 use crate::config::Config;
@@ -95,7 +95,7 @@ async fn dispatch(command: Command, session: Session) -> anyhow::Result<()> {
         Command::Limits(command) => limits::run(command, &session).await,
         Command::MockData(options) => {
             // It writes for as long as it takes; what is there when it is stopped stays.
-            session.stop.until_told(async { aside(move || run_mock_data(&options)).await? }).await
+            session.stop.until_told(async { blocking(move || run_mock_data(&options)).await? }).await
         }
         Command::Completions { shell } => {
             let mut script = Vec::new();

@@ -65,7 +65,7 @@ pub struct Config {
     pub domains: Option<BTreeSet<String>>,
     /// `WEIRGATE_CONCURRENCY`: jobs at once in the queues of one worker.
     pub concurrency: Concurrency,
-    /// `WEIRGATE_LEASE_S`: seconds after a worker's last sign of life until its jobs are rescued.
+    /// `WEIRGATE_LEASE_S`: seconds after a worker's last heartbeat until its jobs are rescued.
     pub lease: Duration,
     /// `WEIRGATE_GRACE_S`: seconds running jobs may take to end when a worker stops.
     pub grace: Duration,

@@ -21,7 +21,7 @@ use crate::cli::Backfill;
 use crate::output::{say, tell};
 use crate::signals::Interrupted;
 
-/// Between two looks at one that is watched.
+/// Between two polls of a backfill that is watched.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// The same through a server, which others ask, too.
@@ -151,7 +151,7 @@ pub(super) async fn watch(door: Door<'_>, id: Uuid) -> anyhow::Result<()> {
         Door::Server(_) => ASK_EVERY,
     };
     let state = loop {
-        let backfill = look(door, id).await?;
+        let backfill = fetch(door, id).await?;
         shown.update(&backfill)?;
         if backfill.facts.state.is_final() {
             break backfill.facts.state;
@@ -168,7 +168,7 @@ pub(super) async fn watch(door: Door<'_>, id: Uuid) -> anyhow::Result<()> {
     }
 }
 
-pub(super) async fn look(door: Door<'_>, id: Uuid) -> anyhow::Result<Shown> {
+pub(super) async fn fetch(door: Door<'_>, id: Uuid) -> anyhow::Result<Shown> {
     match door {
         Door::Database(database) => {
             let found = rows::get(&mut *database.pool.acquire().await?, id).await?;

@@ -7,7 +7,7 @@ use uuid::Uuid;
 use weirgate_identity::audit::{Actor, Change, Subject};
 use weirgate_queue::{JobState, backfill};
 
-use super::backfill::{leave, look, watch};
+use super::backfill::{fetch, leave, watch};
 use super::backfill_shown::Backfill;
 use super::door::Door;
 use super::session::Session;
@@ -25,7 +25,7 @@ async fn show(command: Backfills, door: Door<'_>) -> anyhow::Result<()> {
     match command {
         Backfills::List { limit } => print_list(list(door, limit).await?),
         Backfills::Show { id, watch: false } => {
-            say!("{}", serde_json::to_string_pretty(&look(door, id).await?)?)
+            say!("{}", serde_json::to_string_pretty(&fetch(door, id).await?)?)
         }
         Backfills::Show { id, watch: true } => watch(door, id).await,
         Backfills::Pause { id } => act(door, id, Verb::Pause).await,
@@ -71,7 +71,7 @@ async fn act(door: Door<'_>, id: Uuid, verb: Verb) -> anyhow::Result<()> {
         Door::Database(database) => act_on_database(&database.pool, id, verb).await?,
         Door::Server(client) => {
             // The answer does not tell whether there was anything to retry.
-            let before = look(door, id).await?;
+            let before = fetch(door, id).await?;
             remote::backfills::act(client, id, verb.name()).await?;
             verb != Verb::RetryFailed || before.count(JobState::Discarded) > 0
         }
@@ -79,7 +79,7 @@ async fn act(door: Door<'_>, id: Uuid, verb: Verb) -> anyhow::Result<()> {
     if !any {
         say!("it has no discarded jobs")?;
     }
-    say!("{id} is {}", look(door, id).await?.facts.state)
+    say!("{id} is {}", fetch(door, id).await?.facts.state)
 }
 
 /// Whether there was anything to do.

@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal};
 use anyhow::bail;
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 
-use super::aside::aside;
+use super::blocking::blocking;
 use super::door::Door;
 use crate::config::Config;
 use crate::home;
@@ -66,7 +66,7 @@ pub(super) async fn ask(what: &str, yes: bool) -> anyhow::Result<()> {
         bail!("{what}; add --yes to continue anyway");
     }
     tell!("{what}. Continue? [y/N]");
-    let answer = aside(|| io::stdin().lines().next()).await?.transpose()?.unwrap_or_default();
+    let answer = blocking(|| io::stdin().lines().next()).await?.transpose()?.unwrap_or_default();
     if !matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes") {
         bail!("nothing was done");
     }

@@ -12,13 +12,13 @@ use weirgate_queue::{JobState, QueueError, read};
 use weirgate_web::reason::reasons;
 
 use super::door::Door;
-use super::job::{Job, Look};
+use super::job::{Job, JobReport};
 use super::remote;
 use crate::client::Client;
 use crate::database::Database;
 use crate::output::tell;
 
-/// Between two looks at one that is followed in the database.
+/// Between two polls of a job that is followed in the database.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 /// How long a server holds an answer for news.
@@ -28,12 +28,16 @@ const HOLD: Duration = Duration::from_secs(2);
 const SOON: Duration = Duration::from_secs(3);
 
 /// A job as it is now.
-pub(super) async fn look(views: &QueueViews, conn: &mut PgConnection, id: Uuid) -> anyhow::Result<Look> {
+pub(super) async fn report(
+    views: &QueueViews,
+    conn: &mut PgConnection,
+    id: Uuid,
+) -> anyhow::Result<JobReport> {
     let job = read::get(&mut *conn, id).await?.ok_or(QueueError::UnknownJob(id))?;
     let positions = views.positions(conn, job.available()).await?;
     let tenant = tenant_name(conn, job.tenant_id).await?;
     let cancelled = reasons(conn, std::slice::from_ref(&job), true).await?.remove(&id);
-    Ok(Look::of(job, positions.get(&id), cancelled, &tenant)?)
+    Ok(JobReport::of(job, positions.get(&id), cancelled, &tenant)?)
 }
 
 /// What people call the tenant of a job.
@@ -48,19 +52,19 @@ async fn tenant_name(conn: &mut PgConnection, id: Uuid) -> anyhow::Result<String
 /// Waits until a job is final, and shows on standard error how it stands meanwhile.
 pub(super) async fn to_the_end(door: Door<'_>, id: Uuid) -> anyhow::Result<Job> {
     let mut shown = Shown::new()?;
-    let mut looks = Looks::through(door);
+    let mut reports = Reports::through(door);
     loop {
-        let look = looks.next(id).await?;
-        if look.job.state.is_final() {
+        let report = reports.next(id).await?;
+        if report.job.state.is_final() {
             shown.line.finish_and_clear();
-            return Ok(look.job);
+            return Ok(report.job);
         }
-        shown.update(&look);
+        shown.update(&report);
     }
 }
 
-/// Looks at a job, the first at once and the others with a pause before each.
-struct Looks<'a> {
+/// Reports at a job, the first at once and the others with a pause before each.
+struct Reports<'a> {
     place: Place<'a>,
     is_first: bool,
 }
@@ -70,7 +74,7 @@ enum Place<'a> {
     Server(&'a Client),
 }
 
-impl<'a> Looks<'a> {
+impl<'a> Reports<'a> {
     fn through(door: Door<'a>) -> Self {
         let place = match door {
             Door::Database(database) => {
@@ -81,14 +85,14 @@ impl<'a> Looks<'a> {
         Self { place, is_first: true }
     }
 
-    async fn next(&mut self, id: Uuid) -> anyhow::Result<Look> {
+    async fn next(&mut self, id: Uuid) -> anyhow::Result<JobReport> {
         let is_first = std::mem::replace(&mut self.is_first, false);
         match &self.place {
             Place::Database(database, views) => {
                 if !is_first {
                     tokio::time::sleep(LOOK_EVERY).await;
                 }
-                look(views, &mut *database.pool.acquire().await?, id).await
+                report(views, &mut *database.pool.acquire().await?, id).await
             }
             Place::Server(client) => {
                 let hold = if is_first { Duration::ZERO } else { HOLD };
@@ -114,14 +118,14 @@ impl Shown {
         Ok(Self { line, begun: Instant::now(), last: None })
     }
 
-    fn update(&mut self, look: &Look) {
-        let message = describe(look);
+    fn update(&mut self, report: &JobReport) {
+        let message = describe(report);
         if !self.line.is_hidden() {
             self.line.set_message(message);
             return;
         }
         // Counts and waits that only became smaller are no news.
-        let now = (look.job.state, look.job.attempt, look.why.as_ref().map(|why| why.code.clone()));
+        let now = (report.job.state, report.job.attempt, report.why.as_ref().map(|why| why.code.clone()));
         if self.last.as_ref() != Some(&now) && self.begun.elapsed() >= SOON {
             tell!("{message}");
             self.last = Some(now);
@@ -130,7 +134,7 @@ impl Shown {
 }
 
 /// Where it stands, in a few words.
-fn describe(Look { job, why, .. }: &Look) -> String {
+fn describe(JobReport { job, why, .. }: &JobReport) -> String {
     let state = job.state;
     if let Some(why) = why {
         return format!("{state}: {}", why.message);

@@ -39,7 +39,7 @@ pub(super) struct Job {
 
 /// A job as it is at a moment, with why it does not run.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Look {
+pub(super) struct JobReport {
     #[serde(flatten)]
     pub(super) job: Job,
     #[serde(rename = "why_not_running")]
@@ -65,7 +65,7 @@ pub(super) struct Why {
     rest: Map<String, Value>,
 }
 
-impl Look {
+impl JobReport {
     /// A job of the database, which is what a server would tell of it.
     pub(super) fn of(
         row: JobRow,

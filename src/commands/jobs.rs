@@ -12,8 +12,8 @@ use weirgate_queue::{JobState, control};
 
 use super::door::Door;
 use super::filter::job_filter;
-use super::follow::look;
-use super::job::{Job, Look};
+use super::follow::report;
+use super::job::{Job, JobReport};
 use super::session::Session;
 use super::{bulk, instant, remote, say_table, table};
 use crate::cli::{Filter, Jobs, ListJobs};
@@ -33,14 +33,14 @@ async fn act(command: Jobs, door: Door<'_>) -> anyhow::Result<()> {
             print_list(jobs, json)
         }
         Jobs::Show { id } => {
-            let look = match door {
+            let shown = match door {
                 Door::Database(database) => {
-                    look(&QueueViews::new(database.pool.clone()), &mut *database.pool.acquire().await?, id)
+                    report(&QueueViews::new(database.pool.clone()), &mut *database.pool.acquire().await?, id)
                         .await?
                 }
                 Door::Server(client) => remote::jobs::show(client, id).await?,
             };
-            say!("{}", serde_json::to_string_pretty(&look)?)
+            say!("{}", serde_json::to_string_pretty(&shown)?)
         }
         Jobs::Retry { id } => {
             let state = match door {
@@ -89,7 +89,7 @@ async fn stored(pool: &PgPool, filter: Filter, limit: i64) -> anyhow::Result<Vec
     let tenants = name_tenants(&mut tx, &rows).await?;
     let shown = rows.into_iter().map(|row| {
         let tenant = tenants.get(&row.tenant_id).cloned().unwrap_or_else(|| row.tenant_id.to_string());
-        Ok(Look::of(row, None, None, &tenant)?.job)
+        Ok(JobReport::of(row, None, None, &tenant)?.job)
     });
     shown.collect()
 }

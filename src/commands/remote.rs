@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, ensure};
 
-use super::aside::aside;
+use super::blocking::blocking;
 use crate::cli::{Command, Remote};
 use crate::client::Client;
 use crate::config::Config;
@@ -82,7 +82,7 @@ async fn read_token(path: PathBuf) -> Result<String> {
         _ => std::fs::read_to_string(path)
             .with_context(|| format!("reading the token from {}", path.display())),
     };
-    aside(move || read(&path)).await?
+    blocking(move || read(&path)).await?
 }
 
 /// The name of a command that has nothing to ask a server, and why.

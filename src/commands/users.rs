@@ -8,7 +8,7 @@ use sqlx::PgPool;
 use weirgate_identity::audit::{Actor, Change, Subject};
 use weirgate_identity::users;
 
-use super::aside::aside;
+use super::blocking::blocking;
 use super::session::Session;
 use super::{instant, say_table, table};
 use crate::cli::{GivenPassword, Users};
@@ -84,7 +84,7 @@ async fn choose(password: &GivenPassword) -> anyhow::Result<(bool, String)> {
     if io::stdin().is_terminal() {
         tell!("Type the password, then press Ctrl-D:");
     }
-    let text = aside(|| io::read_to_string(io::stdin())).await?;
+    let text = blocking(|| io::read_to_string(io::stdin())).await?;
     let text = text.context("reading the password from standard input")?;
     Ok((true, text.trim_end_matches(['\n', '\r']).to_owned()))
 }

@@ -8,10 +8,10 @@ use anyhow::{Context, bail};
 use serde_json::{Map, Value, json};
 use sqlx::migrate::Migrate;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool};
+use weirgate_identity::audit::Actor;
 use weirgate_queue::database::history;
 
 use super::history::{HISTORIES, lock};
-use weirgate_identity::audit::Actor;
 
 /// The last version of the old history, and how many migrations lead to it.
 const OLD_HEAD: (i64, i64) = (36, 34);

@@ -82,6 +82,7 @@ alter table queue.unresolved rename constraint unsettled_pkey to unresolved_pkey
 alter sequence queue.unsettled_id_seq rename to unresolved_id_seq;
 
 alter table queue.workers rename column slots to capacity;
+alter table queue.workers add column queue_capacity jsonb not null default '{}';
 
 alter table queue.jobs rename column aside to cold_state;
 alter index queue.jobs_aside rename to jobs_cold;

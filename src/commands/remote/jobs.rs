@@ -11,7 +11,7 @@ use weirgate_queue::bulk::BulkAction;
 
 use crate::cli::Filter;
 use crate::client::{Call, Client};
-use crate::commands::job::{Job, Look};
+use crate::commands::job::{Job, JobReport};
 
 /// How long somebody who waits for a job goes on while the server is away: as long as a restart or an update may take.
 const PATIENCE: Duration = Duration::from_mins(10);
@@ -47,12 +47,12 @@ pub(in crate::commands) async fn list(client: &Client, filter: &Filter, limit: u
     client.list(&named(call, filter, ""), limit).await
 }
 
-pub(in crate::commands) async fn show(client: &Client, id: Uuid) -> Result<Look> {
+pub(in crate::commands) async fn show(client: &Client, id: Uuid) -> Result<JobReport> {
     client.ask(&job(id)).await
 }
 
 /// A job, once it is final or `hold` has passed.
-pub(in crate::commands) async fn follow(client: &Client, id: Uuid, hold: Duration) -> Result<Look> {
+pub(in crate::commands) async fn follow(client: &Client, id: Uuid, hold: Duration) -> Result<JobReport> {
     let call = job(id).patient(PATIENCE);
     client.ask(&if hold.is_zero() { call } else { call.held(hold) }).await
 }

@@ -12,7 +12,7 @@ use tokio::net::TcpStream;
 
 use super::table::Connection;
 
-/// A caller whose host is gone is noticed this long after its last sign of life.
+/// A caller whose host is gone is noticed this long after it was last heard from.
 const DEAD_AFTER: Duration = Duration::from_mins(1);
 
 pub(super) struct Stream {

@@ -4,7 +4,9 @@ use anyhow::Context;
 use tokio::sync::oneshot;
 
 /// Does `work` on a thread of its own. The end of the program does not wait for it: somebody may never type the line that it reads.
-pub(super) async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> anyhow::Result<T> {
+pub(super) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> anyhow::Result<T> {
     let (done, result) = oneshot::channel();
     std::thread::Builder::new()
         .spawn(move || {
