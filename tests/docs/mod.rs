@@ -3,6 +3,7 @@
 mod n8n;
 mod sql;
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use weirgate_queue::job::state;
@@ -73,6 +74,19 @@ fn every_package_has_a_reason() {
         if !name.starts_with("weirgate") {
             assert!(document.contains(&format!("`{name}`")), "{name} has no reason in docs/dependencies.md");
         }
+    }
+}
+
+#[test]
+fn the_image_is_built_with_every_crate() {
+    let (manifest, ignored) = (read("Cargo.toml"), read(".dockerignore"));
+    let members = manifest.split("members = [").nth(1).unwrap().split(']').next().unwrap();
+    let folders: BTreeSet<&str> =
+        members.split('"').skip(1).step_by(2).map(|path| path.split('/').next().unwrap()).collect();
+    assert!(folders.contains("queue") && folders.contains("jobs"), "{folders:?}");
+    for folder in folders {
+        let line = format!("!{folder}");
+        assert!(ignored.lines().any(|it| it == line), "{line} is missing in .dockerignore");
     }
 }
 
