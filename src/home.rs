@@ -8,8 +8,8 @@ use weirgate_private_postgres::home;
 
 use crate::config::Config;
 
-/// From here on, files and folders that this process makes are for its own account alone, unless they are given another
-/// mode. Libraries make some of them, such as the exports, and take none.
+/// From here on, files and folders that this process makes are for its own account alone, unless
+/// they are given another mode. Libraries make some of them, such as the exports, and take none.
 pub fn keep_to_ourselves() {
     rustix::process::umask(Mode::from_raw_mode(0o077));
 }
@@ -17,7 +17,8 @@ pub fn keep_to_ourselves() {
 /// Makes the home of a command that is meant to make one.
 ///
 /// # Errors
-/// As [`home::prepare`]; where a database is named, the home holds exports at most, and is left as it is.
+/// As [`home::prepare`]; where a database is named, the home holds exports at most, and is left as
+/// it is.
 pub(crate) fn make_for(config: &Config) -> Result<()> {
     if config.database_url.is_none() {
         home::prepare(&config.home)?;
@@ -25,7 +26,8 @@ pub(crate) fn make_for(config: &Config) -> Result<()> {
     Ok(())
 }
 
-/// Refuses to make a home, with new data in it, for a command that only works with what is there: the name of the folder may be a slip.
+/// Refuses to make a home, with new data in it, for a command that only works with what is there:
+/// the name of the folder may be a slip.
 ///
 /// # Errors
 /// Says what to do.

@@ -7,14 +7,15 @@ use crate::config::Config;
 /// Most connections of callers, however many files there may be.
 const MOST: u64 = 10_000;
 
-/// What a process has open beside its connections to the database: its engine's own connections, those of a listener for monitoring, its
-/// log, its threads' wake-ups.
+/// What a process has open beside its connections to the database: its engine's own connections,
+/// those of a listener for monitoring, its log, its threads' wake-ups.
 const OWN: u64 = 80;
 
 /// What a running job may have open: its source, and the file or connection it reads or writes.
 const PER_JOB: u64 = 2;
 
-/// Raises the number of files that this process may have open to what it may set itself. Where that is refused, it stays.
+/// Raises the number of files that this process may have open to what it may set itself. Where that
+/// is refused, it stays.
 pub fn raise_limit() {
     let limit = getrlimit(Resource::Nofile);
     if limit.current != limit.maximum {

@@ -45,7 +45,8 @@ impl Stop {
     async fn hear(self, kind: SignalKind, mut signal: Signal) {
         while signal.recv().await.is_some() {
             let _ = FIRST.set(kind);
-            // A terminal that closes may say so twice, or after a SIGTERM: nobody is in a hurry by that.
+            // A terminal that closes may say so twice, or after a SIGTERM: nobody is in a hurry by
+            // that.
             if self.told.is_cancelled() && kind != SignalKind::hangup() {
                 self.hurried.cancel();
             }

@@ -1,5 +1,5 @@
-//! What a service manager is told: that the process is ready, that it lives, that it stops. Without one
-//! (`NOTIFY_SOCKET` not set), nobody.
+//! What a service manager is told: that the process is ready, that it lives, that it stops. Without
+//! one (`NOTIFY_SOCKET` not set), nobody.
 
 use std::time::Duration;
 

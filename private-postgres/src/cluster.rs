@@ -201,7 +201,8 @@ async fn initdb(
     output
 }
 
-/// The processes of an `initdb`, which starts servers of its own. They end with it when it is given up.
+/// The processes of an `initdb`, which starts servers of its own. They end with it when it is given
+/// up.
 struct Group(Option<Pid>);
 
 impl Drop for Group {

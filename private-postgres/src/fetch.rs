@@ -44,7 +44,8 @@ async fn install(into: &Path, major: u32) -> Result<PathBuf> {
     Ok(folder.join("bin"))
 }
 
-/// Programs are no secret, and root's Postgres runs as another account. They are written under our umask.
+/// Programs are no secret, and root's Postgres runs as another account. They are written under our
+/// umask.
 fn open_to_all(folder: &Path) -> Result<()> {
     fs::set_permissions(folder, Permissions::from_mode(0o755))?;
     for entry in fs::read_dir(folder)? {

@@ -12,11 +12,12 @@ use anyhow::{Context as _, Result, ensure};
 const PRIVATE: u32 = 0o700;
 /// Of folders that another account must pass through: root's Postgres runs as one.
 const PASSAGE: u32 = 0o711;
-/// Of files, which keep what their owner may do with them: a program of somebody's may lie there, too.
+/// Of files, which keep what their owner may do with them: a program of somebody's may lie there,
+/// too.
 const FILE: u32 = 0o700;
 
-/// Makes the home if absent and returns its absolute path without links. One that is there is closed to others, and so
-/// are the files in it.
+/// Makes the home if absent and returns its absolute path without links. One that is there is
+/// closed to others, and so are the files in it.
 ///
 /// # Errors
 /// When it is no folder, may be written by everyone, or cannot be made.
@@ -65,7 +66,8 @@ fn find_or_make(given: &Path) -> Result<(PathBuf, bool)> {
     Ok((home, is_everyones))
 }
 
-/// Makes a folder for this account alone. One that is there, and open to others, is closed to them with all that is in it.
+/// Makes a folder for this account alone. One that is there, and open to others, is closed to them
+/// with all that is in it.
 fn private_folder(folder: &Path) -> Result<()> {
     if !folder.exists() {
         return make(folder, PRIVATE);
@@ -202,7 +204,8 @@ mod tests {
         fs::set_permissions(&home, Permissions::from_mode(0o500)).unwrap();
         prepare(&home).unwrap();
         assert_eq!(mode(&home), 0o500);
-        // A home that everybody may write is no place for a password, and its exports are closed at least.
+        // A home that everybody may write is no place for a password, and its exports are closed at
+        // least.
         fs::set_permissions(&home, Permissions::from_mode(0o777)).unwrap();
         fs::set_permissions(home.join("exports"), Permissions::from_mode(0o777)).unwrap();
         assert!(prepare(&home).unwrap_err().to_string().contains("writable by everyone"));

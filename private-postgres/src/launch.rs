@@ -19,8 +19,8 @@ use super::server::{self, POLL, START_TIMEOUT, Server};
 /// How often, and after what pause, a start is tried again that failed for a passing reason.
 const ATTEMPTS: u32 = 40;
 const PAUSE: Duration = Duration::from_millis(250);
-/// How often where the log names no such reason: the server of a start that was killed writes to it too, so that its
-/// end may be about that one.
+/// How often where the log names no such reason: the server of a start that was killed writes to it
+/// too, so that its end may be about that one.
 const UNSURE: u32 = 3;
 
 /// What the log says when a reason passes: the port was taken by somebody else since it was found
@@ -47,8 +47,8 @@ const SETTINGS: [&str; 11] = [
     "ssl=off",
 ];
 
-/// Starts a server on the data that this major version made, or makes the data if there is none; on `port`, or on any
-/// that is free.
+/// Starts a server on the data that this major version made, or makes the data if there is none; on
+/// `port`, or on any that is free.
 pub(super) async fn launch(
     place: &Place,
     options: &Options,

@@ -78,14 +78,15 @@ fn tail(path: &Path, from: SeekFrom) -> String {
     last_lines(&String::from_utf8_lossy(&bytes))
 }
 
-/// What a server that is on its way up or down says to each that is connected or would be, and the statements that
-/// failed with it. They hide the reason.
+/// What a server that is on its way up or down says to each that is connected or would be, and the
+/// statements that failed with it. They hide the reason.
 const ASIDES: [&str; 3] =
     ["FATAL:  the database system is ", "FATAL:  terminating connection ", "] STATEMENT:  "];
 
 /// The last few lines of a text that say something, indented.
 pub(super) fn last_lines(text: &str) -> String {
-    // A line that begins with a tab goes on with the message before it, which is a statement's as a rule.
+    // A line that begins with a tab goes on with the message before it, which is a statement's as a
+    // rule.
     let is_aside = |line: &str| line.starts_with('\t') || ASIDES.iter().any(|words| line.contains(words));
     let says = |line: &&str| !line.trim().is_empty() && !is_aside(line);
     let lines: Vec<&str> = text.lines().filter(says).collect();

@@ -1,5 +1,6 @@
-//! The role as which the program connects to its private server. It owns the database and is no administrator of the server: who gets it to
-//! run SQL of theirs reads no files and runs no programs.
+//! The role as which the program connects to its private server. It owns the database and is no
+//! administrator of the server: who gets it to run SQL of theirs reads no files and runs no
+//! programs.
 
 use anyhow::{Context as _, Result};
 use sha2::{Digest as _, Sha256};
@@ -11,7 +12,8 @@ use super::options::NAME;
 
 const SERVICE: &str = "weirgate_service";
 
-/// Homes of earlier versions belong to the administrator as a whole: all that is in the database goes over.
+/// Homes of earlier versions belong to the administrator as a whole: all that is in the database
+/// goes over.
 const TAKE_OVER: &str = include_str!("role.sql");
 
 impl Credentials {

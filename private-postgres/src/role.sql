@@ -1,5 +1,6 @@
--- Makes the role weirgate_service, and gives it the current database with all that the current role owns there. Changes nothing where that is
--- done. In one transaction: a start that is killed leaves all or nothing.
+-- Makes the role weirgate_service, and gives it the current database with all that the current role
+-- owns there. Changes nothing where that is done. In one transaction: a start that is killed leaves
+-- all or nothing.
 do $$
 declare
     one text;

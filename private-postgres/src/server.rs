@@ -144,7 +144,8 @@ pub(super) async fn take_over(place: &Place, password: &str, fsync: bool) -> Res
     }
 }
 
-/// The server that is there on a data directory, be it on its way up or down; it is told to stop if this is dropped.
+/// The server that is there on a data directory, be it on its way up or down; it is told to stop if
+/// this is dropped.
 pub(super) fn leftover(data: &Path) -> Result<Option<Server>> {
     let pid = pidfile::read(data)?.and_then(|file| file.pid);
     Ok(pid.map(|pid| Server { pid, port: 0, data: data.to_owned(), child: None, stopped: false }))

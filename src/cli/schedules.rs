@@ -47,7 +47,8 @@ Examples:
 pub struct SetSchedule {
     /// Name of the schedule
     pub name: String,
-    /// Second, minute, hour, day of month, month, day of week, such as '0 30 1 * * *'; of five fields, the second is 0
+    /// Second, minute, hour, day of month, month, day of week, such as '0 30 1 * * *'; of five
+    /// fields, the second is 0
     #[arg(long)]
     pub cron: Option<String>,
     /// IANA time zone of the times, such as Europe/Berlin; each means each tenant's own

@@ -8,7 +8,8 @@ use super::values;
 /// What can be done with users of the dashboard.
 #[derive(Debug, Subcommand)]
 pub enum Users {
-    /// Create a user; unless a password is given, one is generated and printed (it is not shown again)
+    /// Create a user; unless a password is given, one is generated and printed (it is not shown
+    /// again)
     #[command(
         after_help = "Examples:\n  weirgate users create ada@example.com --role operator\n  weirgate users create ada@example.com --password-stdin < password.txt"
     )]

@@ -77,7 +77,8 @@ impl Call {
         }
     }
 
-    /// The server is asked to hold the answer until something has happened, but no longer than that.
+    /// The server is asked to hold the answer until something has happened, but no longer than
+    /// that.
     pub(crate) fn held(self, hold: Duration) -> Self {
         Self { hold, ..self.query("wait", &hold.as_secs()) }
     }
@@ -99,7 +100,8 @@ impl Call {
         known.map_or_else(|| field.to_owned(), |(_, option)| option.clone())
     }
 
-    /// The first value that is blank. For the API that is none, which may be far more than was asked for.
+    /// The first value that is blank. For the API that is none, which may be far more than was
+    /// asked for.
     pub(super) fn blank(&self) -> Option<String> {
         let of_query = self.parameters.iter().find(|(_, value)| value.trim().is_empty());
         let of_query = of_query.map(|(name, _)| name.clone());

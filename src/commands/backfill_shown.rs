@@ -1,4 +1,5 @@
-//! A backfill as commands show it: what the API's resource tells of it, but for what only clients need.
+//! A backfill as commands show it: what the API's resource tells of it, but for what only clients
+//! need.
 
 use std::collections::BTreeMap;
 

@@ -3,7 +3,8 @@
 use anyhow::Context;
 use tokio::sync::oneshot;
 
-/// Does `work` on a thread of its own. The end of the program does not wait for it: somebody may never type the line that it reads.
+/// Does `work` on a thread of its own. The end of the program does not wait for it: somebody may
+/// never type the line that it reads.
 pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> anyhow::Result<T> {

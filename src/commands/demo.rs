@@ -29,7 +29,8 @@ use crate::seed::{self, Seeded};
 use crate::server::Listeners;
 use crate::signals::{Interrupted, Stop};
 
-/// So many days before the day that is asked for and after it get their KPIs too: what is unusual shows among others.
+/// So many days before the day that is asked for and after it get their KPIs too: what is unusual
+/// shows among others.
 const DAYS_AROUND: Days = Days::new(27);
 
 pub(super) async fn run(options: Demo, Session { mut config, stop, .. }: Session) -> anyhow::Result<()> {

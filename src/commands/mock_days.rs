@@ -28,7 +28,8 @@ pub(super) fn tell_if_outside(folder: &Path, from: NaiveDate, to: NaiveDate) {
     }
 }
 
-/// The first and the last day that stand in its files; none where there are too many to read, or none.
+/// The first and the last day that stand in its files; none where there are too many to read, or
+/// none.
 fn days(folder: &Path) -> Option<(NaiveDate, NaiveDate)> {
     let mut files = Vec::new();
     for entry in fs::read_dir(folder).ok()?.filter_map(Result::ok) {

@@ -249,7 +249,8 @@ pub(super) fn random_token() -> String {
     hex::encode(bytes)
 }
 
-/// Cancelled by the first signal, or by the caller; what runs may end then. A second signal ends it at once.
+/// Cancelled by the first signal, or by the caller; what runs may end then. A second signal ends it
+/// at once.
 pub(super) fn gently(stop: &Stop, config: &Config) -> CancellationToken {
     let told = stop.told().child_token();
     let by_a_signal = stop.told().clone();

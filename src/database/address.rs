@@ -9,8 +9,8 @@ use url::Url;
 /// Where a database is, and what is to be set on each connection.
 pub(super) struct Address {
     pub(super) options: PgConnectOptions,
-    /// `?options=-c name=value` and `?options[name]=value`. As part of a connection's start a pooler such as pgbouncer refuses them, so
-    /// they are set afterwards.
+    /// `?options=-c name=value` and `?options[name]=value`. As part of a connection's start a
+    /// pooler such as pgbouncer refuses them, so they are set afterwards.
     pub(super) settings: Vec<(String, String)>,
 }
 

@@ -1,5 +1,6 @@
-//! A pooler between this program and Postgres must keep a session's server for it: `LISTEN`, settings and prepared statements of a session
-//! belong to the server's side, and one that deals servers out by transaction loses them without a word.
+//! A pooler between this program and Postgres must keep a session's server for it: `LISTEN`,
+//! settings and prepared statements of a session belong to the server's side, and one that deals
+//! servers out by transaction loses them without a word.
 
 use anyhow::{Context, bail};
 use sqlx::{Connection, PgConnection, PgPool, Row};
@@ -30,7 +31,8 @@ async fn shares_servers(pool: &PgPool) -> sqlx::Result<bool> {
     let server = pid(&mut first).await?;
     let mut shared = false;
     for _ in 0..LOOKS {
-        // While this transaction lasts, its server is nobody else's: what a pooler gives the other session now is another one.
+        // While this transaction lasts, its server is nobody else's: what a pooler gives the other
+        // session now is another one.
         let opened = second.begin().await;
         let mut open = match opened {
             Ok(open) => open,
@@ -49,7 +51,8 @@ async fn shares_servers(pool: &PgPool) -> sqlx::Result<bool> {
     Ok(shared)
 }
 
-/// Of the Postgres process behind it; asked without a prepared statement, which such a pooler may lose.
+/// Of the Postgres process behind it; asked without a prepared statement, which such a pooler may
+/// lose.
 async fn pid(conn: &mut PgConnection) -> sqlx::Result<i32> {
     sqlx::raw_sql("select pg_backend_pid()").fetch_one(conn).await?.try_get(0)
 }

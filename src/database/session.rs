@@ -1,4 +1,5 @@
-//! What each connection is set to, and how a pool keeps them: the one way in which the program connects.
+//! What each connection is set to, and how a pool keeps them: the one way in which the program
+//! connects.
 
 use std::fmt::Write;
 use std::sync::Arc;
@@ -20,8 +21,9 @@ const VANISHED: [(&str, &str); 4] = [
     ("tcp_user_timeout", "20s"),
 ];
 
-/// A process that stands still in a transaction, or whose connection does, holds the rows it locked for so long at most, or for its
-/// lease where that is shorter. Nothing of ours pauses for so long in a transaction that locks.
+/// A process that stands still in a transaction, or whose connection does, holds the rows it locked
+/// for so long at most, or for its lease where that is shorter. Nothing of ours pauses for so long
+/// in a transaction that locks.
 const STANDSTILL: Duration = Duration::from_secs(10);
 
 /// How long somebody may wait for a connection.
@@ -30,7 +32,8 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 /// For so long a connection that is not in use is taken to be there.
 const FRESH: Duration = Duration::from_secs(1);
 
-/// How long a connection that nobody uses may take to show that it still answers; else it is closed.
+/// How long a connection that nobody uses may take to show that it still answers; else it is
+/// closed.
 const ANSWER: Duration = Duration::from_secs(2);
 
 /// Settings of each connection.
@@ -74,7 +77,8 @@ impl Settings {
     }
 }
 
-/// Options of a pool whose connections are set to `settings`. One that hangs is closed, and never given to anybody.
+/// Options of a pool whose connections are set to `settings`. One that hangs is closed, and never
+/// given to anybody.
 pub(super) fn pool_options(settings: &Settings, signs: Arc<Signs>) -> anyhow::Result<PgPoolOptions> {
     let sql = settings.sql()?;
     let of_those_that_come_back = signs.clone();
@@ -87,7 +91,8 @@ pub(super) fn pool_options(settings: &Settings, signs: Arc<Signs>) -> anyhow::Re
                 Ok(())
             })
         })
-        // One that was in use a moment ago is there: to ask it each time would cost every query a round trip.
+        // One that was in use a moment ago is there: to ask it each time would cost every query a
+        // round trip.
         .test_before_acquire(false)
         .before_acquire(move |conn, meta| {
             let signs = signs.clone();
@@ -116,16 +121,19 @@ async fn in_time(signs: &Signs, answer: impl Future<Output = sqlx::Result<()>>) 
     })
 }
 
-/// A pooler refuses parameters at the start of a connection that it does not know; those that sqlx adds by itself are not needed.
+/// A pooler refuses parameters at the start of a connection that it does not know; those that sqlx
+/// adds by itself are not needed.
 pub(super) fn plain(options: PgConnectOptions) -> PgConnectOptions {
     options.application_name("weirgate").extra_float_digits(None)
 }
 
-/// A `begin` that is dropped while it waits for its answer leaves a transaction that sqlx 0.9.0 does not know of
-/// (launchbadge/sqlx#4393, mended after 0.9.0): what others did on that connection next would never be committed. A
-/// handler that times out and an HTTP client that goes away both drop one.
+/// A `begin` that is dropped while it waits for its answer leaves a transaction that sqlx 0.9.0
+/// does not know of (launchbadge/sqlx#4393, mended after 0.9.0): what others did on that connection
+/// next would never be committed. A handler that times out and an HTTP client that goes away both
+/// drop one.
 async fn end_stray_transaction(conn: &mut PgConnection) -> sqlx::Result<()> {
-    // This begins nothing, so it fails unless a transaction is open; in one that has failed, Postgres refuses it.
+    // This begins nothing, so it fails unless a transaction is open; in one that has failed,
+    // Postgres refuses it.
     match conn.begin_with("select").await {
         Err(sqlx::Error::BeginFailed) => Ok(()),
         Ok(stray) => stray.rollback().await,

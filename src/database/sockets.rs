@@ -1,7 +1,8 @@
 //! The sockets of this process that lead to the database.
 //!
-//! sqlx opens them and keeps them to itself, and much of what it does on them has no deadline: the question to a connection that comes
-//! back to its pool, for one. A socket that is closed under it ends all of that at once, with an error that everybody handles anyway.
+//! sqlx opens them and keeps them to itself, and much of what it does on them has no deadline: the
+//! question to a connection that comes back to its pool, for one. A socket that is closed under it
+//! ends all of that at once, with an error that everybody handles anyway.
 
 use std::collections::HashSet;
 use std::net::{IpAddr, SocketAddr};
@@ -17,7 +18,8 @@ use tokio::time::timeout;
 /// How long the name of the database's host may take to be looked up.
 const LOOKUP: Duration = Duration::from_secs(2);
 
-/// Without a word for so long, the other host is asked whether it is there; then again, and at last given up.
+/// Without a word for so long, the other host is asked whether it is there; then again, and at last
+/// given up.
 const KEEPALIVE: (Duration, Duration, u32) = (Duration::from_secs(10), Duration::from_secs(5), 3);
 
 /// What the other host has not taken for so long, in milliseconds, ends a connection.
@@ -88,7 +90,8 @@ impl Socket {
         let _ = shutdown(&self.0, Shutdown::Both);
     }
 
-    /// Has the kernel notice a host that has vanished. That is a help and no need: what is asked has deadlines.
+    /// Has the kernel notice a host that has vanished. That is a help and no need: what is asked
+    /// has deadlines.
     pub(super) fn keep_alive(&self) {
         if sockopt::socket_keepalive(&self.0).unwrap_or(true) {
             return;
@@ -110,13 +113,15 @@ fn open_files() -> impl Iterator<Item = RawFd> {
     numbers.into_iter()
 }
 
-/// None where it was closed meanwhile. What became of the number in between is seen by where the duplicate leads.
+/// None where it was closed meanwhile. What became of the number in between is seen by where the
+/// duplicate leads.
 #[expect(
     unsafe_code,
     reason = "sqlx gives no access to its sockets, and the system names open files by number only"
 )]
 fn duplicate(number: RawFd) -> Option<OwnedFd> {
-    // SAFETY: the borrowed number is used for this one system call, which fails where the file is closed by now, and for nothing else.
+    // SAFETY: the borrowed number is used for this one system call, which fails where the file is
+    // closed by now, and for nothing else.
     let borrowed = unsafe { BorrowedFd::borrow_raw(number) };
     rustix::io::fcntl_dupfd_cloexec(borrowed, 0).ok()
 }

@@ -1,9 +1,12 @@
-//! Notices connections that are neither closed nor answer: a proxy or a firewall that forgot them, a host that vanished.
+//! Notices connections that are neither closed nor answer: a proxy or a firewall that forgot them,
+//! a host that vanished.
 //!
-//! One connection is asked all the time. Where that one is silent and a newer one answers, it is not the database that is slow: all that
-//! were there when it was asked are closed, and whoever waits on one of them goes on with a new one. Where nothing answers, they are
-//! closed too, only later: who waits is told, and a process that is to stop can. Where that one answers and others do not when the pool
-//! asks them, before it lends them or as they come back, it is the same: those that others wait on are most likely among them.
+//! One connection is asked all the time. Where that one is silent and a newer one answers, it is
+//! not the database that is slow: all that were there when it was asked are closed, and whoever
+//! waits on one of them goes on with a new one. Where nothing answers, they are closed too, only
+//! later: who waits is told, and a process that is to stop can. Where that one answers and others
+//! do not when the pool asks them, before it lends them or as they come back, it is the same: those
+//! that others wait on are most likely among them.
 
 use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -22,7 +25,8 @@ use super::sockets::{Place, Socket};
 /// Between two questions.
 const EVERY: Duration = Duration::from_secs(1);
 
-/// Between two attempts to connect. A newer connection says nothing of older ones, so there should soon be one.
+/// Between two attempts to connect. A newer connection says nothing of older ones, so there should
+/// soon be one.
 const SOON: Duration = Duration::from_millis(250);
 
 /// Without an answer for so long, a newer connection is asked.
@@ -31,7 +35,8 @@ const SILENT: Duration = Duration::from_secs(3);
 /// Without an answer from any for so long, nobody waits any more.
 const DEAD: Duration = Duration::from_secs(10);
 
-/// So many connections of a pool that are silent within [`DEAD`] while the one that is asked answers are no coincidence.
+/// So many connections of a pool that are silent within [`DEAD`] while the one that is asked
+/// answers are no coincidence.
 const SEVERAL: usize = 2;
 
 static HUNG: AtomicU64 = AtomicU64::new(0);

@@ -1,4 +1,5 @@
-//! Writes metrics whose values are somewhere already: a name, a help text, and rows of labels and values.
+//! Writes metrics whose values are somewhere already: a name, a help text, and rows of labels and
+//! values.
 
 use std::fmt;
 

@@ -1,4 +1,5 @@
-//! A listener for monitoring alone: the only one a worker has, and for an API one that the outside need not reach.
+//! A listener for monitoring alone: the only one a worker has, and for an API one that the outside
+//! need not reach.
 
 use std::sync::Arc;
 

@@ -1,4 +1,5 @@
-//! What the operating system knows of this process, under the names that all of Prometheus' clients use.
+//! What the operating system knows of this process, under the names that all of Prometheus' clients
+//! use.
 
 use std::fmt;
 use std::fs;

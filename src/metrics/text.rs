@@ -1,4 +1,5 @@
-//! The two text formats: `OpenMetrics` for who asks for it, as Prometheus does, and Prometheus' own for everybody else.
+//! The two text formats: `OpenMetrics` for who asks for it, as Prometheus does, and Prometheus' own
+//! for everybody else.
 
 use std::fmt::Write;
 
@@ -41,7 +42,8 @@ pub(crate) fn answer(format: Format, openmetrics: String) -> Response {
     ([(CONTENT_TYPE, format.content_type())], text).into_response()
 }
 
-/// In the older format a counter's help and type name what is in its lines, `_total` and all, and nothing marks the end.
+/// In the older format a counter's help and type name what is in its lines, `_total` and all, and
+/// nothing marks the end.
 fn older(openmetrics: &str) -> String {
     let mut text = String::with_capacity(openmetrics.len() + 1024);
     let mut lines = openmetrics.lines().peekable();

@@ -125,7 +125,8 @@ fn guard(child: &Child, folder: &Path) {
     std::mem::forget(guard);
 }
 
-/// Tests come and go with runtimes of their own; this one, which reads what the browser sends, stays.
+/// Tests come and go with runtimes of their own; this one, which reads what the browser sends,
+/// stays.
 fn connect(address: String) -> Browser {
     let (send, receive) = std::sync::mpsc::channel();
     std::thread::spawn(move || {

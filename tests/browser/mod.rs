@@ -1,6 +1,8 @@
-//! The dashboard in a real browser: what people do there, what they are told, and that nothing goes wrong meanwhile.
+//! The dashboard in a real browser: what people do there, what they are told, and that nothing goes
+//! wrong meanwhile.
 //!
-//! Where there is no browser these tests are skipped, which is said; with `CHROMIUM=/usr/bin/chromium` it must be there.
+//! Where there is no browser these tests are skipped, which is said; with
+//! `CHROMIUM=/usr/bin/chromium` it must be there.
 
 mod access;
 mod actions;

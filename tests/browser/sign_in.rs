@@ -85,7 +85,8 @@ async fn a_page_that_is_live_asks_to_sign_in_again_by_itself() {
         tab.watch.expect_text("EventSource's response has a MIME type (\"text/html\")");
         site.sign_in(tab, Role::Viewer).await;
         site.db().travel(Duration::from_hours(9)).await;
-        // As when the service is started anew: every stream ends, and browsers come back for theirs.
+        // As when the service is started anew: every stream ends, and browsers come back for
+        // theirs.
         site.close_streams();
         tab.see_address("/sign-in?next=%2Fdashboard").await;
     })

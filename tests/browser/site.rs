@@ -72,7 +72,8 @@ pub(super) async fn sign_in(tab: &Tab, password: &str) {
     tab.press("Sign in").await;
 }
 
-/// Runs a test in a tab of its own. Nothing may go wrong in the browser meanwhile; a test that fails leaves a picture.
+/// Runs a test in a tab of its own. Nothing may go wrong in the browser meanwhile; a test that
+/// fails leaves a picture.
 pub(super) async fn visit(test: impl AsyncFnOnce(&Site, &mut Tab)) {
     let Some(browser) = chromium::browser() else { return };
     let site = Site::new().await;

@@ -66,7 +66,8 @@ impl Watch {
             Seen::Request(event) => {
                 self.requests += 1;
                 let url = &event.request.url;
-                // What is in the address itself, such as the browser's own signs, is asked of nobody.
+                // What is in the address itself, such as the browser's own signs, is asked of
+                // nobody.
                 let ours = url.starts_with(&format!("{}/", self.base)) || url.starts_with("data:");
                 (!ours).then(|| format!("a request to {url}"))
             }

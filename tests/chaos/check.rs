@@ -1,4 +1,5 @@
-//! What must hold once the load has drained, whatever was done to it. Every promise is one entry of [`PROMISES`].
+//! What must hold once the load has drained, whatever was done to it. Every promise is one entry of
+//! [`PROMISES`].
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -16,7 +17,8 @@ struct Promise {
     broken_by: &'static str,
 }
 
-/// `$1`: jobs that were accepted; `$2`: jobs that were refused; `$3`: when the test began, by the database.
+/// `$1`: jobs that were accepted; `$2`: jobs that were refused; `$3`: when the test began, by the
+/// database.
 const PROMISES: &[Promise] = &[
     Promise {
         name: "lost",
@@ -93,7 +95,8 @@ const PROMISES: &[Promise] = &[
     OVER_MAX_RUNNING,
 ];
 
-/// Starts of every claim, from the log that each writes: nothing forgets one, not even a job's next attempt.
+/// Starts of every claim, from the log that each writes: nothing forgets one, not even a job's next
+/// attempt.
 const OVER_THEIR_RATE: Promise = Promise {
     name: "starts over a lane's rate",
     broken_by: "
@@ -217,7 +220,8 @@ fn report(wrong: &mut Vec<String>, name: &str, rows: &[serde_json::Value]) {
     }
 }
 
-/// The jobs that are there of transactions without an answer, and those transactions that are there in part.
+/// The jobs that are there of transactions without an answer, and those transactions that are there
+/// in part.
 async fn unknown(db: &PgPool, book: &Book) -> (Vec<Uuid>, Vec<serde_json::Value>) {
     let all: Vec<Uuid> = book.unknown.concat();
     let found: HashSet<Uuid> = sqlx::query_scalar("select id from queue.jobs where id = any($1)")

@@ -1,4 +1,5 @@
-//! A Postgres that keeps its promises (fsync on) and can be restarted; gone when the tests are, however they end.
+//! A Postgres that keeps its promises (fsync on) and can be restarted; gone when the tests are,
+//! however they end.
 
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::CommandExt;
@@ -17,7 +18,8 @@ use weirgate_private_postgres::{Options, PrivatePostgres};
 
 const TEMPLATE: &str = "template_chaos";
 
-/// Each job that the tests run writes one row here. Nothing keeps it from writing two: that would be seen.
+/// Each job that the tests run writes one row here. Nothing keeps it from writing two: that would
+/// be seen.
 const LEDGER: &str = "create table ledger (
     job uuid not null, run bigint not null, attempt smallint not null, lease uuid, worker text not null,
     at timestamptz not null
@@ -53,7 +55,8 @@ impl Cluster {
         Self::start_in(home).await
     }
 
-    /// One of a fault's own. It is watched, and started again when it ends, for as long as the test's runtime runs.
+    /// One of a fault's own. It is watched, and started again when it ends, for as long as the
+    /// test's runtime runs.
     pub(crate) async fn of_its_own(home: PathBuf) -> &'static Self {
         Box::leak(Box::new(Self::start_in(home).await))
     }
@@ -128,7 +131,8 @@ impl Cluster {
         sqlx::raw_sql("select pg_reload_conf()").execute(&mut admin).await.unwrap();
     }
 
-    /// The first process of the server is gone from one instant to the next; the others then end by themselves. It is started again.
+    /// The first process of the server is gone from one instant to the next; the others then end by
+    /// themselves. It is started again.
     pub(crate) async fn kill_postmaster(&self) {
         let data = self.server.data_dir();
         let file = data.join("postmaster.pid");
@@ -139,12 +143,14 @@ impl Cluster {
             assert!(Instant::now() < deadline, "processes of a server without its first one live on");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        // What was killed is this process's child and may not be waited for yet, so it would count as living.
+        // What was killed is this process's child and may not be waited for yet, so it would count
+        // as living.
         std::fs::remove_file(&file).unwrap();
         self.restart_immediately().await;
     }
 
-    /// As a crash of the server: nothing is written, all connections break, the next start recovers.
+    /// As a crash of the server: nothing is written, all connections break, the next start
+    /// recovers.
     pub(crate) async fn restart_immediately(&self) {
         let data = self.server.data_dir();
         let owner = std::fs::metadata(data).unwrap();
@@ -176,8 +182,8 @@ fn works_in(folder: &Path) -> bool {
     processes.filter_map(|it| std::fs::read_link(it.path().join("cwd")).ok()).any(|cwd| cwd == folder)
 }
 
-/// Reads until this process is gone (SIGKILL included), then ends the server, whichever it is by then, and removes its
-/// data.
+/// Reads until this process is gone (SIGKILL included), then ends the server, whichever it is by
+/// then, and removes its data.
 pub(crate) fn guard(data: &Path, home: &Path) {
     let script = r#"
         cat >/dev/null

@@ -1,4 +1,5 @@
-//! A real haproxy with the configuration that `deploy/haproxy` has, and its check on each server's machine.
+//! A real haproxy with the configuration that `deploy/haproxy` has, and its check on each server's
+//! machine.
 
 use std::os::fd::AsFd;
 use std::path::Path;

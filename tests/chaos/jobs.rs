@@ -1,4 +1,5 @@
-//! The jobs of the load. Each completes with one row in the ledger, or (plain ones) with one job that has one.
+//! The jobs of the load. Each completes with one row in the ledger, or (plain ones) with one job
+//! that has one.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -22,7 +22,8 @@ const BACKLOG: i64 = 400;
 /// How long a producer waits for an answer, as the API does.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// The clock of a host that is wrong by so many seconds. Ids are all that the engine makes of a host's clock.
+/// The clock of a host that is wrong by so many seconds. Ids are all that the engine makes of a
+/// host's clock.
 #[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 pub(crate) struct SkewedClock {
     pub(crate) ahead_s: i64,

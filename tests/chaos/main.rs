@@ -1,8 +1,8 @@
-//! Faults under load: processes killed and frozen, Postgres restarted, connections cut. After each, nothing is lost and
-//! nothing is there twice.
+//! Faults under load: processes killed and frozen, Postgres restarted, connections cut. After each,
+//! nothing is lost and nothing is there twice.
 //!
-//! `cargo test -p weirgate --test chaos -- --nocapture` prints a line a fault. `CHAOS=long` is the long profile,
-//! `CHAOS_SEED` repeats the random choices of a run.
+//! `cargo test -p weirgate --test chaos -- --nocapture` prints a line a fault. `CHAOS=long` is the
+//! long profile, `CHAOS_SEED` repeats the random choices of a run.
 
 mod check;
 mod cluster;

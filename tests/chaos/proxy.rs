@@ -1,4 +1,5 @@
-//! A TCP proxy before Postgres that cuts connections where it is told to, and lets them hang: neither closed nor answered.
+//! A TCP proxy before Postgres that cuts connections where it is told to, and lets them hang:
+//! neither closed nor answered.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
@@ -116,7 +117,8 @@ impl Proxy {
             .expect("an aim is only replaced when it was hit");
     }
 
-    /// Cuts all connections of all clients; new ones lead to the server on this port, or, with 0, nowhere.
+    /// Cuts all connections of all clients; new ones lead to the server on this port, or, with 0,
+    /// nowhere.
     pub(crate) fn lead_to(&self, port: u16) {
         self.server.store(port, Ordering::SeqCst);
         self.shared.links.lock().unwrap().values().for_each(|link| link.cut.cancel());
@@ -231,7 +233,8 @@ fn hit(shared: &Shared, events: &[Event]) -> Option<Aim> {
     shared.aim.lock().unwrap().take_if(|aim| events.contains(&aim.event))
 }
 
-/// Forwards what the server says; once muted, nothing more, and ends when the server is done with the request.
+/// Forwards what the server says; once muted, nothing more, and ends when the server is done with
+/// the request.
 async fn answers(link: &Link, mute: &AtomicBool, mut from: OwnedReadHalf, mut to: OwnedWriteHalf) {
     let mut chunk = vec![0; 64 * 1024];
     let mut frames = Frames::of_server();

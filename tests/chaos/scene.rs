@@ -1,4 +1,5 @@
-//! What every fault needs: a database, a proxy before it, worker processes, a load, and the check at the end.
+//! What every fault needs: a database, a proxy before it, worker processes, a load, and the check
+//! at the end.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -192,8 +193,8 @@ impl Scene {
         self.proxy.lead_to(0);
     }
 
-    /// Workers and producers are led to another server, with what it knows; how many jobs that were accepted it does not
-    /// have.
+    /// Workers and producers are led to another server, with what it knows; how many jobs that were
+    /// accepted it does not have.
     pub(crate) async fn lives_on(&mut self, server: &Server) -> usize {
         let lost = self.goes_on_with(server).await;
         self.lead_to(server.port());
@@ -267,7 +268,8 @@ impl Scene {
         self.book.lock().unwrap().accepted.len()
     }
 
-    /// How long it takes from now until that many more enqueues were acknowledged and jobs completed.
+    /// How long it takes from now until that many more enqueues were acknowledged and jobs
+    /// completed.
     pub(crate) async fn back(&self, jobs: i64) -> Duration {
         let (since, goal) = (Instant::now(), self.accepted() + 20);
         self.headway(jobs).await;

@@ -1,5 +1,5 @@
-//! A Postgres of one fault's own, which may be copied, promoted and lost. Whoever connects is trusted; it listens on
-//! 127.0.0.1 alone and ends with the tests.
+//! A Postgres of one fault's own, which may be copied, promoted and lost. Whoever connects is
+//! trusted; it listens on 127.0.0.1 alone and ends with the tests.
 
 use std::fs;
 use std::net::TcpListener;

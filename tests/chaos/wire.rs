@@ -93,7 +93,8 @@ pub(crate) struct Conversation {
 }
 
 impl Conversation {
-    /// Takes in a client's message; what it is to the engine, at both places where it is its own commit.
+    /// Takes in a client's message; what it is to the engine, at both places where it is its own
+    /// commit.
     pub(crate) fn hear(&mut self, message: &[u8]) -> Vec<Event> {
         if !std::mem::replace(&mut self.begun, true) {
             return Vec::new();

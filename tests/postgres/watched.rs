@@ -14,7 +14,8 @@ async fn one_that_ends_however_it_does_is_started_again_on_its_port_with_what_wa
     let server = PrivatePostgres::start(Options::new(&home.path)).await.unwrap();
     write_row(&server).await;
     let (port, mut process) = (server.port(), server.pid().unwrap());
-    // A crash, a fast shutdown, an immediate one, and a smart one, which waits for connections to end.
+    // A crash, a fast shutdown, an immediate one, and a smart one, which waits for connections to
+    // end.
     for signal in [Signal::KILL, Signal::INT, Signal::QUIT, Signal::TERM] {
         let open = connect(&server).await;
         kill_process(pid(process), signal).unwrap();

@@ -79,7 +79,8 @@ fn dump(cli: &Cli) -> String {
     said.lines().filter(|line| !line.contains("restrict ")).collect::<Vec<_>>().join("\n")
 }
 
-/// Rows of every table, by their text, and everything of the catalog that a refusal could have changed.
+/// Rows of every table, by their text, and everything of the catalog that a refusal could have
+/// changed.
 async fn everything(cli: &Cli) -> (String, i64) {
     let jobs = sqlx::query_scalar("select count(*) from queue.jobs").fetch_one(&cli.db.pool).await.unwrap();
     (dump(cli), jobs)

@@ -1,4 +1,5 @@
-//! Clients that hold connections without using them: the process stays reachable, and its worker keeps its lease.
+//! Clients that hold connections without using them: the process stays reachable, and its worker
+//! keeps its lease.
 //!
 //! `CONNECTIONS_S` is how long they do so; a few seconds more than a lease where it is not set.
 

@@ -27,7 +27,8 @@ impl<'a> Client<'a> {
         Self { up, http, accepted: Vec::new() }
     }
 
-    /// Asks for another day's KPIs; whether that was acknowledged. What is not is told to be tried again.
+    /// Asks for another day's KPIs; whether that was acknowledged. What is not is told to be tried
+    /// again.
     async fn enqueue(&mut self) -> bool {
         let day = chrono::NaiveDate::from_ymd_opt(2020, 1, 1).unwrap()
             + chrono::Days::new(self.accepted.len() as u64);

@@ -81,7 +81,8 @@ fn all_in(folder: &Path) -> Vec<PathBuf> {
     all
 }
 
-/// Nobody else reads or lists anything; root's Postgres, which runs as another account, passes through.
+/// Nobody else reads or lists anything; root's Postgres, which runs as another account, passes
+/// through.
 fn assert_closed(home: &Path) {
     let passages = [home.to_owned(), home.join("demo")];
     let all = all_in(home);

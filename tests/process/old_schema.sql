@@ -1,4 +1,5 @@
--- The database as the last version before 0.1.0 made it: pg_dump --schema-only --no-owner of its migrations 1 to 36.
+-- The database as the last version before 0.1.0 made it: pg_dump --schema-only --no-owner of its
+-- migrations 1 to 36.
 
 -- Functions come before the tables that they name.
 set check_function_bodies = false;
@@ -116,7 +117,8 @@ begin
     if (later at time zone time_zone) = midnight then
         return later;
     end if;
-    -- The clock skips midnight. The day begins at the instant of the jump, which is found by halving.
+    -- The clock skips midnight. The day begins at the instant of the jump, which is found by
+    -- halving.
     before := midnight at time zone 'UTC' - interval '2 days';
     after := midnight at time zone 'UTC' + interval '2 days';
     while after - before > interval '1 microsecond' loop
@@ -295,8 +297,9 @@ begin
         from new_jobs group by 1, 2, 3, 4, 5
     ) as counted
     group by queue;
-    -- A statement of its own, as it must see more than the one that inserts: who is not seen here went to sleep after this
-    -- transaction got its number, and finds that under way. Where all statements see the same, nobody can be relied on.
+    -- A statement of its own, as it must see more than the one that inserts: who is not seen here
+    -- went to sleep after this transaction got its number, and finds that under way. Where all
+    -- statements see the same, nobody can be relied on.
     perform pg_notify('weirgate_jobs', woken.queue)
     from (select distinct queue from new_jobs where state = 'available') as woken
     where exists (select from queue.sleepers s where s.queue = woken.queue)

@@ -15,7 +15,8 @@ use weirgate_msp::http_client;
 /// Which answers are lost on their way.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Lose {
-    /// The first answer to each request that changes something; it comes through when it is sent again.
+    /// The first answer to each request that changes something; it comes through when it is sent
+    /// again.
     FirstOfEachPost,
 }
 

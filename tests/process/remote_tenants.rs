@@ -1,4 +1,5 @@
-//! Commands about a server elsewhere: tenants, their keys, failures, and schedules that are run by hand.
+//! Commands about a server elsewhere: tenants, their keys, failures, and schedules that are run by
+//! hand.
 
 use weirgate_msp::http_client;
 

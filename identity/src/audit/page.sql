@@ -3,7 +3,8 @@ select a.id as "id!", a.at as "at!", a.actor as "actor!", a.via as "via!", a.add
     queue.now() as "now!"
 from (
     select * from identity.audit
-    -- An entry is dated when its transaction begins and numbered when it is written; none takes ten minutes over that.
+    -- An entry is dated when its transaction begins and numbered when it is written; none takes ten
+    -- minutes over that.
     where id < least($1::bigint, (select id from identity.audit where at >= $5::timestamptz + interval '10 minutes' order by at limit 1))
       and id > coalesce((select id from identity.audit where at < $4::timestamptz - interval '10 minutes' order by at desc limit 1), 0)
     order by id desc limit $2

@@ -1,6 +1,6 @@
--- As page.sql, of one target, actor or tenant. The first of these that is given leads the walk by its index; the others look at what is
--- walked past. It is asked for as a range of pairs, which no other index has: by that of ids alone, who is rare would be looked for among
--- all entries.
+-- As page.sql, of one target, actor or tenant. The first of these that is given leads the walk by
+-- its index; the others look at what is walked past. It is asked for as a range of pairs, which no
+-- other index has: by that of ids alone, who is rare would be looked for among all entries.
 with bounds as (
     select
         least($1::bigint, (select id from identity.audit where at >= $8::timestamptz + interval '10 minutes' order by at limit 1)) as below,

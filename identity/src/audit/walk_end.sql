@@ -1,4 +1,5 @@
--- Where the walk of page.sql or page_of.sql ends after its most entries, if it does so before the end of the list.
+-- Where the walk of page.sql or page_of.sql ends after its most entries, if it does so before the
+-- end of the list.
 with bounds as (
     select
         least($1::bigint, (select id from identity.audit where at >= $7::timestamptz + interval '10 minutes' order by at limit 1)) as below,

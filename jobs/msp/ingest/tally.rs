@@ -63,7 +63,8 @@ impl Tally {
         self.origins.get_mut(name).expect("it is there")
     }
 
-    /// Fails where a source had rows and none of them was good: that is another form, or noise, and not a day without rows.
+    /// Fails where a source had rows and none of them was good: that is another form, or noise, and
+    /// not a day without rows.
     ///
     /// # Errors
     /// [`JobError::Discard`] with a sample of the reasons.

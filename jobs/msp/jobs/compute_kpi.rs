@@ -1,4 +1,5 @@
-//! Works out the KPIs of one tenant and day, from the raw tables only: in any order, and again, gives the same.
+//! Works out the KPIs of one tenant and day, from the raw tables only: in any order, and again,
+//! gives the same.
 
 use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};

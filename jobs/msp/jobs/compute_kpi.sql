@@ -32,8 +32,8 @@ with bounds as (
     ) as entries
     where k.deleted_at is null
 ), per_day as materialized (
-    -- The tickets of the history's days and of the day itself, and how many of each are open at the end of that one. A
-    -- scan a day is cheaper than to ask of each ticket which day it is of.
+    -- The tickets of the history's days and of the day itself, and how many of each are open at the
+    -- end of that one. A scan a day is cheaper than to ask of each ticket which day it is of.
     select $2::date - d.ago as day, k.tickets, k.still_open
     from bounds b
     cross join generate_series(0, 28) as d (ago)
@@ -46,8 +46,8 @@ with bounds as (
           and deleted_at is null
     ) as k
 ), long_open as (
-    -- What was there before and is still open has been so for 29 days, which may lack an hour: it is in the small index
-    -- raw_tickets_long_open, whose condition is the last one.
+    -- What was there before and is still open has been so for 29 days, which may lack an hour: it
+    -- is in the small index raw_tickets_long_open, whose condition is the last one.
     select count(*) as tickets
     from msp.raw_tickets k, bounds b
     where k.tenant_id = $1 and k.created_at_remote < b.history_start
@@ -64,8 +64,8 @@ with bounds as (
         select created_at_remote from msp.raw_tickets where tenant_id = $1 and deleted_at is null order by created_at_remote limit 1
     ) as k
 ), history as (
-    -- Every day since the first ticket counts, also those without a ticket.
-    -- Counts of independent events vary by the root of their mean at least (Poisson), and a count by 1: a flat history is
+    -- Every day since the first ticket counts, also those without a ticket. Counts of independent
+    -- events vary by the root of their mean at least (Poisson), and a count by 1: a flat history is
     -- no certainty.
     select count(*) as days, avg(p.tickets) as mean,
         greatest(stddev_samp(p.tickets), sqrt(avg(p.tickets)), 1) as deviation

@@ -11,7 +11,8 @@ on conflict (tenant_id, survey_id) do update set
     read_at = excluded.read_at,
     deleted_at = null,
     ingested_at = excluded.ingested_at
--- An unchanged row is not written again, and an older reading does not take the place of a newer one.
+-- An unchanged row is not written again, and an older reading does not take the place of a newer
+-- one.
 where (t.ticket_id, t.score, t.sentiment, t.comment, t.submitted_at, t.updated_at_remote, t.deleted_at)
     is distinct from (excluded.ticket_id, excluded.score, excluded.sentiment, excluded.comment, excluded.submitted_at, excluded.updated_at_remote, null)
   and msp.is_newer_row(t.updated_at_remote, t.read_at, t.deleted_at, excluded.updated_at_remote, excluded.read_at)

@@ -18,7 +18,8 @@ on conflict (tenant_id, cw_ticket_id) do update set
     read_at = excluded.read_at,
     deleted_at = null,
     ingested_at = excluded.ingested_at
--- An unchanged row is not written again, and an older reading does not take the place of a newer one.
+-- An unchanged row is not written again, and an older reading does not take the place of a newer
+-- one.
 where (t.board, t.status, t.priority, t.summary, t.description, t.company, t.owner, t.created_at_remote, t.updated_at_remote, t.closed_at_remote, t.sla_status, t.estimated_hours, t.closed_flag, t.deleted_at)
     is distinct from (excluded.board, excluded.status, excluded.priority, excluded.summary, excluded.description, excluded.company, excluded.owner, excluded.created_at_remote, excluded.updated_at_remote, excluded.closed_at_remote, excluded.sla_status, excluded.estimated_hours, excluded.closed_flag, null)
   and msp.is_newer_row(t.updated_at_remote, t.read_at, t.deleted_at, excluded.updated_at_remote, excluded.read_at)

@@ -13,7 +13,8 @@ on conflict (tenant_id, cw_time_entry_id) do update set
     read_at = excluded.read_at,
     deleted_at = null,
     ingested_at = excluded.ingested_at
--- An unchanged row is not written again, and an older reading does not take the place of a newer one.
+-- An unchanged row is not written again, and an older reading does not take the place of a newer
+-- one.
 where (t.cw_ticket_id, t.member, t.work_type, t.billable, t.minutes, t.notes, t.date_worked, t.updated_at_remote, t.deleted_at)
     is distinct from (excluded.cw_ticket_id, excluded.member, excluded.work_type, excluded.billable, excluded.minutes, excluded.notes, excluded.date_worked, excluded.updated_at_remote, null)
   and msp.is_newer_row(t.updated_at_remote, t.read_at, t.deleted_at, excluded.updated_at_remote, excluded.read_at)

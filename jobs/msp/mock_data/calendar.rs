@@ -1,12 +1,13 @@
-//! How many tickets come in on which day: as a service desk has them, few at weekends, many on Mondays, and now and
-//! then a day on which something big breaks.
+//! How many tickets come in on which day: as a service desk has them, few at weekends, many on
+//! Mondays, and now and then a day on which something big breaks.
 
 use chrono::{Datelike, Days, NaiveDate, Weekday};
 use rand::RngExt as _;
 
 use super::random::{TENANT, rng};
 
-/// From one day on which something breaks to the next one: more than the 28 days that a day is compared with.
+/// From one day on which something breaks to the next one: more than the 28 days that a day is
+/// compared with.
 const BETWEEN_BREAKS: u64 = 35;
 
 /// Before this many days, no day is compared with those before it.

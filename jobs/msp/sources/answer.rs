@@ -83,7 +83,8 @@ pub(super) fn failed(
     SourceError::Refused { origin, reason }
 }
 
-/// Whether the answer to a sign-in gives a reason that passes (RFC 6749, section 4.1.2.1, which token endpoints use too).
+/// Whether the answer to a sign-in gives a reason that passes (RFC 6749, section 4.1.2.1, which
+/// token endpoints use too).
 pub(super) fn sign_in_may_pass(body: &[u8]) -> bool {
     #[derive(Deserialize)]
     struct Refusal {
@@ -100,7 +101,8 @@ fn asks_to_wait(status: StatusCode, headers: &HeaderMap) -> bool {
         || (is_error && status != StatusCode::UNAUTHORIZED && headers.contains_key(RETRY_AFTER))
 }
 
-/// Whether the answer tells of a moment, and not of the request: the same request may be taken later.
+/// Whether the answer tells of a moment, and not of the request: the same request may be taken
+/// later.
 fn may_pass(status: StatusCode) -> bool {
     let of_the_request = status.is_client_error() || status.is_redirection();
     !of_the_request
@@ -115,8 +117,8 @@ fn may_pass(status: StatusCode) -> bool {
         )
 }
 
-/// How long `Retry-After` asks to wait: seconds, or a date. A date is taken relative to the answer's own `Date`, so
-/// that clocks need not agree.
+/// How long `Retry-After` asks to wait: seconds, or a date. A date is taken relative to the
+/// answer's own `Date`, so that clocks need not agree.
 fn retry_after(headers: &HeaderMap) -> Duration {
     let text = |name: HeaderName| headers.get(name).and_then(|it| it.to_str().ok()).map(str::trim);
     let instant = |text| DateTime::parse_from_rfc2822(text).ok();

@@ -2,7 +2,8 @@
 //!
 //! Times are UTC, as its documentation says.
 //!
-//! Pages are asked for by number, in the order of ids, so that what is added meanwhile comes last and moves nothing.
+//! Pages are asked for by number, in the order of ids, so that what is added meanwhile comes last
+//! and moves nothing.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
@@ -54,7 +55,8 @@ pub struct ConnectWiseSettings {
     pub private_key: Secret,
     /// The client id of the integration, from ConnectWise's developer network.
     pub client_id: Secret,
-    /// What this account's own names of priorities mean, such as `{"Priority 1 - Emergency": "Critical"}`.
+    /// What this account's own names of priorities mean, such as `{"Priority 1 - Emergency":
+    /// "Critical"}`.
     #[serde(default)]
     pub priorities: BTreeMap<String, String>,
     /// What this account's own names of statuses mean, such as `{"Erledigt": "Closed"}`.
@@ -131,7 +133,8 @@ impl ConnectWise {
                     .append_pair("page", &number.to_string());
                 let answer = upstream.get::<Vec<Box<RawValue>>>(&url, &auth, step).await?;
                 let items = answer.body;
-                // A short page ends the list, unless the upstream says that it goes on: it may cap pages lower.
+                // A short page ends the list, unless the upstream says that it goes on: it may cap
+                // pages lower.
                 let more = items.len() >= PAGE_SIZE || (!items.is_empty() && has_next(&answer.headers));
                 Ok::<_, SourceError>(Page { items, next: Ok(more.then(|| (number + 1).to_string())) })
             }
@@ -186,8 +189,9 @@ fn meaning<'a>(name: Option<&Value>, words: &'a BTreeMap<String, String>) -> Opt
     words.get(&fold(name?.as_str()?)).map(String::as_str)
 }
 
-/// Whether the ticket is closed: names of statuses are each account's own, so its flag says it, and where that is missing the date.
-/// A status that the settings call closed is closed though ConnectWise does not flag it.
+/// Whether the ticket is closed: names of statuses are each account's own, so its flag says it, and
+/// where that is missing the date. A status that the settings call closed is closed though
+/// ConnectWise does not flag it.
 fn closed_flag(from: &Value, meaning: Option<&str>) -> Option<Value> {
     if meaning.is_some_and(|it| CLOSED.iter().any(|word| word.eq_ignore_ascii_case(it.trim()))) {
         return Some(Value::from(true));
@@ -197,8 +201,9 @@ fn closed_flag(from: &Value, meaning: Option<&str>) -> Option<Value> {
     flag.cloned().or_else(|| is_dated().then(|| Value::from(true)))
 }
 
-/// ConnectWise's priorities are named by each account, usually as `Priority 2 - High`. KPIs count by the plain words,
-/// so the settings' translation comes first, then a plain word at the end, then the name as it is.
+/// ConnectWise's priorities are named by each account, usually as `Priority 2 - High`. KPIs count
+/// by the plain words, so the settings' translation comes first, then a plain word at the end, then
+/// the name as it is.
 fn priority(name: Option<&Value>, priorities: &BTreeMap<String, String>) -> Option<Value> {
     let name = name.filter(|it| !it.is_null())?;
     let Some(text) = name.as_str() else { return Some(name.clone()) };
@@ -221,7 +226,8 @@ fn sla_status(from: &Value) -> Option<Value> {
     Some(Value::from(if kept { "OK" } else { "Breached" }))
 }
 
-/// `None` for time that is not worked on a service ticket: on projects, activities, or charge codes such as holidays.
+/// `None` for time that is not worked on a service ticket: on projects, activities, or charge codes
+/// such as holidays.
 fn time_entry(from: &Value, tenant: &str) -> Option<Value> {
     let charged_to = from.pointer("/chargeToType").filter(|it| it.is_string());
     if charged_to.is_some_and(|it| !is_word(it, "ServiceTicket")) {

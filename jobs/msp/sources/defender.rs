@@ -40,7 +40,8 @@ fn login_host() -> BaseUrl {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DefenderSettings {
-    /// Microsoft Graph's host, `https://graph.microsoft.com` if not set. National clouds have their own.
+    /// Microsoft Graph's host, `https://graph.microsoft.com` if not set. National clouds have their
+    /// own.
     #[serde(default = "host")]
     pub url: BaseUrl,
     /// The host that gives tokens, `https://login.microsoftonline.com` if not set.
@@ -91,7 +92,8 @@ impl Defender {
         }
     }
 
-    /// All alerts that the directory still keeps, of every Defender product, or those from a place on.
+    /// All alerts that the directory still keeps, of every Defender product, or those from a place
+    /// on.
     pub fn alerts(&self, tenant: &str, from: Option<&Value>) -> RowStream {
         let url = self.account.upstream.url(&["v1.0", "security", "alerts_v2"]);
         let (account, tenant) = (Arc::clone(&self.account), tenant.to_owned());

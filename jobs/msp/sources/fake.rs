@@ -1,4 +1,5 @@
-//! A fake upstream on this machine, for tests: answers as it is told, and remembers what it was asked.
+//! A fake upstream on this machine, for tests: answers as it is told, and remembers what it was
+//! asked.
 
 use std::sync::{Arc, Mutex, PoisonError};
 

@@ -37,12 +37,13 @@ struct Connectors {
     defender: Option<Defender>,
 }
 
-/// Rows of the real systems: tickets and time entries of ConnectWise, surveys of SmileBack, security alerts of
-/// SentinelOne and Defender.
+/// Rows of the real systems: tickets and time entries of ConnectWise, surveys of SmileBack,
+/// security alerts of SentinelOne and Defender.
 ///
-/// A dataset without an account is an empty stream, as a missing file of the mock data is. A tenant without an entry is
-/// [`SourceError::Refused`], as a mistyped slug must not look like a day without tickets. Each account is asked no faster
-/// than its settings say, by this process; several processes each have that rate.
+/// A dataset without an account is an empty stream, as a missing file of the mock data is. A tenant
+/// without an entry is [`SourceError::Refused`], as a mistyped slug must not look like a day
+/// without tickets. Each account is asked no faster than its settings say, by this process; several
+/// processes each have that rate.
 #[derive(Debug)]
 pub struct LiveSource {
     path: PathBuf,
@@ -58,11 +59,12 @@ pub struct LiveSourceError {
 }
 
 impl LiveSource {
-    /// Makes connectors for the accounts in a JSON file; see `docs/sources.md` for its form. No upstream is called.
+    /// Makes connectors for the accounts in a JSON file; see `docs/sources.md` for its form. No
+    /// upstream is called.
     ///
     /// # Errors
-    /// When the file cannot be read, others than its owner may read it, or something in it is wrong: the error names
-    /// the place, and never a secret.
+    /// When the file cannot be read, others than its owner may read it, or something in it is
+    /// wrong: the error names the place, and never a secret.
     pub fn load(path: &Path) -> Result<Self, LiveSourceError> {
         let wrong = |problem| LiveSourceError { path: path.to_owned(), problem };
         let text = read_private(path).map_err(wrong)?;
@@ -152,8 +154,9 @@ impl Source for LiveSource {
     }
 }
 
-/// One stream after the other. An error comes last: an upstream that is down must not hide the rows of the others. A wait goes
-/// before other errors, which are met again after it; of two waits the longer one counts, as both are over then.
+/// One stream after the other. An error comes last: an upstream that is down must not hide the rows
+/// of the others. A wait goes before other errors, which are met again after it; of two waits the
+/// longer one counts, as both are over then.
 fn chained(streams: VecDeque<(&'static str, RowStream)>, place: Place) -> RowStream {
     stream::try_unfold((streams, place, None), |(mut streams, mut place, mut error)| async move {
         while let Some((upstream, current)) = streams.front_mut() {

@@ -1,4 +1,5 @@
-//! Signing in by OAuth 2.0 (RFC 6749): a token in exchange for credentials, used until it is not accepted any more.
+//! Signing in by OAuth 2.0 (RFC 6749): a token in exchange for credentials, used until it is not
+//! accepted any more.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -40,8 +41,8 @@ impl SignedIn {
         Self { upstream, token_url, auth, form, token: Mutex::new(None) }
     }
 
-    /// Asks for JSON, with the token there is, or with a new one when there is none or it has expired. That is told
-    /// by the upstream's answer and not by a clock.
+    /// Asks for JSON, with the token there is, or with a new one when there is none or it has
+    /// expired. That is told by the upstream's answer and not by a clock.
     pub(super) async fn get<T: DeserializeOwned>(&self, url: &Url, step: Step) -> Result<T, SourceError> {
         let kept = self.token.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if let Some(token) = kept {

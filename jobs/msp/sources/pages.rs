@@ -11,8 +11,9 @@ use super::values::as_utc;
 use super::walk::{Page, Start, Walk};
 use super::{MAX_ROW_BYTES, Piece, RowStream, SourceError, SourceRow};
 
-/// The rows of all pages of a list, by a function that fetches the page at a cursor, the first one at none. `map` makes an
-/// upstream's object a row; `None` leaves it out. A row's line is the number of its object, from 1 on over all pages.
+/// The rows of all pages of a list, by a function that fetches the page at a cursor, the first one
+/// at none. `map` makes an upstream's object a row; `None` leaves it out. A row's line is the
+/// number of its object, from 1 on over all pages.
 pub(super) fn rows<F, Fut, M>(start: &Start<'_>, fetch: F, map: M) -> RowStream
 where
     F: Fn(Option<String>) -> Fut + Send + 'static,
@@ -48,8 +49,9 @@ fn row(
     Some(SourceRow { origin: Arc::clone(origin), line, json: piece.text })
 }
 
-/// Builds a row from an upstream's object. Values are taken over as they are, also those of a wrong type: whether a
-/// row is good is for [`super::parse`] to say. Nulls are left out, so that it says "is missing".
+/// Builds a row from an upstream's object. Values are taken over as they are, also those of a wrong
+/// type: whether a row is good is for [`super::parse`] to say. Nulls are left out, so that it says
+/// "is missing".
 #[derive(Debug)]
 pub(super) struct Fields<'a> {
     from: &'a Value,
@@ -69,7 +71,8 @@ impl<'a> Fields<'a> {
         self.set(field, value)
     }
 
-    /// As [`Self::copy`], for a time that the upstream documents as UTC, also where it writes no offset.
+    /// As [`Self::copy`], for a time that the upstream documents as UTC, also where it writes no
+    /// offset.
     pub(super) fn copy_utc(self, field: &str, pointers: &[&str]) -> Self {
         let mut copied = self.copy(field, pointers);
         let value = copied.row.get_mut(field);

@@ -13,8 +13,8 @@ const MAX_REASON_CHARS: usize = 300;
 /// Reads one row's text and checks it against every rule.
 ///
 /// Fields this service does not know are passed over, since sources grow fields. A row of another
-/// tenant is refused; a row which names none is taken as the given tenant's. Days, and times that name no zone, are those of
-/// the tenant's `zone`.
+/// tenant is refused; a row which names none is taken as the given tenant's. Days, and times that
+/// name no zone, are those of the tenant's `zone`.
 ///
 /// # Errors
 ///

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// Where a read goes on: for each upstream what its connector knows the place by, or null where it is read to its end. One that
-/// is not named has not been begun, or begins again. It holds no credentials.
+/// Where a read goes on: for each upstream what its connector knows the place by, or null where it
+/// is read to its end. One that is not named has not been begun, or begins again. It holds no
+/// credentials.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Place(BTreeMap<String, Value>);
 

@@ -18,10 +18,12 @@ pub trait Row: DeserializeOwned + Serialize + Send + 'static {
     /// The dataset whose rows these are.
     const DATASET: Dataset;
 
-    /// The fields that are instants. One that is written without an offset is a time of the tenant's zone.
+    /// The fields that are instants. One that is written without an offset is a time of the
+    /// tenant's zone.
     const INSTANTS: &'static [&'static str];
 
-    /// The fields that are days. One that is written as an instant is the day on which that falls in the tenant's zone.
+    /// The fields that are days. One that is written as an instant is the day on which that falls
+    /// in the tenant's zone.
     const DAYS: &'static [&'static str] = &[];
 
     /// The tenant the row says it belongs to, by slug.
@@ -71,7 +73,8 @@ pub struct Ticket {
     /// When it was closed at the source, where the source tells; not before the opening.
     #[serde(default, deserialize_with = "maybe_instant", skip_serializing_if = "Option::is_none")]
     pub closed_at_remote: Option<DateTime<Utc>>,
-    /// Whether it is closed, where the source tells: its own word on that, whatever the status is called.
+    /// Whether it is closed, where the source tells: its own word on that, whatever the status is
+    /// called.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub closed_flag: Option<bool>,
     /// How it stands with the service agreement.

@@ -95,7 +95,8 @@ impl SentinelOne {
     }
 }
 
-/// SentinelOne gives a threat no severity; how sure it is that something is malicious comes nearest.
+/// SentinelOne gives a threat no severity; how sure it is that something is malicious comes
+/// nearest.
 fn threat(from: &Value, tenant: &str) -> Value {
     Fields::new(from, tenant)
         .set("source", Some(Value::from("sentinelone")))

@@ -1,4 +1,5 @@
-//! The values of which the connectors' settings are made. Reasons never repeat a value that could be a secret.
+//! The values of which the connectors' settings are made. Reasons never repeat a value that could
+//! be a secret.
 
 use std::fmt;
 use std::net::IpAddr;

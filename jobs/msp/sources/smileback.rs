@@ -127,8 +127,8 @@ fn review(from: &Value, tenant: &str) -> Option<Value> {
     Some(row.done())
 }
 
-/// Ratings are 1, 0 and -1. As scores SmileBack counts them 100, 0 and -100, so that their mean is the net score that
-/// its own pages show.
+/// Ratings are 1, 0 and -1. As scores SmileBack counts them 100, 0 and -100, so that their mean is
+/// the net score that its own pages show.
 fn score(rating: Option<&Value>) -> (Option<Value>, Option<&'static str>) {
     match rating.and_then(Value::as_i64) {
         Some(1) => (Some(Value::from(100)), Some("positive")),

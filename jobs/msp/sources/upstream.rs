@@ -1,7 +1,8 @@
-//! The one way to the systems rows come from: JSON over HTTPS, no faster than an account is configured for, with
-//! every kind of failure told apart.
+//! The one way to the systems rows come from: JSON over HTTPS, no faster than an account is
+//! configured for, with every kind of failure told apart.
 //!
-//! Bodies of failed answers, queries and headers never become part of an error: they may hold secrets.
+//! Bodies of failed answers, queries and headers never become part of an error: they may hold
+//! secrets.
 
 use std::time::Duration;
 
@@ -85,8 +86,8 @@ pub(super) struct Upstream {
     checks: Checks,
 }
 
-/// The client that all upstreams share. Redirects are not followed: they would lead requests, and what they carry,
-/// to hosts nobody configured.
+/// The client that all upstreams share. Redirects are not followed: they would lead requests, and
+/// what they carry, to hosts nobody configured.
 pub(super) fn client_builder() -> ClientBuilder {
     http_client()
         .connect_timeout(CONNECT_TIMEOUT)
@@ -124,9 +125,9 @@ impl Upstream {
         self.base.join(segments)
     }
 
-    /// The URL of a link in an answer. Only its path and query are used, and only if it names the same host and port:
-    /// an answer must not be able to send our credentials elsewhere. (A link may say `http:` when the upstream stands
-    /// behind a proxy; the request is HTTPS all the same.)
+    /// The URL of a link in an answer. Only its path and query are used, and only if it names the
+    /// same host and port: an answer must not be able to send our credentials elsewhere. (A link
+    /// may say `http:` when the upstream stands behind a proxy; the request is HTTPS all the same.)
     pub(super) fn follow(&self, from: &Url, link: &str) -> Result<Url, SourceError> {
         let refused = |reason: String| SourceError::Refused { origin: origin(from), reason };
         let linked = from

@@ -24,7 +24,8 @@ pub(super) enum Utf8 {
 }
 
 impl Utf8 {
-    /// The next chunk of the file in UTF-8. The first one has at least two bytes, where the file has.
+    /// The next chunk of the file in UTF-8. The first one has at least two bytes, where the file
+    /// has.
     pub(super) fn feed<'a>(&mut self, mut chunk: &'a [u8]) -> Cow<'a, [u8]> {
         if let Self::Start = self {
             *self = if let Some(text) = chunk.strip_prefix(LITTLE_ENDIAN) {

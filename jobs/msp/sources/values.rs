@@ -58,7 +58,8 @@ pub(super) fn check_between(field: &str, value: f64, low: f64, high: f64) -> Res
     Err(format!("{field}: {value} is not between {low} and {high}"))
 }
 
-/// Reads an instant, in RFC 3339. Kept to the microsecond, as Postgres does, so that a row read again equals the row stored.
+/// Reads an instant, in RFC 3339. Kept to the microsecond, as Postgres does, so that a row read
+/// again equals the row stored.
 pub(super) fn instant<'de, D: Deserializer<'de>>(from: D) -> Result<DateTime<Utc>, D::Error> {
     let text = Text::deserialize(from)?.0;
     parse_instant(&text).map_err(D::Error::custom)
@@ -103,7 +104,8 @@ fn local(text: &str) -> Option<NaiveDateTime> {
     timestamp(&format!("{text}Z")).map(|it| it.naive_utc())
 }
 
-/// A timestamp without an offset, of a source that documents its times as UTC, with one; `None` for any other text.
+/// A timestamp without an offset, of a source that documents its times as UTC, with one; `None` for
+/// any other text.
 pub(super) fn as_utc(text: &str) -> Option<String> {
     local(text).map(|_| format!("{text}Z"))
 }
@@ -122,8 +124,8 @@ pub(super) fn day_in(text: &str, zone: Tz) -> Option<String> {
     Some(day.to_string())
 }
 
-/// Of a time that there is twice, as the clocks go back, the first; one that there is not, as they go forward, is counted on from the
-/// day before.
+/// Of a time that there is twice, as the clocks go back, the first; one that there is not, as they
+/// go forward, is counted on from the day before.
 fn local_instant(time: NaiveDateTime, zone: Tz) -> DateTime<Utc> {
     let day = TimeDelta::days(1);
     let first = |time| zone.from_local_datetime(&time).earliest();

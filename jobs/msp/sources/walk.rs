@@ -1,4 +1,5 @@
-//! A walk over an upstream's pages: patient where it is told to wait, and bounded where the pages do not end.
+//! A walk over an upstream's pages: patient where it is told to wait, and bounded where the pages
+//! do not end.
 
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -14,14 +15,16 @@ use super::answer::LEAST_WAIT;
 use super::upstream::{origin, unreadable};
 use super::{Place, SourceError};
 
-/// The longest wait inside a walk. A longer one ends the stream, and whoever reads it comes back then.
+/// The longest wait inside a walk. A longer one ends the stream, and whoever reads it comes back
+/// then.
 const SHORT_WAIT: Duration = Duration::from_secs(10);
 
-/// A walk goes on for so long, and is then to be taken up where it was: an attempt of a job has its end, and a list that takes
-/// longer must come to its end all the same.
+/// A walk goes on for so long, and is then to be taken up where it was: an attempt of a job has its
+/// end, and a list that takes longer must come to its end all the same.
 const LONGEST_STRETCH: Duration = Duration::from_mins(5);
 
-/// So many pages without an object may follow each other: Microsoft Graph has some where it filters.
+/// So many pages without an object may follow each other: Microsoft Graph has some where it
+/// filters.
 const MOST_EMPTY_PAGES: u32 = 10;
 
 /// One page: its objects, unread, and where the next page is, unless that cannot be followed.
@@ -77,7 +80,8 @@ pub(super) struct Walk<F> {
     waits: u32,
     /// Empty pages since the last one with objects.
     empty: u32,
-    /// The cursors and the objects there were, by their hashes: eight bytes each, for lists of a million objects.
+    /// The cursors and the objects there were, by their hashes: eight bytes each, for lists of a
+    /// million objects.
     cursors: HashSet<u64>,
     known: HashSet<u64>,
     began: Instant,
@@ -89,7 +93,8 @@ where
     Fut: Future<Output = Result<Page, SourceError>>,
 {
     pub(super) fn new(start: &Start<'_>, fetch: F) -> Self {
-        // A place of another version of this program may be of another form: then the walk begins anew.
+        // A place of another version of this program may be of another form: then the walk begins
+        // anew.
         let from = start.from.and_then(|it| Stop::deserialize(it).ok()).unwrap_or_default();
         Self {
             upstream: start.upstream,
@@ -107,7 +112,8 @@ where
         }
     }
 
-    /// The objects of the next page with their numbers, from 1 on over all pages; `None` after the last page.
+    /// The objects of the next page with their numbers, from 1 on over all pages; `None` after the
+    /// last page.
     pub(super) async fn next_page(&mut self) -> Result<Option<Vec<(u64, Box<RawValue>)>>, SourceError> {
         let cursor = match std::mem::replace(&mut self.next, Next::End) {
             Next::End => return Ok(None),

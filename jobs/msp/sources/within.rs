@@ -1,4 +1,5 @@
-//! Opens files of a folder, and none that lie elsewhere: a link that leads out of the folder is not followed.
+//! Opens files of a folder, and none that lie elsewhere: a link that leads out of the folder is not
+//! followed.
 
 use std::fs::{self, File, Metadata};
 use std::io::{self, ErrorKind};
@@ -7,10 +8,12 @@ use std::path::Path;
 /// So often a file may be replaced by another one just while it is opened.
 const TRIES: u32 = 5;
 
-/// Opens the regular file at `relative` in `folder`; `None` when it is not there. Links are followed as long as they stay inside.
+/// Opens the regular file at `relative` in `folder`; `None` when it is not there. Links are
+/// followed as long as they stay inside.
 ///
 /// # Errors
-/// [`ErrorKind::PermissionDenied`] with an explanation for a link that leads out of the folder; what the system says otherwise.
+/// [`ErrorKind::PermissionDenied`] with an explanation for a link that leads out of the folder;
+/// what the system says otherwise.
 pub fn open_within(folder: &Path, relative: &str) -> io::Result<Option<File>> {
     for _ in 0..TRIES {
         match open(folder, relative) {

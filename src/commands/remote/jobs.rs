@@ -13,7 +13,8 @@ use crate::cli::Filter;
 use crate::client::{Call, Client};
 use crate::commands::job::{Job, JobReport};
 
-/// How long somebody who waits for a job goes on while the server is away: as long as a restart or an update may take.
+/// How long somebody who waits for a job goes on while the server is away: as long as a restart or
+/// an update may take.
 const PATIENCE: Duration = Duration::from_mins(10);
 
 /// A job that was enqueued, or was on its way already.

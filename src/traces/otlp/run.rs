@@ -52,7 +52,8 @@ fn facts(start: &TracedRun<'_>) -> [KeyValue; 5] {
     ]
 }
 
-/// The trace of a job that no request enqueued, the same for each of its attempts: its id is the job's.
+/// The trace of a job that no request enqueued, the same for each of its attempts: its id is the
+/// job's.
 fn of_its_own(job: Uuid) -> Option<Context> {
     let bytes = job.as_bytes();
     let second = bytes[8..].try_into().ok()?;

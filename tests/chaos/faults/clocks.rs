@@ -1,6 +1,7 @@
-//! Hosts whose clocks are an hour apart. A process' clock cannot be shifted for real here; but all that the engine makes
-//! of a host's clock are the times inside its v7 UUIDs, and those come from shifted clocks: of producers and of handlers
-//! that enqueue. That every stored time is the database's is one of the promises that are always checked.
+//! Hosts whose clocks are an hour apart. A process' clock cannot be shifted for real here; but all
+//! that the engine makes of a host's clock are the times inside its v7 UUIDs, and those come from
+//! shifted clocks: of producers and of handlers that enqueue. That every stored time is the
+//! database's is one of the promises that are always checked.
 
 use std::time::Duration;
 

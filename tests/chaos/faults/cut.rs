@@ -1,4 +1,5 @@
-//! Connections that break in the middle of what the engine does, before the server got it and after it was done.
+//! Connections that break in the middle of what the engine does, before the server got it and after
+//! it was done.
 
 use std::collections::BTreeMap;
 

@@ -57,7 +57,8 @@ impl Drop for Disk {
     }
 }
 
-/// The server of a fault's own cluster is ended with it, and not started again, as its data is out of the way.
+/// The server of a fault's own cluster is ended with it, and not started again, as its data is out
+/// of the way.
 struct Ending(&'static Cluster);
 
 impl Drop for Ending {
@@ -71,7 +72,8 @@ impl Drop for Ending {
     }
 }
 
-/// A folder that the account of root's Postgres gets through, with a small disk in it, where this account may mount one.
+/// A folder that the account of root's Postgres gets through, with a small disk in it, where this
+/// account may mount one.
 fn folder_with_disk(size: &str) -> Option<(TempDir, Disk)> {
     let folder = tempfile::Builder::new().prefix("weirgate-chaos-disk-").tempdir().unwrap();
     fs::set_permissions(folder.path(), Permissions::from_mode(0o711)).unwrap();
@@ -110,7 +112,8 @@ async fn diskfull_of_the_log_alone() {
     fill_and_empty(cluster, &disk, "disk of the log full", true).await;
 }
 
-/// `ends`: without room for its log the server ends; without room for data it refuses what needs some.
+/// `ends`: without room for its log the server ends; without room for data it refuses what needs
+/// some.
 async fn fill_and_empty(cluster: &'static Cluster, disk: &Disk, name: &'static str, ends: bool) {
     let _ending = Ending(cluster);
     // What the log grows to by itself is not the fault.

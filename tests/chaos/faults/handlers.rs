@@ -1,4 +1,5 @@
-//! Handlers that panic, hang, block their thread, take 500 MB or return 10 MB: the process lives, and so does its work.
+//! Handlers that panic, hang, block their thread, take 500 MB or return 10 MB: the process lives,
+//! and so does its work.
 
 use std::time::Duration;
 
@@ -28,8 +29,9 @@ async fn handlers() {
     }
     assert_eq!(pids(&scene), before);
     let counts = scene.end(&format!("{rounds} of each of 6 kinds")).await;
-    // Each of the ill failed once, by itself or, on a busy machine, by its time. Not so one that blocks its thread: when it
-    // comes back and ends before the clock is looked at, it has done its work.
+    // Each of the ill failed once, by itself or, on a busy machine, by its time. Not so one that
+    // blocks its thread: when it comes back and ends before the clock is looked at, it has done its
+    // work.
     let (panicked, timed_out) = (counts.failed("panicked"), counts.failed("timed_out"));
     assert!(panicked > 0 && timed_out > 0 && panicked + timed_out >= 3 * i64::try_from(rounds).unwrap());
 }

@@ -1,4 +1,5 @@
-//! Connections that are neither closed nor answered, as a proxy or a firewall leaves them that has forgotten them, or a host that vanished.
+//! Connections that are neither closed nor answered, as a proxy or a firewall leaves them that has
+//! forgotten them, or a host that vanished.
 
 use std::time::{Duration, Instant};
 
@@ -8,8 +9,9 @@ use crate::profile::times;
 use crate::proxy::Hang;
 use crate::scene::{Plan, Scene};
 
-/// Until all goes on: from the beginning where new connections work, else from the end. In the short profile other tests may share the
-/// machine, so it only says that nothing waits for what hangs.
+/// Until all goes on: from the beginning where new connections work, else from the end. In the
+/// short profile other tests may share the machine, so it only says that nothing waits for what
+/// hangs.
 fn back() -> Duration {
     Duration::from_secs(times(35, 15) as u64)
 }

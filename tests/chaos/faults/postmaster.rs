@@ -5,7 +5,8 @@ use std::time::Duration;
 use crate::profile::times;
 use crate::scene::{Plan, Scene};
 
-/// From when the server takes connections again until all goes on. In the short profile other tests may share the machine.
+/// From when the server takes connections again until all goes on. In the short profile other tests
+/// may share the machine.
 fn back() -> Duration {
     Duration::from_secs(times(35, 15) as u64)
 }

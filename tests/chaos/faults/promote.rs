@@ -1,5 +1,5 @@
-//! A primary that is lost, and what takes its place: a standby that had received everything, one that had not, and a
-//! backup that is recovered to a point in time.
+//! A primary that is lost, and what takes its place: a standby that had received everything, one
+//! that had not, and a backup that is recovered to a point in time.
 
 use std::time::Instant;
 

@@ -1,11 +1,13 @@
-//! A Postgres that answers and takes no writes, as one does that was demoted or whose administrator set it so.
+//! A Postgres that answers and takes no writes, as one does that was demoted or whose administrator
+//! set it so.
 
 use std::time::Duration;
 
 use crate::profile::times;
 use crate::scene::{Plan, Scene};
 
-/// From when it takes writes again until all goes on. In the short profile other tests may share the machine.
+/// From when it takes writes again until all goes on. In the short profile other tests may share
+/// the machine.
 fn back() -> Duration {
     Duration::from_secs(times(35, 15) as u64)
 }

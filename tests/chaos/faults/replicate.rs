@@ -1,4 +1,5 @@
-//! A move to another server by logical replication: rows come along, transaction ids and sequences do not.
+//! A move to another server by logical replication: rows come along, transaction ids and sequences
+//! do not.
 
 use crate::profile::{long, times};
 use crate::scene::{Plan, Scene};

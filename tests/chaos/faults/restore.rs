@@ -1,5 +1,5 @@
-//! A database that is dumped under load and restored on another server, whose transaction ids are others. The workers
-//! live on and are led there.
+//! A database that is dumped under load and restored on another server, whose transaction ids are
+//! others. The workers live on and are led there.
 
 use std::process::{Command, Stdio};
 

@@ -1,4 +1,5 @@
-//! What stands in an export: the KPIs of the day, tickets created or closed on it, time worked on it.
+//! What stands in an export: the KPIs of the day, tickets created or closed on it, time worked on
+//! it.
 
 use chrono::{DateTime, NaiveDate, Utc};
 use futures_util::TryStreamExt;
@@ -88,7 +89,8 @@ macro_rules! time_entries {
     };
 }
 
-/// `{"tenant", "date", "kpis", "tickets": […], "time_entries": […]}`; `kpis` is null when they were not computed.
+/// `{"tenant", "date", "kpis", "tickets": […], "time_entries": […]}`; `kpis` is null when they were
+/// not computed.
 pub(crate) async fn write_json(
     conn: &mut PgConnection,
     tenant: &Tenant,
@@ -116,8 +118,8 @@ pub(crate) async fn write_json(
     file.write(b"]}\n").await
 }
 
-/// One table for all three: `record` says what a line is (`kpi`, `ticket`, `time_entry`), and columns that it has
-/// no use for are empty.
+/// One table for all three: `record` says what a line is (`kpi`, `ticket`, `time_entry`), and
+/// columns that it has no use for are empty.
 pub(crate) async fn write_csv(
     conn: &mut PgConnection,
     tenant: &Tenant,

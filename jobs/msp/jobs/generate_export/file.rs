@@ -36,7 +36,8 @@ impl ExportFile {
         Ok(())
     }
 
-    /// Puts the file in place when its content was written without error; else removes what was stored of it.
+    /// Puts the file in place when its content was written without error; else removes what was
+    /// stored of it.
     pub(crate) async fn end(mut self, content: anyhow::Result<()>) -> anyhow::Result<Written> {
         match content {
             Ok(()) => {
