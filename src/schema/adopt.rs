@@ -8,7 +8,7 @@ use anyhow::{Context, bail};
 use serde_json::{Map, Value, json};
 use sqlx::migrate::Migrate;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool};
-use weirgate_queue::database::history;
+use weirgate_queue::control::history;
 
 use super::history::{HISTORIES, lock};
 use weirgate_identity::audit::Actor;
