@@ -37,7 +37,9 @@ alter table public.source_runs set schema msp;
 alter function public.is_newer_row(timestamptz, timestamptz, timestamptz, timestamptz, timestamptz) set schema msp;
 alter function public.ticket_closed_at(text, boolean, timestamptz, timestamptz) set schema msp;
 alter function public.set_ticket_closed_at() set schema msp;
-alter function public.keep_source_run() set schema msp;
+-- A hook of the engine takes its place, once the engine's functions are there.
+drop trigger keep_source_run on queue.jobs;
+drop function public.keep_source_run();
 
 grant usage on schema identity, msp to weirgate_tenant;
 revoke usage on schema public from weirgate_tenant;
@@ -82,6 +84,7 @@ alter table queue.unresolved rename constraint unsettled_pkey to unresolved_pkey
 alter sequence queue.unsettled_id_seq rename to unresolved_id_seq;
 
 alter table queue.workers rename column slots to capacity;
+alter table queue.workers add column queue_capacity jsonb not null default '{}';
 
 alter table queue.jobs rename column aside to cold_state;
 alter index queue.jobs_aside rename to jobs_cold;
