@@ -1,5 +1,5 @@
-drop trigger keep_source_run on queue.jobs;
-drop function msp.keep_source_run();
+select queue.remove_final_hook('msp.keep_source_run');
+drop function msp.keep_source_run(uuid, uuid, text, text, timestamptz, jsonb, jsonb);
 drop table msp.source_runs;
 drop table msp.ingest_rejects;
 drop table msp.ingest_seen;

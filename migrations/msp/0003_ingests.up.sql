@@ -121,8 +121,8 @@ create index source_runs_trouble on msp.source_runs (trouble, tenant_id, dataset
 create index source_runs_rejected on msp.source_runs (tenant_id) include (rejected) where rejected > 0;
 
 comment on table msp.source_runs is
-    'How the last ingest of each tenant and dataset went; kept by the trigger keep_source_run on '
-    'queue.jobs';
+    'How the last ingest of each tenant and dataset went; kept by the function keep_source_run, '
+    'which the engine calls when a job ends';
 comment on column msp.source_runs.tenant_id is 'Whose source it is';
 comment on column msp.source_runs.dataset is 'tickets, time_entries, csat or security_alerts';
 comment on column msp.source_runs.job_id is
@@ -146,41 +146,39 @@ comment on column msp.source_runs.trouble is
 
 alter table msp.source_runs enable row level security;
 
--- In the transaction that ends the job, whoever ends it: a handler, its worker, or the leader after
--- the worker's death.
-create function msp.keep_source_run() returns trigger language plpgsql as $$
-declare
-    error constant jsonb := new.errors -> -1;
+-- The engine calls it in the transaction that ends an ingest, whoever ends it: a handler, its
+-- worker, or the leader after the worker's death.
+create function msp.keep_source_run(
+    job uuid, tenant uuid, kind text, state text, finalized_at timestamptz, output jsonb, error jsonb
+) returns void
+language plpgsql
+set search_path = pg_catalog, pg_temp
+as $$
 begin
-    if new.state = 'discarded' then
+    if state = 'discarded' then
         insert into msp.source_runs as s (tenant_id, dataset, failed_since, failed_job_id, error_code, error_message)
-        select t.id, substr(new.kind, length('ingest_') + 1), new.finalized_at, new.id,
-            error ->> 'code', error ->> 'message'
-        from identity.tenants t where t.id = new.tenant_id
+        select t.id, substr(kind, length('ingest_') + 1), finalized_at, job, error ->> 'code', error ->> 'message'
+        from identity.tenants t where t.id = tenant
         on conflict (tenant_id, dataset) do update
         set failed_since = coalesce(s.failed_since, excluded.failed_since), failed_job_id = excluded.failed_job_id,
             error_code = excluded.error_code, error_message = excluded.error_message;
-    elsif jsonb_typeof(new.output -> 'read') = 'number' then
+    elsif jsonb_typeof(output -> 'read') = 'number' then
         insert into msp.source_runs as s (
             tenant_id, dataset, job_id, finished_at, read, accepted, rejected, rows_before)
-        select t.id, substr(new.kind, length('ingest_') + 1), new.id, new.finalized_at, o.read,
-            o.accepted, o.rejected, o.read
-        from identity.tenants t, jsonb_to_record(new.output) as o (read bigint, accepted bigint, rejected bigint)
-        where t.id = new.tenant_id
+        select t.id, substr(kind, length('ingest_') + 1), job, finalized_at, o.read, o.accepted, o.rejected, o.read
+        from identity.tenants t, jsonb_to_record(output) as o (read bigint, accepted bigint, rejected bigint)
+        where t.id = tenant
         on conflict (tenant_id, dataset) do update
         set job_id = excluded.job_id, finished_at = excluded.finished_at, read = excluded.read,
             accepted = excluded.accepted, rejected = excluded.rejected,
             rows_before = case when excluded.read > 0 then excluded.read else s.rows_before end,
             failed_since = null, failed_job_id = null, error_code = null, error_message = null;
     end if;
-    return null;
 end
 $$;
 
-comment on function msp.keep_source_run() is
-    'Keeps source_runs up to date, in the transaction that ends an ingest';
+comment on function msp.keep_source_run(uuid, uuid, text, text, timestamptz, jsonb, jsonb) is
+    'Keeps source_runs up to date, in the transaction that ends an ingest; a hook of the engine '
+    '(queue.add_final_hook)';
 
--- The condition is all that other jobs pay.
-create trigger keep_source_run after update of state on queue.jobs
-    for each row when (new.state in ('completed', 'discarded') and new.state <> old.state and new.kind ^@ 'ingest_')
-    execute function msp.keep_source_run();
+select queue.add_final_hook('ingest_', 'msp.keep_source_run');

@@ -12,38 +12,34 @@ $$;
 
 COMMENT ON FUNCTION msp.is_newer_row(stored_updated timestamp with time zone, stored_read timestamp with time zone, stored_deleted timestamp with time zone, updated timestamp with time zone, read timestamp with time zone) IS 'Whether a reading of a row takes the place of the stored one';
 
-CREATE FUNCTION msp.keep_source_run() RETURNS trigger
+CREATE FUNCTION msp.keep_source_run(job uuid, tenant uuid, kind text, state text, finalized_at timestamp with time zone, output jsonb, error jsonb) RETURNS void
     LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
-declare
-    error constant jsonb := new.errors -> -1;
 begin
-    if new.state = 'discarded' then
+    if state = 'discarded' then
         insert into msp.source_runs as s (tenant_id, dataset, failed_since, failed_job_id, error_code, error_message)
-        select t.id, substr(new.kind, length('ingest_') + 1), new.finalized_at, new.id,
-            error ->> 'code', error ->> 'message'
-        from identity.tenants t where t.id = new.tenant_id
+        select t.id, substr(kind, length('ingest_') + 1), finalized_at, job, error ->> 'code', error ->> 'message'
+        from identity.tenants t where t.id = tenant
         on conflict (tenant_id, dataset) do update
         set failed_since = coalesce(s.failed_since, excluded.failed_since), failed_job_id = excluded.failed_job_id,
             error_code = excluded.error_code, error_message = excluded.error_message;
-    elsif jsonb_typeof(new.output -> 'read') = 'number' then
+    elsif jsonb_typeof(output -> 'read') = 'number' then
         insert into msp.source_runs as s (
             tenant_id, dataset, job_id, finished_at, read, accepted, rejected, rows_before)
-        select t.id, substr(new.kind, length('ingest_') + 1), new.id, new.finalized_at, o.read,
-            o.accepted, o.rejected, o.read
-        from identity.tenants t, jsonb_to_record(new.output) as o (read bigint, accepted bigint, rejected bigint)
-        where t.id = new.tenant_id
+        select t.id, substr(kind, length('ingest_') + 1), job, finalized_at, o.read, o.accepted, o.rejected, o.read
+        from identity.tenants t, jsonb_to_record(output) as o (read bigint, accepted bigint, rejected bigint)
+        where t.id = tenant
         on conflict (tenant_id, dataset) do update
         set job_id = excluded.job_id, finished_at = excluded.finished_at, read = excluded.read,
             accepted = excluded.accepted, rejected = excluded.rejected,
             rows_before = case when excluded.read > 0 then excluded.read else s.rows_before end,
             failed_since = null, failed_job_id = null, error_code = null, error_message = null;
     end if;
-    return null;
 end
 $$;
 
-COMMENT ON FUNCTION msp.keep_source_run() IS 'Keeps source_runs up to date, in the transaction that ends an ingest';
+COMMENT ON FUNCTION msp.keep_source_run(job uuid, tenant uuid, kind text, state text, finalized_at timestamp with time zone, output jsonb, error jsonb) IS 'Keeps source_runs up to date, in the transaction that ends an ingest; a hook of the engine (queue.add_final_hook)';
 
 CREATE FUNCTION msp.set_ticket_closed_at() RETURNS trigger
     LANGUAGE plpgsql
@@ -446,7 +442,7 @@ CASE
 END) STORED
 );
 
-COMMENT ON TABLE msp.source_runs IS 'How the last ingest of each tenant and dataset went; kept by the trigger keep_source_run on queue.jobs';
+COMMENT ON TABLE msp.source_runs IS 'How the last ingest of each tenant and dataset went; kept by the function keep_source_run, which the engine calls when a job ends';
 
 COMMENT ON COLUMN msp.source_runs.tenant_id IS 'Whose source it is';
 

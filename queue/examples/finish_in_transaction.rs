@@ -1,7 +1,7 @@
 //! Exactly once: a handler's writes and the completion of its job are committed together.
 //!
-//! The first attempt dies after it has written, and its row is rolled back with it. The second attempt
-//! succeeds, so one row is left.
+//! The first attempt dies after it has written, and its row is rolled back with it. The second
+//! attempt succeeds, so one row is left.
 //!
 //! `scripts/with-postgres cargo run -p weirgate-queue --example finish_in_transaction`
 
@@ -13,7 +13,7 @@ use sqlx::PgPool;
 use sqlx::postgres::PgPoolOptions;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
-use weirgate_queue::job::retry::RetryPolicy;
+use weirgate_queue::job::RetryPolicy;
 use weirgate_queue::{
     Job, JobContext, JobError, JobState, MIGRATOR, NewJob, Registry, Worker, WorkerConfig, connect_options,
     enqueue, read,

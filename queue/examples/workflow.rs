@@ -1,5 +1,5 @@
-//! A workflow: two jobs that may run at the same time, and a third that waits for both and reads their
-//! outputs.
+//! A workflow: two jobs that may run at the same time, and a third that waits for both and reads
+//! their outputs.
 //!
 //! `scripts/with-postgres cargo run -p weirgate-queue --example workflow`
 

@@ -61,9 +61,9 @@ create table queue.jobs (
     enqueued_by         text
 ) with (fillfactor=50);
 
--- Few jobs are in a cold state. The indexes of these are in the order of lists and of bulk actions, and
--- neither a claim nor the end of a job that completes writes them. Failures alone write jobs_failure,
--- which has the state so that jobs are counted without being read.
+-- Few jobs are in a cold state. The indexes of these are in the order of lists and of bulk actions,
+-- and neither a claim nor the end of a job that completes writes them. Failures alone write
+-- jobs_failure, which has the state so that jobs are counted without being read.
 create unique index jobs_seq on queue.jobs (seq);
 create index jobs_tenant on queue.jobs (tenant_id, seq);
 create index jobs_workflow on queue.jobs (workflow_id, seq) where workflow_id is not null;

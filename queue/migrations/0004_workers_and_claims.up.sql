@@ -111,9 +111,9 @@ $$;
 comment on function queue.is_current_run(uuid, bigint, uuid) is
     'Whether a run is still the current one of its job, under a worker that holds its lease';
 
--- A notification takes a lock of the whole server when its transaction commits, so that commits wait
--- for each other. It is therefore sent only where a worker waits; one that is busy refreshes its view
--- by itself.
+-- A notification takes a lock of the whole server when its transaction commits, so that commits
+-- wait for each other. It is therefore sent only where a worker waits; one that is busy refreshes
+-- its view by itself.
 create table queue.waiters (
     queue     text not null,
     worker_id uuid not null references queue.workers(id) on delete cascade,

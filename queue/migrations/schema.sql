@@ -21,6 +21,29 @@ $$;
 
 COMMENT ON FUNCTION queue.add_each(a bigint[], b bigint[]) IS 'The sums of two arrays of the same length, element by element';
 
+CREATE FUNCTION queue.add_final_hook(kind_prefix text, hook regproc) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $_$
+begin
+    if to_regprocedure(hook || '(uuid, uuid, text, text, timestamptz, jsonb, jsonb)') is null then
+        raise exception '% does not take the arguments of a hook', hook
+            using hint = 'declare it with (job uuid, tenant uuid, kind text, state text, '
+                'finalized_at timestamptz, output jsonb, error jsonb)';
+    end if;
+    execute format(
+        $trigger$
+            create trigger %I after update of state on queue.jobs
+            for each row when (
+                new.state in ('completed', 'cancelled', 'discarded') and new.state <> old.state and new.kind ^@ %L)
+            execute function queue.call_final_hook(%L)
+        $trigger$,
+        'final_hook ' || hook, kind_prefix, hook);
+end
+$_$;
+
+COMMENT ON FUNCTION queue.add_final_hook(kind_prefix text, hook regproc) IS 'Adds a hook: a function that is called whenever a job becomes final whose kind begins with the prefix, in the transaction that makes it so. It is called as hook(job uuid, tenant uuid, kind text, state text, finalized_at timestamptz, output jsonb, error jsonb), with a search_path of pg_catalog, and its result is ignored. The state is completed, cancelled or discarded; the output is what the handler returned, and null unless the job completed; the error is the last of the job''s failed attempts as {"attempt", "at", "code", "message", "retry_at"}, and null where none failed or the job completed. A hook that fails keeps its jobs from ending. A function is a hook of one prefix, and is removed as a hook before it is dropped';
+
 CREATE FUNCTION queue.advance_sequences() RETURNS integer
     LANGUAGE plpgsql
     AS $$
@@ -50,6 +73,21 @@ end
 $$;
 
 COMMENT ON FUNCTION queue.advance_sequences() IS 'Sets sequences that are behind the rows of their tables past them; returns how many were';
+
+CREATE FUNCTION queue.call_final_hook() RETURNS trigger
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $_$
+begin
+    execute format('select %s($1, $2, $3, $4, $5, $6, $7)', tg_argv[0])
+    using new.id, new.tenant_id, new.kind, new.state::text, new.finalized_at,
+        case when new.state = 'completed' then new.output end,
+        case when new.state <> 'completed' then new.errors -> -1 end;
+    return null;
+end
+$_$;
+
+COMMENT ON FUNCTION queue.call_final_hook() IS 'Calls the hook that the trigger names, with what queue.add_final_hook lists';
 
 CREATE FUNCTION queue.failed_jobs(kind text, tenant_id uuid, subject text) RETURNS TABLE(is_discarded boolean, args jsonb, workflow_id uuid, finalized_at timestamp with time zone)
     LANGUAGE sql STABLE PARALLEL SAFE
@@ -359,6 +397,17 @@ CREATE FUNCTION queue.recorded_history() RETURNS uuid
     RETURN (SELECT history.id FROM queue.history);
 
 COMMENT ON FUNCTION queue.recorded_history() IS 'The history that was recorded last, whether it is this server''s or not';
+
+CREATE FUNCTION queue.remove_final_hook(hook regproc) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+    execute format('drop trigger %I on queue.jobs', 'final_hook ' || hook);
+end
+$$;
+
+COMMENT ON FUNCTION queue.remove_final_hook(hook regproc) IS 'Takes a hook away that queue.add_final_hook added';
 
 CREATE FUNCTION queue.require_workers(workers uuid[]) RETURNS boolean
     LANGUAGE plpgsql STABLE

@@ -2,10 +2,10 @@
 //! bit, so that making a backfill of ten million slices writes one row.
 //!
 //! Only the application knows what a slice is; it says so by implementing [`Slices`]. The expander
-//! ([`crate::maintenance::expander`]) keeps a bounded number of slices in flight: one transaction
-//! stores the jobs of the next slices and advances `next_slice`, so that a crash neither loses a
-//! slice nor makes one twice. A tenant that has enough slices in flight falls behind: the backfill
-//! goes on without it, and the tenant follows with a cursor of its own.
+//! ([`worker::expander`](crate::worker::expander)) keeps a bounded number of slices in flight: one
+//! transaction stores the jobs of the next slices and advances `next_slice`, so that a crash
+//! neither loses a slice nor makes one twice. A tenant that has enough slices in flight falls
+//! behind: the backfill goes on without it, and the tenant follows with a cursor of its own.
 
 mod change;
 mod create;
@@ -15,7 +15,7 @@ mod planned;
 mod progress;
 mod settings;
 mod slices;
-pub mod state;
+pub(crate) mod state;
 mod steps;
 mod window;
 

@@ -4,7 +4,7 @@
 pub(crate) mod claimed_job;
 pub(crate) mod claimer;
 pub(crate) mod guard;
-pub mod persist_running;
+pub(crate) mod persist_running;
 pub(crate) mod plan;
 
 use sqlx::PgConnection;
@@ -13,9 +13,9 @@ use uuid::Uuid;
 use crate::claim::persist_running::persist_running;
 use crate::error::Result;
 
-pub use claimed_job::ClaimedJob;
-pub use claimer::{Claim, Claimer};
-pub use plan::Capacity;
+pub(crate) use claimed_job::ClaimedJob;
+pub(crate) use claimer::{Claim, Claimer};
+pub(crate) use plan::Capacity;
 
 /// Claims once with a view of its own, and persists at once that the jobs run: for tests and tools.
 /// A worker keeps its [`Claimer`].

@@ -1,5 +1,11 @@
-//! What people do to single jobs: cancel, retry, run now, change the priority.
+//! What people do to jobs: cancel, retry, run now, change the priority.
+//!
+//! - The functions here act on single jobs.
+//! - [`bulk`] acts on all jobs that a filter matches, in steps.
+//! - [`target`] is what an action is about, such as a job, a lane or a schedule, for records of it.
+//! - [`history`] begins a new history of the database, after it was restored.
 
+pub mod bulk;
 pub mod target;
 
 use sqlx::{Acquire, PgConnection};
@@ -11,6 +17,8 @@ use crate::error::{QueueError, Result};
 use crate::job::state::JobState;
 use crate::worker::notify::notify_cancel;
 use crate::workflow;
+
+pub use crate::database::history;
 
 /// Cancels a job. A running one is asked to stop and becomes `cancelled` when its handler has
 /// returned; others are cancelled at once. A final job stays as it is. Returns the state that the

@@ -4,9 +4,7 @@
 //! A program connects with [`connect_options`], so that Postgres plans the engine's statements as
 //! they were written, and brings the schema up to date with [`MIGRATOR`](crate::MIGRATOR).
 
-mod connect;
-pub mod deadline;
+pub(crate) mod connect;
+pub(crate) mod deadline;
 pub mod history;
-pub mod sticky;
-
-pub use connect::{PLANNER, connect_options};
+pub(crate) mod sticky;

@@ -18,7 +18,7 @@ use crate::workflow::graph;
 use crate::workflow::link;
 use crate::workflow::title;
 
-pub use new_job::{Enqueued, NewJob, OnFailure};
+pub(crate) use new_job::{Enqueued, NewJob, OnFailure};
 
 /// Stores `jobs` on the caller's connection, in the order given. The commit wakes workers.
 ///

@@ -9,14 +9,23 @@
 //! nobody holds a lock for them. `docs/lanes.md` explains the reasons and names the alternatives
 //! that were tried.
 //!
-//! - The algorithms: `gcra` (rates) and `ready_set` (fair shares).
-//! - What a view knows: `log` (what it reads), `sublane` and `priority_level` (what it keeps),
-//!   `view`.
-//! - What people and claims ask a view: `blocked`, `activity`, `lane_status`, `position`, `oldest`,
-//!   `backfill_parts`; `views` shares the views of one process between its readers.
-//! - What may start: `limits`, `input`, [`settings`] and [`change`].
-//! - Upkeep: [`reconcile`] compares a view with the jobs, `rebuild` makes it anew, [`traffic`] sums
-//!   up the log.
+//! What people set:
+//!
+//! - [`LaneLimits`] and [`QueueLimits`] are the limits of one lane and of all lanes of a queue
+//!   together; [`LimitsInput`] are limits as people enter them.
+//! - [`change`] changes limits and pauses, and [`settings`] reads them.
+//!
+//! What people and claims ask a view, through [`QueueView`] or, for all readers of one process,
+//! through [`QueueViews`]:
+//!
+//! - [`LaneStatus`] and [`BusyLane`]: what a lane may do and does.
+//! - [`Activity`]: how many jobs are in each state, and what is throttled.
+//! - [`QueuePosition`]: where a job stands in its lane, and [`Blocked`]: why it does not start.
+//! - [`traffic`]: what goes through the queues, and which workers claim from them.
+//!
+//! How it is decided: a rate is kept by the generic cell rate algorithm ([`Gcra`]), fair shares by
+//! start-time fair queueing in the claim. [`reconcile`] compares a view with the jobs and corrects
+//! it.
 
 pub(crate) mod activity;
 pub(crate) mod backfill_parts;

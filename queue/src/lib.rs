@@ -133,9 +133,43 @@
 //!
 //! # Steering and reading
 //!
-//! [`control`] cancels, retries and reorders single jobs, and [`bulk`] does so with all jobs that a
-//! filter matches. [`read`] lists and counts jobs, workflows and workers without slowing claims
-//! down, and [`telemetry`] has counters, charts, groups of failures and traces.
+//! [`control`] cancels, retries and reorders single jobs, and [`control::bulk`] does so with all
+//! jobs that a filter matches. [`read`] lists and counts jobs, workflows and workers without
+//! slowing claims down, and [`telemetry`] has counters, charts, groups of failures and traces.
+//!
+//! # Connections
+//!
+//! [`connect_options`] sets connections up so that Postgres plans the engine's statements as they
+//! were written; [`PLANNER`] has these settings for poolers that refuse session options. [`within`]
+//! limits how long an answer of the database may take. A task that handles many small requests
+//! takes them as [`next_batch`]es on one [`StickyConnection`], which saves round trips.
+//!
+//! # SQL of the application
+//!
+//! The tables of the schema `queue` may change with each version. SQL that has to do with jobs
+//! calls functions, which stay as they are; the comment of each in the database says more:
+//!
+//! | function of `queue` | what for |
+//! |---|---|
+//! | `now()` | the engine's clock |
+//! | `is_open(job)` | whether there is such a job, and it is not final |
+//! | `is_current_run(job, run, worker)` | whether a run may still write for its job |
+//! | `failed_jobs(kind, tenant_id, subject)`, `failed_jobs_between(…)` | the jobs that failed for a subject, or a range of them |
+//! | `add_final_hook(kind_prefix, hook)`, `remove_final_hook(hook)` | calls a function in the transaction that makes a job final |
+//!
+//! A hook keeps a table of the application up to date with the ends of jobs, whoever ends them: the
+//! handler, its worker, an operator, or the leader after the worker's death. Jobs of other kinds
+//! pay a comparison for it.
+//!
+//! ```sql
+//! create function app.note_end(
+//!     job uuid, tenant uuid, kind text, state text, finalized_at timestamptz, output jsonb, error jsonb
+//! ) returns void language sql as $$
+//!     insert into app.last_mail (tenant, state, at) values (tenant, state, finalized_at)
+//!     on conflict (tenant) do update set state = excluded.state, at = excluded.at
+//! $$;
+//! select queue.add_final_hook('mail_', 'app.note_end');
+//! ```
 //!
 //! # What it promises
 //!
@@ -150,38 +184,60 @@
 //!
 //! | verb | where | what happens |
 //! |---|---|---|
-//! | enqueue | [`mod@enqueue`] | stores jobs, alone or waiting for others |
-//! | claim | [`claim`] | takes a batch of jobs for a worker: lanes by fair share, within their limits |
-//! | run | [`worker`] | calls the handler, with its time limit, its cancel, and panics caught |
-//! | finish | [`worker::finish`] | commits outcomes, next jobs and released dependents together |
-//! | upkeep | [`maintenance`] | promotes, rescues, schedules, expands, prunes; one worker leads |
+//! | enqueue | [`enqueue`](enqueue()) | stores jobs, alone or waiting for others |
+//! | claim | [`worker::Claimer`] | takes a batch of jobs for a worker: lanes by fair share, within their limits |
+//! | run | [`worker::Runner`] | calls the handler, with its time limit, its cancel, and panics caught |
+//! | finish | [`worker::finish`](worker::finish()) | commits outcomes, next jobs and released dependents together |
+//! | upkeep | [`worker::promoter`] and others | promotes, rescues, schedules, expands, prunes; one worker leads |
+//!
+//! # The modules
+//!
+//! What every program meets is at the root. Each module is a chapter of its own:
+//!
+//! | module | what is in it |
+//! |---|---|
+//! | [`job`] | how attempts end, retry policies, the states and the transitions between them |
+//! | [`worker`] | one process at work, its parts for tests and tools, the services of the upkeep |
+//! | [`lanes`] | limits, pauses and fair shares; the view of a queue, and why a job does not run |
+//! | [`workflow`] | jobs that depend on each other |
+//! | [`backfill`] | ranges of work as one object |
+//! | [`schedule`] | jobs that are enqueued by the clock |
+//! | [`control`] | what people do to jobs, one by one or many at once, and to the database's history |
+//! | [`read`] | jobs, workflows and workers as people and programs see them |
+//! | [`telemetry`] | counters, charts, failures and traces |
 #![warn(missing_docs)]
 
 pub mod backfill;
-pub mod bulk;
-pub mod claim;
+mod claim;
 pub mod control;
-pub mod database;
-pub mod enqueue;
+mod database;
+mod enqueue;
 mod error;
-pub(crate) mod finish;
+mod finish;
 pub mod job;
 pub mod lanes;
-pub mod maintenance;
+mod maintenance;
 pub mod read;
 pub mod schedule;
 pub mod telemetry;
 pub mod worker;
 pub mod workflow;
 
-pub use database::connect_options;
-pub use enqueue::{Enqueued, NewJob, OnFailure, enqueue};
+pub use database::connect::{PLANNER, connect_options};
+pub use database::deadline::{deadline_exceeded, is_deadline_exceeded, within};
+pub use database::sticky::{StickyConnection, dedicated, next_batch};
+pub use enqueue::enqueue;
+pub use enqueue::new_job::{Enqueued, NewJob, OnFailure};
 pub use error::{Fault, QueueError, Result};
+pub use job::context::JobContext;
+pub use job::definition::Job;
+pub use job::error::JobError;
 pub use job::registry::{Kinds, Registry};
 pub use job::state::JobState;
-pub use job::{Job, JobContext, JobError};
-pub use worker::{Concurrency, Worker, WorkerConfig};
-pub use workflow::Workflow;
+pub use worker::concurrency::Concurrency;
+pub use worker::config::WorkerConfig;
+pub use worker::process::Worker;
+pub use workflow::builder::Workflow;
 
 /// The migrations of the schema `queue`, whose tables belong to the engine alone.
 pub static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!();

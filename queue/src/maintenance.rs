@@ -14,6 +14,7 @@ pub mod pruner;
 pub mod reconciler;
 pub mod rescuer;
 pub mod resolver;
+pub(crate) mod retention;
 pub mod scheduler;
 mod upkeep;
 
@@ -22,9 +23,9 @@ use std::time::Duration;
 
 use checkpointer::Checkpointer;
 use expander::Expander;
-use pruner::Retention;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
+use retention::Retention;
 use scheduler::Scheduler;
 use sqlx::PgPool;
 use tokio::sync::Notify;

@@ -1,5 +1,17 @@
-//! Reads: jobs as clients see them, lists, counts, workflows, workers. The caller's connection
-//! decides which rows are visible.
+//! Reads: jobs as clients see them, lists, counts, workflows and workers.
+//!
+//! Every function takes the caller's connection, whose role decides which rows are visible: under
+//! the role `weirgate_tenant`, and with a tenant's id in the setting `weirgate.tenant`, these are
+//! the rows of that tenant. No read takes a lock that claims wait for, and each costs a bounded
+//! walk down an index, however many jobs there are.
+//!
+//! - [`get`] reads a job, [`list`] a page of jobs by a [`JobFilter`], and [`counts`] tells how many
+//!   match it.
+//! - [`Reader`] reads single jobs for many callers at once; [`watch`] follows jobs until they
+//!   change.
+//! - [`workflows`] lists workflows, and [`workflow()`] reads the jobs of one.
+//! - [`workers`] lists the worker processes and what they run.
+//! - [`board`] is a backend for the tools of apalis.
 
 #[macro_use]
 mod job_rows;

@@ -2,7 +2,7 @@
 //!
 //! The application registers its schedules as a list of [`Schedule`]s. Their settings are rows: at
 //! first the code's defaults, then what operators set. The leader looks for ticks that are due
-//! ([`maintenance::scheduler`](crate::maintenance::scheduler)) and fires each in a transaction of
+//! ([`worker::scheduler`](crate::worker::scheduler)) and fires each in a transaction of
 //! its own, together with a row whose key is schedule, tenant and tick: so a tick fires once,
 //! however many workers there are and wherever one of them dies.
 

@@ -28,22 +28,32 @@
 //! | listener | receives the database's notifications and wakes the claim loops |
 //! | waiter | decides whether a claim loop waits for notifications or polls |
 //!
-//! The same process also takes part in the upkeep of the queues
-//! ([`maintenance`](crate::maintenance)).
+//! # Upkeep
+//!
+//! The same process also takes part in the upkeep of the queues, by small services of one shape.
+//! Every worker runs the [`promoter`], the [`resolver`] and the [`expander`]; the others are run by
+//! the worker that leads ([`leader`]). Each can be called once (`run_once`), by tests and tools.
+//!
+//! # Parts by themselves
+//!
+//! [`claim`] and [`finish`] are what a worker does to the database at the beginning and at the end
+//! of a run. A worker keeps a [`Claimer`] for each queue, claims with the [`Capacity`] that it has
+//! left, and persists that a job runs ([`persist_running()`]) only once the run has lasted for a
+//! moment.
 
 mod adapter;
 mod attempt;
 mod claim_loop;
 mod completer;
-mod concurrency;
-mod config;
+pub(crate) mod concurrency;
+pub(crate) mod config;
 mod drain;
 mod heartbeat;
 mod lease;
 mod listener;
 pub(crate) mod notify;
 mod permits;
-mod process;
+pub(crate) mod process;
 mod run;
 mod runner;
 mod running;
@@ -51,11 +61,20 @@ mod start;
 mod waiter;
 pub(crate) mod wakers;
 
+pub use crate::claim::claim;
+pub use crate::claim::claimed_job::ClaimedJob;
+pub use crate::claim::claimer::{Claim, Claimer};
+pub use crate::claim::persist_running::{RunStart, RunStarts, persist_running};
+pub use crate::claim::plan::Capacity;
 pub use crate::finish::{Finish, Outcome, finish};
+pub use crate::maintenance::retention::Retention;
+pub use crate::maintenance::{
+    checkpointer, expander, leader, promoter, pruner, reconciler, rescuer, resolver, scheduler,
+};
 pub use adapter::{FinishLayer, FinishService, JobTask, QueueBackend};
 pub use attempt::{Attempt, trace_id};
-pub use concurrency::Concurrency;
-pub use config::WorkerConfig;
 pub use drain::drain;
-pub use process::Worker;
 pub use runner::Runner;
+
+pub(crate) use config::WorkerConfig;
+pub(crate) use process::Worker;

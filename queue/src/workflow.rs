@@ -14,10 +14,10 @@
 //!   a live duplicate (a job with its unique key): it can be retried when that job is final.
 //!
 //! The transaction that changes a parent propagates that to up to 500 edges. It records what is
-//! left, and [`crate::maintenance::resolver`] resolves those dependents in transactions of the same
-//! size, so that no number of children makes a long transaction.
+//! left, and [`worker::resolver`](crate::worker::resolver) resolves those dependents in
+//! transactions of the same size, so that no number of children makes a long transaction.
 
-mod builder;
+pub(crate) mod builder;
 mod cancel;
 mod cause;
 mod children;
@@ -28,7 +28,7 @@ mod propagate;
 mod retry;
 pub(crate) mod title;
 
-pub use builder::{Step, Workflow, enqueue_once};
+pub use builder::{Step, enqueue_once};
 pub use cancel::cancel;
 pub use cause::{Cause, Edge, causes, edges};
 pub use parent::Parent;

@@ -6,11 +6,9 @@ use chrono::{DateTime, Utc};
 use serde_json::json;
 use sqlx::{AssertSqlSafe, PgConnection};
 use uuid::Uuid;
-use weirgate_queue::claim::persist_running::RunStart;
-use weirgate_queue::claim::{Capacity, Claimer};
 use weirgate_queue::lanes::change::set_queue_limits;
 use weirgate_queue::lanes::{LaneLimits, QueueLimits, Rate};
-use weirgate_queue::worker::{Finish, Outcome, finish};
+use weirgate_queue::worker::{Capacity, Claimer, Finish, Outcome, RunStart, finish};
 
 use super::report::{Report, median, percentile_ms};
 use super::snapshots::pin;

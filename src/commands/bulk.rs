@@ -3,7 +3,7 @@
 use sqlx::PgPool;
 use uuid::Uuid;
 use weirgate_identity::audit::Actor;
-use weirgate_queue::bulk::BulkAction;
+use weirgate_queue::control::bulk::BulkAction;
 use weirgate_queue::read::JobFilter;
 use weirgate_queue::{Enqueued, enqueue};
 

@@ -4,7 +4,7 @@ use anyhow::{Context, bail};
 use serde_json::json;
 use sqlx::PgConnection;
 use weirgate_identity::audit::Actor;
-use weirgate_queue::database::history;
+use weirgate_queue::control::history;
 
 use super::confirm;
 use super::session::Session;

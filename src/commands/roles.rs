@@ -9,8 +9,8 @@ use sqlx::PgPool;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use weirgate_identity::users;
-use weirgate_queue::maintenance::pruner::Retention;
 use weirgate_queue::schedule::Schedules;
+use weirgate_queue::worker::Retention;
 use weirgate_queue::{Registry, WorkerConfig};
 
 use super::confirm;

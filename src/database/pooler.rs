@@ -4,7 +4,7 @@
 
 use anyhow::{Context, bail};
 use sqlx::{Connection, PgConnection, PgPool, Row};
-use weirgate_queue::database::deadline::within;
+use weirgate_queue::within;
 
 use super::ANSWER;
 

@@ -8,8 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::bail;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
-use weirgate_queue::database::PLANNER;
-use weirgate_queue::database::deadline::{is_deadline_exceeded, within};
+use weirgate_queue::{PLANNER, is_deadline_exceeded, within};
 
 use super::watch::Signs;
 

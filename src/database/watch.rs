@@ -17,8 +17,7 @@ use sqlx::{Connection, PgConnection, PgPool};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
-use weirgate_queue::database::deadline::within;
-use weirgate_queue::database::sticky::dedicated;
+use weirgate_queue::{dedicated, within};
 
 use super::sockets::{Place, Socket};
 

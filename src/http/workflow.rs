@@ -7,7 +7,7 @@ use serde::Serialize;
 use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
-use weirgate_queue::job::state::StateCounts;
+use weirgate_queue::job::StateCounts;
 use weirgate_queue::read::{WorkflowFilter, WorkflowRow, WorkflowState};
 use weirgate_queue::workflow::WorkflowTitle;
 use weirgate_web::day::parse_day;

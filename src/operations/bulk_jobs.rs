@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use sqlx::{PgConnection, PgPool, Postgres, Transaction};
 use weirgate_identity::SYSTEM_TENANT;
-use weirgate_queue::bulk::{self, BulkAction, Cursor, StepResult};
+use weirgate_queue::control::bulk::{self, BulkAction, Cursor, StepResult};
 use weirgate_queue::read::JobFilter;
 use weirgate_queue::{Job, JobContext, JobError, NewJob, QueueError};
 use weirgate_web::reason::BULK_JOBS;

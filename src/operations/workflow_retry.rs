@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 use sqlx::PgConnection;
 use uuid::Uuid;
-use weirgate_queue::bulk::BulkAction;
+use weirgate_queue::control::bulk::BulkAction;
 use weirgate_queue::read::JobFilter;
 use weirgate_queue::{JobState, enqueue, workflow};
 

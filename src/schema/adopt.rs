@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use sqlx::migrate::Migrate;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool};
 use weirgate_identity::audit::Actor;
-use weirgate_queue::database::history;
+use weirgate_queue::control::history;
 
 use super::history::{HISTORIES, lock};
 
@@ -66,6 +66,7 @@ pub(crate) async fn adopt(pool: &PgPool) -> anyhow::Result<()> {
     for definition in expected.definitions {
         sqlx::raw_sql(AssertSqlSafe(definition)).execute(&mut *tx).await.context(NOT_EXPECTED)?;
     }
+    sqlx::raw_sql(ADD_HOOK).execute(&mut *tx).await.context(NOT_EXPECTED)?;
     compare(&expected.lines, &describe(&mut tx).await?.lines)?;
     for history in &HISTORIES {
         let table = history.migrator.table_name.as_ref();
@@ -85,6 +86,9 @@ pub(crate) async fn adopt(pool: &PgPool) -> anyhow::Result<()> {
     conn.close().await?;
     Ok(())
 }
+
+/// The engine calls a function of MSP, once it has the functions to do so.
+const ADD_HOOK: &str = "select queue.add_final_hook('ingest_', 'msp.keep_source_run')";
 
 const NOT_EXPECTED: &str = "the schema is not the one that the old version made, so nothing was changed";
 

@@ -7,8 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
 use uuid::Uuid;
-use weirgate_queue::job::RunId;
-use weirgate_queue::job::retry::RetryPolicy;
+use weirgate_queue::job::{RetryPolicy, RunId};
 use weirgate_queue::{Job, JobContext, JobError, NewJob, Registry};
 
 use crate::load::SkewedClock;

@@ -10,11 +10,8 @@ use tokio::time::timeout;
 use uuid::Uuid;
 use weirgate::config::Config;
 use weirgate::database::Database;
-use weirgate_queue::claim::{Capacity, Claimer, claim};
-use weirgate_queue::database::PLANNER;
-use weirgate_queue::maintenance::rescuer;
-use weirgate_queue::worker::{Finish, Outcome, finish};
-use weirgate_queue::{JobState, NewJob, enqueue};
+use weirgate_queue::worker::{Capacity, Claimer, Finish, Outcome, claim, finish, rescuer};
+use weirgate_queue::{JobState, NewJob, PLANNER, enqueue};
 
 use crate::support::{Does, Step, TestDb, rows_read};
 

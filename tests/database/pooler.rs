@@ -13,8 +13,7 @@ use url::Url;
 use weirgate::config::Config;
 use weirgate::database::Database;
 use weirgate_msp::IngestTickets;
-use weirgate_queue::database::PLANNER;
-use weirgate_queue::{JobState, NewJob};
+use weirgate_queue::{JobState, NewJob, PLANNER};
 
 use crate::support::{Process, TestDb, tenant, weirgate};
 

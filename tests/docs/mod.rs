@@ -6,7 +6,7 @@ mod sql;
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use weirgate_queue::job::state;
+use weirgate_queue::job;
 
 fn read(path: &str) -> String {
     std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
@@ -14,7 +14,7 @@ fn read(path: &str) -> String {
 
 #[test]
 fn the_picture_of_the_states_is_made_from_the_transitions() {
-    assert!(read("README.md").contains(&state::mermaid()), "put this into README.md:\n{}", state::mermaid());
+    assert!(read("README.md").contains(&job::mermaid()), "put this into README.md:\n{}", job::mermaid());
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use uuid::Uuid;
 use weirgate_queue::backfill::{self, BackfillSettings, BackfillState};
-use weirgate_queue::maintenance::expander::Expander;
+use weirgate_queue::worker::expander::Expander;
 use weirgate_queue::{JobState, NewJob};
 
 use crate::support::{Does, Step, StepSlices, Steps, TestDb, expander, show};

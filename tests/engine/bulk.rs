@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use uuid::Uuid;
-use weirgate_queue::bulk::{self, BulkAction, Cursor, StepResult};
+use weirgate_queue::control::bulk::{self, BulkAction, Cursor, StepResult};
 use weirgate_queue::read::{self, JobFilter};
 use weirgate_queue::{JobState, NewJob, OnFailure, control, enqueue};
 
@@ -355,7 +355,7 @@ async fn count_says_when_it_is_not_exact() {
 
 #[tokio::test]
 async fn scan_reads_along_an_index_in_a_generic_plan() {
-    const SCAN: &str = include_str!("../../queue/src/bulk/scan.sql");
+    const SCAN: &str = include_str!("../../queue/src/control/bulk/scan.sql");
     let db = TestDb::new().await;
     dead_letters(&db, 20_000).await;
     let mut conn = db.pool.acquire().await.unwrap();

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use sqlx::{AssertSqlSafe, PgConnection, Row};
 use uuid::Uuid;
 use weirgate_queue::NewJob;
-use weirgate_queue::claim::claim;
+use weirgate_queue::worker::claim;
 
 use crate::support::{Does, Step, TestDb};
 

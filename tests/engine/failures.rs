@@ -3,12 +3,10 @@
 use std::time::Duration;
 
 use uuid::Uuid;
-use weirgate_queue::bulk::{self, BulkAction, Cursor};
-use weirgate_queue::claim::claim;
-use weirgate_queue::maintenance::rescuer;
+use weirgate_queue::control::bulk::{self, BulkAction, Cursor};
 use weirgate_queue::read::{self, JobFilter};
 use weirgate_queue::telemetry::failures::{self, Failure, pattern};
-use weirgate_queue::worker::{Finish, Outcome, finish};
+use weirgate_queue::worker::{Finish, Outcome, claim, finish, rescuer};
 use weirgate_queue::{JobState, NewJob, control};
 
 use crate::support::{Does, Probe, Step, TestDb, TestWorker};

@@ -6,11 +6,8 @@ use std::time::Duration;
 use serde_json::json;
 use sqlx::{AssertSqlSafe, Row};
 use uuid::Uuid;
-use weirgate_queue::claim::claim;
-use weirgate_queue::claim::persist_running::RunStart;
 use weirgate_queue::job::RunId;
-use weirgate_queue::maintenance::rescuer;
-use weirgate_queue::worker::{Finish, Outcome, finish};
+use weirgate_queue::worker::{Finish, Outcome, RunStart, claim, finish, rescuer};
 use weirgate_queue::{JobState, NewJob};
 
 use crate::support::{Does, Probe, Step, TestDb, TestWorker};

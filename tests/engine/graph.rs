@@ -6,9 +6,7 @@ use chrono::DateTime;
 use serde_json::json;
 use sqlx::PgConnection;
 use uuid::Uuid;
-use weirgate_queue::claim::persist_running::RunStart;
-use weirgate_queue::maintenance::resolver;
-use weirgate_queue::worker::{Finish, Outcome, finish};
+use weirgate_queue::worker::{Finish, Outcome, RunStart, finish, resolver};
 use weirgate_queue::{Enqueued, JobState, NewJob, OnFailure, Result, Workflow, control};
 
 use crate::support::{Does, Step, TestDb};

@@ -7,13 +7,12 @@ use std::time::Duration;
 use sqlx::AssertSqlSafe;
 use uuid::Uuid;
 use weirgate_queue::JobState;
-use weirgate_queue::claim::{Capacity, Claimer, claim};
-use weirgate_queue::database::history::{self, Rebased};
+use weirgate_queue::control::history::{self, Rebased};
 use weirgate_queue::lanes::change::set_lane;
 use weirgate_queue::lanes::reconcile::{self, Discrepancy};
 use weirgate_queue::lanes::settings::LaneSettings;
 use weirgate_queue::lanes::{LaneLimits, QueueView, Rate};
-use weirgate_queue::worker::{Finish, Outcome, finish};
+use weirgate_queue::worker::{Capacity, Claimer, Finish, Outcome, claim, finish};
 
 use crate::support::{Does, Probe, Step, TestDb, TestWorker};
 
@@ -144,7 +143,7 @@ async fn a_view_from_before_is_dropped_and_nobody_claims_while_a_lost_worker_may
 
     run(&db, "update queue.workers set lease_until = queue.now() where history <> queue.history_id()").await;
     assert_eq!(claimer.claim(&mut conn, another, Capacity::of(4)).await.unwrap().jobs.len(), 2);
-    assert_eq!(weirgate_queue::maintenance::rescuer::run_once(&db.pool).await.unwrap(), 2);
+    assert_eq!(weirgate_queue::worker::rescuer::run_once(&db.pool).await.unwrap(), 2);
     assert_eq!(claimer.claim(&mut conn, another, Capacity::of(4)).await.unwrap().jobs.len(), 2);
     prove(&db).await;
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::PgPool;
-use weirgate_queue::maintenance::leader::{Leader, TransactionSource};
+use weirgate_queue::worker::leader::{Leader, TransactionSource};
 
 use crate::support::{Probe, TestDb, TestWorker, leader};
 

@@ -196,7 +196,7 @@ async fn running_jobs_are_found_through_the_claims() {
         .await
         .unwrap();
     let mut conn = db.pool.acquire().await.unwrap();
-    let claimed = weirgate_queue::claim::claim(&mut conn, worker, "default", 5).await.unwrap();
+    let claimed = weirgate_queue::worker::claim(&mut conn, worker, "default", 5).await.unwrap();
     let running = JobFilter { states: Some(vec![JobState::Running]), ..JobFilter::default() };
     let listed = read::list(&mut conn, &running, None, 500).await.unwrap();
     let ids = |ids: &mut dyn Iterator<Item = Uuid>| ids.collect::<HashSet<_>>();

@@ -4,13 +4,11 @@
 use std::time::Duration;
 
 use uuid::Uuid;
-use weirgate_queue::claim::persist_running::persist_running;
-use weirgate_queue::claim::{Capacity, Claimer};
 use weirgate_queue::lanes::reconcile;
-use weirgate_queue::maintenance::{reconciler, rescuer};
-use weirgate_queue::read;
-use weirgate_queue::worker::{Finish, Outcome, finish};
-use weirgate_queue::{JobState, NewJob};
+use weirgate_queue::worker::{
+    Capacity, Claimer, Finish, Outcome, finish, persist_running, reconciler, rescuer,
+};
+use weirgate_queue::{JobState, NewJob, read};
 
 use crate::support::{Does, Probe, Step, TestDb, TestWorker};
 

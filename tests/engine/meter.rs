@@ -5,11 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use uuid::Uuid;
-use weirgate_queue::WorkerConfig;
-use weirgate_queue::claim::claim;
 use weirgate_queue::telemetry::enqueued;
 use weirgate_queue::telemetry::meter::Meter;
-use weirgate_queue::{JobState, NewJob, enqueue};
+use weirgate_queue::worker::claim;
+use weirgate_queue::{JobState, NewJob, WorkerConfig, enqueue};
 
 use crate::support::{Does, Probe, Step, TestDb, TestWorker, registry};
 

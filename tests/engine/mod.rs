@@ -8,6 +8,7 @@ mod cancel;
 mod claim;
 mod counts;
 mod failures;
+mod final_hook;
 mod finish;
 mod graph;
 mod handover;

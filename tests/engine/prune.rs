@@ -4,10 +4,8 @@ use std::time::Duration;
 
 use sqlx::PgPool;
 use uuid::Uuid;
-use weirgate_queue::claim::claim;
-use weirgate_queue::maintenance::pruner::{self, Retention};
-use weirgate_queue::maintenance::rescuer;
 use weirgate_queue::schedule::Schedules;
+use weirgate_queue::worker::{Retention, claim, pruner, rescuer};
 use weirgate_queue::{NewJob, OnFailure, Workflow};
 
 use crate::support::{Does, Step, TestDb, Ticking, leader};

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use sqlx::PgConnection;
 use uuid::Uuid;
-use weirgate_queue::claim::claim;
-use weirgate_queue::maintenance::{reconciler, rescuer};
+use weirgate_queue::worker::claim;
+use weirgate_queue::worker::{reconciler, rescuer};
 use weirgate_queue::{JobState, NewJob};
 
 use crate::support::{Does, Probe, Step, TestDb, TestWorker};

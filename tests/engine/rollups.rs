@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use uuid::Uuid;
-use weirgate_queue::maintenance::pruner::{self, Retention};
 use weirgate_queue::telemetry::rollup::{self, BucketSize, Tally};
+use weirgate_queue::worker::{Retention, pruner};
 use weirgate_queue::{JobState, NewJob};
 
 use crate::support::{Does, Probe, Step, TestDb, TestWorker};

@@ -5,9 +5,9 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
-use weirgate_queue::maintenance::leader::Leader;
-use weirgate_queue::maintenance::scheduler::Scheduler;
 use weirgate_queue::schedule::{Missed, ScheduleChange, Schedules};
+use weirgate_queue::worker::leader::Leader;
+use weirgate_queue::worker::scheduler::Scheduler;
 
 use crate::support::{TestDb, Ticking, leader};
 

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use uuid::Uuid;
 use weirgate_queue::JobState;
-use weirgate_queue::claim::claim;
 use weirgate_queue::lanes::reconcile;
 use weirgate_queue::schedule::{MAX_TENANTS_PER_RUN, Missed, ScheduleChange, Schedules, overview, run_now};
+use weirgate_queue::worker::claim;
 
 use crate::support::{Does, Probe, Step, TestDb, TestWorker, Ticking};
 

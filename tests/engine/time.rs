@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
-use weirgate_queue::job::retry::RetryPolicy;
-use weirgate_queue::maintenance::promoter;
+use weirgate_queue::job::RetryPolicy;
+use weirgate_queue::worker::promoter;
 use weirgate_queue::{JobState, NewJob};
 
 use crate::support::{Does, Probe, Step, TestDb, TestWorker};

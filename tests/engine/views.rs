@@ -3,9 +3,9 @@
 use sqlx::Connection;
 use uuid::Uuid;
 use weirgate_queue::JobState;
-use weirgate_queue::claim::{Capacity, Claimer, claim};
 use weirgate_queue::lanes::QueueViews;
 use weirgate_queue::lanes::traffic::{WINDOW_S, known_queues, traffic};
+use weirgate_queue::worker::{Capacity, Claimer, claim};
 
 use crate::support::{Does, Probe, Step, TestDb, TestWorker, rows_read};
 

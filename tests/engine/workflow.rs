@@ -2,8 +2,7 @@
 
 use serde_json::json;
 use uuid::Uuid;
-use weirgate_queue::claim::claim;
-use weirgate_queue::worker::{Finish, Outcome, finish};
+use weirgate_queue::worker::{Finish, Outcome, claim, finish};
 use weirgate_queue::{JobState, NewJob, OnFailure, QueueError, Workflow, control, enqueue};
 
 use super::graph::{Graph, check, step};

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 use weirgate_queue::JobState;
-use weirgate_queue::maintenance::resolver;
+use weirgate_queue::worker::resolver;
 
 use super::graph::{Graph, MAX_EDGES, check};
 use crate::support::TestDb;

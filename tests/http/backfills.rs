@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use weirgate_msp::DailySlices;
 use weirgate_queue::lanes::change::set_lane;
 use weirgate_queue::lanes::settings::LaneSettings;
-use weirgate_queue::maintenance::expander::Expander;
+use weirgate_queue::worker::expander::Expander;
 
 use crate::support::{Answer, TestApi, tenant};
 

@@ -8,7 +8,7 @@ use sqlx::{Postgres, Transaction};
 use uuid::Uuid;
 use weirgate::operations::BulkJobs;
 use weirgate_queue::JobState;
-use weirgate_queue::bulk::BulkAction;
+use weirgate_queue::control::bulk::BulkAction;
 use weirgate_queue::read::JobFilter;
 
 use crate::support::{Answer, Does, Step, TestApi, TestWorker, id};

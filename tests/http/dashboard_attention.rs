@@ -11,8 +11,7 @@ use weirgate_identity::TenantRef;
 use weirgate_identity::users::Role;
 use weirgate_msp::sources::MockSource;
 use weirgate_msp::{App, IngestTickets};
-use weirgate_queue::claim::claim;
-use weirgate_queue::maintenance::rescuer;
+use weirgate_queue::worker::{claim, rescuer};
 use weirgate_queue::{JobState, NewJob};
 
 use crate::support::person::Person;

@@ -11,7 +11,7 @@ use sqlx::AssertSqlSafe;
 use tokio::time::timeout;
 use weirgate_identity::users::Role;
 use weirgate_msp::DailySlices;
-use weirgate_queue::maintenance::expander::Expander;
+use weirgate_queue::worker::expander::Expander;
 
 use crate::support::person::{Person, audited};
 use crate::support::{TestApi, tenant};

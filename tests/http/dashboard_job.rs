@@ -49,7 +49,7 @@ async fn each_reason_leads_to_what_would_change_it() {
     set_queue_limits(&mut conn, "default", QueueLimits { rate: Some(slow), max_running: None }, none)
         .await
         .unwrap();
-    assert_eq!(weirgate_queue::claim::claim(&mut conn, worker, "default", 5).await.unwrap().len(), 1);
+    assert_eq!(weirgate_queue::worker::claim(&mut conn, worker, "default", 5).await.unwrap().len(), 1);
     leads(second, "/dashboard/queues/default").await;
 }
 
@@ -113,7 +113,7 @@ async fn a_priority_is_changed_until_the_job_has_ended() {
     person.post(&path, &[("priority", "50")]).await;
     let worker = api.db().register_worker().await;
     let mut conn = api.db().pool.acquire().await.unwrap();
-    let claimed = weirgate_queue::claim::claim(&mut conn, worker, "default", 1).await.unwrap();
+    let claimed = weirgate_queue::worker::claim(&mut conn, worker, "default", 1).await.unwrap();
     assert_eq!(claimed[0].run.job, second, "it overtook the other");
     person.post(&format!("/dashboard/jobs/{first}/cancel"), &[]).await;
     let ended = person.post(&format!("/dashboard/jobs/{first}/priority"), &[("priority", "1")]).await;

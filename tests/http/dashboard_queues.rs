@@ -3,7 +3,7 @@
 use axum::http::StatusCode;
 use weirgate_identity::users::Role;
 use weirgate_queue::NewJob;
-use weirgate_queue::claim::claim;
+use weirgate_queue::worker::claim;
 
 use crate::support::person::{Person, audited};
 use crate::support::{Does, Step, TestApi};

@@ -4,8 +4,8 @@
 use axum::http::StatusCode;
 use uuid::Uuid;
 use weirgate_identity::users::Role;
-use weirgate_queue::claim::claim;
 use weirgate_queue::lanes::{LaneLimits, Rate};
+use weirgate_queue::worker::claim;
 use weirgate_queue::{JobState, NewJob};
 
 use crate::support::person::{Person, audited};

@@ -4,7 +4,7 @@ use axum::http::StatusCode;
 use uuid::Uuid;
 use weirgate_identity::users::Role;
 use weirgate_queue::NewJob;
-use weirgate_queue::claim::claim;
+use weirgate_queue::worker::claim;
 
 use crate::support::person::{Person, audited};
 use crate::support::{Does, Step, TestApi};

@@ -6,10 +6,10 @@ use std::time::Duration;
 use axum::http::StatusCode;
 use serde_json::json;
 use weirgate::metrics::Work;
-use weirgate_queue::claim::claim;
 use weirgate_queue::lanes::change::set_lane;
 use weirgate_queue::lanes::settings::LaneSettings;
 use weirgate_queue::lanes::{LaneLimits, Rate};
+use weirgate_queue::worker::claim;
 use weirgate_queue::{JobState, NewJob};
 
 use crate::support::{Does, Probe, Step, TestApi, TestWorker, registry};

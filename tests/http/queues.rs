@@ -3,7 +3,7 @@
 use axum::http::StatusCode;
 use serde_json::{Value, json};
 use uuid::Uuid;
-use weirgate_queue::claim::claim;
+use weirgate_queue::worker::claim;
 use weirgate_queue::{JobState, NewJob};
 
 use crate::support::{Does, Probe, Step, TestApi, TestWorker};

@@ -9,9 +9,8 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 use weirgate_identity::users::Role;
 use weirgate_msp::DailySlices;
-use weirgate_queue::claim::claim;
-use weirgate_queue::maintenance::expander::Expander;
-use weirgate_queue::worker::{Finish, Outcome, finish};
+use weirgate_queue::worker::expander::Expander;
+use weirgate_queue::worker::{Finish, Outcome, claim, finish};
 use weirgate_queue::{JobState, NewJob, OnFailure, Workflow};
 
 use crate::support::person::Person;

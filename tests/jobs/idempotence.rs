@@ -6,7 +6,7 @@ use weirgate_msp::{
     ComputeKpi, ExportFormat, GenerateExport, IngestCsat, IngestSecurityAlerts, IngestTickets,
     IngestTimeEntries,
 };
-use weirgate_queue::bulk::BulkAction;
+use weirgate_queue::control::bulk::BulkAction;
 use weirgate_queue::read::JobFilter;
 
 use crate::support::{TestApp, tenant};

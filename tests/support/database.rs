@@ -8,9 +8,8 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool};
 use tokio::sync::OnceCell;
 use uuid::Uuid;
 use weirgate::schema;
-use weirgate_queue::database::PLANNER;
 use weirgate_queue::read::{self, JobRow};
-use weirgate_queue::{Enqueued, Job, JobState, NewJob, enqueue};
+use weirgate_queue::{Enqueued, Job, JobState, NewJob, PLANNER, enqueue};
 
 use super::cluster;
 

@@ -11,7 +11,7 @@ use uuid::Uuid;
 use weirgate_queue::backfill::{
     self, Backfill, BackfillSettings, Expansion, NewBackfill, Slice, SliceQuery, Slices, TenantScope,
 };
-use weirgate_queue::maintenance::expander::Expander;
+use weirgate_queue::worker::expander::Expander;
 use weirgate_queue::{NewJob, OnFailure};
 
 use super::{Does, Step, TestDb};

@@ -9,11 +9,11 @@ use futures_util::future::BoxFuture;
 use sqlx::PgConnection;
 use tokio::sync::Semaphore;
 use uuid::Uuid;
-use weirgate_queue::maintenance::leader::Leader;
-use weirgate_queue::maintenance::scheduler::Scheduler;
 use weirgate_queue::schedule::{
     self, Definition, Missed, Schedule, ScheduleChange, ScheduledTenant, Schedules, Tick,
 };
+use weirgate_queue::worker::leader::Leader;
+use weirgate_queue::worker::scheduler::Scheduler;
 use weirgate_queue::{NewJob, QueueError, Result, enqueue};
 
 use super::{Does, Step, TestDb};

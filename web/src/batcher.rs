@@ -11,11 +11,9 @@ use tokio::sync::{Mutex, mpsc, oneshot};
 use uuid::Uuid;
 use weirgate_identity::Tenant;
 use weirgate_identity::audit::Actor;
-use weirgate_queue::bulk::BulkAction;
-use weirgate_queue::database::deadline::within;
-use weirgate_queue::database::sticky::{StickyConnection, next_batch};
+use weirgate_queue::control::bulk::BulkAction;
 use weirgate_queue::read::JobFilter;
-use weirgate_queue::{Enqueued, NewJob};
+use weirgate_queue::{Enqueued, NewJob, StickyConnection, next_batch, within};
 
 use crate::idempotency::{self, Claimed, IdempotencyKey};
 use crate::plan::Plan;

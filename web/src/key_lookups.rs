@@ -18,7 +18,7 @@ use subtle::ConstantTimeEq;
 use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio::time::sleep;
 use weirgate_identity::keys::{self, Found, Hash, Holder, Presented};
-use weirgate_queue::database::sticky::{StickyConnection, next_batch};
+use weirgate_queue::{StickyConnection, next_batch};
 
 use crate::problem::Problem;
 use crate::recent::Recent;

@@ -3,10 +3,10 @@
 use serde_json::{Value, json};
 use sqlx::PgConnection;
 use uuid::Uuid;
+use weirgate_queue::Enqueued;
 use weirgate_queue::backfill::NewBackfill;
-use weirgate_queue::bulk::BulkAction;
-use weirgate_queue::read::JobFilter;
-use weirgate_queue::{Enqueued, read};
+use weirgate_queue::control::bulk::BulkAction;
+use weirgate_queue::read::{self, JobFilter};
 
 use super::Actor;
 

@@ -104,8 +104,8 @@ pub struct SlicesAsked<'a> {
     pub kind: &'a str,
     /// The tenants whose jobs are asked for.
     pub tenants: &'a [Uuid],
-    /// The first subject that is asked for. The backfill goes through subjects in the order of their
-    /// bytes.
+    /// The first subject that is asked for. The backfill goes through subjects in the order of
+    /// their bytes.
     pub first: &'a str,
     /// The last subject that is asked for.
     pub last: &'a str,

@@ -1,9 +1,14 @@
 -- The jobs that stand for the slices of some tenants and subjects of a backfill.
---   $1 backfill, $2 queue and $3 kind of these jobs, $4 tenants, $5 first and $6 last subject in the order in which
---   the backfill goes through them, $7 whether that order is descending, $8 most jobs of a tenant
+--
+-- - $1 uuid: the backfill
+-- - $2 text, $3 text: the queue and the kind of these jobs
+-- - $4 uuid[]: the tenants
+-- - $5 text, $6 text: the first and the last subject, in the backfill's order of subjects
+-- - $7 bool: whether that order is descending
+-- - $8 bigint: the most jobs of a tenant
 with recursive half (edge, low, high) as (
-    -- Jobs are numbered in the order of their slices: where the subjects begin and end is found among them by
-    -- halving. Compared as rows, so that only the index that is meant has the order.
+    -- Jobs are numbered in the order of their slices: where the subjects begin and end is found
+    -- among them by halving. Compared as rows, so that only the index that is meant has the order.
     select e.edge, lowest.seq, highest.seq + 1
     from (values (0), (1)) as e (edge)
     cross join (
@@ -34,7 +39,7 @@ with recursive half (edge, low, high) as (
 ), edges as materialized (
     select max(low) filter (where edge = 0) as first, max(low) filter (where edge = 1) as after from half
 ), tenant as materialized (
-    select id, place, queue.sublane_key($2, id, $1) as flow from unnest($4::uuid[]) with ordinality as t (id, place)
+    select id, place, queue.sublane_key($2, id, $1) as sublane from unnest($4::uuid[]) with ordinality as t (id, place)
 )
 select t.place as "place!", j.subject as "subject!", j.id as "id!", j.state::text as "state!", j.workflow_id,
     j.is_stopped as "is_stopped!"
@@ -44,9 +49,9 @@ cross join lateral (
     select id, state, workflow_id, subject,
         errors @> '[{"code": "dependency_failed"}]' as is_stopped
     from queue.jobs
-    -- The sum hides the end from the planner: between two bounds it expects few jobs, and would read those of every
-    -- tenant.
-    where queue.sublane_key(queue, tenant_id, backfill_id) = t.flow and seq >= edges.first and seq + 0 < edges.after
+    -- The sum hides the end from the planner: between two bounds it expects few jobs, and would
+    -- read those of every tenant.
+    where queue.sublane_key(queue, tenant_id, backfill_id) = t.sublane and seq >= edges.first and seq + 0 < edges.after
       and (queue, tenant_id, backfill_id) is not distinct from ($2, t.id, $1) and kind = $3
     order by priority, seq limit $8
 ) as j

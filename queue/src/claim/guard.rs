@@ -98,7 +98,8 @@ pub(crate) async fn adopt_orphans(conn: &mut PgConnection) -> Result<u64> {
     let orphans = sqlx::query_scalar!(
         r#"
         with orphan as (
-            -- A set operation, as the planner misjudges joins here: it knows nothing of how many jobs claims hold.
+            -- A set operation, as the planner misjudges joins here: it knows nothing of how many
+            -- jobs claims hold.
             select worker_id, queue, seq, run from queue.jobs where state = 'running' and worker_id is not null
             except
             select worker_id, queue, seq, run from queue.in_flight

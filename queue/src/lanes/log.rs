@@ -137,8 +137,9 @@ pub(crate) async fn read_after(conn: &mut PgConnection, queue: &str, snapshot: &
             l.tags as "tags?", l.tats as "tats?: Vec<Option<DateTime<Utc>>>"
         from snapshot
         left join lateral (
-            -- Two searches of the index, whatever the statistics say: one condition with `or` or `any` becomes a walk over the
-            -- queue's whole log. The parameters are hidden from the planner, which otherwise plans anew for each of them.
+            -- Two searches of the index, whatever the statistics say: one condition with `or` or
+            -- `any` becomes a walk over the queue's whole log. The parameters are hidden from the
+            -- planner, which otherwise plans anew for each of them.
             select * from queue.lane_log where queue = (select $1::text) and txid >= (select $2::bigint)
             union all
             select late.* from unnest((select $3::bigint[])) as x

@@ -18,9 +18,9 @@ pub struct LaneSettings {
     pub limits: Option<LaneLimits>,
 }
 
-/// What a claim has to know of a backfill.
+/// The limits of a backfill, as far as claims have to know them.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct BackfillSettings {
+pub struct BackfillLimits {
     /// Whether no job of it starts.
     pub paused: bool,
     /// Its share of what all workers can run at once, while live work waits.
@@ -41,7 +41,7 @@ pub struct QueueSettings {
     /// The lanes that have settings of their own, by tenant.
     pub lanes: HashMap<Uuid, LaneSettings>,
     /// The backfills that are not finished.
-    pub backfills: HashMap<Uuid, BackfillSettings>,
+    pub backfills: HashMap<Uuid, BackfillLimits>,
 }
 
 impl QueueSettings {
@@ -81,7 +81,7 @@ pub async fn load(conn: &mut PgConnection, queue: &str) -> Result<QueueSettings>
             .into_iter()
             .map(|row| {
                 let max_running = row.max_running.map(i32::unsigned_abs);
-                (row.id, BackfillSettings { paused: row.paused, share: row.share.into(), max_running })
+                (row.id, BackfillLimits { paused: row.paused, share: row.share.into(), max_running })
             })
             .collect();
     let mut settings = QueueSettings { lanes, backfills, ..QueueSettings::default() };

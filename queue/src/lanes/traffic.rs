@@ -33,8 +33,8 @@ pub async fn traffic(conn: &mut PgConnection, queue: &str) -> Result<Traffic> {
     let row = sqlx::query!(
         r#"
         with base as (
-            -- A checkpoint is written about every minute while there is much to sum up; its transactions bound the part of
-            -- the log that is read.
+            -- A checkpoint is written about every minute while there is much to sum up; its
+            -- transactions bound the part of the log that is read.
             select coalesce((
                 select oldest_txid from queue.view_checkpoints
                 where queue = $1 and at <= queue.now() - make_interval(secs => $2) order by at desc limit 1), 0) as xid

@@ -19,8 +19,8 @@ use crate::lanes::ready_set::ReadySet;
 use crate::lanes::settings::QueueSettings;
 use crate::lanes::sublane::{Lane, SubLane, SubLaneId};
 
-/// What one worker knows of a queue: the jobs in each lane by state, the settings, and what may start
-/// next, as of a snapshot of the database.
+/// What one worker knows of a queue: the jobs in each lane by state, the settings, and what may
+/// start next, as of a snapshot of the database.
 #[derive(Debug, Default)]
 pub struct QueueView {
     pub(crate) queue: String,

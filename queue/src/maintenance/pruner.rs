@@ -1,32 +1,14 @@
 //! Deletes rows past their retention: finished jobs, workflows without jobs, ticks of schedules,
 //! failures, metrics, and workers whose lease ended long ago.
 
-use std::time::Duration;
-
 use uuid::Uuid;
 
 use crate::error::Result;
 use crate::maintenance::leader::TransactionSource;
+use crate::maintenance::retention::Retention;
 
 /// Most rows that one transaction examines, so that none takes long.
 const MAX_ROWS: i64 = 1000;
-
-/// How long rows are kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Retention {
-    /// Completed and cancelled jobs, after their end, and ticks of schedules.
-    pub finished: Duration,
-    /// Discarded jobs, after their end: somebody may want to retry them.
-    pub discarded: Duration,
-}
-
-impl Default for Retention {
-    /// 30 and 90 days.
-    fn default() -> Self {
-        let days = |days: u64| Duration::from_hours(24 * days);
-        Self { finished: days(30), discarded: days(90) }
-    }
-}
 
 /// Deletes everything that is past its retention; returns how many rows.
 pub async fn run_once(source: &impl TransactionSource, retention: Retention) -> Result<u64> {
@@ -143,7 +125,8 @@ async fn prune_workflows(source: &impl TransactionSource, retention: Retention) 
         let batch = sqlx::query!(
             r#"with walked as (
                 select id from queue.workflows
-                -- An id begins with its time, in milliseconds: the walk ends where the younger ones begin.
+                -- An id begins with its time, in milliseconds: the walk ends where the younger ones
+                -- begin.
                 where id > $1 and created_at < queue.now() - make_interval(secs => $3)
                   and id < (lpad(to_hex((extract(epoch from queue.now() - make_interval(secs => $3)) * 1000)::bigint), 12, '0')
                     || '70008000000000000000')::uuid

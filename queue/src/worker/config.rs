@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::maintenance::pruner::Retention;
+use crate::maintenance::retention::Retention;
 use crate::schedule::Schedules;
 use crate::telemetry::trace::Tracer;
 use crate::worker::concurrency::Concurrency;

@@ -39,13 +39,13 @@ pub(super) async fn run<A: Send + Sync + 'static>(
         persist_running(&worker, &mut connection).await;
         if at_once || renewed_at.elapsed() >= interval {
             renewed_at = Instant::now();
-            beat(&worker, &registration, &mut connection).await;
+            send_heartbeat(&worker, &registration, &mut connection).await;
         }
     }
 }
 
-/// One heartbeat. A lost lease stops what runs under it and is replaced by a new one.
-async fn beat<A: Send + Sync + 'static>(
+/// Sends one heartbeat. A lost lease stops what runs under it and is replaced by a new one.
+async fn send_heartbeat<A: Send + Sync + 'static>(
     worker: &Worker<A>,
     registration: &Registration,
     connection: &mut LeaseConnection,

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::claim::Capacity;
 use crate::claim::plan::share_of;
-use crate::lanes::settings::BackfillSettings;
+use crate::lanes::settings::BackfillLimits;
 
 #[derive(Debug, Default)]
 struct InUse {
@@ -38,7 +38,7 @@ impl Permits {
     }
 
     /// How many jobs a claim may take now.
-    pub(crate) fn capacity(&self, backfills: &HashMap<Uuid, BackfillSettings>) -> Capacity {
+    pub(crate) fn capacity(&self, backfills: &HashMap<Uuid, BackfillLimits>) -> Capacity {
         let in_use = self.0.in_use.lock().expect("no panic while held");
         let total = self.0.total;
         let within_share = |(id, used): (&Uuid, &usize)| {
@@ -100,9 +100,9 @@ impl Drop for Permit {
 mod tests {
     use super::*;
 
-    fn permits(total: usize) -> (Permits, Uuid, HashMap<Uuid, BackfillSettings>) {
+    fn permits(total: usize) -> (Permits, Uuid, HashMap<Uuid, BackfillLimits>) {
         let id = Uuid::now_v7();
-        let settings = BackfillSettings { paused: false, share: 0.25, max_running: None };
+        let settings = BackfillLimits { paused: false, share: 0.25, max_running: None };
         (Permits::new(total, Arc::default()), id, HashMap::from([(id, settings)]))
     }
 

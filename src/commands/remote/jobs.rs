@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 use weirgate_queue::JobState;
-use weirgate_queue::bulk::BulkAction;
+use weirgate_queue::control::bulk::BulkAction;
 
 use crate::cli::Filter;
 use crate::client::{Call, Client};

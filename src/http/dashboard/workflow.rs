@@ -7,8 +7,8 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use uuid::Uuid;
 use weirgate_identity::users::Role;
-use weirgate_queue::read::{JobRow, WorkflowState};
-use weirgate_queue::{JobState, QueueError, read, workflow};
+use weirgate_queue::read::{self, JobRow, WorkflowState};
+use weirgate_queue::{JobState, QueueError, workflow};
 use weirgate_web::params::Fields;
 use weirgate_web::problem::Problem;
 

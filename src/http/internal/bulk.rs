@@ -13,7 +13,7 @@ use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, OneOfBuilder, Schema,
 use utoipa::openapi::{Content, Ref, RefOr};
 use utoipa::{IntoResponses, ToSchema};
 use uuid::Uuid;
-use weirgate_queue::bulk::BulkAction;
+use weirgate_queue::control::bulk::BulkAction;
 use weirgate_queue::read::JobFilter;
 use weirgate_web::batcher::Of;
 use weirgate_web::enqueue::{EnqueueBody, EnqueueHeaders, OptionParams, Received, Terms};

@@ -86,7 +86,7 @@ async fn max_running_holds_over_all_claimers_and_is_given_back_by_finish_and_res
         .execute(&db.pool)
         .await
         .unwrap();
-    assert_eq!(maintenance::rescuer::run_once(&db.pool).await.unwrap(), 1);
+    assert_eq!(worker::rescuer::run_once(&db.pool).await.unwrap(), 1);
     assert_eq!(first.claim(&mut conn, worker, Capacity::of(10)).await.unwrap().jobs.len(), 1);
     assert_no_discrepancy(&db).await;
 }

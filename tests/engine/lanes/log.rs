@@ -3,7 +3,7 @@
 
 use sqlx::Connection as _;
 use weirgate_queue::lanes::reconcile::Discrepancy;
-use weirgate_queue::maintenance::checkpointer::Checkpointer;
+use weirgate_queue::worker::checkpointer::Checkpointer;
 
 use super::*;
 

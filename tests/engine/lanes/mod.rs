@@ -11,12 +11,11 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 use uuid::Uuid;
-use weirgate_queue::claim::{Capacity, ClaimedJob, Claimer, claim};
 use weirgate_queue::lanes::change::{pause_queue, set_lane, set_queue_limits};
 use weirgate_queue::lanes::settings::LaneSettings;
 use weirgate_queue::lanes::{Blocked, LaneLimits, QueueLimits, QueueView, Rate, reconcile};
-use weirgate_queue::worker::{Finish, Outcome, finish};
-use weirgate_queue::{JobState, NewJob, control, enqueue, maintenance};
+use weirgate_queue::worker::{self, Capacity, ClaimedJob, Claimer, Finish, Outcome, claim, finish};
+use weirgate_queue::{JobState, NewJob, control, enqueue};
 
 use crate::support::{Does, Step, TestDb, rows_read};
 

@@ -8,12 +8,11 @@ use anyhow::{Result, ensure};
 use sqlx::Postgres;
 use sqlx::pool::PoolConnection;
 use uuid::Uuid;
-use weirgate_queue::claim::Claimer;
-use weirgate_queue::claim::persist_running::RunStart;
 use weirgate_queue::lanes::change::{pause_queue, set_lane, set_queue_limits};
 use weirgate_queue::lanes::settings::LaneSettings;
 use weirgate_queue::lanes::{LaneLimits, QueueLimits, reconcile};
-use weirgate_queue::maintenance::checkpointer::Checkpointer;
+use weirgate_queue::worker::checkpointer::Checkpointer;
+use weirgate_queue::worker::{Claimer, RunStart};
 
 use super::commands::{Command, HOSTS, LANES, limits};
 use super::expected::Expected;

@@ -7,11 +7,10 @@ use anyhow::{Context, Result, ensure};
 use chrono::DateTime;
 use serde_json::Value;
 use sqlx::Connection;
-use weirgate_queue::claim::persist_running::{RunStart, persist_running};
-use weirgate_queue::claim::{Capacity, Claimer};
-use weirgate_queue::database::history;
-use weirgate_queue::maintenance::{promoter, rescuer};
-use weirgate_queue::worker::{Finish, Outcome, finish};
+use weirgate_queue::control::history;
+use weirgate_queue::worker::{
+    Capacity, Claimer, Finish, Outcome, RunStart, finish, persist_running, promoter, rescuer,
+};
 use weirgate_queue::{JobState, NewJob, OnFailure, QueueError, control, enqueue};
 
 use super::commands::{How, Minutes};

@@ -94,7 +94,7 @@ async fn oldest_claim(conn: &mut PgConnection, queue: &str, since: i64, next: i6
 /// Jobs that the live workers of the queue can run at once.
 async fn worker_capacity(conn: &mut PgConnection, queue: &str) -> Result<i64> {
     let capacity = sqlx::query_scalar!(
-        r#"select coalesce(sum(coalesce((queue_capacity ->> $1::text)::bigint, capacity)), 0)::bigint as "slots!" from queue.workers
+        r#"select coalesce(sum(coalesce((queue_capacity ->> $1::text)::bigint, capacity)), 0)::bigint as "capacity!" from queue.workers
            where $1 = any(queues) and lease_until > queue.now() and drain_requested_at is null"#,
         queue
     )

@@ -83,7 +83,8 @@ async fn retry_independent(conn: &mut PgConnection, jobs: &[Uuid]) -> Result<u64
         r#"
         with chosen as (
             select distinct on (coalesce(j.unique_key, uuid_send(j.id))) j.id from queue.jobs j
-            -- Lateral, so that each key is looked up: an anti-join reads all live jobs when statistics are old.
+            -- Lateral, so that each key is looked up: an anti-join reads all live jobs when
+            -- statistics are old.
             left join lateral (
                 select true as is_live from queue.jobs t
                 where t.live_key = j.unique_key limit 1

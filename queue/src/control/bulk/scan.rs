@@ -48,7 +48,7 @@ pub(super) async fn scan(
     let (args, values) = filter.args();
     let scanned = sqlx::query_file_as!(
         Scanned,
-        "src/bulk/scan.sql",
+        "src/control/bulk/scan.sql",
         index(filter, &states),
         cursor.after,
         bound,
