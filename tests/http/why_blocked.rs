@@ -13,9 +13,10 @@ use weirgate_queue::lanes::change::{pause_queue, publish, set_lane, set_queue_li
 use weirgate_queue::lanes::settings::LaneSettings;
 use weirgate_queue::lanes::{LaneLimits, QueueLimits, Rate};
 use weirgate_queue::worker::{Finish, Outcome, finish};
+use weirgate_test_support::{Does, Step};
 
 use super::why_not_running::{step, why};
-use crate::support::{Does, Step, TestApi};
+use crate::support::TestApi;
 
 const QUEUE: &str = "default";
 
