@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Checks what `weirgate demo --json` printed.
 
-    weirgate demo --json | scripts/check-demo.py [tests/demo-kpis.json]
+    weirgate demo --json | scripts/check-demo.py [jobs/msp/tests/demo-kpis.json]
 
 The file has the expected KPIs of each tenant, {"tenant_demo_cca": {"tickets_created": 2, …}, …}; each key given there is
 compared, numbers to nine digits.
@@ -12,7 +12,7 @@ import math
 import sys
 from pathlib import Path
 
-EXPECTED = Path(__file__).resolve().parent.parent / "tests/demo-kpis.json"
+EXPECTED = Path(__file__).resolve().parent.parent / "jobs/msp/tests/demo-kpis.json"
 KPIS = [
     "total_minutes",
     "billable_minutes",

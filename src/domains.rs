@@ -116,10 +116,12 @@ mod tests {
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
             if path.is_dir() {
-                codes(&path, found);
+                // Codes that tests make up are seen by nobody.
+                if !path.ends_with("tests") {
+                    codes(&path, found);
+                }
             } else if path.extension().is_some_and(|it| it == "rs" || it == "sql") {
                 let text = std::fs::read_to_string(&path).unwrap();
-                // Codes that tests make up are seen by nobody.
                 let text = text.split("#[cfg(test)]").next().unwrap();
                 let is_code = |line: &&str| !line.trim_start().starts_with("//");
                 let text = text.lines().filter(is_code).collect::<Vec<_>>().join("\n");

@@ -34,6 +34,7 @@ use weirgate_identity::{audit, sessions};
 use weirgate_msp::ExportFiles;
 use weirgate_queue::read::watch::Watcher;
 use weirgate_web::client_address::TrustedProxies;
+use weirgate_web::document;
 use weirgate_web::domain::{Catalog, Domain, DomainRoutes};
 use weirgate_web::layers::with_layers;
 use weirgate_web::reads::Reads;
@@ -184,7 +185,7 @@ pub fn openapi<A: Send + Sync + 'static>(domains: &[Domain<A, Api>]) -> utoipa::
 fn document(catalog: &Catalog, domains: &[DomainRoutes<Api>]) -> utoipa::openapi::OpenApi {
     let Routes { open, internal, v1 } = routes(catalog, domains);
     let (_, mut document) = open.merge(internal).merge(v1).split_for_parts();
-    openapi::complete(&mut document);
+    document::complete(&mut document);
     document
 }
 

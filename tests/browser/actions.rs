@@ -3,9 +3,9 @@
 use serde_json::json;
 use weirgate_identity::users::Role;
 use weirgate_queue::JobState;
+use weirgate_test_support::{Does, Step, id};
 
 use super::{Site, visit};
-use crate::support::{Does, Step, id};
 
 /// The dead letters of 300 jobs.
 async fn dead_letters(site: &Site) {

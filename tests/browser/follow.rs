@@ -1,9 +1,9 @@
 //! Pages that change by themselves.
 
 use weirgate_identity::users::Role;
+use weirgate_test_support::{Does, Probe, Step, TestWorker};
 
 use super::visit;
-use crate::support::{Does, Probe, Step, TestWorker};
 
 /// What stays on a page as long as nobody loads it again.
 const MARK: &str = "window.stayed = true";

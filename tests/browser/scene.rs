@@ -15,9 +15,10 @@ use weirgate::seed::seed;
 use weirgate_msp::App;
 use weirgate_msp::mock_data::{Generate, Layout, generate};
 use weirgate_msp::sources::MockSource;
+use weirgate_test_support::TestWorker;
 
 use super::{Site, Tab};
-use crate::support::{TestWorker, registry_with};
+use crate::support::registry_with;
 
 const TENANTS: [(&str, &str); 6] = [
     ("alder_dental", "Alder Dental"),

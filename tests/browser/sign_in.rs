@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use weirgate_identity::users::{self, Role};
 use weirgate_queue::JobState;
+use weirgate_test_support::{Does, Step};
 
 use super::site::sign_in;
 use super::{PASSWORD, visit};
-use crate::support::{Does, Step};
 
 #[tokio::test]
 async fn a_wrong_password_is_told_and_the_right_one_leads_to_the_page_that_was_wanted() {

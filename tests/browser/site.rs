@@ -13,10 +13,11 @@ use tokio::task::JoinHandle;
 use uuid::Uuid;
 use weirgate_identity::users::{self, Role};
 use weirgate_queue::NewJob;
+use weirgate_test_support::Step;
 
 use super::chromium;
 use super::tab::Tab;
-use crate::support::{Step, TestApi};
+use crate::support::TestApi;
 
 pub(super) const PASSWORD: &str = "a long password";
 

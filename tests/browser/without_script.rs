@@ -2,9 +2,9 @@
 
 use weirgate_identity::users::Role;
 use weirgate_queue::JobState;
+use weirgate_test_support::{Does, Step};
 
 use super::visit;
-use crate::support::{Does, Step};
 
 #[tokio::test]
 async fn pages_are_read_filtered_and_acted_on_without_script() {

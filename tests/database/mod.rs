@@ -1,6 +1,9 @@
-//! What the program's connections do by themselves.
+//! The program and its database: what its connections do by themselves, what all its tables have in
+//! common, the tenants that it is given.
 
 mod pooler;
+mod schemas;
+mod seed;
 
 use std::time::Duration;
 
@@ -12,8 +15,9 @@ use weirgate::config::Config;
 use weirgate::database::Database;
 use weirgate_queue::worker::{Capacity, Claimer, Finish, Outcome, claim, finish, rescuer};
 use weirgate_queue::{JobState, NewJob, PLANNER, enqueue};
+use weirgate_test_support::{Does, Step, TestDb, rows_read};
 
-use crate::support::{Does, Step, TestDb, rows_read};
+use crate::support::database;
 
 /// The program's own connections to a test's database.
 async fn open(db: &TestDb) -> Database {
@@ -31,7 +35,7 @@ async fn open_url(url: &str) -> Database {
 
 #[tokio::test]
 async fn a_begin_that_is_dropped_leaves_no_transaction_to_others() {
-    let db = TestDb::new().await;
+    let db = database().await;
     let database = open(&db).await;
     sqlx::raw_sql("create table noted (round integer)").execute(&db.pool).await.unwrap();
     let (mut dropped, mut round) = (0, 0);
@@ -54,7 +58,7 @@ async fn a_begin_that_is_dropped_leaves_no_transaction_to_others() {
 
 #[tokio::test]
 async fn a_process_that_stands_still_in_a_transaction_does_not_keep_its_jobs() {
-    let db = TestDb::new().await;
+    let db = database().await;
     let database = open(&db).await;
     let job = db.enqueue(Uuid::nil(), &Step::new("a", Does::Succeed)).await.id;
     let worker = db.register_worker().await;
@@ -79,7 +83,7 @@ async fn a_process_that_stands_still_in_a_transaction_does_not_keep_its_jobs() {
 
 #[tokio::test]
 async fn a_limit_for_idle_transactions_in_the_url_is_kept() {
-    let db = TestDb::new().await;
+    let db = database().await;
     for (parameters, expected) in [("", "1s"), ("?options[idle_in_transaction_session_timeout]=7s", "7s")] {
         let database = open_url(&format!("{}{parameters}", db.url)).await;
         for (name, value) in [("idle_in_transaction_session_timeout", expected)].into_iter().chain(PLANNER) {
@@ -96,7 +100,7 @@ async fn a_limit_for_idle_transactions_in_the_url_is_kept() {
 
 #[tokio::test]
 async fn plans_made_while_there_was_little_stay_good_when_there_is_much() {
-    let db = TestDb::new().await;
+    let db = database().await;
     let database = open(&db).await;
     let worker = db.register_worker().await;
     let mut conn = database.pool.acquire().await.unwrap();

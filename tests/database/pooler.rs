@@ -14,8 +14,9 @@ use weirgate::config::Config;
 use weirgate::database::Database;
 use weirgate_msp::IngestTickets;
 use weirgate_queue::{JobState, NewJob, PLANNER};
+use weirgate_test_support::{TestDb, tenant};
 
-use crate::support::{Process, TestDb, tenant, weirgate};
+use crate::support::{Process, database, weirgate};
 
 struct Pooler {
     child: Child,
@@ -88,7 +89,7 @@ fn program() -> Option<PathBuf> {
 
 #[tokio::test]
 async fn a_pool_by_session_works() {
-    let db = TestDb::new().await;
+    let db = database().await;
     let Some(mut pooler) = Pooler::start(&db, "pool_mode = session").await else { return };
     pooler.url.push_str("?options[work_mem]=7MB");
     let database = pooler.open().await.unwrap();
@@ -119,7 +120,7 @@ async fn a_pool_by_session_works() {
 
 #[tokio::test]
 async fn a_pool_by_transaction_is_refused_with_what_to_do() {
-    let db = TestDb::new().await;
+    let db = database().await;
     for settings in [
         "pool_mode = transaction",
         "pool_mode = transaction\nserver_round_robin = 1",

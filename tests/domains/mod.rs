@@ -11,8 +11,9 @@ use weirgate::config::Config;
 use weirgate::domains::{self, Domains};
 use weirgate_queue::lanes::traffic;
 use weirgate_queue::{Concurrency, JobState, NewJob};
+use weirgate_test_support::TestWorker;
 
-use crate::support::{TestApi, TestWorker};
+use crate::support::TestApi;
 
 mod parcels;
 
@@ -36,8 +37,8 @@ async fn jobs_of_all_domains_run_in_one_worker() {
     let worker = TestWorker::start_jobs(api.db(), Arc::new(domains.registry(Arc::new(app), None)), |_| {});
     let parcel = api.enqueue("/internal/parcels?tenant_id=tenant_demo_cca&label=books").await;
     let tickets = api.enqueue("/internal/ingest/tickets?tenant_id=tenant_demo_cca").await;
-    api.db().until(crate::support::id(&parcel["id"]), JobState::Completed).await;
-    api.db().until(crate::support::id(&tickets["id"]), JobState::Completed).await;
+    api.db().until(weirgate_test_support::id(&parcel["id"]), JobState::Completed).await;
+    api.db().until(weirgate_test_support::id(&tickets["id"]), JobState::Completed).await;
     for _ in 0..200 {
         if api.count("parcels where is_delivered").await == 1 {
             break;
@@ -92,7 +93,7 @@ async fn without_domains_there_are_the_operations_alone() {
     let bulk = json!({ "action": "cancel", "filter": { "kind": "none" } });
     let answer = api.service("POST", "/internal/jobs/bulk").json(bulk.to_string()).send().await;
     let job = answer.ok(StatusCode::ACCEPTED);
-    api.db().until(crate::support::id(&job["id"]), JobState::Completed).await;
+    api.db().until(weirgate_test_support::id(&job["id"]), JobState::Completed).await;
     worker.stop().await;
 }
 

@@ -5,8 +5,9 @@ use std::time::Duration;
 use axum::http::StatusCode;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
+use weirgate_test_support::Answer;
 
-use crate::support::{Answer, TestApi};
+use crate::support::TestApi;
 
 const TICKETS: &str = "/internal/ingest/tickets?tenant_id=tenant_demo_cca";
 

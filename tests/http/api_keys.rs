@@ -5,8 +5,9 @@ use std::time::Duration;
 use axum::http::StatusCode;
 use serde_json::{Value, json};
 use sqlx::AssertSqlSafe;
+use weirgate_test_support::Answer;
 
-use crate::support::{Answer, TestApi};
+use crate::support::TestApi;
 
 const KEYS: &str = "/internal/tenants/tenant_demo_cca/api-keys";
 

@@ -6,11 +6,12 @@ use axum::http::StatusCode;
 use serde_json::{Value, json};
 use uuid::Uuid;
 use weirgate_identity::users::Role;
+use weirgate_test_support::{Does, Step};
 use weirgate_web::client_address::TrustedProxies;
 
 use super::audit_acts::{ENQUEUES, named};
+use crate::support::TestApi;
 use crate::support::person::{self, Person};
-use crate::support::{Does, Step, TestApi};
 
 #[tokio::test]
 async fn a_job_names_who_enqueued_it() {

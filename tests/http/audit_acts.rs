@@ -7,9 +7,10 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 use weirgate_queue::NewJob;
+use weirgate_test_support::{Does, Step, id};
 
 use super::docs::operations;
-use crate::support::{Does, Step, TestApi, id};
+use crate::support::TestApi;
 
 /// What enqueues one job has no entry, as that may be thousands a second and entries are kept for
 /// good: the job's row names who did it.

@@ -7,9 +7,10 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 use weirgate_identity::users::Role;
 use weirgate_queue::NewJob;
+use weirgate_test_support::{Does, Step, id};
 
+use crate::support::TestApi;
 use crate::support::person::{PASSWORD, Person, sign_in};
-use crate::support::{Does, Step, TestApi, id};
 
 /// Where the pages are routed.
 const ROUTES: &str = include_str!("../../src/http/dashboard.rs");

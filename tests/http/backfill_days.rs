@@ -86,7 +86,7 @@ async fn a_pipeline_whose_ingest_failed_is_a_failed_day() {
         .await
         .unwrap();
     weirgate_queue::control::cancel(&mut db.pool.acquire().await.unwrap(), ingest).await.unwrap();
-    assert_eq!(db.job(crate::support::id(&last["id"])).await.errors[0]["code"], "dependency_failed");
+    assert_eq!(db.job(weirgate_test_support::id(&last["id"])).await.errors[0]["code"], "dependency_failed");
     let counts = dry(&api, with(january("pipeline"), "reprocess", "failed")).await;
     assert_eq!(counts["total"], 1);
     assert_eq!(dry(&api, with(january("generate_export"), "reprocess", "failed")).await["total"], 0);

@@ -10,8 +10,9 @@ use weirgate_msp::DailySlices;
 use weirgate_queue::lanes::change::set_lane;
 use weirgate_queue::lanes::settings::LaneSettings;
 use weirgate_queue::worker::expander::Expander;
+use weirgate_test_support::{Answer, tenant};
 
-use crate::support::{Answer, TestApi, tenant};
+use crate::support::TestApi;
 
 const PATH: &str = "/internal/backfills";
 
@@ -67,7 +68,7 @@ pub(super) async fn days(api: &TestApi, backfill: &Value, kind: &str) -> Vec<(St
         "select t.slug, args ->> 'date' from queue.jobs j join identity.tenants t on t.id = (j.args ->> 'tenant')::uuid
          where backfill_id = $1 and kind = $2 order by seq",
     )
-    .bind(crate::support::id(&backfill["id"]))
+    .bind(weirgate_test_support::id(&backfill["id"]))
     .bind(kind)
     .fetch_all(&api.db().pool)
     .await

@@ -1,17 +1,20 @@
 //! Bulk actions: what is asked for, counted, done, stopped and gone on with.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::StatusCode;
 use serde_json::{Value, json};
 use sqlx::{Postgres, Transaction};
 use uuid::Uuid;
+use weirgate::domains::Domains;
 use weirgate::operations::BulkJobs;
 use weirgate_queue::JobState;
 use weirgate_queue::control::bulk::BulkAction;
 use weirgate_queue::read::JobFilter;
+use weirgate_test_support::{Answer, Does, Step, TestWorker, id};
 
-use crate::support::{Answer, Does, Step, TestApi, TestWorker, id};
+use crate::support::TestApi;
 
 const BULK: &str = "/internal/jobs/bulk";
 
@@ -270,9 +273,25 @@ async fn a_deadlock_costs_one_step_that_is_tried_again() {
         sqlx::query(lock).bind(first).execute(&mut *other).await.unwrap();
         other.rollback().await.unwrap();
     };
-    let (done, ()) = tokio::join!(api.app.operate(&action), crossing);
+    let pool = Arc::new(api.db().pool.clone());
+    let (done, ()) = tokio::join!(api.db().run(&pool, &action), crossing);
     assert_eq!(done.unwrap().touched, 2);
     assert_eq!(of_state(&api, "cancelled").await, 2);
+}
+
+#[tokio::test]
+async fn every_job_of_the_operations_run_twice_is_run_once() {
+    let api = TestApi::new().await;
+    let job = api.db().enqueue(api.cca.id, &Step::new("a", Does::Succeed)).await.id;
+    let filter = JobFilter { kind: Some("step".to_owned()), ..JobFilter::default() };
+    let action = BulkJobs::new(BulkAction::Cancel, filter, false).unwrap();
+    let pool = Arc::new(api.db().pool.clone());
+    assert_eq!(api.db().run(&pool, &action).await.unwrap().touched, 1);
+    let once = format!("{:?}", api.db().job(job).await);
+    assert_eq!(api.db().run(&pool, &action).await.unwrap().touched, 0);
+    assert_eq!(format!("{:?}", api.db().job(job).await), once);
+    let catalog = Domains::new(Vec::new()).catalog();
+    assert_eq!(catalog.kinds().len(), 1, "a new kind belongs into this test");
 }
 
 #[tokio::test]

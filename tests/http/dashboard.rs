@@ -4,9 +4,10 @@ use axum::http::StatusCode;
 use uuid::Uuid;
 use weirgate_identity::users::{self, Role};
 use weirgate_queue::{JobState, NewJob};
+use weirgate_test_support::{Does, Step};
 
+use crate::support::TestApi;
 use crate::support::person::{PASSWORD, Person, audited, form, sign_in};
-use crate::support::{Does, Step, TestApi};
 
 async fn job(api: &TestApi, label: &str) -> Uuid {
     let step = Step::new(label, Does::Succeed);

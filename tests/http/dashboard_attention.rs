@@ -13,9 +13,10 @@ use weirgate_msp::sources::MockSource;
 use weirgate_msp::{App, IngestTickets};
 use weirgate_queue::worker::{claim, rescuer};
 use weirgate_queue::{JobState, NewJob};
+use weirgate_test_support::TestWorker;
 
 use crate::support::person::Person;
-use crate::support::{TestApi, TestWorker, registry_with};
+use crate::support::{TestApi, registry_with};
 
 const TICKETS: &str = "tenant_demo_cca/tickets.jsonl";
 

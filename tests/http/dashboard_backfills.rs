@@ -12,9 +12,10 @@ use tokio::time::timeout;
 use weirgate_identity::users::Role;
 use weirgate_msp::DailySlices;
 use weirgate_queue::worker::expander::Expander;
+use weirgate_test_support::tenant;
 
+use crate::support::TestApi;
 use crate::support::person::{Person, audited};
-use crate::support::{TestApi, tenant};
 
 const PATH: &str = "/dashboard/backfills";
 

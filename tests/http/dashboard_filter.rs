@@ -3,9 +3,10 @@
 use axum::http::StatusCode;
 use weirgate_identity::users::Role;
 use weirgate_queue::NewJob;
+use weirgate_test_support::{Answer, Does, Step};
 
+use crate::support::TestApi;
 use crate::support::person::Person;
-use crate::support::{Answer, Does, Step, TestApi};
 
 async fn job(api: &TestApi, label: &str) -> String {
     let step = Step::new(label, Does::Succeed);

@@ -7,9 +7,10 @@ use weirgate_queue::lanes::change::{pause_queue, set_lane, set_queue_limits};
 use weirgate_queue::lanes::settings::LaneSettings;
 use weirgate_queue::lanes::{LaneLimits, QueueLimits, Rate};
 use weirgate_queue::{JobState, NewJob, OnFailure};
+use weirgate_test_support::{Does, Probe, Step, TestWorker};
 
+use crate::support::TestApi;
 use crate::support::person::{Person, audited};
-use crate::support::{Does, Probe, Step, TestApi, TestWorker};
 
 async fn step(api: &TestApi, does: Does, adjust: impl FnOnce(NewJob) -> NewJob) -> Uuid {
     let job = NewJob::of(api.cca.id, &Step::new("a", does)).unwrap().not_unique();

@@ -5,9 +5,10 @@ use serde_json::json;
 use uuid::Uuid;
 use weirgate_identity::users::Role;
 use weirgate_queue::{JobState, NewJob, OnFailure, enqueue};
+use weirgate_test_support::{Does, Probe, Step, TestWorker};
 
+use crate::support::TestApi;
 use crate::support::person::Person;
-use crate::support::{Does, Probe, Step, TestApi, TestWorker};
 
 async fn job(api: &TestApi, label: &str, does: Does) -> Uuid {
     api.db().enqueue_new(NewJob::of(api.cca.id, &Step::new(label, does)).unwrap()).await.id

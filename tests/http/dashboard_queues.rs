@@ -4,9 +4,10 @@ use axum::http::StatusCode;
 use weirgate_identity::users::Role;
 use weirgate_queue::NewJob;
 use weirgate_queue::worker::claim;
+use weirgate_test_support::{Does, Step};
 
+use crate::support::TestApi;
 use crate::support::person::{Person, audited};
-use crate::support::{Does, Step, TestApi};
 
 const QUEUE: &str = "/dashboard/queues/default";
 

@@ -8,9 +8,10 @@ use uuid::Uuid;
 use weirgate_identity::users::Role;
 use weirgate_msp::App;
 use weirgate_msp::sources::MockSource;
+use weirgate_test_support::TestWorker;
 
 use crate::support::person::Person;
-use crate::support::{TestApi, TestWorker, registry_with};
+use crate::support::{TestApi, registry_with};
 
 const PATH: &str = "/dashboard/rejects";
 

@@ -7,9 +7,10 @@ use weirgate_identity::users::Role;
 use weirgate_queue::lanes::{LaneLimits, Rate};
 use weirgate_queue::worker::claim;
 use weirgate_queue::{JobState, NewJob};
+use weirgate_test_support::{Does, Probe, Step, TestWorker};
 
+use crate::support::TestApi;
 use crate::support::person::{Person, audited};
-use crate::support::{Does, Probe, Step, TestApi, TestWorker};
 
 const TENANT: &str = "/dashboard/tenants/tenant_demo_cca";
 const LANE: &str = "/dashboard/tenants/tenant_demo_cca/lanes/default";

@@ -5,9 +5,10 @@ use uuid::Uuid;
 use weirgate_identity::users::Role;
 use weirgate_queue::NewJob;
 use weirgate_queue::worker::claim;
+use weirgate_test_support::{Does, Step};
 
+use crate::support::TestApi;
 use crate::support::person::{Person, audited};
-use crate::support::{Does, Step, TestApi};
 
 async fn jobs(api: &TestApi, jobs: usize) {
     for _ in 0..jobs {

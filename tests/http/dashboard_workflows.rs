@@ -5,9 +5,10 @@ use uuid::Uuid;
 use weirgate_identity::users::Role;
 use weirgate_queue::read::{WorkflowFilter, workflows};
 use weirgate_queue::{JobState, NewJob, OnFailure, Workflow};
+use weirgate_test_support::{Does, Step};
 
+use crate::support::TestApi;
 use crate::support::person::{Person, audited};
-use crate::support::{Does, Step, TestApi};
 
 const PATH: &str = "/dashboard/workflows";
 
@@ -212,7 +213,7 @@ async fn a_job_that_waits_names_the_first_that_it_waits_on() {
     let api = TestApi::new().await;
     let person = Person::new(&api, "eve@example.com", Role::Viewer).await;
     let (_, last) = pipeline(&api).await;
-    let kpis = crate::support::id(
+    let kpis = weirgate_test_support::id(
         &api.get(&format!("/internal/jobs/{last}")).await.ok(StatusCode::OK)["depends_on"][0],
     );
     let page = person.get(&format!("/dashboard/jobs/{last}")).await;

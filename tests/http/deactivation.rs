@@ -10,10 +10,11 @@ use tokio::time::timeout;
 use uuid::Uuid;
 use weirgate_identity::keys;
 use weirgate_identity::users::{self, Role};
+use weirgate_test_support::{Does, Step};
 
 use super::docs::operations;
+use crate::support::TestApi;
 use crate::support::person::Person;
-use crate::support::{Does, Step, TestApi};
 
 /// A promise of 5 s, on a machine that may be busy.
 const SOON: Duration = Duration::from_secs(15);

@@ -2,8 +2,9 @@
 
 use axum::http::StatusCode;
 use serde_json::{Value, json};
+use weirgate_test_support::id;
 
-use crate::support::{TestApi, id};
+use crate::support::TestApi;
 
 const TICKETS: &str = "/internal/ingest/tickets?tenant_id=tenant_demo_cca";
 

@@ -3,8 +3,9 @@
 use axum::http::StatusCode;
 use serde_json::{Value, json};
 use weirgate_queue::{JobState, NewJob};
+use weirgate_test_support::{Does, Probe, Step, TestWorker, id};
 
-use crate::support::{Does, Probe, Step, TestApi, TestWorker, id};
+use crate::support::TestApi;
 
 #[tokio::test]
 async fn failures_are_listed_with_their_counts_and_the_newest_job() {

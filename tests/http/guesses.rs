@@ -6,8 +6,9 @@ use axum::http::StatusCode;
 use futures_util::future::join_all;
 use tokio::time::timeout;
 use weirgate_identity::keys;
+use weirgate_test_support::Answer;
 
-use crate::support::{Answer, TestApi};
+use crate::support::TestApi;
 
 async fn ask(api: &TestApi, key: &str) -> Answer {
     api.anonymous("GET", "/v1/csat").header("x-api-key", key).send().await

@@ -5,8 +5,9 @@ use std::time::Duration;
 use axum::http::StatusCode;
 use futures_util::future::join_all;
 use serde_json::Value;
+use weirgate_test_support::Answer;
 
-use crate::support::{Answer, TestApi};
+use crate::support::TestApi;
 
 /// Not unique, so that only the key holds repeats back.
 const FORCED: &str = "/internal/ingest/tickets?tenant_id=tenant_demo_cca&force=true";

@@ -8,8 +8,9 @@ use serde_json::Value;
 use tokio::time::timeout;
 use weirgate_msp::ComputeKpi;
 use weirgate_queue::{NewJob, enqueue};
+use weirgate_test_support::{Answer, Call};
 
-use crate::support::{Answer, Call, TestApi};
+use crate::support::TestApi;
 
 const TENANT: &str = "tenant_id=tenant_demo_cca";
 

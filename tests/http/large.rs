@@ -5,9 +5,10 @@ use futures_util::StreamExt;
 use serde_json::{Value, json};
 use uuid::Uuid;
 use weirgate_identity::users::Role;
+use weirgate_test_support::{Does, Step};
 
+use crate::support::TestApi;
 use crate::support::person::Person;
-use crate::support::{Does, Step, TestApi};
 
 const MOST_BYTES: usize = 8 * 1024 * 1024;
 

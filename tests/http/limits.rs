@@ -5,8 +5,9 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 use weirgate_queue::worker::claim;
 use weirgate_queue::{JobState, NewJob};
+use weirgate_test_support::{Does, Probe, Step, TestWorker};
 
-use crate::support::{Does, Probe, Step, TestApi, TestWorker};
+use crate::support::TestApi;
 
 const PATH: &str = "/internal/tenants/tenant_demo_cca/limits";
 

@@ -5,8 +5,9 @@ use std::time::Duration;
 use axum::http::StatusCode;
 use serde_json::Value;
 use weirgate_queue::JobState;
+use weirgate_test_support::{Answer, Does, Probe, Step, TestWorker};
 
-use crate::support::{Answer, Does, Probe, Step, TestApi, TestWorker};
+use crate::support::TestApi;
 
 /// Three jobs an hour apart: tickets and csat of one tenant, tickets of the other; csat is cancelled.
 async fn three_jobs() -> (TestApi, [Value; 3]) {

@@ -11,8 +11,9 @@ use weirgate_queue::lanes::settings::LaneSettings;
 use weirgate_queue::lanes::{LaneLimits, Rate};
 use weirgate_queue::worker::claim;
 use weirgate_queue::{JobState, NewJob};
+use weirgate_test_support::{Does, Probe, Step, TestWorker, registry};
 
-use crate::support::{Does, Probe, Step, TestApi, TestWorker, registry};
+use crate::support::TestApi;
 
 #[track_caller]
 fn assert_lines(text: &str, lines: &[&str]) {
@@ -130,7 +131,7 @@ async fn a_backfill_shows_its_progress() {
 #[tokio::test]
 async fn a_worker_in_the_same_process_is_in_its_metrics() {
     // The jobs are another database's; what counts is that both parts meet in one answer.
-    let db = crate::support::TestDb::new().await;
+    let db = crate::support::database().await;
     let probe = Probe::new(db.pool.clone());
     let jobs = registry(probe.clone());
     let api = TestApi::with_work(Work { meter: jobs.meter().clone(), concurrency: 4.into() }).await;

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use serde_json::json;
 use weirgate_queue::JobState;
+use weirgate_test_support::{Does, Probe, Step, TestWorker};
 
-use crate::support::{Does, Probe, Step, TestApi, TestWorker};
+use crate::support::TestApi;
 
 #[tokio::test]
 async fn workers_are_listed_while_they_hold_a_lease() {
@@ -29,7 +30,7 @@ async fn a_worker_tells_its_queues_and_what_it_runs() {
     let api = TestApi::new().await;
     let production = api.start_worker();
     let done = api.enqueue("/internal/ingest/csat?tenant_id=tenant_demo_cca").await;
-    api.db().until(crate::support::id(&done["id"]), JobState::Completed).await;
+    api.db().until(weirgate_test_support::id(&done["id"]), JobState::Completed).await;
     let queues = api.get("/internal/workers").await.items()[0]["queues"].clone();
     assert_eq!(queues, json!(["export", "ingest", "kpi", "system"]));
     production.stop().await;

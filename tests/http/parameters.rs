@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
+use weirgate_test_support::{Answer, Call};
 
-use crate::support::{Answer, Call, TestApi, all_domains};
+use crate::support::{TestApi, all_domains};
 
 /// An operation of the document.
 struct Operation {

@@ -4,9 +4,10 @@ use axum::http::StatusCode;
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 use weirgate_queue::JobState;
+use weirgate_test_support::{Answer, Does, Probe, Step, TestWorker};
 
 use super::docs::operations;
-use crate::support::{Answer, Does, Probe, Step, TestApi, TestWorker, all_domains};
+use crate::support::{TestApi, all_domains};
 
 const TICKETS: &str = "/internal/ingest/tickets?tenant_id=tenant_demo_cca";
 
@@ -67,7 +68,7 @@ async fn a_retry_is_repeated_though_the_job_has_completed() {
     api.post(&of(&job, "cancel")).await.ok(StatusCode::OK);
     api.post(&of(&job, "retry")).await.ok(StatusCode::OK);
     let worker = api.start_worker();
-    api.db().until(crate::support::id(&job["id"]), JobState::Completed).await;
+    api.db().until(weirgate_test_support::id(&job["id"]), JobState::Completed).await;
     worker.stop().await;
     let again = api.post(&of(&job, "retry")).await.ok(StatusCode::OK);
     assert_eq!(
@@ -86,7 +87,7 @@ async fn run_now_is_repeated_whatever_has_become_of_the_job() {
     assert_eq!(api.post(&run_now).await.ok(StatusCode::OK)["replayed"], false);
     assert_eq!(api.post(&run_now).await.ok(StatusCode::OK)["replayed"], true);
     let worker = api.start_worker();
-    api.db().until(crate::support::id(&job["id"]), JobState::Completed).await;
+    api.db().until(weirgate_test_support::id(&job["id"]), JobState::Completed).await;
     worker.stop().await;
     let again = api.post(&run_now).await.ok(StatusCode::OK);
     assert_eq!((&again["state"], &again["replayed"]), (&json!("completed"), &json!(true)));

@@ -2,8 +2,9 @@
 
 use axum::http::StatusCode;
 use serde_json::{Value, json};
+use weirgate_test_support::Answer;
 
-use crate::support::{Answer, TestApi};
+use crate::support::TestApi;
 
 async fn put(api: &TestApi, name: &str, body: &Value) -> Answer {
     api.service("PUT", &format!("/internal/schedules/{name}")).json(body.to_string()).send().await

@@ -5,9 +5,10 @@ use std::time::Duration;
 use axum::http::StatusCode;
 use futures_util::future::join_all;
 use weirgate_identity::users::{self, Role};
+use weirgate_test_support::Answer;
 
+use crate::support::TestApi;
 use crate::support::person::{PASSWORD, form};
-use crate::support::{Answer, TestApi};
 
 const OWNER: &str = "ada@example.com";
 

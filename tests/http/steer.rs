@@ -4,8 +4,9 @@ use axum::http::StatusCode;
 use serde_json::Value;
 use uuid::Uuid;
 use weirgate_queue::JobState;
+use weirgate_test_support::{Does, Probe, Step, TestWorker};
 
-use crate::support::{Does, Probe, Step, TestApi, TestWorker};
+use crate::support::TestApi;
 
 async fn step(api: &TestApi, does: Does) -> Uuid {
     api.db().enqueue(api.cca.id, &Step::new("a", does)).await.id

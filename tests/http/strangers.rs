@@ -5,9 +5,10 @@ use std::time::Duration;
 use axum::http::StatusCode;
 use futures_util::future::join_all;
 use weirgate_identity::users::Role;
+use weirgate_test_support::Answer;
 
+use crate::support::TestApi;
 use crate::support::person::{Person, form};
-use crate::support::{Answer, TestApi};
 
 async fn with_cookie(api: &TestApi, number: u32) -> Answer {
     api.anonymous("GET", "/dashboard/jobs")

@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 
 use axum::http::StatusCode;
 use serde_json::Value;
+use weirgate_test_support::Answer;
 
 use super::docs::operations;
-use crate::support::{Answer, TestApi, all_domains};
+use crate::support::{TestApi, all_domains};
 
 /// The lists, with what they need to be given, and how many rows they have here.
 const LISTS: [(&str, &str, usize); 7] = [

@@ -3,8 +3,9 @@
 use axum::http::StatusCode;
 use serde_json::{Value, json};
 use uuid::Uuid;
+use weirgate_test_support::{Does, Step};
 
-use crate::support::{Does, Step, TestApi};
+use crate::support::TestApi;
 
 /// What must not be seen: a path, SQL, a constraint, a host.
 const SECRETS: [&str; 5] = [

@@ -3,8 +3,9 @@
 use axum::http::StatusCode;
 use futures_util::future::join_all;
 use serde_json::{Value, json};
+use weirgate_test_support::Answer;
 
-use crate::support::{Answer, TestApi};
+use crate::support::TestApi;
 
 async fn create(api: &TestApi, body: &Value) -> Answer {
     api.service("POST", "/internal/tenants").json(body.to_string()).send().await

@@ -9,8 +9,9 @@ use weirgate::config::Config;
 use weirgate::traces::{Role, Traces};
 use weirgate_msp::IngestTickets;
 use weirgate_queue::{Job, JobContext, JobError, JobState, NewJob, Registry};
+use weirgate_test_support::{TestWorker, id};
 
-use crate::support::{Collector, Seen, TestApi, TestWorker, id};
+use crate::support::{Collector, Seen, TestApi};
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const CALLER: &str = "00f067aa0ba902b7";

@@ -11,10 +11,11 @@ use weirgate_queue::NewJob;
 use weirgate_queue::lanes::change::{pause_queue, publish, set_lane, set_queue_limits};
 use weirgate_queue::lanes::settings::LaneSettings;
 use weirgate_queue::lanes::{LaneLimits, QueueLimits, Rate};
-use weirgate_queue::worker::{ClaimedJob, Finish, Outcome, claim, finish};
+use weirgate_queue::worker::{Finish, Outcome, finish};
+use weirgate_test_support::{Does, Step};
 
 use super::why_not_running::{step, why};
-use crate::support::{Does, Step, TestApi};
+use crate::support::TestApi;
 
 const QUEUE: &str = "default";
 

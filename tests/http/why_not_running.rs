@@ -6,8 +6,9 @@ use axum::http::StatusCode;
 use serde_json::{Value, json};
 use uuid::Uuid;
 use weirgate_queue::{JobState, NewJob};
+use weirgate_test_support::{Does, Probe, Step, TestWorker};
 
-use crate::support::{Does, Probe, Step, TestApi, TestWorker};
+use crate::support::TestApi;
 
 pub(super) async fn why(api: &TestApi, job: Uuid) -> Value {
     let job = api.get(&format!("/internal/jobs/{job}")).await.ok(StatusCode::OK);
@@ -59,7 +60,7 @@ async fn it_waits_on_other_jobs() {
     assert_eq!(why_last["message"], says);
     let own = api.v1(&format!("/v1/jobs/{}", last["id"].as_str().unwrap())).await.ok(StatusCode::OK);
     assert_eq!(&own["why_not_running"], why_last, "a tenant is told the same");
-    let kpi = why(&api, crate::support::id(&last["depends_on"][0])).await;
+    let kpi = why(&api, weirgate_test_support::id(&last["depends_on"][0])).await;
     assert_eq!((&kpi["code"], &kpi["count"]), (&json!("waiting_on_jobs"), &json!(4)));
     assert_eq!(
         (&kpi["waits_on"]["name"], &kpi["waits_on"]["state"]),
@@ -75,7 +76,7 @@ async fn it_waits_on_other_jobs() {
     )
     .await;
     api.execute("update queue.job_dependencies d set outcome = 'passed' from queue.jobs p where p.id = d.parent_id and p.name = 'tickets'").await;
-    let kpi = why(&api, crate::support::id(&last["depends_on"][0])).await;
+    let kpi = why(&api, weirgate_test_support::id(&last["depends_on"][0])).await;
     assert_eq!(kpi["waits_on"]["name"], "time_entries");
 }
 

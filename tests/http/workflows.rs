@@ -12,9 +12,10 @@ use weirgate_msp::DailySlices;
 use weirgate_queue::worker::expander::Expander;
 use weirgate_queue::worker::{Finish, Outcome, claim, finish};
 use weirgate_queue::{JobState, NewJob, OnFailure, Workflow};
+use weirgate_test_support::{Does, Probe, Step, TestWorker};
 
+use crate::support::TestApi;
 use crate::support::person::Person;
-use crate::support::{Does, Probe, Step, TestApi, TestWorker};
 
 /// `size` jobs, each after the first, and `outside`, which waits on the last one without being part
 /// of it.
@@ -293,7 +294,7 @@ async fn with_many_failed_jobs_a_job_retries_them_bit_by_bit() {
     let retry = format!("/internal/workflows/{id}/retry-failed");
     let begun = api.post(&retry).await.ok(StatusCode::ACCEPTED);
     assert_eq!((&begun["retried"], &begun["counts"]["discarded"]), (&json!(0), &json!(301)));
-    let bulk = crate::support::id(&begun["bulk_job_id"]);
+    let bulk = weirgate_test_support::id(&begun["bulk_job_id"]);
     let done = api.db().until(bulk, JobState::Completed).await;
     assert_eq!(done.output.unwrap()["touched"], 301);
     let now = api.get(&format!("/internal/workflows/{id}")).await.ok(StatusCode::OK);
@@ -333,7 +334,7 @@ async fn a_cancelled_job_says_through_what_and_by_whom() {
     assert_eq!(why(first).await, expected);
 
     // Of a chain, the job that failed first is named.
-    let last = crate::support::id(&api.enqueue(DAILY).await["id"]);
+    let last = weirgate_test_support::id(&api.enqueue(DAILY).await["id"]);
     let csat = discard(&api, "ingest_csat").await;
     let says = format!("ingest_csat {csat} (csat), which it depended on, was discarded: hopeless");
     assert_eq!(why(last).await, ("job_failed".to_owned(), says, json!(csat)));
@@ -351,7 +352,7 @@ async fn a_cancelled_job_says_through_what_and_by_whom() {
     let doomed = step("doomed").await;
     let body = json!({"action": "cancel", "filter": {"id": [doomed]}});
     let bulk = api.service("POST", "/internal/jobs/bulk").json(body.to_string()).send().await;
-    let bulk = crate::support::id(&bulk.ok(StatusCode::ACCEPTED)["id"]);
+    let bulk = weirgate_test_support::id(&bulk.ok(StatusCode::ACCEPTED)["id"]);
     api.db().until(bulk, JobState::Completed).await;
     let (code, message, job) = why(doomed).await;
     assert_eq!((code.as_str(), job), ("bulk_cancelled", json!(bulk)));
@@ -367,14 +368,14 @@ async fn a_cancelled_job_says_through_what_and_by_whom() {
     assert_eq!(of_backfill.len(), 2);
     let expected =
         ("backfill_cancelled".to_owned(), format!("its backfill was cancelled{service}"), json!(null));
-    assert_eq!(why(crate::support::id(&of_backfill[0]["id"])).await, expected);
+    assert_eq!(why(weirgate_test_support::id(&of_backfill[0]["id"])).await, expected);
 }
 
 /// A version from before says less.
 #[tokio::test]
 async fn a_job_that_was_cancelled_by_a_version_from_before_says_what_is_known() {
     let api = TestApi::new().await;
-    let last = crate::support::id(&api.enqueue(DAILY).await["id"]);
+    let last = weirgate_test_support::id(&api.enqueue(DAILY).await["id"]);
     let csat = discard(&api, "ingest_csat").await;
     api.execute("update queue.jobs set cancelled_by = null").await;
     let why =

@@ -5,9 +5,9 @@ use std::process::Command;
 use sqlx::{AssertSqlSafe, PgPool};
 use uuid::Uuid;
 use weirgate_queue::JobState;
+use weirgate_test_support::{Does, Probe, Step, TestWorker, postgres_program};
 
 use super::cli::Cli;
-use crate::support::{Does, Probe, Step, TestWorker, postgres_program};
 
 /// The schema of such a database.
 const OLD_SCHEMA: &str = include_str!("old_schema.sql");

@@ -7,8 +7,9 @@ use chrono::NaiveDate;
 use uuid::Uuid;
 use weirgate_msp::{BackfillKind, BackfillOrder, BackfillRange, Reprocess};
 use weirgate_queue::backfill::{self, Backfill, BackfillSettings, BackfillState};
+use weirgate_test_support::{TestDb, show, tenant};
 
-use crate::support::{Process, TestDb, show, tenant, weirgate};
+use crate::support::{Process, database, weirgate};
 
 /// Until it is so far; a look in between keeps the test from spinning.
 async fn until(db: &TestDb, id: Uuid, is: impl Fn(&Backfill) -> bool) -> Backfill {
@@ -24,7 +25,7 @@ async fn until(db: &TestDb, id: Uuid, is: impl Fn(&Backfill) -> bool) -> Backfil
 
 #[tokio::test]
 async fn workers_killed_with_sigkill_lose_no_slice_and_make_none_twice() {
-    let db = TestDb::new().await;
+    let db = database().await;
     let home = tempfile::tempdir().unwrap();
     let tenants = [tenant(&db.pool, "acme", "UTC").await, tenant(&db.pool, "bolt", "Europe/Paris").await];
     let range = BackfillRange {

@@ -3,11 +3,11 @@
 use std::process::Stdio;
 use std::time::Duration;
 
-use crate::support::{Process, TestDb, weirgate};
+use crate::support::{Process, database, weirgate};
 
 #[tokio::test]
 async fn a_measured_worker_has_the_connections_of_any_worker() {
-    let db = TestDb::new().await;
+    let db = database().await;
     let home = tempfile::tempdir().unwrap();
     let mut command = weirgate(&["bench-worker", "--slots", "1"], home.path());
     // It ends with its input.

@@ -2,8 +2,9 @@
 
 use serde_json::Value;
 use tempfile::TempDir;
+use weirgate_test_support::{Probe, TestDb, TestWorker};
 
-use crate::support::{Probe, Process, TestDb, TestWorker, weirgate};
+use crate::support::{Process, database, weirgate};
 
 pub(super) struct Cli {
     pub(super) db: TestDb,
@@ -12,7 +13,7 @@ pub(super) struct Cli {
 
 impl Cli {
     pub(super) async fn new() -> Self {
-        Self { db: TestDb::new().await, home: tempfile::tempdir().unwrap() }
+        Self { db: database().await, home: tempfile::tempdir().unwrap() }
     }
 
     pub(super) fn command(&self, args: &[&str]) -> std::process::Command {

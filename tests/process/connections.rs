@@ -13,8 +13,9 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use uuid::Uuid;
 use weirgate_msp::http_client;
+use weirgate_test_support::TestDb;
 
-use crate::support::{Process, TestDb};
+use crate::support::{Process, database};
 
 const LEASE_S: u64 = 4;
 
@@ -123,7 +124,7 @@ async fn workers(db: &TestDb) -> Vec<(Uuid, bool)> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn five_hundred_clients_silence_neither_health_nor_the_worker() {
     weirgate::open_files::raise_limit();
-    let (db, home) = (TestDb::new().await, tempfile::tempdir().unwrap());
+    let (db, home) = (database().await, tempfile::tempdir().unwrap());
     let Up { mut process, address, token, .. } = up(&db, home.path());
     while workers(&db).await.is_empty() {
         sleep(Duration::from_millis(50)).await;
@@ -166,7 +167,7 @@ async fn five_hundred_clients_silence_neither_health_nor_the_worker() {
 
 #[tokio::test]
 async fn only_http_1_is_spoken_and_a_slow_head_is_cut_off() {
-    let (db, home) = (TestDb::new().await, tempfile::tempdir().unwrap());
+    let (db, home) = (database().await, tempfile::tempdir().unwrap());
     let Up { process: _process, address, .. } = up(&db, home.path());
     let slow = async {
         let begun = Instant::now();
@@ -196,7 +197,7 @@ async fn only_http_1_is_spoken_and_a_slow_head_is_cut_off() {
 #[tokio::test]
 async fn one_tenants_streams_leave_connections_to_others() {
     weirgate::open_files::raise_limit();
-    let (db, home) = (TestDb::new().await, tempfile::tempdir().unwrap());
+    let (db, home) = (database().await, tempfile::tempdir().unwrap());
     let up = up(&db, home.path());
     let client = http_client().build().unwrap();
     let url = |path: &str| format!("http://{}{path}", up.address);

@@ -30,7 +30,7 @@ fn demo(home: &std::path::Path, args: &[&str]) -> (bool, String, String) {
 #[test]
 fn it_shows_the_kpis_worked_out_by_hand_and_a_second_time_too() {
     let home = tempfile::tempdir().unwrap();
-    let expected: Value = serde_json::from_str(include_str!("../demo-kpis.json")).unwrap();
+    let expected: Value = serde_json::from_str(include_str!("../../jobs/msp/tests/demo-kpis.json")).unwrap();
     for _ in 0..2 {
         let (ok, stdout, stderr) = demo(home.path(), &["--json"]);
         assert!(ok, "{stderr}");

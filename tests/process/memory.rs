@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use uuid::Uuid;
 use weirgate_msp::http_client;
+use weirgate_test_support::{Does, Step, tenant};
 
-use crate::support::{Does, Process, Step, TestDb, tenant, weirgate};
+use crate::support::{Process, database, weirgate};
 
 const TOKEN: &str = "the-service-token-of-the-tests";
 const OUTPUT: usize = 80_000_000;
@@ -20,7 +21,7 @@ fn peak(process: &Process) -> usize {
 
 #[tokio::test]
 async fn a_large_output_is_in_memory_twice_at_most() {
-    let (db, home) = (TestDb::new().await, tempfile::tempdir().unwrap());
+    let (db, home) = (database().await, tempfile::tempdir().unwrap());
     let tenant = tenant(&db.pool, "acme", "UTC").await;
     let job: Uuid = db.enqueue(tenant.id, &Step::new("large", Does::Succeed)).await.id;
     sqlx::query("update queue.jobs set output = to_jsonb(repeat('x', $2)) where id = $1")

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use weirgate_queue::schedule::ScheduleChange;
+use weirgate_test_support::{TestDb, tenant};
 
-use crate::support::{Process, TestDb, tenant, weirgate};
+use crate::support::{Process, database, weirgate};
 
 async fn leader(db: &TestDb) -> (i64, Option<i32>) {
     sqlx::query_as("select term, pid from queue.leader").fetch_one(&db.pool).await.unwrap()
@@ -20,7 +21,7 @@ async fn ticks(db: &TestDb) -> Vec<DateTime<Utc>> {
 
 #[tokio::test]
 async fn a_leader_that_is_stopped_past_its_lease_is_replaced_and_each_tick_fires_once() {
-    let db = TestDb::new().await;
+    let db = database().await;
     tenant(&db.pool, "acme", "UTC").await;
     let change = ScheduleChange { cron: Some("* * * * * *".to_owned()), ..ScheduleChange::default() };
     db.change(&weirgate_msp::schedules(), "daily_pipeline", change).await;

@@ -5,8 +5,9 @@ use std::io::{BufRead, BufReader};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use weirgate_msp::http_client;
+use weirgate_test_support::TestDb;
 
-use crate::support::{Process, TestDb, weirgate};
+use crate::support::{Process, database, weirgate};
 
 const TOKEN: &str = "0123456789abcdef";
 const NEXT: &str = "fedcba9876543210";
@@ -20,7 +21,7 @@ struct Server {
 
 impl Server {
     async fn start(settings: &[(&str, &str)]) -> Self {
-        let (home, db) = (tempfile::tempdir().unwrap(), TestDb::new().await);
+        let (home, db) = (tempfile::tempdir().unwrap(), database().await);
         let mut command = weirgate(&["serve"], home.path());
         command.env("DATABASE_URL", &db.url).env("WEIRGATE_LISTEN", "127.0.0.1:0");
         command.env("SERVICE_TOKEN", TOKEN).env("WEIRGATE_LOG_FORMAT", "json");

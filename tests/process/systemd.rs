@@ -4,8 +4,9 @@ use std::os::unix::net::UnixDatagram;
 use std::time::Duration;
 
 use tempfile::TempDir;
+use weirgate_test_support::TestDb;
 
-use crate::support::{Process, TestDb, weirgate};
+use crate::support::{Process, database, weirgate};
 
 /// A service manager with one service.
 struct Manager {
@@ -19,7 +20,7 @@ impl Manager {
         let folder = tempfile::tempdir().unwrap();
         let socket = UnixDatagram::bind(folder.path().join("notify")).unwrap();
         socket.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
-        Self { folder, socket, db: TestDb::new().await }
+        Self { folder, socket, db: database().await }
     }
 
     fn start(&self, role: &str) -> Process {

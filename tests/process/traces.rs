@@ -2,12 +2,13 @@
 
 use weirgate_msp::IngestTickets;
 use weirgate_queue::{JobState, NewJob};
+use weirgate_test_support::tenant;
 
-use crate::support::{Collector, Process, TestDb, tenant, weirgate};
+use crate::support::{Collector, Process, database, weirgate};
 
 #[tokio::test]
 async fn a_worker_sends_what_is_left_when_it_stops() {
-    let (collector, db) = (Collector::start().await, TestDb::new().await);
+    let (collector, db) = (Collector::start().await, database().await);
     let folder = tempfile::tempdir().unwrap();
     let mut command = weirgate(&["worker"], folder.path());
     command.env("DATABASE_URL", &db.url).env("OTEL_EXPORTER_OTLP_ENDPOINT", &collector.endpoint);

@@ -12,8 +12,9 @@ use weirgate_msp::{IngestTickets, http_client};
 use weirgate_queue::lanes::traffic;
 use weirgate_queue::worker::drain;
 use weirgate_queue::{JobState, NewJob};
+use weirgate_test_support::{TestDb, tenant};
 
-use crate::support::{Process, TestDb, tenant, weirgate};
+use crate::support::{Process, database, weirgate};
 
 const TICKET: &str = r#"{"cw_ticket_id":"T-1","status":"New","priority":"Low","created_at_remote":"2026-01-20T09:00:00Z","updated_at_remote":"2026-01-20T09:00:00Z"}"#;
 
@@ -26,7 +27,7 @@ struct Fixture {
 
 impl Fixture {
     async fn new() -> Self {
-        let db = TestDb::new().await;
+        let db = database().await;
         let tenant = tenant(&db.pool, "acme", "UTC").await;
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir_all(folder.path().join("data/acme")).unwrap();

@@ -1,24 +1,16 @@
 //! The production router on a database of the test's own, called without sockets.
 
-use std::net::SocketAddr;
+use std::ops::Deref;
 use std::path::Path;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::{Body, Bytes, to_bytes};
-use axum::extract::ConnectInfo;
-use axum::http::{HeaderMap, Request, StatusCode, request};
-use axum::response::Response;
-use object_store::ObjectStore;
+use axum::body::{Body, to_bytes};
+use axum::http::{Request, StatusCode};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
-use serde_json::Value;
-use sqlx::AssertSqlSafe;
-use tokio::sync::OnceCell;
-use tokio::time::timeout;
 use tower::ServiceExt;
-use uuid::Uuid;
 use weirgate::domains::Domains;
 use weirgate::http::{Api, monitoring_router, router};
 use weirgate::metrics::Work;
@@ -28,25 +20,16 @@ use weirgate_msp::{
     IngestTimeEntries,
 };
 use weirgate_queue::read::watch::Watcher;
+use weirgate_test_support::{Answer, Call, Client, Documented, MOCK_DATA, SERVICE_TOKEN, TestDb, TestWorker};
 use weirgate_web::WebConfig;
 use weirgate_web::client_address::TrustedProxies;
 
-use super::app::MOCK_DATA;
-use super::documented::Operations;
-use super::{TestApp, TestDb, TestWorker, all_domains};
+use super::app::{TestApp, all_domains, demo_app, registry_with};
 
-const SERVICE_TOKEN: &str = "the-service-token-of-the-tests";
-
-/// What the document of an API says, read when it is needed first.
-type Documented = Arc<OnceCell<Operations>>;
-
-/// That of the usual domains, which most tests serve.
+/// What the document of the usual domains says, which most tests serve.
 static DOCUMENTED: LazyLock<Documented> = LazyLock::new(Documented::default);
 
-/// A test that would hang fails after this.
-const LONGEST_ANSWER: Duration = Duration::from_secs(30);
-
-/// The API with the two demo tenants.
+/// The API with the two demo tenants. Calls that need no tenant are its [`Client`]'s.
 pub(crate) struct TestApi {
     pub(crate) app: Arc<TestApp>,
     /// `tenant_demo_cca`, in UTC.
@@ -54,9 +37,16 @@ pub(crate) struct TestApi {
     /// `tenant_demo_client2`, in Europe/Paris.
     pub(crate) client2: Seeded,
     api: Api,
-    router: Router,
+    client: Client,
     monitoring: Router,
-    documented: Documented,
+}
+
+impl Deref for TestApi {
+    type Target = Client;
+
+    fn deref(&self) -> &Client {
+        &self.client
+    }
 }
 
 impl TestApi {
@@ -74,62 +64,36 @@ impl TestApi {
     }
 
     async fn assemble(adjust: impl FnOnce(&mut WebConfig), complete: impl FnOnce(Api) -> Api) -> Self {
-        let app = TestApp::demo().await;
+        let app = demo_app().await;
         let mut rng = StdRng::seed_from_u64(1);
         let tenants = seed(&app.db.pool, Path::new(MOCK_DATA), false, &mut rng).await.unwrap();
         let [cca, client2] = tenants.try_into().expect("two demo tenants");
         let mut config = config();
         adjust(&mut config);
-        let watcher = Watcher::start(app.db.pool.clone(), Duration::from_millis(20));
-        let api = complete(Api::new(
-            app.db.pool.clone(),
-            app.app.exports.clone(),
-            all_domains().list(),
-            watcher,
-            config,
-        ));
-        let (router, monitoring) = (router(api.clone()), monitoring_router(api.clone()));
-        Self { app: Arc::new(app), cca, client2, api, router, monitoring, documented: DOCUMENTED.clone() }
+        let api = complete(api_of(&app, &all_domains(), config));
+        Self::of(Arc::new(app), api, DOCUMENTED.clone(), cca, client2)
+    }
+
+    fn of(app: Arc<TestApp>, api: Api, documented: Documented, cca: Seeded, client2: Seeded) -> Self {
+        let client = Client::new(router(api.clone()), documented);
+        let monitoring = monitoring_router(api.clone());
+        Self { app, cca, client2, api, client, monitoring }
     }
 
     /// The API of another process on the same database.
     pub(crate) fn another_host(&self) -> Self {
-        let pool = self.db().pool.clone();
-        let watcher = Watcher::start(pool.clone(), Duration::from_millis(20));
-        let api = Api::new(pool, self.app.app.exports.clone(), all_domains().list(), watcher, config());
-        let (router, monitoring) = (router(api.clone()), monitoring_router(api.clone()));
-        let (cca, client2) = (self.cca.clone(), self.client2.clone());
-        Self { app: self.app.clone(), cca, client2, api, router, monitoring, documented: DOCUMENTED.clone() }
+        let api = api_of(&self.app, &all_domains(), config());
+        Self::of(self.app.clone(), api, DOCUMENTED.clone(), self.cca.clone(), self.client2.clone())
     }
 
     pub(crate) fn db(&self) -> &TestDb {
         &self.app.db
     }
 
-    /// With another store of exports.
-    pub(crate) fn with_exports(self, exports: Arc<dyn ObjectStore>) -> Self {
-        let watcher = Watcher::start(self.app.db.pool.clone(), Duration::from_millis(20));
-        let api = Api::new(self.app.db.pool.clone(), exports, all_domains().list(), watcher, config());
-        Self { router: router(api.clone()), monitoring: monitoring_router(api.clone()), api, ..self }
-    }
-
     /// With other domains.
     pub(crate) fn serving(self, domains: &Domains) -> Self {
-        let watcher = Watcher::start(self.app.db.pool.clone(), Duration::from_millis(20));
-        let exports = self.app.app.exports.clone();
-        let api = Api::new(self.app.db.pool.clone(), exports, domains.list(), watcher, config());
-        Self {
-            router: router(api.clone()),
-            monitoring: monitoring_router(api.clone()),
-            api,
-            documented: Documented::default(),
-            ..self
-        }
-    }
-
-    /// To be served on a socket.
-    pub(crate) fn router(&self) -> Router {
-        self.router.clone()
+        let api = api_of(&self.app, domains, config());
+        Self::of(self.app, api, Documented::default(), self.cca, self.client2)
     }
 
     /// Ends event streams, as the service does when it stops; those who come back for theirs are answered anew.
@@ -144,7 +108,7 @@ impl TestApi {
 
     /// The production worker with the production jobs.
     pub(crate) fn start_worker(&self) -> TestWorker {
-        TestWorker::start_jobs(self.db(), Arc::new(self.app.registry()), |_| {})
+        TestWorker::start_jobs(self.db(), Arc::new(registry_with(self.app.app.clone())), |_| {})
     }
 
     /// Takes in the demo files and works out and exports 2026-01-20 for both tenants, without the queue.
@@ -163,17 +127,6 @@ impl TestApi {
         }
     }
 
-    /// A call without a credential.
-    pub(crate) fn anonymous(&self, method: &str, target: &str) -> Call {
-        let request = Request::builder().method(method).uri(target).header("x-request-id", "test-1");
-        Call {
-            router: self.router.clone(),
-            documented: self.documented.clone(),
-            request,
-            body: Body::empty(),
-        }
-    }
-
     /// What the listener for monitoring alone answers.
     pub(crate) async fn monitored(&self) -> String {
         let request = Request::get("/metrics").body(Body::empty()).unwrap();
@@ -182,25 +135,10 @@ impl TestApi {
         String::from_utf8(to_bytes(answer.into_body(), usize::MAX).await.unwrap().into()).unwrap()
     }
 
-    /// A call of the service.
-    pub(crate) fn service(&self, method: &str, target: &str) -> Call {
-        self.anonymous(method, target).header("authorization", &format!("Bearer {SERVICE_TOKEN}"))
-    }
-
     /// A call of one tenant.
     pub(crate) fn tenant(&self, tenant: &Seeded, method: &str, target: &str) -> Call {
         let key = tenant.api_key.as_deref().expect("a seeded tenant has a key");
-        self.anonymous(method, target).header("x-api-key", key)
-    }
-
-    /// `GET` of the service.
-    pub(crate) async fn get(&self, target: &str) -> Answer {
-        self.service("GET", target).send().await
-    }
-
-    /// `POST` of the service, without a body.
-    pub(crate) async fn post(&self, target: &str) -> Answer {
-        self.service("POST", target).send().await
+        self.with_key(key, method, target)
     }
 
     /// `GET` of `tenant_demo_cca`.
@@ -208,19 +146,18 @@ impl TestApi {
         self.tenant(&self.cca, "GET", target).send().await
     }
 
-    /// The job that a `POST` enqueues.
-    pub(crate) async fn enqueue(&self, target: &str) -> Value {
-        self.post(target).await.ok(StatusCode::ACCEPTED)
-    }
-
     pub(crate) async fn count(&self, table: &str) -> i64 {
-        let sql = AssertSqlSafe(format!("select count(*) from {table}"));
-        sqlx::query_scalar(sql).fetch_one(&self.db().pool).await.unwrap()
+        self.db().count(table).await
     }
 
     pub(crate) async fn execute(&self, sql: &'static str) {
-        sqlx::raw_sql(sql).execute(&self.db().pool).await.unwrap();
+        self.db().execute(sql).await;
     }
+}
+
+fn api_of(app: &TestApp, domains: &Domains, config: WebConfig) -> Api {
+    let watcher = Watcher::start(app.db.pool.clone(), Duration::from_millis(20));
+    Api::new(app.db.pool.clone(), app.app.exports.clone(), domains.list(), watcher, config)
 }
 
 fn config() -> WebConfig {
@@ -234,145 +171,4 @@ fn config() -> WebConfig {
         burst: 10_000.try_into().unwrap(),
         traces: None,
     }
-}
-
-/// A request being put together.
-#[must_use]
-pub(crate) struct Call {
-    router: Router,
-    documented: Documented,
-    request: request::Builder,
-    body: Body,
-}
-
-impl Call {
-    pub(crate) fn header(mut self, name: &str, value: &str) -> Self {
-        if let Some(headers) = self.request.headers_mut() {
-            headers.remove(name);
-        }
-        self.request = self.request.header(name, value);
-        self
-    }
-
-    /// As if it came over a socket from this address.
-    pub(crate) fn from(mut self, address: &str) -> Self {
-        let peer = SocketAddr::new(address.parse().unwrap(), 40_000);
-        self.request = self.request.extension(ConnectInfo(peer));
-        self
-    }
-
-    pub(crate) fn json(self, body: impl Into<String>) -> Self {
-        self.body("application/json", body)
-    }
-
-    pub(crate) fn body(mut self, media_type: &str, body: impl Into<String>) -> Self {
-        self.body = Body::from(body.into());
-        self.header("content-type", media_type)
-    }
-
-    /// The answer once its head is there. Its status is one that the `OpenAPI` document names.
-    pub(crate) async fn start(self) -> Response {
-        let request = self.request.body(self.body).unwrap();
-        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-        let answer = self.router.clone().oneshot(request).await.unwrap();
-        let documented = self.documented.get_or_init(|| Operations::of(self.router)).await;
-        documented.check(&method, &path, answer.status());
-        answer
-    }
-
-    /// The whole answer.
-    pub(crate) async fn send(self) -> Answer {
-        let whole = async {
-            let (parts, body) = self.start().await.into_parts();
-            (parts, to_bytes(body, usize::MAX).await.unwrap())
-        };
-        let (parts, body) = timeout(LONGEST_ANSWER, whole).await.expect("the answer ends");
-        let answer = Answer { status: parts.status, headers: parts.headers, body };
-        answer.check_what_all_have_in_common();
-        answer
-    }
-}
-
-/// An answer, read to its end.
-#[derive(Debug)]
-pub(crate) struct Answer {
-    pub(crate) status: StatusCode,
-    pub(crate) headers: HeaderMap,
-    pub(crate) body: Bytes,
-}
-
-impl Answer {
-    fn check_what_all_have_in_common(&self) {
-        for (name, value) in [
-            ("x-content-type-options", "nosniff"),
-            ("x-frame-options", "DENY"),
-            ("referrer-policy", "no-referrer"),
-        ] {
-            assert_eq!(self.header(name), Some(value));
-        }
-        for name in ["x-request-id", "cache-control"] {
-            assert!(self.header(name).is_some(), "{name}");
-        }
-        let policy = self.header("content-security-policy").unwrap();
-        assert!(
-            policy.contains("default-src 'none'") && policy.contains("frame-ancestors 'none'"),
-            "{policy}"
-        );
-        assert!(self.headers.keys().all(|name| !name.as_str().starts_with("access-control-")));
-    }
-
-    pub(crate) fn header(&self, name: &str) -> Option<&str> {
-        self.headers.get(name).map(|value| value.to_str().unwrap())
-    }
-
-    pub(crate) fn text(&self) -> &str {
-        std::str::from_utf8(&self.body).unwrap()
-    }
-
-    /// The JSON body of an answer with this status.
-    pub(crate) fn ok(&self, status: StatusCode) -> Value {
-        assert_eq!(self.status, status, "{}", self.text());
-        assert_eq!(self.header("content-type"), Some("application/json"));
-        serde_json::from_slice(&self.body).unwrap()
-    }
-
-    /// The items of a page.
-    pub(crate) fn items(&self) -> Vec<Value> {
-        let Value::Array(items) = self.ok(StatusCode::OK)["items"].take() else { panic!("{}", self.text()) };
-        items
-    }
-
-    /// One field of each item of a page.
-    pub(crate) fn column(&self, name: &str) -> Vec<String> {
-        self.items().iter().map(|item| item[name].as_str().expect(name).to_owned()).collect()
-    }
-
-    /// The problem of that status and code, with all that a problem has.
-    pub(crate) fn problem(&self, status: u16, code: &str) -> Value {
-        assert_eq!(self.status.as_u16(), status, "{}", self.text());
-        assert_eq!(self.header("content-type"), Some("application/problem+json"));
-        let body: Value = serde_json::from_slice(&self.body).unwrap();
-        assert_eq!(body["status"], status);
-        assert_eq!(body["code"], code, "{body}");
-        assert_eq!(body["type"], format!("urn:weirgate:problem:{code}"));
-        for text in ["title", "detail"] {
-            assert!(!body[text].as_str().unwrap().is_empty(), "{text}");
-        }
-        assert!(body["instance"].as_str().unwrap().starts_with('/'), "{body}");
-        assert_eq!(body["request_id"].as_str(), self.header("x-request-id"));
-        body
-    }
-
-    /// The fields that a validation error names.
-    pub(crate) fn wrong_fields(&self) -> Vec<String> {
-        let problem = self.problem(422, "validation_failed");
-        let errors = problem["errors"].as_array().unwrap();
-        assert!(errors.iter().all(|error| !error["message"].as_str().unwrap().is_empty()), "{problem}");
-        errors.iter().map(|error| error["field"].as_str().unwrap().to_owned()).collect()
-    }
-}
-
-/// The id of a job, export or workflow in JSON.
-pub(crate) fn id(value: &Value) -> Uuid {
-    value.as_str().unwrap().parse().unwrap()
 }

@@ -2,8 +2,9 @@
 
 use axum::http::StatusCode;
 use weirgate_identity::users::{self, Role};
+use weirgate_test_support::Answer;
 
-use super::{Answer, TestApi};
+use super::TestApi;
 
 pub(crate) const PASSWORD: &str = "a long password";
 

@@ -4,6 +4,8 @@ use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+use weirgate_test_support::MOCK_DATA;
+
 /// The program with nothing of this environment but where to find things.
 pub(crate) fn weirgate(args: &[&str], home: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_weirgate"));
@@ -14,7 +16,7 @@ pub(crate) fn weirgate(args: &[&str], home: &Path) -> Command {
         }
     }
     command.env("WEIRGATE_HOME", home.join("home"));
-    command.env("MOCK_DATA_PATH", concat!(env!("CARGO_MANIFEST_DIR"), "/mock-data"));
+    command.env("MOCK_DATA_PATH", MOCK_DATA);
     command
 }
 

@@ -21,7 +21,7 @@
 //! | [`job`], [`attempt`], [`why`], [`reason`], [`presentation`], [`tenant_errors`], [`slugs`] | the job resource, and what is told of it to whom |
 //! | [`follow`], [`job_list`] | looking at jobs: at once, after a wait, as server-sent events; lists |
 //! | [`domain`] | what a domain brings, and what all domains of a process have |
-//! | [`openapi`], [`schemas`] | what many operations of the `OpenAPI` document have in common |
+//! | [`openapi`], [`document`], [`schemas`] | what many operations of the `OpenAPI` document have in common |
 //! | [`layers`], [`observe`], [`traces`], [`connections`], [`recent`] | around every request, and below it |
 
 pub mod accept;
@@ -36,6 +36,7 @@ pub mod context;
 pub mod csv_line;
 pub mod date_range;
 pub mod day;
+pub mod document;
 pub mod domain;
 pub mod enqueue;
 pub mod extract;

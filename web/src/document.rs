@@ -1,0 +1,154 @@
+//! What the handlers' annotations do not say because it holds for all operations of a surface.
+
+use utoipa::openapi::header::Header;
+use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn};
+use utoipa::openapi::response::Response;
+use utoipa::openapi::schema::{ArrayItems, ObjectBuilder, Schema, Type};
+use utoipa::openapi::security::SecurityRequirement;
+use utoipa::openapi::{Content, OpenApi, Ref, RefOr, Required};
+
+use crate::openapi::{retry_after, text_header};
+
+const IDEMPOTENCY_KEY: &str = "Idempotency-Key";
+
+/// Pages of a resource name it, rather than have all of it once more.
+fn name_items(openapi: &mut OpenApi) {
+    let Some(components) = &mut openapi.components else { return };
+    for (name, schema) in &mut components.schemas {
+        if let Some(item) = name.strip_prefix("Page_")
+            && let RefOr::T(Schema::Object(page)) = schema
+            && let Some(RefOr::T(Schema::Array(items))) = page.properties.get_mut("items")
+        {
+            items.items = ArrayItems::RefOrSchema(Box::new(Ref::from_schema_name(item).into()));
+        }
+    }
+}
+
+/// Adds what every operation of a surface shares: who may call it and how it fails.
+pub fn complete(openapi: &mut OpenApi) {
+    name_items(openapi);
+    for (path, item) in &mut openapi.paths.paths {
+        let schemes: &[&str] = match path {
+            path if path.starts_with("/internal/") => &["service_token"],
+            path if path.starts_with("/v1/") => &["api_key", "api_key_as_bearer"],
+            _ => &[],
+        };
+        if let Some(operation) = &mut item.post {
+            describe_repeats(operation);
+        }
+        let operations = [&mut item.get, &mut item.post, &mut item.put, &mut item.patch, &mut item.delete];
+        for operation in operations.into_iter().flatten() {
+            if !schemes.is_empty() {
+                let any_of = schemes.iter().map(|name| SecurityRequirement::new(*name, [""; 0])).collect();
+                operation.security = Some(any_of);
+            }
+            describe_failures(operation, !schemes.is_empty(), path.contains('{'));
+        }
+    }
+}
+
+/// A POST is done once under a key.
+fn describe_repeats(operation: &mut Operation) {
+    let text = ObjectBuilder::new().schema_type(Type::String);
+    let key = text.pattern(Some("^[!-~]{1,255}$")).min_length(Some(1)).max_length(Some(255)).build();
+    let parameters = operation.parameters.get_or_insert_default();
+    let is_key =
+        |it: &RefOr<Parameter>| matches!(it, RefOr::T(parameter) if parameter.name == IDEMPOTENCY_KEY);
+    if !parameters.iter().any(is_key) {
+        let description =
+            "A request with the same key is done once within 24 hours; a repeat shows the current state";
+        let parameter = ParameterBuilder::new()
+            .name(IDEMPOTENCY_KEY)
+            .parameter_in(ParameterIn::Header)
+            .required(Required::False)
+            .description(Some(description))
+            .schema(Some(key))
+            .build();
+        parameters.push(RefOr::T(parameter));
+    }
+    for (status, response) in &mut operation.responses.responses {
+        if let RefOr::T(response) = response
+            && status.starts_with('2')
+        {
+            let replayed = text_header("true when the Idempotency-Key was used before");
+            response.headers.entry("Idempotency-Replayed".to_owned()).or_insert(RefOr::T(replayed));
+        }
+    }
+    let reused = Response::new("validation_failed, idempotency_key_reused");
+    operation.responses.responses.entry("422".to_owned()).or_insert(reused.into());
+}
+
+fn describe_failures(operation: &mut Operation, guarded: bool, names_something: bool) {
+    let mut failures = vec![
+        (500, "internal_error"),
+        (503, "database_unavailable, database_full, timed_out, query_timed_out, too_many_connections"),
+    ];
+    if guarded {
+        failures.extend([
+            (401, "unauthorized: the credential is missing or wrong"),
+            (422, "validation_failed: `errors` lists all that is wrong"),
+            (429, "rate_limited, too_many_at_once"),
+        ]);
+        if !is_table(operation) {
+            failures.push((406, "not_acceptable: only text/csv is accepted"));
+        }
+    }
+    if names_something {
+        failures.push((404, "unknown_…, not_found: there is nothing with that name"));
+    }
+    if let Some(RefOr::T(body)) = &mut operation.request_body {
+        if body.content.values().any(is_optional) {
+            body.required = Some(Required::False);
+        }
+        failures.extend([
+            (400, "malformed_json, unreadable_body"),
+            (408, "body_timed_out"),
+            (413, "payload_too_large: over 1 MiB"),
+            (415, "unsupported_media_type: a body that is not application/json"),
+        ]);
+        if operation.tags.iter().flatten().any(|tag| tag == "Enqueue") {
+            failures.extend([
+                (404, "unknown_tenant"),
+                (409, "tenant_inactive"),
+                (422, "validation_failed, idempotency_key_reused"),
+            ]);
+        }
+    }
+    let responses = &mut operation.responses.responses;
+    for (status, description) in failures {
+        responses.entry(status.to_string()).or_insert_with(|| Response::new(description).into());
+    }
+    for (status, response) in responses {
+        if let RefOr::T(response) = response {
+            describe_response(status, response);
+        }
+    }
+}
+
+/// Whether it is also answered as CSV.
+fn is_table(operation: &Operation) -> bool {
+    let ok = operation.responses.responses.get("200");
+    matches!(ok, Some(RefOr::T(response)) if response.content.contains_key("text/csv"))
+}
+
+/// Whether the body holds nothing that is needed, so that it may be left out.
+fn is_optional(content: &RefOr<Content>) -> bool {
+    let RefOr::T(Content { schema: Some(RefOr::Ref(schema)), .. }) = content else { return false };
+    ["/EnqueueOptions", "/RunSchedule"].iter().any(|name| schema.ref_location.ends_with(name))
+}
+
+fn describe_response(status: &str, response: &mut Response) {
+    let mut header = |name: &str, header: Header| {
+        response.headers.entry(name.to_owned()).or_insert(RefOr::T(header));
+    };
+    header("X-Request-Id", text_header("The caller's, or a generated one"));
+    match status {
+        "401" => header("WWW-Authenticate", text_header("The expected credential")),
+        "429" | "503" => header("Retry-After", retry_after()),
+        _ => {}
+    }
+    if status.starts_with(['4', '5']) && response.content.is_empty() {
+        let content = Content::new(Some(Ref::from_schema_name("Problem")));
+        response.content.insert("application/problem+json".to_owned(), RefOr::T(content));
+    }
+}
