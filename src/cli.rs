@@ -17,8 +17,7 @@ mod workflows;
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
-
-use crate::bench::Scenario;
+use weirgate_bench::Scenario;
 
 pub use audit::{Audit, Via};
 pub use backfills::{Backfill, Backfills};

@@ -3,7 +3,7 @@
 use chrono::{SecondsFormat, TimeDelta};
 
 use super::scene::Scene;
-use crate::bench::stage::Stage;
+use crate::stage::Stage;
 
 /// Something that is asked for again and again.
 pub(super) struct Path {

@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use axum::http::{HeaderValue, StatusCode};
-use rand::Rng;
 use serde_json::json;
 use tokio::task::JoinSet;
 use uuid::Uuid;
@@ -16,7 +15,6 @@ use super::client::{Client, Credential};
 use super::fill::Past;
 use super::report::{Report, median, percentile_ms};
 use super::stage::{Stage, tenants};
-use crate::random;
 
 /// Connections of the noisy tenant.
 const CLIENTS: usize = 60;
@@ -111,9 +109,7 @@ async fn set(stage: &Stage) -> anyhow::Result<[Credential; 2]> {
 }
 
 async fn key(stage: &Stage, tenant: Uuid) -> anyhow::Result<Credential> {
-    let mut random = [0; 32];
-    random::generator().fill_bytes(&mut random);
-    let key = keys::create(&mut *stage.pool.acquire().await?, tenant, "bench", random).await?;
+    let key = keys::create(&mut *stage.pool.acquire().await?, tenant, "bench", stage.secret()).await?;
     Ok(("x-api-key".try_into()?, HeaderValue::try_from(key)?))
 }
 

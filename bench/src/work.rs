@@ -5,7 +5,7 @@ use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, ensure};
+use anyhow::Context;
 use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
 use tokio::process::{Child, Command};
@@ -13,10 +13,6 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 use weirgate_queue::{Job, JobContext, JobError, Registry, WorkerConfig};
-
-use crate::config::Config;
-use crate::database::Database;
-use crate::worker;
 
 /// Takes its time and does nothing.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
@@ -55,7 +51,7 @@ impl Job for Work {
 /// A worker in this process.
 pub(super) struct Worker {
     stop: CancellationToken,
-    task: JoinHandle<anyhow::Result<()>>,
+    task: JoinHandle<weirgate_queue::Result<()>>,
 }
 
 impl Worker {
@@ -65,13 +61,14 @@ impl Worker {
 
     pub(super) fn run(pool: PgPool, registry: Registry<Starts>, slots: usize) -> Self {
         let stop = CancellationToken::new();
-        let task = tokio::spawn(worker::run(pool, Arc::new(registry), config(slots), stop.clone()));
+        let task =
+            tokio::spawn(weirgate_queue::Worker::run(pool, Arc::new(registry), config(slots), stop.clone()));
         Self { stop, task }
     }
 
     pub(super) async fn stop(self) -> anyhow::Result<()> {
         self.stop.cancel();
-        self.task.await?
+        Ok(self.task.await??)
     }
 }
 
@@ -93,15 +90,12 @@ pub(super) fn spawn_worker(url: &str, slots: usize) -> anyhow::Result<Child> {
         .context("starting a worker process")
 }
 
-/// What such a process does: works until its standard input ends, on connections as every worker has.
+/// What such a process does on the service's connections: it works until its standard input ends.
 ///
 /// # Errors
-/// When the database cannot be reached.
-pub async fn run_worker(config: &Config, slots: usize) -> anyhow::Result<()> {
-    ensure!(config.database_url.is_some(), "DATABASE_URL is not set");
-    let database = Database::open(config, "bench-worker").await?;
-    let worker = Worker::start(database.pool.clone(), Arc::default(), slots);
+/// When the worker cannot be registered, or fails.
+pub async fn run_worker(pool: PgPool, slots: usize) -> anyhow::Result<()> {
+    let worker = Worker::start(pool, Arc::default(), slots);
     tokio::io::copy(&mut tokio::io::stdin(), &mut tokio::io::sink()).await?;
-    worker.stop().await?;
-    database.close().await
+    worker.stop().await
 }

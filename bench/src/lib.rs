@@ -1,4 +1,8 @@
-//! `bench`: what the engine does, measured in a database of its own, printed with settings and machine.
+//! `weirgate bench`: what the engine and the service do, measured in a database of its own.
+//!
+//! The service gives a [`Setup`], on which a [`Stage`] is opened. [`measure`] plays a [`Scenario`]
+//! on it and returns a [`Report`]: the figures, with the settings and the machine that they depend
+//! on. What is measured as a process is the running program once more, under its own commands.
 
 mod api;
 mod backfill;
@@ -20,7 +24,7 @@ mod lanes;
 mod latency;
 mod light;
 mod limits;
-pub mod meter;
+mod meter;
 mod noisy;
 mod offer;
 mod outcome;
@@ -38,10 +42,8 @@ mod work;
 
 use clap::ValueEnum;
 
-use crate::config::Config;
-use crate::signals::Stop;
-
-pub use self::stage::run_server;
+pub use self::report::Report;
+pub use self::stage::{Setup, Stage};
 pub use self::work::run_worker;
 
 /// What can be measured.
@@ -85,34 +87,17 @@ pub enum Scenario {
     Footprint,
 }
 
-/// Measures `scenario` and prints it. `minutes` are for [`Scenario::Pinned`].
+/// Plays `scenario`. `minutes` are for [`Scenario::Pinned`].
 ///
 /// # Errors
-/// When the database is not there, or breaks.
-pub async fn run(
-    scenario: Scenario,
-    minutes: Option<f64>,
-    json: bool,
-    mut config: Config,
-    stop: &Stop,
-) -> anyhow::Result<()> {
-    anyhow::ensure!(minutes.is_none() || scenario == Scenario::Pinned, "--minutes is for `pinned` only");
-    // Apart from what `up` keeps, so that both can run.
-    config.home = weirgate_private_postgres::home::prepare(&config.home)?.join("bench");
-    let stage = stage::Stage::open(&config, stop).await?;
-    let measured = stop.until_told(Box::pin(measure(scenario, minutes, &stage))).await;
-    let machine = stage.machine().await;
-    stage.close().await?;
-    let mut report = measured?;
-    report.machine = machine?;
-    report.print(json)
+/// When the database breaks, or a part of the measurement did not do what it must.
+pub async fn measure(scenario: Scenario, minutes: Option<f64>, stage: &Stage) -> anyhow::Result<Report> {
+    let mut report = play(scenario, minutes, stage).await?;
+    report.machine = stage.machine().await?;
+    Ok(report)
 }
 
-async fn measure(
-    scenario: Scenario,
-    minutes: Option<f64>,
-    stage: &stage::Stage,
-) -> anyhow::Result<report::Report> {
+async fn play(scenario: Scenario, minutes: Option<f64>, stage: &Stage) -> anyhow::Result<Report> {
     match scenario {
         Scenario::Fairness => fairness::run(stage).await,
         Scenario::Limits => limits::run(stage).await,

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use chrono::NaiveDate;
+use serde_json::Value;
 use weirgate_identity::Tenant;
 use weirgate_msp::IngestTickets;
 use weirgate_msp::mock_data::{self, Generate, Layout};
@@ -13,7 +14,6 @@ use weirgate_queue::{NewJob, enqueue};
 use super::process::{Memory, Process};
 use super::report::Report;
 use super::stage::Stage;
-use crate::{random, seed};
 
 const ROWS: usize = 1_000_000;
 
@@ -21,9 +21,9 @@ pub(super) async fn run(stage: &Stage) -> anyhow::Result<Report> {
     let mut report = Report::new("ingest");
     let folder = stage.folder.join("mock-data");
     let bytes = write_file(&folder)?;
-    let slug = seed::seed(&stage.pool, &folder, false, &mut random::generator()).await?.remove(0).slug;
+    let tenant = store_tenant(stage, &folder).await?;
     let worker = Process::start_worker(stage, &[]).await?;
-    let seconds = ingest(stage, &slug).await?;
+    let seconds = ingest(stage, &tenant).await?;
     let peak = worker.memory_mb(Memory::Peak);
     worker.stop().await?;
     report.figure("rows_per_s", f64::from(u32::try_from(ROWS)?) / seconds);
@@ -55,11 +55,26 @@ fn write_file(folder: &Path) -> anyhow::Result<u64> {
     Ok(written.bytes)
 }
 
+/// Stores the tenant of the mock data.
+async fn store_tenant(stage: &Stage, folder: &Path) -> anyhow::Result<Tenant> {
+    let tenants: Value = serde_json::from_slice(&std::fs::read(folder.join("tenants.json"))?)?;
+    let mut conn = stage.pool.acquire().await?;
+    let slug: String = sqlx::query_scalar(
+        "insert into identity.tenants (id, slug, name, time_zone)
+         select id, slug, name, time_zone
+         from jsonb_to_recordset($1) as t (id uuid, slug text, name text, time_zone text)
+         returning slug",
+    )
+    .bind(tenants)
+    .fetch_one(&mut *conn)
+    .await?;
+    Tenant::find(&mut conn, &slug).await?.context("the tenant was just stored")
+}
+
 /// Seconds from the job's start to its end; fails unless every row was taken.
-async fn ingest(stage: &Stage, slug: &str) -> anyhow::Result<f64> {
+async fn ingest(stage: &Stage, tenant: &Tenant) -> anyhow::Result<f64> {
     let mut tx = stage.pool.begin().await?;
-    let tenant = Tenant::find(&mut tx, slug).await?.context("the tenant was just made")?;
-    let job = NewJob::of(tenant.id, &IngestTickets { tenant: (&tenant).into() })?;
+    let job = NewJob::of(tenant.id, &IngestTickets { tenant: tenant.into() })?;
     let job = enqueue(&mut tx, vec![job]).await?[0].id;
     tx.commit().await?;
     let ended = loop {

@@ -3,17 +3,15 @@
 use anyhow::Context;
 use axum::http::HeaderValue;
 use chrono::{Days, NaiveDate};
-use rand::Rng;
 use uuid::Uuid;
 use weirgate_identity::keys;
 use weirgate_identity::users::{self, Role};
 use weirgate_msp::{BackfillKind, BackfillOrder, BackfillRange, Reprocess};
 use weirgate_queue::backfill::{self, BackfillSettings};
 
-use crate::bench::client::Credential;
-use crate::bench::fill::Past;
-use crate::bench::stage::{Stage, tenants};
-use crate::random;
+use crate::client::Credential;
+use crate::fill::Past;
+use crate::stage::{Stage, tenants};
 
 pub(super) const JOBS: i64 = 10_000_000;
 pub(super) const TENANTS: u128 = 200;
@@ -53,9 +51,8 @@ impl Scene {
         .bind(&tenants)
         .execute(&stage.pool)
         .await?;
-        let mut random = [0; 32];
-        random::generator().fill_bytes(&mut random);
-        let key = keys::create(&mut *stage.pool.acquire().await?, tenants[0], "bench", random).await?;
+        let key =
+            keys::create(&mut *stage.pool.acquire().await?, tenants[0], "bench", stage.secret()).await?;
         let (backfills, last_day) = backfills(stage, &tenants).await?;
         stage
             .fill_past(&Past {
@@ -68,7 +65,7 @@ impl Scene {
             })
             .await?;
         let api_key = ("x-api-key".try_into()?, HeaderValue::try_from(key)?);
-        pulse(stage).await?;
+        rollups(stage).await?;
         kpis(stage, tenants[1]).await?;
         users::create(&stage.pool, EMAIL, Role::Operator, PASSWORD).await?;
         let job = sqlx::query_scalar(
@@ -82,8 +79,8 @@ impl Scene {
     }
 }
 
-/// What workers would have told of the last week: each kind in each stretch, and failures of each kind.
-async fn pulse(stage: &Stage) -> anyhow::Result<()> {
+/// The rollups that workers would have written in the last week, and failures of each kind.
+async fn rollups(stage: &Stage) -> anyhow::Result<()> {
     let queues: Vec<&str> = KINDS.iter().map(|kind| kind.0).collect();
     let kinds: Vec<&str> = KINDS.iter().map(|kind| kind.1).collect();
     sqlx::query(

@@ -1,6 +1,7 @@
 //! What a scenario found.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::Duration;
 
 use comfy_table::Table;
@@ -8,11 +9,9 @@ use comfy_table::presets::UTF8_FULL_CONDENSED;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::output::say;
-
 /// The figures of one scenario, with what they depend on.
 #[derive(Debug, Default, Serialize)]
-pub(super) struct Report {
+pub struct Report {
     pub(super) scenario: &'static str,
     pub(super) figures: BTreeMap<&'static str, f64>,
     pub(super) settings: BTreeMap<&'static str, Value>,
@@ -33,18 +32,24 @@ impl Report {
         self.settings.insert(name, value.into());
     }
 
-    pub(super) fn print(&self, json: bool) -> anyhow::Result<()> {
-        if json {
-            return say!("{}", serde_json::to_string(self).expect("numbers and texts"));
-        }
+    /// As one JSON document, on one line.
+    #[must_use]
+    pub fn json(&self) -> String {
+        serde_json::to_string(self).expect("numbers and texts")
+    }
+}
+
+/// For people: a table of the figures, and below it what they depend on.
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut table = Table::new();
         table.load_style(UTF8_FULL_CONDENSED).set_header([self.scenario, ""]);
         for (name, value) in &self.figures {
             table.add_row([(*name).to_owned(), value.to_string()]);
         }
-        say!("{table}")?;
+        write!(f, "{table}")?;
         for (name, value) in self.settings.iter().chain(&self.machine) {
-            say!("{name}: {value}")?;
+            write!(f, "\n{name}: {value}")?;
         }
         Ok(())
     }

@@ -4,56 +4,73 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use anyhow::Context;
+use rand::Rng;
+use rand::rngs::StdRng;
 use serde_json::Value;
+use sqlx::migrate::Migrator;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions as _, PgPool};
 use uuid::Uuid;
 
-use crate::config::Config;
-use crate::database::{Database, Use};
-use crate::output::say;
-use crate::schema;
-use crate::signals::Stop;
+/// What the service gives to measure with.
+#[derive(Debug, Clone)]
+pub struct Setup {
+    /// Connections to the server, made as the service makes its own. Their role must be allowed to
+    /// create databases.
+    pub server: PgPool,
+    /// The folder below which a measurement keeps its files.
+    pub home: PathBuf,
+    /// The migrations of the service's schemas, each after those that it builds on.
+    pub migrators: Vec<&'static Migrator>,
+    /// Makes a generator that nobody can predict, for the keys of the API.
+    pub random: fn() -> StdRng,
+}
 
-pub(super) struct Stage {
-    /// None where another stage on the same server has it.
-    server: Option<Database>,
-    /// Connections to the server, to make and drop databases.
-    servers_pool: PgPool,
+/// A database on the server, and a folder.
+#[derive(Debug)]
+pub struct Stage {
+    setup: Setup,
     name: String,
     options: PgConnectOptions,
-    home: PathBuf,
     pub(super) pool: PgPool,
     /// For files; empty at first, and removed at the end.
     pub(super) folder: PathBuf,
 }
 
 impl Stage {
-    /// On the private Postgres or the server of `DATABASE_URL`, whose role must be allowed to make databases.
-    pub(super) async fn open(config: &Config, stop: &Stop) -> anyhow::Result<Self> {
-        let server = Database::start(config, "bench", Use::Exclusive, stop).await?;
-        let mut stage = Self::on(server.pool.clone(), config.home.clone()).await?;
-        stage.server = Some(server);
-        Ok(stage)
+    /// Makes the database and the folder.
+    ///
+    /// # Errors
+    /// When one of them cannot be made, or the migrations fail.
+    pub async fn open(setup: Setup) -> anyhow::Result<Self> {
+        let name = format!("weirgate_bench_{}", Uuid::now_v7().simple());
+        let folder = setup.home.join(&name);
+        std::fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
+        sqlx::raw_sql(AssertSqlSafe(format!("create database {name}")))
+            .execute(&setup.server)
+            .await
+            .context("making a database for the measurement")?;
+        let options = (*setup.server.connect_options()).clone().database(&name);
+        let pool = setup.server.options().clone().max_connections(24).connect_with(options.clone()).await?;
+        let mut conn = pool.acquire().await?;
+        for migrator in &setup.migrators {
+            let migrated = migrator.run_direct(None, &mut *conn, false).await;
+            migrated.context("migrating the measurement's database")?;
+        }
+        drop(conn);
+        Ok(Self { setup, name, options, pool, folder })
     }
 
     /// Another database on the same server.
     pub(super) async fn beside(&self) -> anyhow::Result<Self> {
-        Self::on(self.servers_pool.clone(), self.home.clone()).await
+        Self::open(self.setup.clone()).await
     }
 
-    async fn on(servers_pool: PgPool, home: PathBuf) -> anyhow::Result<Self> {
-        let name = format!("weirgate_bench_{}", Uuid::now_v7().simple());
-        let folder = home.join(&name);
-        std::fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
-        sqlx::raw_sql(AssertSqlSafe(format!("create database {name}")))
-            .execute(&servers_pool)
-            .await
-            .context("making a database for the measurement")?;
-        let options = (*servers_pool.connect_options()).clone().database(&name);
-        let pool = servers_pool.options().clone().max_connections(24).connect_with(options.clone()).await?;
-        schema::apply(&mut *pool.acquire().await?).await.context("migrating the measurement's database")?;
-        Ok(Self { server: None, servers_pool, name, options, home, pool, folder })
+    /// Bytes for a key of the API.
+    pub(super) fn secret(&self) -> [u8; 32] {
+        let mut bytes = [0; 32];
+        (self.setup.random)().fill_bytes(&mut bytes);
+        bytes
     }
 
     /// Connections of their own for one more part of the measurement, as another process has.
@@ -101,33 +118,17 @@ impl Stage {
         Ok(machine)
     }
 
-    pub(super) async fn close(self) -> anyhow::Result<()> {
+    /// Drops the database and removes the folder.
+    ///
+    /// # Errors
+    /// When the server refuses to drop it.
+    pub async fn close(self) -> anyhow::Result<()> {
         self.pool.close().await;
         std::fs::remove_dir_all(&self.folder).ok();
         let drop = format!("drop database if exists {} with (force)", self.name);
-        sqlx::raw_sql(AssertSqlSafe(drop)).execute(&self.servers_pool).await?;
-        match self.server {
-            Some(server) => server.close().await,
-            None => Ok(()),
-        }
-    }
-}
-
-/// Holds the server that measurements run on until its input ends, and says where it is.
-///
-/// # Errors
-/// When there is none and none can be started.
-pub async fn run_server(mut config: Config, stop: &Stop) -> anyhow::Result<()> {
-    config.home = weirgate_private_postgres::home::prepare(&config.home)?.join("bench");
-    let server = Database::start(&config, "bench-server", Use::Exclusive, stop).await?;
-    let held = stop.until_told(async {
-        say!("{}", server.pool.connect_options().to_url_lossy())?;
-        tokio::io::copy(&mut tokio::io::stdin(), &mut tokio::io::sink()).await?;
+        sqlx::raw_sql(AssertSqlSafe(drop)).execute(&self.setup.server).await?;
         Ok(())
-    });
-    let held = held.await;
-    server.close().await?;
-    held
+    }
 }
 
 /// Tenants with ids from `first` on.
