@@ -1,5 +1,5 @@
-//! One connection to the API, kept alive: as little work as a client can have, since it shares the cores with
-//! the server.
+//! One connection to the API, which is kept alive. The client does as little as it can, since it
+//! shares the cores with the server.
 
 use std::net::SocketAddr;
 

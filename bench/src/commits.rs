@@ -1,7 +1,8 @@
-//! When transactions became visible, for all of them, without a look at any table.
+//! When each transaction became visible, without a query on any table.
 //!
-//! `finalized_at` is when the finishing transaction began. When it had committed is found here: snapshots, taken one
-//! after the other, tell which transactions are over; the `xmin` of a finished row tells which one finished it.
+//! `finalized_at` is when the finishing transaction began. This module finds out when it had
+//! committed: snapshots that are taken one after the other tell which transactions are over, and
+//! the `xmin` of a finished row tells which one finished it.
 
 use std::collections::{HashMap, HashSet};
 use std::thread::JoinHandle;
@@ -12,14 +13,14 @@ use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions as _, Connection as _};
 use tokio_util::sync::CancellationToken;
 
-/// Takes snapshots until it is told to stop.
+/// Takes snapshots until it is stopped.
 pub(super) struct Commits {
     stop: CancellationToken,
     thread: JoinHandle<anyhow::Result<Seen>>,
 }
 
-/// When each transaction was first seen to be over, in microseconds of the database's clock: never too early, and too
-/// late by at most the time between two snapshots.
+/// When each transaction was first seen to be over, in microseconds of the database's clock: never
+/// too early, and too late by at most the time between two snapshots.
 #[derive(Debug, Default)]
 pub(super) struct Seen(HashMap<u32, i64>);
 
@@ -76,7 +77,8 @@ impl Commits {
 
 async fn watch(options: PgConnectOptions, every: Duration, stop: CancellationToken) -> anyhow::Result<Seen> {
     let mut conn = options.connect().await?;
-    // In one transaction, which holds nothing between its statements: it must not be among the commits that are counted.
+    // All snapshots are taken in one transaction, as further commits would be counted. It holds
+    // nothing between its statements.
     let mut tx = conn.begin().await?;
     let mut seen = Seen::default();
     let mut last: Option<Snapshot> = None;

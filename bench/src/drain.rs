@@ -1,4 +1,5 @@
-//! A backlog worked off by worker processes as fast as they can, against the floor of the same run.
+//! Worker processes run a backlog as fast as they can; the rate is compared with the floor of the
+//! same run.
 
 use std::time::{Duration, Instant};
 
@@ -14,7 +15,8 @@ use super::stage::{Stage, tenants};
 
 const JOBS: i64 = 100_000;
 const TENANTS: u128 = 50;
-/// Jobs at once in each worker: its slots, as no-op jobs need no more than the claims can bring.
+/// How many jobs each worker runs at once. Jobs that do nothing need no more than the claims can
+/// bring.
 pub(super) const SLOTS: usize = 2000;
 /// A drain that takes longer has stopped.
 const LONGEST: Duration = Duration::from_mins(3);
@@ -36,7 +38,7 @@ pub(super) async fn run(stage: &Stage) -> anyhow::Result<Report> {
     Ok(report)
 }
 
-/// What is worked off, and by whom.
+/// Which backlog is run, and by how many workers.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Drain {
     pub(super) tenants: u128,
@@ -87,7 +89,7 @@ impl Drain {
         Ok(rate)
     }
 
-    /// Workers that have looked at the paused queue and wait.
+    /// Workers that have polled the paused queue and wait.
     async fn start(&self, stage: &Stage) -> anyhow::Result<Fleet> {
         pause(&stage.pool, true).await?;
         Fleet::start(stage, self.workers, SLOTS).await
@@ -120,8 +122,8 @@ impl Begun {
         Ok(Self { at, xid })
     }
 
-    /// Completed jobs a second until there were `measured`; from the lanes' log, which has a row for each
-    /// group of finishes, so that no jobs are read while they are worked off.
+    /// Completed jobs a second until there were `measured`; from the lanes' log, which has a row
+    /// for each group of finishes, so that no jobs are read while workers run them.
     async fn rate(&self, pool: &PgPool, measured: i64) -> anyhow::Result<Option<f64>> {
         let sql = "
             select completed::float8 / (extract(epoch from at)::float8 - $2)

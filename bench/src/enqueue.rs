@@ -1,4 +1,5 @@
-//! How fast jobs come in: one by one, by ten at once, in bulk, and over HTTP, each durable before it is acknowledged.
+//! How fast jobs come in: one by one, by ten at once, in bulk, and over HTTP, each durable before
+//! it is acknowledged.
 
 use std::time::{Duration, Instant};
 

@@ -1,5 +1,5 @@
-//! Jobs by the million, written by the database itself: in chunks, each a statement, and with the indexes
-//! made at the end. The triggers stay as they are, so that the lanes' counts are right.
+//! Jobs by the million, written by the database itself: in chunks, each a statement, and with the
+//! indexes made at the end. The triggers stay as they are, so that the lanes' counts are right.
 
 use chrono::NaiveDate;
 use serde_json::Value;
@@ -104,7 +104,8 @@ impl Filling {
         }
         sqlx::raw_sql("vacuum (analyze) queue.jobs").execute(&mut *conn).await?;
         if many {
-            // Else it comes while something is measured. Few jobs are worked off before the next one, as mostly in life.
+            // Else a checkpoint comes while something is measured. Few jobs run before the next
+            // one, as is usual in production.
             sqlx::raw_sql("checkpoint").execute(&mut *conn).await.ok();
         }
         Ok(())

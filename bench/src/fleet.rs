@@ -15,7 +15,7 @@ const START_LIMIT: Duration = Duration::from_secs(30);
 pub(super) struct Fleet(Vec<Child>);
 
 impl Fleet {
-    /// Returns when `workers` processes of `slots` jobs at once have looked at the queue and wait.
+    /// Returns when `workers` processes of `slots` jobs at once have polled the queue and wait.
     pub(super) async fn start(stage: &Stage, workers: usize, slots: usize) -> anyhow::Result<Self> {
         let url = stage.url();
         let fleet = Self((0..workers).map(|_| spawn_worker(&url, slots)).collect::<Result<_, _>>()?);

@@ -1,4 +1,5 @@
-//! The yardstick: what plain SQL does with minimal rows, at the best batch size and number of connections.
+//! The yardstick is what plain SQL does with minimal rows, at the best batch size and number of
+//! connections.
 
 use std::time::{Duration, Instant};
 

@@ -1,5 +1,5 @@
-//! What a long history costs those who work: a drain with millions of finished jobs of the same lanes, and
-//! without.
+//! What a long history costs the workers: a drain with millions of finished jobs of the same lanes,
+//! and without.
 
 use super::drain::{Drain, SLOTS};
 use super::fill::Past;

@@ -1,4 +1,5 @@
-//! Tickets, time entries and surveys of many tenants, made by the database itself, and what must come of them.
+//! Tickets, time entries and surveys of many tenants, made by the database itself, and what must
+//! come of them.
 
 use weirgate_msp::BackfillRange;
 
@@ -21,8 +22,8 @@ const TENANTS: &str = "insert into identity.tenants (id, slug, name, time_zone)
         (array['UTC', 'Europe/Berlin', 'America/New_York', 'Asia/Kolkata'])[place % 4 + 1]
     from unnest($1::uuid[]) with ordinality as t (id, place)";
 
-/// Tenant by tenant, each in order of time, as ingests write them. They come in by number, a day early or late; one in
-/// fifty is never closed, and the others within ten days.
+/// Tenant by tenant, each in order of time, as ingests write them. They come in by number, a day
+/// early or late; one in fifty is never closed, and the others within ten days.
 const TICKETS: &str =
     "insert into msp.raw_tickets (tenant_id, cw_ticket_id, board, status, priority, summary, description,
         company, owner, created_at_remote, updated_at_remote, closed_at_remote, sla_status, estimated_hours)

@@ -1,4 +1,5 @@
-//! What a claim costs: with few and many lanes, free and throttled, and against a claim that knows no lanes.
+//! What a claim costs: with few and many lanes, free and throttled, and against a claim that knows
+//! no lanes.
 
 use std::time::{Duration, Instant};
 
@@ -67,8 +68,9 @@ async fn worker(conn: &mut PgConnection) -> anyhow::Result<Uuid> {
     Ok(id)
 }
 
-/// The median times of a claim of a batch with a backlog in one, 100 and 10,000 lanes, and in 10,000 of which 99 % may
-/// start nothing. They take turns, so that whatever else the machine does falls on all of them.
+/// The median times of a claim of a batch with a backlog in one, 100 and 10,000 lanes, and in
+/// 10,000 of which 99 % may start nothing. They take turns, so that whatever else the machine does
+/// falls on all of them.
 async fn claims_ms(stage: &Stage) -> anyhow::Result<[f64; 4]> {
     stage.clear().await?;
     let mut conn = stage.pool.acquire().await?;
@@ -131,7 +133,8 @@ async fn backlog(
     Ok(())
 }
 
-/// Jobs a second through claim and finish, with lanes and without, and what part of the rate lanes cost.
+/// Jobs a second through claim and finish, with lanes and without, and what part of the rate lanes
+/// cost.
 struct Rates {
     with: f64,
     without: f64,
@@ -176,8 +179,8 @@ async fn rates(stage: &Stage) -> anyhow::Result<Rates> {
     Ok(Rates { with: median(with), without: median(without), cost: median(costs) })
 }
 
-/// How long the last of many jobs take; `pinned` while an old snapshot is held open from the first one on, which keeps
-/// vacuum from removing any dead row.
+/// How long the last of many jobs take; `pinned` while an old snapshot is held open from the first
+/// one on, which keeps vacuum from removing any dead row.
 async fn tail(stage: &Stage, pinned: bool) -> anyhow::Result<Duration> {
     stage.clear().await?;
     let mut conn = stage.pool.acquire().await?;

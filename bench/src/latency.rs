@@ -21,7 +21,7 @@ const EVERY: Duration = Duration::from_millis(10);
 const WORK: Work = Work { takes_ms: 0, slice: None };
 const SLOTS: usize = 16;
 const TENANTS: u128 = 50;
-/// Between two looks at what has committed.
+/// The pause between two snapshots that tell what has committed.
 const LOOKS: Duration = Duration::from_micros(200);
 
 pub(super) async fn run(stage: &Stage) -> anyhow::Result<Report> {

@@ -14,7 +14,8 @@ const REPORTED_AFTER: Duration = Duration::from_millis(1100);
 const REPORTED_BY: Duration = Duration::from_secs(11);
 const POLL: Duration = Duration::from_millis(50);
 
-/// Counts from its beginning on. The server must do nothing else meanwhile, as WAL is counted by the server.
+/// Counts from its beginning on. The server must do nothing else meanwhile, as WAL is counted for
+/// the whole server.
 #[derive(Debug)]
 pub(super) struct Meter {
     pool: PgPool,
@@ -52,7 +53,8 @@ struct Reading {
 }
 
 impl Meter {
-    /// Begins to count. `clients` are the processes whose time counts as the client's, with children they waited for.
+    /// Begins to count. `clients` are the processes whose time counts as the client's, with
+    /// children they waited for.
     ///
     /// # Errors
     /// When the database cannot be asked.
@@ -74,8 +76,8 @@ impl Meter {
 }
 
 impl Stopped {
-    /// Waits until all commits are counted: best after the clients have closed their connections, as each then reports
-    /// at once. Connections of the meter's own pool may stay.
+    /// Waits until all commits are counted: best after the clients have closed their connections,
+    /// as each then reports at once. Connections of the meter's own pool may stay.
     ///
     /// # Errors
     /// When the database cannot be asked.

@@ -1,4 +1,5 @@
-//! One tenant asks the worst that it can, from many connections; what becomes of another one's reads and enqueues.
+//! One tenant sends the most expensive requests that it can, from many connections. Measured is
+//! what becomes of another tenant's reads and enqueues.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -23,7 +24,7 @@ const ROUNDS: usize = 3;
 const HALF: Duration = Duration::from_secs(8);
 /// Between two requests of the other tenant's clients, who stay within what one key may ask.
 const PAUSE: Duration = Duration::from_millis(25);
-/// A noisy client that is refused tries again after this: sooner than it is told to.
+/// A noisy client that is refused tries again after this, which is sooner than `Retry-After` says.
 const IMPATIENCE: Duration = Duration::from_millis(100);
 const TICKETS: i32 = 600_000;
 const TIME_ENTRIES: i32 = 200_000;

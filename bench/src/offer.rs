@@ -48,7 +48,8 @@ impl Offer {
         self.due(u64::from(batch) * u64::from(self.batch))
     }
 
-    /// Offers all of them, from `begin` on. A producer that is late catches up with all that is due by then.
+    /// Offers all of them, from `begin` on. A producer that is late catches up with all that is due
+    /// by then.
     pub(super) async fn make(self, stage: &Stage, begin: Instant) -> anyhow::Result<()> {
         let pool = stage.connections_of(usize::try_from(self.producers)?);
         let mut producers = JoinSet::new();

@@ -50,7 +50,8 @@ struct Way {
 /// All of them.
 pub(super) struct Outcome(Vec<Way>);
 
-/// Waits until nothing is left to do. By the lanes' counts: to look through millions of jobs takes minutes.
+/// Waits until nothing is left to do. The lanes' counts tell, as counting millions of jobs would
+/// take minutes.
 pub(super) async fn all_done(stage: &Stage) -> anyhow::Result<()> {
     let deadline = Instant::now() + END_LIMIT;
     let mut conn = stage.pool.acquire().await?;
@@ -153,5 +154,6 @@ impl Outcome {
     }
 }
 
-/// Number, whether it was finished in one run, who wrote the row last; enqueued, claimed and finished at.
+/// A job's number, whether it was finished in one run, which transaction wrote the row last, and
+/// when it was enqueued, claimed and finished.
 type Row = (i64, bool, i64, i64, i64, i64);

@@ -1,5 +1,7 @@
--- Jobs $1 to $2 of $3, spread over a week until now: 97 to 98 in a hundred completed, a few discarded or
--- cancelled. A job in twenty is a slice of one of the backfills $7, by day from $10 back and by tenant. With $8, some are retried or scheduled for tomorrow, and of the last ones most may start.
+-- Jobs $1 to $2 of $3, spread over a week until now: 97 to 98 in a hundred completed, a few
+-- discarded or cancelled. A job in twenty is a slice of one of the backfills $7, by day from $10
+-- back and by tenant. With $8, some are retried or scheduled for tomorrow, and of the last ones
+-- most may start.
 insert into queue.jobs (id, tenant_id, queue, kind, state, attempt, max_attempts, run, args, subject, output, errors,
     failure_id, workflow_id, backfill_id, created_at, scheduled_at, attempted_at, finalized_at)
 select

@@ -1,4 +1,5 @@
-//! The steady stream while vacuum may remove nothing: beside a transaction left open, and beside slow readers.
+//! The steady stream while vacuum may remove nothing: beside a transaction left open, and beside
+//! slow readers.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -15,7 +16,8 @@ use super::steady::{self, Run, WARM_UP};
 pub(super) const MINUTES: f64 = 5.0;
 const READERS: u32 = 4;
 const READER_HOLDS: Duration = Duration::from_secs(20);
-/// Recovered is a 99th percentile within this of the one alone, for so many windows one after the other.
+/// Recovered is a 99th percentile within this of the one alone, for so many windows one after the
+/// other.
 const WITHIN: f64 = 1.2;
 const IN_ROW: usize = 3;
 const WINDOW: Duration = Duration::from_secs(1);

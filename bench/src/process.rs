@@ -1,4 +1,5 @@
-//! This program once more, as the process that is measured: with the settings of a fresh machine, but for those given.
+//! The running program once more, as the process that is measured. It has the settings of a fresh
+//! machine, except for those given.
 
 use std::fs::{self, File};
 use std::process::Stdio;
@@ -31,7 +32,8 @@ pub(super) struct Process {
 }
 
 impl Process {
-    /// Starts `weirgate ROLE` on the stage's database; its mock data and exports are in the stage's folder.
+    /// Starts `weirgate ROLE` on the stage's database; its mock data and exports are in the stage's
+    /// folder.
     pub(super) fn start(stage: &Stage, role: &str, settings: &[(&str, &str)]) -> anyhow::Result<Self> {
         let program = std::env::current_exe().context("finding this program")?;
         let mock_data = stage.folder.join("mock-data");
@@ -71,7 +73,7 @@ impl Process {
             worker.check(begun)?;
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        // It has looked at its queues and waits.
+        // By then it has polled its queues and waits.
         tokio::time::sleep(Duration::from_secs(2)).await;
         Ok(worker)
     }

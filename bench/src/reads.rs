@@ -1,4 +1,5 @@
-//! Reads over HTTP from a process of the API, and the dashboard's pages, with ten million jobs in the database.
+//! Reads over HTTP from a process of the API, and the dashboard's pages, with ten million jobs in
+//! the database.
 
 mod paths;
 mod scene;

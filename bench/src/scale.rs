@@ -5,7 +5,8 @@ use super::report::{Report, median};
 use super::stage::Stage;
 
 const ROUNDS: usize = 3;
-/// Jobs for each number of processes: a second's worth would measure how eight of them connect and plan their statements.
+/// How many jobs each number of processes runs. With a second's worth of jobs, most of the time
+/// would go into connecting eight processes and planning their statements.
 const LONG: i64 = 400_000;
 const WORKERS: [(usize, &str); 4] =
     [(1, "jobs_per_s_1"), (2, "jobs_per_s_2"), (4, "jobs_per_s_4"), (8, "jobs_per_s_8")];
@@ -33,8 +34,8 @@ pub(super) async fn run(stage: &Stage) -> anyhow::Result<Report> {
     Ok(report)
 }
 
-/// The rates of each drain, one after the other and again, so that whatever else the machine does falls on
-/// all of them.
+/// The rates of each drain, one after the other and again, so that whatever else the machine does
+/// falls on all of them.
 async fn in_turns<const N: usize>(
     stage: &Stage,
     report: &mut Report,
@@ -52,7 +53,8 @@ async fn in_turns<const N: usize>(
     Ok(rates)
 }
 
-/// Each backlog beside one of 100,000 jobs: the first 100,000 of it are measured, and then the next.
+/// The rate with each backlog, of that with 100,000 jobs. Its first 100,000 jobs are measured, and
+/// then the next.
 async fn backlogs(stage: &Stage, report: &mut Report) -> anyhow::Result<()> {
     let usual = Drain::default();
     let mut usual_rates = Vec::new();

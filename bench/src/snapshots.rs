@@ -30,8 +30,8 @@ async fn begin_repeatable(conn: &mut PgConnection) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// `readers` that read jobs slowly until `until`, each for `each` from one snapshot, begun in turns: there is always one
-/// that is nearly as old as that.
+/// Starts `readers` that read jobs slowly until `until`, each for `each` from one snapshot. They
+/// begin in turns, so that there is always one that is nearly as old as that.
 pub(super) async fn read_slowly(
     stage: &Stage,
     readers: u32,

@@ -17,7 +17,7 @@ pub(super) const WORKERS: usize = 2;
 pub(super) const SLOTS: usize = 500;
 /// Offered before the figures begin.
 pub(super) const WARM_UP: Duration = Duration::from_secs(5);
-/// Between two looks at what has committed.
+/// The pause between two snapshots that tell what has committed.
 const LOOKS: Duration = Duration::from_millis(2);
 const LASTS: Duration = Duration::from_mins(1);
 const WINDOW: Duration = Duration::from_secs(5);
@@ -71,7 +71,8 @@ pub(super) struct Run<T> {
     pub(super) beside: T,
 }
 
-/// Worker processes under `offer`, and something beside it that is told when it begins.
+/// Runs worker processes under `offer`, and `beside` at the same time, which gets to know when the
+/// offer begins.
 pub(super) async fn under<T>(
     stage: &Stage,
     offer: &Offer,

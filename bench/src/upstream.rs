@@ -1,4 +1,5 @@
-//! A ticket system that lets everybody wait until it is told to answer, and a file with many tenants' accounts at it.
+//! A ticket system whose answers wait for a call of `answer`, and a file with the accounts that
+//! many tenants have there.
 
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt;
@@ -23,7 +24,8 @@ pub(super) struct Upstream {
 impl Upstream {
     /// On a free port of this machine; each answer will have so many tickets.
     pub(super) async fn start(tickets: usize) -> anyhow::Result<Self> {
-        // Each request has a connection, at both ends; processes that are started from here on may have as many.
+        // Each request has a connection, at both ends. Processes that are started later inherit
+        // this limit.
         let most = getrlimit(Resource::Nofile).maximum;
         setrlimit(Resource::Nofile, Rlimit { current: most, maximum: most })?;
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
