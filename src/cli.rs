@@ -18,7 +18,7 @@ use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
-use crate::bench::Scenario;
+use crate::commands::Scenario;
 
 pub use audit::{Audit, Via};
 pub use backfills::{Backfill, Backfills};

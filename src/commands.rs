@@ -4,6 +4,7 @@ mod audit;
 mod backfill;
 mod backfill_shown;
 mod backfills;
+mod bench;
 mod blocking;
 mod bulk;
 mod confirm;
@@ -39,6 +40,7 @@ use sqlx::PgPool;
 use weirgate_identity::Tenant;
 use weirgate_msp::mock_data::{self, Generate, Layout, Summary};
 
+pub use self::bench::Scenario;
 use self::blocking::blocking;
 use self::session::Session;
 use crate::cli::{Cli, Command, MockData};
@@ -47,7 +49,7 @@ use crate::database::Database;
 use crate::domains::Domains;
 use crate::output::{self, say};
 use crate::signals::Stop;
-use crate::{bench, logging, random, seed};
+use crate::{logging, random, seed};
 
 /// Does what the command line says, until a signal stops it.
 ///
@@ -85,11 +87,9 @@ async fn dispatch(command: Command, session: Session) -> anyhow::Result<()> {
         Command::Rejects(options) => rejects::run(options, &session).await,
         Command::Audit(options) => audit::run(options, &session).await,
         Command::Tenants(command) => tenants::run(command, &session).await,
-        Command::Bench { scenario, minutes, json } => {
-            bench::run(scenario, minutes, json, session.config, &session.stop).await
-        }
-        Command::BenchWorker { slots } => bench::run_worker(&session.config, slots).await,
-        Command::BenchServer => bench::run_server(session.config, &session.stop).await,
+        Command::Bench { scenario, minutes, json } => bench::run(scenario, minutes, json, session).await,
+        Command::BenchWorker { slots } => bench::run_worker(slots, &session.config).await,
+        Command::BenchServer => bench::run_server(session).await,
         Command::Schedules(command) => schedules::run(command, &session).await,
         Command::Queues(command) => queues::run(command, &session).await,
         Command::Limits(command) => limits::run(command, &session).await,

@@ -2,7 +2,6 @@
 #![warn(clippy::print_stderr, clippy::print_stdout)]
 
 pub mod app;
-pub mod bench;
 pub mod cli;
 pub mod client;
 pub mod commands;

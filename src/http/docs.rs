@@ -6,7 +6,6 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use axum::response::{Html, IntoResponse, Response};
-use utoipa_swagger_ui::Config;
 use weirgate_web::extract::Path;
 use weirgate_web::problem::Problem;
 
@@ -37,13 +36,27 @@ pub(crate) async fn get_redoc() -> Response {
     page(include_str!("assets/redoc.html"))
 }
 
+/// A file of Swagger UI: its name, its type and what is in it.
+macro_rules! swagger_file {
+    ($name:literal, $content_type:literal) => {
+        ($name, $content_type, include_bytes!(concat!("assets/swagger-ui/", $name)))
+    };
+}
+
+/// What the page of Swagger UI loads.
+const SWAGGER_FILES: [(&str, &str, &[u8]); 5] = [
+    swagger_file!("favicon-32x32.png", "image/png"),
+    swagger_file!("swagger-initializer.js", "text/javascript"),
+    swagger_file!("swagger-ui-bundle.js", "text/javascript"),
+    swagger_file!("swagger-ui-standalone-preset.js", "text/javascript"),
+    swagger_file!("swagger-ui.css", "text/css"),
+];
+
 pub(crate) async fn get_swagger_file(Path(name): Path<String>) -> Result<Response, Problem> {
-    let config = Arc::new(Config::from("openapi.json").validator_url("none"));
-    // Swagger UI's own pages are made for another path and another policy.
-    let is_page = std::path::Path::new(&name).extension().is_some_and(|it| it == "html");
-    let file = if is_page { None } else { utoipa_swagger_ui::serve(&name, config).ok().flatten() };
-    let file = file.ok_or_else(|| Problem::not_found("unknown_route", "Unknown route", "no such file"))?;
-    Ok((asset_headers(&file.content_type), file.bytes.into_owned()).into_response())
+    let file = SWAGGER_FILES.into_iter().find(|(known, ..)| *known == name);
+    let (_, content_type, bytes) =
+        file.ok_or_else(|| Problem::not_found("unknown_route", "Unknown route", "no such file"))?;
+    Ok((asset_headers(content_type), bytes).into_response())
 }
 
 pub(crate) async fn get_redoc_script() -> Response {

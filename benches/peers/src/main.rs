@@ -4,7 +4,7 @@ mod apalis;
 mod awa;
 mod graphile;
 // Ours, to count alike.
-#[path = "../../../src/bench/meter.rs"]
+#[path = "../../../bench/src/meter.rs"]
 mod meter;
 mod ours;
 mod peer;
