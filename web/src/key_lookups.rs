@@ -3,7 +3,7 @@
 //!
 //! Keys that were right before are looked up with all that are presented at that moment, in one
 //! query; each time, so that a revoked key ends at once. All other keys share a way of their own:
-//! one small query at a time, not more often than each [`PACE`], whoever guesses how much. A right
+//! one small query at a time, not more often than each `PACE`, whoever guesses how much. A right
 //! key that is presented for the first time waits there for that long at most.
 //!
 //! That a key does not exist is remembered for a minute. It is true as long as no key was added,
