@@ -17,7 +17,8 @@ mod workflows;
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
-use weirgate_bench::Scenario;
+
+use crate::commands::Scenario;
 
 pub use audit::{Audit, Via};
 pub use backfills::{Backfill, Backfills};

@@ -41,6 +41,7 @@ use weirgate_identity::Tenant;
 use weirgate_msp::mock_data::{self, Generate, Layout, Summary};
 
 use self::aside::aside;
+pub use self::bench::Scenario;
 use self::session::Session;
 use crate::cli::{Cli, Command, MockData};
 use crate::config::Config;

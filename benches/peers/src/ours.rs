@@ -23,7 +23,7 @@ impl Program {
     pub(crate) async fn build() -> anyhow::Result<Self> {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
         let built = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
-            .args(["build", "--release", "--locked", "--bin", NAME])
+            .args(["build", "--release", "--locked", "--features", "full", "--bin", NAME])
             .current_dir(&root)
             .stdin(Stdio::null())
             .status()

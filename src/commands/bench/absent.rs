@@ -1,0 +1,24 @@
+//! What there is of `bench` in a build without it: the command, which says how to get the rest.
+
+use anyhow::bail;
+
+use crate::commands::session::Session;
+use crate::config::Config;
+
+/// What can be measured, in a build with the feature `bench`.
+pub type Scenario = String;
+
+const ABSENT: &str =
+    "this build measures nothing: build it with `--features bench` or `--features full`, as images are";
+
+pub(in crate::commands) async fn run(_: Scenario, _: Option<f64>, _: bool, _: Session) -> anyhow::Result<()> {
+    bail!(ABSENT)
+}
+
+pub(in crate::commands) async fn run_worker(_: usize, _: &Config) -> anyhow::Result<()> {
+    bail!(ABSENT)
+}
+
+pub(in crate::commands) async fn run_server(_: Session) -> anyhow::Result<()> {
+    bail!(ABSENT)
+}
