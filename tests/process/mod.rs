@@ -2,6 +2,7 @@
 
 mod adopt;
 mod backfill;
+#[cfg(feature = "bench")]
 mod bench;
 mod cli;
 mod cli_audit;

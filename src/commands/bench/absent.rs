@@ -1,5 +1,4 @@
 //! What there is of `bench` in a build without it: the command, which says how to get the rest.
-#![expect(clippy::unused_async, reason = "they wait where something is measured")]
 
 use anyhow::bail;
 
