@@ -15,8 +15,8 @@ struct Day {
     ends: DateTime<Utc>,
 }
 
-/// The days from 2020 to 2035 of every zone that both Postgres and the schedules know: those about a change of the clocks
-/// and some others; all of them with `DAYS=all`, which takes some minutes.
+/// The days from 2020 to 2035 of every zone that both Postgres and the schedules know: those about
+/// a change of the clocks and some others; all of them with `DAYS=all`, which takes some minutes.
 async fn days(pool: &PgPool) -> Vec<Day> {
     let zones: Vec<&str> = chrono_tz::TZ_VARIANTS.iter().map(|zone| zone.name()).collect();
     let rows: Vec<(String, NaiveDate, DateTime<Utc>, DateTime<Utc>)> = sqlx::query_as(
@@ -55,8 +55,8 @@ async fn every_instant_is_of_one_day_the_one_that_its_zone_names() {
     assert!(days.len() > 30_000, "{}", days.len());
     let zones: std::collections::HashSet<&str> = days.iter().map(|day| day.zone.name()).collect();
     assert!(zones.len() > 300, "{}", zones.len());
-    // As a day ends where the next one starts, no instant is of two days or of none. Those of days that are longer or shorter are
-    // looked at by quarters of an hour, and the edges of all.
+    // As a day ends where the next one starts, no instant is of two days or of none. Those of days
+    // that are longer or shorter are looked at by quarters of an hour, and the edges of all.
     let wrong: Vec<(String, NaiveDate, DateTime<Utc>)> = sqlx::query_as(
         "select zone, day, at
          from unnest($1::text[], $2::date[], $3::timestamptz[], $4::timestamptz[]) as d (zone, day, starts, ends)
@@ -85,13 +85,14 @@ async fn each_day_has_one_tick_after_it_began() {
     let moment = TimeDelta::microseconds(1);
     let mut looked_at = 0;
     for Day { zone, day, starts, ends } in &days {
-        // Where the calendar of the program is of another year than that of the server, they may differ on a day.
+        // Where the calendar of the program is of another year than that of the server, they may
+        // differ on a day.
         let local = |at: DateTime<Utc>| at.with_timezone(zone).date_naive();
         if local(*starts) != *day || local(*ends - moment) != *day || local(*starts - moment) >= *day {
             continue;
         }
-        // The parser looks for the end of what the clocks leave out for two hours. More was left out in Antarctica/Casey alone, until
-        // 2022.
+        // The parser looks for the end of what the clocks leave out for two hours. More was left
+        // out in Antarctica/Casey alone, until 2022.
         if *ends - *starts < TimeDelta::hours(22) {
             continue;
         }

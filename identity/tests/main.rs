@@ -1,5 +1,5 @@
-//! Who is who, on a real Postgres with the tables of the engine and of identity. One binary for all these
-//! tests; it starts a server of its own.
+//! Who is who, on a real Postgres with the tables of the engine and of identity. One binary for all
+//! these tests; it starts a server of its own.
 
 mod days;
 mod tenants;

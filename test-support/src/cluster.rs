@@ -45,7 +45,8 @@ async fn start() -> PrivatePostgres {
     options.fsync = false;
     let cluster = PrivatePostgres::start(options).await.expect("the suite's Postgres starts");
     let pid = cluster.pid().expect("a server that was started has a process");
-    // Reads until this process is gone (SIGKILL included), then ends the server and removes its data.
+    // Reads until this process is gone (SIGKILL included), then ends the server and removes its
+    // data.
     let guard = format!(
         "cat >/dev/null; kill -QUIT {pid}; while kill -0 {pid} 2>/dev/null; do sleep 0.1; done; rm -rf '{}' '{}'",
         cluster.data_dir().display(),

@@ -48,7 +48,8 @@ impl Operations {
         Self(operations)
     }
 
-    /// Panics when the operation's document does not know the status. Paths and methods that are no operation pass.
+    /// Panics when the operation's document does not know the status. Paths and methods that are no
+    /// operation pass.
     pub(crate) fn check(&self, method: &Method, path: &str, status: StatusCode) {
         let parts: Vec<_> = path.split('/').collect();
         let named = |operation: &&Operation| operation.segments.iter().flatten().count();

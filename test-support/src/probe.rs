@@ -29,7 +29,8 @@ impl Probe {
         self.started.lock().unwrap().clone()
     }
 
-    /// Waits until so many attempts were started. A job that is claimed only may still be handed back.
+    /// Waits until so many attempts were started. A job that is claimed only may still be handed
+    /// back.
     pub async fn until_started(&self, attempts: usize) {
         for _ in 0..5000 {
             if self.started().len() >= attempts {

@@ -26,7 +26,8 @@ pub struct Template {
 }
 
 impl Template {
-    /// The database of that name in the server of these tests, with these migrations, in this order.
+    /// The database of that name in the server of these tests, with these migrations, in this
+    /// order.
     pub const fn new(name: &'static str, migrators: fn() -> Vec<&'static Migrator>) -> Self {
         Self { name, migrators, made: OnceCell::const_new() }
     }

@@ -26,7 +26,8 @@ struct Pooler {
 }
 
 impl Pooler {
-    /// None where pgbouncer is not installed, which is said; where `PGBOUNCER` names it, it must be.
+    /// None where pgbouncer is not installed, which is said; where `PGBOUNCER` names it, it must
+    /// be.
     async fn start(db: &TestDb, settings: &str) -> Option<Self> {
         let Some(program) = program() else {
             eprintln!("skipped: pgbouncer is not installed");

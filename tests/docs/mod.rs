@@ -121,6 +121,65 @@ fn every_file_that_the_readme_names_is_there() {
     assert!(named > 15, "{named}");
 }
 
+/// What stands between backticks in README, CONTRIBUTING and `docs/`, with its document.
+fn quoted() -> Vec<(String, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let folders = [root.to_owned(), root.join("docs"), root.join("docs/decisions")];
+    let files = folders.iter().flat_map(|folder| std::fs::read_dir(folder).unwrap());
+    let files = files.map(|file| file.unwrap().path());
+    let mut quoted = Vec::new();
+    for path in files.filter(|path| path.extension().is_some_and(|it| it == "md")) {
+        let text = std::fs::read_to_string(&path).unwrap();
+        // Commands stand between fences.
+        let prose: String = text.split("\n```").step_by(2).collect();
+        let words = prose.split('`').skip(1).step_by(2);
+        quoted.extend(words.map(|word| (path.display().to_string(), word.to_owned())));
+    }
+    quoted
+}
+
+#[test]
+fn every_test_that_documents_name_is_there() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut named = 0;
+    for (document, word) in quoted() {
+        if word.starts_with("tests/") || word.contains("/tests/") {
+            let is_there = root.join(&word).exists();
+            assert!(is_there, "{document}: {word} is not there");
+            named += 1;
+        }
+        // Unit tests stand beside what they test.
+        if word.ends_with("::tests") || word.contains("::tests::") {
+            continue;
+        }
+        // A module of this binary, and a test in it: `http::auth`, `http::auth::a_key_is_needed`.
+        let mut parts = word.split("::");
+        let folder = root.join("tests").join(parts.next().unwrap());
+        let (Some(file), test) = (parts.next(), parts.next()) else { continue };
+        let is_name = |text: &str| text.chars().all(|it| it == '_' || it.is_ascii_alphanumeric());
+        if !folder.is_dir() || !is_name(file) || !test.is_none_or(is_name) {
+            continue;
+        }
+        let module = std::fs::read_to_string(folder.join(file).with_extension("rs"));
+        let module = module.unwrap_or_else(|error| panic!("{document}: {word}: {error}"));
+        let is_there = test.is_none_or(|test| module.contains(&format!("fn {test}(")));
+        assert!(is_there, "{document}: {word} is not there");
+        named += 1;
+    }
+    assert!(named > 80, "{named}");
+}
+
+#[test]
+fn the_context_of_the_image_has_every_crate() {
+    let (manifest, ignored) = (read("Cargo.toml"), read(".dockerignore"));
+    let (_, members) = manifest.split_once("members = [").unwrap();
+    let (members, _) = members.split_once(']').unwrap();
+    for member in members.split('"').skip(1).step_by(2) {
+        let folder = member.split('/').next().unwrap();
+        assert!(ignored.lines().any(|line| line == format!("!{folder}")), "{folder}");
+    }
+}
+
 #[test]
 fn no_document_says_a_thing_twice() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));

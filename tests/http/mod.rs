@@ -1,4 +1,10 @@
-//! The HTTP surface: the production router, without sockets.
+//! The HTTP surface: the production router with all domains, without sockets.
+//!
+//! A file is named like the route that it tests: `jobs`, `jobs_bulk`, `schedules_run`, `dashboard_queues`.
+//! The others are about what routes have in common: who may call (`auth`, `deactivation`, `guesses`,
+//! `isolation`, `sign_in_limits`, `strangers`), what is asked (`clients`, `idempotency`, `parameters`,
+//! `repeats`, `validation`) and what is answered (`answers`, `bounded`, `errors`, `large`, `tables`,
+//! `tenant_errors`, `traces`).
 
 mod answers;
 mod api_keys;
@@ -11,7 +17,6 @@ mod backfills;
 #[cfg(feature = "board")]
 mod board;
 mod bounded;
-mod bulk;
 mod clients;
 mod dashboard;
 mod dashboard_attention;
@@ -29,29 +34,31 @@ mod dashboard_workflows;
 mod deactivation;
 mod docs;
 mod enqueue;
+mod enqueue_batches;
+mod enqueue_options;
 mod errors;
 mod failures;
-mod follow;
 mod guesses;
 mod idempotency;
-mod intake;
 mod isolation;
-mod job_days;
+mod jobs;
+mod jobs_bulk;
+mod jobs_cancel_and_retry;
+mod jobs_follow;
+mod jobs_of_a_day;
+mod jobs_why_blocked;
+mod jobs_why_not_running;
 mod large;
 mod limits;
-mod list;
 mod metrics;
-mod operation;
-mod options;
 mod parameters;
-mod pipeline;
+mod pipelines;
 mod queues;
 mod rejects;
 mod repeats;
-mod schedule_runs;
 mod schedules;
+mod schedules_run;
 mod sign_in_limits;
-mod steer;
 mod strangers;
 mod tables;
 mod tenant_errors;
@@ -59,6 +66,5 @@ mod tenants;
 #[cfg(feature = "otlp")]
 mod traces;
 mod validation;
-mod why_blocked;
-mod why_not_running;
+mod workers;
 mod workflows;

@@ -96,7 +96,8 @@ impl TestApi {
         Self::of(self.app, api, Documented::default(), self.cca, self.client2)
     }
 
-    /// Ends event streams, as the service does when it stops; those who come back for theirs are answered anew.
+    /// Ends event streams, as the service does when it stops; those who come back for theirs are
+    /// answered anew.
     pub(crate) fn close_streams(&self) {
         self.api.close();
     }
@@ -111,7 +112,8 @@ impl TestApi {
         TestWorker::start_jobs(self.db(), Arc::new(registry_with(self.app.app.clone())), |_| {})
     }
 
-    /// Takes in the demo files and works out and exports 2026-01-20 for both tenants, without the queue.
+    /// Takes in the demo files and works out and exports 2026-01-20 for both tenants, without the
+    /// queue.
     pub(crate) async fn fill(&self) {
         let date = "2026-01-20".parse().unwrap();
         for Seeded { slug, .. } in [&self.cca, &self.client2] {

@@ -1,5 +1,5 @@
-//! What the tests of the service share: its API, its program, somebody in front of its dashboard. The
-//! rest is in `weirgate_test_support`.
+//! What the tests of the service share: its API, its program, somebody in front of its dashboard.
+//! The rest is in `weirgate_test_support`.
 
 mod api;
 mod app;

@@ -7,7 +7,8 @@ use chrono_tz::Tz;
 use crate::support::TestApi;
 use weirgate_msp::{ComputeKpi, ExportFormat, GenerateExport};
 
-/// A ticket, a survey and an alert each half an hour, from a day and a half before to a day and a half after.
+/// A ticket, a survey and an alert each half an hour, from a day and a half before to a day and a
+/// half after.
 async fn fill(api: &TestApi, zone: Tz, day: NaiveDate) -> Vec<DateTime<Utc>> {
     for table in
         ["msp.raw_tickets", "msp.raw_csat_surveys", "msp.raw_security_alerts", "msp.kpi_daily", "msp.exports"]

@@ -80,8 +80,7 @@ impl ObjectStore for Watched {
 
 /// The API, its store, of which so many readings may begin, and the downloads of its two files.
 async fn scene(readings: usize) -> (TestApi, Arc<Watched>, Vec<String>) {
-    let api = TestApi::new().await;
-    api.fill().await;
+    let api = TestApi::filled().await;
     let inner = api.app.app.exports.clone();
     let store = Arc::new(Watched { inner, readings: AtomicUsize::new(0), gate: Semaphore::new(readings) });
     let api = api.with_exports(store.clone());

@@ -11,8 +11,7 @@ use weirgate_test_support::{Answer, id};
 use crate::support::TestApi;
 
 async fn exports() -> (TestApi, Vec<Value>) {
-    let api = TestApi::new().await;
-    api.fill().await;
+    let api = TestApi::filled().await;
     let exports = api.v1("/v1/exports").await.items();
     (api, exports)
 }

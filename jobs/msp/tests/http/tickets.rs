@@ -7,8 +7,7 @@ use crate::support::TestApi;
 
 #[tokio::test]
 async fn tickets_are_listed_by_state_and_time() {
-    let api = TestApi::new().await;
-    api.fill().await;
+    let api = TestApi::filled().await;
     for (query, ids) in [
         ("", &["TKT-004", "TKT-001", "TKT-002", "TKT-003", "TKT-005"][..]),
         ("?status=Closed", &["TKT-002", "TKT-005"]),
@@ -31,8 +30,7 @@ async fn tickets_are_listed_by_state_and_time() {
 
 #[tokio::test]
 async fn a_ticket_has_what_the_source_said() {
-    let api = TestApi::new().await;
-    api.fill().await;
+    let api = TestApi::filled().await;
     let mut ticket = api.v1("/v1/tickets/TKT-002").await.ok(StatusCode::OK);
     assert_eq!(ticket, api.v1("/v1/tickets?status=Closed").await.items()[0]);
     assert!(ticket.as_object_mut().unwrap().remove("ingested_at").unwrap().is_string());
@@ -49,8 +47,7 @@ async fn a_ticket_has_what_the_source_said() {
 
 #[tokio::test]
 async fn a_summary_adds_up_what_is_stored() {
-    let api = TestApi::new().await;
-    api.fill().await;
+    let api = TestApi::filled().await;
     let summary = api.v1("/v1/tickets/TKT-002/summary").await.ok(StatusCode::OK);
     let expected = json!({
         "ticket_id": "TKT-002", "method": "extractive", "status": "Closed", "priority": "Critical",
@@ -70,8 +67,7 @@ async fn a_summary_adds_up_what_is_stored() {
 
 #[tokio::test]
 async fn an_open_ticket_ages_until_now() {
-    let api = TestApi::new().await;
-    api.fill().await;
+    let api = TestApi::filled().await;
     let age = async || {
         let summary = api.v1("/v1/tickets/TKT-001/summary").await.ok(StatusCode::OK);
         assert_eq!(summary["is_open"], true);
@@ -88,8 +84,7 @@ async fn an_open_ticket_ages_until_now() {
 
 #[tokio::test]
 async fn a_ticket_is_open_or_closed_as_its_source_says_and_gone_when_that_has_deleted_it() {
-    let api = TestApi::new().await;
-    api.fill().await;
+    let api = TestApi::filled().await;
     let change = async |sql: &'static str| {
         sqlx::query(sql).execute(&api.db().pool).await.unwrap();
     };

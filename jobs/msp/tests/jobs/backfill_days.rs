@@ -44,7 +44,8 @@ async fn a_month_costs_a_month_whatever_the_plan() {
         assert_eq!(executed["Actual Rows"], 300, "{executed:#}");
         let blocks =
             ["Shared Hit Blocks", "Shared Read Blocks"].map(|field| executed[field].as_i64().unwrap());
-        // 300 jobs, some steps to where the month begins and ends, and not the 20,000 of the backfill.
+        // 300 jobs, some steps to where the month begins and ends, and not the 20,000 of the
+        // backfill.
         assert!(blocks.iter().sum::<i64>() < 900, "{executed:#}");
         sqlx::raw_sql(then).execute(&db.pool).await.unwrap();
     }

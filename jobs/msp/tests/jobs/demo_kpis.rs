@@ -1,25 +1,31 @@
-//! The KPIs of the demo tenants, as `demo-kpis.json` beside this folder has them, worked out by hand from the rows in `mock-data/`.
+//! The KPIs of the demo tenants, as `demo-kpis.json` beside this folder has them, worked out by
+//! hand from the rows in `mock-data/`.
 //!
 //! `tenant_demo_cca`, 2026-01-20, UTC:
-//! - Minutes: TE-001 45 + TE-002 60 + TE-003 30 + TE-005 25 = 160 (TE-004 is of the 19th). Not billable: TE-003 30 +
-//!   TE-005 25 = 55; billable: 105.
-//! - Created on the day: TKT-001 09:00, TKT-002 08:15, TKT-004 10:10 = 3, of which TKT-001 is High and TKT-002
-//!   Critical = 2.
-//! - Closed on the day: TKT-002 at 10:45 (`closed_at_remote`, not the update at 13:00), 150 min after 08:15; TKT-003
-//!   (Resolved, no `closed_at_remote`) at its update 09:30, 1,200 min after 13:30 on the 19th; TKT-004 (Completed) at
-//!   10:40, 30 min after 10:10. So 3, mean (150 + 1200 + 30) / 3 = 460. TKT-005 was closed on the 21st.
+//! - Minutes: TE-001 45 + TE-002 60 + TE-003 30 + TE-005 25 = 160 (TE-004 is of the 19th). Not
+//!   billable: TE-003 30 + TE-005 25 = 55; billable: 105.
+//! - Created on the day: TKT-001 09:00, TKT-002 08:15, TKT-004 10:10 = 3, of which TKT-001 is High
+//!   and TKT-002 Critical = 2.
+//! - Closed on the day: TKT-002 at 10:45 (`closed_at_remote`, not the update at 13:00), 150 min
+//!   after 08:15; TKT-003 (Resolved, no `closed_at_remote`) at its update 09:30, 1,200 min after
+//!   13:30 on the 19th; TKT-004 (Completed) at 10:40, 30 min after 10:10. So 3, mean (150 + 1200 +
+//!   30) / 3 = 460. TKT-005 was closed on the 21st.
 //! - First call: TKT-003 and TKT-004 have one time entry each, TKT-002 has two: 2 of 3.
 //! - Open at the end of the day: TKT-001 and TKT-005 = 2.
 //! - Satisfaction: SRV-001 5, SRV-002 2; SRV-003 is of the 21st: 3.5.
 //! - The first ticket is of the 16th, so there are four days of history: no z-score, no anomaly.
 //!
-//! `tenant_demo_client2`, 2026-01-20 in Europe/Paris, which is 2026-01-19T23:00Z to 2026-01-20T23:00Z:
+//! `tenant_demo_client2`, 2026-01-20 in Europe/Paris, which is 2026-01-19T23:00Z to
+//! 2026-01-20T23:00Z:
 //! - Minutes: TE-001 40, billable (TE-002 is of the 21st).
-//! - TKT-001 was created at 00:30 local time and is Critical; TKT-002, at 23:30Z, is of the 21st there: 1 and 1.
-//! - TKT-001 was closed at 08:10Z, 520 min after 23:30Z, with one time entry: 1, 520, 1 of 1; none is open.
+//! - TKT-001 was created at 00:30 local time and is Critical; TKT-002, at 23:30Z, is of the 21st
+//!   there: 1 and 1.
+//! - TKT-001 was closed at 08:10Z, 520 min after 23:30Z, with one time entry: 1, 520, 1 of 1; none
+//!   is open.
 //! - Satisfaction: SRV-001 at 22:45Z, 23:45 local time: 3.
 //!
-//! What it has from 2026-01-22 on is there for the days of a month, among them an unusual one: 2026-02-10.
+//! What it has from 2026-01-22 on is there for the days of a month, among them an unusual one:
+//! 2026-02-10.
 
 use chrono::NaiveDate;
 use serde_json::{Value, json};

@@ -1,4 +1,5 @@
-//! Ingests: good rows are taken, bad ones are set aside with file, line and reason, and nothing else is lost.
+//! Ingests: good rows are taken, bad ones are set aside with file, line and reason, and nothing
+//! else is lost.
 
 use serde_json::json;
 use weirgate_msp::{IngestCsat, IngestSecurityAlerts, IngestTickets, IngestTimeEntries, Ingested};
@@ -110,7 +111,8 @@ async fn a_folder_without_anything_of_the_tenant_is_no_empty_source() {
 async fn noise_is_no_empty_source() {
     let app = new_app().await;
     tenant(&app.db.pool, "acme", "UTC").await;
-    // Bytes of every kind, without and with line ends; another format; UTF-16 without its mark; rows of something else.
+    // Bytes of every kind, without and with line ends; another format; UTF-16 without its mark;
+    // rows of something else.
     let noise: Vec<u8> = (0..200_000_u32).map(|at| (at.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
     let unmarked: Vec<u8> = ticket("T-1").encode_utf16().flat_map(u16::to_le_bytes).collect();
     let no_line: Vec<u8> = noise.iter().copied().filter(|byte| *byte != b'\n').collect();

@@ -191,7 +191,8 @@ impl Source for Partial {
             let lose = lose.clone().filter(|_| line == 2500);
             async move {
                 if let Some(pool) = lose {
-                    // Until the first batch is there, of which then nothing is: as after a crash of the database.
+                    // Until the first batch is there, of which then nothing is: as after a crash of
+                    // the database.
                     let sql = "delete from msp.ingest_seen where batch = 1";
                     while sqlx::query(sql).execute(&pool).await.unwrap().rows_affected() == 0 {
                         tokio::task::yield_now().await;

@@ -15,7 +15,8 @@ use weirgate_test_support::{TestWorker, tenant};
 
 use crate::support::{TestApp, new_app};
 
-/// Each reading, in the order in which they begin, has bad rows on lines of its own, and waits in the middle for its gate.
+/// Each reading, in the order in which they begin, has bad rows on lines of its own, and waits in
+/// the middle for its gate.
 struct Gated {
     /// The bad lines of each reading to come.
     readings: Mutex<Vec<Vec<u64>>>,
@@ -279,7 +280,8 @@ async fn a_turn_is_over_with_its_workers_lease_and_who_goes_on_regardless_writes
         before = now;
         tokio::time::sleep(Duration::from_millis(300)).await;
     }
-    // Nobody gives the first one back before the second one reads, neither the rescuer nor the worker itself.
+    // Nobody gives the first one back before the second one reads, neither the rescuer nor the
+    // worker itself.
     let mut held = scene.app.db.pool.begin().await.unwrap();
     sqlx::query("select from queue.claims for update").execute(&mut *held).await.unwrap();
     // As after a time in which its process stood still.

@@ -1,4 +1,5 @@
-//! Accounts at real systems, of which stand-ins on this machine answer: what their words, times and withdrawals come to in KPIs.
+//! Accounts at real systems, of which stand-ins on this machine answer: what their words, times and
+//! withdrawals come to in KPIs.
 
 use std::sync::{Arc, Mutex};
 

@@ -365,7 +365,8 @@ async fn the_day_of_a_tenant_with_many_tickets_is_read_by_index_whatever_the_pla
         let plan: Value = sqlx::query_scalar(AssertSqlSafe(sql)).fetch_one(&mut *conn).await.unwrap();
         let mut read = Vec::new();
         rows_of_tickets(&plan[0]["Plan"], &mut read);
-        // The day, what was closed on it, and 29 days one by one: some hundred rows each and not all of them.
+        // The day, what was closed on it, and 29 days one by one: some hundred rows each and not
+        // all of them.
         assert!(read.len() >= 4 && read.iter().all(|rows| *rows < 200.0), "{mode}: {read:?} {plan:#}");
     }
 }

@@ -145,7 +145,8 @@ async fn a_pipeline_from_before_the_days_end_does_not_stand_for_the_whole_day() 
         enqueue_daily_pipeline(&mut db.pool.acquire().await.unwrap(), pipeline, false).await.unwrap()
     };
     db.fire_at("2030-01-10T12:00:00Z", &schedules()).await;
-    // Both are still on their way when the tick comes: one from the day itself, one from after its end.
+    // Both are still on their way when the tick comes: one from the day itself, one from after its
+    // end.
     assert!(!by_hand("2030-01-10T23:59:00Z", "2030-01-10").await.duplicate);
     assert_eq!(db.fire_at("2030-01-11T00:15:01Z", &schedules()).await, 1);
     assert_eq!(exports(&db).await, expected(&[("utc", "2030-01-10"), ("utc", "2030-01-10")]));

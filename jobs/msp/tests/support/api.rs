@@ -78,7 +78,15 @@ impl TestApi {
         &self.app.db
     }
 
-    /// Ingests the demo files, and computes and exports 2026-01-20 for both tenants, without the queue.
+    /// The same once [`TestApi::fill`] has run.
+    pub(crate) async fn filled() -> Self {
+        let api = Self::new().await;
+        api.fill().await;
+        api
+    }
+
+    /// Ingests the demo files, and computes and exports 2026-01-20 for both tenants, without the
+    /// queue.
     pub(crate) async fn fill(&self) {
         let date = "2026-01-20".parse().unwrap();
         for Caller { slug, .. } in [&self.cca, &self.client2] {

@@ -1,4 +1,5 @@
-//! A system that rows come from, on this machine: answers as the test tells it, and counts what it was asked.
+//! A system that rows come from, on this machine: answers as the test tells it, and counts what it
+//! was asked.
 
 use std::fmt::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
@@ -44,7 +45,8 @@ impl Drop for Upstream {
 }
 
 impl Upstream {
-    /// Gives tokens to everybody, and pages as `reply` says; that is also told how many pages were asked for before.
+    /// Gives tokens to everybody, and pages as `reply` says; that is also told how many pages were
+    /// asked for before.
     pub(crate) async fn start(reply: impl Fn(&Wish, usize) -> Reply + Clone + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());

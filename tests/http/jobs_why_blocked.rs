@@ -14,7 +14,7 @@ use weirgate_queue::lanes::{LaneLimits, QueueLimits, Rate};
 use weirgate_queue::worker::{Finish, Outcome, finish};
 use weirgate_test_support::{Does, Step};
 
-use super::why_not_running::{step, why};
+use super::jobs_why_not_running::{step, why};
 use crate::support::TestApi;
 
 const QUEUE: &str = "default";
