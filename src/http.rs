@@ -34,12 +34,14 @@ use weirgate_identity::{audit, sessions};
 use weirgate_msp::ExportFiles;
 use weirgate_queue::read::watch::Watcher;
 use weirgate_web::client_address::TrustedProxies;
+use weirgate_web::dashboard::navigation::Navigation;
+use weirgate_web::dashboard::state::Dashboard;
 use weirgate_web::domain::{Catalog, Domain, DomainRoutes};
 use weirgate_web::layers::with_layers;
 use weirgate_web::reads::Reads;
 use weirgate_web::{Web, WebConfig, accept, auth};
 
-use crate::http::dashboard::{Sessions, Shared, SignIns, Views};
+use crate::http::dashboard::SignIns;
 use crate::http::metrics::Latest;
 use crate::metrics::{Metrics, Work};
 
@@ -61,9 +63,7 @@ pub struct Api {
     document: Arc<OnceLock<Option<Arc<str>>>>,
     readiness: Arc<health::Latest>,
     sign_ins: Arc<SignIns>,
-    sessions: Arc<Sessions>,
-    views: Views,
-    shared: Shared,
+    dashboard: Dashboard,
     metrics: Arc<Metrics>,
     latest: Arc<Latest>,
 }
@@ -85,8 +85,11 @@ impl Api {
     ) -> Self {
         let metrics = Arc::new(Metrics::new(pool.clone(), None));
         let catalog = Catalog::of(domains);
+        let web = Web::new(pool.clone(), watcher, config, catalog.presentation(), metrics.clone());
+        let navigation = Navigation::new(&dashboard::NAVIGATION, catalog.navigation().iter().copied());
         Self {
-            web: Web::new(pool.clone(), watcher, config, catalog.presentation(), metrics.clone()),
+            dashboard: Dashboard::new(&web, navigation),
+            web,
             pool,
             exports: ExportFiles::new(exports),
             catalog: Arc::new(catalog),
@@ -94,9 +97,6 @@ impl Api {
             document: Arc::default(),
             readiness: Arc::default(),
             sign_ins: Arc::new(SignIns::new()),
-            sessions: Arc::new(Sessions::new()),
-            views: Views::default(),
-            shared: Shared::default(),
             metrics,
             latest: Arc::default(),
         }
@@ -132,6 +132,12 @@ impl FromRef<Api> for Web {
     }
 }
 
+impl FromRef<Api> for Dashboard {
+    fn from_ref(api: &Api) -> Self {
+        api.dashboard.clone()
+    }
+}
+
 impl FromRef<Api> for Reads {
     fn from_ref(api: &Api) -> Self {
         api.web.reads.clone()
@@ -157,7 +163,7 @@ pub fn router(api: Api) -> Router {
     let v1 = routes.v1.route_layer(from_fn_with_state(api.web.clone(), auth::require_tenant));
     let (app, _) = routes.open.merge(internal).merge(v1).split_for_parts();
     let pages = Router::new()
-        .nest("/dashboard", dashboard::router())
+        .nest("/dashboard", dashboard::router(&api.routes))
         // As people type it.
         .route("/", get(async || Redirect::to("/dashboard")))
         .route("/dashboard/", get(async || Redirect::permanent("/dashboard")));

@@ -9,6 +9,7 @@ use weirgate_identity::Tenant;
 use weirgate_queue::{Job, QueueError, Result};
 use weirgate_web::Web;
 use weirgate_web::client_address::TrustedProxies;
+use weirgate_web::dashboard::state::Dashboard;
 use weirgate_web::day::parse_day;
 use weirgate_web::domain::{Domain, DomainRoutes, Enqueueable};
 use weirgate_web::plan::Plan;
@@ -32,8 +33,10 @@ where
     Reads: FromRef<S>,
     TrustedProxies: FromRef<S>,
     ExportFiles: FromRef<S>,
+    Dashboard: FromRef<S>,
 {
-    Domain { routes: DomainRoutes { internal: http::internal, v1: http::v1 }, ..without_routes() }
+    let routes = DomainRoutes { internal: http::internal, v1: http::v1, pages: http::pages::pages };
+    Domain { routes, ..without_routes() }
 }
 
 fn without_routes<S: Clone + Send + Sync + 'static>() -> Domain<App, S> {
@@ -65,6 +68,7 @@ fn without_routes<S: Clone + Send + Sync + 'static>() -> Domain<App, S> {
             link: "download_url",
             path: "/exports/{id}/download",
         }],
+        navigation: http::pages::navigation(),
         error_texts: ERROR_TEXTS.to_vec(),
         ..Domain::new(NAME)
     }

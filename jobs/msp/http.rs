@@ -3,6 +3,7 @@
 
 mod internal;
 mod openapi;
+pub(crate) mod pages;
 mod v1;
 
 use axum::Extension;

@@ -25,6 +25,7 @@ pub use backfill::{
 };
 pub use daily_pipeline::{DailyPipeline, enqueue_daily_pipeline};
 pub use domain::{NAME, domain};
+pub use http::pages::{LATELY, around, kpis, out_of_the_ordinary};
 pub use http::{DailyKpis, ExportFiles, MOST_DAYS};
 pub use ingest::{Ingested, ingested_rows};
 pub use jobs::{

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
+use axum::Router;
 use serde_json::Value;
 use utoipa_axum::router::OpenApiRouter;
 use weirgate_identity::Tenant;
@@ -13,6 +14,7 @@ use weirgate_queue::backfill::Slices;
 use weirgate_queue::schedule::Schedules;
 use weirgate_queue::{Job, Kinds, NewJob, Result};
 
+use crate::dashboard::navigation::DomainEntry;
 use crate::plan::Plan;
 use crate::presentation::{JobPresentation, OutputLink};
 
@@ -34,6 +36,8 @@ pub struct Domain<A, S> {
     pub links: Vec<OutputLink>,
     /// What tenants are told of a job that failed with one of its codes.
     pub error_texts: Vec<(&'static str, &'static str)>,
+    /// Links to its pages.
+    pub navigation: Vec<DomainEntry>,
     /// What it answers over HTTP.
     pub routes: DomainRoutes<S>,
 }
@@ -44,11 +48,13 @@ pub struct DomainRoutes<S> {
     pub internal: fn() -> OpenApiRouter<S>,
     /// Those below `/v1`, for tenants with their API keys.
     pub v1: fn() -> OpenApiRouter<S>,
+    /// Its pages below `/dashboard`, for people who are signed in.
+    pub pages: fn() -> Router<S>,
 }
 
 impl<S: Clone + Send + Sync + 'static> Default for DomainRoutes<S> {
     fn default() -> Self {
-        Self { internal: OpenApiRouter::new, v1: OpenApiRouter::new }
+        Self { internal: OpenApiRouter::new, v1: OpenApiRouter::new, pages: Router::new }
     }
 }
 
@@ -116,6 +122,7 @@ impl<A: Send + Sync + 'static, S: Clone + Send + Sync + 'static> Domain<A, S> {
             renamed: Vec::new(),
             links: Vec::new(),
             error_texts: Vec::new(),
+            navigation: Vec::new(),
             routes: DomainRoutes::default(),
         }
     }
@@ -126,9 +133,31 @@ impl<A: Send + Sync + 'static, S: Clone + Send + Sync + 'static> Domain<A, S> {
         self,
         app: impl Fn(&B) -> &Arc<A> + Clone + Send + Sync + 'static,
     ) -> Domain<B, S> {
-        let Self { name, kinds, schedules, slices, enqueueables, renamed, links, error_texts, routes } = self;
+        let Self {
+            name,
+            kinds,
+            schedules,
+            slices,
+            enqueueables,
+            renamed,
+            links,
+            error_texts,
+            navigation,
+            routes,
+        } = self;
         let kinds = Kinds::default().merge(kinds, app);
-        Domain { name, kinds, schedules, slices, enqueueables, renamed, links, error_texts, routes }
+        Domain {
+            name,
+            kinds,
+            schedules,
+            slices,
+            enqueueables,
+            renamed,
+            links,
+            error_texts,
+            navigation,
+            routes,
+        }
     }
 }
 
@@ -143,6 +172,7 @@ impl<A, S> Clone for Domain<A, S> {
             renamed: self.renamed.clone(),
             links: self.links.clone(),
             error_texts: self.error_texts.clone(),
+            navigation: self.navigation.clone(),
             routes: self.routes,
         }
     }
@@ -165,6 +195,7 @@ pub struct Catalog {
     renamed: Vec<(&'static str, &'static str)>,
     links: Vec<OutputLink>,
     error_texts: Vec<(&'static str, &'static str)>,
+    navigation: Vec<DomainEntry>,
 }
 
 impl Catalog {
@@ -183,6 +214,7 @@ impl Catalog {
             renamed: domains.iter().flat_map(|domain| domain.renamed.iter().copied()).collect(),
             links: domains.iter().flat_map(|domain| domain.links.iter().copied()).collect(),
             error_texts: domains.iter().flat_map(|domain| domain.error_texts.iter().copied()).collect(),
+            navigation: domains.iter().flat_map(|domain| domain.navigation.iter().copied()).collect(),
         }
     }
 
@@ -220,6 +252,11 @@ impl Catalog {
     /// What a workflow or a backfill is called today that may be named by an older name.
     pub fn name_of<'a>(&self, name: &'a str) -> &'a str {
         self.renamed.iter().find(|(old, _)| *old == name).map_or(name, |(_, new)| new)
+    }
+
+    /// Links to the pages.
+    pub fn navigation(&self) -> &[DomainEntry] {
+        &self.navigation
     }
 
     /// How the jobs are shown.

@@ -20,9 +20,13 @@
 //! | [`idempotency`], [`plan`], [`batcher`], [`enqueue`] | a request that enqueues: once under its key, many in one transaction, answered 202 |
 //! | [`job`], [`attempt`], [`why`], [`reason`], [`presentation`], [`tenant_errors`], [`slugs`] | the job resource, and what is told of it to whom |
 //! | [`follow`], [`job_list`] | looking at jobs: at once, after a wait, as server-sent events; lists |
+//! | [`dashboard`] | what every page has: who is signed in, frame, forms, refusals |
 //! | [`domain`] | what a domain brings, and what all domains of a process have |
 //! | [`openapi`], [`schemas`] | what many operations of the `OpenAPI` document have in common |
 //! | [`layers`], [`observe`], [`traces`], [`connections`], [`recent`] | around every request, and below it |
+
+// Templates name this crate as those of other crates do, which extend them.
+extern crate self as weirgate_web;
 
 pub mod accept;
 pub mod attempt;
@@ -34,6 +38,7 @@ pub mod client_address;
 pub mod connections;
 pub mod context;
 pub mod csv_line;
+pub mod dashboard;
 pub mod date_range;
 pub mod day;
 pub mod domain;

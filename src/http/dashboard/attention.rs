@@ -7,13 +7,13 @@
 use sqlx::PgConnection;
 use uuid::Uuid;
 use weirgate_identity::{SYSTEM_SLUG, SYSTEM_TENANT};
+use weirgate_msp::{LATELY, around, out_of_the_ordinary};
 use weirgate_queue::read;
 use weirgate_queue::schedule::{self, Schedules};
+use weirgate_web::dashboard::notice::{NAMED, Notice, named, tenants};
+use weirgate_web::dashboard::words::of;
 
-use super::kpis::out_of_the_ordinary;
-use super::notice::{LATELY, NAMED, Notice, around, named, tenants};
 use super::sources::{Source, Trouble};
-use super::words::of;
 
 /// All of it, in one order.
 pub(super) async fn notices(
@@ -71,7 +71,7 @@ async fn paused(conn: &mut PgConnection) -> sqlx::Result<Vec<Notice>> {
             let names: Vec<String> = rows.iter().map(|row| row.slug.clone()).collect();
             let names = &names[..names.len().min(usize::try_from(NAMED).unwrap_or(0))];
             let text = format!("{} paused: {}.", of(total, "tenant is", "tenants are"), named(names, total));
-            notices.push(Notice { text, link: super::notice::tenants("paused") });
+            notices.push(Notice { text, link: tenants("paused") });
         }
     }
     Ok(notices)

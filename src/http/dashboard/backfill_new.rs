@@ -9,15 +9,16 @@ use weirgate_identity::users::Role;
 use weirgate_msp::{BackfillKind, BackfillRange, Reprocess};
 use weirgate_queue::backfill;
 use weirgate_web::context::RequestContext;
+use weirgate_web::dashboard::form::{Field, Given, TENANTS, Wrong};
+use weirgate_web::dashboard::frame::{Frame, page};
+use weirgate_web::dashboard::refusal::Refusal;
+use weirgate_web::dashboard::sent::Form;
+use weirgate_web::dashboard::session::Session;
+use weirgate_web::dashboard::suggest::Suggestions;
 use weirgate_web::params::Fields;
 use weirgate_web::problem::Problem;
 
 use super::backfill::policy_in_words;
-use super::form::{Field, Given, TENANTS, Wrong};
-use super::sent::Form;
-use super::session::Session;
-use super::suggest::Suggestions;
-use super::view::{Frame, Refusal, page};
 use crate::http::Api;
 use crate::http::backfill_request::{BackfillBody, BackfillRequest};
 

@@ -5,6 +5,7 @@
 //! no two have one number.
 
 use std::collections::HashMap;
+use weirgate_web::dashboard::when::{When, span};
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
@@ -15,7 +16,6 @@ use weirgate_queue::read::{self, Origin};
 use weirgate_web::job::JobResource;
 use weirgate_web::reason::who;
 
-use super::view::{When, span};
 use crate::http::Api;
 
 /// A failed attempt.

@@ -1,15 +1,13 @@
 //! The last complete day of tenants: its KPIs, and what was out of the ordinary lately.
 
 use std::collections::HashMap;
+use weirgate_msp::{LATELY, around, out_of_the_ordinary};
+use weirgate_web::dashboard::plot::{Unit, anchor};
+use weirgate_web::dashboard::words::count;
 
 use chrono::NaiveDate;
 use sqlx::PgConnection;
 use uuid::Uuid;
-
-use super::kpis::out_of_the_ordinary;
-use super::notice::{LATELY, around};
-use super::plot::{Unit, anchor};
-use super::words::count;
 
 /// A KPI, and where it is shown.
 pub(super) struct Kpi {

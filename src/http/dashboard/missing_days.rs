@@ -2,15 +2,16 @@
 
 use std::sync::Arc;
 use std::time::Duration;
+use weirgate_msp::kpis;
+use weirgate_web::dashboard::notice::{NAMED, Notice, Notices, named, tenants};
+use weirgate_web::dashboard::refusal::Refusal;
+use weirgate_web::dashboard::words::of;
 
 use askama::Template;
 use chrono::NaiveDate;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::notice::{NAMED, Notice, kpis, named, tenants};
-use super::view::Refusal;
-use super::words::of;
 use crate::http::Api;
 
 /// A month of every tenant is looked through, so the overview does it so often for all who look, and not each time.
@@ -76,12 +77,6 @@ impl Missing {
     }
 }
 
-#[derive(Template)]
-#[template(path = "notices.html")]
-struct Notices {
-    notices: Vec<Notice>,
-}
-
 /// What the overview tells of them, as items of its list.
 pub(super) async fn told(api: &Api) -> Result<Arc<str>, Refusal> {
     let tell = async || {
@@ -89,7 +84,7 @@ pub(super) async fn told(api: &Api) -> Result<Arc<str>, Refusal> {
         let notices = notice(&first).into_iter().collect();
         Ok(Notices { notices }.render()?)
     };
-    api.shared.get("days without KPIs", FRESH, tell).await
+    api.dashboard.shared.get("days without KPIs", FRESH, tell).await
 }
 
 fn notice(first: &[Missing]) -> Option<Notice> {

@@ -1,6 +1,13 @@
 //! The overview: how the queues go, and what needs somebody, in words.
 
 use std::sync::Arc;
+use weirgate_web::dashboard::frame::{Frame, page};
+use weirgate_web::dashboard::notice::Notice;
+use weirgate_web::dashboard::refusal::Refusal;
+use weirgate_web::dashboard::session::Session;
+use weirgate_web::dashboard::views::View;
+use weirgate_web::dashboard::when::{When, span};
+use weirgate_web::dashboard::words::of;
 
 use askama::Template;
 use axum::extract::{RawQuery, State};
@@ -13,12 +20,7 @@ use weirgate_web::domain::Catalog;
 use weirgate_web::params::Fields;
 
 use super::charts::{self, Over};
-use super::notice::Notice;
 use super::overview_tenants::{Tenants, Tops};
-use super::session::Session;
-use super::view::{Frame, Refusal, When, page, span};
-use super::views::View;
-use super::words::of;
 use super::{attention, missing_days};
 use crate::http::Api;
 use crate::http::queue_facts::QueueFacts;
@@ -204,7 +206,7 @@ pub(super) async fn show(
 #[derive(Clone)]
 struct Live;
 
-impl View for Live {
+impl View<Api> for Live {
     fn name(&self) -> String {
         "overview".to_owned()
     }
@@ -216,5 +218,5 @@ impl View for Live {
 
 /// The looks at it from now on.
 pub(super) async fn stream(State(api): State<Api>, _: Session) -> Response {
-    api.views.stream(&api, Live)
+    api.dashboard.views.stream(&api, Live)
 }

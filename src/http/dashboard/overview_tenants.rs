@@ -3,13 +3,13 @@
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
+use weirgate_web::dashboard::when::span;
+use weirgate_web::dashboard::words::count;
 
 use sqlx::PgConnection;
 use uuid::Uuid;
 use weirgate_queue::lanes::Blocked;
 
-use super::view::span;
-use super::words::count;
 use crate::http::Api;
 use crate::http::queue_facts::QueueFacts;
 

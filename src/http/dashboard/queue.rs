@@ -2,6 +2,14 @@
 
 use std::cmp::Reverse;
 use std::time::Duration;
+use weirgate_web::dashboard::confirm::Confirm;
+use weirgate_web::dashboard::form::{Given, Wrong};
+use weirgate_web::dashboard::frame::{Frame, page};
+use weirgate_web::dashboard::refusal::{Path, Refusal};
+use weirgate_web::dashboard::sent::Form;
+use weirgate_web::dashboard::session::Session;
+use weirgate_web::dashboard::when::span;
+use weirgate_web::dashboard::words::{count, of};
 
 use askama::Template;
 use axum::extract::State;
@@ -17,14 +25,9 @@ use weirgate_queue::telemetry::histogram::Histogram;
 use weirgate_queue::telemetry::rollup::{BucketSize, Tally, buckets};
 use weirgate_web::parse::Parse;
 
-use super::confirm::Confirm;
-use super::form::{Given, Wrong};
 use super::lane::{LimitForm, take_limits};
+use super::limit_words::{lane_limits, queue_limits};
 use super::queues::QueueRow;
-use super::sent::Form;
-use super::session::Session;
-use super::view::{Frame, Path, Refusal, page, span};
-use super::words::{count, lane_limits, of, queue_limits};
 use crate::http::Api;
 use crate::http::queue_facts::QueueFacts;
 use crate::queues;

@@ -5,9 +5,8 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 use weirgate_msp::sources::Dataset;
 use weirgate_queue::read;
-
-use super::view::span;
-use super::words::{count, of};
+use weirgate_web::dashboard::when::span;
+use weirgate_web::dashboard::words::{count, of};
 
 /// What is wrong with a source, as `source_runs.trouble` has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

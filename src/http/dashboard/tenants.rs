@@ -1,6 +1,12 @@
 //! All tenants, by slug: how each stands, its last complete day, what is out of the ordinary, and what its jobs do.
 
 use std::collections::{BTreeMap, HashMap};
+use weirgate_msp::LATELY;
+use weirgate_web::dashboard::frame::{Frame, page};
+use weirgate_web::dashboard::refusal::Refusal;
+use weirgate_web::dashboard::sent::filled;
+use weirgate_web::dashboard::session::Session;
+use weirgate_web::dashboard::words::count;
 
 use askama::Template;
 use axum::extract::{RawQuery, State};
@@ -13,12 +19,7 @@ use weirgate_web::params::Fields;
 
 use super::last_days::{LastDay, LastDays, Unusual};
 use super::missing_days::Missing;
-use super::notice::LATELY;
-use super::sent::filled;
-use super::session::Session;
 use super::sources::{Source, Trouble};
-use super::view::{Frame, Refusal, page};
-use super::words::count;
 use crate::http::Api;
 use crate::queues;
 

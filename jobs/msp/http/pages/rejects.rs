@@ -1,5 +1,7 @@
 //! Rows of sources that could not be taken, the newest first, each with the job that found it.
 
+use crate::rejects::{self, Filter, Place, RejectedRow};
+use crate::sources::Dataset;
 use askama::Template;
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
@@ -8,19 +10,18 @@ use futures_util::TryStreamExt;
 use uuid::Uuid;
 use weirgate_identity::Tenant;
 use weirgate_identity::read_tx::ReadTx;
-use weirgate_msp::rejects::{self, Filter, Place, RejectedRow};
-use weirgate_msp::sources::Dataset;
+use weirgate_web::Web;
+use weirgate_web::dashboard::form::{FilterForm, Given, TENANTS, Wrong, at_page};
+use weirgate_web::dashboard::frame::{Frame, page};
+use weirgate_web::dashboard::refusal::Refusal;
+use weirgate_web::dashboard::sent::filled;
+use weirgate_web::dashboard::session::Session;
+use weirgate_web::dashboard::suggest::Suggestions;
+use weirgate_web::dashboard::when::When;
 use weirgate_web::page::{Paging, cursor};
 use weirgate_web::params::Fields;
 use weirgate_web::parse::TenantName;
 use weirgate_web::problem::Problem;
-
-use super::form::{FilterForm, Given, TENANTS, Wrong, at_page};
-use super::sent::filled;
-use super::session::Session;
-use super::suggest::Suggestions;
-use super::view::{Frame, Refusal, When, page};
-use crate::http::Api;
 
 struct Row {
     when: When,
@@ -64,13 +65,13 @@ struct RejectsPage {
 }
 
 pub(super) async fn list(
-    State(api): State<Api>,
+    State(web): State<Web>,
     session: Session,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Refusal> {
     let pairs = filled(query.unwrap_or_default().as_bytes());
     let refuse = |refusal: Refusal| refusal.for_session(&session);
-    let mut read = ReadTx::about_tenant(&api.pool).await.map_err(|error| refuse(error.into()))?;
+    let mut read = ReadTx::about_tenant(&web.pool).await.map_err(|error| refuse(error.into()))?;
     let suggestions = Suggestions::of_tenants(read.conn()).await.map_err(|problem| refuse(problem.into()))?;
     let mut shown = RejectsPage {
         frame: Frame::new(&session, "/rejects"),

@@ -1,12 +1,9 @@
 //! Names that fields suggest: kinds, queues, and the first tenants.
 
+use crate::problem::Problem;
 use askama::Template;
 use sqlx::PgConnection;
 use weirgate_identity::SYSTEM_SLUG;
-use weirgate_web::domain::Catalog;
-use weirgate_web::problem::Problem;
-
-use crate::queues;
 
 /// Tenants that are suggested by name. More make a page heavy, and a list that nobody reads.
 const OFFERED: i64 = 200;
@@ -14,26 +11,29 @@ const OFFERED: i64 = 200;
 /// Lists for `list=` of fields.
 #[derive(Debug, Default, Template)]
 #[template(path = "suggestions.html")]
-pub(super) struct Suggestions {
-    pub(super) kinds: Vec<&'static str>,
-    pub(super) queues: Vec<String>,
-    pub(super) tenants: Vec<String>,
+pub struct Suggestions {
+    /// Kinds of jobs.
+    pub kinds: Vec<&'static str>,
+    /// Queues.
+    pub queues: Vec<String>,
+    /// Slugs of tenants.
+    pub tenants: Vec<String>,
 }
 
 impl Suggestions {
-    /// Everything that jobs are found by.
-    pub(super) async fn of_jobs(conn: &mut PgConnection, catalog: &Catalog) -> Result<Self, Problem> {
+    /// Everything that jobs are found by: these kinds and queues, and the tenants.
+    pub async fn of_jobs(
+        conn: &mut PgConnection,
+        kinds: Vec<&'static str>,
+        queues: Vec<String>,
+    ) -> Result<Self, Problem> {
         let mut tenants = tenants(conn).await?;
         tenants.push(SYSTEM_SLUG.to_owned());
-        Ok(Self {
-            kinds: catalog.kinds().iter().copied().collect(),
-            queues: queues::known(conn, catalog, None).await?.into_iter().collect(),
-            tenants,
-        })
+        Ok(Self { kinds, queues, tenants })
     }
 
     /// Active tenants alone.
-    pub(super) async fn of_tenants(conn: &mut PgConnection) -> Result<Self, Problem> {
+    pub async fn of_tenants(conn: &mut PgConnection) -> Result<Self, Problem> {
         Ok(Self { tenants: tenants(conn).await?, ..Self::default() })
     }
 }

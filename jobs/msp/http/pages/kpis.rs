@@ -1,24 +1,24 @@
 //! A tenant's KPIs day by day, as lines and as numbers.
 
+use crate::http::{DailyKpis, MOST_DAYS};
 use askama::Template;
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use chrono::{Days, NaiveDate};
 use weirgate_identity::Tenant;
 use weirgate_identity::tenant_tx::TenantTx;
-use weirgate_msp::{DailyKpis, MOST_DAYS};
+use weirgate_web::Web;
+use weirgate_web::dashboard::form::{Field, Given, TENANTS, Wrong};
+use weirgate_web::dashboard::frame::{Frame, page};
+use weirgate_web::dashboard::plot::{Line, Marked, Plot, Unit};
+use weirgate_web::dashboard::refusal::Refusal;
+use weirgate_web::dashboard::sent::filled;
+use weirgate_web::dashboard::session::Session;
+use weirgate_web::dashboard::suggest::Suggestions;
 use weirgate_web::date_range::take_days;
 use weirgate_web::params::Fields;
 use weirgate_web::parse::TenantName;
 use weirgate_web::problem::Problem;
-
-use super::form::{Field, Given, TENANTS, Wrong};
-use super::plot::{Line, Marked, Plot, Unit};
-use super::sent::filled;
-use super::session::Session;
-use super::suggest::Suggestions;
-use super::view::{Frame, Refusal, page};
-use crate::http::Api;
 
 /// Days that are shown where none are asked for.
 const USUAL: u64 = 60;
@@ -91,13 +91,13 @@ impl Asked {
 }
 
 pub(super) async fn show(
-    State(api): State<Api>,
+    State(web): State<Web>,
     session: Session,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Refusal> {
     let refuse = |refusal: Refusal| refusal.for_session(&session);
     let pairs = filled(query.unwrap_or_default().as_bytes());
-    let suggestions = Suggestions::of_tenants(&mut *api.pool.acquire().await?).await?;
+    let suggestions = Suggestions::of_tenants(&mut *web.pool.acquire().await?).await?;
     let mut answer = KpisPage {
         frame: Frame::new(&session, "/kpis"),
         tenant: String::new(),
@@ -107,7 +107,7 @@ pub(super) async fn show(
         columns: Vec::new(),
         rows: Vec::new(),
     };
-    match answer.make(&api, pairs.clone()).await {
+    match answer.make(&web, pairs.clone()).await {
         Ok(()) => Ok(page(&answer)),
         Err(problem) => {
             let wrong = Wrong::of(problem, "tenant_id").map_err(refuse)?;
@@ -122,19 +122,19 @@ impl KpisPage {
         self.rows.iter().filter(|row| row.unusual.is_some()).collect()
     }
 
-    async fn make(&mut self, api: &Api, pairs: Vec<(String, String)>) -> Result<(), Problem> {
+    async fn make(&mut self, web: &Web, pairs: Vec<(String, String)>) -> Result<(), Problem> {
         let asked = Asked::of(pairs)?;
         let name = asked.tenant.as_ref().map(|tenant| &tenant.0).or(self.suggestions.tenants.first());
         let Some(name) = name else { return Ok(()) };
-        let tenant = Tenant::find(&mut *api.pool.acquire().await?, name).await?;
+        let tenant = Tenant::find(&mut *web.pool.acquire().await?, name).await?;
         let tenant = tenant.ok_or_else(|| Problem::unknown_tenant(name))?;
         self.tenant.clone_from(name);
-        self.fill(api, &asked, &tenant).await
+        self.fill(web, &asked, &tenant).await
     }
 
-    async fn fill(&mut self, api: &Api, asked: &Asked, tenant: &Tenant) -> Result<(), Problem> {
+    async fn fill(&mut self, web: &Web, asked: &Asked, tenant: &Tenant) -> Result<(), Problem> {
         // Read as the tenant itself does.
-        let mut tx = TenantTx::of_operator(&api.pool, tenant.id).await?;
+        let mut tx = TenantTx::of_operator(&web.pool, tenant.id).await?;
         let newest =
             sqlx::query_scalar!("select max(kpi_date) from msp.kpi_daily").fetch_one(tx.conn()).await?;
         let tenant_id = || ("tenant_id".to_owned(), self.tenant.clone());
@@ -226,7 +226,7 @@ fn unusual(kpi: &DailyKpis) -> Option<String> {
 }
 
 /// How far from the ordinary a standard score is.
-pub(super) fn out_of_the_ordinary(score: f64) -> String {
+pub fn out_of_the_ordinary(score: f64) -> String {
     let way = if score > 0.0 { "above" } else { "below" };
     format!("{:.1} standard deviations {way} the 28 days before", score.abs())
 }

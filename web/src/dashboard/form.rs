@@ -3,26 +3,27 @@
 
 use std::borrow::Cow;
 
+use crate::day::parse_day;
+use crate::problem::{FieldError, Problem, Shown};
 use askama::Template;
 use axum::http::StatusCode;
 use axum::response::Response;
 use chrono::{NaiveDate, NaiveDateTime};
-use weirgate_web::day::parse_day;
-use weirgate_web::problem::{FieldError, Problem, Shown};
 
-use super::view::{Refusal, page};
+use super::frame::page;
+use super::refusal::Refusal;
 
 /// The lists of names that fields suggest, as `suggestions.html` has them.
-pub(super) const KINDS: &str = "kinds";
-pub(super) const QUEUES: &str = "queues";
-pub(super) const TENANTS: &str = "tenants";
+pub const KINDS: &str = "kinds";
+pub const QUEUES: &str = "queues";
+pub const TENANTS: &str = "tenants";
 
 /// How `datetime-local` has times.
 const LOCAL_TIME: &str = "%Y-%m-%dT%H:%M";
 
 /// What is wrong with what a form was sent with, and how the page is answered that shows it again.
 #[derive(Debug)]
-pub(super) struct Wrong {
+pub struct Wrong {
     status: StatusCode,
     errors: Vec<FieldError>,
 }
@@ -30,13 +31,13 @@ pub(super) struct Wrong {
 impl Wrong {
     /// What a problem says of fields; `tenant` is the field that names tenants. A problem that is
     /// of no field's making is refused as a page of its own.
-    pub(super) fn of(problem: Problem, tenant: &'static str) -> Result<Self, Refusal> {
+    pub fn of(problem: Problem, tenant: &'static str) -> Result<Self, Refusal> {
         let (status, errors) = problem.by_field(tenant).map_err(Refusal::from)?;
         Ok(Self { status, errors })
     }
 
     /// The page with the form.
-    pub(super) fn page(&self, template: &impl Template) -> Response {
+    pub fn page(&self, template: &impl Template) -> Response {
         let mut response = page(template);
         *response.status_mut() = self.status;
         response.extensions_mut().insert(Shown);
@@ -46,22 +47,22 @@ impl Wrong {
 
 /// What a form was sent with, and what is wrong with it.
 #[derive(Debug, Default)]
-pub(super) struct Given {
-    pub(super) pairs: Vec<(String, String)>,
+pub struct Given {
+    pub pairs: Vec<(String, String)>,
     errors: Vec<FieldError>,
 }
 
 impl Given {
-    pub(super) fn new(pairs: Vec<(String, String)>, wrong: Option<&Wrong>) -> Self {
+    pub fn new(pairs: Vec<(String, String)>, wrong: Option<&Wrong>) -> Self {
         Self { pairs, errors: wrong.map(|wrong| wrong.errors.clone()).unwrap_or_default() }
     }
 
-    pub(super) fn of(&self, wanted: &str) -> &str {
+    pub fn of(&self, wanted: &str) -> &str {
         self.pairs.iter().find(|(name, _)| name == wanted).map_or("", |(_, value)| value)
     }
 
     /// A field for a text.
-    pub(super) fn field(&self, name: &'static str, label: impl Into<Cow<'static, str>>) -> Field {
+    pub fn field(&self, name: &'static str, label: impl Into<Cow<'static, str>>) -> Field {
         let wrong = self.errors.iter().filter(|error| error.field == name);
         Field {
             name,
@@ -74,7 +75,7 @@ impl Given {
     }
 
     /// Shows at the field `name` what is wrong with `other`, which it stands for.
-    pub(super) fn shown_at(&mut self, name: &str, other: &str) {
+    pub fn shown_at(&mut self, name: &str, other: &str) {
         for error in self.errors.iter_mut().filter(|error| error.field == other) {
             error.message = format!("{other}: {}", error.message);
             name.clone_into(&mut error.field);
@@ -82,13 +83,13 @@ impl Given {
     }
 
     /// These fields as the form of a filter.
-    pub(super) fn filter(&self, fields: Vec<Field>) -> FilterForm {
+    pub fn filter(&self, fields: Vec<Field>) -> FilterForm {
         let others = self.elsewhere(&fields.iter().collect::<Vec<_>>());
         FilterForm { fields, others, is_wrong: !self.errors.is_empty() }
     }
 
     /// What is wrong with what none of these fields is for.
-    pub(super) fn elsewhere(&self, fields: &[&Field]) -> Vec<String> {
+    pub fn elsewhere(&self, fields: &[&Field]) -> Vec<String> {
         let has_no_field = |error: &&FieldError| fields.iter().all(|field| field.name != error.field);
         let told = |error: &FieldError| format!("{}: {}", error.field, error.message);
         self.errors.iter().filter(has_no_field).map(told).collect()
@@ -96,25 +97,25 @@ impl Given {
 }
 
 /// The query of another page of the same list: `name` says where that begins.
-pub(super) fn at_page(pairs: &[(String, String)], name: &str, value: &str) -> String {
+pub fn at_page(pairs: &[(String, String)], name: &str, value: &str) -> String {
     let mut query = form_urlencoded::Serializer::new(String::new());
     query.extend_pairs(pairs.iter().filter(|(other, _)| other != name));
     query.append_pair(name, value).finish()
 }
 
 /// The form of a filter.
-pub(super) struct FilterForm {
-    pub(super) fields: Vec<Field>,
+pub struct FilterForm {
+    pub fields: Vec<Field>,
     /// What is wrong with what none of the fields is for.
-    pub(super) others: Vec<String>,
+    pub others: Vec<String>,
     /// Whether anything is wrong, so that nothing is listed.
-    pub(super) is_wrong: bool,
+    pub is_wrong: bool,
 }
 
 /// One field with its label.
 #[derive(Debug, Default, Template)]
 #[template(path = "field.html")]
-pub(super) struct Field {
+pub struct Field {
     name: &'static str,
     label: Cow<'static, str>,
     /// The label is for those alone who hear the page: what stands around the field tells others.
@@ -134,53 +135,53 @@ pub(super) struct Field {
 
 impl Field {
     /// The same with suggestions.
-    pub(super) fn suggesting(self, list: &'static str) -> Self {
+    pub fn suggesting(self, list: &'static str) -> Self {
         Self { list: Some(list), ..self }
     }
 
     /// The same where what stands around it tells what it is for; its label is only heard.
-    pub(super) fn heard(self) -> Self {
+    pub fn heard(self) -> Self {
         Self { is_heard: true, ..self }
     }
 
-    pub(super) fn with_placeholder(self, placeholder: &'static str) -> Self {
+    pub fn with_placeholder(self, placeholder: &'static str) -> Self {
         Self { placeholder, ..self }
     }
 
     /// The same, which has to be given.
-    pub(super) fn required(self) -> Self {
+    pub fn required(self) -> Self {
         Self { required: true, ..self }
     }
 
     /// For a text that is looked for.
-    pub(super) fn search(self) -> Self {
+    pub fn search(self) -> Self {
         Self { kind: "search", ..self }
     }
 
     /// For one of these: a value and its words.
-    pub(super) fn choice(self, options: Vec<(&'static str, &'static str)>) -> Self {
+    pub fn choice(self, options: Vec<(&'static str, &'static str)>) -> Self {
         Self { options, ..self }
     }
 
     /// For a number that may have a fraction.
-    pub(super) fn fraction(self, least: &'static str, most: &'static str) -> Self {
+    pub fn fraction(self, least: &'static str, most: &'static str) -> Self {
         Self { is_fraction: true, ..self.number(least, most) }
     }
 
     /// For a whole number.
-    pub(super) fn number(self, least: &'static str, most: &'static str) -> Self {
+    pub fn number(self, least: &'static str, most: &'static str) -> Self {
         let kind = if self.value.parse::<f64>().is_ok() || self.value.is_empty() { "number" } else { "text" };
         Self { kind, range: Some((least, most)), ..self }
     }
 
     /// For a day.
-    pub(super) fn day(self) -> Self {
+    pub fn day(self) -> Self {
         let kind = kind_for(&self.value, "date", |text| parse_day(text).is_ok());
         Self { kind, ..self }
     }
 
     /// For a time in UTC, which its label has to say.
-    pub(super) fn time(mut self) -> Self {
+    pub fn time(mut self) -> Self {
         if let Some(at) = utc(&self.value) {
             let seconds = if at.format("%S").to_string() == "00" { "" } else { ":%S" };
             self.value = at.format(&format!("{LOCAL_TIME}{seconds}")).to_string();
@@ -189,11 +190,11 @@ impl Field {
         Self { kind, ..self }
     }
 
-    pub(super) fn is_wrong(&self) -> bool {
+    pub fn is_wrong(&self) -> bool {
         !self.wrong.is_empty()
     }
 
-    pub(super) fn is_given(&self) -> bool {
+    pub fn is_given(&self) -> bool {
         !self.value.is_empty()
     }
 
@@ -221,7 +222,7 @@ fn utc(text: &str) -> Option<NaiveDateTime> {
 }
 
 /// What a field for a time in UTC has sent, as the API takes it; any other text as it is.
-pub(super) fn sent_time(text: String) -> String {
+pub fn sent_time(text: String) -> String {
     match local(text.trim()) {
         Some(at) => format!("{}Z", at.format("%Y-%m-%dT%H:%M:%S%.f")),
         None => text,

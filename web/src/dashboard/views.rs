@@ -12,10 +12,10 @@ use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream::unfold;
 use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 use super::columns;
-use super::view::Refusal;
-use crate::http::Api;
+use super::refusal::Refusal;
 
 /// Between two looks at the same.
 const EVERY: Duration = Duration::from_secs(2);
@@ -24,32 +24,45 @@ const EVERY: Duration = Duration::from_secs(2);
 const MOST: usize = 100;
 
 /// What can be watched: a page whose parts change by themselves.
-pub(super) trait View: Clone + Send + Sync + 'static {
+pub trait View<S>: Clone + Send + Sync + 'static {
     /// The same for all who watch the same.
     fn name(&self) -> String;
 
     /// How it is now, in HTML.
-    fn look(&self, api: &Api) -> impl Future<Output = Result<String, Refusal>> + Send;
+    fn look(&self, state: &S) -> impl Future<Output = Result<String, Refusal>> + Send;
 }
 
 /// Where those who watch find the last look at each, by its name.
-#[derive(Clone, Default)]
-pub(crate) struct Views(Arc<Mutex<HashMap<String, watch::Sender<Arc<str>>>>>);
+#[derive(Clone)]
+pub struct Views {
+    watched: Arc<Mutex<HashMap<String, watch::Sender<Arc<str>>>>>,
+    /// Cancelled when the service closes: nobody watches then.
+    closing: CancellationToken,
+}
 
 impl Views {
+    /// Where nobody watches yet.
+    pub fn new(closing: CancellationToken) -> Self {
+        Self { watched: Arc::default(), closing }
+    }
+
     /// The last look at `view`, which may be newer than the page that the reader has, and those
     /// from now on.
-    pub(super) fn stream(&self, api: &Api, view: impl View) -> Response {
-        let Some(watching) = self.follow(api, view) else {
+    pub fn stream<S: Clone + Send + Sync + 'static>(&self, state: &S, view: impl View<S>) -> Response {
+        let Some(watching) = self.follow(state, view) else {
             let detail = "Too many different pages are being updated live, so this one is not. Reload it to see what is new.";
             return Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "Too many live pages", detail)
                 .into_response();
         };
-        events(api.clone(), watching)
+        events(self.closing.clone(), watching)
     }
 
-    fn follow(&self, api: &Api, view: impl View) -> Option<watch::Receiver<Arc<str>>> {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+    fn follow<S: Clone + Send + Sync + 'static>(
+        &self,
+        state: &S,
+        view: impl View<S>,
+    ) -> Option<watch::Receiver<Arc<str>>> {
+        let mut all = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
         let room = all.len() < MOST;
         match all.entry(view.name()) {
             Entry::Occupied(known) => {
@@ -62,16 +75,16 @@ impl Views {
             Entry::Vacant(new) if room => {
                 let (last, watching) = watch::channel("".into());
                 new.insert(last.clone());
-                tokio::spawn(self.clone().look_on(api.clone(), view, last));
+                tokio::spawn(self.clone().look_on(state.clone(), view, last));
                 Some(watching)
             }
             Entry::Vacant(_) => None,
         }
     }
 
-    async fn look_on(self, api: Api, view: impl View, last: watch::Sender<Arc<str>>) {
+    async fn look_on<S: Send + Sync>(self, state: S, view: impl View<S>, last: watch::Sender<Arc<str>>) {
         loop {
-            match view.look(&api).await.map(|html| columns::named(&html)) {
+            match view.look(&state).await.map(|html| columns::named(&html)) {
                 Ok(html) => {
                     last.send_if_modified(|before| {
                         let differs = **before != *html;
@@ -84,11 +97,11 @@ impl Views {
                 Err(refusal) => tracing::warn!(view = view.name(), ?refusal, "could not look; trying on"),
             }
             tokio::select! {
-                () = api.web.closing.cancelled() => return,
+                () = self.closing.cancelled() => return,
                 () = tokio::time::sleep(EVERY) => {}
             }
             // Under the lock that those who come take, so that none comes in between.
-            let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut all = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
             if last.receiver_count() == 0 {
                 all.remove(&view.name());
                 return;
@@ -98,15 +111,15 @@ impl Views {
 }
 
 /// An event for each look.
-fn events(api: Api, watching: watch::Receiver<Arc<str>>) -> Response {
-    let events = unfold((watching, api), async |(mut watching, api)| {
+fn events(closing: CancellationToken, watching: watch::Receiver<Arc<str>>) -> Response {
+    let events = unfold((watching, closing), async |(mut watching, closing)| {
         tokio::select! {
-            () = api.web.closing.cancelled() => return None,
+            () = closing.cancelled() => return None,
             changed = watching.changed() => changed.ok()?,
         }
         let html = watching.borrow_and_update().clone();
         let event = Event::default().event("look").data(&*html);
-        Some((Ok::<_, Infallible>(event), (watching, api)))
+        Some((Ok::<_, Infallible>(event), (watching, closing)))
     });
     let keep_alive = KeepAlive::new().interval(Duration::from_secs(15)).text("still here");
     Sse::new(events).keep_alive(keep_alive).into_response()

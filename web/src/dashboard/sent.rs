@@ -2,29 +2,34 @@
 
 use std::borrow::Cow;
 
-use axum::extract::{FromRequest, FromRequestParts, Request};
+use crate::auth::note_known;
+use crate::client_address::ClientAddress;
+use crate::extract::{BODY_LIMIT, read_body_of};
+use crate::params::{Fields, too_many};
+use axum::extract::{FromRef, FromRequest, FromRequestParts, Request};
 use axum::http::header::{HOST, ORIGIN};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
 use subtle::ConstantTimeEq;
 use weirgate_identity::users::Role;
-use weirgate_web::auth::note_known;
-use weirgate_web::client_address::ClientAddress;
-use weirgate_web::extract::{BODY_LIMIT, read_body_of};
-use weirgate_web::params::{Fields, too_many};
 
+use super::refusal::Refusal;
 use super::session::Session;
-use super::view::Refusal;
-use crate::http::Api;
+use super::state::Dashboard;
 
-impl FromRequestParts<Api> for Session {
+impl<S> FromRequestParts<S> for Session
+where
+    S: Send + Sync,
+    Dashboard: FromRef<S>,
+{
     type Rejection = Response;
 
-    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Response> {
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Response> {
+        let dashboard = Dashboard::from_ref(state);
         let ClientAddress(address) =
-            ClientAddress::of(&api.web.trusted_proxies, &parts.extensions, &parts.headers);
-        match Self::of(api, &parts.headers).await {
+            ClientAddress::of(&dashboard.trusted_proxies, &parts.extensions, &parts.headers);
+        match Self::of(&dashboard, &parts.headers).await {
             Ok(Some(session)) => {
                 note_known(&parts.extensions);
                 Ok(Self { address, ..session })
@@ -46,14 +51,16 @@ fn to_sign_in(parts: &Parts) -> Response {
 }
 
 /// A form that somebody who is signed in has sent from a page of ours.
-pub(super) struct Form {
-    pub(super) session: Session,
-    pub(super) fields: Fields,
+pub struct Form {
+    /// Who sent it.
+    pub session: Session,
+    /// What they sent, without what proves that the page was ours.
+    pub fields: Fields,
 }
 
 impl Form {
     /// Refuses whoever may do less.
-    pub(super) fn require(&self, role: Role) -> Result<(), Refusal> {
+    pub fn require(&self, role: Role) -> Result<(), Refusal> {
         if self.session.user.role >= role {
             return Ok(());
         }
@@ -68,7 +75,7 @@ impl Form {
 
 impl Form {
     /// Whether somebody has said yes to what they were told will happen; a form that has nothing else.
-    pub(super) fn confirmed(self) -> Result<(Session, bool), Refusal> {
+    pub fn confirmed(self) -> Result<(Session, bool), Refusal> {
         let Self { session, mut fields } = self;
         let confirmed = fields.get::<bool>("confirmed").unwrap_or(false);
         fields.finish(Some(())).map_err(|problem| Refusal::from(problem).for_session(&session))?;
@@ -76,12 +83,16 @@ impl Form {
     }
 }
 
-impl FromRequest<Api> for Form {
+impl<S> FromRequest<S> for Form
+where
+    S: Send + Sync,
+    Dashboard: FromRef<S>,
+{
     type Rejection = Response;
 
-    async fn from_request(request: Request, api: &Api) -> Result<Self, Response> {
+    async fn from_request(request: Request, state: &S) -> Result<Self, Response> {
         let (mut parts, body) = request.into_parts();
-        let session = Session::from_request_parts(&mut parts, api).await?;
+        let session = Session::from_request_parts(&mut parts, state).await?;
         let refuse = |title: &str, detail: &str| {
             Refusal::new(StatusCode::FORBIDDEN, title, detail).for_session(&session).into_response()
         };
@@ -105,8 +116,9 @@ impl FromRequest<Api> for Form {
     }
 }
 
-/// What a form of at most `limit` bytes has sent, without fields that were left empty. They are counted before anything is kept of them.
-pub(super) async fn read_pairs(request: Request, limit: usize) -> Result<Vec<(String, String)>, Response> {
+/// What a form of at most `limit` bytes has sent, without fields that were left empty. They are
+/// counted before anything is kept of them.
+pub async fn read_pairs(request: Request, limit: usize) -> Result<Vec<(String, String)>, Response> {
     let body =
         read_body_of(request, limit).await.map_err(|problem| Refusal::from(problem).into_response())?;
     if let Some(message) = too_many(given(&body).map(|(name, _)| name)) {
@@ -117,17 +129,17 @@ pub(super) async fn read_pairs(request: Request, limit: usize) -> Result<Vec<(St
 }
 
 /// The fields that are not empty, of a query or a form.
-pub(super) fn filled(text: &[u8]) -> Vec<(String, String)> {
+pub fn filled(text: &[u8]) -> Vec<(String, String)> {
     given(text).map(|(name, value)| (name.into_owned(), value.into_owned())).collect()
 }
 
 /// The same, one by one.
-pub(super) fn given(text: &[u8]) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> {
+pub fn given(text: &[u8]) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> {
     form_urlencoded::parse(text).filter(|(_, value)| !value.is_empty())
 }
 
 /// Whether a request comes from a page of this host, as far as the browser says where it comes from.
-pub(super) fn is_ours(headers: &HeaderMap) -> bool {
+pub fn is_ours(headers: &HeaderMap) -> bool {
     let of = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     if let Some(site) = of("sec-fetch-site") {
         return matches!(site, "same-origin" | "none");

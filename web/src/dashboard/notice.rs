@@ -1,29 +1,33 @@
 //! Something that the overview tells, and the pages that it leads to.
 
-use chrono::{Days, NaiveDate};
+use askama::Template;
 
 /// So many of each are named; the link leads to all.
-pub(super) const NAMED: i64 = 3;
-
-/// Days for which one that is out of the ordinary is told.
-pub(super) const LATELY: i32 = 7;
-
-/// How many days before it one is shown with.
-const BEFORE: u64 = 28;
+pub const NAMED: i64 = 3;
 
 /// Something to see to.
-pub(super) struct Notice {
-    pub(super) text: String,
-    pub(super) link: String,
+pub struct Notice {
+    /// A sentence.
+    pub text: String,
+    /// Where that is shown.
+    pub link: String,
+}
+
+/// Notices as items of a list.
+#[derive(Template)]
+#[template(path = "notices.html")]
+pub struct Notices {
+    /// Each of them.
+    pub notices: Vec<Notice>,
 }
 
 /// The page of all tenants that something is so with.
-pub(super) fn tenants(show: &str) -> String {
+pub fn tenants(show: &str) -> String {
     format!("/dashboard/tenants?show={show}")
 }
 
 /// Some names, and how many more there are.
-pub(super) fn named(names: &[String], total: i64) -> String {
+pub fn named(names: &[String], total: i64) -> String {
     let more = total - i64::try_from(names.len()).unwrap_or(i64::MAX);
     match (names, more) {
         ([], _) => String::new(),
@@ -31,16 +35,6 @@ pub(super) fn named(names: &[String], total: i64) -> String {
         ([one], _) => one.clone(),
         ([first @ .., last], _) => format!("{} and {last}", first.join(", ")),
     }
-}
-
-/// Where a tenant's KPIs of some days are shown.
-pub(super) fn kpis(slug: &str, from: NaiveDate, to: NaiveDate) -> String {
-    format!("/dashboard/kpis?tenant_id={slug}&from={from}&to={to}")
-}
-
-/// The KPIs of a day and of those before it.
-pub(super) fn around(slug: &str, day: NaiveDate) -> String {
-    kpis(slug, day.checked_sub_days(Days::new(BEFORE)).unwrap_or(day), day)
 }
 
 #[cfg(test)]

@@ -3,29 +3,29 @@
 use askama::Template;
 use axum::response::Response;
 
-use super::view::{Frame, page};
+use super::frame::{Frame, page};
 
 #[derive(Template)]
 #[template(path = "confirm.html")]
-pub(super) struct Confirm {
-    pub(super) frame: Frame,
-    pub(super) title: String,
+pub struct Confirm {
+    pub frame: Frame,
+    pub title: String,
     /// A sentence each.
-    pub(super) happens: Vec<String>,
+    pub happens: Vec<String>,
     /// What it is done to, by name and value, where that takes more than the title.
-    pub(super) details: Vec<(String, String)>,
+    pub details: Vec<(String, String)>,
     /// Where the form goes, with `confirmed` and these fields.
-    pub(super) action: String,
-    pub(super) fields: Vec<(String, String)>,
+    pub action: String,
+    pub fields: Vec<(String, String)>,
     /// What the button says.
-    pub(super) yes: String,
+    pub yes: String,
     /// Where one goes who does not want it.
-    pub(super) back: String,
+    pub back: String,
 }
 
 impl Confirm {
     /// Asks before `what`, such as `queue kpi`, is paused or resumed: the form goes to `pause` or `resume` below `path`.
-    pub(super) fn pause(frame: Frame, paused: bool, what: &str, path: &str, happens: Vec<String>) -> Self {
+    pub fn pause(frame: Frame, paused: bool, what: &str, path: &str, happens: Vec<String>) -> Self {
         let (verb, end) = if paused { ("Pause", "pause") } else { ("Resume", "resume") };
         let title = format!("{verb} {what}");
         Self {
@@ -40,7 +40,7 @@ impl Confirm {
         }
     }
 
-    pub(super) fn ask(&self) -> Response {
+    pub fn ask(&self) -> Response {
         page(self)
     }
 }

@@ -14,7 +14,7 @@ const BOTTOM: f64 = 24.0;
 
 /// What numbers count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Unit {
+pub enum Unit {
     Tickets,
     Hours,
     Percent,
@@ -23,7 +23,7 @@ pub(super) enum Unit {
 
 impl Unit {
     /// For a heading.
-    pub(super) const fn name(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Tickets => "tickets",
             Self::Hours => "hours",
@@ -33,7 +33,7 @@ impl Unit {
     }
 
     /// A number of it.
-    pub(super) fn say(self, value: f64) -> String {
+    pub fn say(self, value: f64) -> String {
         match self {
             Self::Tickets => format!("{value:.0}"),
             Self::Hours => format!("{value:.1} h"),
@@ -44,15 +44,15 @@ impl Unit {
 }
 
 /// A line: its name, and the value of each day; none where there is none.
-pub(super) struct Line {
-    pub(super) name: &'static str,
-    pub(super) values: Vec<Option<f64>>,
+pub struct Line {
+    pub name: &'static str,
+    pub values: Vec<Option<f64>>,
 }
 
 /// A day that is marked, and why.
-pub(super) struct Marked {
-    pub(super) day: usize,
-    pub(super) why: String,
+pub struct Marked {
+    pub day: usize,
+    pub why: String,
 }
 
 struct Drawn {
@@ -80,7 +80,7 @@ struct Tick {
 /// A drawing of some lines.
 #[derive(Template)]
 #[template(path = "plot.html")]
-pub(super) struct Plot {
+pub struct Plot {
     title: &'static str,
     unit: Unit,
     lines: Vec<Drawn>,
@@ -90,7 +90,7 @@ pub(super) struct Plot {
 }
 
 /// Where a page has the plot of that title.
-pub(super) fn anchor(title: &str) -> String {
+pub fn anchor(title: &str) -> String {
     title.to_lowercase().replace(' ', "-")
 }
 
@@ -100,7 +100,7 @@ impl Plot {
     }
 
     /// Of lines over `days`; `link` leads to a day, and the marks are those of the first line.
-    pub(super) fn new(
+    pub fn new(
         title: &'static str,
         unit: Unit,
         days: &[NaiveDate],

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use super::view::Refusal;
+use super::refusal::Refusal;
 
 /// Past so many, those that are old are dropped.
 const MANY: usize = 200;
@@ -14,11 +14,11 @@ type Made = Arc<tokio::sync::Mutex<Option<(Instant, Arc<str>)>>>;
 
 /// Parts of pages by name. Cheap to clone.
 #[derive(Clone, Default)]
-pub(crate) struct Shared(Arc<Mutex<HashMap<String, (Instant, Made)>>>);
+pub struct Shared(Arc<Mutex<HashMap<String, (Instant, Made)>>>);
 
 impl Shared {
     /// The part of that name, no older than `fresh`. Who asks while it is made waits for the same one.
-    pub(super) async fn get(
+    pub async fn get(
         &self,
         name: &str,
         fresh: Duration,

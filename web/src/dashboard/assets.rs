@@ -17,15 +17,15 @@ static VERSION: LazyLock<String> = LazyLock::new(|| {
 });
 
 /// What a page calls them by.
-pub(super) fn version() -> &'static str {
+pub fn version() -> &'static str {
     &VERSION
 }
 
-pub(super) async fn style() -> Response {
+pub async fn style() -> Response {
     asset("text/css; charset=utf-8", STYLE)
 }
 
-pub(super) async fn script() -> Response {
+pub async fn script() -> Response {
     asset("text/javascript; charset=utf-8", SCRIPT)
 }
 

@@ -15,7 +15,7 @@ const CARD: usize = 4;
 const NEVER: [&str; 2] = ["<table class=\"calendar\"", "<table class=\"numbers\""];
 
 /// The same page, or part of one, with `data-column` in the cells of the bodies of its tables.
-pub(super) fn named(html: &str) -> String {
+pub fn named(html: &str) -> String {
     let mut named = String::with_capacity(html.len() + html.len() / 8);
     let mut rest = html;
     while let Some((before, table, after)) = cut(rest, "<table", "</table>") {

@@ -1,0 +1,33 @@
+//! Its pages of the dashboard, below `/dashboard`, each with its template beside it.
+
+mod kpis;
+mod links;
+mod rejects;
+
+use axum::Router;
+use axum::extract::FromRef;
+use axum::routing::get;
+use weirgate_web::Web;
+use weirgate_web::dashboard::navigation::DomainEntry;
+use weirgate_web::dashboard::state::Dashboard;
+
+pub use kpis::out_of_the_ordinary;
+pub use links::{LATELY, around, kpis};
+
+/// Where the navigation leads to them.
+pub(crate) fn navigation() -> Vec<DomainEntry> {
+    vec![
+        DomainEntry { name: "Rejects", path: "/rejects", after: "/failures" },
+        DomainEntry { name: "KPIs", path: "/kpis", after: "/schedules" },
+    ]
+}
+
+/// Every page.
+pub(crate) fn pages<S>() -> Router<S>
+where
+    S: Clone + Send + Sync + 'static,
+    Web: FromRef<S>,
+    Dashboard: FromRef<S>,
+{
+    Router::new().route("/rejects", get(rejects::list)).route("/kpis", get(kpis::show))
+}
