@@ -7,15 +7,22 @@ use anyhow::bail;
 use weirgate_queue::schedule::Schedules;
 use weirgate_queue::{Kinds, Registry};
 use weirgate_web::domain::{Catalog, Domain};
+use weirgate_web::history::History;
 
 use crate::app::App;
 use crate::config::{Config, ConfigError};
 use crate::http::Api;
-use crate::operations;
+use crate::{operations, schema};
 
 /// Every domain there is: the only list of them.
 pub fn all() -> Vec<Domain<App, Api>> {
     vec![weirgate_msp::domain().within(App::msp)]
+}
+
+/// The histories of all schemas, each after those that it builds on. Those of domains that are not
+/// served are kept up to date, too: other processes on the same database may serve them.
+pub fn histories() -> Vec<History> {
+    Domains::new(all()).histories()
 }
 
 /// The domains that a process serves and works, after the operations, which are always there.
@@ -74,6 +81,11 @@ impl Domains {
     /// Each of them.
     pub fn list(&self) -> &[Domain<App, Api>] {
         &self.0
+    }
+
+    /// The histories of the engine's schema, that of the tenants, and those of the domains.
+    pub fn histories(&self) -> Vec<History> {
+        schema::histories(self.0.iter().filter_map(|domain| domain.history))
     }
 
     /// What they have, for those who look on.

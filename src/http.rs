@@ -37,6 +37,7 @@ use weirgate_web::client_address::TrustedProxies;
 use weirgate_web::dashboard::navigation::Navigation;
 use weirgate_web::dashboard::state::Dashboard;
 use weirgate_web::domain::{Catalog, Domain, DomainRoutes};
+use weirgate_web::history::History;
 use weirgate_web::layers::with_layers;
 use weirgate_web::reads::Reads;
 use weirgate_web::{Web, WebConfig, accept, auth};
@@ -44,6 +45,7 @@ use weirgate_web::{Web, WebConfig, accept, auth};
 use crate::http::dashboard::SignIns;
 use crate::http::metrics::Latest;
 use crate::metrics::{Metrics, Work};
+use crate::schema;
 
 pub use crate::http::metrics::monitoring_router;
 pub(crate) use crate::http::workflow::in_words;
@@ -61,6 +63,8 @@ pub struct Api {
     routes: Arc<[DomainRoutes<Api>]>,
     /// Made when it is asked for first.
     document: Arc<OnceLock<Option<Arc<str>>>>,
+    /// Migrations that the database must have.
+    histories: Arc<[History]>,
     readiness: Arc<health::Latest>,
     sign_ins: Arc<SignIns>,
     dashboard: Dashboard,
@@ -95,6 +99,7 @@ impl Api {
             catalog: Arc::new(catalog),
             routes: domains.iter().map(|domain| domain.routes).collect(),
             document: Arc::default(),
+            histories: schema::histories(domains.iter().filter_map(|domain| domain.history)).into(),
             readiness: Arc::default(),
             sign_ins: Arc::new(SignIns::new()),
             metrics,

@@ -12,6 +12,7 @@ use weirgate_web::client_address::TrustedProxies;
 use weirgate_web::dashboard::state::Dashboard;
 use weirgate_web::day::parse_day;
 use weirgate_web::domain::{Domain, DomainRoutes, Enqueueable};
+use weirgate_web::history::History;
 use weirgate_web::plan::Plan;
 use weirgate_web::presentation::OutputLink;
 use weirgate_web::reads::Reads;
@@ -19,7 +20,7 @@ use weirgate_web::reads::Reads;
 use crate::http::{self, ExportFiles};
 use crate::{
     App, ComputeKpi, DailyPipeline, DailySlices, GenerateExport, IngestCsat, IngestSecurityAlerts,
-    IngestTickets, IngestTimeEntries, kinds, schedules,
+    IngestTickets, IngestTimeEntries, MIGRATOR, kinds, schedules,
 };
 
 /// Its name in the settings.
@@ -68,6 +69,7 @@ fn without_routes<S: Clone + Send + Sync + 'static>() -> Domain<App, S> {
             link: "download_url",
             path: "/exports/{id}/download",
         }],
+        history: Some(History { schema: NAME, migrator: &MIGRATOR }),
         navigation: http::pages::navigation(),
         error_texts: ERROR_TEXTS.to_vec(),
         ..Domain::new(NAME)

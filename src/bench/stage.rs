@@ -12,8 +12,8 @@ use uuid::Uuid;
 use crate::config::Config;
 use crate::database::{Database, Use};
 use crate::output::say;
-use crate::schema;
 use crate::signals::Stop;
+use crate::{domains, schema};
 
 pub(super) struct Stage {
     /// None where another stage on the same server has it.
@@ -52,7 +52,9 @@ impl Stage {
             .context("making a database for the measurement")?;
         let options = (*servers_pool.connect_options()).clone().database(&name);
         let pool = servers_pool.options().clone().max_connections(24).connect_with(options.clone()).await?;
-        schema::apply(&mut *pool.acquire().await?).await.context("migrating the measurement's database")?;
+        schema::apply(&mut *pool.acquire().await?, &domains::histories())
+            .await
+            .context("migrating the measurement's database")?;
         Ok(Self { server: None, servers_pool, name, options, home, pool, folder })
     }
 

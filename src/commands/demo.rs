@@ -21,7 +21,7 @@ use crate::app::Parts;
 use crate::cli::Demo;
 use crate::config::Config;
 use crate::database::{Database, Use};
-use crate::domains::Domains;
+use crate::domains::{self, Domains};
 use crate::home;
 use crate::output::{say, tell};
 use crate::random;
@@ -58,7 +58,7 @@ async fn run_on(
     signals: &Stop,
 ) -> anyhow::Result<()> {
     let seeded = async {
-        database.migrate().await?;
+        database.migrate(&domains::histories()).await?;
         seed::seed(&database.pool, &config.mock_data_path, true, &mut random::generator()).await
     };
     let tenants = signals.until_told(Box::pin(seeded)).await?;

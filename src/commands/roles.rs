@@ -18,7 +18,7 @@ use super::session::Session;
 use crate::app::{self, App, Parts};
 use crate::config::Config;
 use crate::database::{Database, Use};
-use crate::domains::Domains;
+use crate::domains::{self, Domains};
 use crate::metrics::{Metrics, Work, listener};
 use crate::output::tell;
 use crate::server::{Listeners, Served};
@@ -48,7 +48,7 @@ async fn up_on(
     listeners: Listeners,
 ) -> anyhow::Result<()> {
     let prepared = async {
-        database.migrate().await?;
+        database.migrate(&domains::histories()).await?;
         if config.mock_mode && config.serves(weirgate_msp::NAME) {
             greet_tenants(config, database).await
         } else {
@@ -146,7 +146,7 @@ pub(super) async fn serve(Session { config, domains, stop, .. }: Session) -> any
     let listeners = server::bind(&config).await?;
     let database = Database::start(&config, "serve", Use::Shared, &stop).await?;
     let served = async {
-        database.require_migrated().await?;
+        database.require_migrated(&domains::histories()).await?;
         tracing::info!(address = %listeners.api.local_addr()?, "serving");
         let served = Served { pool: database.pool.clone(), exports, domains };
         // The address is open, and the database is there.
@@ -183,7 +183,7 @@ async fn worker_on(
     parts: Parts,
     monitoring: Option<TcpListener>,
 ) -> anyhow::Result<()> {
-    database.require_migrated().await?;
+    database.require_migrated(&domains::histories()).await?;
     let app = parts.with(database.pool.clone());
     let registry = Arc::new(assigned.domains.registry(app, assigned.queues.as_ref()));
     let queues: Vec<_> = registry.queues().into_iter().collect();

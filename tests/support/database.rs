@@ -7,7 +7,7 @@ use sqlx::postgres::PgPoolOptions;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool};
 use tokio::sync::OnceCell;
 use uuid::Uuid;
-use weirgate::schema;
+use weirgate::{domains, schema};
 use weirgate_queue::database::PLANNER;
 use weirgate_queue::read::{self, JobRow};
 use weirgate_queue::{Enqueued, Job, JobState, NewJob, enqueue};
@@ -153,7 +153,7 @@ async fn template() {
             .await
             .unwrap();
         let mut conn = PgConnection::connect_with(&cluster::options(TEMPLATE)).await.unwrap();
-        schema::apply(&mut conn).await.unwrap();
+        schema::apply(&mut conn, &domains::histories()).await.unwrap();
         sqlx::raw_sql(
             "create table test_clock (shift interval not null);
              insert into test_clock values ('0');

@@ -15,6 +15,7 @@ use weirgate_queue::schedule::Schedules;
 use weirgate_queue::{Job, Kinds, NewJob, Result};
 
 use crate::dashboard::navigation::DomainEntry;
+use crate::history::History;
 use crate::plan::Plan;
 use crate::presentation::{JobPresentation, OutputLink};
 
@@ -36,6 +37,8 @@ pub struct Domain<A, S> {
     pub links: Vec<OutputLink>,
     /// What tenants are told of a job that failed with one of its codes.
     pub error_texts: Vec<(&'static str, &'static str)>,
+    /// The migrations of its schema, which builds on those of the engine and the tenants.
+    pub history: Option<History>,
     /// Links to its pages.
     pub navigation: Vec<DomainEntry>,
     /// What it answers over HTTP.
@@ -122,6 +125,7 @@ impl<A: Send + Sync + 'static, S: Clone + Send + Sync + 'static> Domain<A, S> {
             renamed: Vec::new(),
             links: Vec::new(),
             error_texts: Vec::new(),
+            history: None,
             navigation: Vec::new(),
             routes: DomainRoutes::default(),
         }
@@ -133,30 +137,18 @@ impl<A: Send + Sync + 'static, S: Clone + Send + Sync + 'static> Domain<A, S> {
         self,
         app: impl Fn(&B) -> &Arc<A> + Clone + Send + Sync + 'static,
     ) -> Domain<B, S> {
-        let Self {
-            name,
-            kinds,
-            schedules,
-            slices,
-            enqueueables,
-            renamed,
-            links,
-            error_texts,
-            navigation,
-            routes,
-        } = self;
-        let kinds = Kinds::default().merge(kinds, app);
         Domain {
-            name,
-            kinds,
-            schedules,
-            slices,
-            enqueueables,
-            renamed,
-            links,
-            error_texts,
-            navigation,
-            routes,
+            name: self.name,
+            kinds: Kinds::default().merge(self.kinds, app),
+            schedules: self.schedules,
+            slices: self.slices,
+            enqueueables: self.enqueueables,
+            renamed: self.renamed,
+            links: self.links,
+            error_texts: self.error_texts,
+            history: self.history,
+            navigation: self.navigation,
+            routes: self.routes,
         }
     }
 }
@@ -172,6 +164,7 @@ impl<A, S> Clone for Domain<A, S> {
             renamed: self.renamed.clone(),
             links: self.links.clone(),
             error_texts: self.error_texts.clone(),
+            history: self.history,
             navigation: self.navigation.clone(),
             routes: self.routes,
         }

@@ -21,6 +21,7 @@
 //! | [`job`], [`attempt`], [`why`], [`reason`], [`presentation`], [`tenant_errors`], [`slugs`] | the job resource, and what is told of it to whom |
 //! | [`follow`], [`job_list`] | looking at jobs: at once, after a wait, as server-sent events; lists |
 //! | [`dashboard`] | what every page has: who is signed in, frame, forms, refusals |
+//! | [`history`] | the migrations of a schema |
 //! | [`domain`] | what a domain brings, and what all domains of a process have |
 //! | [`openapi`], [`schemas`] | what many operations of the `OpenAPI` document have in common |
 //! | [`layers`], [`observe`], [`traces`], [`connections`], [`recent`] | around every request, and below it |
@@ -45,6 +46,7 @@ pub mod domain;
 pub mod enqueue;
 pub mod extract;
 pub mod follow;
+pub mod history;
 pub mod idempotency;
 pub mod job;
 pub mod job_list;
