@@ -1,5 +1,8 @@
 //! The domains of this program: [`all`] is the only list of them.
 
+mod made;
+mod msp;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -8,15 +11,26 @@ use weirgate_queue::schedule::Schedules;
 use weirgate_queue::{Kinds, Registry};
 use weirgate_web::domain::{Catalog, Domain};
 use weirgate_web::history::History;
+use weirgate_web::parts::Parts;
 
+pub use self::made::Entry;
+pub(crate) use self::made::Prepared;
 use crate::app::App;
 use crate::config::{Config, ConfigError};
 use crate::http::Api;
 use crate::{operations, schema};
 
 /// Every domain there is: the only list of them.
-pub fn all() -> Vec<Domain<App, Api>> {
-    vec![weirgate_msp::domain().within(App::msp)]
+pub fn all() -> Vec<Entry> {
+    vec![msp::entry()]
+}
+
+/// The domain that a demonstration shows.
+pub(crate) const SHOWN: &str = msp::NAME;
+
+/// Whether a domain is served whose rows come from the mock data.
+pub(crate) fn reads_mock_data(config: &Config) -> bool {
+    config.mock_mode && config.serves(msp::NAME)
 }
 
 /// The histories of all schemas, each after those that it builds on. Those of domains that are not
@@ -27,12 +41,20 @@ pub fn histories() -> Vec<History> {
 
 /// The domains that a process serves and works, after the operations, which are always there.
 #[derive(Debug, Clone)]
-pub struct Domains(Vec<Domain<App, Api>>);
+pub struct Domains {
+    /// The operations and the domains.
+    list: Vec<Domain<App, Api>>,
+    entries: Vec<Entry>,
+}
 
 impl Domains {
     /// The operations and these domains.
-    pub fn new(domains: Vec<Domain<App, Api>>) -> Self {
-        Self(std::iter::once(operations::domain().within(App::pool)).chain(domains).collect())
+    pub fn new(entries: Vec<Entry>) -> Self {
+        let domains = entries.iter().map(|entry| entry.domain.clone());
+        Self {
+            list: std::iter::once(operations::domain().within(App::pool)).chain(domains).collect(),
+            entries,
+        }
     }
 
     /// The operations, and the domains that the settings name.
@@ -42,7 +64,7 @@ impl Domains {
     pub fn of(config: &Config) -> Result<Self, ConfigError> {
         let all = all();
         let mut wrong = Vec::new();
-        let names: Vec<&str> = all.iter().map(|domain| domain.name).collect();
+        let names: Vec<&str> = all.iter().map(|entry| entry.domain.name).collect();
         for name in config.domains.iter().flatten().filter(|name| !names.contains(&name.as_str())) {
             wrong.push(format!(
                 "WEIRGATE_DOMAINS: there is no domain {name:?}; there are: {}",
@@ -58,7 +80,7 @@ impl Domains {
             ));
         }
         if wrong.is_empty() {
-            Ok(Self::new(all.into_iter().filter(|domain| config.serves(domain.name)).collect()))
+            Ok(Self::new(all.into_iter().filter(|entry| config.serves(entry.domain.name)).collect()))
         } else {
             Err(ConfigError::new(wrong))
         }
@@ -80,17 +102,41 @@ impl Domains {
 
     /// Each of them.
     pub fn list(&self) -> &[Domain<App, Api>] {
-        &self.0
+        &self.list
+    }
+
+    /// What their handlers need, where no job runs in the same process.
+    ///
+    /// # Errors
+    /// When a setting is wrong.
+    pub(crate) fn handlers(&self, config: &Config) -> anyhow::Result<Parts> {
+        let mut all = Parts::default();
+        for entry in &self.entries {
+            all = all.join(&(entry.handlers)(config)?);
+        }
+        Ok(all)
+    }
+
+    /// What their handlers and their jobs need.
+    ///
+    /// # Errors
+    /// When a setting is wrong.
+    pub(crate) fn prepare(&self, config: &Config) -> anyhow::Result<Prepared> {
+        let mut prepared = Prepared::default();
+        for entry in &self.entries {
+            prepared.add((entry.jobs)(config)?);
+        }
+        Ok(prepared)
     }
 
     /// The histories of the engine's schema, that of the tenants, and those of the domains.
     pub fn histories(&self) -> Vec<History> {
-        schema::histories(self.0.iter().filter_map(|domain| domain.history))
+        schema::histories(self.list.iter().filter_map(|domain| domain.history))
     }
 
     /// What they have, for those who look on.
     pub fn catalog(&self) -> Catalog {
-        Catalog::of(&self.0)
+        Catalog::of(&self.list)
     }
 
     /// What they enqueue by the clock.
@@ -100,12 +146,12 @@ impl Domains {
 
     /// Every job of them, to be run; of `queues` alone, where these are named.
     pub fn registry(&self, app: Arc<App>, queues: Option<&BTreeSet<String>>) -> Registry<App> {
-        let kinds = self.0.iter().fold(Kinds::default(), |all, domain| all.join(domain.kinds.clone()));
+        let kinds = self.list.iter().fold(Kinds::default(), |all, domain| all.join(domain.kinds.clone()));
         let kinds = match queues {
             Some(queues) => kinds.in_queues(queues),
             None => kinds,
         };
-        let slices = self.0.iter().flat_map(|domain| domain.slices.iter().cloned());
+        let slices = self.list.iter().flat_map(|domain| domain.slices.iter().cloned());
         slices.fold(kinds.run_with(app), Registry::with_slices)
     }
 }
@@ -165,7 +211,7 @@ mod tests {
         assert!(without.is_empty(), "no text for {without:?}");
         let of_the_engine = JobPresentation::default();
         let mut codes = BTreeSet::new();
-        for (code, _) in domains.0.iter().flat_map(|domain| &domain.error_texts) {
+        for (code, _) in domains.list.iter().flat_map(|domain| &domain.error_texts) {
             assert!(!of_the_engine.has_text(code), "a domain repeats {code}, which the engine fails with");
             assert!(codes.insert(code), "{code} has two texts");
         }

@@ -25,13 +25,11 @@ use axum::extract::FromRef;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::Redirect;
 use axum::routing::get;
-use object_store::ObjectStore;
 use sqlx::PgPool;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use weirgate_identity::{audit, sessions};
-use weirgate_msp::ExportFiles;
 use weirgate_queue::read::watch::Watcher;
 use weirgate_web::client_address::TrustedProxies;
 use weirgate_web::dashboard::navigation::Navigation;
@@ -39,6 +37,7 @@ use weirgate_web::dashboard::state::Dashboard;
 use weirgate_web::domain::{Catalog, Domain, DomainRoutes};
 use weirgate_web::history::History;
 use weirgate_web::layers::with_layers;
+use weirgate_web::parts::Parts;
 use weirgate_web::reads::Reads;
 use weirgate_web::{Web, WebConfig, accept, auth};
 
@@ -56,7 +55,8 @@ pub(crate) use crate::http::workflow::in_words;
 pub struct Api {
     web: Web,
     pool: PgPool,
-    exports: ExportFiles,
+    /// What domains need beside this.
+    parts: Parts,
     /// What the domains have that are served.
     catalog: Arc<Catalog>,
     /// What these answer.
@@ -82,7 +82,7 @@ impl Api {
     /// The state of a router.
     pub fn new<A: Send + Sync + 'static>(
         pool: PgPool,
-        exports: Arc<dyn ObjectStore>,
+        parts: Parts,
         domains: &[Domain<A, Self>],
         watcher: Watcher,
         config: WebConfig,
@@ -95,7 +95,7 @@ impl Api {
             dashboard: Dashboard::new(&web, navigation),
             web,
             pool,
-            exports: ExportFiles::new(exports),
+            parts,
             catalog: Arc::new(catalog),
             routes: domains.iter().map(|domain| domain.routes).collect(),
             document: Arc::default(),
@@ -155,9 +155,9 @@ impl FromRef<Api> for TrustedProxies {
     }
 }
 
-impl FromRef<Api> for ExportFiles {
+impl FromRef<Api> for Parts {
     fn from_ref(api: &Api) -> Self {
-        api.exports.clone()
+        api.parts.clone()
     }
 }
 

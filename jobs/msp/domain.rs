@@ -13,11 +13,12 @@ use weirgate_web::dashboard::state::Dashboard;
 use weirgate_web::day::parse_day;
 use weirgate_web::domain::{Domain, DomainRoutes, Enqueueable};
 use weirgate_web::history::History;
+use weirgate_web::parts::Parts;
 use weirgate_web::plan::Plan;
 use weirgate_web::presentation::OutputLink;
 use weirgate_web::reads::Reads;
 
-use crate::http::{self, ExportFiles};
+use crate::http;
 use crate::{
     App, ComputeKpi, DailyPipeline, DailySlices, GenerateExport, IngestCsat, IngestSecurityAlerts,
     IngestTickets, IngestTimeEntries, MIGRATOR, kinds, schedules,
@@ -33,7 +34,7 @@ where
     Web: FromRef<S>,
     Reads: FromRef<S>,
     TrustedProxies: FromRef<S>,
-    ExportFiles: FromRef<S>,
+    Parts: FromRef<S>,
     Dashboard: FromRef<S>,
 {
     let routes = DomainRoutes { internal: http::internal, v1: http::v1, pages: http::pages::pages };

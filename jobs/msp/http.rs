@@ -14,6 +14,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use weirgate_web::client_address::TrustedProxies;
 use weirgate_web::extract::AlsoNamed;
+use weirgate_web::parts::Parts;
 use weirgate_web::reads::Reads;
 use weirgate_web::{Web, accept};
 
@@ -33,7 +34,7 @@ where
     Web: FromRef<S>,
     Reads: FromRef<S>,
     TrustedProxies: FromRef<S>,
-    ExportFiles: FromRef<S>,
+    Parts: FromRef<S>,
 {
     OpenApiRouter::with_openapi(openapi::Document::openapi())
         .routes(routes!(internal::ingest::ingest_dataset))
@@ -54,7 +55,7 @@ where
     S: Clone + Send + Sync + 'static,
     Web: FromRef<S>,
     Reads: FromRef<S>,
-    ExportFiles: FromRef<S>,
+    Parts: FromRef<S>,
 {
     OpenApiRouter::new()
         .routes(routes!(v1::tickets::get_ticket))

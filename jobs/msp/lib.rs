@@ -12,6 +12,7 @@ mod jobs;
 pub mod mock_data;
 pub mod rejects;
 mod schedules;
+mod settings;
 pub mod sources;
 mod tls;
 
@@ -33,6 +34,7 @@ pub use jobs::{
     IngestTimeEntries, Kpis, kinds,
 };
 pub use schedules::schedules;
+pub use settings::{SourceSettings, export_store, handler_parts};
 pub use tls::{http_client, provide_tls};
 
 /// The history of the schema `msp`. It builds on `queue` and `identity`.

@@ -25,7 +25,7 @@ use weirgate::metrics::Work;
 use weirgate::seed::{Seeded, seed};
 use weirgate_msp::{
     ComputeKpi, ExportFormat, GenerateExport, IngestCsat, IngestSecurityAlerts, IngestTickets,
-    IngestTimeEntries,
+    IngestTimeEntries, handler_parts,
 };
 use weirgate_queue::read::watch::Watcher;
 use weirgate_web::WebConfig;
@@ -83,7 +83,7 @@ impl TestApi {
         let watcher = Watcher::start(app.db.pool.clone(), Duration::from_millis(20));
         let api = complete(Api::new(
             app.db.pool.clone(),
-            app.app.exports.clone(),
+            handler_parts(app.app.exports.clone()),
             all_domains().list(),
             watcher,
             config,
@@ -96,7 +96,13 @@ impl TestApi {
     pub(crate) fn another_host(&self) -> Self {
         let pool = self.db().pool.clone();
         let watcher = Watcher::start(pool.clone(), Duration::from_millis(20));
-        let api = Api::new(pool, self.app.app.exports.clone(), all_domains().list(), watcher, config());
+        let api = Api::new(
+            pool,
+            handler_parts(self.app.app.exports.clone()),
+            all_domains().list(),
+            watcher,
+            config(),
+        );
         let (router, monitoring) = (router(api.clone()), monitoring_router(api.clone()));
         let (cca, client2) = (self.cca.clone(), self.client2.clone());
         Self { app: self.app.clone(), cca, client2, api, router, monitoring, documented: DOCUMENTED.clone() }
@@ -109,15 +115,21 @@ impl TestApi {
     /// With another store of exports.
     pub(crate) fn with_exports(self, exports: Arc<dyn ObjectStore>) -> Self {
         let watcher = Watcher::start(self.app.db.pool.clone(), Duration::from_millis(20));
-        let api = Api::new(self.app.db.pool.clone(), exports, all_domains().list(), watcher, config());
+        let api = Api::new(
+            self.app.db.pool.clone(),
+            handler_parts(exports),
+            all_domains().list(),
+            watcher,
+            config(),
+        );
         Self { router: router(api.clone()), monitoring: monitoring_router(api.clone()), api, ..self }
     }
 
     /// With other domains.
     pub(crate) fn serving(self, domains: &Domains) -> Self {
         let watcher = Watcher::start(self.app.db.pool.clone(), Duration::from_millis(20));
-        let exports = self.app.app.exports.clone();
-        let api = Api::new(self.app.db.pool.clone(), exports, domains.list(), watcher, config());
+        let parts = handler_parts(self.app.app.exports.clone());
+        let api = Api::new(self.app.db.pool.clone(), parts, domains.list(), watcher, config());
         Self {
             router: router(api.clone()),
             monitoring: monitoring_router(api.clone()),

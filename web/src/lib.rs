@@ -21,6 +21,7 @@
 //! | [`job`], [`attempt`], [`why`], [`reason`], [`presentation`], [`tenant_errors`], [`slugs`] | the job resource, and what is told of it to whom |
 //! | [`follow`], [`job_list`] | looking at jobs: at once, after a wait, as server-sent events; lists |
 //! | [`dashboard`] | what every page has: who is signed in, frame, forms, refusals |
+//! | [`parts`] | what a domain needs beside the shared state |
 //! | [`history`] | the migrations of a schema |
 //! | [`domain`] | what a domain brings, and what all domains of a process have |
 //! | [`openapi`], [`schemas`] | what many operations of the `OpenAPI` document have in common |
@@ -58,6 +59,7 @@ pub mod openapi;
 pub mod page;
 pub mod params;
 pub mod parse;
+pub mod parts;
 pub mod permits;
 pub mod plan;
 pub mod prefer;
