@@ -195,7 +195,7 @@ pub fn openapi<A: Send + Sync + 'static>(domains: &[Domain<A, Api>]) -> utoipa::
 fn document(catalog: &Catalog, domains: &[DomainRoutes<Api>]) -> utoipa::openapi::OpenApi {
     let Routes { open, internal, v1 } = routes(catalog, domains);
     let (_, mut document) = open.merge(internal).merge(v1).split_for_parts();
-    openapi::complete(&mut document);
+    openapi::complete(&mut document, catalog);
     document
 }
 
@@ -259,7 +259,7 @@ fn routes(catalog: &Catalog, domains: &[DomainRoutes<Api>]) -> Routes {
     let backfills = OpenApiRouter::new()
         .routes(routes!(internal::backfills::create_backfill))
         .route_layer(from_fn(accept::refuse_csv));
-    let internal = if catalog.has(weirgate_msp::NAME) { internal.merge(backfills) } else { internal };
+    let internal = if catalog.backfills().is_empty() { internal } else { internal.merge(backfills) };
     domains.iter().fold(Routes { open, internal, v1 }, |Routes { open, internal, v1 }, domain| Routes {
         open,
         internal: internal.merge((domain.internal)()),

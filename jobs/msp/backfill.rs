@@ -1,12 +1,8 @@
-//! Backfills of days: a slice is one tenant and day. Slices go day by day, and through all tenants
-//! within a day, so that no tenant waits for another one's whole range.
+//! Backfills of KPIs, exports and daily pipelines.
 
-mod days;
+mod find;
 mod kind;
-mod range;
 mod slices;
 
-pub use days::{BackfillDays, SliceJob, TenantDays};
 pub use kind::BackfillKind;
-pub use range::{BackfillOrder, BackfillRange, Reprocess};
 pub use slices::DailySlices;

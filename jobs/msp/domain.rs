@@ -20,8 +20,8 @@ use weirgate_web::reads::Reads;
 
 use crate::http;
 use crate::{
-    App, ComputeKpi, DailyPipeline, DailySlices, GenerateExport, IngestCsat, IngestSecurityAlerts,
-    IngestTickets, IngestTimeEntries, MIGRATOR, kinds, schedules,
+    App, BackfillKind, ComputeKpi, DailyPipeline, DailySlices, GenerateExport, IngestCsat,
+    IngestSecurityAlerts, IngestTickets, IngestTimeEntries, MIGRATOR, kinds, schedules,
 };
 
 /// Its name in the settings.
@@ -63,6 +63,15 @@ fn without_routes<S: Clone + Send + Sync + 'static>() -> Domain<App, S> {
                 plan: daily_pipeline,
             },
         ],
+        backfills: BackfillKind::ALL.map(BackfillKind::describe).into(),
+        not_backfilled: [
+            IngestTickets::KIND,
+            IngestTimeEntries::KIND,
+            IngestCsat::KIND,
+            IngestSecurityAlerts::KIND,
+        ]
+        .map(|kind| (kind, ALL_AT_ONCE))
+        .into(),
         renamed: vec![("pipeline", DailyPipeline::NAME), ("pipeline_daily", DailyPipeline::NAME)],
         links: vec![OutputLink {
             kind: GenerateExport::KIND,
@@ -87,6 +96,10 @@ fn daily_pipeline(tenant: &Tenant, args: Value) -> Result<Plan> {
     DailyPipeline::plan(tenant, date, |job| job)
 }
 
+/// Why there is no backfill of ingests.
+const ALL_AT_ONCE: &str =
+    "ingests all that its source has, not one day; enqueue it once, or backfill daily_pipeline";
+
 /// What tenants are told of the codes that its jobs fail with.
 const ERROR_TEXTS: [(&str, &str); 8] = [
     (
@@ -107,7 +120,6 @@ mod tests {
     use weirgate_web::domain::Catalog;
 
     use super::*;
-    use crate::BackfillKind;
 
     #[test]
     fn every_kind_of_a_tenant_may_be_enqueued_by_name() {

@@ -21,9 +21,7 @@ use std::sync::Arc;
 use weirgate_queue::Registry;
 
 pub use app::App;
-pub use backfill::{
-    BackfillDays, BackfillKind, BackfillOrder, BackfillRange, DailySlices, Reprocess, SliceJob, TenantDays,
-};
+pub use backfill::{BackfillKind, DailySlices};
 pub use daily_pipeline::{DailyPipeline, enqueue_daily_pipeline};
 pub use domain::{NAME, domain};
 pub use http::pages::{LATELY, around, kpis, out_of_the_ordinary};

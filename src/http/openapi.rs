@@ -10,6 +10,7 @@ use utoipa::openapi::security::{
     ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme,
 };
 use utoipa::openapi::{Content, OpenApi, Ref, RefOr, Required};
+use weirgate_web::domain::Catalog;
 use weirgate_web::openapi::{retry_after, text_header};
 use weirgate_web::problem::ProblemBody;
 
@@ -88,8 +89,11 @@ fn name_items(openapi: &mut OpenApi) {
 }
 
 /// Adds what every operation of a surface shares: who may call it and how it fails.
-pub(crate) fn complete(openapi: &mut OpenApi) {
+pub(crate) fn complete(openapi: &mut OpenApi, catalog: &Catalog) {
     name_items(openapi);
+    let components = openapi.components.get_or_insert_default();
+    let (name, schema) = schemas::kinds_of_backfills(catalog.backfills());
+    components.schemas.insert(name.to_owned(), schema.into());
     for (path, item) in &mut openapi.paths.paths {
         let schemes: &[&str] = match path {
             path if path.starts_with("/internal/") => &["service_token"],

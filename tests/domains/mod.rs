@@ -109,11 +109,13 @@ async fn page_of_an_added_domain_is_in_the_navigation_of_those_who_sign_in() {
 #[tokio::test]
 async fn without_domains_the_dashboard_has_the_pages_of_the_operations_alone() {
     let api = TestApi::new().await.serving(&Domains::of(&config("")).unwrap());
-    let person = Person::new(&api, "eve@example.com", Role::Viewer).await;
+    let person = Person::new(&api, "eve@example.com", Role::Operator).await;
     let overview = person.get("/dashboard").await;
     assert_eq!(overview.status, StatusCode::OK);
     assert!(overview.text().contains(">Jobs</a>") && !overview.text().contains(">KPIs</a>"));
-    for path in ["/dashboard/kpis", "/dashboard/rejects"] {
+    let backfills = person.get("/dashboard/backfills").await;
+    assert!(backfills.status.is_success() && !backfills.text().contains("New backfill"));
+    for path in ["/dashboard/kpis", "/dashboard/rejects", "/dashboard/backfills/new"] {
         assert_eq!(person.get(path).await.status, StatusCode::NOT_FOUND, "{path}");
     }
 }

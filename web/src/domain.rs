@@ -14,6 +14,7 @@ use weirgate_queue::backfill::Slices;
 use weirgate_queue::schedule::Schedules;
 use weirgate_queue::{Job, Kinds, NewJob, Result};
 
+use crate::backfill::BackfillKind;
 use crate::dashboard::navigation::DomainEntry;
 use crate::history::History;
 use crate::plan::Plan;
@@ -31,6 +32,10 @@ pub struct Domain<A, S> {
     pub slices: Vec<Arc<dyn Slices>>,
     /// What people may enqueue by name, for a tenant.
     pub enqueueables: Vec<Enqueueable>,
+    /// What people may have done for days of tenants.
+    pub backfills: Vec<BackfillKind>,
+    /// Kinds of jobs that there is no backfill of, each with why, as the end of a sentence.
+    pub not_backfilled: Vec<(&'static str, &'static str)>,
     /// Older names of its workflows and backfills, each with the name of today.
     pub renamed: Vec<(&'static str, &'static str)>,
     /// Where that is which its jobs have made.
@@ -122,6 +127,8 @@ impl<A: Send + Sync + 'static, S: Clone + Send + Sync + 'static> Domain<A, S> {
             schedules: Schedules::default(),
             slices: Vec::new(),
             enqueueables: Vec::new(),
+            backfills: Vec::new(),
+            not_backfilled: Vec::new(),
             renamed: Vec::new(),
             links: Vec::new(),
             error_texts: Vec::new(),
@@ -143,6 +150,8 @@ impl<A: Send + Sync + 'static, S: Clone + Send + Sync + 'static> Domain<A, S> {
             schedules: self.schedules,
             slices: self.slices,
             enqueueables: self.enqueueables,
+            backfills: self.backfills,
+            not_backfilled: self.not_backfilled,
             renamed: self.renamed,
             links: self.links,
             error_texts: self.error_texts,
@@ -161,6 +170,8 @@ impl<A, S> Clone for Domain<A, S> {
             schedules: self.schedules.clone(),
             slices: self.slices.clone(),
             enqueueables: self.enqueueables.clone(),
+            backfills: self.backfills.clone(),
+            not_backfilled: self.not_backfilled.clone(),
             renamed: self.renamed.clone(),
             links: self.links.clone(),
             error_texts: self.error_texts.clone(),
@@ -185,6 +196,8 @@ pub struct Catalog {
     queues: BTreeSet<&'static str>,
     schedules: Schedules,
     enqueueables: Vec<Enqueueable>,
+    backfills: Vec<BackfillKind>,
+    not_backfilled: Vec<(&'static str, &'static str)>,
     renamed: Vec<(&'static str, &'static str)>,
     links: Vec<OutputLink>,
     error_texts: Vec<(&'static str, &'static str)>,
@@ -204,6 +217,8 @@ impl Catalog {
             queues: domains.iter().flat_map(|domain| domain.kinds.queues()).collect(),
             schedules: schedules.fold(Schedules::default(), Schedules::merge),
             enqueueables: domains.iter().flat_map(|domain| domain.enqueueables.iter().copied()).collect(),
+            backfills: domains.iter().flat_map(|domain| domain.backfills.iter().copied()).collect(),
+            not_backfilled: domains.iter().flat_map(|domain| domain.not_backfilled.iter().copied()).collect(),
             renamed: domains.iter().flat_map(|domain| domain.renamed.iter().copied()).collect(),
             links: domains.iter().flat_map(|domain| domain.links.iter().copied()).collect(),
             error_texts: domains.iter().flat_map(|domain| domain.error_texts.iter().copied()).collect(),
@@ -240,6 +255,30 @@ impl Catalog {
     pub fn enqueueable(&self, name: &str) -> Option<&Enqueueable> {
         let name = self.name_of(name);
         self.enqueueables.iter().find(|it| it.name == name)
+    }
+
+    /// What people may have done for days of tenants.
+    pub fn backfills(&self) -> &[BackfillKind] {
+        &self.backfills
+    }
+
+    /// The kind of backfill of that name.
+    ///
+    /// # Errors
+    /// When there is none: with those that there are, or why there is none of that kind of job.
+    pub fn backfill(&self, name: &str) -> Result<BackfillKind, String> {
+        if let Some((_, why)) = self.not_backfilled.iter().find(|(kind, _)| *kind == name) {
+            return Err(format!("{name} {why}"));
+        }
+        let found = self.backfills.iter().find(|kind| [kind.name, kind.stored].contains(&name));
+        found.copied().ok_or_else(|| match self.backfills.as_slice() {
+            [] => "there are no backfills".to_owned(),
+            [one] => format!("expected {one}"),
+            [first @ .., last] => {
+                let first: Vec<&str> = first.iter().map(|kind| kind.name).collect();
+                format!("expected {} or {last}", first.join(", "))
+            }
+        })
     }
 
     /// What a workflow or a backfill is called today that may be named by an older name.

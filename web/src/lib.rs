@@ -19,6 +19,7 @@
 //! | [`problem`], [`page`], [`table`], [`csv_line`] | what is answered: errors (RFC 9457), lists by cursor, lists as CSV |
 //! | [`idempotency`], [`plan`], [`batcher`], [`enqueue`] | a request that enqueues: once under its key, many in one transaction, answered 202 |
 //! | [`job`], [`attempt`], [`why`], [`reason`], [`presentation`], [`tenant_errors`], [`slugs`] | the job resource, and what is told of it to whom |
+//! | [`backfill`] | backfills over days of tenants |
 //! | [`follow`], [`job_list`] | looking at jobs: at once, after a wait, as server-sent events; lists |
 //! | [`dashboard`] | what every page has: who is signed in, frame, forms, refusals |
 //! | [`parts`] | what a domain needs beside the shared state |
@@ -33,6 +34,7 @@ extern crate self as weirgate_web;
 pub mod accept;
 pub mod attempt;
 pub mod auth;
+pub mod backfill;
 pub mod base_url;
 pub mod batcher;
 pub mod callers;

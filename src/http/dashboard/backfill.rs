@@ -10,6 +10,7 @@ use weirgate_identity::audit::{Change, Subject};
 use weirgate_identity::users::Role;
 use weirgate_queue::JobState;
 use weirgate_queue::backfill::{self, Backfill, BackfillState};
+use weirgate_web::backfill::{BackfillOrder, Reprocess};
 use weirgate_web::dashboard::confirm::Confirm;
 use weirgate_web::dashboard::frame::{Frame, page};
 use weirgate_web::dashboard::refusal::{Path, Refusal};
@@ -40,8 +41,8 @@ impl Asked {
             tenants: tenants_in_words(&asked.tenants),
             days: format!("{} to {}", asked.from, asked.to),
             order: match asked.order {
-                weirgate_msp::BackfillOrder::NewestFirst => "newest day first",
-                weirgate_msp::BackfillOrder::OldestFirst => "oldest day first",
+                BackfillOrder::NewestFirst => "newest day first",
+                BackfillOrder::OldestFirst => "oldest day first",
             },
             reprocess: policy_in_words(asked.reprocess),
             future_days: asked.future_days,
@@ -58,11 +59,11 @@ pub(super) fn tenants_in_words(tenants: &TenantNames) -> String {
     }
 }
 
-pub(super) fn policy_in_words(policy: weirgate_msp::Reprocess) -> &'static str {
+pub(super) fn policy_in_words(policy: Reprocess) -> &'static str {
     match policy {
-        weirgate_msp::Reprocess::Missing => "missing: days without a result",
-        weirgate_msp::Reprocess::Failed => "failed: failed days without a result",
-        weirgate_msp::Reprocess::All => "all: every day",
+        Reprocess::Missing => "missing: days without a result",
+        Reprocess::Failed => "failed: failed days without a result",
+        Reprocess::All => "all: every day",
     }
 }
 

@@ -77,6 +77,8 @@ impl BackfillsLook {
 #[template(path = "backfills.html")]
 struct BackfillsPage {
     frame: Frame,
+    /// Whether there is a kind of backfill that can be created.
+    can_create: bool,
     look: BackfillsLook,
     /// Whether these are the newest, which are live.
     newest: bool,
@@ -93,7 +95,12 @@ pub(super) async fn list(
     fields.finish(Some(())).map_err(refuse)?;
     let look = BackfillsLook::take(&api, before).await.map_err(refuse)?;
     let frame = Frame::new(&session, "/backfills");
-    Ok(page(&BackfillsPage { frame, look, newest: before.is_none() }))
+    Ok(page(&BackfillsPage {
+        can_create: !api.catalog.backfills().is_empty(),
+        frame,
+        look,
+        newest: before.is_none(),
+    }))
 }
 
 /// The newest backfills, to be watched.

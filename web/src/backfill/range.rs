@@ -1,6 +1,5 @@
 //! The days of tenants that a backfill is for.
 
-use std::ops::Range;
 use std::str::FromStr;
 
 use chrono::NaiveDate;
@@ -8,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sqlx::PgConnection;
 use uuid::Uuid;
-use weirgate_identity::{Tenant, TenantSlug};
+use weirgate_identity::Tenant;
 use weirgate_queue::backfill::{BackfillSettings, NewBackfill};
 
 use super::kind::BackfillKind;
@@ -127,7 +126,7 @@ impl BackfillRange {
     pub async fn backfill(
         &self,
         conn: &mut PgConnection,
-        kind: BackfillKind,
+        kind: &BackfillKind,
         named: Option<&[Tenant]>,
         priority: i16,
         settings: BackfillSettings,
@@ -136,98 +135,28 @@ impl BackfillRange {
         let slugs = |tenants: &[Tenant]| tenants.iter().map(|tenant| tenant.slug.0.clone()).collect();
         let tenants = named.map_or(Value::from("all"), slugs);
         Ok(NewBackfill {
-            kind: kind.as_str().to_owned(),
+            kind: kind.stored.to_owned(),
             spec: json!({
                 "tenants": tenants, "from": self.from, "to": self.to, "order": self.order, "reprocess": self.reprocess,
                 "future_days": self.future_days(conn).await?,
             }),
             plan: serde_json::to_value(self)?,
             total: self.total(),
-            queues: kind.queues(),
+            queues: kind.queues.iter().map(|queue| (*queue).to_owned()).collect(),
             priority,
             settings,
             traceparent,
         })
     }
 
-    /// Slices that there is something to do for, by tenant, in their order; those that are on their
-    /// way already count, and days that have not begun do not.
-    pub async fn count(
-        &self,
-        conn: &mut PgConnection,
-        kind: BackfillKind,
-    ) -> sqlx::Result<Vec<(Uuid, TenantSlug, u64)>> {
-        let rows = sqlx::query_file!(
-            "./backfill/count.sql",
-            &self.tenants,
-            self.from,
-            self.to,
-            kind.as_str(),
-            kind.job_kind(),
-            self.reprocess.as_str()
-        )
-        .fetch_all(conn)
-        .await?;
-        Ok(rows
-            .into_iter()
-            .map(|row| (row.id, TenantSlug(row.slug), row.slices.max(0).unsigned_abs()))
-            .collect())
-    }
-
     /// Every so manieth slice is one tenant's, the first of them this.
-    pub(super) fn place(&self, tenant: Uuid) -> Option<u64> {
+    pub fn place(&self, tenant: Uuid) -> Option<u64> {
         self.tenants.iter().position(|id| *id == tenant).map(|place| place as u64)
     }
 
     /// Slices of the tenant at `place` among the first `end`.
-    pub(super) fn before(&self, place: u64, end: u64) -> u64 {
+    pub fn before(&self, place: u64, end: u64) -> u64 {
         let tenants = self.tenants.len() as u64;
         end / tenants + u64::from(end % tenants > place)
-    }
-
-    /// The first of the `slices` that there is something to do for, every `stride`th of them, those
-    /// of some tenants left out.
-    pub(super) async fn due(
-        &self,
-        conn: &mut PgConnection,
-        kind: BackfillKind,
-        (slices, stride): (&Range<u64>, u64),
-        left_out: &[Uuid],
-        most: usize,
-    ) -> sqlx::Result<Vec<(u64, Tenant, NaiveDate)>> {
-        let (first_day, step) = match self.order {
-            BackfillOrder::NewestFirst => (self.to, -1),
-            BackfillOrder::OldestFirst => (self.from, 1),
-        };
-        let to_i64 = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
-        let rows = sqlx::query_file!(
-            "./backfill/slices.sql",
-            &self.tenants,
-            first_day,
-            step,
-            to_i64(slices.start),
-            to_i64(slices.end),
-            kind.as_str(),
-            kind.job_kind(),
-            self.reprocess.as_str(),
-            i64::try_from(most).unwrap_or(i64::MAX),
-            to_i64(stride),
-            left_out
-        )
-        .fetch_all(conn)
-        .await?;
-        Ok(rows
-            .into_iter()
-            .map(|row| {
-                let tenant = Tenant {
-                    id: row.id,
-                    slug: TenantSlug(row.slug),
-                    name: row.name,
-                    is_active: row.is_active,
-                    time_zone: row.time_zone,
-                };
-                (row.n.unsigned_abs(), tenant, row.date)
-            })
-            .collect())
     }
 }

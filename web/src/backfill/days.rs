@@ -67,13 +67,18 @@ pub struct TenantDays {
 }
 
 impl BackfillDays {
-    /// The days of a backfill; `None` where there is none of that id, or one of something else than days.
+    /// The days of a backfill of one of these kinds; `None` where there is none of that id, or one
+    /// of another kind.
     ///
     /// # Errors
     /// When the database cannot answer.
-    pub async fn find(conn: &mut PgConnection, id: Uuid) -> weirgate_queue::Result<Option<Self>> {
+    pub async fn find(
+        conn: &mut PgConnection,
+        id: Uuid,
+        kinds: &[BackfillKind],
+    ) -> weirgate_queue::Result<Option<Self>> {
         let Some(planned) = backfill::planned(conn, id, TENANTS).await? else { return Ok(None) };
-        let Some(kind) = BackfillKind::ALL.into_iter().find(|kind| kind.as_str() == planned.kind) else {
+        let Some(kind) = kinds.iter().copied().find(|kind| kind.stored == planned.kind) else {
             return Ok(None);
         };
         let Plan { from, to, order } = serde_json::from_value(planned.plan)?;
@@ -106,7 +111,8 @@ impl BackfillDays {
         self.first_slice(day) + tenant.place < tenant.next_slice.unwrap_or(self.next_slice)
     }
 
-    /// The jobs of `days` of the tenants at `places`. The cost is by these, and not by the size of the backfill.
+    /// The jobs of `days` of the tenants at `places`. The cost is by these, and not by the size of
+    /// the backfill.
     ///
     /// # Errors
     /// When the database cannot answer.
@@ -121,8 +127,8 @@ impl BackfillDays {
         let descending = self.order == BackfillOrder::NewestFirst;
         let (lowest, highest) = (days.start().to_string(), days.end().to_string());
         let asked = SlicesAsked {
-            queue: self.kind.job_queue(),
-            kind: self.kind.job_kind(),
+            queue: self.kind.job_queue,
+            kind: self.kind.job_kind,
             tenants: &ids,
             first: if descending { &highest } else { &lowest },
             last: if descending { &lowest } else { &highest },
@@ -161,6 +167,8 @@ impl BackfillDays {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::future::FutureExt;
+
     use super::*;
 
     fn day(day: u32) -> NaiveDate {
@@ -168,7 +176,15 @@ mod tests {
     }
 
     fn january(order: BackfillOrder, next_slice: u64) -> BackfillDays {
-        let kind = BackfillKind::ComputeKpi;
+        let kind = BackfillKind {
+            name: "count",
+            stored: "count",
+            jobs_of_slice: 1,
+            job_kind: "count",
+            job_queue: "default",
+            queues: &["default"],
+            count: |_, _| std::future::ready(Ok(Vec::new())).boxed(),
+        };
         BackfillDays { id: Uuid::nil(), kind, from: day(1), to: day(31), order, tenants: 3, next_slice }
     }
 
