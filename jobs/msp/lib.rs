@@ -14,7 +14,6 @@ pub mod rejects;
 mod schedules;
 mod settings;
 pub mod sources;
-mod tls;
 
 use std::sync::Arc;
 
@@ -33,7 +32,6 @@ pub use jobs::{
 };
 pub use schedules::schedules;
 pub use settings::{SourceSettings, export_store, handler_parts};
-pub use tls::{http_client, provide_tls};
 
 /// The history of the schema `msp`. It builds on `queue` and `identity`.
 pub static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("../../migrations/msp");

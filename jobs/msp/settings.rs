@@ -8,10 +8,10 @@ use object_store::ObjectStore;
 use object_store::prefix::PrefixStore;
 use url::Url;
 use weirgate_web::parts::Parts;
+use weirgate_web::tls::provide_tls;
 
 use crate::http::ExportFiles;
 use crate::sources::{LiveSource, MockSource, Source};
-use crate::tls::provide_tls;
 
 /// Where rows come from, as settings have it.
 #[derive(Debug, Clone)]

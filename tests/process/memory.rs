@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::time::Duration;
 
 use uuid::Uuid;
-use weirgate_msp::http_client;
+use weirgate_web::tls::http_client;
 
 use crate::support::{Does, Process, Step, TestDb, tenant, weirgate};
 

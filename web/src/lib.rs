@@ -26,6 +26,7 @@
 //! | [`history`] | the migrations of a schema |
 //! | [`domain`] | what a domain brings, and what all domains of a process have |
 //! | [`openapi`], [`schemas`] | what many operations of the `OpenAPI` document have in common |
+//! | [`tls`] | TLS of HTTP clients, which a process has one provider of |
 //! | [`layers`], [`observe`], [`traces`], [`connections`], [`recent`] | around every request, and below it |
 
 // Templates name this crate as those of other crates do, which extend them.
@@ -75,6 +76,7 @@ pub mod slugs;
 pub mod state;
 pub mod table;
 pub mod tenant_errors;
+pub mod tls;
 pub mod traces;
 pub mod watchers;
 pub mod why;
