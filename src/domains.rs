@@ -13,16 +13,16 @@ use weirgate_web::domain::{Catalog, Domain};
 use weirgate_web::history::History;
 use weirgate_web::parts::Parts;
 
-pub use self::made::Entry;
 pub(crate) use self::made::Prepared;
+pub use self::made::Registration;
 use crate::app::App;
 use crate::config::{Config, ConfigError};
 use crate::http::Api;
 use crate::{operations, schema};
 
 /// Every domain there is: the only list of them.
-pub fn all() -> Vec<Entry> {
-    vec![msp::entry()]
+pub fn all() -> Vec<Registration> {
+    vec![msp::registration()]
 }
 
 /// The domain that a demonstration shows.
@@ -44,16 +44,16 @@ pub fn histories() -> Vec<History> {
 pub struct Domains {
     /// The operations and the domains.
     list: Vec<Domain<App, Api>>,
-    entries: Vec<Entry>,
+    registrations: Vec<Registration>,
 }
 
 impl Domains {
     /// The operations and these domains.
-    pub fn new(entries: Vec<Entry>) -> Self {
-        let domains = entries.iter().map(|entry| entry.domain.clone());
+    pub fn new(registrations: Vec<Registration>) -> Self {
+        let domains = registrations.iter().map(|registration| registration.domain.clone());
         Self {
             list: std::iter::once(operations::domain().within(App::pool)).chain(domains).collect(),
-            entries,
+            registrations,
         }
     }
 
@@ -64,7 +64,7 @@ impl Domains {
     pub fn of(config: &Config) -> Result<Self, ConfigError> {
         let all = all();
         let mut wrong = Vec::new();
-        let names: Vec<&str> = all.iter().map(|entry| entry.domain.name).collect();
+        let names: Vec<&str> = all.iter().map(|registration| registration.domain.name).collect();
         for name in config.domains.iter().flatten().filter(|name| !names.contains(&name.as_str())) {
             wrong.push(format!(
                 "WEIRGATE_DOMAINS: there is no domain {name:?}; there are: {}",
@@ -80,7 +80,9 @@ impl Domains {
             ));
         }
         if wrong.is_empty() {
-            Ok(Self::new(all.into_iter().filter(|entry| config.serves(entry.domain.name)).collect()))
+            Ok(Self::new(
+                all.into_iter().filter(|registration| config.serves(registration.domain.name)).collect(),
+            ))
         } else {
             Err(ConfigError::new(wrong))
         }
@@ -111,8 +113,8 @@ impl Domains {
     /// When a setting is wrong.
     pub(crate) fn handlers(&self, config: &Config) -> anyhow::Result<Parts> {
         let mut all = Parts::default();
-        for entry in &self.entries {
-            all = all.join(&(entry.handlers)(config)?);
+        for registration in &self.registrations {
+            all = all.join(&(registration.handlers)(config)?);
         }
         Ok(all)
     }
@@ -123,8 +125,8 @@ impl Domains {
     /// When a setting is wrong.
     pub(crate) fn prepare(&self, config: &Config) -> anyhow::Result<Prepared> {
         let mut prepared = Prepared::default();
-        for entry in &self.entries {
-            prepared.add((entry.jobs)(config)?);
+        for registration in &self.registrations {
+            prepared.add((registration.jobs)(config)?);
         }
         Ok(prepared)
     }

@@ -87,8 +87,8 @@ impl Api {
         watcher: Watcher,
         config: WebConfig,
     ) -> Self {
-        let metrics = Arc::new(Metrics::new(pool.clone(), None));
         let catalog = Catalog::of(domains);
+        let metrics = Arc::new(Metrics::new(pool.clone(), None, catalog.counters().to_vec()));
         let web = Web::new(pool.clone(), watcher, config, catalog.presentation(), metrics.clone());
         let navigation = Navigation::new(&dashboard::NAVIGATION, catalog.navigation().iter().copied());
         Self {
@@ -110,7 +110,7 @@ impl Api {
     /// With the metrics of the worker that runs in this process too.
     #[must_use]
     pub fn with_work(self, work: Work) -> Self {
-        let metrics = Arc::new(Metrics::new(self.pool.clone(), Some(work)));
+        let metrics = Arc::new(Metrics::new(self.pool.clone(), Some(work), self.catalog.counters().to_vec()));
         let web = Web { meter: metrics.clone(), ..self.web };
         Self { web, metrics, ..self }
     }

@@ -11,7 +11,7 @@ use weirgate_web::Web;
 use weirgate_web::client_address::TrustedProxies;
 use weirgate_web::dashboard::state::Dashboard;
 use weirgate_web::day::parse_day;
-use weirgate_web::domain::{Domain, DomainRoutes, Enqueueable};
+use weirgate_web::domain::{Domain, DomainCounter, DomainRoutes, Enqueueable};
 use weirgate_web::history::History;
 use weirgate_web::parts::Parts;
 use weirgate_web::plan::Plan;
@@ -19,6 +19,7 @@ use weirgate_web::presentation::OutputLink;
 use weirgate_web::reads::Reads;
 
 use crate::http;
+use crate::ingest::ingested_rows;
 use crate::{
     App, BackfillKind, ComputeKpi, DailyPipeline, DailySlices, GenerateExport, IngestCsat,
     IngestSecurityAlerts, IngestTickets, IngestTimeEntries, MIGRATOR, kinds, schedules,
@@ -80,6 +81,15 @@ fn without_routes<S: Clone + Send + Sync + 'static>() -> Domain<App, S> {
             path: "/exports/{id}/download",
         }],
         history: Some(History { schema: NAME, migrator: &MIGRATOR }),
+        counters: vec![DomainCounter {
+            name: "ingest_rows",
+            help: "Source rows that this process imported or rejected",
+            read: || {
+                let labels = |dataset, outcome| vec![("dataset", dataset), ("outcome", outcome)];
+                ingested_rows().map(|(dataset, outcome, rows)| (labels(dataset, outcome), rows)).collect()
+            },
+        }],
+        additions: Some(Arc::new(http::pages::OfSourcesAndKpis)),
         navigation: http::pages::navigation(),
         error_texts: ERROR_TEXTS.to_vec(),
         ..Domain::new(NAME)

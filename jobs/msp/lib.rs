@@ -23,9 +23,8 @@ pub use app::App;
 pub use backfill::{BackfillKind, DailySlices};
 pub use daily_pipeline::{DailyPipeline, enqueue_daily_pipeline};
 pub use domain::{NAME, domain};
-pub use http::pages::{LATELY, around, kpis, out_of_the_ordinary};
 pub use http::{DailyKpis, ExportFiles, MOST_DAYS};
-pub use ingest::{Ingested, ingested_rows};
+pub use ingest::Ingested;
 pub use jobs::{
     ComputeKpi, Export, ExportFormat, GenerateExport, IngestCsat, IngestSecurityAlerts, IngestTickets,
     IngestTimeEntries, Kpis, kinds,

@@ -50,9 +50,8 @@ fn range() -> anyhow::Result<BackfillRange> {
 async fn backfill(stage: &Stage, range: &BackfillRange) -> anyhow::Result<f64> {
     let id = Uuid::now_v7();
     let mut tx = stage.pool.begin().await?;
-    let new = range
-        .backfill(&mut tx, &BackfillKind::ComputeKpi.describe(), None, 0, BackfillSettings::default(), None)
-        .await?;
+    let kind = BackfillKind::ComputeKpi.describe();
+    let new = kind.backfill(&mut tx, range, None, 0, BackfillSettings::default(), None).await?;
     backfill::create(&mut tx, id, &new).await?;
     tx.commit().await?;
     let over = "select finished_at is not null from queue.backfills where id = $1";

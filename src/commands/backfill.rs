@@ -111,7 +111,7 @@ async fn create(options: &Backfill, pool: &PgPool) -> anyhow::Result<(Uuid, u64)
     let id = Uuid::now_v7();
     let settings = BackfillSettings { share: options.share, max_running: options.max_running };
     let new =
-        range.backfill(&mut tx, &options.kind, named.as_deref(), options.priority, settings, None).await?;
+        options.kind.backfill(&mut tx, &range, named.as_deref(), options.priority, settings, None).await?;
     let future_days = range.future_days(&mut tx).await?;
     rows::create(&mut tx, id, &new).await?;
     Actor::cli().note_backfill(&mut tx, id, &new, &range.tenants).await?;

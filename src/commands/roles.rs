@@ -184,7 +184,8 @@ async fn worker_on(
     let registry = Arc::new(assigned.domains.registry(app, assigned.queues.as_ref()));
     let queues: Vec<_> = registry.queues().into_iter().collect();
     tracing::info!(queues = queues.join(", "), "working");
-    let metrics = Metrics::new(database.pool.clone(), Some(work_of(&registry, config)));
+    let counters = assigned.domains.catalog().counters().to_vec();
+    let metrics = Metrics::new(database.pool.clone(), Some(work_of(&registry, config)), counters);
     // To the end of the last job.
     let over = CancellationToken::new();
     let worker = async {

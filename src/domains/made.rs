@@ -17,13 +17,13 @@ pub(super) type Install = Box<dyn FnOnce(App) -> App + Send>;
 
 /// A domain of this program, and how what it needs is made of the settings.
 #[derive(Clone)]
-pub struct Entry {
+pub struct Registration {
     pub(super) domain: Domain<App, Api>,
     pub(super) handlers: fn(&Config) -> anyhow::Result<Parts>,
     pub(super) jobs: fn(&Config) -> anyhow::Result<(Parts, Install)>,
 }
 
-impl From<Domain<App, Api>> for Entry {
+impl From<Domain<App, Api>> for Registration {
     /// A domain that needs nothing of its own.
     fn from(domain: Domain<App, Api>) -> Self {
         Self {
@@ -34,9 +34,9 @@ impl From<Domain<App, Api>> for Entry {
     }
 }
 
-impl fmt::Debug for Entry {
+impl fmt::Debug for Registration {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Entry").field(&self.domain).finish()
+        f.debug_tuple("Registration").field(&self.domain).finish()
     }
 }
 

@@ -9,15 +9,15 @@ use sqlx::PgPool;
 use weirgate_msp::{SourceSettings, export_store, handler_parts};
 use weirgate_web::parts::Parts;
 
-use super::made::{Entry, Install};
+use super::made::{Install, Registration};
 use crate::app::App;
 use crate::config::Config;
 use crate::home;
 
 pub(super) use weirgate_msp::NAME;
 
-pub(super) fn entry() -> Entry {
-    Entry { domain: weirgate_msp::domain().within(App::part), handlers, jobs }
+pub(super) fn registration() -> Registration {
+    Registration { domain: weirgate_msp::domain().within(App::part), handlers, jobs }
 }
 
 fn handlers(config: &Config) -> anyhow::Result<Parts> {

@@ -202,7 +202,7 @@ impl BackfillRequest {
     ) -> weirgate_queue::Result<NewBackfill> {
         let traceparent = Some(self.context.traceparent.clone());
         let named = self.named().map(|_| tenants);
-        range.backfill(conn, &self.kind, named, self.priority, self.settings, traceparent).await
+        self.kind.backfill(conn, range, named, self.priority, self.settings, traceparent).await
     }
 
     fn named(&self) -> Option<&[String]> {

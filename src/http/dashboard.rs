@@ -23,9 +23,7 @@ mod jobs_bulk;
 mod jobs_row;
 mod jobs_tabs;
 mod lane;
-mod last_days;
 mod limit_words;
-mod missing_days;
 mod overview;
 mod overview_tenants;
 mod queue;
@@ -35,7 +33,6 @@ mod sign_in;
 mod sign_in_check;
 mod sign_in_cookies;
 mod sign_in_limits;
-mod sources;
 mod tenant;
 mod tenants;
 mod workers;
@@ -137,8 +134,8 @@ fn own_pages() -> Router<Api> {
         .route("/workers/{id}", get(workers::show))
         .route("/workers/{id}/drain", post(workers::drain))
         .route("/audit", get(audit::show))
-        .route("/app.css", get(assets::style))
-        .route("/app.js", get(assets::script))
+        .route("/app.css", get(async || assets::style()))
+        .route("/app.js", get(async || assets::script()))
 }
 
 /// Ends the event stream that a request is answered with when the session ends that the request

@@ -8,9 +8,8 @@ use anyhow::{Context, bail};
 use serde_json::{Map, Value, json};
 use sqlx::migrate::Migrate;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool};
-use weirgate_queue::database::history;
-
 use weirgate_identity::audit::Actor;
+use weirgate_queue::database::history;
 use weirgate_web::history::History;
 
 use super::history::lock;

@@ -113,6 +113,12 @@ async fn without_domains_the_dashboard_has_the_pages_of_the_operations_alone() {
     let overview = person.get("/dashboard").await;
     assert_eq!(overview.status, StatusCode::OK);
     assert!(overview.text().contains(">Jobs</a>") && !overview.text().contains(">KPIs</a>"));
+    assert!(!overview.text().contains("Rejected rows"), "{}", overview.text());
+    let tenants = person.get("/dashboard/tenants").await;
+    assert!(tenants.text().contains("tenant_demo_cca") && !tenants.text().contains("Last complete day"));
+    assert_eq!(person.get("/dashboard/tenants?show=inactive").await.status, StatusCode::OK);
+    let failing = person.get("/dashboard/tenants?show=failing").await;
+    assert_eq!(failing.status, StatusCode::UNPROCESSABLE_ENTITY, "nothing here has sources");
     let backfills = person.get("/dashboard/backfills").await;
     assert!(backfills.status.is_success() && !backfills.text().contains("New backfill"));
     for path in ["/dashboard/kpis", "/dashboard/rejects", "/dashboard/backfills/new"] {

@@ -38,7 +38,7 @@ async fn workers_killed_with_sigkill_lose_no_slice_and_make_none_twice() {
     let id = Uuid::now_v7();
     let mut tx = db.pool.begin().await.unwrap();
     let kind = BackfillKind::ComputeKpi.describe();
-    let new = range.backfill(&mut tx, &kind, None, 0, BackfillSettings::default(), None).await.unwrap();
+    let new = kind.backfill(&mut tx, &range, None, 0, BackfillSettings::default(), None).await.unwrap();
     backfill::create(&mut tx, id, &new).await.unwrap();
     tx.commit().await.unwrap();
     let start = || {

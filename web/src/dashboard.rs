@@ -13,8 +13,10 @@
 //! | [`frame`], [`navigation`], [`refusal`], [`confirm`] | what stands around a page, and pages that ask or refuse |
 //! | [`words`], [`when`], [`notice`], [`plot`], [`columns`] | numbers, times, lists, drawings and tables on pages |
 //! | [`views`], [`shared`] | pages that change while they are looked at; parts that many share |
+//! | [`additions`] | what a domain adds to pages of the service |
 //! | [`assets`] | style and script |
 
+pub mod additions;
 pub mod assets;
 pub mod columns;
 pub mod confirm;

@@ -47,7 +47,8 @@ impl History {
         Ok(self.applied(conn).await?.into_iter().max().unwrap_or(0))
     }
 
-    /// Versions that are known here and not applied there. Writes nothing, as others may be about to.
+    /// Versions that are known here and not applied there. Writes nothing, as others may be about
+    /// to.
     ///
     /// # Errors
     /// When the database cannot be asked.

@@ -56,13 +56,11 @@ where
     type Rejection = Problem;
 
     async fn from_request_parts(_: &mut request::Parts, state: &S) -> Result<Self, Problem> {
-        match Parts::from_ref(state).get::<T>() {
-            Some(part) => Ok(Self(part.clone())),
-            None => {
-                tracing::error!(part = type_name::<T>(), "a domain is served without a part that it needs");
-                Err(Problem::internal())
-            }
+        if let Some(part) = Parts::from_ref(state).get::<T>() {
+            return Ok(Self(part.clone()));
         }
+        tracing::error!(part = type_name::<T>(), "a domain is served without a part that it needs");
+        Err(Problem::internal())
     }
 }
 

@@ -3,13 +3,11 @@
 use std::str::FromStr;
 
 use chrono::NaiveDate;
-use futures_util::future::FutureExt;
 use serde::{Deserialize, Serialize};
 use weirgate_identity::Tenant;
 use weirgate_queue::backfill::Slice;
 use weirgate_queue::{Job, NewJob};
 
-use super::find::count;
 use crate::{ComputeKpi, DailyPipeline, ExportFormat, GenerateExport, IngestTickets};
 
 /// What is done for each tenant and day.
@@ -71,28 +69,11 @@ impl BackfillKind {
     }
 
     /// The queues of all its jobs.
-    const fn queues(self) -> &'static [&'static str] {
+    pub(super) const fn queues(self) -> &'static [&'static str] {
         match self {
             Self::ComputeKpi => &[ComputeKpi::QUEUE],
             Self::GenerateExport => &[GenerateExport::QUEUE],
             Self::Pipeline => &[GenerateExport::QUEUE, IngestTickets::QUEUE, ComputeKpi::QUEUE],
-        }
-    }
-
-    /// The same for all who look on.
-    pub fn describe(self) -> weirgate_web::backfill::BackfillKind {
-        weirgate_web::backfill::BackfillKind {
-            name: self.name(),
-            stored: self.as_str(),
-            jobs_of_slice: self.jobs_of_slice(),
-            job_kind: self.job_kind(),
-            job_queue: self.job_queue(),
-            queues: self.queues(),
-            count: match self {
-                Self::ComputeKpi => |conn, range| count(conn, range, Self::ComputeKpi).boxed(),
-                Self::GenerateExport => |conn, range| count(conn, range, Self::GenerateExport).boxed(),
-                Self::Pipeline => |conn, range| count(conn, range, Self::Pipeline).boxed(),
-            },
         }
     }
 

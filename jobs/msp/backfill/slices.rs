@@ -35,7 +35,7 @@ impl Slices for DailySlices {
     ) -> BoxFuture<'a, weirgate_queue::Result<Expansion>> {
         async move {
             let days = BackfillRange::deserialize(plan)?;
-            let kind: BackfillKind = kind.parse().map_err(|_| QueueError::UnknownKind(kind.to_owned()))?;
+            let kind: BackfillKind = kind.parse().map_err(|()| QueueError::UnknownKind(kind.to_owned()))?;
             let SliceQuery { range, tenants, limit } = query;
             let (first, stride, left_out) = match tenants {
                 TenantScope::AllExcept(others) => (range.start, 1, others),

@@ -1,8 +1,13 @@
 //! Its pages of the dashboard, below `/dashboard`, each with its template beside it.
 
+mod additions;
+mod attention;
 mod kpis;
+mod last_days;
 mod links;
+mod missing_days;
 mod rejects;
+mod sources;
 
 use axum::Router;
 use axum::extract::FromRef;
@@ -11,8 +16,7 @@ use weirgate_web::Web;
 use weirgate_web::dashboard::navigation::DomainEntry;
 use weirgate_web::dashboard::state::Dashboard;
 
-pub use kpis::out_of_the_ordinary;
-pub use links::{LATELY, around, kpis};
+pub(crate) use additions::OfSourcesAndKpis;
 
 /// Where the navigation leads to them.
 pub(crate) fn navigation() -> Vec<DomainEntry> {

@@ -150,7 +150,7 @@ async fn backfills(stage: &Stage, tenants: &[Uuid]) -> anyhow::Result<(Vec<Uuid>
     let mut tx = stage.pool.begin().await?;
     for id in &ids {
         let kind = BackfillKind::ComputeKpi.describe();
-        let mut new = range.backfill(&mut tx, &kind, None, 0, BackfillSettings::default(), None).await?;
+        let mut new = kind.backfill(&mut tx, &range, None, 0, BackfillSettings::default(), None).await?;
         new.queues = ["ingest", "kpi", "export", "system"].map(str::to_owned).to_vec();
         backfill::create(&mut tx, *id, &new).await?;
     }

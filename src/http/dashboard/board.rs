@@ -2,10 +2,6 @@
 
 use std::convert::Infallible;
 use std::sync::{Arc, LazyLock};
-use weirgate_web::dashboard::frame::page;
-use weirgate_web::dashboard::refusal::Refusal;
-use weirgate_web::dashboard::sent::filled;
-use weirgate_web::dashboard::session::Session;
 
 use apalis_board_api::ui::ServeUI;
 use apalis_board_api::{
@@ -27,6 +23,9 @@ use serde::Serialize;
 use serde_json::Value;
 use tokio::sync::RwLock;
 use weirgate_queue::read::board::{BoardBackend, Filter, Status};
+use weirgate_web::dashboard::frame::page;
+use weirgate_web::dashboard::refusal::Refusal;
+use weirgate_web::dashboard::sent::filled;
 use weirgate_web::params::Fields;
 use weirgate_web::problem::Problem;
 
@@ -72,7 +71,7 @@ impl FromRequestParts<Api> for Onlooker {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Response> {
-        match Session::of(&api.dashboard, &parts.headers).await {
+        match api.dashboard.session(&parts.headers).await {
             Ok(Some(_)) => Ok(Self),
             Ok(None) => Err(Problem::unauthorized("Cookie", "sign in at /dashboard/sign-in").into_response()),
             Err(problem) => Err(problem.into_response()),
@@ -104,9 +103,8 @@ struct BoardPage {
 
 /// The same for each of its pages, which it tells apart by itself.
 async fn show_page(State(api): State<Api>, parts: Parts) -> Result<Response, Response> {
-    let session = Session::of(&api.dashboard, &parts.headers)
-        .await
-        .map_err(|error| Refusal::from(error).into_response())?;
+    let session =
+        api.dashboard.session(&parts.headers).await.map_err(|error| Refusal::from(error).into_response())?;
     if session.is_some() {
         return Ok(page(&BoardPage { files: &FILES }));
     }

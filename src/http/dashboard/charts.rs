@@ -1,16 +1,16 @@
 //! The charts of the overview: what ran, what failed, and how long jobs waited to start.
 
 use std::time::Duration;
-use weirgate_web::dashboard::columns;
-use weirgate_web::dashboard::refusal::Refusal;
-use weirgate_web::dashboard::session::Session;
-use weirgate_web::dashboard::when::span;
 
 use askama::Template;
 use axum::extract::{RawQuery, State};
 use axum::response::{Html, IntoResponse, Response};
 use chrono::{DateTime, TimeDelta, Utc};
 use weirgate_queue::telemetry::rollup::{self, BucketSize, RollupBucket, Tally};
+use weirgate_web::dashboard::columns;
+use weirgate_web::dashboard::refusal::Refusal;
+use weirgate_web::dashboard::session::Session;
+use weirgate_web::dashboard::when::span;
 use weirgate_web::params::Fields;
 
 use super::chart::{Chart, Series, Shape, Times};

@@ -2,13 +2,13 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt::Write;
-use weirgate_web::dashboard::when::span;
 
 use askama::Template;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 use weirgate_queue::JobState;
 use weirgate_queue::read::JobRow;
+use weirgate_web::dashboard::when::span;
 
 const WIDTH: usize = 190;
 const HEIGHT: usize = 46;

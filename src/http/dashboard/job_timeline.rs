@@ -5,7 +5,6 @@
 //! no two have one number.
 
 use std::collections::HashMap;
-use weirgate_web::dashboard::when::{When, span};
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
@@ -13,6 +12,7 @@ use uuid::Uuid;
 use weirgate_identity::audit::Act;
 use weirgate_queue::JobState;
 use weirgate_queue::read::{self, Origin};
+use weirgate_web::dashboard::when::{When, span};
 use weirgate_web::job::JobResource;
 use weirgate_web::reason::who;
 

@@ -1,13 +1,6 @@
 //! Jobs by filter.
 
 use std::time::Duration;
-use weirgate_web::dashboard::columns;
-use weirgate_web::dashboard::form::Wrong;
-use weirgate_web::dashboard::frame::{Frame, page};
-use weirgate_web::dashboard::refusal::Refusal;
-use weirgate_web::dashboard::sent::filled;
-use weirgate_web::dashboard::session::Session;
-use weirgate_web::dashboard::suggest::Suggestions;
 
 use askama::Template;
 use axum::extract::{RawQuery, State};
@@ -18,6 +11,13 @@ use weirgate_queue::read::JobFilter;
 use weirgate_queue::read::counts::is_counted_by_views;
 use weirgate_queue::telemetry::failures;
 use weirgate_web::context::RequestContext;
+use weirgate_web::dashboard::columns;
+use weirgate_web::dashboard::form::Wrong;
+use weirgate_web::dashboard::frame::{Frame, page};
+use weirgate_web::dashboard::refusal::Refusal;
+use weirgate_web::dashboard::sent::filled;
+use weirgate_web::dashboard::session::Session;
+use weirgate_web::dashboard::suggest::Suggestions;
 use weirgate_web::follow::Viewer;
 use weirgate_web::params::Fields;
 use weirgate_web::problem::Problem;

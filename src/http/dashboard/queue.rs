@@ -2,14 +2,6 @@
 
 use std::cmp::Reverse;
 use std::time::Duration;
-use weirgate_web::dashboard::confirm::Confirm;
-use weirgate_web::dashboard::form::{Given, Wrong};
-use weirgate_web::dashboard::frame::{Frame, page};
-use weirgate_web::dashboard::refusal::{Path, Refusal};
-use weirgate_web::dashboard::sent::Form;
-use weirgate_web::dashboard::session::Session;
-use weirgate_web::dashboard::when::span;
-use weirgate_web::dashboard::words::{count, of};
 
 use askama::Template;
 use axum::extract::State;
@@ -23,6 +15,14 @@ use weirgate_queue::lanes::change::{QueueChange, change_queue, pause_queue};
 use weirgate_queue::lanes::{LaneLimits, QueueLimits};
 use weirgate_queue::telemetry::histogram::Histogram;
 use weirgate_queue::telemetry::rollup::{BucketSize, Tally, buckets};
+use weirgate_web::dashboard::confirm::Confirm;
+use weirgate_web::dashboard::form::{Given, Wrong};
+use weirgate_web::dashboard::frame::{Frame, page};
+use weirgate_web::dashboard::refusal::{Path, Refusal};
+use weirgate_web::dashboard::sent::Form;
+use weirgate_web::dashboard::session::Session;
+use weirgate_web::dashboard::when::span;
+use weirgate_web::dashboard::words::{count, of};
 use weirgate_web::parse::Parse;
 
 use super::lane::{LimitForm, take_limits};

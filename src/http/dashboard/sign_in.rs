@@ -1,10 +1,6 @@
 //! Signing in and out.
 
 use std::net::IpAddr;
-use weirgate_web::dashboard::frame::page;
-use weirgate_web::dashboard::refusal::Refusal;
-use weirgate_web::dashboard::sent::{Form, given, is_ours, read_pairs};
-use weirgate_web::dashboard::session::Session;
 
 use askama::Template;
 use axum::extract::{Request, State};
@@ -15,6 +11,9 @@ use serde_json::json;
 use weirgate_identity::audit::Actor;
 use weirgate_identity::users::User;
 use weirgate_web::client_address::ClientAddress;
+use weirgate_web::dashboard::frame::page;
+use weirgate_web::dashboard::refusal::Refusal;
+use weirgate_web::dashboard::sent::{Form, given, is_ours, read_pairs};
 use weirgate_web::problem::Shown;
 
 use super::sign_in_check::{NotSignedIn, Refused};
@@ -37,7 +36,7 @@ pub(super) async fn show(State(api): State<Api>, request: Request) -> Result<Res
     let query = request.uri().query().unwrap_or_default();
     let next = given(query.as_bytes()).find(|(name, _)| name == "next");
     let next = wanted(next.as_ref().map(|(_, value)| &**value));
-    if Session::of(&api.dashboard, request.headers()).await?.is_some() {
+    if api.dashboard.session(request.headers()).await?.is_some() {
         return Ok(Redirect::to(&next).into_response());
     }
     Ok(page(&SignInPage { error: "", email: "", next: &next }))

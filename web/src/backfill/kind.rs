@@ -3,9 +3,11 @@
 use std::fmt;
 
 use futures_util::future::BoxFuture;
+use serde_json::{Value, json};
 use sqlx::PgConnection;
 use uuid::Uuid;
-use weirgate_identity::TenantSlug;
+use weirgate_identity::{Tenant, TenantSlug};
+use weirgate_queue::backfill::{BackfillSettings, NewBackfill};
 
 use super::range::BackfillRange;
 
@@ -34,6 +36,39 @@ pub struct BackfillKind {
     pub queues: &'static [&'static str],
     /// Counts what there is to do.
     pub count: CountSlices,
+}
+
+impl BackfillKind {
+    /// The backfill of the days of a range. People see the tenants' slugs where they were `named`,
+    /// else that it is for all; and how many days have not begun.
+    ///
+    /// # Errors
+    /// When the database cannot answer.
+    pub async fn backfill(
+        &self,
+        conn: &mut PgConnection,
+        range: &BackfillRange,
+        named: Option<&[Tenant]>,
+        priority: i16,
+        settings: BackfillSettings,
+        traceparent: Option<String>,
+    ) -> weirgate_queue::Result<NewBackfill> {
+        let slugs = |tenants: &[Tenant]| tenants.iter().map(|tenant| tenant.slug.0.clone()).collect();
+        let tenants = named.map_or(Value::from("all"), slugs);
+        Ok(NewBackfill {
+            kind: self.stored.to_owned(),
+            spec: json!({
+                "tenants": tenants, "from": range.from, "to": range.to, "order": range.order, "reprocess": range.reprocess,
+                "future_days": range.future_days(conn).await?,
+            }),
+            plan: serde_json::to_value(range)?,
+            total: range.total(),
+            queues: self.queues.iter().map(|queue| (*queue).to_owned()).collect(),
+            priority,
+            settings,
+            traceparent,
+        })
+    }
 }
 
 impl fmt::Debug for BackfillKind {

@@ -4,13 +4,8 @@ use std::str::FromStr;
 
 use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
 use sqlx::PgConnection;
 use uuid::Uuid;
-use weirgate_identity::Tenant;
-use weirgate_queue::backfill::{BackfillSettings, NewBackfill};
-
-use super::kind::BackfillKind;
 
 /// Which end of the range comes first.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -116,37 +111,6 @@ impl BackfillRange {
         .fetch_one(conn)
         .await?;
         Ok(days.unsigned_abs())
-    }
-
-    /// The backfill of these days. People see the tenants' slugs where they were `named`, else that
-    /// it is for all; and how many days have not begun.
-    ///
-    /// # Errors
-    /// When the database cannot answer.
-    pub async fn backfill(
-        &self,
-        conn: &mut PgConnection,
-        kind: &BackfillKind,
-        named: Option<&[Tenant]>,
-        priority: i16,
-        settings: BackfillSettings,
-        traceparent: Option<String>,
-    ) -> weirgate_queue::Result<NewBackfill> {
-        let slugs = |tenants: &[Tenant]| tenants.iter().map(|tenant| tenant.slug.0.clone()).collect();
-        let tenants = named.map_or(Value::from("all"), slugs);
-        Ok(NewBackfill {
-            kind: kind.stored.to_owned(),
-            spec: json!({
-                "tenants": tenants, "from": self.from, "to": self.to, "order": self.order, "reprocess": self.reprocess,
-                "future_days": self.future_days(conn).await?,
-            }),
-            plan: serde_json::to_value(self)?,
-            total: self.total(),
-            queues: kind.queues.iter().map(|queue| (*queue).to_owned()).collect(),
-            priority,
-            settings,
-            traceparent,
-        })
     }
 
     /// Every so manieth slice is one tenant's, the first of them this.

@@ -21,11 +21,11 @@ pub fn version() -> &'static str {
     &VERSION
 }
 
-pub async fn style() -> Response {
+pub fn style() -> Response {
     asset("text/css; charset=utf-8", STYLE)
 }
 
-pub async fn script() -> Response {
+pub fn script() -> Response {
     asset("text/javascript; charset=utf-8", SCRIPT)
 }
 

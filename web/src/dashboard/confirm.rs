@@ -24,7 +24,8 @@ pub struct Confirm {
 }
 
 impl Confirm {
-    /// Asks before `what`, such as `queue kpi`, is paused or resumed: the form goes to `pause` or `resume` below `path`.
+    /// Asks before `what`, such as `queue kpi`, is paused or resumed: the form goes to `pause` or
+    /// `resume` below `path`.
     pub fn pause(frame: Frame, paused: bool, what: &str, path: &str, happens: Vec<String>) -> Self {
         let (verb, end) = if paused { ("Pause", "pause") } else { ("Resume", "resume") };
         let title = format!("{verb} {what}");

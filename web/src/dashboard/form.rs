@@ -3,8 +3,6 @@
 
 use std::borrow::Cow;
 
-use crate::day::parse_day;
-use crate::problem::{FieldError, Problem, Shown};
 use askama::Template;
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -12,6 +10,8 @@ use chrono::{NaiveDate, NaiveDateTime};
 
 use super::frame::page;
 use super::refusal::Refusal;
+use crate::day::parse_day;
+use crate::problem::{FieldError, Problem, Shown};
 
 /// The lists of names that fields suggest, as `suggestions.html` has them.
 pub const KINDS: &str = "kinds";
@@ -135,52 +135,62 @@ pub struct Field {
 
 impl Field {
     /// The same with suggestions.
+    #[must_use]
     pub fn suggesting(self, list: &'static str) -> Self {
         Self { list: Some(list), ..self }
     }
 
     /// The same where what stands around it tells what it is for; its label is only heard.
+    #[must_use]
     pub fn heard(self) -> Self {
         Self { is_heard: true, ..self }
     }
 
+    #[must_use]
     pub fn with_placeholder(self, placeholder: &'static str) -> Self {
         Self { placeholder, ..self }
     }
 
     /// The same, which has to be given.
+    #[must_use]
     pub fn required(self) -> Self {
         Self { required: true, ..self }
     }
 
     /// For a text that is looked for.
+    #[must_use]
     pub fn search(self) -> Self {
         Self { kind: "search", ..self }
     }
 
     /// For one of these: a value and its words.
+    #[must_use]
     pub fn choice(self, options: Vec<(&'static str, &'static str)>) -> Self {
         Self { options, ..self }
     }
 
     /// For a number that may have a fraction.
+    #[must_use]
     pub fn fraction(self, least: &'static str, most: &'static str) -> Self {
         Self { is_fraction: true, ..self.number(least, most) }
     }
 
     /// For a whole number.
+    #[must_use]
     pub fn number(self, least: &'static str, most: &'static str) -> Self {
         let kind = if self.value.parse::<f64>().is_ok() || self.value.is_empty() { "number" } else { "text" };
         Self { kind, range: Some((least, most)), ..self }
     }
 
     /// For a day.
+    #[must_use]
     pub fn day(self) -> Self {
         let kind = kind_for(&self.value, "date", |text| parse_day(text).is_ok());
         Self { kind, ..self }
     }
 
     /// For a time in UTC, which its label has to say.
+    #[must_use]
     pub fn time(mut self) -> Self {
         if let Some(at) = utc(&self.value) {
             let seconds = if at.format("%S").to_string() == "00" { "" } else { ":%S" };

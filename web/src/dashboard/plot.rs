@@ -1,4 +1,5 @@
-//! Numbers by day as lines, in SVG: values on hover, a link for each day, gaps where there is no value.
+//! Numbers by day as lines, in SVG: values on hover, a link for each day, gaps where there is no
+//! value.
 
 use std::fmt::Write;
 

@@ -41,6 +41,7 @@ impl Refusal {
     }
 
     /// Shown with the navigation.
+    #[must_use]
     pub fn for_session(self, session: &Session) -> Self {
         Self { session: Some(Box::new(session.clone())), ..self }
     }

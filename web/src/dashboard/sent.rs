@@ -2,10 +2,6 @@
 
 use std::borrow::Cow;
 
-use crate::auth::note_known;
-use crate::client_address::ClientAddress;
-use crate::extract::{BODY_LIMIT, read_body_of};
-use crate::params::{Fields, too_many};
 use axum::extract::{FromRef, FromRequest, FromRequestParts, Request};
 use axum::http::header::{HOST, ORIGIN};
 use axum::http::request::Parts;
@@ -17,6 +13,10 @@ use weirgate_identity::users::Role;
 use super::refusal::Refusal;
 use super::session::Session;
 use super::state::Dashboard;
+use crate::auth::note_known;
+use crate::client_address::ClientAddress;
+use crate::extract::{BODY_LIMIT, read_body_of};
+use crate::params::{Fields, too_many};
 
 impl<S> FromRequestParts<S> for Session
 where
@@ -29,7 +29,7 @@ where
         let dashboard = Dashboard::from_ref(state);
         let ClientAddress(address) =
             ClientAddress::of(&dashboard.trusted_proxies, &parts.extensions, &parts.headers);
-        match Self::of(&dashboard, &parts.headers).await {
+        match dashboard.session(&parts.headers).await {
             Ok(Some(session)) => {
                 note_known(&parts.extensions);
                 Ok(Self { address, ..session })
@@ -74,7 +74,8 @@ impl Form {
 }
 
 impl Form {
-    /// Whether somebody has said yes to what they were told will happen; a form that has nothing else.
+    /// Whether somebody has said yes to what they were told will happen; a form that has nothing
+    /// else.
     pub fn confirmed(self) -> Result<(Session, bool), Refusal> {
         let Self { session, mut fields } = self;
         let confirmed = fields.get::<bool>("confirmed").unwrap_or(false);
@@ -138,7 +139,8 @@ pub fn given(text: &[u8]) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> 
     form_urlencoded::parse(text).filter(|(_, value)| !value.is_empty())
 }
 
-/// Whether a request comes from a page of this host, as far as the browser says where it comes from.
+/// Whether a request comes from a page of this host, as far as the browser says where it comes
+/// from.
 pub fn is_ours(headers: &HeaderMap) -> bool {
     let of = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     if let Some(site) = of("sec-fetch-site") {

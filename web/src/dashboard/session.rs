@@ -5,12 +5,10 @@ use std::net::IpAddr;
 use axum::http::HeaderMap;
 use axum::http::header::COOKIE;
 use weirgate_identity::audit::Actor;
-use weirgate_identity::sessions::{self, hash};
+use weirgate_identity::sessions::hash;
 use weirgate_identity::users::User;
 
 use super::navigation::Navigation;
-use super::state::Dashboard;
-use crate::problem::Problem;
 
 /// The cookie of sessions.
 pub const COOKIE_NAME: &str = "weirgate_session";
@@ -32,14 +30,6 @@ impl Session {
     /// Who does what is done with it.
     pub fn actor(&self) -> Actor {
         Actor::user(&self.user.email, self.address)
-    }
-
-    /// What the cookie says; `None` where it says nothing, or nothing that is still true.
-    pub async fn of(dashboard: &Dashboard, headers: &HeaderMap) -> Result<Option<Self>, Problem> {
-        let Some(token) = token(headers) else { return Ok(None) };
-        let found = dashboard.sessions.find(hash(token)).await?;
-        let navigation = dashboard.navigation.clone();
-        Ok(found.map(|sessions::Session { user, csrf }| Self { user, csrf, address: None, navigation }))
     }
 }
 

@@ -10,11 +10,12 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use sqlx::PgPool;
+use weirgate_identity::sessions::{self, Hash, Session};
+
 use crate::permits::{Permits, under};
 use crate::problem::Problem;
 use crate::recent::Recent;
-use sqlx::PgPool;
-use weirgate_identity::sessions::{self, Hash, Session};
 
 /// For so long it is remembered that a session does not exist.
 const REMEMBERED: Duration = Duration::from_mins(1);

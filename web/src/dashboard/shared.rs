@@ -17,7 +17,8 @@ type Made = Arc<tokio::sync::Mutex<Option<(Instant, Arc<str>)>>>;
 pub struct Shared(Arc<Mutex<HashMap<String, (Instant, Made)>>>);
 
 impl Shared {
-    /// The part of that name, no older than `fresh`. Who asks while it is made waits for the same one.
+    /// The part of that name, no older than `fresh`. Who asks while it is made waits for the same
+    /// one.
     pub async fn get(
         &self,
         name: &str,

@@ -3,11 +3,16 @@
 use std::fmt;
 use std::sync::Arc;
 
+use axum::http::HeaderMap;
+use weirgate_identity::sessions::{self, hash};
+
 use super::navigation::Navigation;
+use super::session::{self, Session};
 use super::session_find::Sessions;
 use super::shared::Shared;
 use super::views::Views;
 use crate::client_address::TrustedProxies;
+use crate::problem::Problem;
 use crate::state::Web;
 
 /// The state of the dashboard, a part of that of a service. Cheap to clone.
@@ -35,6 +40,15 @@ impl Dashboard {
             shared: Shared::default(),
             trusted_proxies: web.trusted_proxies.clone(),
         }
+    }
+
+    /// Who has sent a request, as its cookie says; `None` where it says nothing, or nothing that is
+    /// still true.
+    pub async fn session(&self, headers: &HeaderMap) -> Result<Option<Session>, Problem> {
+        let Some(token) = session::token(headers) else { return Ok(None) };
+        let found = self.sessions.find(hash(token)).await?;
+        let navigation = self.navigation.clone();
+        Ok(found.map(|sessions::Session { user, csrf }| Session { user, csrf, address: None, navigation }))
     }
 }
 

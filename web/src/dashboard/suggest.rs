@@ -1,9 +1,10 @@
 //! Names that fields suggest: kinds, queues, and the first tenants.
 
-use crate::problem::Problem;
 use askama::Template;
 use sqlx::PgConnection;
 use weirgate_identity::SYSTEM_SLUG;
+
+use crate::problem::Problem;
 
 /// Tenants that are suggested by name. More make a page heavy, and a list that nobody reads.
 const OFFERED: i64 = 200;

@@ -1,6 +1,5 @@
 //! A tenant's KPIs day by day, as lines and as numbers.
 
-use crate::http::{DailyKpis, MOST_DAYS};
 use askama::Template;
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
@@ -19,6 +18,8 @@ use weirgate_web::date_range::take_days;
 use weirgate_web::params::Fields;
 use weirgate_web::parse::TenantName;
 use weirgate_web::problem::Problem;
+
+use crate::http::{DailyKpis, MOST_DAYS};
 
 /// Days that are shown where none are asked for.
 const USUAL: u64 = 60;
@@ -226,7 +227,7 @@ fn unusual(kpi: &DailyKpis) -> Option<String> {
 }
 
 /// How far from the ordinary a standard score is.
-pub fn out_of_the_ordinary(score: f64) -> String {
+pub(super) fn out_of_the_ordinary(score: f64) -> String {
     let way = if score > 0.0 { "above" } else { "below" };
     format!("{:.1} standard deviations {way} the 28 days before", score.abs())
 }

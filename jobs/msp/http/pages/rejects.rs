@@ -1,7 +1,5 @@
 //! Rows of sources that could not be taken, the newest first, each with the job that found it.
 
-use crate::rejects::{self, Filter, Place, RejectedRow};
-use crate::sources::Dataset;
 use askama::Template;
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
@@ -22,6 +20,9 @@ use weirgate_web::page::{Paging, cursor};
 use weirgate_web::params::Fields;
 use weirgate_web::parse::TenantName;
 use weirgate_web::problem::Problem;
+
+use crate::rejects::{self, Filter, Place, RejectedRow};
+use crate::sources::Dataset;
 
 struct Row {
     when: When,

@@ -2,19 +2,20 @@
 
 use std::sync::Arc;
 use std::time::Duration;
-use weirgate_msp::kpis;
-use weirgate_web::dashboard::notice::{NAMED, Notice, Notices, named, tenants};
-use weirgate_web::dashboard::refusal::Refusal;
-use weirgate_web::dashboard::words::of;
 
 use askama::Template;
 use chrono::NaiveDate;
-use sqlx::PgConnection;
+use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
+use weirgate_web::dashboard::notice::{NAMED, Notice, Notices, named, tenants};
+use weirgate_web::dashboard::refusal::Refusal;
+use weirgate_web::dashboard::shared::Shared;
+use weirgate_web::dashboard::words::of;
 
-use crate::http::Api;
+use super::links::kpis;
 
-/// A month of every tenant is looked through, so the overview does it so often for all who look, and not each time.
+/// A month of every tenant is looked through, so the overview does it so often for all who look,
+/// and not each time.
 const FRESH: Duration = Duration::from_mins(1);
 
 /// Of one tenant.
@@ -52,7 +53,7 @@ impl Missing {
         after: &str,
         limit: i64,
     ) -> sqlx::Result<Vec<Self>> {
-        sqlx::query_file_as!(Self, "src/http/dashboard/missing_days.sql", tenants, text, after, limit)
+        sqlx::query_file_as!(Self, "./http/pages/missing_days.sql", tenants, text, after, limit)
             .fetch_all(conn)
             .await
     }
@@ -78,13 +79,13 @@ impl Missing {
 }
 
 /// What the overview tells of them, as items of its list.
-pub(super) async fn told(api: &Api) -> Result<Arc<str>, Refusal> {
+pub(super) async fn told(pool: &PgPool, shared: &Shared) -> Result<Arc<str>, Refusal> {
     let tell = async || {
-        let first = Missing::page(&mut *api.pool.acquire().await?, None, "", NAMED).await?;
+        let first = Missing::page(&mut *pool.acquire().await?, None, "", NAMED).await?;
         let notices = notice(&first).into_iter().collect();
         Ok(Notices { notices }.render()?)
     };
-    api.dashboard.shared.get("days without KPIs", FRESH, tell).await
+    shared.get("days without KPIs", FRESH, tell).await
 }
 
 fn notice(first: &[Missing]) -> Option<Notice> {

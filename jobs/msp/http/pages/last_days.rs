@@ -1,13 +1,15 @@
 //! The last complete day of tenants: its KPIs, and what was out of the ordinary lately.
 
 use std::collections::HashMap;
-use weirgate_msp::{LATELY, around, out_of_the_ordinary};
-use weirgate_web::dashboard::plot::{Unit, anchor};
-use weirgate_web::dashboard::words::count;
 
 use chrono::NaiveDate;
 use sqlx::PgConnection;
 use uuid::Uuid;
+use weirgate_web::dashboard::plot::{Unit, anchor};
+use weirgate_web::dashboard::words::count;
+
+use super::kpis::out_of_the_ordinary;
+use super::links::{LATELY, around};
 
 /// A KPI, and where it is shown.
 pub(super) struct Kpi {

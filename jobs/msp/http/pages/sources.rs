@@ -1,12 +1,14 @@
-//! Sources in trouble, in words: what the last ingest of a tenant's dataset came to, and where that is shown.
+//! Sources in trouble, in words: what the last ingest of a tenant's dataset came to, and where that
+//! is shown.
 
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 use uuid::Uuid;
-use weirgate_msp::sources::Dataset;
 use weirgate_queue::read;
 use weirgate_web::dashboard::when::span;
 use weirgate_web::dashboard::words::{count, of};
+
+use crate::sources::Dataset;
 
 /// What is wrong with a source, as `source_runs.trouble` has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -163,7 +165,8 @@ impl Source {
         &self.message
     }
 
-    /// Where that is shown: the rows, or the job; the source's other jobs, where that one was deleted.
+    /// Where that is shown: the rows, or the job; the source's other jobs, where that one was
+    /// deleted.
     pub(super) fn link(&self) -> String {
         let Self { slug, dataset, .. } = self;
         match (self.trouble, self.job) {
