@@ -17,7 +17,7 @@ use reqwest::{StatusCode, Url};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use weirgate_msp::http_client;
+use weirgate_web::tls::http_client;
 
 pub use address::Address;
 pub(crate) use call::Call;

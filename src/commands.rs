@@ -46,7 +46,7 @@ use self::session::Session;
 use crate::cli::{Cli, Command, MockData};
 use crate::config::Config;
 use crate::database::Database;
-use crate::domains::Domains;
+use crate::domains::{self, Domains};
 use crate::output::{self, say};
 use crate::signals::Stop;
 use crate::{logging, random, seed};
@@ -107,7 +107,7 @@ async fn dispatch(command: Command, session: Session) -> anyhow::Result<()> {
 
 async fn run_seed(session: &Session, fresh_keys: bool) -> anyhow::Result<()> {
     let seeded = async |database: &Database| {
-        database.migrate().await?;
+        database.migrate(&domains::histories()).await?;
         let folder = &session.config.mock_data_path;
         for tenant in seed::seed(&database.pool, folder, fresh_keys, &mut random::generator()).await? {
             let key =

@@ -16,6 +16,7 @@ use sqlx::{Connection as _, PgConnection, PgPool};
 use tokio::task::JoinSet;
 use weirgate_identity::audit::Actor;
 use weirgate_private_postgres::{Options, PrivatePostgres};
+use weirgate_web::history::History;
 
 use self::address::Address;
 use self::session::Settings;
@@ -110,8 +111,8 @@ impl Database {
     /// # Errors
     /// When a migration fails, an applied one has changed since, or the database is of the old
     /// history.
-    pub async fn migrate(&self) -> anyhow::Result<usize> {
-        let steps = schema::bring_up_to_date(&self.pool).await?;
+    pub async fn migrate(&self, histories: &[History]) -> anyhow::Result<usize> {
+        let steps = schema::bring_up_to_date(&self.pool, histories).await?;
         if !steps.is_empty() {
             let mut conn = self.pool.acquire().await?;
             for step in &steps {
@@ -127,10 +128,10 @@ impl Database {
     ///
     /// # Errors
     /// Says what to run.
-    pub async fn require_migrated(&self) -> anyhow::Result<()> {
+    pub async fn require_migrated(&self, histories: &[History]) -> anyhow::Result<()> {
         let mut conn = self.pool.acquire().await?;
         schema::refuse_old_history(&mut conn).await?;
-        let pending = schema::pending(&mut conn).await?;
+        let pending = schema::pending(&mut conn, histories).await?;
         if pending > 0 {
             bail!("the database lacks {pending} migration(s): run `weirgate migrate up` first");
         }

@@ -1,5 +1,8 @@
 //! The domains of this program: [`all`] is the only list of them.
 
+mod made;
+mod msp;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -7,25 +10,51 @@ use anyhow::bail;
 use weirgate_queue::schedule::Schedules;
 use weirgate_queue::{Kinds, Registry};
 use weirgate_web::domain::{Catalog, Domain};
+use weirgate_web::history::History;
+use weirgate_web::parts::Parts;
 
+pub(crate) use self::made::Prepared;
+pub use self::made::Registration;
 use crate::app::App;
 use crate::config::{Config, ConfigError};
 use crate::http::Api;
-use crate::operations;
+use crate::{operations, schema};
 
 /// Every domain there is: the only list of them.
-pub fn all() -> Vec<Domain<App, Api>> {
-    vec![weirgate_msp::domain().within(App::msp)]
+pub fn all() -> Vec<Registration> {
+    vec![msp::registration()]
+}
+
+/// The domain that a demonstration shows.
+pub(crate) const SHOWN: &str = msp::NAME;
+
+/// Whether a domain is served whose rows come from the mock data.
+pub(crate) fn reads_mock_data(config: &Config) -> bool {
+    config.mock_mode && config.serves(msp::NAME)
+}
+
+/// The histories of all schemas, each after those that it builds on. Those of domains that are not
+/// served are kept up to date, too: other processes on the same database may serve them.
+pub fn histories() -> Vec<History> {
+    Domains::new(all()).histories()
 }
 
 /// The domains that a process serves and works, after the operations, which are always there.
 #[derive(Debug, Clone)]
-pub struct Domains(Vec<Domain<App, Api>>);
+pub struct Domains {
+    /// The operations and the domains.
+    list: Vec<Domain<App, Api>>,
+    registrations: Vec<Registration>,
+}
 
 impl Domains {
     /// The operations and these domains.
-    pub fn new(domains: Vec<Domain<App, Api>>) -> Self {
-        Self(std::iter::once(operations::domain().within(App::pool)).chain(domains).collect())
+    pub fn new(registrations: Vec<Registration>) -> Self {
+        let domains = registrations.iter().map(|registration| registration.domain.clone());
+        Self {
+            list: std::iter::once(operations::domain().within(App::pool)).chain(domains).collect(),
+            registrations,
+        }
     }
 
     /// The operations, and the domains that the settings name.
@@ -35,7 +64,7 @@ impl Domains {
     pub fn of(config: &Config) -> Result<Self, ConfigError> {
         let all = all();
         let mut wrong = Vec::new();
-        let names: Vec<&str> = all.iter().map(|domain| domain.name).collect();
+        let names: Vec<&str> = all.iter().map(|registration| registration.domain.name).collect();
         for name in config.domains.iter().flatten().filter(|name| !names.contains(&name.as_str())) {
             wrong.push(format!(
                 "WEIRGATE_DOMAINS: there is no domain {name:?}; there are: {}",
@@ -51,7 +80,9 @@ impl Domains {
             ));
         }
         if wrong.is_empty() {
-            Ok(Self::new(all.into_iter().filter(|domain| config.serves(domain.name)).collect()))
+            Ok(Self::new(
+                all.into_iter().filter(|registration| config.serves(registration.domain.name)).collect(),
+            ))
         } else {
             Err(ConfigError::new(wrong))
         }
@@ -73,12 +104,41 @@ impl Domains {
 
     /// Each of them.
     pub fn list(&self) -> &[Domain<App, Api>] {
-        &self.0
+        &self.list
+    }
+
+    /// What their handlers need, where no job runs in the same process.
+    ///
+    /// # Errors
+    /// When a setting is wrong.
+    pub(crate) fn handlers(&self, config: &Config) -> anyhow::Result<Parts> {
+        let mut all = Parts::default();
+        for registration in &self.registrations {
+            all = all.join(&(registration.handlers)(config)?);
+        }
+        Ok(all)
+    }
+
+    /// What their handlers and their jobs need.
+    ///
+    /// # Errors
+    /// When a setting is wrong.
+    pub(crate) fn prepare(&self, config: &Config) -> anyhow::Result<Prepared> {
+        let mut prepared = Prepared::default();
+        for registration in &self.registrations {
+            prepared.add((registration.jobs)(config)?);
+        }
+        Ok(prepared)
+    }
+
+    /// The histories of the engine's schema, that of the tenants, and those of the domains.
+    pub fn histories(&self) -> Vec<History> {
+        schema::histories(self.list.iter().filter_map(|domain| domain.history))
     }
 
     /// What they have, for those who look on.
     pub fn catalog(&self) -> Catalog {
-        Catalog::of(&self.0)
+        Catalog::of(&self.list)
     }
 
     /// What they enqueue by the clock.
@@ -88,12 +148,12 @@ impl Domains {
 
     /// Every job of them, to be run; of `queues` alone, where these are named.
     pub fn registry(&self, app: Arc<App>, queues: Option<&BTreeSet<String>>) -> Registry<App> {
-        let kinds = self.0.iter().fold(Kinds::default(), |all, domain| all.join(domain.kinds.clone()));
+        let kinds = self.list.iter().fold(Kinds::default(), |all, domain| all.join(domain.kinds.clone()));
         let kinds = match queues {
             Some(queues) => kinds.in_queues(queues),
             None => kinds,
         };
-        let slices = self.0.iter().flat_map(|domain| domain.slices.iter().cloned());
+        let slices = self.list.iter().flat_map(|domain| domain.slices.iter().cloned());
         slices.fold(kinds.run_with(app), Registry::with_slices)
     }
 }
@@ -155,7 +215,7 @@ mod tests {
         assert!(without.is_empty(), "no text for {without:?}");
         let of_the_engine = JobPresentation::default();
         let mut codes = BTreeSet::new();
-        for (code, _) in domains.0.iter().flat_map(|domain| &domain.error_texts) {
+        for (code, _) in domains.list.iter().flat_map(|domain| &domain.error_texts) {
             assert!(!of_the_engine.has_text(code), "a domain repeats {code}, which the engine fails with");
             assert!(codes.insert(code), "{code} has two texts");
         }

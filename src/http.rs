@@ -25,24 +25,26 @@ use axum::extract::FromRef;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::Redirect;
 use axum::routing::get;
-use object_store::ObjectStore;
 use sqlx::PgPool;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use weirgate_identity::{audit, sessions};
-use weirgate_msp::ExportFiles;
 use weirgate_queue::read::watch::Watcher;
 use weirgate_web::client_address::TrustedProxies;
-use weirgate_web::document;
+use weirgate_web::dashboard::navigation::Navigation;
+use weirgate_web::dashboard::state::Dashboard;
 use weirgate_web::domain::{Catalog, Domain, DomainRoutes};
+use weirgate_web::history::History;
 use weirgate_web::layers::with_layers;
+use weirgate_web::parts::Parts;
 use weirgate_web::reads::Reads;
-use weirgate_web::{Web, WebConfig, accept, auth};
+use weirgate_web::{Web, WebConfig, accept, auth, document};
 
-use crate::http::dashboard::{Sessions, Shared, SignIns, Views};
+use crate::http::dashboard::SignIns;
 use crate::http::metrics::Latest;
 use crate::metrics::{Metrics, Work};
+use crate::schema;
 
 pub use crate::http::metrics::monitoring_router;
 pub(crate) use crate::http::workflow::in_words;
@@ -53,18 +55,19 @@ pub(crate) use crate::http::workflow::in_words;
 pub struct Api {
     web: Web,
     pool: PgPool,
-    exports: ExportFiles,
+    /// What domains need beside this.
+    parts: Parts,
     /// What the domains have that are served.
     catalog: Arc<Catalog>,
     /// What these answer.
     routes: Arc<[DomainRoutes<Api>]>,
     /// Made when it is asked for first.
     document: Arc<OnceLock<Option<Arc<str>>>>,
+    /// Migrations that the database must have.
+    histories: Arc<[History]>,
     readiness: Arc<health::Latest>,
     sign_ins: Arc<SignIns>,
-    sessions: Arc<Sessions>,
-    views: Views,
-    shared: Shared,
+    dashboard: Dashboard,
     metrics: Arc<Metrics>,
     latest: Arc<Latest>,
 }
@@ -79,25 +82,26 @@ impl Api {
     /// The state of a router.
     pub fn new<A: Send + Sync + 'static>(
         pool: PgPool,
-        exports: Arc<dyn ObjectStore>,
+        parts: Parts,
         domains: &[Domain<A, Self>],
         watcher: Watcher,
         config: WebConfig,
     ) -> Self {
-        let metrics = Arc::new(Metrics::new(pool.clone(), None));
         let catalog = Catalog::of(domains);
+        let metrics = Arc::new(Metrics::new(pool.clone(), None, catalog.counters().to_vec()));
+        let web = Web::new(pool.clone(), watcher, config, catalog.presentation(), metrics.clone());
+        let navigation = Navigation::new(&dashboard::NAVIGATION, catalog.navigation().iter().copied());
         Self {
-            web: Web::new(pool.clone(), watcher, config, catalog.presentation(), metrics.clone()),
+            dashboard: Dashboard::new(&web, navigation),
+            web,
             pool,
-            exports: ExportFiles::new(exports),
+            parts,
             catalog: Arc::new(catalog),
             routes: domains.iter().map(|domain| domain.routes).collect(),
             document: Arc::default(),
+            histories: schema::histories(domains.iter().filter_map(|domain| domain.history)).into(),
             readiness: Arc::default(),
             sign_ins: Arc::new(SignIns::new()),
-            sessions: Arc::new(Sessions::new()),
-            views: Views::default(),
-            shared: Shared::default(),
             metrics,
             latest: Arc::default(),
         }
@@ -106,7 +110,7 @@ impl Api {
     /// With the metrics of the worker that runs in this process too.
     #[must_use]
     pub fn with_work(self, work: Work) -> Self {
-        let metrics = Arc::new(Metrics::new(self.pool.clone(), Some(work)));
+        let metrics = Arc::new(Metrics::new(self.pool.clone(), Some(work), self.catalog.counters().to_vec()));
         let web = Web { meter: metrics.clone(), ..self.web };
         Self { web, metrics, ..self }
     }
@@ -133,6 +137,12 @@ impl FromRef<Api> for Web {
     }
 }
 
+impl FromRef<Api> for Dashboard {
+    fn from_ref(api: &Api) -> Self {
+        api.dashboard.clone()
+    }
+}
+
 impl FromRef<Api> for Reads {
     fn from_ref(api: &Api) -> Self {
         api.web.reads.clone()
@@ -145,9 +155,9 @@ impl FromRef<Api> for TrustedProxies {
     }
 }
 
-impl FromRef<Api> for ExportFiles {
+impl FromRef<Api> for Parts {
     fn from_ref(api: &Api) -> Self {
-        api.exports.clone()
+        api.parts.clone()
     }
 }
 
@@ -158,7 +168,7 @@ pub fn router(api: Api) -> Router {
     let v1 = routes.v1.route_layer(from_fn_with_state(api.web.clone(), auth::require_tenant));
     let (app, _) = routes.open.merge(internal).merge(v1).split_for_parts();
     let pages = Router::new()
-        .nest("/dashboard", dashboard::router())
+        .nest("/dashboard", dashboard::router(&api.routes))
         // As people type it.
         .route("/", get(async || Redirect::to("/dashboard")))
         .route("/dashboard/", get(async || Redirect::permanent("/dashboard")));
@@ -185,6 +195,9 @@ pub fn openapi<A: Send + Sync + 'static>(domains: &[Domain<A, Api>]) -> utoipa::
 fn document(catalog: &Catalog, domains: &[DomainRoutes<Api>]) -> utoipa::openapi::OpenApi {
     let Routes { open, internal, v1 } = routes(catalog, domains);
     let (_, mut document) = open.merge(internal).merge(v1).split_for_parts();
+    let (name, schema) = schemas::kinds_of_backfills(catalog.backfills());
+    let components = document.components.get_or_insert_default();
+    components.schemas.insert(name.to_owned(), schema.into());
     document::complete(&mut document);
     document
 }
@@ -249,7 +262,7 @@ fn routes(catalog: &Catalog, domains: &[DomainRoutes<Api>]) -> Routes {
     let backfills = OpenApiRouter::new()
         .routes(routes!(internal::backfills::create_backfill))
         .route_layer(from_fn(accept::refuse_csv));
-    let internal = if catalog.has(weirgate_msp::NAME) { internal.merge(backfills) } else { internal };
+    let internal = if catalog.backfills().is_empty() { internal } else { internal.merge(backfills) };
     domains.iter().fold(Routes { open, internal, v1 }, |Routes { open, internal, v1 }, domain| Routes {
         open,
         internal: internal.merge((domain.internal)()),

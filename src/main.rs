@@ -18,7 +18,7 @@ const LET_GO: Duration = Duration::from_secs(2);
 fn main() -> ExitCode {
     let cli = Cli::parse();
     open_files::raise_limit();
-    weirgate_msp::provide_tls();
+    weirgate_web::tls::provide_tls();
     // Mock data is written for others to read.
     if !matches!(cli.command, Command::MockData(_)) {
         home::keep_to_ourselves();

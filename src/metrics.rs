@@ -17,6 +17,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 use sqlx::PgPool;
+use weirgate_web::domain::DomainCounter;
 use weirgate_web::traces::RequestMeter;
 
 pub(crate) use families::Families;
@@ -44,8 +45,9 @@ pub(crate) struct Metrics {
 }
 
 impl Metrics {
-    /// Of a process that works with `pool`, and does `work` if it is a worker.
-    pub(crate) fn new(pool: PgPool, work: Option<Work>) -> Self {
+    /// Of a process that works with `pool`, and does `work` if it is a worker, with what its domains
+    /// count.
+    pub(crate) fn new(pool: PgPool, work: Option<Work>, counters: Vec<DomainCounter>) -> Self {
         let mut registry = Registry::with_prefix(PREFIX);
         let requests = Family::default();
         let durations = Family::new_with_constructor((|| Histogram::new(BUCKETS)) as fn() -> Histogram);
@@ -55,7 +57,7 @@ impl Metrics {
             "Time until the headers of the response",
             durations.clone(),
         );
-        registry.register_collector(Box::new(Working { pool, work }));
+        registry.register_collector(Box::new(Working { pool, work, counters }));
         let mut process = Registry::default();
         process.register_collector(Box::new(Process));
         Self { registry, process, requests, durations }

@@ -1,7 +1,7 @@
 //! The schemas' histories, and bringing a database up to date while others may do so too.
 //!
 //! Each schema has one linear history with a bookkeeping table of its own. They build on each other
-//! in the order of [`HISTORIES`]: none names a schema that comes after it.
+//! in the order of the list that is handed in: none names a schema that comes after it.
 
 mod adopt;
 mod history;
@@ -11,26 +11,36 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use sqlx::migrate::MigrateError;
 use sqlx::{Connection, PgConnection, PgPool};
+use weirgate_web::history::History;
 
 pub(crate) use self::adopt::{adopt, refuse_old_history};
-pub use self::history::{HISTORIES, History, Step};
+pub use self::history::Step;
 
 use self::history::lock;
 
 /// How often a migration is tried again that met one of another database of the same server.
 const TRIES: u32 = 50;
 
+/// The histories of the engine and the tenants, and those of the domains, which build on them.
+pub fn histories(of_domains: impl IntoIterator<Item = History>) -> Vec<History> {
+    let own = [
+        History { schema: "queue", migrator: &weirgate_queue::MIGRATOR },
+        History { schema: "identity", migrator: &weirgate_identity::MIGRATOR },
+    ];
+    own.into_iter().chain(of_domains).collect()
+}
+
 /// Applies what is missing; returns what that was. Of several that do so at once, one applies the
 /// migrations and the others wait for it.
 ///
 /// # Errors
 /// When a migration fails, an applied one has changed since, or the database is of the old history.
-pub(crate) async fn bring_up_to_date(pool: &PgPool) -> anyhow::Result<Vec<Step>> {
+pub(crate) async fn bring_up_to_date(pool: &PgPool, histories: &[History]) -> anyhow::Result<Vec<Step>> {
     refuse_old_history(&mut *pool.acquire().await?).await?;
     let mut tries = 0;
     loop {
         tries += 1;
-        match apply_locked(pool).await {
+        match apply_locked(pool, histories).await {
             Err(error) if tries < TRIES && met_another(&error) => {
                 tracing::info!(%error, "another database of this server is migrated at the same time; trying again");
                 tokio::time::sleep(Duration::from_millis(50)).await;
@@ -61,9 +71,9 @@ fn may_not_make_roles(error: &MigrateError) -> bool {
     })
 }
 
-async fn apply_locked(pool: &PgPool) -> Result<Vec<Step>, MigrateError> {
+async fn apply_locked(pool: &PgPool, histories: &[History]) -> Result<Vec<Step>, MigrateError> {
     let mut conn = lock(pool).await?;
-    let steps = apply(&mut conn).await?;
+    let steps = apply(&mut conn, histories).await?;
     conn.close().await?;
     Ok(steps)
 }
@@ -72,9 +82,9 @@ async fn apply_locked(pool: &PgPool) -> Result<Vec<Step>, MigrateError> {
 ///
 /// # Errors
 /// When a migration fails, or an applied one has changed since.
-pub async fn apply(conn: &mut PgConnection) -> Result<Vec<Step>, MigrateError> {
+pub async fn apply(conn: &mut PgConnection, histories: &[History]) -> Result<Vec<Step>, MigrateError> {
     let mut steps = Vec::new();
-    for history in &HISTORIES {
+    for history in histories {
         let (applied, missing) = (history.newest_applied(conn).await?, history.pending(conn).await?.len());
         history.migrator.run_direct(None, conn, false).await?;
         if missing > 0 {
@@ -93,8 +103,8 @@ pub async fn apply(conn: &mut PgConnection) -> Result<Vec<Step>, MigrateError> {
 ///
 /// # Errors
 /// When a migration cannot be undone.
-pub async fn undo_all(conn: &mut PgConnection) -> Result<(), MigrateError> {
-    for history in HISTORIES.iter().rev() {
+pub async fn undo_all(conn: &mut PgConnection, histories: &[History]) -> Result<(), MigrateError> {
+    for history in histories.iter().rev() {
         history.migrator.undo(&mut *conn, 0).await?;
     }
     Ok(())
@@ -105,9 +115,9 @@ pub async fn undo_all(conn: &mut PgConnection) -> Result<(), MigrateError> {
 ///
 /// # Errors
 /// When the database cannot be asked.
-pub(crate) async fn pending(conn: &mut PgConnection) -> Result<usize, MigrateError> {
+pub(crate) async fn pending(conn: &mut PgConnection, histories: &[History]) -> Result<usize, MigrateError> {
     let mut pending = 0;
-    for history in &HISTORIES {
+    for history in histories {
         pending += history.pending(conn).await?.len();
     }
     Ok(pending)

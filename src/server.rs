@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use object_store::ObjectStore;
 use sqlx::PgPool;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use weirgate_queue::read::watch::Watcher;
+use weirgate_web::parts::Parts;
 use weirgate_web::{WebConfig, connections};
 
 use crate::config::Config;
@@ -38,8 +38,8 @@ pub struct Listeners {
 pub struct Served {
     /// The database.
     pub pool: PgPool,
-    /// Where exports lie.
-    pub exports: Arc<dyn ObjectStore>,
+    /// What their handlers need.
+    pub parts: Parts,
     /// The domains that are served.
     pub domains: Domains,
 }
@@ -61,7 +61,7 @@ pub async fn bind(config: &Config) -> anyhow::Result<Listeners> {
 /// When spans cannot be sent where the settings say.
 pub async fn run(
     listeners: Listeners,
-    Served { pool, exports, domains }: Served,
+    Served { pool, parts, domains }: Served,
     config: &Config,
     service_token: String,
     work: Option<Work>,
@@ -70,7 +70,7 @@ pub async fn run(
     let traces = Traces::start(config, Role::Api)?;
     let api = Api::new(
         pool.clone(),
-        exports,
+        parts,
         domains.list(),
         Watcher::start(pool, WATCH_INTERVAL),
         WebConfig {

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use weirgate_msp::IngestTickets;
-use weirgate_msp::http_client;
 use weirgate_queue::{NewJob, enqueue};
+use weirgate_web::tls::http_client;
 
 use super::process::{Memory, Process};
 use super::report::{Report, percentile_ms};

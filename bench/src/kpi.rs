@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use chrono::{Days, NaiveDate};
 use uuid::Uuid;
-use weirgate_msp::{BackfillKind, BackfillOrder, BackfillRange, Reprocess};
+use weirgate_msp::BackfillKind;
 use weirgate_queue::backfill::{self, BackfillSettings};
+use weirgate_web::backfill::{BackfillOrder, BackfillRange, Reprocess};
 
 use super::kpi_data::{self, Amounts};
 use super::process::Process;
@@ -49,8 +50,8 @@ fn range() -> anyhow::Result<BackfillRange> {
 async fn backfill(stage: &Stage, range: &BackfillRange) -> anyhow::Result<f64> {
     let id = Uuid::now_v7();
     let mut tx = stage.pool.begin().await?;
-    let new =
-        range.backfill(&mut tx, BackfillKind::ComputeKpi, None, 0, BackfillSettings::default(), None).await?;
+    let kind = BackfillKind::ComputeKpi.describe();
+    let new = kind.backfill(&mut tx, range, None, 0, BackfillSettings::default(), None).await?;
     backfill::create(&mut tx, id, &new).await?;
     tx.commit().await?;
     let over = "select finished_at is not null from queue.backfills where id = $1";

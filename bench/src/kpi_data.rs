@@ -1,7 +1,7 @@
 //! Tickets, time entries and surveys of many tenants, made by the database itself, and what must
 //! come of them.
 
-use weirgate_msp::BackfillRange;
+use weirgate_web::backfill::BackfillRange;
 
 use super::stage::Stage;
 

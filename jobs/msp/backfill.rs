@@ -1,12 +1,31 @@
-//! Backfills of days: a slice is one tenant and day. Slices go day by day, and through all tenants
-//! within a day, so that no tenant waits for another one's whole range.
+//! Backfills of KPIs, exports and daily pipelines.
 
-mod days;
+mod find;
 mod kind;
-mod range;
 mod slices;
 
-pub use days::{BackfillDays, SliceJob, TenantDays};
+use futures_util::future::FutureExt;
+
+use find::count;
+
 pub use kind::BackfillKind;
-pub use range::{BackfillOrder, BackfillRange, Reprocess};
 pub use slices::DailySlices;
+
+impl BackfillKind {
+    /// The same for all who look on.
+    pub fn describe(self) -> weirgate_web::backfill::BackfillKind {
+        weirgate_web::backfill::BackfillKind {
+            name: self.name(),
+            stored: self.as_str(),
+            jobs_of_slice: self.jobs_of_slice(),
+            job_kind: self.job_kind(),
+            job_queue: self.job_queue(),
+            queues: self.queues(),
+            count: match self {
+                Self::ComputeKpi => |conn, range| count(conn, range, Self::ComputeKpi).boxed(),
+                Self::GenerateExport => |conn, range| count(conn, range, Self::GenerateExport).boxed(),
+                Self::Pipeline => |conn, range| count(conn, range, Self::Pipeline).boxed(),
+            },
+        }
+    }
+}

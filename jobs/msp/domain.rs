@@ -9,16 +9,20 @@ use weirgate_identity::Tenant;
 use weirgate_queue::{Job, QueueError, Result};
 use weirgate_web::Web;
 use weirgate_web::client_address::TrustedProxies;
+use weirgate_web::dashboard::state::Dashboard;
 use weirgate_web::day::parse_day;
-use weirgate_web::domain::{Domain, DomainRoutes, Enqueueable};
+use weirgate_web::domain::{Domain, DomainCounter, DomainRoutes, Enqueueable};
+use weirgate_web::history::History;
+use weirgate_web::parts::Parts;
 use weirgate_web::plan::Plan;
 use weirgate_web::presentation::OutputLink;
 use weirgate_web::reads::Reads;
 
-use crate::http::{self, ExportFiles};
+use crate::http;
+use crate::ingest::ingested_rows;
 use crate::{
-    App, ComputeKpi, DailyPipeline, DailySlices, GenerateExport, IngestCsat, IngestSecurityAlerts,
-    IngestTickets, IngestTimeEntries, kinds, schedules,
+    App, BackfillKind, ComputeKpi, DailyPipeline, DailySlices, GenerateExport, IngestCsat,
+    IngestSecurityAlerts, IngestTickets, IngestTimeEntries, MIGRATOR, kinds, schedules,
 };
 
 /// Its name in the settings.
@@ -31,9 +35,11 @@ where
     Web: FromRef<S>,
     Reads: FromRef<S>,
     TrustedProxies: FromRef<S>,
-    ExportFiles: FromRef<S>,
+    Parts: FromRef<S>,
+    Dashboard: FromRef<S>,
 {
-    Domain { routes: DomainRoutes { internal: http::internal, v1: http::v1 }, ..without_routes() }
+    let routes = DomainRoutes { internal: http::internal, v1: http::v1, pages: http::pages::pages };
+    Domain { routes, ..without_routes() }
 }
 
 fn without_routes<S: Clone + Send + Sync + 'static>() -> Domain<App, S> {
@@ -58,6 +64,15 @@ fn without_routes<S: Clone + Send + Sync + 'static>() -> Domain<App, S> {
                 plan: daily_pipeline,
             },
         ],
+        backfills: BackfillKind::ALL.map(BackfillKind::describe).into(),
+        not_backfilled: [
+            IngestTickets::KIND,
+            IngestTimeEntries::KIND,
+            IngestCsat::KIND,
+            IngestSecurityAlerts::KIND,
+        ]
+        .map(|kind| (kind, ALL_AT_ONCE))
+        .into(),
         renamed: vec![("pipeline", DailyPipeline::NAME), ("pipeline_daily", DailyPipeline::NAME)],
         links: vec![OutputLink {
             kind: GenerateExport::KIND,
@@ -65,6 +80,17 @@ fn without_routes<S: Clone + Send + Sync + 'static>() -> Domain<App, S> {
             link: "download_url",
             path: "/exports/{id}/download",
         }],
+        history: Some(History { schema: NAME, migrator: &MIGRATOR }),
+        counters: vec![DomainCounter {
+            name: "ingest_rows",
+            help: "Source rows that this process imported or rejected",
+            read: || {
+                let labels = |dataset, outcome| vec![("dataset", dataset), ("outcome", outcome)];
+                ingested_rows().map(|(dataset, outcome, rows)| (labels(dataset, outcome), rows)).collect()
+            },
+        }],
+        additions: Some(Arc::new(http::pages::OfSourcesAndKpis)),
+        navigation: http::pages::navigation(),
         error_texts: ERROR_TEXTS.to_vec(),
         ..Domain::new(NAME)
     }
@@ -79,6 +105,10 @@ fn daily_pipeline(tenant: &Tenant, args: Value) -> Result<Plan> {
     let date = parse_day(&date).map_err(|why| QueueError::Json(serde::de::Error::custom(why)))?;
     DailyPipeline::plan(tenant, date, |job| job)
 }
+
+/// Why there is no backfill of ingests.
+const ALL_AT_ONCE: &str =
+    "ingests all that its source has, not one day; enqueue it once, or backfill daily_pipeline";
 
 /// What tenants are told of the codes that its jobs fail with.
 const ERROR_TEXTS: [(&str, &str); 8] = [
@@ -100,7 +130,6 @@ mod tests {
     use weirgate_web::domain::Catalog;
 
     use super::*;
-    use crate::BackfillKind;
 
     #[test]
     fn every_kind_of_a_tenant_may_be_enqueued_by_name() {

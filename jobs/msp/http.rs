@@ -3,6 +3,7 @@
 
 mod internal;
 mod openapi;
+pub(crate) mod pages;
 mod v1;
 
 use axum::Extension;
@@ -13,6 +14,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use weirgate_web::client_address::TrustedProxies;
 use weirgate_web::extract::AlsoNamed;
+use weirgate_web::parts::Parts;
 use weirgate_web::reads::Reads;
 use weirgate_web::{Web, accept};
 
@@ -32,7 +34,7 @@ where
     Web: FromRef<S>,
     Reads: FromRef<S>,
     TrustedProxies: FromRef<S>,
-    ExportFiles: FromRef<S>,
+    Parts: FromRef<S>,
 {
     OpenApiRouter::with_openapi(openapi::Document::openapi())
         .routes(routes!(internal::ingest::ingest_dataset))
@@ -53,7 +55,7 @@ where
     S: Clone + Send + Sync + 'static,
     Web: FromRef<S>,
     Reads: FromRef<S>,
-    ExportFiles: FromRef<S>,
+    Parts: FromRef<S>,
 {
     OpenApiRouter::new()
         .routes(routes!(v1::tickets::get_ticket))

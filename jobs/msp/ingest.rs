@@ -27,7 +27,7 @@ mod turn;
 mod upsert;
 mod wait;
 
-pub use count::ingested_rows;
+pub(crate) use count::ingested_rows;
 pub use tally::Ingested;
 
 pub(crate) use turn::IngestTurn;

@@ -12,27 +12,25 @@ mod jobs;
 pub mod mock_data;
 pub mod rejects;
 mod schedules;
+mod settings;
 pub mod sources;
-mod tls;
 
 use std::sync::Arc;
 
 use weirgate_queue::Registry;
 
 pub use app::App;
-pub use backfill::{
-    BackfillDays, BackfillKind, BackfillOrder, BackfillRange, DailySlices, Reprocess, SliceJob, TenantDays,
-};
+pub use backfill::{BackfillKind, DailySlices};
 pub use daily_pipeline::{DailyPipeline, enqueue_daily_pipeline};
 pub use domain::{NAME, domain};
 pub use http::{DailyKpis, ExportFiles, MOST_DAYS};
-pub use ingest::{Ingested, ingested_rows};
+pub use ingest::Ingested;
 pub use jobs::{
     ComputeKpi, Export, ExportFormat, GenerateExport, IngestCsat, IngestSecurityAlerts, IngestTickets,
     IngestTimeEntries, Kpis, kinds,
 };
 pub use schedules::schedules;
-pub use tls::{http_client, provide_tls};
+pub use settings::{SourceSettings, export_store, handler_parts};
 
 /// The history of the schema `msp`. It builds on `queue` and `identity`.
 pub static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("../../migrations/msp");

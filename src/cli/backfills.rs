@@ -3,14 +3,16 @@
 use chrono::NaiveDate;
 use clap::{Args, Subcommand};
 use uuid::Uuid;
-use weirgate_msp::{BackfillKind, BackfillOrder, Reprocess};
+use weirgate_web::backfill::{BackfillKind, BackfillOrder, Reprocess};
 
 use super::values::{day, share};
+use crate::domains::{self, Domains};
 
 /// Options of `backfill`.
 #[derive(Debug, Args)]
 pub struct Backfill {
     /// Kind of job for each tenant and day: compute_kpi, generate_export or daily_pipeline
+    #[arg(value_parser = kind)]
     pub kind: BackfillKind,
     /// Slugs or UUIDs of tenants, separated by commas; all means every active one
     #[arg(long, value_delimiter = ',', default_value = "all")]
@@ -45,6 +47,10 @@ pub struct Backfill {
     /// Show progress until it is final; fail unless all days completed
     #[arg(long, conflicts_with = "dry_run")]
     pub watch: bool,
+}
+
+fn kind(text: &str) -> Result<BackfillKind, String> {
+    Domains::new(domains::all()).catalog().backfill(text)
 }
 
 /// What can be done with backfills.

@@ -9,9 +9,9 @@ use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 use weirgate_identity::Tenant;
 use weirgate_identity::audit::Actor;
-use weirgate_msp::BackfillRange;
 use weirgate_queue::backfill::{self as rows, BackfillSettings, BackfillState};
 use weirgate_queue::{JobState, QueueError};
+use weirgate_web::backfill::BackfillRange;
 
 use super::backfill_shown::Backfill as Shown;
 use super::door::Door;
@@ -87,7 +87,7 @@ async fn count(options: &Backfill, door: Door<'_>) -> anyhow::Result<()> {
         Door::Database(database) => {
             let mut conn = database.pool.acquire().await?;
             let (range, _) = range(options, &mut conn).await?;
-            let counts = range.count(&mut conn, options.kind).await?;
+            let counts = (options.kind.count)(&mut conn, &range).await?;
             let future_days = range.future_days(&mut conn).await?;
             (counts.into_iter().map(|(_, slug, slices)| (slug.0, slices)).collect(), future_days)
         }
@@ -111,7 +111,7 @@ async fn create(options: &Backfill, pool: &PgPool) -> anyhow::Result<(Uuid, u64)
     let id = Uuid::now_v7();
     let settings = BackfillSettings { share: options.share, max_running: options.max_running };
     let new =
-        range.backfill(&mut tx, options.kind, named.as_deref(), options.priority, settings, None).await?;
+        options.kind.backfill(&mut tx, &range, named.as_deref(), options.priority, settings, None).await?;
     let future_days = range.future_days(&mut tx).await?;
     rows::create(&mut tx, id, &new).await?;
     Actor::cli().note_backfill(&mut tx, id, &new, &range.tenants).await?;

@@ -17,11 +17,10 @@ use super::demo_client::{DemoClient, TenantResult};
 use super::mock_days::tell_if_outside;
 use super::roles::{Assignment, gently, greet_first_user, random_token, serve_and_work};
 use super::session::Session;
-use crate::app::Parts;
 use crate::cli::Demo;
 use crate::config::Config;
 use crate::database::{Database, Use};
-use crate::domains::Domains;
+use crate::domains::{self, Domains, Prepared};
 use crate::home;
 use crate::output::{say, tell};
 use crate::random;
@@ -39,14 +38,16 @@ pub(super) async fn run(options: Demo, Session { mut config, stop, .. }: Session
     config.public_url = None;
     // It shows the rows of the mock data, whatever else is set up here.
     config.mock_mode = true;
-    config.domains = Some(BTreeSet::from([weirgate_msp::NAME.to_owned()]));
+    config.domains = Some(BTreeSet::from([domains::SHOWN.to_owned()]));
     if !options.stay {
         config.listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     }
     home::make_for(&config)?;
-    let parts = Parts::new(&config)?;
+    let domains = Domains::of(&config)?;
+    let prepared = domains.prepare(&config)?;
     let database = Database::start(&config, "demo", Use::Exclusive, &stop).await?;
-    let ended = database.hold(Box::pin(run_on(&options, &config, &database, parts, &stop))).await;
+    let ended =
+        database.hold(Box::pin(run_on(&options, &config, &database, (&domains, prepared), &stop))).await;
     database.close().await?;
     ended
 }
@@ -55,11 +56,11 @@ async fn run_on(
     options: &Demo,
     config: &Config,
     database: &Database,
-    parts: Parts,
+    (domains, prepared): (&Domains, Prepared),
     signals: &Stop,
 ) -> anyhow::Result<()> {
     let seeded = async {
-        database.migrate().await?;
+        database.migrate(&domains::histories()).await?;
         seed::seed(&database.pool, &config.mock_data_path, true, &mut random::generator()).await
     };
     let tenants = signals.until_told(Box::pin(seeded)).await?;
@@ -71,11 +72,10 @@ async fn run_on(
     let listeners = Listeners { api, metrics: None };
     let token = random_token();
     let stop = gently(signals, config);
-    let domains = Domains::of(config)?;
     // What it shows is what it started, at any time of day.
-    let assigned = Assignment { domains: &domains, queues: None, schedules: Schedules::default() };
+    let assigned = Assignment { domains, queues: None, schedules: Schedules::default() };
     let service =
-        serve_and_work(listeners, parts, &database.pool, config, assigned, token.clone(), stop.clone());
+        serve_and_work(listeners, prepared, &database.pool, config, assigned, token.clone(), stop.clone());
     let client = async {
         let shown = act(options, &tenants, &base, &token).await;
         let shown = match shown {

@@ -8,7 +8,7 @@ use indicatif::ProgressBar;
 use reqwest::{Client, RequestBuilder};
 use serde::Serialize;
 use serde_json::{Value, json};
-use weirgate_msp::http_client;
+use weirgate_web::tls::http_client;
 
 use crate::seed::Seeded;
 

@@ -5,22 +5,24 @@ use serde_json::json;
 use sqlx::PgConnection;
 use weirgate_identity::audit::Actor;
 use weirgate_queue::control::history;
+use weirgate_web::history::History;
 
 use super::confirm;
 use super::session::Session;
 use crate::cli::Migrate;
 use crate::database::Database;
+use crate::domains;
 use crate::output::say;
-use crate::schema::{self, HISTORIES, History};
+use crate::schema;
 
 pub(super) async fn run(command: Migrate, session: &Session) -> anyhow::Result<()> {
     let act = async |database: &Database| match command {
         Migrate::Up => {
-            let applied = database.migrate().await?;
+            let applied = database.migrate(&domains::histories()).await?;
             say!("{applied} applied; the schema is up to date")
         }
         Migrate::Adopt => {
-            schema::adopt(&database.pool).await?;
+            schema::adopt(&database.pool, &domains::histories()).await?;
             say!("adopted with all its data: its tables are in the schemas queue, identity and msp")
         }
         Migrate::Down { schema, to, yes } => down(database, schema.as_deref(), to, yes).await,
@@ -31,7 +33,7 @@ pub(super) async fn run(command: Migrate, session: &Session) -> anyhow::Result<(
 }
 
 async fn rebase(database: &Database) -> anyhow::Result<()> {
-    database.require_migrated().await?;
+    database.require_migrated(&domains::histories()).await?;
     let mut tx = database.pool.begin().await?;
     let rebased = history::rebase(&mut tx).await?;
     Actor::cli().note(&mut tx, "queue.rebase", "all", None, &json!({ "queues": rebased.queues })).await?;
@@ -79,12 +81,9 @@ async fn down(database: &Database, schema: Option<&str>, to: Option<i64>, yes: b
 
 /// The schema of this name; without one, the last that has a migration. With the versions that are
 /// applied.
-async fn to_undo(
-    conn: &mut PgConnection,
-    schema: Option<&str>,
-) -> anyhow::Result<(&'static History, Vec<i64>)> {
+async fn to_undo(conn: &mut PgConnection, schema: Option<&str>) -> anyhow::Result<(History, Vec<i64>)> {
     let mut chosen = None;
-    for history in &HISTORIES {
+    for history in domains::histories() {
         let applied = history.applied(conn).await?;
         let is_chosen = schema.map_or(!applied.is_empty(), |name| name == history.schema);
         if is_chosen {
@@ -93,7 +92,7 @@ async fn to_undo(
     }
     match schema {
         Some(name) => {
-            let schemas = HISTORIES.each_ref().map(|it| it.schema).join(", ");
+            let schemas = domains::histories().iter().map(|it| it.schema).collect::<Vec<_>>().join(", ");
             chosen.with_context(|| format!("--schema {name}: there is no such schema; there are {schemas}"))
         }
         None => chosen.context("no migration is applied"),
@@ -103,7 +102,7 @@ async fn to_undo(
 async fn status(database: &Database) -> anyhow::Result<()> {
     let mut conn = database.pool.acquire().await?;
     schema::refuse_old_history(&mut conn).await?;
-    for history in &HISTORIES {
+    for history in domains::histories() {
         let pending = history.pending(&mut conn).await?;
         for (version, description) in history.ups() {
             let state = if pending.contains(&version) { "pending" } else { "applied" };

@@ -15,10 +15,10 @@ use weirgate_queue::{Registry, WorkerConfig};
 
 use super::confirm;
 use super::session::Session;
-use crate::app::{self, App, Parts};
+use crate::app::App;
 use crate::config::Config;
 use crate::database::{Database, Use};
-use crate::domains::Domains;
+use crate::domains::{self, Domains, Prepared};
 use crate::metrics::{Metrics, Work, listener};
 use crate::output::tell;
 use crate::server::{Listeners, Served};
@@ -30,10 +30,10 @@ use crate::{home, random, seed, server, systemd, worker};
 pub(super) async fn up(Session { config, domains, stop, .. }: Session) -> anyhow::Result<()> {
     config.next_service_token()?;
     home::make_for(&config)?;
-    let parts = Parts::new(&config)?;
+    let prepared = domains.prepare(&config)?;
     let listeners = server::bind(&config).await?;
     let database = Database::start(&config, "up", Use::Exclusive, &stop).await?;
-    let served = Box::pin(up_on(&config, &domains, &stop, &database, parts, listeners));
+    let served = Box::pin(up_on(&config, &domains, &stop, &database, prepared, listeners));
     let ended = database.hold(served).await;
     database.close().await?;
     ended
@@ -44,18 +44,14 @@ async fn up_on(
     domains: &Domains,
     stop: &Stop,
     database: &Database,
-    parts: Parts,
+    prepared: Prepared,
     listeners: Listeners,
 ) -> anyhow::Result<()> {
-    let prepared = async {
-        database.migrate().await?;
-        if config.mock_mode && config.serves(weirgate_msp::NAME) {
-            greet_tenants(config, database).await
-        } else {
-            Ok(())
-        }
+    let ready = async {
+        database.migrate(&domains::histories()).await?;
+        if domains::reads_mock_data(config) { greet_tenants(config, database).await } else { Ok(()) }
     };
-    stop.until_told(Box::pin(prepared)).await?;
+    stop.until_told(Box::pin(ready)).await?;
     let token = match &config.service_token {
         Some(_) => config.required_service_token()?,
         None => random_token(),
@@ -73,7 +69,7 @@ async fn up_on(
         tell!("export SERVICE_TOKEN={token}");
     }
     let assigned = Assignment { domains, queues: None, schedules: domains.schedules() };
-    serve_and_work(listeners, parts, &database.pool, config, assigned, token, gently(stop, config)).await
+    serve_and_work(listeners, prepared, &database.pool, config, assigned, token, gently(stop, config)).await
 }
 
 /// Somebody must be able to sign in to the dashboard; the password is shown this once.
@@ -110,16 +106,16 @@ pub(super) struct Assignment<'a> {
 /// Both roles in one process; when one ends, the other is stopped.
 pub(super) async fn serve_and_work(
     listeners: Listeners,
-    parts: Parts,
+    prepared: Prepared,
     pool: &PgPool,
     config: &Config,
     assigned: Assignment<'_>,
     token: String,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
-    let (exports, domains) = (parts.exports(), assigned.domains.clone());
-    let shown = Served { pool: pool.clone(), exports, domains };
-    let registry = Arc::new(assigned.domains.registry(parts.with(pool.clone()), assigned.queues.as_ref()));
+    let (parts, domains) = (prepared.handlers(), assigned.domains.clone());
+    let shown = Served { pool: pool.clone(), parts, domains };
+    let registry = Arc::new(assigned.domains.registry(prepared.with(pool.clone()), assigned.queues.as_ref()));
     let work = work_of(&registry, config);
     let worker = Box::pin(run_worker(pool.clone(), registry, config, assigned.schedules, stop.clone()));
     let server = server::run(listeners, shown, config, token, Some(work), stop.clone());
@@ -142,13 +138,13 @@ pub(super) async fn serve(Session { config, domains, stop, .. }: Session) -> any
     let token = config.required_service_token()?;
     config.next_service_token()?;
     confirm::home(&config, &stop).await?;
-    let exports = app::export_store(&config)?;
+    let parts = domains.handlers(&config)?;
     let listeners = server::bind(&config).await?;
     let database = Database::start(&config, "serve", Use::Shared, &stop).await?;
     let served = async {
-        database.require_migrated().await?;
+        database.require_migrated(&domains::histories()).await?;
         tracing::info!(address = %listeners.api.local_addr()?, "serving");
-        let served = Served { pool: database.pool.clone(), exports, domains };
+        let served = Served { pool: database.pool.clone(), parts, domains };
         // The address is open, and the database is there.
         systemd::ready();
         server::run(listeners, served, &config, token, None, gently(&stop, &config)).await
@@ -165,11 +161,11 @@ pub(super) async fn worker(
 ) -> anyhow::Result<()> {
     let queues = (!queues.is_empty()).then(|| domains.queues(queues)).transpose()?;
     confirm::home(&config, &stop).await?;
-    let parts = Parts::new(&config)?;
+    let prepared = domains.prepare(&config)?;
     let monitoring = listener::bind(&config).await?;
     let database = Database::start(&config, "worker", Use::Shared, &stop).await?;
     let assigned = Assignment { domains: &domains, queues, schedules: domains.schedules() };
-    let worked = Box::pin(worker_on(&config, &assigned, &stop, &database, parts, monitoring));
+    let worked = Box::pin(worker_on(&config, &assigned, &stop, &database, prepared, monitoring));
     let ended = database.hold(worked).await;
     database.close().await?;
     ended
@@ -180,15 +176,16 @@ async fn worker_on(
     assigned: &Assignment<'_>,
     stop: &Stop,
     database: &Database,
-    parts: Parts,
+    prepared: Prepared,
     monitoring: Option<TcpListener>,
 ) -> anyhow::Result<()> {
-    database.require_migrated().await?;
-    let app = parts.with(database.pool.clone());
+    database.require_migrated(&domains::histories()).await?;
+    let app = prepared.with(database.pool.clone());
     let registry = Arc::new(assigned.domains.registry(app, assigned.queues.as_ref()));
     let queues: Vec<_> = registry.queues().into_iter().collect();
     tracing::info!(queues = queues.join(", "), "working");
-    let metrics = Metrics::new(database.pool.clone(), Some(work_of(&registry, config)));
+    let counters = assigned.domains.catalog().counters().to_vec();
+    let metrics = Metrics::new(database.pool.clone(), Some(work_of(&registry, config)), counters);
     // To the end of the last job.
     let over = CancellationToken::new();
     let worker = async {

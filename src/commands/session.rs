@@ -7,7 +7,7 @@ use super::door::{Door, Local};
 use super::remote::Server;
 use crate::config::Config;
 use crate::database::{Database, Use};
-use crate::domains::Domains;
+use crate::domains::{self, Domains};
 use crate::home;
 use crate::signals::Stop;
 
@@ -52,7 +52,7 @@ impl Session {
         work: impl AsyncFnOnce(&Database) -> anyhow::Result<T>,
     ) -> anyhow::Result<T> {
         let work = async |database: &Database| {
-            database.require_migrated().await?;
+            database.require_migrated(&domains::histories()).await?;
             work(database).await
         };
         self.with_any_database(command, work).await

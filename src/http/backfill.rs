@@ -6,8 +6,8 @@ use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
-use weirgate_msp::{BackfillOrder, Reprocess};
 use weirgate_queue::backfill::{Backfill, BackfillState};
+use weirgate_web::backfill::{BackfillOrder, Reprocess};
 use weirgate_web::domain::Catalog;
 use weirgate_web::job::seconds_until;
 

@@ -1,7 +1,5 @@
 //! The request for a backfill: what it may say, and all that can be wrong with it.
 
-use std::str::FromStr;
-
 use axum::extract::{FromRequest, Request};
 use chrono::NaiveDate;
 use serde::Deserialize;
@@ -9,9 +7,10 @@ use serde_json::Value;
 use sqlx::PgConnection;
 use utoipa::ToSchema;
 use weirgate_identity::Tenant;
-use weirgate_msp::{BackfillKind, BackfillOrder, BackfillRange, Reprocess};
 use weirgate_queue::backfill::{BackfillSettings, NewBackfill};
+use weirgate_web::backfill::{BackfillKind, BackfillOrder, BackfillRange, Reprocess};
 use weirgate_web::context::RequestContext;
+use weirgate_web::domain::Catalog;
 use weirgate_web::extract::{parse_body, read_body};
 use weirgate_web::idempotency::IdempotencyKey;
 use weirgate_web::params::Fields;
@@ -84,7 +83,7 @@ pub(crate) struct BackfillRequest {
 impl FromRequest<Api> for BackfillRequest {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, _: &Api) -> Result<Self, Problem> {
+    async fn from_request(request: Request, api: &Api) -> Result<Self, Problem> {
         let context = request.extensions().get::<RequestContext>().cloned().ok_or_else(Problem::internal)?;
         let (method, uri, headers) =
             (request.method().clone(), request.uri().clone(), request.headers().clone());
@@ -92,7 +91,7 @@ impl FromRequest<Api> for BackfillRequest {
         let key = IdempotencyKey::of(&method, &uri, &headers, &body)?;
         let mut fields = Fields::of(uri.query());
         let body: BackfillBody = parse_body(&headers, &body)?;
-        let request = Self::check(&mut fields, body, key, context);
+        let request = Self::check(&mut fields, body, key, context, &api.catalog);
         fields.finish(request)
     }
 }
@@ -104,8 +103,9 @@ impl BackfillRequest {
         body: BackfillBody,
         key: Option<IdempotencyKey>,
         context: RequestContext,
+        catalog: &Catalog,
     ) -> Option<Self> {
-        let kind = required(fields, "kind", body.kind, |text| BackfillKind::from_str(&text));
+        let kind = required(fields, "kind", body.kind, |text: String| catalog.backfill(&text));
         let tenants = required(fields, "tenants", body.tenants, which_tenants);
         let from = required(fields, "from", body.from, |text| <NaiveDate as Parse>::parse(&text));
         let to = required(fields, "to", body.to, |text| <NaiveDate as Parse>::parse(&text));
@@ -202,7 +202,7 @@ impl BackfillRequest {
     ) -> weirgate_queue::Result<NewBackfill> {
         let traceparent = Some(self.context.traceparent.clone());
         let named = self.named().map(|_| tenants);
-        range.backfill(conn, self.kind, named, self.priority, self.settings, traceparent).await
+        self.kind.backfill(conn, range, named, self.priority, self.settings, traceparent).await
     }
 
     fn named(&self) -> Option<&[String]> {

@@ -1,7 +1,6 @@
 //! `/dashboard`: what operators look at. Pages are made here and work without JavaScript; with it
 //! they are live.
 
-mod assets;
 mod attention;
 mod audit;
 mod audit_entry;
@@ -12,10 +11,7 @@ mod backfills;
 pub(crate) mod board;
 mod chart;
 mod charts;
-mod columns;
-mod confirm;
 mod failures;
-mod form;
 mod graph;
 mod hash_queue;
 mod heat;
@@ -26,32 +22,19 @@ mod jobs_asked;
 mod jobs_bulk;
 mod jobs_row;
 mod jobs_tabs;
-mod kpis;
 mod lane;
-mod last_days;
-mod missing_days;
-mod notice;
+mod limit_words;
 mod overview;
 mod overview_tenants;
-mod plot;
 mod queue;
 mod queues;
-mod rejects;
 mod schedules;
-mod sent;
-mod session;
-mod session_find;
-mod shared;
 mod sign_in;
 mod sign_in_check;
+mod sign_in_cookies;
 mod sign_in_limits;
-mod sources;
-mod suggest;
 mod tenant;
 mod tenants;
-mod view;
-mod views;
-mod words;
 mod workers;
 mod workflow;
 mod workflows;
@@ -63,21 +46,42 @@ use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY};
 use axum::middleware::{Next, map_response};
 use axum::response::Response;
 use axum::routing::{get, post};
+use weirgate_web::dashboard::navigation::Entry;
+use weirgate_web::dashboard::refusal::Refusal;
+use weirgate_web::dashboard::{assets, session};
+use weirgate_web::domain::DomainRoutes;
 use weirgate_web::watchers::{Credential, is_stream};
 
 use crate::http::Api;
 
-pub(crate) use session_find::Sessions;
-pub(crate) use shared::Shared;
 pub(crate) use sign_in_check::SignIns;
-pub(crate) use views::Views;
+
+/// The links to its pages; domains have theirs among them.
+pub(crate) const NAVIGATION: [Entry; 10] = [
+    Entry { name: "Overview", path: "" },
+    Entry { name: "Jobs", path: "/jobs" },
+    Entry { name: "Failures", path: "/failures" },
+    Entry { name: "Tenants", path: "/tenants" },
+    Entry { name: "Queues", path: "/queues" },
+    Entry { name: "Workflows", path: "/workflows" },
+    Entry { name: "Backfills", path: "/backfills" },
+    Entry { name: "Schedules", path: "/schedules" },
+    Entry { name: "Workers", path: "/workers" },
+    Entry { name: "Audit", path: "/audit" },
+];
 
 /// Nothing from elsewhere, and no script or style in the pages themselves.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
     form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
-/// Every page and what can be done there.
-pub(crate) fn router() -> Router<Api> {
+/// Every page and what can be done there, with the pages of these domains.
+pub(crate) fn router(domains: &[DomainRoutes<Api>]) -> Router<Api> {
+    let pages = domains.iter().fold(own_pages(), |pages, domain| pages.merge((domain.pages)()));
+    pages.fallback(async || Refusal::no_such_page()).layer(map_response(secure))
+}
+
+/// The pages of the service itself.
+fn own_pages() -> Router<Api> {
     Router::new()
         .route("/", get(overview::show))
         .route("/sign-in", get(sign_in::show).post(sign_in::sign_in))
@@ -103,7 +107,6 @@ pub(crate) fn router() -> Router<Api> {
         .route("/tenants/{tenant}/lanes/{queue}/resume", post(lane::resume))
         .route("/tenants/{tenant}/lanes/{queue}/limits", post(lane::limit))
         .route("/failures", get(failures::show))
-        .route("/rejects", get(rejects::list))
         .route("/workflows", get(workflows::list))
         .route("/workflows/{id}", get(workflow::show))
         .route("/workflows/{id}/live", get(workflow::stream))
@@ -127,15 +130,12 @@ pub(crate) fn router() -> Router<Api> {
         .route("/queues/{name}/pause", post(queue::pause))
         .route("/queues/{name}/resume", post(queue::resume))
         .route("/queues/{name}/limits", post(queue::limit))
-        .route("/kpis", get(kpis::show))
         .route("/workers", get(workers::list))
         .route("/workers/{id}", get(workers::show))
         .route("/workers/{id}/drain", post(workers::drain))
         .route("/audit", get(audit::show))
-        .route("/app.css", get(assets::style))
-        .route("/app.js", get(assets::script))
-        .fallback(async || view::Refusal::no_such_page())
-        .layer(map_response(secure))
+        .route("/app.css", get(async || assets::style()))
+        .route("/app.js", get(async || assets::script()))
 }
 
 /// Ends the event stream that a request is answered with when the session ends that the request

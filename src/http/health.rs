@@ -44,7 +44,11 @@ pub(crate) async fn get_health() -> Json<Health> {
 )]
 pub(crate) async fn get_readiness(State(api): State<Api>) -> Result<Json<Health>, Problem> {
     let asking = async {
-        if api.web.batcher.is_open().await { readiness::ask(&api.pool).await } else { Err(NotReady::Silent) }
+        if api.web.batcher.is_open().await {
+            readiness::ask(&api.pool, &api.histories).await
+        } else {
+            Err(NotReady::Silent)
+        }
     };
     api.readiness.or(asking).await?;
     Ok(Json(Health { status: "ok" }))

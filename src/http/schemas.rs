@@ -3,8 +3,8 @@
 
 use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, OneOfBuilder, Schema, Type};
 use utoipa::openapi::{Ref, RefOr};
-use weirgate_msp::BackfillKind;
 use weirgate_queue::backfill::BackfillState;
+use weirgate_web::backfill::BackfillKind;
 use weirgate_web::schemas::one_of;
 
 /// All of them that the operations have more, by name.
@@ -15,10 +15,6 @@ pub(crate) fn all() -> Vec<(&'static str, Schema)> {
         deletes final jobs that no other job waits for";
     vec![
         ("BulkAction", one_of(["retry", "cancel", "delete"], action)),
-        (
-            "BackfillKind",
-            one_of(BackfillKind::ALL.map(BackfillKind::name), "What is done for each tenant and day"),
-        ),
         (
             "BackfillOrder",
             one_of(
@@ -36,6 +32,16 @@ pub(crate) fn all() -> Vec<(&'static str, Schema)> {
         ),
         ("BackfillTenants", tenants()),
     ]
+}
+
+/// The kinds of backfills that are served; any text where none is.
+pub(crate) fn kinds_of_backfills(kinds: &[BackfillKind]) -> (&'static str, Schema) {
+    let names = (!kinds.is_empty()).then(|| kinds.iter().map(|kind| kind.name));
+    let schema = ObjectBuilder::new()
+        .schema_type(Type::String)
+        .enum_values(names)
+        .description(Some("What is done for each tenant and day"));
+    ("BackfillKind", schema.build().into())
 }
 
 macro_rules! named {

@@ -36,7 +36,7 @@ fn api(requests: u32) -> Api {
         burst: requests,
         traces: None,
     };
-    Api::new(pool, Arc::new(InMemory::new()), domains().list(), watcher, config)
+    Api::new(pool, weirgate_msp::handler_parts(Arc::new(InMemory::new())), domains().list(), watcher, config)
 }
 
 fn domains() -> Domains {

@@ -8,6 +8,7 @@ use prometheus_client::encoding::{
 };
 use prometheus_client::metrics::MetricType;
 use weirgate_queue::telemetry::histogram::{BOUNDS, Reading};
+use weirgate_web::domain::Labels;
 
 /// Labels of one row.
 pub(crate) type Row<'a, const N: usize> = [(&'static str, &'a str); N];
@@ -41,6 +42,18 @@ impl<'a> Families<'a> {
         name: &str,
         help: &str,
         rows: impl IntoIterator<Item = (Row<'r, N>, u64)>,
+    ) -> fmt::Result {
+        self.family(name, help, MetricType::Counter, rows, |mut encoder, value| {
+            encoder.encode_counter::<NoLabelSet, _, f64>(&value, None)
+        })
+    }
+
+    /// The same of a domain, whose labels are its own.
+    pub(crate) fn counters_of_domain(
+        &mut self,
+        name: &str,
+        help: &str,
+        rows: Vec<(Labels, u64)>,
     ) -> fmt::Result {
         self.family(name, help, MetricType::Counter, rows, |mut encoder, value| {
             encoder.encode_counter::<NoLabelSet, _, f64>(&value, None)

@@ -6,10 +6,10 @@ use std::fmt;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::DescriptorEncoder;
 use sqlx::PgPool;
-use weirgate_msp::ingested_rows;
 use weirgate_queue::Concurrency;
 use weirgate_queue::telemetry::enqueued;
 use weirgate_queue::telemetry::meter::Meter;
+use weirgate_web::domain::DomainCounter;
 
 use super::families::Families;
 use crate::database::hung_connections;
@@ -38,6 +38,8 @@ impl Work {
 pub(super) struct Working {
     pub(super) pool: PgPool,
     pub(super) work: Option<Work>,
+    /// What domains count beside this.
+    pub(super) counters: Vec<DomainCounter>,
 }
 
 impl Collector for Working {
@@ -55,12 +57,9 @@ impl Collector for Working {
             "Jobs that this process enqueued, including those whose transaction was rolled back afterwards",
             enqueued.iter().map(|((queue, kind), count)| ([("queue", &**queue), ("kind", &**kind)], *count)),
         )?;
-        families.counters(
-            "ingest_rows",
-            "Source rows that this process imported or rejected",
-            ingested_rows()
-                .map(|(dataset, outcome, rows)| ([("dataset", dataset), ("outcome", outcome)], rows)),
-        )?;
+        for DomainCounter { name, help, read } in &self.counters {
+            families.counters_of_domain(name, help, read())?;
+        }
         self.work.as_ref().map_or(Ok(()), |work| runs(&mut families, work))
     }
 }

@@ -10,14 +10,18 @@ use sqlx::migrate::Migrate;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool};
 use weirgate_identity::audit::Actor;
 use weirgate_queue::control::history;
+use weirgate_web::history::History;
 
-use super::history::{HISTORIES, lock};
+use super::history::lock;
 
 /// The last version of the old history, and how many migrations lead to it.
 const OLD_HEAD: (i64, i64) = (36, 34);
 
 /// How many differences a refusal names.
 const SHOWN: usize = 10;
+
+/// The schemas that the tables of the old history move to.
+const ADOPTED: [&str; 3] = ["queue", "identity", "msp"];
 
 /// What schemas are made of.
 struct Catalog {
@@ -55,20 +59,23 @@ pub(crate) async fn refuse_old_history(conn: &mut PgConnection) -> anyhow::Resul
 ///
 /// # Errors
 /// Says why the database is not taken over.
-pub(crate) async fn adopt(pool: &PgPool) -> anyhow::Result<()> {
+pub(crate) async fn adopt(pool: &PgPool, histories: &[History]) -> anyhow::Result<()> {
+    // Later schemas are made by `migrate up`.
+    let histories: Vec<History> =
+        histories.iter().copied().filter(|it| ADOPTED.contains(&it.schema)).collect();
     let mut conn = lock(pool).await?;
     let mut tx = conn.begin().await?;
     sqlx::raw_sql("set local client_min_messages = warning").execute(&mut *tx).await?;
     require_old_head(&mut tx).await?;
     require_no_worker(&mut tx).await?;
-    let expected = baseline(&mut tx).await?;
+    let expected = baseline(&mut tx, &histories).await?;
     sqlx::raw_sql(include_str!("adopt.sql")).execute(&mut *tx).await.context(NOT_EXPECTED)?;
     for definition in expected.definitions {
         sqlx::raw_sql(AssertSqlSafe(definition)).execute(&mut *tx).await.context(NOT_EXPECTED)?;
     }
     sqlx::raw_sql(ADD_HOOK).execute(&mut *tx).await.context(NOT_EXPECTED)?;
-    compare(&expected.lines, &describe(&mut tx).await?.lines)?;
-    for history in &HISTORIES {
+    compare(&expected.lines, &describe(&mut tx, &histories).await?.lines)?;
+    for history in &histories {
         let table = history.migrator.table_name.as_ref();
         tx.ensure_migrations_table(table).await?;
         for migration in history.migrator.iter().filter(|it| !it.migration_type.is_down_migration()) {
@@ -79,7 +86,7 @@ pub(crate) async fn adopt(pool: &PgPool) -> anyhow::Result<()> {
     // The views of queues that were written down are gone: they are counted anew.
     history::rebase(&mut tx).await?;
     let versions: Map<String, Value> =
-        HISTORIES.iter().map(|it| (it.schema.to_owned(), it.newest().into())).collect();
+        histories.iter().map(|it| (it.schema.to_owned(), it.newest().into())).collect();
     let detail = json!({ "before": { "version": OLD_HEAD.0 }, "after": versions });
     Actor::cli().note(&mut tx, "schema.adopt", "schema", None, &detail).await?;
     tx.commit().await?;
@@ -98,7 +105,7 @@ async fn require_old_head(conn: &mut PgConnection) -> anyhow::Result<()> {
             "there is nothing to adopt: this database is not of a version before 0.1.0; run `weirgate migrate up`"
         );
     }
-    for schema in ["identity", "msp"] {
+    for schema in &ADOPTED[1..] {
         let is_there: bool = sqlx::query_scalar("select to_regnamespace($1) is not null")
             .bind(schema)
             .fetch_one(&mut *conn)
@@ -137,22 +144,22 @@ async fn require_no_worker(conn: &mut PgConnection) -> anyhow::Result<()> {
 }
 
 /// What the baselines make on this server. They are rolled back.
-async fn baseline(conn: &mut PgConnection) -> anyhow::Result<Catalog> {
+async fn baseline(conn: &mut PgConnection, histories: &[History]) -> anyhow::Result<Catalog> {
     let mut tx = conn.begin().await?;
     sqlx::raw_sql("drop schema queue cascade").execute(&mut *tx).await?;
-    for history in &HISTORIES {
+    for history in histories {
         tx.create_schema_if_not_exists(history.schema).await?;
         for migration in history.migrator.iter().filter(|it| !it.migration_type.is_down_migration()) {
             sqlx::raw_sql(migration.sql.clone()).execute(&mut *tx).await?;
         }
     }
-    let catalog = describe(&mut tx).await?;
+    let catalog = describe(&mut tx, histories).await?;
     tx.rollback().await?;
     Ok(catalog)
 }
 
-async fn describe(conn: &mut PgConnection) -> anyhow::Result<Catalog> {
-    let schemas = HISTORIES.each_ref().map(|it| it.schema.to_owned());
+async fn describe(conn: &mut PgConnection, histories: &[History]) -> anyhow::Result<Catalog> {
+    let schemas = histories.iter().map(|it| it.schema.to_owned()).collect::<Vec<_>>();
     let lines = sqlx::query_file_scalar!("src/schema/catalog.sql", &schemas).fetch_all(&mut *conn).await?;
     let definitions =
         sqlx::query_file_scalar!("src/schema/definitions.sql", &schemas).fetch_all(&mut *conn).await?;

@@ -16,8 +16,8 @@ use opentelemetry::{Context, KeyValue, Value};
 use opentelemetry_otlp::{Protocol, SpanExporter, WithExportConfig};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider, Span};
-use weirgate_msp::provide_tls;
 use weirgate_queue::telemetry::trace::Tracer;
+use weirgate_web::tls::provide_tls;
 
 use super::Role;
 use crate::config::Config;

@@ -13,7 +13,7 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool};
 use tokio::sync::OnceCell;
 use uuid::Uuid;
-use weirgate::schema;
+use weirgate::{domains, schema};
 use weirgate_private_postgres::{Options, PrivatePostgres};
 
 const TEMPLATE: &str = "template_chaos";
@@ -170,7 +170,7 @@ impl Cluster {
 /// Migrates a database and makes the ledger in it.
 pub(crate) async fn prepare(options: &PgConnectOptions) {
     let mut conn = PgConnection::connect_with(options).await.unwrap();
-    schema::apply(&mut conn).await.unwrap();
+    schema::apply(&mut conn, &domains::histories()).await.unwrap();
     sqlx::raw_sql(LEDGER).execute(&mut conn).await.unwrap();
     conn.close().await.unwrap();
 }

@@ -9,18 +9,21 @@ use serde_json::json;
 use weirgate::app::App;
 use weirgate::config::Config;
 use weirgate::domains::{self, Domains};
+use weirgate::schema;
+use weirgate_identity::users::Role;
 use weirgate_queue::lanes::traffic;
 use weirgate_queue::{Concurrency, JobState, NewJob};
 use weirgate_test_support::TestWorker;
 
-use crate::support::TestApi;
+use crate::support::person::Person;
+use crate::support::{TestApi, TestWorker};
 
 mod parcels;
 
 /// The domains of the program, and one more: by one line.
 fn with_parcels() -> Domains {
     let mut all = domains::all();
-    all.push(parcels::domain().within(App::pool));
+    all.push(parcels::domain().within(App::pool).into());
     Domains::new(all)
 }
 
@@ -32,22 +35,96 @@ fn config(names: &'static str) -> Config {
 async fn jobs_of_all_domains_run_in_one_worker() {
     let domains = with_parcels();
     let api = TestApi::new().await.serving(&domains);
-    api.execute(parcels::TABLE).await;
-    let app = App { pool: Arc::new(api.db().pool.clone()), msp: Some(api.app.app.clone()) };
+    migrate(&api, &domains).await;
+    let app = App::new(api.db().pool.clone()).with(api.app.app.clone());
     let worker = TestWorker::start_jobs(api.db(), Arc::new(domains.registry(Arc::new(app), None)), |_| {});
     let parcel = api.enqueue("/internal/parcels?tenant_id=tenant_demo_cca&label=books").await;
     let tickets = api.enqueue("/internal/ingest/tickets?tenant_id=tenant_demo_cca").await;
     api.db().until(weirgate_test_support::id(&parcel["id"]), JobState::Completed).await;
     api.db().until(weirgate_test_support::id(&tickets["id"]), JobState::Completed).await;
     for _ in 0..200 {
-        if api.count("parcels where is_delivered").await == 1 {
+        if api.count("parcels.parcels where is_delivered").await == 1 {
             break;
         }
         tokio::time::sleep(std::time::Duration::from_millis(25)).await;
     }
     let parcels = api.get("/internal/parcels").await.ok(StatusCode::OK);
     assert_eq!(parcels, json!([{ "label": "books", "is_delivered": true }]));
+    assert_eq!(api.get("/internal/parcels/books").await.ok(StatusCode::OK), parcels[0]);
+    assert_eq!(api.get("/internal/parcels/pens").await.status, StatusCode::NOT_FOUND);
     worker.stop().await;
+}
+
+/// Makes the schemas of these domains, as `migrate up` does.
+async fn migrate(api: &TestApi, domains: &Domains) {
+    let mut conn = api.db().pool.acquire().await.unwrap();
+    schema::apply(&mut conn, &domains.histories()).await.unwrap();
+}
+
+#[tokio::test]
+async fn schema_of_an_added_domain_is_migrated_and_waited_for() {
+    let domains = with_parcels();
+    let api = TestApi::new().await.serving(&domains);
+    let readiness = api.anonymous("GET", "/health/ready").send().await;
+    assert_eq!(readiness.status, StatusCode::SERVICE_UNAVAILABLE, "its schema is not there");
+    let mut conn = api.db().pool.acquire().await.unwrap();
+    let steps = schema::apply(&mut conn, &domains.histories()).await.unwrap();
+    let made = schema::Step { schema: "parcels", from: 0, to: 1, migrations: 1 };
+    assert_eq!(steps, [made], "the others are up to date");
+    assert!(schema::apply(&mut conn, &domains.histories()).await.unwrap().is_empty());
+    let readiness = api.serving(&domains).anonymous("GET", "/health/ready").send().await;
+    assert_eq!(readiness.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn page_of_an_added_domain_is_in_the_navigation_of_those_who_sign_in() {
+    let domains = with_parcels();
+    let api = TestApi::new().await.serving(&domains);
+    migrate(&api, &domains).await;
+    api.execute("insert into parcels.parcels (label) values ('<books>')").await;
+    let stranger = api.anonymous("GET", "/dashboard/parcels").send().await;
+    assert_eq!(stranger.status, StatusCode::SEE_OTHER);
+    assert_eq!(stranger.header("location"), Some("/dashboard/sign-in?next=%2Fdashboard%2Fparcels"));
+    let person = Person::new(&api, "eve@example.com", Role::Viewer).await;
+    let page = person.get("/dashboard/parcels").await;
+    assert_eq!(page.status, StatusCode::OK, "{}", page.text());
+    assert!(page.text().contains("&#60;books&#62;: on its way"), "{}", page.text());
+    let link = r#"<a href="/dashboard/parcels" aria-current="page">Parcels</a>"#;
+    assert!(page.text().contains(link), "{}", page.text());
+    let (queues, parcels) = (page.text().find(">Queues</a>"), page.text().find(">Parcels</a>"));
+    assert!(queues < parcels && parcels < page.text().find(">Workflows</a>"), "{}", page.text());
+    drop(person);
+    // The same database, without that domain.
+    let api = api.serving(&Domains::new(domains::all()));
+    let person = Person::sign_in(&api, "eve@example.com").await;
+    let page = person.get("/dashboard/parcels").await;
+    assert_eq!(page.status, StatusCode::NOT_FOUND);
+    let overview = person.get("/dashboard").await;
+    assert!(
+        !overview.text().contains("Parcels") && overview.text().contains(">KPIs</a>"),
+        "{}",
+        overview.text()
+    );
+}
+
+#[tokio::test]
+async fn without_domains_the_dashboard_has_the_pages_of_the_operations_alone() {
+    let api = TestApi::new().await.serving(&Domains::of(&config("")).unwrap());
+    let person = Person::new(&api, "eve@example.com", Role::Operator).await;
+    let overview = person.get("/dashboard").await;
+    assert_eq!(overview.status, StatusCode::OK);
+    assert!(overview.text().contains(">Jobs</a>") && !overview.text().contains(">KPIs</a>"));
+    assert!(!overview.text().contains("Rejected rows"), "{}", overview.text());
+    let tenants = person.get("/dashboard/tenants").await;
+    assert!(tenants.text().contains("tenant_demo_cca") && !tenants.text().contains("Last complete day"));
+    assert_eq!(person.get("/dashboard/tenants?show=inactive").await.status, StatusCode::OK);
+    let failing = person.get("/dashboard/tenants?show=failing").await;
+    assert_eq!(failing.status, StatusCode::UNPROCESSABLE_ENTITY, "nothing here has sources");
+    let backfills = person.get("/dashboard/backfills").await;
+    assert!(backfills.status.is_success() && !backfills.text().contains("New backfill"));
+    for path in ["/dashboard/kpis", "/dashboard/rejects", "/dashboard/backfills/new"] {
+        assert_eq!(person.get(path).await.status, StatusCode::NOT_FOUND, "{path}");
+    }
 }
 
 #[tokio::test]
@@ -88,7 +165,7 @@ async fn without_domains_there_are_the_operations_alone() {
     let backfills = &paths["/internal/backfills"];
     assert!(backfills["get"].is_object() && backfills["post"].is_null(), "nobody knows what one would be of");
     // What operators do by a job is done.
-    let app = App { pool: Arc::new(api.db().pool.clone()), msp: None };
+    let app = App::new(api.db().pool.clone());
     let worker = TestWorker::start_jobs(api.db(), Arc::new(domains.registry(Arc::new(app), None)), |_| {});
     let bulk = json!({ "action": "cancel", "filter": { "kind": "none" } });
     let answer = api.service("POST", "/internal/jobs/bulk").json(bulk.to_string()).send().await;
@@ -116,7 +193,7 @@ fn a_domain_or_queue_that_there_is_not_is_refused_with_those_there_are() {
 async fn each_queue_has_its_own_number_of_jobs_at_once() {
     let api = TestApi::new().await;
     let queues = BTreeSet::from(["ingest".to_owned(), "kpi".to_owned()]);
-    let app = App { pool: Arc::new(api.db().pool.clone()), msp: Some(api.app.app.clone()) };
+    let app = App::new(api.db().pool.clone()).with(api.app.app.clone());
     let registry = Domains::new(domains::all()).registry(Arc::new(app), Some(&queues));
     let several = Concurrency::from(4).with("kpi", 16);
     let worker =

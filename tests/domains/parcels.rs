@@ -1,10 +1,15 @@
-//! A domain that this program does not have: two kinds, in a queue of their own, two routes, and one
-//! table.
+//! A domain that this program does not have: two kinds, in a queue of their own, three routes, one
+//! page, and one table in a schema of its own.
 
-use axum::Json;
+use std::sync::LazyLock;
+
+use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
+use axum::routing::get;
+use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
+use sqlx::migrate::Migrator;
 use sqlx::{FromRow, PgPool};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
@@ -12,16 +17,26 @@ use utoipa_axum::routes;
 use weirgate::http::Api;
 use weirgate_queue::{Job, JobContext, JobError, Kinds, NewJob};
 use weirgate_web::Web;
+use weirgate_web::dashboard::frame::{Frame, page};
+use weirgate_web::dashboard::navigation::DomainEntry;
+use weirgate_web::dashboard::refusal::Refusal;
+use weirgate_web::dashboard::session::Session;
 use weirgate_web::domain::{Domain, DomainRoutes, Enqueueable};
 use weirgate_web::enqueue::{EnqueueBody, EnqueueHeaders, EnqueueParams, EnqueueRequest};
+use weirgate_web::extract::Path;
+use weirgate_web::history::History;
 use weirgate_web::openapi::JobAccepted;
 use weirgate_web::params::{Fields, FromQuery};
 use weirgate_web::plan::Plan;
 use weirgate_web::problem::Problem;
 
-/// Its table; a domain of the program has a migration.
-pub(super) const TABLE: &str =
-    "create table parcels (label text primary key, is_delivered boolean not null default false)";
+/// The migrations of its schema. A crate says in a `sqlx.toml` of its own what stands here beside
+/// them.
+static MIGRATOR: LazyLock<Migrator> = LazyLock::new(|| Migrator {
+    table_name: "parcels._sqlx_migrations".into(),
+    create_schemas: vec!["parcels".into()].into(),
+    ..sqlx::migrate!("tests/domains/parcels/migrations")
+});
 
 /// What it does: one readable list.
 pub(super) fn domain() -> Domain<PgPool, Api> {
@@ -29,13 +44,15 @@ pub(super) fn domain() -> Domain<PgPool, Api> {
         kinds: Kinds::default().with::<Send>().with::<Deliver>(),
         enqueueables: vec![Enqueueable::of::<Send>(&["internal", "parcels"]).taking(&["label"])],
         error_texts: vec![("no_label", "The parcel has no label.")],
-        routes: DomainRoutes { internal: routes, ..DomainRoutes::default() },
+        history: Some(History { schema: "parcels", migrator: &MIGRATOR }),
+        navigation: vec![DomainEntry { name: "Parcels", path: "/parcels", after: "/queues" }],
+        routes: DomainRoutes { internal: routes, pages, ..DomainRoutes::default() },
         ..Domain::new("parcels")
     }
 }
 
 fn routes() -> OpenApiRouter<Api> {
-    OpenApiRouter::new().routes(routes!(send_parcel, list_parcels))
+    OpenApiRouter::new().routes(routes!(send_parcel, list_parcels)).routes(routes!(get_parcel))
 }
 
 /// Which parcel.
@@ -78,8 +95,38 @@ struct Parcel {
     responses((status = 200, description = "The parcels", body = Vec<Parcel>))
 )]
 async fn list_parcels(State(web): State<Web>) -> Result<Json<Vec<Parcel>>, Problem> {
-    let parcels = sqlx::query_as("select label, is_delivered from parcels order by label");
-    Ok(Json(parcels.fetch_all(&web.pool).await?))
+    Ok(Json(parcels(&web.pool).await?))
+}
+
+async fn parcels(pool: &PgPool) -> sqlx::Result<Vec<Parcel>> {
+    sqlx::query_as("select label, is_delivered from parcels.parcels order by label").fetch_all(pool).await
+}
+
+/// Shows a parcel.
+#[utoipa::path(
+    get, path = "/internal/parcels/{label}", tag = "Operation",
+    params(("label" = String, Path, description = "What is written on it")),
+    responses((status = 200, description = "The parcel", body = Parcel))
+)]
+async fn get_parcel(State(web): State<Web>, Path(label): Path<String>) -> Result<Json<Parcel>, Problem> {
+    let parcel = sqlx::query_as("select label, is_delivered from parcels.parcels where label = $1");
+    let parcel = parcel.bind(&label).fetch_optional(&web.pool).await?;
+    parcel.map(Json).ok_or_else(|| Problem::not_found("unknown_parcel", "Unknown parcel", label))
+}
+
+fn pages() -> Router<Api> {
+    Router::new().route("/parcels", get(show_parcels))
+}
+
+#[derive(Template)]
+#[template(path = "parcels.html")]
+struct ParcelsPage {
+    frame: Frame,
+    parcels: Vec<Parcel>,
+}
+
+async fn show_parcels(State(web): State<Web>, session: Session) -> Result<Response, Refusal> {
+    Ok(page(&ParcelsPage { frame: Frame::new(&session, "/parcels"), parcels: parcels(&web.pool).await? }))
 }
 
 /// Takes a parcel in, and has it delivered.
@@ -101,7 +148,7 @@ impl Job for Send {
         }
         let tenant = ctx.run().map(|run| run.tenant).unwrap_or_default();
         let mut tx = ctx.app.begin().await?;
-        sqlx::query("insert into parcels (label) values ($1) on conflict do nothing")
+        sqlx::query("insert into parcels.parcels (label) values ($1) on conflict do nothing")
             .bind(&self.label)
             .execute(&mut *tx)
             .await?;
@@ -124,7 +171,7 @@ impl Job for Deliver {
 
     async fn run(&self, ctx: &JobContext<PgPool>) -> Result<(), JobError> {
         let mut tx = ctx.app.begin().await?;
-        sqlx::query("update parcels set is_delivered = true where label = $1")
+        sqlx::query("update parcels.parcels set is_delivered = true where label = $1")
             .bind(&self.label)
             .execute(&mut *tx)
             .await?;

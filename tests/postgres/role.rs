@@ -1,7 +1,7 @@
 //! The role as which the program connects.
 
 use sqlx::{Connection as _, PgConnection};
-use weirgate::schema;
+use weirgate::{domains, schema};
 use weirgate_private_postgres::PrivatePostgres;
 
 use super::{Home, connect};
@@ -32,7 +32,7 @@ async fn the_program_is_no_administrator_of_its_server() {
     let home = Home::new();
     let server = home.start().await;
     let mut conn = as_service(&server).await;
-    schema::apply(&mut conn).await.unwrap();
+    schema::apply(&mut conn, &domains::histories()).await.unwrap();
     assert_eq!(rights(&server).await, (false, 0));
     for forbidden in [
         "select pg_read_file('postgresql.conf')",
@@ -53,7 +53,7 @@ async fn a_home_of_an_earlier_version_is_given_to_that_role() {
     let mut admin = connect(&server).await;
     // As such a home is: all is the administrator's.
     sqlx::raw_sql("alter database weirgate owner to weirgate").execute(&mut admin).await.unwrap();
-    schema::apply(&mut admin).await.unwrap();
+    schema::apply(&mut admin, &domains::histories()).await.unwrap();
     admin.close().await.unwrap();
     assert!(rights(&server).await.1 > 20);
     server.stop().await.unwrap();
@@ -62,8 +62,8 @@ async fn a_home_of_an_earlier_version_is_given_to_that_role() {
         assert_eq!(rights(&server).await, (false, 0));
         let mut conn = as_service(&server).await;
         // What its owner alone may do.
-        schema::undo_all(&mut conn).await.unwrap();
-        schema::apply(&mut conn).await.unwrap();
+        schema::undo_all(&mut conn, &domains::histories()).await.unwrap();
+        schema::apply(&mut conn, &domains::histories()).await.unwrap();
         sqlx::raw_sql("begin; set local role weirgate_tenant; commit").execute(&mut conn).await.unwrap();
         server.stop().await.unwrap();
     }

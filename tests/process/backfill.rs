@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use chrono::NaiveDate;
 use uuid::Uuid;
-use weirgate_msp::{BackfillKind, BackfillOrder, BackfillRange, Reprocess};
+use weirgate_msp::BackfillKind;
 use weirgate_queue::backfill::{self, Backfill, BackfillSettings, BackfillState};
-use weirgate_test_support::{TestDb, show, tenant};
+use weirgate_web::backfill::{BackfillOrder, BackfillRange, Reprocess};
 
 use crate::support::{Process, database, weirgate};
 
@@ -37,8 +37,8 @@ async fn workers_killed_with_sigkill_lose_no_slice_and_make_none_twice() {
     };
     let id = Uuid::now_v7();
     let mut tx = db.pool.begin().await.unwrap();
-    let kind = BackfillKind::ComputeKpi;
-    let new = range.backfill(&mut tx, kind, None, 0, BackfillSettings::default(), None).await.unwrap();
+    let kind = BackfillKind::ComputeKpi.describe();
+    let new = kind.backfill(&mut tx, &range, None, 0, BackfillSettings::default(), None).await.unwrap();
     backfill::create(&mut tx, id, &new).await.unwrap();
     tx.commit().await.unwrap();
     let start = || {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use reqwest::StatusCode;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
-use weirgate_msp::http_client;
+use weirgate_web::tls::http_client;
 
 use super::up::{Up, up};
 

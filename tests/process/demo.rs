@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 
 use reqwest::redirect::Policy;
 use serde_json::Value;
-use weirgate_msp::http_client;
+use weirgate_web::tls::http_client;
 
 use crate::support::{Process, weirgate};
 

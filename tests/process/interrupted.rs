@@ -7,7 +7,7 @@ use std::process::{ChildStderr, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use weirgate_msp::http_client;
+use weirgate_web::tls::http_client;
 
 use super::up::up;
 use crate::support::{Process, weirgate};

@@ -4,13 +4,13 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
-use weirgate::schema::HISTORIES;
+use weirgate::domains;
 use weirgate_private_postgres::{Options, PrivatePostgres};
 
 use crate::support::weirgate;
 
 fn all() -> usize {
-    HISTORIES.iter().map(|history| history.ups().count()).sum()
+    domains::histories().iter().map(|history| history.ups().count()).sum()
 }
 
 fn begin(command: &mut Command) -> Child {

@@ -5,7 +5,8 @@ use std::fs::OpenOptions;
 use std::net::TcpListener;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
-use weirgate_msp::http_client;
+
+use weirgate_web::tls::http_client;
 
 use super::cli::Cli;
 use crate::support::{Process, weirgate};

@@ -10,7 +10,7 @@ use axum::http::StatusCode;
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use futures_util::stream;
 use tokio::net::TcpListener;
-use weirgate_msp::http_client;
+use weirgate_web::tls::http_client;
 
 /// Which answers are lost on their way.
 #[derive(Clone, Copy, PartialEq, Eq)]

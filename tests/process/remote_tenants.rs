@@ -1,7 +1,7 @@
 //! Commands about a server elsewhere: tenants, their keys, failures, and schedules that are run by
 //! hand.
 
-use weirgate_msp::http_client;
+use weirgate_web::tls::http_client;
 
 use super::remote::Scene;
 use crate::support::Process;

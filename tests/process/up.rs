@@ -3,7 +3,8 @@
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
-use weirgate_msp::http_client;
+
+use weirgate_web::tls::http_client;
 
 use crate::support::{Process, weirgate};
 

@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 use sqlx::{Postgres, Transaction};
 use tempfile::TempDir;
 use uuid::Uuid;
-use weirgate_msp::{IngestTickets, http_client};
+use weirgate_msp::IngestTickets;
 use weirgate_queue::lanes::traffic;
 use weirgate_queue::worker::drain;
 use weirgate_queue::{JobState, NewJob};
-use weirgate_test_support::{TestDb, tenant};
+use weirgate_web::tls::http_client;
 
 use crate::support::{Process, database, weirgate};
 

@@ -17,7 +17,7 @@ use weirgate::metrics::Work;
 use weirgate::seed::{Seeded, seed};
 use weirgate_msp::{
     ComputeKpi, ExportFormat, GenerateExport, IngestCsat, IngestSecurityAlerts, IngestTickets,
-    IngestTimeEntries,
+    IngestTimeEntries, handler_parts,
 };
 use weirgate_queue::read::watch::Watcher;
 use weirgate_test_support::{Answer, Call, Client, Documented, MOCK_DATA, SERVICE_TOKEN, TestDb, TestWorker};
@@ -159,7 +159,7 @@ impl TestApi {
 
 fn api_of(app: &TestApp, domains: &Domains, config: WebConfig) -> Api {
     let watcher = Watcher::start(app.db.pool.clone(), Duration::from_millis(20));
-    Api::new(app.db.pool.clone(), app.app.exports.clone(), domains.list(), watcher, config)
+    Api::new(app.db.pool.clone(), handler_parts(app.app.exports.clone()), domains.list(), watcher, config)
 }
 
 fn config() -> WebConfig {

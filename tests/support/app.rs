@@ -4,15 +4,15 @@ use std::sync::Arc;
 
 use object_store::memory::InMemory;
 use weirgate::domains::{self, Domains};
-use weirgate::schema::HISTORIES;
 use weirgate_msp::App;
 use weirgate_msp::sources::MockSource;
 use weirgate_queue::Registry;
 use weirgate_test_support::{MOCK_DATA, Template, TestDb};
 
 /// All tables of the program.
-static ALL_SCHEMAS: Template =
-    Template::new("template_all_schemas", || HISTORIES.iter().map(|history| history.migrator).collect());
+static ALL_SCHEMAS: Template = Template::new("template_all_schemas", || {
+    domains::histories().iter().map(|history| history.migrator).collect()
+});
 
 /// An empty database with all tables of the program.
 pub(crate) async fn database() -> TestDb {
@@ -37,6 +37,6 @@ pub(crate) fn all_domains() -> Domains {
 
 /// Every job of the program; those of the managed service providers share this application.
 pub(crate) fn registry_with(msp: Arc<App>) -> Registry<weirgate::app::App> {
-    let app = weirgate::app::App { pool: Arc::new(msp.pool.clone()), msp: Some(msp) };
+    let app = weirgate::app::App::new(msp.pool.clone()).with(msp);
     all_domains().registry(Arc::new(app), None)
 }

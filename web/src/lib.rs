@@ -19,14 +19,23 @@
 //! | [`problem`], [`page`], [`table`], [`csv_line`] | what is answered: errors (RFC 9457), lists by cursor, lists as CSV |
 //! | [`idempotency`], [`plan`], [`batcher`], [`enqueue`] | a request that enqueues: once under its key, many in one transaction, answered 202 |
 //! | [`job`], [`attempt`], [`why`], [`reason`], [`presentation`], [`tenant_errors`], [`slugs`] | the job resource, and what is told of it to whom |
+//! | [`backfill`] | backfills over days of tenants |
 //! | [`follow`], [`job_list`] | looking at jobs: at once, after a wait, as server-sent events; lists |
+//! | [`dashboard`] | what every page has: who is signed in, frame, forms, refusals |
+//! | [`parts`] | what a domain needs beside the shared state |
+//! | [`history`] | the migrations of a schema |
 //! | [`domain`] | what a domain brings, and what all domains of a process have |
 //! | [`openapi`], [`document`], [`schemas`] | what many operations of the `OpenAPI` document have in common |
+//! | [`tls`] | TLS of HTTP clients, which a process has one provider of |
 //! | [`layers`], [`observe`], [`traces`], [`connections`], [`recent`] | around every request, and below it |
+
+// Templates name this crate as those of other crates do, which extend them.
+extern crate self as weirgate_web;
 
 pub mod accept;
 pub mod attempt;
 pub mod auth;
+pub mod backfill;
 pub mod base_url;
 pub mod batcher;
 pub mod callers;
@@ -34,6 +43,7 @@ pub mod client_address;
 pub mod connections;
 pub mod context;
 pub mod csv_line;
+pub mod dashboard;
 pub mod date_range;
 pub mod day;
 pub mod document;
@@ -41,6 +51,7 @@ pub mod domain;
 pub mod enqueue;
 pub mod extract;
 pub mod follow;
+pub mod history;
 pub mod idempotency;
 pub mod job;
 pub mod job_list;
@@ -52,6 +63,7 @@ pub mod openapi;
 pub mod page;
 pub mod params;
 pub mod parse;
+pub mod parts;
 pub mod permits;
 pub mod plan;
 pub mod prefer;
@@ -65,6 +77,7 @@ pub mod slugs;
 pub mod state;
 pub mod table;
 pub mod tenant_errors;
+pub mod tls;
 pub mod traces;
 pub mod watchers;
 pub mod why;

@@ -6,8 +6,9 @@ use chrono::{Days, NaiveDate};
 use uuid::Uuid;
 use weirgate_identity::keys;
 use weirgate_identity::users::{self, Role};
-use weirgate_msp::{BackfillKind, BackfillOrder, BackfillRange, Reprocess};
+use weirgate_msp::BackfillKind;
 use weirgate_queue::backfill::{self, BackfillSettings};
+use weirgate_web::backfill::{BackfillOrder, BackfillRange, Reprocess};
 
 use crate::client::Credential;
 use crate::fill::Past;
@@ -145,8 +146,8 @@ async fn backfills(stage: &Stage, tenants: &[Uuid]) -> anyhow::Result<(Vec<Uuid>
     let ids: Vec<Uuid> = (0..BACKFILLS).map(|_| Uuid::now_v7()).collect();
     let mut tx = stage.pool.begin().await?;
     for id in &ids {
-        let kind = BackfillKind::ComputeKpi;
-        let mut new = range.backfill(&mut tx, kind, None, 0, BackfillSettings::default(), None).await?;
+        let kind = BackfillKind::ComputeKpi.describe();
+        let mut new = kind.backfill(&mut tx, &range, None, 0, BackfillSettings::default(), None).await?;
         new.queues = ["ingest", "kpi", "export", "system"].map(str::to_owned).to_vec();
         backfill::create(&mut tx, *id, &new).await?;
     }

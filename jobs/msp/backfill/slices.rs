@@ -9,9 +9,10 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 use weirgate_queue::QueueError;
 use weirgate_queue::backfill::{Expansion, SliceQuery, Slices, TenantScope};
+use weirgate_web::backfill::BackfillRange;
 
+use super::find::due;
 use super::kind::BackfillKind;
-use super::range::BackfillRange;
 
 /// Slices that one step looks at, at most.
 const LOOK: u64 = 10_000;
@@ -34,7 +35,7 @@ impl Slices for DailySlices {
     ) -> BoxFuture<'a, weirgate_queue::Result<Expansion>> {
         async move {
             let days = BackfillRange::deserialize(plan)?;
-            let kind: BackfillKind = kind.parse().map_err(|_| QueueError::UnknownKind(kind.to_owned()))?;
+            let kind: BackfillKind = kind.parse().map_err(|()| QueueError::UnknownKind(kind.to_owned()))?;
             let SliceQuery { range, tenants, limit } = query;
             let (first, stride, left_out) = match tenants {
                 TenantScope::AllExcept(others) => (range.start, 1, others),
@@ -47,7 +48,7 @@ impl Slices for DailySlices {
                 }
             };
             let end = range.end.min(range.start + LOOK * stride);
-            let due = days.due(conn, kind, (&(first..end), stride), left_out, limit).await?;
+            let due = due(conn, &days, kind, (&(first..end), stride), left_out, limit).await?;
             let next = if due.len() < limit { end } else { due.last().map_or(end, |(n, ..)| n + 1) };
             let slices = due.iter().map(|(n, tenant, date)| kind.slice(*n, tenant, *date));
             Ok(Expansion { next, slices: slices.collect::<Result<_, _>>()? })
@@ -69,8 +70,8 @@ impl Slices for DailySlices {
 mod tests {
     use chrono::NaiveDate;
 
-    use super::super::range::{BackfillOrder, Reprocess};
     use super::*;
+    use weirgate_web::backfill::{BackfillOrder, Reprocess};
 
     #[test]
     fn slices_of_a_tenant_are_counted_without_a_walk() {

@@ -19,7 +19,7 @@ pub(crate) fn count_rows(dataset: Dataset, accepted: u64, rejected: u64) {
 
 /// The rows that this process has read and stored so far: dataset, `accepted` or `rejected`, and
 /// how many. Those that another attempt reads again count again.
-pub fn ingested_rows() -> impl Iterator<Item = (&'static str, &'static str, u64)> {
+pub(crate) fn ingested_rows() -> impl Iterator<Item = (&'static str, &'static str, u64)> {
     Dataset::ALL.iter().zip(&ROWS).flat_map(|(dataset, rows)| {
         ["accepted", "rejected"]
             .into_iter()

@@ -12,11 +12,11 @@ use reqwest::{Client, ClientBuilder, RequestBuilder, Response, StatusCode, redir
 use serde::de::DeserializeOwned;
 use serde_json::error::Category;
 use url::{Url, form_urlencoded};
+use weirgate_web::tls::http_client;
 
 use super::SourceError;
 use super::answer::{self, Checks, Step};
 use super::settings::{BaseUrl, Secret};
-use crate::http_client;
 
 /// The longest answer that is read.
 const MAX_ANSWER_BYTES: usize = 64 * 1024 * 1024;

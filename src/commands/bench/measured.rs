@@ -9,9 +9,8 @@ use crate::commands::session::Session;
 use crate::config::Config;
 use crate::database::{Database, Use};
 use crate::output::say;
-use crate::random;
-use crate::schema::HISTORIES;
 use crate::signals::Stop;
+use crate::{domains, random};
 
 /// Measures `scenario` and prints what was found. `minutes` are for [`Scenario::Pinned`].
 pub(in crate::commands) async fn run(
@@ -25,7 +24,7 @@ pub(in crate::commands) async fn run(
     let setup = Setup {
         server: server.pool.clone(),
         home: config.home,
-        migrators: HISTORIES.iter().map(|history| history.migrator).collect(),
+        migrators: domains::histories().iter().map(|history| history.migrator).collect(),
         random: random::generator,
     };
     let measured = async {

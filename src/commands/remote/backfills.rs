@@ -46,7 +46,7 @@ pub(in crate::commands) async fn create(client: &Client, options: &Options) -> R
 fn call(options: &Options) -> Call {
     let tenants = if options.tenants == ["all"] { json!("all") } else { json!(options.tenants) };
     let body = json!({
-        "kind": options.kind.as_str(), "tenants": tenants, "from": options.from, "to": options.to,
+        "kind": options.kind.stored, "tenants": tenants, "from": options.from, "to": options.to,
         "order": options.order, "reprocess": options.reprocess, "share": options.share,
         "max_running": options.max_running, "priority": options.priority, "dry_run": options.dry_run,
     });

@@ -2,8 +2,7 @@
 
 use serde_json::{Map, Value};
 use weirgate_identity::audit;
-
-use super::view::When;
+use weirgate_web::dashboard::when::When;
 
 /// Letters of a remark; what is longer is opened by who wants it.
 const LONGEST_IN_A_ROW: usize = 60;

@@ -10,15 +10,18 @@ use weirgate_identity::audit::{Change, Subject};
 use weirgate_identity::users::Role;
 use weirgate_queue::JobState;
 use weirgate_queue::backfill::{self, Backfill, BackfillState};
+use weirgate_web::backfill::{BackfillOrder, Reprocess};
+use weirgate_web::dashboard::confirm::Confirm;
+use weirgate_web::dashboard::frame::{Frame, page};
+use weirgate_web::dashboard::refusal::{Path, Refusal};
+use weirgate_web::dashboard::sent::{Form, filled};
+use weirgate_web::dashboard::session::Session;
+use weirgate_web::dashboard::views::View;
+use weirgate_web::dashboard::when::When;
 use weirgate_web::params::Fields;
 use weirgate_web::problem::Problem;
 
-use super::confirm::Confirm;
 use super::heat::{Heat, Mark, Shown};
-use super::sent::{Form, filled};
-use super::session::Session;
-use super::view::{Frame, Path, Refusal, When, page};
-use super::views::View;
 use crate::http::Api;
 use crate::http::backfill::{AskedFor, TenantNames};
 
@@ -38,8 +41,8 @@ impl Asked {
             tenants: tenants_in_words(&asked.tenants),
             days: format!("{} to {}", asked.from, asked.to),
             order: match asked.order {
-                weirgate_msp::BackfillOrder::NewestFirst => "newest day first",
-                weirgate_msp::BackfillOrder::OldestFirst => "oldest day first",
+                BackfillOrder::NewestFirst => "newest day first",
+                BackfillOrder::OldestFirst => "oldest day first",
             },
             reprocess: policy_in_words(asked.reprocess),
             future_days: asked.future_days,
@@ -56,11 +59,11 @@ pub(super) fn tenants_in_words(tenants: &TenantNames) -> String {
     }
 }
 
-pub(super) fn policy_in_words(policy: weirgate_msp::Reprocess) -> &'static str {
+pub(super) fn policy_in_words(policy: Reprocess) -> &'static str {
     match policy {
-        weirgate_msp::Reprocess::Missing => "missing: days without a result",
-        weirgate_msp::Reprocess::Failed => "failed: failed days without a result",
-        weirgate_msp::Reprocess::All => "all: every day",
+        Reprocess::Missing => "missing: days without a result",
+        Reprocess::Failed => "failed: failed days without a result",
+        Reprocess::All => "all: every day",
     }
 }
 
@@ -187,7 +190,7 @@ async fn make(api: &Api, session: &Session, id: Uuid, query: Option<&str>) -> Re
 #[derive(Clone)]
 struct Live(Uuid, Shown);
 
-impl View for Live {
+impl View<Api> for Live {
     fn name(&self) -> String {
         let Self(id, Shown { month, tenants }) = self;
         format!("backfill {id} {month:?} {tenants}")
@@ -208,7 +211,7 @@ pub(super) async fn stream(
 ) -> Result<Response, Refusal> {
     let shown = shown(query.as_deref());
     let (shown, _) = shown.map_err(|problem| Refusal::from(problem).for_session(&session))?;
-    Ok(api.views.stream(&api, Live(id, shown)))
+    Ok(api.dashboard.views.stream(&api, Live(id, shown)))
 }
 
 pub(super) async fn pause(state: State<Api>, id: Path<Uuid>, form: Form) -> Result<Response, Refusal> {

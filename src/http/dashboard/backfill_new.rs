@@ -6,18 +6,19 @@ use axum::response::{IntoResponse, Redirect, Response};
 use uuid::Uuid;
 use weirgate_identity::Tenant;
 use weirgate_identity::users::Role;
-use weirgate_msp::{BackfillKind, BackfillRange, Reprocess};
 use weirgate_queue::backfill;
+use weirgate_web::backfill::{BackfillKind, BackfillRange, Reprocess};
 use weirgate_web::context::RequestContext;
+use weirgate_web::dashboard::form::{Field, Given, TENANTS, Wrong};
+use weirgate_web::dashboard::frame::{Frame, page};
+use weirgate_web::dashboard::refusal::Refusal;
+use weirgate_web::dashboard::sent::Form;
+use weirgate_web::dashboard::session::Session;
+use weirgate_web::dashboard::suggest::Suggestions;
 use weirgate_web::params::Fields;
 use weirgate_web::problem::Problem;
 
 use super::backfill::policy_in_words;
-use super::form::{Field, Given, TENANTS, Wrong};
-use super::sent::Form;
-use super::session::Session;
-use super::suggest::Suggestions;
-use super::view::{Frame, Refusal, page};
 use crate::http::Api;
 use crate::http::backfill_request::{BackfillBody, BackfillRequest};
 
@@ -43,7 +44,7 @@ impl NewPage {
         wrong: Option<&Wrong>,
     ) -> Result<Self, Problem> {
         let given = Given::new(asked, wrong);
-        let fields = fields(&given);
+        let fields = fields(&given, api.catalog.backfills());
         Ok(Self {
             frame: Frame::new(session, "/backfills"),
             others: given.elsewhere(&fields.iter().collect::<Vec<_>>()),
@@ -54,12 +55,12 @@ impl NewPage {
     }
 }
 
-fn fields(given: &Given) -> Vec<Field> {
-    let kinds = BackfillKind::ALL.map(|kind| (kind.name(), kind.name()));
+fn fields(given: &Given, kinds: &[BackfillKind]) -> Vec<Field> {
+    let kinds = kinds.iter().map(|kind| (kind.name, kind.name)).collect();
     let policies = Reprocess::ALL.map(|policy| (policy.as_str(), policy_in_words(policy)));
     let orders = [("newest_first", "newest day first"), ("oldest_first", "oldest day first")];
     vec![
-        given.field("kind", "Kind").choice(kinds.into()),
+        given.field("kind", "Kind").choice(kinds),
         given.field("from", "First day (tenant's time zone)").day().required(),
         given.field("to", "Last day (tenant's time zone)").day().required(),
         given
@@ -80,6 +81,9 @@ fn fields(given: &Given) -> Vec<Field> {
 }
 
 pub(super) async fn show(State(api): State<Api>, session: Session) -> Result<Response, Refusal> {
+    if api.catalog.backfills().is_empty() {
+        return Err(Refusal::no_such_page().for_session(&session));
+    }
     let shown = NewPage::new(&api, &session, Vec::new(), None).await;
     Ok(page(&shown.map_err(|problem| Refusal::from(problem).for_session(&session))?))
 }
@@ -105,7 +109,7 @@ struct DryPage {
 
 impl DryPage {
     fn jobs(&self) -> u64 {
-        self.due * self.kind.jobs_of_slice()
+        self.due * self.kind.jobs_of_slice
     }
 
     fn skipped(&self) -> u64 {
@@ -140,9 +144,9 @@ pub(super) async fn create(
 }
 
 /// The checked request.
-fn check(context: RequestContext, mut fields: Fields) -> Result<BackfillRequest, Problem> {
+fn check(api: &Api, context: RequestContext, mut fields: Fields) -> Result<BackfillRequest, Problem> {
     let body = BackfillBody::of_form(&mut fields);
-    let request = BackfillRequest::check(&mut fields, body, None, context);
+    let request = BackfillRequest::check(&mut fields, body, None, context, &api.catalog);
     fields.finish(request)
 }
 
@@ -153,10 +157,10 @@ async fn dry_run(
     fields: Fields,
 ) -> Result<Response, Problem> {
     let asked = fields.pairs().to_vec();
-    let request = check(context, fields)?;
+    let request = check(api, context, fields)?;
     let mut conn = api.pool.acquire().await?;
     let (range, tenants) = request.range(&mut conn).await?;
-    let counts = range.count(&mut conn, request.kind).await?;
+    let counts = (request.kind.count)(&mut conn, &range).await?;
     let future_days = range.future_days(&mut conn).await?;
     let due: u64 = counts.iter().map(|(_, _, slices)| slices).sum();
     let named = counts.into_iter().filter(|(_, _, slices)| *slices > 0).take(NAMED);
@@ -182,7 +186,7 @@ async fn store(
     id: Uuid,
     fields: Fields,
 ) -> Result<Response, Problem> {
-    let request = check(context, fields)?;
+    let request = check(api, context, fields)?;
     let made = Redirect::to(&format!("/dashboard/backfills/{id}")).into_response();
     let mut tx = api.pool.begin().await?;
     let (range, tenants): (BackfillRange, Vec<Tenant>) = request.range(&mut tx).await?;

@@ -5,15 +5,17 @@ use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use uuid::Uuid;
 use weirgate_queue::backfill::{self, Backfill, BackfillState};
+use weirgate_web::dashboard::frame::{Frame, page};
+use weirgate_web::dashboard::refusal::Refusal;
+use weirgate_web::dashboard::sent::filled;
+use weirgate_web::dashboard::session::Session;
+use weirgate_web::dashboard::views::View;
+use weirgate_web::dashboard::when::When;
 use weirgate_web::domain::Catalog;
 use weirgate_web::params::Fields;
 use weirgate_web::problem::Problem;
 
 use super::backfill::{Asked, rate};
-use super::sent::filled;
-use super::session::Session;
-use super::view::{Frame, Refusal, When, page};
-use super::views::View;
 use crate::http::Api;
 
 const ON_A_PAGE: usize = 25;
@@ -75,6 +77,8 @@ impl BackfillsLook {
 #[template(path = "backfills.html")]
 struct BackfillsPage {
     frame: Frame,
+    /// Whether there is a kind of backfill that can be created.
+    can_create: bool,
     look: BackfillsLook,
     /// Whether these are the newest, which are live.
     newest: bool,
@@ -91,14 +95,19 @@ pub(super) async fn list(
     fields.finish(Some(())).map_err(refuse)?;
     let look = BackfillsLook::take(&api, before).await.map_err(refuse)?;
     let frame = Frame::new(&session, "/backfills");
-    Ok(page(&BackfillsPage { frame, look, newest: before.is_none() }))
+    Ok(page(&BackfillsPage {
+        can_create: !api.catalog.backfills().is_empty(),
+        frame,
+        look,
+        newest: before.is_none(),
+    }))
 }
 
 /// The newest backfills, to be watched.
 #[derive(Clone)]
 struct Live;
 
-impl View for Live {
+impl View<Api> for Live {
     fn name(&self) -> String {
         "backfills".to_owned()
     }
@@ -110,5 +119,5 @@ impl View for Live {
 
 /// The looks at the newest from now on.
 pub(super) async fn stream(State(api): State<Api>, _: Session) -> Response {
-    api.views.stream(&api, Live)
+    api.dashboard.views.stream(&api, Live)
 }

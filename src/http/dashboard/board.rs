@@ -23,11 +23,12 @@ use serde::Serialize;
 use serde_json::Value;
 use tokio::sync::RwLock;
 use weirgate_queue::read::board::{BoardBackend, Filter, Status};
+use weirgate_web::dashboard::frame::page;
+use weirgate_web::dashboard::refusal::Refusal;
+use weirgate_web::dashboard::sent::filled;
 use weirgate_web::params::Fields;
 use weirgate_web::problem::Problem;
 
-use super::session::Session;
-use super::view::{Refusal, page};
 use crate::http::Api;
 use crate::queues;
 
@@ -70,7 +71,7 @@ impl FromRequestParts<Api> for Onlooker {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Response> {
-        match Session::of(api, &parts.headers).await {
+        match api.dashboard.session(&parts.headers).await {
             Ok(Some(_)) => Ok(Self),
             Ok(None) => Err(Problem::unauthorized("Cookie", "sign in at /dashboard/sign-in").into_response()),
             Err(problem) => Err(problem.into_response()),
@@ -103,7 +104,7 @@ struct BoardPage {
 /// The same for each of its pages, which it tells apart by itself.
 async fn show_page(State(api): State<Api>, parts: Parts) -> Result<Response, Response> {
     let session =
-        Session::of(&api, &parts.headers).await.map_err(|error| Refusal::from(error).into_response())?;
+        api.dashboard.session(&parts.headers).await.map_err(|error| Refusal::from(error).into_response())?;
     if session.is_some() {
         return Ok(page(&BoardPage { files: &FILES }));
     }
@@ -155,7 +156,7 @@ fn answer<T: Serialize, E: std::fmt::Display>(answered: Result<T, E>) -> Result<
 
 /// Which jobs: apalis' names, of which the UI leaves some empty and which has others for sorting that apalis does not know.
 fn filter(query: Option<&str>) -> Result<Filter, Problem> {
-    let mut pairs = super::sent::filled(query.unwrap_or_default().as_bytes());
+    let mut pairs = filled(query.unwrap_or_default().as_bytes());
     pairs.retain(|(name, _)| ["status", "page", "page_size"].contains(&name.as_str()));
     let mut fields = Fields::of_pairs(pairs);
     let status = fields.all("status").first().and_then(|text| {

@@ -7,12 +7,13 @@ use axum::extract::{RawQuery, State};
 use axum::response::{Html, IntoResponse, Response};
 use chrono::{DateTime, TimeDelta, Utc};
 use weirgate_queue::telemetry::rollup::{self, BucketSize, RollupBucket, Tally};
+use weirgate_web::dashboard::columns;
+use weirgate_web::dashboard::refusal::Refusal;
+use weirgate_web::dashboard::session::Session;
+use weirgate_web::dashboard::when::span;
 use weirgate_web::params::Fields;
 
 use super::chart::{Chart, Series, Shape, Times};
-use super::columns;
-use super::session::Session;
-use super::view::{Refusal, span};
 use crate::http::Api;
 
 /// So old may charts be; who looks meanwhile gets the same.
@@ -70,7 +71,8 @@ struct Charts {
 
 /// The charts as HTML, the same for all who look.
 pub(super) async fn render(api: &Api, over: Over) -> Result<std::sync::Arc<str>, Refusal> {
-    api.shared
+    api.dashboard
+        .shared
         .get(&format!("charts {}", over.name()), FRESH, async || {
             let (every, count) = over.stretches();
             let buckets = rollup::buckets(&mut *api.pool.acquire().await?, None, every, count).await?;

@@ -5,12 +5,14 @@ use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use chrono::{DateTime, Utc};
 use weirgate_queue::telemetry::failures::{self, Failure, MAX_COUNTED_JOBS};
+use weirgate_web::dashboard::frame::{Frame, page};
+use weirgate_web::dashboard::refusal::Refusal;
+use weirgate_web::dashboard::sent::filled;
+use weirgate_web::dashboard::session::Session;
+use weirgate_web::dashboard::when::When;
 use weirgate_web::params::Fields;
 
 use super::chart::{Column, sparkline};
-use super::sent::filled;
-use super::session::Session;
-use super::view::{Frame, Refusal, When, page};
 use crate::http::Api;
 
 const ON_A_PAGE: i64 = 50;

@@ -8,8 +8,7 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 use weirgate_queue::JobState;
 use weirgate_queue::read::JobRow;
-
-use super::view::span;
+use weirgate_web::dashboard::when::span;
 
 const WIDTH: usize = 190;
 const HEIGHT: usize = 46;

@@ -2,8 +2,8 @@
 
 use chrono::{Datelike, Days, NaiveDate};
 use uuid::Uuid;
-use weirgate_msp::{BackfillDays, SliceJob, TenantDays};
 use weirgate_queue::JobState;
+use weirgate_web::backfill::{BackfillDays, SliceJob, TenantDays};
 
 use crate::http::Api;
 
@@ -91,7 +91,9 @@ impl Heat {
     /// The part that is asked for; `None` for a backfill of something else than days.
     pub(super) async fn look(api: &Api, id: Uuid, shown: &Shown) -> weirgate_queue::Result<Option<Self>> {
         let mut conn = api.pool.acquire().await?;
-        let Some(days) = BackfillDays::find(&mut conn, id).await? else { return Ok(None) };
+        let Some(days) = BackfillDays::find(&mut conn, id, api.catalog.backfills()).await? else {
+            return Ok(None);
+        };
         let pages = days.tenants.div_ceil(TENANTS).max(1);
         let page = shown.tenants.min(pages - 1);
         let places = page * TENANTS..=(page * TENANTS + TENANTS - 1).min(days.tenants.saturating_sub(1));

@@ -12,10 +12,10 @@ use uuid::Uuid;
 use weirgate_identity::audit::Act;
 use weirgate_queue::JobState;
 use weirgate_queue::read::{self, Origin};
+use weirgate_web::dashboard::when::{When, span};
 use weirgate_web::job::JobResource;
 use weirgate_web::reason::who;
 
-use super::view::{When, span};
 use crate::http::Api;
 
 /// A failed attempt.

@@ -11,20 +11,22 @@ use weirgate_queue::read::JobFilter;
 use weirgate_queue::read::counts::is_counted_by_views;
 use weirgate_queue::telemetry::failures;
 use weirgate_web::context::RequestContext;
+use weirgate_web::dashboard::columns;
+use weirgate_web::dashboard::form::Wrong;
+use weirgate_web::dashboard::frame::{Frame, page};
+use weirgate_web::dashboard::refusal::Refusal;
+use weirgate_web::dashboard::sent::filled;
+use weirgate_web::dashboard::session::Session;
+use weirgate_web::dashboard::suggest::Suggestions;
 use weirgate_web::follow::Viewer;
 use weirgate_web::params::Fields;
 use weirgate_web::problem::Problem;
 
-use super::columns;
-use super::form::Wrong;
 use super::jobs_asked::{Asked, Form};
 use super::jobs_row::Row;
 use super::jobs_tabs::Tabs;
-use super::sent::filled;
-use super::session::Session;
-use super::suggest::Suggestions;
-use super::view::{Frame, Refusal, page};
 use crate::http::Api;
+use crate::queues;
 
 const ON_A_PAGE: i64 = 50;
 /// So old may rows be; who looks at the same jobs meanwhile gets the same.
@@ -171,7 +173,7 @@ pub(super) async fn list(
     beside.push(("select", "page"));
     let shown = JobsPage {
         form: asked.form(wrong.as_ref()),
-        suggestions: Suggestions::of_jobs(&mut *api.pool.acquire().await?, &api.catalog).await?,
+        suggestions: suggestions(&api).await?,
         states: JobState::ALL.map(|state| StateBox { name: state.as_str(), checked: checked(state) }).into(),
         all_of_page: asked.query_with(&beside),
         frame,
@@ -179,6 +181,13 @@ pub(super) async fn list(
         found,
     };
     Ok(wrong.map_or_else(|| page(&shown), |wrong| wrong.page(&shown)))
+}
+
+async fn suggestions(api: &Api) -> Result<Suggestions, Problem> {
+    let mut conn = api.pool.acquire().await?;
+    let kinds = api.catalog.kinds().iter().copied().collect();
+    let queues = queues::known(&mut conn, &api.catalog, None).await?;
+    Suggestions::of_jobs(&mut conn, kinds, queues.into_iter().collect()).await
 }
 
 /// The newest jobs alone, for a list that is open; the same for all who look at the same jobs.
@@ -191,7 +200,7 @@ pub(super) async fn rows(
     let asked = Asked::new(filled(query.unwrap_or_default().as_bytes()));
     let may_act = session.user.role >= Role::Operator;
     let name = format!("jobs {may_act} {}", asked.query());
-    let rows = api.shared.get(&name, FRESH, async || {
+    let rows = api.dashboard.shared.get(&name, FRESH, async || {
         let filter = asked.filter(&api).await?;
         let newest = Place { before: None, ticked: false };
         let viewer = Viewer::service(&api.web, &context);
@@ -209,7 +218,7 @@ pub(super) async fn tabs(
 ) -> Result<Response, Refusal> {
     let asked = Asked::new(filled(query.unwrap_or_default().as_bytes()));
     let name = format!("tabs {}", asked.query());
-    let tabs = api.shared.get(&name, FRESH_COUNTS, async || {
+    let tabs = api.dashboard.shared.get(&name, FRESH_COUNTS, async || {
         let filter = asked.filter(&api).await?;
         Ok(Tabs::of(&api, &asked, &filter).await?.render()?)
     });

@@ -2,12 +2,12 @@
 //! with an action.
 
 use weirgate_queue::read::JobFilter;
+use weirgate_web::dashboard::form::{Field, Given, KINDS, QUEUES, TENANTS, Wrong, sent_time};
 use weirgate_web::job_list::{resolved, take_filter};
 use weirgate_web::params::Fields;
 use weirgate_web::parse::TenantName;
 use weirgate_web::problem::Problem;
 
-use super::form::{Field, Given, KINDS, QUEUES, TENANTS, Wrong, sent_time};
 use crate::http::Api;
 
 /// Where in the list one is, and which rows are ticked: no part of the filter.

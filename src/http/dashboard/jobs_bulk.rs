@@ -7,14 +7,15 @@ use weirgate_identity::users::Role;
 use weirgate_queue::control::bulk::BulkAction;
 use weirgate_queue::enqueue;
 use weirgate_queue::telemetry::failures;
+use weirgate_web::dashboard::confirm::Confirm;
+use weirgate_web::dashboard::frame::Frame;
+use weirgate_web::dashboard::refusal::Refusal;
+use weirgate_web::dashboard::sent::Form;
+use weirgate_web::dashboard::session::Session;
+use weirgate_web::dashboard::words::of;
 use weirgate_web::params::is_blank;
 
-use super::confirm::Confirm;
 use super::jobs_asked::Asked;
-use super::sent::Form;
-use super::session::Session;
-use super::view::{Frame, Refusal};
-use super::words::of;
 use crate::http::Api;
 use crate::operations::BulkJobs;
 

@@ -2,9 +2,8 @@
 
 use serde_json::Value;
 use weirgate_queue::JobState;
+use weirgate_web::dashboard::when::{When, span};
 use weirgate_web::job::JobResource;
-
-use super::view::{When, span};
 
 /// Most characters of arguments in the list.
 const SHORT: usize = 80;

@@ -4,10 +4,10 @@ use askama::Template;
 use weirgate_queue::JobState;
 use weirgate_queue::read::JobFilter;
 use weirgate_queue::read::counts::{self, JobCount, JobCounts};
+use weirgate_web::dashboard::words::count;
 use weirgate_web::problem::Problem;
 
 use super::jobs_asked::Asked;
-use super::words::count;
 use crate::http::Api;
 
 /// A link to the same filter in one state, or in any.

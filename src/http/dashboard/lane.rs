@@ -9,15 +9,18 @@ use weirgate_identity::users::Role;
 use weirgate_queue::JobState;
 use weirgate_queue::lanes::change::{LaneChange, change_lane};
 use weirgate_queue::lanes::{LaneLimits, LimitsInput, MAX_LIMIT, Rate};
+use weirgate_web::dashboard::confirm::Confirm;
+use weirgate_web::dashboard::form::{Field, Given, Wrong};
+use weirgate_web::dashboard::frame::{Frame, page};
+use weirgate_web::dashboard::refusal::{Path, Refusal};
+use weirgate_web::dashboard::sent::Form;
+use weirgate_web::dashboard::session::Session;
+use weirgate_web::dashboard::when::span;
+use weirgate_web::dashboard::words::{count, of};
 use weirgate_web::params::Fields;
 
-use super::confirm::Confirm;
-use super::form::{Field, Given, Wrong};
-use super::sent::Form;
-use super::session::Session;
+use super::limit_words::lane_limits;
 use super::tenant::{LaneRow, Named, effect};
-use super::view::{Frame, Path, Refusal, page};
-use super::words::{count, lane_limits, of};
 use crate::http::Api;
 use crate::http::lane_facts::LaneFacts;
 use crate::queues;
@@ -253,7 +256,7 @@ async fn limits_effect(
     if let Some(Rate { rate, period_ms, burst }) = limits.rate.filter(|_| waiting > 0) {
         #[expect(clippy::cast_possible_wrap, reason = "at most a year in milliseconds, and counts of jobs")]
         let ms = (waiting - i64::from(burst)).max(0).saturating_mul(period_ms as i64) / i64::from(rate);
-        let needs = super::view::span(chrono::TimeDelta::milliseconds(ms));
+        let needs = span(chrono::TimeDelta::milliseconds(ms));
         happens.push(format!(
             "At this rate, starting the {} takes at least {needs}.",
             of(waiting, "available job", "available jobs")

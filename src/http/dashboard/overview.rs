@@ -9,17 +9,20 @@ use chrono::TimeDelta;
 use uuid::Uuid;
 use weirgate_queue::backfill::{self, Backfill, BackfillState};
 use weirgate_queue::{JobState, read};
+use weirgate_web::dashboard::additions::Figure;
+use weirgate_web::dashboard::frame::{Frame, page};
+use weirgate_web::dashboard::notice::Notice;
+use weirgate_web::dashboard::refusal::Refusal;
+use weirgate_web::dashboard::session::Session;
+use weirgate_web::dashboard::views::View;
+use weirgate_web::dashboard::when::{When, span};
+use weirgate_web::dashboard::words::of;
 use weirgate_web::domain::Catalog;
 use weirgate_web::params::Fields;
 
+use super::attention;
 use super::charts::{self, Over};
-use super::notice::Notice;
 use super::overview_tenants::{Tenants, Tops};
-use super::session::Session;
-use super::view::{Frame, Refusal, When, page, span};
-use super::views::View;
-use super::words::of;
-use super::{attention, missing_days};
 use crate::http::Api;
 use crate::http::queue_facts::QueueFacts;
 
@@ -99,8 +102,9 @@ impl Underway {
 #[template(path = "overview_live.html")]
 pub(super) struct OverviewLook {
     pub(super) notices: Vec<Notice>,
-    /// Further ones, made already.
-    missing: Arc<str>,
+    /// Those of the domains, made already.
+    of_domains: String,
+    figures: Vec<Figure>,
     tenants: Tenants,
     pub(super) rows: Vec<Row>,
     pub(super) running: i64,
@@ -120,7 +124,15 @@ impl OverviewLook {
         let backfills = backfill::unfinished(&mut conn, BACKFILLS).await?;
         let of_tenants = attention::notices(&mut conn, api.catalog.schedules()).await?;
         let tenants = Tenants::count(&mut conn).await?;
+        let mut figures = Vec::new();
+        for additions in api.catalog.additions() {
+            figures.extend(additions.figures(&mut conn).await?);
+        }
         drop(conn);
+        let mut of_domains = String::new();
+        for additions in api.catalog.additions() {
+            of_domains += &additions.notices(&api.pool, &api.dashboard.shared).await?;
+        }
         let rows: Vec<Row> = queues.iter().map(Row::new).collect();
         let finished: f64 = queues.iter().map(|queue| queue.traffic.finished).sum();
         Ok(Self {
@@ -128,7 +140,8 @@ impl OverviewLook {
             backfills: backfills.iter().map(|backfill| Underway::new(backfill, &api.catalog)).collect(),
             tops: Tops::of(api, &queues).await?,
             notices: queues.iter().flat_map(notices).chain(of_tenants).collect(),
-            missing: missing_days::told(api).await?,
+            of_domains,
+            figures,
             tenants,
             running: rows.iter().map(|row| row.running).sum(),
             slots: rows.iter().map(|row| row.slots).sum(),
@@ -204,7 +217,7 @@ pub(super) async fn show(
 #[derive(Clone)]
 struct Live;
 
-impl View for Live {
+impl View<Api> for Live {
     fn name(&self) -> String {
         "overview".to_owned()
     }
@@ -216,5 +229,5 @@ impl View for Live {
 
 /// The looks at it from now on.
 pub(super) async fn stream(State(api): State<Api>, _: Session) -> Response {
-    api.views.stream(&api, Live)
+    api.dashboard.views.stream(&api, Live)
 }

@@ -7,33 +7,27 @@ use std::collections::HashMap;
 use sqlx::PgConnection;
 use uuid::Uuid;
 use weirgate_queue::lanes::Blocked;
+use weirgate_web::dashboard::when::span;
+use weirgate_web::dashboard::words::count;
 
-use super::view::span;
-use super::words::count;
 use crate::http::Api;
 use crate::http::queue_facts::QueueFacts;
 
-/// How many there are, and how many rows the last ingests of the active ones rejected.
+/// How many there are.
 pub(super) struct Tenants {
     pub(super) active: String,
     pub(super) inactive: String,
-    pub(super) rejected: String,
 }
 
 impl Tenants {
     pub(super) async fn count(conn: &mut PgConnection) -> sqlx::Result<Self> {
         let row = sqlx::query!(
-            r#"select t.active as "active!", t.inactive as "inactive!", s.rejected as "rejected!"
-               from (
-                   select count(*) filter (where is_active) as active, count(*) filter (where not is_active) as inactive from identity.tenants
-               ) t, (
-                   select coalesce(sum(rejected), 0)::bigint as rejected
-                   from msp.source_runs s join identity.tenants t on t.id = s.tenant_id where s.rejected > 0 and t.is_active
-               ) s"#
+            r#"select count(*) filter (where is_active) as "active!", count(*) filter (where not is_active) as "inactive!"
+               from identity.tenants"#
         )
         .fetch_one(conn)
         .await?;
-        Ok(Self { active: count(row.active), inactive: count(row.inactive), rejected: count(row.rejected) })
+        Ok(Self { active: count(row.active), inactive: count(row.inactive) })
     }
 }
 

@@ -4,10 +4,13 @@ use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
 use weirgate_queue::JobState;
+use weirgate_web::dashboard::frame::{Frame, page};
+use weirgate_web::dashboard::refusal::Refusal;
+use weirgate_web::dashboard::session::Session;
+use weirgate_web::dashboard::when::span;
+use weirgate_web::dashboard::words::count;
 
-use super::session::Session;
-use super::view::{Frame, Refusal, page, span};
-use super::words::{count, queue_limits};
+use super::limit_words::queue_limits;
 use crate::http::Api;
 use crate::http::queue_facts::QueueFacts;
 

@@ -8,17 +8,19 @@ use uuid::Uuid;
 use weirgate_identity::users::Role;
 use weirgate_queue::QueueError;
 use weirgate_queue::schedule::{self, Definition, Missed, ScheduleOverview};
+use weirgate_web::dashboard::confirm::Confirm;
+use weirgate_web::dashboard::form::{Field, Given, TENANTS, Wrong};
+use weirgate_web::dashboard::frame::{Frame, page};
+use weirgate_web::dashboard::refusal::{Path, Refusal};
+use weirgate_web::dashboard::sent::{Form, filled};
+use weirgate_web::dashboard::session::Session;
+use weirgate_web::dashboard::suggest::Suggestions;
+use weirgate_web::dashboard::when::When;
+use weirgate_web::dashboard::words::of;
 use weirgate_web::params::Fields;
 use weirgate_web::parse::TenantName;
 use weirgate_web::problem::Problem;
 
-use super::confirm::Confirm;
-use super::form::{Field, Given, TENANTS, Wrong};
-use super::sent::{Form, filled};
-use super::session::Session;
-use super::suggest::Suggestions;
-use super::view::{Frame, Path, Refusal, When, page};
-use super::words::of;
 use crate::http::Api;
 use crate::schedules::{self, run_now};
 

@@ -11,13 +11,14 @@ use serde_json::json;
 use weirgate_identity::audit::Actor;
 use weirgate_identity::users::User;
 use weirgate_web::client_address::ClientAddress;
+use weirgate_web::dashboard::frame::page;
+use weirgate_web::dashboard::refusal::Refusal;
+use weirgate_web::dashboard::sent::{Form, given, is_ours, read_pairs};
 use weirgate_web::problem::Shown;
 
-use super::sent::{Form, given, is_ours, read_pairs};
-use super::session::{Browser, Session, redirect_with};
 use super::sign_in_check::{NotSignedIn, Refused};
+use super::sign_in_cookies::{self, Browser, redirect_with};
 use super::sign_in_limits::{Caller, short};
-use super::view::{Refusal, page};
 use crate::http::Api;
 
 /// Largest form, in bytes. Anybody may send one.
@@ -35,7 +36,7 @@ pub(super) async fn show(State(api): State<Api>, request: Request) -> Result<Res
     let query = request.uri().query().unwrap_or_default();
     let next = given(query.as_bytes()).find(|(name, _)| name == "next");
     let next = wanted(next.as_ref().map(|(_, value)| &**value));
-    if Session::of(&api, request.headers()).await?.is_some() {
+    if api.dashboard.session(request.headers()).await?.is_some() {
         return Ok(Redirect::to(&next).into_response());
     }
     Ok(page(&SignInPage { error: "", email: "", next: &next }))
@@ -110,8 +111,8 @@ async fn begin(
 ) -> sqlx::Result<[HeaderValue; 2]> {
     let mut tx = api.pool.begin().await?;
     // A session from before ends: whoever knew its token does not know the new one's.
-    Session::end(api, &mut tx, headers).await?;
-    let session = Session::begin(api, &mut tx, user).await?;
+    sign_in_cookies::end(api, &mut tx, headers).await?;
+    let session = sign_in_cookies::begin(api, &mut tx, user).await?;
     let browser = Browser::remember(api, &mut tx, headers, user).await?;
     Actor::user(&user.email, address).note(&mut tx, "sign_in", &user.email, None, &json!({})).await?;
     tx.commit().await?;
@@ -124,7 +125,7 @@ pub(super) async fn sign_out(
     form: Form,
 ) -> Result<Response, Refusal> {
     let mut tx = api.pool.begin().await?;
-    let cookie = Session::end(&api, &mut tx, &headers).await?;
+    let cookie = sign_in_cookies::end(&api, &mut tx, &headers).await?;
     form.session.actor().note(&mut tx, "sign_out", &form.session.user.email, None, &json!({})).await?;
     tx.commit().await?;
     Ok(redirect_with([cookie], "/dashboard/sign-in"))

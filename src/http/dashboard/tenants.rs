@@ -1,39 +1,30 @@
-//! All tenants, by slug: how each stands, its last complete day, what is out of the ordinary, and what its jobs do.
+//! All tenants, by slug: how each stands, what the domains tell of it, and what its jobs do.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use askama::Template;
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
-use sqlx::PgConnection;
 use uuid::Uuid;
 use weirgate_queue::lanes::QueueView;
 use weirgate_queue::{JobState, read};
+use weirgate_web::dashboard::additions::{Additions, TenantsAsked};
+use weirgate_web::dashboard::frame::{Frame, page};
+use weirgate_web::dashboard::refusal::Refusal;
+use weirgate_web::dashboard::sent::filled;
+use weirgate_web::dashboard::session::Session;
+use weirgate_web::dashboard::words::count;
+use weirgate_web::domain::Catalog;
 use weirgate_web::params::Fields;
 
-use super::last_days::{LastDay, LastDays, Unusual};
-use super::missing_days::Missing;
-use super::notice::LATELY;
-use super::sent::filled;
-use super::session::Session;
-use super::sources::{Source, Trouble};
-use super::view::{Frame, Refusal, page};
-use super::words::count;
 use crate::http::Api;
 use crate::queues;
 
 const ON_A_PAGE: i64 = 50;
 
-/// What tenants can be picked by, and its words.
-const SHOWN: [(&str, &str); 7] = [
-    ("paused", "paused"),
-    ("inactive", "inactive"),
-    (Trouble::Failing.as_str(), "with an unreadable source"),
-    (Trouble::Empty.as_str(), "with a source that became empty"),
-    (Trouble::Rejecting.as_str(), "with over 10 % of rows rejected"),
-    ("unusual", "with an unusual day"),
-    ("missing", "with days without KPIs"),
-];
+/// What tenants can be picked by whatever the domains, and its words.
+const SHOWN: [(&str, &str); 2] = [("paused", "paused"), ("inactive", "inactive")];
 
 /// What jobs of a tenant do, for its cell.
 const JOBS: [(&str, &[JobState]); 6] = [
@@ -57,8 +48,6 @@ struct Found {
 struct Linked {
     text: String,
     link: String,
-    /// More of it.
-    title: String,
 }
 
 struct Row {
@@ -66,10 +55,8 @@ struct Row {
     name: String,
     active: bool,
     held: Vec<String>,
-    last: Option<LastDay>,
-    missing: Option<Linked>,
-    unusual: Vec<Unusual>,
-    sources: Vec<Linked>,
+    /// Those of the domains, made already.
+    cells: String,
     jobs: Vec<Linked>,
 }
 
@@ -78,6 +65,9 @@ struct Row {
 struct TenantsPage {
     frame: Frame,
     asked: Asked,
+    /// What the domains say of their columns, and the heads of these.
+    explanation: String,
+    columns: String,
     rows: Vec<Row>,
     next: Option<String>,
 }
@@ -87,25 +77,29 @@ struct Asked {
     q: Option<String>,
     show: Option<&'static str>,
     after: String,
+    /// What can be picked, and its words.
+    picks: Vec<(&'static str, &'static str)>,
 }
 
 impl Asked {
-    fn take(mut fields: Fields) -> Result<Self, weirgate_web::problem::Problem> {
+    fn take(mut fields: Fields, catalog: &Catalog) -> Result<Self, weirgate_web::problem::Problem> {
+        let of_domains = catalog.additions().iter().flat_map(|additions| additions.picks());
+        let picks: Vec<_> = SHOWN.into_iter().chain(of_domains).collect();
         let (q, after) = (fields.get("q"), fields.get::<String>("after").unwrap_or_default());
         let show = fields.one("show").and_then(|given| {
-            let show = SHOWN.into_iter().map(|(name, _)| name).find(|name| *name == given);
+            let show = picks.iter().map(|(name, _)| *name).find(|name| *name == given);
             if show.is_none() {
-                let names = SHOWN.map(|(name, _)| name).join(", ");
+                let names = picks.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
                 fields.fail("show", format!("expected one of {names}"));
             }
             show
         });
-        fields.finish(Some(Self { q, show, after }))
+        fields.finish(Some(Self { q, show, after, picks }))
     }
 
     /// What can be picked, and whether it is.
     fn choices(&self) -> impl Iterator<Item = (&'static str, &'static str, bool)> + '_ {
-        SHOWN.into_iter().map(|(name, words)| (name, words, self.show == Some(name)))
+        self.picks.iter().map(|(name, words)| (*name, *words, self.show == Some(*name)))
     }
 
     /// The page after this slug.
@@ -145,11 +139,7 @@ impl Sum {
             query.append_pair("tenant_id", slug);
             query.extend_pairs(states.iter().map(|state| ("state", state.as_str())));
             let link = format!("/dashboard/jobs?{}", query.finish());
-            (jobs > 0).then(|| Linked {
-                text: format!("{} {words}", count(jobs)),
-                link,
-                title: String::new(),
-            })
+            (jobs > 0).then(|| Linked { text: format!("{} {words}", count(jobs)), link })
         };
         JOBS.into_iter().filter_map(linked).collect()
     }
@@ -161,52 +151,59 @@ pub(super) async fn list(
     RawQuery(query): RawQuery,
 ) -> Result<Response, Refusal> {
     let fields = Fields::of_pairs(filled(query.unwrap_or_default().as_bytes()));
-    let asked = Asked::take(fields).map_err(|problem| Refusal::from(problem).for_session(&session))?;
-    let mut found = find(&mut *api.pool.acquire().await?, &asked).await?;
+    let asked =
+        Asked::take(fields, &api.catalog).map_err(|problem| Refusal::from(problem).for_session(&session))?;
+    let mut found = find(&api, &asked).await?;
     let on_page = usize::try_from(ON_A_PAGE).unwrap_or(usize::MAX);
     let next = (found.len() > on_page).then(|| asked.query(&found[on_page - 1].slug));
     found.truncate(on_page);
     let rows = describe(&api, found).await?;
-    Ok(page(&TenantsPage { frame: Frame::new(&session, "/tenants"), asked, rows, next }))
+    let additions = api.catalog.additions();
+    Ok(page(&TenantsPage {
+        frame: Frame::new(&session, "/tenants"),
+        asked,
+        explanation: additions.iter().map(|it| it.explanation()).collect(),
+        columns: additions.iter().map(|it| it.columns()).collect(),
+        rows,
+        next,
+    }))
 }
 
 /// One more than a page holds, if there are more.
-async fn find(conn: &mut PgConnection, asked: &Asked) -> sqlx::Result<Vec<Found>> {
-    let (q, after) = (asked.q.as_deref(), asked.after.as_str());
+async fn find(api: &Api, asked: &Asked) -> Result<Vec<Found>, Refusal> {
+    let mut conn = api.pool.acquire().await?;
+    let (text, after, most) = (asked.q.as_deref(), asked.after.as_str(), ON_A_PAGE + 1);
     let told_elsewhere: Vec<Uuid> = match asked.show {
-        Some("paused") => read::paused_lanes(conn).await?.into_iter().map(|it| it.tenant).collect(),
-        Some("missing") => {
-            let missing = Missing::page(conn, q, after, ON_A_PAGE + 1).await?;
-            missing.into_iter().map(|it| it.id).collect()
+        None | Some("inactive") => Vec::new(),
+        Some("paused") => read::paused_lanes(&mut conn).await?.into_iter().map(|it| it.tenant).collect(),
+        Some(show) => {
+            let names_it = |it: &&Arc<dyn Additions>| it.picks().iter().any(|(name, _)| *name == show);
+            match api.catalog.additions().iter().find(names_it) {
+                Some(of) => of.pick(&mut conn, TenantsAsked { show, text, after, most }).await?,
+                None => Vec::new(),
+            }
         }
-        _ => Vec::new(),
     };
-    sqlx::query_file_as!(
+    let found = sqlx::query_file_as!(
         Found,
         "src/http/dashboard/tenants.sql",
         after,
-        q,
+        text,
         asked.show,
         &told_elsewhere,
-        LATELY,
-        ON_A_PAGE + 1
-    )
-    .fetch_all(conn)
-    .await
+        most
+    );
+    Ok(found.fetch_all(&mut *conn).await?)
 }
 
-async fn describe(api: &Api, found: Vec<Found>) -> weirgate_queue::Result<Vec<Row>> {
+async fn describe(api: &Api, found: Vec<Found>) -> Result<Vec<Row>, Refusal> {
     let ids: Vec<Uuid> = found.iter().map(|it| it.id).collect();
     let mut conn = api.pool.acquire().await?;
-    let mut days = LastDays::of(&mut conn, &ids).await?;
-    let mut missing: HashMap<Uuid, Linked> = HashMap::new();
-    for it in Missing::of(&mut conn, &ids).await? {
-        missing.insert(it.id, Linked { text: it.brief(), link: it.link(), title: String::new() });
-    }
-    let mut sources: HashMap<Uuid, Vec<Linked>> = HashMap::new();
-    for it in Source::of(&mut conn, &ids).await? {
-        let linked = Linked { text: it.brief(), link: it.link(), title: it.message().to_owned() };
-        sources.entry(it.tenant).or_default().push(linked);
+    let mut cells: HashMap<Uuid, String> = HashMap::new();
+    for additions in api.catalog.additions() {
+        for (id, more) in additions.cells(&mut conn, &ids).await? {
+            *cells.entry(id).or_default() += &more;
+        }
     }
     let queues = queues::known(&mut conn, &api.catalog, None).await?;
     drop(conn);
@@ -224,10 +221,7 @@ async fn describe(api: &Api, found: Vec<Found>) -> weirgate_queue::Result<Vec<Ro
     let row = |Found { id, slug, name, is_active }| {
         let sum = sums.remove(&id).unwrap_or_default();
         Row {
-            last: days.last.remove(&id),
-            missing: missing.remove(&id),
-            unusual: days.unusual.remove(&id).unwrap_or_default(),
-            sources: sources.remove(&id).unwrap_or_default(),
+            cells: cells.remove(&id).unwrap_or_default(),
             jobs: sum.jobs(&slug),
             held: sum.held,
             active: is_active,

@@ -11,12 +11,14 @@ use weirgate_identity::audit::{Change, Subject};
 use weirgate_identity::users::Role;
 use weirgate_queue::lanes::traffic;
 use weirgate_queue::read::{self, WorkerRow};
+use weirgate_web::dashboard::confirm::Confirm;
+use weirgate_web::dashboard::frame::{Frame, page};
+use weirgate_web::dashboard::refusal::{Path, Refusal};
+use weirgate_web::dashboard::sent::Form;
+use weirgate_web::dashboard::session::Session;
+use weirgate_web::dashboard::when::{When, span};
+use weirgate_web::dashboard::words::{count, of};
 
-use super::confirm::Confirm;
-use super::sent::Form;
-use super::session::Session;
-use super::view::{Frame, Path, Refusal, When, page, span};
-use super::words::{count, of};
 use crate::http::Api;
 
 /// Running jobs that are shown.

@@ -9,14 +9,15 @@ use uuid::Uuid;
 use weirgate_identity::users::Role;
 use weirgate_queue::read::{self, JobRow, WorkflowState};
 use weirgate_queue::{JobState, QueueError, workflow};
+use weirgate_web::dashboard::frame::{Frame, page};
+use weirgate_web::dashboard::refusal::{Path, Refusal};
+use weirgate_web::dashboard::sent::{Form, filled};
+use weirgate_web::dashboard::session::Session;
+use weirgate_web::dashboard::views::View;
 use weirgate_web::params::Fields;
 use weirgate_web::problem::Problem;
 
 use super::graph::Graph;
-use super::sent::{Form, filled};
-use super::session::Session;
-use super::view::{Frame, Path, Refusal, page};
-use super::views::View;
 use super::workflows::class;
 use crate::http::Api;
 use crate::http::internal::workflows::nothing_failed;
@@ -134,7 +135,7 @@ pub(super) async fn show(
 #[derive(Clone)]
 struct Live(Uuid, Option<i64>);
 
-impl View for Live {
+impl View<Api> for Live {
     fn name(&self) -> String {
         let Self(id, after) = self;
         format!("workflow {id} {after:?}")
@@ -154,7 +155,7 @@ pub(super) async fn stream(
     RawQuery(query): RawQuery,
 ) -> Result<Response, Refusal> {
     let after = part(query.as_deref()).map_err(|problem| Refusal::from(problem).for_session(&session))?;
-    Ok(api.views.stream(&api, Live(id, after)))
+    Ok(api.dashboard.views.stream(&api, Live(id, after)))
 }
 
 pub(super) async fn retry_failed(

@@ -5,16 +5,18 @@ use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use uuid::Uuid;
 use weirgate_queue::read::{self, WorkflowFilter, WorkflowRow, WorkflowState};
+use weirgate_web::dashboard::form::{FilterForm, Given, TENANTS, Wrong, at_page};
+use weirgate_web::dashboard::frame::{Frame, page};
+use weirgate_web::dashboard::refusal::Refusal;
+use weirgate_web::dashboard::sent::filled;
+use weirgate_web::dashboard::session::Session;
+use weirgate_web::dashboard::suggest::Suggestions;
+use weirgate_web::dashboard::when::When;
 use weirgate_web::job_list::tenant_of_filter;
 use weirgate_web::params::Fields;
 use weirgate_web::parse::TenantName;
 use weirgate_web::problem::Problem;
 
-use super::form::{FilterForm, Given, TENANTS, Wrong, at_page};
-use super::sent::filled;
-use super::session::Session;
-use super::suggest::Suggestions;
-use super::view::{Frame, Refusal, When, page};
 use crate::http::Api;
 use crate::http::workflow::{in_words, take_filter};
 

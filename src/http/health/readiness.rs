@@ -6,9 +6,8 @@ use sqlx::PgPool;
 use sqlx::migrate::Migrate;
 use tokio::sync::Mutex;
 use tokio::time::timeout;
+use weirgate_web::history::History;
 use weirgate_web::problem::Problem;
-
-use crate::schema::HISTORIES;
 
 /// How long it may take to find out.
 const LIMIT: Duration = Duration::from_secs(2);
@@ -81,14 +80,14 @@ impl Latest {
 }
 
 /// Asks in a transaction, as enqueues do.
-pub(crate) async fn ask(pool: &PgPool) -> Readiness {
-    look(pool).await.unwrap_or_else(|error| {
+pub(crate) async fn ask(pool: &PgPool, histories: &[History]) -> Readiness {
+    look(pool, histories).await.unwrap_or_else(|error| {
         tracing::debug!(%error, "could not ask whether the database takes writes");
         Err(if is_unknown_table(&error) { NotReady::NotMigrated } else { NotReady::Silent })
     })
 }
 
-async fn look(pool: &PgPool) -> Result<Readiness, anyhow::Error> {
+async fn look(pool: &PgPool, histories: &[History]) -> Result<Readiness, anyhow::Error> {
     let mut tx = pool.begin().await?;
     let database = sqlx::query!(
         r#"select pg_is_in_recovery() as "standby!", current_setting('transaction_read_only')::boolean as "read_only!""#
@@ -96,7 +95,7 @@ async fn look(pool: &PgPool) -> Result<Readiness, anyhow::Error> {
     .fetch_one(&mut *tx)
     .await?;
     let mut is_migrated = true;
-    for history in &HISTORIES {
+    for history in histories {
         let applied = tx.list_applied_migrations(&history.migrator.table_name).await?;
         is_migrated &= history.ups().all(|(version, _)| applied.iter().any(|it| it.version == version));
     }

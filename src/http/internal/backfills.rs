@@ -8,8 +8,8 @@ use axum::response::{IntoResponse, Response};
 use sqlx::PgConnection;
 use uuid::Uuid;
 use weirgate_identity::audit::{Change, Subject};
-use weirgate_msp::BackfillRange;
 use weirgate_queue::backfill;
+use weirgate_web::backfill::BackfillRange;
 use weirgate_web::client_address::ServiceActor;
 use weirgate_web::context::RequestContext;
 use weirgate_web::extract::{Action, Path, answered};
@@ -86,14 +86,14 @@ async fn dry_run(
     request: &BackfillRequest,
     range: &BackfillRange,
 ) -> Result<Response, Problem> {
-    let counts = range.count(&mut *conn, request.kind).await?;
+    let counts = (request.kind.count)(&mut *conn, range).await?;
     let future_days = range.future_days(conn).await?;
     let tenants: Vec<TenantSlices> = counts
         .into_iter()
         .map(|(tenant_id, slug, slices)| TenantSlices { tenant_id, tenant: slug.0, slices })
         .collect();
     let total = tenants.iter().map(|tenant| tenant.slices).sum();
-    let kind = request.kind.name().to_owned();
+    let kind = request.kind.name.to_owned();
     Ok(Json(DryRun { dry_run: true, kind, total, future_days, tenants }).into_response())
 }
 

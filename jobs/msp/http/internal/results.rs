@@ -10,6 +10,7 @@ use weirgate_web::auth::CallerTenant;
 use weirgate_web::extract::Path;
 use weirgate_web::page::Page;
 use weirgate_web::params::Query;
+use weirgate_web::parts::Part;
 use weirgate_web::problem::Problem;
 use weirgate_web::reads::Reads;
 use weirgate_web::table::{Listing, TableParams};
@@ -54,7 +55,7 @@ pub(crate) async fn list_daily_kpis(
 )]
 pub(crate) async fn download_export(
     State(web): State<Web>,
-    State(files): State<ExportFiles>,
+    Part(files): Part<ExportFiles>,
     Path(id): Path<Uuid>,
     Query(()): Query<()>,
     method: Method,

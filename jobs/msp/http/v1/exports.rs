@@ -22,6 +22,7 @@ use weirgate_web::extract::Path;
 use weirgate_web::follow::none_match;
 use weirgate_web::page::{Page, Paging, PagingParams};
 use weirgate_web::params::{Fields, FromQuery, Query};
+use weirgate_web::parts::Part;
 use weirgate_web::permits::Permit;
 use weirgate_web::problem::Problem;
 use weirgate_web::reads::Reads;
@@ -152,7 +153,7 @@ pub(crate) async fn get_export(
 )]
 pub(crate) async fn download_export(
     State(web): State<Web>,
-    State(files): State<ExportFiles>,
+    Part(files): Part<ExportFiles>,
     tenant: CallerTenant,
     Path(id): Path<Uuid>,
     Query(()): Query<()>,

@@ -1,0 +1,66 @@
+//! What is made of the settings for domains: parts of the state for their handlers, and applications
+//! for their jobs.
+
+use std::fmt;
+use std::sync::Arc;
+
+use sqlx::PgPool;
+use weirgate_web::domain::Domain;
+use weirgate_web::parts::Parts;
+
+use crate::app::App;
+use crate::config::Config;
+use crate::http::Api;
+
+/// Puts the application of a domain into that of all, once there is a database.
+pub(super) type Install = Box<dyn FnOnce(App) -> App + Send>;
+
+/// A domain of this program, and how what it needs is made of the settings.
+#[derive(Clone)]
+pub struct Registration {
+    pub(super) domain: Domain<App, Api>,
+    pub(super) handlers: fn(&Config) -> anyhow::Result<Parts>,
+    pub(super) jobs: fn(&Config) -> anyhow::Result<(Parts, Install)>,
+}
+
+impl From<Domain<App, Api>> for Registration {
+    /// A domain that needs nothing of its own.
+    fn from(domain: Domain<App, Api>) -> Self {
+        Self {
+            domain,
+            handlers: |_| Ok(Parts::default()),
+            jobs: |_| Ok((Parts::default(), Box::new(|app| app))),
+        }
+    }
+}
+
+impl fmt::Debug for Registration {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Registration").field(&self.domain).finish()
+    }
+}
+
+/// What the settings alone decide; made first, so that a wrong one stops the start before a
+/// database does.
+#[derive(Default)]
+pub(crate) struct Prepared {
+    handlers: Parts,
+    install: Vec<Install>,
+}
+
+impl Prepared {
+    pub(super) fn add(&mut self, (handlers, install): (Parts, Install)) {
+        self.handlers = std::mem::take(&mut self.handlers).join(&handlers);
+        self.install.push(install);
+    }
+
+    /// What handlers need in the same process.
+    pub(crate) fn handlers(&self) -> Parts {
+        self.handlers.clone()
+    }
+
+    /// The application on a database.
+    pub(crate) fn with(self, pool: PgPool) -> Arc<App> {
+        Arc::new(self.install.into_iter().fold(App::new(pool), |app, install| install(app)))
+    }
+}

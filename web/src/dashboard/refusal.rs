@@ -1,0 +1,100 @@
+//! Pages that refuse, and parts of addresses that name no page.
+
+use askama::Template;
+use axum::extract::FromRequestParts;
+use axum::http::header::RETRY_AFTER;
+use axum::http::request::Parts;
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde::de::DeserializeOwned;
+
+use super::frame::{Frame, page};
+use super::session::Session;
+use crate::problem::{Problem, Shown};
+
+/// A page that says why something was not done.
+#[derive(Debug)]
+pub struct Refusal {
+    status: StatusCode,
+    title: String,
+    detail: String,
+    session: Option<Box<Session>>,
+}
+
+#[derive(Template)]
+#[template(path = "refusal.html")]
+struct RefusalPage<'a> {
+    frame: Option<Frame>,
+    title: &'a str,
+    detail: &'a str,
+}
+
+impl Refusal {
+    pub fn new(status: StatusCode, title: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self { status, title: title.into(), detail: detail.into(), session: None }
+    }
+
+    /// Nothing is there.
+    pub fn no_such_page() -> Self {
+        let detail = "The address may be incomplete or mistyped. The overview leads to every page.";
+        Self::new(StatusCode::NOT_FOUND, "There is no such page", detail)
+    }
+
+    /// Shown with the navigation.
+    #[must_use]
+    pub fn for_session(self, session: &Session) -> Self {
+        Self { session: Some(Box::new(session.clone())), ..self }
+    }
+}
+
+impl From<Problem> for Refusal {
+    fn from(problem: Problem) -> Self {
+        let (status, title, detail) = problem.words();
+        Self::new(status, title, detail)
+    }
+}
+
+impl From<sqlx::Error> for Refusal {
+    fn from(error: sqlx::Error) -> Self {
+        Problem::from(error).into()
+    }
+}
+
+impl From<askama::Error> for Refusal {
+    fn from(error: askama::Error) -> Self {
+        tracing::error!(%error, "a part of a page could not be made");
+        Problem::internal().into()
+    }
+}
+
+impl From<weirgate_queue::QueueError> for Refusal {
+    fn from(error: weirgate_queue::QueueError) -> Self {
+        Problem::from(error).into()
+    }
+}
+
+/// A part of an address. One that can't be what it should be names no page.
+pub struct Path<T>(pub T);
+
+impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T> {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
+        let found = axum::extract::Path::<T>::from_request_parts(parts, state).await;
+        let axum::extract::Path(value) = found.map_err(|_| Refusal::no_such_page())?;
+        Ok(Self(value))
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let frame = self.session.as_deref().map(|session| Frame::new(session, "/refused"));
+        let mut response = page(&RefusalPage { frame, title: &self.title, detail: &self.detail });
+        *response.status_mut() = self.status;
+        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        response.extensions_mut().insert(Shown);
+        response
+    }
+}
