@@ -12,7 +12,7 @@ use weirgate_queue::lanes::change::set_lane;
 use weirgate_queue::lanes::reconcile::{self, Discrepancy};
 use weirgate_queue::lanes::settings::LaneSettings;
 use weirgate_queue::lanes::{LaneLimits, QueueView, Rate};
-use weirgate_queue::worker::{Finish, Outcome, finish};
+use weirgate_queue::worker::{Capacity, Claimer, Finish, Outcome, claim, finish};
 use weirgate_test_support::{Does, Probe, Step, TestDb, TestWorker};
 
 const QUEUE: &str = "default";

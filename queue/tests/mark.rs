@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use uuid::Uuid;
 use weirgate_queue::lanes::reconcile;
-use weirgate_queue::worker::{Finish, Outcome, finish, reconciler, rescuer};
+use weirgate_queue::worker::{
+    Capacity, Claimer, Finish, Outcome, finish, persist_running, reconciler, rescuer,
+};
 use weirgate_queue::{JobState, NewJob, read};
 use weirgate_test_support::{Does, Probe, Step, TestDb, TestWorker};
 

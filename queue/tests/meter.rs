@@ -7,7 +7,8 @@ use std::time::Duration;
 use uuid::Uuid;
 use weirgate_queue::telemetry::enqueued;
 use weirgate_queue::telemetry::meter::Meter;
-use weirgate_queue::{JobState, NewJob, enqueue};
+use weirgate_queue::worker::claim;
+use weirgate_queue::{JobState, NewJob, WorkerConfig, enqueue};
 use weirgate_test_support::{Does, Probe, Step, TestDb, TestWorker, registry};
 
 fn ended(meter: &Meter) -> BTreeMap<&'static str, u64> {

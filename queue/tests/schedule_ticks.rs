@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use tokio::sync::Semaphore;
 use weirgate_queue::schedule::{Missed, ScheduleChange, Schedules};
+use weirgate_queue::worker::leader::Leader;
+use weirgate_queue::worker::scheduler::Scheduler;
 use weirgate_test_support::{TestDb, Ticking, leader};
 
 #[tokio::test]

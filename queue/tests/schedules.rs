@@ -6,6 +6,7 @@ use uuid::Uuid;
 use weirgate_queue::JobState;
 use weirgate_queue::lanes::reconcile;
 use weirgate_queue::schedule::{MAX_TENANTS_PER_RUN, Missed, ScheduleChange, Schedules, overview, run_now};
+use weirgate_queue::worker::claim;
 use weirgate_test_support::{Does, Probe, Step, TestDb, TestWorker, Ticking};
 
 #[tokio::test]

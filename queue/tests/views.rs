@@ -5,6 +5,7 @@ use uuid::Uuid;
 use weirgate_queue::JobState;
 use weirgate_queue::lanes::QueueViews;
 use weirgate_queue::lanes::traffic::{WINDOW_S, known_queues, traffic};
+use weirgate_queue::worker::{Capacity, Claimer, claim};
 use weirgate_test_support::{Does, Probe, Step, TestDb, TestWorker, rows_read};
 
 const QUEUE: &str = "default";

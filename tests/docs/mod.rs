@@ -3,7 +3,6 @@
 mod n8n;
 mod sql;
 
-use std::collections::BTreeSet;
 use std::path::Path;
 
 use weirgate_queue::job;

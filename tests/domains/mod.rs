@@ -15,8 +15,8 @@ use weirgate_queue::lanes::traffic;
 use weirgate_queue::{Concurrency, JobState, NewJob};
 use weirgate_test_support::TestWorker;
 
+use crate::support::TestApi;
 use crate::support::person::Person;
-use crate::support::{TestApi, TestWorker};
 
 mod parcels;
 

@@ -11,7 +11,7 @@ use weirgate_queue::NewJob;
 use weirgate_queue::lanes::change::{pause_queue, publish, set_lane, set_queue_limits};
 use weirgate_queue::lanes::settings::LaneSettings;
 use weirgate_queue::lanes::{LaneLimits, QueueLimits, Rate};
-use weirgate_queue::worker::{Finish, Outcome, finish};
+use weirgate_queue::worker::{ClaimedJob, Finish, Outcome, claim, finish};
 use weirgate_test_support::{Does, Step};
 
 use super::jobs_why_not_running::{step, why};

@@ -7,6 +7,7 @@ use chrono::NaiveDate;
 use uuid::Uuid;
 use weirgate_msp::BackfillKind;
 use weirgate_queue::backfill::{self, Backfill, BackfillSettings, BackfillState};
+use weirgate_test_support::{TestDb, show, tenant};
 use weirgate_web::backfill::{BackfillOrder, BackfillRange, Reprocess};
 
 use crate::support::{Process, database, weirgate};

@@ -12,6 +12,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use uuid::Uuid;
+use weirgate_test_support::TestDb;
 use weirgate_web::tls::http_client;
 
 use crate::support::{Process, database};

@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::time::Duration;
 
 use uuid::Uuid;
+use weirgate_test_support::{Does, Step, tenant};
 use weirgate_web::tls::http_client;
 
 use crate::support::{Process, database, weirgate};

@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use weirgate_test_support::TestDb;
 use weirgate_web::tls::http_client;
 
 use crate::support::{Process, database, weirgate};

@@ -12,6 +12,7 @@ use weirgate_msp::IngestTickets;
 use weirgate_queue::lanes::traffic;
 use weirgate_queue::worker::drain;
 use weirgate_queue::{JobState, NewJob};
+use weirgate_test_support::{TestDb, tenant};
 use weirgate_web::tls::http_client;
 
 use crate::support::{Process, database, weirgate};

@@ -14,7 +14,7 @@ use uuid::Uuid;
 use weirgate_queue::lanes::change::{pause_queue, set_lane, set_queue_limits};
 use weirgate_queue::lanes::settings::LaneSettings;
 use weirgate_queue::lanes::{Blocked, LaneLimits, QueueLimits, QueueView, Rate, reconcile};
-use weirgate_queue::worker::{self, Finish, Outcome, finish};
+use weirgate_queue::worker::{self, Capacity, ClaimedJob, Claimer, Finish, Outcome, claim, finish};
 use weirgate_queue::{JobState, NewJob, control, enqueue};
 use weirgate_test_support::{Does, Step, TestDb, rows_read};
 

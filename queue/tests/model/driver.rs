@@ -12,6 +12,7 @@ use weirgate_queue::lanes::change::{pause_queue, set_lane, set_queue_limits};
 use weirgate_queue::lanes::settings::LaneSettings;
 use weirgate_queue::lanes::{LaneLimits, QueueLimits, reconcile};
 use weirgate_queue::worker::checkpointer::Checkpointer;
+use weirgate_queue::worker::{Claimer, RunStart};
 use weirgate_test_support::TestDb;
 
 use super::commands::{Command, HOSTS, LANES, limits};

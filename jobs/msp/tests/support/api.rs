@@ -12,14 +12,17 @@ use object_store::ObjectStore;
 use utoipa_axum::router::OpenApiRouter;
 use uuid::Uuid;
 use weirgate_msp::{
-    ComputeKpi, ExportFiles, ExportFormat, GenerateExport, IngestCsat, IngestSecurityAlerts, IngestTickets,
-    IngestTimeEntries, domain,
+    ComputeKpi, ExportFormat, GenerateExport, IngestCsat, IngestSecurityAlerts, IngestTickets,
+    IngestTimeEntries, domain, handler_parts,
 };
 use weirgate_queue::read::watch::Watcher;
 use weirgate_test_support::{Answer, Call, Client, Documented, SERVICE_TOKEN, TestDb, api_key, tenant};
 use weirgate_web::client_address::TrustedProxies;
+use weirgate_web::dashboard::navigation::Navigation;
+use weirgate_web::dashboard::state::Dashboard;
 use weirgate_web::domain::Catalog;
 use weirgate_web::layers::with_layers;
+use weirgate_web::parts::Parts;
 use weirgate_web::reads::Reads;
 use weirgate_web::traces::RequestMeter;
 use weirgate_web::{Web, WebConfig, auth, document};
@@ -117,7 +120,8 @@ impl TestApi {
 #[derive(Clone)]
 struct Service {
     web: Web,
-    exports: ExportFiles,
+    parts: Parts,
+    dashboard: Dashboard,
 }
 
 impl FromRef<Service> for Web {
@@ -138,9 +142,15 @@ impl FromRef<Service> for TrustedProxies {
     }
 }
 
-impl FromRef<Service> for ExportFiles {
+impl FromRef<Service> for Parts {
     fn from_ref(service: &Service) -> Self {
-        service.exports.clone()
+        service.parts.clone()
+    }
+}
+
+impl FromRef<Service> for Dashboard {
+    fn from_ref(service: &Service) -> Self {
+        service.dashboard.clone()
     }
 }
 
@@ -161,7 +171,8 @@ fn router(db: &TestDb, exports: Arc<dyn ObjectStore>) -> Router {
     let (app, mut document) = OpenApiRouter::new().merge(internal).merge(v1).split_for_parts();
     document::complete(&mut document);
     let app = app.route("/openapi.json", get(async || Json(document)));
-    with_layers(app, &web).with_state(Service { web, exports: ExportFiles::new(exports) })
+    let dashboard = Dashboard::new(&web, Navigation::new(&[], []));
+    with_layers(app, &web).with_state(Service { web, parts: handler_parts(exports), dashboard })
 }
 
 fn config() -> WebConfig {
