@@ -1,11 +1,32 @@
 //! The life of a job in a worker, and how it ends.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 use uuid::Uuid;
-use weirgate_queue::JobState;
+use weirgate_queue::{Job, JobContext, JobError, JobState, Registry};
 use weirgate_test_support::{Does, Probe, Step, TestDb, TestWorker};
+
+/// Runs longer than it may.
+#[derive(Serialize, Deserialize)]
+struct Hang;
+
+impl Job for Hang {
+    const KIND: &'static str = "hang";
+    type App = Probe;
+    type Output = ();
+
+    fn timeout() -> Duration {
+        Duration::from_secs(1)
+    }
+
+    async fn run(&self, _: &JobContext<Probe>) -> Result<(), JobError> {
+        tokio::time::sleep(Duration::from_mins(5)).await;
+        Ok(())
+    }
+}
 
 #[tokio::test]
 async fn completed_job_keeps_its_output() {
@@ -43,9 +64,10 @@ async fn failing_job_is_retried_until_it_is_discarded() {
 #[tokio::test]
 async fn panic_and_timeout_are_failed_attempts_and_the_worker_lives() {
     let db = TestDb::new().await;
-    let worker = TestWorker::start(&db, &Probe::new(db.pool.clone()));
+    let registry = Registry::new(Probe::new(db.pool.clone())).with::<Step>().with::<Hang>();
+    let worker = TestWorker::start_jobs(&db, Arc::new(registry), |_| {});
     let panics = db.enqueue(Uuid::nil(), &Step::new("panics", Does::Panic)).await;
-    let hangs = db.enqueue(Uuid::nil(), &Step::new("hangs", Does::Hang)).await;
+    let hangs = db.enqueue(Uuid::nil(), &Hang).await;
     let panicked = db.until(panics.id, JobState::Retryable).await;
     assert_eq!(panicked.errors[0]["code"], "panicked");
     assert!(panicked.errors[0]["message"].as_str().unwrap().contains("a bug in the handler"));
