@@ -174,7 +174,7 @@ pub mod telemetry;
 pub mod worker;
 pub mod workflow;
 
-pub use database::connect_options;
+pub use database::{column, connect_options};
 pub use enqueue::{Enqueued, NewJob, OnFailure, enqueue};
 pub use error::{Fault, QueueError, Result};
 pub use job::registry::{Kinds, Registry};

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use az::SaturatingAs;
 use chrono::{DateTime, Utc};
 use serde_json::json;
 use uuid::Uuid;
@@ -87,7 +88,7 @@ fn over_admissions(starts: &[DateTime<Utc>]) -> usize {
     for (j, to) in starts.iter().enumerate() {
         let exceeds = |(i, from): (usize, &DateTime<Utc>)| {
             let window = (*to - *from).num_microseconds().unwrap_or(i64::MAX);
-            i64::try_from(j - i + 1).unwrap_or(i64::MAX) > i64::from(RATE.burst) + window / interval
+            (j - i + 1).saturating_as::<i64>() > i64::from(RATE.burst) + window / interval
         };
         over += usize::from(starts[..=j].iter().enumerate().any(exceeds));
     }

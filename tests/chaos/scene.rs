@@ -214,7 +214,7 @@ impl Scene {
             .unwrap()
             .into_iter()
             .collect();
-        let mut book = self.book.lock().unwrap();
+        let mut book = self.book.lock();
         let before = book.accepted.len();
         book.accepted.retain(|job| known.contains(job));
         before - book.accepted.len()
@@ -264,7 +264,7 @@ impl Scene {
 
     /// Enqueues that were acknowledged.
     pub(crate) fn accepted(&self) -> usize {
-        self.book.lock().unwrap().accepted.len()
+        self.book.lock().accepted.len()
     }
 
     /// How long it takes from now until that many more enqueues were acknowledged and jobs completed.
@@ -286,7 +286,7 @@ impl Scene {
     pub(crate) async fn end(mut self, what: &str) -> Counts {
         self.stop_load().await;
         self.drain().await;
-        let book = std::mem::take(&mut *self.book.lock().unwrap());
+        let book = std::mem::take(&mut *self.book.lock());
         let counts = check(&self.db, &book, &self.began)
             .await
             .unwrap_or_else(|wrong| panic!("{} ({what}): {wrong}", self.plan.name));

@@ -6,6 +6,7 @@ use axum::Json;
 use axum::http::header::LINK;
 use axum::http::{HeaderName, HeaderValue};
 use axum::response::{IntoResponse, Response};
+use az::SaturatingAs;
 use futures_util::stream::{Stream, TryStreamExt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -149,7 +150,7 @@ impl<C: Serialize + DeserializeOwned> Paging<C> {
         bytes: impl Fn(&T) -> usize,
     ) -> sqlx::Result<Rows<T>> {
         let mut taken = Rows { rows: Vec::new(), more: false };
-        let (limit, mut size) = (usize::try_from(self.limit).unwrap_or(usize::MAX), 0);
+        let (limit, mut size) = (self.limit.saturating_as::<usize>(), 0);
         while let Some(row) = rows.try_next().await? {
             size += bytes(&row);
             taken.more = taken.rows.len() == limit || size > MOST_BYTES && !taken.rows.is_empty();
@@ -163,7 +164,7 @@ impl<C: Serialize + DeserializeOwned> Paging<C> {
 
     /// The page in `rows`; `end` is where a row stands in the list's order.
     pub fn page<T>(&self, mut rows: Vec<T>, context: &RequestContext, end: impl Fn(&T) -> C) -> Page<T> {
-        let limit = usize::try_from(self.limit).unwrap_or(usize::MAX);
+        let limit = self.limit.saturating_as::<usize>();
         let more = rows.len() > limit;
         rows.truncate(limit);
         let next = rows.last().filter(|_| more).and_then(|last| next_url(&end(last), context));

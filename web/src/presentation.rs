@@ -6,10 +6,7 @@ use serde_json::Value;
 
 /// What is true of the jobs of any domain: codes that the engine fails jobs with.
 const TEXTS_OF_THE_ENGINE: [(&str, &str); 10] = [
-    (
-        "bad_arguments",
-        "The job's arguments are not valid. The operators can see why.",
-    ),
+    ("bad_arguments", "The job's arguments are not valid. The operators can see why."),
     (
         "dependency_failed",
         "A job that this one depends on failed or was cancelled, so this one was not started.",

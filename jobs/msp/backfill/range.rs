@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::str::FromStr;
 
+use az::SaturatingAs;
 use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -96,7 +97,7 @@ impl BackfillRange {
     /// Slices there are: each tenant's days.
     pub fn total(&self) -> u64 {
         let days = (self.to - self.from).num_days() + 1;
-        u64::try_from(days).unwrap_or(0) * self.tenants.len() as u64
+        days.saturating_as::<u64>() * self.tenants.len() as u64
     }
 
     /// Slices whose day has not begun where the tenant is. They are skipped, unless it has when
@@ -199,19 +200,18 @@ impl BackfillRange {
             BackfillOrder::NewestFirst => (self.to, -1),
             BackfillOrder::OldestFirst => (self.from, 1),
         };
-        let to_i64 = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
         let rows = sqlx::query_file!(
             "./backfill/slices.sql",
             &self.tenants,
             first_day,
             step,
-            to_i64(slices.start),
-            to_i64(slices.end),
+            slices.start.saturating_as::<i64>(),
+            slices.end.saturating_as::<i64>(),
             kind.as_str(),
             kind.job_kind(),
             self.reprocess.as_str(),
-            i64::try_from(most).unwrap_or(i64::MAX),
-            to_i64(stride),
+            most.saturating_as::<i64>(),
+            stride.saturating_as::<i64>(),
             left_out
         )
         .fetch_all(conn)

@@ -6,9 +6,10 @@
 //! or not.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use serde_json::Value;
 use sqlx::PgPool;
 use tokio::sync::watch;
@@ -54,7 +55,7 @@ impl Watcher {
 
     /// Follows `job` for as long as the receiver lives; `None` until the first poll.
     pub fn follow(&self, job: Uuid) -> watch::Receiver<Option<JobSnapshot>> {
-        let mut followed = self.followed.lock().expect("no panic while held");
+        let mut followed = self.followed.lock();
         let receiver = followed.entry(job).or_insert_with(|| watch::channel(None).0).subscribe();
         self.wake.notify_one();
         receiver
@@ -87,14 +88,14 @@ async fn poll_loop(
 /// The jobs that somebody still follows; `None` when the watcher itself is gone.
 fn still_followed(followed: &Weak<Followed>) -> Option<Vec<Uuid>> {
     let followed = followed.upgrade()?;
-    let mut followed = followed.lock().expect("no panic while held");
+    let mut followed = followed.lock();
     followed.retain(|_, sender| sender.receiver_count() > 0);
     Some(followed.keys().copied().collect())
 }
 
 fn publish(followed: &Weak<Followed>, snapshots: Vec<(Uuid, JobSnapshot)>) {
     let Some(followed) = followed.upgrade() else { return };
-    let followed = followed.lock().expect("no panic while held");
+    let followed = followed.lock();
     for (job, snapshot) in snapshots {
         if let Some(sender) = followed.get(&job) {
             sender.send_if_modified(|last| {

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use az::SaturatingAs;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
@@ -85,7 +86,7 @@ pub(crate) async fn link(
         // The insert counted every parent, also those that were named twice.
         let surplus = job.parents.len() - parents.len();
         if surplus > 0 {
-            changes.entry(job.id).or_default().pending -= i32::try_from(surplus).unwrap_or(i32::MAX);
+            changes.entry(job.id).or_default().pending -= surplus.saturating_as::<i32>();
         }
         for (parent, on_failure) in parents {
             let outcome = outcome(states.get(&parent).copied(), on_failure);

@@ -1,5 +1,6 @@
 //! Something that the overview tells, and the pages that it leads to.
 
+use az::SaturatingAs;
 use chrono::{Days, NaiveDate};
 
 /// So many of each are named; the link leads to all.
@@ -24,7 +25,7 @@ pub(super) fn tenants(show: &str) -> String {
 
 /// Some names, and how many more there are.
 pub(super) fn named(names: &[String], total: i64) -> String {
-    let more = total - i64::try_from(names.len()).unwrap_or(i64::MAX);
+    let more = total - names.len().saturating_as::<i64>();
     match (names, more) {
         ([], _) => String::new(),
         (names, 1..) => format!("{} and {} more", names.join(", "), more),

@@ -7,6 +7,7 @@ use askama::Template;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
+use az::SaturatingAs;
 use chrono::TimeDelta;
 use weirgate_identity::audit::{Change, Subject};
 use weirgate_identity::users::Role;
@@ -122,14 +123,14 @@ impl QueuePage {
             });
         }
         let QueueLimits { rate, max_running } = facts.settings.queue;
-        let backlog = i64::try_from(facts.lanes_with_backlog).unwrap_or(i64::MAX);
+        let backlog = facts.lanes_with_backlog.saturating_as::<i64>();
         Ok(Self {
             frame: Frame::new(session, "/queues"),
             queue: QueueRow::new(facts),
             latencies: latencies(api, &facts.name).await?,
             depths: JobState::ALL.map(depth).into(),
             waiting_tenants: of(backlog, "tenant", "tenants"),
-            throttled_tenants: count(i64::try_from(facts.throttled_lanes).unwrap_or(i64::MAX)),
+            throttled_tenants: count(facts.throttled_lanes.saturating_as::<i64>()),
             busiest,
             of_lanes: lane_limits(facts.settings.default),
             whole: LimitForm::new(LaneLimits { rate, max_running, weight: 1.0 }, false),
@@ -172,7 +173,7 @@ async fn set_paused(
 
 fn pause_effect(facts: &QueueFacts, paused: bool) -> String {
     let available = facts.count(JobState::Available);
-    let tenants = i64::try_from(facts.lanes_with_backlog).unwrap_or(i64::MAX);
+    let tenants = facts.lanes_with_backlog.saturating_as::<i64>();
     let tenants = of(tenants, "tenant", "tenants");
     let name = &facts.name;
     if paused {

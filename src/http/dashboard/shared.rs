@@ -1,8 +1,10 @@
 //! What is the same for everybody who looks: made once, and kept for a moment.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
 
 use super::view::Refusal;
 
@@ -37,7 +39,7 @@ impl Shared {
     }
 
     fn place(&self, name: &str) -> Made {
-        let mut places = self.0.lock().expect("no panic while held");
+        let mut places = self.0.lock();
         if places.len() > MANY {
             places.retain(|_, (asked, _)| asked.elapsed() < OLD);
         }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use askama::Template;
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
+use az::SaturatingAs;
 use sqlx::PgConnection;
 use uuid::Uuid;
 use weirgate_queue::lanes::QueueView;
@@ -163,7 +164,7 @@ pub(super) async fn list(
     let fields = Fields::of_pairs(filled(query.unwrap_or_default().as_bytes()));
     let asked = Asked::take(fields).map_err(|problem| Refusal::from(problem).for_session(&session))?;
     let mut found = find(&mut *api.pool.acquire().await?, &asked).await?;
-    let on_page = usize::try_from(ON_A_PAGE).unwrap_or(usize::MAX);
+    let on_page = ON_A_PAGE.saturating_as::<usize>();
     let next = (found.len() > on_page).then(|| asked.query(&found[on_page - 1].slug));
     found.truncate(on_page);
     let rows = describe(&api, found).await?;

@@ -4,13 +4,14 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::convert::Infallible;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::StatusCode;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream::unfold;
+use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use super::columns;
@@ -49,7 +50,7 @@ impl Views {
     }
 
     fn follow(&self, api: &Api, view: impl View) -> Option<watch::Receiver<Arc<str>>> {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.0.lock();
         let room = all.len() < MOST;
         match all.entry(view.name()) {
             Entry::Occupied(known) => {
@@ -88,7 +89,7 @@ impl Views {
                 () = tokio::time::sleep(EVERY) => {}
             }
             // Under the lock that those who come take, so that none comes in between.
-            let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut all = self.0.lock();
             if last.receiver_count() == 0 {
                 all.remove(&view.name());
                 return;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
+use az::SaturatingAs;
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
@@ -231,7 +232,7 @@ pub(crate) struct NewPriority {
 /// The priority in `given`.
 pub(crate) fn checked_priority(given: Option<i64>) -> Result<i16, FieldError> {
     let message = match given {
-        Some(number @ -100..=100) => return Ok(i16::try_from(number).unwrap_or_default()),
+        Some(number @ -100..=100) => return Ok(number.saturating_as::<i16>()),
         Some(_) => "expected a whole number from -100 to 100",
         None => "required",
     };

@@ -6,6 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use az::SaturatingAs;
 use chrono::{DateTime, Utc};
 use futures_util::stream;
 use serde::Serialize;
@@ -225,7 +226,7 @@ pub(crate) async fn list_workflows(
     if let Some(name) = &tenant {
         filter.tenant = Some(tenant_of_filter(&api.web, name).await?);
     }
-    let limit = usize::try_from(paging.limit()).unwrap_or_default();
+    let limit = paging.limit().saturating_as::<usize>();
     let listed = {
         let mut read = api.web.reads.of_service().await?;
         read::workflows(read.conn(), &filter, paging.after, limit, COUNTED).await?
