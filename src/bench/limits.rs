@@ -7,7 +7,7 @@ use az::SaturatingAs;
 use chrono::{DateTime, Utc};
 use serde_json::json;
 use uuid::Uuid;
-use weirgate_queue::lanes::change::set_lane;
+use weirgate_queue::lanes::change::change_lane;
 use weirgate_queue::lanes::settings::LaneSettings;
 use weirgate_queue::lanes::{Gcra, LaneLimits, Rate};
 
@@ -61,7 +61,7 @@ async fn limit(stage: &Stage, tenants: &[Uuid], limits: LaneLimits) -> anyhow::R
     let mut conn = stage.pool.acquire().await?;
     for tenant in tenants {
         let lane = LaneSettings { paused: false, limits: Some(limits) };
-        set_lane(&mut conn, "bench", *tenant, lane).await?;
+        change_lane(&mut conn, "bench", *tenant, lane.into()).await?;
     }
     Ok(())
 }

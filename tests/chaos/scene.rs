@@ -13,7 +13,7 @@ use uuid::Uuid;
 use weirgate::config::Config;
 use weirgate::database::Database;
 use weirgate_queue::Job;
-use weirgate_queue::lanes::change::set_lane;
+use weirgate_queue::lanes::change::change_lane;
 use weirgate_queue::lanes::settings::LaneSettings;
 use weirgate_queue::lanes::{LaneLimits, Rate};
 
@@ -357,7 +357,7 @@ async fn limit(db: &PgPool, tenants: &[Uuid]) {
     let mut conn = db.acquire().await.unwrap();
     for (tenant, limits) in tenants.iter().zip(limits) {
         let lane = LaneSettings { paused: false, limits: Some(limits) };
-        set_lane(&mut conn, Chore::QUEUE, *tenant, lane).await.unwrap();
+        change_lane(&mut conn, Chore::QUEUE, *tenant, lane.into()).await.unwrap();
     }
 }
 
