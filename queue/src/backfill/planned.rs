@@ -160,7 +160,7 @@ pub async fn slice_states(
             tenant: usize::try_from(row.place - 1).ok()?,
             subject: row.subject,
             id: row.id,
-            state: row.state.parse().ok()?,
+            state: row.state,
             workflow_id: row.workflow_id,
             is_stopped: row.is_stopped,
         })

@@ -65,7 +65,7 @@ async fn compare(conn: &mut PgConnection, queue: &str) -> Result<Vec<Discrepancy
     let view = QueueView::open(&mut tx, queue).await?;
     let rows = sqlx::query!(
         // What is claimed runs, whatever its row says.
-        r#"select tenant_id, backfill_id, priority, state as "state!", count(*) as "count!", min(seq) as "first!"
+        r#"select tenant_id, backfill_id, priority, state as "state!: JobState", count(*) as "count!", min(seq) as "first!"
            from (
                select tenant_id, backfill_id, priority, seq,
                    case
@@ -85,7 +85,7 @@ async fn compare(conn: &mut PgConnection, queue: &str) -> Result<Vec<Discrepancy
     let mut first = Vec::new();
     for row in rows {
         let group = (row.tenant_id, row.backfill_id, row.priority);
-        let state: JobState = row.state.parse().expect("the enum's names are the states'");
+        let state = row.state;
         actual.insert((group, state), row.count);
         if state == JobState::Available {
             first.push((group, row.first));

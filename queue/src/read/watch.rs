@@ -109,7 +109,7 @@ fn publish(followed: &Weak<Followed>, snapshots: Vec<(Uuid, JobSnapshot)>) {
 
 async fn poll(pool: &PgPool, jobs: &[Uuid]) -> Result<Vec<(Uuid, JobSnapshot)>, sqlx::Error> {
     let rows = sqlx::query!(
-        r#"select id, state::text as "state!", run, attempt, progress from queue.jobs where id = any($1)"#,
+        r#"select id, state::text as "state!: JobState", run, attempt, progress from queue.jobs where id = any($1)"#,
         jobs
     )
     .fetch_all(pool)
@@ -117,8 +117,10 @@ async fn poll(pool: &PgPool, jobs: &[Uuid]) -> Result<Vec<(Uuid, JobSnapshot)>, 
     Ok(rows
         .into_iter()
         .map(|row| {
-            let state = row.state.parse().expect("JobState has every state of the database");
-            (row.id, JobSnapshot { state, run: row.run, attempt: row.attempt, progress: row.progress })
+            (
+                row.id,
+                JobSnapshot { state: row.state, run: row.run, attempt: row.attempt, progress: row.progress },
+            )
         })
         .collect())
 }

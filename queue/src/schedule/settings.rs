@@ -52,7 +52,7 @@ impl ScheduleSettings {
 pub(crate) async fn load(conn: &mut PgConnection) -> Result<(Vec<ScheduleSettings>, DateTime<Utc>)> {
     let rows = sqlx::query!(
         r#"select n.now as "now!", s.name as "name?", s.cron as "cron?", s.time_zone, s.enabled as "enabled?",
-            s.missed as "missed?", s.missed_limit as "missed_limit?", s.since as "since?", s.upkeep_at,
+            s.missed as "missed?: Missed", s.missed_limit as "missed_limit?", s.since as "since?", s.upkeep_at,
             s.updated_at as "updated_at?"
            from (select queue.now() as now) n left join queue.schedules s on true order by s.name"#
     )
@@ -65,7 +65,7 @@ pub(crate) async fn load(conn: &mut PgConnection) -> Result<(Vec<ScheduleSetting
             cron: row.cron?,
             time_zone: row.time_zone,
             enabled: row.enabled?,
-            missed: row.missed?.parse().ok()?,
+            missed: row.missed?,
             missed_limit: u16::try_from(row.missed_limit?).ok()?,
             since: row.since?,
             upkeep_at: row.upkeep_at,

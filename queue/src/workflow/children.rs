@@ -77,8 +77,7 @@ pub(super) async fn update_children(
     .fetch_all(conn)
     .await?;
     for row in rows {
-        let was: JobState = row.was.parse().expect("JobState has every state of the database");
-        let now: JobState = row.now.parse().expect("JobState has every state of the database");
+        let (was, now) = (row.was, row.now);
         if was.is_final() != now.is_final() {
             updated.ended_or_retried.push(row.id);
         }

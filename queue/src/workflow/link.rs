@@ -46,13 +46,12 @@ async fn lock(conn: &mut PgConnection, parents: HashSet<Uuid>) -> Result<ParentS
         return Ok(ParentStates::new());
     }
     let rows = sqlx::query!(
-        r#"select id, state::text as "state!" from queue.jobs where id = any($1) order by id for share"#,
+        r#"select id, state::text as "state!: JobState" from queue.jobs where id = any($1) order by id for share"#,
         &parents.into_iter().collect::<Vec<_>>()
     )
     .fetch_all(conn)
     .await?;
-    let state = |name: String| name.parse().expect("JobState has every state of the database");
-    Ok(rows.into_iter().map(|row| (row.id, state(row.state))).collect())
+    Ok(rows.into_iter().map(|row| (row.id, row.state)).collect())
 }
 
 /// Stores the edges of `jobs`, which were just inserted as `waiting` on all their parents

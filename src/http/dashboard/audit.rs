@@ -3,7 +3,7 @@
 use askama::Template;
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
-use weirgate_identity::audit::{self, Filter, Listed, VIAS};
+use weirgate_identity::audit::{self, Filter, Listed, Via};
 use weirgate_web::job_list::tenant_of_filter;
 use weirgate_web::params::Fields;
 use weirgate_web::problem::Problem;
@@ -27,7 +27,7 @@ const GROUPS: [&str; 14] = [
 
 fn form(given: &Given) -> FilterForm {
     let mut ways = vec![("", "any")];
-    ways.extend(VIAS.map(|via| (via, via)));
+    ways.extend(Via::ALL.map(|via| (via.as_str(), via.as_str())));
     given.filter(vec![
         given.field("action", "Action").suggesting("actions").with_placeholder("queue.pause"),
         given.field("actor", "Actor").suggesting("actors").with_placeholder("ada@example.com"),

@@ -7,7 +7,7 @@ use serde_json::Value;
 use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
-use weirgate_identity::audit::{self, Entry, Filter, Listed, VIAS};
+use weirgate_identity::audit::{self, Entry, Filter, Listed, Via};
 use weirgate_web::context::RequestContext;
 use weirgate_web::job_list::tenant_of_filter;
 use weirgate_web::page::{Page, Paging, PagingParams, next_url};
@@ -27,8 +27,8 @@ pub(crate) struct AuditEntry {
     #[schema(example = "ada@example.com")]
     pub(crate) actor: String,
     /// Where it was done: `dashboard`, `internal` (this API), `cli` (the program's commands).
-    #[schema(example = "dashboard")]
-    pub(crate) via: String,
+    #[schema(value_type = String, example = "dashboard")]
+    pub(crate) via: Via,
     /// The client's IP address, where there is one.
     #[schema(required = true, example = "203.0.113.9")]
     pub(crate) address: Option<String>,
@@ -89,7 +89,7 @@ pub(crate) struct AuditParams {
 }
 
 fn vias() -> Schema {
-    ObjectBuilder::new().schema_type(Type::String).enum_values(Some(VIAS)).build().into()
+    ObjectBuilder::new().schema_type(Type::String).enum_values(Some(Via::ALL.map(Via::as_str))).build().into()
 }
 
 #[derive(Debug)]
@@ -112,7 +112,7 @@ pub(crate) fn take_filter(fields: &mut Fields) -> (Filter, Option<TenantName>) {
         actor: fields.get("actor"),
         action: fields.get("action"),
         target: fields.get("target"),
-        via: fields.get::<Via>("via").map(|via| via.0.to_owned()),
+        via: fields.get::<ViaName>("via").map(|via| via.0),
         tenant: None,
         from: fields.get("from"),
         to: fields.get("to"),
@@ -125,12 +125,13 @@ pub(crate) fn take_filter(fields: &mut Fields) -> (Filter, Option<TenantName>) {
     (filter, fields.get("tenant_id"))
 }
 
-struct Via(&'static str);
+/// A way in any case of letters.
+struct ViaName(Via);
 
-impl Parse for Via {
+impl Parse for ViaName {
     fn parse(text: &str) -> Result<Self, String> {
-        let via = VIAS.into_iter().find(|via| text.trim().eq_ignore_ascii_case(via));
-        via.map(Self).ok_or_else(|| format!("expected one of {}", VIAS.join(", ")))
+        let via = Via::ALL.into_iter().find(|via| text.trim().eq_ignore_ascii_case(via.as_str()));
+        via.map(Self).ok_or_else(|| format!("expected one of {}", Via::ALL.map(Via::as_str).join(", ")))
     }
 }
 

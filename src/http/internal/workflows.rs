@@ -14,7 +14,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 use weirgate_identity::audit;
 use weirgate_queue::read::{self, JobRow, WorkflowFilter, WorkflowState};
-use weirgate_queue::{QueueError, workflow};
+use weirgate_queue::{OnFailure, QueueError, workflow};
 use weirgate_web::client_address::ServiceActor;
 use weirgate_web::context::RequestContext;
 use weirgate_web::extract::{Action, Path, answered};
@@ -119,7 +119,8 @@ pub(crate) struct Edge {
     /// The job that waits.
     to: Uuid,
     /// What the end of `from` without success does to `to`: `cancel` or `continue`.
-    on_failure: String,
+    #[schema(value_type = String)]
+    on_failure: OnFailure,
 }
 
 impl From<workflow::Edge> for Edge {
