@@ -6,18 +6,18 @@ use axum::extract::State;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use sqlx::{FromRow, PgPool};
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use weirgate::http::Api;
 use weirgate_queue::{Job, JobContext, JobError, Kinds, NewJob};
 use weirgate_web::Web;
 use weirgate_web::domain::{Domain, DomainRoutes, Enqueueable};
-use weirgate_web::enqueue::{EnqueueBody, EnqueueHeaders, EnqueueParams, EnqueueRequest};
+use weirgate_web::enqueue::{EnqueueBody, EnqueueHeaders, EnqueueRequest};
 use weirgate_web::openapi::JobAccepted;
-use weirgate_web::params::{Fields, FromQuery};
 use weirgate_web::plan::Plan;
 use weirgate_web::problem::Problem;
+use weirgate_web::query_params;
 
 /// Its table; a domain of the program has a migration.
 pub(super) const TABLE: &str =
@@ -38,23 +38,17 @@ fn routes() -> OpenApiRouter<Api> {
     OpenApiRouter::new().routes(routes!(send_parcel, list_parcels))
 }
 
-/// Which parcel.
-#[derive(Debug, IntoParams)]
-#[into_params(parameter_in = Query)]
-pub(super) struct Label {
-    label: String,
-}
-
-impl FromQuery for Label {
-    fn take(fields: &mut Fields) -> Option<Self> {
-        Some(Self { label: fields.required("label")? })
+query_params! {
+    /// Which parcel.
+    pub(super) struct Label {
+        label: String,
     }
 }
 
 /// Enqueues the sending of a parcel.
 #[utoipa::path(
     post, path = "/internal/parcels", tag = "Enqueue",
-    params(Label, EnqueueParams, EnqueueHeaders), request_body = EnqueueBody, responses(JobAccepted)
+    params(EnqueueRequest::<Label>, EnqueueHeaders), request_body = EnqueueBody, responses(JobAccepted)
 )]
 async fn send_parcel(State(web): State<Web>, request: EnqueueRequest<Label>) -> Result<Response, Problem> {
     request

@@ -10,10 +10,12 @@ use az::SaturatingAs;
 use futures_util::stream::{Stream, TryStreamExt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
+use utoipa::openapi::path::Parameter;
 
 use crate::context::RequestContext;
-use crate::params::Fields;
+use crate::params::{Fields, FromQuery};
+use crate::query_params;
 
 const DEFAULT_LIMIT: i64 = 50;
 const MAX_LIMIT: i64 = 500;
@@ -56,18 +58,16 @@ pub fn next_link(next: Option<&str>) -> Option<(HeaderName, HeaderValue)> {
     next.and_then(|url| Some((LINK, HeaderValue::try_from(format!("<{url}>; rel=\"next\"")).ok()?)))
 }
 
-/// Paging parameters, for the documentation.
-#[derive(Debug, IntoParams)]
-#[into_params(parameter_in = Query)]
-#[expect(dead_code, reason = "documents what Paging reads")]
-pub struct PagingParams {
-    /// Most items on a page.
-    #[param(required = false, minimum = 1, maximum = 500, default = 50)]
-    limit: i64,
-    /// Where the page begins: the cursor in a page's `next`, which is opaque otherwise, or that
-    /// whole URL.
-    #[param(required = false)]
-    cursor: String,
+query_params! {
+    /// Which page.
+    struct PageParams {
+        /// Most items on a page.
+        #[param(minimum = 1, maximum = 500, default = 50)]
+        limit: Option<i64> = |fields, name| fields.in_range(name, 1..=MAX_LIMIT),
+        /// Where the page begins: the cursor in a page's `next`, which is opaque otherwise, or that
+        /// whole URL.
+        cursor: Option<String> = Fields::one,
+    }
 }
 
 /// Rows of a page, and whether more follow.
@@ -99,19 +99,25 @@ pub struct Paging<C> {
     pub after: Option<C>,
 }
 
-impl<C: Serialize + DeserializeOwned> Paging<C> {
-    pub fn take(fields: &mut Fields) -> Self {
-        let limit = fields.in_range("limit", 1..=MAX_LIMIT).unwrap_or(DEFAULT_LIMIT);
-        let after = fields.one("cursor").and_then(|cursor| {
+impl<C: DeserializeOwned> FromQuery for Paging<C> {
+    fn take(fields: &mut Fields) -> Option<Self> {
+        let PageParams { limit, cursor } = PageParams::take(fields)?;
+        let after = cursor.and_then(|cursor| {
             let after = decode(&cursor_of(&cursor));
             if after.is_none() {
                 fields.fail("cursor", "expected a page's next: its URL, or the cursor in it");
             }
             after
         });
-        Self { limit, after }
+        Some(Self { limit: limit.unwrap_or(DEFAULT_LIMIT), after })
     }
 
+    fn parameters() -> Vec<Parameter> {
+        PageParams::parameters()
+    }
+}
+
+impl<C: Serialize> Paging<C> {
     /// The first page, of the usual size.
     pub fn first() -> Self {
         Self { limit: DEFAULT_LIMIT, after: None }

@@ -12,7 +12,7 @@ use weirgate_identity::read_tx::ReadTx;
 use weirgate_msp::rejects::{self, Filter, Place, RejectedRow};
 use weirgate_msp::sources::Dataset;
 use weirgate_web::page::{Paging, cursor};
-use weirgate_web::params::Fields;
+use weirgate_web::params::{Fields, FromQuery};
 use weirgate_web::parse::TenantName;
 use weirgate_web::problem::Problem;
 
@@ -113,7 +113,7 @@ async fn wanted(read: &mut ReadTx, pairs: &[(String, String)]) -> Result<(Filter
         job: fields.get("job_id"),
     };
     let paging = Paging::take(&mut fields);
-    fields.finish(Some((filter, paging)))
+    fields.finish(paging.map(|paging| (filter, paging)))
 }
 
 struct Found {

@@ -14,8 +14,8 @@ use weirgate_web::client_address::ServiceActor;
 use weirgate_web::context::RequestContext;
 use weirgate_web::extract::{Action, Path, answered};
 use weirgate_web::idempotency::{Claimed, REPLAYED};
-use weirgate_web::page::{Page, Paging, PagingParams};
-use weirgate_web::params::{Fields, FromQuery, Query};
+use weirgate_web::page::{Page, Paging};
+use weirgate_web::params::Query;
 use weirgate_web::problem::Problem;
 
 use crate::http::Api;
@@ -97,25 +97,15 @@ async fn dry_run(
     Ok(Json(DryRun { dry_run: true, kind, total, future_days, tenants }).into_response())
 }
 
-/// Which page of backfills.
-#[derive(Debug)]
-pub(crate) struct BackfillQuery(Paging<Uuid>);
-
-impl FromQuery for BackfillQuery {
-    fn take(fields: &mut Fields) -> Option<Self> {
-        Some(Self(Paging::take(fields)))
-    }
-}
-
 /// Lists backfills, newest first.
 #[utoipa::path(
-    get, path = "/internal/backfills", tag = "Backfills", params(PagingParams),
+    get, path = "/internal/backfills", tag = "Backfills", params(Query::<Paging<Uuid>>),
     responses((status = 200, description = "A page of backfills", body = Page<BackfillResource>))
 )]
 pub(crate) async fn list_backfills(
     State(api): State<Api>,
     context: RequestContext,
-    Query(BackfillQuery(paging)): Query<BackfillQuery>,
+    Query(paging): Query<Paging<Uuid>>,
 ) -> Result<Page<BackfillResource>, Problem> {
     let mut conn = api.pool.acquire().await?;
     let rows = backfill::list(&mut conn, paging.after, paging.rows()).await?;
