@@ -4,10 +4,8 @@ use askama::Template;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
-use weirgate_identity::audit::{Change, Subject};
 use weirgate_identity::users::Role;
 use weirgate_queue::JobState;
-use weirgate_queue::lanes::change::{LaneChange, change_lane};
 use weirgate_queue::lanes::{LaneLimits, LimitsInput, MAX_LIMIT, Rate};
 use weirgate_web::params::Fields;
 
@@ -20,7 +18,8 @@ use super::view::{Frame, Path, Refusal, page};
 use super::words::{count, lane_limits, of};
 use crate::http::Api;
 use crate::http::lane_facts::LaneFacts;
-use crate::queues;
+use crate::pauses::{Pausable, set_paused};
+use crate::{limits, queues};
 
 /// Limits as a form, with what was given and what is wrong with it.
 #[derive(Template)]
@@ -122,7 +121,7 @@ pub(super) async fn pause(
     path: Path<(String, String)>,
     form: Form,
 ) -> Result<Response, Refusal> {
-    set_paused(state, path, form, true).await
+    pause_or_resume(state, path, form, true).await
 }
 
 pub(super) async fn resume(
@@ -130,10 +129,10 @@ pub(super) async fn resume(
     path: Path<(String, String)>,
     form: Form,
 ) -> Result<Response, Refusal> {
-    set_paused(state, path, form, false).await
+    pause_or_resume(state, path, form, false).await
 }
 
-async fn set_paused(
+async fn pause_or_resume(
     State(api): State<Api>,
     Path((tenant, queue)): Path<(String, String)>,
     form: Form,
@@ -149,13 +148,9 @@ async fn set_paused(
         let happens = vec![effect(&tenant.slug, &lane, paused)];
         return Ok(Confirm::pause(frame, paused, &what, &path, happens).ask());
     }
-    let action = if paused { "lane.pause" } else { "lane.resume" };
     let mut tx = api.pool.begin().await?;
-    let lane = Subject::Lane { tenant: tenant.id, slug: &tenant.slug, queue: &queue };
-    let noted = Change::begin(&mut tx, lane).await?;
-    let change = LaneChange { paused: Some(paused), limits: None };
-    change_lane(&mut tx, &queue, tenant.id, change).await?;
-    noted.note(&mut tx, &session.actor(), action, &["paused"]).await?;
+    let lane = Pausable::Lane { tenant: tenant.id, slug: &tenant.slug, queue: &queue };
+    set_paused(&mut tx, &session.actor(), lane, paused).await?;
     tx.commit().await?;
     Ok(Redirect::to(&path).into_response())
 }
@@ -220,10 +215,7 @@ pub(super) async fn limit(
         .ask());
     }
     let mut tx = api.pool.begin().await?;
-    let subject = Subject::Lane { tenant: tenant.id, slug: &tenant.slug, queue: &queue };
-    let noted = Change::begin(&mut tx, subject).await?;
-    change_lane(&mut tx, &queue, tenant.id, LaneChange { paused: None, limits: Some(own) }).await?;
-    noted.note(&mut tx, &session.actor(), "lane.limits", &["limits"]).await?;
+    limits::set_lane(&mut tx, &session.actor(), (tenant.id, &tenant.slug), &queue, own).await?;
     tx.commit().await?;
     Ok(Redirect::to(&path).into_response())
 }

@@ -9,10 +9,9 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use az::SaturatingAs;
 use chrono::TimeDelta;
-use weirgate_identity::audit::{Change, Subject};
 use weirgate_identity::users::Role;
 use weirgate_queue::JobState;
-use weirgate_queue::lanes::change::{QueueChange, change_queue, pause_queue};
+use weirgate_queue::lanes::change::QueueChange;
 use weirgate_queue::lanes::{LaneLimits, QueueLimits};
 use weirgate_queue::telemetry::histogram::Histogram;
 use weirgate_queue::telemetry::rollup::{BucketSize, Tally, buckets};
@@ -28,7 +27,8 @@ use super::view::{Frame, Path, Refusal, page, span};
 use super::words::{count, lane_limits, of, queue_limits};
 use crate::http::Api;
 use crate::http::queue_facts::QueueFacts;
-use crate::queues;
+use crate::pauses::{Pausable, set_paused};
+use crate::{limits, queues};
 
 /// Tenants that are shown.
 const BUSIEST: usize = 20;
@@ -141,14 +141,14 @@ impl QueuePage {
 }
 
 pub(super) async fn pause(state: State<Api>, name: Path<String>, form: Form) -> Result<Response, Refusal> {
-    set_paused(state, name, form, true).await
+    pause_or_resume(state, name, form, true).await
 }
 
 pub(super) async fn resume(state: State<Api>, name: Path<String>, form: Form) -> Result<Response, Refusal> {
-    set_paused(state, name, form, false).await
+    pause_or_resume(state, name, form, false).await
 }
 
-async fn set_paused(
+async fn pause_or_resume(
     State(api): State<Api>,
     Path(name): Path<String>,
     form: Form,
@@ -162,11 +162,8 @@ async fn set_paused(
         let happens = vec![pause_effect(&facts, paused)];
         return Ok(Confirm::pause(frame, paused, &format!("queue {name}"), &path(&name), happens).ask());
     }
-    let action = if paused { "queue.pause" } else { "queue.resume" };
     let mut tx = api.pool.begin().await?;
-    let change = Change::begin(&mut tx, Subject::Queue(&name)).await?;
-    pause_queue(&mut tx, &name, paused).await?;
-    change.note(&mut tx, &session.actor(), action, &["paused"]).await?;
+    set_paused(&mut tx, &session.actor(), Pausable::Queue(&name), paused).await?;
     tx.commit().await?;
     Ok(Redirect::to(&path(&name)).into_response())
 }
@@ -276,13 +273,7 @@ pub(super) async fn limit(
         .ask());
     }
     let mut tx = api.pool.begin().await?;
-    let noted = Change::begin(&mut tx, Subject::Queue(&name)).await?;
-    change_queue(&mut tx, &name, change).await?;
-    let about = match whose {
-        Whose::All => "limits",
-        Whose::Each => "lane_limits",
-    };
-    noted.note(&mut tx, &session.actor(), "queue.limits", &[about]).await?;
+    limits::set_queue(&mut tx, &session.actor(), &name, change).await?;
     tx.commit().await?;
     Ok(Redirect::to(&path(&name)).into_response())
 }

@@ -7,7 +7,7 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use sqlx::PgConnection;
 use uuid::Uuid;
-use weirgate_identity::audit::{Change, Subject};
+use weirgate_identity::audit::{Actor, Change, Subject};
 use weirgate_msp::BackfillRange;
 use weirgate_queue::backfill;
 use weirgate_web::client_address::ServiceActor;
@@ -21,6 +21,7 @@ use weirgate_web::problem::Problem;
 use crate::http::Api;
 use crate::http::backfill::{BackfillResource, DryRun, DryRunOrBackfill, TenantSlices};
 use crate::http::backfill_request::{BackfillBody, BackfillRequest, SettingsBody, SettingsRequest};
+use crate::pauses::{Pausable, set_paused};
 
 /// Creates a backfill: a job for each tenant and day of a range, or a pipeline of them.
 ///
@@ -99,7 +100,7 @@ async fn dry_run(
 
 /// Lists backfills, newest first.
 #[utoipa::path(
-    get, path = "/internal/backfills", tag = "Backfills", params(Query::<Paging<Uuid>>),
+    get, path = "/internal/backfills", tag = "Backfills", params(Query::<Paging::<Uuid>>),
     responses((status = 200, description = "A page of backfills", body = Page<BackfillResource>))
 )]
 pub(crate) async fn list_backfills(
@@ -169,16 +170,7 @@ pub(crate) async fn pause_backfill(
     ServiceActor(actor): ServiceActor,
     action: Action<Uuid>,
 ) -> Result<Response, Problem> {
-    let id = action.target;
-    let mut tx = api.pool.begin().await?;
-    let first = action.is_first(&mut tx).await?;
-    if first {
-        let change = Change::begin(&mut tx, Subject::Backfill(id)).await?;
-        backfill::pause(&mut tx, id).await?;
-        change.note(&mut tx, &actor, "backfill.pause", &["state"]).await?;
-    }
-    tx.commit().await?;
-    Ok(answered(first, answer(&api, &context, id, StatusCode::OK, !first).await?))
+    pause_or_resume(&api, &context, &actor, &action, true).await
 }
 
 /// Resumes a paused backfill.
@@ -196,16 +188,24 @@ pub(crate) async fn resume_backfill(
     ServiceActor(actor): ServiceActor,
     action: Action<Uuid>,
 ) -> Result<Response, Problem> {
+    pause_or_resume(&api, &context, &actor, &action, false).await
+}
+
+async fn pause_or_resume(
+    api: &Api,
+    context: &RequestContext,
+    actor: &Actor,
+    action: &Action<Uuid>,
+    paused: bool,
+) -> Result<Response, Problem> {
     let id = action.target;
     let mut tx = api.pool.begin().await?;
     let first = action.is_first(&mut tx).await?;
     if first {
-        let change = Change::begin(&mut tx, Subject::Backfill(id)).await?;
-        backfill::resume(&mut tx, id).await?;
-        change.note(&mut tx, &actor, "backfill.resume", &["state"]).await?;
+        set_paused(&mut tx, actor, Pausable::Backfill(id), paused).await?;
     }
     tx.commit().await?;
-    Ok(answered(first, answer(&api, &context, id, StatusCode::OK, !first).await?))
+    Ok(answered(first, answer(api, context, id, StatusCode::OK, !first).await?))
 }
 
 /// Cancels a backfill: no more jobs are created, unfinished ones are cancelled, running ones are
