@@ -114,12 +114,12 @@ struct Options {
 impl Options {
     fn check(
         fields: &mut Fields,
-        given: OptionParams,
+        given: &OptionParams,
         body: &EnqueueBody,
         traceparent: &str,
         actor: &Actor,
     ) -> Self {
-        let OptionParams { force, run_at, priority, max_attempts } = given;
+        let &OptionParams { force, run_at, priority, max_attempts } = given;
         let body_run_at = body.run_at.as_ref().and_then(|text| fields.parse("run_at", text));
         let body_priority = body.priority.and_then(|number| in_range(fields, "priority", number, -100));
         let body_attempts = body.max_attempts.and_then(|number| in_range(fields, "max_attempts", number, 1));
@@ -201,7 +201,7 @@ impl Received {
     pub fn terms(self, fields: &mut Fields, body: &EnqueueBody) -> Option<Terms> {
         let Self { key, headers, context, actor, .. } = self;
         let given = OptionParams::take(fields)?;
-        let options = Options::check(fields, given, body, &context.traceparent, &actor);
+        let options = Options::check(fields, &given, body, &context.traceparent, &actor);
         Some(Terms { options, key, headers, context, actor })
     }
 }

@@ -1,5 +1,6 @@
 //! The parameters of an operation, each written once: its name, type, documentation and how it is
-//! read are one line of one struct, so that the OpenAPI document and the parser cannot drift apart.
+//! read are one line of one struct, so that the `OpenAPI` document and the parser cannot drift
+//! apart.
 
 /// Declares a struct of query parameters, which is a [`FromQuery`](crate::params::FromQuery).
 ///

@@ -101,7 +101,7 @@ async fn dry_run(
 
 /// Lists backfills, newest first.
 #[utoipa::path(
-    get, path = "/internal/backfills", tag = "Backfills", params(Query::<Paging::<Uuid>>),
+    get, path = "/internal/backfills", tag = "Backfills", params(Query::<Paging<Uuid>>),
     responses((status = 200, description = "A page of backfills", body = Page<BackfillResource>))
 )]
 pub(crate) async fn list_backfills(

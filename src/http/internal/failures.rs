@@ -74,7 +74,7 @@ impl FailureResource {
 /// A page looks at a bounded number of failures: where few of them still have jobs it can be short,
 /// or empty, and `next` goes on from there.
 #[utoipa::path(
-    get, path = "/internal/failures", tag = "Operation", params(Query::<Paging::<(DateTime<Utc>, i64)>>),
+    get, path = "/internal/failures", tag = "Operation", params(Query::<Paging<(DateTime<Utc>, i64)>>),
     responses((status = 200, description = "A page of failures", body = Page<FailureResource>))
 )]
 pub(crate) async fn list_failures(

@@ -93,7 +93,7 @@ impl From<Listed> for ApiKey {
 
 /// Lists the API keys of all tenants, by tenant and age, with those that are refused.
 #[utoipa::path(
-    get, path = "/internal/api-keys", tag = "Operation", params(Query::<Paging::<(String, Uuid)>>),
+    get, path = "/internal/api-keys", tag = "Operation", params(Query::<Paging<(String, Uuid)>>),
     responses((status = 200, description = "A page of API keys", body = Page<ApiKey>))
 )]
 pub(crate) async fn list_api_keys(
@@ -107,7 +107,7 @@ pub(crate) async fn list_api_keys(
 /// Lists a tenant's API keys, oldest first, with those that are refused.
 #[utoipa::path(
     get, path = "/internal/tenants/{id}/api-keys", tag = "Operation", operation_id = "list_api_keys_of_tenant",
-    params(("id" = String, Path, description = "The tenant's slug or UUID"), Query::<Paging::<(String, Uuid)>>),
+    params(("id" = String, Path, description = "The tenant's slug or UUID"), Query::<Paging<(String, Uuid)>>),
     responses((status = 200, description = "A page of API keys", body = Page<ApiKey>))
 )]
 pub(crate) async fn list_api_keys_of_tenant(

@@ -130,7 +130,7 @@ impl From<workflow::Edge> for Edge {
 /// Shows a workflow: its jobs page by page, their edges, and counts by state over the whole.
 #[utoipa::path(
     get, path = "/internal/workflows/{id}", tag = "Jobs",
-    params(("id" = Uuid, Path, description = "The workflow"), Query::<Paging::<i64>>),
+    params(("id" = Uuid, Path, description = "The workflow"), Query::<Paging<i64>>),
     responses((status = 200, description = "The workflow", body = Workflow))
 )]
 pub(crate) async fn get_workflow(

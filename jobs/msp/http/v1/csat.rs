@@ -40,7 +40,7 @@ impl Row for CsatSurvey {
 
 /// Lists the surveys submitted in a range of days, newest first.
 #[utoipa::path(
-    get, path = "/v1/csat", tag = "Results", params(Listing::<DateRange::<(DateTime<Utc>, String)>>),
+    get, path = "/v1/csat", tag = "Results", params(Listing::<DateRange<(DateTime<Utc>, String)>>),
     responses((
         status = 200, description = "A page of surveys",
         content((Page<CsatSurvey> = "application/json"), (String = "text/csv"))

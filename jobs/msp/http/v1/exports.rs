@@ -90,7 +90,7 @@ impl Export {
 
 /// Lists the tenant's exports, the newest day first.
 #[utoipa::path(
-    get, path = "/v1/exports", tag = "Results", params(Listing::<Paging::<(NaiveDate, String)>>),
+    get, path = "/v1/exports", tag = "Results", params(Listing::<Paging<(NaiveDate, String)>>),
     responses((
         status = 200, description = "A page of exports",
         content((Page<ExportResource> = "application/json"), (String = "text/csv"))

@@ -42,7 +42,7 @@ impl Row for SecurityAlert {
 
 /// Lists the alerts detected in a range of days, newest first.
 #[utoipa::path(
-    get, path = "/v1/security-alerts", tag = "Results", params(Listing::<DateRange::<(DateTime<Utc>, String, String)>>),
+    get, path = "/v1/security-alerts", tag = "Results", params(Listing::<DateRange<(DateTime<Utc>, String, String)>>),
     responses((
         status = 200, description = "A page of alerts",
         content((Page<SecurityAlert> = "application/json"), (String = "text/csv"))

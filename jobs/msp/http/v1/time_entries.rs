@@ -53,7 +53,7 @@ impl Row for TimeEntry {
 
 /// Lists the time worked in a range of days, newest first.
 #[utoipa::path(
-    get, path = "/v1/time-entries", tag = "Results", params(Listing::<DateRange::<(NaiveDate, String)>>),
+    get, path = "/v1/time-entries", tag = "Results", params(Listing::<DateRange<(NaiveDate, String)>>),
     responses((
         status = 200, description = "A page of time entries",
         content((Page<TimeEntry> = "application/json"), (String = "text/csv"))
