@@ -20,7 +20,7 @@ use clap_complete::Shell;
 
 use crate::commands::Scenario;
 
-pub use audit::{Audit, Via};
+pub use audit::Audit;
 pub use backfills::{Backfill, Backfills};
 pub use jobs::{Bulk, BulkVerb, Enqueue, Filter, Jobs, ListJobs};
 pub use mock_data::MockData;

@@ -251,6 +251,8 @@ fn routes(catalog: &Catalog, domains: &[DomainRoutes<Api>]) -> Routes {
         .routes(routes!(internal::workers::drain_worker))
         .routes(routes!(internal::schedules::list_schedules))
         .routes(routes!(internal::schedules::change_schedule))
+        .routes(routes!(internal::schedules::pause_schedule))
+        .routes(routes!(internal::schedules::resume_schedule))
         .routes(routes!(internal::schedules::run_schedule))
         .route_layer(from_fn(accept::refuse_csv));
     let v1 = OpenApiRouter::new()

@@ -1,5 +1,6 @@
 //! How many files this process may have open, and how many of them are left for callers.
 
+use az::SaturatingAs;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::config::Config;
@@ -29,7 +30,7 @@ pub fn raise_limit() {
 pub(crate) fn room(config: &Config, jobs: usize) -> usize {
     let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
     let most = left(files, config, jobs);
-    usize::try_from(most).unwrap_or(usize::MAX)
+    most.saturating_as::<usize>()
 }
 
 fn left(files: u64, config: &Config, jobs: usize) -> u64 {

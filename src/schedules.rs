@@ -1,12 +1,11 @@
-//! What people do with schedules: run one now, turn one on and off. Commands, pages and requests
-//! all end here.
+//! Runs of a schedule that people ask for. Commands, pages and requests all end here.
 
 use sqlx::PgConnection;
 use uuid::Uuid;
-use weirgate_identity::audit::{self, Actor, Subject};
+use weirgate_identity::audit::Actor;
 use weirgate_identity::{Tenant, TenantsError};
 use weirgate_queue::QueueError;
-use weirgate_queue::schedule::{self, Definition, ScheduleChange, Schedules};
+use weirgate_queue::schedule::{self, Schedules};
 
 /// Why nothing was enqueued.
 #[derive(Debug, thiserror::Error)]
@@ -43,19 +42,4 @@ pub(crate) async fn run_now(
     let jobs = schedule::run_now(conn, schedules, name, id).await?;
     actor.note_schedule_run(conn, name, id, &jobs).await?;
     Ok(jobs)
-}
-
-/// Turns a schedule on or off, in the caller's transaction.
-pub(crate) async fn turn(
-    conn: &mut PgConnection,
-    actor: &Actor,
-    definition: &Definition,
-    enabled: bool,
-) -> weirgate_queue::Result<()> {
-    let change = ScheduleChange { enabled: Some(enabled), ..ScheduleChange::default() };
-    let noted = audit::Change::begin(conn, Subject::Schedule(definition)).await?;
-    schedule::update_settings(conn, definition, &change).await?;
-    let action = if enabled { "schedule.on" } else { "schedule.off" };
-    noted.note(conn, actor, action, &["enabled"]).await?;
-    Ok(())
 }

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use az::SaturatingAs;
 use sd_notify::NotifyState;
 
 /// It does its work now.
@@ -15,7 +16,7 @@ pub(crate) fn ready() {
 
 /// It ends, within `longest` if nothing goes wrong.
 pub(crate) fn stopping(longest: Duration) {
-    let micros = u32::try_from(longest.as_micros()).unwrap_or(u32::MAX);
+    let micros = longest.as_micros().saturating_as::<u32>();
     tell(&[NotifyState::Stopping, NotifyState::ExtendTimeoutUsec(micros)]);
 }
 

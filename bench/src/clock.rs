@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
+use az::SaturatingAs;
 use sqlx::PgConnection;
 
 /// How often it is asked; the quickest answer has the smallest error.
@@ -34,7 +35,7 @@ impl Clock {
 
     /// Microseconds since 1970.
     pub(super) fn micros(&self, instant: Instant) -> i64 {
-        let signed = |duration: Duration| i64::try_from(duration.as_micros()).unwrap_or(i64::MAX);
+        let signed = |duration: Duration| duration.as_micros().saturating_as::<i64>();
         let since = signed(instant.saturating_duration_since(self.at));
         self.micros + since - signed(self.at.saturating_duration_since(instant))
     }

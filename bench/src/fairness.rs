@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::json;
 use uuid::Uuid;
 use weirgate_queue::lanes::LaneLimits;
-use weirgate_queue::lanes::change::set_lane;
+use weirgate_queue::lanes::change::change_lane;
 use weirgate_queue::lanes::settings::LaneSettings;
 
 use super::light::{self, Light};
@@ -68,7 +68,7 @@ async fn shares(stage: &Stage) -> anyhow::Result<(f64, f64)> {
     let mut conn = stage.pool.acquire().await?;
     for (tenant, weight) in tenants.iter().zip(WEIGHTS) {
         let limits = Some(LaneLimits { weight, ..LaneLimits::default() });
-        set_lane(&mut conn, "bench", *tenant, LaneSettings { paused: false, limits }).await?;
+        change_lane(&mut conn, "bench", *tenant, LaneSettings { paused: false, limits }.into()).await?;
     }
     drop(conn);
     stage.fill("bench", &tenants, 20_000, json!(light::WORK)).await?;

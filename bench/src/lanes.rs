@@ -7,7 +7,9 @@ use chrono::{DateTime, Utc};
 use serde_json::json;
 use sqlx::{AssertSqlSafe, PgConnection};
 use uuid::Uuid;
-use weirgate_queue::lanes::change::set_queue_limits;
+use weirgate_queue::claim::persist_running::RunStart;
+use weirgate_queue::claim::{Capacity, Claimer};
+use weirgate_queue::lanes::change::{QueueChange, change_queue};
 use weirgate_queue::lanes::{LaneLimits, QueueLimits, Rate};
 use weirgate_queue::worker::{Capacity, Claimer, Finish, Outcome, RunStart, finish};
 
@@ -114,7 +116,7 @@ async fn backlog(
     // One start an hour, and each has had it.
     let rate = Some(Rate { rate: 1, period_ms: 3_600_000, burst: 1 });
     let lane = LaneLimits { rate, ..LaneLimits::default() };
-    set_queue_limits(conn, queue, QueueLimits::default(), lane).await?;
+    change_queue(conn, queue, QueueChange::to(QueueLimits::default(), lane)).await?;
     let mut claimer = Claimer::open(conn, queue).await?;
     while claimer.claim(conn, worker, Capacity::of(2_000)).await?.poll_again {}
     // The rest of them are free.

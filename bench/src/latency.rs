@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
+use az::SaturatingAs;
 use serde_json::{Value, json};
 use sqlx::Connection as _;
 use uuid::Uuid;
@@ -107,7 +108,7 @@ async fn done(stage: &Stage, report: &mut Report) -> anyhow::Result<()> {
 }
 
 fn between(from: i64, to: i64) -> Duration {
-    Duration::from_micros(u64::try_from(to - from).unwrap_or(0))
+    Duration::from_micros((to - from).saturating_as::<u64>())
 }
 
 fn parts(times: &mut [Duration]) -> Value {

@@ -3,10 +3,11 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use az::SaturatingAs;
 use chrono::{DateTime, Utc};
 use serde_json::json;
 use uuid::Uuid;
-use weirgate_queue::lanes::change::set_lane;
+use weirgate_queue::lanes::change::change_lane;
 use weirgate_queue::lanes::settings::LaneSettings;
 use weirgate_queue::lanes::{Gcra, LaneLimits, Rate};
 
@@ -60,7 +61,7 @@ async fn limit(stage: &Stage, tenants: &[Uuid], limits: LaneLimits) -> anyhow::R
     let mut conn = stage.pool.acquire().await?;
     for tenant in tenants {
         let lane = LaneSettings { paused: false, limits: Some(limits) };
-        set_lane(&mut conn, "bench", *tenant, lane).await?;
+        change_lane(&mut conn, "bench", *tenant, lane.into()).await?;
     }
     Ok(())
 }
@@ -87,7 +88,7 @@ fn over_admissions(starts: &[DateTime<Utc>]) -> usize {
     for (j, to) in starts.iter().enumerate() {
         let exceeds = |(i, from): (usize, &DateTime<Utc>)| {
             let window = (*to - *from).num_microseconds().unwrap_or(i64::MAX);
-            i64::try_from(j - i + 1).unwrap_or(i64::MAX) > i64::from(RATE.burst) + window / interval
+            (j - i + 1).saturating_as::<i64>() > i64::from(RATE.burst) + window / interval
         };
         over += usize::from(starts[..=j].iter().enumerate().any(exceeds));
     }

@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use axum::http::{HeaderValue, StatusCode};
+use az::SaturatingAs;
+use rand::Rng;
 use serde_json::json;
 use tokio::task::JoinSet;
 use uuid::Uuid;
@@ -78,8 +80,8 @@ struct Counts {
 }
 
 fn per_s(count: &AtomicU64) -> f64 {
-    let count = u32::try_from(count.load(Ordering::Relaxed)).unwrap_or(u32::MAX);
-    f64::from(count) / (HALF.as_secs_f64() * f64::from(u32::try_from(ROUNDS).unwrap_or(1)))
+    let count = count.load(Ordering::Relaxed).saturating_as::<u32>();
+    f64::from(count) / (HALF.as_secs_f64() * f64::from(ROUNDS.saturating_as::<u32>()))
 }
 
 /// The noisy tenant's credential and the other one's.

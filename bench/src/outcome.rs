@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::ensure;
+use az::SaturatingAs;
 use futures_util::TryStreamExt as _;
 use serde_json::{Value, json};
 use weirgate_queue::lanes::QueueView;
@@ -99,7 +100,7 @@ impl Outcome {
                 "job {job} was over before its finish began: another change came after it"
             );
             let marks = [begin + i64::try_from(due.as_micros())?, created, claimed, finished, over];
-            let part = |n: usize| u32::try_from((marks[n + 1] - marks[n]).max(0)).unwrap_or(u32::MAX);
+            let part = |n: usize| (marks[n + 1] - marks[n]).max(0).saturating_as::<u32>();
             let over = Duration::from_micros(u64::try_from((over - begin).max(0))?);
             ways.push(Way { due, over, parts_us: [part(0), part(1), part(2), part(3)] });
         }
@@ -119,7 +120,7 @@ impl Outcome {
 
     /// The 99th percentile of each window of a span, in order.
     pub(super) fn windows_p99_ms(&self, span: Span, window: Duration) -> Vec<f64> {
-        let windows = usize::try_from(span.lasts.as_micros() / window.as_micros()).unwrap_or(0);
+        let windows = (span.lasts.as_micros() / window.as_micros()).saturating_as::<usize>();
         let mut times = vec![Vec::new(); windows];
         for way in self.due_in(span) {
             let window = way.due.saturating_sub(span.from).as_micros() / window.as_micros();
@@ -133,13 +134,13 @@ impl Outcome {
     /// Finishes a second in `span`.
     pub(super) fn rate(&self, span: Span) -> f64 {
         let over = self.0.iter().filter(|way| span.contains(way.over)).count();
-        f64::from(u32::try_from(over).unwrap_or(u32::MAX)) / span.lasts.as_secs_f64()
+        f64::from(over.saturating_as::<u32>()) / span.lasts.as_secs_f64()
     }
 
     /// Jobs that were due and not finished.
     pub(super) fn backlog(&self, at: Duration) -> f64 {
         let waiting = self.0.iter().filter(|way| way.due < at && way.over > at).count();
-        f64::from(u32::try_from(waiting).unwrap_or(u32::MAX))
+        f64::from(waiting.saturating_as::<u32>())
     }
 
     /// What each part of the way takes.

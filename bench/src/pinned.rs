@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use anyhow::ensure;
+use az::SaturatingAs;
 use serde_json::{Value, json};
 
 use super::outcome::{Outcome, Span};
@@ -88,7 +89,7 @@ fn figures(outcome: &Outcome, phases: &Phases, report: &mut Report) {
     let recovery = windows.windows(IN_ROW).position(|row| row.iter().all(|ms| *ms <= p99 * WITHIN));
     // Where it has not come, all of the time there was.
     let recovery_s = recovery.unwrap_or(windows.len());
-    report.figure("recovery_s", f64::from(u32::try_from(recovery_s).unwrap_or(u32::MAX)));
+    report.figure("recovery_s", f64::from(recovery_s.saturating_as::<u32>()));
     report.setting("recovered_in_time", recovery.is_some());
     let phase = |phase: Span| {
         json!({

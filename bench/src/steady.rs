@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use az::SaturatingAs;
 use serde_json::{Value, json};
 
 use super::clock::Clock;
@@ -55,7 +56,7 @@ pub(super) fn describe(report: &mut Report, offer: &Offer) {
 
 /// With the offering itself and what is watched, the warm-up and the end.
 fn spent_a_job(spent: &Spent, offer: &Offer) -> Value {
-    let a_job = |count: f64| rounded(count / f64::from(u32::try_from(offer.jobs()).unwrap_or(u32::MAX)));
+    let a_job = |count: f64| rounded(count / f64::from(offer.jobs().saturating_as::<u32>()));
     json!({
         "wal_bytes": a_job(spent.wal_bytes),
         "commits": a_job(spent.commits),

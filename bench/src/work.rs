@@ -2,10 +2,12 @@
 
 use std::collections::HashMap;
 use std::process::Stdio;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
+use anyhow::{Context, ensure};
+use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
 use tokio::process::{Child, Command};
@@ -29,7 +31,7 @@ pub(super) struct Starts(Mutex<HashMap<Uuid, Instant>>);
 
 impl Starts {
     pub(super) fn take(&self) -> HashMap<Uuid, Instant> {
-        std::mem::take(&mut *self.0.lock().expect("no panic while held"))
+        std::mem::take(&mut *self.0.lock())
     }
 }
 
@@ -40,7 +42,7 @@ impl Job for Work {
     type Output = ();
 
     async fn run(&self, ctx: &JobContext<Starts>) -> Result<(), JobError> {
-        ctx.app.0.lock().expect("no panic while held").insert(ctx.job_id(), Instant::now());
+        ctx.app.0.lock().insert(ctx.job_id(), Instant::now());
         if self.takes_ms > 0 {
             tokio::time::sleep(Duration::from_millis(self.takes_ms)).await;
         }

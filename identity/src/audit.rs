@@ -5,6 +5,7 @@ mod actor;
 mod acts;
 mod change;
 mod list;
+mod via;
 
 use std::net::IpAddr;
 
@@ -13,7 +14,8 @@ use sqlx::{PgConnection, PgExecutor};
 pub use actor::{Actor, ServiceToken};
 pub use acts::WORKFLOW_RETRY;
 pub use change::{Change, Subject};
-pub use list::{Act, Entry, Filter, Listed, VIAS, actors, done_to, list};
+pub use list::{Act, Entry, Filter, Listed, actors, done_to, list};
+pub use via::Via;
 
 /// Whether anybody did `action` to `target` before.
 pub async fn has(conn: &mut PgConnection, action: &str, target: &str) -> sqlx::Result<bool> {

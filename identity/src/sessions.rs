@@ -57,7 +57,7 @@ pub async fn end(conn: &mut PgConnection, token: &Hash) -> sqlx::Result<()> {
 /// The session of that token; none where it does not exist or has ended.
 pub async fn find(pool: &PgPool, token: &Hash) -> sqlx::Result<Option<Session>> {
     let row = sqlx::query!(
-        r#"select u.id, u.email, u.role, s.csrf, s.seen_at < queue.now() - interval '1 minute' as "stale!"
+        r#"select u.id, u.email, u.role as "role: Role", s.csrf, s.seen_at < queue.now() - interval '1 minute' as "stale!"
                from identity.sessions s join identity.users u on u.id = s.user_id
                where s.token_hash = $1 and s.seen_at > queue.now() - make_interval(secs => $2)
                  and s.created_at > queue.now() - make_interval(secs => $3)
@@ -77,7 +77,7 @@ pub async fn find(pool: &PgPool, token: &Hash) -> sqlx::Result<Option<Session>> 
             tracing::debug!(%error, "could not note the use of a session");
         }
     }
-    let user = User { id: row.id, email: row.email, role: Role::of(&row.role) };
+    let user = User { id: row.id, email: row.email, role: row.role };
     Ok(Some(Session { user, csrf: row.csrf }))
 }
 

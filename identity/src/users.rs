@@ -23,7 +23,8 @@ const NOBODYS: &str =
     "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$eGpZ2pzHq1wWn4K1HLJfkXQxTJqHqLSmXX0cVQ0yT1A";
 
 /// What somebody may do; each may do what those before may.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, sqlx::Type)]
+#[sqlx(type_name = "text", rename_all = "snake_case")]
 pub enum Role {
     /// Looks.
     Viewer,
@@ -34,20 +35,15 @@ pub enum Role {
 }
 
 impl Role {
+    /// Every role.
+    pub const ALL: [Self; 3] = [Self::Viewer, Self::Operator, Self::Admin];
+
     /// The name in the database and on pages.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Viewer => "viewer",
             Self::Operator => "operator",
             Self::Admin => "admin",
-        }
-    }
-
-    pub fn of(name: &str) -> Self {
-        match name {
-            "admin" => Self::Admin,
-            "operator" => Self::Operator,
-            _ => Self::Viewer,
         }
     }
 }
@@ -187,14 +183,15 @@ pub struct Candidate {
 impl Candidate {
     pub async fn find(pool: &PgPool, email: &str) -> sqlx::Result<Self> {
         let found = sqlx::query!(
-            "select id, email, password_hash, role from identity.users where lower(email) = lower($1) and disabled_at is null",
+            r#"select id, email, password_hash, role as "role: Role" from identity.users
+               where lower(email) = lower($1) and disabled_at is null"#,
             email.trim()
         )
         .fetch_optional(pool)
         .await?;
         Ok(match found {
             Some(row) => Self {
-                user: Some(User { id: row.id, email: row.email, role: Role::of(&row.role) }),
+                user: Some(User { id: row.id, email: row.email, role: row.role }),
                 hash: row.password_hash,
             },
             None => Self { user: None, hash: NOBODYS.to_owned() },
@@ -222,12 +219,12 @@ impl Candidate {
 /// When the database cannot be asked.
 pub async fn list(conn: &mut PgConnection) -> sqlx::Result<Vec<Listed>> {
     let rows =
-        sqlx::query!("select email, role, created_at, disabled_at from identity.users order by lower(email)")
+        sqlx::query!(r#"select email, role as "role: Role", created_at, disabled_at from identity.users order by lower(email)"#)
             .fetch_all(conn)
             .await?;
     let listed = rows.into_iter().map(|row| Listed {
         email: row.email,
-        role: Role::of(&row.role),
+        role: row.role,
         created_at: row.created_at,
         disabled_at: row.disabled_at,
     });

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
+use az::SaturatingAs;
 use chrono_tz::Tz;
 use count::count_rows;
 use futures_util::TryStreamExt;
@@ -31,7 +32,7 @@ pub(crate) use count::ingested_rows;
 pub use tally::Ingested;
 
 pub(crate) use turn::IngestTurn;
-pub(crate) use upsert::{Upsert, column};
+pub(crate) use upsert::Upsert;
 
 /// Rows in one upsert.
 const BATCH: usize = 1000;
@@ -166,7 +167,7 @@ impl<R: Upsert> Batch<R> {
         };
         self.tally.reject(&row.origin, row.line, &reason);
         if self.tally.total.rejected <= MOST_REJECTS {
-            let line = i64::try_from(row.line).unwrap_or(i64::MAX);
+            let line = row.line.saturating_as::<i64>();
             self.bad.push(Reject { origin: row.origin.to_string(), line, reason, content });
         }
     }

@@ -35,7 +35,3 @@ pub(crate) use open::{OpenBackfill, load_open};
 pub(crate) use progress::{Sample, done_slices};
 pub(crate) use steps::{cancel_batch, finish, retry_batch, save_sample};
 pub(crate) use window::SliceWindow;
-
-fn to_i64(number: u64) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
-}

@@ -64,7 +64,7 @@ pub(crate) async fn cancel_all(conn: &mut PgConnection, jobs: &[Uuid], by: Uuid)
                 else $2
             end
         from before l where j.id = l.id
-        returning j.id, l.old_state::text as "old_state!", j.state::text as "state!"
+        returning j.id, l.old_state::text as "old_state!: JobState", j.state::text as "state!: JobState"
         "#,
         jobs,
         by
@@ -74,8 +74,7 @@ pub(crate) async fn cancel_all(conn: &mut PgConnection, jobs: &[Uuid], by: Uuid)
     let mut states = Vec::with_capacity(rows.len());
     let mut ended = Vec::new();
     for row in rows {
-        let old: JobState = row.old_state.parse().expect("JobState has every state of the database");
-        let new: JobState = row.state.parse().expect("JobState has every state of the database");
+        let (old, new) = (row.old_state, row.state);
         if new == JobState::Running {
             notify_cancel(conn, row.id).await?;
         } else if new != old {
@@ -106,13 +105,13 @@ pub async fn retry(conn: &mut PgConnection, job: Uuid) -> Result<JobState> {
 
 async fn retry_in(conn: &mut PgConnection, job: Uuid) -> Result<JobState> {
     let row = sqlx::query!(
-        r#"select state::text as "state!", unique_key, failed_parents from queue.jobs where id = $1 for no key update"#,
+        r#"select state::text as "state!: JobState", unique_key, failed_parents from queue.jobs where id = $1 for no key update"#,
         job
     )
     .fetch_optional(&mut *conn)
     .await?
     .ok_or(QueueError::UnknownJob(job))?;
-    let state: JobState = row.state.parse().expect("JobState has every state of the database");
+    let state = row.state;
     let refuse = |why: String| QueueError::WrongState { job, state, why };
     if !matches!(state, JobState::Discarded | JobState::Cancelled) {
         return Err(refuse("only a discarded or cancelled job can be retried".to_owned()));
@@ -162,13 +161,13 @@ async fn make_live(conn: &mut PgConnection, job: Uuid) -> Result<JobState> {
         set state = (case when pending_parents > 0 then 'waiting' else 'available' end)::queue.job_state, attempt = 0, scheduled_at = queue.now(), finalized_at = null,
             cancel_requested_at = null, cancelled_by = null, progress = null
         where id = $1
-        returning state::text as "state!", queue
+        returning state::text as "state!: JobState", queue
         "#,
         job
     )
     .fetch_one(&mut *conn)
     .await?;
-    let state: JobState = row.state.parse().expect("JobState has every state of the database");
+    let state = row.state;
     if state == JobState::Available {
         notify_queues(conn, [row.queue]).await?;
     }
@@ -214,13 +213,13 @@ pub async fn run_now(conn: &mut PgConnection, job: Uuid) -> Result<JobState> {
 pub async fn set_priority(conn: &mut PgConnection, job: Uuid, priority: i16) -> Result<i16> {
     let mut tx = conn.begin().await?;
     let row = sqlx::query!(
-        r#"select state::text as "state!", queue, priority from queue.jobs where id = $1 for update"#,
+        r#"select state::text as "state!: JobState", queue, priority from queue.jobs where id = $1 for update"#,
         job
     )
     .fetch_optional(&mut *tx)
     .await?
     .ok_or(QueueError::UnknownJob(job))?;
-    let state: JobState = row.state.parse().expect("JobState has every state of the database");
+    let state = row.state;
     if state.is_final() {
         return Err(QueueError::WrongState { job, state, why: "it is final".to_owned() });
     }
@@ -241,8 +240,7 @@ pub async fn set_priority(conn: &mut PgConnection, job: Uuid, priority: i16) -> 
 }
 
 async fn state_of(conn: &mut PgConnection, job: Uuid) -> Result<Option<JobState>> {
-    let state = sqlx::query_scalar!(r#"select state::text as "state!" from queue.jobs where id = $1"#, job)
-        .fetch_optional(conn)
-        .await?;
-    Ok(state.map(|state| state.parse().expect("JobState has every state of the database")))
+    let state =
+        sqlx::query_scalar!(r#"select state::text as "state!: JobState" from queue.jobs where id = $1"#, job);
+    Ok(state.fetch_optional(conn).await?)
 }

@@ -6,12 +6,14 @@ pub(crate) mod notify;
 
 use std::collections::{HashMap, HashSet};
 
+use az::SaturatingAs;
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 use sqlx::types::Json;
 use sqlx::{Acquire, PgConnection};
 use uuid::Uuid;
 
+use crate::database::column;
 use crate::error::Result;
 use crate::telemetry::enqueued;
 use crate::workflow::graph;
@@ -86,30 +88,25 @@ async fn insert<'a>(
     jobs: impl IntoIterator<Item = &'a NewJob, IntoIter: Clone>,
 ) -> Result<Vec<Uuid>> {
     let jobs = jobs.into_iter();
-    macro_rules! column {
-        ($of:expr) => {
-            jobs.clone().map($of).collect::<Vec<_>>()
-        };
-    }
     let ids = sqlx::query_file_scalar!(
         "src/enqueue/enqueue.sql",
-        &column!(|job| job.id),
-        &column!(|job| job.tenant),
-        &column!(|job| &*job.queue) as &[&str],
-        &column!(|job| &*job.kind) as &[&str],
-        &column!(|job| Json(&job.args)) as &[Json<&Value>],
-        &column!(|job| job.priority),
-        &column!(|job| job.max_attempts),
-        &column!(|job| job.run_at) as &[Option<DateTime<Utc>>],
-        &column!(|job| job.delay_s),
-        &column!(|job| job.unique_key.as_deref()) as &[Option<&[u8]>],
-        &column!(|job| job.workflow) as &[Option<Uuid>],
-        &column!(|job| job.backfill) as &[Option<Uuid>],
-        &column!(|job| job.traceparent.as_deref()) as &[Option<&str>],
-        &column!(|job| i32::try_from(job.parents.len()).unwrap_or(i32::MAX)),
-        &column!(|job| job.name.as_deref()) as &[Option<&str>],
-        &column!(|job| job.enqueued_by.as_deref()) as &[Option<&str>],
-        &column!(|job| job.subject.as_deref()) as &[Option<&str>],
+        &column(jobs.clone(), |job| job.id),
+        &column(jobs.clone(), |job| job.tenant),
+        &column(jobs.clone(), |job| &*job.queue) as &[&str],
+        &column(jobs.clone(), |job| &*job.kind) as &[&str],
+        &column(jobs.clone(), |job| Json(&job.args)) as &[Json<&Value>],
+        &column(jobs.clone(), |job| job.priority),
+        &column(jobs.clone(), |job| job.max_attempts),
+        &column(jobs.clone(), |job| job.run_at) as &[Option<DateTime<Utc>>],
+        &column(jobs.clone(), |job| job.delay_s),
+        &column(jobs.clone(), |job| job.unique_key.as_deref()) as &[Option<&[u8]>],
+        &column(jobs.clone(), |job| job.workflow) as &[Option<Uuid>],
+        &column(jobs.clone(), |job| job.backfill) as &[Option<Uuid>],
+        &column(jobs.clone(), |job| job.traceparent.as_deref()) as &[Option<&str>],
+        &column(jobs.clone(), |job| job.parents.len().saturating_as::<i32>()),
+        &column(jobs.clone(), |job| job.name.as_deref()) as &[Option<&str>],
+        &column(jobs.clone(), |job| job.enqueued_by.as_deref()) as &[Option<&str>],
+        &column(jobs.clone(), |job| job.subject.as_deref()) as &[Option<&str>],
     )
     .fetch_all(&mut *conn)
     .await?;

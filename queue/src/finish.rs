@@ -129,8 +129,7 @@ async fn end_otherwise(conn: &mut PgConnection, finishes: &[Finish]) -> Result<V
     )
     .fetch_all(conn)
     .await?;
-    let state = |name: String| name.parse().expect("the enum's names are the states'");
-    Ok(rows.into_iter().map(|row| (row.seq, state(row.state), row.queue)).collect())
+    Ok(rows.into_iter().map(|row| (row.seq, row.state, row.queue)).collect())
 }
 
 /// Outcomes other than completions, as columns of a statement.

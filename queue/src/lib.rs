@@ -223,6 +223,7 @@ pub mod telemetry;
 pub mod worker;
 pub mod workflow;
 
+pub use database::column::column;
 pub use database::connect::{PLANNER, connect_options};
 pub use database::deadline::{deadline_exceeded, is_deadline_exceeded, within};
 pub use database::sticky::{StickyConnection, dedicated, next_batch};

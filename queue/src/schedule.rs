@@ -30,8 +30,9 @@ pub(crate) use settings::{describe, load, load_one, lock, record_upkeep, registe
 pub(crate) use ticks::{DueTicks, due, newest_decided, record_fired, record_job, record_skipped};
 
 /// What happens to missed ticks, which are those that nobody fired within a minute.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, sqlx::Type)]
 #[serde(rename_all = "snake_case")]
+#[sqlx(type_name = "text", rename_all = "snake_case")]
 pub enum Missed {
     /// None of them fires.
     Skip,

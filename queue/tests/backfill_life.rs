@@ -217,7 +217,7 @@ async fn tenants_live_job_takes_the_permit_that_its_backfill_frees() {
         limits: Some(LaneLimits { max_running: Some(1), ..LaneLimits::default() }),
         ..LaneSettings::default()
     };
-    change::set_lane(&mut db.pool.acquire().await.unwrap(), "default", tenant, full).await.unwrap();
+    change::change_lane(&mut db.pool.acquire().await.unwrap(), "default", tenant, full.into()).await.unwrap();
     let worker = TestWorker::start(&db, &probe);
     let steps = Steps { tenants: 1, ..Steps::that(Does::Gate) };
     let id = steps.backfill(&db, 2, BackfillSettings::default()).await;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use sqlx::AssertSqlSafe;
 use uuid::Uuid;
 use weirgate_queue::backfill::{self, BackfillSettings, BackfillState};
-use weirgate_queue::lanes::change::set_lane;
+use weirgate_queue::lanes::change::change_lane;
 use weirgate_queue::lanes::settings::LaneSettings;
 use weirgate_queue::lanes::{LaneLimits, Rate};
 use weirgate_test_support::{Does, Probe, Steps, TestDb, TestWorker, expander, show};
@@ -20,7 +20,7 @@ fn steps(tenants: u64) -> Steps {
 
 async fn lane(db: &TestDb, tenant: Uuid, settings: LaneSettings) {
     let mut tx = db.pool.begin().await.unwrap();
-    set_lane(&mut tx, "default", tenant, settings).await.unwrap();
+    change_lane(&mut tx, "default", tenant, settings.into()).await.unwrap();
     tx.commit().await.unwrap();
 }
 

@@ -131,7 +131,7 @@ impl Graph {
     pub(super) async fn states(&self) -> String {
         let mut states = Vec::new();
         for name in &self.names {
-            states.push(format!("{name}:{}", self.db.job(self.id(name)).await.state));
+            states.push(format!("{name}:{}", self.db.job(self.id(name)).await.state()));
         }
         states.join(" ")
     }

@@ -8,7 +8,9 @@ use sqlx::AssertSqlSafe;
 use uuid::Uuid;
 use weirgate_queue::JobState;
 use weirgate_queue::control::history::{self, Rebased};
-use weirgate_queue::lanes::change::set_lane;
+use weirgate_queue::claim::{Capacity, Claimer, claim};
+use weirgate_queue::database::history::{self, Rebased};
+use weirgate_queue::lanes::change::change_lane;
 use weirgate_queue::lanes::reconcile::{self, Discrepancy};
 use weirgate_queue::lanes::settings::LaneSettings;
 use weirgate_queue::lanes::{LaneLimits, QueueView, Rate};
@@ -31,7 +33,9 @@ async fn fill(db: &TestDb, tenant: Uuid, jobs: usize) -> Vec<Uuid> {
 
 async fn limit(db: &TestDb, tenant: Uuid, limits: LaneLimits) {
     let mut tx = db.pool.begin().await.unwrap();
-    set_lane(&mut tx, QUEUE, tenant, LaneSettings { paused: false, limits: Some(limits) }).await.unwrap();
+    change_lane(&mut tx, QUEUE, tenant, LaneSettings { paused: false, limits: Some(limits) }.into())
+        .await
+        .unwrap();
     tx.commit().await.unwrap();
 }
 

@@ -20,7 +20,7 @@ async fn leader_suspended_past_its_lease_fires_nothing_that_it_found_due() {
     db.travel_to("2030-01-10T03:30:00Z").await;
     // It is suspended in the first of three ticks, and its lease ends.
     let gate = Arc::new(Semaphore::new(0));
-    *clockwork.fire_gate.lock().unwrap() = Some(gate.clone());
+    *clockwork.fire_gate.lock() = Some(gate.clone());
     let (sleeper, looks) = (leader(&db).await, Scheduler::new(schedules.clone()));
     let sleeper = tokio::spawn(async move { looks.run_once(&sleeper).await.unwrap() });
     until_at(&gate, 1).await;
@@ -87,7 +87,7 @@ async fn pause_between_the_check_and_the_tick_prevents_the_tick() {
     db.fire_at("2030-01-10T00:30:00Z", &schedules).await;
     db.travel_to("2030-01-10T01:00:01Z").await;
     let gate = Arc::new(Semaphore::new(0));
-    *clockwork.gate.lock().unwrap() = Some(gate.clone());
+    *clockwork.gate.lock() = Some(gate.clone());
     let (leader, looks) = (leader(&db).await, Scheduler::new(schedules.clone()));
     let looking = tokio::spawn(async move { looks.run_once(&leader).await.unwrap() });
     // It waits at the gate after it has read the settings.
@@ -115,7 +115,7 @@ async fn tick_fires_once_by_its_key_alone() {
     db.fire_at("2030-01-10T00:30:00Z", &schedules).await;
     db.travel_to("2030-01-10T01:00:01Z").await;
     let gate = Arc::new(Semaphore::new(0));
-    *clockwork.gate.lock().unwrap() = Some(gate.clone());
+    *clockwork.gate.lock() = Some(gate.clone());
     // All have the same lease, so that it refuses none of them.
     let leader = Arc::new(leader(&db).await);
     let racers: Vec<_> = (0..4)

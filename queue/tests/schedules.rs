@@ -102,7 +102,7 @@ async fn tenant_that_changes_its_zone_misses_no_day() {
     db.fire_at("2030-01-10T05:00:00Z", &schedules).await;
     // Midnight of the 11th is past in Tokyo, and has not come yet in New York.
     db.travel_to("2030-01-10T20:00:00Z").await;
-    "Asia/Tokyo".clone_into(&mut clockwork.tenants.lock().unwrap()[0].time_zone);
+    "Asia/Tokyo".clone_into(&mut clockwork.tenants.lock()[0].time_zone);
     assert_eq!(db.fire_at("2030-01-10T20:00:00Z", &schedules).await, 1);
     assert_eq!(db.labels().await, ["at 01-10T15:00:00"]);
 }
@@ -206,7 +206,7 @@ async fn worker_fires_its_schedules_and_a_paused_rescue_leaves_lost_jobs_running
 async fn requested_run_enqueues_what_a_tick_would_and_is_no_tick() {
     let db = TestDb::new().await;
     let ticking = Ticking::hourly("a").missed(Missed::All).per_tenant(&[("x", "UTC"), ("y", "UTC")]);
-    let y = ticking.clockwork().tenants.lock().unwrap()[1].id;
+    let y = ticking.clockwork().tenants.lock()[1].id;
     let schedules = Schedules::default().with(ticking).with(Ticking::hourly("b"));
     db.fire_at("2030-01-10T00:30:00Z", &schedules).await;
     db.travel_to("2030-01-10T01:20:00Z").await;
@@ -247,7 +247,7 @@ async fn failed_run_enqueues_nothing_and_too_many_tenants_are_refused() {
     assert!(db.labels().await.is_empty());
     let many =
         (0..=MAX_TENANTS_PER_RUN).map(|n| weirgate_test_support::scheduled_tenant(&format!("t{n}"), "UTC"));
-    *clockwork.tenants.lock().unwrap() = many.collect();
+    *clockwork.tenants.lock() = many.collect();
     let mut conn = db.pool.acquire().await.unwrap();
     let refused = run_now(&mut conn, &schedules, "a", None).await.unwrap_err();
     assert!(refused.to_string().contains("name one"), "{refused}");

@@ -110,8 +110,8 @@ async fn job_that_was_snoozed_or_failed_is_not_moved_forward() {
         assert!(db.enqueue_new(new()).await.duplicate);
         let after = db.job(job).await;
         assert_eq!(
-            (after.state, after.scheduled_at),
-            (before.state, before.scheduled_at),
+            (after.state(), after.scheduled_at),
+            (before.state(), before.scheduled_at),
             "it was snoozed, or failed"
         );
     }

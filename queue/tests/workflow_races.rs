@@ -71,7 +71,7 @@ async fn retry_beside_an_open_finish_retries_the_child() {
         assert_eq!(graph.retry("bad").await.unwrap(), JobState::Available);
         finishing.commit().await.unwrap();
         assert_eq!(graph.resolve().await, 1);
-        assert_eq!(graph.db.job(graph.id("child")).await.state, expected);
+        assert_eq!(graph.db.job(graph.id("child")).await.state().as_str(), expected);
         check(&graph.db).await;
     }
 }

@@ -1,9 +1,10 @@
 //! `audit`.
 
 use chrono::{DateTime, Utc};
-use clap::{Args, ValueEnum};
+use clap::Args;
+use weirgate_identity::audit::Via;
 
-use super::values::time;
+use super::values::{time, via};
 
 /// Options of `audit`.
 #[derive(Debug, Args)]
@@ -21,7 +22,7 @@ pub struct Audit {
     #[arg(long)]
     pub tenant: Option<String>,
     /// Where it was done
-    #[arg(long)]
+    #[arg(long, value_parser = via())]
     pub via: Option<Via>,
     /// From this time on (RFC 3339), such as 2026-01-31T00:00:00Z
     #[arg(long, value_parser = time)]
@@ -35,15 +36,4 @@ pub struct Audit {
     /// Print JSON, one entry a line
     #[arg(long)]
     pub json: bool,
-}
-
-/// A way to do something.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Via {
-    /// The dashboard's pages
-    Dashboard,
-    /// The service's API
-    Internal,
-    /// The program's commands
-    Cli,
 }

@@ -2,17 +2,43 @@
 
 use chrono::{DateTime, NaiveDate, SecondsFormat, Utc};
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+use weirgate_identity::audit::Via;
 use weirgate_identity::users::Role;
 
 /// What a user of the dashboard may do.
 pub(super) fn role() -> impl TypedValueParser<Value = Role> {
-    let role = |role: Role, help: &'static str| PossibleValue::new(role.as_str()).help(help);
-    let names = [
-        role(Role::Viewer, "Looks"),
-        role(Role::Operator, "Acts on jobs and queues"),
-        role(Role::Admin, "Sets limits"),
-    ];
-    PossibleValuesParser::new(names).map(|name| Role::of(&name))
+    one_of(Role::ALL.map(|role| {
+        let help = match role {
+            Role::Viewer => "Looks",
+            Role::Operator => "Acts on jobs and queues",
+            Role::Admin => "Sets limits",
+        };
+        (role, role.as_str(), help)
+    }))
+}
+
+/// A way to do something.
+pub(super) fn via() -> impl TypedValueParser<Value = Via> {
+    one_of(Via::ALL.map(|via| {
+        let help = match via {
+            Via::Dashboard => "The dashboard's pages",
+            Via::Internal => "The service's API",
+            Via::Cli => "The program's commands",
+        };
+        (via, via.as_str(), help)
+    }))
+}
+
+/// One of these values, each with its name and what it means.
+fn one_of<T: Copy + Send + Sync + 'static, const N: usize>(
+    values: [(T, &'static str, &'static str); N],
+) -> impl TypedValueParser<Value = T> {
+    PossibleValuesParser::new(values.map(|(_, name, help)| PossibleValue::new(name).help(help))).try_map(
+        move |given| {
+            let found = values.iter().find(|(_, name, _)| *name == given);
+            found.map(|(value, ..)| *value).ok_or("not one of these")
+        },
+    )
 }
 
 /// A date.

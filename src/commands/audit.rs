@@ -1,7 +1,6 @@
 //! `audit`: who did what, when, to what, and how that was before.
 
 use anyhow::{Context, bail};
-use clap::ValueEnum;
 use serde_json::Value;
 use sqlx::PgPool;
 use weirgate_identity::audit::{self, Entry, Filter, Listed};
@@ -36,7 +35,6 @@ async fn stored(options: Audit, pool: &PgPool) -> anyhow::Result<Vec<AuditEntry>
         Some(SYSTEM_SLUG) => Some(SYSTEM_TENANT),
         Some(name) => Some(tenant(pool, name).await.context("--tenant")?.id),
     };
-    let via = via.and_then(|via| via.to_possible_value()).map(|via| via.get_name().to_owned());
     let filter = Filter { actor, action, target, via, tenant, from, to };
     Ok(list(pool, &filter, limit).await?.into_iter().map(AuditEntry::from).collect())
 }
@@ -55,7 +53,7 @@ fn print_list(entries: Vec<AuditEntry>, as_json: bool) -> anyhow::Result<()> {
         };
         let (before, after) = (side("before"), side("after"));
         let same = entry.detail.get("before").is_some_and(|it| Some(it) == entry.detail.get("after"));
-        let from = entry.address.map_or(entry.via.clone(), |address| format!("{}, {address}", entry.via));
+        let from = entry.address.map_or(entry.via.to_string(), |address| format!("{}, {address}", entry.via));
         let times = if entry.times > 1 { format!(" × {}", entry.times) } else { String::new() };
         table.add_row([
             instant(entry.at),

@@ -14,6 +14,7 @@ use super::session::Session;
 use super::{instant, remote, say_table, table};
 use crate::cli::Backfills;
 use crate::output::say;
+use crate::pauses::{Pausable, set_paused};
 
 pub(super) async fn run(command: Backfills, session: &Session) -> anyhow::Result<()> {
     let watched = if let Backfills::Show { id, watch: true } = command { Some(id) } else { None };
@@ -86,8 +87,11 @@ async fn act(door: Door<'_>, id: Uuid, verb: Verb) -> anyhow::Result<()> {
 async fn act_on_database(pool: &PgPool, id: Uuid, verb: Verb) -> anyhow::Result<bool> {
     let any = Cell::new(true);
     match verb {
-        Verb::Pause => note(pool, id, "backfill.pause", backfill::pause).await?,
-        Verb::Resume => note(pool, id, "backfill.resume", backfill::resume).await?,
+        Verb::Pause | Verb::Resume => {
+            let mut tx = pool.begin().await?;
+            set_paused(&mut tx, &Actor::cli(), Pausable::Backfill(id), verb == Verb::Pause).await?;
+            tx.commit().await?;
+        }
         Verb::Cancel => {
             note(pool, id, "backfill.cancel", backfill::request_cancel).await?;
             backfill::cancel(pool, id).await?;

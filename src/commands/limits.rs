@@ -4,16 +4,15 @@ use anyhow::bail;
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use weirgate_identity::Tenant;
-use weirgate_identity::audit::{Actor, Change, Subject};
+use weirgate_identity::audit::Actor;
 use weirgate_queue::JobState;
-use weirgate_queue::lanes::change::{LaneChange, change_lane};
-use weirgate_queue::lanes::{Blocked, LimitsInput, QueueView, QueueViews};
+use weirgate_queue::lanes::{self, Blocked, LimitsInput, QueueView, QueueViews};
 
 use super::door::{Door, Local};
 use super::session::Session;
 use super::{remote, say_table, table, tenant};
 use crate::cli::{Limits, SetLimits};
-use crate::queues;
+use crate::{limits, queues};
 
 pub(super) async fn run(command: Limits, session: &Session) -> anyhow::Result<()> {
     session.with_door("limits", async |door| act(command, door).await).await
@@ -32,8 +31,7 @@ async fn act(command: Limits, door: Door<'_>) -> anyhow::Result<()> {
                 anyhow::anyhow!("{}", wrong.collect::<Vec<_>>().join("; "))
             })?;
             let tenant = tenant(&database.pool, &options.tenant).await?;
-            let change = LaneChange { paused: None, limits: Some(Some(limits)) };
-            apply(&database, &tenant, &options.queue, change).await?
+            apply(&database, &tenant, &options.queue, Some(limits)).await?
         }
         (Limits::Set(options), Door::Server(client)) => {
             let given = given(&options)?;
@@ -41,8 +39,7 @@ async fn act(command: Limits, door: Door<'_>) -> anyhow::Result<()> {
         }
         (Limits::Clear { tenant: name_or_id, queue }, Door::Database(database)) => {
             let tenant = tenant(&database.pool, &name_or_id).await?;
-            let change = LaneChange { paused: None, limits: Some(None) };
-            apply(&database, &tenant, &queue, change).await?
+            apply(&database, &tenant, &queue, None).await?
         }
         (Limits::Clear { tenant, queue }, Door::Server(client)) => {
             remote::limits::clear(client, &tenant, &queue).await?
@@ -94,17 +91,14 @@ async fn apply(
     database: &Local<'_>,
     tenant: &Tenant,
     queue: &str,
-    change: LaneChange,
+    own: Option<lanes::LaneLimits>,
 ) -> anyhow::Result<Vec<Lane>> {
     let mut tx = database.pool.begin().await?;
     let known = queues::known(&mut tx, database.catalog, Some(tenant.id)).await?;
     if !known.contains(queue) {
         bail!("{queue:?}: {}", queues::unknown(&known));
     }
-    let lane = Subject::Lane { tenant: tenant.id, slug: &tenant.slug.0, queue };
-    let noted = Change::begin(&mut tx, lane).await?;
-    change_lane(&mut tx, queue, tenant.id, change).await?;
-    noted.note(&mut tx, &Actor::cli(), "lane.limits", &["limits"]).await?;
+    limits::set_lane(&mut tx, &Actor::cli(), (tenant.id, &tenant.slug.0), queue, own).await?;
     tx.commit().await?;
     stored(database, tenant).await
 }

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use anyhow::bail;
 use serde::Deserialize;
 use sqlx::PgPool;
-use weirgate_identity::audit::{Actor, Change, Subject};
+use weirgate_identity::audit::Actor;
 use weirgate_queue::JobState;
-use weirgate_queue::lanes::{QueueViews, change, traffic};
+use weirgate_queue::lanes::{QueueViews, traffic};
 use weirgate_web::domain::Catalog;
 
 use super::door::Door;
@@ -15,6 +15,7 @@ use super::session::Session;
 use super::{remote, say_table, table};
 use crate::cli::Queues;
 use crate::output::say;
+use crate::pauses::{Pausable, set_paused};
 use crate::queues;
 
 pub(super) async fn run(command: Queues, session: &Session) -> anyhow::Result<()> {
@@ -147,10 +148,7 @@ async fn pause_in_database(
     if !known.contains(queue) {
         bail!("{queue:?}: {}", queues::unknown(&known));
     }
-    let change = Change::begin(&mut tx, Subject::Queue(queue)).await?;
-    change::pause_queue(&mut tx, queue, paused).await?;
-    let action = if paused { "queue.pause" } else { "queue.resume" };
-    change.note(&mut tx, &Actor::cli(), action, &["paused"]).await?;
+    set_paused(&mut tx, &Actor::cli(), Pausable::Queue(queue), paused).await?;
     tx.commit().await?;
     Ok(())
 }

@@ -13,6 +13,7 @@ use super::session::Session;
 use super::{no_tenant, remote, table};
 use crate::cli::{Schedules, SetSchedule};
 use crate::output::say;
+use crate::pauses::{Pausable, set_paused};
 use crate::schedules::{self, Refused};
 
 pub(super) async fn run(command: Schedules, session: &Session) -> anyhow::Result<()> {
@@ -41,8 +42,8 @@ async fn act(command: Schedules, door: Door<'_>) -> anyhow::Result<()> {
             print_run(&name, &jobs, count)
         }
         Schedules::Set(options) => set(door, options).await,
-        Schedules::Pause { name } => enable(door, &name, false).await,
-        Schedules::Resume { name } => enable(door, &name, true).await,
+        Schedules::Pause { name } => pause(door, &name, true).await,
+        Schedules::Resume { name } => pause(door, &name, false).await,
     }
 }
 
@@ -156,20 +157,17 @@ fn definition(database: &Local<'_>, name: &str) -> anyhow::Result<Definition> {
     found.with_context(|| format!("no schedule {name:?}; known schedules: {names}"))
 }
 
-async fn enable(door: Door<'_>, name: &str, enabled: bool) -> anyhow::Result<()> {
+async fn pause(door: Door<'_>, name: &str, paused: bool) -> anyhow::Result<()> {
     match door {
         Door::Database(database) => {
             let definition = definition(&database, name)?;
             let mut tx = database.pool.begin().await?;
-            schedules::turn(&mut tx, &Actor::cli(), &definition, enabled).await?;
+            set_paused(&mut tx, &Actor::cli(), Pausable::Schedule(&definition), paused).await?;
             tx.commit().await?;
         }
-        Door::Server(client) => {
-            let change = ScheduleChange { enabled: Some(enabled), ..ScheduleChange::default() };
-            remote::schedules::change(client, name, &change).await?;
-        }
+        Door::Server(client) => remote::schedules::pause(client, name, paused).await?,
     }
-    say!("{name} is {}", if enabled { "active" } else { "paused" })
+    say!("{name} is {}", if paused { "paused" } else { "active" })
 }
 
 fn print_list(schedules: Vec<Schedule>) -> anyhow::Result<()> {

@@ -9,10 +9,11 @@
 //! that others wait on are most likely among them.
 
 use std::pin::pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use sqlx::{Connection, PgConnection, PgPool};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
@@ -58,12 +59,11 @@ pub(super) struct Signs {
 impl Signs {
     /// A connection of the pool that was asked then has not answered until now.
     pub(super) fn silent_since(&self, asked: Instant) {
-        let later =
-            self.answered.lock().expect("no panic while held").is_some_and(|answered| answered > asked);
+        let later = self.answered.lock().is_some_and(|answered| answered > asked);
         if !later {
             return;
         }
-        let mut silent = self.silent.lock().expect("no panic while held");
+        let mut silent = self.silent.lock();
         silent.retain(|at| at.elapsed() < DEAD);
         silent.push(Instant::now());
         if silent.len() >= SEVERAL {
@@ -116,7 +116,7 @@ async fn ask(
     let asked = Instant::now();
     let mut answer = pin!(async move { conn.ping().await.ok().map(|()| conn) });
     if let Ok(answered) = timeout(SILENT, &mut answer).await {
-        *signs.answered.lock().expect("no panic while held") = answered.is_some().then_some(asked);
+        *signs.answered.lock() = answered.is_some().then_some(asked);
         return answered;
     }
     while asked.elapsed() < DEAD {

@@ -4,15 +4,16 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::Serialize;
+use utoipa::ToSchema;
 use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
-use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 use weirgate_queue::job::StateCounts;
 use weirgate_queue::read::{WorkflowFilter, WorkflowRow, WorkflowState};
 use weirgate_queue::workflow::WorkflowTitle;
 use weirgate_web::day::parse_day;
-use weirgate_web::params::Fields;
+use weirgate_web::params::{Fields, FromQuery};
 use weirgate_web::parse::TenantName;
+use weirgate_web::query_params;
 
 /// What a workflow is called and is for.
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -111,36 +112,36 @@ pub(crate) fn workflow_state() -> Schema {
         .into()
 }
 
-/// Which workflows, for the documentation.
-#[derive(Debug, IntoParams)]
-#[into_params(parameter_in = Query)]
-#[expect(dead_code, reason = "documents what take_filter reads")]
-pub(crate) struct WorkflowFilterParams {
-    /// The tenant's slug or UUID.
-    #[param(required = false, pattern = "^[A-Za-z0-9_-]{1,64}$", example = "tenant_demo_cca")]
-    tenant_id: String,
-    /// The name of their kind.
-    #[param(required = false, min_length = 1, max_length = 2000, example = "daily_pipeline")]
-    name: String,
-    /// For this day.
-    #[param(required = false, example = "2026-01-20")]
-    date: NaiveDate,
-    /// In this state.
-    #[param(required = false, schema_with = workflow_state)]
-    state: String,
+query_params! {
+    /// Which workflows.
+    pub(crate) struct WorkflowFilterParams {
+        /// The tenant's slug or UUID.
+        #[param(value_type = String, pattern = "^[A-Za-z0-9_-]{1,64}$", example = "tenant_demo_cca")]
+        tenant_id: Option<TenantName>,
+        /// The name of their kind.
+        #[param(min_length = 1, max_length = 2000, example = "daily_pipeline")]
+        name: Option<String>,
+        /// For this day.
+        #[param(example = "2026-01-20")]
+        date: Option<NaiveDate>,
+        /// In this state.
+        #[param(schema_with = workflow_state)]
+        state: Option<WorkflowState>,
+    }
 }
 
-/// The filter of a query, in which workflows may have an older name, and the tenant's name in it.
+impl WorkflowFilterParams {
+    /// The filter, in which workflows may have an older name, and the tenant's name in it.
+    pub(crate) fn filter(self) -> (WorkflowFilter, Option<TenantName>) {
+        let Self { tenant_id, name, date, state } = self;
+        let (subject, states) = (date.map(|date| date.to_string()), state.map(|state| vec![state]));
+        (WorkflowFilter { tenant: None, name, subject, states }, tenant_id)
+    }
+}
+
+/// [`WorkflowFilterParams::filter`] of a form. May lack something once `fields` holds an error.
 pub(crate) fn take_filter(fields: &mut Fields) -> (WorkflowFilter, Option<TenantName>) {
-    let date: Option<NaiveDate> = fields.get("date");
-    let state: Option<WorkflowState> = fields.get("state");
-    let filter = WorkflowFilter {
-        tenant: None,
-        name: fields.get("name"),
-        subject: date.map(|date| date.to_string()),
-        states: state.map(|state| vec![state]),
-    };
-    (filter, fields.get("tenant_id"))
+    WorkflowFilterParams::take(fields).map(WorkflowFilterParams::filter).unwrap_or_default()
 }
 
 #[cfg(test)]

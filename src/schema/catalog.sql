@@ -1,5 +1,7 @@
--- Everything that a schema is made of, a line each, but for rows and owners: the same for two databases of one server
--- exactly if their schemas are the same. Columns are not numbered, as their order matters to nobody.
+-- Lists everything that schemas are made of, a line each, but for rows and owners: the lines of two databases of one
+-- server are the same exactly if their schemas are. Columns are not numbered, as their order matters to nobody.
+--
+-- - $1 text[]: the names of the schemas
 with relation as materialized (
     select c.oid, c.relkind, c.relowner, c.relacl, c.reloptions, c.relrowsecurity, c.relreplident, c.relpersistence,
         format('%I.%I', n.nspname, c.relname) as name

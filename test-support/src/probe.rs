@@ -1,9 +1,10 @@
 //! Jobs that do what a test tells them to, and note that they did.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
 use tokio::sync::Semaphore;
@@ -26,7 +27,7 @@ impl Probe {
 
     /// The labels of the attempts that were started, in order.
     pub fn started(&self) -> Vec<String> {
-        self.started.lock().unwrap().clone()
+        self.started.lock().clone()
     }
 
     /// Waits until so many attempts were started. A job that is claimed only may still be handed
@@ -47,7 +48,7 @@ impl Probe {
     }
 
     fn gate(&self, label: &str) -> Arc<Semaphore> {
-        let mut gates = self.gates.lock().unwrap();
+        let mut gates = self.gates.lock();
         gates.entry(label.to_owned()).or_insert_with(|| Arc::new(Semaphore::new(0))).clone()
     }
 }
@@ -125,7 +126,7 @@ impl Job for Step {
     async fn run(&self, ctx: &JobContext<Probe>) -> Result<String, JobError> {
         let probe = &ctx.app;
         let attempt = {
-            let mut started = probe.started.lock().unwrap();
+            let mut started = probe.started.lock();
             started.push(self.label.clone());
             started.iter().filter(|label| **label == self.label).count()
         };

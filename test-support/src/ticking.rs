@@ -1,11 +1,12 @@
 //! Schedules that do what a test tells them to, and a leader to fire them.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use futures_util::future::BoxFuture;
+use parking_lot::Mutex;
 use sqlx::PgConnection;
 use tokio::sync::Semaphore;
 use uuid::Uuid;
@@ -32,7 +33,7 @@ pub struct Clockwork {
 }
 
 async fn pass(gate: &Mutex<Option<Arc<Semaphore>>>) {
-    let gate = gate.lock().unwrap().clone();
+    let gate = gate.lock().clone();
     if let Some(gate) = gate {
         gate.acquire().await.unwrap().forget();
     }
@@ -76,7 +77,7 @@ impl Ticking {
     pub fn per_tenant(mut self, zones: &[(&str, &str)]) -> Self {
         self.definition.per_tenant = true;
         self.definition.time_zone = None;
-        *self.clockwork.tenants.lock().unwrap() =
+        *self.clockwork.tenants.lock() =
             zones.iter().map(|(name, zone)| scheduled_tenant(name, zone)).collect();
         self
     }
@@ -103,13 +104,13 @@ impl Schedule for Ticking {
     fn tenants<'a>(&'a self, _: &'a mut PgConnection) -> BoxFuture<'a, Result<Vec<ScheduledTenant>>> {
         Box::pin(async {
             pass(&self.clockwork.gate).await;
-            Ok(self.clockwork.tenants.lock().unwrap().clone())
+            Ok(self.clockwork.tenants.lock().clone())
         })
     }
 
     fn fire<'a>(&'a self, conn: &'a mut PgConnection, tick: Tick) -> BoxFuture<'a, Result<Option<Uuid>>> {
         Box::pin(async move {
-            let tenants = self.clockwork.tenants.lock().unwrap().clone();
+            let tenants = self.clockwork.tenants.lock().clone();
             let name = tenants.iter().find(|it| Some(it.id) == tick.tenant).map_or("", |it| it.name.as_str());
             let label = format!("{}{name} {}", self.definition.name, tick.at.format("%m-%dT%H:%M:%S"));
             let job = NewJob::of(tick.tenant.unwrap_or_default(), &Step::new(&label, Does::Succeed))?;

@@ -1,9 +1,10 @@
 //! A steady load, and the book of what was promised to it.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
+use parking_lot::Mutex;
 use rand::rngs::StdRng;
 use rand::{Rng, RngExt, SeedableRng};
 use serde::{Deserialize, Serialize};
@@ -61,12 +62,12 @@ pub(crate) async fn produce(pool: &PgPool, book: &SharedBook, jobs: Vec<NewJob>)
         anyhow::Ok(tx)
     };
     let Ok(Ok(tx)) = timeout(PATIENCE, before_commit).await else {
-        book.lock().unwrap().refused.extend(ids);
+        book.lock().refused.extend(ids);
         return;
     };
     match timeout(PATIENCE, tx.commit()).await {
-        Ok(Ok(())) => book.lock().unwrap().accepted.extend(ids),
-        _ => book.lock().unwrap().unknown.push(ids),
+        Ok(Ok(())) => book.lock().accepted.extend(ids),
+        _ => book.lock().unknown.push(ids),
     }
 }
 

@@ -2,10 +2,11 @@
 //! neither closed nor answered.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
@@ -108,7 +109,7 @@ impl Proxy {
     /// Cuts the next connection on which this passes.
     pub(crate) async fn cut(&self, kind: Kind, place: Place, loses: Loses) {
         let (hit, cut) = oneshot::channel();
-        *self.shared.aim.lock().unwrap() = Some(Aim { event: (kind, place), loses, hit });
+        *self.shared.aim.lock() = Some(Aim { event: (kind, place), loses, hit });
         tokio::time::timeout(LONGEST_WAIT, cut)
             .await
             .unwrap_or_else(|_| {
@@ -121,19 +122,19 @@ impl Proxy {
     /// nowhere.
     pub(crate) fn lead_to(&self, port: u16) {
         self.server.store(port, Ordering::SeqCst);
-        self.shared.links.lock().unwrap().values().for_each(|link| link.cut.cancel());
+        self.shared.links.lock().values().for_each(|link| link.cut.cancel());
     }
 
     /// Cuts all connections of a client at once; how many there were.
     pub(crate) fn cut_all(&self, client: &str) -> usize {
-        let links = self.shared.links.lock().unwrap();
+        let links = self.shared.links.lock();
         links.values().filter(|link| link.client == client).inspect(|link| link.cut.cancel()).count()
     }
 
     /// Lets connections hang until [`thaw`](Self::thaw); how many there were.
     pub(crate) fn hang(&self, which: Hang) -> usize {
         self.shared.hangs.store(which == Hang::Everything, Ordering::SeqCst);
-        let links = self.shared.links.lock().unwrap();
+        let links = self.shared.links.lock();
         let hit = |(id, link): &(&u64, &Arc<Link>)| match which {
             Hang::Existing | Hang::Everything => true,
             Hang::Half => *id % 2 == 0,
@@ -144,14 +145,14 @@ impl Proxy {
 
     /// On how many connections clients listen.
     pub(crate) fn listening(&self) -> usize {
-        let links = self.shared.links.lock().unwrap();
+        let links = self.shared.links.lock();
         links.values().filter(|link| link.listens.load(Ordering::SeqCst)).count()
     }
 
     /// What was held back goes on its way.
     pub(crate) fn thaw(&self) {
         self.shared.hangs.store(false, Ordering::SeqCst);
-        for link in self.shared.links.lock().unwrap().values() {
+        for link in self.shared.links.lock().values() {
             link.hangs.send_replace(false);
         }
     }
@@ -169,7 +170,7 @@ async fn link(shared: Arc<Shared>, client: String, stream: TcpStream, server: u1
     let _ = (stream.set_nodelay(true), upstream.set_nodelay(true));
     let id = shared.links_made.fetch_add(1, Ordering::Relaxed);
     let link = {
-        let mut links = shared.links.lock().unwrap();
+        let mut links = shared.links.lock();
         let hangs = watch::Sender::new(shared.hangs.load(Ordering::SeqCst));
         let link = Arc::new(Link { client, cut, hangs, listens: AtomicBool::new(false) });
         links.insert(id, link.clone());
@@ -189,7 +190,7 @@ async fn link(shared: Arc<Shared>, client: String, stream: TcpStream, server: u1
         () = either_ends => {}
         () = link.cut.cancelled() => {}
     }
-    shared.links.lock().unwrap().remove(&id);
+    shared.links.lock().remove(&id);
 }
 
 /// Forwards what the client says, until it ends or a cut is due.
@@ -230,7 +231,7 @@ fn hit(shared: &Shared, events: &[Event]) -> Option<Aim> {
     if events.is_empty() {
         return None;
     }
-    shared.aim.lock().unwrap().take_if(|aim| events.contains(&aim.event))
+    shared.aim.lock().take_if(|aim| events.contains(&aim.event))
 }
 
 /// Forwards what the server says; once muted, nothing more, and ends when the server is done with

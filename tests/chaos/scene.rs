@@ -14,7 +14,7 @@ use uuid::Uuid;
 use weirgate::config::Config;
 use weirgate::database::Database;
 use weirgate_queue::Job;
-use weirgate_queue::lanes::change::set_lane;
+use weirgate_queue::lanes::change::change_lane;
 use weirgate_queue::lanes::settings::LaneSettings;
 use weirgate_queue::lanes::{LaneLimits, Rate};
 
@@ -215,7 +215,7 @@ impl Scene {
             .unwrap()
             .into_iter()
             .collect();
-        let mut book = self.book.lock().unwrap();
+        let mut book = self.book.lock();
         let before = book.accepted.len();
         book.accepted.retain(|job| known.contains(job));
         before - book.accepted.len()
@@ -265,7 +265,7 @@ impl Scene {
 
     /// Enqueues that were acknowledged.
     pub(crate) fn accepted(&self) -> usize {
-        self.book.lock().unwrap().accepted.len()
+        self.book.lock().accepted.len()
     }
 
     /// How long it takes from now until that many more enqueues were acknowledged and jobs
@@ -288,7 +288,7 @@ impl Scene {
     pub(crate) async fn end(mut self, what: &str) -> Counts {
         self.stop_load().await;
         self.drain().await;
-        let book = std::mem::take(&mut *self.book.lock().unwrap());
+        let book = std::mem::take(&mut *self.book.lock());
         let counts = check(&self.db, &book, &self.began)
             .await
             .unwrap_or_else(|wrong| panic!("{} ({what}): {wrong}", self.plan.name));
@@ -359,7 +359,7 @@ async fn limit(db: &PgPool, tenants: &[Uuid]) {
     let mut conn = db.acquire().await.unwrap();
     for (tenant, limits) in tenants.iter().zip(limits) {
         let lane = LaneSettings { paused: false, limits: Some(limits) };
-        set_lane(&mut conn, Chore::QUEUE, *tenant, lane).await.unwrap();
+        change_lane(&mut conn, Chore::QUEUE, *tenant, lane.into()).await.unwrap();
     }
 }
 

@@ -11,7 +11,7 @@ use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 use sqlx::migrate::Migrator;
 use sqlx::{FromRow, PgPool};
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use weirgate::http::Api;
@@ -25,10 +25,11 @@ use weirgate_web::domain::{Domain, DomainRoutes, Enqueueable};
 use weirgate_web::enqueue::{EnqueueBody, EnqueueHeaders, EnqueueParams, EnqueueRequest};
 use weirgate_web::extract::Path;
 use weirgate_web::history::History;
+use weirgate_web::enqueue::{EnqueueBody, EnqueueHeaders, EnqueueRequest};
 use weirgate_web::openapi::JobAccepted;
-use weirgate_web::params::{Fields, FromQuery};
 use weirgate_web::plan::Plan;
 use weirgate_web::problem::Problem;
+use weirgate_web::query_params;
 
 /// The migrations of its schema. A crate says in a `sqlx.toml` of its own what stands here beside
 /// them.
@@ -55,23 +56,17 @@ fn routes() -> OpenApiRouter<Api> {
     OpenApiRouter::new().routes(routes!(send_parcel, list_parcels)).routes(routes!(get_parcel))
 }
 
-/// Which parcel.
-#[derive(Debug, IntoParams)]
-#[into_params(parameter_in = Query)]
-pub(super) struct Label {
-    label: String,
-}
-
-impl FromQuery for Label {
-    fn take(fields: &mut Fields) -> Option<Self> {
-        Some(Self { label: fields.required("label")? })
+query_params! {
+    /// Which parcel.
+    pub(super) struct Label {
+        label: String,
     }
 }
 
 /// Enqueues the sending of a parcel.
 #[utoipa::path(
     post, path = "/internal/parcels", tag = "Enqueue",
-    params(Label, EnqueueParams, EnqueueHeaders), request_body = EnqueueBody, responses(JobAccepted)
+    params(EnqueueRequest::<Label>, EnqueueHeaders), request_body = EnqueueBody, responses(JobAccepted)
 )]
 async fn send_parcel(State(web): State<Web>, request: EnqueueRequest<Label>) -> Result<Response, Problem> {
     request

@@ -51,6 +51,10 @@ fn paused(before: bool, after: bool) -> [Value; 2] {
     [json!({ "paused": before }), json!({ "paused": after })]
 }
 
+fn enabled(before: bool, after: bool) -> [Value; 2] {
+    [json!({ "enabled": before }), json!({ "enabled": after })]
+}
+
 /// Those on tenants, their keys, and the run of a schedule.
 async fn acts_on_tenants(api: &TestApi) -> Vec<Act> {
     let keys = "/internal/tenants/tenant_demo_cca/api-keys";
@@ -114,6 +118,7 @@ async fn acts(api: &TestApi) -> Vec<Act> {
     let post = |path: String, action, target: &str, sides| act("POST", path, action, target, sides);
     let of_job = |verb: &str, job: Uuid| (format!("/internal/jobs/{job}/{verb}"), job.to_string());
     let queue = |verb: &str| format!("/internal/queues/kpi/{verb}");
+    let schedule = |verb: &str| format!("/internal/schedules/daily_pipeline/{verb}");
     let made = |what: Value| [Value::Null, what];
     let (cancel, cancelled) = of_job("cancel", cancelled);
     let (retry, retried) = of_job("retry", retried);
@@ -175,12 +180,14 @@ async fn acts(api: &TestApi) -> Vec<Act> {
             [json!({ "limits": null }), json!({ "limits": { "max_running": 3, "weight": 1.0 } })],
         )
         .with(json!({ "queues": { "kpi": { "max_running": 3 } } })),
+        post(schedule("pause"), "schedule.off", "daily_pipeline", enabled(true, false)),
+        post(schedule("resume"), "schedule.on", "daily_pipeline", enabled(false, true)),
         act(
             "PUT",
             "/internal/schedules/daily_pipeline".to_owned(),
             "schedule.change",
             "daily_pipeline",
-            [json!({ "enabled": true }), json!({ "enabled": false })],
+            enabled(true, false),
         )
         .with(json!({ "enabled": false })),
     ]

@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum::http::StatusCode;
 use serde_json::{Value, json};
 use weirgate_msp::DailySlices;
-use weirgate_queue::lanes::change::set_lane;
+use weirgate_queue::lanes::change::change_lane;
 use weirgate_queue::lanes::settings::LaneSettings;
 use weirgate_queue::worker::expander::Expander;
 use weirgate_test_support::{Answer, tenant};
@@ -380,7 +380,9 @@ async fn a_tenant_that_is_paused_is_left_behind_and_follows_day_by_day() {
         let sql = "select id from identity.tenants where slug = $1";
         let id = sqlx::query_scalar(sql).bind(slugs[0]).fetch_one(&api.db().pool).await.unwrap();
         let mut tx = api.db().pool.begin().await.unwrap();
-        set_lane(&mut tx, "kpi", id, LaneSettings { paused, ..LaneSettings::default() }).await.unwrap();
+        change_lane(&mut tx, "kpi", id, LaneSettings { paused, ..LaneSettings::default() }.into())
+            .await
+            .unwrap();
         tx.commit().await.unwrap();
     };
     set_paused(true).await;

@@ -3,7 +3,7 @@
 use axum::http::StatusCode;
 use uuid::Uuid;
 use weirgate_identity::users::Role;
-use weirgate_queue::lanes::change::{pause_queue, set_lane, set_queue_limits};
+use weirgate_queue::lanes::change::{QueueChange, change_lane, change_queue, pause_queue};
 use weirgate_queue::lanes::settings::LaneSettings;
 use weirgate_queue::lanes::{LaneLimits, QueueLimits, Rate};
 use weirgate_queue::{JobState, NewJob, OnFailure};
@@ -40,16 +40,22 @@ async fn each_reason_leads_to_what_would_change_it() {
     let slow = Rate { rate: 1, period_ms: 60_000, burst: 1 };
     let none = LaneLimits::default();
     let lane = "/dashboard/tenants/tenant_demo_cca/lanes/default";
-    set_lane(&mut conn, "default", api.cca.id, LaneSettings { paused: true, limits: None }).await.unwrap();
+    change_lane(&mut conn, "default", api.cca.id, LaneSettings { paused: true, limits: None }.into())
+        .await
+        .unwrap();
     assert!(leads(second, lane).await.contains("help.</span>"));
-    set_lane(&mut conn, "default", api.cca.id, LaneSettings::default()).await.unwrap();
+    change_lane(&mut conn, "default", api.cca.id, LaneSettings::default().into()).await.unwrap();
     pause_queue(&mut conn, "default", true).await.unwrap();
     leads(second, "/dashboard/queues/default").await;
     pause_queue(&mut conn, "default", false).await.unwrap();
     let worker = api.db().register_worker().await;
-    set_queue_limits(&mut conn, "default", QueueLimits { rate: Some(slow), max_running: None }, none)
-        .await
-        .unwrap();
+    change_queue(
+        &mut conn,
+        "default",
+        QueueChange::to(QueueLimits { rate: Some(slow), max_running: None }, none),
+    )
+    .await
+    .unwrap();
     assert_eq!(weirgate_queue::worker::claim(&mut conn, worker, "default", 5).await.unwrap().len(), 1);
     leads(second, "/dashboard/queues/default").await;
 }

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::support::TestApi;
 
 /// Every operation there is, with something in place of its parameters.
-const OPERATIONS: [(&str, &str); 65] = [
+const OPERATIONS: [(&str, &str); 67] = [
     ("GET", "/health"),
     ("GET", "/health/ready"),
     ("GET", "/metrics"),
@@ -60,6 +60,8 @@ const OPERATIONS: [(&str, &str); 65] = [
     ("GET", "/internal/workers"),
     ("GET", "/internal/schedules"),
     ("PUT", "/internal/schedules/{name}"),
+    ("POST", "/internal/schedules/{name}/pause"),
+    ("POST", "/internal/schedules/{name}/resume"),
     ("POST", "/internal/schedules/{name}/run"),
     ("GET", "/v1/kpis/daily"),
     ("GET", "/v1/tickets"),

@@ -8,7 +8,9 @@ use futures_util::StreamExt;
 use serde_json::{Value, json};
 use uuid::Uuid;
 use weirgate_queue::NewJob;
-use weirgate_queue::lanes::change::{pause_queue, publish, set_lane, set_queue_limits};
+use weirgate_queue::lanes::change::{pause_queue, publish};
+use weirgate_queue::claim::{ClaimedJob, claim};
+use weirgate_queue::lanes::change::{QueueChange, change_lane, change_queue, pause_queue, publish};
 use weirgate_queue::lanes::settings::LaneSettings;
 use weirgate_queue::lanes::{LaneLimits, QueueLimits, Rate};
 use weirgate_queue::worker::{ClaimedJob, Finish, Outcome, claim, finish};
@@ -30,13 +32,13 @@ async fn start(api: &TestApi, jobs: usize) -> Vec<ClaimedJob> {
 
 async fn limit(api: &TestApi, tenant: Uuid, lane: LaneSettings) {
     let mut tx = api.db().pool.begin().await.unwrap();
-    set_lane(&mut tx, QUEUE, tenant, lane).await.unwrap();
+    change_lane(&mut tx, QUEUE, tenant, lane.into()).await.unwrap();
     tx.commit().await.unwrap();
 }
 
 async fn limit_queue(api: &TestApi, limits: QueueLimits) {
     let mut tx = api.db().pool.begin().await.unwrap();
-    set_queue_limits(&mut tx, QUEUE, limits, LaneLimits::default()).await.unwrap();
+    change_queue(&mut tx, QUEUE, QueueChange::to(limits, LaneLimits::default())).await.unwrap();
     tx.commit().await.unwrap();
 }
 
@@ -149,7 +151,7 @@ async fn its_queue_or_its_tenant_is_paused() {
     assert_eq!((&answer[1]["code"], &*message), (&json!("queue_paused"), "queue \"default\" is paused"));
     let mut tx = api.db().pool.begin().await.unwrap();
     pause_queue(&mut tx, QUEUE, false).await.unwrap();
-    set_lane(&mut tx, QUEUE, api.cca.id, own(full)).await.unwrap();
+    change_lane(&mut tx, QUEUE, api.cca.id, own(full).into()).await.unwrap();
     tx.commit().await.unwrap();
     assert_eq!(why(&api, job).await["code"], "behind_in_lane");
 }

@@ -6,7 +6,8 @@ use std::time::Duration;
 use axum::http::StatusCode;
 use serde_json::json;
 use weirgate::metrics::Work;
-use weirgate_queue::lanes::change::set_lane;
+use weirgate_queue::claim::claim;
+use weirgate_queue::lanes::change::change_lane;
 use weirgate_queue::lanes::settings::LaneSettings;
 use weirgate_queue::lanes::{LaneLimits, Rate};
 use weirgate_queue::worker::claim;
@@ -70,7 +71,7 @@ async fn a_lane_is_told_on_the_listener_for_monitoring_alone() {
         }),
     };
     let mut tx = api.db().pool.begin().await.unwrap();
-    set_lane(&mut tx, "default", api.cca.id, lane).await.unwrap();
+    change_lane(&mut tx, "default", api.cca.id, lane.into()).await.unwrap();
     tx.commit().await.unwrap();
     for label in ["a", "b", "c"] {
         api.db().enqueue(api.cca.id, &Step::new(label, Does::Succeed)).await;

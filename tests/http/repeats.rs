@@ -142,6 +142,8 @@ async fn every_act_is_done_once_under_a_key() {
         format!("/internal/workflows/{}/cancel", pipeline["workflow_id"].as_str().unwrap()),
         "/internal/queues/kpi/pause".to_owned(),
         "/internal/queues/kpi/resume".to_owned(),
+        "/internal/schedules/daily_pipeline/pause".to_owned(),
+        "/internal/schedules/daily_pipeline/resume".to_owned(),
         format!("{backfill}/pause"),
         format!("{backfill}/resume"),
         format!("{backfill}/retry_failed"),

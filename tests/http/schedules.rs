@@ -99,6 +99,28 @@ async fn what_makes_no_sense_is_refused_with_where_it_is_wrong() {
 }
 
 #[tokio::test]
+async fn paused_schedule_has_no_next_runs_until_it_is_resumed() {
+    let api = TestApi::new().await;
+    let post = async |name: &str, verb: &str| api.post(&format!("/internal/schedules/{name}/{verb}")).await;
+    let runs = |schedule: &Value| schedule["next_runs"].as_array().unwrap().len();
+    for _ in 0..2 {
+        let paused = post("daily_pipeline", "pause").await.ok(StatusCode::OK);
+        assert_eq!(
+            (&paused["enabled"], runs(&paused)),
+            (&json!(false), 0),
+            "also where it is paused already"
+        );
+    }
+    assert_eq!(get(&api, "daily_pipeline").await["enabled"], false);
+    let resumed = post("daily_pipeline", "resume").await.ok(StatusCode::OK);
+    assert_eq!((&resumed["enabled"], runs(&resumed)), (&json!(true), 10));
+    assert_eq!(get(&api, "daily_pipeline").await, resumed);
+    for verb in ["pause", "resume"] {
+        post("nightly", verb).await.problem(404, "unknown_schedule");
+    }
+}
+
+#[tokio::test]
 async fn what_no_longer_makes_sense_is_shown() {
     let api = TestApi::new().await;
     put(&api, "daily_pipeline", &json!({"enabled": true})).await.ok(StatusCode::OK);

@@ -48,7 +48,7 @@ impl<'a> Client<'a> {
     async fn until_accepted(&mut self) -> Duration {
         let since = Instant::now();
         while !self.enqueue().await {
-            assert!(since.elapsed() < BACK, "still refused: {}", self.up.said.lock().unwrap());
+            assert!(since.elapsed() < BACK, "still refused: {}", self.up.said.lock());
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         since.elapsed()
@@ -103,7 +103,7 @@ async fn its_server_is_started_again_and_nothing_acknowledged_is_lost() {
         println!("{signal:?}: jobs are accepted again after {:.1} s", took.as_secs_f64());
     }
     client.until_done().await;
-    let said = up.said.lock().unwrap().clone();
+    let said = up.said.lock().clone();
     assert!(
         said.contains("the private Postgres ended") && said.contains("database system is shut down"),
         "{said}"
@@ -120,7 +120,7 @@ async fn it_ends_with_the_end_of_the_servers_log_when_that_cannot_be_started_aga
     fs::write(data(folder.path()).join("postgresql.conf"), "nonsense = 1\n").unwrap();
     kill_process(postmaster(folder.path()).unwrap(), Signal::KILL).unwrap();
     assert!(!up.process.ended().await.success());
-    let said = || up.said.lock().unwrap().clone();
+    let said = || up.said.lock().clone();
     let since = Instant::now();
     while !said().contains("weirgate: ") && since.elapsed() < BACK {
         tokio::time::sleep(Duration::from_millis(20)).await;

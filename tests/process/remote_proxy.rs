@@ -1,7 +1,7 @@
 //! What may stand between a command and a server, or in its place.
 
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
@@ -9,6 +9,7 @@ use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use futures_util::stream;
+use parking_lot::Mutex;
 use tokio::net::TcpListener;
 use weirgate_web::tls::http_client;
 
@@ -74,7 +75,7 @@ async fn forward(State(proxy): State<Proxy>, request: Request) -> Response {
     let (status, headers) = (answer.status(), answer.headers().clone());
     let body = answer.bytes().await.unwrap();
     let is_lost = match proxy.lose {
-        Lose::FirstOfEachPost => key.is_some_and(|key| proxy.lost.lock().unwrap().insert(key)),
+        Lose::FirstOfEachPost => key.is_some_and(|key| proxy.lost.lock().insert(key)),
     };
     // The connection breaks in the middle of the answer.
     let broken = || Body::from_stream(stream::once(async { Err::<&str, _>(std::io::Error::other("lost")) }));

@@ -1,10 +1,11 @@
 //! `up` on a private Postgres: kept between runs, held by one, survives being killed.
 
+use parking_lot::Mutex;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
-
 use weirgate_web::tls::http_client;
+use std::sync::Arc;
 
 use crate::support::{Process, weirgate};
 
@@ -36,7 +37,7 @@ pub(super) fn up(home: &Path) -> Up {
     // Its log must not fill the pipe.
     let said: Arc<Mutex<String>> = Arc::default();
     let heard = said.clone();
-    std::thread::spawn(move || lines.for_each(|line| *heard.lock().unwrap() += &(line.unwrap() + "\n")));
+    std::thread::spawn(move || lines.for_each(|line| *heard.lock() += &(line.unwrap() + "\n")));
     Up { process, base: base.unwrap(), token: token.unwrap(), said }
 }
 

@@ -1,7 +1,7 @@
 //! A receiver of spans: OTLP over HTTP, as a collector has it.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -14,6 +14,7 @@ use opentelemetry_proto::tonic::collector::trace::v1::{
 };
 use opentelemetry_proto::tonic::common::v1::{KeyValue, any_value::Value};
 use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
+use parking_lot::Mutex;
 use prost::Message;
 
 /// A span as it came.
@@ -49,7 +50,7 @@ impl Collector {
     }
 
     pub(crate) fn spans(&self) -> Vec<Seen> {
-        self.spans.lock().unwrap().clone()
+        self.spans.lock().clone()
     }
 
     /// Waits for the span of that name; it may take until the next batch is sent.
@@ -72,7 +73,7 @@ async fn receive(State(spans): State<Spans>, headers: HeaderMap, body: Bytes) ->
         for span in of_resource.scope_spans.into_iter().flat_map(|scope| scope.spans) {
             let facts = sender.iter().chain(&span.attributes).map(fact).collect();
             let failed = span.status.is_some_and(|status| status.code() == StatusCode::Error);
-            spans.lock().unwrap().push(Seen {
+            spans.lock().push(Seen {
                 name: span.name,
                 trace: hex::encode(span.trace_id),
                 id: hex::encode(span.span_id),

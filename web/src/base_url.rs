@@ -6,11 +6,11 @@
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, UdpSocket};
-use std::sync::Mutex;
 
 use axum::http::header::HOST;
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, Uri};
+use parking_lot::Mutex;
 
 use crate::client_address::TrustedProxies;
 
@@ -109,7 +109,7 @@ impl BaseUrl {
         if address.is_loopback() {
             return true;
         }
-        let Ok(mut own) = self.own.lock() else { return false };
+        let mut own = self.own.lock();
         if own.len() >= MOST_REMEMBERED {
             own.clear();
         }

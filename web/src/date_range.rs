@@ -1,24 +1,23 @@
 //! `?from=&to=` of the lists of ingested rows.
 
 use chrono::NaiveDate;
-use serde::Serialize;
 use serde::de::DeserializeOwned;
-use utoipa::IntoParams;
+use utoipa::openapi::path::Parameter;
 
 use crate::page::Paging;
 use crate::params::{Fields, FromQuery};
+use crate::query_params;
 
-/// Days, for the documentation.
-#[derive(Debug, IntoParams)]
-#[into_params(parameter_in = Query)]
-#[expect(dead_code, reason = "documents what DateRange reads")]
-pub struct DateRangeParams {
-    /// The first day, in the tenant's time zone.
-    #[param(required = false, example = "2026-01-01")]
-    from: NaiveDate,
-    /// The last day.
-    #[param(required = false, example = "2026-01-31")]
-    to: NaiveDate,
+query_params! {
+    /// Days.
+    struct DaysParams {
+        /// The first day, in the tenant's time zone.
+        #[param(example = "2026-01-01")]
+        from: Option<NaiveDate>,
+        /// The last day.
+        #[param(example = "2026-01-31")]
+        to: Option<NaiveDate>,
+    }
 }
 
 /// Days, both ends included; an end left out is open. With a page.
@@ -29,18 +28,21 @@ pub struct DateRange<C> {
     pub paging: Paging<C>,
 }
 
-impl<C: Serialize + DeserializeOwned> FromQuery for DateRange<C> {
+impl<C: DeserializeOwned> FromQuery for DateRange<C> {
     fn take(fields: &mut Fields) -> Option<Self> {
-        let (from, to) = take_days(fields);
-        Some(Self { from, to, paging: Paging::take(fields) })
+        let DaysParams { from, to } = DaysParams::take(fields)?;
+        in_order(fields, from, to);
+        Some(Self { from, to, paging: Paging::take(fields)? })
+    }
+
+    fn parameters() -> Vec<Parameter> {
+        [DaysParams::parameters(), Paging::<C>::parameters()].concat()
     }
 }
 
-/// `from` and `to`, in order.
-pub fn take_days(fields: &mut Fields) -> (Option<NaiveDate>, Option<NaiveDate>) {
-    let (from, to) = (fields.get("from"), fields.get("to"));
-    if from.zip(to).is_some_and(|(from, to): (NaiveDate, NaiveDate)| from > to) {
+/// Refuses a `to` that is before `from`.
+pub fn in_order(fields: &mut Fields, from: Option<NaiveDate>, to: Option<NaiveDate>) {
+    if from.zip(to).is_some_and(|(from, to)| from > to) {
         fields.fail("to", "is before from");
     }
-    (from, to)
 }

@@ -25,48 +25,36 @@ use crate::parse::TenantName;
 use crate::plan::Plan;
 use crate::prefer;
 use crate::problem::Problem;
+use crate::query_params;
 use crate::state::Web;
 use crate::traces::OpenSpan;
 
 const MOST_ATTEMPTS: i64 = 100;
 
-/// Whose job it is.
-#[derive(Debug, IntoParams)]
-#[into_params(parameter_in = Query)]
-#[expect(dead_code, reason = "documents what EnqueueRequest reads")]
-struct TenantParam {
-    /// The tenant's slug or UUID.
-    #[param(pattern = "^[A-Za-z0-9_-]{1,64}$", example = "tenant_demo_cca")]
-    tenant_id: String,
-}
-
-/// What every request that enqueues for a tenant takes.
-#[derive(Debug)]
-pub struct EnqueueParams;
-
-impl IntoParams for EnqueueParams {
-    fn into_params(place: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
-        [TenantParam::into_params(&place), OptionParams::into_params(&place)].concat()
+query_params! {
+    /// Whose job it is.
+    struct TenantParam {
+        /// The tenant's slug or UUID.
+        #[param(value_type = String, pattern = "^[A-Za-z0-9_-]{1,64}$", example = "tenant_demo_cca")]
+        tenant_id: TenantName,
     }
 }
 
-/// What every enqueueing request takes.
-#[derive(Debug, IntoParams)]
-#[into_params(parameter_in = Query)]
-#[expect(dead_code, reason = "documents what Options reads")]
-pub struct OptionParams {
-    /// Enqueue even if the same job is not final yet.
-    #[param(required = false, default = false)]
-    force: bool,
-    /// Not before this time; also as a body field.
-    #[param(required = false)]
-    run_at: DateTime<Utc>,
-    /// Higher first; also as a body field.
-    #[param(required = false, minimum = -100, maximum = 100, default = 0)]
-    priority: i16,
-    /// Attempts after which a failure discards the job; also as a body field.
-    #[param(required = false, minimum = 1, maximum = 100)]
-    max_attempts: i16,
+query_params! {
+    /// What every enqueueing request takes.
+    pub struct OptionParams {
+        /// Enqueue even if the same job is not final yet.
+        #[param(default = false)]
+        force: Option<bool>,
+        /// Not before this time; also as a body field.
+        run_at: Option<DateTime<Utc>>,
+        /// Higher first; also as a body field.
+        #[param(value_type = i16, minimum = -100, maximum = 100, default = 0)]
+        priority: Option<i64> = |fields, name| fields.in_range(name, -100..=100),
+        /// Attempts after which a failure discards the job; also as a body field.
+        #[param(value_type = i16, minimum = 1, maximum = 100)]
+        max_attempts: Option<i64> = |fields, name| fields.in_range(name, 1..=MOST_ATTEMPTS),
+    }
 }
 
 /// Headers that every enqueueing request takes.
@@ -124,17 +112,21 @@ struct Options {
 }
 
 impl Options {
-    fn take(fields: &mut Fields, body: &EnqueueBody, traceparent: &str, actor: &Actor) -> Self {
-        let run_at = fields.get("run_at");
-        let priority = fields.in_range("priority", -100..=100);
-        let max_attempts = fields.in_range("max_attempts", 1..=MOST_ATTEMPTS);
+    fn check(
+        fields: &mut Fields,
+        given: &OptionParams,
+        body: &EnqueueBody,
+        traceparent: &str,
+        actor: &Actor,
+    ) -> Self {
+        let &OptionParams { force, run_at, priority, max_attempts } = given;
         let body_run_at = body.run_at.as_ref().and_then(|text| fields.parse("run_at", text));
         let body_priority = body.priority.and_then(|number| in_range(fields, "priority", number, -100));
         let body_attempts = body.max_attempts.and_then(|number| in_range(fields, "max_attempts", number, 1));
         let priority = either(fields, "priority", priority, body_priority);
         let max_attempts = either(fields, "max_attempts", max_attempts, body_attempts);
         Self {
-            force: fields.get("force").unwrap_or(false),
+            force: force.unwrap_or(false),
             run_at: either(fields, "run_at", run_at, body_run_at),
             priority: priority.and_then(|number| number.try_into().ok()).unwrap_or(0),
             max_attempts: max_attempts.and_then(|number| number.try_into().ok()),
@@ -204,11 +196,13 @@ impl Received {
         Ok(Self { query: uri.query().map(str::to_owned), headers, body, key, context, actor })
     }
 
-    /// How its jobs are to be enqueued, from the parameters and from `body`.
-    pub fn terms(self, fields: &mut Fields, body: &EnqueueBody) -> Terms {
+    /// How its jobs are to be enqueued, from the parameters and from `body`. May answer `None` once
+    /// `fields` holds an error.
+    pub fn terms(self, fields: &mut Fields, body: &EnqueueBody) -> Option<Terms> {
         let Self { key, headers, context, actor, .. } = self;
-        let options = Options::take(fields, body, &context.traceparent, &actor);
-        Terms { options, key, headers, context, actor }
+        let given = OptionParams::take(fields)?;
+        let options = Options::check(fields, &given, body, &context.traceparent, &actor);
+        Some(Terms { options, key, headers, context, actor })
     }
 }
 
@@ -241,11 +235,17 @@ where
         let received = Received::read(request, state).await?;
         let body: EnqueueBody = parse_body(&received.headers, &received.body)?;
         let mut fields = Fields::of(received.query.as_deref());
-        let tenant = fields.required("tenant_id");
+        let tenant = TenantParam::take(&mut fields);
         let query = Q::take(&mut fields);
         let terms = received.terms(&mut fields, &body);
-        let (tenant, query) = fields.finish(tenant.zip(query))?;
-        Ok(Self { tenant, terms, query })
+        let ((tenant, query), terms) = fields.finish(tenant.zip(query).zip(terms))?;
+        Ok(Self { tenant: tenant.tenant_id, terms, query })
+    }
+}
+
+impl<Q: FromQuery> IntoParams for EnqueueRequest<Q> {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        [Q::parameters(), TenantParam::parameters(), OptionParams::parameters()].concat()
     }
 }
 

@@ -8,6 +8,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use sha2::{Digest, Sha256};
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
+use weirgate_queue::column;
 use weirgate_queue::read;
 
 use crate::problem::{FieldError, Problem};
@@ -64,9 +65,9 @@ pub async fn claim_new(
          set request_hash = excluded.request_hash, job_id = excluded.job_id, created_at = excluded.created_at, made = null
          where k.created_at <= queue.now() - interval '24 hours'
          returning key",
-        &keys.iter().map(|(key, _)| key.key.clone()).collect::<Vec<_>>(),
-        &keys.iter().map(|(key, _)| key.request_hash.clone()).collect::<Vec<_>>(),
-        &keys.iter().map(|(_, job)| *job).collect::<Vec<_>>(),
+        &column(keys, |(key, _)| key.key.clone()),
+        &column(keys, |(key, _)| key.request_hash.clone()),
+        &column(keys, |(_, job)| *job),
     )
     .fetch_all(conn)
     .await?;

@@ -1,5 +1,6 @@
 //! The job resource: one shape in enqueue answers, polls, lists and events.
 
+use az::SaturatingAs;
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::Serialize;
 use serde_json::Value;
@@ -158,7 +159,7 @@ const LONGEST_RETRY_AFTER: i64 = 3600;
 /// Whole seconds from `now` until then, within bounds; 1 where it is not known.
 pub fn seconds_until(until: Option<DateTime<Utc>>, now: DateTime<Utc>) -> u32 {
     let seconds = until.map_or(1, |until| ((until - now).num_milliseconds() + 999).div_euclid(1000));
-    u32::try_from(seconds.clamp(1, LONGEST_RETRY_AFTER)).unwrap_or(1)
+    seconds.clamp(1, LONGEST_RETRY_AFTER).saturating_as::<u32>()
 }
 
 /// Where to go from a job. `cancel` and `retry` are null under `/v1`, where they are not offered.

@@ -1,11 +1,13 @@
 //! What the two lists of jobs have in common.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, NaiveDate, Utc};
-use utoipa::IntoParams;
 use utoipa::openapi::schema::{ArrayBuilder, Schema};
 use uuid::Uuid;
 use weirgate_identity::tenant::find_by_slug;
 use weirgate_identity::{SYSTEM_SLUG, SYSTEM_TENANT, Tenant};
+use weirgate_queue::JobState;
 use weirgate_queue::read::JobFilter;
 
 use crate::context::RequestContext;
@@ -16,95 +18,99 @@ use crate::page::{Page, Paging, next_url};
 use crate::params::{Fields, FromQuery};
 use crate::parse::TenantName;
 use crate::problem::Problem;
+use crate::query_params;
 use crate::schemas;
 use crate::state::Web;
 
-/// Filters of every list, for the documentation.
-#[derive(Debug, IntoParams)]
-#[into_params(parameter_in = Query)]
-#[expect(dead_code, reason = "documents what JobQuery reads")]
-pub struct JobFilterParams {
-    /// One of these; repeated, up to 500 times.
-    #[param(required = false, max_items = 500)]
-    id: Vec<Uuid>,
-    /// In one of these states; repeated, or with commas between.
-    #[param(required = false, schema_with = job_states)]
-    state: Vec<String>,
-    /// Of this kind.
-    #[param(required = false, min_length = 1, max_length = 2000, example = "ingest_tickets")]
-    kind: String,
-    /// In this queue.
-    #[param(required = false, min_length = 1, max_length = 2000, example = "ingest")]
-    queue: String,
-    #[param(required = false)]
-    workflow_id: Uuid,
-    #[param(required = false)]
-    backfill_id: Uuid,
-    /// Enqueued at this time or after.
-    #[param(required = false)]
-    created_after: DateTime<Utc>,
-    /// Enqueued before this time.
-    #[param(required = false)]
-    created_before: DateTime<Utc>,
-    /// A text in arguments or errors, in any case; under `/v1` of errors in their codes.
-    #[param(required = false, min_length = 1, max_length = 2000)]
-    q: String,
-    /// For this day: every job of its daily pipeline, of a backfill's slice, and what was enqueued
-    /// for it alone.
-    #[param(required = false, example = "2026-01-20")]
-    date: NaiveDate,
-    /// As `date`; one of the two is enough. Any other argument likewise: `args.` and its name, in
-    /// which a dot leads into an object.
-    #[param(
-        required = false,
-        rename = "args.date",
-        min_length = 1,
-        max_length = 2000,
-        example = "2026-01-20"
-    )]
-    args_date: String,
+query_params! {
+    /// Filters of every list.
+    pub struct JobFilterParams {
+        /// One of these; repeated, up to 500 times.
+        #[param(max_items = 500)]
+        id: Option<Vec<Uuid>> = Fields::uuids,
+        /// In one of these states; repeated, or with commas between.
+        #[param(schema_with = job_states)]
+        state: Option<Vec<JobState>> = Fields::states,
+        /// Of this kind.
+        #[param(min_length = 1, max_length = 2000, example = "ingest_tickets")]
+        kind: Option<String>,
+        /// In this queue.
+        #[param(min_length = 1, max_length = 2000, example = "ingest")]
+        queue: Option<String>,
+        workflow_id: Option<Uuid>,
+        backfill_id: Option<Uuid>,
+        /// Enqueued at this time or after.
+        created_after: Option<DateTime<Utc>>,
+        /// Enqueued before this time.
+        created_before: Option<DateTime<Utc>>,
+        /// A text in arguments or errors, in any case; under `/v1` of errors in their codes.
+        #[param(min_length = 1, max_length = 2000)]
+        q: Option<String>,
+        /// For this day: every job of its daily pipeline, of a backfill's slice, and what was enqueued
+        /// for it alone.
+        #[param(example = "2026-01-20")]
+        date: Option<NaiveDate>,
+        /// As `date`; one of the two is enough. Any other argument likewise: `args.` and its name, in
+        /// which a dot leads into an object.
+        #[param(
+            value_type = String,
+            rename = "args.date",
+            min_length = 1,
+            max_length = 2000,
+            example = "2026-01-20"
+        )]
+        args: Option<BTreeMap<String, String>> = |fields, _| Some(fields.below("args.")),
+    }
 }
 
-/// The filter that only the service has beside the tenant, for the documentation.
-#[derive(Debug, IntoParams)]
-#[into_params(parameter_in = Query)]
-#[expect(dead_code, reason = "documents what AnyTenantsJobQuery reads")]
-pub struct FailureParam {
-    /// Retryable or discarded with this failure; the dashboard's page of failures names
-    /// them.
-    #[param(required = false, minimum = 0, maximum = 4_503_599_627_370_495_i64)]
-    failure_id: i64,
+query_params! {
+    /// The filter that only the service has beside the tenant: a failure's number tells who knows it
+    /// which message a job had, and that is not for tenants.
+    struct FailureParam {
+        /// Retryable or discarded with this failure; the dashboard's page of failures names
+        /// them.
+        #[param(minimum = 0, maximum = 4_503_599_627_370_495_i64)]
+        failure_id: Option<i64> = |fields, name| fields.in_range(name, 0..=(1 << 52) - 1),
+    }
+}
+
+query_params! {
+    /// Whose jobs.
+    struct TenantParam {
+        /// The tenant's slug or UUID; `system` for jobs that belong to no single tenant
+        #[param(value_type = String, pattern = "^[A-Za-z0-9_-]{1,64}$")]
+        tenant_id: Option<TenantName>,
+    }
 }
 
 fn job_states() -> Schema {
     ArrayBuilder::new().items(schemas::job_state()).build().into()
 }
 
-/// The filter of the service, but for the tenant.
-pub fn take_filter(fields: &mut Fields) -> JobFilter {
-    // Its number tells who knows them which message a failure had: that is not for tenants.
-    JobFilter { failure: fields.in_range("failure_id", 0..=(1 << 52) - 1), ..take_tenants_filter(fields) }
+impl JobFilterParams {
+    fn filter(self) -> JobFilter {
+        let mut args = self.args.unwrap_or_default();
+        JobFilter {
+            ids: self.id,
+            states: self.state,
+            subject: take_day(self.date, &mut args),
+            kind: self.kind,
+            queue: self.queue,
+            workflow: self.workflow_id,
+            backfill: self.backfill_id,
+            created_after: self.created_after,
+            created_before: self.created_before,
+            text: self.q,
+            args,
+            ..JobFilter::default()
+        }
+    }
 }
 
-fn take_tenants_filter(fields: &mut Fields) -> JobFilter {
-    let date: Option<NaiveDate> = fields.get("date");
-    let mut args = fields.below("args.");
-    JobFilter {
-        ids: fields.uuids("id"),
-        states: fields.states("state"),
-        subject: take_day(date, &mut args),
-        kind: fields.get("kind"),
-        queue: fields.get("queue"),
-        tenant: None,
-        workflow: fields.get("workflow_id"),
-        backfill: fields.get("backfill_id"),
-        failure: None,
-        created_after: fields.get("created_after"),
-        created_before: fields.get("created_before"),
-        text: fields.get("q"),
-        args,
-        ..JobFilter::default()
-    }
+/// The filter of the service, but for the tenant. May lack something once `fields` holds an error.
+pub fn take_filter(fields: &mut Fields) -> JobFilter {
+    let filter = JobFilterParams::take(fields).map(JobFilterParams::filter).unwrap_or_default();
+    JobFilter { failure: FailureParam::take(fields).and_then(|it| it.failure_id), ..filter }
 }
 
 /// The filter with what names tenants in it found out.
@@ -131,31 +137,21 @@ pub async fn tenant_of_filter(web: &Web, name: &TenantName) -> Result<Uuid, Prob
     Ok(tenant.ok_or_else(|| Problem::unknown_tenant(&name.0))?.id)
 }
 
-/// Which jobs to list. `tenant_id` is a parameter of the service only.
-#[derive(Debug)]
-pub struct JobQuery {
-    filter: JobFilter,
-    paging: Paging<i64>,
-}
-
-impl FromQuery for JobQuery {
-    fn take(fields: &mut Fields) -> Option<Self> {
-        Some(Self { filter: take_tenants_filter(fields), paging: Paging::take(fields) })
+query_params! {
+    /// Which of a tenant's jobs to list.
+    pub struct JobQuery {
+        ..filter: JobFilterParams,
+        ..paging: Paging<i64>,
     }
 }
 
-/// [`JobQuery`] with the parameter that only the service has.
-#[derive(Debug)]
-pub struct AnyTenantsJobQuery {
-    pub jobs: JobQuery,
-    pub tenant: Option<TenantName>,
-}
-
-impl FromQuery for AnyTenantsJobQuery {
-    fn take(fields: &mut Fields) -> Option<Self> {
-        let tenant = fields.get("tenant_id");
-        let jobs = JobQuery { filter: take_filter(fields), paging: Paging::take(fields) };
-        Some(Self { jobs, tenant })
+query_params! {
+    /// Which jobs to list, of any tenant.
+    pub struct AnyTenantsJobQuery {
+        ..filter: JobFilterParams,
+        ..failure: FailureParam,
+        ..tenant: TenantParam,
+        ..paging: Paging<i64>,
     }
 }
 
@@ -166,16 +162,25 @@ impl AnyTenantsJobQuery {
         viewer: &Viewer,
         context: &RequestContext,
     ) -> Result<Page<JobResource>, Problem> {
-        let Self { jobs: JobQuery { filter, paging }, tenant } = self;
-        let filter = resolved(web, filter, tenant.as_ref()).await?;
-        JobQuery { filter, paging }.run(viewer, context).await
+        let filter = JobFilter { failure: self.failure.failure_id, ..self.filter.filter() };
+        let filter = resolved(web, filter, self.tenant.tenant_id.as_ref()).await?;
+        list(&filter, &self.paging, viewer, context).await
     }
 }
 
 impl JobQuery {
-    pub async fn run(&self, viewer: &Viewer, context: &RequestContext) -> Result<Page<JobResource>, Problem> {
-        let listed = viewer.list(&self.filter, self.paging.after, self.paging.limit()).await?;
-        let next = listed.next.and_then(|below| next_url(&below, context));
-        Ok(Page { items: viewer.resources(listed.rows).await?, next })
+    pub async fn run(self, viewer: &Viewer, context: &RequestContext) -> Result<Page<JobResource>, Problem> {
+        list(&self.filter.filter(), &self.paging, viewer, context).await
     }
+}
+
+async fn list(
+    filter: &JobFilter,
+    paging: &Paging<i64>,
+    viewer: &Viewer,
+    context: &RequestContext,
+) -> Result<Page<JobResource>, Problem> {
+    let listed = viewer.list(filter, paging.after, paging.limit()).await?;
+    let next = listed.next.and_then(|below| next_url(&below, context));
+    Ok(Page { items: viewer.resources(listed.rows).await?, next })
 }

@@ -14,7 +14,7 @@
 //! | [`state`] | [`Web`], the state that all handlers share; they take it, or a part of it, by `FromRef` |
 //! | [`auth`], [`callers`], [`key_lookups`], [`watchers`] | who calls: the service by its token, a tenant by its API key; answers end with the credential that they were asked with |
 //! | [`permits`], [`reads`] | how many queries a caller may have at once; reads within that |
-//! | [`params`], [`parse`], [`date_range`], [`day`], [`extract`], [`members`], [`prefer`], [`accept`] | what requests say: query, path, body, headers; all that is wrong is told at once |
+//! | [`params`], [`query_params!`], [`parse`], [`date_range`], [`day`], [`extract`], [`members`], [`prefer`], [`accept`] | what requests say: query, path, body, headers; all that is wrong is told at once |
 //! | [`context`], [`base_url`], [`client_address`] | what a handler may know of its request: id, trace, absolute URL, where it came from |
 //! | [`problem`], [`page`], [`table`], [`csv_line`] | what is answered: errors (RFC 9457), lists by cursor, lists as CSV |
 //! | [`idempotency`], [`plan`], [`batcher`], [`enqueue`] | a request that enqueues: once under its key, many in one transaction, answered 202 |
@@ -69,6 +69,7 @@ pub mod plan;
 pub mod prefer;
 pub mod presentation;
 pub mod problem;
+mod query_params;
 pub mod reads;
 pub mod reason;
 pub mod recent;

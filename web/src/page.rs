@@ -6,13 +6,16 @@ use axum::Json;
 use axum::http::header::LINK;
 use axum::http::{HeaderName, HeaderValue};
 use axum::response::{IntoResponse, Response};
+use az::SaturatingAs;
 use futures_util::stream::{Stream, TryStreamExt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
+use utoipa::openapi::path::Parameter;
 
 use crate::context::RequestContext;
-use crate::params::Fields;
+use crate::params::{Fields, FromQuery};
+use crate::query_params;
 
 const DEFAULT_LIMIT: i64 = 50;
 const MAX_LIMIT: i64 = 500;
@@ -55,18 +58,16 @@ pub fn next_link(next: Option<&str>) -> Option<(HeaderName, HeaderValue)> {
     next.and_then(|url| Some((LINK, HeaderValue::try_from(format!("<{url}>; rel=\"next\"")).ok()?)))
 }
 
-/// Paging parameters, for the documentation.
-#[derive(Debug, IntoParams)]
-#[into_params(parameter_in = Query)]
-#[expect(dead_code, reason = "documents what Paging reads")]
-pub struct PagingParams {
-    /// Most items on a page.
-    #[param(required = false, minimum = 1, maximum = 500, default = 50)]
-    limit: i64,
-    /// Where the page begins: the cursor in a page's `next`, which is opaque otherwise, or that
-    /// whole URL.
-    #[param(required = false)]
-    cursor: String,
+query_params! {
+    /// Which page.
+    struct PageParams {
+        /// Most items on a page.
+        #[param(minimum = 1, maximum = 500, default = 50)]
+        limit: Option<i64> = |fields, name| fields.in_range(name, 1..=MAX_LIMIT),
+        /// Where the page begins: the cursor in a page's `next`, which is opaque otherwise, or that
+        /// whole URL.
+        cursor: Option<String> = Fields::one,
+    }
 }
 
 /// Rows of a page, and whether more follow.
@@ -98,19 +99,25 @@ pub struct Paging<C> {
     pub after: Option<C>,
 }
 
-impl<C: Serialize + DeserializeOwned> Paging<C> {
-    pub fn take(fields: &mut Fields) -> Self {
-        let limit = fields.in_range("limit", 1..=MAX_LIMIT).unwrap_or(DEFAULT_LIMIT);
-        let after = fields.one("cursor").and_then(|cursor| {
+impl<C: DeserializeOwned> FromQuery for Paging<C> {
+    fn take(fields: &mut Fields) -> Option<Self> {
+        let PageParams { limit, cursor } = PageParams::take(fields)?;
+        let after = cursor.and_then(|cursor| {
             let after = decode(&cursor_of(&cursor));
             if after.is_none() {
                 fields.fail("cursor", "expected a page's next: its URL, or the cursor in it");
             }
             after
         });
-        Self { limit, after }
+        Some(Self { limit: limit.unwrap_or(DEFAULT_LIMIT), after })
     }
 
+    fn parameters() -> Vec<Parameter> {
+        PageParams::parameters()
+    }
+}
+
+impl<C: Serialize> Paging<C> {
     /// The first page, of the usual size.
     pub fn first() -> Self {
         Self { limit: DEFAULT_LIMIT, after: None }
@@ -149,7 +156,7 @@ impl<C: Serialize + DeserializeOwned> Paging<C> {
         bytes: impl Fn(&T) -> usize,
     ) -> sqlx::Result<Rows<T>> {
         let mut taken = Rows { rows: Vec::new(), more: false };
-        let (limit, mut size) = (usize::try_from(self.limit).unwrap_or(usize::MAX), 0);
+        let (limit, mut size) = (self.limit.saturating_as::<usize>(), 0);
         while let Some(row) = rows.try_next().await? {
             size += bytes(&row);
             taken.more = taken.rows.len() == limit || size > MOST_BYTES && !taken.rows.is_empty();
@@ -163,7 +170,7 @@ impl<C: Serialize + DeserializeOwned> Paging<C> {
 
     /// The page in `rows`; `end` is where a row stands in the list's order.
     pub fn page<T>(&self, mut rows: Vec<T>, context: &RequestContext, end: impl Fn(&T) -> C) -> Page<T> {
-        let limit = usize::try_from(self.limit).unwrap_or(usize::MAX);
+        let limit = self.limit.saturating_as::<usize>();
         let more = rows.len() > limit;
         rows.truncate(limit);
         let next = rows.last().filter(|_| more).and_then(|last| next_url(&end(last), context));

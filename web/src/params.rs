@@ -11,6 +11,8 @@ use std::time::Duration;
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
+use utoipa::IntoParams;
+use utoipa::openapi::path::{Parameter, ParameterIn};
 use uuid::Uuid;
 use weirgate_queue::JobState;
 use weirgate_queue::lanes::InvalidLimit;
@@ -29,10 +31,19 @@ const MOST: usize = 50;
 /// Longest name of a parameter that goes into arguments.
 const MAX_NAME: usize = 200;
 
-/// What can be read from query parameters.
+/// What can be read from query parameters; [`query_params!`](crate::query_params!) makes one.
 pub trait FromQuery: Sized {
     /// Takes its parameters. May answer `None` once `fields` holds an error.
     fn take(fields: &mut Fields) -> Option<Self>;
+
+    /// Its parameters, for the documentation of every operation that extracts it.
+    fn parameters() -> Vec<Parameter>;
+}
+
+/// Reads the parameter `name` as `read` does.
+#[doc(hidden)]
+pub fn read<T>(fields: &mut Fields, name: &str, read: impl FnOnce(&mut Fields, &str) -> T) -> T {
+    read(fields, name)
 }
 
 /// Extracts a [`FromQuery`]; refuses every other parameter.
@@ -49,10 +60,20 @@ impl<T: FromQuery, S: Sync> FromRequestParts<S> for Query<T> {
     }
 }
 
+impl<T: FromQuery> IntoParams for Query<T> {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        T::parameters()
+    }
+}
+
 /// No parameters.
 impl FromQuery for () {
     fn take(_: &mut Fields) -> Option<Self> {
         Some(())
+    }
+
+    fn parameters() -> Vec<Parameter> {
+        Vec::new()
     }
 }
 
@@ -292,12 +313,12 @@ pub fn wait_of(query: Option<&str>) -> Option<Duration> {
         .map(Duration::from_secs)
 }
 
-/// `?wait=`: how long to hold the request; as long as is allowed, where more is asked for.
-pub fn take_wait(fields: &mut Fields) -> Option<Duration> {
-    let seconds = fields.one("wait")?;
+/// How long to hold the request; as long as is allowed, where more is asked for.
+pub fn take_wait(fields: &mut Fields, name: &str) -> Option<Duration> {
+    let seconds = fields.one(name)?;
     let wait = whole_number(&seconds).and_then(|seconds| u64::try_from(seconds).ok());
     if wait.is_none() {
-        fields.fail("wait", "expected a whole number of seconds, such as 30");
+        fields.fail(name, "expected a whole number of seconds, such as 30");
     }
     wait.map(|seconds| Duration::from_secs(seconds).min(LONGEST_WAIT))
 }
@@ -345,12 +366,12 @@ mod tests {
             [("wait=90", Some(60)), ("wait=&wait=5", Some(5)), ("wait=", None), ("", None)]
         {
             let mut fields = Fields::of(Some(query));
-            assert_eq!(take_wait(&mut fields), seconds.map(Duration::from_secs), "{query}");
+            assert_eq!(take_wait(&mut fields, "wait"), seconds.map(Duration::from_secs), "{query}");
             assert!(!fields.has_failed());
         }
         for bad in ["wait=-1", "wait=soon", "wait=1.5"] {
             let mut fields = Fields::of(Some(bad));
-            assert!(take_wait(&mut fields).is_none() && fields.has_failed(), "{bad}");
+            assert!(take_wait(&mut fields, "wait").is_none() && fields.has_failed(), "{bad}");
         }
     }
 }

@@ -9,9 +9,11 @@
 //! [`Reads`](crate::reads::Reads)), not while a request waits for a job to end.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use az::SaturatingAs;
+use parking_lot::Mutex;
 use sqlx::PgPool;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
@@ -75,7 +77,7 @@ impl Permits {
     /// 429 where all of the tenant's are taken for too long.
     pub async fn of_tenant(&self, tenant: Uuid) -> Result<Permit, Problem> {
         let tenants = {
-            let mut asking = self.asking.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut asking = self.asking.lock();
             asking.with(tenant, Instant::now())
         };
         // Of all there are, a query takes as many as there are tenants to share them.
@@ -144,12 +146,12 @@ impl Asking {
         // In one of both at most.
         self.before.remove(&tenant);
         self.now.insert(tenant);
-        u32::try_from(self.now.len() + self.before.len()).unwrap_or(u32::MAX)
+        (self.now.len() + self.before.len()).saturating_as::<u32>()
     }
 }
 
 fn of(all: &Mutex<HashMap<Uuid, Arc<Semaphore>>>, tenant: Uuid, count: usize) -> Arc<Semaphore> {
-    let mut all = all.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut all = all.lock();
     all.entry(tenant).or_insert_with(|| Arc::new(Semaphore::new(count))).clone()
 }
 

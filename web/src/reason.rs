@@ -7,6 +7,7 @@ use serde::Serialize;
 use sqlx::PgConnection;
 use utoipa::ToSchema;
 use uuid::Uuid;
+use weirgate_identity::audit::Via;
 use weirgate_queue::JobState;
 use weirgate_queue::read::JobRow;
 use weirgate_queue::workflow::{self, Cause};
@@ -165,7 +166,7 @@ async fn people(conn: &mut PgConnection, jobs: &[Cancelled]) -> sqlx::Result<Has
         }
     }
     let rows = sqlx::query!(
-        r#"select asked.job as "job!", done.actor, done.via
+        r#"select asked.job as "job!", done.actor, done.via as "via: Via"
            from unnest($1::uuid[], $2::text[], $3::timestamptz[]) as asked (job, target, ended_at)
            cross join lateral (
                select actor, via from identity.audit
@@ -179,16 +180,16 @@ async fn people(conn: &mut PgConnection, jobs: &[Cancelled]) -> sqlx::Result<Has
     )
     .fetch_all(conn)
     .await?;
-    Ok(rows.into_iter().map(|row| (row.job, who(&row.via, &row.actor))).collect())
+    Ok(rows.into_iter().map(|row| (row.job, who(row.via, &row.actor))).collect())
 }
 
 /// Somebody who did something, as a sentence names them.
-pub fn who(via: &str, actor: &str) -> String {
+pub fn who(via: Via, actor: &str) -> String {
     match (via, actor) {
         // Earlier versions called each token so.
-        ("internal", "service") => "a program with the service token".to_owned(),
-        ("internal", token) => format!("a program with the {token}"),
-        ("dashboard", actor) => actor.to_owned(),
-        (via, actor) => format!("{actor} ({via})"),
+        (Via::Internal, "service") => "a program with the service token".to_owned(),
+        (Via::Internal, token) => format!("a program with the {token}"),
+        (Via::Dashboard, actor) => actor.to_owned(),
+        (Via::Cli, actor) => format!("{actor} ({via})"),
     }
 }

@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 use std::hash::Hash;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use parking_lot::{Mutex, MutexGuard};
 
 /// Entries in two halves: when the newer one is full the older one is forgotten. At least the last
 /// `half` entries are there, and at most twice as many.
@@ -24,7 +25,7 @@ impl<K: Eq + Hash + Copy, V: Copy> Recent<K, V> {
     }
 
     fn halves(&self) -> MutexGuard<'_, Halves<K, V>> {
-        self.halves.lock().unwrap_or_else(PoisonError::into_inner)
+        self.halves.lock()
     }
 
     pub fn get(&self, key: &K) -> Option<V> {

@@ -2,8 +2,9 @@
 //! stays true.
 
 use std::collections::HashMap;
-use std::sync::{Arc, RwLock};
+use std::sync::Arc;
 
+use parking_lot::RwLock;
 use sqlx::PgPool;
 use uuid::Uuid;
 use weirgate_identity::{SYSTEM_SLUG, SYSTEM_TENANT};
@@ -26,7 +27,7 @@ impl Slugs {
         if tenant == SYSTEM_TENANT {
             return Ok(SYSTEM_SLUG.into());
         }
-        let known = self.known.read().ok().and_then(|slugs| slugs.get(&tenant).cloned());
+        let known = self.known.read().get(&tenant).cloned();
         if let Some(slug) = known {
             return Ok(slug);
         }
@@ -35,9 +36,7 @@ impl Slugs {
             .await?;
         let Some(slug) = slug else { return Ok(tenant.to_string().into()) };
         let slug: Arc<str> = slug.into();
-        if let Ok(mut slugs) = self.known.write() {
-            slugs.insert(tenant, slug.clone());
-        }
+        self.known.write().insert(tenant, slug.clone());
         Ok(slug)
     }
 }

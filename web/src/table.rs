@@ -8,12 +8,14 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::IntoParams;
+use utoipa::openapi::path::{Parameter, ParameterIn};
 
 use crate::accept::Accepted;
 use crate::csv_line::csv_line;
 use crate::page::{Page, next_link};
 use crate::params::{Fields, FromQuery};
 use crate::problem::Problem;
+use crate::query_params;
 
 /// What Excel takes CSV for UTF-8 by.
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
@@ -24,14 +26,13 @@ pub trait Row: Serialize {
     const COLUMNS: &'static [&'static str];
 }
 
-/// For whom CSV is, for the documentation.
-#[derive(Debug, IntoParams)]
-#[into_params(parameter_in = Query)]
-#[expect(dead_code, reason = "documents what Listing reads")]
-pub struct TableParams {
-    /// Whether CSV begins with a byte-order mark, which Excel needs to take it for UTF-8. JSON never does.
-    #[param(required = false, default = false)]
-    bom: bool,
+query_params! {
+    /// For whom CSV is.
+    struct TableParams {
+        /// Whether CSV begins with a byte-order mark, which Excel needs to take it for UTF-8. JSON never does.
+        #[param(default = false)]
+        bom: Option<bool>,
+    }
 }
 
 /// A request for a list: which one, and how it is to be written.
@@ -53,11 +54,17 @@ impl<Q: FromQuery, S: Sync> FromRequestParts<S> for Listing<Q> {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         let mut fields = Fields::of(parts.uri.query());
-        let query = Q::take(&mut fields);
-        let byte_order_mark = fields.get("bom").unwrap_or(false);
-        let query = fields.finish(query)?;
+        let (query, table) = (Q::take(&mut fields), TableParams::take(&mut fields));
+        let (query, table) = fields.finish(query.zip(table))?;
+        let byte_order_mark = table.bom.unwrap_or(false);
         let csv = Accepted::of(&parts.headers).prefers_csv();
         Ok(Self { query, form: Form { csv, byte_order_mark } })
+    }
+}
+
+impl<Q: FromQuery> IntoParams for Listing<Q> {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        [Q::parameters(), TableParams::parameters()].concat()
     }
 }
 

@@ -2,7 +2,7 @@
 //! or an API key. One query each looks after all of them.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, HttpBody};
@@ -12,6 +12,7 @@ use axum::middleware::Next;
 use axum::response::Response;
 use futures_util::StreamExt;
 use futures_util::stream::unfold;
+use parking_lot::{Mutex, MutexGuard};
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -100,7 +101,7 @@ impl Watchers {
     }
 
     fn lock(&self) -> MutexGuard<'_, Watched> {
-        self.0.watched.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.watched.lock()
     }
 }
 

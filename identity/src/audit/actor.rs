@@ -6,11 +6,13 @@ use serde_json::Value;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
+use super::via::Via;
+
 /// Somebody who does something.
 #[derive(Debug, Clone)]
 pub struct Actor {
     name: String,
-    via: &'static str,
+    via: Via,
     address: Option<IpAddr>,
 }
 
@@ -26,14 +28,14 @@ pub struct ServiceToken {
 impl Actor {
     /// Somebody who is signed in to the dashboard.
     pub fn user(email: &str, address: Option<IpAddr>) -> Self {
-        Self { name: email.to_owned(), via: "dashboard", address }
+        Self { name: email.to_owned(), via: Via::Dashboard, address }
     }
 
     /// Whoever has a token of the service.
     pub fn service(token: ServiceToken, address: Option<IpAddr>) -> Self {
         let which = if token.is_next { "next service token" } else { "service token" };
         let name = format!("{which} {}", hex::encode(&token.hash[..4]));
-        Self { name, via: "internal", address }
+        Self { name, via: Via::Internal, address }
     }
 
     /// The account of this machine that runs a command, and behind it whoever took it over with
@@ -45,7 +47,7 @@ impl Actor {
         let uname = rustix::system::uname();
         let host = uname.nodename().to_string_lossy();
         let name = on_host(&account, std::env::var("SUDO_USER").ok().as_deref(), &host);
-        Self { name, via: "cli", address: None }
+        Self { name, via: Via::Cli, address: None }
     }
 
     /// As the audit names it.
@@ -65,7 +67,7 @@ impl Actor {
         sqlx::query!(
             "insert into identity.audit (actor, via, address, action, target, tenant_id, detail) values ($1, $2, $3, $4, $5, $6, $7)",
             self.name,
-            self.via,
+            self.via.as_str(),
             self.address.map(|address| address.to_string()),
             action,
             target,

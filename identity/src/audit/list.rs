@@ -5,11 +5,10 @@ use serde_json::Value;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
+use super::via::Via;
+
 /// What a page of the list walks past at most, in search of entries that match.
 const MOST_WALKED: i64 = 10_000;
-
-/// The ways by which something is done.
-pub const VIAS: [&str; 3] = ["dashboard", "internal", "cli"];
 
 /// Which entries: those that fulfil all of it.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -20,8 +19,8 @@ pub struct Filter {
     pub action: Option<String>,
     /// To this: a job's id, a queue's name, an email.
     pub target: Option<String>,
-    /// One of [`VIAS`].
-    pub via: Option<String>,
+    /// By this way.
+    pub via: Option<Via>,
     /// Concerning this tenant.
     pub tenant: Option<Uuid>,
     /// From this time on.
@@ -36,7 +35,7 @@ pub struct Entry {
     pub id: i64,
     pub at: DateTime<Utc>,
     pub actor: String,
-    pub via: String,
+    pub via: Via,
     pub address: Option<String>,
     pub action: String,
     pub target: String,
@@ -75,7 +74,7 @@ pub async fn list(
             action.as_deref(),
             *from,
             *to,
-            via.as_deref(),
+            via.map(Via::as_str),
             limit
         )
         .fetch_all(&mut *conn)
@@ -92,7 +91,7 @@ pub async fn list(
             action.as_deref(),
             *from,
             *to,
-            via.as_deref(),
+            via.map(Via::as_str),
             limit
         )
         .fetch_all(&mut *conn)
@@ -131,7 +130,7 @@ pub async fn actors(conn: &mut PgConnection) -> sqlx::Result<Vec<String>> {
 pub struct Act {
     pub at: DateTime<Utc>,
     pub actor: String,
-    pub via: String,
+    pub via: Via,
     pub action: String,
     pub detail: Value,
 }
@@ -140,7 +139,7 @@ pub struct Act {
 pub async fn done_to(conn: &mut PgConnection, targets: &[String]) -> sqlx::Result<Vec<Act>> {
     let mut acts = sqlx::query_as!(
         Act,
-        "select at, actor, via, action, detail from identity.audit where target = any($1) order by id desc limit 100",
+        r#"select at, actor, via as "via: Via", action, detail from identity.audit where target = any($1) order by id desc limit 100"#,
         targets
     )
     .fetch_all(conn)

@@ -1,4 +1,4 @@
-select a.id as "id!", a.at as "at!", a.actor as "actor!", a.via as "via!", a.address, a.action as "action!", a.target as "target!",
+select a.id as "id!", a.at as "at!", a.actor as "actor!", a.via as "via!: Via", a.address, a.action as "action!", a.target as "target!",
     a.tenant_id, (select slug from identity.tenants where id = a.tenant_id) as "tenant?", a.detail as "detail!", a.times as "times!",
     queue.now() as "now!"
 from (

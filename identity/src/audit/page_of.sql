@@ -6,7 +6,7 @@ with bounds as (
         least($1::bigint, (select id from identity.audit where at >= $8::timestamptz + interval '10 minutes' order by at limit 1)) as below,
         coalesce((select id from identity.audit where at < $7::timestamptz - interval '10 minutes' order by at desc limit 1), 0) as above
 )
-select a.id as "id!", a.at as "at!", a.actor as "actor!", a.via as "via!", a.address, a.action as "action!", a.target as "target!",
+select a.id as "id!", a.at as "at!", a.actor as "actor!", a.via as "via!: Via", a.address, a.action as "action!", a.target as "target!",
     a.tenant_id, (select slug from identity.tenants where id = a.tenant_id) as "tenant?", a.detail as "detail!", a.times as "times!",
     queue.now() as "now!"
 from (

@@ -1,5 +1,10 @@
--- How many days each tenant has that there is something to do for. $1 tenants, $2 first and $3 last day, $4 kind of the
--- backfill, $5 kind of the job that stands for a slice, $6 which days.
+-- Counts the days of each tenant that a backfill has something to do for.
+--
+-- - $1 uuid[]: the tenants
+-- - $2, $3 date: the first and the last day
+-- - $4 text: the kind of the backfill
+-- - $5 text: the kind of the job that stands for a slice
+-- - $6 text: which days: all, missing or failed
 with tenant as (
     -- Days that have not begun where the tenant is are nobody's yet.
     select t.id, t.slug, t.time_zone, asked.position,

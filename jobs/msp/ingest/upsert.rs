@@ -30,8 +30,3 @@ pub(crate) trait Upsert: Row + Sync {
         since: i64,
     ) -> impl Future<Output = sqlx::Result<u64>> + Send;
 }
-
-/// One column of a batch, for `unnest`.
-pub(crate) fn column<'a, R, T>(rows: &'a [R], value: impl Fn(&'a R) -> T) -> Vec<T> {
-    rows.iter().map(value).collect()
-}

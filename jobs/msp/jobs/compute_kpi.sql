@@ -1,4 +1,9 @@
--- $1 tenant, $2 day
+-- Computes the KPIs of a tenant's day from the raw rows, and stores them in place of those that were there.
+--
+-- - $1 uuid: the tenant
+-- - $2 date: the day, in the tenant's time zone
+--
+-- Returns the KPIs. One statement sees one snapshot of the rows.
 with bounds as (
     -- The day in the tenant's time zone, as instants; 28 days of history before it.
     select

@@ -4,10 +4,11 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
 use weirgate_identity::TenantRef;
+use weirgate_queue::column;
 use weirgate_queue::{Job, JobContext, JobError};
 
 use crate::App;
-use crate::ingest::{IngestTurn, Ingested, Upsert, column, ingest};
+use crate::ingest::{IngestTurn, Ingested, Upsert, ingest};
 use crate::sources::rows::Ticket;
 
 /// Takes in the tickets of a tenant.

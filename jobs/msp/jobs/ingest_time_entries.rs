@@ -1,13 +1,15 @@
 //! Takes in the time entries of a tenant.
 
+use az::SaturatingAs;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
 use weirgate_identity::TenantRef;
+use weirgate_queue::column;
 use weirgate_queue::{Job, JobContext, JobError};
 
 use crate::App;
-use crate::ingest::{IngestTurn, Ingested, Upsert, column, ingest};
+use crate::ingest::{IngestTurn, Ingested, Upsert, ingest};
 use crate::sources::rows::TimeEntry;
 
 /// Takes in the time entries of a tenant.
@@ -48,7 +50,7 @@ impl Upsert for TimeEntry {
             &column(rows, |row| row.member.as_deref()) as &[Option<&str>],
             &column(rows, |row| row.work_type.as_deref()) as &[Option<&str>],
             &column(rows, |row| row.billable),
-            &column(rows, |row| i32::try_from(row.minutes).unwrap_or(i32::MAX)),
+            &column(rows, |row| row.minutes.saturating_as::<i32>()),
             &column(rows, |row| row.notes.as_deref()) as &[Option<&str>],
             &column(rows, |row| row.date_worked),
             &column(rows, |row| row.updated_at_remote) as &[Option<DateTime<Utc>>],

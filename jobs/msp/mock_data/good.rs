@@ -3,6 +3,7 @@
 
 use std::io::{self, Write};
 
+use az::SaturatingAs;
 use chrono::{DateTime, Days, NaiveDate, NaiveTime, TimeDelta, Utc};
 use rand::RngExt as _;
 use rand_chacha::ChaCha8Rng;
@@ -128,7 +129,7 @@ impl Rows {
         let (cw_ticket_id, story) = self.some_ticket(rng);
         let first = story.created.date_naive();
         let last = story.closed.unwrap_or(story.updated).date_naive();
-        let days = u64::try_from((last - first).num_days()).unwrap_or(0);
+        let days = (last - first).num_days().saturating_as::<u64>();
         TimeEntry {
             tenant_id: Some(self.slug.clone()),
             cw_time_entry_id: format!("TE-{:04}", index + 1),

@@ -1,13 +1,14 @@
 //! A fake upstream on this machine, for tests: answers as it is told, and remembers what it was
 //! asked.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::Request;
 use axum::http::{HeaderMap, Response};
 use futures_util::TryStreamExt;
+use parking_lot::Mutex;
 use reqwest::Client;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -92,7 +93,7 @@ impl Fake {
                 let body = String::from_utf8(body.to_vec()).expect("text");
                 let asked = Asked { target: head.uri.to_string(), headers: head.headers, body };
                 let told = answer(&asked);
-                remembered.lock().unwrap_or_else(PoisonError::into_inner).push(asked);
+                remembered.lock().push(asked);
                 let mut response = Response::builder().status(told.status);
                 for (name, value) in told.headers {
                     response = response.header(name, value);
@@ -108,7 +109,7 @@ impl Fake {
     }
 
     pub(super) fn asked(&self) -> Vec<Asked> {
-        self.asked.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.asked.lock().clone()
     }
 
     pub(super) fn targets(&self) -> Vec<String> {

@@ -1,8 +1,9 @@
 //! Signing in by OAuth 2.0 (RFC 6749): a token in exchange for credentials, used until it is not
 //! accepted any more.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use reqwest::StatusCode;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -44,7 +45,7 @@ impl SignedIn {
     /// Asks for JSON, with the token there is, or with a new one when there is none or it has
     /// expired. That is told by the upstream's answer and not by a clock.
     pub(super) async fn get<T: DeserializeOwned>(&self, url: &Url, step: Step) -> Result<T, SourceError> {
-        let kept = self.token.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let kept = self.token.lock().clone();
         if let Some(token) = kept {
             match self.upstream.get(url, &token, step).await {
                 Err(Failure { status: Some(StatusCode::UNAUTHORIZED), .. }) => {}
@@ -52,7 +53,7 @@ impl SignedIn {
             }
         }
         let token = self.sign_in().await?;
-        *self.token.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&token));
+        *self.token.lock() = Some(Arc::clone(&token));
         Ok(self.upstream.get(url, &token, step).await?.body)
     }
 

@@ -1,5 +1,6 @@
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use serde_json::json;
 use url::Url;
 
@@ -53,8 +54,8 @@ async fn walk(
     let asked = Arc::new(Mutex::new(Vec::new()));
     let (answer, log): (Answers, _) = (Arc::new(Mutex::new(answer)), asked.clone());
     let mut walk = Walk::new(&start, move |cursor: Option<String>| {
-        log.lock().unwrap().push(cursor.clone());
-        std::future::ready((answer.lock().unwrap())(cursor))
+        log.lock().push(cursor.clone());
+        std::future::ready((answer.lock())(cursor))
     });
     let (mut objects, mut error) = (Vec::new(), None);
     loop {
@@ -69,7 +70,7 @@ async fn walk(
             }
         }
     }
-    let asked = asked.lock().unwrap().clone();
+    let asked = asked.lock().clone();
     Came { objects, asked, error }
 }
 

@@ -56,7 +56,7 @@ pub async fn update_settings(
         "update queue.backfills set share = $2::float8, max_running = $3 where id = $1",
         id,
         settings.share,
-        settings.max_running.map(|limit| i32::try_from(limit).unwrap_or(i32::MAX))
+        settings.max_running.map(az::saturating_cast::<u32, i32>)
     )
     .execute(&mut *conn)
     .await?;

@@ -1,11 +1,11 @@
 //! Creates backfills.
 
+use az::SaturatingAs;
 use serde_json::Value;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::settings::{BackfillSettings, notify_settings_changed};
-use super::to_i64;
 use crate::error::Result;
 
 /// A backfill that is about to be made.
@@ -41,11 +41,11 @@ pub async fn create(conn: &mut PgConnection, id: Uuid, new: &NewBackfill) -> Res
         new.kind,
         new.spec,
         new.plan,
-        to_i64(new.total),
+        new.total.saturating_as::<i64>(),
         &new.queues,
         new.priority,
         new.settings.share,
-        new.settings.max_running.map(|limit| i32::try_from(limit).unwrap_or(i32::MAX)),
+        new.settings.max_running.map(az::saturating_cast::<u32, i32>),
         new.traceparent
     )
     .execute(&mut *conn)

@@ -3,13 +3,13 @@
 
 use std::collections::HashSet;
 
+use az::SaturatingAs;
 use serde_json::Value;
 use sqlx::{Connection, PgConnection, PgPool, PgTransaction};
 use uuid::Uuid;
 
 use super::open::OpenBackfill;
 use super::slices::{Expansion, Slice, SliceQuery, Slices, TenantScope};
-use super::to_i64;
 use super::window::SliceWindow;
 use crate::enqueue::{NewJob, enqueue};
 use crate::error::{QueueError, Result};
@@ -42,8 +42,8 @@ async fn begin(
            and not paused and cancelled_at is null and finished_at is null
          for update skip locked",
         backfill.id,
-        to_i64(backfill.next_slice),
-        to_i64(backfill.put_off)
+        backfill.next_slice.saturating_as::<i64>(),
+        backfill.put_off.saturating_as::<i64>()
     )
     .fetch_optional(&mut *tx)
     .await?;
@@ -116,7 +116,8 @@ pub(crate) async fn expand(
     let put_off = if passed_over.is_empty() { 0 } else { slices.count(&locked.plan, &passed_over, next)? };
     let (made, jobs) = enqueue_slices(&mut tx, locked.in_backfill(backfill.id, found)).await?;
     let skipped = (next - start).checked_sub(put_off + made).ok_or(QueueError::BadExpansion(backfill.id))?;
-    let (tenants, from): (Vec<Uuid>, Vec<i64>) = behind.iter().map(|(id, from)| (*id, to_i64(*from))).unzip();
+    let (tenants, from): (Vec<Uuid>, Vec<i64>) =
+        behind.iter().map(|(id, from)| (*id, from.to_owned().saturating_as::<i64>())).unzip();
     sqlx::query!(
         "insert into queue.backfills_behind (backfill_id, tenant_id, next_slice)
          select $1, tenant_id, next_slice from unnest($2::uuid[], $3::bigint[]) as t (tenant_id, next_slice)",
@@ -131,10 +132,10 @@ pub(crate) async fn expand(
          set next_slice = $2, reached = $2, skipped = skipped + $3, jobs = jobs + $4, put_off = put_off + $5
          where id = $1",
         backfill.id,
-        to_i64(next),
-        to_i64(skipped),
-        to_i64(jobs),
-        to_i64(put_off)
+        next.saturating_as::<i64>(),
+        skipped.saturating_as::<i64>(),
+        jobs.saturating_as::<i64>(),
+        put_off.saturating_as::<i64>()
     )
     .execute(&mut *tx)
     .await?;
@@ -165,7 +166,7 @@ pub(crate) async fn catch_up(
     let (mut examined, mut left, mut admitted, mut advanced) = (0, limit, Vec::new(), Vec::new());
     for id in tenants {
         let Some(from) = backfill.behind.get(&id).copied() else { continue };
-        let limit = usize::try_from(window.free_for(id).min(left)).unwrap_or(1);
+        let limit = window.free_for(id).min(left).saturating_as::<usize>();
         if limit == 0 {
             break;
         }
@@ -187,9 +188,9 @@ pub(crate) async fn catch_up(
         "update queue.backfills
          set put_off = put_off - $2, reached = next_slice, skipped = skipped + $3, jobs = jobs + $4 where id = $1",
         backfill.id,
-        to_i64(examined),
-        to_i64(skipped),
-        to_i64(jobs)
+        examined.saturating_as::<i64>(),
+        skipped.saturating_as::<i64>(),
+        jobs.saturating_as::<i64>()
     )
     .execute(&mut *tx)
     .await?;
@@ -224,7 +225,7 @@ async fn save_tenant_cursors(
     .execute(&mut *conn)
     .await?;
     let (tenants, next): (Vec<Uuid>, Vec<i64>) =
-        behind.into_iter().map(|(id, next): (Uuid, u64)| (id, to_i64(next))).unzip();
+        behind.into_iter().map(|(id, next): (Uuid, u64)| (id, next.saturating_as::<i64>())).unzip();
     sqlx::query!(
         "update queue.backfills_behind d set next_slice = t.next_slice
          from unnest($2::uuid[], $3::bigint[]) as t (tenant_id, next_slice)

@@ -2,6 +2,7 @@
 
 use std::ops::RangeInclusive;
 
+use az::SaturatingAs;
 use serde_json::Value;
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -71,7 +72,6 @@ pub async fn planned_tenants(
     list: &str,
     places: &RangeInclusive<u64>,
 ) -> Result<Vec<PlannedTenant>> {
-    let to_i64 = |number: &u64| i64::try_from(*number).unwrap_or(i64::MAX);
     let rows = sqlx::query!(
         r#"select listed.id as "id!", d.next_slice as "next_slice?"
            from queue.backfills b
@@ -84,8 +84,8 @@ pub async fn planned_tenants(
            where b.id = $1 order by listed.place"#,
         id,
         list,
-        to_i64(places.start()),
-        to_i64(places.end())
+        places.start().to_owned().saturating_as::<i64>(),
+        places.end().to_owned().saturating_as::<i64>()
     )
     .fetch_all(conn)
     .await?;
@@ -160,7 +160,7 @@ pub async fn slice_states(
             tenant: usize::try_from(row.place - 1).ok()?,
             subject: row.subject,
             id: row.id,
-            state: row.state.parse().ok()?,
+            state: row.state,
             workflow_id: row.workflow_id,
             is_stopped: row.is_stopped,
         })

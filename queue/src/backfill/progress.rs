@@ -1,5 +1,6 @@
 //! How far a backfill is, from the views of its queues, without counting rows.
 
+use az::SaturatingAs;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -95,7 +96,7 @@ pub(crate) fn state(paused: bool, cancelled: bool, finished: bool, counts: &Stat
 pub(crate) fn done_slices(expanded: u64, skipped: u64, jobs: u64, live: u64) -> u64 {
     let (made, ended) = (u128::from(expanded - skipped), u128::from(jobs.saturating_sub(live)));
     let part = (made * ended).checked_div(u128::from(jobs)).unwrap_or(0);
-    skipped + u64::try_from(part).unwrap_or(u64::MAX)
+    skipped + part.saturating_as::<u64>()
 }
 
 struct Row {

@@ -1,11 +1,11 @@
--- The jobs that stand for the slices of some tenants and subjects of a backfill.
+-- Finds the jobs that stand for the slices of some tenants and subjects of a backfill.
 --
 -- - $1 uuid: the backfill
--- - $2 text, $3 text: the queue and the kind of these jobs
+-- - $2, $3 text: queue and kind of these jobs
 -- - $4 uuid[]: the tenants
--- - $5 text, $6 text: the first and the last subject, in the backfill's order of subjects
--- - $7 bool: whether that order is descending
--- - $8 bigint: the most jobs of a tenant
+-- - $5, $6 text: the first and the last subject, in the order in which the backfill goes through them
+-- - $7 boolean: whether that order is descending
+-- - $8 bigint: most jobs of a tenant
 with recursive half (edge, low, high) as (
     -- Jobs are numbered in the order of their slices: where the subjects begin and end is found
     -- among them by halving. Compared as rows, so that only the index that is meant has the order.
@@ -41,7 +41,7 @@ with recursive half (edge, low, high) as (
 ), tenant as materialized (
     select id, place, queue.sublane_key($2, id, $1) as sublane from unnest($4::uuid[]) with ordinality as t (id, place)
 )
-select t.place as "place!", j.subject as "subject!", j.id as "id!", j.state::text as "state!", j.workflow_id,
+select t.place as "place!", j.subject as "subject!", j.id as "id!", j.state::text as "state!: JobState", j.workflow_id,
     j.is_stopped as "is_stopped!"
 from edges
 cross join tenant t

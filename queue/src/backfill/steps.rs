@@ -1,6 +1,7 @@
 //! The small steps that the expander takes for a backfill, each one a transaction: cancel some of
 //! its jobs, retry some, save how far it is, end it.
 
+use az::SaturatingAs;
 use serde_json::json;
 use sqlx::types::Json;
 use sqlx::{Acquire, PgPool};
@@ -8,7 +9,6 @@ use uuid::Uuid;
 
 use super::progress::Sample;
 use super::settings::notify_settings_changed;
-use super::to_i64;
 use crate::claim::persist_running::persist_claimed;
 use crate::control;
 use crate::error::{QueueError, Result};
@@ -147,7 +147,7 @@ pub(crate) async fn finish(pool: &PgPool, id: Uuid, next_slice: u64, counts: Sta
              for update skip locked)
          returning queues",
         id,
-        to_i64(next_slice),
+        next_slice.saturating_as::<i64>(),
         Json(counts) as _
     )
     .fetch_optional(&mut *tx)

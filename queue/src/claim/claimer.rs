@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 
+use az::SaturatingAs;
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 use sqlx::PgConnection;
@@ -10,6 +11,7 @@ use uuid::Uuid;
 
 use crate::claim::claimed_job::{ClaimedJob, find_claimed};
 use crate::claim::plan::{Capacity, Fetch, Plan};
+use crate::database::column;
 use crate::error::Result;
 use crate::job::RunId;
 use crate::lanes::view::QueueView;
@@ -131,11 +133,6 @@ impl Claimer {
             .zip(fetches)
             .flat_map(|(number, fetch)| fetch.requeued.iter().map(move |seq| (number, *seq)))
             .collect();
-        macro_rules! column {
-            ($of:ident, $field:expr) => {
-                $of.iter().map($field).collect::<Vec<_>>()
-            };
-        }
         let rows = sqlx::query_file_as!(
             ClaimRow,
             "src/claim/claim.sql",
@@ -145,19 +142,19 @@ impl Claimer {
             &plan.virtual_times,
             self.view.queue_tat,
             plan.queue_adds_us,
-            &column!(updates, |update| update.sublane.tenant),
-            &column!(updates, |update| update.sublane.backfill) as &[Option<Uuid>],
-            &column!(updates, |update| update.finish_tag),
-            &column!(updates, |update| update.tat) as &[Option<DateTime<Utc>>],
-            &column!(updates, |update| update.adds_us),
-            &column!(fetches, |fetch| fetch.sublane.tenant),
-            &column!(fetches, |fetch| fetch.sublane.backfill) as &[Option<Uuid>],
-            &column!(fetches, |fetch| fetch.priority),
-            &column!(fetches, |fetch| fetch.cursor),
-            &column!(fetches, |fetch| fetch.high_water),
-            &column!(fetches, |fetch| i32::try_from(fetch.count).unwrap_or(i32::MAX)),
-            &column!(requeued, |(number, _)| *number),
-            &column!(requeued, |(_, seq)| *seq),
+            &column(updates, |update| update.sublane.tenant),
+            &column(updates, |update| update.sublane.backfill) as &[Option<Uuid>],
+            &column(updates, |update| update.finish_tag),
+            &column(updates, |update| update.tat) as &[Option<DateTime<Utc>>],
+            &column(updates, |update| update.adds_us),
+            &column(fetches, |fetch| fetch.sublane.tenant),
+            &column(fetches, |fetch| fetch.sublane.backfill) as &[Option<Uuid>],
+            &column(fetches, |fetch| fetch.priority),
+            &column(fetches, |fetch| fetch.cursor),
+            &column(fetches, |fetch| fetch.high_water),
+            &column(fetches, |fetch| fetch.count.saturating_as::<i32>()),
+            &column(&requeued, |(number, _)| *number),
+            &column(&requeued, |(_, seq)| *seq),
             self.view.oldest_claim,
             self.view.snapshot().xmax,
             &self.view.snapshot().in_progress,
@@ -267,7 +264,7 @@ impl FetchProgress {
     fn searched<'a>(&self, fetch: &'a Fetch) -> impl Iterator<Item = &'a i64> {
         // A claim that found as many as it was to fetch did not search for those after the last
         // one.
-        let is_full = self.requeued.len() >= usize::try_from(fetch.count).unwrap_or_default();
+        let is_full = self.requeued.len() >= fetch.count.saturating_as::<usize>();
         let last = if is_full { self.requeued.iter().max().copied() } else { None };
         fetch.requeued.iter().filter(move |seq| last.is_none_or(|last| **seq <= last))
     }

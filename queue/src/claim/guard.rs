@@ -4,12 +4,14 @@
 //! all of its jobs have ended, and may stay longer: it is deleted with the next group of outcomes,
 //! or with the next heartbeat.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 
+use parking_lot::Mutex;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
+use crate::database::column;
 use crate::error::Result;
 
 /// Which claim: of which worker and queue, under which claim sequence number.
@@ -33,18 +35,18 @@ impl AcknowledgedClaims {
 
     /// Takes all of them, to delete their rows.
     pub(crate) fn take(&self) -> Vec<ClaimKey> {
-        std::mem::take(&mut *self.0.lock().expect("no panic while held"))
+        std::mem::take(&mut *self.0.lock())
     }
 
     /// The outcomes of `worker` were lost with a history of the database: its claims keep their
     /// rows.
     pub(crate) fn forget_worker(&self, worker: Uuid) {
-        self.0.lock().expect("no panic while held").retain(|claim| claim.worker != worker);
+        self.0.lock().retain(|claim| claim.worker != worker);
     }
 
     /// Puts back claims that were taken and could not be deleted.
     pub(crate) fn put_back(&self, claims: Vec<ClaimKey>) {
-        self.0.lock().expect("no panic while held").extend(claims);
+        self.0.lock().extend(claims);
     }
 }
 
@@ -82,9 +84,9 @@ pub(crate) async fn delete(conn: &mut PgConnection, claims: &[ClaimKey]) -> Resu
          where c.worker_id = gone.worker_id and c.queue = gone.queue and c.claim_seq = gone.claim_seq
            -- What was acknowledged in a lost history is not acknowledged in this one.
            and exists (select from queue.workers w where w.id = gone.worker_id and w.history = queue.history_id())",
-        &claims.iter().map(|claim| claim.worker).collect::<Vec<_>>(),
-        &claims.iter().map(|claim| claim.queue.clone()).collect::<Vec<_>>(),
-        &claims.iter().map(|claim| claim.claim_seq).collect::<Vec<_>>()
+        &column(claims, |claim| claim.worker),
+        &column(claims, |claim| claim.queue.clone()),
+        &column(claims, |claim| claim.claim_seq)
     )
     .execute(conn)
     .await?;

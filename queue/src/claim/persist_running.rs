@@ -7,6 +7,7 @@
 
 use std::time::Duration;
 
+use az::SaturatingAs;
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -58,7 +59,7 @@ impl FromIterator<RunStart> for RunStarts {
         for start in starts {
             columns.seqs.push(start.seq);
             columns.runs.push(start.run);
-            columns.attempts.push(i16::try_from(start.attempt).unwrap_or(i16::MAX));
+            columns.attempts.push(start.attempt.saturating_as::<i16>());
             columns.workers.push(start.worker);
             columns.times.push(start.at);
         }

@@ -8,6 +8,7 @@
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 
+use az::SaturatingAs;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
@@ -107,7 +108,7 @@ impl QueueView {
             return None;
         }
         let limits = self.settings.queue;
-        let mut remaining = to_i64(capacity.jobs);
+        let mut remaining = capacity.jobs.saturating_as::<i64>();
         if let Some(max_running) = limits.max_running {
             remaining = remaining.min(i64::from(max_running) - self.running);
         }
@@ -123,8 +124,9 @@ impl QueueView {
             virtual_times: self.virtual_times,
             remaining,
         };
-        let live_work_is_left = planner.grant(self.ready_set.live(), to_i64(capacity.live), None);
-        let unused = to_i64(capacity.backfill) - planner.lane_jobs.values().sum::<i64>();
+        let live_work_is_left =
+            planner.grant(self.ready_set.live(), capacity.live.saturating_as::<i64>(), None);
+        let unused = capacity.backfill.saturating_as::<i64>() - planner.lane_jobs.values().sum::<i64>();
         let shared = live_work_is_left.then_some(self.worker_capacity());
         planner.grant(self.ready_set.backfill(), unused.max(0), shared);
         planner.finish()
@@ -285,8 +287,4 @@ fn starts_between(tag: f64, next: f64, weight: f64) -> i64 {
 #[expect(clippy::cast_precision_loss, reason = "counts of jobs are far below 2^52")]
 fn to_f64(count: i64) -> f64 {
     count as f64
-}
-
-fn to_i64(count: usize) -> i64 {
-    i64::try_from(count).unwrap_or(i64::MAX)
 }

@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
+use crate::database::column;
 use crate::enqueue::new_job::NewJob;
 use crate::enqueue::notify::notify_queues;
 use crate::error::Result;
@@ -43,9 +44,9 @@ pub(super) async fn move_forward(conn: &mut PgConnection, jobs: &[(Uuid, &NewJob
     }
     let queues = sqlx::query_file_scalar!(
         "src/enqueue/move_forward.sql",
-        &jobs.iter().map(|(id, _)| *id).collect::<Vec<_>>(),
-        &jobs.iter().map(|(_, job)| job.run_at).collect::<Vec<_>>() as &[Option<DateTime<Utc>>],
-        &jobs.iter().map(|(_, job)| job.delay_s).collect::<Vec<_>>(),
+        &column(jobs, |(id, _)| *id),
+        &column(jobs, |(_, job)| job.run_at) as &[Option<DateTime<Utc>>],
+        &column(jobs, |(_, job)| job.delay_s),
     )
     .fetch_all(&mut *conn)
     .await?;

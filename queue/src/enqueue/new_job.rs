@@ -12,8 +12,9 @@ use uuid::Uuid;
 use crate::workflow::title::Title;
 
 /// What a discarded or cancelled parent does to the job that waits on it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, sqlx::Type)]
 #[serde(rename_all = "snake_case")]
+#[sqlx(type_name = "text", rename_all = "snake_case")]
 pub enum OnFailure {
     /// It cancels the child.
     Cancel,

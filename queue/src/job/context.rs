@@ -1,9 +1,10 @@
 //! What a handler has at hand while it runs.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use serde::Serialize;
 use serde_json::Value;
 use sqlx::{PgPool, Postgres, Transaction};
@@ -104,7 +105,7 @@ impl<A> JobContext<A> {
     /// [`NewJob::join_workflow`] makes it part of this job's workflow.
     pub fn then(&self, mut job: NewJob) {
         job.inherit(self.traceparent.as_ref(), None);
-        self.next.lock().expect("no panic while held").push(job);
+        self.next.lock().push(job);
     }
 
     /// Reports how far the job is. It is written at most twice a second, so handlers can call it in
@@ -130,7 +131,7 @@ impl<A> JobContext<A> {
 
     /// Whether progress may be written now; if so, the next write is due after an interval.
     fn is_progress_due(&self) -> bool {
-        let mut written_at = self.progress_written_at.lock().expect("no panic while held");
+        let mut written_at = self.progress_written_at.lock();
         if written_at.is_some_and(|at| at.elapsed() < MIN_PROGRESS_INTERVAL) {
             return false;
         }
@@ -173,6 +174,6 @@ impl<A> JobContext<A> {
     }
 
     fn take_next(&self) -> Vec<NewJob> {
-        std::mem::take(&mut *self.next.lock().expect("no panic while held"))
+        std::mem::take(&mut *self.next.lock())
     }
 }

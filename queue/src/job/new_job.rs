@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 
+use az::SaturatingAs;
 use uuid::Uuid;
 
 use crate::enqueue::new_job::{NewJob, unique_key};
@@ -26,7 +27,7 @@ impl NewJob {
             kind: Cow::Borrowed(J::KIND),
             args,
             priority: 0,
-            max_attempts: i16::try_from(J::MAX_ATTEMPTS).unwrap_or(i16::MAX),
+            max_attempts: J::MAX_ATTEMPTS.saturating_as::<i16>(),
             run_at: None,
             delay_s: 0.0,
             unique_key,

@@ -23,6 +23,12 @@ pub struct LaneChange {
     pub limits: Option<Option<LaneLimits>>,
 }
 
+impl From<LaneSettings> for LaneChange {
+    fn from(LaneSettings { paused, limits }: LaneSettings) -> Self {
+        Self { paused: Some(paused), limits: Some(limits) }
+    }
+}
+
 /// What to change of a queue's settings.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct QueueChange {
@@ -30,6 +36,13 @@ pub struct QueueChange {
     pub limits: Option<QueueLimits>,
     /// The limits of each lane that has none of its own.
     pub lane_limits: Option<LaneLimits>,
+}
+
+impl QueueChange {
+    /// All limits anew.
+    pub fn to(limits: QueueLimits, lane_limits: LaneLimits) -> Self {
+        Self { limits: Some(limits), lane_limits: Some(lane_limits) }
+    }
 }
 
 /// Changes the lane of `tenant`. The change counts from the next claim of any worker on. Claims of
@@ -76,41 +89,6 @@ pub async fn pause_queue(conn: &mut PgConnection, queue: &str, paused: bool) -> 
         "insert into queue.queues (name, paused) values ($1, $2) on conflict (name) do update set paused = $2",
         queue,
         paused
-    )
-    .execute(&mut *conn)
-    .await?;
-    publish(conn, queue).await
-}
-
-/// Sets the limits of all lanes of `queue` together, and those of each lane that has none of its
-/// own.
-pub async fn set_queue_limits(
-    conn: &mut PgConnection,
-    queue: &str,
-    limits: QueueLimits,
-    lane_limits: LaneLimits,
-) -> Result<()> {
-    sqlx::query!(
-        "insert into queue.queues (name, limits, lane_limits) values ($1, $2, $3)
-         on conflict (name) do update set limits = $2, lane_limits = $3",
-        queue,
-        Json(limits) as _,
-        Json(lane_limits) as _
-    )
-    .execute(&mut *conn)
-    .await?;
-    publish(conn, queue).await
-}
-
-/// Sets a lane's own settings.
-pub async fn set_lane(conn: &mut PgConnection, queue: &str, tenant: Uuid, lane: LaneSettings) -> Result<()> {
-    sqlx::query!(
-        "insert into queue.lanes (tenant_id, queue, paused, limits) values ($1, $2, $3, $4)
-         on conflict (tenant_id, queue) do update set paused = $3, limits = $4",
-        tenant,
-        queue,
-        lane.paused,
-        lane.limits.map(Json) as _
     )
     .execute(&mut *conn)
     .await?;

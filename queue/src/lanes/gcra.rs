@@ -5,6 +5,7 @@
 //! `(burst − 1)` intervals before the TAT, and moves the TAT one interval on. So no window has more
 //! starts than `burst + window / interval`.
 
+use az::SaturatingAs;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
@@ -33,7 +34,7 @@ impl Gcra {
     /// The algorithm for `rate`. The interval is rounded up, so that rounding never exceeds the
     /// rate.
     pub fn new(rate: Rate) -> Self {
-        let period = i64::try_from(rate.period_ms.saturating_mul(1000)).unwrap_or(i64::MAX);
+        let period = rate.period_ms.saturating_mul(1000).saturating_as::<i64>();
         let starts = i64::from(rate.rate.max(1));
         // A burst that would take a century to use up is as good as any larger one, and does not
         // overflow.

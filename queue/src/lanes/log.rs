@@ -133,7 +133,7 @@ pub(crate) async fn read_after(conn: &mut PgConnection, queue: &str, snapshot: &
             l.virtual_times as "virtual_times?", l.queue_tat as "queue_tat?",
             l.snapshot_xmax as "snapshot_xmax?", l.snapshot_xip as "snapshot_xip?",
             l.tenants as "tenants?", l.backfills as "backfills?: Vec<Option<Uuid>>", l.priorities as "priorities?",
-            l.states::text[] as "states?: Vec<String>", l.changes as "changes?", l.lowest as "lowest?: Vec<Option<i64>>",
+            l.states::text[] as "states?: Vec<JobState>", l.changes as "changes?", l.lowest as "lowest?: Vec<Option<i64>>",
             l.tags as "tags?", l.tats as "tats?: Vec<Option<DateTime<Utc>>>"
         from snapshot
         left join lateral (
@@ -190,7 +190,7 @@ struct LogRow {
     tenants: Option<Vec<Uuid>>,
     backfills: Option<Vec<Option<Uuid>>>,
     priorities: Option<Vec<i16>>,
-    states: Option<Vec<String>>,
+    states: Option<Vec<JobState>>,
     changes: Option<Vec<i32>>,
     lowest: Option<Vec<Option<i64>>>,
     tags: Option<Vec<f64>>,
@@ -227,7 +227,7 @@ impl LogTail {
             CountChange {
                 sublane,
                 priority: priorities[i],
-                state: states[i].parse().expect("the enum's names are the states'"),
+                state: states[i],
                 change: i64::from(changes[i]),
                 txid: row.txid.unwrap_or_default(),
                 lowest: if row.of_claim_seq.is_some() { None } else { lowest[i] },

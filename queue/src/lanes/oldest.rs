@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
+use crate::database::column;
 use crate::error::Result;
 use crate::lanes::sublane::SubLaneId;
 use crate::lanes::view::QueueView;
@@ -41,10 +42,10 @@ impl QueueView {
         let rows = sqlx::query_file!(
             "src/lanes/oldest.sql",
             self.queue,
-            &firsts.iter().map(|(_, id, _)| id.tenant).collect::<Vec<_>>(),
-            &firsts.iter().map(|(_, id, _)| id.backfill).collect::<Vec<_>>() as &[Option<Uuid>],
-            &firsts.iter().map(|(_, _, priority)| *priority).collect::<Vec<_>>(),
-            &firsts.iter().map(|(cursor, _, _)| *cursor).collect::<Vec<_>>(),
+            &column(&firsts, |(_, id, _)| id.tenant),
+            &column(&firsts, |(_, id, _)| id.backfill) as &[Option<Uuid>],
+            &column(&firsts, |(_, _, priority)| *priority),
+            &column(&firsts, |(cursor, _, _)| *cursor),
         )
         .fetch_all(conn)
         .await?;
@@ -77,7 +78,7 @@ impl QueueView {
         }
         let rows = sqlx::query!(
             r#"select seq as "seq!", scheduled_at from queue.jobs where seq = any($1) and state = 'available'"#,
-            &requeued.iter().map(|(.., seq)| *seq).collect::<Vec<_>>()
+            &column(&requeued, |(.., seq)| *seq)
         )
         .fetch_all(conn)
         .await?;

@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
+use crate::database::column;
 use crate::error::Result;
 use crate::lanes::blocked::Blocked;
 use crate::lanes::sublane::SubLaneId;
@@ -96,10 +97,10 @@ impl QueueView {
         let rows = sqlx::query_file!(
             "src/lanes/ahead.sql",
             self.queue,
-            &levels.iter().map(|((id, _), _)| id.tenant).collect::<Vec<_>>(),
-            &levels.iter().map(|((id, _), _)| id.backfill).collect::<Vec<_>>() as &[Option<Uuid>],
-            &levels.iter().map(|((_, priority), _)| *priority).collect::<Vec<_>>(),
-            &levels.iter().map(|(level, _)| cursor(*level)).collect::<Vec<_>>(),
+            &column(&levels, |((id, _), _)| id.tenant),
+            &column(&levels, |((id, _), _)| id.backfill) as &[Option<Uuid>],
+            &column(&levels, |((_, priority), _)| *priority),
+            &column(&levels, |(level, _)| cursor(*level)),
             i64::try_from(MAX_AHEAD).expect("small"),
         )
         .fetch_all(&mut *conn)

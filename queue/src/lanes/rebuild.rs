@@ -52,7 +52,6 @@ pub(crate) async fn run(conn: &mut PgConnection, queue: &str, history: Uuid) -> 
             continue;
         };
         let id = SubLaneId { tenant, backfill: row.backfill_id };
-        let state: JobState = state.parse().expect("the enum's names are the states'");
         view.apply_count(&CountChange::sum(id, priority, state, jobs), claim_seq);
         if state == JobState::Available {
             let level = view.sublane_mut(id).levels.entry(Reverse(priority)).or_default();

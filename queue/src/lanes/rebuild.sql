@@ -28,6 +28,6 @@ with snapshot as materialized (
 )
 select s.xmax as "xmax!", s.in_progress as "in_progress!", queue.now() as "now!",
     (select coalesce(max(seq) + 1, 0) from in_flight) as "high_water!",
-    c.tenant_id as "tenant_id?", c.backfill_id as "backfill_id?", c.priority as "priority?", c.state as "state?", c.count as "count?",
+    c.tenant_id as "tenant_id?", c.backfill_id as "backfill_id?", c.priority as "priority?", c.state as "state?: JobState", c.count as "count?",
     c.lowest as "lowest?"
 from snapshot s left join counted c on true

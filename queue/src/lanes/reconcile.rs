@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use sqlx::{Acquire, PgConnection};
 use uuid::Uuid;
 
+use crate::database::column;
 use crate::error::Result;
 use crate::job::state::JobState;
 use crate::lanes::sublane::SubLaneId;
@@ -64,7 +65,7 @@ async fn compare(conn: &mut PgConnection, queue: &str) -> Result<Vec<Discrepancy
     let view = QueueView::open(&mut tx, queue).await?;
     let rows = sqlx::query!(
         // What is claimed runs, whatever its row says.
-        r#"select tenant_id, backfill_id, priority, state as "state!", count(*) as "count!", min(seq) as "first!"
+        r#"select tenant_id, backfill_id, priority, state as "state!: JobState", count(*) as "count!", min(seq) as "first!"
            from (
                select tenant_id, backfill_id, priority, seq,
                    case
@@ -84,7 +85,7 @@ async fn compare(conn: &mut PgConnection, queue: &str) -> Result<Vec<Discrepancy
     let mut first = Vec::new();
     for row in rows {
         let group = (row.tenant_id, row.backfill_id, row.priority);
-        let state: JobState = row.state.parse().expect("the enum's names are the states'");
+        let state = row.state;
         actual.insert((group, state), row.count);
         if state == JobState::Available {
             first.push((group, row.first));
@@ -169,12 +170,12 @@ async fn correct(
         "insert into queue.lane_log (queue, tenants, backfills, priorities, states, changes, lowest)
          values ($1, $2, $3, $4, $5::text[]::queue.job_state[], $6, $7)",
         queue,
-        &rows.iter().map(|row| row.0.0).collect::<Vec<_>>(),
-        &rows.iter().map(|row| row.0.1).collect::<Vec<_>>() as &[Option<Uuid>],
-        &rows.iter().map(|row| row.0.2).collect::<Vec<_>>(),
-        &rows.iter().map(|row| row.1.to_string()).collect::<Vec<_>>(),
-        &rows.iter().map(|row| row.2).collect::<Vec<_>>(),
-        &rows.iter().map(|row| row.3).collect::<Vec<_>>() as &[Option<i64>],
+        &column(&rows, |row| row.0.0),
+        &column(&rows, |row| row.0.1) as &[Option<Uuid>],
+        &column(&rows, |row| row.0.2),
+        &column(&rows, |row| row.1.to_string()),
+        &column(&rows, |row| row.2),
+        &column(&rows, |row| row.3) as &[Option<i64>],
     )
     .execute(conn)
     .await?;

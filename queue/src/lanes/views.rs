@@ -2,11 +2,12 @@
 //! facts that claims are planned on.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use parking_lot::Mutex;
 use sqlx::{PgConnection, PgPool};
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -138,7 +139,7 @@ impl QueueViews {
     }
 
     fn request<'a>(&self, queue: &'a str) -> Request<'a> {
-        let mut queues = self.queues.lock().expect("no panic while held");
+        let mut queues = self.queues.lock();
         let shared = queues.entry(queue.to_owned()).or_default().clone();
         let number = shared.requests.fetch_add(1, Ordering::SeqCst) + 1;
         Request { queue, number, shared }

@@ -6,6 +6,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::sync::Arc;
 
+use az::SaturatingAs;
 use sqlx::{PgConnection, PgPool};
 use tokio::sync::Mutex;
 use uuid::Uuid;
@@ -150,7 +151,7 @@ async fn fill(
     }
     let first = open.next_slice;
     for _ in 0..MAX_TRANSACTIONS {
-        let limit = usize::try_from(window.free().min(MAX_SLICES_PER_TRANSACTION)).unwrap_or(1);
+        let limit = window.free().min(MAX_SLICES_PER_TRANSACTION).saturating_as::<usize>();
         if limit == 0 || open.next_slice == open.total {
             break;
         }

@@ -7,9 +7,9 @@
 //! transactions; a renewal does not. The lease is a row rather than an advisory lock, as that would
 //! live as long as a connection, however long the process behind it is suspended.
 
-use std::sync::Mutex;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use sqlx::{PgPool, Postgres, Transaction};
 use tokio::sync::Notify;
 use uuid::Uuid;
@@ -98,7 +98,7 @@ impl Leader {
         )
         .fetch_optional(&self.pool)
         .await?;
-        let before = std::mem::replace(&mut *self.term.lock().expect("no panic while held"), term);
+        let before = std::mem::replace(&mut *self.term.lock(), term);
         match (before, term) {
             (None, Some(term)) => tracing::info!(term, "this process leads now"),
             (Some(_), None) => tracing::warn!("this process no longer leads"),
@@ -109,7 +109,7 @@ impl Leader {
 
     /// Gives up the lease, so that another worker takes over at once.
     pub async fn resign(&self) -> Result<()> {
-        let Some(term) = self.term.lock().expect("no panic while held").take() else { return Ok(()) };
+        let Some(term) = self.term.lock().take() else { return Ok(()) };
         let mut tx = self.pool.begin().await?;
         sqlx::query!(
             "update queue.leader set holder = null, host = null, pid = null, lease_until = queue.now()
@@ -146,11 +146,11 @@ impl Leader {
     }
 
     fn term(&self) -> Option<i64> {
-        *self.term.lock().expect("no panic while held")
+        *self.term.lock()
     }
 
     fn step_down(&self, lost: i64) {
-        let mut term = self.term.lock().expect("no panic while held");
+        let mut term = self.term.lock();
         if *term == Some(lost) {
             tracing::warn!(term = lost, "this process no longer leads");
             *term = None;

@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::panic::AssertUnwindSafe;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
 use futures_util::FutureExt;
+use parking_lot::Mutex;
 use sqlx::PgPool;
 use uuid::Uuid;
 
@@ -82,7 +83,7 @@ impl Scheduler {
     }
 
     fn is_idle(&self, settings: &ScheduleSettings, now: DateTime<Utc>) -> bool {
-        let idle = self.idle.lock().expect("no panic while held");
+        let idle = self.idle.lock();
         idle.get(&settings.name).is_some_and(|it| it.settings == *settings && now < it.until)
     }
 
@@ -130,7 +131,7 @@ impl Scheduler {
 
     /// Leaves a schedule alone until a time. Its problems are logged once, not at every check.
     fn set_idle(&self, idle: Idle) {
-        let mut all = self.idle.lock().expect("no panic while held");
+        let mut all = self.idle.lock();
         let logged = all.get(&idle.settings.name).map_or(&[][..], |before| &before.problems);
         for problem in idle.problems.iter().filter(|it| !logged.contains(it)) {
             tracing::error!(schedule = idle.settings.name, problem, "a schedule cannot run");

@@ -1,9 +1,8 @@
 //! The clock of upkeep, which the leader does itself: each piece has a schedule, so that it can be
 //! paused and read as others can, but no job.
 
-use std::sync::Mutex;
-
 use chrono::{DateTime, Utc};
+use parking_lot::Mutex;
 
 use crate::error::Result;
 use crate::maintenance::leader::{Leader, TransactionSource};
@@ -29,17 +28,17 @@ impl Upkeep {
         run_once: impl AsyncFnOnce() -> Result<u64>,
     ) -> Result<u64> {
         if !leader.leads() {
-            *self.last.lock().expect("no panic while held") = None;
+            *self.last.lock() = None;
             return Ok(0);
         }
         let (settings, now) =
             schedule::load_one(&mut *leader.pool().acquire().await?, &self.definition).await?;
-        let last = self.last.lock().expect("no panic while held").or(settings.upkeep_at);
+        let last = self.last.lock().or(settings.upkeep_at);
         if !settings.enabled || last.is_some_and(|last| !self.has_tick(&settings, last, now)) {
             return Ok(0);
         }
         let count = run_once().await?;
-        *self.last.lock().expect("no panic while held") = Some(now);
+        *self.last.lock() = Some(now);
         if settings.upkeep_at.is_none_or(|at| now - at >= chrono::TimeDelta::minutes(1))
             && let Some(mut tx) = leader.begin().await?
         {

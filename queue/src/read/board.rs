@@ -20,6 +20,7 @@ use apalis_core::task::metadata::MetadataStore;
 use apalis_core::task::task_id::TaskId;
 use apalis_core::worker::context::WorkerContext;
 use apalis_postgres::PgTask;
+use az::SaturatingAs;
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 use sqlx::PgPool;
@@ -104,7 +105,7 @@ impl BoardBackend {
         let (mut found, mut before) = (Vec::with_capacity(wanted), None);
         let mut conn = self.pool.acquire().await?;
         for _ in 0..MAX_WALKS {
-            let left = i64::try_from(wanted - found.len()).unwrap_or(i64::MAX);
+            let left = (wanted - found.len()).saturating_as::<i64>();
             let page = list::list(&mut conn, &filter, before, left).await?;
             found.extend(page.rows);
             before = page.next;
@@ -124,7 +125,7 @@ impl BoardBackend {
                 let Tally { completed, retried, discarded, cancelled, .. } = &hour.tally;
                 completed + retried + discarded + cancelled
             });
-            usize::try_from(ended.sum::<u64>()).unwrap_or(usize::MAX)
+            ended.sum::<u64>().saturating_as::<usize>()
         };
         Ok(hours.chunks(24).map(runs).collect())
     }

@@ -4,6 +4,7 @@
 //! backfill. These counts are exact. For any other filter, jobs are counted up to a limit, in the
 //! walks that lists use.
 
+use az::SaturatingAs;
 use sqlx::PgConnection;
 
 use super::list::{JobFilter, walk};
@@ -86,7 +87,7 @@ pub async fn count_by_walking(conn: &mut PgConnection, filter: &JobFilter) -> Re
     for state in JobState::ALL {
         let filter = JobFilter { states: Some(vec![state]), ..filter.clone() };
         let walked = walk(conn, &filter, None, MAX_COUNTED + 1).await?;
-        let found = i64::try_from(walked.seqs.len()).unwrap_or(i64::MAX);
+        let found = walked.seqs.len().saturating_as::<i64>();
         counts.0[state as usize] =
             JobCount { jobs: found.min(MAX_COUNTED), more: found > MAX_COUNTED || walked.floor.is_some() };
     }

@@ -4,6 +4,7 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::error::Result;
+use crate::job::state::JobState;
 use crate::read::row::{JobRow, WaitsOn};
 
 /// One job, with its whole output.
@@ -19,7 +20,7 @@ pub async fn get_abridged(conn: &mut PgConnection, id: Uuid) -> Result<Option<Jo
 /// The first `limit` jobs that `job` waits on, or waited on.
 pub async fn parents(conn: &mut PgConnection, job: Uuid, limit: i64) -> Result<Vec<WaitsOn>> {
     let rows = sqlx::query!(
-        r#"select p.id, p.kind, p.name, p.state::text as "state!"
+        r#"select p.id, p.kind, p.name, p.state::text as "state!: JobState"
            from queue.job_dependencies d join queue.jobs p on p.id = d.parent_id
            where d.child_id = $1 order by d.child_id, d.parent_id limit $2"#,
         job,
@@ -27,9 +28,8 @@ pub async fn parents(conn: &mut PgConnection, job: Uuid, limit: i64) -> Result<V
     )
     .fetch_all(conn)
     .await?;
-    let state = |name: String| name.parse().expect("JobState has every state of the database");
     Ok(rows
         .into_iter()
-        .map(|row| WaitsOn { id: row.id, kind: row.kind, name: row.name, state: state(row.state) })
+        .map(|row| WaitsOn { id: row.id, kind: row.kind, name: row.name, state: row.state })
         .collect())
 }

@@ -10,7 +10,7 @@ macro_rules! job_rows {
     (@outputs $output:literal, from $($from:literal)*, $($args:expr),* $(,)?) => {
         sqlx::query_as!(
             $crate::read::row::JobRow,
-            r#"select j.id, j.seq as "seq!", j.tenant_id, j.queue, j.kind, j.state::text as "state!", j.priority,
+            r#"select j.id, j.seq as "seq!", j.tenant_id, j.queue, j.kind, j.state::text as "state!: crate::job::state::JobState", j.priority,
                 j.attempt, j.max_attempts, j.run, j.pending_parents, j.args, "# + $output + r#", j.progress, j.errors,
                 j.workflow_id, j.name, j.subject, j.cancelled_by, j.backfill_id, j.traceparent, j.created_at, j.scheduled_at, j.attempted_at,
                 j.finalized_at,

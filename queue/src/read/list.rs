@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use az::SaturatingAs;
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::TryStreamExt;
 use serde::{Deserialize, Serialize};
@@ -167,7 +168,7 @@ pub async fn list(
     limit: i64,
 ) -> Result<JobPage> {
     let mut walked = walk(conn, filter, before, limit + 1).await?;
-    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let limit = limit.saturating_as::<usize>();
     let more = walked.seqs.len() > limit;
     walked.seqs.truncate(limit);
     let mut next = if more { walked.seqs.last().copied() } else { walked.floor };

@@ -18,7 +18,7 @@ pub struct JobRow {
     pub tenant_id: Uuid,
     pub queue: String,
     pub kind: String,
-    pub state: String,
+    pub(crate) state: JobState,
     pub priority: i16,
     pub attempt: i16,
     pub max_attempts: i16,
@@ -73,7 +73,7 @@ const FIXED_BYTES: usize = 1500;
 impl JobRow {
     /// The state of the job.
     pub fn state(&self) -> JobState {
-        self.state.parse().expect("JobState has every state of the database")
+        self.state
     }
 
     /// What the job's position in its lane depends on; `None` unless it is available.

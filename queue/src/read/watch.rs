@@ -6,9 +6,10 @@
 //! or not.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use serde_json::Value;
 use sqlx::PgPool;
 use tokio::sync::watch;
@@ -54,7 +55,7 @@ impl Watcher {
 
     /// Follows `job` for as long as the receiver lives; `None` until the first poll.
     pub fn follow(&self, job: Uuid) -> watch::Receiver<Option<JobSnapshot>> {
-        let mut followed = self.followed.lock().expect("no panic while held");
+        let mut followed = self.followed.lock();
         let receiver = followed.entry(job).or_insert_with(|| watch::channel(None).0).subscribe();
         self.wake.notify_one();
         receiver
@@ -87,14 +88,14 @@ async fn poll_loop(
 /// The jobs that somebody still follows; `None` when the watcher itself is gone.
 fn still_followed(followed: &Weak<Followed>) -> Option<Vec<Uuid>> {
     let followed = followed.upgrade()?;
-    let mut followed = followed.lock().expect("no panic while held");
+    let mut followed = followed.lock();
     followed.retain(|_, sender| sender.receiver_count() > 0);
     Some(followed.keys().copied().collect())
 }
 
 fn publish(followed: &Weak<Followed>, snapshots: Vec<(Uuid, JobSnapshot)>) {
     let Some(followed) = followed.upgrade() else { return };
-    let followed = followed.lock().expect("no panic while held");
+    let followed = followed.lock();
     for (job, snapshot) in snapshots {
         if let Some(sender) = followed.get(&job) {
             sender.send_if_modified(|last| {
@@ -108,7 +109,7 @@ fn publish(followed: &Weak<Followed>, snapshots: Vec<(Uuid, JobSnapshot)>) {
 
 async fn poll(pool: &PgPool, jobs: &[Uuid]) -> Result<Vec<(Uuid, JobSnapshot)>, sqlx::Error> {
     let rows = sqlx::query!(
-        r#"select id, state::text as "state!", run, attempt, progress from queue.jobs where id = any($1)"#,
+        r#"select id, state::text as "state!: JobState", run, attempt, progress from queue.jobs where id = any($1)"#,
         jobs
     )
     .fetch_all(pool)
@@ -116,8 +117,10 @@ async fn poll(pool: &PgPool, jobs: &[Uuid]) -> Result<Vec<(Uuid, JobSnapshot)>, 
     Ok(rows
         .into_iter()
         .map(|row| {
-            let state = row.state.parse().expect("JobState has every state of the database");
-            (row.id, JobSnapshot { state, run: row.run, attempt: row.attempt, progress: row.progress })
+            (
+                row.id,
+                JobSnapshot { state: row.state, run: row.run, attempt: row.attempt, progress: row.progress },
+            )
         })
         .collect())
 }

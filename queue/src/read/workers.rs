@@ -1,5 +1,6 @@
 //! Workers that hold a lease, and what they run.
 
+use az::SaturatingAs;
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -30,7 +31,7 @@ pub async fn live_workers(conn: &mut PgConnection) -> Result<usize> {
     )
     .fetch_one(conn)
     .await?;
-    Ok(usize::try_from(count).unwrap_or_default())
+    Ok(count.saturating_as::<usize>())
 }
 
 /// The workers that hold a lease, oldest first.

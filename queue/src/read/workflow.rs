@@ -5,6 +5,7 @@ use uuid::Uuid;
 
 use super::workflows::WorkflowState;
 use crate::error::Result;
+use crate::job::state::JobState;
 use crate::job::state::StateCounts;
 use crate::read::row::JobRow;
 
@@ -45,7 +46,7 @@ impl WorkflowCounts {
 /// How many jobs a workflow has in each state; zero in all when there is no such workflow.
 pub async fn workflow_counts(conn: &mut PgConnection, id: Uuid) -> Result<WorkflowCounts> {
     let rows = sqlx::query!(
-        r#"select state::text as "state!", count(*) as "count!", bool_or(run > 0 or state = 'completed') as "begun!"
+        r#"select state::text as "state!: JobState", count(*) as "count!", bool_or(run > 0 or state = 'completed') as "begun!"
            from queue.jobs where workflow_id = $1 group by state"#,
         id
     )
@@ -53,7 +54,7 @@ pub async fn workflow_counts(conn: &mut PgConnection, id: Uuid) -> Result<Workfl
     .await?;
     let mut found = WorkflowCounts::default();
     for row in rows {
-        found.counts.change(row.state.parse().expect("JobState has every state of the database"), row.count);
+        found.counts.change(row.state, row.count);
         found.begun |= row.begun;
     }
     Ok(found)

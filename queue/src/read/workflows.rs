@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::str::FromStr;
 
+use az::SaturatingAs;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
@@ -155,7 +156,7 @@ pub async fn workflows(
 ) -> Result<WorkflowPage> {
     // Without states to filter by, all workflows that are walked are on the page, but for one more.
     let walk = match filter.states {
-        None => i64::try_from(limit + 1).unwrap_or(i64::MAX),
+        None => (limit + 1).saturating_as::<i64>(),
         Some(_) => MAX_WALKED,
     };
     let walked = sqlx::query_file_as!(

@@ -5,6 +5,7 @@ use serde_json::Value;
 use sqlx::PgConnection;
 
 use super::{Definition, Missed, Schedules};
+use crate::database::column;
 use crate::error::Result;
 use crate::schedule::cron::{self, Cron};
 
@@ -51,7 +52,7 @@ impl ScheduleSettings {
 pub(crate) async fn load(conn: &mut PgConnection) -> Result<(Vec<ScheduleSettings>, DateTime<Utc>)> {
     let rows = sqlx::query!(
         r#"select n.now as "now!", s.name as "name?", s.cron as "cron?", s.time_zone, s.enabled as "enabled?",
-            s.missed as "missed?", s.missed_limit as "missed_limit?", s.since as "since?", s.upkeep_at,
+            s.missed as "missed?: Missed", s.missed_limit as "missed_limit?", s.since as "since?", s.upkeep_at,
             s.updated_at as "updated_at?"
            from (select queue.now() as now) n left join queue.schedules s on true order by s.name"#
     )
@@ -64,7 +65,7 @@ pub(crate) async fn load(conn: &mut PgConnection) -> Result<(Vec<ScheduleSetting
             cron: row.cron?,
             time_zone: row.time_zone,
             enabled: row.enabled?,
-            missed: row.missed?.parse().ok()?,
+            missed: row.missed?,
             missed_limit: u16::try_from(row.missed_limit?).ok()?,
             since: row.since?,
             upkeep_at: row.upkeep_at,
@@ -94,11 +95,6 @@ pub(crate) async fn load_one(
 
 /// Stores the defaults of schedules that are not stored yet; leaves the others alone.
 pub(crate) async fn register(conn: &mut PgConnection, definitions: &[Definition]) -> Result<()> {
-    macro_rules! column {
-        ($of:expr) => {
-            &definitions.iter().map($of).collect::<Vec<_>>()
-        };
-    }
     sqlx::query!(
         "insert into queue.schedules
             (name, cron, time_zone, enabled, missed, missed_limit, since, updated_at)
@@ -106,11 +102,11 @@ pub(crate) async fn register(conn: &mut PgConnection, definitions: &[Definition]
          from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::integer[])
             as d (name, cron, time_zone, missed, missed_limit)
          on conflict (name) do nothing",
-        column!(|it| it.name.to_owned()),
-        column!(|it| it.cron.to_owned()),
-        column!(|it| it.time_zone.map(str::to_owned)) as &[Option<String>],
-        column!(|it| it.missed.as_str().to_owned()),
-        column!(|it| i32::from(it.missed_limit)),
+        &column(definitions, |it| it.name.to_owned()),
+        &column(definitions, |it| it.cron.to_owned()),
+        &column(definitions, |it| it.time_zone.map(str::to_owned)) as &[Option<String>],
+        &column(definitions, |it| it.missed.as_str().to_owned()),
+        &column(definitions, |it| i32::from(it.missed_limit)),
     )
     .execute(conn)
     .await?;

@@ -1,8 +1,9 @@
 //! Counts of the jobs that this process has enqueued, from wherever in it.
 
 use std::collections::BTreeMap;
-use std::sync::RwLock;
 use std::sync::atomic::{AtomicU64, Ordering};
+
+use parking_lot::RwLock;
 
 /// Enqueued jobs by queue and kind.
 pub type EnqueuedCounts = BTreeMap<(String, String), u64>;
@@ -24,13 +25,13 @@ pub(crate) fn count<'a>(jobs: impl Iterator<Item = (&'a str, &'a str)>) {
 }
 
 fn add_equal((queue, kind): (&str, &str), count: u64) {
-    let known = ENQUEUED.read().expect("no panic while held");
+    let known = ENQUEUED.read();
     if let Some(counter) = known.get(queue).and_then(|kinds| kinds.get(kind)) {
         counter.fetch_add(count, Ordering::Relaxed);
         return;
     }
     drop(known);
-    let mut all = ENQUEUED.write().expect("no panic while held");
+    let mut all = ENQUEUED.write();
     let counter = all.entry(queue.to_owned()).or_default().entry(kind.to_owned()).or_default();
     counter.fetch_add(count, Ordering::Relaxed);
 }
@@ -38,7 +39,7 @@ fn add_equal((queue, kind): (&str, &str), count: u64) {
 /// The jobs that this process has enqueued since its start, including those of transactions that
 /// were rolled back afterwards.
 pub fn all() -> EnqueuedCounts {
-    let all = ENQUEUED.read().expect("no panic while held");
+    let all = ENQUEUED.read();
     let rows = all.iter().flat_map(|(queue, kinds)| {
         kinds.iter().map(move |(kind, count)| ((queue.clone(), kind.clone()), count.load(Ordering::Relaxed)))
     });

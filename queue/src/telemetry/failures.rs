@@ -1,10 +1,12 @@
 //! Failures grouped by what they have in common: the kind of job, the code, and the message without
 //! the parts that differ from one failure to the next.
 
+use az::SaturatingAs;
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
+use crate::database::column;
 use crate::error::Result;
 
 /// The longest pattern, in characters.
@@ -66,11 +68,6 @@ pub async fn record(conn: &mut PgConnection, failures: &[FailureSighting]) -> Re
     if failures.is_empty() {
         return Ok(());
     }
-    macro_rules! column {
-        ($field:ident) => {
-            &failures.iter().map(|failure| failure.$field.clone()).collect::<Vec<_>>()
-        };
-    }
     let ids = sqlx::query!(
         r#"insert into queue.failures as f (id, kind, code, pattern, first_seen, last_seen, seen)
            select queue.failure_id(s.kind, s.code, s.pattern), s.kind, s.code, s.pattern, queue.now(), queue.now(), s.count
@@ -78,10 +75,10 @@ pub async fn record(conn: &mut PgConnection, failures: &[FailureSighting]) -> Re
            order by 1
            on conflict (id) do update set last_seen = greatest(f.last_seen, excluded.last_seen), seen = f.seen + excluded.seen
            returning id, kind, code, pattern"#,
-        column!(kind),
-        column!(code),
-        column!(pattern),
-        column!(count)
+        &column(failures, |failure| failure.kind.clone()),
+        &column(failures, |failure| failure.code.clone()),
+        &column(failures, |failure| failure.pattern.clone()),
+        &column(failures, |failure| failure.count)
     )
     .fetch_all(&mut *conn)
     .await?;
@@ -94,8 +91,8 @@ pub async fn record(conn: &mut PgConnection, failures: &[FailureSighting]) -> Re
          select s.id, date_trunc('hour', queue.now(), 'UTC'), s.seen from unnest($1::bigint[], $2::bigint[]) as s (id, seen)
          order by 1
          on conflict (failure_id, at) do update set seen = h.seen + excluded.seen",
-        &ids.iter().map(|row| row.id).collect::<Vec<_>>(),
-        &ids.iter().map(|row| count_of(&row.kind, &row.code, &row.pattern)).collect::<Vec<_>>()
+        &column(&ids, |row| row.id),
+        &column(&ids, |row| count_of(&row.kind, &row.code, &row.pattern))
     )
     .execute(conn)
     .await?;
@@ -186,7 +183,7 @@ pub async fn list(
         .then(|| rows.last().map(|row| (row.last_seen, row.id)))
         .flatten();
     rows.retain(|row| row.retryable + row.discarded > 0);
-    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let limit = limit.saturating_as::<usize>();
     if rows.len() > limit {
         rows.truncate(limit);
         next = rows.last().map(|row| (row.last_seen, row.id));

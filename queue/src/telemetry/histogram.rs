@@ -3,6 +3,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use az::SaturatingAs;
+
 /// Upper bounds of the buckets, in microseconds.
 const BOUNDS_US: [u64; 17] = [
     1_000,
@@ -62,7 +64,7 @@ pub struct Reading {
 
 impl AtomicHistogram {
     pub(crate) fn add(&self, duration: Duration) {
-        let us = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
+        let us = duration.as_micros().saturating_as::<u64>();
         let bucket = BOUNDS_US.partition_point(|bound| *bound < us);
         self.buckets[bucket].fetch_add(1, Ordering::Relaxed);
         self.sum_us.fetch_add(us, Ordering::Relaxed);

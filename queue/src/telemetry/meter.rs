@@ -5,9 +5,11 @@
 //! are looked up once by its kind; nothing is locked or allocated for it.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
+
+use parking_lot::Mutex;
 
 use crate::finish::Outcome;
 use crate::telemetry::failures::{FailureSighting, pattern};
@@ -134,7 +136,7 @@ impl Meter {
     }
 
     fn count_failures(&self, more: impl Iterator<Item = (FailureKey, i64)>) {
-        let mut failures = self.0.failures.lock().expect("no panic while held");
+        let mut failures = self.0.failures.lock();
         for (key, count) in more {
             if failures.len() < MAX_FAILURES || failures.contains_key(&key) {
                 *failures.entry(key).or_default() += count;
@@ -144,7 +146,7 @@ impl Meter {
 
     /// Takes the failures that were counted since they were last taken.
     pub(crate) fn take_failures(&self) -> Vec<FailureSighting> {
-        let taken = std::mem::take(&mut *self.0.failures.lock().expect("no panic while held"));
+        let taken = std::mem::take(&mut *self.0.failures.lock());
         let sighting =
             |(FailureKey { kind, code, pattern }, count)| FailureSighting { kind, code, pattern, count };
         taken.into_iter().map(sighting).collect()

@@ -7,9 +7,11 @@
 
 use std::collections::HashMap;
 
+use az::SaturatingAs;
 use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgPool};
 
+use crate::database::column;
 use crate::error::Result;
 use crate::telemetry::failures::{self, FailureSighting};
 use crate::telemetry::histogram::Histogram;
@@ -130,9 +132,7 @@ async fn add(conn: &mut PgConnection, changes: &[KindTally]) -> Result<()> {
     if changes.is_empty() {
         return Ok(());
     }
-    let column = |of: fn(&Tally) -> u64| -> Vec<i64> {
-        changes.iter().map(|change| i64::try_from(of(&change.tally)).unwrap_or(i64::MAX)).collect()
-    };
+    let counts = |of: fn(&Tally) -> u64| column(changes, |change| of(&change.tally).saturating_as::<i64>());
     sqlx::query!(
         "insert into queue.rollups as p (bucket_s, at, queue, kind, completed, retried, discarded, cancelled, snoozed, waits, runs)
          select s.bucket_s, date_bin(make_interval(secs => s.bucket_s), queue.now(), 'epoch'), n.queue, n.kind,
@@ -147,15 +147,15 @@ async fn add(conn: &mut PgConnection, changes: &[KindTally]) -> Result<()> {
              discarded = p.discarded + excluded.discarded, cancelled = p.cancelled + excluded.cancelled,
              snoozed = p.snoozed + excluded.snoozed, waits = queue.add_each(p.waits, excluded.waits),
              runs = queue.add_each(p.runs, excluded.runs)",
-        &changes.iter().map(|change| change.queue.to_owned()).collect::<Vec<_>>(),
-        &changes.iter().map(|change| change.kind.to_owned()).collect::<Vec<_>>(),
-        &column(|tally| tally.completed),
-        &column(|tally| tally.retried),
-        &column(|tally| tally.discarded),
-        &column(|tally| tally.cancelled),
-        &column(|tally| tally.snoozed),
-        &changes.iter().map(|change| change.tally.waits.as_array()).collect::<Vec<_>>(),
-        &changes.iter().map(|change| change.tally.runs.as_array()).collect::<Vec<_>>()
+        &column(changes, |change| change.queue.to_owned()),
+        &column(changes, |change| change.kind.to_owned()),
+        &counts(|tally| tally.completed),
+        &counts(|tally| tally.retried),
+        &counts(|tally| tally.discarded),
+        &counts(|tally| tally.cancelled),
+        &counts(|tally| tally.snoozed),
+        &column(changes, |change| change.tally.waits.as_array()),
+        &column(changes, |change| change.tally.runs.as_array())
     )
     .execute(conn)
     .await?;

@@ -4,6 +4,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
+use az::SaturatingAs;
 use serde_json::json;
 use sqlx::pool::PoolConnection;
 use sqlx::{PgConnection, PgPool, Postgres};
@@ -122,7 +123,7 @@ pub(crate) async fn register(conn: &mut PgConnection, worker: &Registration) -> 
         i32::try_from(std::process::id()).unwrap_or(0),
         worker.version,
         &worker.queues,
-        i32::try_from(worker.concurrency.each()).unwrap_or(i32::MAX),
+        worker.concurrency.each().saturating_as::<i32>(),
         json!(worker.concurrency.exceptions()),
         worker.lease.as_secs_f64()
     )

@@ -1,8 +1,10 @@
 //! How many jobs a worker runs at once in one queue, and who may have the next permit.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
+use az::SaturatingAs;
+use parking_lot::Mutex;
 use tokio::sync::Notify;
 use uuid::Uuid;
 
@@ -39,12 +41,12 @@ impl Permits {
 
     /// How many jobs a claim may take now.
     pub(crate) fn capacity(&self, backfills: &HashMap<Uuid, BackfillLimits>) -> Capacity {
-        let in_use = self.0.in_use.lock().expect("no panic while held");
+        let in_use = self.0.in_use.lock();
         let total = self.0.total;
         let within_share = |(id, used): (&Uuid, &usize)| {
             let share = backfills.get(id).map_or(1.0, |backfill| backfill.share);
-            let share = share_of(i64::try_from(total).unwrap_or(i64::MAX), share);
-            (*used).min(usize::try_from(share).unwrap_or(0))
+            let share = share_of(total.saturating_as::<i64>(), share);
+            (*used).min(share.saturating_as::<usize>())
         };
         let reserved = in_use.backfills.iter().map(within_share).sum::<usize>();
         let live = total.saturating_sub(in_use.live + reserved);
@@ -55,13 +57,13 @@ impl Permits {
     /// Whether more than three quarters of the permits are in use: the process has enough to do
     /// until more are free.
     pub(crate) fn is_busy(&self) -> bool {
-        let in_use = self.0.in_use.lock().expect("no panic while held");
+        let in_use = self.0.in_use.lock();
         in_use.live + in_use.backfills.values().sum::<usize>() > self.0.total / 4 * 3
     }
 
     /// The permit of a claimed job, which is given back when it is dropped.
     pub(crate) fn take(&self, backfill: Option<Uuid>) -> Permit {
-        let mut in_use = self.0.in_use.lock().expect("no panic while held");
+        let mut in_use = self.0.in_use.lock();
         match backfill {
             Some(id) => *in_use.backfills.entry(id).or_default() += 1,
             None => in_use.live += 1,
@@ -81,7 +83,7 @@ impl Drop for Permit {
     fn drop(&mut self) {
         let inner = &self.permits.0;
         {
-            let mut in_use = inner.in_use.lock().expect("no panic while held");
+            let mut in_use = inner.in_use.lock();
             match self.backfill {
                 Some(id) => {
                     if let Some(used) = in_use.backfills.get_mut(&id) {

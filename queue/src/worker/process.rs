@@ -1,10 +1,11 @@
 //! The state of one worker process, which its parts share.
 
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use sqlx::PgPool;
@@ -118,8 +119,8 @@ impl<A: Send + Sync + 'static> Worker<A> {
         completer: JoinHandle<()>,
         upkeep: impl IntoIterator<Item = JoinHandle<()>>,
     ) {
-        *self.0.completer.lock().expect("no panic while held") = Some(completer);
-        self.0.upkeep.lock().expect("no panic while held").extend(upkeep);
+        *self.0.completer.lock() = Some(completer);
+        self.0.upkeep.lock().extend(upkeep);
     }
 
     /// What the completer does after each group of outcomes: jobs of lanes that were full may be
@@ -160,7 +161,7 @@ impl<A: Send + Sync + 'static> Worker<A> {
     pub async fn close(&self) -> Result<()> {
         self.drain();
         self.0.stopped.cancel();
-        let upkeep = std::mem::take(&mut *self.0.upkeep.lock().expect("no panic while held"));
+        let upkeep = std::mem::take(&mut *self.0.upkeep.lock());
         let aborts: Vec<_> = upkeep.iter().map(JoinHandle::abort_handle).collect();
         let ended = tokio::time::timeout(UPKEEP_DEADLINE, async {
             for task in upkeep {
@@ -184,7 +185,7 @@ impl<A: Send + Sync + 'static> Worker<A> {
     /// Waits until all outcomes are written, for as long as some are written within each
     /// [`CLOSE_DEADLINE`]. Returns whether all were.
     async fn write_last_outcomes(&self) -> bool {
-        let completer = self.0.completer.lock().expect("no panic while held").take();
+        let completer = self.0.completer.lock().take();
         let Some(mut completer) = completer else { return true };
         loop {
             let before = self.0.written_groups.load(Ordering::Relaxed);
@@ -211,7 +212,7 @@ impl<A: Send + Sync + 'static> Worker<A> {
 
     /// What an attempt that ended in `error` means for its job.
     pub(super) fn outcome_of_error(&self, job: &ClaimedJob, error: JobError) -> Outcome {
-        let mut rng = self.0.rng.lock().expect("no panic while held");
+        let mut rng = self.0.rng.lock();
         self.0.registry.outcome_of_error(job, error, &mut *rng)
     }
 
@@ -225,12 +226,12 @@ impl<A: Send + Sync + 'static> Worker<A> {
 
     /// The id under which the process is registered now.
     pub(super) fn id(&self) -> Uuid {
-        *self.0.id.lock().expect("no panic while held")
+        *self.0.id.lock()
     }
 
     /// Replaces the id, after a lost lease.
     pub(super) fn set_id(&self, id: Uuid) {
-        *self.0.id.lock().expect("no panic while held") = id;
+        *self.0.id.lock() = id;
     }
 
     pub(super) fn pool(&self) -> &PgPool {

@@ -1,8 +1,9 @@
 //! The wake-ups inside one process: each has a name, and tasks wait for it by that name.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use crate::worker::notify::{DRAIN_CHANNEL, LEADER_CHANNEL};
@@ -18,7 +19,7 @@ pub(crate) struct Wakers(Arc<Mutex<HashMap<String, Arc<Notify>>>>);
 impl Wakers {
     /// Woken when there may be jobs to claim in `queue`.
     pub(crate) fn for_queue(&self, queue: &str) -> Arc<Notify> {
-        self.0.lock().expect("no panic while held").entry(queue.to_owned()).or_default().clone()
+        self.0.lock().entry(queue.to_owned()).or_default().clone()
     }
 
     /// Woken when the leader has stepped down.
@@ -37,7 +38,7 @@ impl Wakers {
     }
 
     pub(super) fn wake_all(&self) {
-        for notify in self.0.lock().expect("no panic while held").values() {
+        for notify in self.0.lock().values() {
             notify.notify_one();
         }
     }

@@ -3,6 +3,7 @@
 use sqlx::PgConnection;
 use uuid::Uuid;
 
+use crate::enqueue::OnFailure;
 use crate::job::state::JobState;
 
 /// One job of a workflow waits for another.
@@ -12,8 +13,8 @@ pub struct Edge {
     pub parent: Uuid,
     /// The job that waits.
     pub child: Uuid,
-    /// What the end of the parent without success does to the child: `cancel` or `continue`.
-    pub on_failure: String,
+    /// What the end of the parent without success does to the child.
+    pub on_failure: OnFailure,
 }
 
 /// The edges that lead to these jobs, in order of child and parent.
@@ -23,8 +24,8 @@ pub struct Edge {
 pub async fn edges(conn: &mut PgConnection, children: &[Uuid]) -> sqlx::Result<Vec<Edge>> {
     let edges = sqlx::query_as!(
         Edge,
-        "select parent_id as parent, child_id as child, on_failure from queue.job_dependencies
-         where child_id = any($1) order by child_id, parent_id",
+        r#"select parent_id as parent, child_id as child, on_failure as "on_failure: OnFailure" from queue.job_dependencies
+         where child_id = any($1) order by child_id, parent_id"#,
         children
     );
     edges.fetch_all(conn).await
@@ -71,7 +72,7 @@ pub async fn causes(conn: &mut PgConnection, jobs: &[(Uuid, Option<Uuid>)]) -> s
             where j.state = 'cancelled' and j.errors -> -1 ->> 'code' = 'dependency_failed' and j.failed_parents > 0
               and c.depth < 20
         )
-        select distinct on (c.job) c.job as "job!", j.id, j.kind, j.name, j.state::text as "state!",
+        select distinct on (c.job) c.job as "job!", j.id, j.kind, j.name, j.state::text as "state!: JobState",
             j.errors -> -1 ->> 'code' as code
         from chain c join queue.jobs j on j.id = c.id
         order by c.job, c.depth desc
@@ -81,13 +82,12 @@ pub async fn causes(conn: &mut PgConnection, jobs: &[(Uuid, Option<Uuid>)]) -> s
     )
     .fetch_all(conn)
     .await?;
-    let state = |state: &str| state.parse().expect("the enum's names are the states'");
     let causes = rows.into_iter().map(|row| Cause {
         job: row.job,
         id: row.id,
         kind: row.kind,
         name: row.name,
-        state: state(&row.state),
+        state: row.state,
         code: row.code,
     });
     Ok(causes.collect())

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
+use crate::database::column;
 use crate::error::Result;
 use crate::job::state::JobState;
 
@@ -69,15 +70,14 @@ pub(super) async fn update_children(
     let rows = sqlx::query_file!(
         "src/workflow/update_children.sql",
         &changes.keys().copied().collect::<Vec<_>>(),
-        &changes.values().map(|change| change.pending).collect::<Vec<_>>(),
-        &changes.values().map(|change| change.failed).collect::<Vec<_>>(),
-        &changes.values().map(|change| change.failed_parent).collect::<Vec<_>>() as &[Option<Uuid>],
+        &column(changes.values(), |change| change.pending),
+        &column(changes.values(), |change| change.failed),
+        &column(changes.values(), |change| change.failed_parent) as &[Option<Uuid>],
     )
     .fetch_all(conn)
     .await?;
     for row in rows {
-        let was: JobState = row.was.parse().expect("JobState has every state of the database");
-        let now: JobState = row.now.parse().expect("JobState has every state of the database");
+        let (was, now) = (row.was, row.now);
         if was.is_final() != now.is_final() {
             updated.ended_or_retried.push(row.id);
         }

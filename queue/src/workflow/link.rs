@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use az::SaturatingAs;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
@@ -45,13 +46,12 @@ async fn lock(conn: &mut PgConnection, parents: HashSet<Uuid>) -> Result<ParentS
         return Ok(ParentStates::new());
     }
     let rows = sqlx::query!(
-        r#"select id, state::text as "state!" from queue.jobs where id = any($1) order by id for share"#,
+        r#"select id, state::text as "state!: JobState" from queue.jobs where id = any($1) order by id for share"#,
         &parents.into_iter().collect::<Vec<_>>()
     )
     .fetch_all(conn)
     .await?;
-    let state = |name: String| name.parse().expect("JobState has every state of the database");
-    Ok(rows.into_iter().map(|row| (row.id, state(row.state))).collect())
+    Ok(rows.into_iter().map(|row| (row.id, row.state)).collect())
 }
 
 /// Stores the edges of `jobs`, which were just inserted as `waiting` on all their parents
@@ -85,7 +85,7 @@ pub(crate) async fn link(
         // The insert counted every parent, also those that were named twice.
         let surplus = job.parents.len() - parents.len();
         if surplus > 0 {
-            changes.entry(job.id).or_default().pending -= i32::try_from(surplus).unwrap_or(i32::MAX);
+            changes.entry(job.id).or_default().pending -= surplus.saturating_as::<i32>();
         }
         for (parent, on_failure) in parents {
             let outcome = outcome(states.get(&parent).copied(), on_failure);

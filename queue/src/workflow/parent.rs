@@ -36,7 +36,7 @@ impl Parent {
 /// The parents of `job`, in order of enqueueing.
 pub(crate) async fn parents_of(pool: &PgPool, job: Uuid) -> Result<Vec<Parent>> {
     let rows = sqlx::query!(
-        r#"select p.id, p.name, p.kind, p.state::text as "state!", p.output
+        r#"select p.id, p.name, p.kind, p.state::text as "state!: JobState", p.output
            from queue.job_dependencies d join queue.jobs p on p.id = d.parent_id
            where d.child_id = $1 order by p.seq"#,
         job
@@ -46,9 +46,8 @@ pub(crate) async fn parents_of(pool: &PgPool, job: Uuid) -> Result<Vec<Parent>> 
     Ok(rows
         .into_iter()
         .map(|row| {
-            let state: JobState = row.state.parse().expect("JobState has every state of the database");
-            let output = row.output.filter(|_| state == JobState::Completed);
-            Parent { id: row.id, name: row.name, kind: row.kind, state, output }
+            let output = row.output.filter(|_| row.state == JobState::Completed);
+            Parent { id: row.id, name: row.name, kind: row.kind, state: row.state, output }
         })
         .collect())
 }

@@ -15,10 +15,12 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
+use az::SaturatingAs;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::children::{ChangedChildren, update_children, update_edges};
+use crate::database::column;
 use crate::enqueue::notify::notify_queues;
 use crate::error::Result;
 
@@ -123,8 +125,8 @@ async fn split_by_budget(
     }
     let rows = sqlx::query_file!(
         "src/workflow/count_edges.sql",
-        &propagations.iter().map(|propagation| propagation.job).collect::<Vec<_>>(),
-        &propagations.iter().map(|propagation| propagation.after).collect::<Vec<_>>(),
+        &column(&propagations, |propagation| propagation.job),
+        &column(&propagations, |propagation| propagation.after),
         budget,
     )
     .fetch_all(conn)
@@ -151,8 +153,8 @@ async fn defer(conn: &mut PgConnection, propagations: &[Propagation]) -> Result<
     }
     sqlx::query_file!(
         "src/workflow/defer.sql",
-        &propagations.iter().map(|propagation| propagation.job).collect::<Vec<_>>(),
-        &propagations.iter().map(|propagation| propagation.after).collect::<Vec<_>>(),
+        &column(propagations, |propagation| propagation.job),
+        &column(propagations, |propagation| propagation.after),
     )
     .execute(&mut *conn)
     .await?;
@@ -178,8 +180,8 @@ async fn update_dependents(
     }
     let edges = sqlx::query_file!(
         "src/workflow/next_edges.sql",
-        &propagations.iter().map(|propagation| propagation.job).collect::<Vec<_>>(),
-        &propagations.iter().map(|propagation| propagation.after).collect::<Vec<_>>(),
+        &column(propagations, |propagation| propagation.job),
+        &column(propagations, |propagation| propagation.after),
         MAX_EDGES,
     )
     .fetch_all(&mut *conn)
@@ -214,7 +216,7 @@ async fn update_dependents(
     }
     let changes = update_edges(conn, &parents, &updatable).await?;
     Ok(Batch {
-        edges: i64::try_from(edges.len()).unwrap_or(i64::MAX),
+        edges: edges.len().saturating_as::<i64>(),
         changed: update_children(conn, &changes).await?,
         rest: rest.into_iter().map(|(job, after)| Propagation { job, after }).collect(),
     })

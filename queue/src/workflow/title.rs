@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
+use crate::database::column;
 use crate::error::Result;
 
 /// What is stored of a workflow, beside its jobs.
@@ -31,10 +32,10 @@ pub(crate) async fn store_titles(
         "insert into queue.workflows (id, tenant_id, name, subject)
          select * from unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[])
          on conflict (id) do nothing",
-        &titles().map(|title| title.id).collect::<Vec<_>>(),
-        &titles().map(|title| title.tenant).collect::<Vec<_>>(),
-        &titles().map(|title| title.name.as_deref()).collect::<Vec<_>>() as &[Option<&str>],
-        &titles().map(|title| title.subject.as_deref()).collect::<Vec<_>>() as &[Option<&str>],
+        &column(titles(), |title| title.id),
+        &column(titles(), |title| title.tenant),
+        &column(titles(), |title| title.name.as_deref()) as &[Option<&str>],
+        &column(titles(), |title| title.subject.as_deref()) as &[Option<&str>],
     )
     .execute(conn)
     .await?;

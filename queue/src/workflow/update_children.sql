@@ -65,4 +65,4 @@ set pending_parents = d.pending,
     end
 from decided d
 where c.id = d.id
-returning c.id, c.queue, d.was::text as "was!", d.now::text as "now!"
+returning c.id, c.queue, d.was::text as "was!: JobState", d.now::text as "now!: JobState"

@@ -135,11 +135,11 @@ async fn paused_queue_or_lane_starts_nothing_until_it_is_resumed() {
     assert_eq!(claimer.view().explain(tenant(0), None), Some(Blocked::QueuePaused));
     pause_queue(&mut db.pool.acquire().await.unwrap(), QUEUE, false).await.unwrap();
     let paused = LaneSettings { paused: true, limits: None };
-    set_lane(&mut db.pool.acquire().await.unwrap(), QUEUE, tenant(0), paused).await.unwrap();
+    change_lane(&mut db.pool.acquire().await.unwrap(), QUEUE, tenant(0), paused.into()).await.unwrap();
     let jobs = claimer.claim(&mut conn, worker, Capacity::of(10)).await.unwrap().jobs;
     assert_eq!(by_tenant(&jobs), HashMap::from([(tenant(1), 1)]));
     assert_eq!(claimer.view().explain(tenant(0), None), Some(Blocked::LanePaused));
-    set_lane(&mut conn, QUEUE, tenant(0), LaneSettings::default()).await.unwrap();
+    change_lane(&mut conn, QUEUE, tenant(0), LaneSettings::default().into()).await.unwrap();
     assert_eq!(claimer.claim(&mut conn, worker, Capacity::of(10)).await.unwrap().jobs.len(), 2);
 }
 
@@ -152,7 +152,7 @@ async fn queue_limits_hold_over_all_lanes_and_defaults_for_each() {
     let mut conn = db.pool.acquire().await.unwrap();
     let worker = db.register_worker().await;
     let limits = QueueLimits { rate: None, max_running: Some(5) };
-    set_queue_limits(&mut conn, QUEUE, limits, at_most(2)).await.unwrap();
+    change_queue(&mut conn, QUEUE, QueueChange::to(limits, at_most(2))).await.unwrap();
     let mut claimer = Claimer::open(&mut conn, QUEUE).await.unwrap();
     let jobs = claimer.claim(&mut conn, worker, Capacity::of(100)).await.unwrap().jobs;
     assert_eq!(jobs.len(), 5);
@@ -160,7 +160,7 @@ async fn queue_limits_hold_over_all_lanes_and_defaults_for_each() {
     let view = QueueView::open(&mut conn, QUEUE).await.unwrap();
     assert_eq!(view.explain(tenant(0), None), Some(Blocked::QueueFull { max_running: 5 }));
     let limits = QueueLimits { rate: Some(Rate { rate: 1, period_ms: 60_000, burst: 3 }), max_running: None };
-    set_queue_limits(&mut conn, QUEUE, limits, LaneLimits::default()).await.unwrap();
+    change_queue(&mut conn, QUEUE, QueueChange::to(limits, LaneLimits::default())).await.unwrap();
     assert_eq!(claimer.claim(&mut conn, worker, Capacity::of(100)).await.unwrap().jobs.len(), 3);
     assert!(claimer.claim(&mut conn, worker, Capacity::of(100)).await.unwrap().jobs.is_empty());
 }

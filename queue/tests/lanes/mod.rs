@@ -11,7 +11,9 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 use uuid::Uuid;
-use weirgate_queue::lanes::change::{pause_queue, set_lane, set_queue_limits};
+use weirgate_queue::lanes::change::{pause_queue};
+use weirgate_queue::claim::{Capacity, ClaimedJob, Claimer, claim};
+use weirgate_queue::lanes::change::{QueueChange, change_lane, change_queue, pause_queue};
 use weirgate_queue::lanes::settings::LaneSettings;
 use weirgate_queue::lanes::{Blocked, LaneLimits, QueueLimits, QueueView, Rate, reconcile};
 use weirgate_queue::worker::{self, Capacity, ClaimedJob, Claimer, Finish, Outcome, claim, finish};
@@ -37,7 +39,9 @@ async fn fill(db: &TestDb, tenant: Uuid, jobs: usize) -> Vec<Uuid> {
 
 async fn limit(db: &TestDb, tenant: Uuid, limits: LaneLimits) {
     let mut tx = db.pool.begin().await.unwrap();
-    set_lane(&mut tx, QUEUE, tenant, LaneSettings { paused: false, limits: Some(limits) }).await.unwrap();
+    change_lane(&mut tx, QUEUE, tenant, LaneSettings { paused: false, limits: Some(limits) }.into())
+        .await
+        .unwrap();
     tx.commit().await.unwrap();
 }
 

@@ -8,7 +8,10 @@ use anyhow::{Result, ensure};
 use sqlx::Postgres;
 use sqlx::pool::PoolConnection;
 use uuid::Uuid;
-use weirgate_queue::lanes::change::{pause_queue, set_lane, set_queue_limits};
+use weirgate_queue::lanes::change::{pause_queue};
+use weirgate_queue::claim::Claimer;
+use weirgate_queue::claim::persist_running::RunStart;
+use weirgate_queue::lanes::change::{QueueChange, change_lane, change_queue, pause_queue};
 use weirgate_queue::lanes::settings::LaneSettings;
 use weirgate_queue::lanes::{LaneLimits, QueueLimits, reconcile};
 use weirgate_queue::worker::checkpointer::Checkpointer;
@@ -148,7 +151,7 @@ impl<'a> Case<'a> {
             Command::LimitQueue { rate, max_running, lanes } => {
                 expected.limits = QueueLimits { rate: *rate, max_running: *max_running };
                 expected.lane_limits = *lanes;
-                set_queue_limits(&mut self.conn, QUEUE, expected.limits, *lanes).await?;
+                change_queue(&mut self.conn, QUEUE, QueueChange::to(expected.limits, *lanes)).await?;
                 (
                     format!(
                         "the queue may {}; a lane may {}",
@@ -163,7 +166,7 @@ impl<'a> Case<'a> {
         if let Some(lane) = lane {
             let of = &expected.lanes[lane];
             let settings = LaneSettings { paused: of.paused, limits: of.limits };
-            set_lane(&mut self.conn, QUEUE, tenant(lane), settings).await?;
+            change_lane(&mut self.conn, QUEUE, tenant(lane), settings.into()).await?;
         }
         self.say(text);
         Ok(())

@@ -1,7 +1,6 @@
 //! `audit`, of a server.
 
 use anyhow::Result;
-use clap::ValueEnum;
 
 use crate::cli::Audit;
 use crate::client::{Call, Client};
@@ -9,7 +8,6 @@ use crate::http::internal::audit::AuditEntry;
 
 pub(in crate::commands) async fn list(client: &Client, options: &Audit) -> Result<Vec<AuditEntry>> {
     let Audit { actor, action, target, tenant, via, from, to, limit, json: _ } = options;
-    let via = via.and_then(|via| via.to_possible_value()).map(|via| via.get_name().to_owned());
     let call = Call::get(["internal", "audit"])
         .some("actor", actor.as_ref())
         .some("action", action.as_ref())

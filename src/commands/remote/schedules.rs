@@ -33,6 +33,11 @@ pub(in crate::commands) async fn run(
     Ok((items, enqueued))
 }
 
+pub(in crate::commands) async fn pause(client: &Client, name: &str, paused: bool) -> Result<()> {
+    let verb = if paused { "pause" } else { "resume" };
+    client.tell(&Call::post(["internal", "schedules", name, verb])).await
+}
+
 /// The schedule as it is after that.
 pub(in crate::commands) async fn change(
     client: &Client,

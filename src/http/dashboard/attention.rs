@@ -3,6 +3,7 @@
 //! Each is one query along an index that holds nothing else, so that it costs what there is to
 //! tell, however many tenants there are.
 
+use az::SaturatingAs;
 use sqlx::PgConnection;
 use uuid::Uuid;
 use weirgate_identity::{SYSTEM_SLUG, SYSTEM_TENANT};
@@ -61,7 +62,7 @@ async fn paused(conn: &mut PgConnection) -> sqlx::Result<Vec<Notice>> {
         rows => {
             rows.sort_unstable_by(|a, b| a.slug.cmp(&b.slug));
             let names: Vec<String> = rows.iter().map(|row| row.slug.clone()).collect();
-            let names = &names[..names.len().min(usize::try_from(NAMED).unwrap_or(0))];
+            let names = &names[..names.len().min(NAMED.saturating_as::<usize>())];
             let text = format!("{} paused: {}.", of(total, "tenant is", "tenants are"), named(names, total));
             notices.push(Notice { text, link: tenants("paused") });
         }

@@ -10,6 +10,7 @@ use weirgate_web::dashboard::refusal::Refusal;
 use weirgate_web::dashboard::sent::filled;
 use weirgate_web::dashboard::session::Session;
 use weirgate_web::dashboard::suggest::Suggestions;
+use weirgate_identity::audit::{self, Filter, Listed, Via};
 use weirgate_web::job_list::tenant_of_filter;
 use weirgate_web::params::Fields;
 use weirgate_web::problem::Problem;
@@ -28,7 +29,7 @@ const GROUPS: [&str; 14] = [
 
 fn form(given: &Given) -> FilterForm {
     let mut ways = vec![("", "any")];
-    ways.extend(VIAS.map(|via| (via, via)));
+    ways.extend(Via::ALL.map(|via| (via.as_str(), via.as_str())));
     given.filter(vec![
         given.field("action", "Action").suggesting("actions").with_placeholder("queue.pause"),
         given.field("actor", "Actor").suggesting("actors").with_placeholder("ada@example.com"),

@@ -31,7 +31,7 @@ impl From<audit::Entry> for Entry {
             actor: entry.actor,
             from: match entry.address {
                 Some(address) => format!("{}, {address}", entry.via),
-                None => entry.via,
+                None => entry.via.to_string(),
             },
             path,
             action: entry.action,

@@ -24,6 +24,7 @@ use weirgate_web::problem::Problem;
 use super::heat::{Heat, Mark, Shown};
 use crate::http::Api;
 use crate::http::backfill::{AskedFor, TenantNames};
+use crate::pauses::{Pausable, set_paused};
 
 /// What was asked for, in words.
 pub(super) struct Asked {
@@ -215,16 +216,16 @@ pub(super) async fn stream(
 }
 
 pub(super) async fn pause(state: State<Api>, id: Path<Uuid>, form: Form) -> Result<Response, Refusal> {
-    set_paused(state, id, form, true).await
+    pause_or_resume(state, id, form, true).await
 }
 
 pub(super) async fn resume(state: State<Api>, id: Path<Uuid>, form: Form) -> Result<Response, Refusal> {
-    set_paused(state, id, form, false).await
+    pause_or_resume(state, id, form, false).await
 }
 
 /// First says what will happen; once confirmed, does it.
-async fn set_paused(
-    state: State<Api>,
+async fn pause_or_resume(
+    State(api): State<Api>,
     Path(id): Path<Uuid>,
     mut form: Form,
     paused: bool,
@@ -240,11 +241,11 @@ async fn set_paused(
         let (what, path) = (format!("backfill {id}"), format!("/dashboard/backfills/{id}"));
         return Ok(Confirm::pause(frame, paused, &what, &path, vec![effect.to_owned()]).ask());
     }
-    if paused {
-        act(state, Path(id), form, "backfill.pause", backfill::pause).await
-    } else {
-        act(state, Path(id), form, "backfill.resume", backfill::resume).await
-    }
+    let mut tx = api.pool.begin().await?;
+    let done = set_paused(&mut tx, &form.session.actor(), Pausable::Backfill(id), paused).await;
+    done.map_err(|error| Refusal::from(error).for_session(&form.session))?;
+    tx.commit().await?;
+    Ok(Redirect::to(&format!("/dashboard/backfills/{id}")).into_response())
 }
 
 pub(super) async fn cancel(

@@ -3,6 +3,7 @@
 use askama::Template;
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
+use az::SaturatingAs;
 use uuid::Uuid;
 use weirgate_queue::backfill::{self, Backfill, BackfillState};
 use weirgate_web::dashboard::frame::{Frame, page};
@@ -61,7 +62,7 @@ pub(super) struct BackfillsLook {
 impl BackfillsLook {
     /// Those made before `before`.
     pub(super) async fn take(api: &Api, before: Option<Uuid>) -> Result<Self, Problem> {
-        let limit = i64::try_from(ON_A_PAGE + 1).unwrap_or(i64::MAX);
+        let limit = (ON_A_PAGE + 1).saturating_as::<i64>();
         let mut all = backfill::list(&mut *api.pool.acquire().await?, before, limit).await?;
         let more = all.len() > ON_A_PAGE;
         all.truncate(ON_A_PAGE);

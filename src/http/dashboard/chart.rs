@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use az::SaturatingAs;
 use chrono::{DateTime, TimeDelta, Utc};
 
 /// Of the drawing's own units; it is stretched to its place.
@@ -74,7 +75,7 @@ pub(super) struct Times<'a> {
 
 impl Times<'_> {
     fn label(&self, at: DateTime<Utc>) -> String {
-        let over_days = self.each * i32::try_from(self.starts.len()).unwrap_or(i32::MAX) > TimeDelta::days(1);
+        let over_days = self.each * self.starts.len().saturating_as::<i32>() > TimeDelta::days(1);
         at.format(if over_days { "%a %d %b %H:%M" } else { "%H:%M" }).to_string()
     }
 }

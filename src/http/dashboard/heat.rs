@@ -1,5 +1,6 @@
 //! The days of a backfill as a calendar: a cell for each tenant and day, some months and tenants at a time.
 
+use az::SaturatingAs;
 use chrono::{Datelike, Days, NaiveDate};
 use uuid::Uuid;
 use weirgate_queue::JobState;
@@ -98,7 +99,7 @@ impl Heat {
         let page = shown.tenants.min(pages - 1);
         let places = page * TENANTS..=(page * TENANTS + TENANTS - 1).min(days.tenants.saturating_sub(1));
         let on_page = (places.end() - places.start() + 1).max(1);
-        let at_once = u32::try_from((TENANTS / on_page).clamp(1, MONTHS)).unwrap_or(1);
+        let at_once = (TENANTS / on_page).clamp(1, MONTHS).saturating_as::<u32>();
         let wanted = shown.month.unwrap_or_else(|| days.current()).clamp(days.from, days.to);
         let first = (index(wanted) - index(days.from)) / at_once * at_once + index(days.from);
         let (from, to) = (start(first).max(days.from), start(first + at_once) - Days::new(1));
@@ -135,7 +136,7 @@ fn index(day: NaiveDate) -> u32 {
 
 /// The first day of a month.
 fn start(index: u32) -> NaiveDate {
-    let year = i32::try_from(index / 12).unwrap_or(i32::MAX);
+    let year = (index / 12).saturating_as::<i32>();
     NaiveDate::from_ymd_opt(year, index % 12 + 1, 1).unwrap_or(NaiveDate::MAX)
 }
 

@@ -116,7 +116,7 @@ fn done(act: &Act) -> Option<String> {
         other if !other.starts_with("job.") => return None,
         other => other.to_owned(),
     };
-    Some(format!("{what} by {}", who(&act.via, &act.actor)))
+    Some(format!("{what} by {}", who(act.via, &act.actor)))
 }
 
 /// In order.

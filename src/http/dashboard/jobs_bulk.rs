@@ -3,6 +3,7 @@
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
+use az::SaturatingAs;
 use weirgate_identity::users::Role;
 use weirgate_queue::control::bulk::BulkAction;
 use weirgate_queue::enqueue;
@@ -68,7 +69,7 @@ async fn ask(
     let mut conn = api.pool.acquire().await?;
     let counted = bulk.count(&mut conn).await?;
     let action = bulk.action.as_str();
-    let jobs = of(i64::try_from(counted.count).unwrap_or(i64::MAX), "job", "jobs");
+    let jobs = of(counted.count.saturating_as::<i64>(), "job", "jobs");
     let at_least = if counted.exact { "" } else { "at least " };
     let (first, rest) = action.split_at(1);
     let yes = format!("{}{rest} {at_least}{jobs}", first.to_uppercase());

@@ -4,10 +4,8 @@ use askama::Template;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
-use weirgate_identity::audit::{Change, Subject};
 use weirgate_identity::users::Role;
 use weirgate_queue::JobState;
-use weirgate_queue::lanes::change::{LaneChange, change_lane};
 use weirgate_queue::lanes::{LaneLimits, LimitsInput, MAX_LIMIT, Rate};
 use weirgate_web::dashboard::confirm::Confirm;
 use weirgate_web::dashboard::form::{Field, Given, Wrong};
@@ -23,7 +21,8 @@ use super::limit_words::lane_limits;
 use super::tenant::{LaneRow, Named, effect};
 use crate::http::Api;
 use crate::http::lane_facts::LaneFacts;
-use crate::queues;
+use crate::pauses::{Pausable, set_paused};
+use crate::{limits, queues};
 
 /// Limits as a form, with what was given and what is wrong with it.
 #[derive(Template)]
@@ -125,7 +124,7 @@ pub(super) async fn pause(
     path: Path<(String, String)>,
     form: Form,
 ) -> Result<Response, Refusal> {
-    set_paused(state, path, form, true).await
+    pause_or_resume(state, path, form, true).await
 }
 
 pub(super) async fn resume(
@@ -133,10 +132,10 @@ pub(super) async fn resume(
     path: Path<(String, String)>,
     form: Form,
 ) -> Result<Response, Refusal> {
-    set_paused(state, path, form, false).await
+    pause_or_resume(state, path, form, false).await
 }
 
-async fn set_paused(
+async fn pause_or_resume(
     State(api): State<Api>,
     Path((tenant, queue)): Path<(String, String)>,
     form: Form,
@@ -152,13 +151,9 @@ async fn set_paused(
         let happens = vec![effect(&tenant.slug, &lane, paused)];
         return Ok(Confirm::pause(frame, paused, &what, &path, happens).ask());
     }
-    let action = if paused { "lane.pause" } else { "lane.resume" };
     let mut tx = api.pool.begin().await?;
-    let lane = Subject::Lane { tenant: tenant.id, slug: &tenant.slug, queue: &queue };
-    let noted = Change::begin(&mut tx, lane).await?;
-    let change = LaneChange { paused: Some(paused), limits: None };
-    change_lane(&mut tx, &queue, tenant.id, change).await?;
-    noted.note(&mut tx, &session.actor(), action, &["paused"]).await?;
+    let lane = Pausable::Lane { tenant: tenant.id, slug: &tenant.slug, queue: &queue };
+    set_paused(&mut tx, &session.actor(), lane, paused).await?;
     tx.commit().await?;
     Ok(Redirect::to(&path).into_response())
 }
@@ -223,10 +218,7 @@ pub(super) async fn limit(
         .ask());
     }
     let mut tx = api.pool.begin().await?;
-    let subject = Subject::Lane { tenant: tenant.id, slug: &tenant.slug, queue: &queue };
-    let noted = Change::begin(&mut tx, subject).await?;
-    change_lane(&mut tx, &queue, tenant.id, LaneChange { paused: None, limits: Some(own) }).await?;
-    noted.note(&mut tx, &session.actor(), "lane.limits", &["limits"]).await?;
+    limits::set_lane(&mut tx, &session.actor(), (tenant.id, &tenant.slug), &queue, own).await?;
     tx.commit().await?;
     Ok(Redirect::to(&path).into_response())
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use askama::Template;
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
+use az::SaturatingAs;
 use chrono::TimeDelta;
 use uuid::Uuid;
 use weirgate_queue::backfill::{self, Backfill, BackfillState};
@@ -177,7 +178,7 @@ fn notices(queue: &QueueFacts) -> Vec<Notice> {
         );
     }
     if queue.throttled_lanes > 0 {
-        let throttled = i64::try_from(queue.throttled_lanes).unwrap_or(i64::MAX);
+        let throttled = queue.throttled_lanes.saturating_as::<i64>();
         let who = of(throttled, "tenant is", "tenants are");
         let text = format!("{who} throttled in queue {name}.");
         say(text, format!("/dashboard/jobs?queue={name}&state=available"));

@@ -7,11 +7,11 @@ use askama::Template;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
+use az::SaturatingAs;
 use chrono::TimeDelta;
-use weirgate_identity::audit::{Change, Subject};
 use weirgate_identity::users::Role;
 use weirgate_queue::JobState;
-use weirgate_queue::lanes::change::{QueueChange, change_queue, pause_queue};
+use weirgate_queue::lanes::change::QueueChange;
 use weirgate_queue::lanes::{LaneLimits, QueueLimits};
 use weirgate_queue::telemetry::histogram::Histogram;
 use weirgate_queue::telemetry::rollup::{BucketSize, Tally, buckets};
@@ -30,7 +30,8 @@ use super::limit_words::{lane_limits, queue_limits};
 use super::queues::QueueRow;
 use crate::http::Api;
 use crate::http::queue_facts::QueueFacts;
-use crate::queues;
+use crate::pauses::{Pausable, set_paused};
+use crate::{limits, queues};
 
 /// Tenants that are shown.
 const BUSIEST: usize = 20;
@@ -125,14 +126,14 @@ impl QueuePage {
             });
         }
         let QueueLimits { rate, max_running } = facts.settings.queue;
-        let backlog = i64::try_from(facts.lanes_with_backlog).unwrap_or(i64::MAX);
+        let backlog = facts.lanes_with_backlog.saturating_as::<i64>();
         Ok(Self {
             frame: Frame::new(session, "/queues"),
             queue: QueueRow::new(facts),
             latencies: latencies(api, &facts.name).await?,
             depths: JobState::ALL.map(depth).into(),
             waiting_tenants: of(backlog, "tenant", "tenants"),
-            throttled_tenants: count(i64::try_from(facts.throttled_lanes).unwrap_or(i64::MAX)),
+            throttled_tenants: count(facts.throttled_lanes.saturating_as::<i64>()),
             busiest,
             of_lanes: lane_limits(facts.settings.default),
             whole: LimitForm::new(LaneLimits { rate, max_running, weight: 1.0 }, false),
@@ -143,14 +144,14 @@ impl QueuePage {
 }
 
 pub(super) async fn pause(state: State<Api>, name: Path<String>, form: Form) -> Result<Response, Refusal> {
-    set_paused(state, name, form, true).await
+    pause_or_resume(state, name, form, true).await
 }
 
 pub(super) async fn resume(state: State<Api>, name: Path<String>, form: Form) -> Result<Response, Refusal> {
-    set_paused(state, name, form, false).await
+    pause_or_resume(state, name, form, false).await
 }
 
-async fn set_paused(
+async fn pause_or_resume(
     State(api): State<Api>,
     Path(name): Path<String>,
     form: Form,
@@ -164,18 +165,15 @@ async fn set_paused(
         let happens = vec![pause_effect(&facts, paused)];
         return Ok(Confirm::pause(frame, paused, &format!("queue {name}"), &path(&name), happens).ask());
     }
-    let action = if paused { "queue.pause" } else { "queue.resume" };
     let mut tx = api.pool.begin().await?;
-    let change = Change::begin(&mut tx, Subject::Queue(&name)).await?;
-    pause_queue(&mut tx, &name, paused).await?;
-    change.note(&mut tx, &session.actor(), action, &["paused"]).await?;
+    set_paused(&mut tx, &session.actor(), Pausable::Queue(&name), paused).await?;
     tx.commit().await?;
     Ok(Redirect::to(&path(&name)).into_response())
 }
 
 fn pause_effect(facts: &QueueFacts, paused: bool) -> String {
     let available = facts.count(JobState::Available);
-    let tenants = i64::try_from(facts.lanes_with_backlog).unwrap_or(i64::MAX);
+    let tenants = facts.lanes_with_backlog.saturating_as::<i64>();
     let tenants = of(tenants, "tenant", "tenants");
     let name = &facts.name;
     if paused {
@@ -278,13 +276,7 @@ pub(super) async fn limit(
         .ask());
     }
     let mut tx = api.pool.begin().await?;
-    let noted = Change::begin(&mut tx, Subject::Queue(&name)).await?;
-    change_queue(&mut tx, &name, change).await?;
-    let about = match whose {
-        Whose::All => "limits",
-        Whose::Each => "lane_limits",
-    };
-    noted.note(&mut tx, &session.actor(), "queue.limits", &[about]).await?;
+    limits::set_queue(&mut tx, &session.actor(), &name, change).await?;
     tx.commit().await?;
     Ok(Redirect::to(&path(&name)).into_response())
 }

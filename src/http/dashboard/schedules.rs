@@ -22,7 +22,8 @@ use weirgate_web::parse::TenantName;
 use weirgate_web::problem::Problem;
 
 use crate::http::Api;
-use crate::schedules::{self, run_now};
+use crate::pauses::{Pausable, set_paused};
+use crate::schedules::run_now;
 
 /// A run to come.
 struct Run {
@@ -173,11 +174,11 @@ pub(super) async fn run(
 }
 
 pub(super) async fn pause(state: State<Api>, name: Path<String>, form: Form) -> Result<Response, Refusal> {
-    set_paused(state, name, form, true).await
+    pause_or_resume(state, name, form, true).await
 }
 
 pub(super) async fn resume(state: State<Api>, name: Path<String>, form: Form) -> Result<Response, Refusal> {
-    set_paused(state, name, form, false).await
+    pause_or_resume(state, name, form, false).await
 }
 
 fn known(api: &Api, name: &str) -> Result<Definition, Refusal> {
@@ -221,7 +222,7 @@ fn pause_effect(definition: &Definition, paused: bool) -> Vec<String> {
 }
 
 /// First says what will happen; once confirmed, does it.
-async fn set_paused(
+async fn pause_or_resume(
     State(api): State<Api>,
     Path(name): Path<String>,
     form: Form,
@@ -238,7 +239,7 @@ async fn set_paused(
         return Ok(Confirm { back: "/dashboard/schedules".to_owned(), ..asked }.ask());
     }
     let mut tx = api.pool.begin().await?;
-    schedules::turn(&mut tx, &session.actor(), &definition, !paused).await?;
+    set_paused(&mut tx, &session.actor(), Pausable::Schedule(&definition), paused).await?;
     tx.commit().await?;
     Ok(Redirect::to("/dashboard/schedules").into_response())
 }

@@ -2,10 +2,10 @@
 
 use std::collections::HashSet;
 use std::net::IpAddr;
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use axum::http::StatusCode;
+use parking_lot::Mutex;
 use sqlx::PgPool;
 use weirgate_identity::audit;
 use weirgate_identity::users::{Candidate, User};
@@ -137,7 +137,7 @@ impl SignIns {
 
     /// Whether there is an entry, or room for one.
     fn has_entry(&self, failure: Short, now: Instant) -> bool {
-        let mut noted = self.noted.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut noted = self.noted.lock();
         if now.saturating_duration_since(noted.0) >= Duration::from_mins(1) {
             *noted = (now, HashSet::new());
         }

@@ -5,12 +5,10 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use uuid::Uuid;
-use weirgate_identity::audit::{Change, Subject};
 use weirgate_identity::users::Role;
 use weirgate_identity::{SYSTEM_SLUG, SYSTEM_TENANT, Tenant};
 use weirgate_queue::JobState;
 use weirgate_queue::lanes::Rate;
-use weirgate_queue::lanes::change::{LaneChange, change_lane};
 use weirgate_queue::lanes::traffic::WINDOW_S;
 use weirgate_web::dashboard::confirm::Confirm;
 use weirgate_web::dashboard::frame::{Frame, page};
@@ -23,6 +21,7 @@ use weirgate_web::dashboard::words::{count, of, percent};
 use super::limit_words::{lane_limits, period, queue_limits};
 use crate::http::Api;
 use crate::http::lane_facts::LaneFacts;
+use crate::pauses::{Pausable, set_paused};
 use crate::queues;
 
 /// Whose lanes are meant.
@@ -153,14 +152,14 @@ pub(super) async fn show(
 }
 
 pub(super) async fn pause(state: State<Api>, name: Path<String>, form: Form) -> Result<Response, Refusal> {
-    set(state, name, form, true).await
+    pause_or_resume(state, name, form, true).await
 }
 
 pub(super) async fn resume(state: State<Api>, name: Path<String>, form: Form) -> Result<Response, Refusal> {
-    set(state, name, form, false).await
+    pause_or_resume(state, name, form, false).await
 }
 
-async fn set(
+async fn pause_or_resume(
     State(api): State<Api>,
     Path(name): Path<String>,
     form: Form,
@@ -177,14 +176,8 @@ async fn set(
     }
     let mut tx = api.pool.begin().await?;
     let queues: Vec<&str> = lanes.iter().map(|lane| lane.queue.as_str()).collect();
-    let subject = Subject::Lanes { tenant: tenant.id, slug: &tenant.slug, queues: &queues };
-    let noted = Change::begin(&mut tx, subject).await?;
-    let change = LaneChange { paused: Some(paused), limits: None };
-    for queue in &queues {
-        change_lane(&mut tx, queue, tenant.id, change).await?;
-    }
-    let action = if paused { "tenant.pause" } else { "tenant.resume" };
-    noted.note(&mut tx, &session.actor(), action, &["paused"]).await?;
+    let all = Pausable::Tenant { id: tenant.id, slug: &tenant.slug, queues: &queues };
+    set_paused(&mut tx, &session.actor(), all, paused).await?;
     tx.commit().await?;
     Ok(Redirect::to(&tenant.path()).into_response())
 }

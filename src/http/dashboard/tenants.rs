@@ -6,6 +6,8 @@ use std::sync::Arc;
 use askama::Template;
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
+use az::SaturatingAs;
+use sqlx::PgConnection;
 use uuid::Uuid;
 use weirgate_queue::lanes::QueueView;
 use weirgate_queue::{JobState, read};
@@ -154,7 +156,7 @@ pub(super) async fn list(
     let asked =
         Asked::take(fields, &api.catalog).map_err(|problem| Refusal::from(problem).for_session(&session))?;
     let mut found = find(&api, &asked).await?;
-    let on_page = usize::try_from(ON_A_PAGE).unwrap_or(usize::MAX);
+    let on_page = ON_A_PAGE.saturating_as::<usize>();
     let next = (found.len() > on_page).then(|| asked.query(&found[on_page - 1].slug));
     found.truncate(on_page);
     let rows = describe(&api, found).await?;

@@ -5,6 +5,7 @@ use askama::Template;
 use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
+use az::SaturatingAs;
 use uuid::Uuid;
 use weirgate_identity::users::Role;
 use weirgate_queue::read::{self, JobRow, WorkflowState};
@@ -54,7 +55,7 @@ impl WorkflowLook {
         if found.counts.total() == 0 {
             return Err(QueueError::UnknownWorkflow(id).into());
         }
-        let limit = i64::try_from(DRAWN + 1).unwrap_or(i64::MAX);
+        let limit = (DRAWN + 1).saturating_as::<i64>();
         let mut rows: Vec<JobRow> = read::workflow(&mut conn, id, after, limit).await?;
         let more = rows.len() > DRAWN;
         rows.truncate(DRAWN);
@@ -87,7 +88,7 @@ impl WorkflowLook {
 /// A job among the others of its workflow: all of them, or those next to it where there are many.
 pub(super) async fn around(api: &Api, workflow: Uuid, job: Uuid) -> weirgate_queue::Result<Graph> {
     let mut conn = api.pool.acquire().await?;
-    let limit = i64::try_from(DRAWN + 1).unwrap_or(i64::MAX);
+    let limit = (DRAWN + 1).saturating_as::<i64>();
     let mut rows = read::workflow(&mut conn, workflow, None, limit).await?;
     if rows.len() > DRAWN {
         rows = read::neighbours(&mut conn, job, NEAR).await?;

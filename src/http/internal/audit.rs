@@ -4,16 +4,18 @@ use axum::extract::State;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use utoipa::ToSchema;
+use utoipa::openapi::path::Parameter;
 use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
-use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
-use weirgate_identity::audit::{self, Entry, Filter, Listed, VIAS};
+use weirgate_identity::audit::{self, Entry, Filter, Listed, Via};
 use weirgate_web::context::RequestContext;
 use weirgate_web::job_list::tenant_of_filter;
-use weirgate_web::page::{Page, Paging, PagingParams, next_url};
+use weirgate_web::page::{Page, Paging, next_url};
 use weirgate_web::params::{Fields, FromQuery, Query};
 use weirgate_web::parse::{Parse, TenantName};
 use weirgate_web::problem::Problem;
+use weirgate_web::query_params;
 
 use crate::http::Api;
 
@@ -27,8 +29,8 @@ pub(crate) struct AuditEntry {
     #[schema(example = "ada@example.com")]
     pub(crate) actor: String,
     /// Where it was done: `dashboard`, `internal` (this API), `cli` (the program's commands).
-    #[schema(example = "dashboard")]
-    pub(crate) via: String,
+    #[schema(value_type = String, example = "dashboard")]
+    pub(crate) via: Via,
     /// The client's IP address, where there is one.
     #[schema(required = true, example = "203.0.113.9")]
     pub(crate) address: Option<String>,
@@ -60,77 +62,76 @@ impl From<Entry> for AuditEntry {
     }
 }
 
-/// Which entries.
-#[derive(Debug, IntoParams)]
-#[into_params(parameter_in = Query)]
-#[expect(dead_code, reason = "documents what AuditQuery reads")]
-pub(crate) struct AuditParams {
-    /// An action, or a group of them: `job` has `job.cancel`, `job.retry` and the like.
-    #[param(required = false, example = "sign_in", min_length = 1, max_length = 2000)]
-    action: String,
-    /// Who did it, in any case of letters.
-    #[param(required = false, example = "ada@example.com", min_length = 1, max_length = 2000)]
-    actor: String,
-    /// To what: a job's id, a queue's name, an email.
-    #[param(required = false, example = "kpi", min_length = 1, max_length = 2000)]
-    target: String,
-    /// By which way.
-    #[param(required = false, schema_with = vias)]
-    via: String,
-    /// Concerning this tenant alone: its slug or UUID; `system` for jobs of the system itself.
-    #[param(required = false, pattern = "^[A-Za-z0-9_-]{1,64}$", example = "tenant_demo_cca")]
-    tenant_id: String,
-    /// From this time on.
-    #[param(required = false)]
-    from: DateTime<Utc>,
-    /// Before this time.
-    #[param(required = false)]
-    to: DateTime<Utc>,
+query_params! {
+    /// Which entries.
+    struct FilterParams {
+        /// An action, or a group of them: `job` has `job.cancel`, `job.retry` and the like.
+        #[param(example = "sign_in", min_length = 1, max_length = 2000)]
+        action: Option<String>,
+        /// Who did it, in any case of letters.
+        #[param(example = "ada@example.com", min_length = 1, max_length = 2000)]
+        actor: Option<String>,
+        /// To what: a job's id, a queue's name, an email.
+        #[param(example = "kpi", min_length = 1, max_length = 2000)]
+        target: Option<String>,
+        /// By which way.
+        #[param(schema_with = vias)]
+        via: Option<ViaName>,
+        /// Concerning this tenant alone: its slug or UUID; `system` for jobs of the system itself.
+        #[param(value_type = String, pattern = "^[A-Za-z0-9_-]{1,64}$", example = "tenant_demo_cca")]
+        tenant_id: Option<TenantName>,
+        /// From this time on.
+        from: Option<DateTime<Utc>>,
+        /// Before this time.
+        to: Option<DateTime<Utc>>,
+    }
 }
 
 fn vias() -> Schema {
-    ObjectBuilder::new().schema_type(Type::String).enum_values(Some(VIAS)).build().into()
+    ObjectBuilder::new().schema_type(Type::String).enum_values(Some(Via::ALL.map(Via::as_str))).build().into()
 }
 
-#[derive(Debug)]
-pub(crate) struct AuditQuery {
-    filter: Filter,
-    tenant: Option<TenantName>,
-    paging: Paging<i64>,
-}
-
-impl FromQuery for AuditQuery {
-    fn take(fields: &mut Fields) -> Option<Self> {
-        let (filter, tenant) = take_filter(fields);
-        Some(Self { filter, tenant, paging: Paging::take(fields) })
+query_params! {
+    /// Which page of which entries.
+    pub(crate) struct AuditQuery {
+        ..filter: AuditFilter,
+        ..paging: Paging<i64>,
     }
 }
 
 /// The filter, but for the tenant, which is still to be found.
-pub(crate) fn take_filter(fields: &mut Fields) -> (Filter, Option<TenantName>) {
-    let filter = Filter {
-        actor: fields.get("actor"),
-        action: fields.get("action"),
-        target: fields.get("target"),
-        via: fields.get::<Via>("via").map(|via| via.0.to_owned()),
-        tenant: None,
-        from: fields.get("from"),
-        to: fields.get("to"),
-    };
-    if let (Some(from), Some(to)) = (filter.from, filter.to)
-        && to <= from
-    {
-        fields.fail("to", "expected a time after from");
+#[derive(Debug)]
+struct AuditFilter(Filter, Option<TenantName>);
+
+impl FromQuery for AuditFilter {
+    fn take(fields: &mut Fields) -> Option<Self> {
+        let FilterParams { action, actor, target, via, tenant_id, from, to } = FilterParams::take(fields)?;
+        if from.zip(to).is_some_and(|(from, to)| to <= from) {
+            fields.fail("to", "expected a time after from");
+        }
+        let via = via.map(|via| via.0);
+        Some(Self(Filter { actor, action, target, via, tenant: None, from, to }, tenant_id))
     }
-    (filter, fields.get("tenant_id"))
+
+    fn parameters() -> Vec<Parameter> {
+        FilterParams::parameters()
+    }
 }
 
-struct Via(&'static str);
+/// The filter, but for the tenant, which is still to be found. May lack something once `fields`
+/// holds an error.
+pub(crate) fn take_filter(fields: &mut Fields) -> (Filter, Option<TenantName>) {
+    AuditFilter::take(fields).map_or_else(Default::default, |AuditFilter(filter, tenant)| (filter, tenant))
+}
 
-impl Parse for Via {
+/// A way in any case of letters.
+#[derive(Debug)]
+struct ViaName(Via);
+
+impl Parse for ViaName {
     fn parse(text: &str) -> Result<Self, String> {
-        let via = VIAS.into_iter().find(|via| text.trim().eq_ignore_ascii_case(via));
-        via.map(Self).ok_or_else(|| format!("expected one of {}", VIAS.join(", ")))
+        let via = Via::ALL.into_iter().find(|via| text.trim().eq_ignore_ascii_case(via.as_str()));
+        via.map(Self).ok_or_else(|| format!("expected one of {}", Via::ALL.map(Via::as_str).join(", ")))
     }
 }
 
@@ -142,7 +143,7 @@ impl Parse for Via {
 /// enqueues is not here: the job names who did. A page looks at a bounded number of entries: where
 /// few match it can be short, or empty, and `next` goes on from there.
 #[utoipa::path(
-    get, path = "/internal/audit", tag = "Operation", params(AuditParams, PagingParams),
+    get, path = "/internal/audit", tag = "Operation", params(Query::<AuditQuery>),
     responses(
         (status = 200, description = "A page of the audit", body = Page<AuditEntry>),
         (status = 404, description = "unknown_tenant")
@@ -151,7 +152,7 @@ impl Parse for Via {
 pub(crate) async fn list_audit(
     State(api): State<Api>,
     context: RequestContext,
-    Query(AuditQuery { mut filter, tenant, paging }): Query<AuditQuery>,
+    Query(AuditQuery { filter: AuditFilter(mut filter, tenant), paging }): Query<AuditQuery>,
 ) -> Result<Page<AuditEntry>, Problem> {
     if let Some(name) = &tenant {
         filter.tenant = Some(tenant_of_filter(&api.web, name).await?);

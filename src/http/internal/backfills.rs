@@ -8,19 +8,21 @@ use axum::response::{IntoResponse, Response};
 use sqlx::PgConnection;
 use uuid::Uuid;
 use weirgate_identity::audit::{Change, Subject};
+use weirgate_identity::audit::{Actor, Change, Subject};
 use weirgate_queue::backfill;
 use weirgate_web::backfill::BackfillRange;
 use weirgate_web::client_address::ServiceActor;
 use weirgate_web::context::RequestContext;
 use weirgate_web::extract::{Action, Path, answered};
 use weirgate_web::idempotency::{Claimed, REPLAYED};
-use weirgate_web::page::{Page, Paging, PagingParams};
-use weirgate_web::params::{Fields, FromQuery, Query};
+use weirgate_web::page::{Page, Paging};
+use weirgate_web::params::Query;
 use weirgate_web::problem::Problem;
 
 use crate::http::Api;
 use crate::http::backfill::{BackfillResource, DryRun, DryRunOrBackfill, TenantSlices};
 use crate::http::backfill_request::{BackfillBody, BackfillRequest, SettingsBody, SettingsRequest};
+use crate::pauses::{Pausable, set_paused};
 
 /// Creates a backfill: a job for each tenant and day of a range, or a pipeline of them.
 ///
@@ -97,25 +99,15 @@ async fn dry_run(
     Ok(Json(DryRun { dry_run: true, kind, total, future_days, tenants }).into_response())
 }
 
-/// Which page of backfills.
-#[derive(Debug)]
-pub(crate) struct BackfillQuery(Paging<Uuid>);
-
-impl FromQuery for BackfillQuery {
-    fn take(fields: &mut Fields) -> Option<Self> {
-        Some(Self(Paging::take(fields)))
-    }
-}
-
 /// Lists backfills, newest first.
 #[utoipa::path(
-    get, path = "/internal/backfills", tag = "Backfills", params(PagingParams),
+    get, path = "/internal/backfills", tag = "Backfills", params(Query::<Paging<Uuid>>),
     responses((status = 200, description = "A page of backfills", body = Page<BackfillResource>))
 )]
 pub(crate) async fn list_backfills(
     State(api): State<Api>,
     context: RequestContext,
-    Query(BackfillQuery(paging)): Query<BackfillQuery>,
+    Query(paging): Query<Paging<Uuid>>,
 ) -> Result<Page<BackfillResource>, Problem> {
     let mut conn = api.pool.acquire().await?;
     let rows = backfill::list(&mut conn, paging.after, paging.rows()).await?;
@@ -179,16 +171,7 @@ pub(crate) async fn pause_backfill(
     ServiceActor(actor): ServiceActor,
     action: Action<Uuid>,
 ) -> Result<Response, Problem> {
-    let id = action.target;
-    let mut tx = api.pool.begin().await?;
-    let first = action.is_first(&mut tx).await?;
-    if first {
-        let change = Change::begin(&mut tx, Subject::Backfill(id)).await?;
-        backfill::pause(&mut tx, id).await?;
-        change.note(&mut tx, &actor, "backfill.pause", &["state"]).await?;
-    }
-    tx.commit().await?;
-    Ok(answered(first, answer(&api, &context, id, StatusCode::OK, !first).await?))
+    pause_or_resume(&api, &context, &actor, &action, true).await
 }
 
 /// Resumes a paused backfill.
@@ -206,16 +189,24 @@ pub(crate) async fn resume_backfill(
     ServiceActor(actor): ServiceActor,
     action: Action<Uuid>,
 ) -> Result<Response, Problem> {
+    pause_or_resume(&api, &context, &actor, &action, false).await
+}
+
+async fn pause_or_resume(
+    api: &Api,
+    context: &RequestContext,
+    actor: &Actor,
+    action: &Action<Uuid>,
+    paused: bool,
+) -> Result<Response, Problem> {
     let id = action.target;
     let mut tx = api.pool.begin().await?;
     let first = action.is_first(&mut tx).await?;
     if first {
-        let change = Change::begin(&mut tx, Subject::Backfill(id)).await?;
-        backfill::resume(&mut tx, id).await?;
-        change.note(&mut tx, &actor, "backfill.resume", &["state"]).await?;
+        set_paused(&mut tx, actor, Pausable::Backfill(id), paused).await?;
     }
     tx.commit().await?;
-    Ok(answered(first, answer(&api, &context, id, StatusCode::OK, !first).await?))
+    Ok(answered(first, answer(api, context, id, StatusCode::OK, !first).await?))
 }
 
 /// Cancels a backfill: no more jobs are created, unfinished ones are cancelled, running ones are

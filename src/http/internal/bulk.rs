@@ -20,7 +20,7 @@ use weirgate_web::enqueue::{EnqueueBody, EnqueueHeaders, OptionParams, Received,
 use weirgate_web::extract::parse_body;
 use weirgate_web::job_list::{resolved, take_filter};
 use weirgate_web::openapi::JobAccepted;
-use weirgate_web::params::{Fields, is_blank, too_many};
+use weirgate_web::params::{Fields, Query, is_blank, too_many};
 use weirgate_web::parse::TenantName;
 use weirgate_web::problem::{FieldError, Problem};
 
@@ -141,8 +141,7 @@ impl FromRequest<Api> for BulkRequest {
         let options =
             EnqueueBody { run_at: body.run_at, priority: body.priority, max_attempts: body.max_attempts };
         let terms = received.terms(&mut fields, &options);
-        let action = fields.finish(Some(body.action))?;
-        let action = action.ok_or_else(Problem::internal)?;
+        let (action, terms) = fields.finish(body.action.zip(terms))?;
         Ok(Self { action, filter, tenant, all, dry_run: body.dry_run.unwrap_or(false), terms })
     }
 }
@@ -212,7 +211,7 @@ fn expected(name: &str) -> &'static str {
 /// enqueued again or an unfinished job depends on it, is skipped. With `dry_run`, only counts.
 #[utoipa::path(
     post, path = "/internal/jobs/bulk", tag = "Jobs",
-    params(OptionParams, EnqueueHeaders), request_body = BulkBody, responses(BulkAnswers)
+    params(Query::<OptionParams>, EnqueueHeaders), request_body = BulkBody, responses(BulkAnswers)
 )]
 pub(crate) async fn bulk_jobs(State(api): State<Api>, request: BulkRequest) -> Result<Response, Problem> {
     let BulkRequest { action, filter, tenant, all, dry_run, terms } = request;

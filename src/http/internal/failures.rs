@@ -7,8 +7,8 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 use weirgate_queue::telemetry::failures::{self, Failure, FailurePage, MAX_COUNTED_JOBS};
 use weirgate_web::context::RequestContext;
-use weirgate_web::page::{Page, Paging, PagingParams, next_url};
-use weirgate_web::params::{Fields, FromQuery, Query};
+use weirgate_web::page::{Page, Paging, next_url};
+use weirgate_web::params::Query;
 use weirgate_web::problem::Problem;
 
 use crate::http::Api;
@@ -69,28 +69,18 @@ impl FailureResource {
     }
 }
 
-/// Where a page ended: when the failure was last seen, and which it is.
-#[derive(Debug)]
-pub(crate) struct FailureQuery(Paging<(DateTime<Utc>, i64)>);
-
-impl FromQuery for FailureQuery {
-    fn take(fields: &mut Fields) -> Option<Self> {
-        Some(Self(Paging::take(fields)))
-    }
-}
-
 /// Lists failures: retryable and discarded jobs, grouped by their last error, the last seen first.
 ///
 /// A page looks at a bounded number of failures: where few of them still have jobs it can be short,
 /// or empty, and `next` goes on from there.
 #[utoipa::path(
-    get, path = "/internal/failures", tag = "Operation", params(PagingParams),
+    get, path = "/internal/failures", tag = "Operation", params(Query::<Paging<(DateTime<Utc>, i64)>>),
     responses((status = 200, description = "A page of failures", body = Page<FailureResource>))
 )]
 pub(crate) async fn list_failures(
     State(api): State<Api>,
     context: RequestContext,
-    Query(FailureQuery(paging)): Query<FailureQuery>,
+    Query(paging): Query<Paging<(DateTime<Utc>, i64)>>,
 ) -> Result<Page<FailureResource>, Problem> {
     let mut conn = api.pool.acquire().await?;
     let FailurePage { rows, next } = failures::list(&mut conn, paging.after, paging.limit()).await?;

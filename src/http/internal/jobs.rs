@@ -5,8 +5,9 @@ use std::time::Duration;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
+use az::SaturatingAs;
 use serde::Deserialize;
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 use uuid::Uuid;
 use weirgate_identity::audit::{self, Change, Subject};
 use weirgate_queue::{JobState, QueueError, control};
@@ -15,11 +16,12 @@ use weirgate_web::context::RequestContext;
 use weirgate_web::extract::{Action, Body, Path, answered};
 use weirgate_web::follow::{Viewer, job_response};
 use weirgate_web::job::JobResource;
-use weirgate_web::job_list::{AnyTenantsJobQuery, FailureParam, JobFilterParams};
+use weirgate_web::job_list::AnyTenantsJobQuery;
 use weirgate_web::openapi::{JobEvents, JobPolled};
-use weirgate_web::page::{Page, PagingParams};
-use weirgate_web::params::{Fields, FromQuery, Query, take_wait};
+use weirgate_web::page::Page;
+use weirgate_web::params::{Query, take_wait};
 use weirgate_web::problem::{FieldError, Problem};
+use weirgate_web::query_params;
 
 use crate::http::Api;
 
@@ -29,19 +31,13 @@ const CANCEL_WAIT: Duration = Duration::from_secs(5);
 const RETRY: &str = "job.retry";
 const RUN_NOW: &str = "job.run_now";
 
-/// How to poll.
-#[derive(Debug, IntoParams)]
-#[into_params(parameter_in = Query)]
-pub(crate) struct PollParams {
-    /// Hold the request until the job is final, but no longer than this many seconds, and 60 at
-    /// most.
-    #[param(value_type = u32, required = false, minimum = 0)]
-    pub(crate) wait: Option<Duration>,
-}
-
-impl FromQuery for PollParams {
-    fn take(fields: &mut Fields) -> Option<Self> {
-        Some(Self { wait: take_wait(fields) })
+query_params! {
+    /// How to poll.
+    pub(crate) struct PollParams {
+        /// Hold the request until the job is final, but no longer than this many seconds, and 60 at
+        /// most.
+        #[param(value_type = u32, minimum = 0)]
+        pub(crate) wait: Option<Duration> = take_wait,
     }
 }
 
@@ -51,13 +47,7 @@ impl FromQuery for PollParams {
 /// goes on from there.
 #[utoipa::path(
     get, path = "/internal/jobs", tag = "Jobs",
-    params(
-        JobFilterParams,
-        FailureParam,
-        ("tenant_id" = Option<String>, Query, description = "The tenant's slug or UUID; `system` for jobs that belong to no single tenant",
-            pattern = "^[A-Za-z0-9_-]{1,64}$"),
-        PagingParams
-    ),
+    params(Query::<AnyTenantsJobQuery>),
     responses(
         (status = 200, description = "A page of jobs", body = Page<JobResource>),
         (status = 404, description = "unknown_tenant")
@@ -75,7 +65,7 @@ pub(crate) async fn list_jobs(
 /// Shows a job. A failed job is still a 200.
 #[utoipa::path(
     get, path = "/internal/jobs/{id}", tag = "Jobs",
-    params(("id" = Uuid, Path, description = "The job"), PollParams),
+    params(("id" = Uuid, Path, description = "The job"), Query::<PollParams>),
     responses(JobPolled)
 )]
 pub(crate) async fn get_job(
@@ -231,7 +221,7 @@ pub(crate) struct NewPriority {
 /// The priority in `given`.
 pub(crate) fn checked_priority(given: Option<i64>) -> Result<i16, FieldError> {
     let message = match given {
-        Some(number @ -100..=100) => return Ok(i16::try_from(number).unwrap_or_default()),
+        Some(number @ -100..=100) => return Ok(number.saturating_as::<i16>()),
         Some(_) => "expected a whole number from -100 to 100",
         None => "required",
     };

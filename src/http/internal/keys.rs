@@ -18,8 +18,8 @@ use weirgate_web::client_address::ServiceActor;
 use weirgate_web::context::RequestContext;
 use weirgate_web::extract::{Action, Path, answered};
 use weirgate_web::idempotency::Claimed;
-use weirgate_web::page::{Page, Paging, PagingParams};
-use weirgate_web::params::{Fields, FromQuery, Query};
+use weirgate_web::page::{Page, Paging};
+use weirgate_web::params::Query;
 use weirgate_web::parse::Parse;
 use weirgate_web::problem::{FieldError, Problem};
 
@@ -91,25 +91,15 @@ impl From<Listed> for ApiKey {
     }
 }
 
-/// Where a page ended: the tenant's slug, the key.
-#[derive(Debug)]
-pub(crate) struct KeyQuery(Paging<(String, Uuid)>);
-
-impl FromQuery for KeyQuery {
-    fn take(fields: &mut Fields) -> Option<Self> {
-        Some(Self(Paging::take(fields)))
-    }
-}
-
 /// Lists the API keys of all tenants, by tenant and age, with those that are refused.
 #[utoipa::path(
-    get, path = "/internal/api-keys", tag = "Operation", params(PagingParams),
+    get, path = "/internal/api-keys", tag = "Operation", params(Query::<Paging<(String, Uuid)>>),
     responses((status = 200, description = "A page of API keys", body = Page<ApiKey>))
 )]
 pub(crate) async fn list_api_keys(
     State(api): State<Api>,
     context: RequestContext,
-    Query(KeyQuery(paging)): Query<KeyQuery>,
+    Query(paging): Query<Paging<(String, Uuid)>>,
 ) -> Result<Page<ApiKey>, Problem> {
     list(&mut *api.pool.acquire().await?, None, &paging, &context).await
 }
@@ -117,14 +107,14 @@ pub(crate) async fn list_api_keys(
 /// Lists a tenant's API keys, oldest first, with those that are refused.
 #[utoipa::path(
     get, path = "/internal/tenants/{id}/api-keys", tag = "Operation", operation_id = "list_api_keys_of_tenant",
-    params(("id" = String, Path, description = "The tenant's slug or UUID"), PagingParams),
+    params(("id" = String, Path, description = "The tenant's slug or UUID"), Query::<Paging<(String, Uuid)>>),
     responses((status = 200, description = "A page of API keys", body = Page<ApiKey>))
 )]
 pub(crate) async fn list_api_keys_of_tenant(
     State(api): State<Api>,
     context: RequestContext,
     Path(name): Path<String>,
-    Query(KeyQuery(paging)): Query<KeyQuery>,
+    Query(paging): Query<Paging<(String, Uuid)>>,
 ) -> Result<Page<ApiKey>, Problem> {
     let mut conn = api.pool.acquire().await?;
     let tenant = find(&mut conn, &name).await?;

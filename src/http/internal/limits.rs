@@ -11,9 +11,8 @@ use utoipa::openapi::Ref;
 use utoipa::openapi::schema::{ObjectBuilder, OneOfBuilder, Schema, Type};
 use uuid::Uuid;
 use weirgate_identity::Tenant;
-use weirgate_identity::audit::{Change, Subject};
 use weirgate_queue::JobState;
-use weirgate_queue::lanes::change::{LaneChange, change_lane};
+use weirgate_queue::lanes::change::LaneChange;
 use weirgate_queue::lanes::{LaneLimits, LimitsInput, QueueView};
 use weirgate_web::client_address::ServiceActor;
 use weirgate_web::extract::{Body, Path};
@@ -22,7 +21,8 @@ use weirgate_web::problem::{FieldError, Problem};
 
 use crate::http::Api;
 use crate::http::limits::{LaneLimitsResource, checked, given};
-use crate::queues;
+use crate::pauses::{Pausable, set_paused};
+use crate::{limits, queues};
 
 /// A tenant's limits and what is going on, by queue.
 #[derive(Debug, Serialize, ToSchema)]
@@ -229,18 +229,14 @@ pub(crate) async fn set_tenant_limits(
     let tenant = Tenant::find(&mut tx, &name).await?.ok_or_else(|| Problem::unknown_tenant(&name))?;
     let known = queues::known(&mut tx, &api.catalog, Some(tenant.id)).await?;
     for (queue, change) in change.check(&known)? {
-        let lane = Subject::Lane { tenant: tenant.id, slug: &tenant.slug.0, queue: &queue };
+        let slug = &*tenant.slug.0;
         // Each is an act of its own.
         if let Some(paused) = change.paused {
-            let noted = Change::begin(&mut tx, lane).await?;
-            change_lane(&mut tx, &queue, tenant.id, LaneChange { limits: None, ..change }).await?;
-            let action = if paused { "lane.pause" } else { "lane.resume" };
-            noted.note(&mut tx, &actor, action, &["paused"]).await?;
+            let lane = Pausable::Lane { tenant: tenant.id, slug, queue: &queue };
+            set_paused(&mut tx, &actor, lane, paused).await?;
         }
-        if change.limits.is_some() {
-            let noted = Change::begin(&mut tx, lane).await?;
-            change_lane(&mut tx, &queue, tenant.id, LaneChange { paused: None, ..change }).await?;
-            noted.note(&mut tx, &actor, "lane.limits", &["limits"]).await?;
+        if let Some(own) = change.limits {
+            limits::set_lane(&mut tx, &actor, (tenant.id, slug), &queue, own).await?;
         }
     }
     tx.commit().await?;

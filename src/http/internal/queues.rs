@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use sqlx::PgConnection;
 use utoipa::ToSchema;
-use weirgate_identity::audit::{Actor, Change, Subject};
+use weirgate_identity::audit::Actor;
 use weirgate_queue::JobState;
 use weirgate_queue::lanes::change::{change_queue, pause_queue as set_paused};
 use weirgate_queue::lanes::traffic::WINDOW_S;
@@ -23,7 +23,8 @@ use weirgate_web::problem::Problem;
 use crate::http::Api;
 use crate::http::limits::{LimitsOfQueue, LimitsOfQueueBody};
 use crate::http::queue_facts::QueueFacts;
-use crate::queues;
+use crate::pauses::{Pausable, set_paused};
+use crate::{limits, queues};
 
 /// A queue.
 #[derive(Debug, Serialize, ToSchema)]
@@ -136,7 +137,7 @@ pub(crate) async fn pause_queue(
     ServiceActor(actor): ServiceActor,
     action: Action<String>,
 ) -> Result<Response, Problem> {
-    pause(&api, &context, &actor, action, true).await
+    pause_or_resume(&api, &context, &actor, action, true).await
 }
 
 /// Resumes a paused queue at once.
@@ -151,7 +152,7 @@ pub(crate) async fn resume_queue(
     ServiceActor(actor): ServiceActor,
     action: Action<String>,
 ) -> Result<Response, Problem> {
-    pause(&api, &context, &actor, action, false).await
+    pause_or_resume(&api, &context, &actor, action, false).await
 }
 
 /// Changes a queue's limits: of all tenants together, and of each one that has none of its own.
@@ -173,16 +174,12 @@ pub(crate) async fn set_queue_limits(
     let mut tx = api.pool.begin().await?;
     require(&api, &mut tx, &name).await?;
     let change = change.check()?;
-    let all = change.limits.map(|_| "limits");
-    let about: Vec<_> = all.into_iter().chain(change.lane_limits.map(|_| "lane_limits")).collect();
-    let noted = Change::begin(&mut tx, Subject::Queue(&name)).await?;
-    change_queue(&mut tx, &name, change).await?;
-    noted.note(&mut tx, &actor, "queue.limits", &about).await?;
+    limits::set_queue(&mut tx, &actor, &name, change).await?;
     tx.commit().await?;
     show(&api, &context, name).await
 }
 
-async fn pause(
+async fn pause_or_resume(
     api: &Api,
     context: &RequestContext,
     actor: &Actor,
@@ -194,10 +191,7 @@ async fn pause(
     require(api, &mut tx, name).await?;
     let first = action.is_first(&mut tx).await?;
     if first {
-        let change = Change::begin(&mut tx, Subject::Queue(name)).await?;
-        set_paused(&mut tx, name, paused).await?;
-        let action = if paused { "queue.pause" } else { "queue.resume" };
-        change.note(&mut tx, actor, action, &["paused"]).await?;
+        set_paused(&mut tx, actor, Pausable::Queue(name), paused).await?;
     }
     tx.commit().await?;
     Ok(answered(first, show(api, context, name.clone()).await?))

@@ -6,10 +6,11 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Deserializer, Serialize};
+use sqlx::PgConnection;
 use utoipa::ToSchema;
 use uuid::Uuid;
-use weirgate_identity::audit::{self, Subject};
-use weirgate_queue::schedule::{self, ScheduleOverview, UpcomingRun};
+use weirgate_identity::audit::{self, Actor, Subject};
+use weirgate_queue::schedule::{self, Definition, ScheduleOverview, UpcomingRun};
 use weirgate_web::client_address::ServiceActor;
 use weirgate_web::extract::{Action, Body, Path, answered};
 use weirgate_web::page::Page;
@@ -17,6 +18,7 @@ use weirgate_web::params::Query;
 use weirgate_web::problem::{FieldError, Problem};
 
 use crate::http::Api;
+use crate::pauses::{Pausable, set_paused};
 use crate::schedules;
 
 /// A schedule.
@@ -192,10 +194,8 @@ pub(crate) async fn change_schedule(
     Query(()): Query<()>,
     Body(change): Body<ScheduleChange>,
 ) -> Result<Json<Schedule>, Problem> {
-    let schedules = api.catalog.schedules();
     let change = schedule::ScheduleChange::from(change);
-    let definition = schedules.definitions().into_iter().find(|it| it.name == name);
-    let Some(definition) = definition else { return Err(unknown(&name)) };
+    let definition = known(&api, &name)?;
     let mut tx = api.pool.begin().await?;
     let wrong = schedule::validate(&mut tx, &definition, &change).await?;
     if !wrong.is_empty() {
@@ -206,10 +206,60 @@ pub(crate) async fn change_schedule(
     let noted = audit::Change::begin(&mut tx, Subject::Schedule(&definition)).await?;
     schedule::update_settings(&mut tx, &definition, &change).await?;
     noted.note(&mut tx, &actor, "schedule.change", &change.field_names()).await?;
-    let all = schedule::overview(&mut tx, schedules).await?;
+    let now = look(&api, &mut tx, &name).await?;
     tx.commit().await?;
-    let changed = all.into_iter().find(|it| it.definition.name == name);
-    changed.map(|it| Json(it.into())).ok_or_else(|| unknown(&name))
+    Ok(now)
+}
+
+/// Pauses a schedule: it enqueues nothing until it is resumed. Its jobs continue.
+#[utoipa::path(
+    post, path = "/internal/schedules/{name}/pause", tag = "Operation",
+    params(("name" = String, Path, description = "The schedule")),
+    responses(
+        (status = 200, description = "The schedule, paused", body = Schedule),
+        (status = 404, description = "unknown_schedule")
+    )
+)]
+pub(crate) async fn pause_schedule(
+    State(api): State<Api>,
+    ServiceActor(actor): ServiceActor,
+    action: Action<String>,
+) -> Result<Response, Problem> {
+    pause_or_resume(&api, &actor, action, true).await
+}
+
+/// Resumes a paused schedule. Ticks that it has missed while it was paused are not made up.
+#[utoipa::path(
+    post, path = "/internal/schedules/{name}/resume", tag = "Operation",
+    params(("name" = String, Path, description = "The schedule")),
+    responses(
+        (status = 200, description = "The schedule, resumed", body = Schedule),
+        (status = 404, description = "unknown_schedule")
+    )
+)]
+pub(crate) async fn resume_schedule(
+    State(api): State<Api>,
+    ServiceActor(actor): ServiceActor,
+    action: Action<String>,
+) -> Result<Response, Problem> {
+    pause_or_resume(&api, &actor, action, false).await
+}
+
+async fn pause_or_resume(
+    api: &Api,
+    actor: &Actor,
+    action: Action<String>,
+    paused: bool,
+) -> Result<Response, Problem> {
+    let definition = known(api, &action.target)?;
+    let mut tx = api.pool.begin().await?;
+    let first = action.is_first(&mut tx).await?;
+    if first {
+        set_paused(&mut tx, actor, Pausable::Schedule(&definition), paused).await?;
+    }
+    let now = look(api, &mut tx, &action.target).await?;
+    tx.commit().await?;
+    Ok(answered(first, now))
 }
 
 /// For whom a schedule is run.
@@ -263,6 +313,18 @@ pub(crate) async fn run_schedule(
     tx.commit().await?;
     let run = ScheduleRun { enqueued: items.len(), items, replayed: !first };
     Ok(answered(first, (StatusCode::ACCEPTED, Json(run)).into_response()))
+}
+
+fn known(api: &Api, name: &str) -> Result<Definition, Problem> {
+    let known = api.catalog.schedules().definitions().into_iter().find(|it| it.name == name);
+    known.ok_or_else(|| unknown(name))
+}
+
+/// The schedule as it is now.
+async fn look(api: &Api, conn: &mut PgConnection, name: &str) -> Result<Json<Schedule>, Problem> {
+    let all = schedule::overview(conn, api.catalog.schedules()).await?;
+    let found = all.into_iter().find(|it| it.definition.name == name);
+    found.map(|it| Json(it.into())).ok_or_else(|| unknown(name))
 }
 
 fn unknown(name: &str) -> Problem {

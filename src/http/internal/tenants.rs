@@ -7,16 +7,17 @@ use axum::http::header::LOCATION;
 use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 use uuid::Uuid;
 use weirgate_identity::tenants::{self, Change, New, SLUG, Stored};
 use weirgate_web::client_address::ServiceActor;
 use weirgate_web::context::RequestContext;
 use weirgate_web::extract::{Action, Body, Path, answered};
 use weirgate_web::idempotency::Claimed;
-use weirgate_web::page::{Page, Paging, PagingParams};
-use weirgate_web::params::{Fields, FromQuery, Query};
+use weirgate_web::page::{Page, Paging};
+use weirgate_web::params::Query;
 use weirgate_web::problem::{FieldError, Problem};
+use weirgate_web::query_params;
 
 use crate::http::Api;
 
@@ -46,31 +47,18 @@ impl From<Stored> for TenantResource {
     }
 }
 
-/// Which tenants, for the documentation.
-#[derive(Debug, IntoParams)]
-#[into_params(parameter_in = Query)]
-#[expect(dead_code, reason = "documents what TenantQuery reads")]
-pub(crate) struct TenantParams {
-    /// Only those that are active, or only those that are not.
-    #[param(required = false)]
-    active: bool,
-}
-
-#[derive(Debug)]
-pub(crate) struct TenantQuery {
-    active: Option<bool>,
-    paging: Paging<String>,
-}
-
-impl FromQuery for TenantQuery {
-    fn take(fields: &mut Fields) -> Option<Self> {
-        Some(Self { active: fields.get("active"), paging: Paging::take(fields) })
+query_params! {
+    /// Which tenants.
+    pub(crate) struct TenantQuery {
+        /// Only those that are active, or only those that are not.
+        active: Option<bool>,
+        ..paging: Paging<String>,
     }
 }
 
 /// Lists the tenants, by slug, with those that are not active.
 #[utoipa::path(
-    get, path = "/internal/tenants", tag = "Operation", params(TenantParams, PagingParams),
+    get, path = "/internal/tenants", tag = "Operation", params(Query::<TenantQuery>),
     responses((status = 200, description = "A page of tenants", body = Page<TenantResource>))
 )]
 pub(crate) async fn list_tenants(

@@ -6,29 +6,28 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use az::SaturatingAs;
 use chrono::{DateTime, Utc};
 use futures_util::stream;
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 use weirgate_identity::audit;
-use weirgate_queue::read::{self, JobRow, WorkflowFilter, WorkflowState};
-use weirgate_queue::{QueueError, workflow};
+use weirgate_queue::read::{self, JobRow, WorkflowState};
+use weirgate_queue::{OnFailure, QueueError, workflow};
 use weirgate_web::client_address::ServiceActor;
 use weirgate_web::context::RequestContext;
 use weirgate_web::extract::{Action, Path, answered};
 use weirgate_web::follow::Viewer;
 use weirgate_web::job::JobResource;
 use weirgate_web::job_list::tenant_of_filter;
-use weirgate_web::page::{Page, Paging, PagingParams, next_link, next_url};
-use weirgate_web::params::{Fields, FromQuery, Query};
-use weirgate_web::parse::TenantName;
+use weirgate_web::page::{Page, Paging, next_link, next_url};
+use weirgate_web::params::Query;
 use weirgate_web::problem::Problem;
+use weirgate_web::query_params;
 
 use crate::http::Api;
-use crate::http::workflow::{
-    WorkflowFilterParams, WorkflowHead, WorkflowSummary, counts, take_filter, workflow_state,
-};
+use crate::http::workflow::{WorkflowFilterParams, WorkflowHead, WorkflowSummary, counts, workflow_state};
 use crate::operations::{WorkflowRetry, retry_failed};
 
 /// Jobs that belong together.
@@ -118,7 +117,8 @@ pub(crate) struct Edge {
     /// The job that waits.
     to: Uuid,
     /// What the end of `from` without success does to `to`: `cancel` or `continue`.
-    on_failure: String,
+    #[schema(value_type = String)]
+    on_failure: OnFailure,
 }
 
 impl From<workflow::Edge> for Edge {
@@ -127,20 +127,10 @@ impl From<workflow::Edge> for Edge {
     }
 }
 
-/// Which page of a workflow's jobs is asked for.
-#[derive(Debug)]
-pub(crate) struct JobsPage(Paging<i64>);
-
-impl FromQuery for JobsPage {
-    fn take(fields: &mut Fields) -> Option<Self> {
-        Some(Self(Paging::take(fields)))
-    }
-}
-
 /// Shows a workflow: its jobs page by page, their edges, and counts by state over the whole.
 #[utoipa::path(
     get, path = "/internal/workflows/{id}", tag = "Jobs",
-    params(("id" = Uuid, Path, description = "The workflow"), PagingParams),
+    params(("id" = Uuid, Path, description = "The workflow"), Query::<Paging<i64>>),
     responses((status = 200, description = "The workflow", body = Workflow))
 )]
 pub(crate) async fn get_workflow(
@@ -148,7 +138,7 @@ pub(crate) async fn get_workflow(
     viewer: Viewer,
     context: RequestContext,
     Path(id): Path<Uuid>,
-    Query(JobsPage(paging)): Query<JobsPage>,
+    Query(paging): Query<Paging<i64>>,
 ) -> Result<Response, Problem> {
     let workflow = look(&api, &viewer, &context, &paging, id).await?;
     Ok(answer(StatusCode::OK, workflow))
@@ -186,18 +176,11 @@ pub(crate) async fn cancel_workflow(
     Ok(answered(first, answer(status, workflow)))
 }
 
-/// Which workflows to list.
-#[derive(Debug)]
-pub(crate) struct WorkflowQuery {
-    filter: WorkflowFilter,
-    tenant: Option<TenantName>,
-    paging: Paging<Uuid>,
-}
-
-impl FromQuery for WorkflowQuery {
-    fn take(fields: &mut Fields) -> Option<Self> {
-        let (filter, tenant) = take_filter(fields);
-        Some(Self { filter, tenant, paging: Paging::take(fields) })
+query_params! {
+    /// Which workflows to list.
+    pub(crate) struct WorkflowQuery {
+        ..filter: WorkflowFilterParams,
+        ..paging: Paging<Uuid>,
     }
 }
 
@@ -209,7 +192,7 @@ const COUNTED: u32 = 500;
 /// Of large ones, the first 500 jobs are counted. With `state`, a page looks at a bounded number of
 /// workflows: where few match it can be short, or empty, and `next` goes on from there.
 #[utoipa::path(
-    get, path = "/internal/workflows", tag = "Jobs", params(WorkflowFilterParams, PagingParams),
+    get, path = "/internal/workflows", tag = "Jobs", params(Query::<WorkflowQuery>),
     responses(
         (status = 200, description = "A page of workflows", body = Page<WorkflowSummary>),
         (status = 404, description = "unknown_tenant")
@@ -220,12 +203,13 @@ pub(crate) async fn list_workflows(
     context: RequestContext,
     Query(query): Query<WorkflowQuery>,
 ) -> Result<Page<WorkflowSummary>, Problem> {
-    let WorkflowQuery { mut filter, tenant, paging } = query;
+    let WorkflowQuery { filter, paging } = query;
+    let (mut filter, tenant) = filter.filter();
     filter.name = filter.name.map(|name| api.catalog.name_of(&name).to_owned());
     if let Some(name) = &tenant {
         filter.tenant = Some(tenant_of_filter(&api.web, name).await?);
     }
-    let limit = usize::try_from(paging.limit()).unwrap_or_default();
+    let limit = paging.limit().saturating_as::<usize>();
     let listed = {
         let mut read = api.web.reads.of_service().await?;
         read::workflows(read.conn(), &filter, paging.after, limit, COUNTED).await?

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use az::SaturatingAs;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::DescriptorEncoder;
 use weirgate_queue::JobState;
@@ -165,5 +166,5 @@ fn unsigned(count: u64) -> f64 {
 }
 
 fn count(count: usize) -> f64 {
-    number(i64::try_from(count).unwrap_or(i64::MAX))
+    number(count.saturating_as::<i64>())
 }

@@ -8,12 +8,12 @@ use weirgate_web::context::RequestContext;
 use weirgate_web::extract::Path;
 use weirgate_web::follow::Viewer;
 use weirgate_web::job::JobResource;
-use weirgate_web::job_list::{JobFilterParams, JobQuery};
+use weirgate_web::job_list::JobQuery;
 use weirgate_web::openapi::{JobEvents, JobPolled};
-use weirgate_web::page::{Page, PagingParams};
+use weirgate_web::page::Page;
 use weirgate_web::params::Query;
 use weirgate_web::problem::Problem;
-use weirgate_web::table::{Listing, TableParams};
+use weirgate_web::table::Listing;
 
 use crate::http::internal::jobs::PollParams;
 
@@ -22,7 +22,7 @@ use crate::http::internal::jobs::PollParams;
 /// A page looks at a bounded number of jobs: where few match it can be short, or empty, and `next` goes on from there.
 #[utoipa::path(
     get, path = "/v1/jobs", tag = "Results", operation_id = "list_tenant_jobs",
-    params(JobFilterParams, PagingParams, TableParams),
+    params(Listing::<JobQuery>),
     responses((
         status = 200, description = "A page of jobs",
         content((Page<JobResource> = "application/json"), (String = "text/csv"))
@@ -40,7 +40,7 @@ pub(crate) async fn list_jobs(
 /// Shows a job of the tenant. A failed job is still a 200.
 #[utoipa::path(
     get, path = "/v1/jobs/{id}", tag = "Results", operation_id = "get_tenant_job",
-    params(("id" = Uuid, Path, description = "The job"), PollParams),
+    params(("id" = Uuid, Path, description = "The job"), Query::<PollParams>),
     responses(JobPolled)
 )]
 pub(crate) async fn get_job(

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use az::SaturatingAs;
 use rustix::net::sockopt;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
@@ -41,7 +42,7 @@ fn prepare(socket: &TcpStream) -> io::Result<()> {
     sockopt::set_tcp_keepintvl(socket, DEAD_AFTER / 6)?;
     sockopt::set_tcp_keepcnt(socket, 3)?;
     #[cfg(target_os = "linux")]
-    sockopt::set_tcp_user_timeout(socket, u32::try_from(DEAD_AFTER.as_millis()).unwrap_or(u32::MAX))?;
+    sockopt::set_tcp_user_timeout(socket, DEAD_AFTER.as_millis().saturating_as::<u32>())?;
     Ok(())
 }
 

@@ -1,6 +1,8 @@
 //! Something that the overview tells, and the pages that it leads to.
 
 use askama::Template;
+use az::SaturatingAs;
+use chrono::{Days, NaiveDate};
 
 /// So many of each are named; the link leads to all.
 pub const NAMED: i64 = 3;
@@ -28,7 +30,7 @@ pub fn tenants(show: &str) -> String {
 
 /// Some names, and how many more there are.
 pub fn named(names: &[String], total: i64) -> String {
-    let more = total - i64::try_from(names.len()).unwrap_or(i64::MAX);
+    let more = total - names.len().saturating_as::<i64>();
     match (names, more) {
         ([], _) => String::new(),
         (names, 1..) => format!("{} and {} more", names.join(", "), more),

@@ -1,10 +1,11 @@
 //! What is the same for everybody who looks: made once, and kept for a moment.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::refusal::Refusal;
+use parking_lot::Mutex;
 
 /// Past so many, those that are old are dropped.
 const MANY: usize = 200;
@@ -38,7 +39,7 @@ impl Shared {
     }
 
     fn place(&self, name: &str) -> Made {
-        let mut places = self.0.lock().expect("no panic while held");
+        let mut places = self.0.lock();
         if places.len() > MANY {
             places.retain(|_, (asked, _)| asked.elapsed() < OLD);
         }

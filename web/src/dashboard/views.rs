@@ -4,13 +4,14 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::convert::Infallible;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::StatusCode;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream::unfold;
+use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -62,7 +63,7 @@ impl Views {
         state: &S,
         view: impl View<S>,
     ) -> Option<watch::Receiver<Arc<str>>> {
-        let mut all = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.watched.lock();
         let room = all.len() < MOST;
         match all.entry(view.name()) {
             Entry::Occupied(known) => {
@@ -101,7 +102,7 @@ impl Views {
                 () = tokio::time::sleep(EVERY) => {}
             }
             // Under the lock that those who come take, so that none comes in between.
-            let mut all = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut all = self.watched.lock();
             if last.receiver_count() == 0 {
                 all.remove(&view.name());
                 return;

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 use weirgate_queue::NewJob;
 use weirgate_web::Web;
-use weirgate_web::enqueue::{EnqueueBody, EnqueueHeaders, EnqueueParams, EnqueueRequest};
+use weirgate_web::enqueue::{EnqueueBody, EnqueueHeaders, EnqueueRequest};
 use weirgate_web::extract::Path;
 use weirgate_web::openapi::JobAccepted;
 use weirgate_web::plan::Plan;
@@ -27,7 +27,7 @@ pub(crate) enum Dataset {
 /// Enqueues the ingest of one dataset of a tenant.
 #[utoipa::path(
     post, path = "/internal/ingest/{dataset}", tag = "Enqueue",
-    params(("dataset" = Dataset, Path, description = "What to ingest"), EnqueueParams, EnqueueHeaders),
+    params(("dataset" = Dataset, Path, description = "What to ingest"), EnqueueRequest::<()>, EnqueueHeaders),
     request_body = EnqueueBody,
     responses(JobAccepted)
 )]

@@ -3,36 +3,29 @@
 use axum::extract::State;
 use axum::response::Response;
 use chrono::NaiveDate;
-use utoipa::IntoParams;
 use weirgate_queue::NewJob;
 use weirgate_web::Web;
-use weirgate_web::enqueue::{EnqueueBody, EnqueueHeaders, EnqueueParams, EnqueueRequest};
+use weirgate_web::enqueue::{EnqueueBody, EnqueueHeaders, EnqueueRequest};
 use weirgate_web::openapi::JobAccepted;
-use weirgate_web::params::{Fields, FromQuery};
 use weirgate_web::plan::Plan;
 use weirgate_web::problem::Problem;
+use weirgate_web::query_params;
 
 use crate::ComputeKpi;
 
-/// Which day.
-#[derive(Debug, IntoParams)]
-#[into_params(parameter_in = Query)]
-pub(crate) struct Day {
-    /// The day, in the tenant's time zone.
-    #[param(example = "2026-01-31")]
-    pub(crate) date: NaiveDate,
-}
-
-impl FromQuery for Day {
-    fn take(fields: &mut Fields) -> Option<Self> {
-        Some(Self { date: fields.required("date")? })
+query_params! {
+    /// Which day.
+    pub(crate) struct Day {
+        /// The day, in the tenant's time zone.
+        #[param(example = "2026-01-31")]
+        pub(crate) date: NaiveDate,
     }
 }
 
 /// Enqueues the computation of a tenant's KPIs of one day.
 #[utoipa::path(
     post, path = "/internal/kpi/compute-daily", tag = "Enqueue",
-    params(Day, EnqueueParams, EnqueueHeaders), request_body = EnqueueBody, responses(JobAccepted)
+    params(EnqueueRequest::<Day>, EnqueueHeaders), request_body = EnqueueBody, responses(JobAccepted)
 )]
 pub(crate) async fn compute_daily_kpi(
     State(web): State<Web>,

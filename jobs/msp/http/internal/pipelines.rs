@@ -3,7 +3,7 @@
 use axum::extract::State;
 use axum::response::Response;
 use weirgate_web::Web;
-use weirgate_web::enqueue::{EnqueueBody, EnqueueHeaders, EnqueueParams, EnqueueRequest};
+use weirgate_web::enqueue::{EnqueueBody, EnqueueHeaders, EnqueueRequest};
 use weirgate_web::openapi::JobAccepted;
 use weirgate_web::problem::Problem;
 
@@ -16,7 +16,7 @@ use crate::http::internal::kpi::Day;
 /// Options apply to each job.
 #[utoipa::path(
     post, path = "/internal/pipelines/daily", tag = "Enqueue",
-    params(Day, EnqueueParams, EnqueueHeaders), request_body = EnqueueBody, responses(JobAccepted)
+    params(EnqueueRequest::<Day>, EnqueueHeaders), request_body = EnqueueBody, responses(JobAccepted)
 )]
 pub(crate) async fn run_daily_pipeline(
     State(web): State<Web>,

@@ -13,16 +13,16 @@ use weirgate_web::params::Query;
 use weirgate_web::parts::Part;
 use weirgate_web::problem::Problem;
 use weirgate_web::reads::Reads;
-use weirgate_web::table::{Listing, TableParams};
+use weirgate_web::table::Listing;
 
 use crate::http::openapi::ExportFile;
 use crate::http::v1::exports::{ExportFiles, Reader, unknown_export};
-use crate::http::v1::kpis::{DailyKpis, KpiParams, KpiQuery};
+use crate::http::v1::kpis::{DailyKpis, KpiQuery};
 
 /// Lists a tenant's KPIs, one item a day that was computed, in order.
 #[utoipa::path(
     get, path = "/internal/tenants/{id}/kpis/daily", tag = "Operation", operation_id = "list_daily_kpis_of_tenant",
-    params(("id" = String, Path, description = "The tenant's slug or UUID"), KpiParams, TableParams),
+    params(("id" = String, Path, description = "The tenant's slug or UUID"), Listing::<KpiQuery>),
     responses((
         status = 200, description = "The KPIs, all on one page",
         content((Page<DailyKpis> = "application/json"), (String = "text/csv"))

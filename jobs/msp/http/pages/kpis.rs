@@ -15,6 +15,8 @@ use weirgate_web::dashboard::sent::filled;
 use weirgate_web::dashboard::session::Session;
 use weirgate_web::dashboard::suggest::Suggestions;
 use weirgate_web::date_range::take_days;
+use weirgate_msp::{DailyKpis, MOST_DAYS};
+use weirgate_web::date_range::in_order;
 use weirgate_web::params::Fields;
 use weirgate_web::parse::TenantName;
 use weirgate_web::problem::Problem;
@@ -75,7 +77,8 @@ impl Asked {
     fn of(pairs: Vec<(String, String)>) -> Result<Self, Problem> {
         let mut fields = Fields::of_pairs(pairs);
         let tenant = fields.get("tenant_id");
-        let (from, to) = take_days(&mut fields);
+        let (from, to) = (fields.get("from"), fields.get("to"));
+        in_order(&mut fields, from, to);
         if from.zip(to).is_some_and(|(from, to)| (to - from).num_days() >= MOST_DAYS) {
             fields.fail("to", format!("more than {MOST_DAYS} days after from"));
         }

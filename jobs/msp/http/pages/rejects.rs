@@ -3,6 +3,7 @@
 use askama::Template;
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
+use az::SaturatingAs;
 use chrono::{DateTime, Utc};
 use futures_util::TryStreamExt;
 use uuid::Uuid;
@@ -17,7 +18,7 @@ use weirgate_web::dashboard::session::Session;
 use weirgate_web::dashboard::suggest::Suggestions;
 use weirgate_web::dashboard::when::When;
 use weirgate_web::page::{Paging, cursor};
-use weirgate_web::params::Fields;
+use weirgate_web::params::{Fields, FromQuery};
 use weirgate_web::parse::TenantName;
 use weirgate_web::problem::Problem;
 
@@ -114,7 +115,7 @@ async fn wanted(read: &mut ReadTx, pairs: &[(String, String)]) -> Result<(Filter
         job: fields.get("job_id"),
     };
     let paging = Paging::take(&mut fields);
-    fields.finish(Some((filter, paging)))
+    fields.finish(paging.map(|paging| (filter, paging)))
 }
 
 struct Found {
@@ -127,7 +128,7 @@ async fn find(read: &mut ReadTx, filter: &Filter, paging: &Paging<Place>) -> sql
     let now = sqlx::query_scalar!(r#"select queue.now() as "now!""#).fetch_one(read.conn()).await?;
     let rows = rejects::list(read.conn(), filter, paging.after.as_ref(), paging.rows()).await?;
     let mut rows: Vec<RejectedRow> = rows.try_collect().await?;
-    let on_page = usize::try_from(paging.limit()).unwrap_or(usize::MAX);
+    let on_page = paging.limit().saturating_as::<usize>();
     let has_more = rows.len() > on_page;
     rows.truncate(on_page);
     let end = rows.last().filter(|_| has_more).map(RejectedRow::place);

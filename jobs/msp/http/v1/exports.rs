@@ -23,10 +23,12 @@ use weirgate_web::follow::none_match;
 use weirgate_web::page::{Page, Paging, PagingParams};
 use weirgate_web::params::{Fields, FromQuery, Query};
 use weirgate_web::parts::Part;
+use weirgate_web::page::{Page, Paging};
+use weirgate_web::params::Query;
 use weirgate_web::permits::Permit;
 use weirgate_web::problem::Problem;
 use weirgate_web::reads::Reads;
-use weirgate_web::table::{Listing, Row, TableParams};
+use weirgate_web::table::{Listing, Row};
 
 use crate::http::openapi::{ExportFile, export_format};
 use crate::http::v1::expected_file::{Expected, FileError};
@@ -86,18 +88,9 @@ impl Export {
     }
 }
 
-#[derive(Debug)]
-pub(crate) struct ExportQuery(Paging<(NaiveDate, String)>);
-
-impl FromQuery for ExportQuery {
-    fn take(fields: &mut Fields) -> Option<Self> {
-        Some(Self(Paging::take(fields)))
-    }
-}
-
 /// Lists the tenant's exports, the newest day first.
 #[utoipa::path(
-    get, path = "/v1/exports", tag = "Results", params(PagingParams, TableParams),
+    get, path = "/v1/exports", tag = "Results", params(Listing::<Paging<(NaiveDate, String)>>),
     responses((
         status = 200, description = "A page of exports",
         content((Page<ExportResource> = "application/json"), (String = "text/csv"))
@@ -107,7 +100,7 @@ pub(crate) async fn list_exports(
     State(reads): State<Reads>,
     tenant: CallerTenant,
     context: RequestContext,
-    Listing { query: ExportQuery(paging), form }: Listing<ExportQuery>,
+    Listing { query: paging, form }: Listing<Paging<(NaiveDate, String)>>,
 ) -> Result<Response, Problem> {
     let mut tx = reads.under_tenant(tenant.id).await?;
     let (after_day, after_format) = paging.after.clone().unzip();

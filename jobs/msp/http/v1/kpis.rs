@@ -5,15 +5,17 @@ use axum::response::Response;
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::Serialize;
 use sqlx::PgConnection;
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
+use utoipa::openapi::path::Parameter;
 use weirgate_identity::tenant_tx::TenantTx;
 use weirgate_web::auth::CallerTenant;
-use weirgate_web::date_range::take_days;
+use weirgate_web::date_range::in_order;
 use weirgate_web::page::Page;
 use weirgate_web::params::{Fields, FromQuery};
 use weirgate_web::problem::Problem;
+use weirgate_web::query_params;
 use weirgate_web::reads::Reads;
-use weirgate_web::table::{Form, Listing, Row, TableParams};
+use weirgate_web::table::{Form, Listing, Row};
 
 /// Most days at once.
 pub const MOST_DAYS: i64 = 366;
@@ -68,22 +70,20 @@ impl DailyKpis {
     }
 }
 
-/// Days, for the documentation.
-#[derive(Debug, IntoParams)]
-#[into_params(parameter_in = Query)]
-#[expect(dead_code, reason = "documents what KpiQuery reads")]
-pub(crate) struct KpiParams {
-    /// One day; not together with `from` and `to`.
-    #[param(required = false, example = "2026-01-31")]
-    date: NaiveDate,
-    /// The first day; together with `to`.
-    #[param(required = false)]
-    from: NaiveDate,
-    /// The last day, at most 366 days in all.
-    #[param(required = false)]
-    to: NaiveDate,
+query_params! {
+    /// Days.
+    struct KpiParams {
+        /// One day; not together with `from` and `to`.
+        #[param(example = "2026-01-31")]
+        date: Option<NaiveDate>,
+        /// The first day; together with `to`.
+        from: Option<NaiveDate>,
+        /// The last day, at most 366 days in all.
+        to: Option<NaiveDate>,
+    }
 }
 
+/// The first and the last day.
 #[derive(Debug)]
 pub(crate) struct KpiQuery {
     from: NaiveDate,
@@ -92,13 +92,13 @@ pub(crate) struct KpiQuery {
 
 impl FromQuery for KpiQuery {
     fn take(fields: &mut Fields) -> Option<Self> {
-        let date: Option<NaiveDate> = fields.get("date");
-        let days = take_days(fields);
+        let KpiParams { date, from, to } = KpiParams::take(fields)?;
+        in_order(fields, from, to);
         if fields.has_failed() {
             // What is given but wrong is not missing.
             return None;
         }
-        match (date, days) {
+        match (date, (from, to)) {
             (Some(date), (None, None)) => Some(Self { from: date, to: date }),
             (None, (Some(from), Some(to))) => {
                 if (to - from).num_days() >= MOST_DAYS {
@@ -117,11 +117,15 @@ impl FromQuery for KpiQuery {
             }
         }
     }
+
+    fn parameters() -> Vec<Parameter> {
+        KpiParams::parameters()
+    }
 }
 
 /// Lists the tenant's KPIs, one item a day that was computed, in order.
 #[utoipa::path(
-    get, path = "/v1/kpis/daily", tag = "Results", params(KpiParams, TableParams),
+    get, path = "/v1/kpis/daily", tag = "Results", params(Listing::<KpiQuery>),
     responses((
         status = 200, description = "The KPIs, all on one page",
         content((Page<DailyKpis> = "application/json"), (String = "text/csv"))

@@ -7,11 +7,11 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use weirgate_web::auth::CallerTenant;
 use weirgate_web::context::RequestContext;
-use weirgate_web::date_range::{DateRange, DateRangeParams};
-use weirgate_web::page::{Page, PagingParams, bytes};
+use weirgate_web::date_range::DateRange;
+use weirgate_web::page::{Page, bytes};
 use weirgate_web::problem::Problem;
 use weirgate_web::reads::Reads;
-use weirgate_web::table::{Listing, Row, TableParams};
+use weirgate_web::table::{Listing, Row};
 
 /// An alert of a security product.
 #[derive(Debug, Serialize, ToSchema)]
@@ -42,7 +42,7 @@ impl Row for SecurityAlert {
 
 /// Lists the alerts detected in a range of days, newest first.
 #[utoipa::path(
-    get, path = "/v1/security-alerts", tag = "Results", params(DateRangeParams, PagingParams, TableParams),
+    get, path = "/v1/security-alerts", tag = "Results", params(Listing::<DateRange<(DateTime<Utc>, String, String)>>),
     responses((
         status = 200, description = "A page of alerts",
         content((Page<SecurityAlert> = "application/json"), (String = "text/csv"))

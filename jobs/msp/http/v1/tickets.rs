@@ -5,17 +5,18 @@ use axum::extract::State;
 use axum::response::Response;
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::Serialize;
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 use weirgate_web::auth::CallerTenant;
 use weirgate_web::context::RequestContext;
 use weirgate_web::extract::Path;
 use weirgate_web::openapi;
-use weirgate_web::page::{Page, Paging, PagingParams, bytes, next_url};
-use weirgate_web::params::{Fields, FromQuery, Query};
+use weirgate_web::page::{Page, Paging, bytes, next_url};
+use weirgate_web::params::Query;
 use weirgate_web::parse::Parse;
 use weirgate_web::problem::Problem;
+use weirgate_web::query_params;
 use weirgate_web::reads::Reads;
-use weirgate_web::table::{Listing, Row, TableParams};
+use weirgate_web::table::{Listing, Row};
 
 /// Tickets that are looked at for a page of those with one status.
 const LONGEST: i64 = 2_500;
@@ -82,22 +83,6 @@ impl Row for Ticket {
     ];
 }
 
-/// Filters, for the documentation.
-#[derive(Debug, IntoParams)]
-#[into_params(parameter_in = Query)]
-#[expect(dead_code, reason = "documents what TicketQuery reads")]
-pub(crate) struct TicketFilterParams {
-    /// Status in the source system.
-    #[param(required = false, min_length = 1, max_length = 2000, example = "Closed")]
-    status: String,
-    /// Opened on this day of the tenant's time zone or after; or at this time or after.
-    #[param(required = false, schema_with = openapi::date_or_time)]
-    created_from: String,
-    /// Opened on this day or before; or before this time.
-    #[param(required = false, schema_with = openapi::date_or_time)]
-    created_to: String,
-}
-
 /// A day or an instant.
 #[derive(Debug, Clone, Copy)]
 enum Moment {
@@ -124,23 +109,19 @@ impl Parse for Moment {
     }
 }
 
-/// Which tickets.
-#[derive(Debug)]
-pub(crate) struct TicketQuery {
-    status: Option<String>,
-    created_from: Option<Moment>,
-    created_to: Option<Moment>,
-    paging: Paging<(DateTime<Utc>, String)>,
-}
-
-impl FromQuery for TicketQuery {
-    fn take(fields: &mut Fields) -> Option<Self> {
-        Some(Self {
-            status: fields.get("status"),
-            created_from: fields.get("created_from"),
-            created_to: fields.get("created_to"),
-            paging: Paging::take(fields),
-        })
+query_params! {
+    /// Which tickets.
+    pub(crate) struct TicketQuery {
+        /// Status in the source system.
+        #[param(min_length = 1, max_length = 2000, example = "Closed")]
+        status: Option<String>,
+        /// Opened on this day of the tenant's time zone or after; or at this time or after.
+        #[param(schema_with = openapi::date_or_time)]
+        created_from: Option<Moment>,
+        /// Opened on this day or before; or before this time.
+        #[param(schema_with = openapi::date_or_time)]
+        created_to: Option<Moment>,
+        ..paging: Paging<(DateTime<Utc>, String)>,
     }
 }
 
@@ -148,7 +129,7 @@ impl FromQuery for TicketQuery {
 ///
 /// A page looks at a bounded number of tickets: where few have the `status` it can be short, or empty, and `next` goes on from there.
 #[utoipa::path(
-    get, path = "/v1/tickets", tag = "Results", params(TicketFilterParams, PagingParams, TableParams),
+    get, path = "/v1/tickets", tag = "Results", params(Listing::<TicketQuery>),
     responses((
         status = 200, description = "A page of tickets",
         content((Page<Ticket> = "application/json"), (String = "text/csv"))

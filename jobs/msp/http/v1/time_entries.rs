@@ -7,11 +7,11 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use weirgate_web::auth::CallerTenant;
 use weirgate_web::context::RequestContext;
-use weirgate_web::date_range::{DateRange, DateRangeParams};
-use weirgate_web::page::{Page, PagingParams, bytes};
+use weirgate_web::date_range::DateRange;
+use weirgate_web::page::{Page, bytes};
 use weirgate_web::problem::Problem;
 use weirgate_web::reads::Reads;
-use weirgate_web::table::{Listing, Row, TableParams};
+use weirgate_web::table::{Listing, Row};
 
 /// Time worked.
 #[derive(Debug, Serialize, ToSchema)]
@@ -53,7 +53,7 @@ impl Row for TimeEntry {
 
 /// Lists the time worked in a range of days, newest first.
 #[utoipa::path(
-    get, path = "/v1/time-entries", tag = "Results", params(DateRangeParams, PagingParams, TableParams),
+    get, path = "/v1/time-entries", tag = "Results", params(Listing::<DateRange<(NaiveDate, String)>>),
     responses((
         status = 200, description = "A page of time entries",
         content((Page<TimeEntry> = "application/json"), (String = "text/csv"))

@@ -7,12 +7,13 @@
 //! a file, by the tag that the store gives it.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared};
 use object_store::ObjectStore;
+use parking_lot::{Mutex, MutexGuard};
 use sha2::{Digest, Sha256};
 use weirgate_web::permits::Permit;
 use weirgate_web::recent::Recent;
@@ -79,7 +80,7 @@ impl Verifications {
     }
 
     fn under_way(&self) -> MutexGuard<'_, HashMap<Key, Found>> {
-        self.0.under_way.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.under_way.lock()
     }
 }
 

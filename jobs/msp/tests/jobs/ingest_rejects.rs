@@ -1,8 +1,9 @@
 //! What is kept of rejected rows is what the last run rejected.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use futures_util::{StreamExt, stream};
+use parking_lot::Mutex;
 use weirgate_msp::sources::{Dataset, RowStream, Source, SourceError, SourceRow};
 use weirgate_msp::{App, IngestTickets};
 use weirgate_queue::{Job, JobContext};
@@ -21,7 +22,7 @@ fn ticket(line: u64) -> String {
 
 impl Source for Readings {
     fn rows(&self, _: &str, _: Dataset) -> RowStream {
-        let (rows, bad, breaks_off) = self.0.lock().unwrap().remove(0);
+        let (rows, bad, breaks_off) = self.0.lock().remove(0);
         let rows = (1..=rows).map(move |line| {
             let json = if bad.contains(&line) { Err(format!("bad {line}")) } else { Ok(ticket(line)) };
             Ok(SourceRow { origin: "list".into(), line, json })

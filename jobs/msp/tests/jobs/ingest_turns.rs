@@ -1,10 +1,11 @@
 //! Ingests of one dataset take turns, and each leaves what it found.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
+use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 use weirgate_identity::Tenant;
@@ -29,7 +30,7 @@ struct Counted(Arc<Mutex<(usize, usize)>>);
 
 impl Counted {
     fn begin(counts: &Arc<Mutex<(usize, usize)>>) -> Self {
-        let mut now = counts.lock().unwrap();
+        let mut now = counts.lock();
         now.0 += 1;
         now.1 = now.1.max(now.0);
         Self(counts.clone())
@@ -38,13 +39,13 @@ impl Counted {
 
 impl Drop for Counted {
     fn drop(&mut self) {
-        self.0.lock().unwrap().0 -= 1;
+        self.0.lock().0 -= 1;
     }
 }
 
 impl Source for Gated {
     fn rows(&self, _: &str, _: Dataset) -> RowStream {
-        let lines = self.readings.lock().unwrap().remove(0);
+        let lines = self.readings.lock().remove(0);
         let counted = Counted::begin(&self.reading);
         let gate = self.gate.clone();
         let half = lines.len() / 2;
@@ -110,7 +111,7 @@ impl Scene {
     /// Waits until so many have begun to read.
     async fn until_left(&self, left: usize) {
         for _ in 0..1200 {
-            if self.source.readings.lock().unwrap().len() == left {
+            if self.source.readings.lock().len() == left {
                 return;
             }
             tokio::time::sleep(Duration::from_millis(25)).await;
@@ -141,7 +142,7 @@ impl Scene {
     }
 
     fn most_at_once(&self) -> usize {
-        self.source.reading.lock().unwrap().1
+        self.source.reading.lock().1
     }
 }
 
@@ -296,7 +297,7 @@ async fn a_turn_is_over_with_its_workers_lease_and_who_goes_on_regardless_writes
     assert_eq!(scene.lines().await, [], "both read");
     // The first one waited longer.
     scene.source.gate.add_permits(1);
-    while scene.source.reading.lock().unwrap().0 > 1 {
+    while scene.source.reading.lock().0 > 1 {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     scene.source.gate.add_permits(1);

@@ -1,11 +1,12 @@
 //! Accounts at real systems, of which stand-ins on this machine answer: what their words, times and
 //! withdrawals come to in KPIs.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use axum::extract::State;
 use axum::http::Uri;
 use axum::{Json, Router};
+use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -39,7 +40,7 @@ impl Drop for Scene {
 }
 
 async fn answer(State(stock): State<Arc<Mutex<Stock>>>, uri: Uri) -> Json<Value> {
-    let stock = stock.lock().unwrap();
+    let stock = stock.lock();
     let first = |list: &[Value]| match uri.query() {
         Some(query) if !query.contains("page=1") || query.contains("page=10") => json!([]),
         _ => json!(list),
@@ -93,7 +94,7 @@ impl Scene {
     }
 
     fn stock(&self, change: impl FnOnce(&mut Stock)) {
-        change(&mut self.stock.lock().unwrap());
+        change(&mut self.stock.lock());
     }
 }
 

@@ -3,12 +3,13 @@
 
 use std::fmt::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
 use axum::http::Response;
+use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -68,7 +69,7 @@ impl Upstream {
 
     /// The pages that were asked for.
     pub(crate) fn pages(&self) -> Vec<u64> {
-        self.asked.lock().unwrap().iter().map(|wish| wish.page).collect()
+        self.asked.lock().iter().map(|wish| wish.page).collect()
     }
 
     /// The accounts of the tenant `acme` at the named systems, all of which it stands for.
@@ -106,7 +107,7 @@ fn answer(
     let page = url_parts(query).find(|(name, _)| ["page", "cursor", "$skiptoken"].contains(name));
     let wish = Wish { page: page.map_or(1, |(_, page)| page.parse().unwrap()), path };
     let before = {
-        let mut log = log.lock().unwrap();
+        let mut log = log.lock();
         log.push(wish.clone());
         log.len() - 1
     };
