@@ -7,8 +7,6 @@ use chrono::{DateTime, Utc};
 use serde_json::json;
 use sqlx::{AssertSqlSafe, PgConnection};
 use uuid::Uuid;
-use weirgate_queue::claim::persist_running::RunStart;
-use weirgate_queue::claim::{Capacity, Claimer};
 use weirgate_queue::lanes::change::{QueueChange, change_queue};
 use weirgate_queue::lanes::{LaneLimits, QueueLimits, Rate};
 use weirgate_queue::worker::{Capacity, Claimer, Finish, Outcome, RunStart, finish};

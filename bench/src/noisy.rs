@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 
 use axum::http::{HeaderValue, StatusCode};
 use az::SaturatingAs;
-use rand::Rng;
 use serde_json::json;
 use tokio::task::JoinSet;
 use uuid::Uuid;

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use anyhow::{Context, ensure};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use sqlx::PgPool;

@@ -13,7 +13,7 @@ use sqlx::types::Json;
 use sqlx::{Acquire, PgConnection};
 use uuid::Uuid;
 
-use crate::database::column;
+use crate::database::column::column;
 use crate::error::Result;
 use crate::telemetry::enqueued;
 use crate::workflow::graph;

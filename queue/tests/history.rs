@@ -8,8 +8,6 @@ use sqlx::AssertSqlSafe;
 use uuid::Uuid;
 use weirgate_queue::JobState;
 use weirgate_queue::control::history::{self, Rebased};
-use weirgate_queue::claim::{Capacity, Claimer, claim};
-use weirgate_queue::database::history::{self, Rebased};
 use weirgate_queue::lanes::change::change_lane;
 use weirgate_queue::lanes::reconcile::{self, Discrepancy};
 use weirgate_queue::lanes::settings::LaneSettings;

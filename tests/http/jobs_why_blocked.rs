@@ -8,8 +8,6 @@ use futures_util::StreamExt;
 use serde_json::{Value, json};
 use uuid::Uuid;
 use weirgate_queue::NewJob;
-use weirgate_queue::lanes::change::{pause_queue, publish};
-use weirgate_queue::claim::{ClaimedJob, claim};
 use weirgate_queue::lanes::change::{QueueChange, change_lane, change_queue, pause_queue, publish};
 use weirgate_queue::lanes::settings::LaneSettings;
 use weirgate_queue::lanes::{LaneLimits, QueueLimits, Rate};

@@ -6,7 +6,6 @@ use std::time::Duration;
 use axum::http::StatusCode;
 use serde_json::json;
 use weirgate::metrics::Work;
-use weirgate_queue::claim::claim;
 use weirgate_queue::lanes::change::change_lane;
 use weirgate_queue::lanes::settings::LaneSettings;
 use weirgate_queue::lanes::{LaneLimits, Rate};

@@ -1,11 +1,11 @@
 //! `up` on a private Postgres: kept between runs, held by one, survives being killed.
 
-use parking_lot::Mutex;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::sync::{Arc, Mutex};
-use weirgate_web::tls::http_client;
 use std::sync::Arc;
+
+use parking_lot::Mutex;
+use weirgate_web::tls::http_client;
 
 use crate::support::{Process, weirgate};
 

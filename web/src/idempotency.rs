@@ -8,8 +8,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use sha2::{Digest, Sha256};
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
-use weirgate_queue::column;
-use weirgate_queue::read;
+use weirgate_queue::{column, read};
 
 use crate::problem::{FieldError, Problem};
 

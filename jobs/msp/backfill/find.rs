@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use az::SaturatingAs;
 use chrono::NaiveDate;
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -45,19 +46,18 @@ pub(super) async fn due(
         BackfillOrder::NewestFirst => (range.to, -1),
         BackfillOrder::OldestFirst => (range.from, 1),
     };
-    let to_i64 = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
     let rows = sqlx::query_file!(
         "./backfill/slices.sql",
         &range.tenants,
         first_day,
         step,
-        to_i64(slices.start),
-        to_i64(slices.end),
+        slices.start.saturating_as::<i64>(),
+        slices.end.saturating_as::<i64>(),
         kind.as_str(),
         kind.job_kind(),
         range.reprocess.as_str(),
-        i64::try_from(most).unwrap_or(i64::MAX),
-        to_i64(stride),
+        most.saturating_as::<i64>(),
+        stride.saturating_as::<i64>(),
         left_out
     )
     .fetch_all(conn)

@@ -4,8 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
 use weirgate_identity::TenantRef;
-use weirgate_queue::column;
-use weirgate_queue::{Job, JobContext, JobError};
+use weirgate_queue::{Job, JobContext, JobError, column};
 
 use crate::App;
 use crate::ingest::{IngestTurn, Ingested, Upsert, ingest};

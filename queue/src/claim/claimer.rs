@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use crate::claim::claimed_job::{ClaimedJob, find_claimed};
 use crate::claim::plan::{Capacity, Fetch, Plan};
-use crate::database::column;
+use crate::database::column::column;
 use crate::error::Result;
 use crate::job::RunId;
 use crate::lanes::view::QueueView;

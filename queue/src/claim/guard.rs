@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::database::column;
+use crate::database::column::column;
 use crate::error::Result;
 
 /// Which claim: of which worker and queue, under which claim sequence number.

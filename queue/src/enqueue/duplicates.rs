@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::database::column;
+use crate::database::column::column;
 use crate::enqueue::new_job::NewJob;
 use crate::enqueue::notify::notify_queues;
 use crate::error::Result;

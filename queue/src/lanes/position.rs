@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::database::column;
+use crate::database::column::column;
 use crate::error::Result;
 use crate::lanes::blocked::Blocked;
 use crate::lanes::sublane::SubLaneId;

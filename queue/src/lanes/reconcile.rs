@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use sqlx::{Acquire, PgConnection};
 use uuid::Uuid;
 
-use crate::database::column;
+use crate::database::column::column;
 use crate::error::Result;
 use crate::job::state::JobState;
 use crate::lanes::sublane::SubLaneId;

@@ -5,7 +5,7 @@ use serde_json::Value;
 use sqlx::PgConnection;
 
 use super::{Definition, Missed, Schedules};
-use crate::database::column;
+use crate::database::column::column;
 use crate::error::Result;
 use crate::schedule::cron::{self, Cron};
 

@@ -11,7 +11,7 @@ use az::SaturatingAs;
 use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgPool};
 
-use crate::database::column;
+use crate::database::column::column;
 use crate::error::Result;
 use crate::telemetry::failures::{self, FailureSighting};
 use crate::telemetry::histogram::Histogram;

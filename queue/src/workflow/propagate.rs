@@ -20,7 +20,7 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::children::{ChangedChildren, update_children, update_edges};
-use crate::database::column;
+use crate::database::column::column;
 use crate::enqueue::notify::notify_queues;
 use crate::error::Result;
 

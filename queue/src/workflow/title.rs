@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::database::column;
+use crate::database::column::column;
 use crate::error::Result;
 
 /// What is stored of a workflow, beside its jobs.

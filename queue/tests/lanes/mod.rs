@@ -11,8 +11,6 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 use uuid::Uuid;
-use weirgate_queue::lanes::change::{pause_queue};
-use weirgate_queue::claim::{Capacity, ClaimedJob, Claimer, claim};
 use weirgate_queue::lanes::change::{QueueChange, change_lane, change_queue, pause_queue};
 use weirgate_queue::lanes::settings::LaneSettings;
 use weirgate_queue::lanes::{Blocked, LaneLimits, QueueLimits, QueueView, Rate, reconcile};

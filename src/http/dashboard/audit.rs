@@ -3,14 +3,13 @@
 use askama::Template;
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
-use weirgate_identity::audit::{self, Filter, Listed, VIAS};
+use weirgate_identity::audit::{self, Filter, Listed, Via};
 use weirgate_web::dashboard::form::{FilterForm, Given, TENANTS, Wrong, at_page, sent_time};
 use weirgate_web::dashboard::frame::{Frame, page};
 use weirgate_web::dashboard::refusal::Refusal;
 use weirgate_web::dashboard::sent::filled;
 use weirgate_web::dashboard::session::Session;
 use weirgate_web::dashboard::suggest::Suggestions;
-use weirgate_identity::audit::{self, Filter, Listed, Via};
 use weirgate_web::job_list::tenant_of_filter;
 use weirgate_web::params::Fields;
 use weirgate_web::problem::Problem;

@@ -7,7 +7,6 @@ use askama::Template;
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use az::SaturatingAs;
-use sqlx::PgConnection;
 use uuid::Uuid;
 use weirgate_queue::lanes::QueueView;
 use weirgate_queue::{JobState, read};

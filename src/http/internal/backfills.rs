@@ -7,7 +7,6 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use sqlx::PgConnection;
 use uuid::Uuid;
-use weirgate_identity::audit::{Change, Subject};
 use weirgate_identity::audit::{Actor, Change, Subject};
 use weirgate_queue::backfill;
 use weirgate_web::backfill::BackfillRange;

@@ -11,7 +11,6 @@ use sqlx::PgConnection;
 use utoipa::ToSchema;
 use weirgate_identity::audit::Actor;
 use weirgate_queue::JobState;
-use weirgate_queue::lanes::change::{change_queue, pause_queue as set_paused};
 use weirgate_queue::lanes::traffic::WINDOW_S;
 use weirgate_web::client_address::ServiceActor;
 use weirgate_web::context::RequestContext;

@@ -2,6 +2,7 @@
 
 use std::str::FromStr;
 
+use az::SaturatingAs;
 use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
@@ -90,7 +91,7 @@ impl BackfillRange {
     /// Slices there are: each tenant's days.
     pub fn total(&self) -> u64 {
         let days = (self.to - self.from).num_days() + 1;
-        u64::try_from(days).unwrap_or(0) * self.tenants.len() as u64
+        days.saturating_as::<u64>() * self.tenants.len() as u64
     }
 
     /// Slices whose day has not begun where the tenant is. They are skipped, unless it has when

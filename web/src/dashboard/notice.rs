@@ -2,7 +2,6 @@
 
 use askama::Template;
 use az::SaturatingAs;
-use chrono::{Days, NaiveDate};
 
 /// So many of each are named; the link leads to all.
 pub const NAMED: i64 = 3;

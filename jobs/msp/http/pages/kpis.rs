@@ -14,8 +14,6 @@ use weirgate_web::dashboard::refusal::Refusal;
 use weirgate_web::dashboard::sent::filled;
 use weirgate_web::dashboard::session::Session;
 use weirgate_web::dashboard::suggest::Suggestions;
-use weirgate_web::date_range::take_days;
-use weirgate_msp::{DailyKpis, MOST_DAYS};
 use weirgate_web::date_range::in_order;
 use weirgate_web::params::Fields;
 use weirgate_web::parse::TenantName;
