@@ -325,10 +325,10 @@ pub enum Migrate {
     Status,
     /// Rebuild the workers' view of the queues from the jobs themselves
     ///
-    /// A database that was restored, moved or promoted is recognised, and this happens automatically.
-    /// Run it by hand after rows were restored in a way that cannot be recognised, such as a restore
-    /// of the data alone into existing tables. Workers stop their running jobs, hand them back and
-    /// continue.
+    /// A database that was restored, moved or promoted is recognised, and this happens
+    /// automatically. Run it by hand after rows were restored in a way that cannot be recognised,
+    /// such as a restore of the data alone into existing tables. Workers stop their running jobs,
+    /// hand them back and continue.
     #[command(after_help = "Example:\n  weirgate migrate rebase")]
     Rebase,
 }

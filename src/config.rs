@@ -1,4 +1,5 @@
-//! Settings, from the environment and `.env`. A wrong value stops the start with its name and what was expected.
+//! Settings, from the environment and `.env`. A wrong value stops the start with its name and what
+//! was expected.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -32,9 +33,11 @@ pub struct Config {
     pub database_url: Option<String>,
     /// `SERVICE_TOKEN`: the credential of `/internal`.
     pub service_token: Option<String>,
-    /// `SERVICE_TOKEN_NEXT`: the one that takes its place; both are taken while callers change to it.
+    /// `SERVICE_TOKEN_NEXT`: the one that takes its place; both are taken while callers change to
+    /// it.
     pub service_token_next: Option<String>,
-    /// `WEIRGATE_TRUSTED_PROXIES`: whose word on where a request came from is taken; nobody's when not set.
+    /// `WEIRGATE_TRUSTED_PROXIES`: whose word on where a request came from is taken; nobody's when
+    /// not set.
     pub trusted_proxies: TrustedProxies,
     /// `MOCK_MODE`: read sources from files.
     pub mock_mode: bool,
@@ -44,7 +47,8 @@ pub struct Config {
     pub sources: Option<PathBuf>,
     /// `WEIRGATE_LISTEN`: address and port of the API.
     pub listen: SocketAddr,
-    /// `WEIRGATE_METRICS_LISTEN`: address and port of a listener for monitoring alone; none when not set.
+    /// `WEIRGATE_METRICS_LISTEN`: address and port of a listener for monitoring alone; none when
+    /// not set.
     pub metrics_listen: Option<SocketAddr>,
     /// `WEIRGATE_HOME`: what the program keeps between runs.
     pub home: PathBuf,
@@ -81,8 +85,9 @@ pub struct Config {
     pub log: String,
     /// `WEIRGATE_LOG_FORMAT`: `pretty` or `json`.
     pub log_format: LogFormat,
-    /// `OTEL_EXPORTER_OTLP_ENDPOINT`: where spans are sent, in `/v1/traces` below it, or to the whole URL that
-    /// `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT` names; nowhere when neither is set, or `OTEL_SDK_DISABLED` is `true`.
+    /// `OTEL_EXPORTER_OTLP_ENDPOINT`: where spans are sent, in `/v1/traces` below it, or to the
+    /// whole URL that `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT` names; nowhere when neither is set, or
+    /// `OTEL_SDK_DISABLED` is `true`.
     pub otlp_endpoint: Option<String>,
     /// `OTEL_SERVICE_NAME`: what spans say that they come from.
     pub service_name: String,

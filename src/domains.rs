@@ -71,7 +71,8 @@ impl Domains {
                 names.join(", ")
             ));
         }
-        // Those that are not served, too: processes that serve different ones may share the setting.
+        // Those that are not served, too: processes that serve different ones may share the
+        // setting.
         let queues = Self::new(all.clone()).catalog().queues().clone();
         for queue in config.concurrency.exceptions().keys().filter(|name| !queues.contains(name.as_str())) {
             wrong.push(format!(

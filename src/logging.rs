@@ -7,7 +7,8 @@ use tracing_subscriber::fmt::format::FmtSpan;
 
 use crate::config::{Config, LogFormat};
 
-/// Starts logging as the settings say; a `quiet` command shows warnings only, unless told otherwise.
+/// Starts logging as the settings say; a `quiet` command shows warnings only, unless told
+/// otherwise.
 pub(crate) fn start(config: &Config, quiet: bool) {
     let said = std::env::var("WEIRGATE_LOG").is_ok_and(|value| !value.trim().is_empty());
     let filter = if quiet && !said { "warn,sqlx::query=error" } else { config.log.as_str() };

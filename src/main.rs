@@ -34,7 +34,8 @@ fn main() -> ExitCode {
     let ended = runtime.block_on(async { commands::run(cli, config, Stop::listen()?).await });
     match ended {
         Ok(()) => {
-            // What still blocks a thread, such as a read that never returns, must not hold the exit up.
+            // What still blocks a thread, such as a read that never returns, must not hold the exit
+            // up.
             runtime.shutdown_background();
             ExitCode::SUCCESS
         }

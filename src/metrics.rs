@@ -1,4 +1,5 @@
-//! What Prometheus reads of a process, whatever its role. [`http`](crate::http) adds what the database knows.
+//! What Prometheus reads of a process, whatever its role. [`http`](crate::http) adds what the
+//! database knows.
 
 mod families;
 pub(crate) mod listener;
@@ -45,8 +46,8 @@ pub(crate) struct Metrics {
 }
 
 impl Metrics {
-    /// Of a process that works with `pool`, and does `work` if it is a worker, with what its domains
-    /// count.
+    /// Of a process that works with `pool`, and does `work` if it is a worker, with what its
+    /// domains count.
     pub(crate) fn new(pool: PgPool, work: Option<Work>, counters: Vec<DomainCounter>) -> Self {
         let mut registry = Registry::with_prefix(PREFIX);
         let requests = Family::default();

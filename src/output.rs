@@ -1,4 +1,5 @@
-//! What commands write for people and other programs. A reader may go away at any time, as `head` does.
+//! What commands write for people and other programs. A reader may go away at any time, as `head`
+//! does.
 
 use std::fmt::Arguments;
 use std::io::{self, ErrorKind, Write as _};
@@ -17,7 +18,8 @@ pub fn exit_code_of_closed() -> ExitCode {
     ExitCode::from(128 + 13)
 }
 
-/// Writes a line to standard output. It is a `Result`: what changes something says so after it is committed.
+/// Writes a line to standard output. It is a `Result`: what changes something says so after it is
+/// committed.
 macro_rules! say {
     ($($words:tt)*) => { $crate::output::line(format_args!($($words)*)) };
 }

@@ -7,8 +7,8 @@ use uuid::Uuid;
 use weirgate_queue::lanes::traffic;
 use weirgate_web::domain::Catalog;
 
-/// Queues of the kinds in the catalog, those that live workers claim from, and those with settings: of their
-/// own, or of the lane of `tenant`.
+/// Queues of the kinds in the catalog, those that live workers claim from, and those with settings:
+/// of their own, or of the lane of `tenant`.
 ///
 /// # Errors
 /// When the database cannot be asked.

@@ -1,5 +1,5 @@
-//! Spans of requests and of jobs, sent over OTLP where an endpoint is set: one trace from a request to the last run of
-//! what it enqueued. A build without the feature `otlp` makes none.
+//! Spans of requests and of jobs, sent over OTLP where an endpoint is set: one trace from a request
+//! to the last run of what it enqueued. A build without the feature `otlp` makes none.
 
 #[cfg(not(feature = "otlp"))]
 mod absent;

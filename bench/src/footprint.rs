@@ -13,7 +13,7 @@ use super::report::{Report, percentile_ms};
 use super::stage::{Stage, tenants};
 use super::upstream::Upstream;
 
-/// Jobs at once, each of a tenant of its own, and rows that each takes in.
+/// Jobs at once, each of a tenant of its own, and rows that each ingests.
 const JOBS: usize = 1000;
 const ROWS: usize = 20;
 const PATIENCE: Duration = Duration::from_mins(1);

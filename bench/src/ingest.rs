@@ -1,4 +1,4 @@
-//! A file of a million tickets, taken in by one job of one worker process.
+//! A file of a million tickets, ingested by one job of one worker process.
 
 use std::path::Path;
 use std::time::Duration;

@@ -1,12 +1,13 @@
--- Inserts jobs of the past, spread over a week until now: 97 to 98 in a hundred completed, a few discarded or cancelled.
--- A job in twenty is a slice of a backfill, by day and by tenant.
+-- Inserts jobs of the past, spread over a week until now: 97 to 98 in a hundred completed, a few
+-- discarded or cancelled. A job in twenty is a slice of a backfill, by day and by tenant.
 --
 -- - $1, $2 bigint: the numbers of the first and the last job, from 1
 -- - $3 bigint: how many jobs there will be in all
 -- - $4 uuid[]: the tenants
 -- - $5, $6 text[]: queue and kind of each job of 1,000
 -- - $7 uuid[]: the backfills
--- - $8 boolean: whether some are retried or scheduled for tomorrow, and most of the last ones may start
+-- - $8 boolean: whether some are retried or scheduled for tomorrow, and most of the last ones may
+--   start
 -- - $9 timestamptz: now
 -- - $10 date: the last day of the backfills
 insert into queue.jobs (id, tenant_id, queue, kind, state, attempt, max_attempts, run, args, subject, output, errors,

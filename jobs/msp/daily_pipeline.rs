@@ -16,7 +16,8 @@ use crate::{
 const EXPORT: &str = "export";
 const INGESTS: [&str; 4] = ["tickets", "time_entries", "csat", "security_alerts"];
 
-/// What a daily pipeline is made of, before it is enqueued. Its last job, the export, stands for the whole.
+/// What a daily pipeline is made of, before it is enqueued. Its last job, the export, stands for
+/// the whole.
 #[derive(Debug, Clone)]
 pub struct DailyPipeline {
     workflow: Workflow,
@@ -29,7 +30,8 @@ impl DailyPipeline {
     /// How many jobs it is.
     pub const JOBS: u64 = INGESTS.len() as u64 + 2;
 
-    /// The pipeline of `tenant` for `date`; `adjust` sets what all its jobs share, such as priority.
+    /// The pipeline of `tenant` for `date`; `adjust` sets what all its jobs share, such as
+    /// priority.
     pub fn new(tenant: &Tenant, date: NaiveDate, adjust: impl Fn(NewJob) -> NewJob) -> Result<Self> {
         let named = || tenant.into();
         let part = |job: NewJob| adjust(job.not_unique());
@@ -78,8 +80,8 @@ impl DailyPipeline {
     }
 }
 
-/// Enqueues the pipeline; while one for the same tenant and date is under way, that one is the answer.
-/// The answer names the pipeline's last job.
+/// Enqueues the pipeline; while one for the same tenant and date is under way, that one is the
+/// answer. The answer names the pipeline's last job.
 pub async fn enqueue_daily_pipeline(
     conn: &mut PgConnection,
     pipeline: DailyPipeline,

@@ -66,7 +66,7 @@ struct Reader {
 }
 
 /// Reads the whole dataset of one tenant. Repeatable: ends with the same rows however often it
-/// runs. Waits for its turn while another run takes in the same dataset. Rows before an error are
+/// runs. Waits for its turn while another run ingests the same dataset. Rows before an error are
 /// stored; a run that is told to wait goes on where it was.
 pub(crate) async fn ingest<R: Upsert>(
     ctx: &JobContext<App>,

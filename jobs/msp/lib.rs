@@ -1,5 +1,5 @@
 //! Analytics for managed service providers: tickets, time entries, surveys and security alerts are
-//! taken in, KPIs computed from them, and days exported. One file a job, in `jobs/`; one resource a
+//! ingested, KPIs computed from them, and days exported. One file a job, in `jobs/`; one resource a
 //! file, in `http/`.
 
 mod app;

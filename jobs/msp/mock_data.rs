@@ -1,7 +1,8 @@
 //! Writes mock data of any size: tenants, tickets, time entries, surveys, security alerts, and
 //! bad rows on purpose. The same settings always give the same bytes.
 //!
-//! Tickets follow the days of the week, and every five weeks there is a day that the KPIs find unusual.
+//! Tickets follow the days of the week, and every five weeks there is a day that the KPIs find
+//! unusual.
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};

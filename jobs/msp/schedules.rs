@@ -65,7 +65,7 @@ impl Schedule for NightlyPipeline {
 }
 
 /// The pipeline of a day that is over. One that is on its way already will do, unless it is from
-/// before the day's end: what it takes in may be of a part of the day.
+/// before the day's end: what it ingests may be of a part of the day.
 async fn enqueue_whole_day(conn: &mut PgConnection, tenant: &Tenant, date: NaiveDate) -> Result<Uuid> {
     let pipeline = || DailyPipeline::new(tenant, date, |job| job);
     let enqueued = enqueue_daily_pipeline(&mut *conn, pipeline()?, false).await?;

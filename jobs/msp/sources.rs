@@ -59,7 +59,7 @@ pub enum Dataset {
 }
 
 impl Dataset {
-    /// All datasets, in the order in which they are taken in.
+    /// All datasets, in the order in which they are ingested.
     pub const ALL: [Self; 4] = [Self::Tickets, Self::TimeEntries, Self::Csat, Self::SecurityAlerts];
 
     /// The name used in file names, addresses and tables.
@@ -148,13 +148,14 @@ pub trait Source: Send + Sync + 'static {
     /// The stream must be polled inside a tokio runtime.
     fn rows(&self, tenant_slug: &str, dataset: Dataset) -> RowStream;
 
-    /// The rows from where an earlier stream was told to wait. A source that knows no places begins again.
+    /// The rows from where an earlier stream was told to wait. A source that knows no places begins
+    /// again.
     fn rows_from(&self, tenant_slug: &str, dataset: Dataset, _place: &Place) -> RowStream {
         self.rows(tenant_slug, dataset)
     }
 
-    /// Whether there is a source of the tenant's dataset at all, such as a file or an account. Where there is none, `rows` is empty
-    /// without that anything was deleted. May wait for a disk.
+    /// Whether there is a source of the tenant's dataset at all, such as a file or an account.
+    /// Where there is none, `rows` is empty without that anything was deleted. May wait for a disk.
     fn has(&self, tenant_slug: &str, dataset: Dataset) -> bool {
         let _ = (tenant_slug, dataset);
         true

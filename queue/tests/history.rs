@@ -1,5 +1,5 @@
-//! A database that lives on with another history: as its rows look after a restore or a promotion. `tests/chaos` has the
-//! real ones, on servers of their own.
+//! A database that lives on with another history: as its rows look after a restore or a promotion.
+//! `tests/chaos` has the real ones, on servers of their own.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -41,7 +41,8 @@ async fn run(db: &TestDb, sql: &str) {
     sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(&db.pool).await.unwrap();
 }
 
-/// The rows of another server, whose ids were so much higher (or lower), as a dump brings them here.
+/// The rows of another server, whose ids were so much higher (or lower), as a dump brings them
+/// here.
 async fn move_here(db: &TestDb, ids_higher: i64) {
     run(
         db,

@@ -1,4 +1,5 @@
-//! Random sequences of commands: the engine and a small model in memory must agree after each of them.
+//! Random sequences of commands: the engine and a small model in memory must agree after each of
+//! them.
 //!
 //! `PROPTEST_CASES=5000 cargo test -p weirgate --test main engine::model` runs more of them.
 

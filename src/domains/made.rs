@@ -1,5 +1,5 @@
-//! What is made of the settings for domains: parts of the state for their handlers, and applications
-//! for their jobs.
+//! What is made of the settings for domains: parts of the state for their handlers, and
+//! applications for their jobs.
 
 use std::fmt;
 use std::sync::Arc;

@@ -26,7 +26,8 @@ const MOST_RUNNING: i64 = 1_000_000;
 /// Most tenants that one request names.
 const MOST_TENANTS: usize = 1000;
 
-/// Which days of which tenants, which kind of job for each, and the share of the workers that it may use.
+/// Which days of which tenants, which kind of job for each, and the share of the workers that it
+/// may use.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = NewBackfill, example = json!({
@@ -47,14 +48,16 @@ pub(crate) struct BackfillBody {
     /// Which end comes first; `newest_first` when left out.
     #[schema(schema_with = schemas::backfill_order)]
     order: Option<String>,
-    /// Which days: `missing` (without a result from after their end; the default), `failed` (discarded, without a
-    /// result since), `all`. Days that have not begun where the tenant is are skipped.
+    /// Which days: `missing` (without a result from after their end; the default), `failed`
+    /// (discarded, without a result since), `all`. Days that have not begun where the tenant is are
+    /// skipped.
     #[schema(schema_with = schemas::backfill_reprocess)]
     reprocess: Option<String>,
     /// Most of its jobs at once in a queue; any number when left out.
     #[schema(value_type = Option<u32>, minimum = 1, maximum = 1_000_000)]
     max_running: Option<i64>,
-    /// Share of the workers that it may use while live jobs are available; all of them otherwise. 0.25 when left out.
+    /// Share of the workers that it may use while live jobs are available; all of them otherwise.
+    /// 0.25 when left out.
     #[schema(exclusive_minimum = 0, maximum = 1)]
     share: Option<f64>,
     /// Of its jobs; higher first. Live work comes first in any case.

@@ -11,7 +11,8 @@ use weirgate_web::problem::Problem;
 
 use crate::http::Api;
 
-/// What the pages need: their own scripts and requests, the styles their scripts write, `ReDoc`'s search worker.
+/// What the pages need: their own scripts and requests, the styles their scripts write, `ReDoc`'s
+/// search worker.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
     font-src 'self' data:; connect-src 'self'; worker-src blob:; base-uri 'none'; form-action 'none'; \
     frame-ancestors 'none'";

@@ -30,8 +30,8 @@ pub(crate) async fn get_health() -> Json<Health> {
     Json(Health { status: "ok" })
 }
 
-/// A job that comes in now would be stored: the database answers on the way that enqueues go, takes writes, and has all migrations of
-/// this version. At most a second old.
+/// A job that comes in now would be stored: the database answers on the way that enqueues go, takes
+/// writes, and has all migrations of this version. At most a second old.
 #[utoipa::path(
     get, path = "/health/ready", tag = "Operation",
     responses(

@@ -90,7 +90,8 @@ pub(crate) struct LaneLimitsBody {
     /// Jobs that may run at once, on all hosts together.
     #[schema(minimum = 1, maximum = 1_000_000, example = 3)]
     max_running: Option<i64>,
-    /// Its share of the starts against other tenants, when there is more work than capacity; 1 when missing.
+    /// Its share of the starts against other tenants, when there is more work than capacity; 1 when
+    /// missing.
     #[schema(minimum = 0.001, maximum = 1000)]
     weight: Option<f64>,
 }

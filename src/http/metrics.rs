@@ -18,7 +18,8 @@ use crate::metrics::{Format, answer};
 
 pub(crate) use latest::Latest;
 
-/// Metrics of this process and the queues; with `Accept: application/openmetrics-text` in that format.
+/// Metrics of this process and the queues; with `Accept: application/openmetrics-text` in that
+/// format.
 ///
 /// Nothing in it names a tenant; what does is served on `WEIRGATE_METRICS_LISTEN` alone.
 #[utoipa::path(
@@ -32,7 +33,8 @@ pub(crate) async fn get_metrics(State(api): State<Api>, headers: HeaderMap) -> R
     respond(&api, &headers, false).await
 }
 
-/// What is served on the listener for monitoring: the same with the lanes of the tenants that have the most to do.
+/// What is served on the listener for monitoring: the same with the lanes of the tenants that have
+/// the most to do.
 pub fn monitoring_router(api: Api) -> Router {
     Router::new().route("/metrics", get(get_all_metrics)).with_state(api)
 }

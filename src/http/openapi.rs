@@ -1,4 +1,5 @@
-//! The `OpenAPI` document before the routes are added: what it is about, its tags and its named schemas.
+//! The `OpenAPI` document before the routes are added: what it is about, its tags and its named
+//! schemas.
 
 use utoipa::Modify;
 use utoipa::openapi::OpenApi;

@@ -18,7 +18,8 @@ pub(crate) struct QueueFacts {
     pub(crate) settings: QueueSettings,
     /// Jobs by state, those included that are finished and still kept.
     counts: HashMap<JobState, i64>,
-    /// Since when the longest-waiting job could have started, of those that are next in their lanes.
+    /// Since when the longest-waiting job could have started, of those that are next in their
+    /// lanes.
     pub(crate) oldest: Option<DateTime<Utc>>,
     pub(crate) lanes_with_backlog: usize,
     pub(crate) throttled_lanes: usize,

@@ -125,7 +125,7 @@ async fn all_that_is_wrong_is_told_before_the_database_is_asked() {
     let body = problem(response).await;
     let fields: Vec<&str> =
         body["errors"].as_array().unwrap().iter().filter_map(|it| it["field"].as_str()).collect();
-    assert_eq!(fields, ["tenant_id", "date", "priority", "force", "x"]);
+    assert_eq!(fields, ["tenant_id", "date", "force", "priority", "x"]);
 }
 
 #[tokio::test]

@@ -1,8 +1,9 @@
 //! Databases of the old history: one list of migrations for everything, in the schemas `public` and
 //! `queue`.
 //!
-//! Nothing that is known of the old schema is trusted. In one transaction, the baselines are made and
-//! described, and rolled back; the old schema is renamed; and what came out is described and compared.
+//! Nothing that is known of the old schema is trusted. In one transaction, the baselines are made
+//! and described, and rolled back; the old schema is renamed; and what came out is described and
+//! compared.
 
 use anyhow::{Context, bail};
 use serde_json::{Map, Value, json};

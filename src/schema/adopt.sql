@@ -1,6 +1,6 @@
--- Turns the schema of the old history, as its last migration left it, into that of the baselines: names, and the schema
--- that each table is in. Rows stay where they are. Functions and comments are not here: they are taken from the
--- baselines afterwards.
+-- Turns the schema of the old history, as its last migration left it, into that of the baselines:
+-- names, and the schema that each table is in. Rows stay where they are. Functions and comments are
+-- not here: they are taken from the baselines afterwards.
 create schema identity;
 create schema msp;
 

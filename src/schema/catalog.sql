@@ -1,5 +1,6 @@
--- Lists everything that schemas are made of, a line each, but for rows and owners: the lines of two databases of one
--- server are the same exactly if their schemas are. Columns are not numbered, as their order matters to nobody.
+-- Lists everything that schemas are made of, a line each, but for rows and owners: the lines of two
+-- databases of one server are the same exactly if their schemas are. Columns are not numbered, as
+-- their order matters to nobody.
 --
 -- - $1 text[]: the names of the schemas
 with relation as materialized (

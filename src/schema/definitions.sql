@@ -1,4 +1,5 @@
--- The statements that give functions and comments of a schema their present form, where they are there by name.
+-- The statements that give functions and comments of a schema their present form, where they are
+-- there by name.
 select pg_get_functiondef(p.oid) as "statement!"
 from pg_proc p join pg_namespace n on n.oid = p.pronamespace where n.nspname = any($1)
 union all

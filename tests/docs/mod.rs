@@ -169,17 +169,6 @@ fn every_test_that_documents_name_is_there() {
 }
 
 #[test]
-fn the_context_of_the_image_has_every_crate() {
-    let (manifest, ignored) = (read("Cargo.toml"), read(".dockerignore"));
-    let (_, members) = manifest.split_once("members = [").unwrap();
-    let (members, _) = members.split_once(']').unwrap();
-    for member in members.split('"').skip(1).step_by(2) {
-        let folder = member.split('/').next().unwrap();
-        assert!(ignored.lines().any(|line| line == format!("!{folder}")), "{folder}");
-    }
-}
-
-#[test]
 fn no_document_says_a_thing_twice() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let files = std::fs::read_dir(root.join("docs")).unwrap().map(|file| file.unwrap().path());

@@ -1,4 +1,5 @@
-//! Which days a backfill is of: those without a result, those that failed, and none that have not begun.
+//! Which days a backfill is of: those without a result, those that failed, and none that have not
+//! begun.
 
 use serde_json::{Value, json};
 use weirgate_msp::{ComputeKpi, GenerateExport, IngestTickets};

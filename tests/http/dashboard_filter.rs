@@ -1,4 +1,5 @@
-//! Forms of the dashboard: what is suggested, what is said beside a field, and that what was typed is kept.
+//! Forms of the dashboard: what is suggested, what is said beside a field, and that what was typed
+//! is kept.
 
 use axum::http::StatusCode;
 use weirgate_identity::users::Role;

@@ -1,4 +1,5 @@
-//! The dashboard's page of a job: why it does not run and what would change that, its times, and what can be done.
+//! The dashboard's page of a job: why it does not run and what would change that, its times, and
+//! what can be done.
 
 use axum::http::StatusCode;
 use uuid::Uuid;

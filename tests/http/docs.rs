@@ -130,8 +130,8 @@ async fn the_router_has_every_operation_of_the_document() {
     }
 }
 
-/// Compares each path, each schema and the rest of the document with the one that was reviewed, in a
-/// file of its own in `openapi/`, so that a change shows what it changes and no more.
+/// Compares each path, each schema and the rest of the document with the one that was reviewed, in
+/// a file of its own in `openapi/`, so that a change shows what it changes and no more.
 #[tokio::test]
 async fn the_document_is_the_one_that_was_reviewed() {
     let mut document = document(&TestApi::new().await).await;

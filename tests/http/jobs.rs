@@ -9,7 +9,8 @@ use weirgate_test_support::{Answer, Does, Probe, Step, TestWorker};
 
 use crate::support::TestApi;
 
-/// Three jobs an hour apart: tickets and csat of one tenant, tickets of the other; csat is cancelled.
+/// Three jobs an hour apart: tickets and csat of one tenant, tickets of the other; csat is
+/// cancelled.
 async fn three_jobs() -> (TestApi, [Value; 3]) {
     let api = TestApi::new().await;
     let mut jobs = Vec::new();

@@ -1,10 +1,10 @@
 //! The HTTP surface: the production router with all domains, without sockets.
 //!
-//! A file is named like the route that it tests: `jobs`, `jobs_bulk`, `schedules_run`, `dashboard_queues`.
-//! The others are about what routes have in common: who may call (`auth`, `deactivation`, `guesses`,
-//! `isolation`, `sign_in_limits`, `strangers`), what is asked (`clients`, `idempotency`, `parameters`,
-//! `repeats`, `validation`) and what is answered (`answers`, `bounded`, `errors`, `large`, `tables`,
-//! `tenant_errors`, `traces`).
+//! A file is named like the route that it tests: `jobs`, `jobs_bulk`, `schedules_run`,
+//! `dashboard_queues`. The others are about what routes have in common: who may call (`auth`,
+//! `deactivation`, `guesses`, `isolation`, `sign_in_limits`, `strangers`), what is asked
+//! (`clients`, `idempotency`, `parameters`, `repeats`, `validation`) and what is answered
+//! (`answers`, `bounded`, `errors`, `large`, `tables`, `tenant_errors`, `traces`).
 
 mod answers;
 mod api_keys;

@@ -161,7 +161,8 @@ async fn every_act_is_done_once_under_a_key() {
     let state = async || api.get("/internal/queues/kpi").await.ok(StatusCode::OK)["paused"].clone();
     assert_eq!(keyed(&api, "/internal/queues/kpi/pause", "act-5").await.ok(StatusCode::OK)["paused"], false);
     assert_eq!(state().await, false);
-    // Of all there are in the document, these were tried, or make something, which other tests have, or end a worker.
+    // Of all there are in the document, these were tried, or make something, which other tests
+    // have, or end a worker.
     let tried = acts_of.len() + ["workers/{id}/drain"].len();
     let made = ["ingest", "kpi", "exports", "pipelines", "backfills", "jobs/bulk"].len()
         + ["tenants", "tenants/{id}/api-keys", "schedules/{name}/run"].len();

@@ -60,7 +60,8 @@ async fn a_right_password_works_at_once_while_others_fail_4_or_50_times_a_second
         let owner = async {
             // They have used up what they may.
             tokio::time::sleep(Duration::from_secs(2)).await;
-            // From elsewhere; from elsewhere again; and in a browser of theirs behind the same address as those who fail.
+            // From elsewhere; from elsewhere again; and in a browser of theirs behind the same
+            // address as those who fail.
             for (address, cookie) in [("192.0.2.1", ""), ("192.0.2.2", ""), ("203.0.113.1", browser.as_str())]
             {
                 // Who would wait for longer than 5 s is refused.

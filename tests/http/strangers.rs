@@ -1,4 +1,5 @@
-//! Who is not signed in and sends cookies, emails and forms takes little, and nothing that others need.
+//! Who is not signed in and sends cookies, emails and forms takes little, and nothing that others
+//! need.
 
 use std::time::Duration;
 

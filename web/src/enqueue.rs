@@ -62,7 +62,8 @@ query_params! {
 #[into_params(parameter_in = Header)]
 #[expect(dead_code, reason = "documents what EnqueueRequest reads")]
 pub struct EnqueueHeaders {
-    /// The same key with the same request (method, path, query and body) gives the same job again, for 24 hours.
+    /// The same key with the same request (method, path, query and body) gives the same job again,
+    /// for 24 hours.
     #[param(
         rename = "Idempotency-Key",
         required = false,

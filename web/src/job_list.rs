@@ -46,12 +46,12 @@ query_params! {
         /// A text in arguments or errors, in any case; under `/v1` of errors in their codes.
         #[param(min_length = 1, max_length = 2000)]
         q: Option<String>,
-        /// For this day: every job of its daily pipeline, of a backfill's slice, and what was enqueued
-        /// for it alone.
+        /// For this day: every job of its daily pipeline, of a backfill's slice, and what was
+        /// enqueued for it alone.
         #[param(example = "2026-01-20")]
         date: Option<NaiveDate>,
-        /// As `date`; one of the two is enough. Any other argument likewise: `args.` and its name, in
-        /// which a dot leads into an object.
+        /// As `date`; one of the two is enough. Any other argument likewise: `args.` and its name,
+        /// in which a dot leads into an object.
         #[param(
             value_type = String,
             rename = "args.date",
@@ -64,8 +64,8 @@ query_params! {
 }
 
 query_params! {
-    /// The filter that only the service has beside the tenant: a failure's number tells who knows it
-    /// which message a job had, and that is not for tenants.
+    /// The filter that only the service has beside the tenant: a failure's number tells who knows
+    /// it which message a job had, and that is not for tenants.
     struct FailureParam {
         /// Retryable or discarded with this failure; the dashboard's page of failures names
         /// them.

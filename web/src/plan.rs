@@ -11,7 +11,8 @@ use weirgate_queue::{Enqueued, NewJob, Result, enqueue, workflow};
 pub enum Plan {
     /// One job.
     Job(NewJob),
-    /// A workflow. While its last job would duplicate a live one, that one's workflow is the answer.
+    /// A workflow. While its last job would duplicate a live one, that one's workflow is the
+    /// answer.
     Workflow {
         /// All its jobs.
         jobs: Vec<NewJob>,

@@ -29,7 +29,8 @@ pub trait Row: Serialize {
 query_params! {
     /// For whom CSV is.
     struct TableParams {
-        /// Whether CSV begins with a byte-order mark, which Excel needs to take it for UTF-8. JSON never does.
+        /// Whether CSV begins with a byte-order mark, which Excel needs to take it for UTF-8. JSON
+        /// never does.
         #[param(default = false)]
         bom: Option<bool>,
     }

@@ -1,4 +1,5 @@
-//! The measurements of `weirgate bench` beside other job queues on Postgres, on one server and in one run.
+//! The measurements of `weirgate bench` beside other job queues on Postgres, on one server and in
+//! one run.
 
 mod apalis;
 mod awa;

@@ -40,7 +40,8 @@ impl Program {
         Ok(Self { path, help: String::from_utf8_lossy(&help.stdout).into_owned() })
     }
 
-    /// Holds the server of `DATABASE_URL` or a private one until its input ends, and prints where it is.
+    /// Holds the server of `DATABASE_URL` or a private one until its input ends, and prints where
+    /// it is.
     pub(crate) fn serve(&self) -> anyhow::Result<Child> {
         Command::new(&self.path)
             .arg("bench-server")

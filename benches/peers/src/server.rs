@@ -23,7 +23,8 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// The server of `DATABASE_URL`, whose role must be allowed to make databases, or a private one.
+    /// The server of `DATABASE_URL`, whose role must be allowed to make databases, or a private
+    /// one.
     pub(crate) async fn open(program: &Program) -> anyhow::Result<Self> {
         let mut process = program.serve()?;
         let stdout = process.stdout.take().context("its output is ours")?;
@@ -83,7 +84,8 @@ impl Server {
     }
 }
 
-/// What this program says when it measures once more, so that nothing a peer leaves running meets the next one.
+/// What this program says when it measures once more, so that nothing a peer leaves running meets
+/// the next one.
 async fn measured(scenario: Scenario, peer: &dyn Peer, url: &str) -> anyhow::Result<Report> {
     let measuring = Command::new(std::env::current_exe().context("finding this program")?)
         .args(["measure", scenario.name(), peer.name()])

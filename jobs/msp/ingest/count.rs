@@ -1,4 +1,4 @@
-//! How many rows this process has taken in and set aside, for its metrics.
+//! How many rows this process has stored and rejected, for its metrics.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

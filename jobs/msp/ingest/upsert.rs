@@ -1,4 +1,4 @@
-//! What a row needs to be taken in: its key, and the statements of its table.
+//! What a row needs to be stored: its key, and the statements of its table.
 
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;

@@ -1,4 +1,5 @@
--- Computes the KPIs of a tenant's day from the raw rows, and stores them in place of those that were there.
+-- Computes the KPIs of a tenant's day from the raw rows, and stores them in place of those that
+-- were there.
 --
 -- - $1 uuid: the tenant
 -- - $2 date: the day, in the tenant's time zone

@@ -1,4 +1,4 @@
-//! The typed rows of each dataset, and the rules a row must keep to be taken in.
+//! The typed rows of each dataset, and the rules a row must keep to be stored.
 
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::de::DeserializeOwned;

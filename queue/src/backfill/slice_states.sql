@@ -3,7 +3,8 @@
 -- - $1 uuid: the backfill
 -- - $2, $3 text: queue and kind of these jobs
 -- - $4 uuid[]: the tenants
--- - $5, $6 text: the first and the last subject, in the order in which the backfill goes through them
+-- - $5, $6 text: the first and the last subject, in the order in which the backfill goes through
+--   them
 -- - $7 boolean: whether that order is descending
 -- - $8 bigint: most jobs of a tenant
 with recursive half (edge, low, high) as (

@@ -1,5 +1,5 @@
-//! What may happen to a queue, in any order. Numbers are taken modulo what is there, counted from the newest, so that
-//! a sequence stays meaningful when shrinking takes commands out of it.
+//! What may happen to a queue, in any order. Numbers are taken modulo what is there, counted from
+//! the newest, so that a sequence stays meaningful when shrinking takes commands out of it.
 
 use proptest::prelude::*;
 use weirgate_queue::OnFailure;
@@ -8,8 +8,8 @@ use weirgate_queue::lanes::{LaneLimits, Rate};
 pub(super) const LANES: usize = 3;
 pub(super) const HOSTS: usize = 3;
 
-/// Minutes of the engine's clock. Every time in here is a multiple of four of them: what a case takes in real time never
-/// carries it over a boundary.
+/// Minutes of the engine's clock. Every time in here is a multiple of four of them: what a case
+/// takes in real time never carries it over a boundary.
 pub(super) type Minutes = u64;
 
 #[derive(Debug, Clone)]

@@ -1,4 +1,5 @@
-//! What must hold, said as plainly as possible: a list of jobs, a list of starts, no counters, no cursors, no tags.
+//! What must hold, said as plainly as possible: a list of jobs, a list of starts, no counters, no
+//! cursors, no tags.
 
 use anyhow::{Result, ensure};
 use weirgate_queue::lanes::{LaneLimits, QueueLimits, Rate};
@@ -33,7 +34,8 @@ impl Job {
 struct Starts(Vec<(Minutes, Minutes)>);
 
 impl Starts {
-    /// How many more may start: in any window no more than the burst and what the rate brings in that time.
+    /// How many more may start: in any window no more than the burst and what the rate brings in
+    /// that time.
     fn allowed(&self, rate: Option<Rate>, now: Minutes) -> usize {
         let Some(rate) = rate else { return usize::MAX };
         let (interval, burst) = (interval(rate), u64::from(rate.burst));
@@ -108,8 +110,8 @@ impl Expected {
         self.settle();
     }
 
-    /// Jobs that wait on others: a failed parent takes its child with it where the edge says so; when all are final
-    /// the child goes on.
+    /// Jobs that wait on others: a failed parent takes its child with it where the edge says so;
+    /// when all are final the child goes on.
     fn settle(&mut self) {
         while let Some((job, state)) = (0..self.jobs.len()).find_map(|job| Some((job, self.settled(job)?))) {
             self.jobs[job].state = state;
@@ -196,7 +198,8 @@ impl Expected {
         self.starts.use_up(self.limits.rate, now);
     }
 
-    /// Judges what a claim took, job by job in its order, and starts it. Which lanes it took from is its own affair.
+    /// Judges what a claim took, job by job in its order, and starts it. Which lanes it took from
+    /// is its own affair.
     pub(super) fn claim(&mut self, host: usize, room: usize, claimed: &[usize]) -> Result<()> {
         let mut taken = [0; LANES];
         for job in claimed {

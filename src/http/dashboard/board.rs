@@ -1,4 +1,5 @@
-//! `/board`: apalis-board, the UI of apalis' own makers, on our queues. It only reads, and whoever may sign in may look.
+//! `/board`: apalis-board, the UI of apalis' own makers, on our queues. It only reads, and whoever
+//! may sign in may look.
 
 use std::convert::Infallible;
 use std::sync::{Arc, LazyLock};
@@ -79,7 +80,8 @@ impl FromRequestParts<Api> for Onlooker {
     }
 }
 
-/// The UI's files, under the names that its own page has for them: they change with what is in them.
+/// The UI's files, under the names that its own page has for them: they change with what is in
+/// them.
 struct Files {
     style: String,
     script: String,
@@ -154,7 +156,8 @@ fn answer<T: Serialize, E: std::fmt::Display>(answered: Result<T, E>) -> Result<
     })
 }
 
-/// Which jobs: apalis' names, of which the UI leaves some empty and which has others for sorting that apalis does not know.
+/// Which jobs: apalis' names, of which the UI leaves some empty and which has others for sorting
+/// that apalis does not know.
 fn filter(query: Option<&str>) -> Result<Filter, Problem> {
     let mut pairs = filled(query.unwrap_or_default().as_bytes());
     pairs.retain(|(name, _)| ["status", "page", "page_size"].contains(&name.as_str()));
@@ -254,7 +257,8 @@ async fn list_workers(
     answer(get_workers(shared_of(&api, queue).await?).await)
 }
 
-/// Log lines of the process, for a program that is its own worker. Ours run elsewhere and have their logs there: none come.
+/// Log lines of the process, for a program that is its own worker. Ours run elsewhere and have
+/// their logs there: none come.
 async fn follow_events(State(api): State<Api>, _: Onlooker) -> Response {
     let none = futures_util::stream::pending::<Result<Event, Infallible>>();
     let closing = api.web.closing.clone();

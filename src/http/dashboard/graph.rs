@@ -1,4 +1,5 @@
-//! Jobs and what they wait on, as a drawing: layers from left to right, each job right of all that it waits on.
+//! Jobs and what they wait on, as a drawing: layers from left to right, each job right of all that
+//! it waits on.
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt::Write;
@@ -157,8 +158,8 @@ impl Graph {
         order
     }
 
-    /// The chain of jobs that took longest: its length is the least time the whole takes (the critical path method, Kelley and
-    /// Walker 1959). What has not started counts as a moment.
+    /// The chain of jobs that took longest: its length is the least time the whole takes (the
+    /// critical path method, Kelley and Walker 1959). What has not started counts as a moment.
     fn mark_critical(&mut self, order: &[usize]) {
         let mut longest: Vec<(i64, Option<usize>)> = vec![(0, None); self.nodes.len()];
         for at in order {

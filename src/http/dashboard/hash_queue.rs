@@ -1,5 +1,6 @@
-//! Turns at checking a password, which takes a processor 20 ms and 19 MiB on purpose. Only so many are checked at once; who waits is
-//! served by standing, and among equals each address and email in turn, so that who sends many waits for themselves.
+//! Turns at checking a password, which takes a processor 20 ms and 19 MiB on purpose. Only so many
+//! are checked at once; who waits is served by standing, and among equals each address and email in
+//! turn, so that who sends many waits for themselves.
 
 use std::net::IpAddr;
 use std::num::NonZeroUsize;
@@ -50,7 +51,8 @@ impl HashQueue {
         Self(Arc::new(Mutex::new(Line { free, waiting: Vec::new(), came: 0 })))
     }
 
-    /// A turn, to be held until the password is checked; `None` when others fill the line or it takes too long.
+    /// A turn, to be held until the password is checked; `None` when others fill the line or it
+    /// takes too long.
     pub(super) async fn turn(&self, standing: Standing, lane: Lane) -> Option<Turn> {
         self.turn_within(LONGEST_WAIT, standing, lane).await
     }

@@ -1,4 +1,5 @@
-//! The days of a backfill as a calendar: a cell for each tenant and day, some months and tenants at a time.
+//! The days of a backfill as a calendar: a cell for each tenant and day, some months and tenants at
+//! a time.
 
 use az::SaturatingAs;
 use chrono::{Datelike, Days, NaiveDate};

@@ -79,7 +79,8 @@ struct Found {
 struct Table {
     rows: Vec<Row>,
     may_act: bool,
-    /// The filter under which the newest jobs are looked for again and again; none on other pages than the first.
+    /// The filter under which the newest jobs are looked for again and again; none on other pages
+    /// than the first.
     renewed: Option<String>,
     /// Every row is selected.
     ticked: bool,

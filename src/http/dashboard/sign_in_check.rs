@@ -120,7 +120,8 @@ impl SignIns {
         Ok(user)
     }
 
-    /// Puts a failure into the audit. Neither the number of entries nor what they say is the caller's to choose.
+    /// Puts a failure into the audit. Neither the number of entries nor what they say is the
+    /// caller's to choose.
     pub(super) async fn note_failure(
         &self,
         pool: &PgPool,

@@ -1,5 +1,5 @@
-//! The cookies of signing in: of a session, which begins and ends with them, and of a browser that is
-//! known.
+//! The cookies of signing in: of a session, which begins and ends with them, and of a browser that
+//! is known.
 
 use axum::http::header::SET_COOKIE;
 use axum::http::{HeaderMap, HeaderValue};
@@ -41,7 +41,8 @@ pub(super) async fn end(
     Ok(session_cookie(api, ""))
 }
 
-/// A browser that somebody has signed in with, by a cookie that outlives sessions and opens nothing.
+/// A browser that somebody has signed in with, by a cookie that outlives sessions and opens
+/// nothing.
 pub(super) struct Browser;
 
 impl Browser {

@@ -1,7 +1,9 @@
-//! How often a sign-in may fail. Only failures count, by email and by address, and while one of the two has failed too often, an email
-//! that has not failed from an address lately is still tried from there: a right password is not refused for what others did. A browser
-//! that somebody has signed in with before counts for itself. Nobody who guesses gets far: one address gets 5 tries of an email and
-//! 20 in all, then one every 12 and 3 seconds; of many addresses, each gets one try of an email in five minutes.
+//! How often a sign-in may fail. Only failures count, by email and by address, and while one of the
+//! two has failed too often, an email that has not failed from an address lately is still tried
+//! from there: a right password is not refused for what others did. A browser that somebody has
+//! signed in with before counts for itself. Nobody who guesses gets far: one address gets 5 tries
+//! of an email and 20 in all, then one every 12 and 3 seconds; of many addresses, each gets one try
+//! of an email in five minutes.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
@@ -95,7 +97,8 @@ fn network(address: IpAddr) -> IpAddr {
     }
 }
 
-/// An attempt that may be made. It counts as failed from the start, so that many at once are no way around.
+/// An attempt that may be made. It counts as failed from the start, so that many at once are no way
+/// around.
 #[derive(Debug)]
 pub(super) struct Attempt {
     pub(super) standing: Standing,
@@ -157,7 +160,8 @@ fn over(counters: &HashMap<Of, Instant>, of: Of, now: Instant) -> Option<Duratio
     left.checked_sub(every * (at_once - 1)).filter(|wait| !wait.is_zero())
 }
 
-/// Returns what was added. Never beyond full: those that are tried all the same must not put off the end.
+/// Returns what was added. Never beyond full: those that are tried all the same must not put off
+/// the end.
 fn count(counters: &mut HashMap<Of, Instant>, of: Of, now: Instant) -> Duration {
     let Quota { at_once, every } = of.quota();
     let empty = counters.entry(of).or_insert(now);
@@ -189,7 +193,8 @@ mod tests {
         Caller::new(email, Some(IpAddr::from([203, 0, 113, last])), browser)
     }
 
-    /// How many of `tries` a second apart may be made by those callers in turn, none of which is right.
+    /// How many of `tries` a second apart may be made by those callers in turn, none of which is
+    /// right.
     fn guesses(limits: &SignInLimits, start: Instant, tries: u32, of: impl Fn(u32) -> Caller) -> usize {
         let time = |n| start + Duration::from_secs(n);
         (0..tries).filter(|n| limits.begin(&of(*n), time((*n).into())).is_ok()).count()
@@ -230,7 +235,8 @@ mod tests {
         guesses(&limits, now, 60, |_| caller(OWNER, 1, None));
         guesses(&limits, now, 60, |n| caller(&format!("nobody{n}@example.com"), 2, None));
         let later = now + Duration::from_secs(59);
-        // From elsewhere; from where others failed with other emails; and in a browser of theirs from where somebody guesses.
+        // From elsewhere; from where others failed with other emails; and in a browser of theirs
+        // from where somebody guesses.
         for (last, browser) in [(3, None), (2, None), (1, Some(short("cookie")))] {
             let attempt = limits.begin(&caller(OWNER, last, browser), later).unwrap();
             assert_eq!(attempt.standing == Standing::Known, browser.is_some());

@@ -1,5 +1,5 @@
--- $1 slugs after this one; $2 a text in slug or name, or null; $3 what is so with them, or null; $4 the active ones that it is
--- so with, where $3 is not told here; $5 most rows
+-- $1 slugs after this one; $2 a text in slug or name, or null; $3 what is so with them, or null; $4
+-- the active ones that it is so with, where $3 is not told here; $5 most rows
 select t.id, t.slug, t.name, t.is_active
 from identity.tenants t
 where t.slug > $1

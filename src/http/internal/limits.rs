@@ -118,9 +118,11 @@ fn lane_changes() -> Schema {
         .into()
 }
 
-/// What to change of a tenant's place in a queue. `paused` and the limits are independent of each other.
+/// What to change of a tenant's place in a queue. `paused` and the limits are independent of each
+/// other.
 ///
-/// With one of the limits, all of them are set anew (what is missing or null is no limit); with none, they stay.
+/// With one of the limits, all of them are set anew (what is missing or null is no limit); with
+/// none, they stay.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = LaneChange)]
@@ -144,7 +146,8 @@ pub(crate) struct LaneBody {
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<i64>, minimum = 1, maximum = 1_000_000, example = 3)]
     max_running: Option<Option<i64>>,
-    /// Its share of the starts against other tenants, when there is more work than capacity; 1 when missing.
+    /// Its share of the starts against other tenants, when there is more work than capacity; 1 when
+    /// missing.
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Option<f64>, minimum = 0.001, maximum = 1000)]
     weight: Option<Option<f64>>,

@@ -41,8 +41,8 @@ pub(crate) struct Queue {
     finished: BTreeMap<&'static str, i64>,
     /// Running jobs.
     running: i64,
-    /// Since when the oldest job has been available, of those that are next for their tenants; of at most 1,000
-    /// tenants.
+    /// Since when the oldest job has been available, of those that are next for their tenants; of
+    /// at most 1,000 tenants.
     #[schema(required = true)]
     oldest_available_at: Option<DateTime<Utc>>,
     /// How long that is, in seconds.
@@ -93,8 +93,8 @@ pub(crate) struct QueueLinks {
     jobs: String,
 }
 
-/// Lists the queues by name, on one page: every one that this version has jobs for, that a live worker takes from, or
-/// that has settings.
+/// Lists the queues by name, on one page: every one that this version has jobs for, that a live
+/// worker takes from, or that has settings.
 #[utoipa::path(
     get, path = "/internal/queues", tag = "Operation",
     responses((status = 200, description = "All queues", body = Page<Queue>))

@@ -61,9 +61,11 @@ pub(crate) async fn list_workers(
     Ok(Page::whole(rows.into_iter().map(Worker::from).collect()))
 }
 
-/// Drains a worker: it claims no more jobs, finishes its running jobs, and then exits with status 0.
+/// Drains a worker: it claims no more jobs, finishes its running jobs, and then exits with status
+/// 0.
 ///
-/// A supervisor may start it again. Where API and worker are one process (`weirgate up`), the API ends with it.
+/// A supervisor may start it again. Where API and worker are one process (`weirgate up`), the API
+/// ends with it.
 #[utoipa::path(
     post, path = "/internal/workers/{id}/drain", tag = "Operation",
     params(("id" = Uuid, Path, description = "The worker")),

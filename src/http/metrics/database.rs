@@ -10,7 +10,8 @@ pub(super) struct Database {
     pub(super) workers: usize,
     /// Seconds since the oldest open transaction began that keeps old rows from being removed.
     pub(super) oldest_snapshot: f64,
-    /// Transactions since the oldest snapshot that anything holds: a session, a replication slot, a prepared transaction.
+    /// Transactions since the oldest snapshot that anything holds: a session, a replication slot, a
+    /// prepared transaction.
     pub(super) xmin_age: i64,
     /// The part of the queue of notifications that is full, 0 to 1.
     pub(super) notification_queue: f64,

@@ -1,5 +1,6 @@
 with session as (
-    -- Vacuum does not wait for vacuum. Of other roles' sessions the times are only seen with pg_read_all_stats.
+    -- Vacuum does not wait for vacuum. Of other roles' sessions the times are only seen with
+    -- pg_read_all_stats.
     select xact_start, backend_xid, backend_xmin from pg_stat_activity
     where datname = current_database() and backend_type <> 'autovacuum worker' and pid <> pg_backend_pid()
       and (backend_xid is not null or backend_xmin is not null)

@@ -1,4 +1,5 @@
-//! What the database knows of the queues: from maintained counters; no job is counted or read for it but the first of each lane.
+//! What the database knows of the queues: from maintained counters; no job is counted or read for
+//! it but the first of each lane.
 
 use std::cmp::Reverse;
 use std::sync::Arc;

@@ -11,7 +11,8 @@ use crate::http::Api;
 /// A look serves everybody for so long, however many scrape and how often.
 const SERVES: Duration = Duration::from_secs(5);
 
-/// A scrape waits no longer for the database: what the process itself knows must not be missed for it.
+/// A scrape waits no longer for the database: what the process itself knows must not be missed for
+/// it.
 const LIMIT: Duration = Duration::from_secs(4);
 
 /// See the module.

@@ -16,7 +16,8 @@ use crate::metrics::Families;
 /// One scrape's part of what the database knows.
 #[derive(Debug)]
 pub(super) struct Page {
-    /// None where the database could not be asked: then nothing is said, instead of what was so before.
+    /// None where the database could not be asked: then nothing is said, instead of what was so
+    /// before.
     pub(super) facts: Option<Arc<Facts>>,
     /// Whose backfills have names of their own.
     pub(super) catalog: Arc<Catalog>,

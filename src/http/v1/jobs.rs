@@ -19,7 +19,8 @@ use crate::http::internal::jobs::PollParams;
 
 /// Lists the tenant's jobs, newest first.
 ///
-/// A page looks at a bounded number of jobs: where few match it can be short, or empty, and `next` goes on from there.
+/// A page looks at a bounded number of jobs: where few match it can be short, or empty, and `next`
+/// goes on from there.
 #[utoipa::path(
     get, path = "/v1/jobs", tag = "Results", operation_id = "list_tenant_jobs",
     params(Listing::<JobQuery>),
@@ -52,7 +53,8 @@ pub(crate) async fn get_job(
     viewer.poll(id, poll.wait, &headers).await
 }
 
-/// Streams a job of the tenant: an event `job` with the whole resource at once and after every change.
+/// Streams a job of the tenant: an event `job` with the whole resource at once and after every
+/// change.
 ///
 /// Closes after the final one.
 #[utoipa::path(

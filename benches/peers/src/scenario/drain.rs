@@ -48,7 +48,8 @@ impl Drained {
     }
 }
 
-/// Works off what is enqueued, by so many worker processes that are started but have yet to connect.
+/// Works off what is enqueued, by so many worker processes that are started but have yet to
+/// connect.
 pub(super) async fn drain(
     stage: &Stage,
     jobs: usize,

@@ -80,7 +80,8 @@ impl Stream {
         float(within.count() as u64) / (to - from).as_secs_f64()
     }
 
-    /// Of those committed from and to so long after the beginning. What has not run yet has waited until now.
+    /// Of those committed from and to so long after the beginning. What has not run yet has waited
+    /// until now.
     pub(super) fn e2e_ms(&self, from: Duration, to: Duration, percent: usize) -> f64 {
         let within = self.jobs.iter().filter(|(at, _)| (from..to).contains(&(*at - self.begun)));
         let waited = within.map(|(at, ended)| ended.unwrap_or(self.latest).saturating_duration_since(*at));

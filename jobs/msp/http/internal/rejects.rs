@@ -36,7 +36,8 @@ query_params! {
 
 /// Lists the source rows that the last run of each ingest rejected.
 ///
-/// Newest first. A run replaces what the one before it has found; of a run, at most 10,000 rows are kept.
+/// Newest first. A run replaces what the one before it has found; of a run, at most 10,000 rows are
+/// kept.
 #[utoipa::path(
     get, path = "/internal/rejects", tag = "Operation", params(Query::<RejectQuery>),
     responses(

@@ -1,13 +1,15 @@
--- $1 only these tenants, or null for all; $2 a text in slug or name, or null; $3 slugs after this one; $4 most tenants
+-- $1 only these tenants, or null for all; $2 a text in slug or name, or null; $3 slugs after this
+-- one; $4 most tenants
 with asked as (
-    -- The last day is one that has been over for some hours: a night's work is not missed while it is being done.
+    -- The last day is one that has been over for some hours: a night's work is not missed while it
+    -- is being done.
     select id, slug, time_zone, ((queue.now() - interval '6 hours') at time zone time_zone)::date - 1 as last_day
     from identity.tenants
     where is_active and ($1::uuid[] is null or id = any($1)) and slug > $3
       and ($2::text is null or position(lower($2) in lower(slug)) > 0 or position(lower($2) in lower(name)) > 0)
 ), counted as materialized (
-    -- Tenant by tenant along the key, so that older days are not read. Days are told exactly below, where there are fewer of them:
-    -- the end by `at time zone` is never too early.
+    -- Tenant by tenant along the key, so that older days are not read. Days are told exactly below,
+    -- where there are fewer of them: the end by `at time zone` is never too early.
     select a.*, k.days
     from asked a
     cross join lateral (
@@ -16,7 +18,8 @@ with asked as (
           and computed_at >= (kpi_date + 1)::timestamp at time zone a.time_zone
     ) k
 ), lacking as (
-    -- A tenant's days begin with its first KPIs. Without any it has none: `greatest` would pass over a null.
+    -- A tenant's days begin with its first KPIs. Without any it has none: `greatest` would pass
+    -- over a null.
     select c.*, greatest(k.first_day, c.last_day - 29) as first_day, count(*) over () as total
     from counted c
     cross join lateral (select min(kpi_date) as first_day from msp.kpi_daily where tenant_id = c.id) k

@@ -1,4 +1,5 @@
--- $1 slugs after this one; $2 a text in slug or name, or null; $3 what is so with them; $4 days that are late; $5 most rows
+-- $1 slugs after this one; $2 a text in slug or name, or null; $3 what is so with them; $4 days
+-- that are late; $5 most rows
 select t.id
 from identity.tenants t
 where t.is_active and t.slug > $1

@@ -127,7 +127,8 @@ query_params! {
 
 /// Lists tickets, the newest first.
 ///
-/// A page looks at a bounded number of tickets: where few have the `status` it can be short, or empty, and `next` goes on from there.
+/// A page looks at a bounded number of tickets: where few have the `status` it can be short, or
+/// empty, and `next` goes on from there.
 #[utoipa::path(
     get, path = "/v1/tickets", tag = "Results", params(Listing::<TicketQuery>),
     responses((

@@ -1,5 +1,6 @@
--- A walk down raw_tickets_listed from before ($2, $3) to $1, at most $4 tickets: the first $6 of those with the status $5, and the last
--- one that was looked at where more may follow. Both ends are compared as rows, so that only the index on both columns has the order.
+-- A walk down raw_tickets_listed from before ($2, $3) to $1, at most $4 tickets: the first $6 of
+-- those with the status $5, and the last one that was looked at where more may follow. Both ends
+-- are compared as rows, so that only the index on both columns has the order.
 with walk as materialized (
     select *, row_number() over (order by created_at_remote desc, cw_ticket_id desc) as place
     from (
