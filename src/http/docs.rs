@@ -6,6 +6,8 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use axum::response::{Html, IntoResponse, Response};
+use utoipa::openapi::OpenApi;
+use weirgate_web::document::join_lines;
 use weirgate_web::extract::Path;
 use weirgate_web::problem::Problem;
 
@@ -17,10 +19,17 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'u
     font-src 'self' data:; connect-src 'self'; worker-src blob:; base-uri 'none'; form-action 'none'; \
     frame-ancestors 'none'";
 
+/// The document as it is sent.
+fn text(document: &OpenApi) -> serde_json::Result<String> {
+    let mut document = serde_json::to_value(document)?;
+    join_lines(&mut document);
+    serde_json::to_string(&document)
+}
+
 /// The `OpenAPI` 3.1 document.
 pub(crate) async fn get_openapi(State(api): State<Api>) -> Result<Response, Problem> {
     let made =
-        api.document.get_or_init(|| super::document(&api.catalog, &api.routes).to_json().ok().map(Arc::from));
+        api.document.get_or_init(|| text(&super::document(&api.catalog, &api.routes)).ok().map(Arc::from));
     let document = made.clone().ok_or_else(Problem::internal)?;
     Ok(([(CONTENT_TYPE, "application/json")], document.to_string()).into_response())
 }

@@ -1,5 +1,7 @@
 //! What the handlers' annotations do not say because it holds for all operations of a surface.
 
+mod lines;
+
 use utoipa::openapi::header::Header;
 use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::response::Response;
@@ -8,6 +10,8 @@ use utoipa::openapi::security::SecurityRequirement;
 use utoipa::openapi::{Content, OpenApi, Ref, RefOr, Required};
 
 use crate::openapi::{retry_after, text_header};
+
+pub use lines::join as join_lines;
 
 const IDEMPOTENCY_KEY: &str = "Idempotency-Key";
 
