@@ -17,6 +17,7 @@ pub mod open_files;
 pub mod operations;
 pub mod output;
 mod pauses;
+pub mod program;
 mod queues;
 mod random;
 mod schedules;
