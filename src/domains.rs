@@ -148,7 +148,7 @@ impl Domains {
     }
 
     /// Every job of them, to be run; of `queues` alone, where these are named.
-    pub fn registry(&self, app: Arc<App>, queues: Option<&BTreeSet<String>>) -> Registry<App> {
+    pub fn registry(&self, app: Arc<App>, queues: Option<&BTreeSet<String>>) -> Registry {
         let kinds = self.list.iter().fold(Kinds::default(), |all, domain| all.join(domain.kinds.clone()));
         let kinds = match queues {
             Some(queues) => kinds.in_queues(queues),

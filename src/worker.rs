@@ -13,9 +13,9 @@ use crate::systemd;
 ///
 /// # Errors
 /// When the database cannot be reached at the start or at the end, or apalis' monitor fails.
-pub async fn run<A: Send + Sync + 'static>(
+pub async fn run(
     pool: PgPool,
-    registry: Arc<Registry<A>>,
+    registry: Arc<Registry>,
     config: WorkerConfig,
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {

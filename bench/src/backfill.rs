@@ -12,7 +12,7 @@ use weirgate_queue::backfill::{
     self, BackfillSettings, Expansion, NewBackfill, Slice, SliceQuery, Slices, TenantScope,
 };
 use weirgate_queue::worker::expander::Expander;
-use weirgate_queue::{NewJob, Registry};
+use weirgate_queue::{Kinds, NewJob};
 
 use super::light::{self, Light};
 use super::report::{Report, percentile_ms};
@@ -105,7 +105,8 @@ async fn live(stage: &Stage, with_backfill: bool) -> anyhow::Result<(Vec<Duratio
     let starts = Arc::new(Starts::default());
     let workers: Vec<_> = (0..WORKERS)
         .map(|_| {
-            let registry = Registry::new(starts.clone()).with::<Work>().with_slices(Arc::new(WorkSlices));
+            let registry =
+                Kinds::default().with::<Work>().run_with(starts.clone()).with_slices(Arc::new(WorkSlices));
             Worker::run(stage.connections(), registry, SLOTS)
         })
         .collect();

@@ -13,7 +13,7 @@ use tokio::process::{Child, Command};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
-use weirgate_queue::{Job, JobContext, JobError, Registry, WorkerConfig};
+use weirgate_queue::{Job, JobContext, JobError, Kinds, Registry, WorkerConfig};
 
 /// Takes its time and does nothing.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
@@ -57,10 +57,10 @@ pub(super) struct Worker {
 
 impl Worker {
     pub(super) fn start(pool: PgPool, starts: Arc<Starts>, slots: usize) -> Self {
-        Self::run(pool, Registry::new(starts).with::<Work>(), slots)
+        Self::run(pool, Kinds::default().with::<Work>().run_with(starts), slots)
     }
 
-    pub(super) fn run(pool: PgPool, registry: Registry<Starts>, slots: usize) -> Self {
+    pub(super) fn run(pool: PgPool, registry: Registry, slots: usize) -> Self {
         let stop = CancellationToken::new();
         let task =
             tokio::spawn(weirgate_queue::Worker::run(pool, Arc::new(registry), config(slots), stop.clone()));

@@ -36,6 +36,6 @@ pub use settings::{SourceSettings, export_store, handler_parts};
 pub static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("../../migrations/msp");
 
 /// Every job there is, to be run.
-pub fn registry(app: Arc<App>) -> Registry<App> {
+pub fn registry(app: Arc<App>) -> Registry {
     kinds().run_with(app).with_slices(Arc::new(DailySlices))
 }

@@ -17,7 +17,7 @@ use weirgate_queue::backfill::{
     self, BackfillSettings, Expansion, NewBackfill, Slice, SliceQuery, Slices, TenantScope,
 };
 use weirgate_queue::{
-    Job, JobContext, JobError, MIGRATOR, NewJob, Registry, Worker, WorkerConfig, connect_options,
+    Job, JobContext, JobError, Kinds, MIGRATOR, NewJob, Worker, WorkerConfig, connect_options,
 };
 
 /// The number of slices.
@@ -101,7 +101,7 @@ async fn main() -> anyhow::Result<()> {
     backfill::create(&mut tx, id, &new).await?;
     tx.commit().await?;
 
-    let registry = Registry::new(Arc::new(())).with::<Square>().with_slices(Arc::new(Squares));
+    let registry = Kinds::default().with::<Square>().run_with(Arc::new(())).with_slices(Arc::new(Squares));
     let shutdown = CancellationToken::new();
     let config = WorkerConfig::new("example", "0", 1);
     let worker = tokio::spawn(Worker::run(pool.clone(), Arc::new(registry), config, shutdown.clone()));

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 use weirgate_queue::job::RetryPolicy;
 use weirgate_queue::{
-    Job, JobContext, JobError, JobState, MIGRATOR, NewJob, Registry, Worker, WorkerConfig, connect_options,
+    Job, JobContext, JobError, JobState, Kinds, MIGRATOR, NewJob, Worker, WorkerConfig, connect_options,
     enqueue, read,
 };
 
@@ -59,7 +59,7 @@ async fn main() -> anyhow::Result<()> {
     enqueue(&mut tx, vec![job]).await?;
     tx.commit().await?;
 
-    let registry = Arc::new(Registry::new(Arc::new(pool.clone())).with::<PayOut>());
+    let registry = Arc::new(Kinds::default().with::<PayOut>().run_with(Arc::new(pool.clone())));
     let shutdown = CancellationToken::new();
     let config = WorkerConfig::new("example", "0", 1);
     let worker = tokio::spawn(Worker::run(pool.clone(), registry, config, shutdown.clone()));

@@ -10,7 +10,7 @@ use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 use weirgate_queue::{
-    Job, JobContext, JobError, MIGRATOR, NewJob, Registry, Worker, WorkerConfig, connect_options, enqueue,
+    Job, JobContext, JobError, Kinds, MIGRATOR, NewJob, Worker, WorkerConfig, connect_options, enqueue,
 };
 
 #[derive(Serialize, Deserialize)]
@@ -42,7 +42,7 @@ async fn main() -> anyhow::Result<()> {
     tx.commit().await?;
 
     let (app, mut greetings) = unbounded_channel();
-    let registry = Arc::new(Registry::new(Arc::new(app)).with::<Greet>());
+    let registry = Arc::new(Kinds::default().with::<Greet>().run_with(Arc::new(app)));
     let shutdown = CancellationToken::new();
     let config = WorkerConfig::new("example", "0", 1);
     let worker = tokio::spawn(Worker::run(pool, registry, config, shutdown.clone()));

@@ -11,7 +11,7 @@ use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 use weirgate_queue::{
-    Job, JobContext, JobError, MIGRATOR, NewJob, Registry, Worker, WorkerConfig, Workflow, connect_options,
+    Job, JobContext, JobError, Kinds, MIGRATOR, NewJob, Worker, WorkerConfig, Workflow, connect_options,
 };
 
 /// Counts the words of a text.
@@ -66,7 +66,7 @@ async fn main() -> anyhow::Result<()> {
     tx.commit().await?;
 
     let (app, mut sums) = unbounded_channel();
-    let registry = Arc::new(Registry::new(Arc::new(app)).with::<CountWords>().with::<AddUp>());
+    let registry = Arc::new(Kinds::default().with::<CountWords>().with::<AddUp>().run_with(Arc::new(app)));
     let shutdown = CancellationToken::new();
     let config = WorkerConfig::new("example", "0", 1);
     let worker = tokio::spawn(Worker::run(pool, registry, config, shutdown.clone()));

@@ -73,8 +73,8 @@
 //!
 //! # Running
 //!
-//! [`Worker::run`] is a worker process from its registration to its end. Its [`Registry`] lists the
-//! kinds that it runs and holds the application that the handlers share.
+//! [`Worker::run`] is a worker process from its registration to its end. [`Kinds`] lists what it
+//! runs; with the application that the handlers share they become its [`Registry`].
 //!
 //! ```no_run
 //! # use serde::{Deserialize, Serialize};
@@ -91,12 +91,12 @@
 //!
 //! use sqlx::postgres::PgPoolOptions;
 //! use tokio_util::sync::CancellationToken;
-//! use weirgate_queue::{Registry, Worker, WorkerConfig, connect_options};
+//! use weirgate_queue::{Kinds, Worker, WorkerConfig, connect_options};
 //!
 //! # async fn example(shutdown: CancellationToken) -> Result<(), Box<dyn std::error::Error>> {
 //! let options = connect_options("postgres://localhost/jobs".parse()?);
 //! let pool = PgPoolOptions::new().connect_with(options).await?;
-//! let registry = Arc::new(Registry::new(Arc::new(pool.clone())).with::<Greet>());
+//! let registry = Arc::new(Kinds::default().with::<Greet>().run_with(Arc::new(pool.clone())));
 //! Worker::run(pool, registry, WorkerConfig::new("host-1", "1.0.0", 42), shutdown).await?;
 //! # Ok(())
 //! # }

@@ -7,7 +7,7 @@
 //! ```no_run
 //! # use std::sync::Arc;
 //! # use weirgate_queue::{Registry, Worker, WorkerConfig};
-//! # async fn example(pool: sqlx::PgPool, registry: Arc<Registry<()>>) -> weirgate_queue::Result<()> {
+//! # async fn example(pool: sqlx::PgPool, registry: Arc<Registry>) -> weirgate_queue::Result<()> {
 //! let shutdown = tokio_util::sync::CancellationToken::new();
 //! let config = WorkerConfig { concurrency: 8.into(), ..WorkerConfig::new("host-1", "1.0.0", 42) };
 //! Worker::run(pool, registry, config, shutdown).await?;

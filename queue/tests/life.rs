@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use uuid::Uuid;
-use weirgate_queue::{Job, JobContext, JobError, JobState, Registry};
+use weirgate_queue::{Job, JobContext, JobError, JobState, Kinds};
 use weirgate_test_support::{Does, Probe, Step, TestDb, TestWorker};
 
 /// Runs longer than it may.
@@ -64,7 +64,7 @@ async fn failing_job_is_retried_until_it_is_discarded() {
 #[tokio::test]
 async fn panic_and_timeout_are_failed_attempts_and_the_worker_lives() {
     let db = TestDb::new().await;
-    let registry = Registry::new(Probe::new(db.pool.clone())).with::<Step>().with::<Hang>();
+    let registry = Kinds::default().with::<Step>().with::<Hang>().run_with(Probe::new(db.pool.clone()));
     let worker = TestWorker::start_jobs(&db, Arc::new(registry), |_| {});
     let panics = db.enqueue(Uuid::nil(), &Step::new("panics", Does::Panic)).await;
     let hangs = db.enqueue(Uuid::nil(), &Hang).await;

@@ -15,7 +15,6 @@ use weirgate_queue::{Registry, WorkerConfig};
 
 use super::confirm;
 use super::session::Session;
-use crate::app::App;
 use crate::config::Config;
 use crate::database::{Database, Use};
 use crate::domains::{self, Domains, Prepared};
@@ -201,14 +200,14 @@ async fn worker_on(
 }
 
 /// What the metrics of this process tell of its worker.
-fn work_of(registry: &Registry<App>, config: &Config) -> Work {
+fn work_of(registry: &Registry, config: &Config) -> Work {
     Work { meter: registry.meter().clone(), concurrency: config.concurrency.clone() }
 }
 
 /// The worker of this process.
 async fn run_worker(
     pool: PgPool,
-    registry: Arc<Registry<App>>,
+    registry: Arc<Registry>,
     config: &Config,
     schedules: Schedules,
     stop: CancellationToken,

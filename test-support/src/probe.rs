@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
 use tokio::sync::Semaphore;
 use uuid::Uuid;
-use weirgate_queue::{Job, JobContext, JobError, NewJob, Registry};
+use weirgate_queue::{Job, JobContext, JobError, Kinds, NewJob, Registry};
 
 use crate::StepSlices;
 
@@ -189,6 +189,6 @@ async fn describe_parents(ctx: &JobContext<Probe>) -> Result<String, JobError> {
     Ok(seen.collect::<Result<Vec<_>, JobError>>()?.join("; "))
 }
 
-pub fn registry(probe: Arc<Probe>) -> Arc<Registry<Probe>> {
-    Arc::new(Registry::new(probe).with::<Step>().with_slices(Arc::new(StepSlices::default())))
+pub fn registry(probe: Arc<Probe>) -> Arc<Registry> {
+    Arc::new(Kinds::default().with::<Step>().run_with(probe).with_slices(Arc::new(StepSlices::default())))
 }

@@ -24,11 +24,7 @@ impl TestWorker {
     }
 
     /// Runs the jobs of any registry.
-    pub fn start_jobs<A: Send + Sync + 'static>(
-        db: &TestDb,
-        jobs: Arc<Registry<A>>,
-        adjust: impl FnOnce(&mut WorkerConfig),
-    ) -> Self {
+    pub fn start_jobs(db: &TestDb, jobs: Arc<Registry>, adjust: impl FnOnce(&mut WorkerConfig)) -> Self {
         let mut config = WorkerConfig {
             concurrency: 4.into(),
             grace: Duration::from_secs(10),

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
 use uuid::Uuid;
 use weirgate_queue::job::{RetryPolicy, RunId};
-use weirgate_queue::{Job, JobContext, JobError, NewJob, Registry};
+use weirgate_queue::{Job, JobContext, JobError, Kinds, NewJob, Registry};
 
 use crate::load::SkewedClock;
 
@@ -21,8 +21,8 @@ pub(crate) struct Site {
     pub(crate) clock: SkewedClock,
 }
 
-pub(crate) fn registry(site: Site) -> Arc<Registry<Site>> {
-    Arc::new(Registry::new(Arc::new(site)).with::<Chore>().with::<Trouble>().with::<Bulky>())
+pub(crate) fn registry(site: Site) -> Arc<Registry> {
+    Arc::new(Kinds::default().with::<Chore>().with::<Trouble>().with::<Bulky>().run_with(Arc::new(site)))
 }
 
 /// Failures are part of the load; what counts is that no job ends by them.

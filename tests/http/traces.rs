@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use weirgate::config::Config;
 use weirgate::traces::{Role, Traces};
 use weirgate_msp::IngestTickets;
-use weirgate_queue::{Job, JobContext, JobError, JobState, NewJob, Registry};
+use weirgate_queue::{Job, JobContext, JobError, JobState, Kinds, NewJob};
 use weirgate_test_support::{TestWorker, id};
 
 use crate::support::{Collector, Seen, TestApi};
@@ -67,7 +67,7 @@ impl Fixture {
         let config = Config::read(&get).unwrap();
         let traces = [Role::Api, Role::Worker].map(|role| Traces::start(&config, role).unwrap().unwrap());
         let api = TestApi::with(|config| config.traces = Some(Arc::new(traces[0].clone()))).await;
-        let registry = Registry::new(Arc::new(())).with::<SecondTime>().with::<Next>();
+        let registry = Kinds::default().with::<SecondTime>().with::<Next>().run_with(Arc::new(()));
         let worker = TestWorker::start_jobs(api.db(), Arc::new(registry), |config| {
             config.tracer = Some(traces[1].of_runs());
         });

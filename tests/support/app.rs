@@ -36,7 +36,7 @@ pub(crate) fn all_domains() -> Domains {
 }
 
 /// Every job of the program; those of the managed service providers share this application.
-pub(crate) fn registry_with(msp: Arc<App>) -> Registry<weirgate::app::App> {
+pub(crate) fn registry_with(msp: Arc<App>) -> Registry {
     let app = weirgate::app::App::new(msp.pool.clone()).with(msp);
     all_domains().registry(Arc::new(app), None)
 }

@@ -30,6 +30,17 @@ struct Kind<A> {
     handler: Handler<A>,
 }
 
+impl<A: 'static> Kind<A> {
+    /// The same kind for callers that have another context.
+    fn called_with<B>(
+        self,
+        context: impl Fn(JobContext<B>) -> JobContext<A> + Send + Sync + 'static,
+    ) -> Kind<B> {
+        let Self { queue, retry, timeout, handler } = self;
+        Kind { queue, retry, timeout, handler: Arc::new(move |args, ctx| handler(args, context(ctx))) }
+    }
+}
+
 /// Kinds of jobs by their permanent names, without an application to run in.
 pub struct Kinds<A>(BTreeMap<&'static str, Kind<A>>);
 
@@ -87,13 +98,12 @@ impl<A: Send + Sync + 'static> Kinds<A> {
         app: impl Fn(&A) -> &Arc<B> + Clone + Send + Sync + 'static,
     ) -> Self {
         let within = |(name, kind): (_, Kind<B>)| {
-            let Kind { queue, retry, timeout, handler } = kind;
             let app = app.clone();
-            let handler: Handler<A> = Arc::new(move |args, ctx| {
+            let kind = kind.called_with(move |ctx: JobContext<A>| {
                 let part = app(&ctx.app).clone();
-                handler(args, ctx.with_app(part))
+                ctx.with_app(part)
             });
-            (name, Kind { queue, retry, timeout, handler })
+            (name, kind)
         };
         self.join(Kinds(other.0.into_iter().map(within).collect()))
     }
@@ -128,41 +138,32 @@ impl<A: Send + Sync + 'static> Kinds<A> {
     }
 
     /// Makes the registry of a worker whose handlers share `app`.
-    pub fn run_with(self, app: Arc<A>) -> Registry<A> {
-        Registry { app, kinds: self, slices: Vec::new(), meter: OnceLock::new() }
+    pub fn run_with(self, app: Arc<A>) -> Registry {
+        let bound = |(name, kind): (_, Kind<A>)| {
+            let app = app.clone();
+            (name, kind.called_with(move |ctx: JobContext<()>| ctx.with_app(app.clone())))
+        };
+        let kinds = Kinds(self.0.into_iter().map(bound).collect());
+        Registry { kinds, slices: Vec::new(), meter: OnceLock::new() }
     }
 }
 
-/// The kinds that a worker runs, and the application that their handlers share.
-pub struct Registry<A> {
-    app: Arc<A>,
-    kinds: Kinds<A>,
+/// The kinds that a worker runs, with the application that their handlers share. A worker is
+/// compiled once, whatever that is.
+pub struct Registry {
+    kinds: Kinds<()>,
     slices: Vec<Arc<dyn Slices>>,
     /// Made when it is first used, as all kinds are there by then.
     meter: OnceLock<Meter>,
 }
 
-impl<A> fmt::Debug for Registry<A> {
+impl fmt::Debug for Registry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.kinds.fmt(f)
     }
 }
 
-impl<A: Send + Sync + 'static> Registry<A> {
-    /// A registry without kinds, whose handlers will share `app`.
-    pub fn new(app: Arc<A>) -> Self {
-        Kinds::default().run_with(app)
-    }
-
-    /// Adds a kind.
-    ///
-    /// # Panics
-    /// When there is a kind of this name already.
-    #[must_use]
-    pub fn with<J: Job<App = A>>(self) -> Self {
-        Self { kinds: self.kinds.with::<J>(), meter: OnceLock::new(), ..self }
-    }
-
+impl Registry {
     /// Adds what turns slices of backfills into jobs, for the kinds of backfills that `slices`
     /// knows. Workers leave other backfills to workers that know them.
     #[must_use]
@@ -173,11 +174,6 @@ impl<A: Send + Sync + 'static> Registry<A> {
 
     pub(crate) fn slices(&self) -> Vec<Arc<dyn Slices>> {
         self.slices.clone()
-    }
-
-    /// The application that the handlers share.
-    pub fn app(&self) -> &Arc<A> {
-        &self.app
     }
 
     /// The names of the kinds.
@@ -195,7 +191,7 @@ impl<A: Send + Sync + 'static> Registry<A> {
         self.meter.get_or_init(|| Meter::new(self.kinds.0.iter().map(|(name, kind)| (*name, kind.queue))))
     }
 
-    pub(crate) async fn run(&self, job: &ClaimedJob, ctx: JobContext<A>) -> Result<Outcome, JobError> {
+    pub(crate) async fn run(&self, job: &ClaimedJob, ctx: JobContext<()>) -> Result<Outcome, JobError> {
         let Some(kind) = self.kinds.0.get(job.kind.as_str()) else {
             // A newer version of the program may know the kind: the retry is for that one.
             return Err(JobError::failed("unknown_kind", QueueError::UnknownKind(job.kind.clone())));

@@ -29,36 +29,36 @@ use crate::worker::runner::Runner;
 /// What apalis carries from the backend to the service.
 pub type JobTask = PgTask<Attempt>;
 
-impl<A: Send + Sync + 'static> Worker<A> {
+impl Worker {
     /// Starts claiming from `queue`, up to `concurrency` jobs at once, and returns the backend from
     /// which an apalis worker takes them. Claiming ends when the process drains.
-    pub fn backend(&self, queue: &str) -> QueueBackend<A> {
+    pub fn backend(&self, queue: &str) -> QueueBackend {
         let concurrency = self.config().concurrency.of(queue);
         let attempts = claim_loop::spawn(self.clone(), queue.to_owned(), concurrency);
         QueueBackend { worker: self.clone(), queue: queue.into(), attempts, closing: None }
     }
 
     /// The service that runs what the backends claim.
-    pub fn runner(&self) -> Runner<A> {
+    pub fn runner(&self) -> Runner {
         Runner::new(self.clone())
     }
 }
 
 /// The backend of one queue in one worker process.
-pub struct QueueBackend<A> {
-    worker: Worker<A>,
+pub struct QueueBackend {
+    worker: Worker,
     queue: Arc<str>,
     attempts: mpsc::Receiver<Attempt>,
     closing: Option<BoxFuture<'static, ()>>,
 }
 
-impl<A> fmt::Debug for QueueBackend<A> {
+impl fmt::Debug for QueueBackend {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("QueueBackend").finish_non_exhaustive()
     }
 }
 
-impl<A: Send + Sync + 'static> Backend for QueueBackend<A> {
+impl Backend for QueueBackend {
     type Task = JobTask;
     type Error = Infallible;
 
@@ -97,12 +97,12 @@ impl<A: Send + Sync + 'static> Backend for QueueBackend<A> {
     }
 }
 
-impl<A: Send + Sync + 'static> BackendConfig for QueueBackend<A> {
+impl BackendConfig for QueueBackend {
     type Args = Attempt;
     type Id = Uuid;
     type Kind = Ephemeral;
     type Config = ();
-    type Layer = FinishLayer<A>;
+    type Layer = FinishLayer;
 
     fn config(&self) -> &Self::Config {
         &()
@@ -113,7 +113,7 @@ impl<A: Send + Sync + 'static> BackendConfig for QueueBackend<A> {
     }
 }
 
-impl<A: Send + Sync + 'static> Service<JobTask> for Runner<A> {
+impl Service<JobTask> for Runner {
     type Response = Outcome;
     type Error = BoxDynError;
     type Future = BoxFuture<'static, Result<Outcome, BoxDynError>>;
@@ -129,19 +129,19 @@ impl<A: Send + Sync + 'static> Service<JobTask> for Runner<A> {
 }
 
 /// The layer around everything that an apalis worker runs: it hands the outcome of each run over.
-pub struct FinishLayer<A> {
-    worker: Worker<A>,
+pub struct FinishLayer {
+    worker: Worker,
     queue: Arc<str>,
 }
 
-impl<A> fmt::Debug for FinishLayer<A> {
+impl fmt::Debug for FinishLayer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("FinishLayer").finish_non_exhaustive()
     }
 }
 
-impl<A, S> Layer<S> for FinishLayer<A> {
-    type Service = FinishService<A, S>;
+impl<S> Layer<S> for FinishLayer {
+    type Service = FinishService<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
         FinishService { worker: self.worker.clone(), queue: self.queue.clone(), inner }
@@ -149,21 +149,20 @@ impl<A, S> Layer<S> for FinishLayer<A> {
 }
 
 /// The service that [`FinishLayer`] makes.
-pub struct FinishService<A, S> {
-    worker: Worker<A>,
+pub struct FinishService<S> {
+    worker: Worker,
     queue: Arc<str>,
     inner: S,
 }
 
-impl<A, S> fmt::Debug for FinishService<A, S> {
+impl<S> fmt::Debug for FinishService<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("FinishService").finish_non_exhaustive()
     }
 }
 
-impl<A, S> Service<JobTask> for FinishService<A, S>
+impl<S> Service<JobTask> for FinishService<S>
 where
-    A: Send + Sync + 'static,
     S: Service<JobTask, Response = Outcome>,
     S::Error: Into<BoxDynError>,
     S::Future: Send + 'static,

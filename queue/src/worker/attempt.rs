@@ -35,12 +35,12 @@ impl fmt::Debug for Attempt {
 
 impl Attempt {
     /// Hands the job back without running it.
-    pub(super) async fn hand_back<A: Send + Sync + 'static>(self, worker: &Worker<A>) {
+    pub(super) async fn hand_back(self, worker: &Worker) {
         hand_over(worker, &self.job, self.guard, Outcome::HandedBack).await;
     }
 
     /// Begins the run of this attempt, whose job waited in `queue`, and its span.
-    pub(super) fn begin<A: Send + Sync + 'static>(&mut self, worker: Worker<A>, queue: &str) -> OpenRun<A> {
+    pub(super) fn begin(&mut self, worker: Worker, queue: &str) -> OpenRun {
         let run = TracedRun { job: &self.job, queue, claimed: self.claimed_at };
         let span = worker.config().tracer.as_ref().map(|tracer| tracer.begin(&run));
         self.traceparent = span.as_ref().map(|span| span.traceparent());
@@ -49,15 +49,15 @@ impl Attempt {
 }
 
 /// A run that has begun and whose outcome is not handed over yet.
-pub(super) struct OpenRun<A> {
-    worker: Worker<A>,
+pub(super) struct OpenRun {
+    worker: Worker,
     job: ClaimedJob,
     guard: ClaimGuard,
     span: Option<Box<dyn RunSpan>>,
     permit: Option<Permit>,
 }
 
-impl<A: Send + Sync + 'static> OpenRun<A> {
+impl OpenRun {
     /// Waits for `handler`, then counts, logs and traces how it ended, and hands the outcome over
     /// to the completer.
     pub(super) async fn complete(self, handler: impl Future<Output = Result<Outcome, JobError>>) {
@@ -84,12 +84,7 @@ impl<A: Send + Sync + 'static> OpenRun<A> {
 }
 
 /// Hands the outcome of a run over to the completer.
-async fn hand_over<A: Send + Sync + 'static>(
-    worker: &Worker<A>,
-    job: &ClaimedJob,
-    guard: ClaimGuard,
-    outcome: Outcome,
-) {
+async fn hand_over(worker: &Worker, job: &ClaimedJob, guard: ClaimGuard, outcome: Outcome) {
     worker.running().remove(job.run.job, job.run.run);
     worker.finish(Finish::of(&job.run, outcome), guard).await;
 }

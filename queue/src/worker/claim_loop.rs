@@ -37,11 +37,7 @@ const MAX_BUSY_POLL_INTERVAL: Duration = Duration::from_millis(16);
 const MAX_CLAIM_TIME: Duration = Duration::from_millis(20);
 
 /// Starts claiming up to `concurrency` jobs of `queue` at once, until the worker drains.
-pub(super) fn spawn<A: Send + Sync + 'static>(
-    worker: Worker<A>,
-    queue: String,
-    concurrency: usize,
-) -> mpsc::Receiver<Attempt> {
+pub(super) fn spawn(worker: Worker, queue: String, concurrency: usize) -> mpsc::Receiver<Attempt> {
     let permits = Permits::new(concurrency, worker.wakers().for_queue(&queue));
     // Live work may get permits beyond these, as many as backfills use.
     let (attempts, claimed) = mpsc::channel(concurrency * 2);
@@ -61,8 +57,8 @@ pub(super) fn spawn<A: Send + Sync + 'static>(
     claimed
 }
 
-struct ClaimLoop<A> {
-    worker: Worker<A>,
+struct ClaimLoop {
+    worker: Worker,
     queue: String,
     permits: Permits,
     attempts: mpsc::Sender<Attempt>,
@@ -76,7 +72,7 @@ struct ClaimLoop<A> {
     deadline: AdaptiveDeadline,
 }
 
-impl<A: Send + Sync + 'static> ClaimLoop<A> {
+impl ClaimLoop {
     /// Runs until the worker drains. No error ends it: it waits for a database that is away.
     async fn run(mut self) {
         let worker = self.worker.clone();
@@ -222,8 +218,8 @@ impl<A: Send + Sync + 'static> ClaimLoop<A> {
 
 /// Waits for an answer of the database for at most `limit`, and for less once the worker drains: a
 /// drain must not be held up by a claim, whose jobs go back with the lease.
-async fn within_drain<A: Send + Sync + 'static, T>(
-    worker: &Worker<A>,
+async fn within_drain<T>(
+    worker: &Worker,
     limit: Duration,
     answer: impl Future<Output = Result<T>>,
 ) -> Result<T> {

@@ -20,11 +20,7 @@ const MAX_PERSISTED_RUNS: usize = 1000;
 const RETIRE_POLL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// Sends three heartbeats in each lease until the worker stops.
-pub(super) async fn run<A: Send + Sync + 'static>(
-    worker: Worker<A>,
-    registration: Registration,
-    mut connection: LeaseConnection,
-) {
+pub(super) async fn run(worker: Worker, registration: Registration, mut connection: LeaseConnection) {
     let interval = registration.lease / 3;
     let mut renewed_at = Instant::now();
     let (drain, lost_history) = (worker.wakers().for_drain(), worker.wakers().for_lease());
@@ -45,11 +41,7 @@ pub(super) async fn run<A: Send + Sync + 'static>(
 }
 
 /// Sends one heartbeat. A lost lease stops what runs under it and is replaced by a new one.
-async fn send_heartbeat<A: Send + Sync + 'static>(
-    worker: &Worker<A>,
-    registration: &Registration,
-    connection: &mut LeaseConnection,
-) {
+async fn send_heartbeat(worker: &Worker, registration: &Registration, connection: &mut LeaseConnection) {
     let acknowledged = worker.acknowledged().take();
     let renewed = connection.renew(worker.id(), registration.lease, &acknowledged).await;
     if renewed.is_err() {
@@ -82,11 +74,7 @@ async fn send_heartbeat<A: Send + Sync + 'static>(
 }
 
 /// Stops what runs under a lost lease and registers anew.
-async fn begin_new_lease<A: Send + Sync + 'static>(
-    worker: &Worker<A>,
-    registration: &Registration,
-    connection: &mut LeaseConnection,
-) {
+async fn begin_new_lease(worker: &Worker, registration: &Registration, connection: &mut LeaseConnection) {
     worker.meter().add_lease_lost();
     worker.running().stop_all(StopReason::LeaseLost);
     match connection.register(registration).await {
@@ -96,7 +84,7 @@ async fn begin_new_lease<A: Send + Sync + 'static>(
 }
 
 /// Persists in their jobs' rows that runs which have lasted for a moment run.
-async fn persist_running<A: Send + Sync + 'static>(worker: &Worker<A>, connection: &mut LeaseConnection) {
+async fn persist_running(worker: &Worker, connection: &mut LeaseConnection) {
     loop {
         let mut starts =
             worker.running().take_unpersisted(persist_running::PERSIST_AFTER, MAX_PERSISTED_RUNS);
@@ -128,7 +116,7 @@ async fn persist_running<A: Send + Sync + 'static>(worker: &Worker<A>, connectio
 }
 
 /// Resolves the doubt where a heartbeat's error puts the database's history in doubt.
-async fn recover<A: Send + Sync + 'static>(worker: Worker<A>, error: QueueError) {
+async fn recover(worker: Worker, error: QueueError) {
     if history::recover(worker.pool(), &error).await.unwrap_or(false) {
         worker.wakers().for_lease().notify_one();
     }
@@ -136,7 +124,7 @@ async fn recover<A: Send + Sync + 'static>(worker: Worker<A>, error: QueueError)
 
 /// Hands back what a worker of a lost history has claimed, as far as this database knows of it,
 /// once its runs have ended. Until then nobody claims, because limits count what still runs.
-async fn retire<A: Send + Sync + 'static>(worker: Worker<A>, id: Uuid) {
+async fn retire(worker: Worker, id: Uuid) {
     worker.acknowledged().forget_worker(id);
     while worker.running().has_runs_of(id) {
         tokio::time::sleep(RETIRE_POLL_INTERVAL).await;

@@ -45,11 +45,12 @@ const UPKEEP_DEADLINE: Duration = Duration::from_secs(1);
 /// together starts the process with [`Worker::start`], gives each apalis worker a
 /// [`backend`](Worker::backend) and the [`runner`](Worker::runner), and ends with
 /// [`drain`](Worker::drain) and [`close`](Worker::close).
-pub struct Worker<A>(Arc<Inner<A>>);
+#[derive(Clone)]
+pub struct Worker(Arc<Inner>);
 
-struct Inner<A> {
+struct Inner {
     pool: PgPool,
-    registry: Arc<Registry<A>>,
+    registry: Arc<Registry>,
     config: WorkerConfig,
     /// The id under which the process is registered now; another one after a lost lease.
     id: Mutex<Uuid>,
@@ -71,23 +72,17 @@ struct Inner<A> {
     completer: Mutex<Option<JoinHandle<()>>>,
 }
 
-impl<A> Clone for Worker<A> {
-    fn clone(&self) -> Self {
-        Self(self.0.clone())
-    }
-}
-
-impl<A> fmt::Debug for Worker<A> {
+impl fmt::Debug for Worker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Worker").field("config", &self.0.config).finish_non_exhaustive()
     }
 }
 
-impl<A: Send + Sync + 'static> Worker<A> {
+impl Worker {
     /// The state of a process that is registered as `id`, and the outcomes that its runs hand over.
     pub(super) fn new(
         pool: PgPool,
-        registry: Arc<Registry<A>>,
+        registry: Arc<Registry>,
         config: WorkerConfig,
         id: Uuid,
     ) -> (Self, mpsc::Receiver<Ended>) {
@@ -238,7 +233,7 @@ impl<A: Send + Sync + 'static> Worker<A> {
         &self.0.pool
     }
 
-    pub(super) fn registry(&self) -> &Arc<Registry<A>> {
+    pub(super) fn registry(&self) -> &Arc<Registry> {
         &self.0.registry
     }
 

@@ -11,7 +11,7 @@ use crate::error::{QueueError, Result};
 use crate::job::registry::Registry;
 use crate::worker::{Worker, WorkerConfig};
 
-impl<A: Send + Sync + 'static> Worker<A> {
+impl Worker {
     /// Runs the jobs of `registry` until `shutdown` is cancelled: [`start`](Self::start), and then
     /// [`run_until`](Self::run_until).
     ///
@@ -20,7 +20,7 @@ impl<A: Send + Sync + 'static> Worker<A> {
     /// be released at the end.
     pub async fn run(
         pool: PgPool,
-        registry: Arc<Registry<A>>,
+        registry: Arc<Registry>,
         config: WorkerConfig,
         shutdown: CancellationToken,
     ) -> Result<()> {

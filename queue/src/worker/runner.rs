@@ -1,6 +1,7 @@
 //! The runner calls the handler of a claimed job, and turns a stop into an outcome.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tracing::Instrument;
@@ -12,22 +13,17 @@ use crate::worker::attempt::{Attempt, trace_id};
 use crate::worker::running::{Stop, StopReason};
 
 /// The innermost service of a worker: it looks a job's handler up and calls it.
-pub struct Runner<A>(Worker<A>);
+#[derive(Clone)]
+pub struct Runner(Worker);
 
-impl<A> Clone for Runner<A> {
-    fn clone(&self) -> Self {
-        Self(self.0.clone())
-    }
-}
-
-impl<A> fmt::Debug for Runner<A> {
+impl fmt::Debug for Runner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Runner").finish_non_exhaustive()
     }
 }
 
-impl<A: Send + Sync + 'static> Runner<A> {
-    pub(super) fn new(worker: Worker<A>) -> Self {
+impl Runner {
+    pub(super) fn new(worker: Worker) -> Self {
         Self(worker)
     }
 
@@ -53,7 +49,7 @@ impl<A: Send + Sync + 'static> Runner<A> {
         }
         let stop = worker.running().stop_of(job.run.job, job.run.run);
         let ctx = JobContext::new(
-            worker.registry().app().clone(),
+            Arc::default(),
             worker.pool().clone(),
             job.run.clone(),
             attempt.traceparent.clone(),

@@ -33,7 +33,7 @@ const ANSWER_DEADLINE: Duration = Duration::from_secs(5);
 /// ends.
 const MAX_LEADER_LEASE: Duration = Duration::from_secs(8);
 
-impl<A: Send + Sync + 'static> Worker<A> {
+impl Worker {
     /// Registers the process for the queues of `registry` and starts what runs beside its jobs: the
     /// heartbeat, the listener, the completer, and the maintenance services. A database that is
     /// away at just this moment is tried several times, unless `shutdown` is cancelled meanwhile.
@@ -42,7 +42,7 @@ impl<A: Send + Sync + 'static> Worker<A> {
     /// When the process cannot be registered.
     pub async fn start(
         pool: PgPool,
-        registry: Arc<Registry<A>>,
+        registry: Arc<Registry>,
         config: WorkerConfig,
         shutdown: &CancellationToken,
     ) -> Result<Self> {
@@ -58,7 +58,7 @@ impl<A: Send + Sync + 'static> Worker<A> {
         Self::try_start(pool, registry, config).await
     }
 
-    async fn try_start(pool: PgPool, registry: Arc<Registry<A>>, config: WorkerConfig) -> Result<Self> {
+    async fn try_start(pool: PgPool, registry: Arc<Registry>, config: WorkerConfig) -> Result<Self> {
         let registration = Registration {
             host: config.host.clone(),
             version: config.version.clone(),
