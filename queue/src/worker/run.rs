@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use apalis::layers::catch_panic::CatchPanicLayer;
 use apalis::prelude::{Monitor, ParallelizeExt, WorkerBuilder};
+use futures_util::future::BoxFuture;
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
@@ -35,6 +36,15 @@ impl Worker {
     /// # Errors
     /// When apalis' monitor fails, or when the lease cannot be released at the end.
     pub async fn run_until(self, shutdown: CancellationToken) -> Result<()> {
+        self.run_monitor(shutdown).await
+    }
+
+    /// Boxed, so that this crate compiles what runs here, and not each program that has a worker.
+    fn run_monitor(self, shutdown: CancellationToken) -> BoxFuture<'static, Result<()>> {
+        Box::pin(self.monitor(shutdown))
+    }
+
+    async fn monitor(self, shutdown: CancellationToken) -> Result<()> {
         let mut monitor = Monitor::new();
         for queue in self.registry().queues() {
             let worker = self.clone();

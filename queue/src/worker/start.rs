@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use sqlx::PgPool;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -58,7 +59,17 @@ impl Worker {
         Self::try_start(pool, registry, config).await
     }
 
-    async fn try_start(pool: PgPool, registry: Arc<Registry>, config: WorkerConfig) -> Result<Self> {
+    /// Boxed, so that this crate compiles all that is started here, and not each program that starts
+    /// a worker.
+    fn try_start(
+        pool: PgPool,
+        registry: Arc<Registry>,
+        config: WorkerConfig,
+    ) -> BoxFuture<'static, Result<Self>> {
+        Box::pin(Self::register(pool, registry, config))
+    }
+
+    async fn register(pool: PgPool, registry: Arc<Registry>, config: WorkerConfig) -> Result<Self> {
         let registration = Registration {
             host: config.host.clone(),
             version: config.version.clone(),
