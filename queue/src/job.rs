@@ -19,7 +19,7 @@
 //! use std::time::Duration;
 //!
 //! use serde::{Deserialize, Serialize};
-//! use weirgate_queue::job::retry::RetryPolicy;
+//! use weirgate_queue::job::RetryPolicy;
 //! use weirgate_queue::{Job, JobContext, JobError};
 //!
 //! /// Sends one invoice. The argument is an id: the handler reads the invoice anew.
