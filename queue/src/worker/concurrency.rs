@@ -51,8 +51,8 @@ mod tests {
 
     #[test]
     fn a_queue_without_an_exception_has_the_number_of_all() {
-        let concurrency = Concurrency::from(8).with("kpi", 16);
-        assert_eq!((concurrency.of("kpi"), concurrency.of("ingest")), (16, 8));
-        assert_eq!(concurrency.sum(&BTreeSet::from(["kpi", "ingest", "export"])), 32);
+        let concurrency = Concurrency::from(8).with("mail", 16);
+        assert_eq!((concurrency.of("mail"), concurrency.of("images")), (16, 8));
+        assert_eq!(concurrency.sum(&BTreeSet::from(["mail", "images", "reports"])), 32);
     }
 }
