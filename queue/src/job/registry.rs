@@ -139,9 +139,10 @@ impl<A: Send + Sync + 'static> Kinds<A> {
 
     /// Makes the registry of a worker whose handlers share `app`.
     pub fn run_with(self, app: Arc<A>) -> Registry {
+        let shared = move || app.clone();
         let bound = |(name, kind): (_, Kind<A>)| {
-            let app = app.clone();
-            (name, kind.called_with(move |ctx: JobContext<()>| ctx.with_app(app.clone())))
+            let shared = shared.clone();
+            (name, kind.called_with(move |ctx: JobContext<()>| ctx.with_app(shared())))
         };
         let kinds = Kinds(self.0.into_iter().map(bound).collect());
         Registry { kinds, slices: Vec::new(), meter: OnceLock::new() }
