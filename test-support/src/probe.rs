@@ -9,9 +9,7 @@ use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
 use tokio::sync::Semaphore;
 use uuid::Uuid;
-use weirgate_queue::{Job, JobContext, JobError, Kinds, NewJob, Registry};
-
-use crate::StepSlices;
+use weirgate_queue::{Job, JobContext, JobError, NewJob};
 
 /// What the jobs of a test share with it.
 pub struct Probe {
@@ -187,8 +185,4 @@ async fn describe_parents(ctx: &JobContext<Probe>) -> Result<String, JobError> {
         Ok(format!("{name} {} {} {}", parent.kind, parent.state, output?))
     });
     Ok(seen.collect::<Result<Vec<_>, JobError>>()?.join("; "))
-}
-
-pub fn registry(probe: Arc<Probe>) -> Arc<Registry> {
-    Arc::new(Kinds::default().with::<Step>().run_with(probe).with_slices(Arc::new(StepSlices::default())))
 }

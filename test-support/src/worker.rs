@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use weirgate_queue::{Registry, Worker, WorkerConfig};
+use weirgate_queue::{Kinds, Registry, Worker, WorkerConfig};
 
-use crate::{Probe, TestDb, registry};
+use crate::{Probe, Step, StepSlices, TestDb};
 
 pub struct TestWorker {
     stop: CancellationToken,
@@ -55,4 +55,9 @@ impl TestWorker {
             .expect("the worker does not panic")
             .expect("the worker ends without an error");
     }
+}
+
+/// Steps, and backfills of steps.
+pub fn registry(probe: Arc<Probe>) -> Arc<Registry> {
+    Arc::new(Kinds::default().with::<Step>().run_with(probe).with_slices(Arc::new(StepSlices::default())))
 }

@@ -6,88 +6,25 @@
 //! crash neither loses nor repeats anything. The cursor only grows: a job that is discarded again
 //! after its retry is behind it, and a job that cannot be retried does not block the others.
 
+mod action;
+mod cursor;
+mod lock;
 mod retry;
 mod scan;
 
-use std::fmt;
 use std::time::{Duration, Instant};
 
-use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
+use self::cursor::{MAX_JOBS, MAX_ROWS};
+use self::lock::lock;
 use crate::control;
 use crate::error::Result;
-use crate::job::state::JobState;
 use crate::read::JobFilter;
 
-/// Most jobs that one step changes.
-const MAX_JOBS: i64 = 1000;
-/// Most rows that one step reads, where few of them match.
-const MAX_ROWS: i64 = 16_000;
-
-/// What a bulk action does to jobs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum BulkAction {
-    /// Retries discarded and cancelled jobs, as [`control::retry`] does.
-    Retry,
-    /// Cancels jobs that are not final, as [`control::cancel`] does.
-    Cancel,
-    /// Deletes final jobs, except those that a job which is not final depends on.
-    Delete,
-}
-
-impl BulkAction {
-    /// The name in requests and arguments.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Retry => "retry",
-            Self::Cancel => "cancel",
-            Self::Delete => "delete",
-        }
-    }
-
-    /// Whether it can be done to a job in `state`.
-    pub const fn applies_to(self, state: JobState) -> bool {
-        match self {
-            Self::Retry => matches!(state, JobState::Discarded | JobState::Cancelled),
-            Self::Cancel => !state.is_final(),
-            Self::Delete => state.is_final(),
-        }
-    }
-
-    /// The states of the filter to which it applies; empty when it can change no job.
-    pub fn states(self, filter: &JobFilter) -> Vec<JobState> {
-        let filtered = filter.states.as_deref().unwrap_or(&JobState::ALL);
-        JobState::ALL
-            .into_iter()
-            .filter(|state| filtered.contains(state) && self.applies_to(*state))
-            .collect()
-    }
-}
-
-impl fmt::Display for BulkAction {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-/// How far a bulk action is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Cursor {
-    /// The `seq` up to which all jobs are done.
-    pub after: i64,
-    /// How many rows the next step reads. It grows while few of them match.
-    window: i64,
-}
-
-impl Default for Cursor {
-    /// The beginning: no job is done yet.
-    fn default() -> Self {
-        Self { after: 0, window: MAX_JOBS }
-    }
-}
+pub use self::action::BulkAction;
+pub use self::cursor::Cursor;
 
 /// What one step has done.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -180,19 +117,6 @@ pub async fn count(
         }
         cursor.after = after;
     }
-}
-
-/// Locks the jobs that are still in one of `states`, in the order in which completers lock.
-async fn lock(conn: &mut PgConnection, jobs: &[Uuid], states: &[String]) -> Result<Vec<Uuid>> {
-    let ids = sqlx::query_scalar!(
-        "select id from queue.jobs where id = any($1) and state = any($2::text[]::queue.job_state[])
-         order by id for update",
-        jobs,
-        states
-    )
-    .fetch_all(conn)
-    .await?;
-    Ok(ids)
 }
 
 /// Deletes jobs that are locked. The statement begins after they were locked: it sees every child

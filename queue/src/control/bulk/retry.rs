@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use sqlx::{Connection, PgConnection};
 use uuid::Uuid;
 
-use super::lock;
+use super::lock::lock;
 use super::scan::Scanned;
 use crate::control;
 use crate::enqueue::notify::notify_queues;

@@ -3,7 +3,8 @@
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::{BulkAction, Cursor, MAX_ROWS};
+use super::action::BulkAction;
+use super::cursor::{Cursor, MAX_ROWS};
 use crate::error::Result;
 use crate::job::state::JobState;
 use crate::read::{JobFilter, like_pattern};
