@@ -8,6 +8,7 @@ mod mock_data;
 mod queues;
 mod rejects;
 mod remote;
+mod scenario;
 mod schedules;
 mod tenants;
 mod users;
@@ -18,8 +19,6 @@ use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
-use crate::commands::Scenario;
-
 pub use audit::Audit;
 pub use backfills::{Backfill, Backfills};
 pub use jobs::{Bulk, BulkVerb, Enqueue, Filter, Jobs, ListJobs};
@@ -27,6 +26,7 @@ pub use mock_data::MockData;
 pub use queues::{Limits, Queues, SetLimits};
 pub use rejects::Rejects;
 pub use remote::Remote;
+pub use scenario::Scenario;
 pub use schedules::{Schedules, SetSchedule};
 pub use tenants::{ChangedTenant, NewTenant, Tenants};
 pub use users::{GivenPassword, Users};

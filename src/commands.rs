@@ -27,20 +27,16 @@ mod remote;
 mod roles;
 mod schedules;
 mod session;
+mod table;
+mod tenant;
 mod tenants;
 mod users;
 mod workflows;
 
-use anyhow::{Context, anyhow};
-use chrono::{DateTime, Utc};
+use anyhow::Context;
 use clap::CommandFactory;
-use comfy_table::presets::NOTHING;
-use comfy_table::{ContentArrangement, Table};
-use sqlx::PgPool;
-use weirgate_identity::Tenant;
 use weirgate_msp::mock_data::{self, Generate, Layout, Summary};
 
-pub use self::bench::Scenario;
 use self::blocking::blocking;
 use self::session::Session;
 use crate::cli::{Cli, Command, MockData};
@@ -140,34 +136,4 @@ fn run_mock_data(options: &MockData) -> anyhow::Result<()> {
     let out = options.out.display();
     say!("wrote {files} files with {good_rows} good and {bad_rows} bad rows ({bytes} bytes) to {out}")?;
     say!("to use them: MOCK_DATA_PATH={out} weirgate seed")
-}
-
-/// The tenant that somebody named on the command line.
-pub(crate) async fn tenant(pool: &PgPool, slug_or_id: &str) -> anyhow::Result<Tenant> {
-    let found = Tenant::find(&mut *pool.acquire().await?, slug_or_id).await?;
-    found.ok_or_else(|| no_tenant(slug_or_id))
-}
-
-fn no_tenant(name: &str) -> anyhow::Error {
-    anyhow!(
-        "no tenant {name:?}; `weirgate tenants list` shows them, `weirgate seed` creates those of tenants.json"
-    )
-}
-
-/// A table without lines, as wide as it needs to be: for people and for `awk`.
-fn table(header: &[&str]) -> Table {
-    let mut table = Table::new();
-    table.load_style(NOTHING).set_content_arrangement(ContentArrangement::Disabled);
-    table.set_header(header);
-    table
-}
-
-/// Prints a table, or says that there is nothing in it.
-fn say_table(table: &Table, nothing: &str) -> anyhow::Result<()> {
-    if table.is_empty() { say!("{nothing}") } else { say!("{table}") }
-}
-
-/// A time, to the second.
-fn instant(at: DateTime<Utc>) -> String {
-    at.format("%Y-%m-%d %H:%M:%S UTC").to_string()
 }

@@ -82,7 +82,7 @@ impl Database {
             }
             let connected = async {
                 let pool = connect(address.options, &settings, config, signs.clone()).await?;
-                pooler::require_sessions(&pool).await?;
+                pooler::require_sessions(&pool, ANSWER).await?;
                 Ok(pool)
             };
             (stop.until_told(Box::pin(connected)).await?, None)

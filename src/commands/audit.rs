@@ -7,8 +7,10 @@ use weirgate_identity::audit::{self, Entry, Filter, Listed};
 use weirgate_identity::{SYSTEM_SLUG, SYSTEM_TENANT};
 
 use super::door::Door;
+use super::remote;
 use super::session::Session;
-use super::{instant, remote, say_table, table, tenant};
+use super::table::{instant, say_table, table};
+use super::tenant::tenant;
 use crate::cli::Audit;
 use crate::http::internal::audit::AuditEntry;
 use crate::output::say;

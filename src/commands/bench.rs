@@ -6,10 +6,6 @@ mod absent;
 mod measured;
 
 #[cfg(not(feature = "bench"))]
-pub use absent::Scenario;
-#[cfg(not(feature = "bench"))]
 pub(super) use absent::{run, run_server, run_worker};
 #[cfg(feature = "bench")]
 pub(super) use measured::{run, run_server, run_worker};
-#[cfg(feature = "bench")]
-pub use weirgate_bench::Scenario;

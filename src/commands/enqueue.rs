@@ -13,7 +13,8 @@ use weirgate_web::domain::{Catalog, Enqueueable};
 
 use super::door::Door;
 use super::session::Session;
-use super::{confirm, follow, mock_days, remote, tenant};
+use super::tenant::tenant;
+use super::{confirm, follow, mock_days, remote};
 use crate::cli::Enqueue;
 use crate::database::Database;
 use crate::output::{Closed, say, tell};

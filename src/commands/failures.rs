@@ -6,8 +6,9 @@ use sqlx::PgPool;
 use weirgate_queue::telemetry::failures::{self, MAX_COUNTED_JOBS};
 
 use super::door::Door;
+use super::remote;
 use super::session::Session;
-use super::{instant, remote, table};
+use super::table::{instant, table};
 use crate::output::say;
 
 pub(super) async fn run(limit: i64, session: &Session) -> anyhow::Result<()> {

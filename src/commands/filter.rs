@@ -7,7 +7,7 @@ use weirgate_identity::{SYSTEM_SLUG, SYSTEM_TENANT};
 use weirgate_queue::read::JobFilter;
 use weirgate_web::day::take_day;
 
-use super::tenant;
+use super::tenant::tenant;
 use crate::cli::Filter;
 
 /// The jobs that were named on the command line.

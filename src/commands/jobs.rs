@@ -15,7 +15,8 @@ use super::filter::job_filter;
 use super::follow::report;
 use super::job::{Job, JobReport};
 use super::session::Session;
-use super::{bulk, instant, remote, say_table, table};
+use super::table::{instant, say_table, table};
+use super::{bulk, remote};
 use crate::cli::{Filter, Jobs, ListJobs};
 use crate::output::say;
 

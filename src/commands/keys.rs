@@ -10,8 +10,10 @@ use weirgate_identity::keys::issuing::{self, New, Refused};
 use weirgate_identity::keys::{self, Listed};
 
 use super::door::Door;
+use super::remote;
 use super::session::Session;
-use super::{instant, remote, say_table, table, tenant};
+use super::table::{instant, say_table, table};
+use super::tenant::tenant;
 use crate::cli::{Expiry, Keys};
 use crate::output::say;
 use crate::random;

@@ -9,8 +9,10 @@ use weirgate_queue::JobState;
 use weirgate_queue::lanes::{self, Blocked, LimitsInput, QueueView, QueueViews};
 
 use super::door::{Door, Local};
+use super::remote;
 use super::session::Session;
-use super::{remote, say_table, table, tenant};
+use super::table::{say_table, table};
+use super::tenant::tenant;
 use crate::cli::{Limits, SetLimits};
 use crate::{limits, queues};
 

@@ -11,8 +11,9 @@ use weirgate_queue::lanes::{QueueViews, traffic};
 use weirgate_web::domain::Catalog;
 
 use super::door::Door;
+use super::remote;
 use super::session::Session;
-use super::{remote, say_table, table};
+use super::table::{say_table, table};
 use crate::cli::Queues;
 use crate::output::say;
 use crate::pauses::{Pausable, set_paused};

@@ -5,8 +5,10 @@ use sqlx::PgPool;
 use weirgate_msp::rejects::{self, Filter, RejectedRow};
 
 use super::door::Door;
+use super::remote;
 use super::session::Session;
-use super::{instant, remote, table, tenant};
+use super::table::{instant, table};
+use super::tenant::tenant;
 use crate::cli::Rejects;
 use crate::output::say;
 

@@ -9,8 +9,10 @@ use weirgate_identity::audit::{self, Actor, Subject};
 use weirgate_queue::schedule::{self, Definition, ScheduleChange, ScheduleOverview};
 
 use super::door::{Door, Local};
+use super::remote;
 use super::session::Session;
-use super::{no_tenant, remote, table};
+use super::table::table;
+use super::tenant::no_tenant;
 use crate::cli::{Schedules, SetSchedule};
 use crate::output::say;
 use crate::pauses::{Pausable, set_paused};

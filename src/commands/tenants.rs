@@ -8,8 +8,10 @@ use weirgate_identity::audit::Actor;
 use weirgate_identity::tenants::{self, Change, New, Refused, Stored};
 
 use super::door::Door;
+use super::remote;
 use super::session::Session;
-use super::{instant, no_tenant, remote, say_table, table};
+use super::table::{instant, say_table, table};
+use super::tenant::no_tenant;
 use crate::cli::{ChangedTenant, NewTenant, Tenants};
 use crate::output::say;
 

@@ -10,7 +10,7 @@ use weirgate_identity::users;
 
 use super::blocking::blocking;
 use super::session::Session;
-use super::{instant, say_table, table};
+use super::table::{instant, say_table, table};
 use crate::cli::{GivenPassword, Users};
 use crate::output::{say, tell};
 use crate::random;

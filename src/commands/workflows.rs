@@ -15,8 +15,10 @@ use weirgate_web::attempt::AttemptError;
 use weirgate_web::day::parse_day;
 
 use super::door::{Door, Local};
+use super::remote;
 use super::session::Session;
-use super::{instant, remote, say_table, table, tenant};
+use super::table::{instant, say_table, table};
+use super::tenant::tenant;
 use crate::cli::{ListWorkflows, Workflows};
 use crate::http::in_words;
 use crate::http::workflow::WorkflowSummary;

@@ -2,18 +2,19 @@
 //! settings and prepared statements of a session belong to the server's side, and one that deals
 //! servers out by transaction loses them without a word.
 
+use std::time::Duration;
+
 use anyhow::{Context, bail};
 use sqlx::{Connection, PgConnection, PgPool, Row};
 use weirgate_queue::within;
 
-use super::ANSWER;
-
 /// How often it is looked whether a session changes its server.
 const LOOKS: usize = 3;
 
-/// Refuses a pooler that deals its servers out by transaction or statement.
-pub(super) async fn require_sessions(pool: &PgPool) -> anyhow::Result<()> {
-    let shared = within(ANSWER, shares_servers(pool)).await.context("asking how the database is pooled")?;
+/// Refuses a pooler that deals its servers out by transaction or statement. An answer within
+/// `deadline` tells.
+pub(super) async fn require_sessions(pool: &PgPool, deadline: Duration) -> anyhow::Result<()> {
+    let shared = within(deadline, shares_servers(pool)).await.context("asking how the database is pooled")?;
     if shared {
         bail!(
             "DATABASE_URL leads through a pooler that gives a connection another server for each transaction (pgbouncer: \

@@ -24,6 +24,7 @@ mod jobs_row;
 mod jobs_tabs;
 mod lane;
 mod limit_words;
+mod navigation;
 mod overview;
 mod overview_tenants;
 mod queue;
@@ -46,7 +47,6 @@ use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY};
 use axum::middleware::{Next, map_response};
 use axum::response::Response;
 use axum::routing::{get, post};
-use weirgate_web::dashboard::navigation::Entry;
 use weirgate_web::dashboard::refusal::Refusal;
 use weirgate_web::dashboard::{assets, session};
 use weirgate_web::domain::DomainRoutes;
@@ -54,21 +54,8 @@ use weirgate_web::watchers::{Credential, is_stream};
 
 use crate::http::Api;
 
+pub(crate) use navigation::NAVIGATION;
 pub(crate) use sign_in_check::SignIns;
-
-/// The links to its pages; domains have theirs among them.
-pub(crate) const NAVIGATION: [Entry; 10] = [
-    Entry { name: "Overview", path: "" },
-    Entry { name: "Jobs", path: "/jobs" },
-    Entry { name: "Failures", path: "/failures" },
-    Entry { name: "Tenants", path: "/tenants" },
-    Entry { name: "Queues", path: "/queues" },
-    Entry { name: "Workflows", path: "/workflows" },
-    Entry { name: "Backfills", path: "/backfills" },
-    Entry { name: "Schedules", path: "/schedules" },
-    Entry { name: "Workers", path: "/workers" },
-    Entry { name: "Audit", path: "/audit" },
-];
 
 /// Nothing from elsewhere, and no script or style in the pages themselves.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \

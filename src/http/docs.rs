@@ -12,6 +12,7 @@ use weirgate_web::extract::Path;
 use weirgate_web::problem::Problem;
 
 use crate::http::Api;
+use crate::http::routes::document;
 
 /// What the pages need: their own scripts and requests, the styles their scripts write, `ReDoc`'s
 /// search worker.
@@ -28,8 +29,7 @@ fn text(document: &OpenApi) -> serde_json::Result<String> {
 
 /// The `OpenAPI` 3.1 document.
 pub(crate) async fn get_openapi(State(api): State<Api>) -> Result<Response, Problem> {
-    let made =
-        api.document.get_or_init(|| text(&super::document(&api.catalog, &api.routes)).ok().map(Arc::from));
+    let made = api.document.get_or_init(|| text(&document(&api.catalog, &api.routes)).ok().map(Arc::from));
     let document = made.clone().ok_or_else(Problem::internal)?;
     Ok(([(CONTENT_TYPE, "application/json")], document.to_string()).into_response())
 }

@@ -11,7 +11,7 @@ use weirgate_web::problem::Problem;
 
 use crate::http::Api;
 
-pub(crate) use readiness::Latest;
+pub(crate) use readiness::LatestReadiness;
 
 /// How it goes.
 #[derive(Debug, Serialize, ToSchema)]

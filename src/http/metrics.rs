@@ -16,7 +16,7 @@ use weirgate_web::problem::Problem;
 use crate::http::Api;
 use crate::metrics::{Format, answer};
 
-pub(crate) use latest::Latest;
+pub(crate) use latest::LatestFacts;
 
 /// Metrics of this process and the queues; with `Accept: application/openmetrics-text` in that
 /// format.
@@ -44,7 +44,7 @@ async fn get_all_metrics(State(api): State<Api>, headers: HeaderMap) -> Result<R
 }
 
 async fn respond(api: &Api, headers: &HeaderMap, names_tenants: bool) -> Result<Response, Problem> {
-    let facts = api.latest.facts(api).await;
+    let facts = api.latest.facts(&api.web, &api.catalog).await;
     let text = api
         .metrics
         .render(Some(Box::new(Page { facts, catalog: api.catalog.clone(), names_tenants })))

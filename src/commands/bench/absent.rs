@@ -2,11 +2,9 @@
 
 use anyhow::bail;
 
+use crate::cli::Scenario;
 use crate::commands::session::Session;
 use crate::config::Config;
-
-/// What can be measured, in a build with the feature `bench`.
-pub type Scenario = String;
 
 const ABSENT: &str =
     "this build measures nothing: build it with `--features bench` or `--features full`, as images are";

@@ -75,7 +75,7 @@ pub(super) async fn sign_in(
     }
     let browser = Browser::known(&api, &headers, email).await.map_err(failed)?;
     let caller = Caller::new(email, address, browser.map(short));
-    let user = match api.sign_ins.check(&api, &caller, email, &password).await {
+    let user = match api.sign_ins.check(&api.web, &caller, email, &password).await {
         Ok(user) => user,
         Err(NotSignedIn::Refused(refused)) => {
             if matches!(refused, Refused::Wrong) {

@@ -9,12 +9,12 @@ use parking_lot::Mutex;
 use sqlx::PgPool;
 use weirgate_identity::audit;
 use weirgate_identity::users::{Candidate, User};
+use weirgate_web::Web;
 use weirgate_web::permits::under;
 use weirgate_web::problem::Problem;
 
 use super::hash_queue::HashQueue;
 use super::sign_in_limits::{Caller, Short, SignInLimits, short};
-use crate::http::Api;
 
 /// So many entries of failed sign-ins a minute, of each process; what is beyond shares one.
 const MOST_NOTED: usize = 20;
@@ -95,7 +95,7 @@ impl SignIns {
     /// Whose email and password these are.
     pub(super) async fn check(
         &self,
-        api: &Api,
+        web: &Web,
         caller: &Caller,
         email: &str,
         password: &str,
@@ -104,7 +104,7 @@ impl SignIns {
             .limits
             .begin(caller, Instant::now())
             .map_err(|wait| Refused::TooOften(wait.as_secs() + u64::from(wait.subsec_nanos() > 0)))?;
-        let found = match find(api, email).await {
+        let found = match find(web, email).await {
             Ok(found) => found,
             Err(error) => {
                 self.limits.take_back(attempt);
@@ -147,9 +147,9 @@ impl SignIns {
     }
 }
 
-async fn find(api: &Api, email: &str) -> Result<Candidate, Problem> {
-    let (email, pool) = (email.to_owned(), api.pool.clone());
-    let permit = api.web.permits.of_sign_in().await?;
+async fn find(web: &Web, email: &str) -> Result<Candidate, Problem> {
+    let (email, pool) = (email.to_owned(), web.pool.clone());
+    let permit = web.permits.of_sign_in().await?;
     Ok(under(permit, async move { Candidate::find(&pool, &email).await }).await?)
 }
 

@@ -59,9 +59,9 @@ impl From<NotReady> for Problem {
 
 /// The last answer, and its time.
 #[derive(Debug, Default)]
-pub(crate) struct Latest(Mutex<Option<(Instant, Readiness)>>);
+pub(crate) struct LatestReadiness(Mutex<Option<(Instant, Readiness)>>);
 
-impl Latest {
+impl LatestReadiness {
     /// The last answer where it is fresh; else that of `ask`, for all who wait for it together.
     pub(crate) async fn or(&self, ask: impl Future<Output = Readiness>) -> Readiness {
         let mut latest = self.0.lock().await;

@@ -8,9 +8,10 @@ use chrono::{DateTime, Utc};
 use weirgate_queue::backfill::{self, Backfill};
 use weirgate_queue::lanes::traffic::{self, QueueWorkers};
 use weirgate_queue::lanes::{BusyLane, CountsByState, QueueView};
+use weirgate_web::Web;
+use weirgate_web::domain::Catalog;
 
 use super::database::Database;
-use crate::http::Api;
 use crate::queues;
 
 /// Lanes of a queue that are named, those with the most to do; the others are summed up.
@@ -58,9 +59,9 @@ pub(super) struct Others {
 }
 
 impl Facts {
-    pub(super) async fn read(api: &Api) -> weirgate_queue::Result<Self> {
-        let mut conn = api.pool.acquire().await?;
-        let names = queues::known(&mut conn, &api.catalog, None).await?;
+    pub(super) async fn read(web: &Web, catalog: &Catalog) -> weirgate_queue::Result<Self> {
+        let mut conn = web.pool.acquire().await?;
+        let names = queues::known(&mut conn, catalog, None).await?;
         let mut workers = traffic::workers(&mut conn).await?;
         let backfills = backfill::unfinished(&mut conn, NAMED_BACKFILLS).await?;
         let database = Database::read(&mut conn).await?;
@@ -68,23 +69,23 @@ impl Facts {
         let mut all = Vec::with_capacity(names.len());
         for name in names {
             let workers = workers.remove(&name).unwrap_or_default();
-            all.push(Queue::read(api, name, workers).await?);
+            all.push(Queue::read(web, name, workers).await?);
         }
         Ok(Self { queues: all, backfills, database })
     }
 }
 
 impl Queue {
-    async fn read(api: &Api, name: String, workers: QueueWorkers) -> weirgate_queue::Result<Self> {
-        let oldest = api.web.queue_views.oldest(&name).await?;
+    async fn read(web: &Web, name: String, workers: QueueWorkers) -> weirgate_queue::Result<Self> {
+        let oldest = web.queue_views.oldest(&name).await?;
         let read = |view: &QueueView| {
             let (named, others) = split(view.busy_lanes());
             (view.activity(), view.settings().paused, view.now(), named, others)
         };
-        let (facts, paused, now, named, others) = api.web.queue_views.read(&name, read).await?;
+        let (facts, paused, now, named, others) = web.queue_views.read(&name, read).await?;
         let mut lanes = Vec::with_capacity(named.len());
         for load in named {
-            lanes.push(NamedLane { tenant: api.web.slugs.of(load.tenant).await?, load });
+            lanes.push(NamedLane { tenant: web.slugs.of(load.tenant).await?, load });
         }
         Ok(Self {
             name,

@@ -1,0 +1,91 @@
+//! The routes of the API, and the document that is made from them.
+
+use axum::middleware::from_fn;
+use utoipa::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+use weirgate_web::domain::{Catalog, DomainRoutes};
+use weirgate_web::{accept, document};
+
+use crate::http::{Api, health, internal, metrics, openapi, schemas, v1};
+
+/// The `OpenAPI` 3.1 document of the operations and these domains.
+pub(super) fn document(catalog: &Catalog, domains: &[DomainRoutes<Api>]) -> utoipa::openapi::OpenApi {
+    let Routes { open, internal, v1 } = routes(catalog, domains);
+    let (_, mut document) = open.merge(internal).merge(v1).split_for_parts();
+    let (name, schema) = schemas::kinds_of_backfills(catalog.backfills());
+    let components = document.components.get_or_insert_default();
+    components.schemas.insert(name.to_owned(), schema.into());
+    document::complete(&mut document);
+    document
+}
+
+/// Routes by who may call them.
+pub(super) struct Routes {
+    pub(super) open: OpenApiRouter<Api>,
+    pub(super) internal: OpenApiRouter<Api>,
+    pub(super) v1: OpenApiRouter<Api>,
+}
+
+/// Those of the operations, and of these domains.
+pub(super) fn routes(catalog: &Catalog, domains: &[DomainRoutes<Api>]) -> Routes {
+    let open = OpenApiRouter::with_openapi(openapi::Document::openapi())
+        .routes(routes!(health::get_health))
+        .routes(routes!(health::get_readiness))
+        .routes(routes!(metrics::get_metrics));
+    let internal = OpenApiRouter::new()
+        .routes(routes!(internal::backfills::list_backfills))
+        .routes(routes!(internal::backfills::get_backfill, internal::backfills::set_backfill))
+        .routes(routes!(internal::backfills::pause_backfill))
+        .routes(routes!(internal::backfills::resume_backfill))
+        .routes(routes!(internal::backfills::cancel_backfill))
+        .routes(routes!(internal::backfills::retry_failed_of_backfill))
+        .routes(routes!(internal::jobs::list_jobs))
+        .routes(routes!(internal::jobs::get_job))
+        .routes(routes!(internal::jobs::stream_job))
+        .routes(routes!(internal::jobs::cancel_job))
+        .routes(routes!(internal::jobs::retry_job))
+        .routes(routes!(internal::jobs::run_job_now))
+        .routes(routes!(internal::jobs::set_job_priority))
+        .routes(routes!(internal::bulk::bulk_jobs))
+        .routes(routes!(internal::workflows::list_workflows))
+        .routes(routes!(internal::workflows::get_workflow))
+        .routes(routes!(internal::workflows::retry_failed_of_workflow))
+        .routes(routes!(internal::workflows::cancel_workflow))
+        .routes(routes!(internal::queues::list_queues))
+        .routes(routes!(internal::queues::get_queue))
+        .routes(routes!(internal::queues::pause_queue))
+        .routes(routes!(internal::queues::resume_queue))
+        .routes(routes!(internal::queues::set_queue_limits))
+        .routes(routes!(internal::limits::get_tenant_limits, internal::limits::set_tenant_limits))
+        .routes(routes!(internal::tenants::list_tenants, internal::tenants::create_tenant))
+        .routes(routes!(internal::tenants::get_tenant, internal::tenants::change_tenant))
+        .routes(routes!(internal::keys::list_api_keys))
+        .routes(routes!(internal::keys::list_api_keys_of_tenant, internal::keys::create_api_key))
+        .routes(routes!(internal::keys::delete_api_key))
+        .routes(routes!(internal::failures::list_failures))
+        .routes(routes!(internal::audit::list_audit))
+        .routes(routes!(internal::workers::list_workers))
+        .routes(routes!(internal::workers::drain_worker))
+        .routes(routes!(internal::schedules::list_schedules))
+        .routes(routes!(internal::schedules::change_schedule))
+        .routes(routes!(internal::schedules::pause_schedule))
+        .routes(routes!(internal::schedules::resume_schedule))
+        .routes(routes!(internal::schedules::run_schedule))
+        .route_layer(from_fn(accept::refuse_csv));
+    let v1 = OpenApiRouter::new()
+        .routes(routes!(v1::jobs::get_job))
+        .routes(routes!(v1::jobs::stream_job))
+        .route_layer(from_fn(accept::refuse_csv))
+        // A table.
+        .routes(routes!(v1::jobs::list_jobs));
+    let backfills = OpenApiRouter::new()
+        .routes(routes!(internal::backfills::create_backfill))
+        .route_layer(from_fn(accept::refuse_csv));
+    let internal = if catalog.backfills().is_empty() { internal } else { internal.merge(backfills) };
+    domains.iter().fold(Routes { open, internal, v1 }, |Routes { open, internal, v1 }, domain| Routes {
+        open,
+        internal: internal.merge((domain.internal)()),
+        v1: v1.merge((domain.v1)()),
+    })
+}
