@@ -1,6 +1,7 @@
 //! The state of every handler.
 
 use std::fmt;
+use std::ops::Deref;
 use std::sync::{Arc, OnceLock};
 
 use axum::extract::FromRef;
@@ -23,9 +24,21 @@ use crate::metrics::{Metrics, Work};
 use crate::schema;
 
 /// What the handlers share: what those of every surface do, and what the service has beside it.
-/// Cheap to clone.
+/// One pointer: it is cloned several times for each request.
 #[derive(Clone)]
-pub struct Api {
+pub struct Api(Arc<ApiState>);
+
+impl Deref for Api {
+    type Target = ApiState;
+
+    fn deref(&self) -> &ApiState {
+        &self.0
+    }
+}
+
+/// What [`Api`] points to.
+#[derive(Clone)]
+pub struct ApiState {
     pub(super) web: Web,
     pub(super) pool: PgPool,
     /// What domains need beside this.
@@ -64,7 +77,7 @@ impl Api {
         let metrics = Arc::new(Metrics::new(pool.clone(), None, catalog.counters().to_vec()));
         let web = Web::new(pool.clone(), watcher, config, catalog.presentation(), metrics.clone());
         let navigation = Navigation::new(&NAVIGATION, catalog.navigation().iter().copied());
-        Self {
+        Self(Arc::new(ApiState {
             dashboard: Dashboard::new(&web, navigation),
             web,
             pool,
@@ -77,15 +90,16 @@ impl Api {
             sign_ins: Arc::new(SignIns::new()),
             metrics,
             latest: Arc::default(),
-        }
+        }))
     }
 
     /// With the metrics of the worker that runs in this process too.
     #[must_use]
     pub fn with_work(self, work: Work) -> Self {
         let metrics = Arc::new(Metrics::new(self.pool.clone(), Some(work), self.catalog.counters().to_vec()));
-        let web = Web { meter: metrics.clone(), ..self.web };
-        Self { web, metrics, ..self }
+        let state = Arc::unwrap_or_clone(self.0);
+        let web = state.web.with_meter(metrics.clone());
+        Self(Arc::new(ApiState { web, metrics, ..state }))
     }
 
     /// Ends held requests and event streams, so that a graceful shutdown need not wait for them.

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
+use std::ops::Deref;
 use std::sync::Arc;
 
 use axum::extract::FromRef;
@@ -62,12 +63,24 @@ impl fmt::Debug for WebConfig {
     }
 }
 
-/// The state of every surface. Cheap to clone.
+/// The state of every surface. One pointer: it is cloned several times for each request.
 ///
 /// The service's state holds one, and so does that of a domain; handlers take this or a part of it,
 /// by [`FromRef`].
 #[derive(Clone)]
-pub struct Web {
+pub struct Web(Arc<WebState>);
+
+impl Deref for Web {
+    type Target = WebState;
+
+    fn deref(&self) -> &WebState {
+        &self.0
+    }
+}
+
+/// What [`Web`] points to.
+#[derive(Clone)]
+pub struct WebState {
     /// The database.
     pub pool: PgPool,
     /// Tells those who follow jobs of their changes.
@@ -126,7 +139,7 @@ impl Web {
         let service_tokens = ServiceTokens::new(&service_token, service_token_next.as_deref());
         let queue_views = QueueViews::new(pool.clone());
         let (permits, closing) = (Arc::new(Permits::new(&pool)), CancellationToken::new());
-        Self {
+        Self(Arc::new(WebState {
             reader: Reader::start(pool.clone(), queue_views.clone()),
             queue_views,
             batcher: EnqueueBatcher::start(&pool),
@@ -145,7 +158,13 @@ impl Web {
             watcher,
             pool,
             closing,
-        }
+        }))
+    }
+
+    /// With another counter of requests.
+    #[must_use]
+    pub fn with_meter(self, meter: Arc<dyn RequestMeter>) -> Self {
+        Self(Arc::new(WebState { meter, ..Arc::unwrap_or_clone(self.0) }))
     }
 
     /// Ends held requests and event streams, so that a graceful shutdown need not wait for them.
