@@ -7,7 +7,7 @@ use crate::commands::session::Session;
 use crate::config::Config;
 
 const ABSENT: &str =
-    "this build measures nothing: build it with `--features bench` or `--features full`, as images are";
+    "this build measures nothing: it was made with `--no-default-features`; build it with `--features bench`";
 
 pub(in crate::commands) async fn run(_: Scenario, _: Option<f64>, _: bool, _: Session) -> anyhow::Result<()> {
     bail!(ABSENT)
