@@ -161,14 +161,14 @@ async fn failed_jobs_are_retried() {
         .execute(&db.pool)
         .await
         .unwrap();
-    let twin = NewJob::of(Uuid::from_u128(1), &Step::new("1", Does::Discard)).unwrap();
-    let twin = db.enqueue_new(twin.delay(Duration::from_hours(1))).await.id;
+    let duplicate = NewJob::of(Uuid::from_u128(1), &Step::new("1", Does::Discard)).unwrap();
+    let duplicate = db.enqueue_new(duplicate.delay(Duration::from_hours(1))).await.id;
     assert!(retry_failed(&db, id).await);
     assert_eq!(unfinished_settings(&db).await, 1, "its share counts again");
     let done = until_backfill(&db, id, |it| it.state.is_final()).await;
     assert_eq!((done.counts.of(JobState::Completed), done.counts.of(JobState::Discarded)), (699, 1));
     assert_eq!(done.state, BackfillState::CompletedWithFailures);
-    assert_eq!(db.job(twin).await.state(), JobState::Scheduled);
+    assert_eq!(db.job(duplicate).await.state(), JobState::Scheduled);
     worker.stop().await;
 }
 

@@ -12,7 +12,7 @@ use crate::http::Api;
 #[derive(Debug, Clone)]
 pub(crate) struct LaneFacts {
     pub(crate) queue: String,
-    pub(crate) look: LaneStatus,
+    pub(crate) status: LaneStatus,
     /// Since when its longest-waiting job could have started, of those that are next.
     pub(crate) oldest: Option<DateTime<Utc>>,
     pub(crate) starts: LaneStarts,
@@ -21,14 +21,14 @@ pub(crate) struct LaneFacts {
 impl LaneFacts {
     pub(crate) async fn of(api: &Api, queue: String, tenant: Uuid) -> weirgate_queue::Result<Self> {
         let oldest = api.web.queue_views.oldest_of(&queue, tenant).await?;
-        let look = api.web.queue_views.read(&queue, |view| view.lane_status(tenant)).await?;
+        let status = api.web.queue_views.read(&queue, |view| view.lane_status(tenant)).await?;
         let starts = lane_starts(&mut *api.pool.acquire().await?, &queue, tenant).await?;
-        Ok(Self { queue, look, oldest, starts })
+        Ok(Self { queue, status, oldest, starts })
     }
 
     /// Its jobs in a state.
     pub(crate) fn count(&self, state: JobState) -> i64 {
-        self.look.counts.get(&state).copied().unwrap_or(0)
+        self.status.counts.get(&state).copied().unwrap_or(0)
     }
 
     /// What part of its queue's starts it had, over the last minute.

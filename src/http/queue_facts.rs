@@ -42,7 +42,7 @@ impl QueueFacts {
         let mut all = Vec::with_capacity(names.len());
         for name in names {
             let workers = workers.get(&name).copied().unwrap_or_default();
-            all.push(Self::look(api, name, workers).await?);
+            all.push(Self::read(api, name, workers).await?);
         }
         Ok(all)
     }
@@ -50,14 +50,14 @@ impl QueueFacts {
     /// One queue.
     pub(crate) async fn of(api: &Api, name: String) -> weirgate_queue::Result<Self> {
         let workers = traffic::workers(&mut *api.pool.acquire().await?).await?.remove(&name);
-        Self::look(api, name, workers.unwrap_or_default()).await
+        Self::read(api, name, workers.unwrap_or_default()).await
     }
 
-    async fn look(api: &Api, name: String, workers: QueueWorkers) -> weirgate_queue::Result<Self> {
+    async fn read(api: &Api, name: String, workers: QueueWorkers) -> weirgate_queue::Result<Self> {
         let oldest = api.web.queue_views.oldest(&name).await?;
-        let look =
+        let copied =
             |view: &QueueView| (view.activity(), view.busy_lanes(), view.settings().clone(), view.now());
-        let (facts, lanes, settings, now) = api.web.queue_views.read(&name, look).await?;
+        let (facts, lanes, settings, now) = api.web.queue_views.read(&name, copied).await?;
         let traffic = traffic::traffic(&mut *api.pool.acquire().await?, &name).await?;
         Ok(Self {
             name,

@@ -44,8 +44,7 @@ impl WorkflowRetry {
     }
 }
 
-/// Gives the discarded jobs of a workflow another life, and with them what was cancelled because of
-/// them. A job that does so names who asked for it: `by`.
+/// Retries the discarded jobs of a workflow, and with them what was cancelled because of them. A job that does so names who asked for it: `by`.
 ///
 /// # Errors
 /// [`weirgate_queue::QueueError::UnknownWorkflow`].

@@ -9,7 +9,7 @@ use weirgate_queue::Job;
 use weirgate_queue::lanes::reconcile;
 
 use crate::jobs::Chore;
-use crate::load::Book;
+use crate::load::Ledger;
 
 /// A promise, and the query for what breaks it: each row is one job or ledger row, as JSON.
 struct Promise {
@@ -170,13 +170,13 @@ impl Counts {
 ///
 /// # Errors
 /// Names every broken promise, with rows that break it.
-pub(crate) async fn check(db: &PgPool, book: &Book, began: &str) -> Result<Counts, String> {
+pub(crate) async fn check(db: &PgPool, ledger: &Ledger, began: &str) -> Result<Counts, String> {
     let mut wrong = Vec::new();
     for promise in PROMISES {
         let sql = promise.broken_by.replace("STILL_DUE", STILL_DUE);
         let rows: Vec<serde_json::Value> = sqlx::query(sqlx::AssertSqlSafe(with_parameters(&sql)))
-            .bind(&book.accepted)
-            .bind(&book.refused)
+            .bind(&ledger.accepted)
+            .bind(&ledger.refused)
             .bind(began)
             .fetch_all(db)
             .await
@@ -186,11 +186,11 @@ pub(crate) async fn check(db: &PgPool, book: &Book, began: &str) -> Result<Count
             .collect();
         report(&mut wrong, promise.name, &rows);
     }
-    let (unknown, torn) = unknown(db, book).await;
+    let (unknown, torn) = unknown(db, ledger).await;
     report(&mut wrong, "torn: part of a transaction is there", &torn);
-    report(&mut wrong, "counts of lanes adrift", &drifts(db).await);
-    let counts = count(db, book, &unknown).await;
-    let explained = book.accepted.len() + unknown.len();
+    report(&mut wrong, "wrong counts of lanes", &discrepancies(db).await);
+    let counts = count(db, ledger, &unknown).await;
+    let explained = ledger.accepted.len() + unknown.len();
     let ended_or_due = counts.completed + counts.still_due;
     if i64::try_from(counts.accepted).unwrap() != ended_or_due {
         wrong.push(format!(
@@ -202,10 +202,10 @@ pub(crate) async fn check(db: &PgPool, book: &Book, began: &str) -> Result<Count
 }
 
 /// What the reconciler has to repair: nothing, ever.
-async fn drifts(db: &PgPool) -> Vec<serde_json::Value> {
+async fn discrepancies(db: &PgPool) -> Vec<serde_json::Value> {
     let mut conn = db.acquire().await.unwrap();
-    let drifts = reconcile::run_once(&mut conn, Chore::QUEUE).await.unwrap();
-    drifts.into_iter().map(|drift| format!("{drift:?}").into()).collect()
+    let discrepancies = reconcile::run_once(&mut conn, Chore::QUEUE).await.unwrap();
+    discrepancies.into_iter().map(|discrepancy| format!("{discrepancy:?}").into()).collect()
 }
 
 /// Every query gets the same parameters, so each must use them.
@@ -222,8 +222,8 @@ fn report(wrong: &mut Vec<String>, name: &str, rows: &[serde_json::Value]) {
 
 /// The jobs that are there of transactions without an answer, and those transactions that are there
 /// in part.
-async fn unknown(db: &PgPool, book: &Book) -> (Vec<Uuid>, Vec<serde_json::Value>) {
-    let all: Vec<Uuid> = book.unknown.concat();
+async fn unknown(db: &PgPool, ledger: &Ledger) -> (Vec<Uuid>, Vec<serde_json::Value>) {
+    let all: Vec<Uuid> = ledger.unknown.concat();
     let found: HashSet<Uuid> = sqlx::query_scalar("select id from queue.jobs where id = any($1)")
         .bind(&all)
         .fetch_all(db)
@@ -231,7 +231,7 @@ async fn unknown(db: &PgPool, book: &Book) -> (Vec<Uuid>, Vec<serde_json::Value>
         .unwrap()
         .into_iter()
         .collect();
-    let torn = book.unknown.iter().filter(|ids| {
+    let torn = ledger.unknown.iter().filter(|ids| {
         let there = ids.iter().filter(|id| found.contains(id)).count();
         there != 0 && there != ids.len()
     });
@@ -239,7 +239,7 @@ async fn unknown(db: &PgPool, book: &Book) -> (Vec<Uuid>, Vec<serde_json::Value>
     (found.into_iter().collect(), torn)
 }
 
-async fn count(db: &PgPool, book: &Book, unknown: &[Uuid]) -> Counts {
+async fn count(db: &PgPool, ledger: &Ledger, unknown: &[Uuid]) -> Counts {
     let row = sqlx::query(sqlx::AssertSqlSafe(format!(
         "select count(*) filter (where state = 'completed'), count(*) filter (where {STILL_DUE}),
             (select count(*) from ledger),
@@ -259,13 +259,13 @@ async fn count(db: &PgPool, book: &Book, unknown: &[Uuid]) -> Counts {
     .unwrap();
     let followed = usize::try_from(row.get::<i64, _>(4)).unwrap();
     Counts {
-        accepted: book.accepted.len() + unknown.len() + followed,
+        accepted: ledger.accepted.len() + unknown.len() + followed,
         completed: row.get(0),
         still_due: row.get(1),
         ledger_rows: row.get(2),
         failures: failures.into_iter().collect(),
         handed_back: row.get(3),
         limited: row.get(5),
-        unknown: book.unknown.len(),
+        unknown: ledger.unknown.len(),
     }
 }

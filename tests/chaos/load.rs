@@ -1,4 +1,4 @@
-//! A steady load, and the book of what was promised to it.
+//! A steady load, and the ledger of what was promised to it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -42,7 +42,7 @@ impl SkewedClock {
 
 /// What producers were told.
 #[derive(Debug, Default)]
-pub(crate) struct Book {
+pub(crate) struct Ledger {
     /// Jobs whose commit was acknowledged.
     pub(crate) accepted: Vec<Uuid>,
     /// Transactions whose commit got no answer: all of it is there, or nothing.
@@ -51,10 +51,10 @@ pub(crate) struct Book {
     pub(crate) refused: Vec<Uuid>,
 }
 
-pub(crate) type SharedBook = Arc<Mutex<Book>>;
+pub(crate) type SharedLedger = Arc<Mutex<Ledger>>;
 
 /// Enqueues in one transaction and writes down what came of it.
-pub(crate) async fn produce(pool: &PgPool, book: &SharedBook, jobs: Vec<NewJob>) {
+pub(crate) async fn produce(pool: &PgPool, ledger: &SharedLedger, jobs: Vec<NewJob>) {
     let ids: Vec<Uuid> = jobs.iter().map(|job| job.id).collect();
     let before_commit = async {
         let mut tx = pool.begin().await?;
@@ -62,12 +62,12 @@ pub(crate) async fn produce(pool: &PgPool, book: &SharedBook, jobs: Vec<NewJob>)
         anyhow::Ok(tx)
     };
     let Ok(Ok(tx)) = timeout(PATIENCE, before_commit).await else {
-        book.lock().refused.extend(ids);
+        ledger.lock().refused.extend(ids);
         return;
     };
     match timeout(PATIENCE, tx.commit()).await {
-        Ok(Ok(())) => book.lock().accepted.extend(ids),
-        _ => book.lock().unknown.push(ids),
+        Ok(Ok(())) => ledger.lock().accepted.extend(ids),
+        _ => ledger.lock().unknown.push(ids),
     }
 }
 
@@ -82,7 +82,7 @@ impl Load {
     pub(crate) fn start(
         producers: &PgPool,
         direct: &PgPool,
-        book: &SharedBook,
+        ledger: &SharedLedger,
         tenants: &[Uuid],
         clocks: &[SkewedClock],
         rng: &mut StdRng,
@@ -95,7 +95,7 @@ impl Load {
                 Mix { tenants: tenants.to_vec(), clock: *clock, rng: StdRng::seed_from_u64(rng.random()) };
             tasks.push(tokio::spawn(keep_producing(
                 producers.clone(),
-                book.clone(),
+                ledger.clone(),
                 mix,
                 backlog.clone(),
                 stop.clone(),
@@ -128,14 +128,14 @@ async fn watch(pool: PgPool, backlog: Arc<AtomicI64>, stop: CancellationToken) {
 
 async fn keep_producing(
     pool: PgPool,
-    book: SharedBook,
+    ledger: SharedLedger,
     mut mix: Mix,
     backlog: Arc<AtomicI64>,
     stop: CancellationToken,
 ) {
     while !stop.is_cancelled() {
         if backlog.load(Ordering::Relaxed) < BACKLOG {
-            produce(&pool, &book, mix.draw()).await;
+            produce(&pool, &ledger, mix.draw()).await;
         }
         tokio::time::sleep(Duration::from_millis(mix.rng.random_range(5..30))).await;
     }

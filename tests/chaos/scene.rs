@@ -21,7 +21,7 @@ use weirgate_queue::lanes::{LaneLimits, Rate};
 use crate::check::{Counts, check};
 use crate::cluster::{Cluster, cluster};
 use crate::jobs::Chore;
-use crate::load::{Load, SharedBook, SkewedClock, new_job, produce, tenants};
+use crate::load::{Load, SharedLedger, SkewedClock, new_job, produce, tenants};
 use crate::profile;
 use crate::proxy::Proxy;
 use crate::server::{DATABASE, Server};
@@ -73,7 +73,7 @@ pub(crate) struct Scene {
     producers: Database,
     pub(crate) proxy: Proxy,
     pub(crate) workers: Vec<Worker>,
-    pub(crate) book: SharedBook,
+    pub(crate) ledger: SharedLedger,
     pub(crate) tenants: Vec<Uuid>,
     pub(crate) rng: StdRng,
     load: Option<Load>,
@@ -146,7 +146,7 @@ impl Scene {
             producers,
             proxy,
             workers,
-            book: Arc::default(),
+            ledger: Arc::default(),
             tenants,
             rng,
             load: None,
@@ -176,7 +176,7 @@ impl Scene {
         let clocks: Vec<_> = (0..3).map(|host| scene.plan.clock(host)).collect();
         let mut rng = StdRng::seed_from_u64(scene.rng.random());
         let load =
-            Load::start(&scene.producers.pool, &scene.db, &scene.book, &scene.tenants, &clocks, &mut rng);
+            Load::start(&scene.producers.pool, &scene.db, &scene.ledger, &scene.tenants, &clocks, &mut rng);
         scene.load = Some(load);
         self
     }
@@ -215,10 +215,10 @@ impl Scene {
             .unwrap()
             .into_iter()
             .collect();
-        let mut book = self.book.lock();
-        let before = book.accepted.len();
-        book.accepted.retain(|job| known.contains(job));
-        before - book.accepted.len()
+        let mut ledger = self.ledger.lock();
+        let before = ledger.accepted.len();
+        ledger.accepted.retain(|job| known.contains(job));
+        before - ledger.accepted.len()
     }
 
     /// Waits until a worker holds jobs.
@@ -260,12 +260,12 @@ impl Scene {
     /// Enqueues one job more than the load does.
     pub(crate) async fn produce_one(&self) {
         let job = new_job(&Chore::new(self.tenants[0], 1), SkewedClock::default());
-        produce(&self.producers.pool, &self.book, vec![job]).await;
+        produce(&self.producers.pool, &self.ledger, vec![job]).await;
     }
 
     /// Enqueues that were acknowledged.
     pub(crate) fn accepted(&self) -> usize {
-        self.book.lock().accepted.len()
+        self.ledger.lock().accepted.len()
     }
 
     /// How long it takes from now until that many more enqueues were acknowledged and jobs
@@ -288,8 +288,8 @@ impl Scene {
     pub(crate) async fn end(mut self, what: &str) -> Counts {
         self.stop_load().await;
         self.drain().await;
-        let book = std::mem::take(&mut *self.book.lock());
-        let counts = check(&self.db, &book, &self.began)
+        let ledger = std::mem::take(&mut *self.ledger.lock());
+        let counts = check(&self.db, &ledger, &self.began)
             .await
             .unwrap_or_else(|wrong| panic!("{} ({what}): {wrong}", self.plan.name));
         for worker in &mut self.workers {
@@ -328,7 +328,7 @@ impl Scene {
         let n = |number: i64| grouped(number.unsigned_abs());
         format!(
             "{}: {what}, {} accepted, {} completed, {} still due, {} ledger rows, {} rescued, {} handed back, {}, \
-             {} commits unanswered, {} starts in lanes with limits, 0 over a limit, 0 lost, 0 twice, 0 counts adrift, {} s",
+             {} commits unanswered, {} starts in lanes with limits, 0 over a limit, 0 lost, 0 twice, 0 wrong counts, {} s",
             self.plan.name,
             grouped(counts.accepted as u64),
             n(counts.completed),

@@ -274,8 +274,8 @@ async fn passwords_and_emails_are_checked() {
         assert!(users::create(pool, email, Role::Viewer, password).await.is_err(), "{email}");
     }
     users::create(pool, "ada@host", Role::Viewer, PASSWORD).await.unwrap();
-    let twin = users::create(pool, "ADA@host", Role::Admin, PASSWORD).await.unwrap_err();
-    assert!(twin.to_string().contains("already"), "{twin}");
+    let second = users::create(pool, "ADA@host", Role::Admin, PASSWORD).await.unwrap_err();
+    assert!(second.to_string().contains("already"), "{second}");
     users::set_role(pool, "ADA@host", Role::Operator).await.unwrap();
     assert_eq!(users::verify(pool, "ada@host", PASSWORD).await.unwrap().unwrap().role, Role::Operator);
     assert!(

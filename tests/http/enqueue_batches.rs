@@ -39,7 +39,7 @@ async fn each_gets_its_own_answer() {
     let api = TestApi::new().await;
     api.execute("update identity.tenants set is_active = false where slug = 'tenant_demo_client2'").await;
     let mut calls: Vec<Call> = (1..=20).map(|number| day(&api, TENANT, number)).collect();
-    // Twins of the first five; a key that comes three times; a workflow; and what is refused.
+    // Duplicates of the first five; a key that comes three times; a workflow; and what is refused.
     calls.extend((1..=5).map(|number| day(&api, TENANT, number)));
     calls.extend((0..3).map(|_| day(&api, TENANT, 25).header("idempotency-key", "k-1")));
     calls.push(api.service("POST", &format!("/internal/pipelines/daily?{TENANT}&date=2026-02-01")));
@@ -47,9 +47,9 @@ async fn each_gets_its_own_answer() {
     calls.push(day(&api, "tenant_id=tenant_demo_client2", 1));
     let answers = together(&api, calls).await;
     let own = ids(&answers[..20]);
-    assert_eq!(ids(&answers[20..25]), own[..5], "a twin is the job that is there");
-    let twins = answers[..25].iter().filter(|answer| answer.header("job-duplicate").is_some());
-    assert_eq!(twins.count(), 5);
+    assert_eq!(ids(&answers[20..25]), own[..5], "a duplicate is the job that is there");
+    let duplicates = answers[..25].iter().filter(|answer| answer.header("job-duplicate").is_some());
+    assert_eq!(duplicates.count(), 5);
     let keyed = ids(&answers[25..28]);
     assert!(keyed.iter().all(|id| *id == keyed[0]), "{keyed:?}");
     let replays = answers[25..28].iter().filter(|answer| answer.header("idempotency-replayed").is_some());
@@ -68,8 +68,9 @@ async fn who_waits_for_somebody_else_waits_alone() {
     let api = TestApi::new().await;
     // Somebody enqueues the job of the 1st and takes time to commit.
     let mut held = api.db().pool.begin().await.unwrap();
-    let twin = ComputeKpi { tenant: api.cca.id.into(), date: "2026-01-01".parse().unwrap() };
-    let twin = enqueue(&mut held, vec![NewJob::of(api.cca.id, &twin).unwrap()]).await.unwrap()[0].id;
+    let duplicate = ComputeKpi { tenant: api.cca.id.into(), date: "2026-01-01".parse().unwrap() };
+    let duplicate =
+        enqueue(&mut held, vec![NewJob::of(api.cca.id, &duplicate).unwrap()]).await.unwrap()[0].id;
     let waiting = tokio::spawn(day(&api, TENANT, 1).send());
     let others = join_all((2..=20).map(|number| day(&api, TENANT, number).send()));
     let others = timeout(Duration::from_secs(10), others).await.expect("the others do not wait for it");
@@ -77,6 +78,6 @@ async fn who_waits_for_somebody_else_waits_alone() {
     assert!(!waiting.is_finished());
     held.commit().await.unwrap();
     let answer = waiting.await.unwrap();
-    assert_eq!(answer.ok(StatusCode::ACCEPTED)["id"], twin.to_string());
+    assert_eq!(answer.ok(StatusCode::ACCEPTED)["id"], duplicate.to_string());
     assert_eq!(answer.header("job-duplicate"), Some("true"));
 }

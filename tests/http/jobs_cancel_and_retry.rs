@@ -67,11 +67,11 @@ async fn only_what_failed_or_was_cancelled_can_be_retried() {
     let problem = api.post(&retry).await.problem(409, "wrong_state");
     assert!(problem["detail"].as_str().unwrap().contains("available"), "{problem}");
     api.post(&retry.replace("/retry", "/cancel")).await.ok(StatusCode::OK);
-    let twin = api.enqueue(tickets).await;
+    let duplicate = api.enqueue(tickets).await;
     let problem = api.post(&retry).await.problem(409, "wrong_state");
-    assert!(problem["detail"].as_str().unwrap().contains(twin["id"].as_str().unwrap()), "{problem}");
-    let cancel_twin = format!("/internal/jobs/{}/cancel", twin["id"].as_str().unwrap());
-    api.post(&cancel_twin).await.ok(StatusCode::OK);
+    assert!(problem["detail"].as_str().unwrap().contains(duplicate["id"].as_str().unwrap()), "{problem}");
+    let cancel_duplicate = format!("/internal/jobs/{}/cancel", duplicate["id"].as_str().unwrap());
+    api.post(&cancel_duplicate).await.ok(StatusCode::OK);
     assert_eq!(api.post(&retry).await.ok(StatusCode::OK)["state"], "available");
 }
 

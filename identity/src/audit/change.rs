@@ -55,7 +55,7 @@ impl<'a> Change<'a> {
         // On the heap, as what can be changed is of many kinds: who waits for this would be as
         // large as the largest of them.
         Box::pin(subject.hold(conn)).await?;
-        let before = Box::pin(subject.look(conn)).await?;
+        let before = Box::pin(subject.read(conn)).await?;
         Ok(Self { subject, before })
     }
 
@@ -83,7 +83,7 @@ impl<'a> Change<'a> {
         actor: &Actor,
         action: &str,
     ) -> weirgate_queue::Result<()> {
-        if Box::pin(self.subject.look(conn)).await? != self.before {
+        if Box::pin(self.subject.read(conn)).await? != self.before {
             self.note(conn, actor, action, &[]).await?;
         }
         Ok(())
@@ -98,7 +98,7 @@ impl<'a> Change<'a> {
         about: &[&str],
         more: Value,
     ) -> weirgate_queue::Result<bool> {
-        let after = Box::pin(self.subject.look(conn)).await?;
+        let after = Box::pin(self.subject.read(conn)).await?;
         let differs = self.before != after;
         let mut detail = compared(self.before.as_ref(), after.as_ref(), about);
         if let (Value::Object(detail), Value::Object(more)) = (&mut detail, more) {
@@ -169,7 +169,7 @@ impl Subject<'_> {
     }
 
     /// Never with a secret, nor the hash of one.
-    async fn look(&self, conn: &mut PgConnection) -> weirgate_queue::Result<Option<Value>> {
+    async fn read(&self, conn: &mut PgConnection) -> weirgate_queue::Result<Option<Value>> {
         if let Some(target) = self.target() {
             return target::describe(conn, target).await;
         }

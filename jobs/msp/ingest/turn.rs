@@ -42,7 +42,7 @@ pub(crate) struct IngestTurn {
     pub(crate) began_at: DateTime<Utc>,
 }
 
-/// What became of a wish to have the turn.
+/// What became of a request for the turn.
 enum Asked {
     Taken(IngestTurn),
     /// Nobody comes before it.

@@ -128,7 +128,7 @@ impl Read {
         Ok(end)
     }
 
-    /// Takes the place out of the job's checkpoint, so that another life of the job begins anew.
+    /// Takes the place out of the job's checkpoint, so that a retry of the job begins anew.
     pub(crate) async fn forget(&self, ctx: &JobContext<App>, tally: &Tally) -> Result<(), JobError> {
         if !self.is_continued {
             return Ok(());

@@ -33,18 +33,18 @@ fn source(url: &str, upstreams: &[&str]) -> LiveSource {
 }
 
 /// What is asked for: a page by its number, or a token.
-enum Wish {
+enum Wanted {
     Page(u64),
     Token,
 }
 
-fn wish(asked: &Asked) -> Wish {
+fn wanted(asked: &Asked) -> Wanted {
     if asked.target.contains("/token") {
-        return Wish::Token;
+        return Wanted::Token;
     }
     let number =
         ["&page=", "?page=", "cursor=", "skiptoken="].iter().find_map(|name| asked.target.split_once(name));
-    Wish::Page(number.map_or(1, |(_, number)| number.parse().expect("a number")))
+    Wanted::Page(number.map_or(1, |(_, number)| number.parse().expect("a number")))
 }
 
 type Paged = fn(&Asked, u64) -> Told;
@@ -68,9 +68,9 @@ fn page(asked: &Asked, ids: &[u64], next: Option<u64>) -> Told {
 
 /// An upstream whose pages are answered by `answer`.
 async fn serving(answer: impl Fn(&Asked, u64) -> Told + Clone + Send + Sync + 'static) -> Fake {
-    Fake::start(move |asked: &Asked| match wish(asked) {
-        Wish::Token => json!({"access_token": "t"}).into(),
-        Wish::Page(number) => answer(asked, number),
+    Fake::start(move |asked: &Asked| match wanted(asked) {
+        Wanted::Token => json!({"access_token": "t"}).into(),
+        Wanted::Page(number) => answer(asked, number),
     })
     .await
 }
@@ -78,9 +78,9 @@ async fn serving(answer: impl Fn(&Asked, u64) -> Told + Clone + Send + Sync + 's
 fn pages_asked(fake: &Fake) -> Vec<u64> {
     fake.asked()
         .iter()
-        .filter_map(|asked| match wish(asked) {
-            Wish::Page(number) => Some(number),
-            Wish::Token => None,
+        .filter_map(|asked| match wanted(asked) {
+            Wanted::Page(number) => Some(number),
+            Wanted::Token => None,
         })
         .collect()
 }

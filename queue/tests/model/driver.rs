@@ -30,7 +30,7 @@ pub(super) struct Case<'a> {
     pub(super) db: &'a TestDb,
     pub(super) conn: PoolConnection<Postgres>,
     pub(super) hosts: Vec<Host>,
-    pub(super) books: Checkpointer,
+    pub(super) checkpointer: Checkpointer,
     /// By the model's number.
     pub(super) ids: Vec<Uuid>,
     /// Each run that was handed out, by the model's number of its job.
@@ -59,7 +59,7 @@ impl<'a> Case<'a> {
             db,
             conn,
             hosts,
-            books: Checkpointer::default(),
+            checkpointer: Checkpointer::default(),
             ids: Vec::new(),
             starts: HashMap::new(),
             expected: Expected::default(),
@@ -72,8 +72,11 @@ impl<'a> Case<'a> {
         for command in commands {
             self.apply(command).await?;
         }
-        let drifts = reconcile::run_once(&mut self.conn, QUEUE).await?;
-        ensure!(drifts.is_empty(), self.story(&format!("the lanes' counts are adrift: {drifts:?}")));
+        let discrepancies = reconcile::run_once(&mut self.conn, QUEUE).await?;
+        ensure!(
+            discrepancies.is_empty(),
+            self.story(&format!("the lanes' counts are wrong: {discrepancies:?}"))
+        );
         Ok(())
     }
 

@@ -266,7 +266,7 @@ impl Case<'_> {
         .bind(tenant(0))
         .execute(&mut *self.conn)
         .await?;
-        self.books.run_once(&self.db.pool).await?;
+        self.checkpointer.run_once(&self.db.pool).await?;
         let checkpoints: i64 = sqlx::query_scalar("select count(*) from queue.view_checkpoints")
             .fetch_one(&mut *self.conn)
             .await?;

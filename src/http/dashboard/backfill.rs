@@ -82,7 +82,7 @@ struct Count {
 /// What changes of a backfill: the same for whoever looks at the same part of it.
 #[derive(Template)]
 #[template(path = "backfill_live.html")]
-pub(super) struct BackfillLook {
+pub(super) struct BackfillLive {
     id: Uuid,
     kind: String,
     state: BackfillState,
@@ -99,7 +99,7 @@ pub(super) struct BackfillLook {
     marks: Vec<Mark>,
 }
 
-impl BackfillLook {
+impl BackfillLive {
     pub(super) async fn take(api: &Api, id: Uuid, shown: &Shown) -> Result<Self, Problem> {
         let backfill = backfill::get(&mut *api.pool.acquire().await?, id).await?;
         let backfill = backfill.ok_or_else(|| Problem::unknown_backfill(id))?;
@@ -122,7 +122,7 @@ impl BackfillLook {
             finish: backfill.estimated_finish.map(when),
             finished: backfill.finished_at.map(when),
             counts: counts.collect(),
-            heat: Heat::look(api, backfill.id, shown).await?,
+            heat: Heat::load(api, backfill.id, shown).await?,
             marks: Mark::all().collect(),
         })
     }
@@ -132,7 +132,7 @@ impl BackfillLook {
 #[template(path = "backfill.html")]
 struct BackfillPage {
     frame: Frame,
-    look: BackfillLook,
+    live: BackfillLive,
     asked: Asked,
     share: String,
     most: String,
@@ -176,7 +176,7 @@ async fn make(api: &Api, session: &Session, id: Uuid, query: Option<&str>) -> Re
     let settings = backfill.settings;
     Ok(page(&BackfillPage {
         frame: Frame::new(session, "/backfills"),
-        look: BackfillLook::of(api, &backfill, &shown).await?,
+        live: BackfillLive::of(api, &backfill, &shown).await?,
         asked: Asked::of(&backfill)?,
         share: format!("{:.0} %", settings.share * 100.0),
         most: settings.max_running.map_or_else(|| "no limit".to_owned(), |most| most.to_string()),
@@ -197,13 +197,13 @@ impl View<Api> for Live {
         format!("backfill {id} {month:?} {tenants}")
     }
 
-    async fn look(&self, api: &Api) -> Result<String, Refusal> {
+    async fn render(&self, api: &Api) -> Result<String, Refusal> {
         let Self(id, shown) = self;
-        Ok(BackfillLook::take(api, *id, shown).await?.to_string())
+        Ok(BackfillLive::take(api, *id, shown).await?.to_string())
     }
 }
 
-/// The looks at it from now on.
+/// Its changes from now on.
 pub(super) async fn stream(
     State(api): State<Api>,
     session: Session,

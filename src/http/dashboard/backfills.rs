@@ -54,12 +54,12 @@ impl Row {
 /// A page of them: the same for whoever looks.
 #[derive(Template)]
 #[template(path = "backfills_live.html")]
-pub(super) struct BackfillsLook {
+pub(super) struct BackfillsLive {
     rows: Vec<Row>,
     older: Option<Uuid>,
 }
 
-impl BackfillsLook {
+impl BackfillsLive {
     /// Those made before `before`.
     pub(super) async fn take(api: &Api, before: Option<Uuid>) -> Result<Self, Problem> {
         let limit = (ON_A_PAGE + 1).saturating_as::<i64>();
@@ -80,7 +80,7 @@ struct BackfillsPage {
     frame: Frame,
     /// Whether there is a kind of backfill that can be created.
     can_create: bool,
-    look: BackfillsLook,
+    live: BackfillsLive,
     /// Whether these are the newest, which are live.
     newest: bool,
 }
@@ -94,12 +94,12 @@ pub(super) async fn list(
     let mut fields = Fields::of_pairs(filled(query.unwrap_or_default().as_bytes()));
     let before: Option<Uuid> = fields.get("before");
     fields.finish(Some(())).map_err(refuse)?;
-    let look = BackfillsLook::take(&api, before).await.map_err(refuse)?;
+    let live = BackfillsLive::take(&api, before).await.map_err(refuse)?;
     let frame = Frame::new(&session, "/backfills");
     Ok(page(&BackfillsPage {
         can_create: !api.catalog.backfills().is_empty(),
         frame,
-        look,
+        live,
         newest: before.is_none(),
     }))
 }
@@ -113,12 +113,12 @@ impl View<Api> for Live {
         "backfills".to_owned()
     }
 
-    async fn look(&self, api: &Api) -> Result<String, Refusal> {
-        Ok(BackfillsLook::take(api, None).await?.to_string())
+    async fn render(&self, api: &Api) -> Result<String, Refusal> {
+        Ok(BackfillsLive::take(api, None).await?.to_string())
     }
 }
 
-/// The looks at the newest from now on.
+/// The changes of the newest from now on.
 pub(super) async fn stream(State(api): State<Api>, _: Session) -> Response {
     api.dashboard.views.stream(&api, Live)
 }

@@ -25,7 +25,7 @@ struct Row {
     last: When,
     spark: Vec<Column>,
     /// The sparkline in words.
-    lately: String,
+    recent: String,
 }
 
 impl Row {
@@ -62,7 +62,7 @@ pub(super) async fn show(
     let rows = listed.rows.into_iter().zip(hours).map(|(failure, hours)| Row {
         first: When::new(failure.first_seen, now),
         last: When::new(failure.last_seen, now),
-        lately: format!(
+        recent: format!(
             "{} in the last 48 hours, {} in the last hour",
             hours.iter().sum::<i64>(),
             hours.last().copied().unwrap_or_default()

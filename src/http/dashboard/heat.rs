@@ -91,7 +91,7 @@ impl Mark {
 
 impl Heat {
     /// The part that is asked for; `None` for a backfill of something else than days.
-    pub(super) async fn look(api: &Api, id: Uuid, shown: &Shown) -> weirgate_queue::Result<Option<Self>> {
+    pub(super) async fn load(api: &Api, id: Uuid, shown: &Shown) -> weirgate_queue::Result<Option<Self>> {
         let mut conn = api.pool.acquire().await?;
         let Some(days) = BackfillDays::find(&mut conn, id, api.catalog.backfills()).await? else {
             return Ok(None);

@@ -22,7 +22,7 @@ use weirgate_web::reason::{CancelCode, WhyCancelled};
 use weirgate_web::why::LiesIn;
 
 use super::graph::Graph;
-use super::job_timeline::{Attempt, Moment, Workers, attempts, of_earlier_lives, spans, timeline};
+use super::job_timeline::{Attempt, Moment, Workers, attempts, before_last_retry, spans, timeline};
 use super::workflow::{around, head};
 use crate::http::Api;
 use crate::http::workflow::WorkflowHead;
@@ -146,7 +146,7 @@ fn page_of(why: &WhyCancelled, workflow: Option<Uuid>, backfill: Option<Uuid>) -
 
 /// How many attempts were made.
 fn made(job: &JobResource) -> String {
-    let earlier = match of_earlier_lives(job) {
+    let earlier = match before_last_retry(job) {
         0 => String::new(),
         before => format!(", and {before} before it was retried"),
     };

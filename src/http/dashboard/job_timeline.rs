@@ -78,8 +78,8 @@ pub(super) fn attempts(job: &JobResource, workers: &Workers) -> Vec<Attempt> {
 }
 
 /// How many attempts failed before it was retried by hand the last time.
-pub(super) fn of_earlier_lives(job: &JobResource) -> usize {
-    // Those of this life are the last ones, and each has a higher number than the one before.
+pub(super) fn before_last_retry(job: &JobResource) -> usize {
+    // Those since then are the last ones, and each has a higher number than the one before.
     let attempt = i32::from(job.attempt);
     let mut above = if job.state == JobState::Running { attempt } else { attempt + 1 };
     let mut earlier = job.errors.len();

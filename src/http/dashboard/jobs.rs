@@ -102,7 +102,7 @@ impl Place {
     }
 }
 
-async fn look(
+async fn load_table(
     viewer: &Viewer,
     asked: &Asked,
     filter: &JobFilter,
@@ -116,7 +116,7 @@ async fn look(
 }
 
 impl Found {
-    async fn look(
+    async fn load(
         api: &Api,
         viewer: &Viewer,
         asked: &Asked,
@@ -124,7 +124,7 @@ impl Found {
         place: &Place,
         may_act: bool,
     ) -> Result<Self, Refusal> {
-        let (table, next) = look(viewer, asked, filter, place, may_act).await?;
+        let (table, next) = load_table(viewer, asked, filter, place, may_act).await?;
         let failure = match filter.failure {
             Some(id) => failures::get(&mut *api.pool.acquire().await?, id).await?,
             None => None,
@@ -159,7 +159,7 @@ pub(super) async fn list(
     let found = match &filter {
         Some(filter) => {
             let viewer = Viewer::service(&api.web, &context);
-            let found = Found::look(&api, &viewer, &asked, filter, &place, frame.may_act).await;
+            let found = Found::load(&api, &viewer, &asked, filter, &place, frame.may_act).await;
             Some(found.map_err(refuse)?)
         }
         None => None,
@@ -205,7 +205,7 @@ pub(super) async fn rows(
         let filter = asked.filter(&api).await?;
         let newest = Place { before: None, ticked: false };
         let viewer = Viewer::service(&api.web, &context);
-        let (table, _) = look(&viewer, &asked, &filter, &newest, may_act).await?;
+        let (table, _) = load_table(&viewer, &asked, &filter, &newest, may_act).await?;
         Ok(columns::named(&table.render()?))
     });
     Ok(Html(rows.await.map_err(|refusal| refusal.for_session(&session))?.to_string()).into_response())

@@ -102,7 +102,7 @@ pub(super) async fn show(
     Path((tenant, queue)): Path<(String, String)>,
 ) -> Result<Response, Refusal> {
     let (tenant, lane) = find(&api, &session, &tenant, &queue).await?;
-    let limits = LimitForm::new(lane.look.limits, true);
+    let limits = LimitForm::new(lane.status.limits, true);
     Ok(page(&LanePage::new(&session, tenant, &lane, limits)))
 }
 
@@ -112,7 +112,7 @@ impl LanePage {
             frame: Frame::new(session, "/tenants"),
             slug: tenant.slug,
             limits,
-            own: lane.look.own.is_some(),
+            own: lane.status.own.is_some(),
             may_limit: session.user.role >= Role::Admin,
             lane: LaneRow::new(lane),
         }
@@ -232,7 +232,7 @@ async fn limits_effect(
     let limits = own.unwrap_or(default);
     let which = if own.is_none() { " (the queue's default)" } else { "" };
     let mut happens = vec![
-        format!("Current limits: {}.", lane_limits(lane.look.limits)),
+        format!("Current limits: {}.", lane_limits(lane.status.limits)),
         format!("New limits, from the next claim on, on all hosts: {}{which}.", lane_limits(limits)),
     ];
     let running = lane.count(JobState::Running);

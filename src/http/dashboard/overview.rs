@@ -101,7 +101,7 @@ impl Underway {
 /// What changes on the overview: the same for whoever looks.
 #[derive(Template)]
 #[template(path = "overview_live.html")]
-pub(super) struct OverviewLook {
+pub(super) struct OverviewLive {
     pub(super) notices: Vec<Notice>,
     /// Those of the domains, made already.
     of_domains: String,
@@ -117,7 +117,7 @@ pub(super) struct OverviewLook {
     tops: Tops,
 }
 
-impl OverviewLook {
+impl OverviewLive {
     pub(super) async fn take(api: &Api) -> Result<Self, Refusal> {
         let queues = QueueFacts::all(api).await?;
         let mut conn = api.pool.acquire().await?;
@@ -196,7 +196,7 @@ fn notices(queue: &QueueFacts) -> Vec<Notice> {
 #[template(path = "overview.html")]
 struct OverviewPage {
     frame: Frame,
-    look: OverviewLook,
+    live: OverviewLive,
     over: &'static str,
     charts: Arc<str>,
 }
@@ -209,9 +209,9 @@ pub(super) async fn show(
     let mut fields = Fields::of(query.as_deref());
     let over = Over::take(&mut fields);
     let over = fields.finish(Some(over)).map_err(|problem| Refusal::from(problem).for_session(&session))?;
-    let look = OverviewLook::take(&api).await?;
+    let live = OverviewLive::take(&api).await?;
     let charts = charts::render(&api, over).await?;
-    Ok(page(&OverviewPage { frame: Frame::new(&session, ""), look, over: over.name(), charts }))
+    Ok(page(&OverviewPage { frame: Frame::new(&session, ""), live, over: over.name(), charts }))
 }
 
 /// The overview, to be watched.
@@ -223,12 +223,12 @@ impl View<Api> for Live {
         "overview".to_owned()
     }
 
-    async fn look(&self, api: &Api) -> Result<String, Refusal> {
-        Ok(OverviewLook::take(api).await?.to_string())
+    async fn render(&self, api: &Api) -> Result<String, Refusal> {
+        Ok(OverviewLive::take(api).await?.to_string())
     }
 }
 
-/// The looks at it from now on.
+/// Its changes from now on.
 pub(super) async fn stream(State(api): State<Api>, _: Session) -> Response {
     api.dashboard.views.stream(&api, Live)
 }

@@ -109,11 +109,11 @@ pub(super) async fn show(
     Path(name): Path<String>,
 ) -> Result<Response, Refusal> {
     let facts = find(&api, &session, &name).await?;
-    Ok(page(&QueuePage::look(&api, &session, &facts).await?))
+    Ok(page(&QueuePage::load(&api, &session, &facts).await?))
 }
 
 impl QueuePage {
-    async fn look(api: &Api, session: &Session, facts: &QueueFacts) -> Result<Self, Refusal> {
+    async fn load(api: &Api, session: &Session, facts: &QueueFacts) -> Result<Self, Refusal> {
         let depth = |state: JobState| Depth { state: state.as_str(), jobs: count(facts.count(state)) };
         let mut lanes = facts.lanes.clone();
         lanes.sort_unstable_by_key(|lane| (Reverse((lane.running, lane.available)), lane.tenant));
@@ -224,7 +224,7 @@ pub(super) async fn limit(
         Ok(taken) => taken,
         Err(problem) => {
             let wrong = Wrong::of(problem, "tenant_id").map_err(refuse)?;
-            let mut shown = QueuePage::look(&api, &session, &facts).await.map_err(refuse)?;
+            let mut shown = QueuePage::load(&api, &session, &facts).await.map_err(refuse)?;
             let given = Given::new(pairs, Some(&wrong));
             match whose {
                 Some(Whose::All) => shown.whole = LimitForm::given(&given, false),

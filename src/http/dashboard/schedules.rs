@@ -94,12 +94,12 @@ pub(super) async fn list(
     let mut fields = Fields::of_pairs(filled(query.unwrap_or_default().as_bytes()));
     let (ran, jobs) = (fields.get::<String>("ran"), fields.in_range("jobs", 0..=i64::MAX));
     fields.finish(Some(())).map_err(|problem| Refusal::from(problem).for_session(&session))?;
-    let shown = SchedulesPage::look(&api, &session, ran.zip(jobs)).await;
+    let shown = SchedulesPage::load(&api, &session, ran.zip(jobs)).await;
     Ok(page(&shown.map_err(|refusal| refusal.for_session(&session))?))
 }
 
 impl SchedulesPage {
-    async fn look(api: &Api, session: &Session, ran: Option<(String, i64)>) -> Result<Self, Refusal> {
+    async fn load(api: &Api, session: &Session, ran: Option<(String, i64)>) -> Result<Self, Refusal> {
         let mut conn = api.pool.acquire().await?;
         let all = schedule::overview(&mut conn, api.catalog.schedules()).await?;
         let now = sqlx::query_scalar!(r#"select queue.now() as "now!""#).fetch_one(&mut *conn).await?;
@@ -127,7 +127,7 @@ async fn run_refused(
 ) -> Result<Response, Refusal> {
     let refuse = |refusal: Refusal| refusal.for_session(session);
     let wrong = Wrong::of(problem, "tenant_id").map_err(refuse)?;
-    let mut shown = SchedulesPage::look(api, session, None).await.map_err(refuse)?;
+    let mut shown = SchedulesPage::load(api, session, None).await.map_err(refuse)?;
     let given = Given::new(asked, Some(&wrong));
     for row in shown.rows.iter_mut().filter(|row| row.name == name) {
         row.tenant = row.tenant.is_some().then(|| tenant_field(name, &given));

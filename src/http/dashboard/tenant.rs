@@ -81,28 +81,28 @@ pub(super) struct LaneRow {
 
 impl LaneRow {
     pub(super) fn new(lane: &LaneFacts) -> Self {
-        let look = &lane.look;
+        let status = &lane.status;
         let running = count(lane.count(JobState::Running));
         let share = lane.share_received().map_or_else(|| "–".to_owned(), percent);
         Self {
             queue: lane.queue.clone(),
-            paused: look.paused,
-            queue_paused: look.queue_paused,
+            paused: status.paused,
+            queue_paused: status.queue_paused,
             available: count(lane.count(JobState::Available)),
-            running: match look.limits.max_running {
+            running: match status.limits.max_running {
                 Some(most) => format!("{running} of {}", count(i64::from(most))),
                 None => running,
             },
             rate: rate(lane),
-            share: match look.share_due {
+            share: match status.share_due {
                 Some(due) => format!("{share} / {}", percent(due)),
                 None => share,
             },
-            throttled: look.throttled_until.map(|until| When::new(until, look.now)),
-            oldest: lane.oldest.map_or_else(|| "–".to_owned(), |at| span(look.now - at)),
-            limits: lane_limits(look.limits),
-            of_queue: queue_limits(look.of_queue),
-            from: match look.own {
+            throttled: status.throttled_until.map(|until| When::new(until, status.now)),
+            oldest: lane.oldest.map_or_else(|| "–".to_owned(), |at| span(status.now - at)),
+            limits: lane_limits(status.limits),
+            of_queue: queue_limits(status.of_queue),
+            from: match status.own {
                 Some(_) => "set for this tenant",
                 None => "queue default",
             },
@@ -114,7 +114,7 @@ impl LaneRow {
 fn rate(lane: &LaneFacts) -> String {
     #[expect(clippy::cast_precision_loss, reason = "starts of a minute, at most a year")]
     let used = |ms: u64| lane.starts.lane as f64 * ms as f64 / (f64::from(WINDOW_S) * 1000.0);
-    match (lane.look.limits.rate, lane.look.rate_left) {
+    match (lane.status.limits.rate, lane.status.rate_left) {
         (Some(rate @ Rate { rate: most, period_ms, .. }), Some(left)) => {
             // What was counted over a minute says nothing of an hour.
             let used = if period_ms <= 60_000 {
@@ -169,7 +169,7 @@ async fn pause_or_resume(
     let tenant = Named::find(&api, &form.session, &name).await?;
     let (session, confirmed) = form.confirmed()?;
     let lanes = tenant.lanes(&api).await?;
-    let concerned = || lanes.iter().filter(|lane| lane.look.paused != paused);
+    let concerned = || lanes.iter().filter(|lane| lane.status.paused != paused);
     if !confirmed {
         let frame = Frame::new(&session, "/tenants");
         return Ok(asked(frame, &tenant, &concerned().collect::<Vec<_>>(), paused).ask());
@@ -198,12 +198,12 @@ pub(super) fn effect(slug: &str, lane: &LaneFacts, paused: bool) -> String {
     let available = lane.count(JobState::Available);
     if !paused {
         let jobs = of(available, "available job", "available jobs");
-        return if lane.look.queue_paused {
+        return if lane.status.queue_paused {
             format!(
                 "Queue {queue}: {jobs} of {slug}. The whole queue is paused, so no job starts until the queue is resumed, too."
             )
         } else {
-            let limits = lane_limits(lane.look.limits);
+            let limits = lane_limits(lane.status.limits);
             format!("Queue {queue}: {jobs} of {slug} may start at once, within its limits ({limits}).")
         };
     }

@@ -34,7 +34,7 @@ const NEAR: i64 = 12;
 /// What changes of a workflow: the same for whoever looks at the same part of it.
 #[derive(Template)]
 #[template(path = "workflow_live.html")]
-pub(super) struct WorkflowLook {
+pub(super) struct WorkflowLive {
     id: Uuid,
     state: WorkflowState,
     total: i64,
@@ -48,7 +48,7 @@ pub(super) struct WorkflowLook {
     is_part: bool,
 }
 
-impl WorkflowLook {
+impl WorkflowLive {
     pub(super) async fn take(api: &Api, id: Uuid, after: Option<i64>) -> Result<Self, Problem> {
         let mut conn = api.pool.acquire().await?;
         let found = read::workflow_counts(&mut conn, id).await?;
@@ -78,7 +78,7 @@ impl WorkflowLook {
     }
 }
 
-impl WorkflowLook {
+impl WorkflowLive {
     /// The class of its state.
     fn class(&self) -> &'static str {
         class(self.state)
@@ -101,7 +101,7 @@ pub(super) async fn around(api: &Api, workflow: Uuid, job: Uuid) -> weirgate_que
 struct WorkflowPage {
     frame: Frame,
     head: WorkflowHead,
-    look: WorkflowLook,
+    live: WorkflowLive,
     after: Option<i64>,
 }
 
@@ -127,9 +127,9 @@ pub(super) async fn show(
 ) -> Result<Response, Refusal> {
     let refuse = |problem: Problem| Refusal::from(problem).for_session(&session);
     let after = part(query.as_deref()).map_err(refuse)?;
-    let look = WorkflowLook::take(&api, id, after).await.map_err(refuse)?;
+    let live = WorkflowLive::take(&api, id, after).await.map_err(refuse)?;
     let head = head(&api, id).await?.ok_or_else(|| refuse(QueueError::UnknownWorkflow(id).into()))?;
-    Ok(page(&WorkflowPage { frame: Frame::new(&session, "/workflows"), head, look, after }))
+    Ok(page(&WorkflowPage { frame: Frame::new(&session, "/workflows"), head, live, after }))
 }
 
 /// The jobs of a workflow after one of them, to be watched.
@@ -142,13 +142,13 @@ impl View<Api> for Live {
         format!("workflow {id} {after:?}")
     }
 
-    async fn look(&self, api: &Api) -> Result<String, Refusal> {
+    async fn render(&self, api: &Api) -> Result<String, Refusal> {
         let Self(id, after) = *self;
-        Ok(WorkflowLook::take(api, id, after).await?.to_string())
+        Ok(WorkflowLive::take(api, id, after).await?.to_string())
     }
 }
 
-/// The looks at it from now on.
+/// Its changes from now on.
 pub(super) async fn stream(
     State(api): State<Api>,
     session: Session,

@@ -81,13 +81,13 @@ impl LatestReadiness {
 
 /// Asks in a transaction, as enqueues do.
 pub(crate) async fn ask(pool: &PgPool, histories: &[History]) -> Readiness {
-    look(pool, histories).await.unwrap_or_else(|error| {
+    read(pool, histories).await.unwrap_or_else(|error| {
         tracing::debug!(%error, "could not ask whether the database takes writes");
         Err(if is_unknown_table(&error) { NotReady::NotMigrated } else { NotReady::Silent })
     })
 }
 
-async fn look(pool: &PgPool, histories: &[History]) -> Result<Readiness, anyhow::Error> {
+async fn read(pool: &PgPool, histories: &[History]) -> Result<Readiness, anyhow::Error> {
     let mut tx = pool.begin().await?;
     let database = sqlx::query!(
         r#"select pg_is_in_recovery() as "standby!", current_setting('transaction_read_only')::boolean as "read_only!""#

@@ -210,7 +210,7 @@ pub(crate) async fn get_tenant_limits(
     let tenant = Tenant::find(&mut conn, &name).await?.ok_or_else(|| Problem::unknown_tenant(&name))?;
     let known = queues::known(&mut conn, &api.catalog, Some(tenant.id)).await?;
     drop(conn);
-    look(&api, tenant, known).await
+    read(&api, tenant, known).await
 }
 
 /// Changes a tenant's limits, or pauses and resumes it, in the queues that are named.
@@ -243,10 +243,10 @@ pub(crate) async fn set_tenant_limits(
         }
     }
     tx.commit().await?;
-    look(&api, tenant, known).await
+    read(&api, tenant, known).await
 }
 
-async fn look(api: &Api, tenant: Tenant, known: BTreeSet<String>) -> Result<Json<TenantLimits>, Problem> {
+async fn read(api: &Api, tenant: Tenant, known: BTreeSet<String>) -> Result<Json<TenantLimits>, Problem> {
     let mut queues = BTreeMap::new();
     for queue in known {
         let lane = api.web.queue_views.read(&queue, |view| Lane::of(view, tenant.id)).await?;

@@ -206,7 +206,7 @@ pub(crate) async fn change_schedule(
     let noted = audit::Change::begin(&mut tx, Subject::Schedule(&definition)).await?;
     schedule::update_settings(&mut tx, &definition, &change).await?;
     noted.note(&mut tx, &actor, "schedule.change", &change.field_names()).await?;
-    let now = look(&api, &mut tx, &name).await?;
+    let now = read(&api, &mut tx, &name).await?;
     tx.commit().await?;
     Ok(now)
 }
@@ -257,7 +257,7 @@ async fn pause_or_resume(
     if first {
         set_paused(&mut tx, actor, Pausable::Schedule(&definition), paused).await?;
     }
-    let now = look(api, &mut tx, &action.target).await?;
+    let now = read(api, &mut tx, &action.target).await?;
     tx.commit().await?;
     Ok(answered(first, now))
 }
@@ -321,7 +321,7 @@ fn known(api: &Api, name: &str) -> Result<Definition, Problem> {
 }
 
 /// The schedule as it is now.
-async fn look(api: &Api, conn: &mut PgConnection, name: &str) -> Result<Json<Schedule>, Problem> {
+async fn read(api: &Api, conn: &mut PgConnection, name: &str) -> Result<Json<Schedule>, Problem> {
     let all = schedule::overview(conn, api.catalog.schedules()).await?;
     let found = all.into_iter().find(|it| it.definition.name == name);
     found.map(|it| Json(it.into())).ok_or_else(|| unknown(name))

@@ -140,7 +140,7 @@ pub(crate) async fn get_workflow(
     Path(id): Path<Uuid>,
     Query(paging): Query<Paging<i64>>,
 ) -> Result<Response, Problem> {
-    let workflow = look(&api, &viewer, &context, &paging, id).await?;
+    let workflow = read(&api, &viewer, &context, &paging, id).await?;
     Ok(answer(StatusCode::OK, workflow))
 }
 
@@ -171,7 +171,7 @@ pub(crate) async fn cancel_workflow(
     }
     tx.commit().await?;
     let context = context.at(&format!("/internal/workflows/{id}"));
-    let workflow = look(&api, &viewer, &context, &Paging::first(), id).await?;
+    let workflow = read(&api, &viewer, &context, &Paging::first(), id).await?;
     let status = if workflow.is_final { StatusCode::OK } else { StatusCode::ACCEPTED };
     Ok(answered(first, answer(status, workflow)))
 }
@@ -257,7 +257,7 @@ pub(crate) async fn retry_failed_of_workflow(
     }
     tx.commit().await?;
     let context = context.at(&format!("/internal/workflows/{id}"));
-    let workflow = look(&api, &viewer, &context, &Paging::first(), id).await?;
+    let workflow = read(&api, &viewer, &context, &Paging::first(), id).await?;
     let runs = matches!(done, WorkflowRetry::Begun(_)) || !workflow.is_final;
     let status = if runs { StatusCode::ACCEPTED } else { StatusCode::OK };
     let (retried, refused, bulk_job_id) = match done {
@@ -280,7 +280,7 @@ pub(crate) fn nothing_failed(id: Uuid) -> Problem {
     Problem::conflict("nothing_failed", "Nothing has failed", detail)
 }
 
-async fn look(
+async fn read(
     api: &Api,
     viewer: &Viewer,
     context: &RequestContext,

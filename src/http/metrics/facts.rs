@@ -20,7 +20,7 @@ const NAMED_LANES: usize = 20;
 /// Backfills that are named, the oldest of those that are not over.
 const NAMED_BACKFILLS: i64 = 20;
 
-/// One look.
+/// What the database knew at one moment.
 #[derive(Debug)]
 pub(super) struct Facts {
     pub(super) queues: Vec<Queue>,

@@ -1,4 +1,4 @@
-//! The last look at the database, shared by all who scrape.
+//! What the database was last known to hold, shared by all who scrape.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -9,7 +9,7 @@ use weirgate_web::domain::Catalog;
 
 use super::facts::Facts;
 
-/// A look serves everybody for so long, however many scrape and how often.
+/// One reading serves everybody for so long, however many scrape and how often.
 const SERVES: Duration = Duration::from_secs(5);
 
 /// A scrape waits no longer for the database: what the process itself knows must not be missed for

@@ -32,7 +32,7 @@ async fn order() {
     // Each enqueued by another host, all in one lane.
     for job in 0..jobs {
         let clock = SkewedClock { ahead_s: CLOCKS[job % CLOCKS.len()] };
-        produce(&scene.db, &scene.book, vec![new_job(&Chore::new(scene.tenants[0], 1), clock)]).await;
+        produce(&scene.db, &scene.ledger, vec![new_job(&Chore::new(scene.tenants[0], 1), clock)]).await;
     }
     while scene.completed().await < i64::try_from(jobs).unwrap() {
         tokio::time::sleep(Duration::from_millis(20)).await;

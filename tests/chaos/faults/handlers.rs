@@ -23,7 +23,7 @@ async fn handlers() {
     for _ in 0..rounds {
         let mut jobs: Vec<_> = Ill::ALL.map(|ill| job(scene.tenants[0], &Trouble { ill })).to_vec();
         jobs.extend([false, true].map(|plain| job(scene.tenants[0], &Bulky { plain })));
-        produce(&scene.db, &scene.book, jobs).await;
+        produce(&scene.db, &scene.ledger, jobs).await;
         // Other jobs go on meanwhile.
         scene.headway(50).await;
     }

@@ -27,7 +27,7 @@ async fn readonly() {
         scene.pause(0..500).await;
     }
     assert!(longest <= back(), "took {longest:?}");
-    let refused = scene.book.lock().refused.len();
+    let refused = scene.ledger.lock().refused.len();
     assert!(refused > 0, "every enqueue was taken");
     let discarded: usize =
         scene.workers.iter().map(|worker| worker.logged("Postgres refuses this outcome")).sum();

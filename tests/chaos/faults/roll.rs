@@ -21,7 +21,7 @@ async fn roll() {
         for worker in 0..scene.workers.len() {
             // Longer than the grace period: these are handed back.
             let slow = (0..12).map(|_| new_job(&Chore::new(scene.tenants[0], 1500), SkewedClock::default()));
-            produce(&scene.db, &scene.book, slow.map(|job| job.priority(10)).collect()).await;
+            produce(&scene.db, &scene.ledger, slow.map(|job| job.priority(10)).collect()).await;
             scene.headway(5).await;
             let status = scene.workers[worker].stop().await;
             assert!(status.success(), "worker-{worker} ended with {status}");

@@ -1,4 +1,5 @@
-//! A page between the wish and the deed: what will happen, in words, and a button that says yes.
+//! The page that asks before something is done: what will happen, in words, and a button that says
+//! yes.
 
 use askama::Template;
 use axum::response::Response;

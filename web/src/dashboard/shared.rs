@@ -1,4 +1,4 @@
-//! What is the same for everybody who looks: made once, and kept for a moment.
+//! What is the same for every reader: made once, and kept for a moment.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -58,18 +58,18 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn who_looks_at_once_shares_one_look() {
-        let (shared, looks) = (Shared::default(), AtomicU32::new(0));
-        let look = async || {
-            looks.fetch_add(1, Ordering::Relaxed);
+    async fn readers_at_once_share_one_rendering() {
+        let (shared, renderings) = (Shared::default(), AtomicU32::new(0));
+        let render = async || {
+            renderings.fetch_add(1, Ordering::Relaxed);
             tokio::task::yield_now().await;
             Ok("a part".to_owned())
         };
-        let all = join_all((0..100).map(|_| shared.get("it", Duration::from_mins(1), look))).await;
+        let all = join_all((0..100).map(|_| shared.get("it", Duration::from_mins(1), render))).await;
         assert!(all.into_iter().all(|part| &*part.unwrap() == "a part"));
-        assert_eq!(looks.load(Ordering::Relaxed), 1);
-        shared.get("it", Duration::ZERO, look).await.unwrap();
-        shared.get("another", Duration::from_mins(1), look).await.unwrap();
-        assert_eq!(looks.load(Ordering::Relaxed), 3);
+        assert_eq!(renderings.load(Ordering::Relaxed), 1);
+        shared.get("it", Duration::ZERO, render).await.unwrap();
+        shared.get("another", Duration::from_mins(1), render).await.unwrap();
+        assert_eq!(renderings.load(Ordering::Relaxed), 3);
     }
 }

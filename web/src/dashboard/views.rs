@@ -1,5 +1,5 @@
-//! Pages as streams of server-sent events. One look serves all who watch the same, and nobody looks
-//! at what nobody watches.
+//! Pages as streams of server-sent events. A page is rendered once for all who watch the same, and
+//! none is rendered that nobody watches.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use super::columns;
 use super::refusal::Refusal;
 
-/// Between two looks at the same.
+/// Between two refreshes of the same page.
 const EVERY: Duration = Duration::from_secs(2);
 
 /// So many different ones are watched at once, at most.
@@ -30,10 +30,10 @@ pub trait View<S>: Clone + Send + Sync + 'static {
     fn name(&self) -> String;
 
     /// How it is now, in HTML.
-    fn look(&self, state: &S) -> impl Future<Output = Result<String, Refusal>> + Send;
+    fn render(&self, state: &S) -> impl Future<Output = Result<String, Refusal>> + Send;
 }
 
-/// Where those who watch find the last look at each, by its name.
+/// Where those who watch find the newest HTML of each page, by its name.
 #[derive(Clone)]
 pub struct Views {
     watched: Arc<Mutex<HashMap<String, watch::Sender<Arc<str>>>>>,
@@ -47,7 +47,7 @@ impl Views {
         Self { watched: Arc::default(), closing }
     }
 
-    /// The last look at `view`, which may be newer than the page that the reader has, and those
+    /// The newest HTML of `view`, which may be newer than the page that the reader has, and those
     /// from now on.
     pub fn stream<S: Clone + Send + Sync + 'static>(&self, state: &S, view: impl View<S>) -> Response {
         let Some(watching) = self.follow(state, view) else {
@@ -76,16 +76,16 @@ impl Views {
             Entry::Vacant(new) if room => {
                 let (last, watching) = watch::channel("".into());
                 new.insert(last.clone());
-                tokio::spawn(self.clone().look_on(state.clone(), view, last));
+                tokio::spawn(self.clone().refresh(state.clone(), view, last));
                 Some(watching)
             }
             Entry::Vacant(_) => None,
         }
     }
 
-    async fn look_on<S: Send + Sync>(self, state: S, view: impl View<S>, last: watch::Sender<Arc<str>>) {
+    async fn refresh<S: Send + Sync>(self, state: S, view: impl View<S>, last: watch::Sender<Arc<str>>) {
         loop {
-            match view.look(&state).await.map(|html| columns::named(&html)) {
+            match view.render(&state).await.map(|html| columns::named(&html)) {
                 Ok(html) => {
                     last.send_if_modified(|before| {
                         let differs = **before != *html;
@@ -95,7 +95,9 @@ impl Views {
                         differs
                     });
                 }
-                Err(refusal) => tracing::warn!(view = view.name(), ?refusal, "could not look; trying on"),
+                Err(refusal) => {
+                    tracing::warn!(view = view.name(), ?refusal, "could not render a page; trying again");
+                }
             }
             tokio::select! {
                 () = self.closing.cancelled() => return,
@@ -111,7 +113,7 @@ impl Views {
     }
 }
 
-/// An event for each look.
+/// An event for each change.
 fn events(closing: CancellationToken, watching: watch::Receiver<Arc<str>>) -> Response {
     let events = unfold((watching, closing), async |(mut watching, closing)| {
         tokio::select! {

@@ -100,13 +100,13 @@ fn all_ten() -> Value {
 async fn three_requests_a_window_are_enough_for_five_pages() {
     let windows = Arc::new(AtomicU64::new(0));
     let began = Instant::now();
-    let upstream = Upstream::start(move |wish, _| {
+    let upstream = Upstream::start(move |wanted, _| {
         // The window's number above, how often it was asked within it below.
         let window = began.elapsed().as_secs();
         let last = windows.load(Ordering::Relaxed);
         let asked = if last >> 32 == window { (last & 0xFFFF_FFFF) + 1 } else { 1 };
         windows.store(window << 32 | asked, Ordering::Relaxed);
-        if asked > 3 { Reply::Status(429, Some(1)) } else { one_of_five(wish.page) }
+        if asked > 3 { Reply::Status(429, Some(1)) } else { one_of_five(wanted.page) }
     })
     .await;
     let scene = Scene::new(upstream, &["connectwise"]).await;
@@ -120,7 +120,7 @@ async fn three_requests_a_window_are_enough_for_five_pages() {
 #[tokio::test]
 async fn a_long_wait_uses_no_attempt_and_goes_on_where_it_was() {
     // Told to wait at the first page, and at the fourth.
-    let upstream = Upstream::start(|wish, before| match (wish.page, before) {
+    let upstream = Upstream::start(|wanted, before| match (wanted.page, before) {
         (1, 0) | (4, 4) => Reply::Status(if before == 0 { 429 } else { 503 }, Some(600)),
         (page, _) => one_of_five(page),
     })
@@ -146,7 +146,7 @@ async fn a_long_wait_uses_no_attempt_and_goes_on_where_it_was() {
 
 #[tokio::test]
 async fn another_ingest_of_the_dataset_stands_behind_a_read_that_waits() {
-    let upstream = Upstream::start(|wish, before| match (wish.page, before) {
+    let upstream = Upstream::start(|wanted, before| match (wanted.page, before) {
         (3, 2) => Reply::Status(429, Some(600)),
         (page, _) => one_of_five(page),
     })
@@ -180,7 +180,7 @@ async fn another_ingest_of_the_dataset_stands_behind_a_read_that_waits() {
 
 #[tokio::test]
 async fn rejects_of_before_a_wait_are_kept() {
-    let upstream = Upstream::start(|wish, before| match (wish.page, before) {
+    let upstream = Upstream::start(|wanted, before| match (wanted.page, before) {
         (2, 1) => Reply::Status(429, Some(600)),
         (1, _) => Reply::Page(vec![json!({"id": 1}), object(2)], true),
         _ => Reply::Page(vec![json!({"id": 3}), object(4)], false),
@@ -204,9 +204,9 @@ async fn rejects_of_before_a_wait_are_kept() {
 async fn a_wait_without_end_ends_after_a_day_and_a_retry_begins_anew() {
     let open = Arc::new(AtomicU64::new(0));
     let is_open = open.clone();
-    let upstream = Upstream::start(move |wish, _| {
-        let closed = wish.page > 1 && is_open.load(Ordering::Relaxed) == 0;
-        if closed { Reply::Status(429, Some(36_000)) } else { one_of_five(wish.page) }
+    let upstream = Upstream::start(move |wanted, _| {
+        let closed = wanted.page > 1 && is_open.load(Ordering::Relaxed) == 0;
+        if closed { Reply::Status(429, Some(36_000)) } else { one_of_five(wanted.page) }
     })
     .await;
     let scene = Scene::new(upstream, &["connectwise"]).await;
@@ -233,7 +233,7 @@ async fn a_wait_without_end_ends_after_a_day_and_a_retry_begins_anew() {
 #[tokio::test]
 async fn a_link_that_has_expired_is_read_again_from_the_first_page() {
     for status in [404, 410] {
-        let upstream = Upstream::start(move |wish, before| match (wish.page, before) {
+        let upstream = Upstream::start(move |wanted, before| match (wanted.page, before) {
             (3, 2) => Reply::Status(status, None),
             (page, _) => one_of_five(page),
         })
@@ -249,8 +249,8 @@ async fn a_link_that_has_expired_is_read_again_from_the_first_page() {
 
 #[tokio::test]
 async fn one_tool_that_refuses_leaves_the_others_alerts() {
-    let upstream = Upstream::start(|wish, _| {
-        if wish.path.starts_with("/web") {
+    let upstream = Upstream::start(|wanted, _| {
+        if wanted.path.starts_with("/web") {
             Reply::Status(401, None)
         } else {
             Reply::Page(vec![alert(1), alert(2), alert(3)], false)
@@ -267,7 +267,7 @@ async fn one_tool_that_refuses_leaves_the_others_alerts() {
 
 #[tokio::test]
 async fn what_is_read_before_an_error_is_stored_in_all_four_ingests() {
-    let upstream = Upstream::start(|wish, _| match wish.page {
+    let upstream = Upstream::start(|wanted, _| match wanted.page {
         1 => Reply::Page((1..=1000).map(object).collect(), true),
         2 => Reply::Page((1001..=1500).map(object).collect(), true),
         _ => Reply::Status(403, None),
@@ -310,8 +310,8 @@ async fn a_cancel_does_not_wait_for_the_source() {
 
 #[tokio::test]
 async fn a_source_whose_rows_are_all_bad_fails_with_reasons_also_beside_a_good_one() {
-    let upstream = Upstream::start(|wish, _| {
-        if wish.path.starts_with("/web") {
+    let upstream = Upstream::start(|wanted, _| {
+        if wanted.path.starts_with("/web") {
             Reply::Page(vec![json!({"id": "1"}), json!({"id": "2"})], false)
         } else {
             Reply::Page(vec![alert(1)], false)

@@ -17,12 +17,12 @@ use weirgate_msp::sources::LiveSource;
 
 /// What is asked of it: a path, and the number of the page, from 1.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Wish {
+pub(crate) struct PageRequest {
     pub(crate) path: String,
     pub(crate) page: u64,
 }
 
-/// Its answer to the wish for a page.
+/// Its answer to the request for a page.
 pub(crate) enum Reply {
     /// Objects, and whether there is a page after this one.
     Page(Vec<Value>, bool),
@@ -35,7 +35,7 @@ pub(crate) enum Reply {
 /// The server; it ends with the value.
 pub(crate) struct Upstream {
     url: String,
-    asked: Arc<Mutex<Vec<Wish>>>,
+    asked: Arc<Mutex<Vec<PageRequest>>>,
     server: JoinHandle<()>,
 }
 
@@ -48,10 +48,12 @@ impl Drop for Upstream {
 impl Upstream {
     /// Gives tokens to everybody, and pages as `reply` says; that is also told how many pages were
     /// asked for before.
-    pub(crate) async fn start(reply: impl Fn(&Wish, usize) -> Reply + Clone + Send + Sync + 'static) -> Self {
+    pub(crate) async fn start(
+        reply: impl Fn(&PageRequest, usize) -> Reply + Clone + Send + Sync + 'static,
+    ) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let asked: Arc<Mutex<Vec<Wish>>> = Arc::default();
+        let asked: Arc<Mutex<Vec<PageRequest>>> = Arc::default();
         let (base, log) = (url.clone(), asked.clone());
         let handler = move |request: Request| {
             let answer = answer(&base, &log, &reply, &request);
@@ -69,7 +71,7 @@ impl Upstream {
 
     /// The pages that were asked for.
     pub(crate) fn pages(&self) -> Vec<u64> {
-        self.asked.lock().iter().map(|wish| wish.page).collect()
+        self.asked.lock().iter().map(|wanted| wanted.page).collect()
     }
 
     /// The accounts of the tenant `acme` at the named systems, all of which it stands for.
@@ -95,8 +97,8 @@ impl Upstream {
 
 fn answer(
     base: &str,
-    log: &Mutex<Vec<Wish>>,
-    reply: &impl Fn(&Wish, usize) -> Reply,
+    log: &Mutex<Vec<PageRequest>>,
+    reply: &impl Fn(&PageRequest, usize) -> Reply,
     request: &Request,
 ) -> Option<Response<Body>> {
     let (path, query) = (request.uri().path().to_owned(), request.uri().query().unwrap_or_default());
@@ -105,15 +107,15 @@ fn answer(
         return response.body(json!({"access_token": "t"}).to_string().into()).ok();
     }
     let page = url_parts(query).find(|(name, _)| ["page", "cursor", "$skiptoken"].contains(name));
-    let wish = Wish { page: page.map_or(1, |(_, page)| page.parse().unwrap()), path };
+    let wanted = PageRequest { page: page.map_or(1, |(_, page)| page.parse().unwrap()), path };
     let before = {
         let mut log = log.lock();
-        log.push(wish.clone());
+        log.push(wanted.clone());
         log.len() - 1
     };
-    match reply(&wish, before) {
+    match reply(&wanted, before) {
         Reply::Never => None,
-        Reply::Page(objects, goes_on) => Some(page_of(base, &wish, &objects, goes_on)),
+        Reply::Page(objects, goes_on) => Some(page_of(base, &wanted, &objects, goes_on)),
         Reply::Status(status, wait) => {
             let response = response.status(status);
             let response = match wait {
@@ -130,11 +132,11 @@ fn url_parts(query: &str) -> impl Iterator<Item = (&str, &str)> {
 }
 
 /// A page in the form of the system that has the path.
-fn page_of(base: &str, wish: &Wish, objects: &[Value], goes_on: bool) -> Response<Body> {
-    let next = wish.page + 1;
-    let link = |name: &str| goes_on.then(|| format!("{base}{}?{name}={next}", wish.path));
+fn page_of(base: &str, wanted: &PageRequest, objects: &[Value], goes_on: bool) -> Response<Body> {
+    let next = wanted.page + 1;
+    let link = |name: &str| goes_on.then(|| format!("{base}{}?{name}={next}", wanted.path));
     let mut response = Response::builder();
-    let body = match &*wish.path {
+    let body = match &*wanted.path {
         "/api/v3/reviews/" => json!({"results": objects, "next": link("page")}),
         "/web/api/v2.1/threats" => {
             json!({"data": objects, "pagination": {"nextCursor": goes_on.then(|| next.to_string())}})

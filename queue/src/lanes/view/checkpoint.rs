@@ -127,7 +127,7 @@ impl<'de> Deserialize<'de> for QueueView {
 /// A view from the newest checkpoint of this history, or an empty one.
 pub(crate) async fn load(conn: &mut PgConnection, queue: &str) -> Result<QueueView> {
     let row = sqlx::query!(
-        r#"select h.id as "history!", pg_postmaster_start_time() as "server!", b.view as "book?: Json<QueueView>"
+        r#"select h.id as "history!", pg_postmaster_start_time() as "server!", b.view as "view?: Json<QueueView>"
            from (select queue.history_id() as id) h
            left join lateral (
                select view from queue.view_checkpoints where queue = $1 and history = h.id order by at desc limit 1
@@ -136,7 +136,7 @@ pub(crate) async fn load(conn: &mut PgConnection, queue: &str) -> Result<QueueVi
     )
     .fetch_one(conn)
     .await?;
-    let mut view = row.book.map(|json| json.0).unwrap_or_default();
+    let mut view = row.view.map(|json| json.0).unwrap_or_default();
     queue.clone_into(&mut view.queue);
     (view.history, view.server_started) = (row.history, row.server);
     Ok(view)
@@ -145,7 +145,7 @@ pub(crate) async fn load(conn: &mut PgConnection, queue: &str) -> Result<QueueVi
 /// The newest checkpoint of any history.
 pub(crate) async fn newest(conn: &mut PgConnection, queue: &str) -> Result<Option<QueueView>> {
     let view = sqlx::query_scalar!(
-        r#"select view as "book: Json<QueueView>" from queue.view_checkpoints where queue = $1 order by at desc limit 1"#,
+        r#"select view as "view: Json<QueueView>" from queue.view_checkpoints where queue = $1 order by at desc limit 1"#,
         queue
     )
     .fetch_optional(conn)
