@@ -1,8 +1,13 @@
 //! Settings, from the environment and `.env`. A wrong value stops the start with its name and what
 //! was expected.
 
+mod concurrency;
+mod env_file;
+mod otlp;
+mod reader;
+mod tokens;
+
 use std::collections::BTreeSet;
-use std::fmt;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
@@ -13,9 +18,12 @@ use url::Url;
 use weirgate_queue::Concurrency;
 use weirgate_web::client_address::TrustedProxies;
 
+use self::env_file::wrong_file;
+use self::reader::Reader;
+use self::tokens::{checked_token, wrong_token};
 use crate::client::Address;
 
-mod concurrency;
+pub use self::reader::ConfigError;
 
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -126,60 +134,6 @@ const NAMES: &[&str] = &[
     "WEIRGATE_BUILD_DATABASE_URL",
 ];
 
-/// Every wrong setting, each with what was expected.
-#[derive(Debug, thiserror::Error)]
-pub struct ConfigError(Vec<String>);
-
-impl ConfigError {
-    /// These settings are wrong.
-    pub(crate) fn new(problems: Vec<String>) -> Self {
-        Self(problems)
-    }
-}
-
-impl fmt::Display for ConfigError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("wrong settings:")?;
-        self.0.iter().try_for_each(|problem| write!(f, "\n  {problem}"))
-    }
-}
-
-/// Reads values and gathers what is wrong with them.
-struct Reader<'a> {
-    get: &'a dyn Fn(&str) -> Option<String>,
-    problems: Vec<String>,
-}
-
-impl Reader<'_> {
-    /// An empty value counts as not set: `.env` files and compose files have such lines.
-    fn text(&self, name: &str) -> Option<String> {
-        (self.get)(name).filter(|value| !value.trim().is_empty())
-    }
-
-    fn value<T>(&mut self, name: &str, expected: &str, parse: impl Fn(&str) -> Option<T>) -> Option<T> {
-        let text = self.text(name)?;
-        let value = parse(text.trim());
-        if value.is_none() {
-            // A URL may hold a password.
-            let shown = if text.contains('@') { "the value".to_owned() } else { format!("{text:?}") };
-            self.problems.push(format!("{name}: {shown} is not {expected}"));
-        }
-        value
-    }
-
-    /// A value of several parts: `parse` says itself which is wrong, and what was expected.
-    fn checked<T>(&mut self, name: &str, parse: impl Fn(&str) -> Result<T, String>) -> Option<T> {
-        let text = self.text(name)?;
-        parse(text.trim()).map_err(|why| self.problems.push(format!("{name}: {why}"))).ok()
-    }
-
-    fn number(&mut self, name: &str, default: u32, least: u32, most: u32) -> u32 {
-        let expected = format!("a whole number from {least} to {most}");
-        self.value(name, &expected, |text| text.parse().ok().filter(|n| (least..=most).contains(n)))
-            .unwrap_or(default)
-    }
-}
-
 impl Config {
     /// The settings of this process.
     ///
@@ -189,7 +143,7 @@ impl Config {
         match dotenvy::dotenv() {
             Ok(_) => {}
             Err(error) if error.not_found() => {}
-            Err(error) => return Err(ConfigError(vec![wrong_file(&error)])),
+            Err(error) => return Err(ConfigError::new(vec![wrong_file(&error)])),
         }
         let mut unknown: Vec<_> = std::env::vars()
             .map(|(name, _)| name)
@@ -198,7 +152,7 @@ impl Config {
             .collect();
         unknown.sort();
         if !unknown.is_empty() {
-            return Err(ConfigError(unknown));
+            return Err(ConfigError::new(unknown));
         }
         Self::read(&|name| std::env::var(name).ok())
     }
@@ -210,7 +164,7 @@ impl Config {
     pub fn read(get: &dyn Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
         let mut reader = Reader { get, problems: Vec::new() };
         let config = Self::assemble(&mut reader);
-        if reader.problems.is_empty() { Ok(config) } else { Err(ConfigError(reader.problems)) }
+        if reader.problems.is_empty() { Ok(config) } else { Err(ConfigError::new(reader.problems)) }
     }
 
     fn assemble(r: &mut Reader<'_>) -> Self {
@@ -289,7 +243,7 @@ impl Config {
                     _ => None,
                 })
                 .unwrap_or(LogFormat::Pretty),
-            otlp_endpoint: otlp_endpoint(r),
+            otlp_endpoint: otlp::endpoint(r),
             service_name: r.text("OTEL_SERVICE_NAME").unwrap_or_else(|| "weirgate".to_owned()),
         }
     }
@@ -316,68 +270,6 @@ impl Config {
         let token = self.service_token_next.as_deref();
         token.map(|token| checked_token("SERVICE_TOKEN_NEXT", token)).transpose()
     }
-}
-
-/// What is wrong with `.env`, by its line; the line itself may be a secret.
-fn wrong_file(error: &dotenvy::Error) -> String {
-    let dotenvy::Error::LineParse(line, _) = error else { return format!(".env cannot be read: {error}") };
-    // It was found in the working folder or in one above.
-    let here = std::env::current_dir().unwrap_or_default();
-    let path = here.ancestors().map(|folder| folder.join(".env")).find(|path| path.is_file());
-    let path = path.unwrap_or_else(|| PathBuf::from(".env"));
-    let text = std::fs::read_to_string(&path).unwrap_or_default();
-    // What could not be read is the line, or its value.
-    let wrong = line.trim();
-    let is_wrong = |it: &str| !it.starts_with('#') && it.trim().ends_with(wrong);
-    let number = text.lines().position(is_wrong).map(|it| format!(", line {}", it + 1));
-    format!(
-        "{}{}: expected NAME=value, with quotes where the value has spaces, such as WEIRGATE_LISTEN=127.0.0.1:8080",
-        path.display(),
-        number.unwrap_or_default()
-    )
-}
-
-fn checked_token(name: &str, token: &str) -> Result<String, ConfigError> {
-    let plain: String = token.to_ascii_lowercase().replace(['-', '_', ' ', '.'], "");
-    let begins =
-        ["changeme", "changethis", "replaceme", "replacethis", "yourtoken", "example", "placeholder"];
-    let whole = ["secret", "token", "servicetoken", "default"];
-    let is_placeholder = begins.iter().any(|word| plain.starts_with(word)) || whole.contains(&&*plain);
-    if is_placeholder || token.starts_with('<') {
-        return Err(wrong_token(name, "is a placeholder"));
-    }
-    if token.len() < 16 {
-        return Err(wrong_token(name, "is shorter than 16 characters"));
-    }
-    if token.chars().collect::<BTreeSet<_>>().len() < 6 {
-        return Err(wrong_token(name, "repeats a few characters and is easily guessed"));
-    }
-    Ok(token.to_owned())
-}
-
-fn wrong_token(name: &str, why: &str) -> ConfigError {
-    let hint = "set a random one, such as the output of: openssl rand -hex 32";
-    ConfigError(vec![format!("{name}: {why}; {hint}")])
-}
-
-/// <https://opentelemetry.io/docs/specs/otel/protocol/exporter/>
-fn otlp_endpoint(r: &mut Reader<'_>) -> Option<String> {
-    let expected = "an http:// or https:// URL, such as http://127.0.0.1:4318";
-    let url = |text: &str| {
-        let url = Url::parse(text).ok()?;
-        (matches!(url.scheme(), "http" | "https") && url.has_host()).then(|| text.to_owned())
-    };
-    let whole = r.value("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", expected, url);
-    let base = r.value("OTEL_EXPORTER_OTLP_ENDPOINT", expected, url);
-    for name in ["OTEL_EXPORTER_OTLP_PROTOCOL", "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL"] {
-        r.value(name, "http/protobuf, the one protocol there is", |text| {
-            (text == "http/protobuf").then_some(())
-        });
-    }
-    let disabled =
-        r.value("OTEL_SDK_DISABLED", "true or false", |text| text.to_ascii_lowercase().parse().ok());
-    let endpoint = whole.or_else(|| Some(format!("{}/v1/traces", base?.trim_end_matches('/'))));
-    endpoint.filter(|_| disabled != Some(true))
 }
 
 fn days(number: u32) -> Duration {

@@ -17,6 +17,7 @@ mod output;
 mod rejects;
 mod remote;
 mod remote_proxy;
+mod remote_scene;
 mod remote_tenants;
 mod schedules;
 mod serve;

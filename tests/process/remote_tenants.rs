@@ -3,7 +3,7 @@
 
 use weirgate_web::tls::http_client;
 
-use super::remote::Scene;
+use super::remote_scene::Scene;
 use crate::support::Process;
 
 const CCA: &str = "tenant_demo_cca";
