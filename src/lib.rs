@@ -1,4 +1,13 @@
-//! Weirgate: the service.
+//! Weirgate: the service, which runs the domains of `jobs/` on the engine.
+//!
+//! | module | what it is about |
+//! |---|---|
+//! | [`program`], [`cli`], [`commands`], [`output`] | the command line; what each command does, on the database or on a server elsewhere ([`client`]) |
+//! | [`config`], [`home`], [`database`], [`schema`] | settings; the private home; the connection; migrations |
+//! | [`domains`], [`operations`] | the domains that are served, and what the service itself runs as jobs |
+//! | [`http`], [`server`], [`worker`], [`app`] | the API with its dashboard; the processes that answer and work |
+//! | `limits`, `pauses`, `queues`, `schedules` | what commands, pages and HTTP all do |
+//! | [`metrics`], [`traces`], `logging` | what is told to monitoring |
 #![warn(clippy::print_stderr, clippy::print_stdout)]
 
 pub mod app;

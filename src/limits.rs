@@ -1,4 +1,4 @@
-//! Limits of a queue and of a tenant's lane in it. Commands, pages and requests all end here.
+//! Limits of a queue and of a tenant's lane in it. Commands, pages and HTTP call it.
 
 use sqlx::PgConnection;
 use uuid::Uuid;

@@ -1,5 +1,5 @@
 //! Pauses, and their end: of a queue, a tenant's lanes, a backfill or a schedule. Commands, pages
-//! and requests all end here.
+//! and HTTP call it.
 
 use sqlx::PgConnection;
 use uuid::Uuid;

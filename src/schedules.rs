@@ -1,4 +1,4 @@
-//! Runs of a schedule that people ask for. Commands, pages and requests all end here.
+//! Runs of a schedule that people ask for. Commands, pages and HTTP call it.
 
 use sqlx::PgConnection;
 use uuid::Uuid;

@@ -1,4 +1,4 @@
-//! Tenants: how they are looked at, made and changed. Commands and requests all end here.
+//! Tenants: listed, created and changed, for commands and HTTP alike.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};

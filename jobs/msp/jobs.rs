@@ -18,7 +18,7 @@ pub use ingest_security_alerts::IngestSecurityAlerts;
 pub use ingest_tickets::IngestTickets;
 pub use ingest_time_entries::IngestTimeEntries;
 
-/// Every job there is: the only list of them.
+/// Every kind of this domain: the only list of them.
 pub fn kinds() -> Kinds<App> {
     Kinds::default()
         .with::<IngestTickets>()

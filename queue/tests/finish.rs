@@ -66,10 +66,10 @@ async fn writes_and_completion_commit_together_once() {
     let job = db.enqueue(Uuid::nil(), &Step::new("write", Does::GateAndWrite)).await.id;
     db.until(job, JobState::Running).await;
     probe.until_started(1).await;
-    // The worker's lease runs out while the handler still works, and another run takes over and
-    // finishes first.
+    // The worker's lease runs out while the handler still works, and another run takes over. Perhaps
+    // the worker's own service rescues the job before this does.
     sqlx::query("update queue.workers set lease_until = queue.now()").execute(&db.pool).await.unwrap();
-    assert_eq!(rescuer::run_once(&db.pool).await.unwrap(), 1);
+    rescuer::run_once(&db.pool).await.unwrap();
     let fast = TestWorker::start(&db, &probe);
     probe.open("write");
     probe.open("write");
@@ -78,6 +78,40 @@ async fn writes_and_completion_commit_together_once() {
     assert_eq!(probe.started(), ["write", "write"], "it ran twice");
     let rows: i64 = sqlx::query_scalar("select count(*) from ledger").fetch_one(&db.pool).await.unwrap();
     assert_eq!(rows, 1, "and wrote once");
+}
+
+/// Writes and finishes in one transaction, as `finish_in` does; whether that took effect.
+async fn write_and_finish(db: &TestDb, run: &RunId) -> bool {
+    let mut tx = db.pool.begin().await.unwrap();
+    sqlx::query("insert into ledger values ('stale')").execute(&mut *tx).await.unwrap();
+    let is_current = !finish(&mut tx, completed(run)).await.unwrap().is_empty();
+    if is_current {
+        tx.commit().await.unwrap();
+    }
+    is_current
+}
+
+#[tokio::test]
+async fn stale_run_writes_nothing_before_or_after_the_current_one() {
+    let db = TestDb::new().await;
+    let probe = Probe::new(db.pool.clone());
+    sqlx::query("create table ledger (label text)").execute(&db.pool).await.unwrap();
+    let job = db.enqueue(Uuid::nil(), &Step::new("write", Does::GateAndWrite)).await.id;
+    let lost = db.register_worker().await;
+    let mut conn = db.pool.acquire().await.unwrap();
+    let stale = claim(&mut conn, lost, "default", 1).await.unwrap().remove(0).run;
+    db.travel(Duration::from_secs(61)).await;
+    assert_eq!(rescuer::run_once(&db.pool).await.unwrap(), 1);
+    let current = TestWorker::start(&db, &probe);
+    probe.until_started(1).await;
+    assert!(!write_and_finish(&db, &stale).await, "while the current run works");
+    probe.open("write");
+    db.until(job, JobState::Completed).await;
+    assert!(!write_and_finish(&db, &stale).await, "after it has finished");
+    current.stop().await;
+    let labels: Vec<String> =
+        sqlx::query_scalar("select label from ledger").fetch_all(&db.pool).await.unwrap();
+    assert_eq!(labels, ["write"]);
 }
 
 #[tokio::test]

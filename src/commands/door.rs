@@ -1,5 +1,5 @@
-//! The two doors to the jobs: the database, and the API of a server elsewhere. What commands show
-//! is the same through both.
+//! The two ways in which commands reach the jobs: the database, and the API of a server elsewhere.
+//! What they show is the same.
 
 use std::ops::Deref;
 

@@ -1,4 +1,4 @@
-//! `failures`: what jobs failed of.
+//! `failures`: why jobs failed, those that failed alike together.
 
 use chrono::{DateTime, Utc};
 use serde::Deserialize;

@@ -1,12 +1,12 @@
 //! Notices connections that are neither closed nor answer: a proxy or a firewall that forgot them,
 //! a host that vanished.
 //!
-//! One connection is asked all the time. Where that one is silent and a newer one answers, it is
-//! not the database that is slow: all that were there when it was asked are closed, and whoever
-//! waits on one of them goes on with a new one. Where nothing answers, they are closed too, only
-//! later: who waits is told, and a process that is to stop can. Where that one answers and others
-//! do not when the pool asks them, before it lends them or as they come back, it is the same: those
-//! that others wait on are most likely among them.
+//! One connection, the probe, is asked all the time. If the probe is silent and a newer connection
+//! answers, the database is not slow: every connection that was open when the probe was asked is
+//! closed, and whoever waits on one of them goes on with a new one. If nothing answers, they are
+//! closed too, only later, so that whoever waits gets an error and a process that is to stop can
+//! end. If the probe answers, but other connections do not when the pool checks them, they are
+//! closed as well, with those that are waited on, which most likely hang too.
 
 use std::pin::pin;
 use std::sync::Arc;

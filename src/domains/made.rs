@@ -1,5 +1,4 @@
-//! What is made of the settings for domains: parts of the state for their handlers, and
-//! applications for their jobs.
+//! Builds from the settings what the handlers and jobs of each domain need.
 
 use std::fmt;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Domains can be added and left out: a fourth one is a line in a list, and without any there are
+//! Domains can be added and left out: another one is a line in a list, and without any there are
 //! the operations.
 
 use std::collections::BTreeSet;

@@ -1,8 +1,8 @@
-//! Under which scheme and host the URLs of answers are. Who comes from inside, straight to an
-//! address that this service listens on or by a name of the network that both are in, goes on as
-//! they came: the public URL may lead nowhere from there. All others are given the public URL where
-//! one is set; else the `Host` that they name, as long as that is such an address. A made-up `Host`
-//! must not lead whoever follows a link elsewhere.
+//! Chooses the scheme and host of URLs in answers. A request that comes straight to an address that
+//! this service listens on, or by a name inside its network, keeps its own host, as the public URL
+//! may lead nowhere from there. All others get the public URL where one is set; else the `Host` that
+//! they name, if it is such an address. An untrusted `Host` is never echoed: it could lead whoever
+//! follows a link to another site.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, UdpSocket};

@@ -1,10 +1,9 @@
-//! Whose the presented API keys are, asked so that wrong keys cost next to nothing and slow nobody
-//! down.
+//! Looks up API keys, so that wrong ones cost next to nothing and slow nobody down.
 //!
-//! Keys that were right before are looked up with all that are presented at that moment, in one
-//! query; each time, so that a revoked key ends at once. All other keys share a way of their own:
-//! one small query at a time, not more often than each `PACE`, whoever guesses how much. A right
-//! key that is presented for the first time waits there for that long at most.
+//! Keys that were right before share one query with all others that are presented at that moment.
+//! They are looked up each time, so that a revoked key ends at once. All other keys share one small
+//! query per `PACE`, however many are guessed. A right key that is presented for the first time
+//! waits there, for that long at most.
 //!
 //! That a key does not exist is remembered for a minute. It is true as long as no key was added,
 //! which that one query also tells, so a new key works at once on every host, though it was tried

@@ -1,4 +1,4 @@
-//! What an ingest came to so far, and whether that is a source at all.
+//! Counts the rows of an ingest, and fails it if none of them could be read.
 
 use std::collections::BTreeMap;
 

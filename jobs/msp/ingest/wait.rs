@@ -1,4 +1,5 @@
-//! An ingest that is told to wait: it is no attempt, and goes on where it was.
+//! An ingest that its source tells to wait is snoozed: the attempt does not count, and it resumes
+//! where it stopped.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};

@@ -1,4 +1,4 @@
-//! Rates by the generic cell rate algorithm (GCRA), which keeps one timestamp a lane.
+//! Rates by the generic cell rate algorithm (GCRA), which keeps one timestamp per lane.
 //!
 //! Source: ITU-T Recommendation I.371, annex A (virtual scheduling). The theoretical arrival time
 //! (TAT) is when the next start would be due if starts were evenly spaced. A start is allowed up to

@@ -1,5 +1,5 @@
 //! The heartbeat of a worker process: it renews the lease, takes note of cancels and drains, and
-//! persists in their jobs' rows that long runs run.
+//! persists `running` in the rows of jobs that run for long.
 
 use std::collections::HashSet;
 use std::time::{Duration, Instant};

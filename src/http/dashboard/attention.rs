@@ -1,4 +1,4 @@
-//! What needs somebody, whatever the domains: tenants that are paused, and schedules that are off.
+//! What needs an operator, whatever the domains: tenants that are paused, and schedules that are off.
 //!
 //! Each is one query along an index that holds nothing else, so that it costs what there is to
 //! tell, however many tenants there are.

@@ -1,6 +1,6 @@
-//! Turns at checking a password, which takes a processor 20 ms and 19 MiB on purpose. Only so many
-//! are checked at once; who waits is served by standing, and among equals each address and email in
-//! turn, so that who sends many waits for themselves.
+//! Limits how many passwords are checked at once: each check takes a processor 20 ms and 19 MiB, on
+//! purpose. Waiting requests go by their standing, and among equals round-robin by address and
+//! email, so that a flood delays only its sender.
 
 use std::net::IpAddr;
 use std::num::NonZeroUsize;

@@ -1,4 +1,4 @@
-//! How Postgres itself does: what grows when something holds its vacuum or its listeners up.
+//! The health of Postgres itself: what grows when something holds its vacuum or its listeners up.
 
 use sqlx::PgConnection;
 use weirgate_queue::read;

@@ -1,5 +1,5 @@
-//! Whose the session is that a cookie names, asked so that made-up cookies cost next to nothing and
-//! slow down nobody who is signed in.
+//! Looks up the sessions that cookies name, so that made-up cookies cost next to nothing and slow
+//! down nobody who is signed in.
 //!
 //! Sessions that were good before are looked up at once, each time, so that one that has ended is
 //! refused at once. All other cookies share a few look-ups. That a session does not exist is

@@ -1,4 +1,4 @@
-//! Texts of the document that stand in comments are wrapped there, which is nothing to its readers.
+//! Undoes the line wrapping of comments in the texts of the `OpenAPI` document.
 
 use serde_json::Value;
 
