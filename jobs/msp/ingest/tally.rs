@@ -1,4 +1,4 @@
-//! Counts the rows of an ingest, and fails it if none of them could be read.
+//! Counts the rows of an ingest, and fails it if all rows of a file or URL were rejected.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,5 @@
-//! Problems of tenants that need an operator: sources in trouble, days out of the ordinary, days without KPIs.
+//! Problems of tenants that need an operator: sources in trouble, days out of the ordinary, days
+//! without KPIs.
 //!
 //! Each is one query along an index that holds nothing else, so that it costs what there is to
 //! tell, however many tenants there are.
