@@ -29,7 +29,7 @@ pub use remote::Remote;
 pub use scenario::Scenario;
 pub use schedules::{Schedules, SetSchedule};
 pub use tenants::{ChangedTenant, NewTenant, Tenants};
-pub use users::{GivenPassword, Users};
+pub use users::{About, GivenPassword, Place, Users};
 pub use workflows::{ListWorkflows, Workflows};
 
 /// Durable, multi-tenant jobs on Postgres: HTTP enqueues, workers run, tenants read.

@@ -11,9 +11,11 @@ mod lane_facts;
 mod limits;
 mod metrics;
 mod openapi;
+mod pages;
 mod queue_facts;
 mod routes;
 mod schemas;
+mod sign_in;
 #[cfg(test)]
 mod tests;
 mod v1;

@@ -32,17 +32,19 @@ pub async fn has(conn: &mut PgConnection, action: &str, target: &str) -> sqlx::R
 /// counts them.
 pub async fn note_failed_sign_in(
     conn: impl PgExecutor<'_>,
+    via: Via,
     address: Option<IpAddr>,
     email: &str,
 ) -> sqlx::Result<()> {
     let address = address.map(|address| address.to_string());
     sqlx::query!(
         "insert into identity.audit (actor, via, address, action, target, once)
-         values ('anonymous', 'dashboard', $1, 'sign_in.failed', $2::text,
+         values ('anonymous', $3, $1, 'sign_in.failed', $2::text,
             concat_ws(' ', to_char(queue.now() at time zone 'UTC', 'YYYY-MM-DD HH24:MI'), coalesce($1, '-'), $2::text))
          on conflict (once) where once is not null do update set times = audit.times + 1",
         address,
-        email
+        email,
+        via.as_str()
     )
     .execute(conn)
     .await?;

@@ -1,5 +1,5 @@
 //! Who is who: the tenants that jobs are for, the API keys that they call with, the people who sign
-//! in to the dashboard, and who of them did what.
+//! in, and who of them did what.
 //!
 //! This crate holds the types and their SQL. It knows neither HTTP nor any kind of job: `web` turns
 //! what a request presents (a key, a cookie, the service token) into what is found here, a domain
@@ -10,22 +10,36 @@
 //! | [`tenant`] | [`Tenant`]: found by slug or UUID; in a job's arguments a [`TenantRef`] |
 //! | [`tenants`] | tenants are listed, made and changed |
 //! | [`keys`] | API keys: their form, who holds which, when each was used; [`keys::issuing`] gives them out |
-//! | [`users`] | people who sign in: roles and passwords |
-//! | [`sessions`] | who is signed in, and from which browsers they have signed in before |
+//! | [`accounts`] | people who sign in; [`passwords`] how theirs are hashed, [`invitations`] links by which they choose one |
+//! | [`roles`] | roles and their scopes, as data of each domain; [`platform`] the roles of the dashboard |
+//! | [`memberships`] | what accounts may do, and where |
+//! | [`sign_in`] | whether an email and a password belong together |
+//! | [`sessions`] | who is signed in by a cookie, and from which browsers they have signed in before |
+//! | [`clients`] | browser apps that people sign in to by OAuth; [`pkce`] how they prove that a code is theirs |
+//! | [`grants`] | sign-ins that tokens are given out under, their codes and refresh tokens |
 //! | [`audit`] | who did what to what, and how that was before and is after |
 //! | [`read_tx`], [`tenant_tx`] | reads that cannot write; reads that see one tenant's rows alone, under row-level security |
 //!
 //! Every change of these ends in a function that takes the caller's connection, so that the change
 //! and its entry in the audit commit together. The database's `queue.now()` is the only clock.
 
+pub mod accounts;
 pub mod audit;
+pub mod clients;
+pub mod grants;
+pub mod invitations;
 pub mod keys;
+pub mod memberships;
+pub mod passwords;
+pub mod pkce;
+pub mod platform;
 pub mod read_tx;
+pub mod roles;
 pub mod sessions;
+pub mod sign_in;
 pub mod tenant;
 pub mod tenant_tx;
 pub mod tenants;
-pub mod users;
 
 pub use tenant::{SYSTEM_SLUG, SYSTEM_TENANT, Tenant, TenantRef, TenantSlug, TenantsError};
 

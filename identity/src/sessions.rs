@@ -1,12 +1,17 @@
-//! Who is signed in to the dashboard, by the hash of a random token that a cookie holds, and which
-//! browsers people have signed in with before.
+//! Who is signed in, by the hash of a random token that a cookie holds, and which browsers people
+//! have signed in with before.
+
+mod list;
 
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 use sqlx::{PgConnection, PgPool};
+use uuid::Uuid;
 
-use crate::users::{Role, User};
+use crate::platform::Role;
+
+pub use list::{Listed, end_one, of_account};
 
 /// A session that is not used for so long has ended.
 const IDLE: Duration = Duration::from_hours(8);
@@ -28,20 +33,47 @@ pub fn hash(token: &str) -> Hash {
 /// A session that has not ended.
 #[derive(Debug, Clone)]
 pub struct Session {
+    /// Names it where its token must not be.
+    pub id: Uuid,
     /// Who is signed in.
-    pub user: User,
+    pub account: Uuid,
+    /// What they sign in with.
+    pub email: String,
+    /// For people; empty where it is not known.
+    pub full_name: String,
+    /// What they may do on the dashboard, if anything.
+    pub role: Option<Role>,
     /// What forms of its pages have to hold, so that no other site can send them.
     pub csrf: String,
 }
 
-/// Begins a session, under a token that nobody has seen before.
-pub async fn begin(conn: &mut PgConnection, token: &Hash, user: &User, csrf: &str) -> sqlx::Result<()> {
+/// A session about to begin.
+#[derive(Debug)]
+pub struct New<'a> {
+    /// Of a token that nobody has seen before.
+    pub token: &'a Hash,
+    /// Who signs in.
+    pub account: Uuid,
+    /// What its forms have to hold.
+    pub csrf: &'a str,
+    /// Where the sign-in comes from.
+    pub address: Option<String>,
+    /// What the browser calls itself; what is too long is cut off.
+    pub user_agent: Option<&'a str>,
+}
+
+/// Begins a session.
+pub async fn begin(conn: &mut PgConnection, new: New<'_>) -> sqlx::Result<()> {
     sqlx::query!(
-        "insert into identity.sessions (token_hash, user_id, csrf, role) values ($1, $2, $3, $4)",
-        token,
-        user.id,
-        csrf,
-        user.role.as_str()
+        "insert into identity.sessions (token_hash, account_id, csrf, address, user_agent, role)
+         values ($1, $2, $3, $4, left($5, 300),
+            (select role from identity.memberships
+             where account_id = $2 and app = 'platform' and disabled_at is null))",
+        new.token,
+        new.account,
+        new.csrf,
+        new.address,
+        new.user_agent
     )
     .execute(conn)
     .await?;
@@ -57,11 +89,14 @@ pub async fn end(conn: &mut PgConnection, token: &Hash) -> sqlx::Result<()> {
 /// The session of that token; none where it does not exist or has ended.
 pub async fn find(pool: &PgPool, token: &Hash) -> sqlx::Result<Option<Session>> {
     let row = sqlx::query!(
-        r#"select u.id, u.email, u.role as "role: Role", s.csrf, s.seen_at < queue.now() - interval '1 minute' as "stale!"
-               from identity.sessions s join identity.users u on u.id = s.user_id
-               where s.token_hash = $1 and s.seen_at > queue.now() - make_interval(secs => $2)
-                 and s.created_at > queue.now() - make_interval(secs => $3)
-                 and u.disabled_at is null and (s.role is null or s.role = u.role)"#,
+        r#"select s.id, s.account_id, a.email, a.full_name, s.csrf, s.role as "role?: Role",
+            s.seen_at < queue.now() - interval '1 minute' as "stale!"
+           from identity.sessions s join identity.accounts a on a.id = s.account_id
+           left join identity.memberships m
+             on m.account_id = a.id and m.app = 'platform' and m.disabled_at is null
+           where s.token_hash = $1 and s.seen_at > queue.now() - make_interval(secs => $2)
+             and s.created_at > queue.now() - make_interval(secs => $3)
+             and a.disabled_at is null and s.role is not distinct from m.role"#,
         token,
         IDLE.as_secs_f64(),
         LONGEST.as_secs_f64()
@@ -77,17 +112,19 @@ pub async fn find(pool: &PgPool, token: &Hash) -> sqlx::Result<Option<Session>> 
             tracing::debug!(%error, "could not note the use of a session");
         }
     }
-    let user = User { id: row.id, email: row.email, role: row.role };
-    Ok(Some(Session { user, csrf: row.csrf }))
+    let (id, account, email, full_name) = (row.id, row.account_id, row.email, row.full_name);
+    Ok(Some(Session { id, account, email, full_name, role: row.role, csrf: row.csrf }))
 }
 
 /// Which of these sessions, by the hashes of their tokens, have not ended.
 pub async fn still_signed_in(pool: &PgPool, sessions: &[Vec<u8>]) -> sqlx::Result<Vec<Vec<u8>>> {
     sqlx::query_scalar!(
-        "select s.token_hash from identity.sessions s join identity.users u on u.id = s.user_id
+        "select s.token_hash from identity.sessions s join identity.accounts a on a.id = s.account_id
+         left join identity.memberships m
+           on m.account_id = a.id and m.app = 'platform' and m.disabled_at is null
          where s.token_hash = any($1) and s.seen_at > queue.now() - make_interval(secs => $2)
            and s.created_at > queue.now() - make_interval(secs => $3)
-           and u.disabled_at is null and (s.role is null or s.role = u.role)",
+           and a.disabled_at is null and s.role is not distinct from m.role",
         sessions,
         IDLE.as_secs_f64(),
         LONGEST.as_secs_f64()
@@ -100,8 +137,8 @@ pub async fn still_signed_in(pool: &PgPool, sessions: &[Vec<u8>]) -> sqlx::Resul
 pub async fn knows_browser(pool: &PgPool, token: &Hash, email: &str) -> sqlx::Result<bool> {
     sqlx::query_scalar!(
         r#"select exists (
-                select from identity.known_browsers b join identity.users u on u.id = b.user_id
-                where b.token_hash = $1 and lower(u.email) = lower($2) and b.created_at > queue.now() - make_interval(secs => $3)
+                select from identity.known_browsers b join identity.accounts a on a.id = b.account_id
+                where b.token_hash = $1 and lower(a.email) = lower($2) and b.created_at > queue.now() - make_interval(secs => $3)
              ) as "known!""#,
         token,
         email,
@@ -111,23 +148,23 @@ pub async fn knows_browser(pool: &PgPool, token: &Hash, email: &str) -> sqlx::Re
     .await
 }
 
-/// Knows a browser from now on by `token`, and no more by the one `before`; of each user the last
+/// Knows a browser from now on by `token`, and no more by the one `before`; of each account the last
 /// 20.
 pub async fn remember_browser(
     conn: &mut PgConnection,
     token: &Hash,
     before: Option<Hash>,
-    user: &User,
+    account: Uuid,
 ) -> sqlx::Result<()> {
     sqlx::query!(
         "with forgotten as (
-                delete from identity.known_browsers where user_id = $2 and (token_hash = $3 or token_hash in (
-                    select token_hash from identity.known_browsers where user_id = $2 order by created_at desc offset 19
+                delete from identity.known_browsers where account_id = $2 and (token_hash = $3 or token_hash in (
+                    select token_hash from identity.known_browsers where account_id = $2 order by created_at desc offset 19
                 ))
              )
-             insert into identity.known_browsers (token_hash, user_id) values ($1, $2)",
+             insert into identity.known_browsers (token_hash, account_id) values ($1, $2)",
         token,
-        user.id,
+        account,
         before.map(|hash| hash.to_vec())
     )
     .execute(conn)

@@ -22,7 +22,7 @@ use crate::http;
 use crate::ingest::ingested_rows;
 use crate::{
     App, BackfillKind, ComputeKpi, DailyPipeline, DailySlices, GenerateExport, IngestCsat,
-    IngestSecurityAlerts, IngestTickets, IngestTimeEntries, MIGRATOR, kinds, schedules,
+    IngestSecurityAlerts, IngestTickets, IngestTimeEntries, MIGRATOR, ROLES, kinds, schedules,
 };
 
 /// Its name in the settings.
@@ -92,6 +92,7 @@ fn without_routes<S: Clone + Send + Sync + 'static>() -> Domain<App, S> {
         additions: Some(Arc::new(http::pages::OfSourcesAndKpis)),
         navigation: http::pages::navigation(),
         error_texts: ERROR_TEXTS.to_vec(),
+        roles: vec![&ROLES],
         ..Domain::new(NAME)
     }
 }

@@ -11,6 +11,7 @@ mod ingest;
 mod jobs;
 pub mod mock_data;
 pub mod rejects;
+mod roles;
 mod schedules;
 mod settings;
 pub mod sources;
@@ -29,6 +30,7 @@ pub use jobs::{
     ComputeKpi, Export, ExportFormat, GenerateExport, IngestCsat, IngestSecurityAlerts, IngestTickets,
     IngestTimeEntries, Kpis, kinds,
 };
+pub use roles::ROLES;
 pub use schedules::schedules;
 pub use settings::{SourceSettings, export_store, handler_parts};
 

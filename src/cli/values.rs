@@ -3,7 +3,7 @@
 use chrono::{DateTime, NaiveDate, SecondsFormat, Utc};
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use weirgate_identity::audit::Via;
-use weirgate_identity::users::Role;
+use weirgate_identity::platform::Role;
 
 /// What a user of the dashboard may do.
 pub(super) fn role() -> impl TypedValueParser<Value = Role> {
@@ -24,6 +24,8 @@ pub(super) fn via() -> impl TypedValueParser<Value = Via> {
             Via::Dashboard => "The dashboard's pages",
             Via::Internal => "The service's API",
             Via::Cli => "The program's commands",
+            Via::Account => "Sign-in pages, My account, and tokens",
+            Via::Api => "A domain's API",
         };
         (via, via.as_str(), help)
     }))

@@ -8,7 +8,7 @@ use rand::Rng;
 use sqlx::PgPool;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use weirgate_identity::users;
+use weirgate_identity::platform;
 use weirgate_queue::schedule::Schedules;
 use weirgate_queue::worker::Retention;
 use weirgate_queue::{Registry, WorkerConfig};
@@ -73,7 +73,7 @@ async fn up_on(
 
 /// Somebody must be able to sign in to the dashboard; the password is shown this once.
 pub(super) async fn greet_first_user(database: &Database) -> anyhow::Result<()> {
-    if let Some((user, password)) = users::create_first(&database.pool, &mut random::generator()).await? {
+    if let Some((user, password)) = platform::create_first(&database.pool, &mut random::generator()).await? {
         tell!("sign in      {}   password {password}   (shown this once)", user.email);
     }
     Ok(())

@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 
 use axum::extract::FromRef;
 use sqlx::PgPool;
-use weirgate_identity::{audit, sessions};
+use weirgate_identity::{audit, grants, invitations, sessions};
 use weirgate_queue::read::watch::Watcher;
 use weirgate_web::client_address::TrustedProxies;
 use weirgate_web::dashboard::navigation::Navigation;
@@ -17,9 +17,10 @@ use weirgate_web::parts::Parts;
 use weirgate_web::reads::Reads;
 use weirgate_web::{Web, WebConfig};
 
-use crate::http::dashboard::{NAVIGATION, SignIns};
+use crate::http::dashboard::NAVIGATION;
 use crate::http::health::LatestReadiness;
 use crate::http::metrics::LatestFacts;
+use crate::http::sign_in::SignIns;
 use crate::metrics::{Metrics, Work};
 use crate::schema;
 
@@ -114,7 +115,9 @@ impl Api {
     pub async fn prune(&self) -> sqlx::Result<u64> {
         let keys = self.web.prune().await?;
         let sessions = sessions::prune(&self.pool).await?;
-        Ok(keys + sessions + audit::prune(&self.pool).await?)
+        let grants = grants::prune(&self.pool).await?;
+        let invitations = invitations::prune(&mut *self.pool.acquire().await?).await?;
+        Ok(keys + sessions + grants + invitations + audit::prune(&self.pool).await?)
     }
 }
 

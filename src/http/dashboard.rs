@@ -13,7 +13,6 @@ mod chart;
 mod charts;
 mod failures;
 mod graph;
-mod hash_queue;
 mod heat;
 mod job;
 mod job_timeline;
@@ -30,10 +29,6 @@ mod overview_tenants;
 mod queue;
 mod queues;
 mod schedules;
-mod sign_in;
-mod sign_in_check;
-mod sign_in_cookies;
-mod sign_in_limits;
 mod tenant;
 mod tenants;
 mod workers;
@@ -42,8 +37,6 @@ mod workflows;
 
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::HeaderValue;
-use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY};
 use axum::middleware::{Next, map_response};
 use axum::response::Response;
 use axum::routing::{get, post};
@@ -52,19 +45,14 @@ use weirgate_web::dashboard::{assets, session};
 use weirgate_web::domain::DomainRoutes;
 use weirgate_web::watchers::{Credential, is_stream};
 
-use crate::http::Api;
+use crate::http::{Api, pages, sign_in};
 
 pub(crate) use navigation::NAVIGATION;
-pub(crate) use sign_in_check::SignIns;
-
-/// Nothing from elsewhere, and no script or style in the pages themselves.
-const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
-    form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
 /// Every page and what can be done there, with the pages of these domains.
 pub(crate) fn router(domains: &[DomainRoutes<Api>]) -> Router<Api> {
-    let pages = domains.iter().fold(own_pages(), |pages, domain| pages.merge((domain.pages)()));
-    pages.fallback(async || Refusal::no_such_page()).layer(map_response(secure))
+    let all = domains.iter().fold(own_pages(), |all, domain| all.merge((domain.pages)()));
+    all.fallback(async || Refusal::no_such_page()).layer(map_response(pages::secure))
 }
 
 /// The pages of the service itself.
@@ -134,11 +122,4 @@ pub(crate) async fn end_with_session(State(api): State<Api>, request: Request, n
         Some(session) => api.web.watchers.follow(Credential::Session(session)).hold(response),
         None => response,
     }
-}
-
-async fn secure(mut response: Response) -> Response {
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
-    headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
-    response
 }

@@ -7,7 +7,7 @@
 
 use anyhow::{Context, bail};
 use serde_json::{Map, Value, json};
-use sqlx::migrate::Migrate;
+use sqlx::migrate::{Migrate, Migration};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool};
 use weirgate_identity::audit::Actor;
 use weirgate_queue::control::history;
@@ -21,8 +21,9 @@ const OLD_HEAD: (i64, i64) = (36, 34);
 /// How many differences a refusal names.
 const SHOWN: usize = 10;
 
-/// The schemas that the tables of the old history move to.
-const ADOPTED: [&str; 3] = ["queue", "identity", "msp"];
+/// The schemas that the tables of the old history move to, each with the version that they are then
+/// at. `migrate up` goes on from there.
+const ADOPTED: [(&str, i64); 3] = [("queue", 11), ("identity", 5), ("msp", 3)];
 
 /// What schemas are made of.
 struct Catalog {
@@ -63,7 +64,7 @@ pub(crate) async fn refuse_old_history(conn: &mut PgConnection) -> anyhow::Resul
 pub(crate) async fn adopt(pool: &PgPool, histories: &[History]) -> anyhow::Result<()> {
     // Later schemas are made by `migrate up`.
     let histories: Vec<History> =
-        histories.iter().copied().filter(|it| ADOPTED.contains(&it.schema)).collect();
+        histories.iter().copied().filter(|it| adopted(it.schema).is_some()).collect();
     let mut conn = lock(pool).await?;
     let mut tx = conn.begin().await?;
     sqlx::raw_sql("set local client_min_messages = warning").execute(&mut *tx).await?;
@@ -79,7 +80,7 @@ pub(crate) async fn adopt(pool: &PgPool, histories: &[History]) -> anyhow::Resul
     for history in &histories {
         let table = history.migrator.table_name.as_ref();
         tx.ensure_migrations_table(table).await?;
-        for migration in history.migrator.iter().filter(|it| !it.migration_type.is_down_migration()) {
+        for migration in baseline_of(history) {
             tx.skip(table, migration).await?;
         }
     }
@@ -87,7 +88,7 @@ pub(crate) async fn adopt(pool: &PgPool, histories: &[History]) -> anyhow::Resul
     // The views of queues that were written down are gone: they are counted anew.
     history::rebase(&mut tx).await?;
     let versions: Map<String, Value> =
-        histories.iter().map(|it| (it.schema.to_owned(), it.newest().into())).collect();
+        ADOPTED.iter().map(|(schema, version)| ((*schema).to_owned(), (*version).into())).collect();
     let detail = json!({ "before": { "version": OLD_HEAD.0 }, "after": versions });
     Actor::cli().note(&mut tx, "schema.adopt", "schema", None, &detail).await?;
     tx.commit().await?;
@@ -106,7 +107,7 @@ async fn require_old_head(conn: &mut PgConnection) -> anyhow::Result<()> {
             "there is nothing to adopt: this database is not of a version before 0.1.0; run `weirgate migrate up`"
         );
     }
-    for schema in &ADOPTED[1..] {
+    for (schema, _) in &ADOPTED[1..] {
         let is_there: bool = sqlx::query_scalar("select to_regnamespace($1) is not null")
             .bind(schema)
             .fetch_one(&mut *conn)
@@ -144,13 +145,25 @@ async fn require_no_worker(conn: &mut PgConnection) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// The version of a schema that is taken over.
+fn adopted(schema: &str) -> Option<i64> {
+    ADOPTED.iter().find(|(name, _)| *name == schema).map(|(_, version)| *version)
+}
+
+/// The migrations of a history that make what is taken over.
+fn baseline_of(history: &History) -> impl Iterator<Item = &'static Migration> {
+    let last = adopted(history.schema).unwrap_or_default();
+    let up = history.migrator.iter().filter(|it| !it.migration_type.is_down_migration());
+    up.filter(move |it| it.version <= last)
+}
+
 /// What the baselines make on this server. They are rolled back.
 async fn baseline(conn: &mut PgConnection, histories: &[History]) -> anyhow::Result<Catalog> {
     let mut tx = conn.begin().await?;
     sqlx::raw_sql("drop schema queue cascade").execute(&mut *tx).await?;
     for history in histories {
         tx.create_schema_if_not_exists(history.schema).await?;
-        for migration in history.migrator.iter().filter(|it| !it.migration_type.is_down_migration()) {
+        for migration in baseline_of(history) {
             sqlx::raw_sql(migration.sql.clone()).execute(&mut *tx).await?;
         }
     }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 use serde_json::json;
-use weirgate_identity::users::Role;
+use weirgate_identity::platform::Role;
 
 use super::Tab;
 use super::chromium::{is_required, say};

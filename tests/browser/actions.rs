@@ -1,7 +1,7 @@
 //! What operators do, and what they read afterwards.
 
 use serde_json::json;
-use weirgate_identity::users::Role;
+use weirgate_identity::platform::Role;
 use weirgate_queue::JobState;
 use weirgate_test_support::{Does, Step, id};
 

@@ -1,6 +1,6 @@
 //! Pages that change by themselves.
 
-use weirgate_identity::users::Role;
+use weirgate_identity::platform::Role;
 use weirgate_test_support::{Does, Probe, Step, TestWorker};
 
 use super::visit;

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use chromiumoxide::cdp::browser_protocol::page::CaptureScreenshotFormat;
-use weirgate_identity::users::Role;
+use weirgate_identity::platform::Role;
 
 use super::access::LOOKS;
 use super::scene::{Page, Scene};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use weirgate_identity::users::{self, Role};
+use weirgate_identity::platform::{self, Role};
 use weirgate_queue::JobState;
 use weirgate_test_support::{Does, Step};
 
@@ -12,7 +12,7 @@ use super::{PASSWORD, visit};
 #[tokio::test]
 async fn a_wrong_password_is_told_and_the_right_one_leads_to_the_page_that_was_wanted() {
     visit(async |site, tab| {
-        users::create(&site.db().pool, "ada@example.com", Role::Viewer, PASSWORD).await.unwrap();
+        platform::create(&site.db().pool, "ada@example.com", Role::Viewer, PASSWORD).await.unwrap();
         tab.watch.expect(401);
         tab.go("/jobs?state=discarded").await;
         sign_in(tab, "not the password").await;
@@ -33,7 +33,7 @@ async fn a_wrong_password_is_told_and_the_right_one_leads_to_the_page_that_was_w
 #[tokio::test]
 async fn the_keyboard_is_enough() {
     visit(async |site, tab| {
-        users::create(&site.db().pool, "ada@example.com", Role::Operator, PASSWORD).await.unwrap();
+        platform::create(&site.db().pool, "ada@example.com", Role::Operator, PASSWORD).await.unwrap();
         tab.go("/queues").await;
         // The first field has the focus already.
         tab.until("the focus", "document.activeElement.name === 'email'").await;

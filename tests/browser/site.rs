@@ -11,7 +11,7 @@ use futures_util::FutureExt;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use uuid::Uuid;
-use weirgate_identity::users::{self, Role};
+use weirgate_identity::platform::{self, Role};
 use weirgate_queue::NewJob;
 use weirgate_test_support::Step;
 
@@ -54,7 +54,7 @@ impl Site {
 
     /// Makes a user and signs in.
     pub(super) async fn sign_in(&self, tab: &Tab, role: Role) {
-        users::create(&self.db().pool, "ada@example.com", role, PASSWORD).await.unwrap();
+        platform::create(&self.db().pool, "ada@example.com", role, PASSWORD).await.unwrap();
         tab.go("").await;
         sign_in(tab, PASSWORD).await;
         tab.see_heading("Overview").await;

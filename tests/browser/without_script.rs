@@ -1,6 +1,6 @@
 //! The same pages for a browser that runs no script.
 
-use weirgate_identity::users::Role;
+use weirgate_identity::platform::Role;
 use weirgate_queue::JobState;
 use weirgate_test_support::{Does, Step};
 

@@ -10,7 +10,7 @@ use weirgate::app::App;
 use weirgate::config::Config;
 use weirgate::domains::{self, Domains};
 use weirgate::schema;
-use weirgate_identity::users::Role;
+use weirgate_identity::platform::Role;
 use weirgate_queue::lanes::traffic;
 use weirgate_queue::{Concurrency, JobState, NewJob};
 use weirgate_test_support::TestWorker;

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use axum::http::StatusCode;
 use serde_json::{Value, json};
 use uuid::Uuid;
-use weirgate_identity::users::Role;
+use weirgate_identity::platform::Role;
 use weirgate_test_support::{Does, Step};
 use weirgate_web::client_address::TrustedProxies;
 

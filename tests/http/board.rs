@@ -3,7 +3,7 @@
 use axum::http::StatusCode;
 use serde_json::Value;
 use uuid::Uuid;
-use weirgate_identity::users::Role;
+use weirgate_identity::platform::Role;
 use weirgate_msp::IngestTickets;
 use weirgate_queue::{JobState, NewJob};
 

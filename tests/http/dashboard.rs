@@ -2,7 +2,7 @@
 
 use axum::http::StatusCode;
 use uuid::Uuid;
-use weirgate_identity::users::{self, Role};
+use weirgate_identity::platform::{self, Role};
 use weirgate_queue::{JobState, NewJob};
 use weirgate_test_support::{Does, Step};
 
@@ -78,7 +78,7 @@ async fn pages_load_nothing_from_elsewhere() {
 #[tokio::test]
 async fn a_wrong_password_says_nothing_of_who_there_is_and_soon_has_to_wait() {
     let api = TestApi::new().await;
-    users::create(&api.db().pool, "Ada@Example.com", Role::Admin, PASSWORD).await.unwrap();
+    platform::create(&api.db().pool, "Ada@Example.com", Role::Admin, PASSWORD).await.unwrap();
     let mut said = Vec::new();
     for email in ["ada@example.com", "nobody@example.com"] {
         let answer = sign_in(&api, email, "a wrong password").await;
@@ -140,7 +140,7 @@ async fn sessions_are_rotated_and_end() {
 #[tokio::test]
 async fn one_comes_back_to_the_page_one_wanted_and_nowhere_else() {
     let api = TestApi::new().await;
-    users::create(&api.db().pool, "ada@example.com", Role::Viewer, PASSWORD).await.unwrap();
+    platform::create(&api.db().pool, "ada@example.com", Role::Viewer, PASSWORD).await.unwrap();
     for (next, to) in [
         ("/dashboard/jobs?state=discarded", "/dashboard/jobs?state=discarded"),
         ("https://elsewhere.example/dashboard", "/dashboard"),
@@ -271,17 +271,17 @@ async fn passwords_and_emails_are_checked() {
     for (email, password) in
         [("ada", PASSWORD), ("@host", PASSWORD), ("a b@host", PASSWORD), ("ada@host", "short")]
     {
-        assert!(users::create(pool, email, Role::Viewer, password).await.is_err(), "{email}");
+        assert!(platform::create(pool, email, Role::Viewer, password).await.is_err(), "{email}");
     }
-    users::create(pool, "ada@host", Role::Viewer, PASSWORD).await.unwrap();
-    let second = users::create(pool, "ADA@host", Role::Admin, PASSWORD).await.unwrap_err();
+    platform::create(pool, "ada@host", Role::Viewer, PASSWORD).await.unwrap();
+    let second = platform::create(pool, "ADA@host", Role::Admin, PASSWORD).await.unwrap_err();
     assert!(second.to_string().contains("already"), "{second}");
     users::set_role(pool, "ADA@host", Role::Operator).await.unwrap();
     assert_eq!(users::verify(pool, "ada@host", PASSWORD).await.unwrap().unwrap().role, Role::Operator);
     assert!(
         users::set_role(pool, "eve@host", Role::Viewer).await.unwrap_err().to_string().contains("no user")
     );
-    users::set_password(pool, "ada@host", "another password").await.unwrap();
+    accounts::set_password(pool, "ada@host", "another password").await.unwrap();
     assert!(users::verify(pool, "ada@host", PASSWORD).await.unwrap().is_none());
     assert!(users::verify(pool, "ada@host", "another password").await.unwrap().is_some());
     assert!(users::disable(pool, "eve@host").await.unwrap_err().to_string().contains("no user"));

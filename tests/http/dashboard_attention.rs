@@ -8,7 +8,7 @@ use axum::http::StatusCode;
 use serde_json::json;
 use uuid::Uuid;
 use weirgate_identity::TenantRef;
-use weirgate_identity::users::Role;
+use weirgate_identity::platform::Role;
 use weirgate_msp::sources::MockSource;
 use weirgate_msp::{App, IngestTickets};
 use weirgate_queue::worker::{claim, rescuer};

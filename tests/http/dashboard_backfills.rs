@@ -9,7 +9,7 @@ use axum::http::StatusCode;
 use futures_util::StreamExt;
 use sqlx::AssertSqlSafe;
 use tokio::time::timeout;
-use weirgate_identity::users::Role;
+use weirgate_identity::platform::Role;
 use weirgate_msp::DailySlices;
 use weirgate_queue::worker::expander::Expander;
 use weirgate_test_support::tenant;

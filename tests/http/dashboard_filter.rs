@@ -2,7 +2,7 @@
 //! is kept.
 
 use axum::http::StatusCode;
-use weirgate_identity::users::Role;
+use weirgate_identity::platform::Role;
 use weirgate_queue::NewJob;
 use weirgate_test_support::{Answer, Does, Step};
 

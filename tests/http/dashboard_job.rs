@@ -3,7 +3,7 @@
 
 use axum::http::StatusCode;
 use uuid::Uuid;
-use weirgate_identity::users::Role;
+use weirgate_identity::platform::Role;
 use weirgate_queue::lanes::change::{QueueChange, change_lane, change_queue, pause_queue};
 use weirgate_queue::lanes::settings::LaneSettings;
 use weirgate_queue::lanes::{LaneLimits, QueueLimits, Rate};

@@ -3,7 +3,7 @@
 use axum::http::StatusCode;
 use serde_json::json;
 use uuid::Uuid;
-use weirgate_identity::users::Role;
+use weirgate_identity::platform::Role;
 use weirgate_queue::{JobState, NewJob, OnFailure, enqueue};
 use weirgate_test_support::{Does, Probe, Step, TestWorker};
 

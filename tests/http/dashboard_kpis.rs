@@ -1,7 +1,7 @@
 //! KPIs on the dashboard: lines and numbers, units, marked days, links.
 
 use axum::http::StatusCode;
-use weirgate_identity::users::Role;
+use weirgate_identity::platform::Role;
 
 use crate::support::TestApi;
 use crate::support::person::Person;

@@ -1,7 +1,7 @@
 //! The dashboard's queues: how they go, what they may, and what is asked before that is changed.
 
 use axum::http::StatusCode;
-use weirgate_identity::users::Role;
+use weirgate_identity::platform::Role;
 use weirgate_queue::NewJob;
 use weirgate_queue::worker::claim;
 use weirgate_test_support::{Does, Step};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::http::StatusCode;
 use serde_json::json;
 use uuid::Uuid;
-use weirgate_identity::users::Role;
+use weirgate_identity::platform::Role;
 use weirgate_msp::App;
 use weirgate_msp::sources::MockSource;
 use weirgate_test_support::TestWorker;

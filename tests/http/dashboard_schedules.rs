@@ -1,7 +1,7 @@
 //! Schedules on the dashboard: when they run, run now, on and off.
 
 use axum::http::StatusCode;
-use weirgate_identity::users::Role;
+use weirgate_identity::platform::Role;
 
 use crate::support::TestApi;
 use crate::support::person::{Person, audited};

@@ -3,7 +3,7 @@
 
 use axum::http::StatusCode;
 use uuid::Uuid;
-use weirgate_identity::users::Role;
+use weirgate_identity::platform::Role;
 use weirgate_queue::lanes::{LaneLimits, Rate};
 use weirgate_queue::worker::claim;
 use weirgate_queue::{JobState, NewJob};

@@ -2,7 +2,7 @@
 
 use axum::http::StatusCode;
 use uuid::Uuid;
-use weirgate_identity::users::Role;
+use weirgate_identity::platform::Role;
 use weirgate_queue::NewJob;
 use weirgate_queue::worker::claim;
 use weirgate_test_support::{Does, Step};

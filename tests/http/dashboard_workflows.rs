@@ -2,7 +2,7 @@
 
 use axum::http::StatusCode;
 use uuid::Uuid;
-use weirgate_identity::users::Role;
+use weirgate_identity::platform::Role;
 use weirgate_queue::read::{WorkflowFilter, workflows};
 use weirgate_queue::{JobState, NewJob, OnFailure, Workflow};
 use weirgate_test_support::{Does, Step};

@@ -9,7 +9,7 @@ use futures_util::future::join_all;
 use tokio::time::timeout;
 use uuid::Uuid;
 use weirgate_identity::keys;
-use weirgate_identity::users::{self, Role};
+use weirgate_identity::platform::{self, Role};
 use weirgate_test_support::{Does, Step};
 
 use super::docs::operations;

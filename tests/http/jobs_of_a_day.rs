@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use axum::http::StatusCode;
 use serde_json::{Value, json};
-use weirgate_identity::users::Role;
+use weirgate_identity::platform::Role;
 
 use crate::support::TestApi;
 use crate::support::person::Person;

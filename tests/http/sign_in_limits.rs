@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::http::StatusCode;
 use futures_util::future::join_all;
-use weirgate_identity::users::{self, Role};
+use weirgate_identity::platform::{self, Role};
 use weirgate_test_support::Answer;
 
 use crate::support::TestApi;
@@ -20,7 +20,7 @@ async fn sign_in(api: &TestApi, address: &str, email: &str, password: &str, cook
 
 async fn with_owner() -> TestApi {
     let api = TestApi::new().await;
-    users::create(&api.db().pool, OWNER, Role::Admin, PASSWORD).await.unwrap();
+    platform::create(&api.db().pool, OWNER, Role::Admin, PASSWORD).await.unwrap();
     api
 }
 
@@ -77,7 +77,7 @@ async fn a_right_password_works_at_once_while_others_fail_4_or_50_times_a_second
 #[tokio::test]
 async fn another_user_behind_the_address_of_who_guesses_is_let_in() {
     let api = with_owner().await;
-    users::create(&api.db().pool, "grace@example.com", Role::Viewer, PASSWORD).await.unwrap();
+    platform::create(&api.db().pool, "grace@example.com", Role::Viewer, PASSWORD).await.unwrap();
     for n in 0..30 {
         let email = if n < 8 { OWNER.to_owned() } else { format!("nobody{n}@example.com") };
         sign_in(&api, "203.0.113.1", &email, "a wrong password", "").await;
@@ -121,7 +121,7 @@ async fn guessing_one_account_is_slowed_from_one_address_and_from_many() {
 #[tokio::test]
 async fn a_browser_is_known_to_its_owner_alone_and_forgotten_with_the_password() {
     let api = with_owner().await;
-    users::create(&api.db().pool, "grace@example.com", Role::Viewer, PASSWORD).await.unwrap();
+    platform::create(&api.db().pool, "grace@example.com", Role::Viewer, PASSWORD).await.unwrap();
     let browser = known_browser(&api).await;
     let exhaust = async |email: &str| {
         for _ in 0..8 {
@@ -132,7 +132,7 @@ async fn a_browser_is_known_to_its_owner_alone_and_forgotten_with_the_password()
     let answer = sign_in(&api, "203.0.113.1", "grace@example.com", PASSWORD, &browser).await;
     assert_eq!(answer.status, StatusCode::TOO_MANY_REQUESTS, "it is another one's");
     exhaust(OWNER).await;
-    users::set_password(&api.db().pool, OWNER, "another password").await.unwrap();
+    accounts::set_password(&api.db().pool, OWNER, "another password").await.unwrap();
     let answer = sign_in(&api, "203.0.113.1", OWNER, "another password", &browser).await;
     assert_eq!(answer.status, StatusCode::TOO_MANY_REQUESTS, "who set it may have had a reason");
     assert_eq!(api.count("identity.known_browsers").await, 0);

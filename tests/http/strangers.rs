@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::http::StatusCode;
 use futures_util::future::join_all;
-use weirgate_identity::users::Role;
+use weirgate_identity::platform::Role;
 use weirgate_test_support::Answer;
 
 use crate::support::TestApi;

@@ -7,7 +7,7 @@ use axum::http::StatusCode;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
-use weirgate_identity::users::Role;
+use weirgate_identity::platform::Role;
 use weirgate_msp::DailySlices;
 use weirgate_queue::worker::expander::Expander;
 use weirgate_queue::worker::{Finish, Outcome, claim, finish};

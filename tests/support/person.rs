@@ -1,7 +1,7 @@
 //! Somebody in front of the dashboard.
 
 use axum::http::StatusCode;
-use weirgate_identity::users::{self, Role};
+use weirgate_identity::platform::{self, Role};
 use weirgate_test_support::Answer;
 
 use super::TestApi;
@@ -17,7 +17,7 @@ pub(crate) struct Person<'a> {
 
 impl<'a> Person<'a> {
     pub(crate) async fn new(api: &'a TestApi, email: &str, role: Role) -> Self {
-        users::create(&api.db().pool, email, role, PASSWORD).await.unwrap();
+        platform::create(&api.db().pool, email, role, PASSWORD).await.unwrap();
         Self::sign_in(api, email).await
     }
 

@@ -8,7 +8,7 @@
 //! | module | what it is about |
 //! |---|---|
 //! | [`state`] | [`state::Dashboard`], which a service's state holds and pages take by `FromRef` |
-//! | [`session`], [`session_find`] | who is signed in |
+//! | [`session`], [`person`], [`session_find`] | who is signed in, on the dashboard or at all |
 //! | [`sent`], [`form`], [`suggest`] | what browsers send, and the fields that they send it with |
 //! | [`frame`], [`navigation`], [`refusal`], [`confirm`] | what stands around a page, and pages that ask or refuse |
 //! | [`words`], [`when`], [`notice`], [`plot`], [`columns`] | numbers, times, lists, drawings and tables on pages |
@@ -24,6 +24,7 @@ pub mod form;
 pub mod frame;
 pub mod navigation;
 pub mod notice;
+pub mod person;
 pub mod plot;
 pub mod refusal;
 pub mod sent;

@@ -189,7 +189,7 @@ pub fn who(via: Via, actor: &str) -> String {
         // Earlier versions called each token so.
         (Via::Internal, "service") => "a program with the service token".to_owned(),
         (Via::Internal, token) => format!("a program with the {token}"),
-        (Via::Dashboard, actor) => actor.to_owned(),
+        (Via::Dashboard | Via::Account | Via::Api, actor) => actor.to_owned(),
         (Via::Cli, actor) => format!("{actor} ({via})"),
     }
 }

@@ -5,7 +5,7 @@ use axum::http::HeaderValue;
 use chrono::{Days, NaiveDate};
 use uuid::Uuid;
 use weirgate_identity::keys;
-use weirgate_identity::users::{self, Role};
+use weirgate_identity::platform::{self, Role};
 use weirgate_msp::BackfillKind;
 use weirgate_queue::backfill::{self, BackfillSettings};
 use weirgate_web::backfill::{BackfillOrder, BackfillRange, Reprocess};
@@ -68,7 +68,7 @@ impl Scene {
         let api_key = ("x-api-key".try_into()?, HeaderValue::try_from(key)?);
         rollups(stage).await?;
         kpis(stage, tenants[1]).await?;
-        users::create(&stage.pool, EMAIL, Role::Operator, PASSWORD).await?;
+        platform::create(&stage.pool, EMAIL, Role::Operator, PASSWORD).await?;
         let job = sqlx::query_scalar(
             "select id from queue.jobs where cold_state = 'discarded' order by seq limit 1",
         );

@@ -31,6 +31,11 @@ impl Actor {
         Self { name: email.to_owned(), via: Via::Dashboard, address }
     }
 
+    /// Somebody who signs in, or manages their own account.
+    pub fn account(email: &str, address: Option<IpAddr>) -> Self {
+        Self { name: email.to_owned(), via: Via::Account, address }
+    }
+
     /// Whoever has a token of the service.
     pub fn service(token: ServiceToken, address: Option<IpAddr>) -> Self {
         let which = if token.is_next { "next service token" } else { "service token" };

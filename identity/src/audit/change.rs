@@ -35,8 +35,10 @@ pub enum Subject<'a> {
         id: Uuid,
         slug: &'a str,
     },
-    /// Of the dashboard, by their email.
-    User(&'a str),
+    /// By its email.
+    Account(&'a str),
+    /// An app that people sign in to by OAuth, by its id.
+    Client(&'a str),
     /// An API key, by its prefix.
     Key(&'a str),
 }
@@ -115,7 +117,7 @@ impl Subject<'_> {
     fn name(&self) -> String {
         match *self {
             Self::Job(id) | Self::Backfill(id) | Self::Worker(id) => id.to_string(),
-            Self::Queue(name) | Self::User(name) | Self::Key(name) => name.to_owned(),
+            Self::Queue(name) | Self::Account(name) | Self::Client(name) | Self::Key(name) => name.to_owned(),
             Self::Lane { slug, queue, .. } => format!("{slug}/{queue}"),
             Self::Schedule(definition) => definition.name.to_owned(),
             Self::Tenant { slug, .. } | Self::Lanes { slug, .. } => slug.to_owned(),
@@ -131,7 +133,9 @@ impl Subject<'_> {
             Self::Backfill(id) => Target::Backfill(id),
             Self::Worker(id) => Target::Worker(id),
             Self::Schedule(definition) => Target::Schedule(definition),
-            Self::Lanes { .. } | Self::Tenant { .. } | Self::User(_) | Self::Key(_) => return None,
+            Self::Lanes { .. } | Self::Tenant { .. } | Self::Account(_) | Self::Client(_) | Self::Key(_) => {
+                return None;
+            }
         })
     }
 
@@ -150,10 +154,18 @@ impl Subject<'_> {
                     .fetch_optional(conn)
                     .await?;
             }
-            Self::User(email) => {
+            Self::Account(email) => {
                 sqlx::query!(
-                    "select id from identity.users where lower(email) = lower($1) for no key update",
+                    "select id from identity.accounts where lower(email) = lower($1) for no key update",
                     email
+                )
+                .fetch_optional(conn)
+                .await?;
+            }
+            Self::Client(id) => {
+                sqlx::query!(
+                    "select client_id from identity.clients where client_id = $1 for no key update",
+                    id
                 )
                 .fetch_optional(conn)
                 .await?;
@@ -191,11 +203,26 @@ impl Subject<'_> {
                 .fetch_optional(conn)
                 .await?
             }
-            Self::User(email) => {
+            Self::Account(email) => {
                 sqlx::query_scalar!(
-                    r#"select jsonb_build_object('role', role, 'disabled', disabled_at is not null) as "it!"
-                   from identity.users where lower(email) = lower($1)"#,
+                    r#"select jsonb_build_object('disabled', a.disabled_at is not null, 'full_name', a.full_name,
+                        'locale', a.locale, 'has_password', a.password_hash is not null)
+                        || coalesce((
+                            select jsonb_object_agg(concat_ws(' ', m.app, t.slug), m.role)
+                            from identity.memberships m left join identity.tenants t on t.id = m.tenant_id
+                            where m.account_id = a.id and m.disabled_at is null
+                        ), '{}') as "it!"
+                   from identity.accounts a where lower(a.email) = lower($1)"#,
                     email
+                )
+                .fetch_optional(conn)
+                .await?
+            }
+            Self::Client(id) => {
+                sqlx::query_scalar!(
+                    r#"select jsonb_build_object('name', name, 'redirect_uris', redirect_uris, 'origins', origins,
+                    'disabled', disabled_at is not null) as "it!" from identity.clients where client_id = $1"#,
+                    id
                 )
                 .fetch_optional(conn)
                 .await?
@@ -234,7 +261,9 @@ impl Subject<'_> {
                     .fetch_optional(conn)
                     .await
             }
-            Self::Queue(_) | Self::Worker(_) | Self::Schedule(_) | Self::User(_) => Ok(None),
+            Self::Queue(_) | Self::Worker(_) | Self::Schedule(_) | Self::Account(_) | Self::Client(_) => {
+                Ok(None)
+            }
         }
     }
 }

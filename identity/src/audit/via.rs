@@ -15,11 +15,15 @@ pub enum Via {
     Internal,
     /// The program's commands.
     Cli,
+    /// Pages and tokens of those who sign in.
+    Account,
+    /// A domain's API.
+    Api,
 }
 
 impl Via {
     /// Every way.
-    pub const ALL: [Self; 3] = [Self::Dashboard, Self::Internal, Self::Cli];
+    pub const ALL: [Self; 5] = [Self::Dashboard, Self::Internal, Self::Cli, Self::Account, Self::Api];
 
     /// The name in the database, in answers and on pages.
     pub const fn as_str(self) -> &'static str {
@@ -27,6 +31,8 @@ impl Via {
             Self::Dashboard => "dashboard",
             Self::Internal => "internal",
             Self::Cli => "cli",
+            Self::Account => "account",
+            Self::Api => "api",
         }
     }
 }

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use sqlx::PgConnection;
 use uuid::Uuid;
 use weirgate_identity::audit::{Change, Subject};
-use weirgate_identity::users::Role;
+use weirgate_identity::platform::Role;
 use weirgate_queue::JobState;
 use weirgate_queue::backfill::{self, Backfill, BackfillState};
 use weirgate_web::backfill::{BackfillOrder, Reprocess};

@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
 use uuid::Uuid;
 use weirgate_identity::Tenant;
-use weirgate_identity::users::Role;
+use weirgate_identity::platform::Role;
 use weirgate_queue::backfill;
 use weirgate_web::backfill::{BackfillKind, BackfillRange, Reprocess};
 use weirgate_web::context::RequestContext;

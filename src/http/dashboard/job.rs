@@ -7,7 +7,7 @@ use serde_json::Value;
 use sqlx::PgConnection;
 use uuid::Uuid;
 use weirgate_identity::audit::{self, Act, Change, Subject};
-use weirgate_identity::users::Role;
+use weirgate_identity::platform::Role;
 use weirgate_queue::read::{self, WaitsOn};
 use weirgate_queue::{JobState, control};
 use weirgate_web::context::RequestContext;

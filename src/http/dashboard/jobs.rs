@@ -5,7 +5,7 @@ use std::time::Duration;
 use askama::Template;
 use axum::extract::{RawQuery, State};
 use axum::response::{Html, IntoResponse, Response};
-use weirgate_identity::users::Role;
+use weirgate_identity::platform::Role;
 use weirgate_queue::JobState;
 use weirgate_queue::read::JobFilter;
 use weirgate_queue::read::counts::is_counted_by_views;

@@ -4,7 +4,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use az::SaturatingAs;
-use weirgate_identity::users::Role;
+use weirgate_identity::platform::Role;
 use weirgate_queue::control::bulk::BulkAction;
 use weirgate_queue::enqueue;
 use weirgate_queue::telemetry::failures;

@@ -4,7 +4,7 @@ use askama::Template;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
-use weirgate_identity::users::Role;
+use weirgate_identity::platform::Role;
 use weirgate_queue::JobState;
 use weirgate_queue::lanes::{LaneLimits, LimitsInput, MAX_LIMIT, Rate};
 use weirgate_web::dashboard::confirm::Confirm;

@@ -9,7 +9,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use az::SaturatingAs;
 use chrono::TimeDelta;
-use weirgate_identity::users::Role;
+use weirgate_identity::platform::Role;
 use weirgate_queue::JobState;
 use weirgate_queue::lanes::change::QueueChange;
 use weirgate_queue::lanes::{LaneLimits, QueueLimits};

@@ -5,7 +5,7 @@ use axum::extract::{RawQuery, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
-use weirgate_identity::users::Role;
+use weirgate_identity::platform::Role;
 use weirgate_queue::QueueError;
 use weirgate_queue::schedule::{self, Definition, Missed, ScheduleOverview};
 use weirgate_web::dashboard::confirm::Confirm;

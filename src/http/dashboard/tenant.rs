@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use uuid::Uuid;
-use weirgate_identity::users::Role;
+use weirgate_identity::platform::Role;
 use weirgate_identity::{SYSTEM_SLUG, SYSTEM_TENANT, Tenant};
 use weirgate_queue::JobState;
 use weirgate_queue::lanes::Rate;

@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 use uuid::Uuid;
 use weirgate_identity::audit::{Change, Subject};
-use weirgate_identity::users::Role;
+use weirgate_identity::platform::Role;
 use weirgate_queue::lanes::traffic;
 use weirgate_queue::read::{self, WorkerRow};
 use weirgate_web::dashboard::confirm::Confirm;

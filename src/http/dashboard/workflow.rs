@@ -7,7 +7,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use az::SaturatingAs;
 use uuid::Uuid;
-use weirgate_identity::users::Role;
+use weirgate_identity::platform::Role;
 use weirgate_queue::read::{self, JobRow, WorkflowState};
 use weirgate_queue::{JobState, QueueError, workflow};
 use weirgate_web::dashboard::frame::{Frame, page};

@@ -3,7 +3,7 @@
 use askama::Template;
 use axum::http::StatusCode;
 use axum::response::{Html, IntoResponse, Response};
-use weirgate_identity::users::Role;
+use weirgate_identity::platform::Role;
 
 use super::columns;
 use super::navigation::Navigation;

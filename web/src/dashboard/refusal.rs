@@ -19,6 +19,8 @@ pub struct Refusal {
     title: String,
     detail: String,
     session: Option<Box<Session>>,
+    /// Whether it leads to the account of who is signed in, and not to the overview.
+    to_account: bool,
 }
 
 #[derive(Template)]
@@ -27,17 +29,25 @@ struct RefusalPage<'a> {
     frame: Option<Frame>,
     title: &'a str,
     detail: &'a str,
+    to_account: bool,
 }
 
 impl Refusal {
     pub fn new(status: StatusCode, title: impl Into<String>, detail: impl Into<String>) -> Self {
-        Self { status, title: title.into(), detail: detail.into(), session: None }
+        Self { status, title: title.into(), detail: detail.into(), session: None, to_account: false }
     }
 
     /// Nothing is there.
     pub fn no_such_page() -> Self {
         let detail = "The address may be incomplete or mistyped. The overview leads to every page.";
         Self::new(StatusCode::NOT_FOUND, "There is no such page", detail)
+    }
+
+    /// Somebody is signed in for whom the dashboard is not.
+    pub fn no_role() -> Self {
+        let detail = "Your account has no role on the dashboard; an admin can give it one. What your account is for \
+            is on its own page.";
+        Self { to_account: true, ..Self::new(StatusCode::FORBIDDEN, "Not for this account", detail) }
     }
 
     /// Shown with the navigation.
@@ -89,7 +99,12 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T>
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let frame = self.session.as_deref().map(|session| Frame::new(session, "/refused"));
-        let mut response = page(&RefusalPage { frame, title: &self.title, detail: &self.detail });
+        let mut response = page(&RefusalPage {
+            frame,
+            title: &self.title,
+            detail: &self.detail,
+            to_account: self.to_account,
+        });
         *response.status_mut() = self.status;
         if self.status == StatusCode::SERVICE_UNAVAILABLE {
             response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));

@@ -2,18 +2,18 @@
 
 use std::borrow::Cow;
 
-use axum::extract::{FromRef, FromRequest, FromRequestParts, Request};
+use axum::extract::{FromRef, FromRequest, FromRequestParts, OriginalUri, Request};
 use axum::http::header::{HOST, ORIGIN};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
 use subtle::ConstantTimeEq;
-use weirgate_identity::users::Role;
+use weirgate_identity::platform::Role;
 
+use super::person::Person;
 use super::refusal::Refusal;
 use super::session::Session;
 use super::state::Dashboard;
-use crate::auth::note_known;
 use crate::client_address::ClientAddress;
 use crate::extract::{BODY_LIMIT, read_body_of};
 use crate::params::{Fields, too_many};
@@ -29,25 +29,22 @@ where
         let dashboard = Dashboard::from_ref(state);
         let ClientAddress(address) =
             ClientAddress::of(&dashboard.trusted_proxies, &parts.extensions, &parts.headers);
-        match dashboard.session(&parts.headers).await {
-            Ok(Some(session)) => {
-                note_known(&parts.extensions);
-                Ok(Self { address, ..session })
-            }
-            Ok(None) => Err(to_sign_in(parts)),
-            Err(error) => Err(Refusal::from(error).into_response()),
-        }
+        let person = Person::from_request_parts(parts, state).await?;
+        dashboard.session_of(person, address).ok_or_else(|| Refusal::no_role().into_response())
     }
 }
 
 /// Back here afterwards, where that is a page.
-fn to_sign_in(parts: &Parts) -> Response {
-    let page = parts.uri.path_and_query().map_or("/", |it| it.as_str());
+pub(super) fn to_sign_in(parts: &Parts) -> Response {
+    // Within the router of the pages, the path lacks what they lie below.
+    let uri = parts.extensions.get::<OriginalUri>().map_or(&parts.uri, |OriginalUri(uri)| uri);
+    let page = uri.path_and_query().map_or("/", |it| it.as_str());
     let query = form_urlencoded::Serializer::new(String::new())
-        .append_pair("next", &format!("/dashboard{}", page.trim_end_matches('/')))
+        .append_pair("next", page.trim_end_matches('/'))
         .finish();
     let next = if parts.method == Method::GET { format!("?{query}") } else { String::new() };
-    Redirect::to(&format!("/dashboard/sign-in{next}")).into_response()
+    let surface = if page.starts_with("/dashboard") { "dashboard" } else { "account" };
+    Redirect::to(&format!("/{surface}/sign-in{next}")).into_response()
 }
 
 /// A form that somebody who is signed in has sent from a page of ours.
@@ -94,27 +91,35 @@ where
     async fn from_request(request: Request, state: &S) -> Result<Self, Response> {
         let (mut parts, body) = request.into_parts();
         let session = Session::from_request_parts(&mut parts, state).await?;
-        let refuse = |title: &str, detail: &str| {
-            Refusal::new(StatusCode::FORBIDDEN, title, detail).for_session(&session).into_response()
-        };
-        if !is_ours(&parts.headers) {
-            return Err(refuse(
-                "Request from another site",
-                "Nothing was done. Use the pages of this dashboard.",
-            ));
+        match read_form(Request::from_parts(parts, body), &session.csrf).await? {
+            SentForm::Ours(fields) => Ok(Self { session, fields }),
+            SentForm::Refused(refusal) => Err(refusal.for_session(&session).into_response()),
         }
-        let pairs = read_pairs(Request::from_parts(parts, body), BODY_LIMIT).await?;
-        let (csrf, rest): (Vec<_>, Vec<_>) = pairs.into_iter().partition(|(name, _)| name == "csrf");
-        let right =
-            matches!(csrf.as_slice(), [(_, given)] if given.as_bytes().ct_eq(session.csrf.as_bytes()).into());
-        if !right {
-            return Err(refuse(
-                "This page is out of date",
-                "Nothing was done. Go back, reload the page, and try again.",
-            ));
-        }
-        Ok(Self { session, fields: Fields::of_pairs(rest) })
     }
+}
+
+/// What a form of a page has sent, if the page was ours.
+pub(super) enum SentForm {
+    Ours(Fields),
+    Refused(Refusal),
+}
+
+/// Reads a form, which proves by `csrf` that its page was made for this session.
+pub(super) async fn read_form(request: Request, csrf: &str) -> Result<SentForm, Response> {
+    let refuse = |title, detail| SentForm::Refused(Refusal::new(StatusCode::FORBIDDEN, title, detail));
+    if !is_ours(request.headers()) {
+        return Ok(refuse("Request from another site", "Nothing was done. Use the pages of this site."));
+    }
+    let pairs = read_pairs(request, BODY_LIMIT).await?;
+    let (given, rest): (Vec<_>, Vec<_>) = pairs.into_iter().partition(|(name, _)| name == "csrf");
+    let right = matches!(given.as_slice(), [(_, given)] if given.as_bytes().ct_eq(csrf.as_bytes()).into());
+    if !right {
+        return Ok(refuse(
+            "This page is out of date",
+            "Nothing was done. Go back, reload the page, and try again.",
+        ));
+    }
+    Ok(SentForm::Ours(Fields::of_pairs(rest)))
 }
 
 /// What a form of at most `limit` bytes has sent, without fields that were left empty. They are

@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use axum::http::HeaderMap;
 use axum::http::header::COOKIE;
 use weirgate_identity::audit::Actor;
+use weirgate_identity::platform::User;
 use weirgate_identity::sessions::hash;
-use weirgate_identity::users::User;
 
 use super::navigation::Navigation;
 

@@ -1,12 +1,15 @@
 //! What all pages share.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::http::HeaderMap;
-use weirgate_identity::sessions::{self, hash};
+use weirgate_identity::platform::User;
+use weirgate_identity::sessions::hash;
 
 use super::navigation::Navigation;
+use super::person::Person;
 use super::session::{self, Session};
 use super::session_find::Sessions;
 use super::shared::Shared;
@@ -44,11 +47,21 @@ impl Dashboard {
 
     /// Who has sent a request, as its cookie says; `None` where it says nothing, or nothing that is
     /// still true.
-    pub async fn session(&self, headers: &HeaderMap) -> Result<Option<Session>, Problem> {
+    pub async fn person(&self, headers: &HeaderMap) -> Result<Option<Person>, Problem> {
         let Some(token) = session::token(headers) else { return Ok(None) };
-        let found = self.sessions.find(hash(token)).await?;
-        let navigation = self.navigation.clone();
-        Ok(found.map(|sessions::Session { user, csrf }| Session { user, csrf, address: None, navigation }))
+        Ok(self.sessions.find(hash(token)).await?.map(Person::from))
+    }
+
+    /// The same for those alone for whom the dashboard is.
+    pub async fn session(&self, headers: &HeaderMap) -> Result<Option<Session>, Problem> {
+        Ok(self.person(headers).await?.and_then(|person| self.session_of(person, None)))
+    }
+
+    /// Somebody on the dashboard, if they have a role there.
+    pub fn session_of(&self, person: Person, address: Option<IpAddr>) -> Option<Session> {
+        let Person { account: id, email, role, csrf, .. } = person;
+        let (user, navigation) = (User { id, email, role: role? }, self.navigation.clone());
+        Some(Session { user, csrf, address, navigation })
     }
 }
 

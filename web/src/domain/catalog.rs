@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use weirgate_identity::roles::{AppRoles, Roles};
 use weirgate_queue::schedule::Schedules;
 
 use super::counter::DomainCounter;
@@ -26,6 +27,7 @@ pub struct Catalog {
     renamed: Vec<(&'static str, &'static str)>,
     links: Vec<OutputLink>,
     error_texts: Vec<(&'static str, &'static str)>,
+    roles: Vec<&'static AppRoles>,
     navigation: Vec<DomainEntry>,
     counters: Vec<DomainCounter>,
     additions: Vec<Arc<dyn Additions>>,
@@ -49,6 +51,7 @@ impl Catalog {
             renamed: domains.iter().flat_map(|domain| domain.renamed.iter().copied()).collect(),
             links: domains.iter().flat_map(|domain| domain.links.iter().copied()).collect(),
             error_texts: domains.iter().flat_map(|domain| domain.error_texts.iter().copied()).collect(),
+            roles: domains.iter().flat_map(|domain| domain.roles.iter().copied()).collect(),
             navigation: domains.iter().flat_map(|domain| domain.navigation.iter().copied()).collect(),
             counters: domains.iter().flat_map(|domain| domain.counters.iter().copied()).collect(),
             additions: domains.iter().filter_map(|domain| domain.additions.clone()).collect(),
@@ -128,6 +131,11 @@ impl Catalog {
     /// Links to the pages.
     pub fn navigation(&self) -> &[DomainEntry] {
         &self.navigation
+    }
+
+    /// The roles of people, those of the dashboard first.
+    pub fn roles(&self) -> Roles {
+        Roles::new(self.roles.iter().copied())
     }
 
     /// How the jobs are shown.

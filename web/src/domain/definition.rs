@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use weirgate_identity::roles::AppRoles;
 use weirgate_queue::Kinds;
 use weirgate_queue::backfill::Slices;
 use weirgate_queue::schedule::Schedules;
@@ -38,6 +39,8 @@ pub struct Domain<A, S> {
     pub links: Vec<OutputLink>,
     /// What tenants are told of a job that failed with one of its codes.
     pub error_texts: Vec<(&'static str, &'static str)>,
+    /// The roles of its people, and the scopes of these.
+    pub roles: Vec<&'static AppRoles>,
     /// The migrations of its schema, which builds on those of the engine and the tenants.
     pub history: Option<History>,
     /// What it counts, for monitoring.
@@ -64,6 +67,7 @@ impl<A: Send + Sync + 'static, S: Clone + Send + Sync + 'static> Domain<A, S> {
             renamed: Vec::new(),
             links: Vec::new(),
             error_texts: Vec::new(),
+            roles: Vec::new(),
             history: None,
             counters: Vec::new(),
             additions: None,
@@ -89,6 +93,7 @@ impl<A: Send + Sync + 'static, S: Clone + Send + Sync + 'static> Domain<A, S> {
             renamed: self.renamed,
             links: self.links,
             error_texts: self.error_texts,
+            roles: self.roles,
             history: self.history,
             counters: self.counters,
             additions: self.additions,
@@ -111,6 +116,7 @@ impl<A, S> Clone for Domain<A, S> {
             renamed: self.renamed.clone(),
             links: self.links.clone(),
             error_texts: self.error_texts.clone(),
+            roles: self.roles.clone(),
             history: self.history,
             counters: self.counters.clone(),
             additions: self.additions.clone(),
