@@ -15,6 +15,7 @@ use weirgate_web::domain::{Catalog, Domain, DomainRoutes};
 use weirgate_web::history::History;
 use weirgate_web::parts::Parts;
 use weirgate_web::reads::Reads;
+use weirgate_web::state::Shown;
 use weirgate_web::{Web, WebConfig};
 
 use crate::http::dashboard::NAVIGATION;
@@ -76,7 +77,8 @@ impl Api {
     ) -> Self {
         let catalog = Catalog::of(domains);
         let metrics = Arc::new(Metrics::new(pool.clone(), None, catalog.counters().to_vec()));
-        let web = Web::new(pool.clone(), watcher, config, catalog.presentation(), metrics.clone());
+        let shown = Shown { presentation: catalog.presentation(), roles: catalog.roles() };
+        let web = Web::new(pool.clone(), watcher, config, shown, metrics.clone());
         let navigation = Navigation::new(&NAVIGATION, catalog.navigation().iter().copied());
         Self(Arc::new(ApiState {
             dashboard: Dashboard::new(&web, navigation),

@@ -46,6 +46,11 @@ impl BaseUrl {
             .is_some_and(|url| url.get(..6).is_some_and(|it| it.eq_ignore_ascii_case("https:")))
     }
 
+    /// What the service calls itself in tokens: the same whichever way a request takes.
+    pub fn issuer(&self) -> String {
+        self.public.clone().unwrap_or_else(|| format!("http://{}", self.usual()))
+    }
+
     /// Scheme and host for the answer to a request of `peer`, without a slash at the end.
     pub fn of(&self, headers: &HeaderMap, uri: &Uri, peer: Option<IpAddr>) -> String {
         let from_inside = peer.is_none_or(|peer| is_private(peer) && !self.proxies.contains(peer))

@@ -7,6 +7,7 @@ use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
+use uuid::Uuid;
 use weirgate_identity::audit::ServiceToken;
 use weirgate_identity::keys::Hash;
 
@@ -17,6 +18,8 @@ use crate::problem::Problem;
 pub(crate) enum Caller {
     Service,
     ApiKey(Hash),
+    /// Somebody who is signed in, whichever of their access tokens they use.
+    Grant(Uuid),
     /// Everybody whose credential is wrong; who guesses slows down only other guessers.
     Unknown,
 }

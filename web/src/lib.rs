@@ -12,7 +12,7 @@
 //! | module | what it is about |
 //! |---|---|
 //! | [`state`] | [`Web`], the state that all handlers share; they take it, or a part of it, by `FromRef` |
-//! | [`auth`], [`callers`], [`key_lookups`], [`watchers`] | who calls: the service by its token, a tenant by its API key; answers end with the credential that they were asked with |
+//! | [`auth`], [`access`], [`callers`], [`key_lookups`], [`watchers`] | who calls: the service by its token, a tenant by its API key, a person by an access token; answers end with the credential that they were asked with |
 //! | [`permits`], [`reads`] | how many queries a caller may have at once; reads within that |
 //! | [`params`], [`query_params!`], [`parse`], [`date_range`], [`day`], [`extract`], [`members`], [`prefer`], [`accept`] | what requests say: query, path, body, headers; all that is wrong is told at once |
 //! | [`context`], [`base_url`], [`client_address`] | what a handler may know of its request: id, trace, absolute URL, where it came from |
@@ -33,6 +33,7 @@
 extern crate self as weirgate_web;
 
 pub mod accept;
+pub mod access;
 pub mod attempt;
 pub mod auth;
 pub mod backfill;

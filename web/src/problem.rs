@@ -6,6 +6,7 @@ use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTI
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use serde_json::{Map, Value};
 use utoipa::ToSchema;
 use weirgate_identity::keys::issuing;
 use weirgate_identity::{TenantsError, tenants};
@@ -34,6 +35,7 @@ pub struct Problem {
     detail: String,
     errors: Vec<FieldError>,
     headers: Vec<(HeaderName, HeaderValue)>,
+    more: Map<String, Value>,
 }
 
 /// An error (RFC 9457).
@@ -66,6 +68,10 @@ pub struct ProblemBody {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false)]
     errors: Vec<FieldError>,
+    /// What else a client needs to go on, where that is something.
+    #[serde(flatten)]
+    #[schema(ignore)]
+    more: Map<String, Value>,
 }
 
 impl Problem {
@@ -75,7 +81,15 @@ impl Problem {
         title: &'static str,
         detail: impl Into<String>,
     ) -> Self {
-        Self { status, code, title, detail: detail.into(), errors: Vec::new(), headers: Vec::new() }
+        Self {
+            status,
+            code,
+            title,
+            detail: detail.into(),
+            errors: Vec::new(),
+            headers: Vec::new(),
+            more: Map::new(),
+        }
     }
 
     pub fn not_found(code: &'static str, title: &'static str, detail: impl Into<String>) -> Self {
@@ -170,6 +184,11 @@ impl Problem {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", "Internal error", detail)
     }
 
+    /// The value of a header that it is answered with.
+    pub fn header(&self, wanted: &HeaderName) -> Option<&HeaderValue> {
+        self.headers.iter().find(|(name, _)| name == wanted).map(|(_, value)| value)
+    }
+
     /// Its status, its title and what went wrong, for a page.
     pub fn words(self) -> (StatusCode, &'static str, String) {
         (self.status, self.title, self.detail)
@@ -191,6 +210,13 @@ impl Problem {
     #[must_use]
     pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers.push((name, value));
+        self
+    }
+
+    /// With another member, which clients need to go on.
+    #[must_use]
+    pub fn with_member(mut self, name: &str, value: Value) -> Self {
+        self.more.insert(name.to_owned(), value);
         self
     }
 
@@ -246,6 +272,7 @@ pub fn complete(response: Response, instance: &str, request_id: &str) -> Respons
         instance: instance.to_owned(),
         request_id: request_id.to_owned(),
         errors: problem.errors,
+        more: problem.more,
     });
     parts.headers.remove(CONTENT_LENGTH);
     parts.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));

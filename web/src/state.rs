@@ -9,6 +9,9 @@ use std::sync::Arc;
 use axum::extract::FromRef;
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
+use weirgate_identity::roles::Roles;
+use weirgate_identity::secret_keys::SecretKeys;
+use weirgate_identity::tokens::Tokens;
 use weirgate_queue::lanes::QueueViews;
 use weirgate_queue::read::Reader;
 use weirgate_queue::read::watch::Watcher;
@@ -46,11 +49,13 @@ pub struct WebConfig {
     pub burst: NonZeroU32,
     /// Makes spans of requests.
     pub traces: Option<Arc<dyn Traces>>,
+    /// What sealed values are opened with; without it, nobody gets tokens.
+    pub secret_keys: Option<SecretKeys>,
 }
 
 impl fmt::Debug for WebConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { service_token: _, service_token_next: _, .. } = self;
+        let Self { service_token: _, service_token_next: _, secret_keys: _, .. } = self;
         let Self { trusted_proxies, public_url, listen, requests_per_second, burst, traces, .. } = self;
         f.debug_struct("WebConfig")
             .field("trusted_proxies", trusted_proxies)
@@ -99,6 +104,8 @@ pub struct WebState {
     pub limits: Arc<Limits>,
     /// What the service is known by.
     pub service_tokens: Arc<ServiceTokens>,
+    /// Gives out access tokens and checks them; none where there is no secret key.
+    pub tokens: Option<Arc<Tokens>>,
     /// Whose the presented API keys are.
     pub keys: Arc<KeyLookups>,
     /// Whose word on where a request came from is taken.
@@ -119,6 +126,14 @@ pub struct WebState {
     pub closing: CancellationToken,
 }
 
+/// What domains decide of how things are shown, and for whom.
+pub struct Shown {
+    /// How jobs are shown.
+    pub presentation: JobPresentation,
+    /// The roles of people.
+    pub roles: Roles,
+}
+
 impl fmt::Debug for Web {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Web").finish_non_exhaustive()
@@ -131,13 +146,16 @@ impl Web {
         pool: PgPool,
         watcher: Watcher,
         config: WebConfig,
-        presentation: JobPresentation,
+        shown: Shown,
         meter: Arc<dyn RequestMeter>,
     ) -> Self {
-        let WebConfig { service_token, service_token_next, trusted_proxies, .. } = config;
+        let WebConfig { service_token, service_token_next, trusted_proxies, secret_keys, .. } = config;
         let WebConfig { public_url, listen, requests_per_second, burst, traces, .. } = config;
         let service_tokens = ServiceTokens::new(&service_token, service_token_next.as_deref());
         let queue_views = QueueViews::new(pool.clone());
+        let base_url = BaseUrl::new(public_url, listen, trusted_proxies.clone());
+        let tokens = secret_keys
+            .map(|secrets| Arc::new(Tokens::new(pool.clone(), &secrets, base_url.issuer(), shown.roles)));
         let (permits, closing) = (Arc::new(Permits::new(&pool)), CancellationToken::new());
         Self(Arc::new(WebState {
             reader: Reader::start(pool.clone(), queue_views.clone()),
@@ -148,11 +166,12 @@ impl Web {
             limits: Arc::new(Limits::new(requests_per_second, burst)),
             service_tokens: Arc::new(service_tokens),
             keys: Arc::new(KeyLookups::start(&pool)),
-            base_url: Arc::new(BaseUrl::new(public_url, listen, trusted_proxies.clone())),
+            base_url: Arc::new(base_url),
+            tokens,
             trusted_proxies,
             watchers: Watchers::new(pool.clone(), closing.clone()),
             slugs: Slugs::new(pool.clone()),
-            presentation: Arc::new(presentation),
+            presentation: Arc::new(shown.presentation),
             traces,
             meter,
             watcher,

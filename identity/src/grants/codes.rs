@@ -68,8 +68,15 @@ pub enum Redeemed {
     Good(Good),
     /// It is no code, or not this client's, or too old, or the verifier is another's.
     Invalid,
-    /// It was used before: the grant that it became is revoked. It concerns that account.
-    Reused { account: Option<Uuid> },
+    /// It was used before: the grant that it became is revoked, unless it was already.
+    Reused { revoked: Option<Revoked> },
+}
+
+/// A grant that was revoked, and whose it was.
+#[derive(Debug, Clone, Copy)]
+pub struct Revoked {
+    pub grant: Uuid,
+    pub account: Uuid,
 }
 
 /// What a code was given out for.
@@ -105,13 +112,13 @@ pub async fn redeem(conn: &mut PgConnection, presented: Presented<'_>) -> sqlx::
     };
     if found.used {
         // Somebody has it who should not: one of the two.
-        let mut account = None;
+        let mut revoked = None;
         if let Some(grant) = found.grant_id
             && revoke(conn, grant, "code_reused").await?
         {
-            account = Some(found.account_id);
+            revoked = Some(Revoked { grant, account: found.account_id });
         }
-        return Ok(Redeemed::Reused { account });
+        return Ok(Redeemed::Reused { revoked });
     }
     let is_redirect = found.redirect_uri.as_bytes().ct_eq(presented.redirect_uri.as_bytes());
     if !found.fresh || !bool::from(is_redirect) || !pkce::matches(presented.verifier, &found.code_challenge) {

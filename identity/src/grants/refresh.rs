@@ -50,7 +50,7 @@ pub enum Rotated {
     /// It is no token, or not this client's, or its grant has ended.
     Invalid,
     /// It was used before: its grant is revoked. It concerns that account.
-    Reused { account: Uuid },
+    Reused { grant: Uuid, account: Uuid },
 }
 
 /// Takes a token in, in a transaction that is committed whatever comes out. `keys` are the server's,
@@ -106,7 +106,7 @@ pub async fn rotate(
         }
     }
     revoke(conn, held.id, "refresh_token_reused").await?;
-    Ok(Rotated::Reused { account: held.account_id })
+    Ok(Rotated::Reused { grant: held.id, account: held.account_id })
 }
 
 async fn take_in(

@@ -19,8 +19,8 @@ pub struct Refusal {
     title: String,
     detail: String,
     session: Option<Box<Session>>,
-    /// Whether it leads to the account of who is signed in, and not to the overview.
-    to_account: bool,
+    /// Where it leads, and what the link says.
+    link: (String, &'static str),
 }
 
 #[derive(Template)]
@@ -29,12 +29,19 @@ struct RefusalPage<'a> {
     frame: Option<Frame>,
     title: &'a str,
     detail: &'a str,
-    to_account: bool,
+    link: &'a (String, &'static str),
 }
 
 impl Refusal {
     pub fn new(status: StatusCode, title: impl Into<String>, detail: impl Into<String>) -> Self {
-        Self { status, title: title.into(), detail: detail.into(), session: None, to_account: false }
+        let link = ("/dashboard".to_owned(), "Go to the overview");
+        Self { status, title: title.into(), detail: detail.into(), session: None, link }
+    }
+
+    /// Leads there, in place of the overview.
+    #[must_use]
+    pub fn leading_to(self, path: String, says: &'static str) -> Self {
+        Self { link: (path, says), ..self }
     }
 
     /// Nothing is there.
@@ -47,7 +54,8 @@ impl Refusal {
     pub fn no_role() -> Self {
         let detail = "Your account has no role on the dashboard; an admin can give it one. What your account is for \
             is on its own page.";
-        Self { to_account: true, ..Self::new(StatusCode::FORBIDDEN, "Not for this account", detail) }
+        Self::new(StatusCode::FORBIDDEN, "Not for this account", detail)
+            .leading_to("/account".to_owned(), "Go to your account")
     }
 
     /// Shown with the navigation.
@@ -99,12 +107,8 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T>
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let frame = self.session.as_deref().map(|session| Frame::new(session, "/refused"));
-        let mut response = page(&RefusalPage {
-            frame,
-            title: &self.title,
-            detail: &self.detail,
-            to_account: self.to_account,
-        });
+        let shown = RefusalPage { frame, title: &self.title, detail: &self.detail, link: &self.link };
+        let mut response = page(&shown);
         *response.status_mut() = self.status;
         if self.status == StatusCode::SERVICE_UNAVAILABLE {
             response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
