@@ -12,21 +12,29 @@
 //! | [`keys`] | API keys: their form, who holds which, when each was used; [`keys::issuing`] gives them out |
 //! | [`users`] | people who sign in: roles and passwords |
 //! | [`sessions`] | who is signed in, and from which browsers they have signed in before |
+//! | [`secret_keys`] | `WEIRGATE_SECRET_KEY`: what is sealed with it, and opened again |
+//! | [`signing_keys`], [`access_token`] | the keys that sign access tokens, how they follow one another; such tokens are made and checked |
 //! | [`audit`] | who did what to what, and how that was before and is after |
 //! | [`read_tx`], [`tenant_tx`] | reads that cannot write; reads that see one tenant's rows alone, under row-level security |
 //!
 //! Every change of these ends in a function that takes the caller's connection, so that the change
 //! and its entry in the audit commit together. The database's `queue.now()` is the only clock.
 
+pub mod access_token;
 pub mod audit;
 pub mod keys;
+mod os_random;
 pub mod read_tx;
+pub mod secret_keys;
 pub mod sessions;
+pub mod signing_keys;
 pub mod tenant;
 pub mod tenant_tx;
 pub mod tenants;
 pub mod users;
 
+pub use secret_keys::{SealingError, SecretKey, SecretKeys};
+pub use signing_keys::KeySet;
 pub use tenant::{SYSTEM_SLUG, SYSTEM_TENANT, Tenant, TenantRef, TenantSlug, TenantsError};
 
 /// The history of the schema `identity`. It builds on `queue`.
