@@ -1,6 +1,7 @@
 //! The HTTP surface: every route is in [`router`].
 
 mod api;
+mod auth;
 pub(crate) mod backfill;
 mod backfill_request;
 mod dashboard;
@@ -10,6 +11,7 @@ pub(crate) mod internal;
 mod lane_facts;
 mod limits;
 mod metrics;
+mod oauth;
 mod openapi;
 mod pages;
 mod queue_facts;
@@ -25,7 +27,7 @@ use axum::Router;
 use axum::middleware::from_fn_with_state;
 use axum::response::Redirect;
 use axum::routing::get;
-use weirgate_web::auth;
+use weirgate_web::auth::{require_service, require_tenant};
 use weirgate_web::domain::{Catalog, Domain};
 use weirgate_web::layers::with_layers;
 
@@ -36,14 +38,17 @@ pub(crate) use crate::http::workflow::in_words;
 /// Every route.
 pub fn router(api: Api) -> Router {
     let routes = routes::routes(&api.catalog, &api.routes);
-    let internal = routes.internal.route_layer(from_fn_with_state(api.web.clone(), auth::require_service));
-    let v1 = routes.v1.route_layer(from_fn_with_state(api.web.clone(), auth::require_tenant));
+    let internal = routes.internal.route_layer(from_fn_with_state(api.web.clone(), require_service));
+    let v1 = routes.v1.route_layer(from_fn_with_state(api.web.clone(), require_tenant));
     let (app, _) = routes.open.merge(internal).merge(v1).split_for_parts();
+    let (tokens, _) = routes::tokens().split_for_parts();
+    let app = app.merge(oauth::for_scripts(tokens, &api)).merge(oauth::preflights());
     let pages = Router::new()
         .nest("/dashboard", dashboard::router(&api.routes))
         // As people type it.
         .route("/", get(async || Redirect::to("/dashboard")))
-        .route("/dashboard/", get(async || Redirect::permanent("/dashboard")));
+        .route("/dashboard/", get(async || Redirect::permanent("/dashboard")))
+        .merge(oauth::page());
     #[cfg(feature = "board")]
     let pages = pages
         .nest("/board", dashboard::board::router())

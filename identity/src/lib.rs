@@ -17,12 +17,16 @@
 //! | [`sessions`] | who is signed in by a cookie, and from which browsers they have signed in before |
 //! | [`clients`] | browser apps that people sign in to by OAuth; [`pkce`] how they prove that a code is theirs |
 //! | [`grants`] | sign-ins that tokens are given out under, their codes and refresh tokens |
+//! | [`secret_keys`] | `WEIRGATE_SECRET_KEY`: what is sealed with it, and opened again |
+//! | [`signing_keys`], [`access_token`] | the keys that sign access tokens, how they follow one another; such tokens are made and checked |
+//! | [`tokens`] | access tokens of people, given out under grants and checked against them |
 //! | [`audit`] | who did what to what, and how that was before and is after |
 //! | [`read_tx`], [`tenant_tx`] | reads that cannot write; reads that see one tenant's rows alone, under row-level security |
 //!
 //! Every change of these ends in a function that takes the caller's connection, so that the change
 //! and its entry in the audit commit together. The database's `queue.now()` is the only clock.
 
+pub mod access_token;
 pub mod accounts;
 pub mod audit;
 pub mod clients;
@@ -30,17 +34,23 @@ pub mod grants;
 pub mod invitations;
 pub mod keys;
 pub mod memberships;
+mod os_random;
 pub mod passwords;
 pub mod pkce;
 pub mod platform;
 pub mod read_tx;
 pub mod roles;
+pub mod secret_keys;
 pub mod sessions;
 pub mod sign_in;
+pub mod signing_keys;
 pub mod tenant;
 pub mod tenant_tx;
 pub mod tenants;
+pub mod tokens;
 
+pub use secret_keys::{SealingError, SecretKey, SecretKeys};
+pub use signing_keys::KeySet;
 pub use tenant::{SYSTEM_SLUG, SYSTEM_TENANT, Tenant, TenantRef, TenantSlug, TenantsError};
 
 /// The history of the schema `identity`. It builds on `queue`.

@@ -1,5 +1,9 @@
 //! Who is who, on a real Postgres with the tables of the engine and of identity. One binary for all
 //! these tests; it starts a server of its own.
 
+mod access_tokens;
 mod days;
+mod key_set;
+mod signing_keys;
+mod support;
 mod tenants;

@@ -261,6 +261,36 @@ COMMENT ON COLUMN identity.sessions.seen_at IS 'Their last request, to the minut
 
 COMMENT ON COLUMN identity.sessions.role IS 'Role of its user at the sign-in: the session ends when that changes; null in those of before';
 
+CREATE TABLE identity.signing_keys (
+    kid text NOT NULL,
+    public_jwk jsonb NOT NULL,
+    private_sealed bytea,
+    not_before timestamp with time zone NOT NULL,
+    signs_until timestamp with time zone NOT NULL,
+    verifies_until timestamp with time zone NOT NULL,
+    revoked_at timestamp with time zone,
+    created_at timestamp with time zone DEFAULT queue.now() NOT NULL,
+    CONSTRAINT signing_keys_ends_in_order CHECK (((not_before <= signs_until) AND (signs_until <= verifies_until)))
+);
+
+COMMENT ON TABLE identity.signing_keys IS 'Ed25519 keys that access tokens are signed with: the one that signs now, the next one, and those of before that still verify';
+
+COMMENT ON COLUMN identity.signing_keys.kid IS 'What tokens call it: the SHA-256 thumbprint of its public half (RFC 7638)';
+
+COMMENT ON COLUMN identity.signing_keys.public_jwk IS 'Its public half as a JWK (RFC 8037), as /.well-known/jwks.json shows it';
+
+COMMENT ON COLUMN identity.signing_keys.private_sealed IS 'Its private half, sealed with WEIRGATE_SECRET_KEY; null once it signs no longer';
+
+COMMENT ON COLUMN identity.signing_keys.not_before IS 'From when on it signs';
+
+COMMENT ON COLUMN identity.signing_keys.signs_until IS 'From when on it signs no longer';
+
+COMMENT ON COLUMN identity.signing_keys.verifies_until IS 'From when on its tokens are refused: the last of them has ended by then';
+
+COMMENT ON COLUMN identity.signing_keys.revoked_at IS 'Since when its tokens are refused before that; null where it was not revoked';
+
+COMMENT ON COLUMN identity.signing_keys.created_at IS 'When it was made';
+
 CREATE TABLE identity.tenants (
     id uuid NOT NULL,
     slug text NOT NULL,
@@ -342,6 +372,9 @@ ALTER TABLE ONLY identity.known_browsers
 
 ALTER TABLE ONLY identity.sessions
     ADD CONSTRAINT sessions_pkey PRIMARY KEY (token_hash);
+
+ALTER TABLE ONLY identity.signing_keys
+    ADD CONSTRAINT signing_keys_pkey PRIMARY KEY (kid);
 
 ALTER TABLE ONLY identity.tenants
     ADD CONSTRAINT tenants_pkey PRIMARY KEY (id);

@@ -12,7 +12,7 @@ mod token;
 
 use axum::Router;
 use axum::middleware::{from_fn_with_state, map_response};
-use axum::routing::get;
+use axum::routing::{get, options};
 
 use crate::http::{Api, pages};
 
@@ -20,7 +20,9 @@ pub(crate) use metadata::*;
 pub(crate) use revoke::*;
 pub(crate) use token::*;
 
-pub(super) use cors::{any_origin, preflight, with_origin};
+pub(super) use cors::any_origin;
+
+use cors::{preflight, with_origin};
 
 /// The page on which somebody agrees.
 pub(super) fn page() -> Router<Api> {
@@ -30,12 +32,8 @@ pub(super) fn page() -> Router<Api> {
 }
 
 /// What answers before the routes for tokens do: scripts of apps' pages ask whether they may.
-pub(super) fn preflights(api: &Api) -> Router<Api> {
-    use axum::routing::options;
-    Router::new()
-        .route("/oauth/token", options(preflight))
-        .route("/oauth/revoke", options(preflight))
-        .with_state(api.clone())
+pub(super) fn preflights() -> Router<Api> {
+    Router::new().route("/oauth/token", options(preflight)).route("/oauth/revoke", options(preflight))
 }
 
 /// Lets scripts of apps' pages read the answers about tokens.

@@ -28,6 +28,7 @@ for `Accept: text/csv`. What a client needs of an answer's headers is in its bod
         (name = "Jobs", description = "Follow and control jobs of every tenant"),
         (name = "Backfills", description = "Jobs for ranges of days, run behind live jobs"),
         (name = "Results", description = "What a tenant sees of its data and its jobs"),
+        (name = "Sign-in", description = "People sign in, for every domain: by OAuth 2.1 with PKCE, or with a password"),
         (name = "Operation", description = "Tenants, queues, limits, workers, schedules, health")
     ),
     modifiers(&SecuritySchemes, &NamedSchemas)
@@ -48,6 +49,7 @@ impl Modify for SecuritySchemes {
         components.add_security_scheme("service_token", bearer("The service's own token"));
         components.add_security_scheme("api_key", SecurityScheme::ApiKey(ApiKey::Header(key)));
         components.add_security_scheme("api_key_as_bearer", bearer("A tenant's API key"));
+        components.add_security_scheme("access_token", bearer("An access token of a person, who has signed in"));
     }
 }
 

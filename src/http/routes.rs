@@ -1,18 +1,18 @@
 //! The routes of the API, and the document that is made from them.
 
-use axum::middleware::from_fn;
+use axum::middleware::{from_fn, map_response};
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use weirgate_web::domain::{Catalog, DomainRoutes};
 use weirgate_web::{accept, document};
 
-use crate::http::{Api, health, internal, metrics, openapi, schemas, v1};
+use crate::http::{Api, auth, health, internal, metrics, oauth, openapi, schemas, v1};
 
 /// The `OpenAPI` 3.1 document of the operations and these domains.
 pub(super) fn document(catalog: &Catalog, domains: &[DomainRoutes<Api>]) -> utoipa::openapi::OpenApi {
     let Routes { open, internal, v1 } = routes(catalog, domains);
-    let (_, mut document) = open.merge(internal).merge(v1).split_for_parts();
+    let (_, mut document) = open.merge(tokens()).merge(internal).merge(v1).split_for_parts();
     let (name, schema) = schemas::kinds_of_backfills(catalog.backfills());
     let components = document.components.get_or_insert_default();
     components.schemas.insert(name.to_owned(), schema.into());
@@ -27,12 +27,31 @@ pub(super) struct Routes {
     pub(super) v1: OpenApiRouter<Api>,
 }
 
+/// What browser apps read and ask for, by scripts of their own pages.
+fn open_to_scripts() -> OpenApiRouter<Api> {
+    OpenApiRouter::new()
+        .routes(routes!(oauth::authorization_server))
+        .routes(routes!(oauth::jwks))
+        .route_layer(map_response(oauth::any_origin))
+}
+
+/// Those of tokens, which scripts of known apps alone may use.
+pub(super) fn tokens() -> OpenApiRouter<Api> {
+    OpenApiRouter::new().routes(routes!(oauth::token)).routes(routes!(oauth::revoke_token))
+}
+
 /// Those of the operations, and of these domains.
 pub(super) fn routes(catalog: &Catalog, domains: &[DomainRoutes<Api>]) -> Routes {
     let open = OpenApiRouter::with_openapi(openapi::Document::openapi())
         .routes(routes!(health::get_health))
         .routes(routes!(health::get_readiness))
-        .routes(routes!(metrics::get_metrics));
+        .routes(routes!(metrics::get_metrics))
+        .routes(routes!(auth::login))
+        .routes(routes!(auth::refresh))
+        .routes(routes!(auth::logout))
+        .routes(routes!(auth::me))
+        .routes(routes!(auth::set_password))
+        .merge(open_to_scripts());
     let internal = OpenApiRouter::new()
         .routes(routes!(internal::backfills::list_backfills))
         .routes(routes!(internal::backfills::get_backfill, internal::backfills::set_backfill))

@@ -32,12 +32,14 @@ fn name_items(openapi: &mut OpenApi) {
 pub fn complete(openapi: &mut OpenApi) {
     name_items(openapi);
     for (path, item) in &mut openapi.paths.paths {
-        let schemes: &[&str] = match path {
+        let schemes: &[&str] = match path.as_str() {
             path if path.starts_with("/internal/") => &["service_token"],
             path if path.starts_with("/v1/") => &["api_key", "api_key_as_bearer"],
+            "/api/v1/auth/me" => &["access_token"],
             _ => &[],
         };
-        if let Some(operation) = &mut item.post {
+        let is_sign_in = path.starts_with("/oauth/") || path.starts_with("/api/v1/auth/");
+        if let Some(operation) = item.post.as_mut().filter(|_| !is_sign_in) {
             describe_repeats(operation);
         }
         let operations = [&mut item.get, &mut item.post, &mut item.put, &mut item.patch, &mut item.delete];

@@ -7,7 +7,6 @@ use axum::extract::State;
 use axum::http::header::CACHE_CONTROL;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
-use serde_json::Value;
 use utoipa::ToSchema;
 use weirgate_web::access::tokens;
 use weirgate_web::problem::Problem;
@@ -71,7 +70,7 @@ pub(crate) async fn authorization_server(State(api): State<Api>) -> Result<Respo
 /// ended.
 #[utoipa::path(
     get, path = "/.well-known/jwks.json", tag = "Sign-in",
-    responses((status = 200, description = "The keys", body = Value))
+    responses((status = 200, description = "The keys", body = Object))
 )]
 pub(crate) async fn jwks(State(api): State<Api>) -> Result<Response, Problem> {
     let keys = tokens(&api.web)?.keys().jwks().await.map_err(|_| Problem::database_unavailable())?;

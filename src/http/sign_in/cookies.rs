@@ -96,7 +96,7 @@ fn set_cookie(api: &Api, name: &str, token: &str, attributes: &str) -> HeaderVal
 }
 
 /// A redirect that also sets cookies.
-pub(in crate::http) fn redirect_with(cookies: impl IntoIterator<Item = HeaderValue>, to: &str) -> Response {
+pub(super) fn redirect_with(cookies: impl IntoIterator<Item = HeaderValue>, to: &str) -> Response {
     let mut response = Redirect::to(to).into_response();
     for cookie in cookies {
         response.headers_mut().append(SET_COOKIE, cookie);
