@@ -48,7 +48,8 @@ pub fn router(api: Api) -> Router {
         // As people type it.
         .route("/", get(async || Redirect::to("/dashboard")))
         .route("/dashboard/", get(async || Redirect::permanent("/dashboard")))
-        .merge(oauth::page());
+        .merge(oauth::page())
+        .route("/account/sign-in", get(sign_in::show).post(sign_in::sign_in));
     #[cfg(feature = "board")]
     let pages = pages
         .nest("/board", dashboard::board::router())

@@ -35,6 +35,7 @@ fn api(requests: u32) -> Api {
         requests_per_second: requests,
         burst: requests,
         traces: None,
+        secret_keys: None,
     };
     Api::new(pool, weirgate_msp::handler_parts(Arc::new(InMemory::new())), domains().list(), watcher, config)
 }

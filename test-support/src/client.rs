@@ -119,11 +119,12 @@ impl Call {
 
     /// The whole answer.
     pub async fn send(self) -> Answer {
+        let path = self.request.uri_ref().map(|uri| uri.path().to_owned()).unwrap_or_default();
         let whole = async {
             let (parts, body) = self.start().await.into_parts();
             (parts, to_bytes(body, usize::MAX).await.unwrap())
         };
         let (parts, body) = timeout(LONGEST_ANSWER, whole).await.expect("the answer ends");
-        Answer::checked(parts, body)
+        Answer::checked(&path, parts, body)
     }
 }

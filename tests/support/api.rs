@@ -15,6 +15,7 @@ use weirgate::domains::Domains;
 use weirgate::http::{Api, monitoring_router, router};
 use weirgate::metrics::Work;
 use weirgate::seed::{Seeded, seed};
+use weirgate_identity::{SecretKey, SecretKeys};
 use weirgate_msp::{
     ComputeKpi, ExportFormat, GenerateExport, IngestCsat, IngestSecurityAlerts, IngestTickets,
     IngestTimeEntries, handler_parts,
@@ -172,5 +173,12 @@ fn config() -> WebConfig {
         requests_per_second: 10_000.try_into().unwrap(),
         burst: 10_000.try_into().unwrap(),
         traces: None,
+        secret_keys: Some(secret_keys()),
     }
+}
+
+/// The secret key of every test.
+pub(crate) fn secret_keys() -> SecretKeys {
+    let key = "7f3c1d9a5b8e24604d1fa2c6e07b93585a6cd1e4f80b3729964ce2b8571fa03d";
+    SecretKeys::new(SecretKey::parse(key).unwrap(), None)
 }

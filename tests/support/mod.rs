@@ -5,6 +5,7 @@ mod api;
 mod app;
 #[cfg(feature = "otlp")]
 mod collector;
+pub(crate) mod member;
 pub(crate) mod person;
 mod process;
 

@@ -24,6 +24,7 @@ use weirgate_web::domain::Catalog;
 use weirgate_web::layers::with_layers;
 use weirgate_web::parts::Parts;
 use weirgate_web::reads::Reads;
+use weirgate_web::state::Shown;
 use weirgate_web::traces::RequestMeter;
 use weirgate_web::{Web, WebConfig, auth, document};
 
@@ -162,9 +163,10 @@ impl RequestMeter for Uncounted {
 
 fn router(db: &TestDb, exports: Arc<dyn ObjectStore>) -> Router {
     let domain = domain::<Service>();
-    let presentation = Catalog::of(std::slice::from_ref(&domain)).presentation();
+    let catalog = Catalog::of(std::slice::from_ref(&domain));
+    let shown = Shown { presentation: catalog.presentation(), roles: catalog.roles() };
     let watcher = Watcher::start(db.pool.clone(), Duration::from_millis(20));
-    let web = Web::new(db.pool.clone(), watcher, config(), presentation, Arc::new(Uncounted));
+    let web = Web::new(db.pool.clone(), watcher, config(), shown, Arc::new(Uncounted));
     let internal = (domain.routes.internal)();
     let internal = internal.route_layer(from_fn_with_state(web.clone(), auth::require_service));
     let v1 = (domain.routes.v1)().route_layer(from_fn_with_state(web.clone(), auth::require_tenant));
@@ -185,5 +187,6 @@ fn config() -> WebConfig {
         requests_per_second: 10_000.try_into().unwrap(),
         burst: 10_000.try_into().unwrap(),
         traces: None,
+        secret_keys: None,
     }
 }
