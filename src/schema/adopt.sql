@@ -121,3 +121,19 @@ alter policy tenant_reads on queue.lanes
     using (tenant_id = nullif(current_setting('weirgate.tenant', true), '')::uuid);
 alter policy tenant_reads on queue.schedule_ticks
     using (tenant_id = nullif(current_setting('weirgate.tenant', true), '')::uuid);
+
+-- What the later migrations of the schemas made.
+create table queue.private_args (
+    seq    bigint primary key,
+    sealed bytea not null
+);
+alter table queue.private_args enable row level security;
+alter table queue.jobs add column has_private boolean not null default false;
+-- The triggers need it; it is taken from the baselines, too.
+create function queue.delete_private_args() returns trigger language plpgsql as $$ begin return null; end $$;
+create trigger delete_private_args_of_ended after update of state on queue.jobs
+    for each row when (new.has_private and new.state in ('completed', 'cancelled'))
+    execute function queue.delete_private_args();
+create trigger delete_private_args_of_deleted after delete on queue.jobs
+    for each row when (old.has_private)
+    execute function queue.delete_private_args();
