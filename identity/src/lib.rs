@@ -13,15 +13,18 @@
 //! | [`users`] | people who sign in: roles and passwords |
 //! | [`sessions`] | who is signed in, and from which browsers they have signed in before |
 //! | [`audit`] | who did what to what, and how that was before and is after |
-//! | [`read_tx`], [`tenant_tx`] | reads that cannot write; reads that see one tenant's rows alone, under row-level security |
+//! | [`read_tx`], [`tenant_tx`], [`super_tx`] | reads that cannot write; reads that see one tenant's rows alone, under row-level security; reads over all tenants |
+//! | [`desk_tx`] | writes that change one tenant's rows alone, under row-level security |
 //!
 //! Every change of these ends in a function that takes the caller's connection, so that the change
 //! and its entry in the audit commit together. The database's `queue.now()` is the only clock.
 
 pub mod audit;
+pub mod desk_tx;
 pub mod keys;
 pub mod read_tx;
 pub mod sessions;
+pub mod super_tx;
 pub mod tenant;
 pub mod tenant_tx;
 pub mod tenants;

@@ -2,4 +2,5 @@
 //! these tests; it starts a server of its own.
 
 mod days;
+mod desk;
 mod tenants;

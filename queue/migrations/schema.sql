@@ -1189,6 +1189,12 @@ ALTER TABLE queue.private_args ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE queue.schedule_ticks ENABLE ROW LEVEL SECURITY;
 
+CREATE POLICY super_reads ON queue.job_dependencies FOR SELECT TO weirgate_super USING (true);
+
+CREATE POLICY super_reads ON queue.jobs FOR SELECT TO weirgate_super USING (true);
+
+CREATE POLICY super_reads ON queue.lanes FOR SELECT TO weirgate_super USING (true);
+
 CREATE POLICY tenant_reads ON queue.job_dependencies FOR SELECT TO weirgate_tenant USING ((tenant_id = (NULLIF(current_setting('weirgate.tenant'::text, true), ''::text))::uuid));
 
 CREATE POLICY tenant_reads ON queue.jobs FOR SELECT TO weirgate_tenant USING ((tenant_id = (NULLIF(current_setting('weirgate.tenant'::text, true), ''::text))::uuid));
@@ -1200,20 +1206,30 @@ CREATE POLICY tenant_reads ON queue.schedule_ticks FOR SELECT TO weirgate_tenant
 ALTER TABLE queue.workflows ENABLE ROW LEVEL SECURITY;
 
 GRANT USAGE ON SCHEMA queue TO weirgate_tenant;
+GRANT USAGE ON SCHEMA queue TO weirgate_desk;
+GRANT USAGE ON SCHEMA queue TO weirgate_super;
 
 GRANT SELECT ON TABLE queue.jobs TO weirgate_tenant;
+GRANT SELECT ON TABLE queue.jobs TO weirgate_super;
 
 GRANT SELECT(jobs) ON TABLE queue.claims TO weirgate_tenant;
+GRANT SELECT(jobs) ON TABLE queue.claims TO weirgate_super;
 
 GRANT SELECT ON TABLE queue.job_dependencies TO weirgate_tenant;
+GRANT SELECT ON TABLE queue.job_dependencies TO weirgate_super;
 
 GRANT SELECT ON TABLE queue.lanes TO weirgate_tenant;
+GRANT SELECT ON TABLE queue.lanes TO weirgate_super;
 
 GRANT SELECT(id) ON TABLE queue.workers TO weirgate_tenant;
+GRANT SELECT(id) ON TABLE queue.workers TO weirgate_super;
 
 GRANT SELECT(queues) ON TABLE queue.workers TO weirgate_tenant;
+GRANT SELECT(queues) ON TABLE queue.workers TO weirgate_super;
 
 GRANT SELECT(lease_until) ON TABLE queue.workers TO weirgate_tenant;
+GRANT SELECT(lease_until) ON TABLE queue.workers TO weirgate_super;
 
 GRANT SELECT(drain_requested_at) ON TABLE queue.workers TO weirgate_tenant;
+GRANT SELECT(drain_requested_at) ON TABLE queue.workers TO weirgate_super;
 

@@ -42,6 +42,8 @@ drop trigger keep_source_run on queue.jobs;
 drop function public.keep_source_run();
 
 grant usage on schema identity, msp to weirgate_tenant;
+grant usage on schema queue, identity to weirgate_desk, weirgate_super;
+grant usage on schema msp to weirgate_super;
 revoke usage on schema public from weirgate_tenant;
 
 -- The engine's.
@@ -137,3 +139,26 @@ create trigger delete_private_args_of_ended after update of state on queue.jobs
 create trigger delete_private_args_of_deleted after delete on queue.jobs
     for each row when (old.has_private)
     execute function queue.delete_private_args();
+
+create policy desk_reads on identity.tenants for select to weirgate_desk
+    using (id = identity.current_tenant());
+grant select on identity.tenants to weirgate_desk;
+
+create policy super_reads on queue.jobs for select to weirgate_super using (true);
+create policy super_reads on queue.job_dependencies for select to weirgate_super using (true);
+create policy super_reads on queue.lanes for select to weirgate_super using (true);
+create policy super_reads on identity.tenants for select to weirgate_super using (true);
+create policy super_reads on msp.raw_tickets for select to weirgate_super using (deleted_at is null);
+create policy super_reads on msp.raw_time_entries for select to weirgate_super using (deleted_at is null);
+create policy super_reads on msp.raw_csat_surveys for select to weirgate_super using (deleted_at is null);
+create policy super_reads on msp.raw_security_alerts for select to weirgate_super using (deleted_at is null);
+create policy super_reads on msp.ingest_rejects for select to weirgate_super using (true);
+create policy super_reads on msp.kpi_daily for select to weirgate_super using (true);
+create policy super_reads on msp.exports for select to weirgate_super using (true);
+grant select on
+    queue.jobs, queue.job_dependencies, queue.lanes, identity.tenants,
+    msp.raw_tickets, msp.raw_time_entries, msp.raw_csat_surveys, msp.raw_security_alerts,
+    msp.ingest_rejects, msp.kpi_daily, msp.exports
+to weirgate_super;
+grant select (id, drain_requested_at, lease_until, queues) on queue.workers to weirgate_super;
+grant select (jobs) on queue.claims to weirgate_super;
