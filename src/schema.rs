@@ -21,6 +21,9 @@ use self::history::lock;
 /// How often a migration is tried again that met one of another database of the same server.
 const TRIES: u32 = 50;
 
+/// The roles that migrations make: one reads for a tenant, one writes for a tenant, one reads all.
+const ROLES: [&str; 3] = ["weirgate_tenant", "weirgate_desk", "weirgate_super"];
+
 /// The histories of the engine and the tenants, and those of the domains, which build on them.
 pub fn histories(of_domains: impl IntoIterator<Item = History>) -> Vec<History> {
     let own = [
@@ -46,12 +49,11 @@ pub(crate) async fn bring_up_to_date(pool: &PgPool, histories: &[History]) -> an
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
             Err(error) if may_not_make_roles(&error) => {
-                let user: String =
-                    sqlx::query_scalar("select quote_ident(current_user)").fetch_one(pool).await?;
+                let (user, commands) = missing_roles(pool).await?;
                 bail!(
-                    "migrating the database: the role {user} may not make the role that reads for tenants. As an administrator of \
-                     the server, run these two commands, and then migrate again:\n  \
-                     create role weirgate_tenant nologin;\n  grant weirgate_tenant to {user};"
+                    "migrating the database: the role {user} may not make the roles that read and write for tenants. As an \
+                     administrator of the server, run these commands, and then migrate again:\n  {}",
+                    commands.join("\n  ")
                 );
             }
             ended => return ended.context("migrating the database"),
@@ -59,15 +61,38 @@ pub(crate) async fn bring_up_to_date(pool: &PgPool, histories: &[History]) -> an
     }
 }
 
-/// The first migration makes a role, or makes us a member of it.
+/// The role that migrates, and what an administrator has to run so that it may act as each of
+/// [`ROLES`].
+async fn missing_roles(pool: &PgPool) -> sqlx::Result<(String, Vec<String>)> {
+    let mut commands = Vec::new();
+    let user: String = sqlx::query_scalar("select quote_ident(current_user)").fetch_one(pool).await?;
+    for role in ROLES {
+        let (is_there, is_ours): (bool, bool) = sqlx::query_as(
+            "select count(*) > 0, coalesce(bool_or(pg_has_role(oid, 'member')), false) from pg_roles where rolname = $1",
+        )
+        .bind(role)
+        .fetch_one(pool)
+        .await?;
+        if !is_there {
+            commands.push(format!("create role {role} nologin;"));
+        }
+        if !is_ours {
+            commands.push(format!("grant {role} to {user};"));
+        }
+    }
+    Ok((user, commands))
+}
+
+/// Two migrations make roles, or make us a member of them.
 fn may_not_make_roles(error: &MigrateError) -> bool {
     let (MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _)) = error else {
         return false;
     };
     error.as_database_error().is_some_and(|error| {
-        let about_roles = ["create role", "weirgate_tenant"].iter().any(|it| error.message().contains(it));
+        let says = |text: &str| error.message().contains(text);
+        let about_roles = says("create role") || ROLES.iter().any(|role| says(role));
         error.code().as_deref() == Some("42501") && about_roles
-            || error.message().contains("may not act as weirgate_tenant")
+            || ROLES.iter().any(|role| says(&format!("may not act as {role}")))
     })
 }
 

@@ -21,7 +21,8 @@
 //! | [`signing_keys`], [`access_token`] | the keys that sign access tokens, how they follow one another; such tokens are made and checked |
 //! | [`tokens`] | access tokens of people, given out under grants and checked against them |
 //! | [`audit`] | who did what to what, and how that was before and is after |
-//! | [`read_tx`], [`tenant_tx`] | reads that cannot write; reads that see one tenant's rows alone, under row-level security |
+//! | [`read_tx`], [`tenant_tx`], [`super_tx`] | reads that cannot write; reads that see one tenant's rows alone, under row-level security; reads over all tenants |
+//! | [`desk_tx`] | writes that change one tenant's rows alone, under row-level security |
 //!
 //! Every change of these ends in a function that takes the caller's connection, so that the change
 //! and its entry in the audit commit together. The database's `queue.now()` is the only clock.
@@ -30,6 +31,7 @@ pub mod access_token;
 pub mod accounts;
 pub mod audit;
 pub mod clients;
+pub mod desk_tx;
 pub mod grants;
 pub mod invitations;
 pub mod keys;
@@ -44,6 +46,7 @@ pub mod secret_keys;
 pub mod sessions;
 pub mod sign_in;
 pub mod signing_keys;
+pub mod super_tx;
 pub mod tenant;
 pub mod tenant_tx;
 pub mod tenants;

@@ -6,4 +6,5 @@ mod days;
 mod key_set;
 mod signing_keys;
 mod support;
+mod desk;
 mod tenants;

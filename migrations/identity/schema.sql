@@ -433,6 +433,10 @@ ALTER TABLE identity.api_keys ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE identity.audit ENABLE ROW LEVEL SECURITY;
 
+CREATE POLICY desk_reads ON identity.tenants FOR SELECT TO weirgate_desk USING ((id = identity.current_tenant()));
+
+CREATE POLICY super_reads ON identity.tenants FOR SELECT TO weirgate_super USING (true);
+
 CREATE POLICY tenant_reads ON identity.api_keys FOR SELECT TO weirgate_tenant USING ((tenant_id = identity.current_tenant()));
 
 CREATE POLICY tenant_reads ON identity.audit FOR SELECT TO weirgate_tenant USING ((tenant_id = identity.current_tenant()));
@@ -442,6 +446,10 @@ CREATE POLICY tenant_reads ON identity.tenants FOR SELECT TO weirgate_tenant USI
 ALTER TABLE identity.tenants ENABLE ROW LEVEL SECURITY;
 
 GRANT USAGE ON SCHEMA identity TO weirgate_tenant;
+GRANT USAGE ON SCHEMA identity TO weirgate_desk;
+GRANT USAGE ON SCHEMA identity TO weirgate_super;
 
 GRANT SELECT ON TABLE identity.tenants TO weirgate_tenant;
+GRANT SELECT ON TABLE identity.tenants TO weirgate_desk;
+GRANT SELECT ON TABLE identity.tenants TO weirgate_super;
 

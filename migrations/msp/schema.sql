@@ -589,6 +589,20 @@ ALTER TABLE msp.raw_time_entries ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE msp.source_runs ENABLE ROW LEVEL SECURITY;
 
+CREATE POLICY super_reads ON msp.exports FOR SELECT TO weirgate_super USING (true);
+
+CREATE POLICY super_reads ON msp.ingest_rejects FOR SELECT TO weirgate_super USING (true);
+
+CREATE POLICY super_reads ON msp.kpi_daily FOR SELECT TO weirgate_super USING (true);
+
+CREATE POLICY super_reads ON msp.raw_csat_surveys FOR SELECT TO weirgate_super USING ((deleted_at IS NULL));
+
+CREATE POLICY super_reads ON msp.raw_security_alerts FOR SELECT TO weirgate_super USING ((deleted_at IS NULL));
+
+CREATE POLICY super_reads ON msp.raw_tickets FOR SELECT TO weirgate_super USING ((deleted_at IS NULL));
+
+CREATE POLICY super_reads ON msp.raw_time_entries FOR SELECT TO weirgate_super USING ((deleted_at IS NULL));
+
 CREATE POLICY tenant_reads ON msp.exports FOR SELECT TO weirgate_tenant USING ((tenant_id = identity.current_tenant()));
 
 CREATE POLICY tenant_reads ON msp.ingest_rejects FOR SELECT TO weirgate_tenant USING ((tenant_id = identity.current_tenant()));
@@ -604,18 +618,26 @@ CREATE POLICY tenant_reads ON msp.raw_tickets FOR SELECT TO weirgate_tenant USIN
 CREATE POLICY tenant_reads ON msp.raw_time_entries FOR SELECT TO weirgate_tenant USING (((tenant_id = identity.current_tenant()) AND (deleted_at IS NULL)));
 
 GRANT USAGE ON SCHEMA msp TO weirgate_tenant;
+GRANT USAGE ON SCHEMA msp TO weirgate_super;
 
 GRANT SELECT ON TABLE msp.exports TO weirgate_tenant;
+GRANT SELECT ON TABLE msp.exports TO weirgate_super;
 
 GRANT SELECT ON TABLE msp.ingest_rejects TO weirgate_tenant;
+GRANT SELECT ON TABLE msp.ingest_rejects TO weirgate_super;
 
 GRANT SELECT ON TABLE msp.kpi_daily TO weirgate_tenant;
+GRANT SELECT ON TABLE msp.kpi_daily TO weirgate_super;
 
 GRANT SELECT ON TABLE msp.raw_csat_surveys TO weirgate_tenant;
+GRANT SELECT ON TABLE msp.raw_csat_surveys TO weirgate_super;
 
 GRANT SELECT ON TABLE msp.raw_security_alerts TO weirgate_tenant;
+GRANT SELECT ON TABLE msp.raw_security_alerts TO weirgate_super;
 
 GRANT SELECT ON TABLE msp.raw_tickets TO weirgate_tenant;
+GRANT SELECT ON TABLE msp.raw_tickets TO weirgate_super;
 
 GRANT SELECT ON TABLE msp.raw_time_entries TO weirgate_tenant;
+GRANT SELECT ON TABLE msp.raw_time_entries TO weirgate_super;
 

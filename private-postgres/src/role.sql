@@ -9,13 +9,16 @@ begin
         create role weirgate_service login createdb createrole;
     end if;
     execute format('alter role weirgate_service password %L', current_setting('weirgate.service_password'));
-    -- As whom tenants read; a migration makes it where it is absent.
-    if not exists (select from pg_roles where rolname = 'weirgate_tenant') then
-        create role weirgate_tenant nologin;
-    end if;
-    if not pg_has_role('weirgate_service', 'weirgate_tenant', 'member with admin option') then
-        grant weirgate_tenant to weirgate_service with admin option;
-    end if;
+    -- As whom tenants read, as whom jobs write for one tenant, and as whom all tenants are read;
+    -- migrations make them where they are absent.
+    foreach one in array array['weirgate_tenant', 'weirgate_desk', 'weirgate_super'] loop
+        if not exists (select from pg_roles where rolname = one) then
+            execute format('create role %I nologin', one);
+        end if;
+        if not pg_has_role('weirgate_service', one, 'member with admin option') then
+            execute format('grant %I to weirgate_service with admin option', one);
+        end if;
+    end loop;
 
     for one in
         with ours as (

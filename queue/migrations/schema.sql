@@ -89,6 +89,17 @@ $_$;
 
 COMMENT ON FUNCTION queue.call_final_hook() IS 'Calls the hook that the trigger names, with what queue.add_final_hook lists';
 
+CREATE FUNCTION queue.delete_private_args() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+begin
+    delete from queue.private_args where seq = old.seq;
+    return null;
+end
+$$;
+
+COMMENT ON FUNCTION queue.delete_private_args() IS 'Deletes the private argument of a job that is completed, cancelled or deleted';
+
 CREATE FUNCTION queue.failed_jobs(kind text, tenant_id uuid, subject text) RETURNS TABLE(is_discarded boolean, args jsonb, workflow_id uuid, finalized_at timestamp with time zone)
     LANGUAGE sql STABLE PARALLEL SAFE
     AS $_$
@@ -199,6 +210,7 @@ END) STORED,
     subject text,
     cancelled_by uuid,
     enqueued_by text,
+    has_private boolean DEFAULT false NOT NULL,
     CONSTRAINT jobs_max_attempts_check CHECK ((max_attempts > 0)),
     CONSTRAINT jobs_priority_check CHECK (((priority >= '-100'::integer) AND (priority <= 100)))
 )
@@ -273,6 +285,8 @@ COMMENT ON COLUMN queue.jobs.subject IS 'What the job is about, such as a day, a
 COMMENT ON COLUMN queue.jobs.cancelled_by IS 'What cancelled the job, or asked it to stop: itself, its workflow, its backfill, a bulk action, or a failed job that it depended on';
 
 COMMENT ON COLUMN queue.jobs.enqueued_by IS 'Who asked for the job, as the audit names them; null where a schedule, a backfill or another job enqueued it';
+
+COMMENT ON COLUMN queue.jobs.has_private IS 'Whether it was enqueued with a private argument, which may be deleted by now (queue.private_args)';
 
 CREATE FUNCTION queue.is_open(job uuid) RETURNS boolean
     LANGUAGE sql STABLE PARALLEL SAFE
@@ -775,6 +789,17 @@ COMMENT ON COLUMN queue.leader.pid IS 'Its process id on that machine, for peopl
 
 COMMENT ON COLUMN queue.leader.lease_until IS 'Until when it leads unless it renews';
 
+CREATE TABLE queue.private_args (
+    seq bigint NOT NULL,
+    sealed bytea NOT NULL
+);
+
+COMMENT ON TABLE queue.private_args IS 'The private arguments of jobs that may still run: of those that are not final, and of dead letters, so that they can be retried';
+
+COMMENT ON COLUMN queue.private_args.seq IS 'The job, by its seq';
+
+COMMENT ON COLUMN queue.private_args.sealed IS 'The value as JSON, encrypted by the application''s key for the place "queue.private_args/<id of the job>"';
+
 CREATE TABLE queue.queues (
     name text NOT NULL,
     paused boolean DEFAULT false NOT NULL,
@@ -1043,6 +1068,9 @@ ALTER TABLE ONLY queue.leader
 ALTER TABLE ONLY queue.leader
     ADD CONSTRAINT leader_pkey PRIMARY KEY (term);
 
+ALTER TABLE ONLY queue.private_args
+    ADD CONSTRAINT private_args_pkey PRIMARY KEY (seq);
+
 ALTER TABLE ONLY queue.queues
     ADD CONSTRAINT queues_pkey PRIMARY KEY (name);
 
@@ -1124,6 +1152,10 @@ CREATE INDEX workflows_tenant ON queue.workflows USING btree (tenant_id, id);
 
 CREATE INDEX workflows_tenant_subject ON queue.workflows USING btree (tenant_id, subject, id) WHERE (subject IS NOT NULL);
 
+CREATE TRIGGER delete_private_args_of_deleted AFTER DELETE ON queue.jobs FOR EACH ROW WHEN (old.has_private) EXECUTE FUNCTION queue.delete_private_args();
+
+CREATE TRIGGER delete_private_args_of_ended AFTER UPDATE OF state ON queue.jobs FOR EACH ROW WHEN ((new.has_private AND (new.state = ANY (ARRAY['completed'::queue.job_state, 'cancelled'::queue.job_state])))) EXECUTE FUNCTION queue.delete_private_args();
+
 CREATE TRIGGER log_deleted AFTER DELETE ON queue.jobs REFERENCING OLD TABLE AS old_jobs FOR EACH STATEMENT EXECUTE FUNCTION queue.log_deleted_jobs();
 
 CREATE TRIGGER log_inserted AFTER INSERT ON queue.jobs REFERENCING NEW TABLE AS new_jobs FOR EACH STATEMENT EXECUTE FUNCTION queue.log_inserted_jobs();
@@ -1153,7 +1185,15 @@ ALTER TABLE queue.jobs ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE queue.lanes ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE queue.private_args ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE queue.schedule_ticks ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY super_reads ON queue.job_dependencies FOR SELECT TO weirgate_super USING (true);
+
+CREATE POLICY super_reads ON queue.jobs FOR SELECT TO weirgate_super USING (true);
+
+CREATE POLICY super_reads ON queue.lanes FOR SELECT TO weirgate_super USING (true);
 
 CREATE POLICY tenant_reads ON queue.job_dependencies FOR SELECT TO weirgate_tenant USING ((tenant_id = (NULLIF(current_setting('weirgate.tenant'::text, true), ''::text))::uuid));
 
@@ -1166,20 +1206,30 @@ CREATE POLICY tenant_reads ON queue.schedule_ticks FOR SELECT TO weirgate_tenant
 ALTER TABLE queue.workflows ENABLE ROW LEVEL SECURITY;
 
 GRANT USAGE ON SCHEMA queue TO weirgate_tenant;
+GRANT USAGE ON SCHEMA queue TO weirgate_desk;
+GRANT USAGE ON SCHEMA queue TO weirgate_super;
 
 GRANT SELECT ON TABLE queue.jobs TO weirgate_tenant;
+GRANT SELECT ON TABLE queue.jobs TO weirgate_super;
 
 GRANT SELECT(jobs) ON TABLE queue.claims TO weirgate_tenant;
+GRANT SELECT(jobs) ON TABLE queue.claims TO weirgate_super;
 
 GRANT SELECT ON TABLE queue.job_dependencies TO weirgate_tenant;
+GRANT SELECT ON TABLE queue.job_dependencies TO weirgate_super;
 
 GRANT SELECT ON TABLE queue.lanes TO weirgate_tenant;
+GRANT SELECT ON TABLE queue.lanes TO weirgate_super;
 
 GRANT SELECT(id) ON TABLE queue.workers TO weirgate_tenant;
+GRANT SELECT(id) ON TABLE queue.workers TO weirgate_super;
 
 GRANT SELECT(queues) ON TABLE queue.workers TO weirgate_tenant;
+GRANT SELECT(queues) ON TABLE queue.workers TO weirgate_super;
 
 GRANT SELECT(lease_until) ON TABLE queue.workers TO weirgate_tenant;
+GRANT SELECT(lease_until) ON TABLE queue.workers TO weirgate_super;
 
 GRANT SELECT(drain_requested_at) ON TABLE queue.workers TO weirgate_tenant;
+GRANT SELECT(drain_requested_at) ON TABLE queue.workers TO weirgate_super;
 

@@ -15,6 +15,7 @@ use crate::claim::persist_running::persist_claimed;
 use crate::enqueue::notify::notify_queues;
 use crate::error::{QueueError, Result};
 use crate::job::state::JobState;
+use crate::private;
 use crate::worker::notify::notify_cancel;
 use crate::workflow;
 
@@ -91,11 +92,13 @@ pub(crate) async fn cancel_all(conn: &mut PgConnection, jobs: &[Uuid], by: Uuid)
 ///
 /// Jobs that were cancelled because of it, directly or further down the graph, are retried too and
 /// wait on it: all but those with another failed parent, those that somebody cancelled by hand, and
-/// those with a live duplicate, which can be retried when the duplicate is final.
+/// those with a live duplicate, which can be retried when the duplicate is final. Those with a
+/// private argument stay cancelled, too, as it was deleted.
 ///
 /// # Errors
 /// [`QueueError::UnknownJob`]; [`QueueError::WrongState`] when it is not discarded or cancelled,
-/// when a live job with the same arguments exists, or when a job it depends on failed.
+/// when a live job with the same arguments exists, when a job it depends on failed, or when its
+/// [private argument](crate::private) was deleted as it was cancelled.
 pub async fn retry(conn: &mut PgConnection, job: Uuid) -> Result<JobState> {
     let mut tx = conn.begin().await?;
     let state = retry_in(&mut tx, job).await?;
@@ -105,7 +108,8 @@ pub async fn retry(conn: &mut PgConnection, job: Uuid) -> Result<JobState> {
 
 async fn retry_in(conn: &mut PgConnection, job: Uuid) -> Result<JobState> {
     let row = sqlx::query!(
-        r#"select state::text as "state!: JobState", unique_key, failed_parents from queue.jobs where id = $1 for no key update"#,
+        r#"select state::text as "state!: JobState", unique_key, failed_parents, has_private
+           from queue.jobs where id = $1 for no key update"#,
         job
     )
     .fetch_optional(&mut *conn)
@@ -119,6 +123,10 @@ async fn retry_in(conn: &mut PgConnection, job: Uuid) -> Result<JobState> {
     if row.failed_parents > 0 {
         let parent = failed_parent(conn, job).await?;
         return Err(refuse(format!("a job it depends on failed ({parent}); retry that one first")));
+    }
+    if row.has_private && !private::store::is_there(conn, job).await? {
+        let why = "its private argument was deleted when it was cancelled, and it cannot run without; enqueue it anew";
+        return Err(refuse(why.to_owned()));
     }
     if let Some(live) = live_duplicate(conn, row.unique_key.as_deref()).await? {
         return Err(refuse(format!("job {live} with the same arguments is not final yet")));

@@ -15,6 +15,7 @@ use uuid::Uuid;
 
 use crate::database::column::column;
 use crate::error::Result;
+use crate::private;
 use crate::telemetry::enqueued;
 use crate::workflow::graph;
 use crate::workflow::link;
@@ -35,14 +36,23 @@ pub(crate) use new_job::{Enqueued, NewJob, OnFailure};
 /// [`QueueError::Cycle`]: crate::QueueError::Cycle
 /// [`QueueError::UnknownParent`]: crate::QueueError::UnknownParent
 pub async fn enqueue(conn: &mut PgConnection, jobs: Vec<NewJob>) -> Result<Vec<Enqueued>> {
-    if jobs.iter().all(|job| job.parents.is_empty()) {
+    let depends = jobs.iter().any(|job| !job.parents.is_empty());
+    if !depends && jobs.iter().all(|job| job.private.is_none()) {
         return insert_all(conn, &jobs).await;
     }
-    graph::check_acyclic(&jobs)?;
+    if depends {
+        graph::check_acyclic(&jobs)?;
+    }
+    // More than one statement: all or none.
     let mut tx = conn.begin().await?;
-    let states = link::lock_parents(&mut tx, &jobs).await?;
-    let enqueued = insert_all(&mut tx, &jobs).await?;
-    link::link(&mut tx, jobs, &enqueued, states).await?;
+    let enqueued = if depends {
+        let states = link::lock_parents(&mut tx, &jobs).await?;
+        let enqueued = insert_all(&mut tx, &jobs).await?;
+        link::link(&mut tx, jobs, &enqueued, states).await?;
+        enqueued
+    } else {
+        insert_all(&mut tx, &jobs).await?
+    };
     tx.commit().await?;
     Ok(enqueued)
 }
@@ -81,8 +91,8 @@ async fn insert_all(conn: &mut PgConnection, jobs: &[NewJob]) -> Result<Vec<Enqu
     Ok(jobs.iter().map(|job| found[&job.id]).collect())
 }
 
-/// Inserts the jobs that duplicate no live one, and returns their ids. A trigger wakes the workers
-/// of their queues that wait, when this commits.
+/// Inserts the jobs that duplicate no live one with their private arguments, and returns their ids.
+/// A trigger wakes the workers of their queues that wait, when this commits.
 async fn insert<'a>(
     conn: &mut PgConnection,
     jobs: impl IntoIterator<Item = &'a NewJob, IntoIter: Clone>,
@@ -107,12 +117,14 @@ async fn insert<'a>(
         &column(jobs.clone(), |job| job.name.as_deref()) as &[Option<&str>],
         &column(jobs.clone(), |job| job.enqueued_by.as_deref()) as &[Option<&str>],
         &column(jobs.clone(), |job| job.subject.as_deref()) as &[Option<&str>],
+        &column(jobs.clone(), |job| job.private.is_some()),
     )
     .fetch_all(&mut *conn)
     .await?;
     let stored: Option<HashSet<&Uuid>> = (ids.len() < jobs.clone().count()).then(|| ids.iter().collect());
     let stored = jobs.filter(|job| stored.as_ref().is_none_or(|ids| ids.contains(&job.id)));
     enqueued::count(stored.clone().map(|job| (&*job.queue, &*job.kind)));
+    private::store::store(conn, stored.clone()).await?;
     title::store_titles(conn, stored.filter_map(|job| job.title.as_deref())).await?;
     Ok(ids)
 }

@@ -4,6 +4,7 @@ use uuid::Uuid;
 
 use crate::backfill::BackfillState;
 use crate::job::state::JobState;
+use crate::private::SealingError;
 
 /// Why the engine could not do what it was asked to do.
 #[derive(Debug, thiserror::Error)]
@@ -62,6 +63,19 @@ pub enum QueueError {
         /// About how many bytes it takes.
         bytes: usize,
     },
+    /// The private argument of a job is too large.
+    #[error(
+        "the private argument of job {job} has {bytes} bytes of JSON; at most 65536 are stored: store it elsewhere, encrypted, and pass where it is"
+    )]
+    PrivateTooLarge {
+        /// The job.
+        job: Uuid,
+        /// How many bytes it takes.
+        bytes: usize,
+    },
+    /// The private argument of a job could not be sealed.
+    #[error("a private argument: {0}")]
+    Sealing(#[from] SealingError),
     /// The monitor that runs the queues of a worker process failed.
     #[error("the worker's monitor failed: {0}")]
     Monitor(String),

@@ -58,6 +58,7 @@ pub(crate) mod context;
 pub(crate) mod definition;
 pub(crate) mod error;
 mod new_job;
+mod private;
 pub(crate) mod registry;
 pub(crate) mod retry;
 mod run_id;

@@ -71,6 +71,10 @@
 //! While a job is not final, a second one of the same kind, tenant and arguments is not stored;
 //! [`NewJob`] has this and the other options: priority, time, unique keys, dependencies.
 //!
+//! What nobody but the handler may read, such as names and addresses of people, is a job's private
+//! argument: [`NewJob::private`] encrypts it, and it is deleted when the job completes or is
+//! cancelled. See [`private`].
+//!
 //! # Running
 //!
 //! [`Worker::run`] is a worker process from its registration to its end. [`Kinds`] lists what it
@@ -203,6 +207,7 @@
 //! | [`backfill`] | ranges of work as one object |
 //! | [`schedule`] | jobs that are enqueued by the clock |
 //! | [`control`] | what people do to jobs, one by one or many at once, and to the database's history |
+//! | [`private`] | arguments that only a job's own handler reads, encrypted until it ends |
 //! | [`read`] | jobs, workflows and workers as people and programs see them |
 //! | [`telemetry`] | counters, charts, failures and traces |
 #![warn(missing_docs)]
@@ -217,6 +222,7 @@ mod finish;
 pub mod job;
 pub mod lanes;
 mod maintenance;
+pub mod private;
 pub mod read;
 pub mod schedule;
 pub mod telemetry;

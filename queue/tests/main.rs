@@ -22,6 +22,7 @@ mod meter;
 mod model;
 mod outcomes;
 mod persist_running;
+mod private;
 mod prune;
 mod rescue;
 mod rollups;

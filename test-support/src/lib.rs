@@ -4,6 +4,7 @@
 //! |---|---|
 //! | a database | [`TestDb`]: one a test, copied from a [`Template`] that was migrated once; its clock is moved by the test |
 //! | jobs | [`Step`], which does what the test says, and [`Probe`], which notes it; [`TestWorker`], the production worker in this process; [`TestApp`], a database, files and an application for handlers that are called without the queue |
+//! | private arguments | [`TestKeys`], which seals and opens them |
 //! | backfills | [`Steps`], whose slices are steps |
 //! | schedules | [`Ticking`], whose ticks enqueue steps, and a [`leader`] to fire them |
 //! | HTTP | [`Client`], which calls a router without sockets; [`Answer`], which checks what all answers have in common |
@@ -19,6 +20,7 @@ mod database;
 mod documented;
 mod plan;
 mod probe;
+mod sealing;
 mod slices;
 mod template;
 mod tenants;
@@ -33,6 +35,7 @@ pub use database::TestDb;
 pub use documented::Documented;
 pub use plan::{jobs_scans, rows_read};
 pub use probe::{Does, Probe, Step};
+pub use sealing::TestKeys;
 pub use slices::{StepSlices, Steps, expander, show};
 pub use template::{ENGINE, IDENTITY, Template};
 pub use tenants::{api_key, tenant};

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::http::StatusCode;
+use futures_util::future::join_all;
 use serde_json::json;
 use weirgate::app::App;
 use weirgate::config::Config;
@@ -13,7 +14,7 @@ use weirgate::schema;
 use weirgate_identity::platform::Role;
 use weirgate_queue::lanes::traffic;
 use weirgate_queue::{Concurrency, JobState, NewJob};
-use weirgate_test_support::TestWorker;
+use weirgate_test_support::{TestKeys, TestWorker};
 
 use crate::support::TestApi;
 use crate::support::person::Person;
@@ -37,7 +38,8 @@ async fn jobs_of_all_domains_run_in_one_worker() {
     let api = TestApi::new().await.serving(&domains);
     migrate(&api, &domains).await;
     let app = App::new(api.db().pool.clone()).with(api.app.app.clone());
-    let worker = TestWorker::start_jobs(api.db(), Arc::new(domains.registry(Arc::new(app), None)), |_| {});
+    let registry = Arc::new(domains.registry(Arc::new(app), None));
+    let worker = TestWorker::start_jobs(api.db(), registry, |config| config.sealing = Some(TestKeys::new(1)));
     let parcel = api.enqueue("/internal/parcels?tenant_id=tenant_demo_cca&label=books").await;
     let tickets = api.enqueue("/internal/ingest/tickets?tenant_id=tenant_demo_cca").await;
     api.db().until(weirgate_test_support::id(&parcel["id"]), JobState::Completed).await;
@@ -53,6 +55,45 @@ async fn jobs_of_all_domains_run_in_one_worker() {
     assert_eq!(api.get("/internal/parcels/books").await.ok(StatusCode::OK), parcels[0]);
     assert_eq!(api.get("/internal/parcels/pens").await.status, StatusCode::NOT_FOUND);
     worker.stop().await;
+}
+
+#[tokio::test]
+async fn private_arguments_of_requests_reach_their_handlers_and_nobody_else() {
+    let domains = with_parcels();
+    let api = TestApi::new().await.serving(&domains);
+    migrate(&api, &domains).await;
+    let labels = ["books", "pens", "lamps", "chairs", "plates"];
+    let sent = labels.map(|label| {
+        api.service("POST", &format!("/internal/parcels?tenant_id=tenant_demo_cca&label={label}")).send()
+    });
+    let answers = join_all(sent).await;
+    let ids: Vec<_> = answers
+        .iter()
+        .map(|answer| weirgate_test_support::id(&answer.ok(StatusCode::ACCEPTED)["id"]))
+        .collect();
+    assert_eq!(api.count("queue.private_args").await, 5);
+    let secret = "are a surprise";
+    let person = Person::new(&api, "eve@example.com", Role::Admin).await;
+    let job = ids[0];
+    for shown in [
+        api.get("/internal/jobs").await,
+        api.get(&format!("/internal/jobs/{job}")).await,
+        person.get("/dashboard/jobs").await,
+        person.get(&format!("/dashboard/jobs/{job}")).await,
+    ] {
+        assert!(shown.status.is_success() && shown.text().contains(&job.to_string()), "{}", shown.text());
+        assert!(!shown.text().contains(secret), "{}", shown.text());
+    }
+    assert!(answers.iter().all(|answer| !answer.text().contains(secret)));
+    assert!(api.get("/internal/jobs?q=surprise").await.items().is_empty());
+    let app = App::new(api.db().pool.clone()).with(api.app.app.clone());
+    let registry = Arc::new(domains.registry(Arc::new(app), None));
+    let worker = TestWorker::start_jobs(api.db(), registry, |config| config.sealing = Some(TestKeys::new(1)));
+    for id in ids {
+        api.db().until(id, JobState::Completed).await;
+    }
+    worker.stop().await;
+    assert_eq!(api.count("queue.private_args").await, 0);
 }
 
 /// Makes the schemas of these domains, as `migrate up` does.

@@ -16,6 +16,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use weirgate::http::Api;
 use weirgate_queue::{Job, JobContext, JobError, Kinds, NewJob};
+use weirgate_test_support::TestKeys;
 use weirgate_web::Web;
 use weirgate_web::dashboard::frame::{Frame, page};
 use weirgate_web::dashboard::navigation::DomainEntry;
@@ -43,7 +44,10 @@ pub(super) fn domain() -> Domain<PgPool, Api> {
     Domain {
         kinds: Kinds::default().with::<Send>().with::<Deliver>(),
         enqueueables: vec![Enqueueable::of::<Send>(&["internal", "parcels"]).taking(&["label"])],
-        error_texts: vec![("no_label", "The parcel has no label.")],
+        error_texts: vec![
+            ("no_label", "The parcel has no label."),
+            ("wrong_note", "The note is another parcel's."),
+        ],
         history: Some(History { schema: "parcels", migrator: &MIGRATOR }),
         navigation: vec![DomainEntry { name: "Parcels", path: "/parcels", after: "/queues" }],
         routes: DomainRoutes { internal: routes, pages, ..DomainRoutes::default() },
@@ -71,7 +75,8 @@ async fn send_parcel(State(web): State<Web>, request: EnqueueRequest<Label>) -> 
     request
         .run(&web, |tenant, Label { label }, adjust| {
             let job = Send { tenant: tenant.slug.to_string(), label: label.clone() };
-            NewJob::of(tenant.id, &job).map(|job| Plan::Job(adjust(job)))
+            let job = NewJob::of(tenant.id, &job)?.private(&*TestKeys::new(1), &note(label))?;
+            Ok(Plan::Job(adjust(job)))
         })
         .await
 }
@@ -123,6 +128,11 @@ async fn show_parcels(State(web): State<Web>, session: Session) -> Result<Respon
     Ok(page(&ParcelsPage { frame: Frame::new(&session, "/parcels"), parcels: parcels(&web.pool).await? }))
 }
 
+/// What is known to who packs the parcel alone.
+pub(super) fn note(label: &str) -> String {
+    format!("{label} are a surprise")
+}
+
 /// Takes a parcel in, and has it delivered.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Send {
@@ -139,6 +149,9 @@ impl Job for Send {
     async fn run(&self, ctx: &JobContext<PgPool>) -> Result<(), JobError> {
         if self.label.is_empty() {
             return Err(JobError::discard("no_label", "there is none"));
+        }
+        if ctx.private::<String>().await? != note(&self.label) {
+            return Err(JobError::discard("wrong_note", "this is the note of another parcel"));
         }
         let tenant = ctx.run().map(|run| run.tenant).unwrap_or_default();
         let mut tx = ctx.app.begin().await?;

@@ -64,7 +64,10 @@ async fn a_home_of_an_earlier_version_is_given_to_that_role() {
         // What its owner alone may do.
         schema::undo_all(&mut conn, &domains::histories()).await.unwrap();
         schema::apply(&mut conn, &domains::histories()).await.unwrap();
-        sqlx::raw_sql("begin; set local role weirgate_tenant; commit").execute(&mut conn).await.unwrap();
+        for role in ["weirgate_tenant", "weirgate_desk", "weirgate_super"] {
+            let acts = format!("begin; set local role {role}; commit");
+            sqlx::raw_sql(sqlx::AssertSqlSafe(acts)).execute(&mut conn).await.unwrap();
+        }
         server.stop().await.unwrap();
     }
 }

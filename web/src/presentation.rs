@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use serde_json::Value;
 
 /// What is true of the jobs of any domain: codes that the engine fails jobs with.
-const TEXTS_OF_THE_ENGINE: [(&str, &str); 10] = [
+const TEXTS_OF_THE_ENGINE: [(&str, &str); 16] = [
     ("bad_arguments", "The job's arguments are not valid. The operators can see why."),
     (
         "dependency_failed",
@@ -14,6 +14,12 @@ const TEXTS_OF_THE_ENGINE: [(&str, &str); 10] = [
     (FAILED, GENERAL),
     ("output_too_large", "The job's result is too large to be stored."),
     ("panicked", "The job stopped because of a program error. The operators can see where."),
+    ("private_absent", "The job was enqueued without the private data that it needs."),
+    ("private_damaged", "The private data of the job cannot be read."),
+    ("private_deleted", "The private data of the job is deleted, so it cannot run any more."),
+    ("private_no_key", "The worker that ran the job could not read its private data."),
+    ("private_unexpected", "The private data of the job is not what the job expects."),
+    ("private_unknown_key", "The worker that ran the job could not read its private data."),
     ("timed_out", "The job took longer than allowed."),
     ("unknown_kind", "No worker so far knows this kind of job."),
     ("unknown_tenant", "The tenant of this job does not exist."),

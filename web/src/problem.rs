@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 use weirgate_identity::keys::issuing;
 use weirgate_identity::{TenantsError, tenants};
-use weirgate_queue::{Fault, QueueError};
+use weirgate_queue::{Fault, QueueError, private};
 
 /// Most errors that one answer lists: a request may be wrong in tens of thousands of places.
 const MOST_ERRORS: usize = 100;
@@ -344,6 +344,15 @@ impl From<QueueError> for Problem {
             error @ QueueError::CannotRunNow { .. } => {
                 Self::conflict("cannot_run_now", "It cannot be run now", error.to_string())
             }
+            QueueError::PrivateTooLarge { bytes, .. } => Self::new(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "payload_too_large",
+                "Payload too large",
+                format!(
+                    "the private part of the request takes {bytes} bytes; at most {} are taken",
+                    private::MAX_BYTES
+                ),
+            ),
             error => {
                 tracing::error!(%error, "the engine refused");
                 Self::internal()

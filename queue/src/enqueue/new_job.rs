@@ -9,6 +9,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
+use crate::private::sealed::Sealed;
 use crate::workflow::title::Title;
 
 /// What a discarded or cancelled parent does to the job that waits on it.
@@ -54,6 +55,7 @@ pub struct NewJob {
     pub(crate) traceparent: Option<String>,
     pub(crate) enqueued_by: Option<String>,
     pub(crate) parents: Vec<(Uuid, OnFailure)>,
+    pub(crate) private: Option<Sealed>,
 }
 
 impl NewJob {

@@ -15,7 +15,9 @@ use crate::claim::persist_running;
 use crate::enqueue::new_job::NewJob;
 use crate::error::QueueError;
 use crate::finish::{Finish, Outcome, finish};
+use crate::job::private::Plain;
 use crate::job::{JobError, RunId};
+use crate::private::Sealing;
 use crate::workflow::{self, Parent};
 
 /// The shortest time between two writes of a job's progress.
@@ -34,6 +36,9 @@ pub struct JobContext<A> {
     next: Mutex<Vec<NewJob>>,
     finished: AtomicBool,
     progress_written_at: Mutex<Option<Instant>>,
+    pub(super) sealing: Option<Arc<dyn Sealing>>,
+    /// The private argument, where a test gives it.
+    pub(super) plain: Option<Plain>,
 }
 
 impl<A> JobContext<A> {
@@ -44,8 +49,9 @@ impl<A> JobContext<A> {
         run: RunId,
         traceparent: Option<String>,
         cancel: CancellationToken,
+        sealing: Option<Arc<dyn Sealing>>,
     ) -> Self {
-        Self { run: Some(run), traceparent, cancel, ..Self::detached(app, pool) }
+        Self { run: Some(run), traceparent, cancel, sealing, ..Self::detached(app, pool) }
     }
 
     /// A context without a job, in which a test or a tool calls a handler directly.
@@ -59,13 +65,37 @@ impl<A> JobContext<A> {
             next: Mutex::default(),
             finished: AtomicBool::new(false),
             progress_written_at: Mutex::default(),
+            sealing: None,
+            plain: None,
         }
     }
 
     /// The same run, for a handler whose domain has another application.
     pub(super) fn with_app<B>(self, app: Arc<B>) -> JobContext<B> {
-        let Self { app: _, pool, run, traceparent, cancel, next, finished, progress_written_at } = self;
-        JobContext { app, pool, run, traceparent, cancel, next, finished, progress_written_at }
+        let Self {
+            app: _,
+            pool,
+            run,
+            traceparent,
+            cancel,
+            next,
+            finished,
+            progress_written_at,
+            sealing,
+            plain,
+        } = self;
+        JobContext {
+            app,
+            pool,
+            run,
+            traceparent,
+            cancel,
+            next,
+            finished,
+            progress_written_at,
+            sealing,
+            plain,
+        }
     }
 
     /// The job's id; nil in a detached context.

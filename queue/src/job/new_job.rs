@@ -40,6 +40,7 @@ impl NewJob {
             traceparent: None,
             enqueued_by: None,
             parents: Vec::new(),
+            private: None,
         })
     }
 }

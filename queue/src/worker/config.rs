@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::maintenance::retention::Retention;
+use crate::private::Sealing;
 use crate::schedule::Schedules;
 use crate::telemetry::trace::Tracer;
 use crate::worker::concurrency::Concurrency;
@@ -36,6 +37,9 @@ pub struct WorkerConfig {
     pub seed: u64,
     /// Makes spans of its runs.
     pub tracer: Option<Arc<dyn Tracer>>,
+    /// Opens the private arguments of its jobs ([`crate::private`]); without it, jobs that have one
+    /// are retried until a worker can open it.
+    pub sealing: Option<Arc<dyn Sealing>>,
 }
 
 impl WorkerConfig {
@@ -54,6 +58,7 @@ impl WorkerConfig {
             retention: Retention::default(),
             seed,
             tracer: None,
+            sealing: None,
         }
     }
 }

@@ -54,6 +54,7 @@ impl Runner {
             job.run.clone(),
             attempt.traceparent.clone(),
             stop.token(),
+            worker.config().sealing.clone(),
         );
         let ended = tokio::select! {
             ended = worker.registry().run(job, ctx) => ended,

@@ -15,8 +15,8 @@ with change as (
         c.pending_parents + t.pending as pending,
         c.failed_parents + t.failed as failed,
         -- Only a job that was cancelled because a parent failed is retried with its parent; that is
-        -- then its last error.
-        c.state = 'cancelled' and c.failed_parents > 0 and c.failed_parents + t.failed = 0
+        -- then its last error. One that had a private argument has lost it.
+        c.state = 'cancelled' and not c.has_private and c.failed_parents > 0 and c.failed_parents + t.failed = 0
             and c.errors -> -1 ->> 'code' = 'dependency_failed'
             and (c.errors -> -1 ->> 'at')::timestamptz = c.finalized_at as may_be_retried
     from change t join queue.jobs c on c.id = t.id

@@ -39,10 +39,10 @@ async fn restored(format: &str) {
     source.lose();
 
     let target = Server::start();
-    let target_sql = format!("create role weirgate_tenant nologin; create database {DATABASE}");
-    for statement in target_sql.split("; ") {
-        target.sql("postgres", statement).await;
+    for role in ["weirgate_tenant", "weirgate_desk", "weirgate_super"] {
+        target.sql("postgres", &format!("create role {role} nologin")).await;
     }
+    target.sql("postgres", &format!("create database {DATABASE}")).await;
     let file = file.to_str().unwrap();
     let restored = match format {
         "plain" => tool(&target, "psql", &["-q", "-v", "ON_ERROR_STOP=1", "-d", DATABASE, "-f", file]),

@@ -77,7 +77,8 @@ pub(super) async fn retry(conn: &mut PgConnection, plan: RetryPlan, states: &[St
 }
 
 /// [`control::retry`] of many jobs without dependencies. Of jobs with the same unique key it
-/// retries the one that was enqueued first, and none where a live job has the key.
+/// retries the one that was enqueued first, and none where a live job has the key. A job whose
+/// private argument was deleted is not retried.
 async fn retry_independent(conn: &mut PgConnection, jobs: &[Uuid]) -> Result<u64> {
     let row = sqlx::query!(
         r#"
@@ -90,6 +91,7 @@ async fn retry_independent(conn: &mut PgConnection, jobs: &[Uuid]) -> Result<u64
                 where t.live_key = j.unique_key limit 1
             ) duplicate on true
             where j.id = any($1) and duplicate.is_live is null
+              and (not j.has_private or exists (select from queue.private_args p where p.seq = j.seq))
             order by coalesce(j.unique_key, uuid_send(j.id)), j.seq
         ), retried as (
             update queue.jobs j
