@@ -10,6 +10,7 @@
 //! | [`tenant`] | [`Tenant`]: found by slug or UUID; in a job's arguments a [`TenantRef`] |
 //! | [`tenants`] | tenants are listed, made and changed |
 //! | [`keys`] | API keys: their form, who holds which, when each was used; [`keys::issuing`] gives them out |
+//! | [`scopes`] | what a credential may be used for under `/v1`, and what a new API key may be given |
 //! | [`users`] | people who sign in: roles and passwords |
 //! | [`sessions`] | who is signed in, and from which browsers they have signed in before |
 //! | [`audit`] | who did what to what, and how that was before and is after |
@@ -21,6 +22,7 @@
 pub mod audit;
 pub mod keys;
 pub mod read_tx;
+pub mod scopes;
 pub mod sessions;
 pub mod tenant;
 pub mod tenant_tx;

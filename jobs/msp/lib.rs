@@ -12,6 +12,7 @@ mod jobs;
 pub mod mock_data;
 pub mod rejects;
 mod schedules;
+mod scopes;
 mod settings;
 pub mod sources;
 

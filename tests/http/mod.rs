@@ -58,6 +58,7 @@ mod rejects;
 mod repeats;
 mod schedules;
 mod schedules_run;
+mod scopes;
 mod sign_in_limits;
 mod strangers;
 mod tables;

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use weirgate_identity::scopes::Scope;
 use weirgate_queue::Kinds;
 use weirgate_queue::backfill::Slices;
 use weirgate_queue::schedule::Schedules;
@@ -38,6 +39,9 @@ pub struct Domain<A, S> {
     pub links: Vec<OutputLink>,
     /// What tenants are told of a job that failed with one of its codes.
     pub error_texts: Vec<(&'static str, &'static str)>,
+    /// What credentials of tenants may be used for that it brings: the scopes of its routes below
+    /// `/v1`.
+    pub scopes: Vec<Scope>,
     /// The migrations of its schema, which builds on those of the engine and the tenants.
     pub history: Option<History>,
     /// What it counts, for monitoring.
@@ -64,6 +68,7 @@ impl<A: Send + Sync + 'static, S: Clone + Send + Sync + 'static> Domain<A, S> {
             renamed: Vec::new(),
             links: Vec::new(),
             error_texts: Vec::new(),
+            scopes: Vec::new(),
             history: None,
             counters: Vec::new(),
             additions: None,
@@ -89,6 +94,7 @@ impl<A: Send + Sync + 'static, S: Clone + Send + Sync + 'static> Domain<A, S> {
             renamed: self.renamed,
             links: self.links,
             error_texts: self.error_texts,
+            scopes: self.scopes,
             history: self.history,
             counters: self.counters,
             additions: self.additions,
@@ -111,6 +117,7 @@ impl<A, S> Clone for Domain<A, S> {
             renamed: self.renamed.clone(),
             links: self.links.clone(),
             error_texts: self.error_texts.clone(),
+            scopes: self.scopes.clone(),
             history: self.history,
             counters: self.counters.clone(),
             additions: self.additions.clone(),
