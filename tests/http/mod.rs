@@ -28,6 +28,7 @@ mod dashboard_kpis;
 mod dashboard_queues;
 mod dashboard_rejects;
 mod dashboard_schedules;
+mod dashboard_tenant_forms;
 mod dashboard_tenants;
 mod dashboard_workers;
 mod dashboard_workflows;
