@@ -108,6 +108,25 @@ if (rows) {
   });
 }
 
+for (const field of document.querySelectorAll("[data-copy]")) {
+  field.addEventListener("focus", () => field.select());
+  // Pages that do not come by HTTPS, or from this machine, may not write there.
+  if (!navigator.clipboard) continue;
+  const button = document.createElement("button");
+  button.type = "button";
+  button.textContent = "Copy";
+  const said = document.createElement("span");
+  said.setAttribute("role", "status");
+  button.addEventListener("click", async () => {
+    await navigator.clipboard.writeText(field.value);
+    said.textContent = "Copied";
+  });
+  const row = document.createElement("div");
+  row.className = "row";
+  row.append(button, said);
+  field.closest("label").after(row);
+}
+
 const selectAll = document.querySelector("[data-select-all]");
 
 if (selectAll) {

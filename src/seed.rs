@@ -143,6 +143,7 @@ async fn seed_one(
             tenant: tenant.id,
             slug: &tenant.slug,
             name: "seed",
+            scopes: None,
             expires_at: None,
             random,
         };

@@ -10,6 +10,8 @@ use sha2::{Digest, Sha256};
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
+use crate::scopes::{KeyScopes, Scopes};
+
 /// A key about to be given out.
 #[derive(Debug)]
 pub struct NewKey {
@@ -54,7 +56,7 @@ pub async fn create_until(
     random: [u8; 32],
     expires_at: Option<DateTime<Utc>>,
 ) -> sqlx::Result<String> {
-    store(conn, Uuid::now_v7(), tenant, name, random, expires_at).await
+    store(conn, Uuid::now_v7(), tenant, name, random, None, expires_at).await
 }
 
 pub async fn store(
@@ -63,18 +65,20 @@ pub async fn store(
     tenant: Uuid,
     name: &str,
     random: [u8; 32],
+    scopes: Option<&KeyScopes>,
     expires_at: Option<DateTime<Utc>>,
 ) -> sqlx::Result<String> {
     let NewKey { key, prefix, hash } = new_key(random);
     sqlx::query!(
-        "insert into identity.api_keys (tenant_id, id, prefix, key_hash, name, created_at, expires_at)
-         values ($1, $2, $3, $4, $5, queue.now(), $6)",
+        "insert into identity.api_keys (tenant_id, id, prefix, key_hash, name, created_at, expires_at, scopes)
+         values ($1, $2, $3, $4, $5, queue.now(), $6, $7)",
         tenant,
         id,
         prefix,
         hash.as_slice(),
         name,
-        expires_at
+        expires_at,
+        scopes.map(KeyScopes::names)
     )
     .execute(conn)
     .await?;
@@ -126,6 +130,8 @@ pub struct Listed {
     pub prefix: String,
     /// What the key is for.
     pub name: String,
+    /// Names of the scopes that it was given; none: it has the default ones.
+    pub scopes: Option<Vec<String>>,
     /// Why it is refused, if it is: `revoked`, `expired`, `tenant_inactive`.
     pub refused: Option<String>,
     /// When it was made.
@@ -156,7 +162,7 @@ pub async fn page(
     // Ids are in the order in which they were made.
     sqlx::query_as!(
         Listed,
-        "select k.id, k.tenant_id, t.slug as tenant, k.prefix, k.name, k.created_at, k.expires_at, k.last_used_at,
+        "select k.id, k.tenant_id, t.slug as tenant, k.prefix, k.name, k.scopes, k.created_at, k.expires_at, k.last_used_at,
             case when not k.is_active then 'revoked' when k.expires_at <= queue.now() then 'expired'
                  when not t.is_active then 'tenant_inactive' end as refused
          from identity.api_keys k join identity.tenants t on t.id = k.tenant_id
@@ -223,6 +229,7 @@ pub struct Stored {
     pub key_hash: Vec<u8>,
     tenant_id: Uuid,
     slug: String,
+    scopes: Option<Vec<String>>,
     /// Whether its holder may use it now.
     is_usable: bool,
     is_unseen: bool,
@@ -240,6 +247,8 @@ pub struct Holder {
     pub key: Uuid,
     pub tenant: Uuid,
     pub slug: Arc<str>,
+    /// What it may be used for.
+    pub scopes: Scopes,
     /// Whether its last use was noted more than a minute ago.
     pub is_unseen: bool,
 }
@@ -247,7 +256,8 @@ pub struct Holder {
 impl Stored {
     pub fn found(&self) -> Found {
         let (tenant, slug) = (self.tenant_id, self.slug.as_str().into());
-        let holder = Holder { key: self.id, tenant, slug, is_unseen: self.is_unseen };
+        let scopes = Scopes::of_key(self.scopes.clone());
+        let holder = Holder { key: self.id, tenant, slug, scopes, is_unseen: self.is_unseen };
         Found { holder: self.is_usable.then_some(holder) }
     }
 }
@@ -263,7 +273,7 @@ pub async fn added(conn: &mut PgConnection) -> sqlx::Result<i64> {
 pub async fn stored(conn: &mut PgConnection, prefixes: &[String]) -> sqlx::Result<Vec<Stored>> {
     sqlx::query_as!(
         Stored,
-        r#"select k.id, k.prefix, k.key_hash, k.tenant_id, t.slug, 
+        r#"select k.id, k.prefix, k.key_hash, k.tenant_id, t.slug, k.scopes,
              k.is_active and t.is_active and (k.expires_at is null or k.expires_at > queue.now()) as "is_usable!",
             k.last_used_at is null or k.last_used_at < queue.now() - interval '1 minute' as "is_unseen!"
          from unnest($1::text[]) as asked (prefix)

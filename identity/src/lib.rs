@@ -20,6 +20,7 @@
 //! | [`secret_keys`] | `WEIRGATE_SECRET_KEY`: what is sealed with it, and opened again |
 //! | [`signing_keys`], [`access_token`] | the keys that sign access tokens, how they follow one another; such tokens are made and checked |
 //! | [`tokens`] | access tokens of people, given out under grants and checked against them |
+//! | [`scopes`] | what a credential may be used for under `/v1`, and what a new API key may be given |
 //! | [`audit`] | who did what to what, and how that was before and is after |
 //! | [`read_tx`], [`tenant_tx`], [`super_tx`] | reads that cannot write; reads that see one tenant's rows alone, under row-level security; reads over all tenants |
 //! | [`desk_tx`] | writes that change one tenant's rows alone, under row-level security |
@@ -42,6 +43,7 @@ pub mod pkce;
 pub mod platform;
 pub mod read_tx;
 pub mod roles;
+pub mod scopes;
 pub mod secret_keys;
 pub mod sessions;
 pub mod sign_in;

@@ -18,12 +18,12 @@ use weirgate_web::plan::Plan;
 use weirgate_web::presentation::OutputLink;
 use weirgate_web::reads::Reads;
 
-use crate::http;
 use crate::ingest::ingested_rows;
 use crate::{
     App, BackfillKind, ComputeKpi, DailyPipeline, DailySlices, GenerateExport, IngestCsat,
     IngestSecurityAlerts, IngestTickets, IngestTimeEntries, MIGRATOR, ROLES, kinds, schedules,
 };
+use crate::{http, scopes};
 
 /// Its name in the settings.
 pub const NAME: &str = "msp";
@@ -74,6 +74,7 @@ fn without_routes<S: Clone + Send + Sync + 'static>() -> Domain<App, S> {
         .map(|kind| (kind, ALL_AT_ONCE))
         .into(),
         renamed: vec![("pipeline", DailyPipeline::NAME), ("pipeline_daily", DailyPipeline::NAME)],
+        scopes: scopes::ALL.into(),
         links: vec![OutputLink {
             kind: GenerateExport::KIND,
             id: "export_id",

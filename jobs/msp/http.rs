@@ -16,7 +16,10 @@ use weirgate_web::client_address::TrustedProxies;
 use weirgate_web::extract::AlsoNamed;
 use weirgate_web::parts::Parts;
 use weirgate_web::reads::Reads;
+use weirgate_web::scoped::scoped;
 use weirgate_web::{Web, accept};
+
+use crate::scopes::{ALERTS, CSAT, EXPORTS, KPIS, TICKETS, TIME_ENTRIES};
 
 pub use v1::exports::ExportFiles;
 pub use v1::kpis::{DailyKpis, MOST_DAYS};
@@ -58,17 +61,17 @@ where
     Parts: FromRef<S>,
 {
     OpenApiRouter::new()
-        .routes(routes!(v1::tickets::get_ticket))
-        .routes(routes!(v1::ticket_summary::get_ticket_summary))
-        .routes(routes!(v1::exports::get_export))
+        .routes(scoped(TICKETS, routes!(v1::tickets::get_ticket)))
+        .routes(scoped(TICKETS, routes!(v1::ticket_summary::get_ticket_summary)))
+        .routes(scoped(EXPORTS, routes!(v1::exports::get_export)))
         .route_layer(from_fn(accept::refuse_csv))
         // Tables, and files of either kind.
-        .routes(routes!(v1::kpis::list_daily_kpis))
-        .routes(routes!(v1::tickets::list_tickets))
-        .routes(routes!(v1::time_entries::list_time_entries))
-        .routes(routes!(v1::csat::list_csat))
-        .routes(routes!(v1::security_alerts::list_security_alerts))
-        .routes(routes!(v1::exports::list_exports))
-        .routes(routes!(v1::exports::download_export))
+        .routes(scoped(KPIS, routes!(v1::kpis::list_daily_kpis)))
+        .routes(scoped(TICKETS, routes!(v1::tickets::list_tickets)))
+        .routes(scoped(TIME_ENTRIES, routes!(v1::time_entries::list_time_entries)))
+        .routes(scoped(CSAT, routes!(v1::csat::list_csat)))
+        .routes(scoped(ALERTS, routes!(v1::security_alerts::list_security_alerts)))
+        .routes(scoped(EXPORTS, routes!(v1::exports::list_exports)))
+        .routes(scoped(EXPORTS, routes!(v1::exports::download_export)))
         .route_layer(Extension(NAMED))
 }

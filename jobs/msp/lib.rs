@@ -13,6 +13,7 @@ pub mod mock_data;
 pub mod rejects;
 mod roles;
 mod schedules;
+mod scopes;
 mod settings;
 pub mod sources;
 

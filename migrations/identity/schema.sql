@@ -133,6 +133,7 @@ CREATE TABLE identity.api_keys (
     last_used_at timestamp with time zone,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     expires_at timestamp with time zone,
+    scopes text[],
     CONSTRAINT api_keys_key_hash_check CHECK ((octet_length(key_hash) = 32))
 );
 
@@ -155,6 +156,8 @@ COMMENT ON COLUMN identity.api_keys.last_used_at IS 'Last request with this key,
 COMMENT ON COLUMN identity.api_keys.created_at IS 'When the key was made';
 
 COMMENT ON COLUMN identity.api_keys.expires_at IS 'From when on it is refused; null: never by itself';
+
+COMMENT ON COLUMN identity.api_keys.scopes IS 'Names of the scopes that the key has, as the domains bring them; null: it was given none, and has those that keys had before there were scopes';
 
 CREATE TABLE identity.audit (
     id bigint NOT NULL,
@@ -209,12 +212,13 @@ CREATE TABLE identity.idempotency_keys (
     request_hash bytea NOT NULL,
     job_id uuid NOT NULL,
     created_at timestamp with time zone NOT NULL,
-    made uuid[]
+    made uuid[],
+    caller text DEFAULT 'service'::text NOT NULL
 );
 
 COMMENT ON TABLE identity.idempotency_keys IS 'Requests that named an Idempotency-Key, kept for 24 hours';
 
-COMMENT ON COLUMN identity.idempotency_keys.key IS 'The key as the caller sent it';
+COMMENT ON COLUMN identity.idempotency_keys.key IS 'The key as the caller sent it; of callers other than the service after the caller and a space, which no key has';
 
 COMMENT ON COLUMN identity.idempotency_keys.request_hash IS 'SHA-256 of method, path, query and body';
 
@@ -223,6 +227,8 @@ COMMENT ON COLUMN identity.idempotency_keys.job_id IS 'The job, backfill, tenant
 COMMENT ON COLUMN identity.idempotency_keys.created_at IS 'When the first request came';
 
 COMMENT ON COLUMN identity.idempotency_keys.made IS 'What else the first request made, where that is more than one: the jobs of a schedule that was run; null for all else';
+
+COMMENT ON COLUMN identity.idempotency_keys.caller IS 'Who sent the key: service, key:ID for an API key, account:ID:TENANT for an account that acts for a tenant';
 
 CREATE TABLE identity.known_browsers (
     token_hash bytea NOT NULL,

@@ -14,6 +14,12 @@ pub enum Tenants {
         #[arg(long)]
         json: bool,
     },
+    /// Show one tenant
+    #[command(after_help = "Example:\n  weirgate tenants show acme")]
+    Show {
+        /// Slug or UUID of the tenant
+        tenant: String,
+    },
     /// Create a tenant
     #[command(after_help = "\
 Examples:

@@ -30,6 +30,16 @@ async fn act(command: Tenants, door: Door<'_>) -> anyhow::Result<()> {
             };
             print_list(rows, json)
         }
+        Tenants::Show { tenant } => {
+            let shown = match door {
+                Door::Database(database) => {
+                    let found = tenants::get(&mut *database.pool.acquire().await?, &tenant).await?;
+                    found.ok_or_else(|| no_tenant(&tenant))?
+                }
+                Door::Server(client) => remote::tenants::get(client, &tenant).await?,
+            };
+            say!("{}", serde_json::to_string_pretty(&shown)?)
+        }
         Tenants::Create(new) => match door {
             Door::Database(database) => create(&database.pool, new).await,
             Door::Server(client) => {

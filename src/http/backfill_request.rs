@@ -88,12 +88,11 @@ impl FromRequest<Api> for BackfillRequest {
 
     async fn from_request(request: Request, api: &Api) -> Result<Self, Problem> {
         let context = request.extensions().get::<RequestContext>().cloned().ok_or_else(Problem::internal)?;
-        let (method, uri, headers) =
-            (request.method().clone(), request.uri().clone(), request.headers().clone());
-        let body = read_body(request).await?;
-        let key = IdempotencyKey::of(&method, &uri, &headers, &body)?;
-        let mut fields = Fields::of(uri.query());
-        let body: BackfillBody = parse_body(&headers, &body)?;
+        let (head, body) = request.into_parts();
+        let body = read_body(Request::from_parts(head.clone(), body)).await?;
+        let key = IdempotencyKey::of(&head, &body)?;
+        let mut fields = Fields::of(head.uri.query());
+        let body: BackfillBody = parse_body(&head.headers, &body)?;
         let request = Self::check(&mut fields, body, key, context, &api.catalog);
         fields.finish(request)
     }

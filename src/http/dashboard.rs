@@ -30,6 +30,9 @@ mod queue;
 mod queues;
 mod schedules;
 mod tenant;
+mod tenant_change;
+mod tenant_keys;
+mod tenant_new;
 mod tenants;
 mod workers;
 mod workflow;
@@ -73,8 +76,15 @@ fn own_pages() -> Router<Api> {
         .route("/jobs/{id}/retry", post(job::retry))
         .route("/jobs/{id}/run_now", post(job::run_now))
         .route("/jobs/{id}/priority", post(job::set_priority))
-        .route("/tenants", get(tenants::list))
+        .route("/tenants", get(tenants::list).post(tenant_new::create))
+        // Not below the tenants: one may be called so.
+        .route("/new-tenant", get(tenant_new::show))
         .route("/tenants/{tenant}", get(tenant::show))
+        .route("/tenants/{tenant}/change", post(tenant_change::change))
+        .route("/tenants/{tenant}/activate", post(tenant_change::activate))
+        .route("/tenants/{tenant}/deactivate", post(tenant_change::deactivate))
+        .route("/tenants/{tenant}/api-keys", post(tenant_keys::create))
+        .route("/tenants/{tenant}/api-keys/{prefix}/revoke", post(tenant_keys::revoke))
         .route("/tenants/{tenant}/pause", post(tenant::pause))
         .route("/tenants/{tenant}/resume", post(tenant::resume))
         .route("/tenants/{tenant}/lanes/{queue}", get(lane::show))

@@ -15,7 +15,9 @@ shows one tenant its jobs and results.
 
 Every answer carries `X-Request-Id`. Errors are `application/problem+json` (RFC 9457) with a stable `code`. Unknown \
 query parameters and body fields are refused with 422; blank ones count as not given, equal values given twice as one, and numbers \
-and booleans may be texts. Times are RFC 3339 in UTC. Lists page by cursor: follow `next` until it is null. Lists under `/v1` are CSV \
+and booleans may be texts. Times are RFC 3339 in UTC. \
+An `Idempotency-Key` is its caller's own: the same key of another caller is another request. Each operation under `/v1` needs the scope \
+that its `security` names; a key without it is refused with 403 `insufficient_scope`. Lists page by cursor: follow `next` until it is null. Lists under `/v1` are CSV \
 for `Accept: text/csv`. What a client needs of an answer's headers is in its body, too. A failed job is still a 200: look at `state`. Under `/v1`, `links.cancel` and `links.retry` are null.";
 
 /// The document before the routes are added.

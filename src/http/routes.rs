@@ -5,17 +5,21 @@ use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use weirgate_web::domain::{Catalog, DomainRoutes};
+use weirgate_web::scoped::{all_scoped, scoped};
 use weirgate_web::{accept, document};
 
 use crate::http::{Api, auth, health, internal, metrics, oauth, openapi, schemas, v1};
+use crate::operations::READ_JOBS;
 
 /// The `OpenAPI` 3.1 document of the operations and these domains.
 pub(super) fn document(catalog: &Catalog, domains: &[DomainRoutes<Api>]) -> utoipa::openapi::OpenApi {
     let Routes { open, internal, v1 } = routes(catalog, domains);
     let (_, mut document) = open.merge(tokens()).merge(internal).merge(v1).split_for_parts();
-    let (name, schema) = schemas::kinds_of_backfills(catalog.backfills());
     let components = document.components.get_or_insert_default();
-    components.schemas.insert(name.to_owned(), schema.into());
+    let of_domains = [schemas::kinds_of_backfills(catalog.backfills()), schemas::scopes(catalog.scopes())];
+    for (name, schema) in of_domains {
+        components.schemas.insert(name.to_owned(), schema.into());
+    }
     document::complete(&mut document);
     document
 }
@@ -41,6 +45,9 @@ pub(super) fn tokens() -> OpenApiRouter<Api> {
 }
 
 /// Those of the operations, and of these domains.
+///
+/// # Panics
+/// When a route below `/v1` asks for no scope.
 pub(super) fn routes(catalog: &Catalog, domains: &[DomainRoutes<Api>]) -> Routes {
     let open = OpenApiRouter::with_openapi(openapi::Document::openapi())
         .routes(routes!(health::get_health))
@@ -82,6 +89,7 @@ pub(super) fn routes(catalog: &Catalog, domains: &[DomainRoutes<Api>]) -> Routes
         .routes(routes!(internal::keys::list_api_keys))
         .routes(routes!(internal::keys::list_api_keys_of_tenant, internal::keys::create_api_key))
         .routes(routes!(internal::keys::delete_api_key))
+        .routes(routes!(internal::keys::list_scopes))
         .routes(routes!(internal::failures::list_failures))
         .routes(routes!(internal::audit::list_audit))
         .routes(routes!(internal::workers::list_workers))
@@ -93,18 +101,20 @@ pub(super) fn routes(catalog: &Catalog, domains: &[DomainRoutes<Api>]) -> Routes
         .routes(routes!(internal::schedules::run_schedule))
         .route_layer(from_fn(accept::refuse_csv));
     let v1 = OpenApiRouter::new()
-        .routes(routes!(v1::jobs::get_job))
-        .routes(routes!(v1::jobs::stream_job))
+        .routes(scoped(READ_JOBS, routes!(v1::jobs::get_job)))
+        .routes(scoped(READ_JOBS, routes!(v1::jobs::stream_job)))
         .route_layer(from_fn(accept::refuse_csv))
         // A table.
-        .routes(routes!(v1::jobs::list_jobs));
+        .routes(scoped(READ_JOBS, routes!(v1::jobs::list_jobs)));
     let backfills = OpenApiRouter::new()
         .routes(routes!(internal::backfills::create_backfill))
         .route_layer(from_fn(accept::refuse_csv));
     let internal = if catalog.backfills().is_empty() { internal } else { internal.merge(backfills) };
-    domains.iter().fold(Routes { open, internal, v1 }, |Routes { open, internal, v1 }, domain| Routes {
-        open,
-        internal: internal.merge((domain.internal)()),
-        v1: v1.merge((domain.v1)()),
-    })
+    let routes =
+        domains.iter().fold(Routes { open, internal, v1 }, |Routes { open, internal, v1 }, domain| Routes {
+            open,
+            internal: internal.merge((domain.internal)()),
+            v1: v1.merge((domain.v1)()),
+        });
+    Routes { v1: all_scoped(routes.v1), ..routes }
 }

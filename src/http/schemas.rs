@@ -1,8 +1,9 @@
 //! Schemas of the `OpenAPI` document that have a name of their own, so that generated clients have
 //! one type for each: texts that are one of a few.
 
-use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, OneOfBuilder, Schema, Type};
+use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, OneOfBuilder, Schema, SchemaType, Type};
 use utoipa::openapi::{Ref, RefOr};
+use weirgate_identity::scopes::Scope;
 use weirgate_queue::backfill::BackfillState;
 use weirgate_web::backfill::BackfillKind;
 use weirgate_web::schemas::one_of;
@@ -44,6 +45,31 @@ pub(crate) fn kinds_of_backfills(kinds: &[BackfillKind]) -> (&'static str, Schem
     ("BackfillKind", schema.build().into())
 }
 
+/// The scopes that the domains bring which are served.
+pub(crate) fn scopes(scopes: &[Scope]) -> (&'static str, Schema) {
+    let told = scopes.iter().map(|scope| format!("- `{}`: {}", scope.name, scope.text));
+    let told: Vec<String> =
+        ["What an API key may be used for:".to_owned(), String::new()].into_iter().chain(told).collect();
+    let schema = ObjectBuilder::new()
+        .schema_type(Type::String)
+        .enum_values(Some(scopes.iter().map(|scope| scope.name)))
+        .description(Some(told.join("\n")));
+    ("Scope", schema.build().into())
+}
+
+/// What a new API key may be used for.
+pub(crate) fn scopes_of_new_key() -> Schema {
+    let description =
+        "What it may be used for, at least one; the default ones of `/internal/scopes` when left out";
+    ArrayBuilder::new()
+        .schema_type(SchemaType::from_iter([Type::Array, Type::Null]))
+        .items(RefOr::Ref(scope()))
+        .min_items(Some(1))
+        .description(Some(description))
+        .build()
+        .into()
+}
+
 macro_rules! named {
     ($($function:ident $name:literal),*) => {
         $(pub(crate) fn $function() -> Ref {
@@ -55,7 +81,7 @@ macro_rules! named {
 named!(
     bulk_action "BulkAction", backfill_kind "BackfillKind",
     backfill_order "BackfillOrder", backfill_reprocess "BackfillReprocess", backfill_state "BackfillState",
-    backfill_tenants "BackfillTenants"
+    backfill_tenants "BackfillTenants", scope "Scope"
 );
 
 fn tenants() -> Schema {

@@ -28,6 +28,7 @@ pub async fn api_key(pool: &PgPool, tenant: &Tenant) -> String {
         tenant: tenant.id,
         slug: &tenant.slug.0,
         name: "test",
+        scopes: None,
         expires_at: None,
         random,
     };

@@ -36,13 +36,15 @@ const BROKEN: &str = "birch_logistics";
 pub(super) struct Page {
     pub(super) name: &'static str,
     pub(super) path: String,
+    /// What is done there first, in words of the browser.
+    first: Option<&'static str>,
     /// What leads to it from there.
     press: Option<&'static str>,
 }
 
 impl Page {
     fn new(name: &'static str, path: impl Into<String>) -> Self {
-        Self { name, path: path.into(), press: None }
+        Self { name, path: path.into(), first: None, press: None }
     }
 
     /// Whether it is the page at this address, whatever it is asked for.
@@ -52,6 +54,9 @@ impl Page {
 
     pub(super) async fn show(&self, tab: &Tab) {
         tab.go(&self.path).await;
+        if let Some(first) = self.first {
+            tab.eval::<Option<bool>>(&format!("{first}; null")).await;
+        }
         if let Some(button) = self.press {
             let before: String = tab.eval("document.title").await;
             tab.press(button).await;
@@ -236,6 +241,16 @@ async fn backfill(site: &Site) -> String {
     format!("/backfills/{}", sqlx::query_scalar::<_, String>(sql).fetch_one(&site.db().pool).await.unwrap())
 }
 
+/// Opens the form for a key.
+const NEW_KEY: &str = "document.querySelector('details.form').open = true";
+
+const RIGHT_KEY: &str = "document.querySelector('details.form').open = true; \
+    document.querySelector('details.form [name=name]').value = 'auditor'; \
+    document.querySelectorAll('[name=scopes]').forEach((box, at) => (box.checked = at < 2))";
+
+/// The buttons of keys say which key is meant, and those are random.
+const ONE_KEY: &str = "document.querySelector('[aria-label^=Revoke]').ariaLabel = 'Revoke'";
+
 /// Each page of the dashboard.
 async fn pages(site: &Site) -> Vec<Page> {
     vec![
@@ -253,6 +268,18 @@ async fn pages(site: &Site) -> Vec<Page> {
         Page::new("tenants", "/tenants"),
         Page::new("tenants-failing", "/tenants?show=failing"),
         Page::new("tenant", "/tenants/alder_dental"),
+        Page::new("tenant-new", "/new-tenant"),
+        Page {
+            press: Some("Deactivate the tenant…"),
+            ..Page::new("tenant-deactivate", "/tenants/alder_dental")
+        },
+        Page { first: Some(NEW_KEY), ..Page::new("key-new", "/tenants/alder_dental") },
+        Page {
+            first: Some(RIGHT_KEY),
+            press: Some("Create key"),
+            ..Page::new("key-created", "/tenants/birch_logistics")
+        },
+        Page { first: Some(ONE_KEY), press: Some("Revoke"), ..Page::new("key-revoke", "/tenants/cedar_law") },
         Page::new("lane", "/tenants/alder_dental/lanes/kpi"),
         Page { press: Some("Pause…"), ..Page::new("lane-pause", "/tenants/alder_dental/lanes/kpi") },
         Page { press: Some("Set…"), ..Page::new("lane-limits", "/tenants/alder_dental/lanes/kpi") },

@@ -103,6 +103,32 @@ async fn migrate(api: &TestApi, domains: &Domains) {
 }
 
 #[tokio::test]
+async fn scope_of_an_added_domain_is_given_to_keys_and_asked_for() {
+    let domains = with_parcels();
+    let api = TestApi::new().await.serving(&domains);
+    migrate(&api, &domains).await;
+    api.execute("insert into parcels.parcels (label) values ('books')").await;
+    let refused = api.v1("/v1/parcels/books").await;
+    assert_eq!(
+        refused.problem(403, "insufficient_scope")["detail"],
+        "this needs the scope read:parcels; the credential has the default scopes"
+    );
+    let keys = "/internal/tenants/tenant_demo_cca/api-keys";
+    let courier = json!({ "name": "courier", "scopes": ["read:parcels"] }).to_string();
+    let made = api.service("POST", keys).json(courier.as_str()).send().await.ok(StatusCode::CREATED);
+    let key = made["key"].as_str().unwrap();
+    let parcel = api.with_key(key, "GET", "/v1/parcels/books").send().await.ok(StatusCode::OK);
+    assert_eq!(parcel["label"], "books");
+    api.with_key(key, "GET", "/v1/jobs").send().await.problem(403, "insufficient_scope");
+    // The same database, without that domain.
+    let api = api.serving(&Domains::new(domains::all()));
+    let unknown = api.service("POST", keys).json(courier).send().await;
+    assert_eq!(unknown.wrong_fields(), ["scopes"]);
+    let kept = api.get(keys).await.items();
+    assert_eq!(kept[1]["scopes"], json!(["read:parcels"]), "a key keeps what it was given");
+}
+
+#[tokio::test]
 async fn schema_of_an_added_domain_is_migrated_and_waited_for() {
     let domains = with_parcels();
     let api = TestApi::new().await.serving(&domains);

@@ -1,5 +1,5 @@
-//! A domain that this program does not have: two kinds, in a queue of their own, three routes, one
-//! page, and one table in a schema of its own.
+//! A domain that this program does not have: two kinds, in a queue of their own, four routes, one
+//! page, one scope, and one table in a schema of its own.
 
 use std::sync::LazyLock;
 
@@ -15,6 +15,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use weirgate::http::Api;
+use weirgate_identity::scopes::Scope;
 use weirgate_queue::{Job, JobContext, JobError, Kinds, NewJob};
 use weirgate_test_support::TestKeys;
 use weirgate_web::Web;
@@ -30,6 +31,7 @@ use weirgate_web::openapi::JobAccepted;
 use weirgate_web::plan::Plan;
 use weirgate_web::problem::Problem;
 use weirgate_web::query_params;
+use weirgate_web::scoped::scoped;
 
 /// The migrations of its schema. A crate says in a `sqlx.toml` of its own what stands here beside
 /// them.
@@ -38,6 +40,9 @@ static MIGRATOR: LazyLock<Migrator> = LazyLock::new(|| Migrator {
     create_schemas: vec!["parcels".into()].into(),
     ..sqlx::migrate!("tests/domains/parcels/migrations")
 });
+
+/// Came after keys had scopes, so that no key has it that was not given it.
+const READ_PARCELS: Scope = Scope { name: "read:parcels", text: "Follow parcels", by_default: false };
 
 /// What it does: one readable list.
 pub(super) fn domain() -> Domain<PgPool, Api> {
@@ -48,15 +53,20 @@ pub(super) fn domain() -> Domain<PgPool, Api> {
             ("no_label", "The parcel has no label."),
             ("wrong_note", "The note is another parcel's."),
         ],
+        scopes: vec![READ_PARCELS],
         history: Some(History { schema: "parcels", migrator: &MIGRATOR }),
         navigation: vec![DomainEntry { name: "Parcels", path: "/parcels", after: "/queues" }],
-        routes: DomainRoutes { internal: routes, pages, ..DomainRoutes::default() },
+        routes: DomainRoutes { internal: routes, v1, pages },
         ..Domain::new("parcels")
     }
 }
 
 fn routes() -> OpenApiRouter<Api> {
     OpenApiRouter::new().routes(routes!(send_parcel, list_parcels)).routes(routes!(get_parcel))
+}
+
+fn v1() -> OpenApiRouter<Api> {
+    OpenApiRouter::new().routes(scoped(READ_PARCELS, routes!(follow_parcel)))
 }
 
 query_params! {
@@ -111,6 +121,16 @@ async fn get_parcel(State(web): State<Web>, Path(label): Path<String>) -> Result
     let parcel = sqlx::query_as("select label, is_delivered from parcels.parcels where label = $1");
     let parcel = parcel.bind(&label).fetch_optional(&web.pool).await?;
     parcel.map(Json).ok_or_else(|| Problem::not_found("unknown_parcel", "Unknown parcel", label))
+}
+
+/// Shows a parcel to whoever waits for it.
+#[utoipa::path(
+    get, path = "/v1/parcels/{label}", tag = "Results",
+    params(("label" = String, Path, description = "What is written on it")),
+    responses((status = 200, description = "The parcel", body = Parcel))
+)]
+async fn follow_parcel(state: State<Web>, label: Path<String>) -> Result<Json<Parcel>, Problem> {
+    get_parcel(state, label).await
 }
 
 fn pages() -> Router<Api> {

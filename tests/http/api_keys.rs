@@ -88,6 +88,38 @@ async fn a_key_ends_when_it_was_said_to() {
 }
 
 #[tokio::test]
+async fn key_has_the_scopes_that_it_was_given_each_once() {
+    let api = TestApi::new().await;
+    let given = json!({ "name": "n8n", "scopes": ["read:csat", "read:jobs", "read:csat"] });
+    let made = create(&api, &given).await.ok(StatusCode::CREATED);
+    assert_eq!(made["scopes"], json!(["read:jobs", "read:csat"]));
+    let without = create(&api, &json!({ "name": "all", "scopes": null })).await.ok(StatusCode::CREATED);
+    assert_eq!(without["scopes"], Value::Null);
+    let listed: Vec<Value> = api.get(KEYS).await.items().iter().map(|key| key["scopes"].clone()).collect();
+    assert_eq!(listed, [Value::Null, json!(["read:jobs", "read:csat"]), Value::Null]);
+    let acts = api.get("/internal/audit?action=key.create&limit=2").await.items();
+    assert_eq!(acts[1]["detail"]["after"]["scopes"], json!(["read:jobs", "read:csat"]), "{acts:?}");
+    let known = api.get("/internal/scopes").await.items();
+    let known: Vec<&str> = known.iter().map(|scope| scope["name"].as_str().unwrap()).collect();
+    for (scopes, says) in [
+        (json!([]), "no scope is given"),
+        (json!(["read:kpi"]), "no scope \"read:kpi\""),
+        (json!(["read:jobs", "*"]), "no scope \"*\""),
+        (json!("read:jobs"), "expected a list"),
+        (json!([["read:jobs"]]), "text"),
+    ] {
+        let refused = create(&api, &json!({ "name": "x", "scopes": scopes })).await;
+        let message = refused.problem(422, "validation_failed")["errors"][0]["message"].clone();
+        let message = message.as_str().unwrap();
+        assert!(message.contains(says), "{scopes}: {message}");
+        if says.starts_with("no scope") {
+            assert!(message.ends_with(&known.join(", ")), "{message}: all that there are");
+        }
+    }
+    assert_eq!(api.get(KEYS).await.items().len(), 3);
+}
+
+#[tokio::test]
 async fn a_repeated_request_makes_one_key_and_does_not_show_it_again() {
     let api = TestApi::new().await;
     let keyed = || {

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::support::TestApi;
 
 /// Every operation there is, with something in place of its parameters.
-const OPERATIONS: [(&str, &str); 67] = [
+const OPERATIONS: [(&str, &str); 68] = [
     ("GET", "/health"),
     ("GET", "/health/ready"),
     ("GET", "/metrics"),
@@ -45,6 +45,7 @@ const OPERATIONS: [(&str, &str); 67] = [
     ("POST", "/internal/tenants/{id}/api-keys"),
     ("DELETE", "/internal/tenants/{id}/api-keys/{prefix}"),
     ("GET", "/internal/api-keys"),
+    ("GET", "/internal/scopes"),
     ("GET", "/internal/failures"),
     ("GET", "/internal/tenants/{id}/kpis/daily"),
     ("GET", "/internal/tenants/{id}/limits"),
@@ -80,19 +81,17 @@ const OPERATIONS: [(&str, &str); 67] = [
 
 /// Every operation, with something in place of its path parameters.
 pub(super) fn operations() -> Vec<(&'static str, String)> {
-    OPERATIONS
-        .iter()
-        .map(|(method, path)| {
-            let path = path
-                .replace("{dataset}", "tickets")
-                .replace("schedules/{name}", "schedules/daily_pipeline")
-                .replace("{name}", "ingest")
-                .replace("{cw_ticket_id}", "TKT-001")
-                .replace("{prefix}", "wg_00000000")
-                .replace("{id}", "0198c0de-0000-7000-8000-000000000000");
-            (*method, path)
-        })
-        .collect()
+    OPERATIONS.iter().map(|(method, path)| (*method, filled(path))).collect()
+}
+
+/// A path with something in place of its parameters.
+pub(super) fn filled(path: &str) -> String {
+    path.replace("{dataset}", "tickets")
+        .replace("schedules/{name}", "schedules/daily_pipeline")
+        .replace("{name}", "ingest")
+        .replace("{cw_ticket_id}", "TKT-001")
+        .replace("{prefix}", "wg_00000000")
+        .replace("{id}", "0198c0de-0000-7000-8000-000000000000")
 }
 
 async fn document(api: &TestApi) -> Value {

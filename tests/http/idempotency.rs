@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
-use axum::http::StatusCode;
+use axum::http::{Request, StatusCode};
 use futures_util::future::join_all;
 use serde_json::Value;
+use uuid::Uuid;
 use weirgate_test_support::Answer;
+use weirgate_web::idempotency::{Claimed, IdempotencyKey, Sender, claim_new};
 
 use crate::support::TestApi;
 
@@ -115,4 +117,57 @@ async fn of_twelve_at_once_one_enqueues_and_all_answer_alike() {
         let jobs = if target == FORCED { 1 } else { 6 };
         assert_eq!(api.count("queue.jobs").await - before, jobs);
     }
+}
+
+/// The key `order-66`, as this sender sends it with this body.
+fn sent_by(sender: Sender, body: &str) -> IdempotencyKey {
+    let request = Request::post("/v1/orders").header("idempotency-key", "order-66").extension(sender);
+    let (head, ()) = request.body(()).unwrap().into_parts();
+    IdempotencyKey::of(&head, body.as_bytes()).unwrap().unwrap()
+}
+
+#[tokio::test]
+async fn same_key_of_other_senders_is_another_key() {
+    let api = TestApi::new().await;
+    let job = post(&api, FORCED, "").await.ok(StatusCode::ACCEPTED)["id"].clone();
+    let (cca, client2) = (api.cca.id, api.client2.id);
+    let account = Uuid::now_v7();
+    let others = [
+        Sender::ApiKey(Uuid::now_v7()),
+        Sender::ApiKey(Uuid::now_v7()),
+        Sender::Account { id: account, tenant: cca },
+        Sender::Account { id: account, tenant: client2 },
+    ];
+    // Each for a tenant of which it is known that it is there, as what was made is looked up.
+    let made = [cca, client2, cca, client2];
+    let mut tx = api.db().pool.begin().await.unwrap();
+    for (sender, made) in others.into_iter().zip(made) {
+        let first = sent_by(sender, &sender.to_string()).claim(&mut tx, made).await.unwrap();
+        assert!(matches!(first, Claimed::First), "{sender}: nobody else's");
+    }
+    for (sender, made) in others.into_iter().zip(made) {
+        let again = sent_by(sender, &sender.to_string()).claim(&mut tx, Uuid::now_v7()).await.unwrap();
+        assert!(matches!(again, Claimed::Replay(id) if id == made), "{sender}: its own");
+        let other = sent_by(sender, "another request").claim(&mut tx, made).await;
+        assert!(other.is_err(), "{sender}: refused within the keys of one sender");
+    }
+    tx.commit().await.unwrap();
+    // Many in one statement, as the batcher claims them.
+    let together = [Sender::ApiKey(cca), Sender::Account { id: cca, tenant: cca }, others[0]];
+    let keys: Vec<IdempotencyKey> = together.iter().map(|sender| sent_by(*sender, "")).collect();
+    let claims: Vec<_> = keys.iter().map(|key| (key, Uuid::now_v7())).collect();
+    let mut conn = api.db().pool.acquire().await.unwrap();
+    let first = claim_new(&mut conn, &claims).await.unwrap();
+    let is_first: Vec<bool> = keys.iter().map(|key| first.contains(key.stored())).collect();
+    assert_eq!(is_first, [true, true, false]);
+    let again = post(&api, FORCED, "").await;
+    assert_eq!(again.ok(StatusCode::ACCEPTED)["id"], job, "the service's is what it was");
+    assert!(replayed(&again));
+    let callers: Vec<String> = sqlx::query_scalar(
+        "select distinct split_part(caller, ':', 1) from identity.idempotency_keys order by 1",
+    )
+    .fetch_all(&api.db().pool)
+    .await
+    .unwrap();
+    assert_eq!(callers, ["account", "key", "service"]);
 }

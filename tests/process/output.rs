@@ -32,12 +32,14 @@ async fn a_closed_pipe_ends_a_command_quietly() {
     let backfill = ["backfill", "compute_kpi", "--from", "2026-01-01", "--to", "2026-01-03"];
     for args in [
         &["tenants", "list"][..],
+        &["tenants", "show", "tenant_demo_cca"],
         &["jobs", "list"],
         &["jobs", "bulk", "retry", "--all", "--dry-run"],
         &["schedules", "list"],
         &["queues", "list"],
         &["limits", "show", "tenant_demo_cca"],
         &["keys", "list"],
+        &["keys", "scopes"],
         &["users", "list"],
         &["failures"],
         &["migrate", "status"],

@@ -32,10 +32,13 @@ async fn tenants_are_made_changed_and_listed_through_both_doors() {
     let listed = scene.same(&["tenants", "list"]).await;
     assert!(listed.contains("inactive") && listed.contains("A & B"), "{listed}");
     scene.same(&["tenants", "list", "--json"]).await;
+    let shown = scene.same(&["tenants", "show", "bolt"]).await;
+    assert!(shown.contains("\"A & B\"") && shown.contains("Europe/London"), "{shown}");
     for (args, hint) in [
         (&["tenants", "create", CCA][..], "weirgate tenants set"),
         (&["tenants", "create", "system"], "system"),
         (&["tenants", "create", "clay", "--time-zone", "UTC+3"], "--time-zone"),
+        (&["tenants", "show", "nobody"], "weirgate tenants list"),
         (&["tenants", "set", CCA], "at least one of --name"),
         (&["tenants", "set", CCA, "--name", " "], "--name is blank"),
         (&["tenants", "set", "nobody", "--name", "x"], "weirgate tenants list"),
@@ -59,16 +62,34 @@ async fn keys_come_and_go_through_both_doors() {
     let listed = scene.same(&["keys", "list", CCA]).await;
     let line = listed.lines().find(|line| line.contains("n8n")).expect(&listed);
     assert!(line.contains("good") && line.matches(" UTC").count() >= 2, "{line}");
+    assert!(line.contains(" default "), "it was given no scopes: {line}");
     assert!(scene.out(&["keys", "revoke", key]).await.contains(&format!("{} is revoked", &key[..11])));
     for said in
         [scene.cli.refused(&["keys", "revoke", key]).await, refused(&scene, &["keys", "revoke", key]).await]
     {
         assert!(said.contains("no valid key") && !said.contains(key), "{said}");
     }
+    let scopes = scene.same(&["keys", "scopes"]).await;
+    assert!(scopes.contains("read:security_alerts") && scopes.contains("Read the KPIs"), "{scopes}");
+    // One is made through each door.
+    let auditor = |name| {
+        ["keys", "create", CCA, "--name", name, "--scope", "read:csat,read:kpis", "--scope", "read:csat"]
+    };
+    scene.cli.out(&auditor("here")).await;
+    scene.out(&auditor("there")).await;
+    let listed = scene.same(&["keys", "list", CCA]).await;
+    for name in ["here", "there"] {
+        let line = listed.lines().find(|line| line.contains(name)).expect(&listed);
+        assert!(line.contains("read:kpis, read:csat"), "{line}");
+    }
     for (args, hint) in [
         (&["keys", "create", "nobody"][..], "weirgate tenants list"),
         (&["keys", "create", CCA, "--expires", "2020-01-01T00:00:00Z"], "--expires"),
         (&["keys", "create", CCA, "--name", " "], "--name"),
+        (
+            &["keys", "create", CCA, "--scope", "read:kpi"],
+            "--scope: no scope \"read:kpi\"; there are read:jobs",
+        ),
     ] {
         for said in [scene.cli.refused(args).await, refused(&scene, args).await] {
             assert!(said.contains(hint), "{args:?}: {said}");

@@ -1,4 +1,4 @@
-//! Who calls: the service by its token, a tenant by its API key.
+//! Who calls: the service by its token, a tenant by its API key; and which scopes they have.
 
 use std::sync::Arc;
 
@@ -10,9 +10,11 @@ use axum::middleware::Next;
 use axum::response::Response;
 use uuid::Uuid;
 use weirgate_identity::keys::{Holder, Presented};
+use weirgate_identity::scopes::Scopes;
 
 use crate::callers::Caller;
 use crate::connections::Connection;
+use crate::idempotency::Sender;
 use crate::problem::Problem;
 use crate::state::Web;
 use crate::watchers::Credential;
@@ -25,6 +27,15 @@ const TENANT_CHALLENGE: &str = r#"ApiKey realm="weirgate", Bearer realm="weirgat
 pub struct CallerTenant {
     pub id: Uuid,
     pub slug: Arc<str>,
+    /// What the credential may be used for.
+    pub scopes: Scopes,
+}
+
+impl CallerTenant {
+    /// A tenant whose data the service reads.
+    pub fn of_service(id: Uuid, slug: Arc<str>) -> Self {
+        Self { id, slug, scopes: Scopes::All }
+    }
 }
 
 impl<S: Sync> FromRequestParts<S> for CallerTenant {
@@ -48,6 +59,7 @@ pub async fn require_service(
     };
     web.limits.check(Caller::Service)?;
     request.extensions_mut().insert(token);
+    request.extensions_mut().insert(Sender::Service);
     note_known(request.extensions());
     Ok(next.run(request).await)
 }
@@ -77,7 +89,9 @@ pub async fn require_tenant(
         return Err(Problem::too_many_connections_of_one());
     }
     let credential = Credential::Key { tenant: holder.tenant, id: holder.key };
-    request.extensions_mut().insert(CallerTenant { id: holder.tenant, slug: holder.slug });
+    let Holder { key, tenant, slug, scopes, .. } = holder;
+    request.extensions_mut().insert(CallerTenant { id: tenant, slug, scopes });
+    request.extensions_mut().insert(Sender::ApiKey(key));
     // A held request and an event stream end with the key.
     let answer = web.watchers.follow(credential).answer(request, next).await;
     answer.ok_or_else(|| Problem::unauthorized(TENANT_CHALLENGE, "the API key is no longer valid"))

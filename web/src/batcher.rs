@@ -236,7 +236,7 @@ async fn enqueue_pending(
         match active(&name, tenant).and_then(|tenant| Ok((plan(&tenant)?, tenant.id))) {
             Err(problem) => tell(answer, Err(problem)),
             Ok((plan, tenant)) => {
-                let again = key.as_ref().is_some_and(|key| !keys.insert(key.text().to_owned()));
+                let again = key.as_ref().is_some_and(|key| !keys.insert(key.stored().to_owned()));
                 let note = match &plan {
                     Plan::Job(_) => None,
                     Plan::Workflow { asked, .. } => {
@@ -314,7 +314,7 @@ async fn together(
     let mut tx = held.conn().await?.begin_with(BEGIN).await?;
     let keys: Vec<_> = planned.iter().filter_map(|one| Some((one.key.as_ref()?, one.plan.id()))).collect();
     let first = idempotency::claim_new(&mut tx, &keys).await?;
-    let is_first = |one: &&Planned| one.key.as_ref().is_none_or(|key| first.contains(key.text()));
+    let is_first = |one: &&Planned| one.key.as_ref().is_none_or(|key| first.contains(key.stored()));
     let jobs: Vec<NewJob> = planned
         .iter()
         .filter(is_first)

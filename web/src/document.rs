@@ -10,6 +10,7 @@ use utoipa::openapi::security::SecurityRequirement;
 use utoipa::openapi::{Content, OpenApi, Ref, RefOr, Required};
 
 use crate::openapi::{retry_after, text_header};
+use crate::scoped::{operations, scope_of};
 
 pub use lines::join as join_lines;
 
@@ -32,23 +33,16 @@ fn name_items(openapi: &mut OpenApi) {
 pub fn complete(openapi: &mut OpenApi) {
     name_items(openapi);
     for (path, item) in &mut openapi.paths.paths {
-        let schemes: &[&str] = match path.as_str() {
-            path if path.starts_with("/internal/") => &["service_token"],
-            path if path.starts_with("/v1/") => &["api_key", "api_key_as_bearer"],
-            "/api/v1/auth/me" => &["access_token"],
-            _ => &[],
-        };
+        let is_service = path.starts_with("/internal/");
         let is_sign_in = path.starts_with("/oauth/") || path.starts_with("/api/v1/auth/");
         if let Some(operation) = item.post.as_mut().filter(|_| !is_sign_in) {
             describe_repeats(operation);
         }
-        let operations = [&mut item.get, &mut item.post, &mut item.put, &mut item.patch, &mut item.delete];
-        for operation in operations.into_iter().flatten() {
-            if !schemes.is_empty() {
-                let any_of = schemes.iter().map(|name| SecurityRequirement::new(*name, [""; 0])).collect();
-                operation.security = Some(any_of);
+        for operation in operations(item) {
+            if is_service {
+                operation.security = Some(vec![SecurityRequirement::new("service_token", [""; 0])]);
             }
-            describe_failures(operation, !schemes.is_empty(), path.contains('{'));
+            describe_failures(operation, path.contains('{'));
         }
     }
 }
@@ -61,8 +55,7 @@ fn describe_repeats(operation: &mut Operation) {
     let is_key =
         |it: &RefOr<Parameter>| matches!(it, RefOr::T(parameter) if parameter.name == IDEMPOTENCY_KEY);
     if !parameters.iter().any(is_key) {
-        let description =
-            "A request with the same key is done once within 24 hours; a repeat shows the current state";
+        let description = "A request of the same caller with the same key is done once within 24 hours; a repeat shows the current state";
         let parameter = ParameterBuilder::new()
             .name(IDEMPOTENCY_KEY)
             .parameter_in(ParameterIn::Header)
@@ -84,12 +77,14 @@ fn describe_repeats(operation: &mut Operation) {
     operation.responses.responses.entry("422".to_owned()).or_insert(reused.into());
 }
 
-fn describe_failures(operation: &mut Operation, guarded: bool, names_something: bool) {
+fn describe_failures(operation: &mut Operation, names_something: bool) {
     let mut failures = vec![
         (500, "internal_error"),
         (503, "database_unavailable, database_full, timed_out, query_timed_out, too_many_connections"),
     ];
-    if guarded {
+    let scope =
+        scope_of(operation).map(|scope| format!("insufficient_scope: the credential does not have {scope}"));
+    if operation.security.is_some() {
         failures.extend([
             (401, "unauthorized: the credential is missing or wrong"),
             (422, "validation_failed: `errors` lists all that is wrong"),
@@ -121,6 +116,9 @@ fn describe_failures(operation: &mut Operation, guarded: bool, names_something: 
         }
     }
     let responses = &mut operation.responses.responses;
+    if let Some(description) = scope {
+        responses.entry("403".to_owned()).or_insert_with(|| Response::new(description).into());
+    }
     for (status, description) in failures {
         responses.entry(status.to_string()).or_insert_with(|| Response::new(description).into());
     }
@@ -150,6 +148,7 @@ fn describe_response(status: &str, response: &mut Response) {
     header("X-Request-Id", text_header("The caller's, or a generated one"));
     match status {
         "401" => header("WWW-Authenticate", text_header("The expected credential")),
+        "403" => header("WWW-Authenticate", text_header("The scope that is needed")),
         "429" | "503" => header("Retry-After", retry_after()),
         _ => {}
     }

@@ -62,8 +62,8 @@ query_params! {
 #[into_params(parameter_in = Header)]
 #[expect(dead_code, reason = "documents what EnqueueRequest reads")]
 pub struct EnqueueHeaders {
-    /// The same key with the same request (method, path, query and body) gives the same job again,
-    /// for 24 hours.
+    /// The same key with the same request (method, path, query and body) of the same caller gives
+    /// the same job again, for 24 hours.
     #[param(
         rename = "Idempotency-Key",
         required = false,
@@ -188,13 +188,12 @@ impl Received {
     {
         let (mut parts, body) = request.into_parts();
         let ServiceActor(actor) = ServiceActor::from_request_parts(&mut parts, state).await?;
-        let request = Request::from_parts(parts, body);
-        let context = request.extensions().get::<RequestContext>().cloned().ok_or_else(Problem::internal)?;
-        let (method, uri, headers) =
-            (request.method().clone(), request.uri().clone(), request.headers().clone());
-        let body = read_body(request).await?;
-        let key = IdempotencyKey::of(&method, &uri, &headers, &body)?;
-        Ok(Self { query: uri.query().map(str::to_owned), headers, body, key, context, actor })
+        let context = parts.extensions.get::<RequestContext>().cloned().ok_or_else(Problem::internal)?;
+        let head = parts.clone();
+        let body = read_body(Request::from_parts(parts, body)).await?;
+        let key = IdempotencyKey::of(&head, &body)?;
+        let query = head.uri.query().map(str::to_owned);
+        Ok(Self { query, headers: head.headers, body, key, context, actor })
     }
 
     /// How its jobs are to be enqueued, from the parameters and from `body`. May answer `None` once

@@ -254,7 +254,7 @@ impl<T: DeserializeOwned + Send, B: DeserializeOwned + Default, S: Send + Sync> 
         let Query(()) = Query::from_request_parts(&mut parts, state).await?;
         let head = parts.clone();
         let body = read_body(Request::from_parts(parts, body)).await?;
-        let key = IdempotencyKey::of(&head.method, &head.uri, &head.headers, &body)?;
+        let key = IdempotencyKey::of(&head, &body)?;
         Ok(Self { target, body: parse_body(&head.headers, &body)?, key })
     }
 }

@@ -1,16 +1,22 @@
-//! `Idempotency-Key`: the same key with the same request is the same job, backfill, tenant or API
-//! key, for 24 hours. What is stored names that alone; it is read anew for each answer.
+//! `Idempotency-Key`: the same key with the same request of the same sender is the same job,
+//! backfill, tenant or API key, for 24 hours. What is stored names that alone; it is read anew for
+//! each answer.
+
+mod sender;
 
 use std::collections::HashSet;
 
+use axum::http::request::Parts;
 use axum::http::uri::PathAndQuery;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
+use axum::http::{HeaderName, HeaderValue, StatusCode};
 use sha2::{Digest, Sha256};
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 use weirgate_queue::{column, read};
 
 use crate::problem::{FieldError, Problem};
+
+pub use sender::Sender;
 
 /// Says of an answer that the request was answered before.
 pub const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
@@ -21,9 +27,11 @@ const MAX_LENGTH: usize = 255;
 /// Stands for the job where a request has made none.
 const ACT: Uuid = Uuid::nil();
 
-/// A key, and what it was sent with.
+/// A key, who sent it, and what it was sent with.
 #[derive(Debug)]
 pub struct IdempotencyKey {
+    sender: Sender,
+    /// As it is stored: no two senders have the same.
     key: String,
     request_hash: Vec<u8>,
 }
@@ -56,15 +64,16 @@ pub async fn claim_new(
         return Ok(HashSet::new());
     }
     let stored = sqlx::query_scalar!(
-        "insert into identity.idempotency_keys as k (key, request_hash, job_id, created_at)
-         select n.key, n.request_hash, n.job_id, queue.now()
-         from unnest($1::text[], $2::bytea[], $3::uuid[]) as n (key, request_hash, job_id)
+        "insert into identity.idempotency_keys as k (key, caller, request_hash, job_id, created_at)
+         select n.key, n.caller, n.request_hash, n.job_id, queue.now()
+         from unnest($1::text[], $2::text[], $3::bytea[], $4::uuid[]) as n (key, caller, request_hash, job_id)
          order by n.key
          on conflict (key) do update
          set request_hash = excluded.request_hash, job_id = excluded.job_id, created_at = excluded.created_at, made = null
          where k.created_at <= queue.now() - interval '24 hours'
          returning key",
         &column(keys, |(key, _)| key.key.clone()),
+        &column(keys, |(key, _)| key.sender.to_string()),
         &column(keys, |(key, _)| key.request_hash.clone()),
         &column(keys, |(_, job)| *job),
     )
@@ -74,15 +83,17 @@ pub async fn claim_new(
 }
 
 impl IdempotencyKey {
-    pub fn text(&self) -> &str {
+    /// As it is stored: no two senders have the same.
+    pub fn stored(&self) -> &str {
         &self.key
     }
 
     /// The key of a request, if it has any. A blank one counts as not given, and equal ones as one.
-    pub fn of(method: &Method, uri: &Uri, headers: &HeaderMap, body: &[u8]) -> Result<Option<Self>, Problem> {
-        let target = uri.path_and_query().map_or("", PathAndQuery::as_str);
-        let parts = [method.as_str().as_bytes(), target.as_bytes(), body];
-        let given = headers.get_all(HEADER).iter().filter(|value| !value.as_bytes().trim_ascii().is_empty());
+    pub fn of(head: &Parts, body: &[u8]) -> Result<Option<Self>, Problem> {
+        let target = head.uri.path_and_query().map_or("", PathAndQuery::as_str);
+        let parts = [head.method.as_str().as_bytes(), target.as_bytes(), body];
+        let given =
+            head.headers.get_all(HEADER).iter().filter(|value| !value.as_bytes().trim_ascii().is_empty());
         let mut values: Vec<&HeaderValue> = given.collect();
         values.dedup();
         let mut values = values.into_iter();
@@ -96,7 +107,12 @@ impl IdempotencyKey {
                     hash.update(part.len().to_be_bytes());
                     hash.update(part);
                 }
-                Ok(Some(Self { key: key.to_owned(), request_hash: hash.finalize().to_vec() }))
+                let sender = Sender::of(&head.extensions)?;
+                let key = match sender {
+                    Sender::Service => key.to_owned(),
+                    sender => format!("{sender} {key}"),
+                };
+                Ok(Some(Self { sender, key, request_hash: hash.finalize().to_vec() }))
             }
             _ => Err(Problem::invalid(vec![FieldError {
                 field: "Idempotency-Key".to_owned(),
@@ -110,13 +126,14 @@ impl IdempotencyKey {
     /// for: it holds the row until its transaction ends.
     pub async fn claim(&self, conn: &mut PgConnection, job: Uuid) -> Result<Claimed, Problem> {
         let stored = sqlx::query_scalar!(
-            "insert into identity.idempotency_keys as k (key, request_hash, job_id, created_at)
-             values ($1, $2, $3, queue.now())
+            "insert into identity.idempotency_keys as k (key, caller, request_hash, job_id, created_at)
+             values ($1, $2, $3, $4, queue.now())
              on conflict (key) do update
              set request_hash = excluded.request_hash, job_id = excluded.job_id, created_at = excluded.created_at, made = null
              where k.created_at <= queue.now() - interval '24 hours'
              returning job_id",
             self.key,
+            self.sender.to_string(),
             self.request_hash,
             job
         )

@@ -13,6 +13,8 @@
 //! |---|---|
 //! | [`state`] | [`Web`], the state that all handlers share; they take it, or a part of it, by `FromRef` |
 //! | [`auth`], [`access`], [`callers`], [`key_lookups`], [`watchers`] | who calls: the service by its token, a tenant by its API key, a person by an access token; answers end with the credential that they were asked with |
+//! | [`auth`], [`callers`], [`key_lookups`], [`watchers`] | who calls: the service by its token, a tenant by its API key; answers end with the credential that they were asked with |
+//! | [`scoped`] | routes for tenants, each with the scope that it asks for |
 //! | [`permits`], [`reads`] | how many queries a caller may have at once; reads within that |
 //! | [`params`], [`query_params!`], [`parse`], [`date_range`], [`day`], [`extract`], [`members`], [`prefer`], [`accept`] | what requests say: query, path, body, headers; all that is wrong is told at once |
 //! | [`context`], [`base_url`], [`client_address`] | what a handler may know of its request: id, trace, absolute URL, where it came from |
@@ -75,6 +77,7 @@ pub mod reads;
 pub mod reason;
 pub mod recent;
 pub mod schemas;
+pub mod scoped;
 pub mod slugs;
 pub mod state;
 pub mod table;

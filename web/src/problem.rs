@@ -9,6 +9,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 use weirgate_identity::keys::issuing;
+use weirgate_identity::scopes::{Scope, Scopes};
 use weirgate_identity::{TenantsError, tenants};
 use weirgate_queue::{Fault, QueueError, private};
 
@@ -124,6 +125,19 @@ impl Problem {
     pub fn unauthorized(challenge: &'static str, detail: &'static str) -> Self {
         Self::new(StatusCode::UNAUTHORIZED, "unauthorized", "Unauthorized", detail)
             .with_header(WWW_AUTHENTICATE, HeaderValue::from_static(challenge))
+    }
+
+    /// 403: the credential may be used for other things, not for this (RFC 6750, section 3.1).
+    pub fn insufficient_scope(needed: &Scope, has: &Scopes) -> Self {
+        let name = needed.name;
+        let detail = format!("this needs the scope {name}; the credential has {has}");
+        let challenge = format!(r#"Bearer error="insufficient_scope", scope="{name}""#);
+        let problem = Self::new(StatusCode::FORBIDDEN, "insufficient_scope", "Insufficient scope", detail);
+        match HeaderValue::try_from(challenge) {
+            Ok(challenge) => problem.with_header(WWW_AUTHENTICATE, challenge),
+            // The name of a scope that no header can hold; the detail has it.
+            Err(_) => problem,
+        }
     }
 
     pub fn too_many_requests(retry_after_s: u64) -> Self {

@@ -230,7 +230,7 @@ impl Subject<'_> {
             Self::Key(prefix) => {
                 sqlx::query_scalar!(
                     r#"select jsonb_build_object('tenant', t.slug, 'name', k.name, 'is_active', k.is_active,
-                    'expires_at', k.expires_at) as "it!"
+                    'scopes', k.scopes, 'expires_at', k.expires_at) as "it!"
                    from identity.api_keys k join identity.tenants t on t.id = k.tenant_id where k.prefix = $1"#,
                     prefix
                 )

@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use crate::audit::{Actor, Change, Subject};
 use crate::keys;
+use crate::scopes::KeyScopes;
 
 /// Most characters of what a key is for.
 const LONGEST_NAME: usize = 200;
@@ -20,6 +21,8 @@ pub struct New<'a> {
     pub slug: &'a str,
     /// What the key is for.
     pub name: &'a str,
+    /// What it may be used for; none: what keys could be used for before there were scopes.
+    pub scopes: Option<KeyScopes>,
     /// From when on it is refused.
     pub expires_at: Option<DateTime<Utc>>,
     /// What it is made of.
@@ -39,7 +42,7 @@ pub enum Refused {
 
 /// Stores a key, in the caller's transaction, and returns it: it cannot be read again.
 pub async fn issue(conn: &mut PgConnection, actor: &Actor, new: New<'_>) -> Result<String, Refused> {
-    let New { id, tenant, slug, name, expires_at, random } = new;
+    let New { id, tenant, slug, name, scopes, expires_at, random } = new;
     let fits = !name.trim().is_empty()
         && name.chars().count() <= LONGEST_NAME
         && !name.chars().any(char::is_control);
@@ -52,8 +55,9 @@ pub async fn issue(conn: &mut PgConnection, actor: &Actor, new: New<'_>) -> Resu
     if let Some(end) = expires_at.filter(|end| *end <= now) {
         return Err(Refused::Expired(end));
     }
-    let key = keys::store(conn, id, tenant, name, random, expires_at).await?;
-    let made = json!({ "tenant": slug, "name": name, "is_active": true, "expires_at": expires_at });
+    let key = keys::store(conn, id, tenant, name, random, scopes.as_ref(), expires_at).await?;
+    let scopes = scopes.as_ref().map(KeyScopes::names);
+    let made = json!({ "tenant": slug, "name": name, "is_active": true, "scopes": scopes, "expires_at": expires_at });
     let detail = json!({ "before": null, "after": made });
     actor.note(conn, "key.create", visible(&key), Some(tenant), &detail).await?;
     Ok(key)

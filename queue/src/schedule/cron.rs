@@ -115,6 +115,26 @@ pub fn parse_zone(name: &str) -> Result<Tz, String> {
     })
 }
 
+/// Names of IANA time zones to choose from: one for each place, without old names and offsets.
+pub fn zone_names() -> impl Iterator<Item = &'static str> {
+    const REGIONS: [&str; 10] = [
+        "Africa",
+        "America",
+        "Antarctica",
+        "Arctic",
+        "Asia",
+        "Atlantic",
+        "Australia",
+        "Europe",
+        "Indian",
+        "Pacific",
+    ];
+    let names = chrono_tz::TZ_VARIANTS.iter().map(|zone| zone.name());
+    names.filter(|name| {
+        *name == "UTC" || name.split_once('/').is_some_and(|(region, _)| REGIONS.contains(&region))
+    })
+}
+
 #[cfg(test)]
 #[path = "cron_tests.rs"]
 mod tests;

@@ -122,3 +122,11 @@ proptest! {
         prop_assert_eq!(forward, back);
     }
 }
+
+#[test]
+fn zones_to_choose_from_are_known_and_named_by_their_places() {
+    let names: Vec<&str> = zone_names().collect();
+    assert!(names.contains(&"Europe/Berlin") && names.contains(&"UTC"));
+    assert!(!names.iter().any(|name| name.starts_with("Etc/") || *name == "US/Eastern"));
+    assert!(names.iter().all(|name| parse_zone(name).is_ok()));
+}

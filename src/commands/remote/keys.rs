@@ -7,7 +7,9 @@ use serde_json::json;
 use uuid::Uuid;
 use weirgate_identity::keys::Listed;
 
+use crate::cli::NewKey;
 use crate::client::{Call, Client};
+use crate::commands::keys::ScopeRow;
 
 /// An API key.
 #[derive(Deserialize)]
@@ -17,6 +19,7 @@ struct ApiKey {
     tenant: String,
     prefix: String,
     name: String,
+    scopes: Option<Vec<String>>,
     state: String,
     created_at: DateTime<Utc>,
     expires_at: Option<DateTime<Utc>>,
@@ -25,9 +28,10 @@ struct ApiKey {
 
 impl From<ApiKey> for Listed {
     fn from(key: ApiKey) -> Self {
-        let ApiKey { id, tenant_id, tenant, prefix, name, state, created_at, expires_at, last_used_at } = key;
+        let ApiKey { id, tenant_id, tenant, prefix, name, scopes, state, .. } = key;
+        let ApiKey { created_at, expires_at, last_used_at, .. } = key;
         let refused = (state != "good").then_some(state);
-        Self { id, tenant_id, tenant, prefix, name, refused, created_at, expires_at, last_used_at }
+        Self { id, tenant_id, tenant, prefix, name, scopes, refused, created_at, expires_at, last_used_at }
     }
 }
 
@@ -41,14 +45,17 @@ struct Created {
 
 pub(in crate::commands) async fn create(
     client: &Client,
-    tenant: &str,
-    name: &str,
+    new: &NewKey,
     expires_at: Option<DateTime<Utc>>,
 ) -> Result<String> {
-    let body = json!({ "name": name, "expires_at": expires_at });
+    let NewKey { tenant, name, scopes, expiry: _ } = new;
+    let mut body = json!({ "name": name, "expires_at": expires_at });
+    if !scopes.is_empty() {
+        body["scopes"] = json!(scopes);
+    }
     let call = Call::post(["internal", "tenants", tenant, "api-keys"]).json(body);
-    let created: Created =
-        client.ask(&call.option("name", "--name").option("expires_at", "--expires")).await?;
+    let call = call.option("name", "--name").option("scopes", "--scope").option("expires_at", "--expires");
+    let created: Created = client.ask(&call).await?;
     let Some(key) = created.key else {
         let prefix = created.prefix;
         bail!(
@@ -72,6 +79,10 @@ pub(in crate::commands) async fn revoke(client: &Client, prefix: &str) -> Result
     };
     client.tell(&Call::delete(["internal", "tenants", &key.tenant, "api-keys", prefix])).await?;
     Ok(true)
+}
+
+pub(in crate::commands) async fn scopes(client: &Client) -> Result<Vec<ScopeRow>> {
+    client.list(&Call::get(["internal", "scopes"]), usize::MAX).await
 }
 
 fn keys_of(tenant: Option<&str>) -> Call {

@@ -11,6 +11,10 @@ pub(in crate::commands) async fn list(client: &Client) -> Result<Vec<Stored>> {
     client.list(&Call::get(["internal", "tenants"]), usize::MAX).await
 }
 
+pub(in crate::commands) async fn get(client: &Client, tenant: &str) -> Result<Stored> {
+    client.ask(&Call::get(["internal", "tenants", tenant])).await
+}
+
 pub(in crate::commands) async fn create(client: &Client, new: &NewTenant) -> Result<Stored> {
     let NewTenant { slug, name, time_zone, llm_enabled } = new;
     let name = name.as_ref().unwrap_or(slug);
@@ -32,7 +36,7 @@ pub(in crate::commands) async fn change(
     ];
     let given = fields.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
     let body = Value::Object(given.collect::<Map<_, _>>());
-    let before = client.ask(&Call::get(["internal", "tenants", tenant])).await?;
+    let before = get(client, tenant).await?;
     let after = client.ask(&named(Call::patch(["internal", "tenants", tenant], body))).await?;
     Ok((before, after))
 }

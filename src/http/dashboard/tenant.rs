@@ -1,4 +1,5 @@
-//! One tenant: its lanes, what each may do and does; pause all of them, and let them go on.
+//! One tenant: its lanes, what each may do and does; pause all of them, and let them go on; its
+//! keys, and its changes.
 
 use askama::Template;
 use axum::extract::State;
@@ -6,11 +7,13 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use uuid::Uuid;
 use weirgate_identity::platform::Role;
+use weirgate_identity::tenants;
 use weirgate_identity::{SYSTEM_SLUG, SYSTEM_TENANT, Tenant};
 use weirgate_queue::JobState;
 use weirgate_queue::lanes::Rate;
 use weirgate_queue::lanes::traffic::WINDOW_S;
 use weirgate_web::dashboard::confirm::Confirm;
+use weirgate_web::dashboard::form::Given;
 use weirgate_web::dashboard::frame::{Frame, page};
 use weirgate_web::dashboard::refusal::{Path, Refusal};
 use weirgate_web::dashboard::sent::Form;
@@ -19,10 +22,17 @@ use weirgate_web::dashboard::when::{When, span};
 use weirgate_web::dashboard::words::{count, of, percent};
 
 use super::limit_words::{lane_limits, period, queue_limits};
+use super::tenant_change::ChangeForm;
+use super::tenant_keys::KeysPart;
 use crate::http::Api;
 use crate::http::lane_facts::LaneFacts;
 use crate::pauses::{Pausable, set_paused};
 use crate::queues;
+
+/// There is no tenant of this name.
+pub(super) fn none_of(name: &str) -> Refusal {
+    Refusal::new(StatusCode::NOT_FOUND, format!("There is no tenant {name}"), "")
+}
 
 /// Whose lanes are meant.
 pub(super) struct Named {
@@ -41,8 +51,7 @@ impl Named {
             return Ok(Self { id: SYSTEM_TENANT, slug, name, active: true, time_zone: "UTC".to_owned() });
         }
         let Some(tenant) = Tenant::find(&mut *api.pool.acquire().await?, name).await? else {
-            let title = format!("There is no tenant {name}");
-            return Err(Refusal::new(StatusCode::NOT_FOUND, title, "").for_session(session));
+            return Err(none_of(name).for_session(session));
         };
         let Tenant { id, slug, name, is_active: active, time_zone } = tenant;
         Ok(Self { id, slug: slug.0, name, active, time_zone })
@@ -131,13 +140,60 @@ fn rate(lane: &LaneFacts) -> String {
 
 #[derive(Template)]
 #[template(path = "tenant.html")]
-struct TenantPage {
+pub(super) struct TenantPage {
     frame: Frame,
     tenant: Named,
     lanes: Vec<LaneRow>,
     /// Whether there is a lane to pause, and one to resume.
     open: bool,
     paused: bool,
+    /// What is said of language models; nothing of the system.
+    models: &'static str,
+    /// Its keys; the system has none.
+    keys: Option<KeysPart>,
+    /// Of a tenant, for those who may change it.
+    change: Option<ChangeForm>,
+}
+
+/// Forms of the page as they were sent, each with what is wrong with it.
+#[derive(Default)]
+pub(super) struct Sent {
+    pub(super) change: Option<Given>,
+    pub(super) key: Option<Given>,
+}
+
+impl TenantPage {
+    pub(super) async fn new(
+        api: &Api,
+        session: &Session,
+        tenant: Named,
+        sent: Sent,
+    ) -> Result<Self, Refusal> {
+        let frame = Frame::new(session, "/tenants");
+        let lanes: Vec<LaneRow> = tenant.lanes(api).await?.iter().map(LaneRow::new).collect();
+        let stored = tenants::get(&mut *api.pool.acquire().await?, &tenant.id.to_string()).await?;
+        let keys = match &stored {
+            Some(stored) => Some(KeysPart::new(api, session, stored, sent.key).await?),
+            None => None,
+        };
+        let models = match &stored {
+            Some(stored) if stored.llm_enabled => "Language models may work on its data.",
+            Some(_) => "Language models may not work on its data.",
+            None => "",
+        };
+        let may_change = session.user.role >= Role::Admin;
+        let change = stored.filter(|_| may_change);
+        Ok(Self {
+            open: lanes.iter().any(|lane| !lane.paused),
+            paused: lanes.iter().any(|lane| lane.paused),
+            change: change.map(|stored| ChangeForm::new(&frame, &tenant.path(), &stored, sent.change)),
+            frame,
+            tenant,
+            lanes,
+            models,
+            keys,
+        })
+    }
 }
 
 pub(super) async fn show(
@@ -146,9 +202,7 @@ pub(super) async fn show(
     Path(name): Path<String>,
 ) -> Result<Response, Refusal> {
     let tenant = Named::find(&api, &session, &name).await?;
-    let lanes: Vec<LaneRow> = tenant.lanes(&api).await?.iter().map(LaneRow::new).collect();
-    let (open, paused) = (lanes.iter().any(|lane| !lane.paused), lanes.iter().any(|lane| lane.paused));
-    Ok(page(&TenantPage { frame: Frame::new(&session, "/tenants"), tenant, lanes, open, paused }))
+    Ok(page(&TenantPage::new(&api, &session, tenant, Sent::default()).await?))
 }
 
 pub(super) async fn pause(state: State<Api>, name: Path<String>, form: Form) -> Result<Response, Refusal> {

@@ -8,6 +8,7 @@ use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use az::SaturatingAs;
 use uuid::Uuid;
+use weirgate_identity::users::Role;
 use weirgate_queue::lanes::QueueView;
 use weirgate_queue::{JobState, read};
 use weirgate_web::dashboard::additions::{Additions, TenantsAsked};
@@ -65,6 +66,8 @@ struct Row {
 #[template(path = "tenants.html")]
 struct TenantsPage {
     frame: Frame,
+    /// Whether the way to a new tenant is shown.
+    may_create: bool,
     asked: Asked,
     /// What the domains say of their columns, and the heads of these.
     explanation: String,
@@ -162,6 +165,7 @@ pub(super) async fn list(
     let additions = api.catalog.additions();
     Ok(page(&TenantsPage {
         frame: Frame::new(&session, "/tenants"),
+        may_create: session.user.role >= Role::Admin,
         asked,
         explanation: additions.iter().map(|it| it.explanation()).collect(),
         columns: additions.iter().map(|it| it.columns()).collect(),

@@ -30,7 +30,7 @@ use crate::pauses::{Pausable, set_paused};
 #[utoipa::path(
     post, path = "/internal/backfills", tag = "Backfills", request_body = BackfillBody,
     params(("Idempotency-Key" = Option<String>, Header, pattern = "^[!-~]{1,255}$", min_length = 1, max_length = 255,
-        description = "The same key with the same request gives the same backfill again, for 24 hours")),
+        description = "The same key with the same request of the same caller gives the same backfill again, for 24 hours")),
     responses(
         (status = 202, description = "The backfill is stored", body = BackfillResource, headers(
             ("Location" = String, description = "The backfill's URL"),

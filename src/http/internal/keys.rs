@@ -14,6 +14,7 @@ use uuid::Uuid;
 use weirgate_identity::Tenant;
 use weirgate_identity::keys::issuing::{self, New};
 use weirgate_identity::keys::{self, Listed};
+use weirgate_identity::scopes::{KeyScopes, Scope};
 use weirgate_web::client_address::ServiceActor;
 use weirgate_web::context::RequestContext;
 use weirgate_web::extract::{Action, Path, answered};
@@ -23,7 +24,7 @@ use weirgate_web::params::Query;
 use weirgate_web::parse::Parse;
 use weirgate_web::problem::{FieldError, Problem};
 
-use crate::http::Api;
+use crate::http::{Api, schemas};
 use crate::random;
 
 /// An API key of a tenant. The key itself is not kept: only what it begins with, and a hash.
@@ -40,6 +41,9 @@ pub(crate) struct ApiKey {
     /// What it is for.
     #[schema(example = "n8n")]
     name: String,
+    /// Names of what it may be used for. Null: it was given no scopes and has the default ones.
+    #[schema(required = true, example = json!(["read:jobs"]))]
+    scopes: Option<Vec<String>>,
     state: KeyState,
     created_at: DateTime<Utc>,
     /// From when on it is refused; null: never by itself.
@@ -79,16 +83,38 @@ pub(crate) struct CreatedApiKey {
 
 impl From<Listed> for ApiKey {
     fn from(listed: Listed) -> Self {
-        let Listed { id, tenant_id, tenant, prefix, name, refused, created_at, expires_at, last_used_at } =
-            listed;
+        let Listed { id, tenant_id, tenant, prefix, name, scopes, refused, created_at, .. } = listed;
+        let Listed { expires_at, last_used_at, .. } = listed;
         let state = match refused.as_deref() {
             None => KeyState::Good,
             Some("expired") => KeyState::Expired,
             Some("tenant_inactive") => KeyState::TenantInactive,
             Some(_) => KeyState::Revoked,
         };
-        Self { id, tenant_id, tenant, prefix, name, state, created_at, expires_at, last_used_at }
+        Self { id, tenant_id, tenant, prefix, name, scopes, state, created_at, expires_at, last_used_at }
     }
+}
+
+/// What a credential of a tenant may be used for.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ScopeResource {
+    #[schema(schema_with = schemas::scope)]
+    name: &'static str,
+    /// What it allows.
+    #[schema(example = "Read jobs: list them, look at one, follow its events")]
+    text: &'static str,
+    /// Whether API keys have it that were given no scopes.
+    by_default: bool,
+}
+
+/// Lists the scopes that API keys may have, on one page.
+#[utoipa::path(
+    get, path = "/internal/scopes", tag = "Operation",
+    responses((status = 200, description = "All scopes", body = Page<ScopeResource>))
+)]
+pub(crate) async fn list_scopes(State(api): State<Api>, Query(()): Query<()>) -> Page<ScopeResource> {
+    let resource = |&Scope { name, text, by_default }: &Scope| ScopeResource { name, text, by_default };
+    Page::whole(api.catalog.scopes().iter().map(resource).collect())
 }
 
 /// Lists the API keys of all tenants, by tenant and age, with those that are refused.
@@ -139,18 +165,30 @@ async fn find(conn: &mut PgConnection, name: &str) -> Result<Tenant, Problem> {
 /// An API key to be made.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-#[schema(as = NewApiKey, example = json!({"name": "n8n", "expires_at": "2027-01-31T00:00:00Z"}))]
+#[schema(
+    as = NewApiKey,
+    example = json!({"name": "n8n", "scopes": ["read:jobs"], "expires_at": "2027-01-31T00:00:00Z"})
+)]
 pub(crate) struct NewApiKey {
     /// What it is for.
     #[schema(required = true, value_type = String, min_length = 1, max_length = 200, example = "n8n")]
     name: Option<String>,
+    #[schema(schema_with = schemas::scopes_of_new_key)]
+    scopes: Option<Vec<String>>,
     /// From when on it is refused; never by itself when left out.
     #[schema(value_type = Option<DateTime<Utc>>)]
     expires_at: Option<String>,
 }
 
+/// The same, checked.
+struct Checked<'a> {
+    name: &'a str,
+    scopes: Option<KeyScopes>,
+    expires_at: Option<DateTime<Utc>>,
+}
+
 impl NewApiKey {
-    fn check(&self) -> Result<(&str, Option<DateTime<Utc>>), Problem> {
+    fn check(&self, known: &[Scope]) -> Result<Checked<'_>, Problem> {
         let mut errors = Vec::new();
         let mut wrong = |field: &str, message: String| {
             errors.push(FieldError { field: field.to_owned(), message });
@@ -160,8 +198,10 @@ impl NewApiKey {
         }
         let expires_at = self.expires_at.as_deref().map(<DateTime<Utc> as Parse>::parse);
         let expires_at = expires_at.transpose().map_err(|message| wrong("expires_at", message));
-        match (self.name.as_deref(), expires_at) {
-            (Some(name), Ok(expires_at)) => Ok((name, expires_at)),
+        let scopes = self.scopes.as_deref().map(|names| KeyScopes::of(names, known));
+        let scopes = scopes.transpose().map_err(|message| wrong("scopes", message));
+        match (self.name.as_deref(), scopes, expires_at) {
+            (Some(name), Ok(scopes), Ok(expires_at)) => Ok(Checked { name, scopes, expires_at }),
             _ => Err(Problem::invalid(errors)),
         }
     }
@@ -181,7 +221,7 @@ pub(crate) async fn create_api_key(
     ServiceActor(actor): ServiceActor,
     action: Action<String, NewApiKey>,
 ) -> Result<Response, Problem> {
-    let (name, expires_at) = action.body.check()?;
+    let Checked { name, scopes, expires_at } = action.body.check(api.catalog.scopes())?;
     let mut tx = api.pool.begin().await?;
     let tenant = find(&mut tx, &action.target).await?;
     let mut id = Uuid::now_v7();
@@ -190,7 +230,7 @@ pub(crate) async fn create_api_key(
             let mut random = [0; 32];
             random::generator().fill_bytes(&mut random);
             let slug = &tenant.slug.0;
-            let new = New { id, tenant: tenant.id, slug, name, expires_at, random };
+            let new = New { id, tenant: tenant.id, slug, name, scopes, expires_at, random };
             Some(issuing::issue(&mut tx, &actor, new).await?)
         }
         Claimed::Replay(earlier) => {

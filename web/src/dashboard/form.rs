@@ -1,6 +1,8 @@
 //! Fields of forms, the same on every page: with suggestions, with what was given, and with what is
 //! wrong with it beside it.
 
+mod choices;
+
 use std::borrow::Cow;
 
 use askama::Template;
@@ -13,10 +15,13 @@ use super::refusal::Refusal;
 use crate::day::parse_day;
 use crate::problem::{FieldError, Problem, Shown};
 
+pub use choices::Choices;
+
 /// The lists of names that fields suggest, as `suggestions.html` has them.
 pub const KINDS: &str = "kinds";
 pub const QUEUES: &str = "queues";
 pub const TENANTS: &str = "tenants";
+pub const ZONES: &str = "zones";
 
 /// How `datetime-local` has times.
 const LOCAL_TIME: &str = "%Y-%m-%dT%H:%M";
@@ -90,7 +95,13 @@ impl Given {
 
     /// What is wrong with what none of these fields is for.
     pub fn elsewhere(&self, fields: &[&Field]) -> Vec<String> {
-        let has_no_field = |error: &&FieldError| fields.iter().all(|field| field.name != error.field);
+        let names: Vec<&str> = fields.iter().map(|field| field.name).collect();
+        self.beside(&names)
+    }
+
+    /// What is wrong with what is called otherwise.
+    pub fn beside(&self, names: &[&str]) -> Vec<String> {
+        let has_no_field = |error: &&FieldError| !names.contains(&error.field.as_str());
         let told = |error: &FieldError| format!("{}: {}", error.field, error.message);
         self.errors.iter().filter(has_no_field).map(told).collect()
     }
@@ -123,6 +134,8 @@ pub struct Field {
     kind: &'static str,
     value: String,
     placeholder: &'static str,
+    /// What is to be known of it, below it.
+    hint: &'static str,
     list: Option<&'static str>,
     options: Vec<(&'static str, &'static str)>,
     required: bool,
@@ -149,6 +162,12 @@ impl Field {
     #[must_use]
     pub fn with_placeholder(self, placeholder: &'static str) -> Self {
         Self { placeholder, ..self }
+    }
+
+    /// The same with what is to be known of it, below it.
+    #[must_use]
+    pub fn with_hint(self, hint: &'static str) -> Self {
+        Self { hint, ..self }
     }
 
     /// The same, which has to be given.
@@ -206,6 +225,13 @@ impl Field {
 
     pub fn is_given(&self) -> bool {
         !self.value.is_empty()
+    }
+
+    /// The ids of what is told about it.
+    fn described_by(&self) -> String {
+        let parts = [("wrong", self.is_wrong()), ("hint", !self.hint.is_empty())];
+        let told = parts.into_iter().filter(|(_, told)| *told);
+        told.map(|(part, _)| format!("{part}-{}", self.name)).collect::<Vec<_>>().join(" ")
     }
 
     fn is_chosen(&self, option: &str) -> bool {

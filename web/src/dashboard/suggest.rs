@@ -1,8 +1,9 @@
-//! Names that fields suggest: kinds, queues, and the first tenants.
+//! Names that fields suggest: kinds, queues, time zones, and the first tenants.
 
 use askama::Template;
 use sqlx::PgConnection;
 use weirgate_identity::SYSTEM_SLUG;
+use weirgate_queue::schedule::cron::zone_names;
 
 use crate::problem::Problem;
 
@@ -17,6 +18,8 @@ pub struct Suggestions {
     pub kinds: Vec<&'static str>,
     /// Queues.
     pub queues: Vec<String>,
+    /// IANA time zones.
+    pub zones: Vec<&'static str>,
     /// Slugs of tenants.
     pub tenants: Vec<String>,
 }
@@ -30,7 +33,12 @@ impl Suggestions {
     ) -> Result<Self, Problem> {
         let mut tenants = tenants(conn).await?;
         tenants.push(SYSTEM_SLUG.to_owned());
-        Ok(Self { kinds, queues, tenants })
+        Ok(Self { kinds, queues, tenants, ..Self::default() })
+    }
+
+    /// Time zones alone.
+    pub fn of_zones() -> Self {
+        Self { zones: zone_names().collect(), ..Self::default() }
     }
 
     /// Active tenants alone.

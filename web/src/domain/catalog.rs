@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use weirgate_identity::roles::{AppRoles, Roles};
+use weirgate_identity::scopes::Scope;
 use weirgate_queue::schedule::Schedules;
 
 use super::counter::DomainCounter;
@@ -28,6 +29,7 @@ pub struct Catalog {
     links: Vec<OutputLink>,
     error_texts: Vec<(&'static str, &'static str)>,
     roles: Vec<&'static AppRoles>,
+    scopes: Vec<Scope>,
     navigation: Vec<DomainEntry>,
     counters: Vec<DomainCounter>,
     additions: Vec<Arc<dyn Additions>>,
@@ -37,9 +39,14 @@ impl Catalog {
     /// What these domains have.
     ///
     /// # Panics
-    /// When two schedules have the same name.
+    /// When two schedules, or two scopes, have the same name.
     pub fn of<A: Send + Sync + 'static, S>(domains: &[Domain<A, S>]) -> Self {
         let schedules = domains.iter().map(|domain| domain.schedules.clone());
+        let scopes: Vec<Scope> = domains.iter().flat_map(|domain| domain.scopes.iter().copied()).collect();
+        let mut names = BTreeSet::new();
+        for Scope { name, .. } in &scopes {
+            assert!(names.insert(name), "two scopes are called {name}");
+        }
         Self {
             domains: domains.iter().map(|domain| domain.name).collect(),
             kinds: domains.iter().flat_map(|domain| domain.kinds.names()).collect(),
@@ -52,6 +59,7 @@ impl Catalog {
             links: domains.iter().flat_map(|domain| domain.links.iter().copied()).collect(),
             error_texts: domains.iter().flat_map(|domain| domain.error_texts.iter().copied()).collect(),
             roles: domains.iter().flat_map(|domain| domain.roles.iter().copied()).collect(),
+            scopes,
             navigation: domains.iter().flat_map(|domain| domain.navigation.iter().copied()).collect(),
             counters: domains.iter().flat_map(|domain| domain.counters.iter().copied()).collect(),
             additions: domains.iter().filter_map(|domain| domain.additions.clone()).collect(),
@@ -116,6 +124,11 @@ impl Catalog {
     /// What a workflow or a backfill is called today that may be named by an older name.
     pub fn name_of<'a>(&self, name: &'a str) -> &'a str {
         self.renamed.iter().find(|(old, _)| *old == name).map_or(name, |(_, new)| new)
+    }
+
+    /// What credentials of tenants may be used for.
+    pub fn scopes(&self) -> &[Scope] {
+        &self.scopes
     }
 
     /// What they count, for monitoring.

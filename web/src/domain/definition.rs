@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use weirgate_identity::roles::AppRoles;
+use weirgate_identity::scopes::Scope;
 use weirgate_queue::Kinds;
 use weirgate_queue::backfill::Slices;
 use weirgate_queue::schedule::Schedules;
@@ -41,6 +42,9 @@ pub struct Domain<A, S> {
     pub error_texts: Vec<(&'static str, &'static str)>,
     /// The roles of its people, and the scopes of these.
     pub roles: Vec<&'static AppRoles>,
+    /// What credentials of tenants may be used for that it brings: the scopes of its routes below
+    /// `/v1`.
+    pub scopes: Vec<Scope>,
     /// The migrations of its schema, which builds on those of the engine and the tenants.
     pub history: Option<History>,
     /// What it counts, for monitoring.
@@ -68,6 +72,7 @@ impl<A: Send + Sync + 'static, S: Clone + Send + Sync + 'static> Domain<A, S> {
             links: Vec::new(),
             error_texts: Vec::new(),
             roles: Vec::new(),
+            scopes: Vec::new(),
             history: None,
             counters: Vec::new(),
             additions: None,
@@ -94,6 +99,7 @@ impl<A: Send + Sync + 'static, S: Clone + Send + Sync + 'static> Domain<A, S> {
             links: self.links,
             error_texts: self.error_texts,
             roles: self.roles,
+            scopes: self.scopes,
             history: self.history,
             counters: self.counters,
             additions: self.additions,
@@ -117,6 +123,7 @@ impl<A, S> Clone for Domain<A, S> {
             links: self.links.clone(),
             error_texts: self.error_texts.clone(),
             roles: self.roles.clone(),
+            scopes: self.scopes.clone(),
             history: self.history,
             counters: self.counters.clone(),
             additions: self.additions.clone(),

@@ -38,7 +38,7 @@ pub(crate) async fn list_daily_kpis(
         weirgate_identity::Tenant::find(tx.conn(), &name).await?
     };
     let found = found.ok_or_else(|| Problem::unknown_tenant(&name))?;
-    let tenant = CallerTenant { id: found.id, slug: found.slug.0.into() };
+    let tenant = CallerTenant::of_service(found.id, found.slug.0.into());
     let tx = reads.of_service_under(tenant.id).await?;
     days.answer(tx, &tenant.slug, form).await
 }
@@ -68,6 +68,6 @@ pub(crate) async fn download_export(
             .await?
             .ok_or_else(|| unknown_export(id))?
     };
-    let tenant = CallerTenant { id: tenant, slug: web.slugs.of(tenant).await? };
+    let tenant = CallerTenant::of_service(tenant, web.slugs.of(tenant).await?);
     Reader { tenant, is_service: true }.download(&web, &files, id, (&method, &headers)).await
 }

@@ -1,0 +1,1 @@
+alter table identity.api_keys drop column scopes;
