@@ -1,8 +1,12 @@
 //! The dashboard: who may see it, what can be done there, and that it is written down.
 
 use axum::http::StatusCode;
+use sqlx::PgPool;
 use uuid::Uuid;
+use weirgate_identity::accounts::{self, Account};
+use weirgate_identity::memberships;
 use weirgate_identity::platform::{self, Role};
+use weirgate_identity::sign_in::Candidate;
 use weirgate_queue::{JobState, NewJob};
 use weirgate_test_support::{Does, Step};
 
@@ -12,6 +16,11 @@ use crate::support::person::{PASSWORD, Person, audited, form, sign_in};
 async fn job(api: &TestApi, label: &str) -> Uuid {
     let step = Step::new(label, Does::Succeed);
     api.db().enqueue_new(NewJob::of(api.cca.id, &step).unwrap()).await.id
+}
+
+/// Whose email and password these are.
+async fn verify(pool: &PgPool, email: &str, password: &str) -> Option<Account> {
+    Candidate::find(pool, email).await.unwrap().verify(pool, password, ()).await
 }
 
 #[tokio::test]
@@ -132,9 +141,9 @@ async fn sessions_are_rotated_and_end() {
     assert_eq!(person.get("/dashboard").await.status, StatusCode::SEE_OTHER, "it is seven days old");
 
     let person = Person::sign_in(&api, "ada@example.com").await;
-    users::disable(&api.db().pool, "ADA@example.com").await.unwrap();
+    accounts::disable(&api.db().pool, "ADA@example.com").await.unwrap();
     assert_eq!(person.get("/dashboard").await.status, StatusCode::SEE_OTHER);
-    assert!(users::verify(&api.db().pool, "ada@example.com", PASSWORD).await.unwrap().is_none());
+    assert!(verify(&api.db().pool, "ada@example.com", PASSWORD).await.is_none());
 }
 
 #[tokio::test]
@@ -276,16 +285,17 @@ async fn passwords_and_emails_are_checked() {
     platform::create(pool, "ada@host", Role::Viewer, PASSWORD).await.unwrap();
     let second = platform::create(pool, "ADA@host", Role::Admin, PASSWORD).await.unwrap_err();
     assert!(second.to_string().contains("already"), "{second}");
-    users::set_role(pool, "ADA@host", Role::Operator).await.unwrap();
-    assert_eq!(users::verify(pool, "ada@host", PASSWORD).await.unwrap().unwrap().role, Role::Operator);
-    assert!(
-        users::set_role(pool, "eve@host", Role::Viewer).await.unwrap_err().to_string().contains("no user")
-    );
+    platform::set_role(pool, "ADA@host", Role::Operator).await.unwrap();
+    let account = verify(pool, "ada@host", PASSWORD).await.unwrap();
+    let all = memberships::of(&mut pool.acquire().await.unwrap(), account.id).await.unwrap();
+    assert_eq!(memberships::on_platform(&all), Some(Role::Operator));
+    let unknown = platform::set_role(pool, "eve@host", Role::Viewer).await.unwrap_err();
+    assert_eq!(unknown.to_string(), "no account with the email eve@host");
     accounts::set_password(pool, "ada@host", "another password").await.unwrap();
-    assert!(users::verify(pool, "ada@host", PASSWORD).await.unwrap().is_none());
-    assert!(users::verify(pool, "ada@host", "another password").await.unwrap().is_some());
-    assert!(users::disable(pool, "eve@host").await.unwrap_err().to_string().contains("no user"));
+    assert!(verify(pool, "ada@host", PASSWORD).await.is_none());
+    assert!(verify(pool, "ada@host", "another password").await.is_some());
+    assert!(accounts::disable(pool, "eve@host").await.unwrap_err().to_string().contains("no account"));
     let stored: String =
-        sqlx::query_scalar("select password_hash from identity.users").fetch_one(pool).await.unwrap();
+        sqlx::query_scalar("select password_hash from identity.accounts").fetch_one(pool).await.unwrap();
     assert!(stored.starts_with("$argon2id$"), "{stored}");
 }

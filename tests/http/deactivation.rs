@@ -8,8 +8,8 @@ use futures_util::StreamExt;
 use futures_util::future::join_all;
 use tokio::time::timeout;
 use uuid::Uuid;
-use weirgate_identity::keys;
 use weirgate_identity::platform::{self, Role};
+use weirgate_identity::{accounts, keys};
 use weirgate_test_support::{Does, Step};
 
 use super::docs::operations;
@@ -27,6 +27,10 @@ const ENDS: [&str; 3] = [
     "update identity.api_keys set expires_at = queue.now()",
     "update identity.tenants set is_active = false",
 ];
+
+/// As somebody does it by hand, who ends no session.
+const ROLE_BY_HAND: &str = "update identity.memberships set role = 'operator' where account_id =
+    (select id from identity.accounts where email = 'edsger@example.com')";
 
 #[tokio::test]
 async fn a_key_that_is_no_longer_good_is_refused_on_every_endpoint() {
@@ -119,9 +123,9 @@ async fn live_pages_end_when_their_reader_is_disabled_gets_another_role_or_was_t
     let demoted = Person::new(&api, "grace@example.com", Role::Admin).await;
     let by_hand = Person::new(&api, "edsger@example.com", Role::Viewer).await;
     let mut streams = [watch(&disabled).await, watch(&demoted).await, watch(&by_hand).await];
-    users::disable(&api.db().pool, "ada@example.com").await.unwrap();
-    users::set_role(&api.db().pool, "grace@example.com", Role::Viewer).await.unwrap();
-    api.execute("update identity.users set role = 'operator' where email = 'edsger@example.com'").await;
+    accounts::disable(&api.db().pool, "ada@example.com").await.unwrap();
+    platform::set_role(&api.db().pool, "grace@example.com", Role::Viewer).await.unwrap();
+    api.execute(ROLE_BY_HAND).await;
     for stream in &mut streams {
         ended(stream).await;
     }

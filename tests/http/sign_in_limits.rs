@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use axum::http::StatusCode;
 use futures_util::future::join_all;
+use weirgate_identity::accounts;
 use weirgate_identity::platform::{self, Role};
 use weirgate_test_support::Answer;
 
@@ -30,7 +31,7 @@ async fn known_browser(api: &TestApi) -> String {
     let mut set = answer.headers.get_all("set-cookie").iter().map(|value| value.to_str().unwrap());
     let browser =
         set.find(|cookie| cookie.starts_with("weirgate_browser=")).expect("it is known from now on");
-    for attribute in ["HttpOnly", "SameSite=Strict", "Path=/dashboard/sign-in;", "Max-Age=7776000"] {
+    for attribute in ["HttpOnly", "SameSite=Lax", "Path=/;", "Max-Age=7776000"] {
         assert!(browser.contains(attribute), "{browser}");
     }
     browser.split(';').next().unwrap().to_owned()

@@ -1,6 +1,8 @@
 //! Somebody in front of the dashboard.
 
 use axum::http::StatusCode;
+use weirgate_identity::accounts::{self, New};
+use weirgate_identity::memberships;
 use weirgate_identity::platform::{self, Role};
 use weirgate_test_support::Answer;
 
@@ -22,16 +24,34 @@ impl<'a> Person<'a> {
     }
 
     pub(crate) async fn sign_in(api: &'a TestApi, email: &str) -> Self {
-        let answer = sign_in(api, email, PASSWORD).await;
+        Self::signed_in(api, "/dashboard", &sign_in(api, email, PASSWORD).await).await
+    }
+
+    /// Somebody with a role in MSP for `tenant_demo_cca`, and none on the dashboard.
+    pub(crate) async fn reader(api: &'a TestApi, email: &str) -> Self {
+        let mut conn = api.db().pool.acquire().await.unwrap();
+        let new = New { email, password: Some(PASSWORD), ..New::default() };
+        let account = accounts::create(&mut conn, new).await.unwrap();
+        memberships::give(&mut conn, account.id, "msp", Some(api.cca.id), "reader").await.unwrap();
+        Self::at_account(api, email).await
+    }
+
+    /// Somebody who signs in and has no role on the dashboard.
+    pub(crate) async fn at_account(api: &'a TestApi, email: &str) -> Self {
+        Self::signed_in(api, "/account", &sign_in_at(api, "/account", email, PASSWORD).await).await
+    }
+
+    /// Whom this answer has signed in, and led to that page.
+    async fn signed_in(api: &'a TestApi, to: &str, answer: &Answer) -> Self {
         assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.text());
-        assert_eq!(answer.header("location"), Some("/dashboard"));
+        assert_eq!(answer.header("location"), Some(to));
         let set = answer.header("set-cookie").unwrap();
-        for attribute in ["HttpOnly", "SameSite=Strict", "Path=/;"] {
+        for attribute in ["HttpOnly", "SameSite=Lax", "Path=/;"] {
             assert!(set.contains(attribute), "{set}");
         }
         let cookie = set.split(';').next().unwrap().to_owned();
         let nobody = Self { api, cookie, csrf: String::new() };
-        let page = nobody.get("/dashboard").await;
+        let page = nobody.get(to).await;
         let (_, rest) = page.text().split_once(r#"name="csrf" value=""#).unwrap();
         Self { csrf: rest.split('"').next().unwrap().to_owned(), ..nobody }
     }
@@ -55,8 +75,13 @@ pub(crate) fn form(fields: &[(&str, &str)]) -> String {
 }
 
 pub(crate) async fn sign_in(api: &TestApi, email: &str, password: &str) -> Answer {
+    sign_in_at(api, "/dashboard", email, password).await
+}
+
+/// The same on the page of the dashboard, or of an account.
+pub(crate) async fn sign_in_at(api: &TestApi, surface: &str, email: &str, password: &str) -> Answer {
     let fields = form(&[("email", email), ("password", password)]);
-    let call = api.anonymous("POST", "/dashboard/sign-in");
+    let call = api.anonymous("POST", &format!("{surface}/sign-in"));
     call.body("application/x-www-form-urlencoded", fields).send().await
 }
 
