@@ -50,6 +50,12 @@ impl Refusal {
         Self { to_account: true, ..Self::new(StatusCode::FORBIDDEN, "Not for this account", detail) }
     }
 
+    /// Leading to the account of who is signed in.
+    #[must_use]
+    pub fn to_account(self) -> Self {
+        Self { to_account: true, ..self }
+    }
+
     /// Shown with the navigation.
     #[must_use]
     pub fn for_session(self, session: &Session) -> Self {
