@@ -1,8 +1,10 @@
 //! The HTTP surface: every route is in [`router`].
 
+mod account;
 mod api;
 pub(crate) mod backfill;
 mod backfill_request;
+mod browser_words;
 mod dashboard;
 mod docs;
 mod health;
@@ -12,10 +14,12 @@ mod limits;
 mod metrics;
 mod openapi;
 mod pages;
+mod people;
 mod queue_facts;
 mod routes;
 mod schemas;
 mod sign_in;
+mod sign_in_rows;
 #[cfg(test)]
 mod tests;
 mod v1;
@@ -41,9 +45,11 @@ pub fn router(api: Api) -> Router {
     let (app, _) = routes.open.merge(internal).merge(v1).split_for_parts();
     let pages = Router::new()
         .nest("/dashboard", dashboard::router(&api.routes))
+        .nest("/account", account::router())
         // As people type it.
         .route("/", get(async || Redirect::to("/dashboard")))
-        .route("/dashboard/", get(async || Redirect::permanent("/dashboard")));
+        .route("/dashboard/", get(async || Redirect::permanent("/dashboard")))
+        .route("/account/", get(async || Redirect::permanent("/account")));
     #[cfg(feature = "board")]
     let pages = pages
         .nest("/board", dashboard::board::router())
