@@ -194,3 +194,16 @@ if (live?.dataset.reload) {
     if (next) replace(live, next);
   });
 }
+
+for (const field of document.querySelectorAll("[data-copy]")) {
+  // Browsers give the clipboard to pages by HTTPS and of the same machine alone; elsewhere one copies by hand.
+  if (!navigator.clipboard) continue;
+  const button = document.createElement("button");
+  button.textContent = "Copy";
+  button.setAttribute("aria-live", "polite");
+  button.addEventListener("click", async () => {
+    await navigator.clipboard.writeText(field.value);
+    button.textContent = "Copied";
+  });
+  field.closest(".card").append(button);
+}

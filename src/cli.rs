@@ -3,6 +3,7 @@
 
 mod audit;
 mod backfills;
+mod clients;
 mod jobs;
 mod keys;
 mod mock_data;
@@ -22,6 +23,7 @@ use clap_complete::Shell;
 
 pub use audit::Audit;
 pub use backfills::{Backfill, Backfills};
+pub use clients::{Clients, NewClient};
 pub use jobs::{Bulk, BulkVerb, Enqueue, Filter, Jobs, ListJobs};
 pub use keys::{Expiry, Keys, NewKey};
 pub use mock_data::MockData;
@@ -119,17 +121,28 @@ Examples:
   weirgate keys list --server https://jobs.example.com --token-file token"
     )]
     Keys(Keys),
-    /// Manage users of the dashboard
+    /// Manage accounts of people, and what they may do
     #[command(
         subcommand,
         after_help = "\
 Examples:
   weirgate users create ada@example.com --role operator
+  weirgate users invite grace@acme.example --app msp --tenant acme --role reader
   weirgate users password ada@example.com
   weirgate users role ada@example.com admin
   weirgate users disable ada@example.com"
     )]
     Users(Users),
+    /// Manage browser apps that people sign in to by OAuth
+    #[command(
+        subcommand,
+        after_help = "\
+Examples:
+  weirgate clients list
+  weirgate clients create desk --name Desk --redirect-uri https://desk.example.com/signed-in
+  weirgate clients disable desk"
+    )]
+    Clients(Clients),
     /// Enqueue a job
     #[command(after_help = "\
 Examples:

@@ -1,9 +1,11 @@
 //! The HTTP surface: every route is in [`router`].
 
+mod account;
 mod api;
 mod auth;
 pub(crate) mod backfill;
 mod backfill_request;
+mod browser_words;
 mod dashboard;
 mod docs;
 mod health;
@@ -14,10 +16,12 @@ mod metrics;
 mod oauth;
 mod openapi;
 mod pages;
+mod people;
 mod queue_facts;
 mod routes;
 mod schemas;
 mod sign_in;
+mod sign_in_rows;
 #[cfg(test)]
 mod tests;
 mod v1;
@@ -45,11 +49,12 @@ pub fn router(api: Api) -> Router {
     let app = app.merge(oauth::for_scripts(tokens, &api)).merge(oauth::preflights());
     let pages = Router::new()
         .nest("/dashboard", dashboard::router(&api.routes))
+        .nest("/account", account::router())
         // As people type it.
         .route("/", get(async || Redirect::to("/dashboard")))
         .route("/dashboard/", get(async || Redirect::permanent("/dashboard")))
         .merge(oauth::page())
-        .route("/account/sign-in", get(sign_in::show).post(sign_in::sign_in));
+        .route("/account/", get(async || Redirect::permanent("/account")));
     #[cfg(feature = "board")]
     let pages = pages
         .nest("/board", dashboard::board::router())

@@ -8,9 +8,8 @@ use uuid::Uuid;
 
 use crate::passwords::{self, PasswordError};
 
-pub(crate) use change::store_password;
 pub use change::{
-    disable, enable, end_sign_ins, set_name, set_password, set_password_of, sign_out_everywhere,
+    disable, enable, end_sign_ins, set_name, set_password, sign_out_everywhere, store_password,
 };
 pub use list::{Listed, ListedMembership, find, get, id_of, list};
 
@@ -59,6 +58,19 @@ pub enum AccountsError {
     /// The database cannot answer.
     #[error(transparent)]
     Database(#[from] sqlx::Error),
+}
+
+impl AccountsError {
+    /// The field that it is about; `None` where it is of nobody's making.
+    pub fn field(&self) -> Option<&'static str> {
+        match self {
+            Self::NoEmail(_) | Self::Exists(_) | Self::Unknown(_) => Some("email"),
+            Self::Name => Some("full_name"),
+            Self::Locale(_) => Some("locale"),
+            Self::Password(PasswordError::Length | PasswordError::UnknownHash) => Some("password"),
+            Self::Password(PasswordError::Hash(_)) | Self::Database(_) => None,
+        }
+    }
 }
 
 /// An account about to be made.

@@ -12,6 +12,7 @@
 //! | [`keys`] | API keys: their form, who holds which, when each was used; [`keys::issuing`] gives them out |
 //! | [`accounts`] | people who sign in; [`passwords`] how theirs are hashed, [`invitations`] links by which they choose one |
 //! | [`roles`] | roles and their scopes, as data of each domain; [`platform`] the roles of the dashboard |
+//! | [`admins`] | one account that may say who may do what always stays |
 //! | [`memberships`] | what accounts may do, and where |
 //! | [`sign_in`] | whether an email and a password belong together |
 //! | [`sessions`] | who is signed in by a cookie, and from which browsers they have signed in before |
@@ -30,6 +31,7 @@
 
 pub mod access_token;
 pub mod accounts;
+pub mod admins;
 pub mod audit;
 pub mod clients;
 pub mod desk_tx;

@@ -46,6 +46,17 @@ pub enum MembershipsError {
     Database(#[from] sqlx::Error),
 }
 
+impl MembershipsError {
+    /// The field that it is about; `None` where it is of nobody's making.
+    pub fn field(&self) -> Option<&'static str> {
+        match self {
+            Self::App { .. } | Self::Role { .. } => Some("role"),
+            Self::TenantMissing { .. } | Self::TenantNamed { .. } => Some("tenant"),
+            Self::Database(_) => None,
+        }
+    }
+}
+
 /// Refuses a role that an app does not have, or has for another kind of membership.
 ///
 /// # Errors

@@ -49,14 +49,21 @@ pub fn generate(rng: &mut StdRng) -> String {
     bytes.iter().map(|byte| char::from(LETTERS[usize::from(byte % 32)])).collect()
 }
 
+/// Refuses a password that is too short or too long, before any work is done for it.
+///
+/// # Errors
+/// [`PasswordError::Length`].
+pub fn check(password: &str) -> Result<(), PasswordError> {
+    let fits = (SHORTEST..=LONGEST).contains(&password.chars().count());
+    if fits { Ok(()) } else { Err(PasswordError::Length) }
+}
+
 /// What is stored of a password.
 ///
 /// # Errors
 /// When it is too short or too long.
 pub async fn hash(password: &str) -> Result<String, PasswordError> {
-    if !(SHORTEST..=LONGEST).contains(&password.chars().count()) {
-        return Err(PasswordError::Length);
-    }
+    check(password)?;
     hash_any(password.to_owned()).await
 }
 

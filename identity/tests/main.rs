@@ -2,9 +2,11 @@
 //! these tests; it starts a server of its own.
 
 mod access_tokens;
+mod accounts;
 mod days;
+mod desk;
 mod key_set;
 mod signing_keys;
 mod support;
-mod desk;
+mod taken_over;
 mod tenants;

@@ -23,7 +23,11 @@ pub(super) async fn run(command: Migrate, session: &Session) -> anyhow::Result<(
         }
         Migrate::Adopt => {
             schema::adopt(&database.pool, &domains::histories()).await?;
-            say!("adopted with all its data: its tables are in the schemas queue, identity and msp")
+            say!("adopted with all its data: its tables are in the schemas queue, identity and msp")?;
+            let applied = database.migrate(&domains::histories()).await.context(
+                "the tables are taken over; what later versions added is missing: run `weirgate migrate up`",
+            )?;
+            say!("{applied} applied; the schema is up to date")
         }
         Migrate::Down { schema, to, yes } => down(database, schema.as_deref(), to, yes).await,
         Migrate::Status => status(database).await,

@@ -1,6 +1,11 @@
 //! `/dashboard`: what operators look at. Pages are made here and work without JavaScript; with it
 //! they are live.
 
+mod account;
+mod account_acts;
+mod account_new;
+mod accounts;
+mod api_keys;
 mod attention;
 mod audit;
 mod audit_entry;
@@ -24,6 +29,7 @@ mod jobs_tabs;
 mod lane;
 mod limit_words;
 mod navigation;
+mod oauth_clients;
 mod overview;
 mod overview_tenants;
 mod queue;
@@ -118,6 +124,22 @@ fn own_pages() -> Router<Api> {
         .route("/workers", get(workers::list))
         .route("/workers/{id}", get(workers::show))
         .route("/workers/{id}/drain", post(workers::drain))
+        .route("/accounts", get(accounts::list).post(account_new::create))
+        .route("/accounts/new", get(account_new::show))
+        .route("/accounts/clients", get(oauth_clients::list).post(oauth_clients::create))
+        .route("/accounts/clients/{client}/disable", post(oauth_clients::disable))
+        .route("/accounts/clients/{client}/enable", post(oauth_clients::enable))
+        .route("/accounts/keys", get(api_keys::list))
+        .route("/accounts/{id}", get(account::show))
+        .route("/accounts/{id}/roles", get(account::back).post(account::give))
+        .route("/accounts/{id}/roles/withdraw", post(account_acts::withdraw))
+        .route("/accounts/{id}/invitation", get(account::back).post(account::invite))
+        .route("/accounts/{id}/invitation/withdraw", post(account_acts::withdraw_invitation))
+        .route("/accounts/{id}/sessions/{session}/end", post(account_acts::end_session))
+        .route("/accounts/{id}/grants/{grant}/end", post(account_acts::end_grant))
+        .route("/accounts/{id}/sign-out", post(account_acts::sign_out))
+        .route("/accounts/{id}/disable", post(account_acts::disable))
+        .route("/accounts/{id}/enable", post(account_acts::enable))
         .route("/audit", get(audit::show))
         .route("/app.css", get(async || assets::style()))
         .route("/app.js", get(async || assets::script()))

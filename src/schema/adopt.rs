@@ -22,7 +22,7 @@ const OLD_HEAD: (i64, i64) = (36, 34);
 const SHOWN: usize = 10;
 
 /// The schemas that the tables of the old history move to, each with the version that they are then
-/// at. `migrate up` goes on from there.
+/// at. What came later is applied to them as to any other database.
 const ADOPTED: [(&str, i64); 3] = [("queue", 11), ("identity", 5), ("msp", 3)];
 
 /// What schemas are made of.

@@ -166,9 +166,11 @@ async fn so_can_those_that_refuse() {
         wrong.extend(check(tab, &axe, "sign-in, refused").await);
         tab.go("/jobs/nothing").await;
         wrong.extend(check(tab, &axe, "signed out, no such page").await);
+        tab.go_beside("/account/invitation?token=unknown").await;
+        wrong.extend(check(tab, &axe, "an invitation that has ended").await);
         site.sign_in(tab, Role::Viewer).await;
         let wrong_filters = ["/jobs?created_after=yesterday", "/rejects?tenant_id=nobody&date=yesterday"];
-        for path in ["/nothing", "/jobs", "/queues", "/audit"].into_iter().chain(wrong_filters) {
+        for path in ["/nothing", "/jobs", "/queues", "/audit", "/accounts"].into_iter().chain(wrong_filters) {
             tab.go(path).await;
             wrong.extend(check(tab, &axe, path).await);
         }

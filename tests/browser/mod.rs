@@ -8,6 +8,7 @@ mod access;
 mod actions;
 mod chromium;
 mod follow;
+mod people;
 mod scene;
 mod screenshots;
 mod sign_in;

@@ -17,7 +17,7 @@ use weirgate_msp::mock_data::{Generate, Layout, generate};
 use weirgate_msp::sources::MockSource;
 use weirgate_test_support::TestWorker;
 
-use super::{Site, Tab};
+use super::{Site, Tab, people};
 use crate::support::registry_with;
 
 const TENANTS: [(&str, &str); 6] = [
@@ -39,21 +39,33 @@ pub(super) struct Page {
     /// What is done there first, in words of the browser.
     first: Option<&'static str>,
     /// What leads to it from there.
-    press: Option<&'static str>,
+    pub(super) press: Option<&'static str>,
+    /// Whether the path is not one below the dashboard.
+    pub(super) is_beside: bool,
 }
 
 impl Page {
-    fn new(name: &'static str, path: impl Into<String>) -> Self {
-        Self { name, path: path.into(), first: None, press: None }
+    /// Of the dashboard.
+    pub(super) fn new(name: &'static str, path: impl Into<String>) -> Self {
+        Self { name, path: path.into(), first: None, press: None, is_beside: false }
+    }
+
+    /// Beside the dashboard.
+    pub(super) fn beside(name: &'static str, path: impl Into<String>) -> Self {
+        Self { is_beside: true, ..Self::new(name, path) }
     }
 
     /// Whether it is the page at this address, whatever it is asked for.
     pub(super) fn is_at(&self, address: &str) -> bool {
-        address.strip_prefix("/dashboard") == self.path.split('?').next()
+        !self.is_beside && address.strip_prefix("/dashboard") == self.path.split('?').next()
     }
 
     pub(super) async fn show(&self, tab: &Tab) {
-        tab.go(&self.path).await;
+        if self.is_beside {
+            tab.go_beside(&self.path).await;
+        } else {
+            tab.go(&self.path).await;
+        }
         if let Some(first) = self.first {
             tab.eval::<Option<bool>>(&format!("{first}; null")).await;
         }
@@ -101,7 +113,9 @@ impl Scene {
         let worker = start();
         work(site).await;
         hold_up(site).await;
-        Self { pages: pages(site).await, worker, _sources: sources }
+        let mut pages = pages(site).await;
+        pages.extend(people::pages(site).await);
+        Self { pages, worker, _sources: sources }
     }
 }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use axum::http::StatusCode;
 use serde_json::{Value, json};
 use uuid::Uuid;
+use weirgate_identity::invitations;
 use weirgate_identity::platform::Role;
 use weirgate_queue::NewJob;
 use weirgate_test_support::{Does, Step, id};
@@ -15,9 +16,12 @@ use crate::support::person::{PASSWORD, Person, sign_in};
 /// Where the pages are routed.
 const ROUTES: &str = include_str!("../../src/http/dashboard.rs");
 
+/// The same of those that are for everybody who signs in.
+const ACCOUNT_ROUTES: &str = include_str!("../../src/http/account.rs");
+
 /// What can be posted to, with what stands for a part of the path left out.
-fn routes() -> BTreeSet<String> {
-    let lines = ROUTES.split(".route(\"").skip(1);
+fn routes(of: &str) -> BTreeSet<String> {
+    let lines = of.split(".route(\"").skip(1);
     let posts = lines.filter_map(|line| {
         let (path, handlers) = line.split_once('"')?;
         handlers.lines().next()?.contains("post(").then(|| shape(path))
@@ -31,7 +35,7 @@ fn shape(path: &str) -> String {
         part.starts_with('{')
             || part.parse::<Uuid>().is_ok()
             || part.starts_with("wg_")
-            || ["kpi", "default", "daily_pipeline", "tenant_demo_cca"].contains(&part)
+            || ["kpi", "default", "daily_pipeline", "tenant_demo_cca", "desk"].contains(&part)
     };
     path.split('/').map(|part| if names_something(part) { "*" } else { part }).collect::<Vec<_>>().join("/")
 }
@@ -239,6 +243,56 @@ async fn acts(api: &TestApi) -> Vec<Act> {
     ]
 }
 
+/// Somebody who is signed in by a browser and to an app, for an admin to end.
+async fn signed_in(api: &TestApi, email: &str) -> [Uuid; 3] {
+    Person::reader(api, email).await;
+    let sql = "with made as (
+            insert into identity.grants (id, account_id, membership_id, token_epoch)
+            select gen_random_uuid(), m.account_id, m.id, 0 from identity.memberships m
+            join identity.accounts a on a.id = m.account_id where a.email = $1 returning id, account_id
+         )
+         select m.account_id, s.id, m.id from made m join identity.sessions s on s.account_id = m.account_id";
+    let (account, session, grant) = sqlx::query_as(sql).bind(email).fetch_one(&api.db().pool).await.unwrap();
+    [account, session, grant]
+}
+
+/// On accounts and on apps that people sign in to.
+async fn acts_on_accounts(api: &TestApi) -> Vec<Act> {
+    let [grace, session, grant] = signed_in(api, "grace@acme.example").await;
+    let tenant = api.cca.id.to_string();
+    let of = |path: &str| format!("/accounts/{grace}/{path}");
+    let disabled = |is: bool| json!({ "disabled": is });
+    let role = |role: Value| json!({ "msp tenant_demo_cca": role });
+    let on = |path: &str, action| act(&of(path), action, disabled(false), disabled(false));
+    let created = json!({ "platform": "viewer", "has_password": false });
+    let desk = json!({ "name": "Desk", "disabled": false });
+    let fields = [("client_id", "desk"), ("name", "Desk"), ("redirect_uris", "https://desk.example/in")];
+    vec![
+        with(
+            act("/accounts", "account.create", Value::Null, created),
+            &[("email", "new@example.com"), ("role", "platform viewer")],
+        ),
+        with(
+            act(&of("roles"), "account.grant", role("reader".into()), role("analyst".into())),
+            &[("role", "msp analyst"), ("tenant", "tenant_demo_cca")],
+        ),
+        with(
+            act(&of("roles/withdraw"), "account.withdraw", role("analyst".into()), role(Value::Null)),
+            &[("app", "msp"), ("tenant", &tenant)],
+        ),
+        on("invitation", "account.invite"),
+        on("invitation/withdraw", "account.uninvite"),
+        on(&format!("sessions/{session}/end"), "account.session_end"),
+        on(&format!("grants/{grant}/end"), "account.grant_end"),
+        on("sign-out", "account.sign_out"),
+        act(&of("disable"), "account.disable", disabled(false), disabled(true)),
+        act(&of("enable"), "account.enable", disabled(true), disabled(false)),
+        with(act("/accounts/clients", "client.create", Value::Null, desk), &fields),
+        act("/accounts/clients/desk/disable", "client.disable", disabled(false), disabled(true)),
+        act("/accounts/clients/desk/enable", "client.enable", disabled(true), disabled(false)),
+    ]
+}
+
 /// Whether `told` has all that is expected of it.
 fn has(told: &Value, expected: &Value) -> bool {
     match expected {
@@ -254,16 +308,24 @@ async fn every_act_on_pages_is_in_the_audit_with_who_and_what_it_was_before() {
     let mut acts = acts(&api).await;
     acts.extend(acts_on_settings());
     acts.extend(acts_on_tenants(&api));
+    acts.extend(acts_on_accounts(&api).await);
     let mut covered: BTreeSet<String> = acts.iter().map(|(path, ..)| shape(path)).collect();
     covered.extend(["/sign-in", "/sign-out"].map(str::to_owned));
-    assert_eq!(covered, routes(), "a new form says what the audit has of it");
+    assert_eq!(covered, routes(ROUTES), "a new form says what the audit has of it");
     let newest = async || api.get("/internal/audit?via=dashboard&limit=1").await.items()[0].clone();
     for (path, fields, action, [before, after]) in acts {
-        let fields: Vec<(&str, &str)> = fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        // A link is shown at once, as it is shown only then; these ask nothing first.
+        let shows_link = matches!(action, "account.create" | "account.invite");
+        let is_sent = |name: &str| {
+            !(shows_link || action == "account.grant" || action == "client.create") || name != "confirmed"
+        };
+        let fields = fields.iter().filter(|(name, _)| is_sent(name));
+        let fields: Vec<(&str, &str)> = fields.map(|(name, value)| (*name, value.as_str())).collect();
         let answer = person.post(&format!("/dashboard{path}"), &fields).await;
-        // A new key is shown in the answer itself.
-        let done = if path.ends_with("/api-keys") { StatusCode::OK } else { StatusCode::SEE_OTHER };
-        assert_eq!(answer.status, done, "{path}: {}", answer.text());
+        // A new key is shown in the answer itself, as is a link.
+        let shows = shows_link || path.ends_with("/api-keys");
+        let status = if shows { StatusCode::OK } else { StatusCode::SEE_OTHER };
+        assert_eq!(answer.status, status, "{path}: {}", answer.text());
         let entry = newest().await;
         assert_eq!(
             (&entry["action"], &entry["actor"]),
@@ -284,4 +346,37 @@ async fn every_act_on_pages_is_in_the_audit_with_who_and_what_it_was_before() {
     assert_eq!(newest().await["action"], "sign_out");
     sign_in(&api, "ada@example.com", PASSWORD).await;
     assert_eq!(newest().await["action"], "sign_in");
+}
+
+#[tokio::test]
+async fn every_act_on_ones_own_account_is_in_the_audit() {
+    let api = TestApi::new().await;
+    let grace = "grace@acme.example";
+    let [account, session, grant] = signed_in(&api, grace).await;
+    let person = Person::at_account(&api, grace).await;
+    let (new, token) = ("correct horse battery", "a token");
+    let acts: [(String, &str, &[(&str, &str)]); 6] = [
+        ("/name".to_owned(), "account.name", &[("full_name", "Grace"), ("locale", "en")]),
+        (format!("/sessions/{session}/end"), "account.session_end", &[]),
+        (format!("/apps/{grant}/end"), "account.grant_end", &[]),
+        ("/sessions/others/end".to_owned(), "account.sign_out", &[]),
+        ("/password".to_owned(), "account.password", &[("current", PASSWORD), ("new", new), ("again", new)]),
+        ("/invitation".to_owned(), "account.accept", &[("token", token), ("password", new), ("again", new)]),
+    ];
+    let mut covered: BTreeSet<String> = acts.iter().map(|(path, ..)| shape(path)).collect();
+    covered.extend(["/sign-in", "/sign-out"].map(str::to_owned));
+    assert_eq!(covered, routes(ACCOUNT_ROUTES), "a new form says what the audit has of it");
+    let mut conn = api.db().pool.acquire().await.unwrap();
+    invitations::create(&mut conn, account, token, "ada@example.com").await.unwrap();
+    for (path, action, fields) in acts {
+        // Who is invited is nobody yet: their form has no token of a session.
+        let answer = match path.as_str() {
+            "/invitation" => person.post_with("/account/invitation", fields).await,
+            path => person.post(&format!("/account{path}"), fields).await,
+        };
+        assert_eq!(answer.status, StatusCode::SEE_OTHER, "{path}: {}", answer.text());
+        let entry = api.get("/internal/audit?via=account&limit=1").await.items()[0].clone();
+        assert_eq!((&entry["action"], &entry["actor"]), (&json!(action), &json!(grace)), "{path}");
+        assert!(!entry.to_string().contains("horse"), "{entry}");
+    }
 }

@@ -4,7 +4,7 @@
 use axum::http::StatusCode;
 use serde_json::{Value, json};
 use uuid::Uuid;
-use weirgate_identity::users::Role;
+use weirgate_identity::platform::Role;
 use weirgate_test_support::Answer;
 
 use crate::support::TestApi;

@@ -6,6 +6,9 @@
 //! (`clients`, `idempotency`, `parameters`, `repeats`, `validation`) and what is answered
 //! (`answers`, `bounded`, `errors`, `large`, `tables`, `tenant_errors`, `traces`).
 
+mod account;
+mod accounts;
+mod accounts_apps;
 mod answers;
 mod api_keys;
 mod audit;
@@ -41,6 +44,7 @@ mod errors;
 mod failures;
 mod guesses;
 mod idempotency;
+mod invitations;
 mod isolation;
 mod jobs;
 mod jobs_bulk;

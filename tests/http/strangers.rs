@@ -82,7 +82,7 @@ async fn made_up_cookies_take_few_connections_and_hold_up_no_session() {
 async fn sign_ins_take_few_connections() {
     let api = TestApi::new().await;
     let mut gate = api.db().pool.begin().await.unwrap();
-    sqlx::query("lock table identity.users in access exclusive mode").execute(&mut *gate).await.unwrap();
+    sqlx::query("lock table identity.accounts in access exclusive mode").execute(&mut *gate).await.unwrap();
     let sign_in = |number: u32| {
         let fields = form(&[("email", &format!("{number}@example.com")), ("password", "a wrong password")]);
         let call = api.anonymous("POST", "/dashboard/sign-in").from(&format!("203.0.113.{number}"));

@@ -245,6 +245,7 @@ async fn what_runs_on_this_machine_asks_no_server() {
         &["migrate", "up"],
         &["seed"],
         &["users", "list"],
+        &["clients", "list"],
         &["bench", "drain"],
         &["mock-data", "--out", out.to_str().unwrap()],
         &["completions", "bash"],

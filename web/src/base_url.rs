@@ -39,6 +39,11 @@ impl BaseUrl {
         Self { public, listen, proxies, own: Mutex::default() }
     }
 
+    /// The one that is set for all who are not on this network.
+    pub fn public(&self) -> Option<&str> {
+        self.public.as_deref()
+    }
+
     /// Whether clients are to reach it by HTTPS alone.
     pub fn is_https(&self) -> bool {
         self.public

@@ -21,25 +21,21 @@ pub async fn set_password(
     change(conn, email, What::Password(&hash)).await
 }
 
-/// The same for the account with that id, which stays disabled if it is.
+/// The same for the account with that id, which stays disabled if it is, with the hash of the
+/// password, as [`passwords::hash`] makes it. The session with the id `but` does not end.
 ///
 /// # Errors
-/// [`AccountsError::Password`], [`AccountsError::Database`].
-pub async fn set_password_of(
+/// When the database cannot answer.
+pub async fn store_password(
     conn: &mut PgConnection,
     account: Uuid,
-    password: &str,
-) -> Result<(), AccountsError> {
-    let hash = passwords::hash(password).await?;
-    Ok(store_password(conn, account, &hash).await?)
-}
-
-/// The same with the hash of the password.
-pub(crate) async fn store_password(conn: &mut PgConnection, account: Uuid, hash: &str) -> sqlx::Result<()> {
+    hash: &str,
+    but: Option<Uuid>,
+) -> sqlx::Result<()> {
     sqlx::query!("update identity.accounts set password_hash = $2 where id = $1", account, hash)
         .execute(&mut *conn)
         .await?;
-    end_sign_ins(conn, account, None).await?;
+    end_sign_ins(conn, account, but).await?;
     sqlx::query!("delete from identity.known_browsers where account_id = $1", account).execute(conn).await?;
     Ok(())
 }

@@ -7,6 +7,7 @@ use sqlx::types::Json;
 use uuid::Uuid;
 
 use super::AccountsError;
+use crate::platform;
 
 /// A line of the list of accounts.
 #[derive(Debug, Clone)]
@@ -45,6 +46,40 @@ pub struct ListedMembership {
     pub tenant: Option<String>,
     /// Since when it counts for nothing.
     pub disabled_at: Option<DateTime<Utc>>,
+}
+
+impl Listed {
+    /// How it stands, for people.
+    pub fn state(&self) -> &'static str {
+        match (self.disabled_at, self.has_password, self.invited_until) {
+            (Some(_), ..) => "disabled",
+            (None, true, _) => "active",
+            (None, false, Some(_)) => "invited",
+            (None, false, None) => "no password",
+        }
+    }
+
+    /// What they may do now.
+    pub fn roles(&self) -> impl Iterator<Item = &ListedMembership> {
+        self.memberships.iter().filter(|it| it.disabled_at.is_none())
+    }
+
+    /// The same, for people.
+    pub fn roles_in_words(&self) -> String {
+        self.roles().map(ListedMembership::words).collect::<Vec<_>>().join(", ")
+    }
+}
+
+impl ListedMembership {
+    /// Such as `reader of msp of acme`; on the dashboard the role alone.
+    pub fn words(&self) -> String {
+        let Self { app, role, .. } = self;
+        match &self.tenant {
+            None if app == platform::APP => role.clone(),
+            None => format!("{role} of {app}"),
+            Some(tenant) => format!("{role} of {app} of {tenant}"),
+        }
+    }
 }
 
 /// Accounts, by email.

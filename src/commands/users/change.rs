@@ -7,7 +7,7 @@ use uuid::Uuid;
 use weirgate_identity::accounts::{self, Account, AccountsError, New};
 use weirgate_identity::audit::{Actor, Change, Subject};
 use weirgate_identity::roles::Roles;
-use weirgate_identity::{invitations, memberships, platform};
+use weirgate_identity::{admins, invitations, memberships, platform};
 
 use super::Password;
 use crate::cli::{About, Place, Users};
@@ -49,10 +49,31 @@ pub(super) async fn apply(
     let place = place_of(&command, base.roles, pool).await?;
     let mut tx = pool.begin().await?;
     let noted = Change::begin(&mut tx, Subject::Account(&email)).await?;
+    keep_an_admin(&mut tx, &command, &email, &place.app).await?;
     let said = change(&mut tx, command, password, &place, base.config).await?;
     noted.note_with(&mut tx, &Actor::cli(), action, about, more).await?;
     tx.commit().await?;
     say!("{said}")
+}
+
+/// Refuses what would take the last admin away.
+async fn keep_an_admin(tx: &mut PgConnection, command: &Users, email: &str, app: &str) -> anyhow::Result<()> {
+    let takes_one_away = match command {
+        Users::Disable { .. } => true,
+        Users::Withdraw { .. } => app == platform::APP,
+        Users::Role { role, .. } => admins::ends_with(platform::APP, role.as_str()),
+        Users::Grant { role, .. } | Users::Invite { role: Some(role), .. } => admins::ends_with(app, role),
+        _ => false,
+    };
+    if takes_one_away {
+        match accounts::id_of(tx, email).await {
+            Ok(account) => admins::require_another(tx, account).await?,
+            // Said by the change itself, or made by it.
+            Err(AccountsError::Unknown(_)) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
 }
 
 /// Where a role counts, if one is named.

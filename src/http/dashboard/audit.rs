@@ -21,9 +21,9 @@ use crate::http::internal::audit::take_filter;
 const ON_A_PAGE: i64 = 100;
 
 /// Groups of actions, to choose from.
-const GROUPS: [&str; 14] = [
+const GROUPS: [&str; 15] = [
     "sign_in", "sign_out", "job", "jobs", "queue", "lane", "tenant", "workflow", "backfill", "schedule",
-    "worker", "user", "key", "schema",
+    "worker", "account", "client", "key", "schema",
 ];
 
 fn form(given: &Given) -> FilterForm {

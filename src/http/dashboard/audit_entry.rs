@@ -67,6 +67,11 @@ fn path(entry: &audit::Entry) -> Option<String> {
         "backfill" => format!("backfills/{target}"),
         "schedule" => "schedules".to_owned(),
         "worker" => format!("workers/{target}"),
+        "account" => {
+            let query = form_urlencoded::Serializer::new(String::new()).append_pair("q", target).finish();
+            format!("accounts?{query}")
+        }
+        "client" => "accounts/clients".to_owned(),
         _ => return None,
     };
     Some(format!("/dashboard/{part}"))

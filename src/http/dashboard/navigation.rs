@@ -3,15 +3,16 @@
 use weirgate_web::dashboard::navigation::Entry;
 
 /// The links to its pages; domains have theirs among them.
-pub(crate) const NAVIGATION: [Entry; 10] = [
-    Entry { name: "Overview", path: "" },
-    Entry { name: "Jobs", path: "/jobs" },
-    Entry { name: "Failures", path: "/failures" },
-    Entry { name: "Tenants", path: "/tenants" },
-    Entry { name: "Queues", path: "/queues" },
-    Entry { name: "Workflows", path: "/workflows" },
-    Entry { name: "Backfills", path: "/backfills" },
-    Entry { name: "Schedules", path: "/schedules" },
-    Entry { name: "Workers", path: "/workers" },
-    Entry { name: "Audit", path: "/audit" },
+pub(crate) const NAVIGATION: [Entry; 11] = [
+    Entry::new("Overview", ""),
+    Entry::new("Jobs", "/jobs"),
+    Entry::new("Failures", "/failures"),
+    Entry::new("Tenants", "/tenants"),
+    Entry::new("Queues", "/queues"),
+    Entry::new("Workflows", "/workflows"),
+    Entry::new("Backfills", "/backfills"),
+    Entry::new("Schedules", "/schedules"),
+    Entry::new("Workers", "/workers"),
+    Entry::for_admins("Accounts", "/accounts"),
+    Entry::new("Audit", "/audit"),
 ];

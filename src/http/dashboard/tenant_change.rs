@@ -6,7 +6,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
 use sqlx::PgConnection;
 use weirgate_identity::tenants::{self, Change, Stored};
-use weirgate_identity::users::Role;
+use weirgate_identity::platform::Role;
 use weirgate_queue::JobState;
 use weirgate_web::dashboard::confirm::Confirm;
 use weirgate_web::dashboard::form::{Field, Given, Wrong, ZONES};

@@ -14,7 +14,7 @@ use weirgate_identity::keys::issuing::{self, New};
 use weirgate_identity::keys::{self, Listed};
 use weirgate_identity::scopes::{KeyScopes, Scope};
 use weirgate_identity::tenants::Stored;
-use weirgate_identity::users::Role;
+use weirgate_identity::platform::Role;
 use weirgate_web::dashboard::confirm::Confirm;
 use weirgate_web::dashboard::form::{Choices, Field, Given, Wrong, sent_time};
 use weirgate_web::dashboard::frame::{Frame, page};

@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
 use uuid::Uuid;
 use weirgate_identity::tenants::{self, New, Refused};
-use weirgate_identity::users::Role;
+use weirgate_identity::platform::Role;
 use weirgate_web::dashboard::form::{Field, Given, Wrong, ZONES};
 use weirgate_web::dashboard::frame::{Frame, page};
 use weirgate_web::dashboard::refusal::Refusal;

@@ -8,7 +8,7 @@ use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use az::SaturatingAs;
 use uuid::Uuid;
-use weirgate_identity::users::Role;
+use weirgate_identity::platform::Role;
 use weirgate_queue::lanes::QueueView;
 use weirgate_queue::{JobState, read};
 use weirgate_web::dashboard::additions::{Additions, TenantsAsked};

@@ -4,9 +4,9 @@
 use std::net::IpAddr;
 
 use askama::Template;
-use axum::extract::{Request, State};
+use axum::extract::{OriginalUri, Request, State};
 use axum::http::header::RETRY_AFTER;
-use axum::http::{HeaderMap, HeaderValue};
+use axum::http::{HeaderMap, HeaderValue, Uri};
 use axum::response::{IntoResponse, Redirect, Response};
 use serde_json::json;
 use weirgate_identity::accounts::Account;
@@ -29,10 +29,15 @@ use crate::http::pages;
 /// Largest form, in bytes. Anybody may send one.
 const MOST_BYTES: usize = 16 * 1024;
 
+/// What the page says to who has followed an invitation.
+const PASSWORD_SET: &str = "Your password is set. Sign in with it.";
+
 #[derive(Template)]
 #[template(path = "sign_in.html")]
 struct SignInPage<'a> {
     error: &'a str,
+    /// What has just been done, if anything.
+    notice: &'a str,
     email: &'a str,
     next: &'a str,
     /// The app that has sent somebody here.
@@ -48,19 +53,24 @@ pub(in crate::http) struct Arrival {
 }
 
 pub(in crate::http) async fn show(State(api): State<Api>, request: Request) -> Result<Response, Refusal> {
-    let query = request.uri().query().unwrap_or_default();
+    let uri = sent_to(&request);
+    let query = uri.query().unwrap_or_default();
     let field = |wanted: &str| {
         let found = given(query.as_bytes()).find(|(name, _)| name == wanted);
         found.map(|(_, value)| value.into_owned())
     };
-    let next = Next::of(field("next").as_deref(), request.uri().path());
-    if api.dashboard.person(request.headers()).await?.is_some() && !next.wants_sign_in() {
+    let next = Next::of(field("next").as_deref(), uri.path());
+    // Who has chosen a password is shown what it is for, whoever is signed in in this browser.
+    let notice = if field("password_set").is_some() { PASSWORD_SET } else { "" };
+    let is_in = api.dashboard.person(request.headers()).await?.is_some();
+    if is_in && notice.is_empty() && !next.wants_sign_in() {
         return Ok(Redirect::to(&next.path()).into_response());
     }
-    let email = next.parameter("login_hint").unwrap_or_default();
+    let email = next.parameter("login_hint").or_else(|| field("email")).unwrap_or_default();
     let asked = App::of(&api, &next).await?;
     Ok(asked.page(&SignInPage {
         error: "",
+        notice,
         email: &email,
         next: next.given(),
         app: asked.name(),
@@ -74,7 +84,7 @@ pub(in crate::http) async fn sign_in(
     request: Request,
 ) -> Result<Response, Response> {
     let arrival = Arrival { headers: request.headers().clone(), address };
-    let at = request.uri().path().to_owned();
+    let at = sent_to(&request).path().to_owned();
     // Only this is kept of the form while others are waited for.
     let [email, password, next] = read(request).await?;
     let (email, next) = (email.as_str(), Next::of(Some(&next), &at));
@@ -83,6 +93,7 @@ pub(in crate::http) async fn sign_in(
         let words = refused.words();
         let mut response = asked.page(&SignInPage {
             error: &words,
+            notice: "",
             email,
             next: next.given(),
             app: asked.name(),
@@ -113,6 +124,11 @@ pub(in crate::http) async fn sign_in(
     };
     let (cookies, has_dashboard) = begin(&api, &arrival, &account, &next).await.map_err(failed)?;
     Ok(redirect_with(cookies, &next.after_sign_in(has_dashboard)))
+}
+
+/// Where a request was sent: within the router of the pages, the path lacks what they lie below.
+fn sent_to(request: &Request) -> &Uri {
+    request.extensions().get::<OriginalUri>().map_or(request.uri(), |OriginalUri(uri)| uri)
 }
 
 /// The app that a page is shown for, if one has sent somebody here.

@@ -137,7 +137,11 @@ pub struct Field {
     /// What is to be known of it, below it.
     hint: &'static str,
     list: Option<&'static str>,
-    options: Vec<(&'static str, &'static str)>,
+    options: Vec<(Cow<'static, str>, Cow<'static, str>)>,
+    /// What browsers fill in.
+    autocomplete: &'static str,
+    /// Of several lines: how many are seen at once.
+    lines: Option<u8>,
     required: bool,
     /// Of a number: the least, the most.
     range: Option<(&'static str, &'static str)>,
@@ -184,8 +188,33 @@ impl Field {
 
     /// For one of these: a value and its words.
     #[must_use]
-    pub fn choice(self, options: Vec<(&'static str, &'static str)>) -> Self {
-        Self { options, ..self }
+    pub fn choice<T: Into<Cow<'static, str>>>(self, options: Vec<(T, T)>) -> Self {
+        let options = options.into_iter().map(|(value, words)| (value.into(), words.into()));
+        Self { options: options.collect(), ..self }
+    }
+
+    /// For an email address.
+    #[must_use]
+    pub fn email(self) -> Self {
+        Self { kind: "email", autocomplete: "off", ..self }
+    }
+
+    /// For a password, which is never shown again; `autocomplete` says which one it is.
+    #[must_use]
+    pub fn password(self, autocomplete: &'static str) -> Self {
+        Self { kind: "password", value: String::new(), autocomplete, required: true, ..self }
+    }
+
+    /// For several values, one a line.
+    #[must_use]
+    pub fn lines(self, seen: u8) -> Self {
+        Self { lines: Some(seen), ..self }
+    }
+
+    /// With what browsers fill in, such as `name`.
+    #[must_use]
+    pub fn filled_in(self, autocomplete: &'static str) -> Self {
+        Self { autocomplete, ..self }
     }
 
     /// For a number that may have a fraction.

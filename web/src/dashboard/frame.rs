@@ -19,6 +19,7 @@ pub struct Frame {
     pub csrf: String,
     /// Whether actions are shown.
     pub may_act: bool,
+    rank: Role,
     navigation: Navigation,
     at: &'static str,
 }
@@ -41,6 +42,7 @@ impl Frame {
             role: session.user.role.as_str(),
             csrf: session.csrf.clone(),
             may_act: session.user.role >= Role::Operator,
+            rank: session.user.role,
             navigation: session.navigation.clone(),
             at,
         }
@@ -48,7 +50,7 @@ impl Frame {
 
     /// The links above the page.
     pub fn links(&self) -> impl Iterator<Item = Link> + '_ {
-        let entries = self.navigation.entries().iter();
+        let entries = self.navigation.entries().iter().filter(|entry| entry.least <= self.rank);
         entries.map(|entry| Link { name: entry.name, path: entry.path, current: entry.path == self.at })
     }
 }

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use weirgate_identity::platform::Role;
+
 /// A link of the navigation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Entry {
@@ -9,6 +11,20 @@ pub struct Entry {
     pub name: &'static str,
     /// Where it leads, below `/dashboard`.
     pub path: &'static str,
+    /// Who may do less does not see it.
+    pub least: Role,
+}
+
+impl Entry {
+    /// For everybody on the dashboard.
+    pub const fn new(name: &'static str, path: &'static str) -> Self {
+        Self { name, path, least: Role::Viewer }
+    }
+
+    /// For admins alone.
+    pub const fn for_admins(name: &'static str, path: &'static str) -> Self {
+        Self { name, path, least: Role::Admin }
+    }
 }
 
 /// A link to a page of a domain, and its place among those of the service.
@@ -32,7 +48,7 @@ impl Navigation {
         let mut all = of_service.to_vec();
         for DomainEntry { name, path, after } in of_domains {
             let before = all.iter().position(|entry| entry.path == after);
-            all.insert(before.map_or(all.len(), |at| at + 1), Entry { name, path });
+            all.insert(before.map_or(all.len(), |at| at + 1), Entry::new(name, path));
         }
         Self(all.into())
     }
@@ -49,7 +65,7 @@ mod tests {
 
     #[test]
     fn page_of_a_domain_stands_where_it_says_or_last() {
-        let of_service = [Entry { name: "Jobs", path: "/jobs" }, Entry { name: "Audit", path: "/audit" }];
+        let of_service = [Entry::new("Jobs", "/jobs"), Entry::new("Audit", "/audit")];
         let of_domains = [("Rejects", "/rejects", "/jobs"), ("Parcels", "/parcels", "/nowhere")]
             .map(|(name, path, after)| DomainEntry { name, path, after });
         let all = Navigation::new(&of_service, of_domains);

@@ -92,7 +92,7 @@ where
         let ClientAddress(address) = ClientAddress::of(&proxies, &parts.extensions, &parts.headers);
         match read_form(Request::from_parts(parts, body), &person.csrf).await? {
             SentForm::Ours(fields) => Ok(Self { person, address, fields }),
-            SentForm::Refused(refusal) => Err(refusal.into_response()),
+            SentForm::Refused(refusal) => Err(refusal.to_account().into_response()),
         }
     }
 }

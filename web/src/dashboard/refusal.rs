@@ -58,6 +58,12 @@ impl Refusal {
             .leading_to("/account".to_owned(), "Go to your account")
     }
 
+    /// Leading to the account of who is signed in.
+    #[must_use]
+    pub fn to_account(self) -> Self {
+        Self { to_account: true, ..self }
+    }
+
     /// Shown with the navigation.
     #[must_use]
     pub fn for_session(self, session: &Session) -> Self {

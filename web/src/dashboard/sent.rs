@@ -58,15 +58,7 @@ pub struct Form {
 impl Form {
     /// Refuses whoever may do less.
     pub fn require(&self, role: Role) -> Result<(), Refusal> {
-        if self.session.user.role >= role {
-            return Ok(());
-        }
-        let detail = format!(
-            "You are signed in as {}; this needs the {} role.",
-            self.session.user.role.as_str(),
-            role.as_str()
-        );
-        Err(Refusal::new(StatusCode::FORBIDDEN, "Not allowed", detail).for_session(&self.session))
+        self.session.require(role)
     }
 }
 

@@ -2,13 +2,14 @@
 
 use std::net::IpAddr;
 
-use axum::http::HeaderMap;
 use axum::http::header::COOKIE;
+use axum::http::{HeaderMap, StatusCode};
 use weirgate_identity::audit::Actor;
-use weirgate_identity::platform::User;
+use weirgate_identity::platform::{Role, User};
 use weirgate_identity::sessions::hash;
 
 use super::navigation::Navigation;
+use super::refusal::Refusal;
 
 /// The cookie of sessions.
 pub const COOKIE_NAME: &str = "weirgate_session";
@@ -30,6 +31,22 @@ impl Session {
     /// Who does what is done with it.
     pub fn actor(&self) -> Actor {
         Actor::user(&self.user.email, self.address)
+    }
+
+    /// Refuses whoever may do less.
+    ///
+    /// # Errors
+    /// 403 with the role that it takes.
+    pub fn require(&self, role: Role) -> Result<(), Refusal> {
+        if self.user.role >= role {
+            return Ok(());
+        }
+        let detail = format!(
+            "You are signed in as {}; this needs the {} role.",
+            self.user.role.as_str(),
+            role.as_str()
+        );
+        Err(Refusal::new(StatusCode::FORBIDDEN, "Not allowed", detail).for_session(self))
     }
 }
 
