@@ -15,6 +15,8 @@ use std::fmt;
 use chacha20poly1305::aead::{Aead, Payload};
 use chacha20poly1305::{KeyInit, XChaCha20Poly1305, XNonce};
 
+use weirgate_queue::private::{self, Sealing};
+
 use crate::os_random;
 
 pub use self::key::{KeyName, SecretKey, WrongKey};
@@ -157,6 +159,30 @@ fn header_of(name: KeyName) -> [u8; HEADER] {
 /// of these make the same bytes.
 fn bound_to(header: &[u8], place: &str) -> Vec<u8> {
     [header, place.as_bytes()].concat()
+}
+
+/// What jobs know of people is sealed with the same keys.
+impl Sealing for SecretKeys {
+    fn seal(&self, place: &str, plain: &[u8]) -> Result<Vec<u8>, private::SealingError> {
+        Self::seal(self, place, plain).map_err(Into::into)
+    }
+
+    fn open(&self, place: &str, sealed: &[u8]) -> Result<Vec<u8>, private::SealingError> {
+        Self::open(self, place, sealed).map_err(Into::into)
+    }
+
+    fn is_current(&self, sealed: &[u8]) -> bool {
+        Self::is_current(self, sealed)
+    }
+}
+
+impl From<SealingError> for private::SealingError {
+    fn from(error: SealingError) -> Self {
+        match error {
+            SealingError::UnknownKey { key, .. } => Self::UnknownKey(key.to_string()),
+            SealingError::Damaged(_) | SealingError::UnknownForm(_) => Self::Damaged,
+        }
+    }
 }
 
 fn cipher(key: &SecretKey) -> XChaCha20Poly1305 {

@@ -1,17 +1,20 @@
-//! Who calls: the service by its token, a tenant by its API key; and which scopes they have.
+//! Who calls: the service by its token, a tenant by its API key, or by the access token of
+//! one of its members; and which scopes they have.
 
 use std::sync::Arc;
 
 use axum::extract::{FromRequestParts, Request, State};
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
-use axum::http::{Extensions, HeaderMap};
+use axum::http::{Extensions, HeaderMap, StatusCode};
 use axum::middleware::Next;
 use axum::response::Response;
 use uuid::Uuid;
 use weirgate_identity::keys::{Holder, Presented};
 use weirgate_identity::scopes::Scopes;
+use weirgate_identity::tokens::Access;
 
+use crate::access;
 use crate::callers::Caller;
 use crate::connections::Connection;
 use crate::idempotency::Sender;
@@ -64,7 +67,15 @@ pub async fn require_service(
     Ok(next.run(request).await)
 }
 
-/// Lets only tenants through, and says which one.
+/// Whoever calls `/v1`, and what their request ends with.
+struct Admitted {
+    tenant: CallerTenant,
+    credential: Credential,
+    sender: Sender,
+}
+
+/// Lets only tenants through, by their API keys or by the access tokens of their members, and says
+/// which one.
 pub async fn require_tenant(
     State(web): State<Web>,
     mut request: Request,
@@ -74,27 +85,52 @@ pub async fn require_tenant(
         .headers()
         .get("x-api-key")
         .map_or_else(|| bearer(request.headers()), |value| value.to_str().ok());
-    let holder = match key.and_then(Presented::of) {
-        Some(key) => holder(&web, &key).await?,
-        None => None,
+    let admitted = match key {
+        Some(token) if access::is_token(token) => of_member(access::check(&web, token).await?)?,
+        key => of_key(&web, key).await?,
     };
-    let Some(holder) = holder else {
-        web.limits.check(Caller::Unknown)?;
-        return Err(Problem::unauthorized(TENANT_CHALLENGE, "the API key is missing or wrong"));
-    };
-    // A tenant has one share of the connections, whichever of its keys it uses.
+    let Admitted { tenant, credential, sender } = admitted;
+    // A tenant has one share of the connections, whichever credentials it uses.
     if let Some(connection) = request.extensions().get::<Arc<Connection>>()
-        && !connection.is_of(holder.tenant)
+        && !connection.is_of(tenant.id)
     {
         return Err(Problem::too_many_connections_of_one());
     }
-    let credential = Credential::Key { tenant: holder.tenant, id: holder.key };
-    let Holder { key, tenant, slug, scopes, .. } = holder;
-    request.extensions_mut().insert(CallerTenant { id: tenant, slug, scopes });
-    request.extensions_mut().insert(Sender::ApiKey(key));
-    // A held request and an event stream end with the key.
+    request.extensions_mut().insert(tenant);
+    request.extensions_mut().insert(sender);
+    // A held request and an event stream end with the credential.
     let answer = web.watchers.follow(credential).answer(request, next).await;
-    answer.ok_or_else(|| Problem::unauthorized(TENANT_CHALLENGE, "the API key is no longer valid"))
+    answer.ok_or_else(|| Problem::unauthorized(TENANT_CHALLENGE, "the credential is no longer valid"))
+}
+
+async fn of_key(web: &Web, key: Option<&str>) -> Result<Admitted, Problem> {
+    let holder = match key.and_then(Presented::of) {
+        Some(key) => holder(web, &key).await?,
+        None => None,
+    };
+    let Some(Holder { key, tenant, slug, scopes, .. }) = holder else {
+        web.limits.check(Caller::Unknown)?;
+        return Err(Problem::unauthorized(TENANT_CHALLENGE, "the API key is missing or wrong"));
+    };
+    Ok(Admitted {
+        tenant: CallerTenant { id: tenant, slug, scopes },
+        credential: Credential::Key { tenant, id: key },
+        sender: Sender::ApiKey(key),
+    })
+}
+
+/// A member of a tenant. Roles of no tenant have nothing to read here.
+fn of_member(access: Access) -> Result<Admitted, Problem> {
+    let Access { grant, account, tenant, tenant_slug, scopes, .. } = access;
+    let Some((tenant, slug)) = tenant.zip(tenant_slug) else {
+        let detail = "the access token is of a role that is about no single tenant, so that it reads nothing here";
+        return Err(Problem::new(StatusCode::FORBIDDEN, "no_tenant", "No tenant", detail));
+    };
+    Ok(Admitted {
+        tenant: CallerTenant { id: tenant, slug: slug.into(), scopes: Scopes::Only(scopes.into()) },
+        credential: Credential::Grant(grant),
+        sender: Sender::Account { id: account, tenant },
+    })
 }
 
 /// Who presents the key, within their budget: a key that was right before is looked up only if it

@@ -12,7 +12,7 @@ use crate::auth::CallerTenant;
 use crate::problem::Problem;
 
 /// What the document calls the credentials of tenants.
-const CREDENTIALS: [&str; 2] = ["api_key", "api_key_as_bearer"];
+const CREDENTIALS: [&str; 3] = ["api_key", "api_key_as_bearer", "access_token"];
 
 /// These routes for callers with `scope` alone; others are refused with 403. The document says so
 /// of each of their operations.

@@ -17,7 +17,7 @@ use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use weirgate_identity::{keys, sessions};
+use weirgate_identity::{grants, keys, sessions};
 
 /// For so long, and a query, an answer outlives what it was asked with.
 const EVERY: Duration = Duration::from_secs(2);
@@ -29,6 +29,8 @@ pub enum Credential {
     Session(Vec<u8>),
     /// An API key of a tenant.
     Key { tenant: Uuid, id: Uuid },
+    /// The sign-in that an access token was given out under.
+    Grant(Uuid),
 }
 
 #[derive(Debug, Default)]
@@ -106,7 +108,7 @@ impl Watchers {
 }
 
 async fn still_good(pool: &PgPool, credentials: &[Credential]) -> sqlx::Result<HashSet<Credential>> {
-    let (mut tokens, mut tenants, mut ids) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut tokens, mut tenants, mut ids, mut asked) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for credential in credentials {
         match credential {
             Credential::Session(hash) => tokens.push(hash.clone()),
@@ -114,6 +116,7 @@ async fn still_good(pool: &PgPool, credentials: &[Credential]) -> sqlx::Result<H
                 tenants.push(*tenant);
                 ids.push(*id);
             }
+            Credential::Grant(grant) => asked.push(*grant),
         }
     }
     let mut good = HashSet::new();
@@ -124,6 +127,10 @@ async fn still_good(pool: &PgPool, credentials: &[Credential]) -> sqlx::Result<H
     if !ids.is_empty() {
         let keys = keys::still_good(pool, &tenants, &ids).await?;
         good.extend(keys.into_iter().map(|(tenant, id)| Credential::Key { tenant, id }));
+    }
+    if !asked.is_empty() {
+        let live = grants::live(pool, &asked).await?;
+        good.extend(live.into_iter().map(|subject| Credential::Grant(subject.grant)));
     }
     Ok(good)
 }
