@@ -3,6 +3,7 @@
 
 mod audit;
 mod backfills;
+mod identity;
 mod jobs;
 mod mock_data;
 mod queues;
@@ -21,6 +22,7 @@ use clap_complete::Shell;
 
 pub use audit::Audit;
 pub use backfills::{Backfill, Backfills};
+pub use identity::{Identity, SigningKeys};
 pub use jobs::{Bulk, BulkVerb, Enqueue, Filter, Jobs, ListJobs};
 pub use mock_data::MockData;
 pub use queues::{Limits, Queues, SetLimits};
@@ -128,6 +130,16 @@ Examples:
   weirgate users disable ada@example.com"
     )]
     Users(Users),
+    /// Manage the keys of the service itself: those that sign access tokens, and the one that seals
+    #[command(
+        subcommand,
+        after_help = "\
+Examples:
+  weirgate identity keys list
+  weirgate identity keys rotate
+  weirgate identity reseal"
+    )]
+    Identity(Identity),
     /// Enqueue a job
     #[command(after_help = "\
 Examples:

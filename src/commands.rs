@@ -15,6 +15,7 @@ mod enqueue;
 mod failures;
 mod filter;
 mod follow;
+mod identity;
 mod job;
 mod jobs;
 mod keys;
@@ -74,6 +75,7 @@ async fn dispatch(command: Command, session: Session) -> anyhow::Result<()> {
         Command::Seed { fresh_keys } => run_seed(&session, fresh_keys).await,
         Command::Keys(command) => keys::run(command, &session).await,
         Command::Users(command) => users::run(command, &session).await,
+        Command::Identity(command) => identity::run(command, &session).await,
         Command::Enqueue(options) => enqueue::run(options, &session).await,
         Command::Backfill(options) => backfill::run(options, &session).await,
         Command::Backfills(command) => backfills::run(command, &session).await,

@@ -107,6 +107,10 @@ fn only_here(command: &Command) -> Option<(&'static str, &'static str)> {
             "users",
             "a token cannot create users; run it where DATABASE_URL points to the database of the server",
         ),
+        Command::Identity(_) => (
+            "identity",
+            "a token cannot change keys; run it where DATABASE_URL points to the database of the server",
+        ),
         Command::Bench { .. } => ("bench", "it measures in a database of its own"),
         Command::BenchWorker { .. } => ("bench-worker", "it measures in a database of its own"),
         Command::BenchServer => ("bench-server", "it measures in a database of its own"),

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::cli::Cli;
 
 /// Commands that change nothing of a service, and why they need no entry.
-const EXCEPTIONS: [(&str, &str); 28] = [
+const EXCEPTIONS: [(&str, &str); 29] = [
     ("audit", "looks"),
     ("backfills list", "looks"),
     ("backfills show", "looks"),
@@ -19,6 +19,7 @@ const EXCEPTIONS: [(&str, &str); 28] = [
     ("completions", "needs no database"),
     ("demo", "does with a database of its own what a client would"),
     ("failures", "looks"),
+    ("identity keys list", "looks"),
     ("jobs list", "looks"),
     ("jobs show", "looks"),
     ("keys list", "looks"),
@@ -193,6 +194,7 @@ async fn what_commands_change_is_in_the_audit_with_the_account_that_ran_them_and
     ] {
         noted.run(&["backfills", verb, &id], action, state(before), state(after)).await;
     }
+    keys_of_the_service(&mut noted).await;
     noted.run(&["migrate", "rebase"], "queue.rebase", none(), none()).await;
 
     let mut all = BTreeSet::new();
@@ -212,6 +214,17 @@ async fn what_commands_change_is_in_the_audit_with_the_account_that_ran_them_and
         .unwrap();
         assert_eq!(told, 0);
     }
+}
+
+async fn keys_of_the_service(noted: &mut Noted<'_>) {
+    let rotate = ["identity", "keys", "rotate"];
+    let said = noted.run(&rotate, "signing_key.rotate", json!({ "signing": null }), json!({})).await;
+    let key = said.split_whitespace().next().unwrap();
+    let revoke = ["identity", "keys", "revoke", key];
+    let [signing, revoked] = ["signing", "revoked"].map(|state| json!({ "state": state }));
+    noted.run(&revoke, "signing_key.revoke", signing, revoked).await;
+    assert!(noted.cli.refused(&revoke).await.contains("identity keys list"));
+    noted.run(&["identity", "reseal"], "secrets.reseal", json!({}), json!({})).await;
 }
 
 #[tokio::test]
