@@ -4,21 +4,30 @@ use std::any::Any;
 use std::sync::Arc;
 
 use sqlx::PgPool;
+use weirgate_identity::SecretKeys;
 use weirgate_web::parts::Parts;
+
+use crate::operations::Operations;
 
 /// What jobs need to run.
 #[derive(Debug, Clone)]
 pub struct App {
-    /// The database, which is all that the operations need.
+    operations: Arc<Operations>,
+    /// The database alone, for domains that need nothing else.
     pool: Arc<PgPool>,
     /// The applications of the domains.
     parts: Parts,
 }
 
 impl App {
-    /// Without any domain.
-    pub fn new(pool: PgPool) -> Self {
-        Self { pool: Arc::new(pool), parts: Parts::default() }
+    /// Without any domain, on a database whose secrets are sealed with these keys, if anybody has
+    /// set them.
+    pub fn new(pool: PgPool, secret_keys: Option<SecretKeys>) -> Self {
+        Self {
+            pool: Arc::new(pool.clone()),
+            operations: Arc::new(Operations { pool, secret_keys }),
+            parts: Parts::default(),
+        }
     }
 
     /// With the application of one more domain.
@@ -27,9 +36,14 @@ impl App {
         Self { parts: self.parts.with(app), ..self }
     }
 
-    /// The part of the operations.
+    /// The database.
     pub fn pool(&self) -> &Arc<PgPool> {
         &self.pool
+    }
+
+    /// The part of the operations.
+    pub fn operations(&self) -> &Arc<Operations> {
+        &self.operations
     }
 
     /// The application of a domain.

@@ -4,6 +4,7 @@
 mod audit;
 mod backfills;
 mod clients;
+mod identity;
 mod jobs;
 mod keys;
 mod mock_data;
@@ -24,6 +25,7 @@ use clap_complete::Shell;
 pub use audit::Audit;
 pub use backfills::{Backfill, Backfills};
 pub use clients::{Clients, NewClient};
+pub use identity::{Identity, SigningKeys};
 pub use jobs::{Bulk, BulkVerb, Enqueue, Filter, Jobs, ListJobs};
 pub use keys::{Expiry, Keys, NewKey};
 pub use mock_data::MockData;
@@ -143,6 +145,16 @@ Examples:
   weirgate clients disable desk"
     )]
     Clients(Clients),
+    /// Manage the keys of the service itself: those that sign access tokens, and the one that seals
+    #[command(
+        subcommand,
+        after_help = "\
+Examples:
+  weirgate identity keys list
+  weirgate identity keys rotate
+  weirgate identity reseal"
+    )]
+    Identity(Identity),
     /// Enqueue a job
     #[command(after_help = "\
 Examples:

@@ -16,6 +16,7 @@ mod enqueue;
 mod failures;
 mod filter;
 mod follow;
+mod identity;
 mod job;
 mod jobs;
 mod keys;
@@ -76,6 +77,7 @@ async fn dispatch(command: Command, session: Session) -> anyhow::Result<()> {
         Command::Keys(command) => keys::run(command, &session).await,
         Command::Users(command) => users::run(command, &session).await,
         Command::Clients(command) => clients::run(command, &session).await,
+        Command::Identity(command) => identity::run(command, &session).await,
         Command::Enqueue(options) => enqueue::run(options, &session).await,
         Command::Backfill(options) => backfill::run(options, &session).await,
         Command::Backfills(command) => backfills::run(command, &session).await,

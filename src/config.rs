@@ -5,6 +5,7 @@ mod concurrency;
 mod env_file;
 mod otlp;
 mod reader;
+pub(crate) mod secret_key;
 mod tokens;
 
 use std::collections::BTreeSet;
@@ -15,6 +16,7 @@ use std::time::Duration;
 
 use object_store::path::Path;
 use url::Url;
+use weirgate_identity::SecretKeys;
 use weirgate_queue::Concurrency;
 use weirgate_web::client_address::TrustedProxies;
 
@@ -44,6 +46,10 @@ pub struct Config {
     /// `SERVICE_TOKEN_NEXT`: the one that takes its place; both are taken while callers change to
     /// it.
     pub service_token_next: Option<String>,
+    /// `WEIRGATE_SECRET_KEY`: what secrets in the database are sealed with. With it comes
+    /// `WEIRGATE_SECRET_KEY_OLD`, which opens them as well. None where it is not set; the home may
+    /// have one then.
+    pub secret_keys: Option<SecretKeys>,
     /// `WEIRGATE_TRUSTED_PROXIES`: whose word on where a request came from is taken; nobody's when
     /// not set.
     pub trusted_proxies: TrustedProxies,
@@ -103,6 +109,8 @@ pub struct Config {
 
 /// The names of all settings, for typing errors.
 const NAMES: &[&str] = &[
+    secret_key::NAME,
+    secret_key::OLD,
     "WEIRGATE_SOURCES",
     "WEIRGATE_LISTEN",
     "WEIRGATE_TRUSTED_PROXIES",
@@ -181,6 +189,7 @@ impl Config {
             ),
             service_token: r.text("SERVICE_TOKEN"),
             service_token_next: r.text("SERVICE_TOKEN_NEXT"),
+            secret_keys: secret_key::read(r),
             trusted_proxies: r
                 .value(
                     "WEIRGATE_TRUSTED_PROXIES",
@@ -373,6 +382,29 @@ mod tests {
             let next = read(&[("SERVICE_TOKEN_NEXT", token)]).unwrap().next_service_token();
             assert_eq!(next.is_ok(), ok || token.is_empty(), "{token:?}");
         }
+    }
+
+    #[test]
+    fn a_secret_key_is_32_random_bytes() {
+        let good = "0f1e2d3c4b5a69788796a5b4c3d2e1f000112233445566778899aabbccddeeff";
+        let base64 = "Dx4tPEtaaXiHlqW0w9Lh8AARIjNEVWZ3iJmqu8zd7v8=";
+        let name = |key: &str| read(&[(secret_key::NAME, key)]).unwrap().secret_keys.unwrap().current();
+        assert_eq!(name(good), name(base64));
+        assert!(read(&[]).unwrap().secret_keys.is_none());
+        assert!(read(&[(secret_key::NAME, ""), (secret_key::OLD, " ")]).unwrap().secret_keys.is_none());
+        for wrong in
+            ["changeme", "<openssl rand -hex 32>", &good[1..], &"ab".repeat(32), &good.replace('f', "g")]
+        {
+            for at in [secret_key::NAME, secret_key::OLD] {
+                let other = if at == secret_key::NAME { secret_key::OLD } else { secret_key::NAME };
+                let error = read(&[(at, wrong), (other, good)]).unwrap_err().to_string();
+                assert!(error.contains(&format!("\n  {at}: ")), "{error}");
+                assert!(error.contains("openssl rand -hex 32"), "an example helps: {error}");
+                assert!(wrong.starts_with('<') || !error.contains(wrong), "the key is shown: {error}");
+            }
+        }
+        let alone = read(&[(secret_key::OLD, good)]).unwrap_err().to_string();
+        assert!(alone.contains("WEIRGATE_SECRET_KEY_OLD: there is nothing that seals"), "{alone}");
     }
 
     #[test]

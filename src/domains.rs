@@ -52,7 +52,7 @@ impl Domains {
     pub fn new(registrations: Vec<Registration>) -> Self {
         let domains = registrations.iter().map(|registration| registration.domain.clone());
         Self {
-            list: std::iter::once(operations::domain().within(App::pool)).chain(domains).collect(),
+            list: std::iter::once(operations::domain().within(App::operations)).chain(domains).collect(),
             registrations,
         }
     }

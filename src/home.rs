@@ -1,5 +1,7 @@
 //! The folder of everything that this program keeps (`WEIRGATE_HOME`).
 
+pub(crate) mod secret_key;
+
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, ensure};

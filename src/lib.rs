@@ -6,7 +6,7 @@
 //! | [`config`], [`home`], [`database`], [`schema`] | settings; the private home; the connection; migrations |
 //! | [`domains`], [`operations`] | the domains that are served, and what the service itself runs as jobs |
 //! | [`http`], [`server`], [`worker`], [`app`] | the API with its dashboard; the processes that answer and work |
-//! | `limits`, `pauses`, `queues`, `schedules` | what commands, pages and HTTP all do |
+//! | `limits`, `pauses`, `queues`, `schedules`, `sealed` | what commands, pages and HTTP all do |
 //! | [`metrics`], [`traces`], `logging` | what is told to monitoring |
 #![warn(clippy::print_stderr, clippy::print_stdout)]
 
@@ -31,6 +31,7 @@ mod queues;
 mod random;
 mod schedules;
 pub mod schema;
+mod sealed;
 pub mod seed;
 pub mod server;
 pub mod signals;

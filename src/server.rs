@@ -81,7 +81,7 @@ pub async fn run(
             listen: Some(listeners.api.local_addr().context("the address that is listened on")?),
             requests_per_second: config.requests_per_second,
             burst: config.request_burst,
-            secret_keys: None,
+            secret_keys: config.secret_keys.clone(),
             traces: traces.clone().map(|traces| Arc::new(traces) as Arc<dyn weirgate_web::traces::Traces>),
         },
     );

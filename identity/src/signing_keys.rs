@@ -36,8 +36,8 @@ pub const LONGEST_TOKEN: TimeDelta = TimeDelta::minutes(60);
 /// What the clocks of the machines that verify tokens may be off by.
 pub const LEEWAY: TimeDelta = TimeDelta::seconds(30);
 
-/// How long a key verifies after it has stopped signing: the longest token, the leeway, and a minute
-/// in which processes that have not read it yet still sign with the former key.
+/// How long a key verifies after it has stopped signing: the longest token, the leeway, and a
+/// minute in which processes that have not read it yet still sign with the former key.
 pub const VERIFIES_AFTER: TimeDelta = TimeDelta::seconds(60 * 60 + 30 + 60);
 
 /// How long keys are listed after they have ended.
@@ -174,6 +174,13 @@ pub async fn tidy(conn: &mut PgConnection) -> sqlx::Result<Tidied> {
     Ok(Tidied { emptied, deleted: rows::delete(conn, LISTED_AFTER).await? })
 }
 
+/// Whether [`ensure`] or [`tidy`] have anything to do. Where there is no key at all, they have not:
+/// the first one is made with the first token, so that a database without tokens has nothing
+/// sealed.
+pub async fn is_upkeep_due(conn: &mut PgConnection) -> sqlx::Result<bool> {
+    rows::is_upkeep_due(conn, MADE_BEFORE, LISTED_AFTER).await
+}
+
 /// All keys, the newest first.
 pub async fn list(conn: &mut PgConnection) -> sqlx::Result<Vec<Listed>> {
     rows::list(conn).await
@@ -205,16 +212,16 @@ fn place(kid: &str) -> String {
     format!("identity.signing_keys/{kid}")
 }
 
-/// Has a key sign from `now` on: the next one where there is one that opens, else a new one. Returns
-/// it and whether it is new.
+/// Has a key sign from `now` on: the next one where there is one that opens, else a new one.
+/// Returns it and whether it is new.
 async fn put_in_charge(
     conn: &mut PgConnection,
     secrets: &SecretKeys,
     rows: &[Row],
     now: DateTime<Utc>,
 ) -> Result<(String, bool), SigningKeyError> {
-    // Another process may have made it a moment ago, in a transaction that began after this one: then
-    // it begins later than now, too.
+    // Another process may have made it a moment ago, in a transaction that began after this one:
+    // then it begins later than now, too.
     let next = rows.iter().find(|row| row.not_before > now && row.opens(secrets));
     if let Some(next) = next {
         rows::begin(conn, &next.kid, now).await?;

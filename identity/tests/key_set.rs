@@ -48,8 +48,8 @@ async fn tokens_of_the_former_key_and_of_the_new_one_are_good_everywhere_while_k
     check(&there, &tokens[0]).await.unwrap();
     for _ in 0..3 {
         let kid = rotate(&db.pool).await;
-        // A process that has just begun signs with the new key; the others have not read it yet, and
-        // go on with the former one.
+        // A process that has just begun signs with the new key; the others have not read it yet,
+        // and go on with the former one.
         tokens.push(sign(&key_set(&db.pool), &claims()).await.unwrap());
         tokens.push(sign(&here, &claims()).await.unwrap());
         for token in &tokens {

@@ -50,7 +50,7 @@ async fn each_key_is_followed_by_one_that_was_made_a_day_before() {
     let pool = &db.pool;
     let first = ensure(pool).await;
     assert_eq!((first.made.as_slice(), &first.next), ([first.signing.clone()].as_slice(), &None));
-    db.travel(29 * DAY - HOUR).await;
+    db.travel(28 * DAY + 23 * HOUR).await;
     let same = ensure(pool).await;
     assert_eq!((&same.signing, same.next, same.made), (&first.signing, None, vec![]), "it is too early");
 
@@ -110,7 +110,7 @@ async fn after_a_rotation_the_former_key_verifies_until_its_last_token_has_ended
     db.travel(29 * DAY).await;
     let next = ensure(pool).await.next.unwrap();
     assert_eq!(rotate(pool).await, next);
-    db.travel(29 * DAY - HOUR).await;
+    db.travel(28 * DAY + 23 * HOUR).await;
     assert_eq!(ensure(pool).await.signing, next);
     let entries = noted(pool).await;
     assert_eq!(entries, [second, next].map(|kid| ("signing_key.rotate".to_owned(), kid)));

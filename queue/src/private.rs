@@ -35,4 +35,4 @@ pub(crate) mod store;
 pub use reseal::{Resealed, reseal};
 pub use sealed::MAX_BYTES;
 pub use sealing::{Sealing, SealingError};
-pub use store::any;
+pub use store::{any, beginnings};

@@ -24,6 +24,7 @@ use crate::domains::{self, Domains, Prepared};
 use crate::home;
 use crate::output::{say, tell};
 use crate::random;
+use crate::sealed::{self, WithoutKey};
 use crate::seed::{self, Seeded};
 use crate::server::Listeners;
 use crate::signals::{Interrupted, Stop};
@@ -64,6 +65,7 @@ async fn run_on(
         seed::seed(&database.pool, &config.mock_data_path, true, &mut random::generator()).await
     };
     let tenants = signals.until_told(Box::pin(seeded)).await?;
+    let config = &sealed::unlock(&database.pool, config, WithoutKey::Make).await?;
     tell_if_outside(&config.mock_data_path, options.date, options.date);
     let tenants: Vec<Seeded> =
         tenants.into_iter().filter(|tenant| tenant.slug.starts_with("tenant_demo_")).collect();

@@ -111,6 +111,10 @@ fn only_here(command: &Command) -> Option<(&'static str, &'static str)> {
             "clients",
             "it manages who may ask for tokens, which a token cannot; run it where DATABASE_URL points to the database of the server",
         ),
+        Command::Identity(_) => (
+            "identity",
+            "a token cannot change keys; run it where DATABASE_URL points to the database of the server",
+        ),
         Command::Bench { .. } => ("bench", "it measures in a database of its own"),
         Command::BenchWorker { .. } => ("bench-worker", "it measures in a database of its own"),
         Command::BenchServer => ("bench-server", "it measures in a database of its own"),

@@ -9,6 +9,7 @@ use sqlx::PgPool;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use weirgate_identity::platform;
+use weirgate_queue::private::Sealing;
 use weirgate_queue::schedule::Schedules;
 use weirgate_queue::worker::Retention;
 use weirgate_queue::{Registry, WorkerConfig};
@@ -20,6 +21,7 @@ use crate::database::{Database, Use};
 use crate::domains::{self, Domains, Prepared};
 use crate::metrics::{Metrics, Work, listener};
 use crate::output::tell;
+use crate::sealed::{self, WithoutKey};
 use crate::server::{Listeners, Served};
 use crate::signals::Stop;
 use crate::traces::{Role, Traces};
@@ -51,6 +53,7 @@ async fn up_on(
         if domains::reads_mock_data(config) { greet_tenants(config, database).await } else { Ok(()) }
     };
     stop.until_told(Box::pin(ready)).await?;
+    let config = &sealed::unlock(&database.pool, config, WithoutKey::Make).await?;
     let token = match &config.service_token {
         Some(_) => config.required_service_token()?,
         None => random_token(),
@@ -114,7 +117,8 @@ pub(super) async fn serve_and_work(
 ) -> anyhow::Result<()> {
     let (parts, domains) = (prepared.handlers(), assigned.domains.clone());
     let shown = Served { pool: pool.clone(), parts, domains };
-    let registry = Arc::new(assigned.domains.registry(prepared.with(pool.clone()), assigned.queues.as_ref()));
+    let app = prepared.with(pool.clone(), config.secret_keys.clone());
+    let registry = Arc::new(assigned.domains.registry(app, assigned.queues.as_ref()));
     let work = work_of(&registry, config);
     let worker = Box::pin(run_worker(pool.clone(), registry, config, assigned.schedules, stop.clone()));
     let server = server::run(listeners, shown, config, token, Some(work), stop.clone());
@@ -142,6 +146,7 @@ pub(super) async fn serve(Session { config, domains, stop, .. }: Session) -> any
     let database = Database::start(&config, "serve", Use::Shared, &stop).await?;
     let served = async {
         database.require_migrated(&domains::histories()).await?;
+        let config = sealed::unlock(&database.pool, &config, WithoutKey::GoOn).await?;
         tracing::info!(address = %listeners.api.local_addr()?, "serving");
         let served = Served { pool: database.pool.clone(), parts, domains };
         // The address is open, and the database is there.
@@ -179,7 +184,8 @@ async fn worker_on(
     monitoring: Option<TcpListener>,
 ) -> anyhow::Result<()> {
     database.require_migrated(&domains::histories()).await?;
-    let app = prepared.with(database.pool.clone());
+    let config = &sealed::unlock(&database.pool, config, WithoutKey::GoOn).await?;
+    let app = prepared.with(database.pool.clone(), config.secret_keys.clone());
     let registry = Arc::new(assigned.domains.registry(app, assigned.queues.as_ref()));
     let queues: Vec<_> = registry.queues().into_iter().collect();
     tracing::info!(queues = queues.join(", "), "working");
@@ -230,6 +236,7 @@ fn worker_config(config: &Config, schedules: Schedules) -> WorkerConfig {
     worker.grace = config.grace;
     worker.lease = config.lease;
     worker.schedules = schedules;
+    worker.sealing = config.secret_keys.clone().map(|keys| Arc::new(keys) as Arc<dyn Sealing>);
     worker.retention = Retention { finished: config.retention, discarded: config.discarded_retention };
     worker
 }

@@ -4,14 +4,26 @@ use std::collections::BTreeSet;
 
 use super::reader::ConfigError;
 
+/// Whether a text only stands for a secret, as in examples.
+pub(super) fn is_placeholder(text: &str) -> bool {
+    let plain: String = text.to_ascii_lowercase().replace(['-', '_', ' ', '.'], "");
+    let begins = [
+        "changeme",
+        "changethis",
+        "replaceme",
+        "replacethis",
+        "yourtoken",
+        "yourkey",
+        "example",
+        "placeholder",
+    ];
+    let whole = ["secret", "secretkey", "token", "servicetoken", "default"];
+    text.starts_with('<') || begins.iter().any(|word| plain.starts_with(word)) || whole.contains(&&*plain)
+}
+
 /// The token, unless it is a placeholder or easily guessed.
 pub(super) fn checked_token(name: &str, token: &str) -> Result<String, ConfigError> {
-    let plain: String = token.to_ascii_lowercase().replace(['-', '_', ' ', '.'], "");
-    let begins =
-        ["changeme", "changethis", "replaceme", "replacethis", "yourtoken", "example", "placeholder"];
-    let whole = ["secret", "token", "servicetoken", "default"];
-    let is_placeholder = begins.iter().any(|word| plain.starts_with(word)) || whole.contains(&&*plain);
-    if is_placeholder || token.starts_with('<') {
+    if is_placeholder(token) {
         return Err(wrong_token(name, "is a placeholder"));
     }
     if token.len() < 16 {

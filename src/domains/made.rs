@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use sqlx::PgPool;
+use weirgate_identity::SecretKeys;
 use weirgate_web::domain::Domain;
 use weirgate_web::parts::Parts;
 
@@ -58,8 +59,9 @@ impl Prepared {
         self.handlers.clone()
     }
 
-    /// The application on a database.
-    pub(crate) fn with(self, pool: PgPool) -> Arc<App> {
-        Arc::new(self.install.into_iter().fold(App::new(pool), |app, install| install(app)))
+    /// The application on a database, whose secrets are sealed with these keys.
+    pub(crate) fn with(self, pool: PgPool, secret_keys: Option<SecretKeys>) -> Arc<App> {
+        let app = App::new(pool, secret_keys);
+        Arc::new(self.install.into_iter().fold(app, |app, install| install(app)))
     }
 }

@@ -4,12 +4,14 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use sqlx::{PgConnection, PgPool, Postgres, Transaction};
+use sqlx::{PgConnection, Postgres, Transaction};
 use weirgate_identity::SYSTEM_TENANT;
 use weirgate_queue::control::bulk::{self, BulkAction, Cursor, StepResult};
 use weirgate_queue::read::JobFilter;
 use weirgate_queue::{Job, JobContext, JobError, NewJob, QueueError};
 use weirgate_web::reason::BULK_JOBS;
+
+use super::Operations;
 
 /// Tries at a step that runs into a deadlock.
 const TRIES: u32 = 5;
@@ -84,8 +86,8 @@ impl BulkJobs {
         bulk::count(conn, self.action, &self.filter, i64::MAX, Self::COUNTING).await
     }
 
-    async fn begin(&self, ctx: &JobContext<PgPool>, bound: i64) -> Result<BulkDone, JobError> {
-        let mut conn = ctx.app.acquire().await?;
+    async fn begin(&self, ctx: &JobContext<Operations>, bound: i64) -> Result<BulkDone, JobError> {
+        let mut conn = ctx.app.pool.acquire().await?;
         let count = bulk::count(&mut conn, self.action, &self.filter, bound, Self::COUNTING).await?;
         let total = count.exact.then_some(count.count);
         Ok(BulkDone { total, next: Some(Cursor::default()), ..BulkDone::default() })
@@ -93,13 +95,13 @@ impl BulkJobs {
 
     async fn step(
         &self,
-        ctx: &JobContext<PgPool>,
+        ctx: &JobContext<Operations>,
         bound: i64,
         cursor: Cursor,
     ) -> Result<(Transaction<'static, Postgres>, StepResult), JobError> {
         let mut tries = 1;
         loop {
-            let mut tx = ctx.app.begin().await?;
+            let mut tx = ctx.app.pool.begin().await?;
             match bulk::step(&mut tx, self.action, &self.filter, (ctx.job_id(), bound), cursor).await {
                 Ok(step) => return Ok((tx, step)),
                 Err(error) if tries < TRIES && is_deadlock(&error) => tries += 1,
@@ -116,15 +118,15 @@ fn is_deadlock(error: &QueueError) -> bool {
 impl Job for BulkJobs {
     const KIND: &'static str = BULK_JOBS;
     const QUEUE: &'static str = "system";
-    type App = PgPool;
+    type App = Operations;
     type Output = BulkDone;
 
     fn timeout() -> Duration {
         Duration::from_hours(24)
     }
 
-    async fn run(&self, ctx: &JobContext<PgPool>) -> Result<BulkDone, JobError> {
-        let bound = bulk::upper_bound(&mut *ctx.app.acquire().await?, ctx.job_id()).await?;
+    async fn run(&self, ctx: &JobContext<Operations>) -> Result<BulkDone, JobError> {
+        let bound = bulk::upper_bound(&mut *ctx.app.pool.acquire().await?, ctx.job_id()).await?;
         let mut done = match ctx.checkpoint().await? {
             Some(done) => done,
             None => self.begin(ctx, bound).await?,

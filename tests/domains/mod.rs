@@ -20,6 +20,7 @@ use crate::support::TestApi;
 use crate::support::person::Person;
 
 mod parcels;
+mod rotate_signing_keys;
 
 /// The domains of the program, and one more: by one line.
 fn with_parcels() -> Domains {
@@ -37,7 +38,7 @@ async fn jobs_of_all_domains_run_in_one_worker() {
     let domains = with_parcels();
     let api = TestApi::new().await.serving(&domains);
     migrate(&api, &domains).await;
-    let app = App::new(api.db().pool.clone()).with(api.app.app.clone());
+    let app = App::new(api.db().pool.clone(), None).with(api.app.app.clone());
     let registry = Arc::new(domains.registry(Arc::new(app), None));
     let worker = TestWorker::start_jobs(api.db(), registry, |config| config.sealing = Some(TestKeys::new(1)));
     let parcel = api.enqueue("/internal/parcels?tenant_id=tenant_demo_cca&label=books").await;
@@ -232,7 +233,7 @@ async fn without_domains_there_are_the_operations_alone() {
     let backfills = &paths["/internal/backfills"];
     assert!(backfills["get"].is_object() && backfills["post"].is_null(), "nobody knows what one would be of");
     // What operators do by a job is done.
-    let app = App::new(api.db().pool.clone());
+    let app = App::new(api.db().pool.clone(), None);
     let worker = TestWorker::start_jobs(api.db(), Arc::new(domains.registry(Arc::new(app), None)), |_| {});
     let bulk = json!({ "action": "cancel", "filter": { "kind": "none" } });
     let answer = api.service("POST", "/internal/jobs/bulk").json(bulk.to_string()).send().await;
@@ -260,7 +261,7 @@ fn a_domain_or_queue_that_there_is_not_is_refused_with_those_there_are() {
 async fn each_queue_has_its_own_number_of_jobs_at_once() {
     let api = TestApi::new().await;
     let queues = BTreeSet::from(["ingest".to_owned(), "kpi".to_owned()]);
-    let app = App::new(api.db().pool.clone()).with(api.app.app.clone());
+    let app = App::new(api.db().pool.clone(), None).with(api.app.app.clone());
     let registry = Domains::new(domains::all()).registry(Arc::new(app), Some(&queues));
     let several = Concurrency::from(4).with("kpi", 16);
     let worker =

@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 use sqlx::{Postgres, Transaction};
 use uuid::Uuid;
 use weirgate::domains::Domains;
-use weirgate::operations::BulkJobs;
+use weirgate::operations::{BulkJobs, Operations, RotateSigningKeys};
+use weirgate_identity::{SecretKey, SecretKeys};
 use weirgate_queue::JobState;
 use weirgate_queue::control::bulk::BulkAction;
 use weirgate_queue::read::JobFilter;
@@ -273,8 +274,8 @@ async fn a_deadlock_costs_one_step_that_is_tried_again() {
         sqlx::query(lock).bind(first).execute(&mut *other).await.unwrap();
         other.rollback().await.unwrap();
     };
-    let pool = Arc::new(api.db().pool.clone());
-    let (done, ()) = tokio::join!(api.db().run(&pool, &action), crossing);
+    let operations = operations(&api);
+    let (done, ()) = tokio::join!(api.db().run(&operations, &action), crossing);
     assert_eq!(done.unwrap().touched, 2);
     assert_eq!(of_state(&api, "cancelled").await, 2);
 }
@@ -289,14 +290,19 @@ async fn every_job_of_the_operations_run_twice_is_run_once() {
     };
     let filter = JobFilter { kind: Some("step".to_owned()), ..JobFilter::default() };
     let action = BulkJobs::new(BulkAction::Cancel, filter, false).unwrap();
-    let pool = Arc::new(api.db().pool.clone());
-    assert_eq!(api.db().run(&pool, &action).await.unwrap().touched, 1);
+    let operations = operations(&api);
+    assert_eq!(api.db().run(&operations, &action).await.unwrap().touched, 1);
     let once = stored().await;
     assert_eq!(once[0]["state"], "cancelled");
-    assert_eq!(api.db().run(&pool, &action).await.unwrap().touched, 0);
+    assert_eq!(api.db().run(&operations, &action).await.unwrap().touched, 0);
     assert_eq!(stored().await, once);
+    // `domains::rotate_signing_keys` is about what it does.
+    let made = api.db().run(&operations, &RotateSigningKeys {}).await.unwrap().made;
+    assert_eq!(made.len(), 1);
+    assert!(api.db().run(&operations, &RotateSigningKeys {}).await.unwrap().made.is_empty());
+    assert_eq!(api.db().count("identity.signing_keys").await, 1);
     let catalog = Domains::new(Vec::new()).catalog();
-    assert_eq!(catalog.kinds().len(), 1, "a new kind belongs into this test");
+    assert_eq!(catalog.kinds().len(), 2, "a new kind belongs into this test");
 }
 
 #[tokio::test]
@@ -310,4 +316,9 @@ async fn a_list_of_blanks_is_not_all_of_them() {
     }
     assert_eq!(api.db().job(job).await.state(), JobState::Discarded);
     assert_eq!(api.count("queue.jobs").await, 1, "and nothing was enqueued for it");
+}
+
+fn operations(api: &TestApi) -> Arc<Operations> {
+    let secret_keys = Some(SecretKeys::new(SecretKey::generate(), None));
+    Arc::new(Operations { pool: api.db().pool.clone(), secret_keys })
 }

@@ -21,7 +21,7 @@ async fn all_are_listed_with_their_next_runs() {
     api.db().travel_to("2030-03-29T23:30:00Z").await;
     assert_eq!(
         api.get("/internal/schedules").await.column("name"),
-        ["daily_pipeline", "prune", "reconcile", "rescue"]
+        ["daily_pipeline", "prune", "reconcile", "rescue", "rotate_signing_keys"]
     );
     let mut daily = get(&api, "daily_pipeline").await;
     let runs = daily["next_runs"].take();

@@ -6,6 +6,9 @@ use weirgate_test_support::{Probe, TestDb, TestWorker};
 
 use crate::support::{Process, database, weirgate};
 
+/// Of the databases of these tests.
+pub(super) const SECRET_KEY: &str = "0f1e2d3c4b5a69788796a5b4c3d2e1f000112233445566778899aabbccddeeff";
+
 pub(super) struct Cli {
     pub(super) db: TestDb,
     pub(super) home: TempDir,
@@ -18,7 +21,7 @@ impl Cli {
 
     pub(super) fn command(&self, args: &[&str]) -> std::process::Command {
         let mut command = weirgate(args, self.home.path());
-        command.env("DATABASE_URL", &self.db.url);
+        command.env("DATABASE_URL", &self.db.url).env("WEIRGATE_SECRET_KEY", SECRET_KEY);
         command
     }
 

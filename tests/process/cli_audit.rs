@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::cli::Cli;
 
 /// Commands that change nothing of a service, and why they need no entry.
-const EXCEPTIONS: [(&str, &str); 30] = [
+const EXCEPTIONS: [(&str, &str); 33] = [
     ("audit", "looks"),
     ("backfills list", "looks"),
     ("backfills show", "looks"),
@@ -20,6 +20,7 @@ const EXCEPTIONS: [(&str, &str); 30] = [
     ("completions", "needs no database"),
     ("demo", "does with a database of its own what a client would"),
     ("failures", "looks"),
+    ("identity keys list", "looks"),
     ("jobs list", "looks"),
     ("jobs show", "looks"),
     ("keys list", "looks"),
@@ -233,6 +234,7 @@ async fn what_commands_change_is_in_the_audit_with_the_account_that_ran_them_and
     ] {
         noted.run(&["backfills", verb, &id], action, state(before), state(after)).await;
     }
+    keys_of_the_service(&mut noted).await;
     noted.run(&["migrate", "rebase"], "queue.rebase", none(), none()).await;
 
     let mut all = BTreeSet::new();
@@ -252,6 +254,17 @@ async fn what_commands_change_is_in_the_audit_with_the_account_that_ran_them_and
         .unwrap();
         assert_eq!(told, 0);
     }
+}
+
+async fn keys_of_the_service(noted: &mut Noted<'_>) {
+    let rotate = ["identity", "keys", "rotate"];
+    let said = noted.run(&rotate, "signing_key.rotate", json!({ "signing": null }), json!({})).await;
+    let key = said.split_whitespace().next().unwrap();
+    let revoke = ["identity", "keys", "revoke", key];
+    let [signing, revoked] = ["signing", "revoked"].map(|state| json!({ "state": state }));
+    noted.run(&revoke, "signing_key.revoke", signing, revoked).await;
+    assert!(noted.cli.refused(&revoke).await.contains("identity keys list"));
+    noted.run(&["identity", "reseal"], "secrets.reseal", json!({}), json!({})).await;
 }
 
 #[tokio::test]

@@ -20,6 +20,7 @@ mod remote_proxy;
 mod remote_scene;
 mod remote_tenants;
 mod schedules;
+mod secret_key;
 mod serve;
 mod settings;
 mod systemd;

@@ -37,6 +37,6 @@ pub(crate) fn all_domains() -> Domains {
 
 /// Every job of the program; those of the managed service providers share this application.
 pub(crate) fn registry_with(msp: Arc<App>) -> Registry {
-    let app = weirgate::app::App::new(msp.pool.clone()).with(msp);
+    let app = weirgate::app::App::new(msp.pool.clone(), None).with(msp);
     all_domains().registry(Arc::new(app), None)
 }

@@ -32,7 +32,7 @@ const FRESH: Duration = Duration::from_secs(5);
 /// From this age on, they are read anew before they are used.
 const STALE: Duration = Duration::from_secs(10);
 
-/// The keys are read no more often than this.
+/// For tokens of unknown keys, the keys are read no more often than this.
 const BETWEEN: Duration = Duration::from_secs(1);
 
 /// The database does not say which keys there are. Its error is logged.
@@ -127,7 +127,8 @@ impl KeySet {
         let mut tx = self.0.pool.begin().await.map_err(SigningKeyError::from)?;
         ensure(&mut tx, &self.0.secrets).await?;
         tx.commit().await.map_err(SigningKeyError::from)?;
-        let loaded = self.loaded_since(Instant::now()).await?;
+        // That happens once in the life of a database, so that it need not wait.
+        let loaded = self.load(&mut *self.0.last_try.lock().await).await?;
         loaded.signer()?.ok_or(NoSigner::Unavailable(Unavailable))
     }
 
@@ -163,6 +164,10 @@ impl KeySet {
             }
             sleep_until(last.began + BETWEEN).await;
         }
+        self.load(&mut last_try).await
+    }
+
+    async fn load(&self, last_try: &mut Option<Try>) -> Result<Arc<Loaded>, Unavailable> {
         let began = Instant::now();
         let read = loaded::read(&self.0.pool, &self.0.secrets, began).await;
         *last_try = Some(Try { began, succeeded: read.is_ok() });

@@ -135,6 +135,28 @@ pub(super) async fn delete(conn: &mut PgConnection, ago: TimeDelta) -> sqlx::Res
     Ok(deleted.rows_affected())
 }
 
+/// Whether a key ends within `before` and nothing follows it yet, there are private halves to
+/// delete, or keys that ended `ago`.
+pub(super) async fn is_upkeep_due(
+    conn: &mut PgConnection,
+    before: TimeDelta,
+    ago: TimeDelta,
+) -> sqlx::Result<bool> {
+    sqlx::query_scalar!(
+        r#"select coalesce(max(signs_until) filter (where revoked_at is null)
+                <= queue.now() + make_interval(secs => $1)
+                and bool_or(verifies_until > queue.now()), false)
+             or coalesce(bool_or(private_sealed is not null
+                and signs_until <= queue.now() - interval '1 minute'), false)
+             or coalesce(min(verifies_until) <= queue.now() - make_interval(secs => $2), false) as "due!"
+         from identity.signing_keys"#,
+        before.as_seconds_f64(),
+        ago.as_seconds_f64()
+    )
+    .fetch_one(conn)
+    .await
+}
+
 pub(super) async fn list(conn: &mut PgConnection) -> sqlx::Result<Vec<Listed>> {
     let rows = sqlx::query!(
         r#"select kid, private_sealed, not_before, signs_until, verifies_until, revoked_at, created_at,

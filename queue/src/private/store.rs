@@ -74,3 +74,18 @@ pub async fn any(conn: &mut PgConnection) -> Result<bool> {
         .await?;
     Ok(any)
 }
+
+/// The different beginnings, of so many bytes, of all that is stored: what tells the keys, where a
+/// [`Sealing`](super::Sealing) names its key there. Reads all of it.
+///
+/// # Errors
+/// [`QueueError::Database`](crate::QueueError::Database).
+pub async fn beginnings(conn: &mut PgConnection, bytes: i32) -> Result<Vec<Vec<u8>>> {
+    let found = sqlx::query_scalar!(
+        r#"select distinct substring(sealed for $1) as "beginning!" from queue.private_args"#,
+        bytes
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(found)
+}
