@@ -82,7 +82,7 @@ pub(in crate::commands) async fn revoke(client: &Client, prefix: &str) -> Result
 }
 
 pub(in crate::commands) async fn scopes(client: &Client) -> Result<Vec<ScopeRow>> {
-    client.list(&Call::get(["internal", "scopes"]), usize::MAX).await
+    client.whole(&Call::get(["internal", "scopes"])).await
 }
 
 fn keys_of(tenant: Option<&str>) -> Call {
