@@ -28,6 +28,21 @@ impl Api {
         Self::with(stage, &[]).await
     }
 
+    /// With a key for tokens. Clients say by a header where they come from.
+    pub(super) async fn with_sign_ins(stage: &Stage) -> anyhow::Result<Self> {
+        let secret_key = hex::encode(stage.secret());
+        Self::with(
+            stage,
+            &[
+                ("WEIRGATE_REQUESTS_PER_S", "1000000"),
+                ("WEIRGATE_REQUEST_BURST", "1000000"),
+                ("WEIRGATE_TRUSTED_PROXIES", "127.0.0.1"),
+                ("WEIRGATE_SECRET_KEY", &secret_key),
+            ],
+        )
+        .await
+    }
+
     async fn with(stage: &Stage, limits: &[(&str, &str)]) -> anyhow::Result<Self> {
         // A port that is free now.
         let address = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?;

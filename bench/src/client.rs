@@ -38,6 +38,24 @@ impl Client {
         self.ask(Method::POST, path, who, StatusCode::ACCEPTED).await
     }
 
+    /// How a `POST` of JSON is answered, whatever that is.
+    pub(super) async fn post_json(
+        &mut self,
+        path: &str,
+        (name, value): &Credential,
+        body: String,
+    ) -> anyhow::Result<(StatusCode, Bytes)> {
+        self.sender.ready().await?;
+        let request = Request::post(path)
+            .header(HOST, &self.host)
+            .header(CONTENT_TYPE, "application/json")
+            .header(name, value)
+            .body(Body::from(body))?;
+        let answer = self.sender.send_request(request).await.with_context(|| path.to_owned())?;
+        let status = answer.status();
+        Ok((status, to_bytes(Body::new(answer.into_body()), usize::MAX).await?))
+    }
+
     /// Signs in to the dashboard.
     pub(super) async fn sign_in(&mut self, email: &str, password: &str) -> anyhow::Result<Credential> {
         let form = form_urlencoded::Serializer::new(String::new())

@@ -24,6 +24,7 @@ mod lanes;
 mod latency;
 mod light;
 mod limits;
+mod login;
 mod meter;
 mod noisy;
 mod offer;
@@ -71,6 +72,8 @@ pub enum Scenario {
     Reads,
     /// One tenant's worst queries from 60 connections beside another's reads and enqueues
     Noisy,
+    /// People who sign in and use access tokens, and enqueues beside them
+    Login,
     /// Single jobs at idle: from commit to start and to the end
     Latency,
     /// 5,000 jobs a second for a minute: time from end to end, backlog
@@ -110,6 +113,7 @@ async fn play(scenario: Scenario, minutes: Option<f64>, stage: &Stage) -> anyhow
         Scenario::Scale => scale::run(stage).await,
         Scenario::Reads => reads::run(stage).await,
         Scenario::Noisy => noisy::run(stage).await,
+        Scenario::Login => login::run(stage).await,
         Scenario::Latency => latency::run(stage).await,
         Scenario::Steady => steady::run(stage).await,
         Scenario::Pinned => pinned::run(stage, minutes.unwrap_or(pinned::MINUTES)).await,

@@ -9,6 +9,6 @@ mod next;
 mod page;
 
 pub(in crate::http) use check::{NotSignedIn, Refused, SignIns};
-pub(in crate::http) use cookies::{redirect_with, user_agent};
+pub(in crate::http) use cookies::user_agent;
 pub(in crate::http) use limits::{Caller, short};
 pub(in crate::http) use page::{show, sign_in, sign_out};

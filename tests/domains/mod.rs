@@ -87,7 +87,7 @@ async fn private_arguments_of_requests_reach_their_handlers_and_nobody_else() {
     }
     assert!(answers.iter().all(|answer| !answer.text().contains(secret)));
     assert!(api.get("/internal/jobs?q=surprise").await.items().is_empty());
-    let app = App::new(api.db().pool.clone()).with(api.app.app.clone());
+    let app = App::new(api.db().pool.clone(), None).with(api.app.app.clone());
     let registry = Arc::new(domains.registry(Arc::new(app), None));
     let worker = TestWorker::start_jobs(api.db(), registry, |config| config.sealing = Some(TestKeys::new(1)));
     for id in ids {

@@ -7,7 +7,7 @@ use serde_json::json;
 use utoipa::ToSchema;
 use weirgate_identity::accounts::{self, AccountsError};
 use weirgate_identity::audit::{Actor, Change, Subject, Via};
-use weirgate_identity::invitations;
+use weirgate_identity::{invitations, passwords};
 use weirgate_web::access::SignedIn;
 use weirgate_web::client_address::ClientAddress;
 use weirgate_web::extract::{parse_body, read_body};
@@ -88,9 +88,11 @@ pub(crate) async fn set_password(
                 }
                 Err(NotSignedIn::Broken(problem)) => return Err(problem),
             }
+            // Before anything is held: hashing takes a while.
+            let hash = passwords::hash(&new).await.map_err(|error| refused(error.into()))?;
             let mut tx = api.pool.begin().await?;
             let noted = Change::begin(&mut tx, Subject::Account(&access.email)).await?;
-            accounts::set_password_of(&mut tx, access.account, &new).await.map_err(refused)?;
+            accounts::store_password(&mut tx, access.account, &hash, None).await?;
             let by = Actor::account(&access.email, address);
             noted
                 .note_with(&mut tx, &by, "account.password", &["disabled"], json!({ "password": "set anew" }))

@@ -61,7 +61,7 @@ impl Refusal {
     /// Leading to the account of who is signed in.
     #[must_use]
     pub fn to_account(self) -> Self {
-        Self { to_account: true, ..self }
+        self.leading_to("/account".to_owned(), "Go to your account")
     }
 
     /// Shown with the navigation.
