@@ -87,6 +87,7 @@ impl Job for SendInvoice {
 
     async fn run(&self, ctx: &JobContext<()>) -> Result<(), JobError> {
         let recipient: Recipient = ctx.private().await?;
+        // This stands for sending it. A handler that logged it would give it away.
         println!("invoice {} goes to {} at {}", self.invoice, recipient.name, recipient.email);
         Ok(())
     }
