@@ -42,8 +42,6 @@ drop trigger keep_source_run on queue.jobs;
 drop function public.keep_source_run();
 
 grant usage on schema identity, msp to weirgate_tenant;
-grant usage on schema queue, identity to weirgate_desk, weirgate_super;
-grant usage on schema msp to weirgate_super;
 revoke usage on schema public from weirgate_tenant;
 
 -- The engine's.
@@ -123,42 +121,3 @@ alter policy tenant_reads on queue.lanes
     using (tenant_id = nullif(current_setting('weirgate.tenant', true), '')::uuid);
 alter policy tenant_reads on queue.schedule_ticks
     using (tenant_id = nullif(current_setting('weirgate.tenant', true), '')::uuid);
-
--- What the later migrations of the schemas made.
-create table queue.private_args (
-    seq    bigint primary key,
-    sealed bytea not null
-);
-alter table queue.private_args enable row level security;
-alter table queue.jobs add column has_private boolean not null default false;
--- The triggers need it; it is taken from the baselines, too.
-create function queue.delete_private_args() returns trigger language plpgsql as $$ begin return null; end $$;
-create trigger delete_private_args_of_ended after update of state on queue.jobs
-    for each row when (new.has_private and new.state in ('completed', 'cancelled'))
-    execute function queue.delete_private_args();
-create trigger delete_private_args_of_deleted after delete on queue.jobs
-    for each row when (old.has_private)
-    execute function queue.delete_private_args();
-
-create policy desk_reads on identity.tenants for select to weirgate_desk
-    using (id = identity.current_tenant());
-grant select on identity.tenants to weirgate_desk;
-
-create policy super_reads on queue.jobs for select to weirgate_super using (true);
-create policy super_reads on queue.job_dependencies for select to weirgate_super using (true);
-create policy super_reads on queue.lanes for select to weirgate_super using (true);
-create policy super_reads on identity.tenants for select to weirgate_super using (true);
-create policy super_reads on msp.raw_tickets for select to weirgate_super using (deleted_at is null);
-create policy super_reads on msp.raw_time_entries for select to weirgate_super using (deleted_at is null);
-create policy super_reads on msp.raw_csat_surveys for select to weirgate_super using (deleted_at is null);
-create policy super_reads on msp.raw_security_alerts for select to weirgate_super using (deleted_at is null);
-create policy super_reads on msp.ingest_rejects for select to weirgate_super using (true);
-create policy super_reads on msp.kpi_daily for select to weirgate_super using (true);
-create policy super_reads on msp.exports for select to weirgate_super using (true);
-grant select on
-    queue.jobs, queue.job_dependencies, queue.lanes, identity.tenants,
-    msp.raw_tickets, msp.raw_time_entries, msp.raw_csat_surveys, msp.raw_security_alerts,
-    msp.ingest_rejects, msp.kpi_daily, msp.exports
-to weirgate_super;
-grant select (id, drain_requested_at, lease_until, queues) on queue.workers to weirgate_super;
-grant select (jobs) on queue.claims to weirgate_super;
