@@ -129,8 +129,8 @@ impl Tokens {
     /// When the role is not known here, or there is no key.
     pub async fn issue(&self, subject: &Subject) -> Result<Issued, IssueError> {
         let role = self.roles.role(&subject.app, &subject.role);
-        let role = role
-            .ok_or_else(|| IssueError::Role { app: subject.app.clone(), role: subject.role.clone() })?;
+        let role =
+            role.ok_or_else(|| IssueError::Role { app: subject.app.clone(), role: subject.role.clone() })?;
         let scopes = granted(role, subject.scopes.as_deref());
         let (iat, life) =
             ((self.now)().timestamp(), if subject.client.is_some() { OF_CLIENT } else { OF_LOGIN });

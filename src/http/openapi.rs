@@ -51,7 +51,8 @@ impl Modify for SecuritySchemes {
         components.add_security_scheme("service_token", bearer("The service's own token"));
         components.add_security_scheme("api_key", SecurityScheme::ApiKey(ApiKey::Header(key)));
         components.add_security_scheme("api_key_as_bearer", bearer("A tenant's API key"));
-        components.add_security_scheme("access_token", bearer("An access token of a person, who has signed in"));
+        components
+            .add_security_scheme("access_token", bearer("An access token of a person, who has signed in"));
     }
 }
 

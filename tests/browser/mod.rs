@@ -8,6 +8,7 @@ mod access;
 mod actions;
 mod chromium;
 mod follow;
+mod oauth;
 mod people;
 mod scene;
 mod screenshots;

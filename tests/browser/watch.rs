@@ -21,6 +21,8 @@ enum Seen {
 /// Everything that a tab does from its beginning on.
 pub(super) struct Watch {
     base: String,
+    /// Where an app is that the test is about.
+    app: Option<String>,
     seen: SelectAll<BoxStream<'static, Seen>>,
     requests: usize,
     /// Of errors that a test is about.
@@ -36,7 +38,12 @@ impl Watch {
         seen.push(page.event_listener().await.unwrap().map(Seen::Request).boxed());
         page.enable_log().await.unwrap();
         page.enable_runtime().await.unwrap();
-        Self { base: base.to_owned(), seen, requests: 0, expected: Vec::new() }
+        Self { base: base.to_owned(), app: None, seen, requests: 0, expected: Vec::new() }
+    }
+
+    /// Requests to this origin are what the test is about.
+    pub(super) fn allow(&mut self, origin: &str) {
+        self.app = Some(origin.to_owned());
     }
 
     /// Answers of this status, which the browser logs as errors, are what the test is about.
@@ -68,7 +75,9 @@ impl Watch {
                 let url = &event.request.url;
                 // What is in the address itself, such as the browser's own signs, is asked of
                 // nobody.
-                let ours = url.starts_with(&format!("{}/", self.base)) || url.starts_with("data:");
+                let known = std::iter::once(&self.base).chain(&self.app);
+                let ours = known.into_iter().any(|base| url.starts_with(&format!("{base}/")));
+                let ours = ours || url.starts_with("data:");
                 (!ours).then(|| format!("a request to {url}"))
             }
             Seen::Log(event) => {

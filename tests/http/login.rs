@@ -83,7 +83,8 @@ async fn all_who_cannot_sign_in_are_answered_alike() {
     ] {
         answers.push(right(&api, email).await);
     }
-    let elsewhere = json!({ "email": "wrong@acme.example", "password": PASSWORD, "tenantId": api.client2.id });
+    let elsewhere =
+        json!({ "email": "wrong@acme.example", "password": PASSWORD, "tenantId": api.client2.id });
     answers.push(login(&api, elsewhere).await);
     for answer in &answers {
         answer.problem(401, "invalid_credentials");
@@ -117,7 +118,9 @@ async fn a_body_that_lacks_something_says_what() {
     let wrong = login(&api, json!({ "email": EMAIL })).await;
     let body = wrong.problem(422, "validation_failed");
     assert_eq!(body["errors"][0]["field"], "password");
-    login(&api, json!({ "email": EMAIL, "password": PASSWORD, "rolle": "x" })).await.problem(422, "validation_failed");
+    login(&api, json!({ "email": EMAIL, "password": PASSWORD, "rolle": "x" }))
+        .await
+        .problem(422, "validation_failed");
     let json = post(&api, "/api/v1/auth/refresh", json!({})).await;
     assert_eq!(json.problem(422, "validation_failed")["errors"][0]["field"], "refreshToken");
 }
@@ -151,7 +154,8 @@ async fn a_password_is_changed_with_the_present_one() {
         let call = api.anonymous("POST", "/api/v1/auth/password").header("authorization", &access);
         call.json(body.to_string()).send().await
     };
-    let wrong = change(json!({ "currentPassword": "not the right one", "password": "another long password" })).await;
+    let wrong =
+        change(json!({ "currentPassword": "not the right one", "password": "another long password" })).await;
     wrong.problem(401, "invalid_credentials");
     let short = change(json!({ "currentPassword": PASSWORD, "password": "short" })).await;
     assert_eq!(short.problem(422, "validation_failed")["errors"][0]["field"], "password");
@@ -182,8 +186,10 @@ async fn a_password_is_chosen_by_an_invitation_once() {
     let statuses = [one.status.as_u16(), other.status.as_u16()];
     assert!(statuses == [204, 400] || statuses == [400, 204], "{statuses:?}");
     let unknown = json!({ "token": "another", "password": "a password of my own" });
-    let (used, unknown) =
-        (post(&api, "/api/v1/auth/password", choose).await, post(&api, "/api/v1/auth/password", unknown).await);
+    let (used, unknown) = (
+        post(&api, "/api/v1/auth/password", choose).await,
+        post(&api, "/api/v1/auth/password", unknown).await,
+    );
     used.problem(400, "invalid_invitation");
     assert_eq!(used.text(), unknown.text(), "nobody learns which links there were");
     let new = json!({ "email": EMAIL, "password": "a password of my own" });

@@ -8,7 +8,8 @@ use weirgate_identity::pkce;
 
 use crate::support::TestApi;
 use crate::support::member::{
-    Browser, CLIENT, ORIGIN, REDIRECT, Tokens, authorize, error, know_client, me, member, of_code, sent, token,
+    Browser, CLIENT, ORIGIN, REDIRECT, Tokens, authorize, error, know_client, me, member, of_code, sent,
+    token,
 };
 use crate::support::person::{PASSWORD, form};
 
@@ -46,7 +47,10 @@ async fn somebody_signs_in_and_the_app_gets_tokens() {
     assert_eq!(body["scope"], "read:kpis", "what was asked for and the role has");
     let me = me(&api, body["access_token"].as_str().unwrap()).await.ok(StatusCode::OK);
     assert_eq!(me["email"], "grace@acme.example");
-    assert_eq!((&me["tenantId"], &me["app"], &me["role"]), (&json!(api.cca.id), &json!("msp"), &json!("reader")));
+    assert_eq!(
+        (&me["tenantId"], &me["app"], &me["role"]),
+        (&json!(api.cca.id), &json!("msp"), &json!("reader"))
+    );
     assert_eq!(me["scopes"], json!(["read:kpis"]));
 }
 
@@ -156,12 +160,13 @@ async fn a_code_that_is_used_twice_ends_what_it_became() {
     me(&api, &tokens.access).await.problem(401, "invalid_token");
     let refresh = crate::support::member::of_refresh(&tokens.refresh);
     assert_eq!(error(&token(&api, &refresh).await, 400), "invalid_grant");
-    let noted: i64 =
-        sqlx::query_scalar("select count(*) from identity.audit where action = 'code.reused' and target = $1")
-            .bind("grace@acme.example")
-            .fetch_one(&api.db().pool)
-            .await
-            .unwrap();
+    let noted: i64 = sqlx::query_scalar(
+        "select count(*) from identity.audit where action = 'code.reused' and target = $1",
+    )
+    .bind("grace@acme.example")
+    .fetch_one(&api.db().pool)
+    .await
+    .unwrap();
     assert_eq!(noted, 1);
 }
 
@@ -190,21 +195,19 @@ async fn a_member_of_several_chooses_the_tenant() {
     let value_of = |start: &str| text.split_once(start).unwrap().1.split('"').next().unwrap().to_owned();
     let csrf = value_of(r#"name="csrf" value=""#);
     let query = authorize(&[]).split_once('?').unwrap().1.to_owned();
-    let memberships: Vec<&str> = text
-        .split(r#"name="membership" value=""#)
-        .skip(1)
-        .map(|it| it.split('"').next().unwrap())
-        .collect();
+    let memberships: Vec<&str> =
+        text.split(r#"name="membership" value=""#).skip(1).map(|it| it.split('"').next().unwrap()).collect();
     assert_eq!(memberships.len(), 2);
     let chosen = [("csrf", csrf.as_str()), ("request", &query), ("membership", memberships[1])];
     let back = browser.post("/oauth/authorize", &chosen).await;
     let tokens = Tokens::of(&token(&api, &of_code(&sent(&back, "code").unwrap())).await);
     let me = me(&api, &tokens.access).await.ok(StatusCode::OK);
-    let expected: uuid::Uuid = sqlx::query_scalar("select tenant_id from identity.memberships where id = $1::uuid")
-        .bind(memberships[1])
-        .fetch_one(&api.db().pool)
-        .await
-        .unwrap();
+    let expected: uuid::Uuid =
+        sqlx::query_scalar("select tenant_id from identity.memberships where id = $1::uuid")
+            .bind(memberships[1])
+            .fetch_one(&api.db().pool)
+            .await
+            .unwrap();
     assert_eq!(me["tenantId"], json!(expected));
     let forged = [("csrf", "0"), ("request", query.as_str()), ("membership", memberships[1])];
     assert_eq!(browser.post("/oauth/authorize", &forged).await.status, StatusCode::FORBIDDEN);
@@ -286,10 +289,9 @@ async fn apps_find_out_by_themselves_how_to_sign_in() {
 #[tokio::test]
 async fn a_service_without_a_secret_key_gives_out_no_tokens() {
     let api = TestApi::with(|config| config.secret_keys = None).await;
-    for (method, path) in [
-        ("GET", "/.well-known/jwks.json"),
-        ("GET", "/.well-known/oauth-authorization-server"),
-    ] {
+    for (method, path) in
+        [("GET", "/.well-known/jwks.json"), ("GET", "/.well-known/oauth-authorization-server")]
+    {
         api.anonymous(method, path).send().await.problem(503, "no_secret_key");
     }
     let body = json!({ "email": "grace@acme.example", "password": PASSWORD }).to_string();

@@ -8,9 +8,7 @@ use tokio::time::{Instant, sleep};
 use weirgate_identity::{accounts, memberships};
 
 use crate::support::TestApi;
-use crate::support::member::{
-    Tokens, error, know_client, me, member, of_refresh, token, tokens as sign_in,
-};
+use crate::support::member::{Tokens, error, know_client, me, member, of_refresh, token, tokens as sign_in};
 use crate::support::person::form;
 
 const EMAIL: &str = "grace@acme.example";

@@ -21,8 +21,7 @@ pub(crate) const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 /// Makes an account with a role of MSP in each of these tenants.
 pub(crate) async fn member(api: &TestApi, email: &str, role: &str, tenants: &[Uuid]) -> Uuid {
     let mut conn = api.db().pool.acquire().await.unwrap();
-    let new =
-        accounts::New { email, full_name: "Grace Hopper", locale: "en", password: Some(PASSWORD) };
+    let new = accounts::New { email, full_name: "Grace Hopper", locale: "en", password: Some(PASSWORD) };
     let account = accounts::create(&mut conn, new).await.unwrap().id;
     for tenant in tenants {
         memberships::give(&mut conn, account, "msp", Some(*tenant), role).await.unwrap();
@@ -33,12 +32,8 @@ pub(crate) async fn member(api: &TestApi, email: &str, role: &str, tenants: &[Uu
 /// Makes the app known.
 pub(crate) async fn know_client(api: &TestApi) {
     let (redirect_uris, origins) = ([REDIRECT.to_owned()], [ORIGIN.to_owned()]);
-    let new = clients::New {
-        client_id: CLIENT,
-        name: "Desk",
-        redirect_uris: &redirect_uris,
-        origins: &origins,
-    };
+    let new =
+        clients::New { client_id: CLIENT, name: "Desk", redirect_uris: &redirect_uris, origins: &origins };
     clients::create(&mut api.db().pool.acquire().await.unwrap(), new).await.unwrap();
 }
 

@@ -123,7 +123,8 @@ async fn of_key(web: &Web, key: Option<&str>) -> Result<Admitted, Problem> {
 fn of_member(access: Access) -> Result<Admitted, Problem> {
     let Access { grant, account, tenant, tenant_slug, scopes, .. } = access;
     let Some((tenant, slug)) = tenant.zip(tenant_slug) else {
-        let detail = "the access token is of a role that is about no single tenant, so that it reads nothing here";
+        let detail =
+            "the access token is of a role that is about no single tenant, so that it reads nothing here";
         return Err(Problem::new(StatusCode::FORBIDDEN, "no_tenant", "No tenant", detail));
     };
     Ok(Admitted {

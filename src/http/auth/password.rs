@@ -110,9 +110,8 @@ pub(crate) async fn set_password(
 fn refused(error: AccountsError) -> Problem {
     match error {
         AccountsError::Database(error) => error.into(),
-        error => Problem::invalid(vec![FieldError {
-            field: "password".to_owned(),
-            message: error.to_string(),
-        }]),
+        error => {
+            Problem::invalid(vec![FieldError { field: "password".to_owned(), message: error.to_string() }])
+        }
     }
 }

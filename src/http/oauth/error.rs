@@ -49,10 +49,7 @@ impl OAuthError {
 
     pub(super) fn invalid_client(given: &str) -> Self {
         let description = format!("no client {given:?}; `weirgate clients list` shows them");
-        Self {
-            status: StatusCode::UNAUTHORIZED.as_u16(),
-            ..Self::new("invalid_client", description)
-        }
+        Self { status: StatusCode::UNAUTHORIZED.as_u16(), ..Self::new("invalid_client", description) }
     }
 }
 

@@ -189,8 +189,7 @@ impl Form {
 
     pub(super) fn required(&self, wanted: &str) -> Result<&str, OAuthError> {
         let found = self.0.iter().find(|(name, value)| name == wanted && !value.is_empty());
-        let (_, value) =
-            found.ok_or_else(|| OAuthError::invalid_request(format!("{wanted} is missing")))?;
+        let (_, value) = found.ok_or_else(|| OAuthError::invalid_request(format!("{wanted} is missing")))?;
         Ok(value)
     }
 
