@@ -104,7 +104,7 @@ async fn run_now(database: &Local<'_>, name: &str, name_or_id: Option<&str>) -> 
 /// `count` of them in all; a server names the first ones.
 fn print_run(name: &str, jobs: &[Uuid], count: usize) -> anyhow::Result<()> {
     if count == 0 {
-        return say!("{name} applies to no tenant at present; nothing was enqueued");
+        return say!("{name} has nothing to do at present; nothing was enqueued");
     }
     for job in jobs {
         say!("{job}")?;

@@ -86,3 +86,13 @@ async fn an_operator_runs_pauses_and_resumes_them() {
     let expected = ["run", "run", "off", "on"];
     assert_eq!(did, expected.map(|verb| (format!("schedule.{verb}"), "daily_pipeline".to_owned())));
 }
+
+#[tokio::test]
+async fn one_that_has_nothing_to_do_says_so_when_it_is_run() {
+    let api = TestApi::new().await;
+    let person = Person::new(&api, "ada@example.com", Role::Operator).await;
+    let ran = person.post(&format!("{PATH}/rotate_signing_keys/run"), &[]).await;
+    let page = person.get(ran.header("location").unwrap()).await;
+    assert!(page.text().contains("rotate_signing_keys has nothing to do at present"), "{}", page.text());
+    assert_eq!(api.count("queue.jobs").await, 0);
+}

@@ -127,7 +127,7 @@ impl KeySet {
         let mut tx = self.0.pool.begin().await.map_err(SigningKeyError::from)?;
         ensure(&mut tx, &self.0.secrets).await?;
         tx.commit().await.map_err(SigningKeyError::from)?;
-        // That happens once in the life of a database, so that it need not wait.
+        // A database has a key once it was used, so that this is rare and need not wait.
         let loaded = self.load(&mut *self.0.last_try.lock().await).await?;
         loaded.signer()?.ok_or(NoSigner::Unavailable(Unavailable))
     }
