@@ -26,4 +26,5 @@ mod systemd;
 #[cfg(feature = "otlp")]
 mod traces;
 mod up;
+mod users;
 mod worker;
