@@ -61,7 +61,8 @@ pub async fn run(cli: Cli, config: Config, stop: Stop) -> anyhow::Result<()> {
     let run = async {
         let server = remote::server(remote, &command, &config, &stop).await?;
         let catalog = domains.catalog();
-        dispatch(command, Session { config, domains, catalog, server, stop: stop.clone() }).await
+        let session = Session { config, domains, catalog, server, stop: stop.clone() };
+        Box::pin(dispatch(command, session)).await
     };
     stop.until_hurried(Box::pin(run)).await
 }
@@ -70,7 +71,7 @@ async fn dispatch(command: Command, session: Session) -> anyhow::Result<()> {
     match command {
         Command::Demo(options) => demo::run(options, session).await,
         Command::Up => roles::up(session).await,
-        Command::Serve => roles::serve(session).await,
+        Command::Serve => Box::pin(roles::serve(session)).await,
         Command::Worker { queues } => roles::worker(&queues, session).await,
         Command::Migrate(command) => migrate::run(command, &session).await,
         Command::Seed { fresh_keys } => run_seed(&session, fresh_keys).await,

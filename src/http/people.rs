@@ -45,7 +45,7 @@ pub(super) struct RoleRow {
     pub(super) app: String,
     pub(super) role: String,
     /// What who has it does.
-    pub(super) text: &'static str,
+    pub(super) text: String,
     /// The tenant, by name and slug, where it is about one.
     pub(super) tenant: Option<(String, String)>,
     /// Whether it is for the dashboard.
@@ -56,13 +56,22 @@ impl RoleRow {
     pub(super) fn new(membership: Membership, known: &Roles) -> Self {
         let Membership { app, role, tenant, .. } = membership;
         Self {
-            text: known.role(&app, &role).map_or("not served here", |role| role.text),
+            text: role_in_words(&app, &role, known),
             app: app_in_words(&app, known),
             is_platform: app == platform::APP,
             role,
             tenant: tenant.map(|it| (it.name, it.slug)),
         }
     }
+}
+
+/// What who has a role does, by itself: a role that lets one also do something has all that those
+/// before it let one do.
+pub(super) fn role_in_words(app: &str, role: &str, known: &Roles) -> String {
+    let roles = known.app(app).map_or(&[][..], |app| app.roles);
+    let Some(at) = roles.iter().position(|it| it.name == role) else { return "not served here".to_owned() };
+    let first = roles[..=at].iter().rposition(|it| !it.text.starts_with("also ")).unwrap_or(at);
+    roles[first..=at].iter().map(|role| role.text).collect::<Vec<_>>().join("; ")
 }
 
 /// What an app is, for people; its name where this process does not serve it.
@@ -99,5 +108,17 @@ mod tests {
         assert_eq!(languages("sv-FI").last().unwrap().0, "sv-FI");
         assert_eq!(language("fr"), "Français");
         assert_eq!(language("sv-FI"), "sv-FI");
+    }
+    #[test]
+    fn a_role_is_told_with_all_that_it_lets_one_do() {
+        let known = Roles::new([]);
+        let words = |role| role_in_words(platform::APP, role, &known);
+        assert_eq!(words("viewer"), "looks at everything");
+        let operator = "looks at everything; also acts on jobs, queues and tenants' lanes";
+        assert_eq!(words("operator"), operator);
+        assert!(words("admin").starts_with(&format!("{operator}; also sets limits")));
+        assert_eq!(words("chief"), "not served here");
+        assert_eq!(app_in_words("platform", &known), "The dashboard");
+        assert_eq!(app_in_words("desk", &known), "Desk");
     }
 }

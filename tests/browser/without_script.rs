@@ -4,7 +4,7 @@ use weirgate_identity::platform::Role;
 use weirgate_queue::JobState;
 use weirgate_test_support::{Does, Step};
 
-use super::visit;
+use super::{PASSWORD, visit};
 
 #[tokio::test]
 async fn pages_are_read_filtered_and_acted_on_without_script() {
@@ -44,6 +44,41 @@ async fn pages_are_read_filtered_and_acted_on_without_script() {
         tab.press("Sign out").await;
         tab.see_address("/sign-in").await;
         worker.stop().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn somebody_is_invited_chooses_a_password_and_another_one_without_script() {
+    visit(async |site, tab| {
+        tab.turn_scripts_off().await;
+        site.sign_in(tab, Role::Admin).await;
+        tab.follow("Accounts").await;
+        tab.follow("New account").await;
+        tab.fill("textbox", "Email", "grace@example.com").await;
+        tab.press("Create and show the link").await;
+        tab.see_heading("Link for grace@example.com").await;
+        let link: String = tab.eval("document.querySelector('input.long').value").await;
+        tab.press("Sign out").await;
+        tab.see_address("/sign-in").await;
+
+        tab.go_beside(&link[link.find("/account").unwrap()..]).await;
+        tab.fill("textbox", "Password (12 to 1,000 characters)", PASSWORD).await;
+        tab.fill("textbox", "Password, again", PASSWORD).await;
+        tab.press("Set password").await;
+        tab.see("Your password is set. Sign in with it.").await;
+        // The email is filled in already.
+        tab.fill("textbox", "Password", PASSWORD).await;
+        tab.press("Sign in").await;
+        tab.see_heading("Overview").await;
+        tab.follow("grace@example.com").await;
+        tab.see_heading("My account").await;
+        tab.fill("textbox", "Current password", PASSWORD).await;
+        for field in ["New password (12 to 1,000 characters)", "New password, again"] {
+            tab.fill("textbox", field, "correct horse battery").await;
+        }
+        tab.press("Change password").await;
+        tab.see("Your password is changed. You are signed out everywhere but here.").await;
     })
     .await;
 }

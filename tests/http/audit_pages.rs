@@ -40,6 +40,9 @@ fn shape(path: &str) -> String {
     path.split('/').map(|part| if names_something(part) { "*" } else { part }).collect::<Vec<_>>().join("/")
 }
 
+/// What is posted on one's own account, the action that the audit has of it, and the fields.
+type OwnAct<'a> = (String, &'a str, &'a [(&'a str, &'a str)]);
+
 /// What is posted, and what the audit has of it: the action, and how it was and is.
 type Act = (String, Vec<(&'static str, String)>, &'static str, [Value; 2]);
 
@@ -355,7 +358,7 @@ async fn every_act_on_ones_own_account_is_in_the_audit() {
     let [account, session, grant] = signed_in(&api, grace).await;
     let person = Person::at_account(&api, grace).await;
     let (new, token) = ("correct horse battery", "a token");
-    let acts: [(String, &str, &[(&str, &str)]); 6] = [
+    let acts: [OwnAct<'_>; 6] = [
         ("/name".to_owned(), "account.name", &[("full_name", "Grace"), ("locale", "en")]),
         (format!("/sessions/{session}/end"), "account.session_end", &[]),
         (format!("/apps/{grant}/end"), "account.grant_end", &[]),

@@ -27,4 +27,5 @@ mod systemd;
 #[cfg(feature = "otlp")]
 mod traces;
 mod up;
+mod users;
 mod worker;

@@ -3,6 +3,7 @@
 use askama::Template;
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
+use weirgate_identity::platform::Role;
 use weirgate_identity::{accounts, memberships};
 use weirgate_web::dashboard::form::{Field, Given};
 use weirgate_web::dashboard::frame::page;
@@ -25,7 +26,7 @@ pub(super) struct AccountFrame {
 impl AccountFrame {
     pub(super) fn new(person: &Person) -> Self {
         let Person { email, csrf, role, .. } = person;
-        Self { email: email.clone(), csrf: csrf.clone(), role: role.map(|role| role.as_str()) }
+        Self { email: email.clone(), csrf: csrf.clone(), role: role.map(Role::as_str) }
     }
 }
 

@@ -26,7 +26,7 @@ use weirgate_web::dashboard::when::When;
 use super::account_acts::no_admin_left;
 use super::account_new::{RoleAsked, role_fields};
 use crate::http::Api;
-use crate::http::people::{app_in_words, language};
+use crate::http::people::{app_in_words, language, role_in_words};
 use crate::http::sign_in_rows::{self, AppRow, SessionRow};
 use crate::random;
 
@@ -35,7 +35,7 @@ struct RoleRow {
     app: String,
     app_words: String,
     role: String,
-    text: &'static str,
+    text: String,
     tenant: Option<(Uuid, String)>,
 }
 
@@ -45,7 +45,7 @@ impl RoleRow {
             app: it.app.clone(),
             app_words: app_in_words(&it.app, known),
             role: it.role.clone(),
-            text: known.role(&it.app, &it.role).map_or("not served here", |role| role.text),
+            text: role_in_words(&it.app, &it.role, known),
             tenant: it.tenant_id.zip(it.tenant.clone()),
         }
     }

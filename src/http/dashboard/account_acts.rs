@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use serde_json::{Value, json};
 use sqlx::PgConnection;
 use uuid::Uuid;
-use weirgate_identity::accounts::{self, AccountsError, Listed};
+use weirgate_identity::accounts::{self, AccountsError, Listed, ListedMembership};
 use weirgate_identity::admins::{self, AdminsError};
 use weirgate_identity::audit::{Change, Subject};
 use weirgate_identity::platform::{self, Role};
@@ -83,7 +83,7 @@ impl Act {
         match self {
             Self::Withdraw { app, tenant } => {
                 let role = account.roles().find(|it| it.app == *app && it.tenant_id == *tenant);
-                let role = role.map_or_else(|| "this role".to_owned(), |role| role.words());
+                let role = role.map_or_else(|| "this role".to_owned(), ListedMembership::words);
                 let happens = if app == platform::APP {
                     format!("{email} no longer sees the dashboard, and is signed out of it at once.")
                 } else {
