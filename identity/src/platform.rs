@@ -119,7 +119,7 @@ pub async fn set_role(conn: impl PgExecutor<'_>, email: &str, role: Role) -> Res
         "with account as (
             select id from identity.accounts where lower(email) = lower($1)
          ), ended as (
-            delete from identity.sessions using account where account_id = account.id
+            delete from identity.sessions using account where user_id = account.id
          )
          insert into identity.memberships as m (id, account_id, app, role)
          select $3, id, 'platform', $2 from account

@@ -65,7 +65,7 @@ pub struct New<'a> {
 /// Begins a session.
 pub async fn begin(conn: &mut PgConnection, new: New<'_>) -> sqlx::Result<()> {
     sqlx::query!(
-        "insert into identity.sessions (token_hash, account_id, csrf, address, user_agent, role)
+        "insert into identity.sessions (token_hash, user_id, csrf, address, user_agent, role)
          values ($1, $2, $3, $4, left($5, 300),
             (select role from identity.memberships
              where account_id = $2 and app = 'platform' and disabled_at is null))",
@@ -89,9 +89,9 @@ pub async fn end(conn: &mut PgConnection, token: &Hash) -> sqlx::Result<()> {
 /// The session of that token; none where it does not exist or has ended.
 pub async fn find(pool: &PgPool, token: &Hash) -> sqlx::Result<Option<Session>> {
     let row = sqlx::query!(
-        r#"select s.id, s.account_id, a.email, a.full_name, s.csrf, s.role as "role?: Role",
+        r#"select s.id, s.user_id, a.email, a.full_name, s.csrf, s.role as "role?: Role",
             s.seen_at < queue.now() - interval '1 minute' as "stale!"
-           from identity.sessions s join identity.accounts a on a.id = s.account_id
+           from identity.sessions s join identity.accounts a on a.id = s.user_id
            left join identity.memberships m
              on m.account_id = a.id and m.app = 'platform' and m.disabled_at is null
            where s.token_hash = $1 and s.seen_at > queue.now() - make_interval(secs => $2)
@@ -112,14 +112,14 @@ pub async fn find(pool: &PgPool, token: &Hash) -> sqlx::Result<Option<Session>> 
             tracing::debug!(%error, "could not note the use of a session");
         }
     }
-    let (id, account, email, full_name) = (row.id, row.account_id, row.email, row.full_name);
+    let (id, account, email, full_name) = (row.id, row.user_id, row.email, row.full_name);
     Ok(Some(Session { id, account, email, full_name, role: row.role, csrf: row.csrf }))
 }
 
 /// Which of these sessions, by the hashes of their tokens, have not ended.
 pub async fn still_signed_in(pool: &PgPool, sessions: &[Vec<u8>]) -> sqlx::Result<Vec<Vec<u8>>> {
     sqlx::query_scalar!(
-        "select s.token_hash from identity.sessions s join identity.accounts a on a.id = s.account_id
+        "select s.token_hash from identity.sessions s join identity.accounts a on a.id = s.user_id
          left join identity.memberships m
            on m.account_id = a.id and m.app = 'platform' and m.disabled_at is null
          where s.token_hash = any($1) and s.seen_at > queue.now() - make_interval(secs => $2)
@@ -137,7 +137,7 @@ pub async fn still_signed_in(pool: &PgPool, sessions: &[Vec<u8>]) -> sqlx::Resul
 pub async fn knows_browser(pool: &PgPool, token: &Hash, email: &str) -> sqlx::Result<bool> {
     sqlx::query_scalar!(
         r#"select exists (
-                select from identity.known_browsers b join identity.accounts a on a.id = b.account_id
+                select from identity.known_browsers b join identity.accounts a on a.id = b.user_id
                 where b.token_hash = $1 and lower(a.email) = lower($2) and b.created_at > queue.now() - make_interval(secs => $3)
              ) as "known!""#,
         token,
@@ -158,11 +158,11 @@ pub async fn remember_browser(
 ) -> sqlx::Result<()> {
     sqlx::query!(
         "with forgotten as (
-                delete from identity.known_browsers where account_id = $2 and (token_hash = $3 or token_hash in (
-                    select token_hash from identity.known_browsers where account_id = $2 order by created_at desc offset 19
+                delete from identity.known_browsers where user_id = $2 and (token_hash = $3 or token_hash in (
+                    select token_hash from identity.known_browsers where user_id = $2 order by created_at desc offset 19
                 ))
              )
-             insert into identity.known_browsers (token_hash, account_id) values ($1, $2)",
+             insert into identity.known_browsers (token_hash, user_id) values ($1, $2)",
         token,
         account,
         before.map(|hash| hash.to_vec())

@@ -11,14 +11,10 @@ alter table identity.audit add constraint audit_via_check check (via in ('dashbo
 comment on column identity.audit.via is
     'By which way: dashboard, internal (the service''s API), cli (the program''s commands)';
 
-alter index identity.known_browsers_account rename to known_browsers_user;
-alter table identity.known_browsers rename constraint known_browsers_account_id_fkey to known_browsers_user_id_fkey;
-alter table identity.known_browsers rename column account_id to user_id;
-
+comment on column identity.known_browsers.user_id is 'Who has signed in';
+comment on column identity.sessions.user_id is 'Whose it is';
 alter table identity.sessions drop column id, drop column address, drop column user_agent;
-alter index identity.sessions_account rename to sessions_user;
-alter table identity.sessions rename constraint sessions_account_id_fkey to sessions_user_id_fkey;
-alter table identity.sessions rename column account_id to user_id;
+drop view identity.users;
 comment on column identity.sessions.role is
     'Role of its user at the sign-in: the session ends when that changes; null in those of before';
 

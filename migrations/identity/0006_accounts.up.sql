@@ -83,22 +83,33 @@ grant select on identity.members to weirgate_tenant;
 update identity.sessions s set role = a.role from identity.accounts a where a.id = s.user_id and s.role is null;
 alter table identity.accounts drop column role;
 
-alter table identity.sessions rename column user_id to account_id;
-alter table identity.sessions rename constraint sessions_user_id_fkey to sessions_account_id_fkey;
-alter index identity.sessions_user rename to sessions_account;
+-- Hosts that are not updated yet go on signing people in and out: they find whom this calls
+-- accounts as users, and sessions and browsers under the names of before.
+create view identity.users as
+    select a.id, a.email, a.password_hash, m.role, a.created_at, coalesce(a.disabled_at, m.disabled_at) as disabled_at
+    from identity.accounts a join identity.memberships m on m.account_id = a.id and m.app = 'platform'
+    where a.password_hash is not null;
+
+comment on view identity.users is
+    'Accounts with a role on the platform, as version 0.1.0 asks for them; goes with a later version';
+comment on column identity.users.id is 'That of the account';
+comment on column identity.users.email is 'What they sign in with';
+comment on column identity.users.password_hash is 'That of the account';
+comment on column identity.users.role is 'Their role on the platform';
+comment on column identity.users.created_at is 'When the account was made';
+comment on column identity.users.disabled_at is 'Since when the account or the role counts for nothing';
+
 alter table identity.sessions
     add column id uuid not null default gen_random_uuid() unique,
     add column address text,
     add column user_agent text check (length(user_agent) <= 300);
+comment on column identity.sessions.user_id is 'The account that is signed in';
+comment on column identity.known_browsers.user_id is 'The account that has signed in';
 comment on column identity.sessions.id is 'Names it on pages, where its token must not be';
 comment on column identity.sessions.role is
     'Role on the platform at the sign-in, null without one: the session ends when that changes';
 comment on column identity.sessions.address is 'Where the sign-in came from, if that is known';
 comment on column identity.sessions.user_agent is 'What the browser called itself then';
-
-alter table identity.known_browsers rename column user_id to account_id;
-alter table identity.known_browsers rename constraint known_browsers_user_id_fkey to known_browsers_account_id_fkey;
-alter index identity.known_browsers_user rename to known_browsers_account;
 
 alter table identity.audit drop constraint audit_via_check;
 alter table identity.audit add constraint audit_via_check

@@ -68,7 +68,7 @@ pub(super) async fn pages(site: &Site) -> Vec<Page> {
         "insert into identity.memberships (id, account_id, app, role, tenant_id)
          select gen_random_uuid(), a.id, 'msp', 'reader', t.id from identity.accounts a, identity.tenants t
          where a.email = 'ada@example.com' and t.slug = 'alder_dental'",
-        "insert into identity.sessions (token_hash, account_id, csrf, address, user_agent, role)
+        "insert into identity.sessions (token_hash, user_id, csrf, address, user_agent, role)
          select decode(md5(a.id::text), 'hex'), a.id, '', '203.0.113.7', $1, m.role
          from identity.accounts a join identity.memberships m on m.account_id = a.id and m.app = 'platform'
          where a.disabled_at is null",

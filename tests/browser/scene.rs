@@ -37,7 +37,7 @@ pub(super) struct Page {
     pub(super) name: &'static str,
     pub(super) path: String,
     /// What is done there first, in words of the browser.
-    first: Option<&'static str>,
+    pub(super) first: Option<&'static str>,
     /// What leads to it from there.
     pub(super) press: Option<&'static str>,
     /// Whether the path is not one below the dashboard.

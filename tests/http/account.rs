@@ -175,7 +175,7 @@ async fn browsers_and_apps_are_listed_and_ended_and_those_of_others_are_not() {
     }
     let [session] = &endable(page.text())[..] else { panic!("{}", page.text()) };
     let eves: String = sqlx::query_scalar(
-        "select s.id::text from identity.sessions s join identity.accounts a on a.id = s.account_id
+        "select s.id::text from identity.sessions s join identity.accounts a on a.id = s.user_id
          where a.email = 'eve@acme.example'",
     )
     .fetch_one(&api.db().pool)

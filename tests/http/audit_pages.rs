@@ -254,7 +254,7 @@ async fn signed_in(api: &TestApi, email: &str) -> [Uuid; 3] {
             select gen_random_uuid(), m.account_id, m.id, 0 from identity.memberships m
             join identity.accounts a on a.id = m.account_id where a.email = $1 returning id, account_id
          )
-         select m.account_id, s.id, m.id from made m join identity.sessions s on s.account_id = m.account_id";
+         select m.account_id, s.id, m.id from made m join identity.sessions s on s.user_id = m.account_id";
     let (account, session, grant) = sqlx::query_as(sql).bind(email).fetch_one(&api.db().pool).await.unwrap();
     [account, session, grant]
 }

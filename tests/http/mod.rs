@@ -67,6 +67,7 @@ mod repeats;
 mod schedules;
 mod schedules_run;
 mod scopes;
+mod secrets;
 mod sign_in_limits;
 mod strangers;
 mod tables;

@@ -11,6 +11,7 @@ mod connections;
 mod crash;
 mod demo;
 mod interrupted;
+mod key_rotation;
 mod memory;
 mod migrate;
 mod output;

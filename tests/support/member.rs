@@ -76,6 +76,11 @@ impl<'a> Browser<'a> {
         Self { api, cookie }
     }
 
+    /// Its name and its value.
+    pub(crate) fn cookie(&self) -> &str {
+        &self.cookie
+    }
+
     pub(crate) async fn get(&self, path: &str) -> Answer {
         self.api.anonymous("GET", path).header("cookie", &self.cookie).send().await
     }

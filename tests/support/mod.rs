@@ -9,7 +9,7 @@ pub(crate) mod member;
 pub(crate) mod person;
 mod process;
 
-pub(crate) use api::TestApi;
+pub(crate) use api::{TestApi, secret_keys};
 pub(crate) use app::{all_domains, database, registry_with};
 #[cfg(feature = "otlp")]
 pub(crate) use collector::{Collector, Seen};

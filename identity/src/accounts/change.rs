@@ -36,7 +36,7 @@ pub async fn store_password(
         .execute(&mut *conn)
         .await?;
     end_sign_ins(conn, account, but).await?;
-    sqlx::query!("delete from identity.known_browsers where account_id = $1", account).execute(conn).await?;
+    sqlx::query!("delete from identity.known_browsers where user_id = $1", account).execute(conn).await?;
     Ok(())
 }
 
@@ -68,7 +68,7 @@ pub async fn sign_out_everywhere(conn: impl PgExecutor<'_>, email: &str) -> Resu
 pub async fn end_sign_ins(conn: &mut PgConnection, account: Uuid, but: Option<Uuid>) -> sqlx::Result<()> {
     sqlx::query!(
         "with ended as (
-            delete from identity.sessions where account_id = $1 and id is distinct from $2
+            delete from identity.sessions where user_id = $1 and id is distinct from $2
          )
          update identity.accounts set token_epoch = token_epoch + 1 where id = $1",
         account,
@@ -121,10 +121,10 @@ async fn change(conn: impl PgExecutor<'_>, email: &str, what: What<'_>) -> Resul
                 disabled_at = case when $3 then coalesce(disabled_at, queue.now()) when not $4 then disabled_at end
             where lower(email) = lower($1) returning id
          ), ended as (
-            delete from identity.sessions using changed where account_id = changed.id
+            delete from identity.sessions using changed where user_id = changed.id
          ), forgotten as (
             delete from identity.known_browsers using changed
-            where account_id = changed.id and ($3 or $2::text is not null)
+            where user_id = changed.id and ($3 or $2::text is not null)
          )
          select id from changed",
         email.trim(),

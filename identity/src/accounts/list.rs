@@ -118,7 +118,7 @@ async fn page(
             a.created_at, a.disabled_at,
             (select max(expires_at) from identity.invitations i
              where i.account_id = a.id and i.used_at is null and i.expires_at > queue.now()) as invited_until,
-            greatest((select max(seen_at) from identity.sessions s where s.account_id = a.id),
+            greatest((select max(seen_at) from identity.sessions s where s.user_id = a.id),
                      (select max(used_at) from identity.grants g where g.account_id = a.id)) as last_used_at,
             coalesce((
                 select jsonb_agg(jsonb_build_object('id', m.id, 'app', m.app, 'role', m.role, 'tenant_id', m.tenant_id,

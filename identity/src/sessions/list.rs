@@ -25,7 +25,7 @@ pub async fn of_account(conn: &mut PgConnection, account: Uuid) -> sqlx::Result<
     sqlx::query_as!(
         Listed,
         "select id, created_at, seen_at, address, user_agent from identity.sessions
-         where account_id = $1 and seen_at > queue.now() - make_interval(secs => $2)
+         where user_id = $1 and seen_at > queue.now() - make_interval(secs => $2)
            and created_at > queue.now() - make_interval(secs => $3)
          order by seen_at desc, id",
         account,
@@ -38,7 +38,7 @@ pub async fn of_account(conn: &mut PgConnection, account: Uuid) -> sqlx::Result<
 
 /// Ends one session of an account; false where it has ended.
 pub async fn end_one(conn: &mut PgConnection, account: Uuid, id: Uuid) -> sqlx::Result<bool> {
-    let ended = sqlx::query!("delete from identity.sessions where account_id = $1 and id = $2", account, id)
+    let ended = sqlx::query!("delete from identity.sessions where user_id = $1 and id = $2", account, id)
         .execute(conn)
         .await?;
     Ok(ended.rows_affected() > 0)
