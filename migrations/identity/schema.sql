@@ -164,6 +164,7 @@ CREATE TABLE identity.api_keys (
     last_used_at timestamp with time zone,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     expires_at timestamp with time zone,
+    scopes text[],
     CONSTRAINT api_keys_key_hash_check CHECK ((octet_length(key_hash) = 32))
 );
 
@@ -186,6 +187,8 @@ COMMENT ON COLUMN identity.api_keys.last_used_at IS 'Last request with this key,
 COMMENT ON COLUMN identity.api_keys.created_at IS 'When the key was made';
 
 COMMENT ON COLUMN identity.api_keys.expires_at IS 'From when on it is refused; null: never by itself';
+
+COMMENT ON COLUMN identity.api_keys.scopes IS 'Names of the scopes that the key has, as the domains bring them; null: it was given none, and has those that keys had before there were scopes';
 
 CREATE TABLE identity.audit (
     id bigint NOT NULL,
@@ -345,12 +348,13 @@ CREATE TABLE identity.idempotency_keys (
     request_hash bytea NOT NULL,
     job_id uuid NOT NULL,
     created_at timestamp with time zone NOT NULL,
-    made uuid[]
+    made uuid[],
+    caller text DEFAULT 'service'::text NOT NULL
 );
 
 COMMENT ON TABLE identity.idempotency_keys IS 'Requests that named an Idempotency-Key, kept for 24 hours';
 
-COMMENT ON COLUMN identity.idempotency_keys.key IS 'The key as the caller sent it';
+COMMENT ON COLUMN identity.idempotency_keys.key IS 'The key as the caller sent it; of callers other than the service after the caller and a space, which no key has';
 
 COMMENT ON COLUMN identity.idempotency_keys.request_hash IS 'SHA-256 of method, path, query and body';
 
@@ -359,6 +363,8 @@ COMMENT ON COLUMN identity.idempotency_keys.job_id IS 'The job, backfill, tenant
 COMMENT ON COLUMN identity.idempotency_keys.created_at IS 'When the first request came';
 
 COMMENT ON COLUMN identity.idempotency_keys.made IS 'What else the first request made, where that is more than one: the jobs of a schedule that was run; null for all else';
+
+COMMENT ON COLUMN identity.idempotency_keys.caller IS 'Who sent the key: service, key:ID for an API key, account:ID:TENANT for an account that acts for a tenant';
 
 CREATE TABLE identity.invitations (
     token_hash bytea NOT NULL,
@@ -386,7 +392,7 @@ COMMENT ON COLUMN identity.invitations.used_at IS 'When the password was chosen'
 
 CREATE TABLE identity.known_browsers (
     token_hash bytea NOT NULL,
-    account_id uuid NOT NULL,
+    user_id uuid NOT NULL,
     created_at timestamp with time zone DEFAULT queue.now() NOT NULL
 );
 
@@ -394,7 +400,7 @@ COMMENT ON TABLE identity.known_browsers IS 'Browsers that somebody has signed i
 
 COMMENT ON COLUMN identity.known_browsers.token_hash IS 'SHA-256 of what the cookie holds';
 
-COMMENT ON COLUMN identity.known_browsers.account_id IS 'Who has signed in';
+COMMENT ON COLUMN identity.known_browsers.user_id IS 'The account that has signed in';
 
 COMMENT ON COLUMN identity.known_browsers.created_at IS 'When they last signed in with it';
 
@@ -491,7 +497,7 @@ COMMENT ON COLUMN identity.refresh_tokens.nonce IS 'What its successor is derive
 
 CREATE TABLE identity.sessions (
     token_hash bytea NOT NULL,
-    account_id uuid NOT NULL,
+    user_id uuid NOT NULL,
     csrf text NOT NULL,
     created_at timestamp with time zone DEFAULT queue.now() NOT NULL,
     seen_at timestamp with time zone DEFAULT queue.now() NOT NULL,
@@ -506,7 +512,7 @@ COMMENT ON TABLE identity.sessions IS 'Who is signed in; a session ends at sign-
 
 COMMENT ON COLUMN identity.sessions.token_hash IS 'SHA-256 of what the cookie holds';
 
-COMMENT ON COLUMN identity.sessions.account_id IS 'Whose it is';
+COMMENT ON COLUMN identity.sessions.user_id IS 'The account that is signed in';
 
 COMMENT ON COLUMN identity.sessions.csrf IS 'What each form of it must bring along';
 
@@ -521,6 +527,36 @@ COMMENT ON COLUMN identity.sessions.id IS 'Names it on pages, where its token mu
 COMMENT ON COLUMN identity.sessions.address IS 'Where the sign-in came from, if that is known';
 
 COMMENT ON COLUMN identity.sessions.user_agent IS 'What the browser called itself then';
+
+CREATE TABLE identity.signing_keys (
+    kid text NOT NULL,
+    public_jwk jsonb NOT NULL,
+    private_sealed bytea,
+    not_before timestamp with time zone NOT NULL,
+    signs_until timestamp with time zone NOT NULL,
+    verifies_until timestamp with time zone NOT NULL,
+    revoked_at timestamp with time zone,
+    created_at timestamp with time zone DEFAULT queue.now() NOT NULL,
+    CONSTRAINT signing_keys_ends_in_order CHECK (((not_before <= signs_until) AND (signs_until <= verifies_until)))
+);
+
+COMMENT ON TABLE identity.signing_keys IS 'Ed25519 keys that access tokens are signed with: the one that signs now, the next one, and those of before that still verify';
+
+COMMENT ON COLUMN identity.signing_keys.kid IS 'What tokens call it: the SHA-256 thumbprint of its public half (RFC 7638)';
+
+COMMENT ON COLUMN identity.signing_keys.public_jwk IS 'Its public half as a JWK (RFC 8037), as /.well-known/jwks.json shows it';
+
+COMMENT ON COLUMN identity.signing_keys.private_sealed IS 'Its private half, sealed with WEIRGATE_SECRET_KEY; null once it signs no longer';
+
+COMMENT ON COLUMN identity.signing_keys.not_before IS 'From when on it signs';
+
+COMMENT ON COLUMN identity.signing_keys.signs_until IS 'From when on it signs no longer';
+
+COMMENT ON COLUMN identity.signing_keys.verifies_until IS 'From when on its tokens are refused: the last of them has ended by then';
+
+COMMENT ON COLUMN identity.signing_keys.revoked_at IS 'Since when its tokens are refused before that; null where it was not revoked';
+
+COMMENT ON COLUMN identity.signing_keys.created_at IS 'When it was made';
 
 CREATE TABLE identity.tenants (
     id uuid NOT NULL,
@@ -558,6 +594,31 @@ CREATE VIEW identity.time_zones AS
 COMMENT ON VIEW identity.time_zones IS 'The names of the IANA database, as far as the server has them. The server reads them from disk: join the view, but never for each row';
 
 COMMENT ON COLUMN identity.time_zones.name IS 'A name such as Europe/Berlin, in its only spelling';
+
+CREATE VIEW identity.users AS
+ SELECT a.id,
+    a.email,
+    a.password_hash,
+    m.role,
+    a.created_at,
+    COALESCE(a.disabled_at, m.disabled_at) AS disabled_at
+   FROM (identity.accounts a
+     JOIN identity.memberships m ON (((m.account_id = a.id) AND (m.app = 'platform'::text))))
+  WHERE (a.password_hash IS NOT NULL);
+
+COMMENT ON VIEW identity.users IS 'Accounts with a role on the platform, as version 0.1.0 asks for them; goes with a later version';
+
+COMMENT ON COLUMN identity.users.id IS 'That of the account';
+
+COMMENT ON COLUMN identity.users.email IS 'What they sign in with';
+
+COMMENT ON COLUMN identity.users.password_hash IS 'That of the account';
+
+COMMENT ON COLUMN identity.users.role IS 'Their role on the platform';
+
+COMMENT ON COLUMN identity.users.created_at IS 'When the account was made';
+
+COMMENT ON COLUMN identity.users.disabled_at IS 'Since when the account or the role counts for nothing';
 
 ALTER TABLE ONLY identity.accounts
     ADD CONSTRAINT accounts_pkey PRIMARY KEY (id);
@@ -607,6 +668,9 @@ ALTER TABLE ONLY identity.sessions
 ALTER TABLE ONLY identity.sessions
     ADD CONSTRAINT sessions_pkey PRIMARY KEY (token_hash);
 
+ALTER TABLE ONLY identity.signing_keys
+    ADD CONSTRAINT signing_keys_pkey PRIMARY KEY (kid);
+
 ALTER TABLE ONLY identity.tenants
     ADD CONSTRAINT tenants_pkey PRIMARY KEY (id);
 
@@ -652,7 +716,7 @@ CREATE INDEX invitations_account ON identity.invitations USING btree (account_id
 
 CREATE INDEX invitations_expires ON identity.invitations USING btree (expires_at);
 
-CREATE INDEX known_browsers_account ON identity.known_browsers USING btree (account_id, created_at);
+CREATE INDEX known_browsers_user ON identity.known_browsers USING btree (user_id, created_at);
 
 CREATE INDEX memberships_of_tenant ON identity.memberships USING btree (tenant_id, app);
 
@@ -660,7 +724,7 @@ CREATE INDEX refresh_tokens_grant ON identity.refresh_tokens USING btree (grant_
 
 CREATE UNIQUE INDEX refresh_tokens_parent ON identity.refresh_tokens USING btree (parent) WHERE (parent IS NOT NULL);
 
-CREATE INDEX sessions_account ON identity.sessions USING btree (account_id);
+CREATE INDEX sessions_user ON identity.sessions USING btree (user_id);
 
 CREATE TRIGGER api_keys_added AFTER INSERT ON identity.api_keys FOR EACH STATEMENT EXECUTE FUNCTION identity.count_added_api_keys();
 
@@ -699,7 +763,7 @@ ALTER TABLE ONLY identity.invitations
     ADD CONSTRAINT invitations_account_id_fkey FOREIGN KEY (account_id) REFERENCES identity.accounts(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY identity.known_browsers
-    ADD CONSTRAINT known_browsers_account_id_fkey FOREIGN KEY (account_id) REFERENCES identity.accounts(id) ON DELETE CASCADE;
+    ADD CONSTRAINT known_browsers_user_id_fkey FOREIGN KEY (user_id) REFERENCES identity.accounts(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY identity.memberships
     ADD CONSTRAINT memberships_account_id_fkey FOREIGN KEY (account_id) REFERENCES identity.accounts(id) ON DELETE CASCADE;
@@ -711,13 +775,17 @@ ALTER TABLE ONLY identity.refresh_tokens
     ADD CONSTRAINT refresh_tokens_grant_id_fkey FOREIGN KEY (grant_id) REFERENCES identity.grants(id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY identity.sessions
-    ADD CONSTRAINT sessions_account_id_fkey FOREIGN KEY (account_id) REFERENCES identity.accounts(id) ON DELETE CASCADE;
+    ADD CONSTRAINT sessions_user_id_fkey FOREIGN KEY (user_id) REFERENCES identity.accounts(id) ON DELETE CASCADE;
 
 ALTER TABLE identity.api_keys ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE identity.audit ENABLE ROW LEVEL SECURITY;
 
+CREATE POLICY desk_reads ON identity.tenants FOR SELECT TO weirgate_desk USING ((id = identity.current_tenant()));
+
 ALTER TABLE identity.memberships ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY super_reads ON identity.tenants FOR SELECT TO weirgate_super USING (true);
 
 CREATE POLICY tenant_reads ON identity.api_keys FOR SELECT TO weirgate_tenant USING ((tenant_id = identity.current_tenant()));
 
@@ -730,8 +798,12 @@ CREATE POLICY tenant_reads ON identity.tenants FOR SELECT TO weirgate_tenant USI
 ALTER TABLE identity.tenants ENABLE ROW LEVEL SECURITY;
 
 GRANT USAGE ON SCHEMA identity TO weirgate_tenant;
+GRANT USAGE ON SCHEMA identity TO weirgate_desk;
+GRANT USAGE ON SCHEMA identity TO weirgate_super;
 
 GRANT SELECT ON TABLE identity.members TO weirgate_tenant;
 
 GRANT SELECT ON TABLE identity.tenants TO weirgate_tenant;
+GRANT SELECT ON TABLE identity.tenants TO weirgate_desk;
+GRANT SELECT ON TABLE identity.tenants TO weirgate_super;
 

@@ -7,8 +7,9 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 use weirgate_test_support::{Answer, Call};
 
-use super::docs::filled;
+use super::docs::{filled, operations};
 use crate::support::TestApi;
+use crate::support::member::{Browser, know_client, member, tokens};
 
 /// Each operation, and the scope that it needs.
 const NEEDED: [(&str, &str); 13] = [
@@ -138,4 +139,69 @@ async fn scopes_that_are_taken_away_are_gone_with_the_next_request() {
     api.with_key(&key, "GET", "/v1/jobs").send().await.items();
     api.execute("update identity.api_keys set scopes = '{read:kpis}' where name = 'narrowed'").await;
     assert_refused(&api.with_key(&key, "GET", "/v1/jobs").send().await, "read:jobs", "narrowed");
+}
+
+#[tokio::test]
+async fn every_role_is_let_in_by_its_own_scopes_and_sees_nothing_of_the_operators() {
+    let api = TestApi::new().await;
+    know_client(&api).await;
+    let known: BTreeSet<&str> = NEEDED.iter().map(|(_, scope)| *scope).collect();
+    for role in weirgate_msp::ROLES.roles {
+        assert!(role.scopes.iter().all(|scope| known.contains(scope)), "{}: each scope is one", role.name);
+        let email = format!("{}@acme.example", role.name);
+        member(&api, &email, role.name, &[api.cca.id]).await;
+        let access = tokens(&api, &email).await.access;
+        let bearer = format!("Bearer {access}");
+        for (operation, needed) in NEEDED {
+            let (method, path) = operation.split_once(' ').unwrap();
+            let path = filled(path);
+            for call in [
+                api.anonymous(method, &path).header("authorization", &bearer),
+                api.anonymous(method, &path).header("x-api-key", &access),
+            ] {
+                let answer = call.send().await;
+                if role.scopes.contains(&needed) {
+                    assert!(is_let_in(&answer), "{operation} as {}: {}", role.name, answer.text());
+                } else {
+                    assert_refused(&answer, needed, operation);
+                }
+            }
+        }
+        for (method, path) in operations().iter().filter(|(_, path)| path.starts_with("/internal/")) {
+            let call = api.anonymous(method, path).header("authorization", &bearer);
+            call.send().await.problem(401, "unauthorized");
+        }
+        let browser = Browser::sign_in(&api, &email).await;
+        for page in ["", "/jobs", "/tenants", "/accounts", "/audit"] {
+            let shown = browser.get(&format!("/dashboard{page}")).await;
+            assert_eq!(shown.status, StatusCode::FORBIDDEN, "{page}");
+            assert!(shown.text().contains("Not for this account"), "{}", shown.text());
+        }
+        assert_eq!(browser.get("/account").await.status, StatusCode::OK);
+    }
+}
+
+#[tokio::test]
+async fn a_member_reads_the_rows_of_their_tenant_alone_and_a_held_answer_ends_with_them() {
+    let api = TestApi::new().await;
+    know_client(&api).await;
+    member(&api, "grace@acme.example", "reader", &[api.cca.id]).await;
+    let access = tokens(&api, "grace@acme.example").await.access;
+    let bearer = format!("Bearer {access}");
+    let ours = api.enqueue("/internal/ingest/tickets?tenant_id=tenant_demo_cca").await["id"].clone();
+    let theirs = format!("/internal/ingest/tickets?tenant_id={}", api.client2.slug);
+    let theirs = api.enqueue(&theirs).await["id"].clone();
+    let read = async |id: &Value, query: &str| {
+        let path = format!("/v1/jobs/{}{query}", id.as_str().unwrap());
+        api.anonymous("GET", &path).header("authorization", &bearer).send().await
+    };
+    assert_eq!(read(&ours, "").await.ok(StatusCode::OK)["id"], ours);
+    read(&theirs, "").await.problem(404, "unknown_job");
+    let held = async { read(&ours, "?wait=30").await };
+    let end = async {
+        tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+        api.execute("update identity.memberships set disabled_at = queue.now()").await;
+    };
+    let (held, ()) = tokio::join!(held, end);
+    held.problem(401, "unauthorized");
 }

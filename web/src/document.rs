@@ -106,6 +106,7 @@ fn describe_failures(operation: &mut Operation, names_something: bool) {
             (408, "body_timed_out"),
             (413, "payload_too_large: over 1 MiB"),
             (415, "unsupported_media_type: a body that is not application/json"),
+            (422, "validation_failed: `errors` lists all that is wrong"),
         ]);
         if operation.tags.iter().flatten().any(|tag| tag == "Enqueue") {
             failures.extend([

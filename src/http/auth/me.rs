@@ -7,7 +7,7 @@ use super::answer::Me;
 
 /// Whose an access token is, and what it may be used for.
 #[utoipa::path(
-    get, path = "/api/v1/auth/me", tag = "Sign-in",
+    get, path = "/api/v1/auth/me", tag = "Sign-in", security(("access_token" = [])),
     responses(
         (status = 200, description = "Who is signed in", body = Me),
         (status = 401, description = "invalid_token, token_expired, unauthorized"),

@@ -35,7 +35,8 @@ pub(crate) struct NewPassword {
 
 /// Chooses a password, by an invitation or with the present one. All sign-ins of the account end.
 #[utoipa::path(
-    post, path = "/api/v1/auth/password", tag = "Sign-in", request_body = NewPassword,
+    post, path = "/api/v1/auth/password", tag = "Sign-in", security((), ("access_token" = [])),
+    request_body = NewPassword,
     responses(
         (status = 204, description = "The password is set"),
         (status = 400, description = "invalid_invitation: the link is unknown, used or too old; malformed_json, unreadable_body"),

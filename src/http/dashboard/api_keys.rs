@@ -24,6 +24,8 @@ struct Row {
     tenant: String,
     prefix: String,
     name: String,
+    /// None are the default ones.
+    scopes: Option<Vec<String>>,
     /// Why it is refused, if it is.
     refused: Option<String>,
     created: When,
@@ -37,6 +39,7 @@ impl Row {
             tenant: key.tenant,
             prefix: key.prefix,
             name: key.name,
+            scopes: key.scopes,
             refused: key.refused.map(|refused| refused.replace('_', " ")),
             created: When::new(key.created_at, now),
             expires: key.expires_at.map(|at| When::new(at, now)),
