@@ -92,6 +92,7 @@ pub enum Refused {
 
 impl Tokens {
     /// Tokens of the service that is called `issuer`, a URL.
+    #[expect(clippy::disallowed_methods, reason = "tokens are checked where the database is not asked")]
     pub fn new(pool: PgPool, secrets: &SecretKeys, issuer: String, roles: Roles) -> Self {
         Self {
             keys: KeySet::new(pool.clone(), secrets.clone()),

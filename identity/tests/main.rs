@@ -6,6 +6,7 @@ mod accounts;
 mod days;
 mod desk;
 mod key_set;
+mod refresh_model;
 mod signing_keys;
 mod support;
 mod taken_over;

@@ -57,16 +57,17 @@ create policy tenant_reads on identity.memberships for select to weirgate_tenant
 insert into identity.memberships (id, account_id, app, role, created_at)
     select gen_random_uuid(), id, 'platform', role, created_at from identity.accounts;
 
--- The members of the tenant that a transaction reads for. It reads with the rights of its owner, so
--- that no role needs to see the table of accounts.
+-- The members of the tenant that a transaction reads for, and those of all tenants for the role that
+-- reads all. The view has the rights of its owner, so that no role needs to see the table of accounts.
 create view identity.members with (security_barrier) as
     select m.tenant_id, m.app, m.role, m.account_id, a.email, a.full_name, a.locale, m.version,
         coalesce(m.disabled_at, a.disabled_at) as disabled_at
     from identity.memberships m join identity.accounts a on a.id = m.account_id
-    where m.tenant_id = identity.current_tenant();
+    where m.tenant_id = identity.current_tenant() or current_user = 'weirgate_super';
 
 comment on view identity.members is
-    'The members of the tenant that the transaction reads for, without anything that they sign in with';
+    'The members of the tenant that the transaction reads for, for weirgate_super those of all '
+    'tenants, without anything that they sign in with';
 comment on column identity.members.tenant_id is 'The tenant';
 comment on column identity.members.app is 'The domain that they are members in';
 comment on column identity.members.role is 'Their role there';
@@ -77,7 +78,7 @@ comment on column identity.members.locale is 'Language that they are written to 
 comment on column identity.members.version is 'Goes up with each change of the membership';
 comment on column identity.members.disabled_at is
     'Since when the membership or the account counts for nothing';
-grant select on identity.members to weirgate_tenant;
+grant select on identity.members to weirgate_tenant, weirgate_super;
 
 -- Sessions of before that noted no role: it is what it is now.
 update identity.sessions s set role = a.role from identity.accounts a where a.id = s.user_id and s.role is null;

@@ -14,6 +14,7 @@ pub enum Users {
 Examples:
   weirgate users create ada@example.com --role operator
   weirgate users create ada@example.com --password-stdin < password.txt
+  weirgate users create ada@example.com --password-hash-stdin < bcrypt.txt
   weirgate users create grace@acme.example --app msp --tenant acme --role reader")]
     Create {
         /// What they sign in with
@@ -28,6 +29,10 @@ Examples:
         about: About,
         #[command(flatten)]
         password: GivenPassword,
+        /// Read the hash of a password from standard input, as another system has it: bcrypt of a
+        /// cost up to 14, or Argon2; it is replaced at the first sign-in
+        #[arg(long, conflicts_with = "password_stdin")]
+        password_hash_stdin: bool,
     },
     /// Create an account without a password, or take one that there is, and print a link by which
     /// its owner chooses a password; it is good for 72 hours and once

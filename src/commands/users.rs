@@ -17,6 +17,11 @@ use crate::random;
 pub(super) async fn run(command: Users, session: &Session) -> anyhow::Result<()> {
     // Before anything is started: somebody may be asked for it.
     let password = match &command {
+        Users::Create { password_hash_stdin: true, .. } => {
+            let hash = session.stop.until_told(read("the hash")).await?;
+            passwords::check_hash(&hash)?;
+            Password { text: hash, given: true, is_hash: true }
+        }
         Users::Create { password, .. } | Users::Password { password, .. } => {
             session.stop.until_told(choose(password)).await?
         }
@@ -40,6 +45,8 @@ pub(super) async fn run(command: Users, session: &Session) -> anyhow::Result<()>
 struct Password {
     text: String,
     given: bool,
+    /// Whether it is what another system has stored of it.
+    is_hash: bool,
 }
 
 impl Password {
@@ -51,12 +58,18 @@ impl Password {
 
 async fn choose(password: &GivenPassword) -> anyhow::Result<Password> {
     if !password.password_stdin {
-        return Ok(Password { text: passwords::generate(&mut random::generator()), given: false });
+        let text = passwords::generate(&mut random::generator());
+        return Ok(Password { text, given: false, is_hash: false });
     }
+    Ok(Password { text: read("the password").await?, given: true, is_hash: false })
+}
+
+/// What standard input holds, without the end of its line.
+async fn read(what: &str) -> anyhow::Result<String> {
     if io::stdin().is_terminal() {
-        tell!("Type the password, then press Ctrl-D:");
+        tell!("Type {what}, then press Ctrl-D:");
     }
     let text = blocking(|| io::read_to_string(io::stdin())).await?;
-    let text = text.context("reading the password from standard input")?;
-    Ok(Password { text: text.trim_end_matches(['\n', '\r']).to_owned(), given: true })
+    let text = text.with_context(|| format!("reading {what} from standard input"))?;
+    Ok(text.trim_end_matches(['\n', '\r']).to_owned())
 }

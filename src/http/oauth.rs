@@ -21,6 +21,7 @@ pub(crate) use revoke::*;
 pub(crate) use token::*;
 
 pub(super) use cors::any_origin;
+pub(super) use request::find as find_client;
 
 use cors::{preflight, with_origin};
 

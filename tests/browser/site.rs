@@ -44,9 +44,11 @@ impl Drop for Site {
 
 impl Site {
     pub(super) async fn new() -> Self {
-        let api = TestApi::new().await;
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let base = format!("http://{}", listener.local_addr().unwrap());
+        let address = listener.local_addr().unwrap();
+        // Apps know the service by the address that browsers see.
+        let api = TestApi::with(|config| config.listen = Some(address)).await;
+        let base = format!("http://{address}");
         let service = api.router().into_make_service_with_connect_info::<SocketAddr>();
         let serving = tokio::spawn(axum::serve(listener, service).into_future());
         Self { api, base, serving }

@@ -93,6 +93,11 @@ pub(super) fn operations() -> Vec<(&'static str, String)> {
     OPERATIONS.iter().map(|(method, path)| (*method, filled(path))).collect()
 }
 
+/// Whether people sign in there: no job is asked for, and the standards say what is refused.
+pub(super) fn is_sign_in(path: &str) -> bool {
+    ["/oauth/", "/.well-known/", "/api/v1/auth/"].iter().any(|start| path.starts_with(start))
+}
+
 /// A path with something in place of its parameters.
 pub(super) fn filled(path: &str) -> String {
     path.replace("{dataset}", "tickets")

@@ -85,6 +85,7 @@ async fn other_wrong_requests_are_told_to_the_app() {
         (&[("code_challenge", plain)], "invalid_request"),
         (&[("code_challenge_method", "plain")], "invalid_request"),
         (&[("code_challenge_method", "")], "invalid_request"),
+        (&[("scope", "write:everything")], "invalid_scope"),
         (&[("prompt", "none"), ("tenant", "another")], "access_denied"),
     ] {
         let told = browser.get(&authorize(wrong)).await;

@@ -64,11 +64,12 @@ async fn a_dump_holds_nothing_that_opens_anything() {
         }
     }
     // What signs tokens is there, sealed; opened, it is what the dump does not hold.
-    let (kid, sealed): (String, Vec<u8>) =
-        sqlx::query_as("select kid, private_sealed from identity.signing_keys where private_sealed is not null")
-            .fetch_one(&api.db().pool)
-            .await
-            .unwrap();
+    let (kid, sealed): (String, Vec<u8>) = sqlx::query_as(
+        "select kid, private_sealed from identity.signing_keys where private_sealed is not null",
+    )
+    .fetch_one(&api.db().pool)
+    .await
+    .unwrap();
     let place = format!("identity.signing_keys/{kid}");
     let private = crate::support::secret_keys().open(&place, &sealed).unwrap();
     assert!(all.contains(&hex::encode(&sealed)), "bytes are found as they stand in the dump");

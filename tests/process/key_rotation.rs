@@ -134,7 +134,10 @@ impl Client {
                 Some(body) => client.post(format!("{host}{path}")).json(body),
                 None => client.get(format!("{host}{path}")),
             };
-            let call = token.map_or_else(|| call.try_clone().unwrap(), |token| call.try_clone().unwrap().bearer_auth(token));
+            let call = token.map_or_else(
+                || call.try_clone().unwrap(),
+                |token| call.try_clone().unwrap().bearer_auth(token),
+            );
             let Ok(answer) = call.send().await else {
                 assert!(begun.elapsed() < Duration::from_secs(20), "no host answers");
                 continue;

@@ -2,6 +2,7 @@
 //! cannot be.
 
 use serde_json::Value;
+use weirgate_identity::sign_in::Candidate;
 use weirgate_test_support::tenant;
 
 use super::cli::Cli;
@@ -137,4 +138,26 @@ async fn apps_are_made_known_and_what_is_wrong_with_one_is_said_by_its_option() 
     let json: Value = serde_json::from_str(&cli.out(&["clients", "list", "--json"]).await).unwrap();
     assert_eq!(json["redirect_uris"][1], "http://127.0.0.1:5173/in");
     assert!(cli.ok(&["clients", "enable", "desk"]).await.contains("can be signed in to again"));
+}
+
+#[tokio::test]
+async fn a_hash_of_another_system_is_taken_over_and_what_is_none_is_refused() {
+    let cli = Cli::new().await;
+    let file = cli.home.path().join("hash.txt");
+    let create = async |hash: &str| {
+        std::fs::write(&file, format!("{hash}\n")).unwrap();
+        let mut command = cli.command(&["users", "create", ADA, "--role", "viewer", "--password-hash-stdin"]);
+        command.stdin(std::fs::File::open(&file).unwrap());
+        let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+        (output.status.success(), String::from_utf8([output.stdout, output.stderr].concat()).unwrap())
+    };
+    for none in ["correct horse battery", "$2b$15$N9qo8uLOickgx2ZMRZoMyeIjZAgcfl7p92ldGxad68LJZdL17lhWy"] {
+        let (ok, said) = create(none).await;
+        assert!(!ok && said.contains("this is no hash of a password that can be taken over"), "{said}");
+    }
+    // The password U*U, as the tests of crypt_blowfish have it.
+    let (ok, said) = create("$2a$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW").await;
+    assert!(ok && !said.contains("password"), "{said}");
+    let candidate = Candidate::find(&cli.db.pool, ADA).await.unwrap();
+    assert!(candidate.verify(&cli.db.pool, "U*U", ()).await.is_some());
 }

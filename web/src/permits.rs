@@ -34,6 +34,10 @@ const DOWNLOADS: usize = 2;
 /// by its key.
 const OF_STRANGERS: usize = 2;
 
+/// Requests about tokens at once, of everybody: anybody may send one that is made up. Each is a
+/// short transaction.
+const ABOUT_TOKENS: usize = 4;
+
 /// For so long, and up to twice as long, a tenant that has asked is taken to be one that asks.
 const ASKS: Duration = Duration::from_secs(5);
 
@@ -49,6 +53,7 @@ pub struct Permits {
     downloads: [Mutex<HashMap<Uuid, Arc<Semaphore>>>; 2],
     cookies: Arc<Semaphore>,
     sign_ins: Arc<Semaphore>,
+    tokens: Arc<Semaphore>,
 }
 
 /// A query of a caller's making, until it is dropped.
@@ -70,6 +75,7 @@ impl Permits {
             downloads: Default::default(),
             cookies: Arc::new(Semaphore::new(OF_STRANGERS)),
             sign_ins: Arc::new(Semaphore::new(OF_STRANGERS)),
+            tokens: Arc::new(Semaphore::new(ABOUT_TOKENS)),
         }
     }
 
@@ -111,6 +117,14 @@ impl Permits {
     /// 503 where all are taken for too long.
     pub async fn of_sign_in(&self) -> Result<Permit, Problem> {
         take(self.sign_ins.clone(), 1, OF_A_STRANGER, Problem::too_many_strangers).await
+    }
+
+    /// For a request that gives out, refreshes or revokes tokens.
+    ///
+    /// # Errors
+    /// 503 where all are taken for too long.
+    pub async fn of_tokens(&self) -> Result<Permit, Problem> {
+        take(self.tokens.clone(), 1, PATIENCE, Problem::too_many_strangers).await
     }
 
     /// # Errors

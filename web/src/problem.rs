@@ -36,7 +36,8 @@ pub struct Problem {
     detail: String,
     errors: Vec<FieldError>,
     headers: Vec<(HeaderName, HeaderValue)>,
-    more: Map<String, Value>,
+    /// On the heap, as few have it, and each handler's answer has room for one.
+    more: Option<Box<Map<String, Value>>>,
 }
 
 /// An error (RFC 9457).
@@ -89,7 +90,7 @@ impl Problem {
             detail: detail.into(),
             errors: Vec::new(),
             headers: Vec::new(),
-            more: Map::new(),
+            more: None,
         }
     }
 
@@ -230,7 +231,7 @@ impl Problem {
     /// With another member, which clients need to go on.
     #[must_use]
     pub fn with_member(mut self, name: &str, value: Value) -> Self {
-        self.more.insert(name.to_owned(), value);
+        self.more.get_or_insert_default().insert(name.to_owned(), value);
         self
     }
 
@@ -286,7 +287,7 @@ pub fn complete(response: Response, instance: &str, request_id: &str) -> Respons
         instance: instance.to_owned(),
         request_id: request_id.to_owned(),
         errors: problem.errors,
-        more: problem.more,
+        more: problem.more.map(|more| *more).unwrap_or_default(),
     });
     parts.headers.remove(CONTENT_LENGTH);
     parts.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));

@@ -11,7 +11,7 @@ use super::revoke;
 use crate::pkce;
 
 /// How long a code is good.
-pub const LIFE: Duration = Duration::from_secs(60);
+pub const LIFE: Duration = Duration::from_mins(1);
 
 /// A code about to be given out.
 #[derive(Debug)]

@@ -46,7 +46,7 @@ pub async fn begin(conn: &mut PgConnection, grant: Uuid, token: &str) -> sqlx::R
 #[derive(Debug)]
 pub enum Rotated {
     /// New tokens may be given out.
-    Good { subject: Subject, successor: String },
+    Good { subject: Box<Subject>, successor: String },
     /// It is no token, or not this client's, or its grant has ended.
     Invalid,
     /// It was used before: its grant is revoked. It concerns that account.
@@ -89,6 +89,7 @@ pub async fn rotate(
     .fetch_one(&mut *conn)
     .await?;
     let Some(subject) = live_one(conn, held.id).await? else { return Ok(Rotated::Invalid) };
+    let subject = Box::new(subject);
     let Some(used_with) = found.nonce else {
         let Some(key) = keys.first() else { return Ok(Rotated::Invalid) };
         let successor = successor(key, &nonce, token);

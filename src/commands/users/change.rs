@@ -117,9 +117,12 @@ async fn change(
     let Placed { app, tenant, words } = place;
     Ok(match command {
         Users::Create { email, role, about: About { name, locale }, .. } => {
-            let new =
-                New { email: &email, full_name: &name, locale: &locale, password: Some(&password.text) };
+            let text = (!password.is_hash).then_some(password.text.as_str());
+            let new = New { email: &email, full_name: &name, locale: &locale, password: text };
             let account = accounts::create(tx, new).await?;
+            if password.is_hash {
+                accounts::store_password(tx, account.id, &password.text, None).await?;
+            }
             memberships::give(tx, account.id, app, *tenant, &role).await?;
             format!("{}\t{role} of {words}{}", account.email, password.shown())
         }

@@ -15,6 +15,7 @@ use weirgate_identity::memberships::{self, Membership};
 use weirgate_web::access::tokens;
 use weirgate_web::client_address::ClientAddress;
 use weirgate_web::extract::Body;
+use weirgate_web::params::Query;
 use weirgate_web::problem::{FieldError, Problem};
 
 use super::answer::SignedInUser;
@@ -55,6 +56,7 @@ pub(crate) struct Login {
 pub(crate) async fn login(
     State(api): State<Api>,
     ClientAddress(address): ClientAddress,
+    Query(()): Query<()>,
     headers: HeaderMap,
     Body(login): Body<Login>,
 ) -> Result<Json<SignedInUser>, Problem> {
@@ -71,9 +73,10 @@ pub(crate) async fn login(
         }
         Err(NotSignedIn::Broken(problem)) => return Err(problem),
     };
+    let _permit = api.web.permits.of_tokens().await?;
     let mut tx = api.pool.begin().await?;
     let all = memberships::for_tokens(memberships::of(&mut tx, account.id).await?, tokens.roles());
-    let membership = login.choose(all)?;
+    let membership = login.choose(&all)?;
     let new = new_grant(&account, membership, address.map(|it| it.to_string()), &headers);
     let actor = |_: &_| Actor::account(&account.email, address);
     let begun = grant::begin(&mut tx, tokens, new, actor).await?;
@@ -117,7 +120,7 @@ impl Login {
     }
 
     /// The membership that is named, or the only one.
-    fn choose(&self, all: Vec<Membership>) -> Result<Uuid, Problem> {
+    fn choose(&self, all: &[Membership]) -> Result<Uuid, Problem> {
         let fits = |it: &Membership| {
             let tenant = self.tenant_id.as_deref().is_none_or(|wanted| {
                 let tenant = it.tenant.as_ref();

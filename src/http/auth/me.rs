@@ -2,6 +2,7 @@
 
 use axum::Json;
 use weirgate_web::access::SignedIn;
+use weirgate_web::params::Query;
 
 use super::answer::Me;
 
@@ -13,6 +14,6 @@ use super::answer::Me;
         (status = 401, description = "invalid_token, token_expired, unauthorized"),
     )
 )]
-pub(crate) async fn me(SignedIn(access): SignedIn) -> Json<Me> {
+pub(crate) async fn me(Query(()): Query<()>, SignedIn(access): SignedIn) -> Json<Me> {
     Json(access.into())
 }

@@ -11,6 +11,7 @@ use weirgate_identity::{invitations, passwords};
 use weirgate_web::access::SignedIn;
 use weirgate_web::client_address::ClientAddress;
 use weirgate_web::extract::{parse_body, read_body};
+use weirgate_web::params::Query;
 use weirgate_web::problem::{FieldError, Problem};
 
 use super::login::problem;
@@ -47,6 +48,7 @@ pub(crate) struct NewPassword {
 pub(crate) async fn set_password(
     State(api): State<Api>,
     ClientAddress(address): ClientAddress,
+    Query(()): Query<()>,
     request: Request,
 ) -> Result<StatusCode, Problem> {
     let (mut parts, body) = request.into_parts();

@@ -16,6 +16,7 @@ use weirgate_identity::tokens::Tokens;
 use weirgate_web::access::tokens;
 use weirgate_web::client_address::ClientAddress;
 use weirgate_web::extract::Body;
+use weirgate_web::params::Query;
 use weirgate_web::problem::{FieldError, Problem};
 
 use super::answer::SignedInUser;
@@ -47,10 +48,12 @@ pub(crate) struct Presented {
 pub(crate) async fn refresh(
     State(api): State<Api>,
     ClientAddress(address): ClientAddress,
+    Query(()): Query<()>,
     Body(presented): Body<Presented>,
 ) -> Result<Json<SignedInUser>, Problem> {
     let tokens = tokens(&api.web)?;
     let token = presented.required()?;
+    let _permit = api.web.permits.of_tokens().await?;
     let by = |email: &str| Actor::account(email, address);
     let Some((subject, successor)) = rotate(&api, tokens, &token, None, by).await? else {
         let detail = "the refresh token is unknown, used, or at its end; sign in again";
@@ -72,7 +75,7 @@ pub(in crate::http) async fn rotate(
     let mut tx = api.pool.begin().await?;
     let rotated = refresh::rotate(&mut tx, token, client, tokens.refresh_keys(), random::bytes()).await?;
     let good = match rotated {
-        Rotated::Good { subject, successor } => Some((subject, successor)),
+        Rotated::Good { subject, successor } => Some((*subject, successor)),
         Rotated::Invalid => None,
         Rotated::Reused { grant, account } => {
             note_reuse(&mut tx, account, grant, "refresh_token.reused", by).await?;
@@ -108,10 +111,12 @@ pub(in crate::http) async fn note_reuse(
 pub(crate) async fn logout(
     State(api): State<Api>,
     ClientAddress(address): ClientAddress,
+    Query(()): Query<()>,
     Body(presented): Body<Presented>,
 ) -> Result<StatusCode, Problem> {
     let tokens = tokens(&api.web)?;
     let token = presented.required()?;
+    let _permit = api.web.permits.of_tokens().await?;
     revoke(&api, tokens, &token, None, |email| Actor::account(email, address)).await?;
     Ok(StatusCode::NO_CONTENT)
 }

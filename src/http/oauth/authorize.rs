@@ -48,6 +48,11 @@ pub(super) async fn show(
     let tokens = tokens(&api.web).map_err(|problem| Refusal::from(problem).into_response())?;
     let request =
         Request::read(&api, tokens.issuer(), query.as_bytes()).await.map_err(IntoResponse::into_response)?;
+    if let Some(asked) = &request.scopes
+        && !asked.iter().any(|scope| is_known(tokens.roles(), scope))
+    {
+        return Ok(request.told("invalid_scope", "none of the scopes is known here"));
+    }
     let person = api.dashboard.person(&headers).await.map_err(|it| Refusal::from(it).into_response())?;
     let wants_sign_in = asks_for_sign_in(&query);
     let Some(person) = person.filter(|_| !wants_sign_in) else {
@@ -151,6 +156,11 @@ fn shown(roles: &Roles, membership: &Membership) -> Choice {
         None => app.to_owned(),
     };
     Choice { id: membership.id.to_string(), name, role: membership.role.clone() }
+}
+
+/// Whether any role has that scope.
+fn is_known(roles: &Roles, scope: &str) -> bool {
+    roles.apps().iter().flat_map(|app| app.roles).any(|role| role.scopes.contains(&scope))
 }
 
 /// Whether the app wants that somebody signs in, whoever is signed in already.

@@ -5,6 +5,8 @@ use weirgate_identity::clients::{self, Client};
 use weirgate_identity::pkce;
 use weirgate_web::dashboard::refusal::Refusal;
 use weirgate_web::dashboard::sent::filled;
+use weirgate_web::permits::under;
+use weirgate_web::problem::Problem;
 
 use crate::http::Api;
 
@@ -34,16 +36,23 @@ pub(super) enum Wrong {
     /// The app is not known, or the address is not its own: nothing is sent there.
     Refused(Refusal),
     /// The app is told.
-    Told(Response),
+    Told(Box<Response>),
 }
 
 impl IntoResponse for Wrong {
     fn into_response(self) -> Response {
         match self {
             Self::Refused(refusal) => refusal.into_response(),
-            Self::Told(response) => response,
+            Self::Told(response) => *response,
         }
     }
+}
+
+/// The app of that id. Anybody may ask for any.
+pub(in crate::http) async fn find(api: &Api, id: &str) -> Result<Option<Client>, Problem> {
+    let (id, pool) = (id.to_owned(), api.pool.clone());
+    let found = async move { clients::find(&mut *pool.acquire().await?, &id).await };
+    Ok(under(api.web.permits.of_sign_in().await?, found).await?)
 }
 
 impl Request {
@@ -60,10 +69,7 @@ impl Request {
         let [id] = all("client_id")[..] else {
             return Err(refuse("The app did not say who it is (client_id).".to_owned()));
         };
-        let mut conn = api.pool.acquire().await.map_err(|error| Wrong::Refused(error.into()))?;
-        let found = clients::find(&mut conn, id).await.map_err(|error| Wrong::Refused(error.into()))?;
-        drop(conn);
-        let Some(client) = found else {
+        let Some(client) = find(api, id).await.map_err(|error| Wrong::Refused(error.into()))? else {
             return Err(refuse(format!(
                 "No app with the client_id {id:?} is known here. An admin makes one known under Accounts."
             )));
@@ -98,7 +104,7 @@ impl Request {
         pairs: &[(String, String)],
         all: impl Fn(&str) -> Vec<&'a str>,
     ) -> Result<Self, Wrong> {
-        let wrong = |error: &str, description: &str| Wrong::Told(self.told(error, description));
+        let wrong = |error: &str, description: &str| Wrong::Told(Box::new(self.told(error, description)));
         let names = ["response_type", "state", "code_challenge", "code_challenge_method", "scope", "tenant"];
         if let Some(twice) = names.iter().find(|name| all(name).len() > 1) {
             return Err(wrong("invalid_request", &format!("{twice} is given more than once")));

@@ -42,6 +42,7 @@ pub(crate) async fn revoke_token(
 ) -> Result<StatusCode, OAuthError> {
     let form = Form::read(request).await?;
     let tokens = tokens(&api.web)?;
+    let _permit = api.web.permits.of_tokens().await?;
     let (client, token) = (form.client(&api).await?.client_id, form.required("token")?);
     if !is_token(token) {
         revoke_refresh_token(&api, tokens, token, Some(&client), |email| Actor::account(email, address))

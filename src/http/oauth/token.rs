@@ -84,6 +84,7 @@ pub(crate) async fn token(
     let headers = request.headers().clone();
     let form = Form::read(request).await?;
     let tokens = tokens(&api.web)?;
+    let _permit = api.web.permits.of_tokens().await?;
     let client = form.client(&api).await?;
     let by = |email: &str| Actor::account(email, address);
     let response = match form.required("grant_type")? {

@@ -17,13 +17,14 @@ use weirgate_web::dashboard::frame::page;
 use weirgate_web::dashboard::person::PersonForm;
 use weirgate_web::dashboard::refusal::Refusal;
 use weirgate_web::dashboard::sent::{given, is_ours, read_pairs};
-use weirgate_web::problem::Shown;
+use weirgate_web::problem::{Problem, Shown};
 
 use super::check::{NotSignedIn, Refused};
 use super::cookies::{self, Browser, redirect_with};
 use super::limits::{Caller, short};
 use super::next::Next;
 use crate::http::Api;
+use crate::http::oauth::find_client;
 use crate::http::pages;
 
 /// Largest form, in bytes. Anybody may send one.
@@ -135,9 +136,9 @@ fn sent_to(request: &Request) -> &Uri {
 struct App(Option<clients::Client>, Option<String>);
 
 impl App {
-    async fn of(api: &Api, next: &Next) -> Result<Self, sqlx::Error> {
+    async fn of(api: &Api, next: &Next) -> Result<Self, Problem> {
         let Some(id) = next.parameter("client_id") else { return Ok(Self(None, None)) };
-        let client = clients::find(&mut *api.pool.acquire().await?, &id).await?;
+        let client = find_client(api, &id).await?;
         let redirect = next.parameter("redirect_uri");
         Ok(Self(client, redirect))
     }
