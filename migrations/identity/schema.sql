@@ -448,9 +448,9 @@ CREATE VIEW identity.members WITH (security_barrier='true') AS
     COALESCE(m.disabled_at, a.disabled_at) AS disabled_at
    FROM (identity.memberships m
      JOIN identity.accounts a ON ((a.id = m.account_id)))
-  WHERE (m.tenant_id = identity.current_tenant());
+  WHERE ((m.tenant_id = identity.current_tenant()) OR (CURRENT_USER = 'weirgate_super'::name));
 
-COMMENT ON VIEW identity.members IS 'The members of the tenant that the transaction reads for, without anything that they sign in with';
+COMMENT ON VIEW identity.members IS 'The members of the tenant that the transaction reads for, for weirgate_super those of all tenants, without anything that they sign in with';
 
 COMMENT ON COLUMN identity.members.tenant_id IS 'The tenant';
 
@@ -802,6 +802,7 @@ GRANT USAGE ON SCHEMA identity TO weirgate_desk;
 GRANT USAGE ON SCHEMA identity TO weirgate_super;
 
 GRANT SELECT ON TABLE identity.members TO weirgate_tenant;
+GRANT SELECT ON TABLE identity.members TO weirgate_super;
 
 GRANT SELECT ON TABLE identity.tenants TO weirgate_tenant;
 GRANT SELECT ON TABLE identity.tenants TO weirgate_desk;
