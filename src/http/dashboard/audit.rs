@@ -21,9 +21,26 @@ use crate::http::internal::audit::take_filter;
 const ON_A_PAGE: i64 = 100;
 
 /// Groups of actions, to choose from.
-const GROUPS: [&str; 15] = [
-    "sign_in", "sign_out", "job", "jobs", "queue", "lane", "tenant", "workflow", "backfill", "schedule",
-    "worker", "account", "client", "key", "schema",
+const GROUPS: [&str; 19] = [
+    "sign_in",
+    "sign_out",
+    "job",
+    "jobs",
+    "queue",
+    "lane",
+    "tenant",
+    "workflow",
+    "backfill",
+    "schedule",
+    "worker",
+    "account",
+    "client",
+    "refresh_token",
+    "code",
+    "key",
+    "signing_key",
+    "secrets",
+    "schema",
 ];
 
 fn form(given: &Given) -> FilterForm {
