@@ -78,7 +78,7 @@ async fn a_member_of_several_chooses_and_the_browser_goes_back_to_the_app() {
         tab.fill("textbox", "Email", "grace@acme.example").await;
         tab.fill("textbox", "Password", PASSWORD).await;
         tab.press("Sign in").await;
-        tab.see("who is a member of several").await;
+        tab.see("Choose what you sign in for.").await;
         let names = tab.texts("button.choice span").await;
         assert_eq!(names.len(), 2, "{names:?}");
         let click = "document.querySelector('button.choice').click(); null";

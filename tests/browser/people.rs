@@ -67,7 +67,7 @@ pub(super) async fn pages(site: &Site) -> Vec<Page> {
     for sql in [
         "insert into identity.memberships (id, account_id, app, role, tenant_id)
          select gen_random_uuid(), a.id, 'msp', 'reader', t.id from identity.accounts a, identity.tenants t
-         where a.email = 'ada@example.com' and t.slug = 'alder_dental'",
+         where a.email = 'ada@example.com' and t.slug in ('alder_dental', 'cedar_law')",
         "insert into identity.sessions (token_hash, user_id, csrf, address, user_agent, role)
          select decode(md5(a.id::text), 'hex'), a.id, '', '203.0.113.7', $1, m.role
          from identity.accounts a join identity.memberships m on m.account_id = a.id and m.app = 'platform'
@@ -83,6 +83,9 @@ pub(super) async fn pages(site: &Site) -> Vec<Page> {
     }
     let to_desk = "/account/sign-in?next=%2Foauth%2Fauthorize%3Fclient_id%3Ddesk%26prompt%3Dlogin%26login_hint%3D\
         frances.elizabeth.allen%2540compilers.birch-logistics.example";
+    let authorize = "/oauth/authorize?response_type=code&client_id=desk&state=s&code_challenge_method=S256\
+        &code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM\
+        &redirect_uri=https%3A%2F%2Fdesk.example.com%2Fsigned-in";
     let of = |id: Uuid| format!("/accounts/{id}");
     vec![
         Page::new("accounts", "/accounts"),
@@ -97,5 +100,6 @@ pub(super) async fn pages(site: &Site) -> Vec<Page> {
         Page::beside("invitation", format!("/account/invitation?token={INVITED}")),
         Page::beside("sign-in", "/account/sign-in?password_set=true&email=grace%40alder-dental.example"),
         Page::beside("sign-in-to-app", to_desk),
+        Page::beside("choose-tenant", authorize),
     ]
 }
