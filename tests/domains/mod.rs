@@ -2,22 +2,25 @@
 //! the operations.
 
 use std::collections::BTreeSet;
+use std::io;
 use std::sync::Arc;
 
 use axum::http::StatusCode;
 use futures_util::future::join_all;
+use parking_lot::Mutex;
 use serde_json::json;
 use weirgate::app::App;
 use weirgate::config::Config;
 use weirgate::domains::{self, Domains};
 use weirgate::schema;
-use weirgate_identity::platform::Role;
+use weirgate::traces::{Role, Traces};
+use weirgate_identity::platform;
 use weirgate_queue::lanes::traffic;
 use weirgate_queue::{Concurrency, JobState, NewJob};
-use weirgate_test_support::{TestKeys, TestWorker};
+use weirgate_test_support::TestWorker;
 
-use crate::support::TestApi;
 use crate::support::person::Person;
+use crate::support::{Collector, TestApi, secret_keys};
 
 mod parcels;
 mod rotate_signing_keys;
@@ -40,7 +43,8 @@ async fn jobs_of_all_domains_run_in_one_worker() {
     migrate(&api, &domains).await;
     let app = App::new(api.db().pool.clone(), None).with(api.app.app.clone());
     let registry = Arc::new(domains.registry(Arc::new(app), None));
-    let worker = TestWorker::start_jobs(api.db(), registry, |config| config.sealing = Some(TestKeys::new(1)));
+    let worker =
+        TestWorker::start_jobs(api.db(), registry, |config| config.sealing = Some(Arc::new(secret_keys())));
     let parcel = api.enqueue("/internal/parcels?tenant_id=tenant_demo_cca&label=books").await;
     let tickets = api.enqueue("/internal/ingest/tickets?tenant_id=tenant_demo_cca").await;
     api.db().until(weirgate_test_support::id(&parcel["id"]), JobState::Completed).await;
@@ -74,7 +78,7 @@ async fn private_arguments_of_requests_reach_their_handlers_and_nobody_else() {
         .collect();
     assert_eq!(api.count("queue.private_args").await, 5);
     let secret = "are a surprise";
-    let person = Person::new(&api, "eve@example.com", Role::Admin).await;
+    let person = Person::new(&api, "eve@example.com", platform::Role::Admin).await;
     let job = ids[0];
     for shown in [
         api.get("/internal/jobs").await,
@@ -89,12 +93,69 @@ async fn private_arguments_of_requests_reach_their_handlers_and_nobody_else() {
     assert!(api.get("/internal/jobs?q=surprise").await.items().is_empty());
     let app = App::new(api.db().pool.clone(), None).with(api.app.app.clone());
     let registry = Arc::new(domains.registry(Arc::new(app), None));
-    let worker = TestWorker::start_jobs(api.db(), registry, |config| config.sealing = Some(TestKeys::new(1)));
+    let worker =
+        TestWorker::start_jobs(api.db(), registry, |config| config.sealing = Some(Arc::new(secret_keys())));
     for id in ids {
         api.db().until(id, JobState::Completed).await;
     }
     worker.stop().await;
     assert_eq!(api.count("queue.private_args").await, 0);
+}
+
+/// What is logged, every word of it.
+#[derive(Clone, Default)]
+struct Logged(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Logged {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn private_arguments_are_in_no_log_and_no_trace() {
+    let logged = Logged::default();
+    let log = logged.clone();
+    let everything = tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_ansi(false);
+    let _logging = tracing::subscriber::set_default(everything.with_writer(move || log.clone()).finish());
+    let collector = Collector::start().await;
+    let endpoint = collector.endpoint.clone();
+    let settings =
+        Config::read(&|name| (name == "OTEL_EXPORTER_OTLP_ENDPOINT").then(|| endpoint.clone())).unwrap();
+    let [of_api, of_worker] =
+        [Role::Api, Role::Worker].map(|role| Traces::start(&settings, role).unwrap().unwrap());
+    let domains = with_parcels();
+    let api = TestApi::with(|config| config.traces = Some(Arc::new(of_api.clone()))).await.serving(&domains);
+    migrate(&api, &domains).await;
+    let app = App::new(api.db().pool.clone(), None).with(api.app.app.clone());
+    let registry = Arc::new(domains.registry(Arc::new(app), None));
+    let worker = TestWorker::start_jobs(api.db(), registry, |config| {
+        config.sealing = Some(Arc::new(secret_keys()));
+        config.tracer = Some(of_worker.of_runs());
+    });
+    let good = api.enqueue("/internal/parcels?tenant_id=tenant_demo_cca&label=books").await;
+    // Of a job that fails of it.
+    let wrong = parcels::Send { tenant: "tenant_demo_cca".to_owned(), label: "pens".to_owned() };
+    let wrong = NewJob::of(api.cca.id, &wrong).unwrap().private(&secret_keys(), &parcels::note("other pens"));
+    let wrong = api.db().enqueue_new(wrong.unwrap()).await.id;
+    api.db().until(weirgate_test_support::id(&good["id"]), JobState::Completed).await;
+    api.db().until(wrong, JobState::Discarded).await;
+    collector.span("run parcels.deliver").await;
+    worker.stop().await;
+    of_api.close().await;
+    of_worker.close().await;
+    let log = String::from_utf8_lossy(&logged.0.lock()).into_owned();
+    assert!(log.contains("parcels.send") && log.contains(&wrong.to_string()), "{log}");
+    let spans = format!("{:?}", collector.spans());
+    assert!(spans.contains("run parcels.send") && spans.contains("POST /internal/parcels"), "{spans}");
+    for told in [log, spans] {
+        assert!(!told.contains("are a surprise"), "{told}");
+    }
 }
 
 /// Makes the schemas of these domains, as `migrate up` does.
@@ -153,7 +214,7 @@ async fn page_of_an_added_domain_is_in_the_navigation_of_those_who_sign_in() {
     let stranger = api.anonymous("GET", "/dashboard/parcels").send().await;
     assert_eq!(stranger.status, StatusCode::SEE_OTHER);
     assert_eq!(stranger.header("location"), Some("/dashboard/sign-in?next=%2Fdashboard%2Fparcels"));
-    let person = Person::new(&api, "eve@example.com", Role::Viewer).await;
+    let person = Person::new(&api, "eve@example.com", platform::Role::Viewer).await;
     let page = person.get("/dashboard/parcels").await;
     assert_eq!(page.status, StatusCode::OK, "{}", page.text());
     assert!(page.text().contains("&#60;books&#62;: on its way"), "{}", page.text());
@@ -178,7 +239,7 @@ async fn page_of_an_added_domain_is_in_the_navigation_of_those_who_sign_in() {
 #[tokio::test]
 async fn without_domains_the_dashboard_has_the_pages_of_the_operations_alone() {
     let api = TestApi::new().await.serving(&Domains::of(&config("")).unwrap());
-    let person = Person::new(&api, "eve@example.com", Role::Operator).await;
+    let person = Person::new(&api, "eve@example.com", platform::Role::Operator).await;
     let overview = person.get("/dashboard").await;
     assert_eq!(overview.status, StatusCode::OK);
     assert!(overview.text().contains(">Jobs</a>") && !overview.text().contains(">KPIs</a>"));

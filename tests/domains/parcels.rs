@@ -17,7 +17,6 @@ use utoipa_axum::routes;
 use weirgate::http::Api;
 use weirgate_identity::scopes::Scope;
 use weirgate_queue::{Job, JobContext, JobError, Kinds, NewJob};
-use weirgate_test_support::TestKeys;
 use weirgate_web::Web;
 use weirgate_web::dashboard::frame::{Frame, page};
 use weirgate_web::dashboard::navigation::DomainEntry;
@@ -82,10 +81,11 @@ query_params! {
     params(EnqueueRequest::<Label>, EnqueueHeaders), request_body = EnqueueBody, responses(JobAccepted)
 )]
 async fn send_parcel(State(web): State<Web>, request: EnqueueRequest<Label>) -> Result<Response, Problem> {
+    let sealing = web.sealing()?;
     request
-        .run(&web, |tenant, Label { label }, adjust| {
+        .run(&web, move |tenant, Label { label }, adjust| {
             let job = Send { tenant: tenant.slug.to_string(), label: label.clone() };
-            let job = NewJob::of(tenant.id, &job)?.private(&*TestKeys::new(1), &note(label))?;
+            let job = NewJob::of(tenant.id, &job)?.private(&*sealing, &note(label))?;
             Ok(Plan::Job(adjust(job)))
         })
         .await

@@ -37,6 +37,7 @@ pub(crate) struct TestApi {
     pub(crate) cca: Seeded,
     /// `tenant_demo_client2`, in Europe/Paris.
     pub(crate) client2: Seeded,
+    config: WebConfig,
     api: Api,
     client: Client,
     monitoring: Router,
@@ -71,20 +72,17 @@ impl TestApi {
         let [cca, client2] = tenants.try_into().expect("two demo tenants");
         let mut config = config();
         adjust(&mut config);
-        let api = complete(api_of(&app, &all_domains(), config));
-        Self::of(Arc::new(app), api, DOCUMENTED.clone(), cca, client2)
-    }
-
-    fn of(app: Arc<TestApp>, api: Api, documented: Documented, cca: Seeded, client2: Seeded) -> Self {
-        let client = Client::new(router(api.clone()), documented);
-        let monitoring = monitoring_router(api.clone());
-        Self { app, cca, client2, api, client, monitoring }
+        let api = complete(api_of(&app, &all_domains(), config.clone()));
+        let (client, monitoring) = parts(&api, DOCUMENTED.clone());
+        Self { app: Arc::new(app), cca, client2, config, api, client, monitoring }
     }
 
     /// The API of another process on the same database.
     pub(crate) fn another_host(&self) -> Self {
-        let api = api_of(&self.app, &all_domains(), config());
-        Self::of(self.app.clone(), api, DOCUMENTED.clone(), self.cca.clone(), self.client2.clone())
+        let api = api_of(&self.app, &all_domains(), self.config.clone());
+        let (client, monitoring) = parts(&api, DOCUMENTED.clone());
+        let (app, cca, client2) = (self.app.clone(), self.cca.clone(), self.client2.clone());
+        Self { app, cca, client2, config: self.config.clone(), api, client, monitoring }
     }
 
     pub(crate) fn db(&self) -> &TestDb {
@@ -93,8 +91,9 @@ impl TestApi {
 
     /// With other domains.
     pub(crate) fn serving(self, domains: &Domains) -> Self {
-        let api = api_of(&self.app, domains, config());
-        Self::of(self.app, api, Documented::default(), self.cca, self.client2)
+        let api = api_of(&self.app, domains, self.config.clone());
+        let (client, monitoring) = parts(&api, Documented::default());
+        Self { api, client, monitoring, ..self }
     }
 
     /// Ends event streams, as the service does when it stops; those who come back for theirs are
@@ -156,6 +155,11 @@ impl TestApi {
     pub(crate) async fn execute(&self, sql: &'static str) {
         self.db().execute(sql).await;
     }
+}
+
+/// What calls an API, and what monitoring asks.
+fn parts(api: &Api, documented: Documented) -> (Client, Router) {
+    (Client::new(router(api.clone()), documented), monitoring_router(api.clone()))
 }
 
 fn api_of(app: &TestApp, domains: &Domains, config: WebConfig) -> Api {

@@ -73,13 +73,7 @@ pub async fn check(web: &Web, token: &str) -> Result<Access, Problem> {
 /// # Errors
 /// 503 where this service has no secret key.
 pub fn tokens(web: &Web) -> Result<&Arc<Tokens>, Problem> {
-    web.tokens.as_ref().ok_or_else(|| {
-        Problem::unavailable(
-            "no_secret_key",
-            "Tokens are off",
-            "this service gives out no tokens: it was started without WEIRGATE_SECRET_KEY",
-        )
-    })
+    web.tokens.as_ref().ok_or_else(Problem::no_secret_key)
 }
 
 fn invalid(refused: &Refused) -> Problem {

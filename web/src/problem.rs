@@ -181,6 +181,12 @@ impl Problem {
         Self::unavailable("too_many_connections", "Too many connections", detail)
     }
 
+    /// 503: nothing can be sealed or signed here.
+    pub fn no_secret_key() -> Self {
+        let detail = "this service was started without WEIRGATE_SECRET_KEY, which this needs";
+        Self::unavailable("no_secret_key", "No secret key", detail)
+    }
+
     /// 503: the database is away.
     pub fn database_unavailable() -> Self {
         let detail = "the database cannot answer now; try again";

@@ -13,6 +13,7 @@ use weirgate_identity::roles::Roles;
 use weirgate_identity::secret_keys::SecretKeys;
 use weirgate_identity::tokens::Tokens;
 use weirgate_queue::lanes::QueueViews;
+use weirgate_queue::private::Sealing;
 use weirgate_queue::read::Reader;
 use weirgate_queue::read::watch::Watcher;
 
@@ -24,6 +25,7 @@ use crate::idempotency;
 use crate::key_lookups::KeyLookups;
 use crate::permits::Permits;
 use crate::presentation::JobPresentation;
+use crate::problem::Problem;
 use crate::reads::Reads;
 use crate::slugs::Slugs;
 use crate::traces::{RequestMeter, Traces};
@@ -104,6 +106,8 @@ pub struct WebState {
     pub limits: Arc<Limits>,
     /// What the service is known by.
     pub service_tokens: Arc<ServiceTokens>,
+    /// What private arguments of jobs are sealed with; none where there is no secret key.
+    pub sealing: Option<Arc<dyn Sealing>>,
     /// Gives out access tokens and checks them; none where there is no secret key.
     pub tokens: Option<Arc<Tokens>>,
     /// Whose the presented API keys are.
@@ -155,7 +159,8 @@ impl Web {
         let queue_views = QueueViews::new(pool.clone());
         let base_url = BaseUrl::new(public_url, listen, trusted_proxies.clone());
         let tokens = secret_keys
-            .map(|secrets| Arc::new(Tokens::new(pool.clone(), &secrets, base_url.issuer(), shown.roles)));
+            .as_ref()
+            .map(|secrets| Arc::new(Tokens::new(pool.clone(), secrets, base_url.issuer(), shown.roles)));
         let (permits, closing) = (Arc::new(Permits::new(&pool)), CancellationToken::new());
         Self(Arc::new(WebState {
             reader: Reader::start(pool.clone(), queue_views.clone()),
@@ -167,6 +172,7 @@ impl Web {
             service_tokens: Arc::new(service_tokens),
             keys: Arc::new(KeyLookups::start(&pool)),
             base_url: Arc::new(base_url),
+            sealing: secret_keys.map(|keys| Arc::new(keys) as Arc<dyn Sealing>),
             tokens,
             trusted_proxies,
             watchers: Watchers::new(pool.clone(), closing.clone()),
@@ -197,6 +203,16 @@ impl Web {
     /// When the database cannot answer.
     pub async fn prune(&self) -> sqlx::Result<u64> {
         idempotency::prune(&self.pool).await
+    }
+}
+
+impl WebState {
+    /// What a request seals the private argument of its job with.
+    ///
+    /// # Errors
+    /// 503 where this service has no secret key.
+    pub fn sealing(&self) -> Result<Arc<dyn Sealing>, Problem> {
+        self.sealing.clone().ok_or_else(Problem::no_secret_key)
     }
 }
 
