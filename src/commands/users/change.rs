@@ -103,7 +103,11 @@ async fn place_of(command: &Users, roles: &Roles, pool: &PgPool) -> anyhow::Resu
     if let Some(role) = role {
         memberships::check(roles, app, role, id)?;
     }
-    let words = named.map_or_else(|| app.clone(), |tenant| format!("{app} of {}", tenant.slug.0));
+    let words = match named {
+        Some(tenant) => format!("{app} of {}", tenant.slug.0),
+        None if app == platform::APP => "the dashboard".to_owned(),
+        None => app.clone(),
+    };
     Ok(Placed { app: app.clone(), tenant: id, words })
 }
 
