@@ -54,11 +54,25 @@ pub struct Subject {
     pub scopes: Option<Vec<String>>,
 }
 
+/// Grants of one account at once; the one that was used longest ago ends for a new one.
+const MOST: i64 = 50;
+
 /// Begins a grant.
 ///
 /// # Errors
 /// When the database cannot answer.
 pub async fn begin(conn: &mut PgConnection, new: New<'_>) -> sqlx::Result<()> {
+    sqlx::query!(
+        "update identity.grants set revoked_at = queue.now(), revoked_for = 'too_many'
+         where id in (
+            select id from identity.grants where account_id = $1 and revoked_at is null
+            order by used_at desc, id desc offset $2
+         )",
+        new.account,
+        MOST - 1
+    )
+    .execute(&mut *conn)
+    .await?;
     sqlx::query!(
         "insert into identity.grants
             (id, account_id, membership_id, client_id, scopes, token_epoch, address, user_agent)

@@ -80,7 +80,7 @@ pub async fn accept(
     .fetch_optional(&mut *conn)
     .await?;
     if let Some(invited) = &invited {
-        store_password(conn, invited.account, &password, None).await?;
+        store_password(conn, invited.account, &password, None, None).await?;
     }
     Ok(invited)
 }

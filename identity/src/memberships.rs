@@ -116,16 +116,26 @@ pub async fn withdraw(
     app: &str,
     tenant: Option<Uuid>,
 ) -> sqlx::Result<bool> {
-    let ended = sqlx::query!(
-        "update identity.memberships set disabled_at = queue.now(), version = version + 1
-         where account_id = $1 and app = $2 and tenant_id is not distinct from $3 and disabled_at is null",
+    // What was begun as a member does not go on should the role be given back.
+    let ended = sqlx::query_scalar!(
+        r#"with ended as (
+            update identity.memberships set disabled_at = queue.now(), version = version + 1
+            where account_id = $1 and app = $2 and tenant_id is not distinct from $3 and disabled_at is null
+            returning id
+         ), tokens as (
+            update identity.grants set revoked_at = queue.now(), revoked_for = 'withdrawn'
+            from ended where membership_id = ended.id and revoked_at is null
+         ), sessions as (
+            delete from identity.sessions using ended where user_id = $1 and $2 = 'platform'
+         )
+         select count(*) as "count!" from ended"#,
         account,
         app,
         tenant
     )
-    .execute(conn)
+    .fetch_one(conn)
     .await?;
-    Ok(ended.rows_affected() > 0)
+    Ok(ended > 0)
 }
 
 /// The memberships of an account that count: of active tenants, and not withdrawn. Those of the

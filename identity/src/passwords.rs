@@ -4,9 +4,9 @@
 //! password storage has it. Hashes of bcrypt, which other systems have, are taken over: they are
 //! checked, and replaced at the next sign-in.
 
-use argon2::Argon2;
 use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{PasswordHasher, PasswordVerifier};
+use argon2::{Argon2, Params};
 use rand::Rng;
 use rand::rngs::StdRng;
 
@@ -18,6 +18,11 @@ pub const LONGEST: usize = 1000;
 
 /// Bcrypt doubles its time with each step; 14 takes about a second.
 const MOST_BCRYPT_COST: u32 = 14;
+
+/// Of Argon2 hashes of other systems: KiB, passes and lanes.
+const MOST_MEMORY: u32 = 64 * 1024;
+const MOST_PASSES: u32 = 10;
+const MOST_LANES: u32 = 4;
 
 /// Of a password that nobody knows, with the parameters of the others.
 pub(crate) const NOBODYS: &str =
@@ -34,8 +39,8 @@ pub enum PasswordError {
     Hash(String),
     /// It is the hash of another system, in a form that is not known.
     #[error(
-        "this is no hash of a password that can be taken over: expected Argon2 as a PHC string, or bcrypt \
-         ($2a$, $2b$ or $2y$) of a cost up to {MOST_BCRYPT_COST}"
+        "this is no hash of a password that can be taken over: expected bcrypt ($2a$, $2b$ or $2y$) of \
+         a cost up to {MOST_BCRYPT_COST}, or Argon2 as a PHC string of up to 64 MiB, 10 passes and 4 lanes"
     )]
     UnknownHash,
 }
@@ -83,8 +88,9 @@ pub(crate) fn matches(password: &str, hash: &str) -> bool {
     if let Some(cost) = bcrypt_cost(hash) {
         return cost <= MOST_BCRYPT_COST && bcrypt::verify(password, hash).unwrap_or(false);
     }
-    PasswordHash::new(hash)
-        .is_ok_and(|hash| Argon2::default().verify_password(password.as_bytes(), &hash).is_ok())
+    PasswordHash::new(hash).is_ok_and(|hash| {
+        is_bearable(&hash) && Argon2::default().verify_password(password.as_bytes(), &hash).is_ok()
+    })
 }
 
 /// Whether new passwords would be hashed otherwise.
@@ -106,9 +112,17 @@ pub(crate) fn is_outdated(hash: &str) -> bool {
 pub fn check_hash(hash: &str) -> Result<(), PasswordError> {
     let is_known = match bcrypt_cost(hash) {
         Some(cost) => (4..=MOST_BCRYPT_COST).contains(&cost) && hash.len() == 60,
-        None => PasswordHash::new(hash).is_ok_and(|hash| hash.algorithm.as_str().starts_with("argon2")),
+        None => PasswordHash::new(hash).is_ok_and(|hash| is_bearable(&hash)),
     };
     if is_known { Ok(()) } else { Err(PasswordError::UnknownHash) }
+}
+
+/// Whether it is Argon2, and anybody may have it checked as often as the limits of signing in let them.
+fn is_bearable(hash: &PasswordHash) -> bool {
+    hash.algorithm.as_str().starts_with("argon2")
+        && Params::try_from(hash).is_ok_and(|it| {
+            it.m_cost() <= MOST_MEMORY && it.t_cost() <= MOST_PASSES && it.p_cost() <= MOST_LANES
+        })
 }
 
 fn bcrypt_cost(hash: &str) -> Option<u32> {
@@ -154,5 +168,9 @@ mod tests {
         }
         assert!(!matches("whatever", dear), "it would keep a processor busy for two seconds");
         check_hash(NOBODYS).unwrap();
+        for dear in ["m=4194304,t=2,p=1", "m=19456,t=1000,p=1", "m=19456,t=2,p=64"] {
+            let dear = NOBODYS.replacen("m=19456,t=2,p=1", dear, 1);
+            assert!(check_hash(&dear).is_err() && !matches("whatever", &dear), "{dear}");
+        }
     }
 }

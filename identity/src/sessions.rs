@@ -54,6 +54,8 @@ pub struct New<'a> {
     pub token: &'a Hash,
     /// Who signs in.
     pub account: Uuid,
+    /// That of the account when its password was checked.
+    pub token_epoch: i32,
     /// What its forms have to hold.
     pub csrf: &'a str,
     /// Where the sign-in comes from.
@@ -62,22 +64,27 @@ pub struct New<'a> {
     pub user_agent: Option<&'a str>,
 }
 
-/// Begins a session.
-pub async fn begin(conn: &mut PgConnection, new: New<'_>) -> sqlx::Result<()> {
-    sqlx::query!(
+/// Begins a session; false where the account was disabled or its sign-ins ended since its password was
+/// checked.
+pub async fn begin(conn: &mut PgConnection, new: New<'_>) -> sqlx::Result<bool> {
+    // Who changes the account meanwhile is waited for, or waits.
+    let begun = sqlx::query!(
         "insert into identity.sessions (token_hash, user_id, csrf, address, user_agent, role)
-         values ($1, $2, $3, $4, left($5, 300),
+         select $1, a.id, $3, $4, left($5, 300),
             (select role from identity.memberships
-             where account_id = $2 and app = 'platform' and disabled_at is null))",
+             where account_id = $2 and app = 'platform' and disabled_at is null)
+         from identity.accounts a where a.id = $2 and a.token_epoch = $6 and a.disabled_at is null
+         for key share",
         new.token,
         new.account,
         new.csrf,
         new.address,
-        new.user_agent
+        new.user_agent,
+        new.token_epoch
     )
     .execute(conn)
     .await?;
-    Ok(())
+    Ok(begun.rows_affected() > 0)
 }
 
 /// Ends a session, if there is one.

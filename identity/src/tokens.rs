@@ -159,8 +159,7 @@ impl Tokens {
     /// # Errors
     /// When it is not taken, or the database cannot say.
     pub async fn check(&self, token: &str) -> Result<Access, Refused> {
-        let claims =
-            access_token::verify(&self.keys, token, &self.issuer, &self.issuer, (self.now)()).await?;
+        let claims = self.read(token).await?;
         let subject = self.subjects.get(claims.sid).await?.ok_or(Refused::Over)?;
         // A token of the role of before is none: the next one has the role of now.
         let is_same = (claims.sub, claims.tenant_id) == (subject.account, subject.tenant)
@@ -181,8 +180,16 @@ impl Tokens {
         })
     }
 
+    /// What a token says that was signed here, whether or not that still holds.
+    ///
+    /// # Errors
+    /// When it is no token, or has ended.
+    pub async fn read(&self, token: &str) -> Result<Claims, TokenError> {
+        access_token::verify(&self.keys, token, &self.issuer, &self.issuer, (self.now)()).await
+    }
+
     /// A grant has ended here: its tokens are refused at once, and elsewhere within five seconds.
     pub fn ended(&self, grant: Uuid) {
-        self.subjects.forget(grant);
+        self.subjects.end(grant);
     }
 }

@@ -7,6 +7,7 @@ mod days;
 mod desk;
 mod key_set;
 mod refresh_model;
+mod sign_ins;
 mod signing_keys;
 mod support;
 mod taken_over;

@@ -59,7 +59,7 @@ comment on column identity.grants.created_at is 'When they signed in';
 comment on column identity.grants.used_at is 'When tokens were last given out';
 comment on column identity.grants.revoked_at is 'Since when its tokens are refused';
 comment on column identity.grants.revoked_for is
-    'Why: sign_out, refresh_token_reused, code_reused, admin, password';
+    'Why: sign_out, refresh_token_reused, code_reused, withdrawn, too_many, or by whom';
 
 create table identity.refresh_tokens (
     token_hash bytea primary key check (octet_length(token_hash) = 32),

@@ -341,7 +341,7 @@ COMMENT ON COLUMN identity.grants.used_at IS 'When tokens were last given out';
 
 COMMENT ON COLUMN identity.grants.revoked_at IS 'Since when its tokens are refused';
 
-COMMENT ON COLUMN identity.grants.revoked_for IS 'Why: sign_out, refresh_token_reused, code_reused, admin, password';
+COMMENT ON COLUMN identity.grants.revoked_for IS 'Why: sign_out, refresh_token_reused, code_reused, withdrawn, too_many, or by whom';
 
 CREATE TABLE identity.idempotency_keys (
     key text NOT NULL,

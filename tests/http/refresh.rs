@@ -200,3 +200,33 @@ async fn a_password_that_is_set_anew_ends_all_sign_ins() {
     refused(&api, &tokens.refresh).await;
     me(&api.another_host(), &tokens.access).await.problem(401, "invalid_token");
 }
+
+#[tokio::test]
+async fn a_token_is_not_used_up_where_no_access_token_can_be_made() {
+    let api = scene().await;
+    let tokens = sign_in(&api, EMAIL).await;
+    api.execute("update identity.memberships set role = 'clerk'").await;
+    let answer = token(&api, &of_refresh(&tokens.refresh)).await;
+    assert_eq!(error(&answer, 503), "temporarily_unavailable");
+    api.db().travel(Duration::from_mins(1)).await;
+    api.execute("update identity.memberships set role = 'reader'").await;
+    tokens.next(&api).await;
+}
+
+#[tokio::test]
+async fn an_app_signs_out_though_the_role_has_changed_and_a_form_of_many_fields_is_refused() {
+    let api = scene().await;
+    let tokens = sign_in(&api, EMAIL).await;
+    api.execute("update identity.memberships set role = 'reader'").await;
+    let revoke = form(&[("client_id", "desk"), ("token", &tokens.access)]);
+    let call = api.anonymous("POST", "/oauth/revoke").body("application/x-www-form-urlencoded", revoke);
+    assert_eq!(call.send().await.status, StatusCode::OK);
+    refused(&api, &tokens.refresh).await;
+    let many: Vec<String> = (0..200).map(|n| format!("f{n}=1")).collect();
+    for path in ["/oauth/token", "/oauth/revoke"] {
+        let call = api.anonymous("POST", path).body("application/x-www-form-urlencoded", many.join("&"));
+        let answer = call.send().await;
+        assert_eq!(error(&answer, 400), "invalid_request");
+        assert!(answer.text().contains("200 parameters were given"), "{}", answer.text());
+    }
+}

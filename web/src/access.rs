@@ -7,6 +7,7 @@ use axum::http::HeaderValue;
 use axum::http::StatusCode;
 use axum::http::header::WWW_AUTHENTICATE;
 use axum::http::request::Parts;
+use uuid::Uuid;
 use weirgate_identity::access_token::TokenError;
 use weirgate_identity::tokens::{Access, Refused, Tokens};
 
@@ -56,16 +57,26 @@ pub async fn check(web: &Web, token: &str) -> Result<Access, Problem> {
     let tokens = tokens(web)?;
     match tokens.check(token).await {
         Ok(access) => {
-            web.limits.check(Caller::Grant(access.grant))?;
+            charge(web, access.account)?;
             Ok(access)
         }
         Err(Refused::Database(error)) => Err(error.into()),
         Err(Refused::Token(TokenError::Unavailable(_))) => Err(Problem::database_unavailable()),
+        // These were signed here: who floods with made-up ones does not keep them from their next.
+        Err(refused @ (Refused::Over | Refused::Token(TokenError::Ended))) => Err(invalid(&refused)),
         Err(refused) => {
             web.limits.check(Caller::Unknown)?;
             Err(invalid(&refused))
         }
     }
+}
+
+/// Takes a request off somebody's budget, which all their sign-ins share.
+///
+/// # Errors
+/// 429 where it is used up.
+pub fn charge(web: &Web, account: Uuid) -> Result<(), Problem> {
+    web.limits.check(Caller::Account(account))
 }
 
 /// What gives out tokens and checks them.

@@ -18,8 +18,8 @@ use crate::problem::Problem;
 pub(crate) enum Caller {
     Service,
     ApiKey(Hash),
-    /// Somebody who is signed in, whichever of their access tokens they use.
-    Grant(Uuid),
+    /// Somebody who is signed in, however often they are.
+    Account(Uuid),
     /// Everybody whose credential is wrong; who guesses slows down only other guessers.
     Unknown,
 }
@@ -32,6 +32,11 @@ pub struct Limits(DefaultKeyedRateLimiter<Caller>);
 impl Limits {
     pub fn new(requests_per_second: NonZeroU32, burst: NonZeroU32) -> Self {
         Self(RateLimiter::keyed(Quota::per_second(requests_per_second).allow_burst(burst)))
+    }
+
+    /// Forgets those whose budget is full again.
+    pub fn prune(&self) {
+        self.0.retain_recent();
     }
 
     pub(crate) fn check(&self, caller: Caller) -> Result<(), Problem> {

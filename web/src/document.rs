@@ -89,6 +89,7 @@ fn describe_failures(operation: &mut Operation, names_something: bool) {
             (401, "unauthorized: the credential is missing or wrong"),
             (422, "validation_failed: `errors` lists all that is wrong"),
             (429, "rate_limited, too_many_at_once"),
+            (414, "The address is longer than 64 KiB; there is no body"),
         ]);
         if !is_table(operation) {
             failures.push((406, "not_acceptable: only text/csv is accepted"));
@@ -153,7 +154,7 @@ fn describe_response(status: &str, response: &mut Response) {
         "429" | "503" => header("Retry-After", retry_after()),
         _ => {}
     }
-    if status.starts_with(['4', '5']) && response.content.is_empty() {
+    if status.starts_with(['4', '5']) && status != "414" && response.content.is_empty() {
         let content = Content::new(Some(Ref::from_schema_name("Problem")));
         response.content.insert("application/problem+json".to_owned(), RefOr::T(content));
     }

@@ -202,6 +202,7 @@ impl Web {
     /// # Errors
     /// When the database cannot answer.
     pub async fn prune(&self) -> sqlx::Result<u64> {
+        self.limits.prune();
         idempotency::prune(&self.pool).await
     }
 }

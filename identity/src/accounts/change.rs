@@ -22,7 +22,9 @@ pub async fn set_password(
 }
 
 /// The same for the account with that id, which stays disabled if it is, with the hash of the
-/// password, as [`passwords::hash`] makes it. The session with the id `but` does not end.
+/// password, as [`passwords::hash`] makes it. The session with the id `but` does not end. Where
+/// `epoch` is that of the account when the present password was checked, nothing is stored if it was
+/// changed since: false.
 ///
 /// # Errors
 /// When the database cannot answer.
@@ -31,13 +33,29 @@ pub async fn store_password(
     account: Uuid,
     hash: &str,
     but: Option<Uuid>,
-) -> sqlx::Result<()> {
-    sqlx::query!("update identity.accounts set password_hash = $2 where id = $1", account, hash)
-        .execute(&mut *conn)
-        .await?;
+    epoch: Option<i32>,
+) -> sqlx::Result<bool> {
+    let stored = sqlx::query!(
+        "update identity.accounts set password_hash = $2
+         where id = $1 and ($3::integer is null or token_epoch = $3)",
+        account,
+        hash,
+        epoch
+    );
+    if stored.execute(&mut *conn).await?.rows_affected() == 0 {
+        return Ok(false);
+    }
     end_sign_ins(conn, account, but).await?;
-    sqlx::query!("delete from identity.known_browsers where user_id = $1", account).execute(conn).await?;
-    Ok(())
+    sqlx::query!(
+        "with links as (
+            delete from identity.invitations where account_id = $1 and used_at is null
+         )
+         delete from identity.known_browsers where user_id = $1",
+        account
+    )
+    .execute(conn)
+    .await?;
+    Ok(true)
 }
 
 /// Refuses an account from now on, and ends its sign-ins.
@@ -122,6 +140,9 @@ async fn change(conn: impl PgExecutor<'_>, email: &str, what: What<'_>) -> Resul
             where lower(email) = lower($1) returning id
          ), ended as (
             delete from identity.sessions using changed where user_id = changed.id
+         ), links as (
+            delete from identity.invitations using changed
+            where account_id = changed.id and used_at is null and not $5
          ), forgotten as (
             delete from identity.known_browsers using changed
             where user_id = changed.id and ($3 or $2::text is not null)
@@ -130,7 +151,8 @@ async fn change(conn: impl PgExecutor<'_>, email: &str, what: What<'_>) -> Resul
         email.trim(),
         hash,
         disables,
-        enables
+        enables,
+        matches!(what, What::Enable)
     )
     .fetch_optional(conn)
     .await?;

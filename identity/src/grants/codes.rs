@@ -27,28 +27,32 @@ pub struct New<'a> {
     pub membership: Uuid,
     /// What is asked for; `None` is all that the role has.
     pub scopes: Option<&'a [String]>,
+    /// The session of who signs in.
+    pub session: Uuid,
 }
 
-/// Stores a code.
+/// Stores a code; false where the session has ended.
 ///
 /// # Errors
 /// When the database cannot answer.
-pub async fn create(conn: &mut PgConnection, new: New<'_>) -> sqlx::Result<()> {
-    sqlx::query!(
+pub async fn create(conn: &mut PgConnection, new: New<'_>) -> sqlx::Result<bool> {
+    let stored = sqlx::query!(
         "insert into identity.auth_codes
             (code_hash, client_id, redirect_uri, code_challenge, membership_id, scopes, token_epoch)
          select $1, $2, $3, $4, m.id, $6, a.token_epoch
-         from identity.memberships m join identity.accounts a on a.id = m.account_id where m.id = $5",
+         from identity.memberships m join identity.accounts a on a.id = m.account_id 
+         where m.id = $5 and exists (select from identity.sessions s where s.id = $7 and s.user_id = a.id)",
         hash(new.code),
         new.client,
         new.redirect_uri,
         new.challenge,
         new.membership,
-        new.scopes
+        new.scopes,
+        new.session
     )
     .execute(conn)
     .await?;
-    Ok(())
+    Ok(stored.rows_affected() > 0)
 }
 
 /// How a code is presented.

@@ -70,14 +70,16 @@ impl Subjects {
         let answer = found.get(&grant).cloned();
         for grant in wanted {
             let subject = found.remove(&grant);
-            seen.insert(grant, Seen { at, subject });
+            if seen.get(&grant).is_none_or(|known| known.at <= at) {
+                seen.insert(grant, Seen { at, subject });
+            }
         }
         Ok(answer)
     }
 
-    /// The next time, the database is asked.
-    pub(super) fn forget(&self, grant: Uuid) {
-        self.seen.lock().remove(&grant);
+    /// A grant has ended, whatever a look-up that is under way finds.
+    pub(super) fn end(&self, grant: Uuid) {
+        self.seen.lock().insert(grant, Seen { at: Instant::now(), subject: None });
     }
 
     fn fresh(&self, grant: Uuid, since: Option<Instant>) -> Option<Seen> {

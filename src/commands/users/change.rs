@@ -125,7 +125,7 @@ async fn change(
             let new = New { email: &email, full_name: &name, locale: &locale, password: text };
             let account = accounts::create(tx, new).await?;
             if password.is_hash {
-                accounts::store_password(tx, account.id, &password.text, None).await?;
+                accounts::store_password(tx, account.id, &password.text, None, None).await?;
             }
             memberships::give(tx, account.id, app, *tenant, &role).await?;
             format!("{}\t{role} of {words}{}", account.email, password.shown())

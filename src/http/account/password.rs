@@ -27,8 +27,8 @@ pub(super) async fn change(State(api): State<Api>, form: PersonForm) -> Result<R
     // Guesses of who has come by a session count for that session, as those of a browser that is
     // known do at the sign-in: they are few, and shut out nobody else.
     let caller = Caller::new(&person.email, address, Some(short(person.session.as_bytes())));
-    match api.sign_ins.check(&api.web, &caller, &person.email, &current).await {
-        Ok(_) => {}
+    let epoch = match api.sign_ins.check(&api.web, &caller, &person.email, &current).await {
+        Ok(account) => account.token_epoch,
         Err(NotSignedIn::Broken(problem)) => return Err(problem.into()),
         Err(NotSignedIn::Refused(refused)) => {
             if refused == Refused::Wrong {
@@ -36,8 +36,11 @@ pub(super) async fn change(State(api): State<Api>, form: PersonForm) -> Result<R
             }
             return not_checked(&api, &person, refused).await;
         }
+    };
+    if !store(&api, &person, &actor, &new, epoch).await? {
+        // It was changed since it was looked at.
+        return not_checked(&api, &person, Refused::Wrong).await;
     }
-    store(&api, &person, &actor, &new).await?;
     Ok(Redirect::to("/account?done=password").into_response())
 }
 
@@ -63,7 +66,7 @@ fn take(mut fields: Fields) -> Result<(String, String), Problem> {
 }
 
 /// Other sessions and all apps are signed out with it; this session stays.
-async fn store(api: &Api, person: &Person, actor: &Actor, new: &str) -> Result<(), Refusal> {
+async fn store(api: &Api, person: &Person, actor: &Actor, new: &str, epoch: i32) -> Result<bool, Refusal> {
     // Before anything is held: hashing takes a while.
     let hash = match passwords::hash(new).await {
         Ok(hash) => hash,
@@ -71,10 +74,14 @@ async fn store(api: &Api, person: &Person, actor: &Actor, new: &str) -> Result<(
     };
     let mut tx = api.pool.begin().await?;
     let noted = Change::begin(&mut tx, Subject::Account(&person.email)).await?;
-    accounts::store_password(&mut tx, person.account, &hash, Some(person.session)).await?;
+    let (account, session) = (person.account, Some(person.session));
+    if !accounts::store_password(&mut tx, account, &hash, session, Some(epoch)).await? {
+        return Ok(false);
+    }
     let more = json!({ "password": "set anew" });
     noted.note_with(&mut tx, actor, "account.password", &["disabled"], more).await?;
-    Ok(tx.commit().await?)
+    tx.commit().await?;
+    Ok(true)
 }
 
 /// The page once more, with what is wrong.

@@ -39,7 +39,11 @@ pub(in crate::http) async fn begin(
 /// Gives out an access token.
 pub(in crate::http) async fn issue(tokens: &Tokens, subject: &Subject) -> Result<Issued, Problem> {
     tokens.issue(subject).await.map_err(|error| match error {
-        IssueError::Role { .. } => Problem::conflict("unknown_role", "Unknown role", error.to_string()),
+        IssueError::Role { .. } => {
+            tracing::warn!(%error, "no access token was given out");
+            let detail = "the role of this sign-in is of a domain that this process does not serve";
+            Problem::unavailable("unknown_role", "Unknown role", detail)
+        }
         IssueError::Signing(error) => {
             tracing::error!(%error, "an access token could not be signed");
             Problem::database_unavailable()

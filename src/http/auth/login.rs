@@ -76,7 +76,17 @@ pub(crate) async fn login(
     let _permit = api.web.permits.of_tokens().await?;
     let mut tx = api.pool.begin().await?;
     let all = memberships::for_tokens(memberships::of(&mut tx, account.id).await?, tokens.roles());
-    let membership = login.choose(&all)?;
+    let membership = match login.choose(&all) {
+        Ok(Some(membership)) => membership,
+        Ok(None) => {
+            // It is no more than a wrong password to whoever tries, and counts as one.
+            drop(tx);
+            api.sign_ins.fail(&caller);
+            api.sign_ins.note_failure(&api.pool, Via::Account, address, email).await?;
+            return Err(problem(Refused::Wrong));
+        }
+        Err(several) => return Err(several),
+    };
     let new = new_grant(&account, membership, address.map(|it| it.to_string()), &headers);
     let actor = |_: &_| Actor::account(&account.email, address);
     let begun = grant::begin(&mut tx, tokens, new, actor).await?;
@@ -119,8 +129,8 @@ impl Login {
         }
     }
 
-    /// The membership that is named, or the only one.
-    fn choose(&self, all: &[Membership]) -> Result<Uuid, Problem> {
+    /// The membership that is named, or the only one; `None` where there is none.
+    fn choose(&self, all: &[Membership]) -> Result<Option<Uuid>, Problem> {
         let fits = |it: &Membership| {
             let tenant = self.tenant_id.as_deref().is_none_or(|wanted| {
                 let tenant = it.tenant.as_ref();
@@ -130,8 +140,8 @@ impl Login {
         };
         let fitting: Vec<&Membership> = all.iter().filter(|it| fits(it)).collect();
         match fitting.as_slice() {
-            [] => Err(problem(Refused::Wrong)),
-            [one] => Ok(one.id),
+            [] => Ok(None),
+            [one] => Ok(Some(one.id)),
             several => Err(choose_one(several)),
         }
     }

@@ -12,6 +12,7 @@ use weirgate_web::access::SignedIn;
 use weirgate_web::client_address::ClientAddress;
 use weirgate_web::extract::{parse_body, read_body};
 use weirgate_web::params::Query;
+use weirgate_web::permits::under;
 use weirgate_web::problem::{FieldError, Problem};
 
 use super::login::problem;
@@ -61,28 +62,23 @@ pub(crate) async fn set_password(
     let new = given.password.ok_or_else(|| wrong("password", "required: 12 to 1,000 characters"))?;
     match (given.token, given.current_password) {
         (Some(token), None) => {
-            let permit = api.web.permits.of_sign_in().await?;
+            passwords::check(&new).map_err(|error| refused(error.into()))?;
+            // A password is hashed for those alone who have a link that is good.
+            let (pool, asked) = (api.pool.clone(), token.clone());
+            let find = async move { invitations::find(&mut *pool.acquire().await?, &asked).await };
+            under(api.web.permits.of_sign_in().await?, find).await?.ok_or_else(invalid_invitation)?;
             let mut tx = api.pool.begin().await?;
             let accepted = invitations::accept(&mut tx, &token, &new).await.map_err(refused)?;
-            let Some(invited) = accepted else {
-                let detail = "the invitation is unknown, used or too old; ask for another one";
-                return Err(Problem::new(
-                    StatusCode::BAD_REQUEST,
-                    "invalid_invitation",
-                    "Invalid invitation",
-                    detail,
-                ));
-            };
+            let invited = accepted.ok_or_else(invalid_invitation)?;
             let by = Actor::account(&invited.email, address);
             by.note(&mut tx, "account.accept", &invited.email, None, &json!({ "password": "set" })).await?;
             tx.commit().await?;
-            drop(permit);
         }
         (None, Some(current)) => {
             let SignedIn(access) = SignedIn::from_request_parts(&mut parts, &api).await?;
             let caller = Caller::new(&access.email, address, None);
-            match api.sign_ins.check(&api.web, &caller, &access.email, &current).await {
-                Ok(_) => {}
+            let epoch = match api.sign_ins.check(&api.web, &caller, &access.email, &current).await {
+                Ok(account) => account.token_epoch,
                 Err(NotSignedIn::Refused(why)) => {
                     if matches!(why, Refused::Wrong) {
                         api.sign_ins.note_failure(&api.pool, Via::Account, address, &access.email).await?;
@@ -90,12 +86,14 @@ pub(crate) async fn set_password(
                     return Err(problem(why));
                 }
                 Err(NotSignedIn::Broken(problem)) => return Err(problem),
-            }
+            };
             // Before anything is held: hashing takes a while.
             let hash = passwords::hash(&new).await.map_err(|error| refused(error.into()))?;
             let mut tx = api.pool.begin().await?;
             let noted = Change::begin(&mut tx, Subject::Account(&access.email)).await?;
-            accounts::store_password(&mut tx, access.account, &hash, None).await?;
+            if !accounts::store_password(&mut tx, access.account, &hash, None, Some(epoch)).await? {
+                return Err(problem(Refused::Wrong));
+            }
             let by = Actor::account(&access.email, address);
             noted
                 .note_with(&mut tx, &by, "account.password", &["disabled"], json!({ "password": "set anew" }))
@@ -108,6 +106,11 @@ pub(crate) async fn set_password(
         _ => return Err(wrong("token", "send either `token` or `currentPassword`, and not both")),
     }
     Ok(StatusCode::NO_CONTENT)
+}
+
+fn invalid_invitation() -> Problem {
+    let detail = "the invitation is unknown, used or too old; ask for another one";
+    Problem::new(StatusCode::BAD_REQUEST, "invalid_invitation", "Invalid invitation", detail)
 }
 
 fn refused(error: AccountsError) -> Problem {

@@ -12,8 +12,8 @@ use weirgate_identity::accounts;
 use weirgate_identity::audit::Actor;
 use weirgate_identity::grants::refresh::{self, Rotated};
 use weirgate_identity::grants::{self, Subject};
-use weirgate_identity::tokens::Tokens;
-use weirgate_web::access::tokens;
+use weirgate_identity::tokens::{Issued, Tokens};
+use weirgate_web::access::{self, tokens};
 use weirgate_web::client_address::ClientAddress;
 use weirgate_web::extract::Body;
 use weirgate_web::params::Query;
@@ -55,36 +55,46 @@ pub(crate) async fn refresh(
     let token = presented.required()?;
     let _permit = api.web.permits.of_tokens().await?;
     let by = |email: &str| Actor::account(email, address);
-    let Some((subject, successor)) = rotate(&api, tokens, &token, None, by).await? else {
+    let Some(Next { subject, successor, issued }) = rotate(&api, tokens, &token, None, by).await? else {
         let detail = "the refresh token is unknown, used, or at its end; sign in again";
         return Err(Problem::new(StatusCode::BAD_REQUEST, "invalid_grant", "Invalid grant", detail));
     };
-    let issued = issue(tokens, &subject).await?;
     Ok(Json(SignedInUser::new(subject, issued, successor)))
 }
 
-/// The subject of a refresh token and its successor; none where it is not taken. Whoever used it a
-/// second time has the grant revoked, and it is written down.
+/// What a refresh token became.
+pub(in crate::http) struct Next {
+    pub(in crate::http) subject: Subject,
+    pub(in crate::http) successor: String,
+    pub(in crate::http) issued: Issued,
+}
+
+/// What comes next after a refresh token; none where it is not taken. Whoever used it a second time has
+/// the grant revoked, and it is written down. Where no access token can be made, it is not used up.
 pub(in crate::http) async fn rotate(
     api: &Api,
     tokens: &Tokens,
     token: &str,
     client: Option<&str>,
     by: impl FnOnce(&str) -> Actor,
-) -> Result<Option<(Subject, String)>, Problem> {
+) -> Result<Option<Next>, Problem> {
     let mut tx = api.pool.begin().await?;
     let rotated = refresh::rotate(&mut tx, token, client, tokens.refresh_keys(), random::bytes()).await?;
-    let good = match rotated {
-        Rotated::Good { subject, successor } => Some((*subject, successor)),
-        Rotated::Invalid => None,
+    match rotated {
+        Rotated::Good { subject, successor } => {
+            access::charge(&api.web, subject.account)?;
+            let issued = issue(tokens, &subject).await?;
+            tx.commit().await?;
+            Ok(Some(Next { subject: *subject, successor, issued }))
+        }
+        Rotated::Invalid => Ok(None),
         Rotated::Reused { grant, account } => {
             note_reuse(&mut tx, account, grant, "refresh_token.reused", by).await?;
+            tx.commit().await?;
             tokens.ended(grant);
-            None
+            Ok(None)
         }
-    };
-    tx.commit().await?;
-    Ok(good)
+    }
 }
 
 /// Writes down that something that is used once was used twice.
@@ -130,14 +140,14 @@ pub(in crate::http) async fn revoke(
     by: impl FnOnce(&str) -> Actor,
 ) -> Result<(), Problem> {
     let mut tx = api.pool.begin().await?;
-    if let Some((grant, account)) = refresh::grant_of(&mut tx, token, client).await?
-        && grants::revoke(&mut tx, grant, "sign_out").await?
+    let Some((grant, account)) = refresh::grant_of(&mut tx, token, client).await? else { return Ok(()) };
+    if grants::revoke(&mut tx, grant, "sign_out").await?
         && let Some(found) = accounts::get(&mut tx, account).await?
     {
         by(&found.email).note(&mut tx, "sign_out", &found.email, None, &json!({ "grant": grant })).await?;
-        tokens.ended(grant);
     }
     tx.commit().await?;
+    tokens.ended(grant);
     Ok(())
 }
 

@@ -65,7 +65,7 @@ pub(super) async fn show(
     let choices = choices(&api, tokens.roles(), &person, &request).await.map_err(failed)?;
     match choices.as_slice() {
         [] => Ok(nothing_to_be(&request, &person, &query)),
-        [one] => answer(&api, &request, one).await.map_err(failed),
+        [one] => answer(&api, &request, &person, one, &query).await.map_err(failed),
         _ if request.silently => Ok(request.told("interaction_required", "a tenant has to be chosen")),
         several => {
             let choices = several.iter().map(|it| shown(tokens.roles(), it)).collect();
@@ -94,7 +94,7 @@ pub(super) async fn choose(State(api): State<Api>, form: PersonForm) -> Result<R
         Request::read(&api, tokens.issuer(), query.as_bytes()).await.map_err(IntoResponse::into_response)?;
     let choices = choices(&api, tokens.roles(), &person, &request).await.map_err(failed)?;
     match choices.iter().find(|it| Some(it.id) == chosen) {
-        Some(membership) => answer(&api, &request, membership).await.map_err(failed),
+        Some(membership) => answer(&api, &request, &person, membership, &query).await.map_err(failed),
         // It was withdrawn a moment ago, or the form is another's.
         None => Ok(Redirect::to(&format!("/oauth/authorize?{query}")).into_response()),
     }
@@ -123,7 +123,13 @@ async fn choices(
 }
 
 /// Gives a code out, and sends the browser back with it.
-async fn answer(api: &Api, request: &Request, membership: &Membership) -> sqlx::Result<Response> {
+async fn answer(
+    api: &Api,
+    request: &Request,
+    person: &Person,
+    membership: &Membership,
+    query: &str,
+) -> sqlx::Result<Response> {
     let code = format!("wgc_{}", random::text());
     let new = New {
         code: &code,
@@ -132,9 +138,14 @@ async fn answer(api: &Api, request: &Request, membership: &Membership) -> sqlx::
         challenge: &request.challenge,
         membership: membership.id,
         scopes: request.scopes.as_deref(),
+        session: person.session,
     };
-    codes::create(&mut *api.pool.acquire().await?, new).await?;
-    Ok(request.answered(&code))
+    if codes::create(&mut *api.pool.acquire().await?, new).await? {
+        Ok(request.answered(&code))
+    } else {
+        // It has ended a moment ago.
+        Ok(Redirect::to(&sign_in_page(&format!("/oauth/authorize?{query}"))).into_response())
+    }
 }
 
 fn nothing_to_be(request: &Request, person: &Person, query: &str) -> Response {

@@ -15,6 +15,10 @@ use weirgate_web::problem::Problem;
 
 use crate::http::Api;
 
+/// From which pages' scripts an answer about tokens may be read: those of its app.
+#[derive(Clone)]
+pub(super) struct Origins(pub(super) Vec<String>);
+
 /// Lets scripts of any page read an answer.
 pub(in crate::http) async fn any_origin(mut response: Response) -> Response {
     response.headers_mut().insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
@@ -46,7 +50,11 @@ pub(in crate::http) async fn with_origin(
 ) -> Result<Response, Problem> {
     let origin = known_origin(&api, request.headers()).await?;
     let mut response = next.run(request).await;
-    if let Some(origin) = origin {
+    let is_theirs = |origin: &HeaderValue| {
+        let of_client = response.extensions().get::<Origins>();
+        of_client.is_none_or(|Origins(all)| all.iter().any(|known| origin == known))
+    };
+    if let Some(origin) = origin.filter(is_theirs) {
         response.headers_mut().insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
     }
     response.headers_mut().insert(VARY, HeaderValue::from_static("origin"));

@@ -4,10 +4,12 @@ use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use serde_json::json;
 use utoipa::ToSchema;
+use weirgate_identity::access_token::TokenError;
 use weirgate_identity::audit::Actor;
 use weirgate_identity::grants;
 use weirgate_web::access::{is_token, tokens};
 use weirgate_web::client_address::ClientAddress;
+use weirgate_web::problem::Problem;
 
 use super::error::OAuthError;
 use super::token::Form;
@@ -49,17 +51,20 @@ pub(crate) async fn revoke_token(
             .await?;
         return Ok(StatusCode::OK);
     }
-    if let Ok(access) = tokens.check(token).await
-        && access.client == client
-    {
-        let mut tx = api.pool.begin().await?;
-        if grants::revoke(&mut tx, access.grant, "sign_out").await? {
-            let by = Actor::account(&access.email, address);
-            let detail = json!({ "grant": access.grant });
-            by.note(&mut tx, "sign_out", &access.email, access.tenant, &detail).await?;
+    match tokens.read(token).await {
+        Ok(claims) if claims.client_id == client => {
+            let mut tx = api.pool.begin().await?;
+            if grants::revoke(&mut tx, claims.sid, "sign_out").await? {
+                let by = Actor::account(&claims.email, address);
+                let detail = json!({ "grant": claims.sid });
+                by.note(&mut tx, "sign_out", &claims.email, claims.tenant_id, &detail).await?;
+            }
+            tx.commit().await?;
+            tokens.ended(claims.sid);
         }
-        tx.commit().await?;
-        tokens.ended(access.grant);
+        // The app must not believe that it is signed out.
+        Err(TokenError::Unavailable(_)) => return Err(Problem::database_unavailable().into()),
+        Ok(_) | Err(_) => {}
     }
     Ok(StatusCode::OK)
 }

@@ -1,5 +1,7 @@
 //! `POST /oauth/token`: a code or a refresh token becomes tokens.
 
+use std::collections::HashSet;
+
 use axum::Json;
 use axum::extract::{Request, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
@@ -15,10 +17,12 @@ use weirgate_identity::tokens::{Issued, Tokens};
 use weirgate_web::access::tokens;
 use weirgate_web::client_address::ClientAddress;
 use weirgate_web::extract::read_body_of;
+use weirgate_web::params::too_many;
 
+use super::cors::Origins;
 use super::error::OAuthError;
 use crate::http::Api;
-use crate::http::auth::{begin, issue, new_id, note_reuse, rotate};
+use crate::http::auth::{begin, new_id, note_reuse, rotate};
 use crate::http::sign_in::user_agent;
 
 /// Largest body, in bytes. Anybody may send one.
@@ -95,15 +99,16 @@ pub(crate) async fn token(
         "refresh_token" => {
             let token = form.required("refresh_token")?;
             let rotated = rotate(&api, tokens, token, Some(&client.client_id), by).await?;
-            let (subject, successor) = rotated.ok_or_else(|| {
+            let next = rotated.ok_or_else(|| {
                 OAuthError::invalid_grant("the refresh token is unknown, used, or at its end: sign in again")
             })?;
-            TokenResponse::new(issue(tokens, &subject).await?, successor)
+            TokenResponse::new(next.issued, next.successor)
         }
         other => return Err(OAuthError::unsupported_grant_type(other)),
     };
     let mut response = Json(response).into_response();
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response.extensions_mut().insert(Origins(client.origins));
     Ok(response)
 }
 
@@ -134,9 +139,11 @@ async fn of_code(
         Redeemed::Reused { revoked } => {
             if let Some(revoked) = revoked {
                 note_reuse(&mut tx, revoked.account, revoked.grant, "code.reused", &by).await?;
-                tokens.ended(revoked.grant);
             }
             tx.commit().await?;
+            if let Some(revoked) = revoked {
+                tokens.ended(revoked.grant);
+            }
             return Err(invalid());
         }
     };
@@ -180,11 +187,16 @@ impl Form {
             return Err(OAuthError::invalid_request("expected a body of application/x-www-form-urlencoded"));
         }
         let body = read_body_of(request, MOST_BYTES).await?;
+        // They are counted before anything is kept of them.
+        if let Some(message) = too_many(form_urlencoded::parse(&body).map(|(name, _)| name)) {
+            return Err(OAuthError::invalid_request(message));
+        }
         let pairs: Vec<(String, String)> = form_urlencoded::parse(&body).into_owned().collect();
-        let is_twice = |name: &str| pairs.iter().filter(|(other, _)| other == name).count() > 1;
-        if let Some((twice, _)) = pairs.iter().find(|(name, _)| is_twice(name)) {
+        let mut names = HashSet::new();
+        if let Some((twice, _)) = pairs.iter().find(|(name, _)| !names.insert(name.as_str())) {
             return Err(OAuthError::invalid_request(format!("{twice} is given more than once")));
         }
+        drop(names);
         Ok(Self(pairs))
     }
 

@@ -121,6 +121,12 @@ impl SignIns {
         Ok(account)
     }
 
+    /// A right password that opens nothing counts as a wrong one.
+    pub(in crate::http) fn fail(&self, caller: &Caller) {
+        // Whether one more may be tried is looked at then.
+        let _ = self.limits.begin(caller, Instant::now());
+    }
+
     /// Puts a failure into the audit. Neither the number of entries nor what they say is the
     /// caller's to choose.
     pub(in crate::http) async fn note_failure(

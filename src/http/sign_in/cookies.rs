@@ -6,6 +6,7 @@ use axum::http::{HeaderMap, HeaderValue};
 use axum::response::{IntoResponse, Redirect, Response};
 use sqlx::PgConnection;
 use uuid::Uuid;
+use weirgate_identity::accounts::Account;
 use weirgate_identity::sessions::{self, Hash, KNOWN, hash};
 use weirgate_web::dashboard::session::{self, COOKIE_NAME, token};
 use weirgate_web::permits::under;
@@ -17,24 +18,26 @@ use crate::random;
 
 const BROWSER_COOKIE: &str = "weirgate_browser";
 
-/// Begins a session, under a token that nobody has seen before; answers with its cookie.
+/// Begins a session, under a token that nobody has seen before; answers with its cookie. None where
+/// the account has changed since its password was checked.
 pub(super) async fn begin(
     api: &Api,
     conn: &mut PgConnection,
-    account: Uuid,
+    account: &Account,
     arrival: &Arrival,
-) -> Result<HeaderValue, sqlx::Error> {
+) -> Result<Option<HeaderValue>, sqlx::Error> {
     let [token, csrf] = [random::text(), random::text()];
     api.dashboard.sessions.begins(hash(&token));
     let new = sessions::New {
         token: &hash(&token),
-        account,
+        account: account.id,
+        token_epoch: account.token_epoch,
         csrf: &csrf,
         address: arrival.address.map(|address| address.to_string()),
         user_agent: user_agent(&arrival.headers),
     };
-    sessions::begin(conn, new).await?;
-    Ok(session_cookie(api, &token))
+    let begun = sessions::begin(conn, new).await?;
+    Ok(begun.then(|| session_cookie(api, &token)))
 }
 
 /// Ends the session of the cookie; answers with a cookie that is none.

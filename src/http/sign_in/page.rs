@@ -123,8 +123,10 @@ pub(in crate::http) async fn sign_in(
         }
         Err(NotSignedIn::Broken(error)) => return Err(failed(error)),
     };
-    let (cookies, has_dashboard) = begin(&api, &arrival, &account, &next).await.map_err(failed)?;
-    Ok(redirect_with(cookies, &next.after_sign_in(has_dashboard)))
+    match begin(&api, &arrival, &account, &next).await.map_err(failed)? {
+        Some((cookies, has_dashboard)) => Ok(redirect_with(cookies, &next.after_sign_in(has_dashboard))),
+        None => Err(again(Refused::Wrong)),
+    }
 }
 
 /// Where a request was sent: within the router of the pages, the path lacks what they lie below.
@@ -181,11 +183,11 @@ async fn begin(
     arrival: &Arrival,
     account: &Account,
     next: &Next,
-) -> sqlx::Result<([HeaderValue; 2], bool)> {
+) -> sqlx::Result<Option<([HeaderValue; 2], bool)>> {
     let mut tx = api.pool.begin().await?;
     // A session from before ends: whoever knew its token does not know the new one's.
     cookies::end(api, &mut tx, &arrival.headers).await?;
-    let session = cookies::begin(api, &mut tx, account.id, arrival).await?;
+    let Some(session) = cookies::begin(api, &mut tx, account, arrival).await? else { return Ok(None) };
     let browser = Browser::remember(api, &mut tx, &arrival.headers, account.id).await?;
     let role = memberships::on_platform(&memberships::of(&mut tx, account.id).await?);
     let actor = if next.is_dashboard() && role.is_some() {
@@ -195,7 +197,7 @@ async fn begin(
     };
     actor.note(&mut tx, "sign_in", &account.email, None, &json!({})).await?;
     tx.commit().await?;
-    Ok(([session, browser], role.is_some()))
+    Ok(Some(([session, browser], role.is_some())))
 }
 
 /// Signs somebody out where they are: of the dashboard, or of their account.
