@@ -15,7 +15,7 @@ use weirgate_queue::schedule::Schedules;
 
 use super::demo_client::{DemoClient, TenantResult};
 use super::mock_days::tell_if_outside;
-use super::roles::{Assignment, gently, greet_first_user, random_token, serve_and_work};
+use super::roles::{Assignment, gently, greet_first_user, serve_and_work};
 use super::session::Session;
 use crate::cli::Demo;
 use crate::config::Config;
@@ -72,7 +72,7 @@ async fn run_on(
     let api = listen(config).await?;
     let base = format!("http://{}", api.local_addr()?);
     let listeners = Listeners { api, metrics: None };
-    let token = random_token();
+    let token = random::text();
     let stop = gently(signals, config);
     // What it shows is what it started, at any time of day.
     let assigned = Assignment { domains, queues: None, schedules: Schedules::default() };

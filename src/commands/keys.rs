@@ -2,7 +2,6 @@
 
 use anyhow::{Context, anyhow, bail};
 use chrono::{DateTime, Utc};
-use rand::Rng;
 use serde::Deserialize;
 use sqlx::PgPool;
 use uuid::Uuid;
@@ -87,8 +86,7 @@ async fn create(pool: &PgPool, known: &[Scope], new: &NewKey) -> anyhow::Result<
     let scopes = if scopes.is_empty() { None } else { Some(KeyScopes::of(scopes, known)) };
     let scopes = scopes.transpose().map_err(|why| anyhow!("--scope: {why}"))?;
     let tenant = tenant(pool, name_or_id).await?;
-    let mut bytes = [0; 32];
-    random::generator().fill_bytes(&mut bytes);
+    let bytes = random::bytes();
     let mut tx = pool.begin().await?;
     let now = issuing::now(&mut tx).await?;
     let expires_at = expiry.expires.or_else(|| expiry.expires_in.map(|life| now + life));

@@ -56,7 +56,7 @@ async fn up_on(
     let config = &sealed::unlock(&database.pool, config, WithoutKey::Make).await?;
     let token = match &config.service_token {
         Some(_) => config.required_service_token()?,
-        None => random_token(),
+        None => random::text(),
     };
     let address = listeners.api.local_addr()?;
     tell!("API          http://{address}");
@@ -243,13 +243,6 @@ fn worker_config(config: &Config, schedules: Schedules) -> WorkerConfig {
 
 fn host_name() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
-}
-
-/// A token that nobody can guess.
-pub(super) fn random_token() -> String {
-    let mut bytes = [0; 32];
-    random::generator().fill_bytes(&mut bytes);
-    hex::encode(bytes)
 }
 
 /// Cancelled by the first signal, or by the caller; what runs may end then. A second signal ends it

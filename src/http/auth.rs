@@ -8,7 +8,7 @@ mod me;
 mod password;
 mod refresh;
 
-pub(in crate::http) use grant::{begin, new_id};
+pub(in crate::http) use grant::begin;
 pub(crate) use login::*;
 pub(crate) use me::*;
 pub(crate) use password::*;

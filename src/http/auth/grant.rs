@@ -2,7 +2,6 @@
 
 use serde_json::json;
 use sqlx::PgConnection;
-use uuid::Uuid;
 use weirgate_identity::audit::Actor;
 use weirgate_identity::grants::{self, New, Subject, refresh};
 use weirgate_identity::tokens::{IssueError, Issued, Tokens};
@@ -49,9 +48,4 @@ pub(in crate::http) async fn issue(tokens: &Tokens, subject: &Subject) -> Result
             Problem::database_unavailable()
         }
     })
-}
-
-/// The id of a grant that is about to begin.
-pub(in crate::http) fn new_id() -> Uuid {
-    Uuid::now_v7()
 }

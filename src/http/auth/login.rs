@@ -102,7 +102,7 @@ fn new_grant<'a>(
     headers: &'a HeaderMap,
 ) -> New<'a> {
     New {
-        id: grant::new_id(),
+        id: Uuid::now_v7(),
         account: account.id,
         membership,
         client: None,

@@ -6,7 +6,6 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use chrono::{DateTime, Utc};
-use rand::Rng;
 use sqlx::PgConnection;
 use uuid::Uuid;
 use weirgate_identity::audit::{Change, Subject};
@@ -214,8 +213,7 @@ async fn store(
     Change::begin(&mut tx, Subject::Tenant { id: tenant.id, slug: &tenant.slug }).await?;
     let mut secret = None;
     if keys::get(&mut tx, tenant.id, id).await?.is_none() {
-        let mut random = [0; 32];
-        random::generator().fill_bytes(&mut random);
+        let random = random::bytes();
         let (slug, scopes) = (&tenant.slug, Some(scopes));
         let new = New { id, tenant: tenant.id, slug, name: &name, scopes, expires_at, random };
         secret = Some(issuing::issue(&mut tx, &session.actor(), new).await?);

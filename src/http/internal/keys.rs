@@ -6,7 +6,6 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
-use rand::Rng;
 use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
 use utoipa::ToSchema;
@@ -227,8 +226,7 @@ pub(crate) async fn create_api_key(
     let mut id = Uuid::now_v7();
     let key = match action.claim(&mut tx, id).await? {
         Claimed::First => {
-            let mut random = [0; 32];
-            random::generator().fill_bytes(&mut random);
+            let random = random::bytes();
             let slug = &tenant.slug.0;
             let new = New { id, tenant: tenant.id, slug, name, scopes, expires_at, random };
             Some(issuing::issue(&mut tx, &actor, new).await?)

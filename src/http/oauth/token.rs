@@ -9,6 +9,7 @@ use axum::http::{HeaderMap, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
+use uuid::Uuid;
 use weirgate_identity::audit::Actor;
 use weirgate_identity::clients::{self, Client};
 use weirgate_identity::grants::New;
@@ -22,7 +23,7 @@ use weirgate_web::params::too_many;
 use super::cors::Origins;
 use super::error::OAuthError;
 use crate::http::Api;
-use crate::http::auth::{begin, new_id, note_reuse, rotate};
+use crate::http::auth::{begin, note_reuse, rotate};
 use crate::http::sign_in::user_agent;
 
 /// Largest body, in bytes. Anybody may send one.
@@ -148,7 +149,7 @@ async fn of_code(
         }
     };
     let new = New {
-        id: new_id(),
+        id: Uuid::now_v7(),
         account: good.account,
         membership: good.membership,
         client: Some(&client.client_id),
